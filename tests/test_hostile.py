@@ -105,32 +105,10 @@ def archive(content: Any) -> bytes:
 
 # ---- names --------------------------------------------------------------------------------------
 
-NAMES = {
-    "up": "../../x",
-    "up inside": "x/../../../y",
-    "two points": "..",
-    "one point": ".",
-    "hidden": ".git",
-    "absolute": "/ROOT/elsewhere",
-    "a folder in a folder": "a/b",
-    "backslash": "a\\b",
-    "home": "~",
-    "home of another": "~root/x",
-    "newline": "a\nb",
-    "newline at the end": "a\n",
-    "nul": "a\0b",
-    "empty": "",
-    "blank": " ",
-    "option": "-rf",
-    "shell": "a;touch${IFS}marker",
-    "substitution": "$(touch marker)",
-    "backticks": "`touch marker`",
-    "wildcard": "*",
-    "tag": "[/red]",
-    "escape": "\x1b]0;x\x07",
-    "not latin": "ä",
-    "right to left": "a\u202eb",
-}
+NAMES = (
+    "../../x", "x/../../../y", "..", ".git", "/ROOT/elsewhere", "a\\b", "~", "a\n", "a\0b", "",
+    "-rf", "$(touch marker)", "*", "\x1b]0;x\x07", "ä", "a\u202eb",
+)  # fmt: skip
 
 
 def quoted(name: str) -> str:
@@ -139,9 +117,9 @@ def quoted(name: str) -> str:
     return "'" + backslashed.replace("'", "\\'").replace("$", "\\$") + "'"
 
 
-@pytest.mark.sampled(24)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("key", ["name", "sweep.name"])
-@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_name_cannot_lead_out_of_the_output_folder(
     place: Place, monkeypatch: pytest.MonkeyPatch, key: str, name: str
 ) -> None:
@@ -164,7 +142,7 @@ def test_a_name_cannot_lead_out_of_the_output_folder(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["name", "sweep.name", "output_dir"])
-@pytest.mark.parametrize("names", ["good,../../x", "../../x,good", "good,other"])
+@pytest.mark.parametrize("names", ["good,../../x", "good,other"])
 def test_a_swept_name_stays_in_the_sweeps_folder(place: Place, key: str, names: str) -> None:
     """Either the sweep is refused, or one folder, the one it prints, has all its runs."""
     with place.unharmed():
@@ -186,19 +164,9 @@ def test_a_name_from_an_experiment_cannot_lead_out_of_the_output_folder(place: P
             assert "name='../../../evil'" in said.err
 
 
-@pytest.mark.parametrize("command", ["train", "plan"])
-def test_a_hostile_name_is_refused_before_a_plan(place: Place, command: str) -> None:
+def test_a_name_that_is_too_long_for_a_folder_is_refused(place: Place) -> None:
     with place.unharmed():
-        assert place(command, "-m", *TRAIN, "sweep.name=../x", "seed=0,1").code == 2
-
-
-@pytest.mark.parametrize("arguments", [["name="], ["-m", "sweep.name="]], ids=" ".join)
-def test_a_name_that_is_too_long_for_a_folder_is_refused(
-    place: Place, arguments: list[str]
-) -> None:
-    *options, key = arguments
-    with place.unharmed():
-        said = place("train", *options, *TRAIN, f"{key}{'a' * 300}")
+        said = place("train", *TRAIN, f"name={'a' * 300}")
     assert said.code == 2, said
     assert said.err.startswith("seqsweep: ")
     assert said.err.count("\n") == 1
@@ -219,8 +187,6 @@ def test_a_valid_name_is_one_folder(place: Place) -> None:
     "argument",
     [
         "+trainer.folder=ROOT/elsewhere",
-        "+trainer.default_root_dir=ROOT/elsewhere",
-        "+logger.csv.save_dir=ROOT/elsewhere",
         "+logger.tensorboard.save_dir=ROOT/elsewhere",
         "+callbacks.checkpoint.dirpath=ROOT/elsewhere",
         "+data.source.path=ROOT/elsewhere",
@@ -243,15 +209,10 @@ def test_a_pickled_job_is_never_loaded(place: Place, option: str) -> None:
     assert "pickle" in said.err
 
 
-TAGS = {
-    "object": "!!python/object/apply:os.mkdir ['MARKER']",
-    "new": "!!python/object/new:os.mkdir ['MARKER']",
-    "name": "!!python/name:os.mkdir",
-    "module": "!!python/module:os",
-}
+TAGS = ("!!python/object/apply:os.mkdir ['MARKER']", "!!python/module:os")
 
 
-@pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS)
+@pytest.mark.parametrize("tag", TAGS)
 def test_a_yaml_tag_in_a_config_runs_no_code(place: Place, tag: str) -> None:
     text = f"# @package _global_\nname: {tag.replace('MARKER', str(place.marker))}\n"
     place.write("mine/experiment/evil.yaml", text)
@@ -277,8 +238,8 @@ def run(place: Place, trained: Path) -> Path:
     return shutil.copytree(trained, folder)
 
 
-@pytest.mark.parametrize("command", ["status", "leaderboard", "reproduce"])
-@pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS)
+@pytest.mark.parametrize("command", ["status", "reproduce"])
+@pytest.mark.parametrize("tag", TAGS)
 def test_a_yaml_tag_in_a_saved_config_runs_no_code(
     place: Place, run: Path, command: str, tag: str
 ) -> None:
@@ -295,12 +256,8 @@ def test_a_yaml_tag_in_a_saved_config_runs_no_code(
     "source",
     [
         {"_target_": "os.mkdir", "path": "MARKER"},
-        {"_target_": "pathlib.Path.mkdir", "self": "MARKER"},
         {"_target_": "numpy.load", "file": "EVIL", "allow_pickle": True},
         {"_target_": "torch.load", "f": "EVIL", "weights_only": False},
-        {"_target_": "shutil.copyfile", "src": "EVIL", "dst": "MARKER"},
-        {"_target_": "builtins.open", "file": "MARKER", "mode": "w"},
-        {"_target_": "builtins.exec", "source": "open('MARKER', 'w')"},
         {"_target_": "evil_module.anything"},
         {"_target_": "seqsweep.data.readers.os.mkdir", "path": "MARKER"},
         "${oc.create:{_target_:os.mkdir,path:'MARKER'}}",
@@ -340,8 +297,8 @@ SEALS: dict[str, Callable[[Any], bytes]] = {
 }
 
 
-@pytest.mark.sampled(6)
-@pytest.mark.parametrize("name", ["last", "previous", "best"])
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("name", ["last", "previous"])
 @pytest.mark.parametrize("how", SEALS.values(), ids=SEALS)
 def test_resuming_runs_no_code_of_a_checkpoint(
     place: Place, run: Path, how: Callable[[Any], bytes], name: str
@@ -363,12 +320,11 @@ def test_resuming_runs_no_code_of_a_checkpoint(
     assert (run / "record.json").is_file()
 
 
-@pytest.mark.parametrize("name", ["last", "best"])
 @pytest.mark.parametrize("how", SEALS.values(), ids=SEALS)
 def test_reproducing_runs_no_code_of_a_checkpoint(
-    place: Place, run: Path, how: Callable[[Any], bytes], name: str
+    place: Place, run: Path, how: Callable[[Any], bytes]
 ) -> None:
-    path = run / "checkpoints" / f"{name}.ckpt"
+    path = run / "checkpoints" / "best.ckpt"
     path.unlink()
     path.write_bytes(how({"state_dict": Malice(place.marker)}))
     with place.unharmed():
@@ -395,7 +351,7 @@ def test_the_file_list_of_a_checkpoint_cannot_lead_out_of_the_run(place: Place, 
     assert said.code == 0, said
 
 
-@pytest.mark.parametrize("name", ["metrics.csv", "train.log", "config.yaml", "lock"])
+@pytest.mark.parametrize("name", ["metrics.csv", "config.yaml", "lock"])
 def test_a_link_out_of_the_output_folder_is_not_followed(
     place: Place, run: Path, name: str
 ) -> None:
@@ -411,7 +367,7 @@ def test_a_link_out_of_the_output_folder_is_not_followed(
 # ---- data ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["X", "y", "lengths", "class_names", "more"])
+@pytest.mark.parametrize("key", ["X", "class_names", "more"])
 def test_a_pickled_array_in_npz_data_is_not_loaded(place: Place, key: str) -> None:
     arrays: dict[str, Any] = {"X": np.ones((10, 4, 2)), "y": np.arange(10) % 2}
     arrays[key] = np.array([Malice(place.marker)] * 10, dtype=object)
@@ -429,7 +385,7 @@ def test_a_pickled_array_in_npz_data_is_not_loaded(place: Place, key: str) -> No
         assert "allow_pickle" not in said.err
 
 
-@pytest.mark.parametrize("name", ["evil.npz", "evil.npy", "evil.csv"])
+@pytest.mark.parametrize("name", ["evil.npz", "evil.csv"])
 def test_a_pickle_in_place_of_a_data_file_is_not_loaded(place: Place, name: str) -> None:
     place.write(name, pickle.dumps(Malice(place.marker)))
     with place.unharmed():

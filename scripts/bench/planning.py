@@ -18,13 +18,20 @@ from timing import ONE_THREAD, wall_seconds
 
 from seqsweep.runs.config_text import to_text
 from seqsweep.runs.files import write_text
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import SEMANTICS, flatten
 from seqsweep.runs.sealed import write_sealed
 from seqsweep.training.planned_run import plan
 
 CELLS = "rnn,gru,lstm"
 METRICS = {"val/acc": 0.9, "val/loss": 0.3, "test/acc": 0.9, "test/f1": 0.9, "train/loss": 0.2}
-RESULT = {"status": "complete", "metrics": METRICS, "best_epoch": 1, "params": 1, "epochs": 30}
+RESULT = {
+    "semantics": SEMANTICS,
+    "status": "complete",
+    "metrics": METRICS,
+    "best_epoch": 1,
+    "params": 1,
+    "epochs": 30,
+}
 
 
 def write_records(folder: Path, seeds: int, sizes: int) -> int:

@@ -28,7 +28,7 @@ from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.config_text import to_text
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.files import write_json
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import SEMANTICS, flatten
 from seqsweep.runs.sealed import write_sealed
 
 STEPS = 30
@@ -63,7 +63,8 @@ def write_run(run: Path, config: dict[str, Any], epochs: int, number: int) -> No
     write_json(run / "provenance.json", {"started": "2026-01-02T03:04:05+0000"}, sync=False)
     write_json(run / "diagnostics.json", make_diagnosis(CLASSES), sync=False)
     record = {
-        "status": "complete", "run_id": run.name, "config": dict(flatten(config)),
+        "semantics": SEMANTICS, "status": "complete", "run_id": run.name,
+        "config": dict(flatten(config)),
         "metrics": best | {"test/acc": 0.9, "test/f1": 0.9}, "best_epoch": epochs - 1,
         "epochs": epochs, "steps": STEPS * epochs, "params": 1000 + number,
         "train_seconds": 1.0, "samples_per_s": 1000.0,

@@ -96,6 +96,8 @@ def clean_parser() -> Parser:
     parser.add_argument("--failed", action="store_true", help="failed runs")
     parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")
     parser.add_argument("--pruned", action="store_true", help="runs that a search has ended early")
+    words = "runs of other versions of seqsweep"
+    parser.add_argument("--other-versions", action="store_true", help=words)
     parser.add_argument("--checkpoints", action="store_true", help="last.ckpt of complete runs")
     parser.add_argument("--yes", action="store_true", help="delete them")
     words = "only runs with this value; without an option above: these runs, whatever their state"

@@ -206,7 +206,7 @@ def _leaderboard(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.folder_tables import print_folder, write_sets_csv
     from seqsweep.results.tables import status_line
-    from seqsweep.runs.ledger import read_folder
+    from seqsweep.runs.ledger import of_this_version, read_folder
 
     parser = folder_parser("leaderboard", "Lists the finished runs of a folder, best first.")
     parser.add_argument(
@@ -217,19 +217,20 @@ def _leaderboard(arguments: list[str]) -> None:
     words = "write the table over several data sets, by their ranks, as csv"
     parser.add_argument("--csv", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
-    entries, console = read_folder(options.folder), PlainConsole()
+    entries, console = read_folder(options.folder, of_all_versions=True), PlainConsole()
+    current = of_this_version(entries)
     if options.csv is not None:
-        write_sets_csv(options.csv, options.folder, entries)
+        write_sets_csv(options.csv, options.folder, current)
     print_folder(console, options.folder, entries, options.top, options.all)
-    if any(entry.state != "complete" for entry in entries):
-        line = status_line(options.folder, entries)
+    if any(entry.state != "complete" for entry in current):
+        line = status_line(options.folder, current)
         console.print(line, soft_wrap=True, highlight=False)
 
 
 def _clean(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import clean
-    from seqsweep.runs.clean import FAILED, INCOMPLETE, PRUNED
+    from seqsweep.runs.clean import FAILED, INCOMPLETE, OTHER_VERSIONS, PRUNED
 
     # argparse expects the positional arguments together, so the options, which have no values,
     # are moved to the front.
@@ -238,7 +239,12 @@ def _clean(arguments: list[str]) -> None:
         if "=" not in word.strip("="):
             raise ValueError(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
     wanted = dict(word.split("=", 1) for word in options.values)
-    chosen = {FAILED: options.failed, INCOMPLETE: options.incomplete, PRUNED: options.pruned}
+    chosen = {
+        FAILED: options.failed,
+        INCOMPLETE: options.incomplete,
+        PRUNED: options.pruned,
+        OTHER_VERSIONS: options.other_versions,
+    }
     states = frozenset().union(*(states for states, is_chosen in chosen.items() if is_chosen))
     clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
 

@@ -1,12 +1,10 @@
 """Hydra's flags among the overrides."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.config.flags import config_dir, flags_first
+from seqsweep.config.flags import flags_first
 
 
 @given(st.data())
@@ -47,8 +45,3 @@ def test_a_wrong_flag_is_refused(arguments, message):
 def test_a_flag_with_an_optional_value_takes_one_of_its_choices_alone():
     assert flags_first(["-i", "config", "a=1"], "train") == ["-i", "config", "a=1"]
     assert flags_first(["-i", "a=1"], "train") == ["-i", "a=1"]
-
-
-def test_the_folder_of_own_configs():
-    assert config_dir(["-m", "-cd", "mine", "seed=1"]) == Path("mine")
-    assert config_dir(["-m", "seed=1"]) is None

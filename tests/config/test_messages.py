@@ -13,20 +13,14 @@ from seqsweep.config.messages import explain
     [
         ("modle.hidden_size=3", ["modle: no such key in the config", "did you mean 'model'"]),
         ("model.hiden_size=3", ["model.hiden_size: no such key in model", "'hidden_size'"]),
-        ("data.source.lenght=3", ["data.source.lenght: no such key in data.source", "'length'"]),
         ("model=gru", ["model=gru: no such option of model", "bidirectional", "rnn", "simple"]),
-        ("experiment=digit", ["experiment=digit: no such option", "did you mean 'digits'"]),
         ("experiment=none", ["no experiment is chosen by default; leave experiment=none out"]),
         ("qqq=1", ["qqq: no such key in the config; known: callbacks, data, "]),
-        ("modle=rnn", ["modle: no such key in the config", "did you mean 'model'"]),
         ("model.hidden_size=[1", ["cannot read the argument 'model.hidden_size=[1'"]),
         ("model.hidden_size=1,2", ["model.hidden_size=1,2: several values", "add -m: "]),
-        ("seed=range(3)", ["seed=range(3): several values are a sweep; add -m: "]),
         ("+seed=0", ["An item is already at 'seed'"]),
         ("output_dir=~/x", ["must be quoted: 'output_dir=\"~/x\"'"]),
-        ("output_dir=ünï", ["must be quoted: 'output_dir=\"ünï\"'"]),
         ("model.cell=rnn,", ["model.cell=rnn,: must not end with a comma", "model.cell=A,B"]),
-        ("hidden size", ["cannot read the argument 'hidden size'"]),
     ],
 )
 def test_a_wrong_argument_is_explained_in_one_line(override, parts, composed):

@@ -40,14 +40,10 @@ def name() -> Iterator[Name]:
     [
         ("data=digits", "model.hidden_size=4,8,16"),
         ("data=digits", "model.hidden_size=8,4"),
-        ("model.hidden_size=range(2,9)", "data=digits"),
-        (*GRID, "seed=3"),
         (*GRID, "seed=0,1,2"),
         (*GRID, "data.split_seed=range(3)"),
-        (*GRID, "sweep=splits"),
         (*GRID, "sweep=splits", "seed=0,1"),
         (*GRID, "optimizer.lr=3e-3", "model.cell=rnn"),  # the defaults
-        (*GRID, "trainer.gradient_clip_val=1"),  # 1.0
         (*GRID, "threads=2", "sweep.report=false", "output_dir=/elsewhere", "logger=none"),
     ],
 )
@@ -60,14 +56,11 @@ def test_more_of_the_same_question_has_the_same_name(name: Name, same: tuple[str
     [
         ("data=digits", "optimizer.lr=0.1,0.2"),
         ("data=japanese_vowels", "model.hidden_size=4,8"),
-        ("data=digits", "model.hidden_size=4"),
-        (*GRID, "model.cell=gru"),
         (*GRID, "model.cell=gru,lstm"),
         (*GRID, "trainer.max_epochs=3"),
         (*GRID, "monitor=val/loss"),
         (*GRID, "data.split_seed=1"),
         (*GRID, "data.folds=5"),
-        (*GRID, "data.folds=5,10"),
     ],
 )
 def test_another_question_has_another_name(name: Name, other: tuple[str, ...]) -> None:
@@ -78,19 +71,14 @@ def test_another_question_has_another_name(name: Name, other: tuple[str, ...]) -
     ("arguments", "stem"),
     [
         (GRID, "digits-hidden_size"),
-        ((*GRID, "seed=0,1"), "digits-hidden_size"),
         ((*GRID, "model.cell=rnn,gru"), "digits-cell-hidden_size"),
         (("data=digits", "seed=0,1"), "digits-seed"),
-        (("data=digits",), "digits-seed"),
         (("data=digits", "sweep=splits"), "digits-seed"),
         (("data=digits", "sweep=cross_validation"), "digits-folds"),
-        ((*GRID, "sweep=cross_validation"), "digits-hidden_size"),
         (("experiment=japanese_vowels", "sweep=seeds"), "japanese_vowels-seed"),
         ((*GRID, "name=mine"), "mine-hidden_size"),
-        (("data=digits,japanese_vowels",), "data"),
         (("experiment=digits,japanese_vowels", "optimizer=adam,sgd"), "experiment-optimizer"),
         (("data=npz", "data.source.path=a/2024-b.npz", "seed=0,1"), "sweep-2024-b-seed"),
-        (("data=npz", "data.source.path=a.npz,b.npz"), "npz-path"),
         (("name='../x'", "seed=0,1"), "x-seed"),
         ((f"name={'long' * 30}", "seed=0,1"), ("long" * 30)[:53]),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from seqsweep.cli import main
+from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -57,9 +58,8 @@ def arguments(reader: str, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
-    "content", ['{"status": "complete"}', '{"status": "complete", "metrics": "x"}', DEEP, None],
-    ids=["no keys", "metrics", "deep", "fifo"],
-)  # fmt: skip
+    "content", [f'{{"semantics": {SEMANTICS}}}', DEEP, None], ids=["no digest", "deep", "fifo"]
+)
 def test_a_damaged_record_hides_no_other_run(
     ended: Ended, sweep: Path, reader: str, content: str | None
 ) -> None:

@@ -95,7 +95,10 @@ def test_a_single_run_is_not_planned_for_workers(capsys):
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere: no such folder"),
-        (["."], ".: no sweep.json in it; `seqsweep train -m ... --plan-only` plans a sweep"),
+        (
+            ["."],
+            ".: no sweep.json of this version in it; `seqsweep train -m ... --plan-only` plans",
+        ),
         (
             [".", "--stop-after", "soon"],
             "--stop-after=soon: must be a time, such as 90s, 55m or 2h",

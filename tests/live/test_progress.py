@@ -11,6 +11,7 @@ import pytest
 from seqsweep.live import run_state, sweep_state
 from seqsweep.live.sweep_state import Pace, SweepProgress, duration
 from seqsweep.runs import metrics_csv, record_index
+from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import sealed
@@ -185,7 +186,8 @@ def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
     for index in range(300):
         folder = found.run(index).path
         folder.mkdir()
-        content = record(found.configs[f"run{index}"]) | {"status": "complete"}
+        content = record(found.configs[f"run{index}"])
+        content |= {"semantics": SEMANTICS, "status": "complete"}
         (folder / "record.json").write_text(json.dumps(sealed(content)))
     for index in range(300, 400):
         found.run(index).path.mkdir()

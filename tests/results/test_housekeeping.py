@@ -86,7 +86,7 @@ def test_clean_deletes_nothing_without_yes(outputs, said):
     assert "two4  failed" in text and "hidden_size=8" in text
     assert "2 runs, " in text and "nothing is deleted without --yes" in text
     code, text = said("clean", "outputs/sweeps/two")
-    assert "--failed       2 runs, " in text and "--checkpoints  nothing, 0 B" in text
+    assert "--failed          2 runs, " in text and "--checkpoints     nothing, 0 B" in text
 
 
 def test_a_deleted_run_of_a_sweep_counts_as_not_started(outputs, said):

@@ -34,8 +34,6 @@ def id_of(checked):
         ([], ["trainer.progress_bar=false", "trainer.profiler=simple"]),
         ([], ["model.layer_norm=false", "model.recurrent_init=uniform", "model.forget_bias=null"]),
         ([], ["~model.layer_norm", "~model.recurrent_init"]),
-        ([], ["data.transform=null"]),
-        ([], ["~data.transform"]),
         (
             ["data.transform.frame=2", "data.transform.jitter=1"],
             ["data.transform={jitter:1.0,frame:2}"],
@@ -65,16 +63,6 @@ def test_what_decides_the_result_makes_another_run(id_of):
     ids = {id_of(*overrides): overrides for overrides in changes}
     assert len(ids) == len(changes)
     assert all(re.fullmatch("[0-9a-f]{16}", name) for name in ids)
-
-
-def test_runs_of_earlier_versions_keep_their_ids(id_of, checked):
-    """Ids as version 0.1.0 gave them, before some keys of the model existed."""
-    assert id_of() == "3f79a2b94b0a72a6"
-    assert id_of("model=bidirectional", "data=temporal_order") == "70fdba98fda62c92"
-    assert (
-        plan(checked("data=digits", "model.cell=lstm", "model.pooling=max")).run_id
-        == "4ba7da8f783ac821"
-    )
 
 
 def test_the_content_of_a_file_counts_and_not_its_path(checked, tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqsweep.runs import files
+from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.sweep_lock import sweep_lock
 from seqsweep.runs.sweepfile import NAME, SweepFile
 
@@ -86,12 +87,25 @@ def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys):
     whole = json.loads((tmp_path / NAME).read_text())
     wrong = {"command": [5], "started": "now", "ended": "now", "members": {"r": 5}}
     texts = [json.dumps(whole | {key: value}) for key, value in wrong.items()]
-    for text in ("", "[]", '{"command": []}', "[" * 200_000, *texts):
+    for text in (
+        "",
+        "[]",
+        json.dumps({"semantics": SEMANTICS, "command": []}),
+        "[" * 200_000,
+        *texts,
+    ):
         (tmp_path / NAME).write_text(text)
         files._said.clear()
         assert SweepFile.read(tmp_path) is None
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"seqsweep: {tmp_path / NAME}: ")
+
+
+def test_a_sweep_file_of_another_version_counts_as_missing(tmp_path):
+    SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
+    whole = json.loads((tmp_path / NAME).read_text())
+    (tmp_path / NAME).write_text(json.dumps(whole | {"semantics": SEMANTICS - 1}))
+    assert SweepFile.read(tmp_path) is None
 
 
 LIMITS = {"thresholds": {"3": 0.5}, "until": 9, "ends_at": None}

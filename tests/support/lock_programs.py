@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from seqsweep.runs.lock_files import boot_id
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -124,9 +126,11 @@ TAKE = """
 import json, os, socket, sys
 from pathlib import Path
 from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock_files import boot_id
 folder, refused = Path(sys.argv[1]), 0
 for _ in range(int(sys.argv[2])):
-    (folder / "lock").write_text(json.dumps({"host": socket.gethostname(), "pid": 1}))
+    dead = {"host": socket.gethostname(), "pid": 1, "boot": boot_id()}
+    (folder / "lock").write_text(json.dumps(dead))
     try:
         with RunLock(folder):
             pass
@@ -222,7 +226,7 @@ def tell(process: "subprocess.Popen[str]", text: str = "") -> None:
 
 def leave_lock_of(host: str, folder: Path, age: float) -> None:
     """The lock file of a process that is not there, beaten `age` seconds ago."""
-    content = {"host": host, "pid": 4711, "since": time.time() - 1000}
+    content = {"host": host, "pid": 4711, "since": time.time() - 1000, "boot": boot_id()}
     (folder / "lock").write_text(json.dumps(content), encoding="utf-8")
     then = time.time() - age
     os.utime(folder / "lock", (then, then))

@@ -125,17 +125,6 @@ def test_baselines_are_measured_on_transformed_data_once_for_all_augmentations(
     assert [row["metrics"] for row in found if row["data"]["data.transform.frame"]] == metrics
 
 
-def test_data_without_a_transform_keep_the_name_that_older_versions_gave_them(
-    planned: Planned, tmp_path: Path
-) -> None:
-    write_baselines([planned("data.transform=null")], tmp_path)
-    name = rows(tmp_path)[0]["of"]
-    assert "transform" not in name
-    before = (tmp_path / "baselines.json").stat().st_mtime_ns
-    write_baselines([planned()], tmp_path)
-    assert (tmp_path / "baselines.json").stat().st_mtime_ns == before
-
-
 def test_baselines_of_a_folder_of_runs_equal_those_of_its_sweep(
     planned: Planned, tmp_path: Path
 ) -> None:

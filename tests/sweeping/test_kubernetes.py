@@ -200,7 +200,10 @@ def test_a_folder_that_is_not_on_the_volume_needs_the_place_of_the_volume_here(f
 
 
 def test_a_folder_without_a_planned_sweep_is_refused(tmp_path, capsys):
-    for path, words in ((tmp_path, "no sweep.json in it"), (tmp_path / "x", "no such folder")):
+    for path, words in (
+        (tmp_path, "no sweep.json of"),
+        (tmp_path / "x", "no such folder"),
+    ):
         with pytest.raises(SystemExit) as ended:
             main(["kubernetes", str(path), *GIVEN])
         assert ended.value.code == 2

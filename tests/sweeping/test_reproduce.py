@@ -80,17 +80,14 @@ def state(folder: Path) -> dict[Path, tuple[int, bytes]]:
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "overrides",
     [
         (),
-        ("scheduler=plateau", "scheduler.patience=0"),
-        ("data.val_fraction=0", "monitor=train/loss"),
-        ("logger=none",),
+        ("data.val_fraction=0", "monitor=train/loss", "logger=none"),
         ("callbacks=early_stopping", "callbacks.early_stopping.patience=1", "seed=3"),
-        ("model.cell=lstm", "model.bidirectional=true", "trainer.limit_train_batches=2"),
-        ("rerun=true", "when_locked=skip"),
+        ("rerun=true", "when_locked=skip", "trainer.limit_train_batches=2"),
     ],
     ids=" ".join,
 )
@@ -119,47 +116,45 @@ def test_reproduce_writes_only_into_the_scratch_folder(
     assert capsys.readouterr().out == "identical\n"
 
 
-@pytest.mark.parametrize("name", ["best", "last"])
-def test_reproduce_reports_a_changed_weight(
-    run: Path, capsys: pytest.CaptureFixture[str], name: str
+def add_a_quarter(weights: dict[str, torch.Tensor]) -> None:
+    next(iter(weights.values())).view(-1)[0] += 0.25
+
+
+def change_a_bit(weights: dict[str, torch.Tensor]) -> None:
+    flat = next(iter(weights.values())).view(-1)
+    flat[-1] = torch.nextafter(flat[-1], torch.tensor(9.0))
+
+
+def add_a_weight(weights: dict[str, torch.Tensor]) -> None:
+    weights["more"] = torch.zeros(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("best", add_a_quarter, ", by at most 0.25\n"),
+        ("last", add_a_quarter, ", by at most 0.25\n"),
+        ("best", change_a_bit, ", by at most "),
+        ("best", add_a_weight, " have other names"),
+    ],
+)
+def test_reproduce_reports_changed_weights(
+    run: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    change: Callable[[dict[str, torch.Tensor]], None],
+    words: str,
 ) -> None:
-    def change(content: dict[str, Any]) -> None:
-        weight: torch.Tensor = next(iter(content["state_dict"].values()))
-        weight.view(-1)[0] += 0.25
-
-    edit_checkpoint(run / "checkpoints" / f"{name}.ckpt", change)
+    path = run / "checkpoints" / f"{name}.ckpt"
+    edit_checkpoint(path, lambda content: change(content["state_dict"]))
     assert reproduce(run) == 1
-    out = capsys.readouterr().out
-    assert out.startswith(f"differs: the weights of {name}.ckpt, by at most 0.25\n")
+    assert capsys.readouterr().out.startswith(f"differs: the weights of {name}.ckpt{words}")
 
 
-def test_reproduce_reports_the_smallest_change_of_a_weight(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def change(content: dict[str, Any]) -> None:
-        flat: torch.Tensor = next(iter(content["state_dict"].values())).view(-1)
-        flat[-1] = torch.nextafter(flat[-1], torch.tensor(9.0))
-
-    edit_checkpoint(run / "checkpoints" / "best.ckpt", change)
-    assert reproduce(run) == 1
-    assert "the weights of best.ckpt" in capsys.readouterr().out
-
-
-def test_reproduce_reports_an_additional_or_a_missing_weight(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def change(content: dict[str, Any]) -> None:
-        content["state_dict"]["more"] = torch.zeros(1)
-
-    edit_checkpoint(run / "checkpoints" / "best.ckpt", change)
-    assert reproduce(run) == 1
-    assert "the weights of best.ckpt" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("row", "column"), [(1, "train/loss"), (2, "val/acc"), (4, "lr")])
 def test_reproduce_names_the_first_epoch_with_a_changed_metric(
-    run: Path, capsys: pytest.CaptureFixture[str], row: int, column: str
+    run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    row, column = 2, "val/acc"
     path = run / "metrics.csv"
     lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
     place = lines[0].index(column)
@@ -170,15 +165,12 @@ def test_reproduce_names_the_first_epoch_with_a_changed_metric(
     assert out.startswith(f"differs from epoch {row - 1} ({column}), by at most 0.5\n")
 
 
-@pytest.mark.parametrize("rows", [1, 4])
-def test_reproduce_reports_missing_epochs(
-    run: Path, capsys: pytest.CaptureFixture[str], rows: int
-) -> None:
+def test_reproduce_reports_missing_epochs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = run / "metrics.csv"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(lines[:rows]), encoding="utf-8")
+    path.write_text("".join(lines[:4]), encoding="utf-8")
     assert reproduce(run) == 1
-    assert f"{rows - 1} epochs, and 4 again" in capsys.readouterr().out
+    assert "3 epochs, and 4 again" in capsys.readouterr().out
 
 
 def test_reproduce_mentions_that_last_ckpt_was_deleted(
@@ -280,18 +272,15 @@ def test_reproduce_refuses_a_damaged_checkpoint(
     assert "identical" not in capsys.readouterr().out
 
 
-NEAR = "seqsweep.models.classifier.RNNClasifier"
-FOREIGN = ["os.system", "torch.load", "numpy.load", "builtins.eval", "builtins.open", NEAR]
-PLACES = {
-    "model": ("model", "_target_"),
-    "source": ("data", "source", "_target_"),
-    "optimizer": ("optimizer", "_target_"),
-    "callback": ("callbacks", "checkpoint", "_target_"),
-}
-
-
-@pytest.mark.parametrize("target", FOREIGN)
-@pytest.mark.parametrize("key", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(
+    ("target", "key"),
+    [
+        ("os.system", ("model", "_target_")),
+        ("torch.load", ("data", "source", "_target_")),
+        ("builtins.eval", ("optimizer", "_target_")),
+        ("seqsweep.models.classifier.RNNClasifier", ("callbacks", "checkpoint", "_target_")),
+    ],
+)
 def test_reproduce_refuses_a_foreign_target(
     run: Path, monkeypatch: pytest.MonkeyPatch, target: str, key: tuple[str, ...]
 ) -> None:
@@ -308,35 +297,10 @@ def test_reproduce_refuses_a_foreign_target(
     message = str(refused.value)
     assert f"{run / 'config.yaml'}: {'.'.join(key)}={target} " in message
     assert f"--allow {target}" in message
+    assert ("did you mean" in message) == ("Clasifier" in target)
 
 
-def test_reproduce_accepts_a_run_that_lacks_a_later_key_without_influence(run: Path) -> None:
-    path = run / "config.yaml"
-    config = yaml.safe_load(path.read_text())
-    del config["diagnostics"], config["sweep"]["report"]
-    path.write_text(yaml.safe_dump(config))
-    assert reproduce(run) == 0
-    del config["monitor"]
-    path.write_text(yaml.safe_dump(config))
-    with pytest.raises(ValueError, match="monitor"):
-        reproduce(run)
-
-
-def test_reproduce_accepts_a_run_whose_config_has_the_former_name_of_a_key(run: Path) -> None:
-    path = run / "config.yaml"
-    text = path.read_text(encoding="utf-8")
-    assert text.count("when_locked: ") == 1
-    path.write_text(text.replace("when_locked: ", "locked: "), encoding="utf-8")
-    assert reproduce(run) == 0
-
-
-def test_the_error_for_a_foreign_target_suggests_the_nearest_one(run: Path) -> None:
-    edit_config(run, "model", "_target_", value=NEAR)
-    with pytest.raises(ValueError, match=r"did you mean .*models\.classifier\.RNNClassifier"):
-        reproduce(run)
-
-
-@pytest.mark.parametrize("target", [None, 3, ["os.system"], {"_target_": "os.system"}, ""])
+@pytest.mark.parametrize("target", [None, {"_target_": "os.system"}])
 def test_reproduce_refuses_a_target_that_is_not_a_name(run: Path, target: Any) -> None:
     edit_config(run, "model", "_target_", value=target)
     with pytest.raises(ValueError, match=r"model\._target_"):

@@ -6,7 +6,6 @@ setting these on a copy takes less than 1 ms.
 
 import copy
 import math
-import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -20,9 +19,6 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.schema import Config, check
 from seqsweep.config.trainer_arguments import is_lightnings
 from seqsweep.runs.identity import flatten, is_below
-
-_INTEGER = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)=(0|-?[1-9][0-9]{0,17})")
-"""An override `key=integer` that Hydra and Python read in the same way."""
 
 
 class MemberComposer:
@@ -102,14 +98,10 @@ class MemberComposer:
         """Returns the key and value of each override `key=number` that decides this key alone."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
-            # Hydra's grammar would take half a millisecond for each of a thousand seeds.
-            if (match := _INTEGER.fullmatch(text)) and self._sets_value(f"{match[1]}=0"):
-                key, value = match[1], int(match[2])
-            elif self._sets_value(text):
-                override = self._parse(text)
-                key, value = override.key_or_group, override.value()
-            else:
+            if not self._sets_value(text):
                 continue
+            override = self._parse(text)
+            key, value = override.key_or_group, override.value()
             # The check refuses infinite numbers, so each of them must be checked.
             is_number = isinstance(value, (int, float)) and math.isfinite(value)
             if is_number and not _depends_on_value(key) and (key, type(value)) not in self._bound:

@@ -1,10 +1,8 @@
 """Sorts Hydra's flags and overrides on a command line, and refuses wrong flags."""
 
 import argparse
-import itertools
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
@@ -48,14 +46,6 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
             raise ValueError(f"{name}: no such option of seqsweep {command}{hint}")
         flags += _with_value(name, value if equals else None, known[name], rest)
     return [*flags, *overrides]
-
-
-def config_dir(arguments: Sequence[str]) -> Path | None:
-    """Returns the folder of `--config-dir` in arguments that `flags_first` has sorted."""
-    for name, value in itertools.pairwise(arguments):
-        if name in ("--config-dir", "-cd"):
-            return Path(value)
-    return None
 
 
 def _with_value(

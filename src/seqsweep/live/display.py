@@ -159,7 +159,7 @@ class Display:
     def _sweep(self) -> SweepFile:
         """Returns sweep.json, or a substitute if it does not list all runs."""
         sweep = SweepFile.read(self._folder)
-        # A sweep of an older version, or one whose file another process has replaced since.
+        # Another process may have replaced the file since.
         if sweep is None or not set(self._run_ids) <= sweep.configs.keys():
             return SweepFile((), time.time(), {run_id: {} for run_id in self._run_ids})
         return sweep.current()

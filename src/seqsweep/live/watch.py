@@ -163,7 +163,8 @@ def _conclude(watched: WatchedFolder, console: Console) -> int:
     progress = watched.progress
     # The leaderboard has no rows before a run is complete.
     if any(run.state == "complete" for run in progress.runs):
-        print_folder(console, watched.folder, read_folder(watched.folder), top=_TOP)
+        entries = read_folder(watched.folder, of_all_versions=True)
+        print_folder(console, watched.folder, entries, top=_TOP)
     missing = watched.missing()
     total = len(progress.runs)
     of_all = f"of {count(total, 'run')} {'is' if (missing or total) == 1 else 'are'}"

@@ -27,8 +27,8 @@ def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
     """
     if not {"config", "class_names", "channel_names"} <= checkpoint.keys():
         raise ValueError(
-            f"{where}: holds weights, but not config, class_names and channel_names, as checkpoints"
-            " of older versions; give network and num_classes"
+            f"{where}: holds weights, but not config, class_names and channel_names; give network"
+            " and num_classes"
         )
     section: dict[str, Any] = dict(checkpoint["config"]["model"])
     target = section.pop("_target_")

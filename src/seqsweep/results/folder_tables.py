@@ -15,7 +15,7 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.search.summary import print_search
 from seqsweep.results.tables import print_leaderboard
 from seqsweep.runs.files import write_text
-from seqsweep.runs.ledger import Entry, not_begun
+from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions
 from seqsweep.runs.sweepfile import SweepFile
 
 MOST_BOARDS = 8
@@ -31,15 +31,25 @@ def print_folder(
 ) -> None:
     """Prints the leaderboard of a folder if it has a complete run.
 
-    With several data sets, each has its own leaderboard: scores of different test sets cannot be
-    ranked together. The last table compares the configs over all data sets, by their ranks.
+    A line counts the runs of other versions, which are left out. With several data sets, each has
+    its own leaderboard: scores of different test sets cannot be ranked together. The last table
+    compares the configs over all data sets, by their ranks.
 
     Args:
+        entries: The runs of the folder, of all versions.
         top: The most rows of a table.
         every: Print every leaderboard, even if there are more than MOST_BOARDS data sets.
     """
-    if not any(entry.state == "complete" for entry in entries):
-        return
+    current = of_this_version(entries)
+    if any(entry.state == "complete" for entry in current):
+        _print_boards(console, folder, current, top, every)
+    if left_out := other_versions(entries):
+        console.print(f"[yellow]{left_out}: not in the table[/]", soft_wrap=True, highlight=False)
+
+
+def _print_boards(
+    console: Console, folder: Path, entries: Sequence[Entry], top: int | None, every: bool
+) -> None:
     sweep = SweepFile.read(folder)
     planned = not_begun(sweep.configs, entries) if sweep else []
     across = across_sets(entries, planned)

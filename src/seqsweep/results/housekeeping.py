@@ -16,6 +16,7 @@ from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
+    OTHER_VERSIONS,
     PRUNED,
     Removal,
     delete_all,
@@ -32,6 +33,7 @@ _DEPTH = 4
 _MOST_PROCESSES = 8
 _STATES: tuple[State, ...] = (
     "complete", "pruned", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
+    "of another version",
 )  # fmt: skip
 
 
@@ -59,7 +61,7 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     if below := folders_below(folder):
         print_folders(below, console)
         return
-    entries = read_folder(folder)
+    entries = read_folder(folder, of_all_versions=True)
     print_table(console, status_table(entries, most))
     if most is not None and len(entries) > most:
         more = f"and {len(entries) - most:,} more runs: --all lists them"
@@ -85,7 +87,8 @@ def _say_processes(processes: Sequence[Process]) -> None:
 
 def print_folders(folders: Sequence[Path], console: Console) -> None:
     """Prints the number of runs, their states and the size of each folder."""
-    rows = [(path, Counter(e.state for e in read_folder(path)), _size(path)) for path in folders]
+    entries = {path: read_folder(path, of_all_versions=True) for path in folders}
+    rows = [(path, Counter(e.state for e in entries[path]), _size(path)) for path in folders]
     states = [state for state in _STATES if any(counts[state] for _, counts, _ in rows)]
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("folder", overflow="fold")
@@ -122,12 +125,12 @@ def clean(
         FileNotFoundError: The folder does not exist.
         ValueError: There is no run in it, or no such key.
     """
-    entries = read_folder(folder)
+    entries = read_folder(folder, of_all_versions=True)
     if not (states or checkpoints or wanted):
         if yes:
             raise ValueError(
-                "--yes: choose what to delete: --failed, --incomplete, --pruned, --checkpoints,"
-                " KEY=VALUE"
+                "--yes: choose what to delete: --failed, --incomplete, --pruned, --other-versions,"
+                " --checkpoints, KEY=VALUE"
             )
         _print_choices(entries, console)
         return
@@ -180,12 +183,13 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
         "--failed": find_removals(entries, FAILED, False, {}),
         "--incomplete": find_removals(entries, INCOMPLETE, False, {}),
         "--pruned": find_removals(entries, PRUNED, False, {}),
+        "--other-versions": find_removals(entries, OTHER_VERSIONS, False, {}),
         "--checkpoints": find_removals(entries, (), True, {}),
     }
     for option, removals in choices.items():
         size = size_text(freed([path for removal in removals for path in removal.files]))
-        console.print(f"{option:14} {_summary(removals) or 'nothing'}, {size}", highlight=False)
-    console.print("KEY=VALUE ...  the runs with these values", highlight=False)
+        console.print(f"{option:17} {_summary(removals) or 'nothing'}, {size}", highlight=False)
+    console.print("KEY=VALUE ...     the runs with these values", highlight=False)
 
 
 def size_text(size: float) -> str:

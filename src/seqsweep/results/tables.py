@@ -151,6 +151,7 @@ _STATES = {
     "failed": "[red]failed[/]",
     "incomplete": "[yellow]incomplete[/]",
     "damaged": "[red]damaged[/]",
+    "of another version": "[yellow]of another version[/]",
 }
 
 

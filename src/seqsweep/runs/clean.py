@@ -22,6 +22,7 @@ from seqsweep.suggest import nearest_or_all
 
 FAILED: frozenset[State] = frozenset(("failed",))
 PRUNED: frozenset[State] = frozenset(("pruned",))
+OTHER_VERSIONS: frozenset[State] = frozenset(("of another version",))
 INCOMPLETE: frozenset[State] = frozenset(("incomplete", "interrupted", "damaged"))
 
 # The order is that of deletion. Without record.json a run is not done. Without config.yaml its

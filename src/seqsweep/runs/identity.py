@@ -7,37 +7,15 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
-SEMANTICS = 3
-"""Raised by hand when the same config gives another result, so that old runs stay apart."""
-
-ADDED_LATER: dict[str, Any] = {
-    "model.layer_norm": False,
-    "model.recurrent_init": "uniform",
-    "model.forget_bias": None,
-    "model.embedding_dim": None,
-    "model.num_embeddings": None,
-    "data.transform": None,
-    "data.transform.crop": None,
-    "data.transform.truncate": None,
-    "data.transform.downsample": None,
-    "data.transform.impute": None,
-    "data.transform.frame": None,
-    "data.transform.jitter": None,
-    "data.transform.time_mask": None,
-    "data.folds": None,
-    "data.fold": 0,
-}
-"""Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour.
-
-A key with that value is not hashed, so older runs keep their names.
-"""
+SEMANTICS = 4
+"""Raised by hand when the same config gives another result, configs get other keys, or the files of
+a run another form. The runs of another number are `of another version`, and stay apart."""
 
 WITHOUT_INFLUENCE = (
     "name",
     "output_dir",
     "rerun",
     "when_locked",
-    "locked",  # the same key, as older runs have it
     "sweep",
     "threads",
     "diagnostics",
@@ -82,16 +60,13 @@ def decisive(
     Args:
         without: dotted keys to leave out.
     """
-    # Left out are keys without influence, files that the fingerprint replaces, and later keys that
-    # keep the old behaviour.
+    # Left out are keys without influence, and files that the fingerprint replaces.
     flat = flatten(config)
     is_reader = any(pair in flat for pair in _READERS)
     values = {
         key: value
         for key, value in sorted(flat)
-        if _may_decide(key, bool(data_fingerprint), is_reader)
-        and key not in without
-        and not (key in ADDED_LATER and ADDED_LATER[key] == value)
+        if _may_decide(key, bool(data_fingerprint), is_reader) and key not in without
     }
     return {"config": values, "data": data_fingerprint}
 

@@ -14,6 +14,8 @@ from seqsweep.runs.run_folder import FINISHED, RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.suggest import did_you_mean
 
+OF_ANOTHER_VERSION: State = "of another version"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -24,7 +26,7 @@ class Entry:
         state: how it stands.
         config: by dotted key; empty where config.yaml is damaged.
         record: None while the run is not done.
-        error: the message of a failed, diverged or damaged run.
+        error: the message of a failed, diverged or damaged run; the name of the other version.
         is_short: whether the record lacks its confusion matrices, as in a very large folder.
     """
 
@@ -42,15 +44,45 @@ class Entry:
         return record or {}
 
 
-def read_folder(folder: Path) -> list[Entry]:
+def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
     """Reads the runs below a folder, or the one run that the folder is itself.
 
     The runs of the sweep come first, in its order, then all others by run_id.
 
+    Args:
+        folder: the folder of a sweep, any folder of runs, or that of a run.
+        of_all_versions: whether to return the runs of other versions, too.
+
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: there is no run in it.
+        ValueError: there is no run in it, or none of this version.
     """
+    entries = _read_all(folder)
+    if of_all_versions:
+        return entries
+    current = of_this_version(entries)
+    if not current:
+        raise ValueError(f"{folder}: has no run of this version; {other_versions(entries)}")
+    return current
+
+
+def of_this_version(entries: Iterable[Entry]) -> list[Entry]:
+    """Leaves out the runs of other versions."""
+    return [entry for entry in entries if entry.state != OF_ANOTHER_VERSION]
+
+
+def other_versions(entries: Iterable[Entry]) -> str:
+    """Counts the runs of other versions: `4 runs of another version (seqsweep 0.1.0)`.
+
+    Empty if there are none.
+    """
+    writers = [str(entry.error) for entry in entries if entry.state == OF_ANOTHER_VERSION]
+    runs = f"{len(writers):,} {'run' if len(writers) == 1 else 'runs'}"
+    return f"{runs} of another version ({', '.join(sorted(set(writers)))})" if writers else ""
+
+
+def _read_all(folder: Path) -> list[Entry]:
+    """Reads the runs of all versions; raises as `read_folder`."""
     if not folder.is_dir():
         if folder.exists():
             raise NotADirectoryError(f"{folder}: expected a folder, got a file")
@@ -98,6 +130,8 @@ def read_run(folder: RunFolder, index: RecordIndex | None = None) -> Entry:
     except ValueError as error:  # a damaged config must not hide other runs
         say_once(str(error))
         return Entry(folder, "damaged", {}, None, str(error).removeprefix(f"{folder.path}/"))
+    if state == OF_ANOTHER_VERSION:
+        return Entry(folder, state, config, None, folder.other_version())
     if state == "damaged":
         return Entry(folder, state, config, None, folder.damage())
     failure = folder.failure()

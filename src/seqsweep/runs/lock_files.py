@@ -61,8 +61,8 @@ class Holder(NamedTuple):
 
     @property
     def is_on_this_kernel(self) -> bool:
-        # Older versions wrote no boot id. Containers of one host may share its kernel and its name.
-        return self.host == host_name() and self.boot in (None, boot_id())
+        # Virtual machines may have the same name. Without boot ids, the name alone decides.
+        return self.host == host_name() and self.boot == boot_id()
 
 
 class Life(Enum):

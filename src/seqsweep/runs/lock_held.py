@@ -1,11 +1,9 @@
 """The locks that this process holds, and the heartbeat that keeps them."""
 
 import contextlib
-import fcntl
 import os
 import threading
 import time
-from collections.abc import Sequence
 
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock_files import Holder, file_of, generations
@@ -28,10 +26,6 @@ The keys are the path as the block has it and the resolved path."""
 _idle = threading.Event()
 """Set when this process releases its last lock: then the heartbeat thread ends."""
 
-_removed: list[int] = []
-"""The descriptors of lock files that were removed and are not closed yet."""
-
-_MOST_REMOVED = 64
 _HASTE_SECONDS = 0.2
 
 _now = (
@@ -132,9 +126,7 @@ class Hold:
         self.close()
 
     def close(self) -> None:
-        if self.holder.has_posix:
-            fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
-        _close_later(self.descriptor)
+        os.close(self.descriptor)  # which drops the POSIX lock
 
 
 def add_held(hold: Hold) -> None:
@@ -168,39 +160,12 @@ def _beat(idle: threading.Event) -> None:
                 hold.beat()
 
 
-def _close_later(descriptor: int) -> None:
-    """Closes the descriptors of removed lock files in a thread, many at once.
-
-    The last close of a removed file frees its blocks. On ext4 mounted with `discard` and without a
-    journal this takes milliseconds for each run.
-
-    Called with `changing` held.
-    """
-    global _removed
-    _removed.append(descriptor)
-    if held and len(_removed) < _MOST_REMOVED:
-        return
-    descriptors, _removed = _removed, []
-    if len(descriptors) > 1:  # a single descriptor is not worth a thread
-        with contextlib.suppress(RuntimeError):  # no new thread can start, for example at exit
-            threading.Thread(target=_close, args=(descriptors,), daemon=True).start()
-            return
-    _close(descriptors)
-
-
-def _close(descriptors: Sequence[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
 def _forget_held() -> None:
     """Clears this module's state in a forked child, which has no locks."""
     global changing
     changing = threading.Lock()  # another thread may have held it at the fork
     held.clear()
     taken.clear()
-    _close(_removed)
-    _removed.clear()
 
 
 os.register_at_fork(after_in_child=_forget_held)

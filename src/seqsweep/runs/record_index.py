@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.runs.files import Damaged, read_bytes, stat_of, write_bytes
+from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.run_folder import RunFolder
 
 NAME = ".records"
@@ -24,9 +25,6 @@ LEAST_RUNS = 1000
 
 LEFT_OUT = "confusion"
 """The key of a record that the index leaves out, because it is as large as all others."""
-
-_VERSION = 1
-"""Raised by hand when the lines have another form; then the checksums of older lines are wrong."""
 
 _RACE_SECONDS = 2.0
 """A record that was written so recently is not indexed.
@@ -177,4 +175,5 @@ def _encoded(line: list[Any]) -> bytes:
 
 
 def _checksum(content: bytes) -> bytes:
-    return b"%08x" % zlib.crc32(content, _VERSION)
+    # The lines of another version have other checksums, and are ignored.
+    return b"%08x" % zlib.crc32(content, SEMANTICS)

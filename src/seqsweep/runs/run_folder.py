@@ -3,6 +3,7 @@
 A run is done if and only if it has a sound record.json.
 """
 
+import contextlib
 import os
 import traceback
 from pathlib import Path
@@ -12,6 +13,7 @@ from seqsweep.runs.config_text import read_yaml, to_text
 from seqsweep.runs.eventfiles import event_files, remove_event_files
 from seqsweep.runs.files import (
     Damaged,
+    parse_json,
     read_object,
     say_once,
     sync,
@@ -19,19 +21,29 @@ from seqsweep.runs.files import (
     write_json,
     write_text,
 )
+from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.removing import TEMPORARY, remove, remove_temporary
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal[
-    "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged"
+    "complete",
+    "diverged",
+    "pruned",
+    "running",
+    "interrupted",
+    "failed",
+    "incomplete",
+    "damaged",
+    "of another version",
 ]
 """The state of a run.
 
 `complete` and `diverged` runs are done: the same config would end in the same way again. A `pruned`
 run was ended early by a search, which counts it as done; any other command resumes it. An
 `incomplete` run was killed: no process trains it, and no file says why it ended. The record.json of
-a `damaged` run has changed since it was written; the run is trained again."""
+a `damaged` run has changed since it was written; the run is trained again. A run `of another
+version` of this program is not done, and this version cannot resume it."""
 
 _OBJECTS = {
     "complete": ("config", "metrics"),
@@ -45,6 +57,10 @@ FINISHED = frozenset(_OBJECTS)
 
 _OF_A_NEW_RUN = {"checkpoints", "lock"}
 """The names in a folder in which no run has begun yet."""
+
+
+class _OfAnotherVersion(Exception):
+    """The error for a record whose SEMANTICS are not those of this version."""
 
 
 class RunFolder:
@@ -66,11 +82,12 @@ class RunFolder:
     def record(self) -> dict[str, Any] | None:
         """Returns the record of the finished run; None while it is not finished.
 
-        A damaged record counts as missing, and is named on stderr.
+        A damaged record counts as missing, and is named on stderr. A record of another version
+        counts as missing, too.
         """
         try:
             return _read_record(self.path / "record.json")
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, _OfAnotherVersion):
             return None
         except Damaged as error:
             say_once(f"{error}; the run counts as not done")
@@ -82,9 +99,30 @@ class RunFolder:
             _read_record(self.path / "record.json")
         except Damaged as error:
             return str(error).removeprefix(f"{self.path}/")
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, _OfAnotherVersion):
             pass
         return None
+
+    def other_version(self) -> str | None:
+        """Returns the name of the other version that wrote this run; None for a run of this one."""
+        try:
+            _read_record(self.path / "record.json")
+        except _OfAnotherVersion:
+            return self._writer()
+        except OSError:  # the run has not ended, so its provenance.json decides
+            is_other = _is_of_another_version(read_object(self.path / "provenance.json"))
+            return self._writer() if is_other else None
+        except Damaged:
+            pass
+        return None
+
+    def _writer(self) -> str:
+        """Returns the version of seqsweep that wrote the run."""
+        match read_object(self.path / "provenance.json"):
+            case {"packages": {"seqsweep": str(name)}}:
+                return f"seqsweep {name}"
+            case _:
+                return "an unknown version of seqsweep"
 
     def failure(self) -> dict[str, Any] | None:
         """Returns the content of failure.json: why the last attempt ended early."""
@@ -125,9 +163,11 @@ class RunFolder:
             return record["status"]
         if is_running:
             return "running"
-        # A damaged record counts only now: a running process may be about to replace it.
+        # What is wrong with a record counts only now: a running process may be about to replace it.
         if self.damage() is not None:
             return "damaged"
+        if self.other_version() is not None:
+            return "of another version"
         failure = self.failure()
         return "incomplete" if failure is None else failure["kind"]
 
@@ -147,7 +187,8 @@ class RunFolder:
             remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync, self.check_held)
-        write_json(self.path / "provenance.json", provenance, sync, 1, self.check_held)
+        origin = {"semantics": SEMANTICS, **provenance}
+        write_json(self.path / "provenance.json", origin, sync, 1, self.check_held)
 
     def forget_interrupt(self) -> None:
         """Marks an interrupted run as incomplete, because it is resumed."""
@@ -184,7 +225,7 @@ class RunFolder:
         # A finished run has no failure, so failure.json goes before the record appears.
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
-        content = {"status": "complete"} | record
+        content = {"semantics": SEMANTICS, "status": "complete"} | record
         write_sealed(self.path / "record.json", content, not synced, self.check_held)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
@@ -243,8 +284,18 @@ def _read_record(path: Path) -> dict[str, Any]:
     Raises:
         OSError: the file does not exist, or cannot be read.
         Damaged: it is not what `RunFolder.finish` wrote.
+        _OfAnotherVersion: another version has written it.
     """
-    record = read_sealed(path)
+    try:
+        record = read_sealed(path)
+    except Damaged:
+        # Another version may have written it without a digest, or with one of its own.
+        with contextlib.suppress(Damaged):
+            if _is_of_another_version(parse_json(path)):
+                raise _OfAnotherVersion from None
+        raise
+    if _is_of_another_version(record):
+        raise _OfAnotherVersion
     status = record.get("status")
     if not isinstance(status, str) or status not in _OBJECTS:
         raise Damaged(f"{path}: its status must be complete, diverged or pruned")
@@ -252,3 +303,8 @@ def _read_record(path: Path) -> dict[str, Any]:
         if not isinstance(record.get(key), dict):
             raise Damaged(f"{path}: {key} must be a JSON object")
     return record
+
+
+def _is_of_another_version(content: Any) -> bool:
+    """Returns whether another version has written this content of a record or provenance.json."""
+    return isinstance(content, dict) and bool(content) and content.get("semantics") != SEMANTICS

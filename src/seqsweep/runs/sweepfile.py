@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from seqsweep.runs.files import read_json, say_once, write_json
-from seqsweep.runs.identity import is_one_value
+from seqsweep.runs.identity import SEMANTICS, is_one_value
 from seqsweep.runs.short_lock import short_lock
 from seqsweep.runs.sweep_lock import is_sweep_running
 
@@ -53,21 +53,26 @@ class SweepFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Reads the sweep.json of a folder; returns None where it is missing or damaged."""
+        """Reads the sweep.json of a folder; returns None where it is missing or damaged.
+
+        A file of another version counts as missing: this version does not train its runs.
+        """
         content = read_json(folder / NAME)
         if content is None:
             return None
         try:
+            if content.get("semantics") != SEMANTICS:
+                return None
             sweep = cls(
                 content["command"],
                 content["started"],
                 {name: content["common"] | rest for name, rest in content["members"].items()},
                 frozenset(content["done_before"]),
                 content["ended"],
-                frozenset(content.get("earlier", ())),
-                {name: float(cost) for name, cost in content.get("costs", {}).items()},
-                {name: int(count) for name, count in content.get("failures", {}).items()},
-                str(content.get("directory", "")),
+                frozenset(content["earlier"]),
+                {name: float(cost) for name, cost in content["costs"].items()},
+                {name: int(count) for name, count in content["failures"].items()},
+                str(content["directory"]),
                 {name: _limits(each) for name, each in content.get("limits", {}).items()},
                 bool(content.get("open", False)),
             )
@@ -84,6 +89,7 @@ class SweepFile:
         """Writes sweep.json into an existing folder; values that all configs share stand once."""
         common = _common(list(self.configs.values()))
         content = {
+            "semantics": SEMANTICS,
             "command": list(self.command),
             "started": self.started,
             "ended": self.ended,

@@ -22,13 +22,12 @@ from seqsweep.command import (
     restore_subcommand,
 )
 from seqsweep.config import CONF_DIR
-from seqsweep.config.flags import config_dir, flags_first
+from seqsweep.config.flags import flags_first
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import given_shape
 from seqsweep.config.where_set import with_place
-from seqsweep.config.yaml_checks import check_config_files
 from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
 from seqsweep.importing import without_collections
 from seqsweep.results.folder_tables import print_folder
@@ -77,14 +76,13 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     try:
         own = [*_OPTIONS.get(subcommand, ()), *(f"--{name}" for name in options)]
         arguments = flags_first(arguments, subcommand, own)
-        if folder := config_dir(arguments):
-            check_config_files(folder.absolute(), arguments)
         hide_subcommand(subcommand, arguments, **options)
         _start_hydra()
         if _errors:
             raise _errors[0]
         for folder in launched:  # our own sweepers print their tables themselves
-            print_folder(PlainConsole(), folder, read_folder(folder))
+            runs = read_folder(folder, of_all_versions=True)
+            print_folder(PlainConsole(), folder, runs)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except Interrupted as error:
@@ -97,6 +95,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if full_error:
             raise
         return _refuse(" ".join(str(error).split()))
+    except UnicodeDecodeError as error:
+        if full_error:
+            raise
+        return _refuse(f"a YAML file of the configs must be saved as UTF-8: {error}")
     except RecursionError:
         if full_error:
             raise

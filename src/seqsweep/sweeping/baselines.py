@@ -156,26 +156,13 @@ def _is_of_data(key: str) -> bool:
 def _name(data: Config, fingerprint: str | None) -> str:
     """Returns a name that is equal for all configs with the same sequences."""
     kept = {key: value for key, value in data.items() if key not in _IGNORED}
-    # Data of older versions have no transform, and must keep their names.
-    given = {k: v for k, v in shaping_options(kept.pop("transform", None)).items() if v is not None}
-    kept |= {"transform": given} if given else {}
-    kept = _without_folds(kept)
+    kept["transform"] = shaping_options(kept.get("transform"))
     return json.dumps([kept, fingerprint], sort_keys=True)
 
 
 def _data(member: PlannedRun) -> Config:
     kept = {key: v for key, v in member.config["data"].items() if key not in _IGNORED}
-    return {"data": _without_folds(kept) | {"transform": shaping_options(kept.get("transform"))}}
-
-
-def _without_folds(data: Config) -> Config:
-    """Returns the section without the keys of folds if there are none.
-
-    The data of older runs have no such keys.
-    """
-    if data.get("folds") is not None:
-        return data
-    return {key: value for key, value in data.items() if key not in ("folds", "fold")}
+    return {"data": kept | {"transform": shaping_options(kept.get("transform"))}}
 
 
 def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def finish_sweep(
 
 def read_begun(folder: Path) -> list[Entry]:
     """Returns the runs of the folder, including those of other commands."""
-    return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
+    has_runs = any(folder.glob("*/config.yaml"))
+    return read_folder(folder, of_all_versions=True) if has_runs else []
 
 
 def summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:

@@ -44,7 +44,7 @@ from seqsweep.sweeping.summary import write_summary
 from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted, RunFailed, is_final
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.saved_config import member_of, with_later_keys
+from seqsweep.training.saved_config import member_of
 
 _LOOK_SECONDS = 0.5
 """The time between two looks for runs that a search adds."""
@@ -117,7 +117,8 @@ def read_sweep(folder: Path) -> SweepFile:
     sweep = SweepFile.read(folder)
     if sweep is None:
         raise FileNotFoundError(
-            f"{folder}: no {NAME} in it; `seqsweep train -m ... --plan-only` plans a sweep"
+            f"{folder}: no {NAME} of this version in it; `seqsweep train -m ... --plan-only` plans"
+            " a sweep"
         )
     return sweep
 
@@ -235,12 +236,11 @@ class Worker:
         Raises:
             ValueError, TypeError, OSError: the config is refused, or its data.
         """
-        config = with_later_keys(_nested(self.sweep.configs[run_id]))
+        config = _nested(self.sweep.configs[run_id])
         planned = member_of(config, self.allowed, self.folder / NAME)
         if planned.run_id != run_id:
             raise ValueError(
-                f"{self.folder / NAME}: run {run_id} has other data here, or another version of"
-                " seqsweep has planned it; plan the sweep again"
+                f"{self.folder / NAME}: run {run_id} has other data here; plan the sweep again"
             )
         return replace(planned, limits=Limits.from_plain(self.sweep.limits.get(run_id)))
 

@@ -40,7 +40,8 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
         return None
     arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
     fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
-    shaping = Shaping.from_state(state["shaping"]) if "shaping" in state else None
+    shaped = state["shaping"]
+    shaping = None if shaped is None else Shaping.from_state(shaped)
     return Scaling(state["missing"], state["dtype"], **fitted, shaping=shaping)
 
 
@@ -55,6 +56,5 @@ def _plain(scaling: Scaling) -> dict[str, Any]:
     arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
     # `torch.load` with weights_only reads tensors, but no arrays of numpy.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
-    # Checkpoints without a transform stay as older versions read and wrote them.
-    shaping = {} if scaling.shaping is None else {"shaping": scaling.shaping.state()}
-    return {"missing": scaling.missing, "dtype": scaling.dtype, **tensors, **shaping}
+    shaping = None if scaling.shaping is None else scaling.shaping.state()
+    return {"missing": scaling.missing, "dtype": scaling.dtype, **tensors, "shaping": shaping}

@@ -9,7 +9,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.contents import contents
 from seqsweep.data.notes import notes
 from seqsweep.data.sequences import Splits
-from seqsweep.runs.identity import flatten, run_id
+from seqsweep.runs.identity import SEMANTICS, flatten, run_id
 from seqsweep.training.data_cache import (
     data_fingerprint,
     forget_sources,
@@ -48,6 +48,7 @@ class PlannedRun:
         """Returns the content of record.json: the result, and the config for tables."""
         return {
             "run_id": self.run_id,
+            "semantics": SEMANTICS,
             "status": status,
             **result,
             "data_fingerprint": self.data_fingerprint,

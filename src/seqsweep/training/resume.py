@@ -9,7 +9,7 @@ from typing import Any
 from seqsweep.config.question import namesakes
 from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
@@ -86,8 +86,7 @@ def forget_finished_runs() -> None:
 def _finished_runs(root: Path, epochs: int) -> list[tuple[Path, dict[str, Any]]]:
     """Returns the complete runs of a folder that have fewer epochs.
 
-    The folder and its namesakes are read once. Runs that another version of the training made are
-    left out: with this version, their config has a different run_id.
+    The folder and its namesakes are read once.
     """
     shorter: list[tuple[Path, dict[str, Any]]] = []
     for folder in (root, *namesakes(root)):
@@ -97,21 +96,16 @@ def _finished_runs(root: Path, epochs: int) -> list[tuple[Path, dict[str, Any]]]
         for path in paths:
             run = RunFolder(path)
             record = run.record() if index is None else index.record(run)
-            if record is not None and _may_begin_with(record, epochs, path.name):
+            if record is not None and _may_begin_with(record, epochs):
                 shorter.append((path, record))
         if index is not None:
             index.write(is_all=False)
     return shorter
 
 
-def _may_begin_with(record: dict[str, Any], epochs: int, name: str) -> bool:
-    """Returns whether a finished run is shorter and of this version."""
-    config = record["config"]
-    return (
-        record["status"] == "complete"
-        and config.get(_LENGTH, 0) < epochs
-        and run_id(config, record.get("data_fingerprint")) == name
-    )
+def _may_begin_with(record: dict[str, Any], epochs: int) -> bool:
+    """Returns whether a finished run is shorter."""
+    return record["status"] == "complete" and record["config"].get(_LENGTH, 0) < epochs
 
 
 def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:

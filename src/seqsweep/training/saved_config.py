@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.runs.identity import flatten
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import nearest_or_all
 from seqsweep.training.data_cache import fingerprint_of, load_source
@@ -27,7 +27,7 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     Raises:
         ValueError: there is no such file, or it names a target that is not allowed.
     """
-    return member_of(with_later_keys(_config(run)), allowed, run.path / "config.yaml")
+    return member_of(_config(run), allowed, run.path / "config.yaml")
 
 
 def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> PlannedRun:
@@ -84,29 +84,6 @@ def _find_files(config: dict[str, Any], run: RunFolder) -> None:
         given = source.get(key)
         if isinstance(given, str) and not Path(given).expanduser().is_file():
             source[key] = path
-
-
-_RENAMED = {"locked": "when_locked"}
-"""Former names of keys without influence, and today's."""
-
-
-def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a config with the defaults and the names of newer keys without influence.
-
-    A newer key that influences the result stays missing, and the config is refused later: the run
-    was a different one.
-    """
-    filled = {
-        _RENAMED.get(key, key): dict(value) if isinstance(value, dict) else value
-        for key, value in config.items()
-    }
-    base = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
-    for key, value in flatten(base):
-        section, _, name = key.rpartition(".")
-        node = filled.get(section) if section else filled
-        if is_below(key, WITHOUT_INFLUENCE) and isinstance(node, dict) and "${" not in str(value):
-            node.setdefault(name, value)
-    return filled
 
 
 @functools.cache

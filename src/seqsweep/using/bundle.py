@@ -57,7 +57,7 @@ def bundled_files(
         choice: how the run was chosen among others.
         allow: see `load_run`.
     """
-    _, content = read_content(run.checkpoint, allow=allow)
+    _, content = read_content(run.checkpoint)
     folder = run.folder
     record = None if folder is None else RunFolder(folder).record()
     replicates = None if folder is None else replicates_of(folder)

@@ -23,9 +23,8 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.data_cache import prepared
-from seqsweep.training.description import KEYS, description, scaling_of, vocabulary_of
-from seqsweep.training.saved_config import own_targets, refuse_foreign_targets, saved_data
+from seqsweep.training.description import KEYS, scaling_of, vocabulary_of
+from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.using.bundle_file import is_bundle, read_bundle
 from seqsweep.using.scores import Evaluation, Float64, evaluate
 from seqsweep.using.texts import encoded
@@ -189,8 +188,7 @@ def load_run(
 ) -> LoadedRun:
     """Loads the network of a run with its weights, scaling, class names and config.
 
-    The training data are not needed: a checkpoint holds all of it. Only one that an older version
-    has written takes scaling and names from the data.
+    The training data are not needed: a checkpoint holds all of it.
 
     Args:
         folder: a run's folder, or a checkpoint file or a bundle (.zip) wherever it lies.
@@ -201,7 +199,7 @@ def load_run(
         FileNotFoundError: no checkpoint is there.
         ValueError: the file is damaged, something is missing in it, or its network is not allowed.
     """
-    path, content = read_content(folder, checkpoint, allow)
+    path, content = read_content(folder, checkpoint)
     return run_of(content, path, allow)
 
 
@@ -235,9 +233,7 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
     )
 
 
-def read_content(
-    folder: Path | str, checkpoint: str = "best", allow: Sequence[str] = ()
-) -> tuple[Path, dict[str, Any]]:
+def read_content(folder: Path | str, checkpoint: str = "best") -> tuple[Path, dict[str, Any]]:
     """Returns the file that `load_run` takes, and what it holds: weights, epoch, description.
 
     Raises:
@@ -248,7 +244,7 @@ def read_content(
         return path, read_bundle(path)
     content = load_sealed(path)
     run = RunFolder(path.parent.parent if path.parent.name == "checkpoints" else path.parent)
-    return path, _described(content, run, path, allow)
+    return path, _described(content, run, path)
 
 
 def _checkpoint_file(path: Path, checkpoint: str) -> Path:
@@ -265,10 +261,8 @@ def _checkpoint_file(path: Path, checkpoint: str) -> Path:
     raise FileNotFoundError(f"{path}: is not the folder of a run with checkpoints/{name}")
 
 
-def _described(
-    content: dict[str, Any], run: RunFolder, path: Path, allow: Sequence[str]
-) -> dict[str, Any]:
-    """Returns a checkpoint's content with all keys that describe its run.
+def _described(content: dict[str, Any], run: RunFolder, path: Path) -> dict[str, Any]:
+    """Returns a checkpoint's content with the config of its run.
 
     The config of the run's folder wins: epochs taken over from a shorter run have the config of
     that one.
@@ -277,16 +271,9 @@ def _described(
     if config is not None:
         content = content | {"config": config}
     missing = [key for key in KEYS if key not in content]
-    if not missing:
-        return content
-    problem = f"{path}: holds no {', '.join(missing)}, as checkpoints of older versions"
-    if config is None:
-        raise ValueError(f"{problem}, and there is no config.yaml to find the data by")
-    try:
-        splits = prepared(saved_data(run, allow).config)
-    except (ValueError, TypeError, OSError) as error:
-        raise ValueError(f"{problem}, and the data cannot be read: {error}") from error
-    return description(config, splits) | content
+    if missing:
+        raise ValueError(f"{path}: holds no {', '.join(missing)}; another version has written it")
+    return content
 
 
 def _network(content: dict[str, Any], path: Path, allow: Sequence[str]) -> nn.Module:

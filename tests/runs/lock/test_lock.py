@@ -16,7 +16,6 @@ from lock_programs import (
     line,
 )
 
-from seqsweep.runs import lock_held
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
@@ -122,11 +121,7 @@ def test_descriptors_of_removed_locks_are_closed(tmp_path: Path) -> None:
     """A sweep of thousands must not run out of them."""
     before = len(os.listdir("/dev/fd"))
     with RunLock(tmp_path / "held"):
-        for index in range(3 * lock_held._MOST_REMOVED):
+        for index in range(200):
             with RunLock(tmp_path / str(index)):
                 pass
-        assert len(lock_held._removed) < lock_held._MOST_REMOVED
-    ends = time.monotonic() + 30
-    while len(os.listdir("/dev/fd")) > before and time.monotonic() < ends:
-        time.sleep(0.01)
     assert len(os.listdir("/dev/fd")) <= before

@@ -147,7 +147,7 @@ def test_a_dead_chain_of_generations_is_taken_over_and_removed(
     folder: Path, name: str, numbers: tuple[int, ...]
 ) -> None:
     for number in numbers:
-        content = {"host": socket.gethostname(), "pid": number}
+        content = {"host": socket.gethostname(), "pid": number, "boot": lock_files.boot_id()}
         file = folder / (name if number == 1 else f"{name}.{number}")
         file.write_text(json.dumps(content))
     (folder / f"{name}.txt").touch()

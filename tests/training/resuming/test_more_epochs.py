@@ -2,10 +2,10 @@
 
 import pytest
 
-from seqsweep.runs import identity
+from seqsweep.runs import identity, run_folder
 from seqsweep.runs.identity import run_id
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training import resume
+from seqsweep.training import planned_run, resume
 from seqsweep.training.train import train
 
 DROPOUT = ("model.num_layers=2", "model.dropout=0.4")
@@ -62,7 +62,8 @@ def test_a_run_of_another_version_is_not_continued(planned, tmp_path, monkeypatc
     """The first epochs may differ from those of this version."""
     train(planned(), tmp_path)
     resume._finished_runs.cache_clear()
-    monkeypatch.setattr(identity, "SEMANTICS", identity.SEMANTICS + 1)
+    for module in (identity, planned_run, run_folder):
+        monkeypatch.setattr(module, "SEMANTICS", identity.SEMANTICS + 1)
     outcome = train(planned("trainer.max_epochs=6"), tmp_path)
     assert epochs_in_log(outcome.folder.path) == list(range(6))
 

@@ -1,37 +1,31 @@
-"""The expressions of `sweep.filter`, evaluated by rules of our own and never by `eval`."""
+"""The expressions of `sweep.filter`: a part of Python's, evaluated without `eval`."""
 
 import ast
+import itertools
 import operator
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from seqsweep.suggest import did_you_mean
 
-_LONGEST, _DEEPEST = 2000, 100
-_MOST_BITS = 4096
-"""The largest power of whole numbers, in bits: about 1,200 digits."""
+_LARGEST_POWER = 1000  # larger ones could take all memory
 
 _ALLOWED = (
     "it may have keys, numbers, texts in quotes, lists, true, false, null, "
     "and, or, not, in, == != < <= > >= and + - * / // % **"
 )
+_PLAIN = (bool, int, float, str, type(None))
 _WORDS = {"true": True, "false": False, "null": None}
-_ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
-    ast.Add: ("+", operator.add),
-    ast.Sub: ("-", operator.sub),
-    ast.Mult: ("*", operator.mul),
-    ast.Div: ("/", operator.truediv),
-    ast.FloorDiv: ("//", operator.floordiv),
-    ast.Mod: ("%", operator.mod),
-    ast.Pow: ("**", operator.pow),
-}
-_ORDER: dict[type[ast.cmpop], tuple[str, Callable[[Any, Any], bool]]] = {
-    ast.Lt: ("<", operator.lt),
-    ast.LtE: ("<=", operator.le),
-    ast.Gt: (">", operator.gt),
-    ast.GtE: (">=", operator.ge),
-}
+_FUNCTIONS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
+    ast.USub: operator.neg, ast.UAdd: operator.pos,
+    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
+    ast.Gt: operator.gt, ast.GtE: operator.ge,
+    ast.In: lambda left, right: left in right, ast.NotIn: lambda left, right: left not in right,
+}  # fmt: skip
+_PARTS = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.List, ast.Tuple, ast.Constant,
+          ast.And, ast.Or, ast.Not, ast.Load, *_FUNCTIONS)  # fmt: skip
 
 
 class Filter:
@@ -48,88 +42,40 @@ class Filter:
     """
 
     def __init__(self, text: str) -> None:
-        self.text = " ".join(text[:_LONGEST].split())  # a message has one line
+        self.text = " ".join(text.split())  # a message has one line
         try:
-            self._expression = _parse(text)
-            self.names = frozenset(_names(self._expression))
-        except ValueError as error:
-            raise ValueError(f"sweep.filter={self.text}: {error}") from None
+            # Brackets let an expression from a YAML file go over several lines.
+            whole = f"(\n{text}\n)" if "\n" in text.strip() else text.strip()
+            self._tree = ast.parse(whole, mode="eval").body
+            self.names = frozenset(_names(self._tree))
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            reason = error.msg if isinstance(error, SyntaxError) else error
+            raise ValueError(f"sweep.filter={self.text}: {reason}; {_ALLOWED}") from None
 
     def keeps(self, values: Mapping[str, Any]) -> bool:
-        """Returns whether the expression is true.
-
-        Args:
-            values: the config by dotted key.
+        """Returns whether the expression is true for a config by dotted key.
 
         Raises:
             ValueError: a key is unknown, an operator does not take these values, or the result is
                 not true or false.
         """
         try:
-            return _truth(_value(self._expression, values), "the expression")
-        except ArithmeticError as error:
-            reason = "division by zero" if isinstance(error, ZeroDivisionError) else "too large"
-            raise ValueError(f"sweep.filter={self.text}: {reason}") from error
-        except ValueError as error:
+            return _truth(self._tree, values)
+        except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"sweep.filter={self.text}: {error}") from None
 
 
-def _parse(text: str) -> ast.expr:
-    if len(text) > _LONGEST:
-        raise ValueError(f"must have at most {_LONGEST} characters")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a text with a backslash, such as '\d'
-            # Brackets let an expression from a YAML file go over several lines.
-            text = text.strip()
-            return ast.parse(f"(\n{text}\n)" if "\n" in text else text, mode="eval").body
-    except SyntaxError as error:
-        raise ValueError(f"cannot be read ({error.msg}); {_ALLOWED}") from None
-    except (MemoryError, RecursionError):  # Python's parser has met very many brackets or signs
-        raise ValueError("is nested too deeply") from None
-
-
-def _names(node: ast.expr, depth: int = 0) -> Iterator[str]:
-    """Yields the keys of an expression. Refuses what is not in the grammar."""
-    if depth > _DEEPEST:
-        raise ValueError("is nested too deeply")
+def _names(node: ast.AST) -> Iterator[str]:
+    """Yields the keys of an expression; refuses everything that is not allowed."""
     if isinstance(node, (ast.Name, ast.Attribute)):
-        name = _dotted(node)
-        if name not in _WORDS:
-            yield name
-        return
-    if isinstance(node, ast.Constant):
-        if not isinstance(node.value, (bool, int, float, str, type(None))):
-            raise ValueError(f"{ast.unparse(node)} is not allowed; {_ALLOWED}")
-        return
-    for part in _parts(node):
-        yield from _names(part, depth + 1)
-
-
-def _parts(node: ast.expr) -> list[ast.expr]:
-    """Returns the operands of an operator, or the items of a list."""
-    match node:
-        case ast.BoolOp():
-            return node.values
-        case ast.UnaryOp(op=ast.Not() | ast.USub() | ast.UAdd()):
-            return [node.operand]
-        case ast.BinOp() if type(node.op) in _ARITHMETIC:
-            return [node.left, node.right]
-        case ast.Compare() if not any(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops):
-            return [node.left, *node.comparators]
-        case ast.List() | ast.Tuple():
-            return node.elts
-        case _:
-            raise ValueError(f"{ast.unparse(node)} is not allowed; {_ALLOWED}")
-
-
-def _dotted(node: ast.expr) -> str:
-    """Returns the key that `a.b.c` names."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
-    raise ValueError(f"{ast.unparse(node)} is not allowed before a dot; {_ALLOWED}")
+        name = ast.unparse(node)
+        if name.replace(".", "_").isidentifier():
+            yield from () if name in _WORDS else (name,)
+            return
+    if not isinstance(node, _PARTS) or type(getattr(node, "value", None)) not in _PLAIN:
+        raise ValueError(f"{ast.unparse(node)} is not allowed")
+    for part in ast.iter_child_nodes(node):
+        yield from _names(part)
 
 
 def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
@@ -137,115 +83,47 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
         case ast.Constant():
             return node.value
         case ast.Name() | ast.Attribute():
-            return _look_up(_dotted(node), values)
+            name = ast.unparse(node)
+            if name not in values and name not in _WORDS:
+                raise ValueError(unknown_key(name, values))
+            return values[name] if name in values else _WORDS[name]
         case ast.List() | ast.Tuple():
             return [_value(item, values) for item in node.elts]
         case ast.BoolOp():
-            # The loop stops at the first value that decides, as Python does.
-            decides = isinstance(node.op, ast.Or)
-            word = "or" if decides else "and"
-            parts = (_truth(_value(part, values), word) for part in node.values)
-            return decides if decides in parts else not decides
+            # As in Python, the parts behind the one that decides are not evaluated.
+            decide = any if isinstance(node.op, ast.Or) else all
+            return decide(_truth(part, values) for part in node.values)
         case ast.UnaryOp(op=ast.Not()):
-            return not _truth(_value(node.operand, values), "not")
-        case ast.UnaryOp():
-            number = _number(_value(node.operand, values), "the sign")
-            return -number if isinstance(node.op, ast.USub) else +number
-        case ast.BinOp():
-            return _calculate(node.op, _value(node.left, values), _value(node.right, values))
-        case ast.Compare():
-            return _compare_all(node, values)
+            return not _truth(node.operand, values)
+        case ast.UnaryOp() | ast.BinOp():
+            return _calculate(node, values)
         case _:
-            raise AssertionError("the constructor refuses all others")
+            assert isinstance(node, ast.Compare)
+            # `a < b < c` needs c only if a < b.
+            operands = (_value(part, values) for part in (node.left, *node.comparators))
+            pairs = zip(node.ops, itertools.pairwise(operands), strict=True)
+            return all(_FUNCTIONS[type(kind)](*pair) for kind, pair in pairs)
 
 
-def _look_up(name: str, values: Mapping[str, Any]) -> Any:
-    if name in _WORDS:
-        return _WORDS[name]
-    if name in values:
-        return values[name]
-    raise ValueError(unknown_key(name, values))
+def _calculate(node: ast.UnaryOp | ast.BinOp, values: Mapping[str, Any]) -> Any:
+    parts = [_value(p, values) for p in ast.iter_child_nodes(node) if isinstance(p, ast.expr)]
+    if not all(isinstance(part, (int, float)) for part in parts):
+        raise ValueError(f"{ast.unparse(node)}: expected numbers")
+    if isinstance(node.op, ast.Pow) and abs(parts[1]) > _LARGEST_POWER:
+        raise ValueError(f"{ast.unparse(node)}: the power is too large")
+    return _FUNCTIONS[type(node.op)](*parts)
+
+
+def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
+    if not isinstance(value := _value(node, values), bool):
+        raise ValueError(f"{ast.unparse(node)}: expected true or false, got {value!r}")
+    return value
 
 
 def unknown_key(name: str, values: Mapping[str, Any]) -> str:
     """Returns the message for an unknown key, with the nearest right name."""
-    below = [key for key in values if key.startswith(f"{name}.")]
-    if below:
-        return f"{name}: is a group of keys; name one of them, such as {below[0]}"
-    # `hidden_size` stands for no key, but `model.hidden_size` ends with it.
-    ends = [key for key in values if key.endswith(f".{name}")]
-    hint = did_you_mean(ends[0] if ends else name, values, cutoff=0.8)
+    # `hidden_size` stands for no key, but `model.hidden_size` ends with it, and `model` begins it.
+    near = (key for key in values if key.endswith(f".{name}") or key.startswith(f"{name}."))
+    hint = did_you_mean(next(near, name), values, cutoff=0.8)
     quotes = "" if "." in name else f"; a text needs quotes: '{name}'"
     return f"{name}: no such key{hint or quotes}"
-
-
-def _truth(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{where}: expected true or false, got {_shown(value)}")
-    return value
-
-
-def _number(value: Any, where: str) -> Any:
-    if not isinstance(value, (int, float)):
-        raise ValueError(f"{where}: expected a number, got {_shown(value)}")
-    return value
-
-
-def _calculate(kind: ast.operator, left: Any, right: Any) -> Any:
-    symbol, function = _ARITHMETIC[type(kind)]
-    where = f"{_shown(left)} {symbol} {_shown(right)}"
-    _number(left, where)
-    _number(right, where)
-    if isinstance(kind, ast.Pow):
-        _check_power(left, right, where)
-    return function(left, right)
-
-
-def _check_power(base: Any, exponent: Any, where: str) -> None:
-    """Refuses powers that would take all memory, and those that are not real numbers."""
-    whole = isinstance(base, int) and isinstance(exponent, int)
-    if whole and exponent > 0 and base.bit_length() * exponent > _MOST_BITS:
-        raise ValueError(f"{where}: the power is too large")
-    if base < 0 and not float(exponent).is_integer():
-        raise ValueError(f"{where}: the power is not a real number")
-
-
-def _compare_all(node: ast.Compare, values: Mapping[str, Any]) -> bool:
-    """Returns whether `a < b <= c` holds, comparison by comparison."""
-    left = _value(node.left, values)
-    for kind, part in zip(node.ops, node.comparators, strict=True):
-        right = _value(part, values)
-        if not _compare(kind, left, right):
-            return False
-        left = right
-    return True
-
-
-def _compare(kind: ast.cmpop, left: Any, right: Any) -> bool:
-    match kind:
-        case ast.Eq():
-            return left == right
-        case ast.NotEq():
-            return left != right
-        case ast.In() | ast.NotIn():
-            if not isinstance(right, list) and not (isinstance(left, str) and type(right) is str):
-                raise ValueError(f"{_shown(left)} in {_shown(right)}: expected a list after in")
-            return (left in right) == isinstance(kind, ast.In)
-        case _:
-            symbol, function = _ORDER[type(kind)]
-            numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
-            if not numbers and not (isinstance(left, str) and isinstance(right, str)):
-                where = f"{_shown(left)} {symbol} {_shown(right)}"
-                raise ValueError(f"{where}: expected two numbers or two texts")
-            return function(left, right)
-
-
-def _shown(value: Any) -> str:
-    """Returns a value as an expression has it, shortened."""
-    for word, meaning in _WORDS.items():
-        if value is meaning:
-            return word
-    if isinstance(value, int) and value.bit_length() > 128:
-        return "a very large number"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -178,7 +178,7 @@ def _traceback(entry: Entry) -> str:
 
 def environment(entry: Entry) -> list[tuple[str, str]]:
     """The data, machine, versions and commit of one run."""
-    # A run of an older version may lack some of these values.
+    # The file may be missing or damaged.
     origin: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
     record = entry.record or {}
     source = entry.config.get("data.source._target_")
