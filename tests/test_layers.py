@@ -77,7 +77,7 @@ TORCH = (
 )
 PROGRAM = ("cli", "console")
 HYDRA_APP = (
-    "sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs",
+    "sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs",
     "sweeping.search",
 )  # fmt: skip
 ARRAYS_ONLY = (
@@ -217,7 +217,7 @@ def test_the_imports_have_no_cycle():
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
-        ("ray", ("sweeping.ray_calls",)),
+        ("ray", ("sweeping.ray_workers",)),
         ("optuna", ("sweeping.search",)),
         ("cmaes", ("sweeping.search.samplers",)),
         ("scipy", ("sweeping.search.samplers",)),

@@ -109,7 +109,7 @@ class SlurmFleet(Fleet):
             self.live[len(self.all)] = job
 
     def _repair(self) -> None:
-        """Starts killed nodes again, and queued workers at once instead of in two minutes."""
+        """Starts killed nodes and ended workers again, and queued workers at once."""
         for node, until in list(self.down.items()):
             if time.monotonic() >= until:
                 self.cluster.start_node(node)
@@ -117,6 +117,11 @@ class SlurmFleet(Fleet):
         with contextlib.suppress(AssertionError):  # the controller may be busy
             for element in self.cluster.elements("PENDING"):
                 self.cluster.call("scontrol", "update", f"JobId={element.name}", "StartTime=now")
+            # The driver follows its workers and does not replace those that have ended.
+            script = next(self.scratch.rglob("worker.sbatch"), None)
+            ended = 2 - len(self.cluster.elements("PENDING,RUNNING,COMPLETING"))
+            if script is not None and ended > 0:
+                self.cluster.call("sbatch", f"--array=0-{ended - 1}", str(script))
 
 
 def kill_node(storm: Storm) -> list[Member] | None:

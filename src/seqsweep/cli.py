@@ -24,7 +24,6 @@ usage: seqsweep COMMAND ...
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   work FOLDER               train what a sweep has left, beside other workers on any host
-  kubernetes FOLDER         print a Kubernetes Job of workers for a planned sweep
   plan [KEY=A,B ...]        list the runs of a sweep, with estimated time and disk space
   status FOLDER             list the runs of a folder and their states, or the sweeps below it
   watch FOLDER              show a running sweep, also one started elsewhere
@@ -40,11 +39,10 @@ usage: seqsweep COMMAND ...
   bundle RUN OUT.zip        write one file to pass on: weights, config, scaling, ONNX
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
-  doctor                    check the installation, and say how to mend it
 
   train --help              list all config groups and values
   help COMMAND              list the options of a command, like COMMAND --help
-  --version                 print the version and the native engine's build
+  --version                 print the versions, the native engine, the cores and the GPU
 """
 
 
@@ -105,12 +103,10 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _print_version() -> int:
-    from importlib.metadata import version
+    from seqsweep.installation import installation_lines
 
-    from seqsweep.native.library import describe, why_missing
-
-    engine = why_missing() or "native engine: {variant}, {compiler}".format(**describe())
-    say(f"seqsweep {version('seqsweep')} ({engine})")
+    for line in installation_lines():
+        say(line)
     return 0
 
 
@@ -118,9 +114,11 @@ def _train(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
     # Hydra does not know these options.
-    rest = [word for word in arguments if word not in ("--plan-only", "--detach", "--yes")]
-    if "--detach" in arguments:
-        rest.append("hydra.launcher.detach=true")
+    ours = ("--plan-only", "--detach", "--start", "--yes")
+    rest = [word for word in arguments if word not in ours]
+    for name in ("detach", "start"):
+        if f"--{name}" in arguments:
+            rest.append(f"hydra.launcher.{name}=true")
     if "--yes" in arguments:
         rest.append("sweep.ask_above=null")
     is_sweep = {"-m", "--multirun"} & set(rest)
@@ -182,12 +180,6 @@ def _complete(arguments: list[str]) -> int:
         say(" ".join(name for name in _COMMANDS if name.startswith(rest)))
         return 0
     return _train(arguments)
-
-
-def _kubernetes(arguments: list[str]) -> int:
-    from seqsweep.sweeping.kubernetes import kubernetes_command
-
-    return kubernetes_command(arguments)
 
 
 def _status(arguments: list[str]) -> None:
@@ -311,12 +303,6 @@ def _explain_network(arguments: list[str]) -> int:
     return explain_command(arguments)
 
 
-def _doctor(arguments: list[str]) -> int:
-    from seqsweep.sweeping.doctor import doctor
-
-    return doctor(arguments)
-
-
 def _predict(arguments: list[str]) -> int:
     from seqsweep.using.predict import predict
 
@@ -345,7 +331,6 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "train": _train,
     "work": _work,
     "plan": _plan,
-    "kubernetes": _kubernetes,
     "status": _status,
     "watch": _watch,
     "leaderboard": _leaderboard,
@@ -360,5 +345,4 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "bundle": _bundle,
     "clean": _clean,
     "data": _data,
-    "doctor": _doctor,
 }

@@ -1,6 +1,5 @@
 """`hydra/launcher=ray` on a real cluster of two nodes, which tests cut off and kill."""
 
-import json
 import os
 import re
 import signal
@@ -17,9 +16,8 @@ from commands import Command, CommandServer, StartCommand
 from ray_cluster import VARIABLES, RayCluster
 
 from seqsweep.runs.lock import holder_of
-from seqsweep.sweeping.ray_calls import Cluster
-from seqsweep.sweeping.ray_connection import RayConnection
-from seqsweep.sweeping.ray_workers import LOGS, RayWorkers
+from seqsweep.sweeping import ray_workers
+from seqsweep.sweeping.ray_workers import RayActors
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
@@ -33,12 +31,6 @@ SWEEP = (
     f"trainer.max_epochs={EPOCHS}",
     "sweep.report=false",
 )
-SEARCH = (
-    "train", "-m", "hydra/sweeper=optuna", "data=digits", "trainer.max_epochs=20",
-    "model.hidden_size=int(interval(4,16))", "optimizer.lr=tag(log,interval(0.001,0.1))",
-    "hydra.sweeper.budget.trials=8", "hydra.sweeper.parallel=4", "hydra.sweeper.confirm.top=0",
-    "sweep.report=false",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +111,7 @@ def assert_equal(folder: Path, local: Path) -> None:
 def beginnings(folder: Path) -> dict[str, list[str]]:
     """Returns the nodes on which each worker has begun, as Ray names them."""
     logs = folder.rglob("worker-*.out")
-    return {log.stem: re.findall(r"(?m)^\[.*\] node (\S+):", log.read_text()) for log in logs}
+    return {log.stem: re.findall(r"(?m)^node (\S+):", log.read_text()) for log in logs}
 
 
 def wait_for_training(cluster: RayCluster, nodes: Sequence[str], folder: Path) -> psutil.Process:
@@ -137,151 +129,88 @@ def wait_for_training(cluster: RayCluster, nodes: Sequence[str], folder: Path) -
     return wait_for(search)
 
 
-def assert_idle(cluster: RayCluster, folder: Path) -> None:
-    """Checks that nothing of a sweep is left in the cluster, once its workers have ended."""
-    (sweep,) = (path.parent for path in folder.rglob("sweep.json"))
-    workers = RayWorkers(address=cluster.address)
-    try:
-        wait_for(lambda: workers.alive(sweep) == 0)
-    finally:
-        workers.close()
-
-
-def test_both_nodes_take_part_and_results_equal_those_of_this_machine(
-    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
-) -> None:
-    out = ended(sweep())
-    assert "4 of 4 runs complete" in out
-    assert f"Ray cluster {cluster.address}: 2 workers" in out
-    assert sorted(beginnings(tmp_path).values()) == [[cluster.head], [cluster.second]]
-    assert_equal(tmp_path, local)
-    assert_idle(cluster, tmp_path)
-
-
-def test_a_dead_node_leaves_its_run_to_the_other(
-    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
-) -> None:
-    process = sweep()
-    wait_for_training(cluster, [cluster.second], tmp_path)
-    cluster.cut_power(cluster.second)
-    assert "4 of 4 runs complete" in ended(process)
-    assert_equal(tmp_path, local)
-    logs = [(run / "train.log").read_text() for run in runs(tmp_path).values()]
-    assert sorted(len(re.findall(" INFO run .* from ", log)) for log in logs) == [1, 1, 1, 2], logs
-    # Ray has started the dead node's worker again; it finds nothing to do and ends.
-    wait_for(lambda: [cluster.second, cluster.head] in beginnings(tmp_path).values())
-    assert_idle(cluster, tmp_path)
-
-
-def test_the_same_command_twice_after_a_killed_one_starts_no_worker(
+def test_a_sweep_survives_its_command_a_worker_an_actor_and_a_node(
     sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
 ) -> None:
     first = sweep()
-    wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
+    wait_for_training(cluster, [cluster.second], tmp_path)
     os.kill(first.pid, signal.SIGKILL)
-    for process in [sweep(), sweep()]:
+    both = [sweep(), sweep()]
+    # Ray starts a killed actor again.
+    actor = wait_for_training(cluster, [cluster.head], tmp_path).parent()
+    assert actor is not None
+    actor.kill()
+    wait_for(lambda: [cluster.head] * 2 in beginnings(tmp_path).values())
+    cluster.cut_power(cluster.second)
+    # The actor ends with its command, so the one of the lost node finds a free CPU.
+    wait_for_training(cluster, [cluster.head], tmp_path).kill()
+    wait_for(lambda: [cluster.second, cluster.head] in beginnings(tmp_path).values())
+    for process in both:
+        out = ended(process)
+        assert f"workers were started before (Ray cluster {cluster.address}); --start " in out
+        assert "4 of 4 runs complete" in out
+    assert sorted(beginnings(tmp_path)) == ["worker-1", "worker-2"]
+    assert_equal(tmp_path, local)
+
+
+def test_a_new_cluster_trains_what_is_left_by_the_same_command(
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
+) -> None:
+    waiting = sweep(1)
+    wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
+    for node in (cluster.head, cluster.second):
+        cluster.cut_power(node)
+    cluster.start()
+    for process in (sweep(1, "--start"), waiting):
         assert "4 of 4 runs complete" in ended(process)
     assert sorted(beginnings(tmp_path)) == ["worker-1", "worker-2"]
-    logs = [(run / "train.log").read_text() for run in runs(tmp_path).values()]
-    assert [log.count(" INFO epoch 0 ") for log in logs] == [1] * 4
-    assert [log.count(" INFO done: ") for log in logs] == [1] * 4
     assert_equal(tmp_path, local)
-    assert_idle(cluster, tmp_path)
 
 
-def test_a_worker_of_this_machine_beside_ray_trains_each_epoch_once(
-    sweep: StartCommand,
-    start_command: StartCommand,
-    cluster: RayCluster,
-    local: Path,
-    tmp_path: Path,
+def test_a_detached_command_returns_and_the_workers_use_both_nodes(
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
 ) -> None:
-    process = sweep(1)
-    wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
-    (folder,) = (path.parent for path in tmp_path.rglob("sweep.json"))
-    assert "training " in ended(start_command("work", str(folder), "--threads", "1"))
-    assert "4 of 4 runs complete" in ended(process)
-    logs = [(run / "train.log").read_text() for run in runs(tmp_path).values()]
-    expected = [str(epoch) for epoch in range(EPOCHS)]
-    assert [re.findall(r" INFO epoch (\d+) ", log) for log in logs] == [expected] * 4
+    assert f"Ray cluster {cluster.address}: 2 workers, logs in" in ended(sweep(2, "--detach"))
+    wait_for(lambda: len(list(tmp_path.glob("ray/**/record.json"))) == 4)
+    assert sorted(beginnings(tmp_path).values()) == [[cluster.head], [cluster.second]]
     assert_equal(tmp_path, local)
-    assert_idle(cluster, tmp_path)
-
-
-def test_a_search_by_workers_of_both_nodes_has_the_trials_of_this_machine(
-    start_command: StartCommand, cluster: RayCluster, tmp_path: Path
-) -> None:
-    launcher = ("hydra/launcher=ray", f"hydra.launcher.address={cluster.address}")
-    workers = ("hydra.launcher.count=2", "output_dir=ray")
-    assert "8 of 8 trials" in ended(start_command(*SEARCH, *launcher, *workers))
-    ended(start_command(*SEARCH, "output_dir=local"))
-    found, expected = (
-        [trial for path in (tmp_path / name).rglob("search.json")
-         for trial in json.loads(path.read_text())["trials"]]
-        for name in ("ray", "local")
-    )  # fmt: skip
-    assert [trial["params"] for trial in found] == [trial["params"] for trial in expected]
-    assert_equal(tmp_path / "ray", tmp_path / "local")
-    nodes = [node for nodes in beginnings(tmp_path).values() for node in nodes]
-    assert sorted(nodes) == [cluster.head, cluster.second]
-
-
-@pytest.mark.parametrize("victim", ["command", "actor"])
-def test_the_only_worker_is_started_again_after_it_was_killed(
-    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path, victim: str
-) -> None:
-    """Ray starts a killed actor again; a new actor takes the place of a killed command."""
-    process = sweep(1)
-    command = wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
-    killed = command if victim == "command" else command.parent()
-    assert killed is not None
-    killed.kill()
-    wait_for(lambda: not command.is_running())
-    assert "4 of 4 runs complete" in ended(process)
-    counts = [len(nodes) for nodes in beginnings(tmp_path).values()]
-    assert counts == ([1, 1] if victim == "command" else [2])
-    assert_equal(tmp_path, local)
-    assert_idle(cluster, tmp_path)
 
 
 def test_workers_have_their_own_gpus_and_see_no_others(cluster: RayCluster, tmp_path: Path) -> None:
-    workers = RayWorkers(2, address=cluster.address, cpus=0.5, gpus=1)
+    actors = RayActors(cluster.address, cpus=0.5, gpus=1)
     code = "import os; print('GPUs:', os.environ['CUDA_VISIBLE_DEVICES'])"
-    try:
-        line = workers.start(tmp_path, 2, ["python", "-c", code])
-        wait_for(lambda: workers.alive(tmp_path) == 0)
-    finally:
-        workers.close()
-    assert line.startswith(f"Ray cluster {cluster.address}: 2 workers")
-    logs = [log.read_text() for log in (tmp_path / LOGS).iterdir()]
-    assert sorted(re.findall("GPUs: (.*)", "".join(logs))) == ["0", "1"]
-    assert all(log.endswith("exit code 0\n") for log in logs)
+    before = signal.getsignal(signal.SIGTERM)
+    assert actors.start(tmp_path, 2, ["python", "-c", code]) == f"Ray cluster {cluster.address}"
+    assert signal.getsignal(signal.SIGTERM) is before
+    logs = list((tmp_path / actors.logs).iterdir())
+    wait_for(lambda: all(log.read_text().endswith("exit code 0\n") for log in logs))
+    gpus = re.findall("GPUs: (.*)", "".join(log.read_text() for log in logs))
+    assert sorted(gpus) == ["0", "1"]
     assert {node for nodes in beginnings(tmp_path).values() for node in nodes} == {cluster.second}
 
 
-def test_workers_that_no_node_can_have_are_refused(cluster: RayCluster, tmp_path: Path) -> None:
-    workers = RayWorkers(address=cluster.address, gpus=8)
-    try:
-        with pytest.raises(ValueError, match=r"launcher.gpus=8: no node .* CPU: 1, GPU: 2"):
-            workers.start(tmp_path, 1, ["python", "-c", "pass"])
-        assert workers.alive(tmp_path) == 0
-    finally:
-        workers.close()
-    assert list((tmp_path / LOGS).iterdir()) == []
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"gpus": 8}, r"launcher.gpus=8: no node .* CPU: 1, GPU: 0; CPU: 1, GPU: 2"),
+        ({"gpus": -1}, "cannot be negative"),
+        ({"restarts": -2}, "a positive integer"),
+    ],
+)
+def test_a_wrong_number_is_refused(
+    cluster: RayCluster, tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        RayActors(cluster.address, **values).start(tmp_path, 1, ["python", "-c", "pass"])
+    assert not any(beginnings(tmp_path).values())
 
 
 def test_a_node_that_does_not_see_the_folder_is_reported(
-    cluster: RayCluster, tmp_path: Path
+    cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = RayConnection(cluster.address, "test")
-    log = str(tmp_path / "missing" / "worker-1.out")
-    options = {"num_cpus": 1, "num_gpus": 0, "max_restarts": 10}
-    try:
-        connection.ask("start", command=["python"], logs={"worker-1": log}, **options)
-        with pytest.raises(ValueError, match=r"node 127\S+ .* must see the sweep's folder"):
-            wait_for(lambda: connection.ask("alive") is None)  # which it never is
-    finally:
-        connection.close()
+    monkeypatch.setattr(ray_workers, "_new_logs", lambda folder, count: [folder / "worker-1.out"])
+    with pytest.raises(ValueError, match=r"No such file .*; all nodes must see the sweep's folder"):
+        RayActors(cluster.address).start(tmp_path, 1, ["python"])
 
 
 @pytest.mark.parametrize(
@@ -291,33 +220,14 @@ def test_a_node_that_does_not_see_the_folder_is_reported(
         ("here", "launcher.address=here: must be HOST:PORT or auto"),
     ],
 )
-def test_a_wrong_address_is_refused_at_once(
-    start_command: StartCommand, tmp_path: Path, address: str, message: str
+def test_a_wrong_address_is_refused_at_once(tmp_path: Path, address: str, message: str) -> None:
+    with pytest.raises((ValueError, ConnectionError), match=message):
+        RayActors(address).start(tmp_path, 1, ["python"])
+
+
+def test_a_missing_ray_is_named_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launcher = ("hydra/launcher=ray", f"hydra.launcher.address={address}")
-    process = start_command("train", "-m", *SWEEP, *launcher)
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 2
-    assert re.search(message, err), err
-    assert len(err.splitlines()) == 1
-    assert not list(tmp_path.rglob("config.yaml"))
-
-
-def test_a_missing_ray_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"needs Ray: pip install 'seqsweep\[ray\]'"):
-        Cluster("auto", "test")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("count", 0, "launcher.count=0: must be at least 1"),
-        ("cpus", 0, "launcher.cpus=0: must be above 0"),
-        ("cpus", 1.5, "launcher.cpus=1.5: must be a whole number, or below 1"),
-        ("gpus", -1, "launcher.gpus=-1: must be at least 0"),
-    ],
-)
-def test_a_number_out_of_range_is_refused(key: str, value: float, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
-        RayWorkers(**{key: value})  # pyright: ignore[reportArgumentType]
+        RayActors().start(tmp_path, 1, ["python"])

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from slurm_cluster import until
 
-from seqsweep.sweeping.slurm import SlurmWorkers
-from seqsweep.sweeping.slurm_script import Request, job_name, sbatch_options, script_of
+from seqsweep.sweeping.slurm import SlurmJobs
 
 WORKER = """
 import os, signal, sys, time
@@ -27,17 +26,17 @@ for _ in range(600):
 
 
 def test_unset_values_are_left_to_the_cluster(tmp_path: Path) -> None:
-    names = {option.split("=")[0] for option in sbatch_options(tmp_path, 1, Request())}
+    names = {option.split("=")[0] for option in SlurmJobs().sbatch_options(tmp_path, 1)}
     ours = {"--job-name", "--array", "--output", "--open-mode", "--chdir"}
     assert names == ours | {"--cpus-per-task", "--requeue", "--signal"}
 
 
 def test_each_value_becomes_an_option_of_sbatch(tmp_path: Path) -> None:
-    request = Request(
+    jobs = SlurmJobs(
         "gpu", "lab", "high", "1:30:00", 4, "8G", "a100:2", False,
-        options={"constraint": "avx512", "exclusive": True, "nice": 10, "reservation": None},
+        more={"constraint": "avx512", "exclusive": True, "nice": 10, "reservation": None},
     )  # fmt: skip
-    options = sbatch_options(tmp_path, 3, request)
+    options = jobs.sbatch_options(tmp_path, 3)
     assert {
         "--partition=gpu", "--account=lab", "--qos=high", "--time=1:30:00", "--cpus-per-task=4",
         "--mem=8G", "--gres=gpu:a100:2", "--no-requeue", "--array=0-2", "--constraint=avx512",
@@ -46,51 +45,31 @@ def test_each_value_becomes_an_option_of_sbatch(tmp_path: Path) -> None:
     assert not [option for option in options if "reservation" in option or option == "--requeue"]
 
 
-@pytest.mark.parametrize(
-    ("time", "notice"), [(None, 90), (120, 90), (2, 30), ("1:00", None), ("0-1", 90)]
-)
-def test_a_short_time_limit_has_a_short_notice(time: Any, notice: int | None) -> None:
-    (option,) = [o for o in Request(time=time).sbatch_options() if o.startswith("--signal=")]
-    assert option == f"--signal=B:USR1@{notice or 15}"
-
-
-def test_an_option_of_the_user_comes_last(tmp_path: Path) -> None:
-    options = sbatch_options(tmp_path, 1, Request(options={"signal": "B:USR1@300"}))
-    assert options[-1] == "--signal=B:USR1@300"  # sbatch takes the last one
-
-
-def test_folders_of_one_name_have_different_jobs(tmp_path: Path) -> None:
-    one, other = tmp_path / "a" / "sweep, 1", tmp_path / "b" / "sweep, 1"
-    assert job_name(one) != job_name(other)
-    assert job_name(one) == job_name(one.parent / "." / one.name)
-    assert job_name(one).startswith("seqsweep-sweep__1-")  # squeue separates names by commas
+def test_a_user_may_ask_for_a_longer_notice(tmp_path: Path) -> None:
+    options = SlurmJobs(more={"signal": "B:USR1@300"}).sbatch_options(tmp_path, 1)
+    assert [word for word in options if "signal" in word] == ["--signal=B:USR1@300"]
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"time": "90m"}, "time=90m: must be minutes, or a time such as '1:30:00' or '2-12:00'"),
-        ({"time": "0:30"}, "time=0:30: must be at least one minute"),
         ({"cpus": 0}, "cpus=0: must be at least 1"),
         ({"memory": "4 GB"}, "memory=4 GB: must be megabytes, or a size such as \"4G\""),
         ({"gpus": "-1"}, 'gpus=-1: must be a number, or a type and a number: "a100:1"'),
-        ({"partition": "a b"}, "partition=a b: must be a name without spaces"),
-        ({"options": {"array": "0-3"}}, "options.array: must be set by hydra.launcher.count"),
-        ({"options": {"output": "x"}}, "options.output: is set by seqsweep"),
-        ({"options": {"--nice": 1}}, "options.--nice: must be a long option of sbatch without "
-         "its dashes; did you mean 'nice'?"),
-        ({"options": {"comment": "a\nb"}}, "options.comment='a\\nb': must be one line of text"),
+        ({"more": {"array": "0-3"}}, "options.array: is set by seqsweep, or by another key of "
+         "hydra.launcher"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named(values: Mapping[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r"hydra\.launcher") as error:
-        Request(**values)
+        SlurmJobs(**values)
     assert str(error.value) == f"hydra.launcher.{message}"
 
 
-def test_at_least_one_worker_is_asked_for() -> None:
-    with pytest.raises(ValueError, match=r"hydra.launcher.count=0: must be at least 1"):
-        SlurmWorkers(0)
+def test_an_option_of_two_lines_is_refused() -> None:
+    with pytest.raises(ValueError, match="no line breaks"):
+        SlurmJobs().script(["--comment=a\nb"], ["true"])
 
 
 def scontrol_in(folder: Path) -> Path:
@@ -103,10 +82,10 @@ def scontrol_in(folder: Path) -> Path:
 
 
 def run_script(
-    folder: Path, request: Request, signals: Sequence[signal.Signals], worker: str = WORKER
+    folder: Path, jobs: SlurmJobs, signals: Sequence[signal.Signals], worker: str = WORKER
 ) -> str:
     """Runs the script without Slurm, sends it signals, and returns the output and exit code."""
-    text = script_of(["--nice=1"], [sys.executable, "-c", worker, "a b", "$HOME"], request)
+    text = jobs.script(["--nice=1"], [sys.executable, "-c", worker, "a b", "$HOME"])
     script = folder / "worker.sbatch"
     script.write_text(text)
     variables = os.environ | {
@@ -131,27 +110,27 @@ def run_script(
 
 
 def test_at_the_time_limit_the_worker_ends_and_queues_again(tmp_path: Path) -> None:
-    printed = run_script(tmp_path, Request(), [signal.SIGUSR1])
+    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1])
     assert printed == "worker a b $HOME\nworker SIGTERM\n85\n"
     assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
 
 
 def test_a_worker_that_is_told_while_it_starts_queues_again(tmp_path: Path) -> None:
     worker = "import time; print('worker a b $HOME', flush=True); time.sleep(30)"
-    printed = run_script(tmp_path, Request(), [signal.SIGUSR1], worker)
+    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1], worker)
     assert printed.endswith("143\n")
     assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
 
 
 def test_a_worker_that_must_not_queue_again_does_not(tmp_path: Path) -> None:
-    printed = run_script(tmp_path, Request(requeue=False), [signal.SIGUSR1])
+    printed = run_script(tmp_path, SlurmJobs(requeue=False), [signal.SIGUSR1])
     assert printed.endswith("worker SIGTERM\n85\n")
     assert not (tmp_path / "scontrol").exists()
 
 
 def test_a_worker_that_is_cancelled_at_its_time_limit_does_not_queue_again(tmp_path: Path) -> None:
     slow = WORKER.replace("raise SystemExit", "time.sleep(1); raise SystemExit")
-    printed = run_script(tmp_path, Request(), [signal.SIGUSR1, signal.SIGTERM], slow)
+    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1, signal.SIGTERM], slow)
     assert printed == "worker a b $HOME\nworker SIGTERM\n85\n"
     assert not (tmp_path / "scontrol").exists()
 
@@ -160,7 +139,7 @@ def test_setup_lines_run_before_the_worker_in_one_shell(tmp_path: Path) -> None:
     lines = ["export SHOWN=yes", 'echo "setup ${SLURM_NTASKS-unset}"']
     command = ["sh", "-c", 'echo "worker $SHOWN"; exit 3']
     script = tmp_path / "worker.sbatch"
-    script.write_text(script_of([], command, Request(setup=lines)))
+    script.write_text(SlurmJobs(setup=lines).script([], command))
     done = subprocess.run(
         ["bash", script], capture_output=True, text=True, check=False,
         env=os.environ | {"SLURM_NTASKS": "4"},

@@ -12,6 +12,8 @@ import torch
 from commands import Command, CommandServer, StartCommand
 from slurm_cluster import SlurmCluster, until
 
+from seqsweep.sweeping.workers import STARTED
+
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 RUNS = 6
@@ -78,22 +80,6 @@ def weights(checkpoint: Path) -> Iterator[torch.Tensor]:
     yield from torch.load(checkpoint, weights_only=True)["state_dict"].values()
 
 
-def attempts(folder: Path) -> list[list[str]]:
-    """Returns where each run's attempts began: at the start or at a checkpoint."""
-    return [
-        [
-            line.partition(" from ")[2].partition(": {")[0]
-            for line in (run / "train.log").read_text().splitlines()
-            if f"run {run.name} from " in line
-        ]
-        for run in run_folders(folder)
-    ]
-
-
-def trained_once(folder: Path) -> bool:
-    return attempts(folder) == [["the start"]] * RUNS
-
-
 def epochs_of(folder: Path) -> int:
     """Returns how many epochs of the sweep are trained."""
     return sum(len(p.read_text().splitlines()) - 1 for p in folder.glob("*/metrics.csv"))
@@ -107,33 +93,48 @@ def workers_on(cluster: SlurmCluster, node: str) -> list[psutil.Process]:
     return [p for p in cluster.job_processes(node) if "work" in p.cmdline()]
 
 
-def nodes_of(cluster: SlurmCluster, job: str) -> set[str]:
-    """Returns the nodes that ran a job, by the words of Slurm."""
-    words = cluster.call("scontrol", "show", "job", job).split()
-    return {word.removeprefix("NodeList=") for word in words if word.startswith("NodeList=")}
-
-
 def the_job(cluster: SlurmCluster, before: set[str]) -> str:
     """Returns the number of the only job that was submitted since."""
     (job,) = cluster.jobs() - before
     return job
 
 
-def test_two_nodes_train_what_a_local_sweep_does(
+def until_both_train(cluster: SlurmCluster, folder: Path) -> None:
+    until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"), 120, "both work")
+    until(lambda: sum(p.exists() for p in folder.glob("*/lock")) >= 2, 120, "both train")
+    until_trains(folder)
+
+
+def test_a_sweep_survives_its_command_its_workers_and_the_controller(
     cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
-    before = cluster.jobs()
-    code, output = ended(start_sweep(tmp_path / "sweep", "hydra.launcher.count=2"))
-    assert code == 0, output
+    folder, before = tmp_path / "sweep", cluster.jobs()
+    killed = start_sweep(folder, "hydra.launcher.count=2")
+    until_both_train(cluster, folder)
+    killed.kill()
+    assert ended(killed)[0] == -signal.SIGKILL
     job = the_job(cluster, before)
-    assert f"Slurm job {job}: 2 workers" in output
-    assert f"{RUNS} of {RUNS} runs complete" in output
-    assert_equal(tmp_path / "sweep", local)
-    assert nodes_of(cluster, job) == {"n1", "n2"}
-    logs = [p.read_text() for p in (tmp_path / "sweep" / ".slurm" / "logs").iterdir()]
-    assert len(logs) == 2
-    assert all("training " in log for log in logs)
-    assert trained_once(tmp_path / "sweep")
+    both = [start_sweep(folder, "hydra.launcher.count=2") for _ in range(2)]
+    for worker in workers_on(cluster, "n1"):
+        worker.kill()
+    cluster.stop_controller()
+    until_trains(folder, epochs_of(folder) + 10)
+    cluster.start_controller()
+    # What Slurm sends some time before the limit.
+    (told,) = [e.name for e in cluster.running() if e.nodes == "n2"]
+    cluster.call("scancel", "--batch", "--signal=USR1", told)
+    cluster.release(told)
+    for code, output in [ended(sweep) for sweep in both]:
+        assert code == 0, output
+        assert f"workers were started before (Slurm job {job}); --start starts new ones" in output
+        assert f"{RUNS} of {RUNS} runs complete" in output
+    assert_equal(folder, local)
+    assert cluster.jobs() - before == {job}
+    assert "FAILED" in {e.state for e in cluster.elements() if e.name.startswith(f"{job}_")}
+    # The worker that finds nothing left lets the next command start workers.
+    until(lambda: not (folder / STARTED).exists(), 30, "the note is gone")
+    log = (folder / ".slurm" / "logs" / f"{told}.out").read_text()
+    assert log.index("interrupted by SIGTERM: ") < log.rindex("nothing of")
 
 
 def test_a_node_that_dies_leaves_its_runs_to_the_other_one(
@@ -141,125 +142,26 @@ def test_a_node_that_dies_leaves_its_runs_to_the_other_one(
 ) -> None:
     folder = tmp_path / "sweep"
     sweep = start_sweep(folder, "hydra.launcher.count=2")
-    until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"), 120, "both work")
-    until(lambda: sum(p.exists() for p in folder.glob("*/lock")) >= 2, 120, "both train")
-    until_trains(folder)
+    until_both_train(cluster, folder)
     cluster.kill_node("n1")
     code, output = ended(sweep)
     assert code == 0, output
     assert_equal(folder, local)
 
 
-def test_a_killed_driver_leaves_workers_that_the_same_command_counts(
-    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
-) -> None:
-    folder, before = tmp_path / "sweep", cluster.jobs()
-    killed = start_sweep(folder, "hydra.launcher.count=2")
-    until_trains(folder)
-    killed.kill()
-    assert ended(killed)[0] == -signal.SIGKILL
-    both = [start_sweep(folder, "hydra.launcher.count=2") for _ in range(2)]
-    for code, output in [ended(sweep) for sweep in both]:
-        assert code == 0, output
-        assert f"{RUNS} of {RUNS} runs complete" in output
-    job = the_job(cluster, before)
-    assert [
-        entry["job"] for entry in json.loads((folder / ".slurm" / "jobs.json").read_text())
-    ] == [int(job)]
-    assert trained_once(folder)
-    assert_equal(folder, local)
-
-
-def test_a_preempted_and_a_killed_worker_do_not_stop_the_sweep(
-    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
-) -> None:
-    folder, before = tmp_path / "sweep", cluster.jobs()
-    sweep = start_sweep(folder, "hydra.launcher.count=2")
-    until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"), 120, "both work")
-    job = the_job(cluster, before)
-    until_trains(folder)
-    preempted, other = sorted(cluster.running(), key=lambda element: element.nodes)
-    cluster.call("scontrol", "requeue", preempted.name)
-    for worker in workers_on(cluster, other.nodes):
-        worker.kill()
-    cluster.release(preempted.name)
-    code, output = ended(sweep)
-    assert code == 0, output
-    states = {e.name: e.state for e in cluster.elements() if e.name.startswith(f"{job}_")}
-    assert states[other.name] == "FAILED"
-    assert_equal(folder, local)
-    assert cluster.jobs() - before == {job}
-
-
-def test_a_cancelled_worker_leaves_its_runs_and_a_told_one_queues_again(
-    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
-) -> None:
-    folder, before = tmp_path / "sweep", cluster.jobs()
-    sweep = start_sweep(folder, "hydra.launcher.count=2")
-    until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"), 120, "both work")
-    job = the_job(cluster, before)
-    until_trains(folder)
-    cluster.call("scancel", f"{job}_0")
-    # What Slurm sends some time before the limit.
-    cluster.call("scancel", "--batch", "--signal=USR1", f"{job}_1")
-    cluster.release(f"{job}_1")
-    code, output = ended(sweep)
-    assert code == 0, output
-    states = {e.name: e.state for e in cluster.elements()}
-    assert states[f"{job}_0"] == "CANCELLED"
-    log = (folder / ".slurm" / "logs" / f"{job}_1.out").read_text()
-    _, told, later = log.partition("interrupted by SIGTERM: ")
-    assert told
-    assert "nothing of" in later
-    assert_equal(folder, local)
-    assert cluster.jobs() - before == {job}
-
-
 def test_new_workers_start_where_all_were_cancelled(
     cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     folder, before = tmp_path / "sweep", cluster.jobs()
-    sweep = start_sweep(folder)
+    waiting = start_sweep(folder)
     until_trains(folder)
     first = the_job(cluster, before)
     cluster.call("scancel", first)
-    code, output = ended(sweep)
-    assert code == 0, output
-    second = the_job(cluster, before | {first})
-    jobs = json.loads((folder / ".slurm" / "jobs.json").read_text())
-    assert [(entry["job"], entry["workers"]) for entry in jobs] == [
-        (int(first), 1), (int(second), 1)
-    ]  # fmt: skip
-    assert_equal(folder, local)
-
-
-def test_workers_that_cannot_start_end_the_command(
-    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path
-) -> None:
-    folder, before = tmp_path / "sweep", cluster.jobs()
-    code, output = ended(start_sweep(folder, 'hydra.launcher.setup=["exit 3"]'))
-    assert code == 1, output
-    assert f"{RUNS} of {RUNS} runs did not complete ({RUNS} not started)" in output
-    started = [e for e in cluster.elements() if e.name.partition("_")[0] not in before]
-    assert [element.state for element in started] == ["FAILED"] * 2  # tried twice, like a run
-
-
-def test_a_local_worker_and_one_of_slurm_share_a_sweep(
-    cluster: SlurmCluster,
-    start_sweep: Start,
-    start_command: StartCommand,
-    tmp_path: Path,
-    local: Path,
-) -> None:
-    folder = tmp_path / "sweep"
-    sweep = start_sweep(folder)
-    until((folder / "sweep.json").exists, 120, "the sweep is planned")
-    worker = start_command("work", str(folder), "--threads", "1", stderr=subprocess.STDOUT)
-    for code, output in (ended(worker), ended(sweep)):
+    again = start_sweep(folder, "--start")
+    for code, output in (ended(again), ended(waiting)):
         assert code == 0, output
-    (log,) = (folder / ".slurm" / "logs").iterdir()
-    assert "training " in log.read_text()
-    assert trained_once(folder)
+        assert "the same command with --start starts new ones" in output
+    assert len(cluster.jobs() - before) == 2
     assert_equal(folder, local)
 
 
@@ -267,7 +169,7 @@ def test_a_detached_command_returns_and_the_workers_continue(
     cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     folder, before = tmp_path / "sweep", cluster.jobs()
-    code, output = ended(start_sweep(folder, "hydra.launcher.detach=true"))
+    code, output = ended(start_sweep(folder, "--detach"))
     assert "Slurm job" in output
     assert code == 0, output
     assert epochs_of(folder) < RUNS * 80

@@ -1,4 +1,4 @@
-"""SlurmWorkers on a real Slurm: what starts, what counts as alive, and what queues again."""
+"""SlurmJobs on a real Slurm: what starts, what queues again, and what Slurm refuses."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 from slurm_cluster import SlurmCluster, until
 
-from seqsweep.sweeping import slurm
-from seqsweep.sweeping.slurm import SlurmWorkers
-from seqsweep.sweeping.slurm_script import Request
+from seqsweep.sweeping.slurm import SlurmJobs
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -32,118 +30,60 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def log(folder: Path, element: str) -> str:
-    """Returns what an element of the first job has printed."""
-    (path,) = folder.glob(f".slurm/logs/*_{element}.out")
+def log(folder: Path) -> str:
+    """Returns what the only worker has printed."""
+    (path,) = folder.glob(".slurm/logs/*_0.out")
     return path.read_text()
 
 
-def begun(folder: Path, *elements: str) -> bool:
-    """Returns whether the workers of these elements have begun."""
-    logs = list(folder.glob(".slurm/logs/*.out"))
-    return len(logs) >= len(elements) and all("begun" in log(folder, e) for e in elements)
-
-
-def test_workers_start_on_both_nodes_and_count_until_they_end(
-    cluster: SlurmCluster, folder: Path
-) -> None:
-    workers = SlurmWorkers(2)
-    assert workers.alive(folder) == 0
-    line = workers.start(folder, 2, COMMAND)
-    (job,) = cluster.jobs() & {line.split()[2].rstrip(":")}
-    assert line == f"Slurm job {job}: 2 workers, logs in {folder}/.slurm/logs"
-    assert workers.alive(folder) == 2
-    assert SlurmWorkers(2).alive(folder.parent) == 0  # another folder's
-    until(lambda: begun(folder, "0", "1"), 20, "both have begun")
-    assert {e.nodes for e in cluster.running()} == {"n1", "n2"}
-    cluster.call("scancel", job)
-    until(lambda: workers.alive(folder) == 0, 20, "no worker alive")
-
-
-def test_a_script_submitted_by_hand_counts(cluster: SlurmCluster, folder: Path) -> None:
-    workers = SlurmWorkers(1)
-    job = workers.start(folder, 1, COMMAND).split()[2].rstrip(":")
-    cluster.call("scancel", job)
-    until(lambda: workers.alive(folder) == 0, 20, "no worker alive")
-    cluster.call("sbatch", str(folder / ".slurm" / "worker.sbatch"))
-    assert workers.alive(folder) == 1
-
-
-def test_a_cancelled_worker_ends_and_the_other_one_continues(
-    cluster: SlurmCluster, folder: Path
-) -> None:
-    workers = SlurmWorkers(2)
-    job = workers.start(folder, 2, COMMAND).split()[2].rstrip(":")
-    until(lambda: begun(folder, "0", "1"), 20, "both have begun")
-    cluster.call("scancel", f"{job}_0")
-    until(lambda: workers.alive(folder) == 1, 20, "one worker alive")
-    until(lambda: "ended" in log(folder, "0"), 10, "the worker was told")
-    assert "ended" not in log(folder, "1")
-    states = {e.name: e.state for e in cluster.elements()}
-    assert (states[f"{job}_0"], states[f"{job}_1"]) == ("CANCELLED", "RUNNING")
+def started(jobs: SlurmJobs, folder: Path) -> str:
+    """Starts a worker that has begun; returns the name of its element of the array."""
+    job = jobs.start(folder, 1, COMMAND).removeprefix("Slurm job ")
+    until(lambda: list(folder.glob(".slurm/logs/*_0.out")), 20, "it has a log")
+    until(lambda: "begun" in log(folder), 20, "it has begun")
+    return f"{job}_0"
 
 
 def test_a_preempted_worker_is_told_and_starts_again(cluster: SlurmCluster, folder: Path) -> None:
-    workers = SlurmWorkers(1)
-    job = workers.start(folder, 1, COMMAND).split()[2].rstrip(":")
-    until(lambda: begun(folder, "0"), 20, "it has begun")
+    element = started(SlurmJobs(), folder)
     urgent = ("--partition=urgent", "--nodes=2", f"--output={folder}/urgent", "--wrap=sleep 2")
     cluster.call("sbatch", *urgent)
-    until(lambda: "DUE TO PREEMPTION" in log(folder, "0"), 20, "it was preempted")
-    assert workers.alive(folder) == 1  # it will run again
-    cluster.release(f"{job}_0")
-    until(lambda: log(folder, "0").count("begun") == 2, 30, "it has begun again")
-    assert log(folder, "0").index("ended") < log(folder, "0").rindex("begun")
+    until(lambda: "DUE TO PREEMPTION" in log(folder), 20, "it was preempted")
+    cluster.release(element)
+    until(lambda: log(folder).count("begun") == 2, 30, "it has begun again")
+    assert log(folder).index("ended") < log(folder).rindex("begun")
 
 
 def test_at_the_time_limit_a_worker_is_told_and_queues_again(
     cluster: SlurmCluster, folder: Path
 ) -> None:
     # Slurm knows no limit below a minute, so the notice comes early instead.
-    workers = SlurmWorkers(1, request=Request(time=1, options={"signal": "B:USR1@57"}))
-    job = workers.start(folder, 1, COMMAND).split()[2].rstrip(":")
-    until(lambda: begun(folder, "0") and "ended" in log(folder, "0"), 50, "it was told")
-    assert workers.alive(folder) == 1
-    cluster.release(f"{job}_0")
-    until(lambda: log(folder, "0").count("begun") == 2, 30, "it has begun again")
+    element = started(SlurmJobs(time=1, more={"signal": "B:USR1@57"}), folder)
+    until(lambda: "ended" in log(folder), 50, "it was told")
+    cluster.release(element)
+    until(lambda: log(folder).count("begun") == 2, 30, "it has begun again")
 
 
-def test_a_worker_killed_hard_is_not_alive(cluster: SlurmCluster, folder: Path) -> None:
-    workers = SlurmWorkers(1)
-    job = workers.start(folder, 1, COMMAND).split()[2].rstrip(":")
-    until(lambda: begun(folder, "0"), 20, "it has begun")
-    for process in cluster.job_processes():
-        if process.name().startswith("python"):
-            process.kill()
-    until(lambda: workers.alive(folder) == 0, 20, "no worker alive")
-    assert {e.name: e.state for e in cluster.elements()}[f"{job}_0"] == "FAILED"
+def test_a_script_may_be_submitted_by_hand(cluster: SlurmCluster, folder: Path) -> None:
+    cluster.call("scancel", started(SlurmJobs(), folder))
+    cluster.call("sbatch", str(folder / ".slurm" / "worker.sbatch"))
+    until(lambda: len(list(folder.glob(".slurm/logs/*_0.out"))) == 2, 20, "another has begun")
 
 
-def test_a_controller_that_does_not_answer_is_not_an_empty_queue(
-    cluster: SlurmCluster, folder: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 4.0)
-    monkeypatch.setattr(slurm, "_PAUSE_SECONDS", 1.0)
-    workers = SlurmWorkers(1)
-    workers.start(folder, 1, COMMAND)
-    assert workers.alive(folder) == 1
-    cluster.stop_controller()
-    with pytest.raises(ConnectionError, match="Unable to contact slurm controller"):
-        workers.alive(folder)
-    printed = capsys.readouterr().err
-    assert printed.count("asking Slurm again for 0 minutes") == 1  # said at the first failure
-    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 60.0)
-    with pytest.raises(ConnectionError, match="Unable to contact slurm controller"):
-        SlurmWorkers(1).alive(folder)  # which has had no answer yet, and does not wait for one
-    cluster.start_controller()
-    assert workers.alive(folder) == 1  # asked until the controller answers
-
-
-def test_what_slurm_refuses_is_told_in_one_line(cluster: SlurmCluster, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("jobs", "message"),
+    [
+        (SlurmJobs(partition="gone"), "invalid partition specified: gone"),
+        (SlurmJobs(more={"cpus_per_task": 2}), "unrecognized option '--cpus_per_task=2'"),
+    ],
+    ids=["value", "option"],
+)
+def test_what_slurm_refuses_is_told_in_one_line(
+    cluster: SlurmCluster, folder: Path, jobs: SlurmJobs, message: str
+) -> None:
     before = cluster.jobs()
-    with pytest.raises(ValueError, match="invalid partition specified: gone") as error:
-        SlurmWorkers(1, request=Request(partition="gone")).start(folder, 1, COMMAND)
+    with pytest.raises(ValueError, match=message) as error:
+        jobs.start(folder, 1, COMMAND)
     assert str(error.value).startswith(f"sbatch refused {folder}/.slurm/worker.sbatch: ")
     assert "\n" not in str(error.value)
     assert cluster.jobs() == before
@@ -151,6 +91,6 @@ def test_what_slurm_refuses_is_told_in_one_line(cluster: SlurmCluster, folder: P
 
 def test_a_worker_sees_the_gpus_that_it_has_asked_for(cluster: SlurmCluster, folder: Path) -> None:
     show = [sys.executable, "-c", "import os; print('gpus', os.environ['CUDA_VISIBLE_DEVICES'])"]
-    SlurmWorkers(1, request=Request(gpus=2, memory="100M")).start(folder, 1, show)
+    SlurmJobs(gpus=2, memory="100M").start(folder, 1, show)
     until(lambda: list(folder.glob(".slurm/logs/*_0.out")), 20, "it has begun")
-    until(lambda: log(folder, "0") == "gpus 0,1\n", 20, "it has printed its GPUs")
+    until(lambda: log(folder) == "gpus 0,1\n", 20, "it has printed its GPUs")

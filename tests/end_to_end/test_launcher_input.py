@@ -28,7 +28,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         ("tiem=3", "hydra.launcher.tiem: no such key in hydra.launcher; did you mean 'time'?"),
         ("time=90m", "hydra.launcher.time=90m: must be minutes, or a time such as '1:30:00' or"),
         ("gpus=two", "hydra.launcher.gpus=two: must be a number, or a type and a number"),
-        ("options={array:3}", "hydra.launcher.options.array: must be set by hydra.launcher.count"),
+        ("options={array:3}", "hydra.launcher.options.array: is set by seqsweep, or by another"),
         ("options=3", "hydra.launcher.options=3: must be a mapping"),
     ],
 )
@@ -62,4 +62,7 @@ def test_a_launcher_of_this_machine_cannot_be_left_alone(refused: Refused, launc
     assert refused(*sweep, "--detach") == (
         "--detach: needs a launcher whose workers outlive the command, such as "
         "hydra/launcher=slurm; on this machine use `nohup seqsweep train -m ... &`"
+    )
+    assert refused(*sweep, "--start").startswith(
+        "--start: needs a launcher that starts workers, such as hydra/launcher=slurm; "
     )

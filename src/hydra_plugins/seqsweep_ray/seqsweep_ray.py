@@ -4,6 +4,7 @@ Every Hydra app of the environment imports this module at its start, so it impor
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
@@ -12,11 +13,12 @@ from hydra_plugins.seqsweep_local.seqsweep_local import WorkersLauncher
 
 @dataclass
 class RayLauncherConf:
-    """The launcher's config, with the arguments of RayLauncher."""
+    """The launcher's config, with the arguments of `Workers` and of `RayActors`."""
 
     _target_: str = "hydra_plugins.seqsweep_ray.seqsweep_ray.RayLauncher"
     count: int = 1
     detach: bool = False
+    start: bool = False
     address: str = "auto"
     cpus: float = 1
     gpus: float = 0
@@ -31,30 +33,11 @@ ConfigStore.instance().store(
 
 
 class RayLauncher(WorkersLauncher):
-    """Starts workers in a Ray cluster, which train the runs of the sweep's folder.
+    """Starts workers in a Ray cluster, which train the runs of the sweep's folder."""
 
-    Args:
-        count: the number of workers.
-        detach: whether the command ends as soon as the workers are started.
-        address: `HOST:PORT` of the cluster's head, or `auto` for the cluster of this machine.
-        cpus: the CPUs of a worker, which trains as many members side by side.
-        gpus: the GPUs of a worker; below 1, several workers share one.
-        restarts: how often Ray starts a worker again whose node or actor has died.
-
-    Raises:
-        ValueError: a value cannot be right.
-    """
-
-    def __init__(
-        self,
-        count: int = 1,
-        detach: bool = False,
-        address: str = "auto",
-        cpus: float = 1,
-        gpus: float = 0,
-        restarts: int = 10,
-    ) -> None:
+    def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
         # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.ray_workers import RayWorkers
+        from seqsweep.sweeping.ray_workers import RayActors
+        from seqsweep.sweeping.workers import Workers
 
-        super().__init__(RayWorkers(count, detach, address, cpus, gpus, restarts), "ray")
+        super().__init__(Workers(RayActors(**actors), count, detach, start), "ray")

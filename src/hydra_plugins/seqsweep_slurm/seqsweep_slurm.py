@@ -3,7 +3,8 @@
 Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +15,12 @@ from hydra_plugins.seqsweep_local.seqsweep_local import WorkersLauncher
 
 @dataclass
 class SlurmLauncherConf:
-    """The launcher's config, with the arguments of SlurmLauncher."""
+    """The launcher's config, with the arguments of `Workers` and of `SlurmJobs`."""
 
     _target_: str = "hydra_plugins.seqsweep_slurm.seqsweep_slurm.SlurmLauncher"
     count: int = 1
     detach: bool = False
+    start: bool = False
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
@@ -37,51 +39,19 @@ ConfigStore.instance().store(
 
 
 class SlurmLauncher(WorkersLauncher):
-    """Queues a job array of workers, which train the runs of the sweep's folder.
+    """Queues a job array of workers, which train the runs of the sweep's folder."""
 
-    None leaves a value to the cluster.
-
-    Args:
-        count: the number of workers.
-        detach: whether the command ends as soon as the workers are queued.
-        partition: the partition.
-        account: the account.
-        qos: the quality of service.
-        time: the time limit of a worker, in minutes or as text: "1:30:00".
-        cpus: the CPUs of a worker, which trains as many members side by side.
-        memory: the memory of a worker: "4G".
-        gpus: the GPUs of a worker: a number, or a type and a number such as "a100:1".
-        requeue: whether Slurm starts a worker again after a time limit, preemption or node failure.
-        setup: shell lines that run before the worker.
-        options: further options of sbatch, as in `constraint: avx512`.
-
-    Raises:
-        ValueError: a value cannot be right.
-        FileNotFoundError: this machine has no sbatch.
-    """
-
-    def __init__(
-        self,
-        count: int = 1,
-        detach: bool = False,
-        partition: str | None = None,
-        account: str | None = None,
-        qos: str | None = None,
-        time: int | str | None = None,
-        cpus: int = 1,
-        memory: int | str | None = None,
-        gpus: int | str | None = None,
-        requeue: bool = True,
-        setup: Sequence[str] = (),
-        options: Any = None,
-    ) -> None:
+    def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
         # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.slurm import SlurmWorkers, program
-        from seqsweep.sweeping.slurm_script import Request
+        from seqsweep.sweeping.slurm import SlurmJobs
+        from seqsweep.sweeping.workers import Workers
 
         if not isinstance(options, Mapping | None):
             raise ValueError(f"hydra.launcher.options={options}: must be a mapping")
-        asked = (partition, account, qos, time, cpus, memory, gpus, requeue)
-        request = Request(*asked, setup=list(setup), options=dict(options or {}))
-        super().__init__(SlurmWorkers(count, detach, request), "slurm")
-        program("sbatch")
+        cluster = SlurmJobs(**jobs, more=dict(options or {}))
+        super().__init__(Workers(cluster, count, detach, start), "slurm")
+        if shutil.which("sbatch") is None:
+            raise FileNotFoundError(
+                "hydra/launcher=slurm: no `sbatch` in PATH; run the command on a machine that "
+                "submits jobs to Slurm"
+            )

@@ -87,10 +87,17 @@ def _missing_option(error: MissingConfigException) -> str:
     return f"{group}={option}: no such option of {group}{nearest_or_all(option, options)}"
 
 
-_DETACHED = (
-    "--detach: needs a launcher whose workers outlive the command, such as hydra/launcher=slurm; "
-    "on this machine use `nohup seqsweep train -m ... &`"
-)
+_OF_WORKERS = {
+    "hydra.launcher.detach": (
+        "--detach: needs a launcher whose workers outlive the command, such as "
+        "hydra/launcher=slurm; on this machine use `nohup seqsweep train -m ... &`"
+    ),
+    "hydra.launcher.start": (
+        "--start: needs a launcher that starts workers, such as hydra/launcher=slurm; on this "
+        "machine the same command trains what is missing"
+    ),
+}
+"""The keys that only launchers with workers have, and what to say where another is chosen."""
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
@@ -98,8 +105,8 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     parent = error.parent_node
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.full_key)
-    if key == "hydra.launcher.detach":
-        return _DETACHED
+    if key in _OF_WORKERS:
+        return _OF_WORKERS[key]
     section = key.rpartition(".")[0] or "the config"
     hint = hint_for_key(str(error.key), [name for name in known if name != "hydra"], section)
     return f"{key}: no such key in {section}{hint}"

@@ -54,7 +54,7 @@ from seqsweep.training.planned_run import PlannedRun, plan
 
 register_resolvers()
 
-_OPTIONS = {"train": ("--plan-only", "--detach", "--yes")}
+_OPTIONS = {"train": ("--plan-only", "--detach", "--start", "--yes")}
 """Options that `seqsweep` takes from a command line before Hydra, for messages."""
 
 

@@ -16,7 +16,7 @@ from seqsweep.console import say_error
 from seqsweep.importing import without_collections
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import QueuedRun
-from seqsweep.sweeping.workers import Workers, train_by_workers
+from seqsweep.sweeping.workers import Workers
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import RunFailed, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -80,7 +80,7 @@ class RunLauncher:
         """
         if self.workers is not None:
             unknown = [QueuedRun(RunFolder(root / m.run_id), limits=m.limits) for m in members]
-            train_by_workers(self.workers, queued or unknown, root)
+            self.workers.train(queued or unknown, root)
             return Launched({}, ())
         alone, locked = list(members), set[str]()
         if self.threads is not None:

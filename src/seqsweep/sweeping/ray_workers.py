@@ -1,152 +1,184 @@
-"""Starts workers in a Ray cluster and counts them.
+"""Workers of a sweep as detached actors of a Ray cluster.
 
-A worker is the plain command, run by a named detached actor. Such an actor outlives the command
-that created it, every later command can count it, and Ray starts it again on another node if its
-own dies.
+A worker is the plain command, run by an actor. A detached actor outlives the command that created
+it, and Ray starts it again on another node if its own dies. The command is connected to the cluster
+only while it creates the actors, so it goes on if the cluster ends.
 """
 
-import hashlib
-import itertools
-import time
-from collections.abc import Sequence
+import logging
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from seqsweep.console import place, say_error
-from seqsweep.sweeping.ray_connection import RayConnection
+_CONNECT_SECONDS = 10.0
 
-LOGS = Path(".ray", "logs")
-"""The folder of the workers' output, inside the sweep's folder."""
-
-PATIENCE_SECONDS = 300.0
-"""The seconds that a cluster may be gone after it has answered: a head restarts slowly."""
-
-_PAUSE_SECONDS = 5.0
+_BEGIN_SECONDS = 10.0
+"""The longest wait for the first actors, which shows whether their nodes see the folder."""
 
 
 @dataclass
-class RayWorkers:
-    """The workers of a sweep in a Ray cluster.
+class RayActors:
+    """Starts workers on a folder in a Ray cluster.
 
     Args:
-        count: the wanted number of workers.
-        detach: whether the command ends once the workers are started.
         address: `HOST:PORT` of the cluster's head, or `auto` for the cluster of this machine.
         cpus: the CPUs that Ray reserves for a worker; below 1, several workers share one.
         gpus: the GPUs of a worker; below 1, several workers share one.
         restarts: how often Ray starts a worker again whose node or actor has died.
-        options: options of `seqsweep work` for each worker.
-
-    Raises:
-        ValueError: a number is out of range.
     """
 
-    count: int = 1
-    detach: bool = False
     address: str = "auto"
     cpus: float = 1
     gpus: float = 0
     restarts: int = 10
-    options: Sequence[str] = ()
-    _connection: RayConnection | None = field(default=None, init=False, repr=False)
-    _has_answered: bool = field(default=False, init=False, repr=False)
+    logs: Path = field(default=Path(".ray", "logs"), init=False)
+    options: Sequence[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        for key, least in (("count", 1), ("restarts", 0), ("gpus", 0)):
-            if getattr(self, key) < least:
-                raise ValueError(
-                    f"hydra.launcher.{key}={getattr(self, key):g}: must be at least {least}"
-                )
-        if self.cpus <= 0:
-            raise ValueError(f"hydra.launcher.cpus={self.cpus:g}: must be above 0")
-        for key, amount in (("cpus", self.cpus), ("gpus", self.gpus)):
-            if amount > 1 and amount % 1:
-                raise ValueError(
-                    f"hydra.launcher.{key}={amount:g}: must be a whole number, or below 1"
-                )
-        self.options = ["--threads", str(max(1, int(self.cpus))), *self.options]
+        self.options = ["--threads", str(max(1, int(self.cpus)))]
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
-        """Starts workers that run a command; returns a line that names the cluster.
+        """Starts workers that run a command; returns `Ray cluster HOST:PORT`.
 
         Raises:
-            ValueError: no node of the cluster is large enough, or Ray is not installed.
-            ConnectionError: the cluster does not answer.
+            ValueError: Ray is not installed, no node is large enough for a worker, or a node does
+                not see the folder.
+            ConnectionError: no cluster answers.
         """
-        logs = _new_logs(folder.resolve() / LOGS, count)
-        try:
-            address = self._ask(
-                folder,
-                "start",
-                command=list(command),
-                logs={log.stem: str(log) for log in logs},
-                num_cpus=self.cpus,
-                num_gpus=self.gpus,
-                max_restarts=self.restarts,
+        path = folder.resolve()
+        with _connected(self.address, namespace=str(path)) as ray:
+            address = ray.get_runtime_context().gcs_address
+            self._check_nodes(ray, address)
+            size = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_restarts": self.restarts}
+            actors: list[Any] = []
+            for log in _new_logs(path / self.logs, count):
+                actor = ray.remote(Actor).options(name=log.stem, lifetime="detached", **size)
+                actors.append(actor.remote(command, str(log)))
+            _check_beginnings(ray, actors)
+        return f"Ray cluster {address}"
+
+    def _check_nodes(self, ray: Any, address: str) -> None:
+        """Raises a ValueError if no node is large enough for a worker."""
+        wanted = {"CPU": self.cpus, "GPU": self.gpus}
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(all(node.get(n, 0) >= x for n, x in wanted.items()) for node in nodes):
+            sizes = sorted({f"CPU: {n.get('CPU', 0):g}, GPU: {n.get('GPU', 0):g}" for n in nodes})
+            raise ValueError(
+                f"hydra.launcher.cpus={self.cpus:g}, hydra.launcher.gpus={self.gpus:g}: no node of "
+                f"the Ray cluster {address} is large enough; its nodes have {'; '.join(sizes)}"
             )
-        except ValueError:  # nothing was started
-            for log in logs:
-                log.unlink()
-            raise
-        workers = f"{count} worker{'' if count == 1 else 's'}"
-        names = f"namespace {namespace_of(folder)}, logs in {place(folder / LOGS)}"
-        return f"Ray cluster {address}: {workers}, {names}"
 
-    def alive(self, folder: Path) -> int:
-        """Returns how many workers of this folder run or wait in the cluster.
 
-        A failed question is repeated, because an unknown number must not count as none.
+class Actor:
+    """Runs a command on a node of the cluster, and ends with it.
 
-        Raises:
-            ValueError: a node cannot write into the folder, or Ray is not installed.
-            ConnectionError: no cluster answers, or the one that answered is gone for minutes.
-        """
-        began, is_said = time.monotonic(), False
-        while True:
-            try:
-                count = self._ask(folder, "alive")
-                self._has_answered = True
-                return count
-            except ConnectionError as error:
-                if not self._has_answered or time.monotonic() - began > PATIENCE_SECONDS:
-                    raise
-                if not is_said:
-                    say_error(f"{error}; asking again for {PATIENCE_SECONDS / 60:.0f} min")
-                    is_said = True
-            time.sleep(_PAUSE_SECONDS)
+    The constructor starts the command, because Ray repeats a constructor on another node, even if
+    the process that created the actor has ended. The call of a method would be lost.
 
-    def close(self) -> None:
-        """Disconnects from the cluster; the workers continue."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    Args:
+        command: the command; its first word, a Python, is replaced by the node's own.
+        log: the file that the output is appended to.
+    """
 
-    def _ask(self, folder: Path, call: str, **arguments: Any) -> Any:
-        """Asks the cluster, and forgets the connection if it does not answer."""
-        if self._connection is None:
-            self._connection = RayConnection(self.address, namespace_of(folder))
+    def __init__(self, command: Sequence[str], log: str) -> None:
+        command = [sys.executable, *command[1:]]
+        file = open(log, "a", encoding="utf-8")  # noqa: SIM115  (the thread closes it)
+        threading.Thread(target=self._run, args=(command, file), daemon=True).start()
+
+    def _run(self, command: Sequence[str], log: TextIO) -> None:
+        import ray
+
         try:
-            return self._connection.ask(call, **arguments)
-        except ConnectionError:
-            self.close()
-            raise
+            with log:
+                node = ray.util.get_node_ip_address()
+                print(f"node {node}: {shlex.join(command)}", file=log, flush=True)
+                streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+                done = subprocess.run(command, check=False, **streams)
+                print(f"exit code {done.returncode}", file=log)
+        finally:
+            # An exit from this thread would count as a crash, and Ray would start the actor again.
+            ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
 
 
-def namespace_of(folder: Path) -> str:
-    """Returns the namespace of a folder's workers: every command names them alike."""
-    return f"seqsweep-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}"
+@contextmanager
+def _connected(address: str, namespace: str) -> Generator[Any]:
+    """Connects this process to a cluster while the block runs; yields the module `ray`.
+
+    Raises:
+        ValueError: the address is wrong, or Ray is not installed.
+        ConnectionError: no cluster answers at the address.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("hydra/launcher=ray: needs Ray: pip install 'seqsweep[ray]'") from None
+    # Ray itself would look for a cluster that does not answer for minutes.
+    if address != "auto":
+        _check_address(address)
+    before = signal.getsignal(signal.SIGTERM)  # Ray installs its own handler
+    try:
+        ray.init(
+            address,
+            namespace=namespace,
+            log_to_driver=False,
+            configure_logging=False,
+            logging_level=logging.ERROR,
+        )
+        yield ray
+    except ConnectionError as error:
+        raise ConnectionError(
+            f"hydra.launcher.address={address}: no Ray cluster answers ({error}); expected "
+            "HOST:PORT, or a machine where `ray start` was called"
+        ) from None
+    finally:
+        ray.shutdown()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _check_address(address: str) -> None:
+    """Raises an error if an address is wrong, or nothing answers there."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"hydra.launcher.address={address}: must be HOST:PORT or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(
+            f"hydra.launcher.address={address}: no Ray cluster answers there ({error}); start one "
+            "with `ray start --head`"
+        ) from None
+
+
+def _check_beginnings(ray: Any, actors: Sequence[Any]) -> None:
+    """Raises a ValueError if an actor cannot write its log; those that wait for a node may wait."""
+    beginnings = [actor.__ray_ready__.remote() for actor in actors]
+    ended, _ = ray.wait(beginnings, num_returns=len(beginnings), timeout=_BEGIN_SECONDS)
+    for beginning in ended:
+        try:
+            ray.get(beginning)
+        except ray.exceptions.RayActorError as error:
+            # Otherwise the actor has begun, and its command has ended already.
+            if "raised in its creation task" in str(error):
+                raise ValueError(
+                    "a node of the Ray cluster cannot write a worker's log "
+                    f"({str(error).strip().splitlines()[-1]}); all nodes must see the sweep's "
+                    "folder at the same path"
+                ) from None
 
 
 def _new_logs(folder: Path, count: int) -> list[Path]:
     """Creates the log files of new workers: worker-1.out and so on, after those that exist."""
     folder.mkdir(parents=True, exist_ok=True)
-    logs: list[Path] = []
-    for number in itertools.count(1):
-        log = folder / f"worker-{number}.out"
-        if not log.exists():
-            log.touch()
-            logs.append(log)
-        if len(logs) == count:
-            break
+    first = len(list(folder.iterdir())) + 1
+    logs = [folder / f"worker-{number}.out" for number in range(first, first + count)]
+    for log in logs:
+        log.touch()
     return logs

@@ -1,172 +1,176 @@
-"""Workers of a sweep as a job array of Slurm.
-
-Only sbatch and squeue are called, so a cluster without accounting suffices.
-"""
+"""Workers of a sweep as a job array of Slurm. Only sbatch is called."""
 
 import re
-import shutil
+import shlex
 import subprocess
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seqsweep.console import place, say_error
-from seqsweep.runs.files import read_json, write_json, write_text
-from seqsweep.sweeping.slurm_script import (
-    CODE_IF_LEFT,
-    Request,
-    job_name,
-    sbatch_options,
-    script_of,
-)
+from seqsweep.console import place
+from seqsweep.runs.files import write_text
 
-PATIENCE_SECONDS = 300.0
-"""The longest that squeue may fail. A controller that restarts takes a while."""
+CODE_IF_LEFT = 85
+"""The exit code of a worker that leaves runs to train: its script may ask Slurm for more time."""
 
-_PAUSE_SECONDS = 5.0
+_OURS = (
+    "account", "array", "chdir", "cpus-per-task", "gres", "job-name", "mem", "open-mode", "output",
+    "partition", "qos", "requeue", "no-requeue", "time",
+)  # fmt: skip
+"""The options of sbatch that this module sets."""
 
-_ANSWER_SECONDS = 60.0
-"""The longest that squeue may take."""
-
-_ENDED = {
-    "BOOT_FAIL",
-    "CANCELLED",
-    "COMPLETED",
-    "DEADLINE",
-    "FAILED",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "REVOKED",
-    "TIMEOUT",
+_PATTERNS = {
+    "time": (r"(\d+-)?\d+(:\d+){0,2}", "minutes, or a time such as '1:30:00' or '2-12:00'"),
+    "memory": (r"[1-9]\d*[KMGT]?", 'megabytes, or a size such as "4G"'),
+    "gpus": (r"(\w[\w.-]*:)?\d+", 'a number, or a type and a number: "a100:1"'),
 }
-"""The states of jobs that Slurm neither runs nor will run."""
+"""What the values of these keys look like. Slurm itself refuses other wrong values."""
+
+Option = str | int | float | bool | None
 
 
 @dataclass
-class SlurmWorkers:
-    """Starts workers on a folder as one job array, and counts those that are alive.
+class SlurmJobs:
+    """Starts workers on a folder as one job array.
 
-    The script is FOLDER/.slurm/worker.sbatch, the logs are in FOLDER/.slurm/logs, and the numbers
-    of the submitted jobs in FOLDER/.slurm/jobs.json.
+    The script is FOLDER/.slurm/worker.sbatch, and the logs are in FOLDER/.slurm/logs. None leaves a
+    value to the cluster.
 
     Args:
-        count: the number of workers.
-        detach: whether the command returns as soon as the workers are queued.
-        request: what each worker asks of Slurm.
-        options: options of `seqsweep work` for each worker.
+        partition: the partition.
+        account: the account.
+        qos: the quality of service.
+        time: the time limit of a worker, in minutes or as Slurm writes it: "1:30:00", "2-12".
+        cpus: the CPUs of a worker, which trains as many members side by side.
+        memory: the memory of a worker, for example "4G".
+        gpus: the number of GPUs of a worker, or type and number: "a100:1".
+        requeue: whether Slurm starts a worker again after a time limit, preemption or node failure.
+        setup: shell lines that run before the worker, for example "module load python".
+        more: further options of sbatch; true gives an option without a value.
 
     Raises:
-        ValueError: `count` is below 1.
+        ValueError: a value cannot be right; the message names its key.
     """
 
-    count: int = 1
-    detach: bool = False
-    request: Request = field(default_factory=Request)
-    options: Sequence[str] = ()
-    _has_answered: bool = field(default=False, init=False, repr=False)
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: int | str | None = None
+    cpus: int = 1
+    memory: int | str | None = None
+    gpus: int | str | None = None
+    requeue: bool = True
+    setup: Sequence[str] = ()
+    more: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    logs: Path = field(default=Path(".slurm", "logs"), init=False)
+    options: Sequence[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ValueError(f"hydra.launcher.count={self.count}: must be at least 1")
-        threads = ["--threads", str(self.request.cpus)]
-        self.options = [*threads, "--code-if-left", str(CODE_IF_LEFT), *self.options]
+        if self.cpus < 1:
+            raise ValueError(f"hydra.launcher.cpus={self.cpus}: must be at least 1")
+        for key, (pattern, words) in _PATTERNS.items():
+            value = getattr(self, key)
+            if value is not None and not re.fullmatch(pattern, str(value)):
+                raise ValueError(f"hydra.launcher.{key}={value}: must be {words}")
+        for name in self.more:
+            if name in _OURS:
+                key = f"hydra.launcher.options.{name}"
+                raise ValueError(f"{key}: is set by seqsweep, or by another key of hydra.launcher")
+        self.options = ["--threads", str(self.cpus), "--code-if-left", str(CODE_IF_LEFT)]
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
-        """Queues workers that run a command; returns a line that names the job.
+        """Queues workers that run a command; returns `Slurm job NUMBER`.
 
         Raises:
             FileNotFoundError: this machine has no sbatch.
             ValueError: Slurm refuses the job; the message is Slurm's.
         """
-        script = folder / ".slurm" / "worker.sbatch"
-        (folder / ".slurm" / "logs").mkdir(parents=True, exist_ok=True)
-        options = sbatch_options(folder, count, self.request)
-        write_text(script, script_of(options, command, self.request))
-        job = _submit(script, options)
-        record = folder / ".slurm" / "jobs.json"
-        jobs = read_json(record)
-        jobs = jobs if isinstance(jobs, list) else []
-        write_json(record, [*jobs, {"job": job, "workers": count, "submitted": time.time()}])
-        workers = f"{count} worker{'' if count == 1 else 's'}"
-        return f"Slurm job {job}: {workers}, logs in {place(folder / '.slurm' / 'logs')}"
+        (folder / self.logs).mkdir(parents=True, exist_ok=True)
+        script = folder / self.logs.parent / "worker.sbatch"
+        options = self.sbatch_options(folder, count)
+        write_text(script, self.script(options, command))
+        # Variables such as SBATCH_TIMELIMIT take precedence over a script, but not over options.
+        words = ["sbatch", "--parsable", *options, str(script)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        number = re.match(r"\d+", done.stdout)  # a semicolon and the cluster's name may follow
+        if done.returncode or number is None:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            why = "; ".join(lines) or f"exit code {done.returncode}"
+            raise ValueError(f"sbatch refused {place(script)}: {why}")
+        return f"Slurm job {number[0]}"
 
-    def alive(self, folder: Path) -> int:
-        """Returns how many workers of this folder Slurm has queued or running.
+    def sbatch_options(self, folder: Path, count: int) -> list[str]:
+        """Returns the options of sbatch for some workers on a folder, as words of a command."""
+        # Slurm replaces %A and %a in the path, and %% by a percent sign.
+        logs = str(folder.resolve() / self.logs).replace("%", "%%")
+        options: dict[str, Option] = {
+            "job-name": f"seqsweep-{re.sub('[^A-Za-z0-9._-]', '_', folder.resolve().name)}",
+            "array": f"0-{count - 1}",
+            "output": f"{logs}/%A_%a.out",
+            "open-mode": "append",
+            "chdir": str(Path.cwd()),
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "time": self.time,
+            "cpus-per-task": self.cpus,
+            "mem": self.memory,
+            "gres": f"gpu:{self.gpus}" if self.gpus not in (None, 0, "0") else None,
+            "requeue" if self.requeue else "no-requeue": True,
+            # A worker has so many seconds to end its epoch before the time limit.
+            "signal": "B:USR1@90",
+            **self.more,
+        }
+        return [
+            f"--{name}" if value is True else f"--{name}={value}"
+            for name, value in options.items()
+            if value is not None and value is not False
+        ]
 
-        A failed question is repeated, because an unknown number must not count as none. Only the
-        first question to Slurm is not: there may be no cluster at all.
+    def script(self, options: Sequence[str], command: Sequence[str]) -> str:
+        """Returns the script of a worker with options of sbatch; a person may submit it as well.
 
         Raises:
-            FileNotFoundError: this machine has no squeue.
-            ConnectionError: Slurm does not answer, or has not done so for five minutes.
+            ValueError: an option has a line break.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        is_told = False
-        while isinstance(states := _ask(job_name(folder)), str):
-            if not self._has_answered:
-                raise ConnectionError(f"Slurm does not answer: {states}")
-            if time.monotonic() > deadline:
-                raise ConnectionError(
-                    f"Slurm does not answer: {states}; its workers continue, and the same command "
-                    "follows them again"
-                )
-            if not is_told:
-                minutes = round(PATIENCE_SECONDS / 60)
-                say_error(f"{states}; asking Slurm again for {minutes} minutes")
-            is_told = True
-            time.sleep(_PAUSE_SECONDS)
-        self._has_answered = True
-        return sum(state not in _ENDED for state in states)
-
-
-def _submit(script: Path, options: Sequence[str]) -> int:
-    """Queues an array of workers; returns its job number."""
-    # Variables such as SBATCH_TIMELIMIT take precedence over a script, but not over options.
-    done = subprocess.run(
-        [program("sbatch"), "--parsable", *options, str(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    number = re.match(r"\d+", done.stdout)  # a semicolon and the cluster's name may follow
-    if done.returncode or number is None:
-        raise ValueError(f"sbatch refused {place(script)}: {_words(done)}")
-    return int(number[0])
-
-
-def _ask(name: str) -> list[str] | str:
-    """Returns the states of the jobs with this name, or Slurm's error."""
-    try:
-        done = subprocess.run(
-            [program("squeue"), "-h", "-r", f"--name={name}", "-o", "%T"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_ANSWER_SECONDS,
+        for option in options:
+            if not option.isprintable():
+                raise ValueError(f"{option!r}: sbatch takes no line breaks or control characters")
+        setup = ["# From hydra.launcher.setup:", *self.setup, ""] if self.setup else []
+        return _SCRIPT.format(
+            # sbatch reads quotes as a shell does.
+            directives="\n".join(f"#SBATCH {shlex.quote(option)}" for option in options),
+            setup="\n".join(["", *setup]),
+            command=shlex.join(command),
+            again=_AGAIN.format(code=CODE_IF_LEFT) if self.requeue else "",
         )
-    except subprocess.TimeoutExpired:
-        return f"squeue: no answer in {round(_ANSWER_SECONDS)} seconds"
-    return _words(done) if done.returncode else done.stdout.split()
 
 
-def program(name: str) -> str:
-    """Returns the path of a program of Slurm.
+_SCRIPT = """\
+#!/bin/bash
+# Workers of a sweep, written by seqsweep. By hand: sbatch worker.sbatch
+{directives}
 
-    Raises:
-        FileNotFoundError: it is not in PATH.
-    """
-    path = shutil.which(name)
-    if path is None:
-        raise FileNotFoundError(
-            f"hydra/launcher=slurm: no `{name}` in PATH; run the command on a machine that submits "
-            "jobs to Slurm"
-        )
-    return path
+# Slurm sends USR1 to this shell alone, some time before the limit: the worker ends after its epoch.
+trap 'limit=1; [ -z "$worker" ] || kill -TERM "$worker"; trap "" USR1' USR1
+# Cancelled or preempted: Slurm sends SIGTERM to the worker, too, and this shell waits for its end.
+trap 'ended=1' TERM
+# A worker is one task. With several GPUs it starts its own processes.
+unset SLURM_NTASKS SLURM_NPROCS
+{setup}
+{command} &
+worker=$!
+# A signal ends `wait` before the worker ends.
+while kill -0 "$worker" 2>/dev/null; do wait "$worker"; done
+wait "$worker"
+code=$?
+{again}exit "$code"
+"""
 
-
-def _words(done: subprocess.CompletedProcess[str]) -> str:
-    """Returns the error that a program of Slurm printed, in one line."""
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return "; ".join(lines) or f"{done.args[0]}: exit code {done.returncode}"
+_AGAIN = """\
+# Runs are left at the time limit: this element of the array queues again. A worker that was told
+# while it started has the code 143.
+if [[ $limit && ! $ended && ( $code == {code} || $code == 143 ) ]]; then
+  scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+fi
+"""

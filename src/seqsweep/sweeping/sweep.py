@@ -212,12 +212,14 @@ def launch_all(
         return launch_members([members[run.run_id] for run in runs], runs, launcher, folder)
 
     shares = not is_alone and launcher.threads is not None
-    queue = Queue([m.queued() for m in pending], folder, launcher.threads or 1, shares)
+    queued = [member.queued() for member in pending]
+    queue = Queue(queued, folder, launcher.threads or 1, shares)
     waits = pending[0].planned.config["when_locked"] == "wait"
-    if launcher.workers is not None and launcher.workers.detach:
+    if launcher.workers is not None:
         (folder / STOP_FILE).unlink(missing_ok=True)
-        launch(queue.take())
-        return
+        launcher.workers.begin(queued, folder)  # prints lines, so before the display
+        if launcher.workers.detach:
+            return
     with stoppable(folder), Display([member.folder for member in pending], console):
         queue.train(launch, idle=float("inf") if waits else 0.0)
 

@@ -41,6 +41,7 @@ from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import tries_of
 from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.summary import write_summary
+from seqsweep.sweeping.workers import STARTED
 from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted, RunFailed, is_final
 from seqsweep.training.planned_run import PlannedRun
@@ -184,6 +185,8 @@ class Worker:
             say(f"{left} of {count(total, 'run')} left, which other processes train")
             return 0
         say(f"nothing of {count(total, 'run')} is left in {place(self.folder)}")
+        if not self.sweep.open:
+            (self.folder / STARTED).unlink(missing_ok=True)
         if not is_sweep_running(self.folder):
             self.sweep.end(self.folder, time.time())
             if any(config.get("sweep.report") for config in self.sweep.configs.values()):

@@ -1,131 +1,131 @@
-"""Starts workers on a cluster and waits for them. Imports no torch.
+"""Starts workers on a cluster once, and follows them. Imports no torch.
 
 A worker is the command `seqsweep work FOLDER`. The folder says what is to train, and the cluster's
-own scheduler starts, places and restarts the workers.
+own scheduler starts, places and restarts the workers. They are not counted: the folder is a queue
+with locks, so workers that are too many find nothing to do and end.
 """
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from seqsweep.console import PlainConsole
+from seqsweep.console import place, say
 from seqsweep.results.formatting import count
+from seqsweep.runs.files import read_json, write_json
+from seqsweep.runs.lock import is_locked
 from seqsweep.runs.short_lock import short_lock
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.training.outcome import STOP_FILE
 
-LAUNCHING = ".launching"
-"""The lock of a process that counts workers and starts the missing ones."""
+STARTED = ".workers.json"
+"""The file with the names of the started workers, which the worker that finds no run removes."""
+
+_STARTING = ".starting"
+"""The lock of a command that starts workers."""
 
 _POLL_SECONDS = 2.0
 
-_PATIENCE = 3
-"""The number of looks without a worker after which all are taken to have ended."""
 
+class Cluster(Protocol):
+    """A cluster that starts workers."""
 
-class Workers(Protocol):
-    """Identical workers of a cluster.
-
-    Attributes:
-        count: the wanted number of workers.
-        detach: whether the command ends once the workers are started.
-        options: options of `seqsweep work` for each worker.
-    """
-
-    count: int
-    detach: bool
     options: Sequence[str]
+    """Options of `seqsweep work` for each worker."""
+
+    logs: Path
+    """The folder of the workers' output, inside the sweep's folder."""
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
-        """Starts workers; returns a line about them for the user.
-
-        What `alive` needs to know is written into the folder before this returns.
-
-        Args:
-            folder: the sweep's folder.
-            count: how many to start.
-            command: the command of a worker.
+        """Starts so many workers on a folder; returns a name for them, such as `Slurm job 17`.
 
         Raises:
             ValueError, OSError: the cluster refuses them, or cannot be reached.
         """
         ...
 
-    def alive(self, folder: Path) -> int:
-        """Returns how many workers of this folder wait or run in the cluster.
+
+@dataclass
+class Workers:
+    """The workers of a sweep: its first command starts them, and the same command follows them.
+
+    Args:
+        cluster: starts the workers.
+        count: how many workers to start; at most one for each run is started.
+        detach: whether the command ends once the workers are started.
+        anew: whether to start workers although an earlier command has started some.
+
+    Raises:
+        ValueError: `count` is below 1.
+    """
+
+    cluster: Cluster
+    count: int = 1
+    detach: bool = False
+    anew: bool = False
+    _has_begun: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"hydra.launcher.count={self.count}: must be at least 1")
+
+    def begin(self, runs: Sequence[QueuedRun], folder: Path) -> None:
+        """Starts the workers unless this or an earlier command has; prints which it is.
+
+        Args:
+            runs: the runs to train. If all are over meanwhile, no worker is started.
+            folder: the sweep's folder.
 
         Raises:
-            OSError: the cluster does not answer.
+            ValueError, OSError: the cluster refuses the workers, or cannot be reached.
         """
-        ...
+        left = sum(not run.is_over() for run in runs)
+        if self._has_begun or not left:
+            return
+        self._has_begun = True
+        with short_lock(folder, _STARTING):  # a second command finds the note of the first one
+            before: list[str] = read_json(folder / STARTED) or []
+            if before and not self.anew:
+                say(f"workers were started before ({', '.join(before)}); --start starts new ones")
+                return
+            number = min(self.count, left)
+            command = worker_command(folder, self.cluster.options)
+            name = self.cluster.start(folder, number, command)
+            write_json(folder / STARTED, [*before, name])
+        say(f"{name}: {count(number, 'worker')}, logs in {place(folder / self.cluster.logs)}")
+        say("if all of them end early, the same command with --start starts new ones")
+
+    def train(self, runs: Sequence[QueuedRun], folder: Path, is_one_enough: bool = False) -> None:
+        """Begins, and waits until all runs are over; with `detach` it does not wait.
+
+        Args:
+            runs: the runs to train.
+            folder: the sweep's folder, whose sweep.json lists the runs.
+            is_one_enough: wait only until one of the runs is over.
+
+        Raises:
+            ValueError, OSError: see `begin`.
+        """
+        self.begin(runs, folder)
+        left = list(runs)
+        while not self.detach:
+            left = [run for run in left if not run.is_over()]
+            is_enough = not left or (is_one_enough and len(left) < len(runs))
+            if is_enough or _is_stopped(left, folder):
+                return
+            time.sleep(_POLL_SECONDS)
 
 
-def train_by_workers(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
-    """Starts missing workers, and waits until the runs are over or no worker is left.
-
-    Args:
-        workers: the workers of a cluster.
-        runs: the runs to train.
-        folder: the sweep's folder, whose sweep.json lists the runs.
-
-    Raises:
-        ValueError, OSError: the cluster refuses the workers, or cannot be reached.
-    """
-    start_missing(workers, len(runs), folder)
-    if workers.detach:
-        return
-    # A run that has failed too often is over: no worker tries it again.
-    unseen, left = 0, [run for run in runs if not run.is_over()]
-    # A worker that has just ended may leave runs to one that the cluster starts again.
-    while unseen < _PATIENCE and left:
-        time.sleep(_POLL_SECONDS)
-        unseen = 0 if workers.alive(folder) else unseen + 1
-        left = [run for run in left if not run.is_over()]
-
-
-def wait_for_result(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
-    """Starts missing workers, and waits until one of the runs is over.
-
-    It returns without a result if no worker is left.
-
-    Args:
-        workers: the workers of a cluster.
-        runs: the runs to train; at least one.
-        folder: the sweep's folder, whose sweep.json lists the runs.
-
-    Raises:
-        ValueError, OSError: the cluster refuses the workers, or cannot be reached.
-    """
-    if workers.alive(folder) < min(workers.count, len(runs)):
-        start_missing(workers, len(runs), folder)
-    unseen = 0
-    while unseen < _PATIENCE and not any(run.is_over() for run in runs):
-        time.sleep(_POLL_SECONDS)
-        unseen = 0 if workers.alive(folder) else unseen + 1
-
-
-def start_missing(workers: Workers, left: int, folder: Path) -> None:
-    """Starts the missing workers, at most one for each run.
-
-    Two commands at once start them once, because the second one counts those of the first.
-
-    Raises:
-        ValueError, OSError: the cluster refuses the workers, or cannot be reached.
-    """
-    with short_lock(folder, LAUNCHING):
-        alive = workers.alive(folder)
-        missing = min(workers.count, left) - alive
-        if missing > 0:
-            say(workers.start(folder, missing, worker_command(folder, workers.options)))
-        else:
-            say(f"{count(alive, 'worker')} of an earlier command alive: none is started")
-
-
-def say(line: str) -> None:
-    """Prints a line about workers."""
-    PlainConsole().print(line, soft_wrap=True, highlight=False, markup=False)
+def _is_stopped(left: Collection[QueuedRun], folder: Path) -> bool:
+    """Returns whether the sweep was stopped and its workers train none of the runs any more."""
+    if not (folder / STOP_FILE).exists() or any(is_locked(run.folder.path) for run in left):
+        return False
+    # All workers end at the stop file, so the next command starts new ones.
+    (folder / STARTED).unlink(missing_ok=True)
+    return True
 
 
 def worker_command(folder: Path, options: Sequence[str] = ()) -> list[str]:

@@ -35,6 +35,7 @@ from seqsweep.sweeping.search.halving_command import search
 from seqsweep.sweeping.search.search_lock import LOCK
 from seqsweep.sweeping.search.searched import Searched
 from seqsweep.sweeping.work import Worker
+from seqsweep.sweeping.workers import Workers
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import budget
 from seqsweep.training.engines.native.member import PoolMember
@@ -226,9 +227,8 @@ def test_sweep_json_has_the_limits_from_its_first_write(
 class Threads:
     """A cluster whose workers are threads of this process."""
 
-    count: int = 2
-    detach: bool = False
     options: Sequence[str] = ()
+    logs: Path = Path("logs")
     threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
@@ -240,9 +240,6 @@ class Threads:
         self.threads[0].start()
         return "a worker"
 
-    def alive(self, folder: Path) -> int:
-        return sum(thread.is_alive() for thread in self.threads)
-
 
 @pytest.mark.slow
 def test_a_worker_trains_a_search_rung_by_rung(
@@ -252,7 +249,8 @@ def test_a_worker_trains_a_search_rung_by_rung(
     monkeypatch.setattr("seqsweep.sweeping.work._LOOK_SECONDS", 0.05)
     monkeypatch.setattr("seqsweep.sweeping.work.sweep_lock", lambda _: memoryview(b""))
     cluster = Threads()
-    assert run(tmp_path, launcher=RunLauncher(None, workers=cluster)) == 0  # type: ignore[arg-type]
+    launcher = RunLauncher(None, workers=Workers(cluster))  # type: ignore[arg-type]
+    assert run(tmp_path, launcher=launcher) == 0
     for thread in cluster.threads:
         thread.join()
     assert found(tmp_path) == expected

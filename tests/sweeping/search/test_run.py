@@ -127,30 +127,26 @@ def test_a_failure_that_stops_also_ends_the_confirmation(
 
 
 @dataclass
-class NoWorkers(Workers):
-    """A cluster whose workers end at once; notes whether they were told to stop."""
+class Stopping:
+    """A cluster whose workers stop the sweep; notes whether they were told to stop before."""
 
-    count: int = 1
-    detach: bool = False
     options: Sequence[str] = ()
+    logs: Path = Path("logs")
     stopped: list[bool] = field(default_factory=list[bool])
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
         self.stopped.append((folder / STOP_FILE).exists())
+        (folder / STOP_FILE).touch()
         return "a worker"
-
-    def alive(self, folder: Path) -> int:
-        return 0
 
 
 def test_workers_do_not_stop_for_the_failure_of_an_earlier_command(
-    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Search, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("seqsweep.sweeping.workers._POLL_SECONDS", 0.0)
     (tmp_path / STOP_FILE).touch()
-    workers = NoWorkers()
-    assert run(launcher=RunLauncher(None, workers=workers)) == 1  # type: ignore[arg-type]
-    assert workers.stopped == [False]
+    cluster = Stopping()
+    assert run(launcher=RunLauncher(None, workers=Workers(cluster))) == 1  # type: ignore[arg-type]
+    assert cluster.stopped == [False]
 
 
 def test_workers_that_still_wait_learn_that_the_search_has_ended(

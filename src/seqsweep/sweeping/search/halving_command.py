@@ -158,6 +158,11 @@ def _train(
     left = [searched.limited(candidate) for candidate in pending]
 
     def lead() -> None:
+        if launcher.workers is not None:
+            (folder / STOP_FILE).unlink(missing_ok=True)
+            launcher.workers.begin(
+                [each.queued() for each in left], folder
+            )  # prints lines, so before the display
         with stoppable(folder), Display([member.folder for member in left], console):
             _lead(searched, launcher)
 

@@ -28,7 +28,6 @@ from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.window import Window
 from seqsweep.sweeping.sweep import end_sweep, launch_all, train_queue
 from seqsweep.sweeping.sweep_end import read_begun, summarise, where_to_look
-from seqsweep.sweeping.workers import wait_for_result
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import STOP_FILE
 
@@ -140,7 +139,7 @@ class SearchRun:
             )
             return train_queue(pending, self.folder, self.console, train)
         runs = [member.queued() for member in pending]
-        wait_for_result(self.launcher.workers, runs, self.folder)
+        self.launcher.workers.train(runs, self.folder, is_one_enough=True)
         return 0
 
     def _confirm(self) -> int:

@@ -1,0 +1,58 @@
+"""The facts of an installation, which `seqsweep --version` prints. Imports no torch."""
+
+import os
+import platform
+import re
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from seqsweep.native.library import describe, why_missing
+
+_REQUIREMENT = re.compile(r"([\w.-]+)(\[[^\]]*\])?[^;]*(?:;.*extra == ['\"]([\w-]+)['\"])?")
+"""A requirement in the metadata of a package: its name, its extras, and the extra that asks it."""
+
+
+def installation_lines() -> Iterator[str]:
+    """Yields the versions, the native engine or the command that builds it, the cores and the GPU.
+
+    A package that is not installed is named with the command that installs it.
+    """
+    yield f"seqsweep {version('seqsweep')}"
+    yield f"python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    yield why_missing() or "native engine: {variant}, {compiler}".format(**describe())
+    yield from _packages()
+    # Imported here, because a package that it needs may be missing.
+    from seqsweep.sweeping.forming import cores, gpu_available
+
+    limits = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    given = "".join(f", {name}={value}" for name, value in limits.items() if value is not None)
+    yield f"cores: {cores()} of {os.cpu_count()}{given}"
+    yield f"GPU: {'yes' if gpu_available('auto') else 'none; everything trains on the CPU'}"
+
+
+def _packages() -> Iterator[str]:
+    """Yields a line for the packages that seqsweep needs, and one for each of its extras."""
+    groups: dict[str, list[str]] = {}
+    for text in requires("seqsweep") or []:
+        match = _REQUIREMENT.match(text)
+        assert match is not None, text
+        # Extras of seqsweep itself are listed by their own names.
+        if match[1] != "seqsweep" and match[3] != "dev":
+            groups.setdefault(match[3] or "", []).append(match[1])
+    for extra, names in groups.items():
+        versions = {name: _version(name) for name in names}
+        installed = ", ".join(f"{name} {each}" for name, each in versions.items() if each)
+        missing = [name for name, each in versions.items() if each is None]
+        what = f"'seqsweep[{extra}]'" if extra else "--force-reinstall seqsweep"
+        line = f"extra {extra}: {installed}" if extra else f"packages: {installed}"
+        if missing:
+            line += f"{'; ' * bool(installed)}without {', '.join(missing)}: pip install {what}"
+        yield line
+
+
+def _version(name: str) -> str | None:
+    """Returns the version of an installed package; None if it is missing."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
