@@ -216,7 +216,7 @@ def test_the_imports_have_no_cycle():
                 "console",
             ),
         ),
-        ("tensorboard", ("results.tensorboard",)),
+        ("tensorboard", ("results.tensorboard", "runs.events")),
         ("PIL", ("results.tensorboard.canvas",)),
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
