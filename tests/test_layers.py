@@ -217,7 +217,7 @@ def test_the_imports_have_no_cycle():
             ),
         ),
         ("tensorboard", ("results.tensorboard", "runs.events")),
-        ("PIL", ("results.tensorboard.canvas",)),
+        ("matplotlib", ("results.tensorboard.figures",)),
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),
