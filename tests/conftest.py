@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,11 @@ faster_hydra.install()
 
 # Each of Lightning's Trainers looks through all installed packages for callbacks.
 importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
+
+# matplotlib's list of fonts belongs to the tests, not to the user. Other processes inherit it.
+if "MPLCONFIGDIR" not in os.environ:
+    _fonts = tempfile.TemporaryDirectory(prefix="seqsweep-matplotlib-")
+    os.environ["MPLCONFIGDIR"] = _fonts.name
 
 # Files of tests need not survive a power failure, and a test may wait for the disk a hundred times.
 os.fsync = lambda *_: None

@@ -3,8 +3,6 @@
 import csv
 import io
 import logging
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -203,19 +201,3 @@ def test_the_loss_is_printed_every_so_many_epochs(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "Epoch [2/3], Loss: 0.1250\nEpoch [4/3], Loss: 0.3750\n"
     with pytest.raises(ValueError, match="every_n_epochs=0: must be at least 1"):
         PrintLoss(3, 0)
-
-
-@pytest.mark.slow
-def test_logging_loads_no_writer_of_tensorboard(tmp_path: Path) -> None:
-    code = f"""
-import sys
-from seqsweep.training.loggers import RunTensorBoardLogger
-logger = RunTensorBoardLogger({str(tmp_path)!r})
-logger.experiment
-logger.log_metrics({{"epoch": 0, "train/loss": 1.0}}, step=3)
-logger.finalize("success")
-print([name for name in sys.modules if name.startswith(("tensorboard.", "torch.utils.tensorb"))])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-    assert len(list(tmp_path.iterdir())) == 1

@@ -1,8 +1,11 @@
 """The best runs have pictures in TensorBoard, as many as are asked for."""
 
+import subprocess
+import sys
+
 import pytest
 
-from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH, Plot
+from seqsweep.results.tensorboard.figures import HEIGHT, WIDTH
 from seqsweep.results.tensorboard.view import renew
 
 
@@ -46,11 +49,20 @@ def test_without_a_number_the_number_of_pictures_stays(sweep, made):
     assert len(two) == 2 and made(sweep.folder, "images") == two
 
 
-def test_with_zero_images_no_picture_is_drawn(sweep, shown, monkeypatch, made):
-    sweep.grid()
-    monkeypatch.setattr(Plot, "png", lambda _: pytest.fail("drawn"))
-    renew(sweep.folder, images=0)
+@pytest.mark.slow
+def test_with_zero_images_matplotlib_is_not_loaded(sweep, made):
+    sweep.done("0", {"h": 0}, 0.9)
+    code = """
+import sys
+from pathlib import Path
+from seqsweep.results.tensorboard.view import renew
+renew(Path(sys.argv[1]), images=0)
+print("matplotlib" in sys.modules)
+"""
+    command = [sys.executable, "-c", code, str(sweep.folder)]
+    assert subprocess.check_output(command, text=True).strip() == "False"
     assert made(sweep.folder, "images") == {}
+    assert len(made(sweep.folder)) > 0
 
 
 def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep, made):

@@ -3,7 +3,7 @@
 import markdown
 import pytest
 
-from seqsweep.results.tensorboard.protobufs import protos
+from seqsweep.results.tensorboard.board import layout_pb2
 
 
 def texts(shown, run: str, tag: str) -> list[str]:
@@ -90,7 +90,7 @@ def test_train_and_val_share_a_chart_for_at_most_eight_runs(sweep, shown):
     for size in range(8):
         sweep.add(f"{size}", {"h": size}, [0.5])
     (event,) = shown(sweep.folder).events.Tensors("h0", "custom_scalars__config__")
-    layout = protos().layout.Layout.FromString(event.tensor_proto.string_val[0])
+    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
     charts = [list(chart.multiline.tag) for chart in layout.category[0].chart]
     assert charts == [[f"^train/{m}$", f"^val/{m}$"] for m in ("loss", "acc", "f1")]
     sweep.add("8", {"h": 8}, [0.5])

@@ -3,16 +3,22 @@
 TensorBoard shows every value as part of a run, so the first run of the folder has these values.
 """
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tensorboard.plugins.custom_scalar import metadata
 
 from seqsweep.console import visible
 from seqsweep.results.formatting import key_names, value_text
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.run_names import Name
 from seqsweep.results.significance import Estimate
-from seqsweep.results.tensorboard.protobufs import protos, tensor
+from seqsweep.results.tensorboard.protobufs import text
 from seqsweep.results.tensorboard.runs import Run, Runs
+
+# Imported by name, because type checkers do not see the classes of a protobuf module.
+layout_pb2: Any = importlib.import_module("tensorboard.plugins.custom_scalar.layout_pb2")
 
 _TOP = 20
 _MOST_CHARTED = 8
@@ -30,8 +36,7 @@ def board_values(runs: Runs, board: Leaderboard) -> list[Any]:
     """
     values = [_layout()] if len(runs.runs) <= _MOST_CHARTED else []
     if board.rows:
-        text = _board_text(board, runs.names).encode()
-        values.append(tensor("leaderboard", "text", [text]))
+        values.append(text("leaderboard", "text", _board_text(board, runs.names).encode()))
     return values
 
 
@@ -98,17 +103,16 @@ def _title(board: Leaderboard) -> str:
 
 def _layout() -> Any:
     """Returns the chart layout: training and validation in one chart."""
-    p = protos().layout
     charts = [
-        p.Chart(
+        layout_pb2.Chart(
             title=title,
-            multiline=p.MultilineChartContent(tag=[f"^train/{tag}$", f"^val/{tag}$"]),
+            multiline=layout_pb2.MultilineChartContent(tag=[f"^train/{tag}$", f"^val/{tag}$"]),
         )
         for title, tag in _CHARTS.items()
     ]
-    layout = p.Layout(category=[p.Category(title="training and validation", chart=charts)])
-    metadata = protos().layout_metadata
-    return tensor(metadata.CONFIG_SUMMARY_TAG, metadata.PLUGIN_NAME, [layout.SerializeToString()])
+    category = layout_pb2.Category(title="training and validation", chart=charts)
+    layout = layout_pb2.Layout(category=[category])
+    return text(metadata.CONFIG_SUMMARY_TAG, metadata.PLUGIN_NAME, layout.SerializeToString())
 
 
 def _number(name: str, value: Estimate | None) -> str:

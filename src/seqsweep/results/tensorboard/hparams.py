@@ -6,23 +6,24 @@ point at step 0 to each metric.
 https://github.com/tensorflow/tensorboard/blob/master/tensorboard/plugins/hparams
 """
 
+import importlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tensorboard.plugins.hparams import metadata
+
 from seqsweep.results.formatting import key_names
-from seqsweep.results.tensorboard.protobufs import protos, scalar, tensor
+from seqsweep.results.tensorboard.protobufs import plugin_data, scalar
 from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
 
 _METRICS = ("best_val_acc", "test_acc", "test_f1", "train_seconds", "params", "samples_per_s")
 _DISPLAY_NAMES = {"params": "parameters", "samples_per_s": "samples/s"}
 
-PLUGIN, VERSION = "hparams", 0
-EXPERIMENT_TAG = "_hparams_/experiment"
-START_TAG = "_hparams_/session_start_info"
-END_TAG = "_hparams_/session_end_info"
-"""The names of tensorboard.plugins.hparams.metadata, whose import takes as long as 500 runs."""
+# Imported by name, because type checkers do not see the classes of a protobuf module.
+api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
+plugin_data_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.plugin_data_pb2")
 
 _TICK_BOXES = 24
 """The most tick boxes of a numeric key. A key with more values is filtered by a range."""
@@ -30,16 +31,15 @@ _TICK_BOXES = 24
 
 def experiment(runs: Runs) -> bytes:
     """Returns the columns of the page, which all runs of a folder share."""
-    p = protos().hparams
     names = key_names(runs.keys)
-    content = p.Experiment(
+    content = api_pb2.Experiment(
         hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
         metric_infos=[
-            p.MetricInfo(name=p.MetricName(tag=f"summary/{tag}"), display_name=name)
+            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=f"summary/{tag}"), display_name=name)
             for tag, name in _metrics(runs).items()
         ],
     )
-    return _plugin_data(experiment=content)
+    return _serialized(experiment=content)
 
 
 def _metrics(runs: Runs) -> dict[str, str]:
@@ -58,13 +58,13 @@ def sessions(runs: Runs) -> dict[str, bytes]:
 
 
 def _session(run: Run, kinds: Mapping[str, type]) -> bytes:
-    start = protos().hparams_data.SessionStartInfo(
+    start = plugin_data_pb2.SessionStartInfo(
         group_name=run.name.config, start_time_secs=run.started
     )
     fields = {bool: "bool_value", float: "number_value", str: "string_value"}
     for key, value in run.config.items():
         setattr(start.hparams[key], fields[kinds[key]], _typed(value, kinds[key]))
-    return _plugin_data(session_start_info=start)
+    return _serialized(session_start_info=start)
 
 
 def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
@@ -76,23 +76,27 @@ def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
         columns: the result of `experiment`.
         start: the run's result of `sessions`.
     """
-    p = protos()
+    name = metadata.PLUGIN_NAME
     values = [
-        tensor(EXPERIMENT_TAG, PLUGIN, [], columns),
-        tensor(START_TAG, PLUGIN, [], start),
+        plugin_data(metadata.EXPERIMENT_TAG, name, columns),
+        plugin_data(metadata.SESSION_START_INFO_TAG, name, start),
     ]
     if run.status != "unknown":
-        status = p.hparams.STATUS_SUCCESS if run.status == "success" else p.hparams.STATUS_FAILURE
-        end = p.hparams_data.SessionEndInfo(status=status, end_time_secs=run.ended)
-        values.append(tensor(END_TAG, PLUGIN, [], _plugin_data(session_end_info=end)))
+        status = api_pb2.STATUS_SUCCESS if run.status == "success" else api_pb2.STATUS_FAILURE
+        end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=run.ended)
+        content = _serialized(session_end_info=end)
+        values.append(plugin_data(metadata.SESSION_END_INFO_TAG, name, content))
     return values + [scalar(f"summary/{name}", value) for name, value in run.best[1].items()]
 
 
 def _column(key: str, name: str, values: Sequence[Any]) -> Any:
-    p = protos().hparams
     kind = _kind(values)
-    types = {bool: p.DATA_TYPE_BOOL, float: p.DATA_TYPE_FLOAT64, str: p.DATA_TYPE_STRING}
-    column = p.HParamInfo(name=key, display_name=name, differs=True, type=types[kind])
+    types = {
+        bool: api_pb2.DATA_TYPE_BOOL,
+        float: api_pb2.DATA_TYPE_FLOAT64,
+        str: api_pb2.DATA_TYPE_STRING,
+    }
+    column = api_pb2.HParamInfo(name=key, display_name=name, differs=True, type=types[kind])
     distinct = sorted({_typed(value, kind) for value in values})
     if kind is float and len(distinct) > _TICK_BOXES:
         column.domain_interval.min_value = distinct[0]
@@ -120,8 +124,8 @@ def _is_number(value: Any) -> bool:
     return is_number and abs(value) < 1e308 and not math.isnan(value)
 
 
-def _plugin_data(**content: Any) -> bytes:
+def _serialized(**content: Any) -> bytes:
     """Returns the serialized content; equal content gives equal bytes."""
-    data = protos().hparams_data.HParamsPluginData(version=VERSION, **content)
+    data = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **content)
     # By default, the order of a protobuf's map is not fixed.
     return data.SerializeToString(deterministic=True)

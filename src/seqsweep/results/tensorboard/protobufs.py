@@ -1,32 +1,16 @@
-"""Writes event files from TensorBoard's own protobufs: scalars, texts, images, plugin data."""
+"""Makes event files of TensorBoard's protobufs: scalars, texts, images, plugin data."""
 
 import importlib
 from collections.abc import Sequence
-from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
-from seqsweep.runs.events import record
+from tensorboard.util.tensor_util import make_tensor_proto
 
-_MODULES = {
-    "event": "tensorboard.compat.proto.event_pb2",
-    "summary": "tensorboard.compat.proto.summary_pb2",
-    "types": "tensorboard.compat.proto.types_pb2",
-    "tensor": "tensorboard.compat.proto.tensor_pb2",
-    "hparams": "tensorboard.plugins.hparams.api_pb2",
-    "hparams_data": "tensorboard.plugins.hparams.plugin_data_pb2",
-    "layout": "tensorboard.plugins.custom_scalar.layout_pb2",
-    "layout_metadata": "tensorboard.plugins.custom_scalar.metadata",
-}
+from seqsweep.runs.events import encode, new_event, version_event
 
-
-@cache
-def protos() -> Any:
-    """Returns TensorBoard's protobuf modules, imported at the first call.
-
-    TensorBoard's own modules that write event files take ten times as long to import.
-    """
-    return SimpleNamespace(**{name: importlib.import_module(m) for name, m in _MODULES.items()})
+# Imported by name, because type checkers do not see the classes of a protobuf module.
+summary_pb2: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
+types_pb2: Any = importlib.import_module("tensorboard.compat.proto.types_pb2")
 
 
 def event_file(wall_time: float, values: Sequence[Any], step: int) -> bytes:
@@ -37,45 +21,43 @@ def event_file(wall_time: float, values: Sequence[Any], step: int) -> bytes:
         values: instances of `Summary.Value`.
         step: the optimizer steps before the values were measured.
     """
-    p = protos()
-    version = p.event.Event(wall_time=wall_time, file_version="brain.Event:2")
-    return record(version.SerializeToString()) + record(serialized(values, step, wall_time))
+    return encode([version_event(wall_time), _event(values, step, wall_time)])
 
 
-def serialized(values: Sequence[Any], step: int, wall_time: float = 0.0) -> bytes:
-    """Returns an event as bytes, which are equal for equal values."""
-    event = protos().event.Event(wall_time=wall_time, step=step)
-    event.summary.value.extend(values)
-    return event.SerializeToString(deterministic=True)
+def serialized(values: Sequence[Any], step: int) -> bytes:
+    """Returns values of one step as bytes, which are equal for equal values."""
+    return _event(values, step).SerializeToString(deterministic=True)
+
+
+def _event(values: Sequence[Any], step: int, wall_time: float = 0.0) -> Any:
+    return new_event(wall_time=wall_time, step=step, summary=summary_pb2.Summary(value=values))
 
 
 def scalar(tag: str, value: float) -> Any:
-    return protos().summary.Summary.Value(tag=tag, simple_value=value)
+    return summary_pb2.Summary.Value(tag=tag, simple_value=value)
 
 
-def tensor(tag: str, plugin: str, texts: Sequence[bytes], data: bytes = b"") -> Any:
-    """Returns a value for a plugin.
+def text(tag: str, plugin: str, content: bytes) -> Any:
+    """Returns a text or a protobuf for a plugin to show."""
+    return _value(tag, plugin, make_tensor_proto([content], dtype=types_pb2.DT_STRING))
 
-    Args:
-        texts: the content of the tensor.
-        data: what the plugin keeps in the metadata.
-    """
-    p = protos()
-    kind = p.summary.SummaryMetadata
+
+def plugin_data(tag: str, plugin: str, data: bytes) -> Any:
+    """Returns a value that a plugin keeps in its metadata, with an empty tensor."""
+    return _value(tag, plugin, make_tensor_proto([], dtype=types_pb2.DT_FLOAT), data)
+
+
+def _value(tag: str, plugin: str, tensor: Any, data: bytes = b"") -> Any:
+    kind = summary_pb2.SummaryMetadata
     metadata = kind(
         plugin_data=kind.PluginData(plugin_name=plugin, content=data),
-        data_class=p.summary.DATA_CLASS_TENSOR,
+        data_class=summary_pb2.DATA_CLASS_TENSOR,
     )
-    content = p.tensor.TensorProto(
-        dtype=p.types.DT_STRING if texts else p.types.DT_FLOAT, string_val=texts
-    )
-    content.tensor_shape.dim.add(size=len(texts))
-    return p.summary.Summary.Value(tag=tag, metadata=metadata, tensor=content)
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
 
 
 def image(tag: str, png: bytes, width: int, height: int) -> Any:
-    p = protos()
-    content = p.summary.Summary.Image(
+    content = summary_pb2.Summary.Image(
         height=height, width=width, colorspace=4, encoded_image_string=png
     )
-    return p.summary.Summary.Value(tag=tag, image=content)
+    return summary_pb2.Summary.Value(tag=tag, image=content)
