@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from seqsweep.console import PlainConsole
+from seqsweep.console import say
 from seqsweep.results.formatting import count
 from seqsweep.runs.short_lock import short_lock
 from seqsweep.runs.sweepfile import SweepFile
@@ -121,11 +121,6 @@ def start_missing(workers: Workers, left: int, folder: Path) -> None:
             say(workers.start(folder, missing, worker_command(folder, workers.options)))
         else:
             say(f"{count(alive, 'worker')} of an earlier command alive: none is started")
-
-
-def say(line: str) -> None:
-    """Prints a line about workers."""
-    PlainConsole().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def worker_command(folder: Path, options: Sequence[str] = ()) -> list[str]:
