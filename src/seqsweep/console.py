@@ -77,7 +77,8 @@ class PlainConsole(Console):
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             # Segments with rich's own control codes, for example of a live table, stay as they are.
-            yield segment if segment.control else segment._replace(text=visible(segment.text))
+            is_plain = segment.control or not _CONTROL.search(segment.text)
+            yield segment if is_plain else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

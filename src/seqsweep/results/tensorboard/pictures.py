@@ -23,7 +23,7 @@ def pictures_file(run: Run) -> Files:
     # The record has the confusion in any case, because the report uses it.
     if run.entry.config.get("diagnostics") is False:
         return {}
-    record = run.entry.whole_record
+    record = run.entry.record or {}
     confusion = record.get("confusion") or {}
     classes = [str(name) for name in record.get("classes") or []]
     diagnosis = read_object(run.folder / "diagnostics.json")
