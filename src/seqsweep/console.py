@@ -1,9 +1,11 @@
 """Prints lines, errors and notes, and names folders, for all commands."""
 
+import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
@@ -12,6 +14,12 @@ from rich.text import Text
 
 _MOST_NOTES = 8
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+shown_above: dict[int, Callable[[str], object]] = {}
+"""Shows a message above a live table, by the descriptor that leads to a log file meanwhile."""
+
+# A child that is forked meanwhile has no table; its messages go to the log file.
+os.register_at_fork(after_in_child=shown_above.clear)
 
 
 def visible(text: str) -> str:
@@ -26,13 +34,21 @@ def visible(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """Prints a line to stdout, without styles."""
-    print(visible(line), flush=True)
+    """Prints a line to stdout, without styles; above a live table if one is shown."""
+    shown_above.get(1, _print_to_stdout)(visible(line))
 
 
 def say_error(message: str) -> None:
-    """Prints a message to stderr after the program's name."""
-    print(f"seqsweep: {visible(message)}", file=sys.stderr)
+    """Prints a message to stderr after the program's name; above a live table if one is shown."""
+    shown_above.get(2, _print_to_stderr)(f"seqsweep: {visible(message)}")
+
+
+def _print_to_stdout(text: str) -> None:
+    print(text, flush=True)
+
+
+def _print_to_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 class PlainConsole(Console):
@@ -40,10 +56,17 @@ class PlainConsole(Console):
 
     It prints `:on:` in a path unchanged and control characters as escapes. If the reader of a pipe
     has gone, it raises BrokenPipeError, because rich's own exit code has another meaning here.
+    A live table never hides the cursor, because a process that is killed could not show it again.
+
+    Args:
+        file: where to print; stdout if left out.
     """
 
-    def __init__(self) -> None:
-        super().__init__(emoji=False)
+    def __init__(self, file: IO[str] | None = None) -> None:
+        super().__init__(emoji=False, file=file)
+
+    def show_cursor(self, show: bool = True) -> bool:
+        return False
 
     def render_str(self, text: str, **options: object) -> Text:
         # Escaped before a table measures its cells, because an escape is wider than the character.
@@ -54,7 +77,8 @@ class PlainConsole(Console):
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             # Segments with rich's own control codes, for example of a live table, stay as they are.
-            yield segment if segment.control else segment._replace(text=visible(segment.text))
+            is_plain = segment.control or not _CONTROL.search(segment.text)
+            yield segment if is_plain else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

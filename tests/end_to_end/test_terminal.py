@@ -106,30 +106,56 @@ def test_bash_completes_commands_and_overrides(line: str, completed: list[str]) 
     assert done.stdout.split() == completed, done.stderr
 
 
+CALLBACK = """
+import os, time
+from lightning import Callback
+
+class Loud(Callback):
+    def on_train_epoch_end(self, trainer, module):
+        {}
+"""
+ENDS = {
+    "a success": ("os.write(1, b'from a callback\\n')", 0),
+    "a failure": ("os.write(1, b'from a callback\\n'); raise ArithmeticError('no luck')", 1),
+    "a signal": ("print('from a callback'); time.sleep(0.5); os.kill(os.getpid(), 15)", 143),
+    "a kill": (
+        "print('from a callback', flush=True); time.sleep(0.5); os.kill(os.getpid(), 9)",
+        -9,
+    ),
+}
+
+
 @pytest.mark.slow
-def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ENDS)
+def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path, end: str) -> None:
+    what, code = ENDS[end]
+    (tmp_path / "loud.py").write_text(CALLBACK.format(what))
+    callback = "+callbacks.loud._target_=loud.Loud"
+    printed, ended = on_terminal(tmp_path, "train", "trainer.max_epochs=20", callback)
+    assert ended == code, printed
+    assert "\x1b[?25" not in printed
+    (log,) = tmp_path.glob("outputs/runs/*/*/train.log")
+    assert "from a callback\n" in log.read_text()
+    assert ("from a callback" in printed) == (end in ("a failure", "a signal"))
+    if end == "a success":
+        assert "/20" in printed and "val/acc" in printed
+        best, majority, _ = printed.splitlines()[-3:]
+        assert "best epoch" in best and "majority class: val/acc" in majority
+
+
+def on_terminal(folder: Path, *arguments: str) -> tuple[str, int]:
+    """Returns what a command prints on a terminal, and its exit code."""
     master, slave = pty.openpty()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "TERM": "xterm"}
+    environment["PYTHONPATH"] = str(folder)
     with subprocess.Popen(
-        [SEQSWEEP, "train", "trainer.max_epochs=20"],
-        cwd=tmp_path,
-        env=environment,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
+        [SEQSWEEP, *arguments], cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave
     ) as process:
         os.close(slave)
         printed = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:  # the other side has closed
-                break
-            printed += part
-        assert process.wait(60) == 0
+        with contextlib.suppress(OSError):  # the other side has closed
+            while part := os.read(master, 65536):
+                printed += part
+        process.wait(60)
     os.close(master)
-    text = printed.decode()
-    assert "/20" in text
-    assert "val/acc" in text
-    best, majority, _ = text.splitlines()[-3:]
-    assert "best epoch" in best and "majority class: val/acc" in majority
+    return printed.decode(), process.returncode

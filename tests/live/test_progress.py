@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.live import run_state, sweep_state
+from seqsweep.live import run_state
 from seqsweep.live.sweep_state import Pace, SweepProgress, duration
-from seqsweep.runs import metrics_csv, record_index
+from seqsweep.runs import metrics_csv
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import sealed
 
 EPOCHS = 10
@@ -210,28 +209,6 @@ def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
     monkeypatch.setattr(os, "open", lambda *a, **k: pytest.fail(f"{a} was opened"))
     progress.look()
     assert len(asked) == 4 * 100
-
-
-def test_the_first_look_at_very_many_runs_reads_the_index(sweep, config, monkeypatch):
-    """It gives what the records give, and later looks read the records of runs that end."""
-    found = sweep(*(config(seed) for seed in range(4)))
-    for index in range(3):
-        found.start(index)
-    found.finish(0)
-    found.finish(1, accuracy=0.7)
-    expected = found.progress()
-    expected.look()
-    monkeypatch.setattr(sweep_state, "LEAST_RUNS", 1)
-    monkeypatch.setattr(record_index, "_RACE_SECONDS", 0.0)
-    found.progress().look()  # writes the index
-    progress, read = found.progress(), []
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "record", lambda run: read.append(run.run_id))
-        progress.look()
-    assert read == []
-    assert [run.record for run in progress.runs] == [run.record for run in expected.runs]
-    found.finish(2)
-    assert [run.folder.name for run in progress.look()] == ["run2"]
 
 
 PRUNED = {"epoch": 3, "value": 0.2, "threshold": None}

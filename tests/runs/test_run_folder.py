@@ -37,7 +37,7 @@ def test_a_run_is_complete_with_its_record_only(folder):
     assert folder.state() == "failed"
     folder.finish(RESULT)
     assert (folder.state(), folder.failure()) == ("complete", None)
-    assert folder.record() == sealed(RESULT | {"semantics": SEMANTICS, "status": "complete"})
+    assert folder.record() == sealed({"semantics": SEMANTICS, "status": "complete"} | RESULT)
 
 
 def test_a_folder_that_is_not_there_is_incomplete(tmp_path):

@@ -114,15 +114,17 @@ def test_a_worker_notices_a_change_of_sweep_json_while_it_begins(tmp_path, monke
     assert [sweep.started for sweep in queues] == [0.0, 1.0]
 
 
-def test_a_worker_of_very_many_runs_queues_those_that_are_not_done(members, monkeypatch):
-    monkeypatch.setattr(work, "LEAST_RUNS", 1)
+def test_a_worker_queues_the_runs_that_are_not_done_and_reads_each_record_once(members):
     folder = members[0].folder.path.parent
     assert launched(members[:2], threads=1) == [2]
     configs = {member.folder.run_id: member.planned.flat for member in members}
     SweepFile((), 0.0, configs).write(folder)
     worker = work.Worker(folder, 1, ())
     assert [run.run_id for run in worker._queued()] == [m.folder.run_id for m in members[2:]]
+    (members[0].folder.path / "record.json").write_text("")
     assert worker.left() == 10
+    (members[0].folder.path / "record.json").unlink()
+    assert worker.left() == 11
 
 
 def test_limits_that_a_search_sets_while_a_sweep_begins_stay(

@@ -7,39 +7,27 @@ any sweep with the same `LiveView`.
 
 import contextlib
 import io
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from seqsweep.console import say_error
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.table import LiveTable, one_line
-from seqsweep.live.terminal import Screen
+from seqsweep.live.terminal import Screen, drawing
 from seqsweep.pacing import pause_after
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
-# DataLoader workers are forked while a sweep is displayed. A fork waits until the display has
-# drawn: otherwise the child would inherit a locked console, and nothing would release its lock.
-_drawing = threading.RLock()
-os.register_at_fork(
-    before=_drawing.acquire, after_in_parent=_drawing.release, after_in_child=_drawing.release
-)
-
-
-class Drawing(Protocol):
-    """An object that redraws a table: rich's `Live`, or a `Screen`."""
-
-    def start(self) -> None: ...
-    def update(self, renderable: RenderableType, /, *, refresh: bool) -> None: ...
-    def stop(self) -> None: ...
+LOG = "sweep.log"
+"""What is printed while a sweep's table is shown, in the sweep's folder."""
 
 
 class LiveView:
@@ -48,23 +36,25 @@ class LiveView:
     Args:
         progress: the state of the sweep, which `look` brings up to date.
         console: the console to print on; `?` replaces the characters that its encoding lacks.
-        drawing: draws the table; None prints lines instead.
+        screen: draws the table; None prints lines instead.
     """
 
-    def __init__(self, progress: SweepProgress, console: Console, drawing: Drawing | None) -> None:
+    def __init__(
+        self, progress: SweepProgress, console: Console, screen: Live | Screen | None
+    ) -> None:
         self.progress = progress
         self.console = console
-        self._drawing = drawing
+        self._screen = screen
         # A table shows epochs and is renewed more often; lines show only the ends of runs.
-        self._pause = 0.5 if drawing is None else 0.25
+        self._pause = 0.5 if screen is None else 0.25
         self._ended: list[RunProgress] = []
         self._printed: set[str] = set()
         if isinstance(console.file, io.TextIOWrapper):
             console.file.reconfigure(errors="replace")
 
     def start(self) -> None:
-        if self._drawing is not None:
-            self._drawing.start()
+        if self._screen is not None:
+            self._screen.start()
 
     def look(self) -> None:
         """Reads the folders. Prints nothing."""
@@ -73,15 +63,15 @@ class LiveView:
     def draw(self) -> None:
         """Draws the table, or prints a line for each run just ended."""
         ended, self._ended = self._ended, []
-        with _drawing:
-            if self._drawing is not None:
-                self._drawing.update(LiveTable(self.progress), refresh=True)
-                return
-            lines: list[Text] = []
-            for run in ended:
-                self._printed.add(run.folder.name)
-                lines.append(_ended_line(self.progress, run, len(self._printed)))
-            if lines:  # Printing them one by one takes rich four times as long.
+        if self._screen is not None:
+            self._screen.update(LiveTable(self.progress), refresh=True)
+            return
+        lines: list[Text] = []
+        for run in ended:
+            self._printed.add(run.folder.name)
+            lines.append(_ended_line(self.progress, run, len(self._printed)))
+        if lines:  # Printing them one by one takes rich four times as long.
+            with drawing:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
 
     def renew(self) -> float:
@@ -93,12 +83,11 @@ class LiveView:
 
     def stop(self) -> None:
         """Draws the final table, without the best runs: the leaderboard follows."""
-        if self._drawing is None:
+        if self._screen is None:
             self.draw()
             return
-        with _drawing:
-            self._drawing.update(LiveTable(self.progress, is_last=True), refresh=False)
-            self._drawing.stop()
+        self._screen.update(LiveTable(self.progress, is_last=True), refresh=False)
+        self._screen.stop()
 
 
 class Display:
@@ -106,7 +95,8 @@ class Display:
 
     It works with every launcher, since it reads only the runs' folders. Display errors never stop
     the training; they are reported on exit. The display also touches the sweep's sweep.json, which
-    shows other processes that the sweep is alive.
+    shows other processes that the sweep is alive. While a table is shown, all other output goes to
+    sweep.log. If a run does not end well, what was printed is shown below the table.
 
     Args:
         runs: the folders of the runs to wait for, all in one folder.
@@ -119,30 +109,37 @@ class Display:
         self._console = console
         self._error: Exception | None = None
         self._screen: Screen | None = None
+        self._progress: SweepProgress | None = None
         self._ended = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> None:
         try:
             progress = SweepProgress(self._folder, self._sweep())
             progress.look()  # The first look finds what was there before the training.
             if shows_table(self._console):
-                self._screen = Screen()
+                self._screen = Screen(self._folder / LOG)
             view = LiveView(progress, self._console, self._screen)
             view.start()
         except Exception as error:
             self._error = error
-            if self._screen is not None:
-                self._screen.restore()
             return
-        self._start(self._show, view)
+        except BaseException:  # A signal has come, and nothing calls `__exit__`.
+            if self._screen is not None:
+                self._screen.close(has_failed=False)
+            raise
+        self._progress = progress
+        self._thread = threading.Thread(target=self._show, args=(view,), daemon=True)
+        self._thread.start()
 
-    def __exit__(self, *_: object) -> None:
-        if self._screen is not None:
-            self._screen.restore()
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            self._ended.set()
+            if self._thread is not None:
+                self._thread.join()
+        finally:
+            if self._screen is not None:
+                self._screen.close(has_failed=error is not None or self._has_failed())
         # Without a screen, a broken pipe means that the reader has gone, such as `head`. This is
         # not an error of the display.
         reader_has_gone = isinstance(self._error, BrokenPipeError) and self._screen is None
@@ -151,10 +148,11 @@ class Display:
             with contextlib.suppress(Exception):
                 say_error(f"the sweep's progress could not be shown: {message}")
 
-    def _start(self, target: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
-        thread.start()
-        self._threads.append(thread)
+    def _has_failed(self) -> bool:
+        """Returns whether a run has not ended well."""
+        runs = self._progress.runs if self._progress is not None else []
+        wanted = set(self._run_ids)
+        return any(run.record is None for run in runs if run.folder.name in wanted)
 
     def _sweep(self) -> SweepFile:
         """Returns sweep.json, or a substitute if it does not list all runs."""
@@ -174,8 +172,6 @@ class Display:
             view.stop()
         except Exception as error:
             self._error = error
-            if self._screen is not None:
-                self._screen.abandon()
 
 
 def shows_table(console: Console) -> bool:

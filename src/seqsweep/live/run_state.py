@@ -16,9 +16,6 @@ RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "fail
 _SHOWN = ("status", "error", "epoch", "epochs", "metrics", "train_seconds", "pruned")
 """The keys of a record that a display needs. The others would fill the memory in a large sweep."""
 
-ReadRecord = Callable[[RunFolder], dict[str, Any] | None]
-"""Returns the record of a run; None while it is not done."""
-
 _STATES_AFTER: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
 """The state of a run by the kind in its failure.json."""
 
@@ -91,22 +88,16 @@ class RunProgress:
             return self.tail.best.get(metric)
         return self.record.get("metrics", {}).get(metric)
 
-    def look(
-        self,
-        is_running: Callable[[Path], bool],
-        is_first: bool,
-        read_record: ReadRecord = RunFolder.record,
-    ) -> bool:
+    def look(self, is_running: Callable[[Path], bool], is_first: bool) -> bool:
         """Reads what is new; returns whether the run has just ended.
 
         Args:
             is_running: whether a folder that contains a lock is being trained.
             is_first: whether this is the first look at the sweep.
-            read_record: reads the record of a run.
         """
         # The lock is read first: a run writes its last file before it gives its lock back.
         self.lock = stat_of(f"{self.folder}/lock")
-        if self._has_record(is_first, read_record):
+        if self._has_record(is_first):
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
@@ -125,7 +116,7 @@ class RunProgress:
         # A resumed run cuts off the rows behind its checkpoint.
         self.already = min(self.already, self.trained)
 
-    def _has_record(self, is_first: bool, read_record: ReadRecord) -> bool:
+    def _has_record(self, is_first: bool) -> bool:
         stat = stat_of(f"{self.folder}/record.json")
         if stat is None:
             return False
@@ -135,7 +126,7 @@ class RunProgress:
         if _version(stat) == self._old_record:
             return False
         # A damaged record counts as missing.
-        record = read_record(RunFolder(self.folder))
+        record = RunFolder(self.folder).record()
         # A plain sweep is about to resume a pruned run.
         if record is None or (record["status"] == "pruned" and not self.is_searched):
             return False

@@ -8,7 +8,7 @@ import functools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from seqsweep.results.run_names import readable_names
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metric_names import lower_is_better, monitor_of, without_validation
 from seqsweep.runs.metrics_csv import MetricsTail
-from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.sweepfile import SweepFile
 
 _ENOUGH = 0.03
@@ -114,7 +113,7 @@ class SweepProgress:
         # One listing of the folder saves a look at each run that has not been started.
         names = _names_in(self.folder)
         pending = [run for name, run in self._pending.items() if name in names]
-        ended = self._look_at(pending)
+        ended = [run for run in pending if run.look(self.is_running, self._is_first)]
         self.has_begun |= bool(pending)
         self.workers.look(names, pending, self.clock(), self._is_first)
         self._is_first = False
@@ -123,16 +122,6 @@ class SweepProgress:
         trained = sum((run.trained - run.already) * self._cost(run) for run in self.runs)
         left = sum((run.max_epochs - run.epochs) * self._cost(run) for run in self.runs)
         self.pace.update(self.clock(), trained, left)
-        return ended
-
-    def _look_at(self, runs: Sequence[RunProgress]) -> list[RunProgress]:
-        """Reads what is new in runs; returns those that have just ended."""
-        if not self._is_first or len(runs) < LEAST_RUNS:
-            return [run for run in runs if run.look(self.is_running, self._is_first)]
-        # Only the first look finds very many records at once, so the index is not kept.
-        index = RecordIndex(self.folder)
-        ended = [run for run in runs if run.look(self.is_running, True, index.record)]
-        index.write(is_all=False)
         return ended
 
     def _cost(self, run: RunProgress) -> float:

@@ -9,7 +9,6 @@ from typing import Any
 from seqsweep.runs.files import folders_with, say_once
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
 from seqsweep.runs.lock import remove_lock_of_finished_run
-from seqsweep.runs.record_index import LEAST_RUNS, LEFT_OUT, RecordIndex
 from seqsweep.runs.run_folder import FINISHED, RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.suggest import did_you_mean
@@ -27,7 +26,6 @@ class Entry:
         config: by dotted key; empty where config.yaml is damaged.
         record: None while the run is not done.
         error: the message of a failed, diverged or damaged run; the name of the other version.
-        is_short: whether the record lacks its confusion matrices, as in a very large folder.
     """
 
     folder: RunFolder
@@ -35,13 +33,6 @@ class Entry:
     config: dict[str, Any]
     record: dict[str, Any] | None
     error: str | None
-    is_short: bool = False
-
-    @property
-    def whole_record(self) -> dict[str, Any]:
-        """The record with its confusion matrices; empty while the run is not done."""
-        record = self.folder.record() if self.is_short else self.record
-        return record or {}
 
 
 def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
@@ -98,11 +89,7 @@ def _read_all(folder: Path) -> list[Entry]:
     sweep = SweepFile.read(folder)
     # Folders are listed after the sweep's own order, for runs of which sweep.json does not know.
     order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
-    index = RecordIndex(folder) if len(paths) >= LEAST_RUNS else None
-    entries = [read_run(RunFolder(paths[name]), index) for name in order if name in paths]
-    if index is not None:
-        index.write()
-    return entries
+    return [read_run(RunFolder(paths[name])) for name in order if name in paths]
 
 
 def _below(folder: Path) -> str:
@@ -113,9 +100,9 @@ def _below(folder: Path) -> str:
     return f"; there are runs in its {folders} {', '.join(names[:5])}{more}" if names else ""
 
 
-def read_run(folder: RunFolder, index: RecordIndex | None = None) -> Entry:
-    """Reads one run; if it is done, from record.json alone, or from the folder's index."""
-    record = folder.record() if index is None else index.record(folder)
+def read_run(folder: RunFolder) -> Entry:
+    """Reads one run; if it is done, from record.json alone."""
+    record = folder.record()
     state = "incomplete" if record is not None else folder.state()
     if state in FINISHED:
         record = folder.record()  # it has ended since the first look
@@ -123,8 +110,7 @@ def read_run(folder: RunFolder, index: RecordIndex | None = None) -> Entry:
         # A process that was killed between its record and the end of its lock leaves the lock file.
         remove_lock_of_finished_run(folder.path)
         error = record.get("error")
-        is_short = index is not None and LEFT_OUT not in record
-        return Entry(folder, record["status"], record["config"], record, error, is_short)
+        return Entry(folder, record["status"], record["config"], record, error)
     try:
         config = dict(flatten(folder.config() or {}))
     except ValueError as error:  # a damaged config must not hide other runs

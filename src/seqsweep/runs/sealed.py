@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,32 +9,36 @@ from typing import Any
 from seqsweep.runs.files import (
     Confirm,
     Damaged,
+    json_text,
     parse_json_of,
     read_bytes,
     say_once,
-    write_json,
+    write_text,
 )
 
 DIGEST = "digest"
 
+_KEY = f',\n  "{DIGEST}": '.encode()
+"""The begin of the last key in the text of a sealed file."""
+
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content with a digest of itself.
+    """Returns the content with a digest of itself, over the text that `write_json` writes.
 
     Raises:
         ValueError: a number is NaN or infinite.
     """
     unsealed = {key: value for key, value in content.items() if key != DIGEST}
-    # The digest is over sorted keys, so a file that was only formatted again is still valid.
-    text = json.dumps(unsealed, sort_keys=True, allow_nan=False)
-    return unsealed | {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
+    return unsealed | {DIGEST: _digest(json_text(unsealed).encode())}
 
 
 def write_sealed(
     path: Path, content: Mapping[str, Any], sync: bool = True, confirm: Confirm | None = None
 ) -> None:
-    """Writes the content with its digest; raises as `sealed` and `write_json`."""
-    write_json(path, sealed(content), sync, confirm=confirm)
+    """Writes the content with its digest as the last key; raises as `sealed` and `write_json`."""
+    text = json_text({key: value for key, value in content.items() if key != DIGEST})
+    last = f'"{_digest(text.encode())}"\n}}\n'
+    write_text(path, text.removesuffix("\n}") + _KEY.decode() + last, sync, confirm)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
@@ -59,13 +62,28 @@ def _unsealed(data: bytes, path: Path) -> dict[str, Any]:
     record: dict[str, Any] = content
     if DIGEST not in record:
         raise Damaged(f"{path}: has no digest")
-    try:
-        digest = sealed(record)[DIGEST]
-    except ValueError:  # a number that is not finite
-        digest = None
-    if digest != record[DIGEST]:
+    if not _is_sound_text(data) and not _is_sound(record):
         raise Damaged(f"{path}: its content does not match its digest")
     return record
+
+
+def _is_sound_text(data: bytes) -> bool:
+    """Returns whether a file is as `write_sealed` wrote it; `_is_sound` takes ten times as long."""
+    text, key, last = data.rpartition(_KEY)
+    digest = _digest(text + b"\n}")
+    return bool(key) and last == f'"{digest}"\n}}\n'.encode()
+
+
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    """Returns whether the content matches its digest; a file may have been formatted again."""
+    try:
+        return sealed(record)[DIGEST] == record[DIGEST]
+    except ValueError:  # a number that is not finite
+        return False
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def read_sealed_or_none(path: Path, and_so: str = "it counts as missing") -> dict[str, Any] | None:

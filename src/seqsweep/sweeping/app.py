@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import hydra
 import yaml
@@ -30,6 +30,8 @@ from seqsweep.config.shape.options import given_shape
 from seqsweep.config.where_set import with_place
 from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
 from seqsweep.importing import without_collections
+from seqsweep.live.display import shows_table
+from seqsweep.output_log import OutputLog
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked, is_locked
@@ -213,17 +215,32 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
-    """Trains a single run. With `when_locked=wait` it first waits for another process.
+    """Trains a single run, with a progress bar on a terminal.
+
+    With `when_locked=wait` it first waits for another process.
 
     Raises:
         Locked: another process trains the run, and the config says `when_locked=skip`.
     """
-    train = _import_train()
-    bar = None
-    if console.is_terminal:
+    if not shows_table(console):
+        return _wait_and_train(member, root, console)
+    with without_collections():
         from seqsweep.training.progress_bar import RunProgressBar  # needs Lightning
 
-        bar = RunProgressBar(console)
+    output = OutputLog(root / member.run_id / "train.log")
+    has_failed = True
+    try:
+        bar = RunProgressBar(output.console, output)
+        outcome = _wait_and_train(member, root, console, bar)
+        has_failed = outcome.record.get("status") == "diverged"
+        return outcome
+    finally:
+        output.close(has_failed)
+
+
+def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any = None) -> Outcome:
+    """Trains a single run as soon as no other process does."""
+    train = _import_train()
     waiting = False
     while True:
         try:

@@ -21,13 +21,12 @@ from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.naming import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metric_names import monitor_of
-from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
 from seqsweep.sweeping.time_estimate import seconds_of
 from seqsweep.training.engine import missing_library, slower_options
-from seqsweep.training.outcome import finished, is_final
+from seqsweep.training.outcome import finished
 from seqsweep.training.planned_run import PlannedRun, plan
 
 
@@ -115,22 +114,9 @@ def labelled(
     ]
 
 
-def not_done(members: Sequence[SweepMember], folder: Path) -> list[SweepMember]:
-    """Returns the members that are not done.
-
-    The folder's index knows which of very many are done.
-    """
-    if len(members) < LEAST_RUNS:
-        return [member for member in members if not member.is_done()]
-    index = RecordIndex(folder)
-    pending = [
-        member
-        for member in members
-        if member.planned.config["rerun"]
-        or not is_final(index.status(member.folder), member.planned.limits)
-    ]
-    index.write(is_all=False)
-    return pending
+def not_done(members: Sequence[SweepMember]) -> list[SweepMember]:
+    """Returns the members that are not done."""
+    return [member for member in members if not member.is_done()]
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:

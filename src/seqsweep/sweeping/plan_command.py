@@ -36,7 +36,7 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     """
     restore_subcommand()
     members = plan_members(jobs, compose, folder)
-    pending = not_done(members, folder)
+    pending = not_done(members)
     to_train = {member.folder.run_id for member in pending}
     # The first key changes slowest, so one end of a long list would show one value of it.
     first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]

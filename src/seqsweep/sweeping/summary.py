@@ -14,7 +14,7 @@ from typing import Self
 from seqsweep.pacing import pause_after
 from seqsweep.results.report.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
 from seqsweep.runs.files import folders_with
-from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.removing import remove_temporary
 from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.training.planned_run import PlannedRun
@@ -77,10 +77,17 @@ class Renewing:
         return len(folders_with(self.folder, "record.json"))
 
 
-def write_summary(members: Sequence[PlannedRun], folder: Path) -> list[str]:
+def write_summary(
+    members: Sequence[PlannedRun], folder: Path, entries: Sequence[Entry] = ()
+) -> list[str]:
     """Brings baselines, report and TensorBoard view up to date with the records of a sweep.
 
     Files that are up to date are kept, which takes milliseconds.
+
+    Args:
+        members: the runs whose data the baselines are computed from.
+        folder: the sweep's folder.
+        entries: the runs of the folder, if they have just been read.
 
     Returns:
         A line for each part that could not be written, with the reason, such as data that are gone,
@@ -88,8 +95,8 @@ def write_summary(members: Sequence[PlannedRun], folder: Path) -> list[str]:
     """
     parts = {
         "baselines": lambda: write_baselines(members, folder),
-        "report": lambda: _renew_report(folder),
-        "TensorBoard view": lambda: _renew_view(folder),
+        "report": lambda: _renew_report(folder, entries),
+        "TensorBoard view": lambda: _renew_view(folder, entries),
     }
     problems: list[str] = []
     for name, write in parts.items():
@@ -102,15 +109,16 @@ def write_summary(members: Sequence[PlannedRun], folder: Path) -> list[str]:
     return problems
 
 
-def _renew_report(folder: Path) -> None:
+def _renew_report(folder: Path, entries: Sequence[Entry]) -> None:
     """Writes the report until it matches the records.
 
     A run may end while the report is written. Other processes that train in the folder write the
     report again when they end.
     """
     for _ in range(_ATTEMPTS):
-        if is_report_fresh(folder, _digest(folder)):
+        if is_report_fresh(folder, made_from(folder, entries or read_folder(folder))):
             return
+        entries = ()
         # Imported here, because a report that is up to date needs no plotting.
         from seqsweep.results.report.write import write_report
 
@@ -119,20 +127,17 @@ def _renew_report(folder: Path) -> None:
         write_report(folder)
 
 
-def _renew_view(folder: Path) -> None:
+def _renew_view(folder: Path, entries: Sequence[Entry]) -> None:
     """Writes the TensorBoard view until it matches the records."""
     for _ in range(_ATTEMPTS):
-        made = _digest(folder)  # read first, so that a record that is written later makes it stale
+        # Read first, so that a record that is written later makes the view stale.
+        made = made_from(folder, entries or read_folder(folder))
         if is_view_fresh(folder, made):
             return
+        entries = ()
         from seqsweep.results.tensorboard.view import renew  # imported here like `write_report`
 
         prove_view(folder, made, renew(folder).made)
-
-
-def _digest(folder: Path) -> str:
-    """Returns the digest of the records that report and view are made from."""
-    return made_from(folder, read_folder(folder))
 
 
 def _write(folder: Path) -> None:

@@ -76,7 +76,7 @@ def run_sweep(
     # Monotonic, because the clock of the machine may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
-    pending = not_done(members, folder)
+    pending = not_done(members)
     # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)

@@ -54,7 +54,7 @@ def finish_sweep(
     reports = members[0].planned.config["sweep"]["report"]
     # After an error or a signal a report would be incomplete, and the command is to end soon.
     if reports and code == 0:
-        code = summarise(members, folder, console)
+        code = summarise(members, folder, console, list(begun.values()))
     # A search counts the runs as done that it has pruned.
     ended = [
         m.planned.limits is not None and e.state == "pruned"
@@ -70,14 +70,19 @@ def read_begun(folder: Path) -> list[Entry]:
     return read_folder(folder, of_all_versions=True) if has_runs else []
 
 
-def summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
+def summarise(
+    members: Sequence[SweepMember], folder: Path, console: Console, entries: Sequence[Entry] = ()
+) -> int:
     """Writes baselines, report and TensorBoard view. Returns the exit code.
 
     The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.
+
+    Args:
+        entries: the runs of the folder, if they have just been read.
     """
     try:
         with interruptible(ENDING):
-            problems = write_summary([member.planned for member in members], folder)
+            problems = write_summary([member.planned for member in members], folder, entries)
     except Interrupted as error:
         words = f"[red]{error}[/]; the same command completes the report"
         console.print(words, soft_wrap=True, highlight=False)

@@ -28,7 +28,6 @@ from seqsweep.runs.files import stat_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.lock_notes import lock_notes
-from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import NAME, Config, SweepFile
@@ -137,6 +136,7 @@ class Worker:
         self.folder = folder
         self.threads = threads
         self.allowed = allowed
+        self._done: set[str] = set()
         # The version is read first, so that a later change is noticed.
         self._version = self._sweep_version()
         self.sweep = read_sweep(folder)
@@ -194,10 +194,10 @@ class Worker:
         return 0
 
     def _queued(self) -> list[QueuedRun]:
-        """Returns the runs of the sweep; very many without those that are done."""
-        sweep = self.sweep
-        runs = [
-            QueuedRun(
+        """Returns the runs of the sweep that are not done."""
+        sweep, left = self.sweep, list[QueuedRun]()
+        for run_id, config in sweep.current().configs.items():
+            run = QueuedRun(
                 RunFolder(self.folder / run_id),
                 seconds=sweep.costs.get(run_id, 0.0) * config.get("trainer.max_epochs", 0),
                 tries=tries_of(config),
@@ -205,15 +205,19 @@ class Worker:
                 failures_before=sweep.failures.get(run_id, 0),
                 limits=Limits.from_plain(sweep.limits.get(run_id)),
             )
-            for run_id, config in sweep.current().configs.items()
-        ]
-        if len(runs) < LEAST_RUNS:
-            return runs
-        # Each worker would read each record otherwise, when it begins and when it ends.
-        index = RecordIndex(self.folder)
-        left = [run for run in runs if not is_final(index.status(run.folder), run.limits)]
-        index.write(is_all=False)
+            if not self._is_done(run):
+                left.append(run)
         return left
+
+    def _is_done(self, run: QueuedRun) -> bool:
+        """Returns whether a run is done; its record is read once."""
+        if run.run_id in self._done:
+            return stat_of(f"{run.folder.path}/record.json") is not None
+        record = run.folder.record()
+        if record is None or not is_final(record["status"], run.limits):
+            return False
+        self._done.add(run.run_id)
+        return True
 
     def _train(self, runs: Sequence[QueuedRun]) -> Collection[str]:
         planned = [self._plan(run.run_id) for run in runs]

@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from seqsweep.console import say
 from seqsweep.runs.eventfiles import WRITER, event_folder
 from seqsweep.runs.events import EventFile, Row, append_bytes
 from seqsweep.runs.lock import check_held
@@ -201,4 +202,4 @@ class PrintLoss(RowLogger):
         for row in rows:
             epoch = row["epoch"] + 1
             if epoch % self.every_n_epochs == 0:
-                print(f"Epoch [{epoch}/{self.max_epochs}], Loss: {row['train/loss']:.4f}")
+                say(f"Epoch [{epoch}/{self.max_epochs}], Loss: {row['train/loss']:.4f}")

@@ -8,6 +8,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from seqsweep.output_log import OutputLog
+
 _SHOWN = ("train/loss", "val/loss", "val/acc")
 _SECONDS_BETWEEN_DRAWS = 0.1
 _SHORTEST_BAR, _LONGEST_BAR = 5, 40
@@ -19,11 +21,16 @@ class RunProgressBar(ProgressBar):
     """Shows one line for the whole run: epochs, losses, accuracy, time left.
 
     Lightning's bars redraw for every batch, which takes longer than a step of a small network.
+
+    Args:
+        console: draws the line.
+        output: takes all other output while the line is shown.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, output: OutputLog | None = None) -> None:
         super().__init__()
         self._console = console
+        self._output = output
         self._bar = BarColumn()
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -35,12 +42,16 @@ class RunProgressBar(ProgressBar):
             console=console,
             auto_refresh=False,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self.task = self.progress.add_task("", total=None, epoch="", metrics="")
         self._last_draw = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
+            if self._output is not None:
+                self._output.start()
             self.progress.start()
             self.progress.update(self.task, total=trainer.max_epochs)
 
@@ -56,12 +67,17 @@ class RunProgressBar(ProgressBar):
         self.draw(trainer, (batch_idx + 1) / trainer.num_training_batches)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.progress.stop()
+        self._stop()
 
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         self.progress.stop()
+        if self._output is not None:
+            self._output.restore()
 
     def draw(self, trainer: L.Trainer, part: float = 0.0) -> None:
         """Draws the line again, at most ten times a second.
@@ -74,6 +90,8 @@ class RunProgressBar(ProgressBar):
         if now - self._last_draw < _SECONDS_BETWEEN_DRAWS:
             return
         self._last_draw = now
+        if self._output is not None:
+            self._output.fit_console()
         metrics = trainer.callback_metrics
         known = [f"{name} {float(metrics[name]):.3f}" for name in _SHOWN if name in metrics]
         epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"

@@ -11,7 +11,6 @@ from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.provenance import provenance
-from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
 from seqsweep.training.data_cache import data_files
@@ -90,16 +89,11 @@ def _finished_runs(root: Path, epochs: int) -> list[tuple[Path, dict[str, Any]]]
     """
     shorter: list[tuple[Path, dict[str, Any]]] = []
     for folder in (root, *namesakes(root)):
-        paths = folders_with(folder, "record.json")
         # Each worker reads all records once, and keeps only those that a run may begin with.
-        index = RecordIndex(folder) if len(paths) >= LEAST_RUNS else None
-        for path in paths:
-            run = RunFolder(path)
-            record = run.record() if index is None else index.record(run)
+        for path in folders_with(folder, "record.json"):
+            record = RunFolder(path).record()
             if record is not None and _may_begin_with(record, epochs):
                 shorter.append((path, record))
-        if index is not None:
-            index.write(is_all=False)
     return shorter
 
 

@@ -198,5 +198,5 @@ def _answer(
     comparable = [baseline for baseline in baselines if baseline.has_data_of(best)]
     # The interval over splits contains the choice of the test sequences already.
     is_one_split = not board.variation.resampled
-    tested = tested_sequences(best.whole_record, board.compared) if is_one_split else 0
+    tested = tested_sequences(best.record or {}, board.compared) if is_one_split else 0
     return sentences.answer(configs, board, comparable, tested)

@@ -129,7 +129,7 @@ def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
 
 def _records_with_confusion(group: Sequence[Entry]) -> list[dict[str, Any]]:
     """The records with a confusion matrix of the same classes."""
-    records = [entry.whole_record for entry in group]
+    records = [entry.record or {} for entry in group]
     recorded = [record for record in records if record.get("confusion") and record.get("classes")]
     return [record for record in recorded if record["classes"] == recorded[0]["classes"]]
 

@@ -30,7 +30,7 @@ def pictures_file(run: Run) -> Files:
 
 
 def _content(run: Run) -> Content:
-    record = run.entry.whole_record
+    record = run.entry.record or {}
     confusion = record.get("confusion") or {}
     classes = [str(name) for name in record.get("classes") or []]
     diagnosis = read_object(run.folder / "diagnostics.json")

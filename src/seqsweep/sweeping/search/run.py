@@ -152,7 +152,7 @@ class SearchRun:
             runs = self.planner.plan(self.window.chosen[trial.number].params, seeds)
             self.confirmed[trial.number] = list(runs)
             planned |= runs
-        pending = not_done(members_of(planned, {}, self.folder), self.folder)
+        pending = not_done(members_of(planned, {}, self.folder))
         if pending:
             self._say(
                 f"{count(len(best), 'best trial')} again with {count(len(seeds), 'fresh seed')}: "

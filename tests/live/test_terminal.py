@@ -1,0 +1,321 @@
+"""A terminal belongs to the live table, and all other output goes to sweep.log."""
+
+import contextlib
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from seqsweep.live import terminal
+
+
+def test_no_process_is_forked_while_the_display_draws() -> None:
+    drawn, begun = threading.Event(), threading.Event()
+
+    def draw() -> None:
+        with terminal.drawing:
+            begun.set()
+            time.sleep(0.1)
+            drawn.set()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    begun.wait()
+    with warnings.catch_warnings():
+        # Forking beside a thread is deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if not pid:
+        os._exit(0 if drawn.is_set() and terminal.drawing.acquire(blocking=False) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    thread.join()
+
+
+BEGINNING = """
+import ctypes, faulthandler, logging, os, signal, sys, threading, time, warnings
+from pathlib import Path
+from rich.text import Text
+from seqsweep.console import PlainConsole, say, say_error
+from seqsweep.live.display import Display
+from seqsweep.live.terminal import Screen
+from test_display import finish, run_folders
+
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+folder = Path(sys.argv[1])
+runs = run_folders(folder, 2)
+console = PlainConsole()
+"""
+PRINTING = """
+    print("printed by the parent")
+    console.print("by its console")
+    logging.getLogger().warning("logged to an old stream")
+    os.system("echo by another program")
+    ctypes.CDLL(None).printf(b"printed from C\\n")
+    os.write(2, b"\\x1b[31mto the descriptor\\x1b[0m\\n")
+    with Display(runs, PlainConsole()):
+        print("in a nested display")
+    for n, run in enumerate(runs):
+        time.sleep(0.3)
+        say_error(f"run {n} begins")
+        pid = os.fork()
+        if not pid:
+            print(f"printed by child {n}")
+            warnings.warn(f"warned by child {n}")
+            say_error(f"said by child {n}")
+            finish(run) if n < int(sys.argv[2]) else None
+            os._exit(0)
+        os.waitpid(pid, 0)
+"""
+PRINTED = (
+    "printed by the parent", "by its console", "logged to an old stream", "by another program",
+    "printed from C", "to the descriptor", "in a nested display", "printed by child 0",
+    "UserWarning: warned by child 1", "seqsweep: said by child 1",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("finished", [2, 1])
+def test_all_output_goes_to_the_log_and_is_shown_below_the_table_after_a_failure(
+    tmp_path: Path, finished: int
+) -> None:
+    program = f"{BEGINNING}\nprint('before')\nwith Display(runs, console):{PRINTING}\nsay('after')"
+    printed, code = on_terminal(program, tmp_path, str(finished))
+    assert code == 0, printed
+    log = (tmp_path / "sweep.log").read_text()
+    assert [line for line in PRINTED if line not in log] == []
+    above, below = printed[: printed.rindex("╭")], text_of(printed[printed.rindex("╭") :])
+    assert above.startswith("before\r\n")
+    assert "seqsweep: run 0 begins\r\n" in above and "seqsweep: run 1 begins\r\n" in above
+    assert "begins" not in log
+    assert f"{finished} done   0 running" in below
+    assert below.endswith("after\r\n")
+    shown = [line for line in PRINTED if line in printed]
+    assert shown == ([] if finished == 2 else list(PRINTED))
+    assert finished == 2 or f"printed meanwhile, in {tmp_path}/sweep.log:" in below
+    assert not hides_the_cursor(printed)
+
+
+ENDS = {
+    "an exception": ("raise ValueError('no luck')", 1),
+    "an exit": ("sys.exit(3)", 3),
+    "a signal": ("os.kill(os.getpid(), signal.SIGINT)", 130),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ENDS)
+def test_an_early_end_leads_the_output_to_the_terminal_again(tmp_path: Path, end: str) -> None:
+    ending, code = ENDS[end]
+    program = f"""{BEGINNING}
+for n in range(99):
+    (folder / "sweep.log").open("a").write(f"before {{n}}\\n")
+try:
+    with Display(runs, console):
+        os.write(1, b"".join(b"%d meanwhile\\n" % n for n in range(60)))
+        time.sleep(0.3)
+        {ending}
+except KeyboardInterrupt:
+    sys.exit(130)
+finally:
+    print("finally")
+"""
+    printed, ended = on_terminal(program, tmp_path)
+    assert ended == code, printed
+    text = text_of(printed[printed.rindex("╰") :])
+    assert "\r\n10 meanwhile\r\n" in text and "59 meanwhile\r\nfinally\r\n" in text
+    assert "\n9 meanwhile" not in text and "before" not in text
+    assert not hides_the_cursor(printed)
+
+
+DEATHS = {
+    "a crash": "faulthandler.enable(); ctypes.string_at(0)",
+    "an abort": "os.abort()",
+    "a kill": "os.kill(os.getpid(), 9)",
+    "a signal": "os.kill(os.getpid(), signal.SIGTERM)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("death", DEATHS)
+def test_after_a_death_the_prompt_stands_behind_the_last_frame(tmp_path: Path, death: str) -> None:
+    program = f"""{BEGINNING}
+if not os.fork():
+    with Display(runs, console):
+        os.write(2, b"before the end\\n")
+        time.sleep(0.5)
+        {DEATHS[death]}
+os.wait()
+os.write(1, b"prompt $ ")
+"""
+    printed, code = on_terminal(program, tmp_path, COLUMNS="")  # The terminal has no size.
+    assert code == 0
+    assert text_of(printed).endswith("╯prompt $ ")
+    assert not hides_the_cursor(printed)
+    assert "before the end" in (tmp_path / "sweep.log").read_text()
+
+
+@pytest.mark.slow
+def test_processes_are_forked_while_the_table_is_drawn(tmp_path: Path) -> None:
+    """Twenty children print and warn; a lock that one inherited would stop it for ever."""
+    program = f"""{BEGINNING}
+screen, ended = Screen(folder / "sweep.log"), threading.Event()
+def draw():
+    number = 0
+    while not ended.is_set():
+        number += 1
+        screen.update(Text("\\n".join([f"frame {{number}} " + "x" * 60] * 15)))
+screen.start()
+thread = threading.Thread(target=draw)
+thread.start()
+for n in range(20):
+    say_error(f"fork {{n}}")
+    pid = os.fork()
+    if not pid:
+        warnings.warn(f"warned by child {{n}}")
+        print(f"printed by child {{n}}", flush=True)
+        say_error(f"said by child {{n}}")
+        os._exit(0)
+    os.waitpid(pid, 0)
+ended.set()
+thread.join()
+screen.stop()
+screen.close(False)
+print("to its end")
+"""
+    printed, code = on_terminal(program, tmp_path)
+    assert code == 0, printed[-2000:]
+    log = (tmp_path / "sweep.log").read_text()
+    assert all(f"UserWarning: warned by child {n}\n" in log for n in range(20))
+    assert all(f"seqsweep: said by child {n}\n" in log for n in range(20))
+    assert all(f"seqsweep: fork {n}\r\n" in printed for n in range(20))
+    assert text_of(printed).endswith("to its end\r\n")
+
+
+@pytest.mark.slow
+def test_workers_of_a_data_loader_that_warn_disturb_no_table(tmp_path: Path) -> None:
+    program = f"""{BEGINNING}
+from torch.utils.data import DataLoader, Dataset
+
+class Warning(Dataset):
+    def __len__(self):
+        return 4
+    def __getitem__(self, index):
+        warnings.warn(f"warned about {{index}}")
+        return index
+
+with Display(runs, console):
+    for run in runs:
+        for batch in DataLoader(Warning(), num_workers=2):
+            time.sleep(0.1)
+        finish(run)
+print("to its end")
+"""
+    printed, code = on_terminal(program, tmp_path)
+    assert code == 0, printed[-2000:]
+    assert "UserWarning: warned about 3" in (tmp_path / "sweep.log").read_text()
+    assert "warned" not in printed
+    assert printed.endswith("╯\x1b[0m\r\nto its end\r\n")
+
+
+@pytest.mark.slow
+def test_a_terminal_that_takes_no_output_does_not_stop_the_training(tmp_path: Path) -> None:
+    """It draws more frames than the terminal takes, while nothing reads it."""
+    program = f"""{BEGINNING}
+screen = Screen(folder / "sweep.log")
+screen.start()
+def draw():
+    for number in range(600):
+        screen.update(Text("\\n".join([f"{{number}} " + "x" * 70] * 20)))
+thread = threading.Thread(target=draw)
+thread.start()
+time.sleep(1)
+for run in runs:
+    say_error("a message")
+    if not os.fork():
+        finish(run)
+        os._exit(0)
+    os.wait()
+(folder / "trained").touch()
+thread.join()
+screen.stop()
+screen.close(False)
+print("to its end")
+"""
+    printed, code = on_terminal(program, tmp_path, wait_for=tmp_path / "trained")
+    assert code == 0, printed[-2000:]
+    assert "599 x" in printed and "a message" in printed
+    assert printed.endswith("to its end\r\n")
+
+
+@pytest.mark.slow
+def test_a_narrow_terminal_without_unicode_shows_a_table(tmp_path: Path) -> None:
+    program = f"{BEGINNING}\nwith Display(runs[:1], console):\n    finish(runs[0])\nprint('on')\n"
+    printed, code = on_terminal(program, tmp_path, COLUMNS="30", PYTHONIOENCODING="latin-1")
+    assert code == 0, printed
+    *_, last, end = [text_of(line) for line in printed.splitlines()]
+    assert (last, end) == ("+" + "-" * 28 + "+", "on")
+    assert "~" in printed
+    assert "could not be shown" not in printed
+
+
+@pytest.mark.slow
+def test_a_log_that_cannot_be_written_is_an_error_of_the_display_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "sweep.log")
+    program = f"{BEGINNING}\nwith Display(runs, console):\n    print('trained')\nprint('on')\n"
+    printed, code = on_terminal(program, tmp_path)
+    assert code == 0
+    first, message, last = printed.splitlines()
+    assert (first, last) == ("trained", "on")
+    assert message.startswith("seqsweep: the sweep's progress could not be shown: OSError: ")
+
+
+def text_of(printed: str) -> str:
+    """Returns the text without cursor movements and colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
+
+
+def hides_the_cursor(printed: str) -> bool:
+    return "\x1b[?25" in printed
+
+
+def on_terminal(
+    program: str, folder: Path, *arguments: str, wait_for: Path | None = None, **more: str
+) -> tuple[str, int]:
+    """Returns what a Python program prints on a terminal of 80 x 24, and its exit code.
+
+    Args:
+        wait_for: a file; before it exists, the terminal is not read.
+    """
+    master, slave = pty.openpty()
+    here = str(Path(__file__).parent)
+    environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
+    # An empty PYTHONUNBUFFERED is none: a stream has its buffer, as usual.
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, "PYTHONUNBUFFERED": "", **more}
+    command = [sys.executable, "-c", program, str(folder), *arguments]
+    with subprocess.Popen(
+        command, env=environment, stdin=slave, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        data = b""
+        deadline = time.monotonic() + 60
+        while wait_for is not None and not wait_for.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if wait_for is not None and not wait_for.exists():
+            process.kill()
+            pytest.fail(f"{wait_for} does not exist: the process waits for the terminal")
+        with contextlib.suppress(OSError):  # The other side has closed.
+            while select.select([master], [], [], 60)[0]:
+                data += os.read(master, 65536)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()  # It may hang.
+    os.close(master)
+    return data.decode(errors="replace"), process.returncode
