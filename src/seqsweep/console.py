@@ -34,12 +34,12 @@ def visible(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """Prints a line to stdout, without styles; above a live table if one is shown."""
+    """Prints a line to stdout or above a live table, without styles."""
     shown_above.get(1, _print_to_stdout)(visible(line))
 
 
 def say_error(message: str) -> None:
-    """Prints a message to stderr after the program's name; above a live table if one is shown."""
+    """Prints a message after the program's name, to stderr or above a live table."""
     shown_above.get(2, _print_to_stderr)(f"seqsweep: {visible(message)}")
 
 

@@ -21,7 +21,7 @@ _EPOCH = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO epoch ")
 
 
 class OutputLog:
-    """Leads descriptors 1 and 2 to a log file while a live table is on the terminal.
+    """Leads descriptors 1 and 2 to a log file while a table is shown.
 
     Descriptors are redirected instead of `sys.stdout`, so the output of logging handlers, of C
     libraries and of child processes goes to the file too. seqsweep's own messages, which `say` and

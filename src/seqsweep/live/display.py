@@ -27,7 +27,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 LOG = "sweep.log"
-"""What is printed while a sweep's table is shown, in the sweep's folder."""
+"""The file in the sweep's folder for all other output while its table is shown."""
 
 
 class LiveView:

@@ -20,7 +20,7 @@ def test_a_run_whose_loss_is_nan_has_diverged(
     assert files(first.folder.path) >= {"record.json", "config.yaml", "provenance.json"}
     assert not (first.folder.path / "failure.json").exists()
     second = train(member, tmp_path, at("on_fit_start", 1))
-    assert (second.trained, second.record) == (False, sealed(first.record))
+    assert (second.trained, second.record) == (False, sealed({"status": "diverged"} | first.record))
 
 
 def test_a_diverging_run_diverges_after_an_interruption(
@@ -49,5 +49,5 @@ def test_a_run_that_breaks_in_its_last_step_has_a_record(planned, tmp_path, opti
     """Whichever value is not finite, the same command must not train the run again."""
     member = planned(*diverging, *options, "trainer.max_epochs=1")
     outcome = train(member, tmp_path)
-    assert outcome.folder.record() == sealed(outcome.record)
+    assert outcome.folder.record() == sealed({"status": ""} | outcome.record)
     assert not train(member, tmp_path).trained
