@@ -177,8 +177,8 @@ class Rows:
         raise AssertionError("each cell has the kind of the others, but not the column")
 
     def _wrong_step(self, row: int) -> ValueError:
-        value = short(self.cell(row, "step"))
-        return self.error(row, "step", f"{value} is not a number or a date, as the others are")
+        value, hint = short(self.cell(row, "step")), ", or not as those above" if row else ""
+        return self.error(row, "step", f"{value} is neither a number nor a date{hint}")
 
     def _check_present(self, role: str, missing: npt.NDArray[np.bool_]) -> None:
         """Refuses missing values (S,)."""
