@@ -30,6 +30,8 @@ _ABSENT = ("", "nan", "NaN")
 _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
 """What texts that order rows are read as. Float64 takes neighbouring nanoseconds for one."""
 
+_NO_STEP = "is neither a number nor a date"
+
 
 class Codes(NamedTuple):
     """A column as numbers: `values[codes]`, in the order of first appearance.
@@ -161,7 +163,7 @@ class Rows:
         if pa.types.is_temporal(column.type):
             return pc.rank(column, tiebreaker="dense").to_numpy()
         if pa.types.is_boolean(column.type) or not _is_number(column.type):
-            raise self._wrong_step(0)
+            raise self.error(0, "step", f"{self.cell(0, 'step')} {_NO_STEP}")
         return column.to_numpy()
 
     def _parsed_steps(self, column: Column) -> Array:
@@ -171,14 +173,12 @@ class Rows:
         kinds = list(_STEPS)
         for row in range(len(column)):
             cell = column.slice(row, 1)
-            kinds = [kind for kind in kinds if _cast(cell, kind) is not None]
+            known = [kind for kind in _STEPS if _cast(cell, kind) is not None]
+            kinds = [kind for kind in kinds if kind in known]
             if not kinds:
-                raise self._wrong_step(row)
+                problem = "is not of one kind with those above" if known else _NO_STEP
+                raise self.error(row, "step", f"{short(self.cell(row, 'step'))} {problem}")
         raise AssertionError("each cell has the kind of the others, but not the column")
-
-    def _wrong_step(self, row: int) -> ValueError:
-        value, hint = short(self.cell(row, "step")), ", or not as those above" if row else ""
-        return self.error(row, "step", f"{value} is neither a number nor a date{hint}")
 
     def _check_present(self, role: str, missing: npt.NDArray[np.bool_]) -> None:
         """Refuses missing values (S,)."""
