@@ -1,4 +1,4 @@
-"""Decides the role of each column of a table by given names, else by unambiguous ones."""
+"""Decides the role of each column by given names, else by usual ones."""
 
 import fnmatch
 from collections import Counter

@@ -25,7 +25,7 @@ _ABSENT = ("", "nan", "NaN")
 """Texts that are never a label or an id: pandas writes the latter two for missing ones."""
 
 _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
-"""What texts that order rows are read as. Float64 takes neighbouring nanoseconds for one."""
+"""The types that texts of steps may have. Float64 takes neighbouring nanoseconds for one."""
 
 
 class Codes(NamedTuple):
