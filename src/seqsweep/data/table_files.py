@@ -78,6 +78,7 @@ def _parquet_table(file: Path) -> Table:
     where = str(file)
     with _damage_named(where):
         opened = parquet.ParquetFile(file)
+        names = opened.schema_arrow.names
 
     def read(numbers: Sequence[str], others: Sequence[str]) -> Columns:
         columns = [*numbers, *others]
@@ -88,7 +89,7 @@ def _parquet_table(file: Path) -> Table:
             table.validate(full=True)  # finds texts that are not UTF-8, too
         return table
 
-    return Table(where, opened.schema_arrow.names, read)
+    return Table(where, names, read)
 
 
 @contextmanager
@@ -96,7 +97,9 @@ def _damage_named(where: str) -> Generator[None]:
     """Names a file that pyarrow cannot read."""
     try:
         yield
-    except (pa.ArrowInvalid, OSError, KeyError, NotImplementedError) as error:
+    except MemoryError:  # an ArrowMemoryError is one
+        raise
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
             f"{where} is cut off or damaged; make or copy it again (pyarrow: {reason})"

@@ -112,26 +112,19 @@ def _whole(value: Any) -> int:
     return int(text) if text.isdecimal() and len(text) <= 18 else 0
 
 
-def per_sequence(rows: Rows, role: str, made: Assembled, may_lack: bool = False) -> Codes:
-    """Returns a column (N,) that has one value in all rows of a sequence.
-
-    Args:
-        may_lack: accepts missing values.
-    """
-    codes, values = rows.codes(role, may_lack)
-    kept = codes[made.rows]
-    differs = codes != kept[made.of_row]
+def per_sequence(rows: Rows, role: str, made: Assembled) -> Codes:
+    """Returns a column (N,) that has one value in all rows of a sequence."""
+    codes, values = rows.codes(role)
+    differs = codes != codes[made.rows][made.of_row]
     if differs.any():
         row = int(differs.argmax())
         sequence = int(made.of_row[row])
         first = int(made.rows[sequence])
         name = "its sequence" if made.ids is None else f"sequence {str(made.ids[sequence])!r}"
-        before, value = (
-            "missing" if code < 0 else repr(str(values[code])) for code in codes[[first, row]]
-        )
+        before, value = (repr(str(values[code])) for code in codes[[first, row]])
         place, column = rows.table.place, rows.roles.columns[role]
         raise ValueError(
             f"{place(row)}: {name} has {role} {value} (column {column!r}), but {before} at"
             f" {place(first)}; must be one for a sequence"
         )
-    return Codes(kept, values)
+    return Codes(codes[made.rows], values)

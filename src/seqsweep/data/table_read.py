@@ -139,9 +139,9 @@ def _labels(rows: Rows, made: Assembled, labelled: bool, notes: list[str]) -> Ar
     """Returns the label of each sequence; None where they may lack and one does."""
     where, columns = rows.table.where, listed(rows.table.names)
     if rows.has("label"):
-        codes, values = per_sequence(rows, "label", made, may_lack=not labelled)
-        missing = int((codes < 0).sum())
+        missing = (rows.codes("label", may_lack=not labelled).codes < 0).sum()
         if not missing:
+            codes, values = per_sequence(rows, "label", made)
             return rows.class_names(values)[codes]
         notes.append(f"{where}: {missing} labels are missing; none is used")
     elif labelled:

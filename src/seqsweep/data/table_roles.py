@@ -1,4 +1,4 @@
-"""Decides the role of each column of a table by given names, else by unambiguous ones."""
+"""Decides the role of each column by given names, else by usual ones."""
 
 import fnmatch
 from collections import Counter
@@ -60,7 +60,9 @@ def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) ->
     Raises:
         ValueError: a given column does not exist, or a guess is ambiguous.
     """
-    real = [name for name in names if not _is_unnamed(name)]
+    # pandas writes its index without a name, or with one of these.
+    index = ("Unnamed: ", "__index_level_")
+    real = [name for name in names if name and not name.startswith(index)]
     if (twice := _repeated(real)) is not None:
         raise ValueError(f"{where}: has two columns {twice!r}; give them different names")
     given = {role: wanted.get(role) for role in _GUESSES}
@@ -106,11 +108,6 @@ def _find_column(where: str, names: Sequence[str], argument: str, name: str) -> 
         f"{where}: data.source.{argument}={name}: has no such column; columns:"
         f" {listed(names)}{did_you_mean(name, names)}"
     )
-
-
-def _is_unnamed(name: str) -> bool:
-    """Returns whether a column is pandas' index, or has an empty name."""
-    return not name or name.startswith(("Unnamed: ", "__index_level_"))
 
 
 def _given_features(

@@ -19,16 +19,13 @@ from seqsweep.suggest import short
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported
 
-Column = Any
-"""A `pyarrow.ChunkedArray`."""
-
 Int64 = npt.NDArray[np.int64]
 
 _ABSENT = ("", "nan", "NaN")
 """Texts that are never a label or an id: pandas writes the latter two for missing ones."""
 
 _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
-"""What texts that order rows are read as. Float64 takes neighbouring nanoseconds for one."""
+"""The types that texts of steps may have. Float64 takes neighbouring nanoseconds for one."""
 
 
 class Codes(NamedTuple):
@@ -121,7 +118,7 @@ class Rows:
         names = [str(value).removesuffix(".0") for value in values.tolist()]
         return Codes(codes, np.array(names, dtype=np.str_))
 
-    def _as_texts(self, role: str, column: Column) -> Column:
+    def _as_texts(self, role: str, column: Any) -> Any:
         try:
             column = column.cast(pa.large_string())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -161,24 +158,24 @@ class Rows:
         if pa.types.is_temporal(column.type):
             return pc.rank(column, tiebreaker="dense").to_numpy()
         if pa.types.is_boolean(column.type) or not _is_number(column.type):
-            raise self._wrong_step(0)
+            raise self.error(0, "step", f"{self.cell(0, 'step')} is neither a number nor a date")
         return column.to_numpy()
 
-    def _parsed_steps(self, column: Column) -> Array:
+    def _parsed_steps(self, column: Any) -> Array:
         for kind in _STEPS:
             if (values := _cast(column, kind)) is not None:
                 return values.to_numpy()
         kinds = list(_STEPS)
         for row in range(len(column)):
             cell = column.slice(row, 1)
-            kinds = [kind for kind in kinds if _cast(cell, kind) is not None]
+            known = [kind for kind in _STEPS if _cast(cell, kind) is not None]
+            kinds = [kind for kind in kinds if kind in known]
             if not kinds:
-                raise self._wrong_step(row)
+                problem = (
+                    "not of one kind with those above" if known else "neither a number nor a date"
+                )
+                raise self.error(row, "step", f"{short(self.cell(row, 'step'))} is {problem}")
         raise AssertionError("each cell has the kind of the others, but not the column")
-
-    def _wrong_step(self, row: int) -> ValueError:
-        value = short(self.cell(row, "step"))
-        return self.error(row, "step", f"{value} is not a number or a date, as the others are")
 
     def _check_present(self, role: str, missing: npt.NDArray[np.bool_]) -> None:
         """Refuses missing values (S,)."""
@@ -186,11 +183,11 @@ class Rows:
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
             raise self.error(int(missing.argmax()), role, f"is missing{others}")
 
-    def _column(self, role: str) -> Column:
+    def _column(self, role: str) -> Any:
         return _decoded(self.columns.column(self.roles.columns[role]))
 
 
-def _decoded(column: Column) -> Column:
+def _decoded(column: Any) -> Any:
     """Returns a column, also one with a dictionary, as its values."""
     kind = column.type
     return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
@@ -201,7 +198,7 @@ def _is_number(kind: Any) -> bool:
     return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
 
 
-def _cast(column: Column, kind: Any) -> Column | None:
+def _cast(column: Any, kind: Any) -> Any:
     try:
         return column.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

@@ -23,7 +23,7 @@ _BETWEEN_CHANNELS = re.compile(r":(?![^(]*\))")  # a time stamp may itself hold 
 
 
 class _Line(NamedTuple):
-    """A line of a file that is neither blank nor a comment; of a tag, its value."""
+    """A line of a file with its content; for a tag, the tag's value."""
 
     file: Path
     number: int
@@ -158,7 +158,7 @@ def _flag(tags: _Tags, name: str) -> bool | None:
 
 
 def _size(tags: _Tags, name: str) -> _Size | None:
-    """Returns the value of a numeric tag and who says so; None where the tag is missing."""
+    """Returns the value of a numeric tag; None where the tag is missing."""
     if name == "dimensions" and _flag(tags, "univariate"):
         return 1, f"line {tags['univariate'].number} says @univariate true:"
     if name not in tags or (name == "serieslength" and _flag(tags, "equallength") is False):

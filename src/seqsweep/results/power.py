@@ -1,4 +1,4 @@
-"""The number of replicates that would show a difference, from the spread of the runs so far."""
+"""The number of replicates that would show a difference of a given size."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Writes README.txt of a bundle: what the network is, its data, its scores and how to use it."""
+"""Writes README.txt of a bundle: network, data, scores and how to use it."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
