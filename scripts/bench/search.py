@@ -18,7 +18,7 @@ search is killed after `--seconds` of it. `configs` is the number of configs wit
 finished epoch. `test` is the test accuracy of the config with the best validation accuracy until
 then, from its best epoch; it is computed afterwards and costs no way anything.
 
-FOLDER gets search.csv with every improvement, and a plot per data set if matplotlib is installed.
+FOLDER gets search.csv with every improvement and a plot per data set.
 """
 
 import argparse
@@ -202,11 +202,7 @@ def write_csv(path: Path, found: dict[str, dict[str, list[list[Point]]]]) -> Non
 
 def plot(folder: Path, data: str, found: dict[str, list[list[Point]]], seconds: float) -> None:
     """Draws the mean of the best validation accuracy over CPU time."""
-    try:
-        pyplot = importlib.import_module("matplotlib.pyplot")
-    except ImportError:
-        print("no plots: matplotlib is not installed")
-        return
+    pyplot = importlib.import_module("matplotlib.pyplot")
     pyplot.switch_backend("agg")
     figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
     times = [seconds * (i + 1) / 400 for i in range(400)]

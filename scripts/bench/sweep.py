@@ -304,11 +304,7 @@ def count_flops(overrides: list[str]) -> list[dict[str, Any]]:
 
 def plot(folder: Path, costs: dict[str, dict[str, Usage]], curves: dict[str, Any]) -> None:
     """Draws bars of each case's CPU time, and curves of the growing sizes."""
-    try:
-        pyplot = importlib.import_module("matplotlib.pyplot")
-    except ImportError:
-        print("\nno plots: matplotlib is not installed")
-        return
+    pyplot = importlib.import_module("matplotlib.pyplot")
     pyplot.switch_backend("agg")
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*costs, *curves):
@@ -338,9 +334,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--grow", nargs="*", choices=list(GROWTH), help="the sizes to grow, instead of the cases"
     )
-    parser.add_argument(
-        "--plot", type=Path, metavar="FOLDER", help="writes plots; needs matplotlib"
-    )
+    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="writes plots")
     parser.add_argument("--way", choices=("plain", "template", "floor"), help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -311,7 +311,7 @@ def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events"])
+@pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events*[0-9].rows"])
 def test_a_damaged_file_of_a_run_costs_only_time(
     planned, undisturbed, tmp_path, name, at, interrupt, result, assert_equal, epochs_in_log
 ):

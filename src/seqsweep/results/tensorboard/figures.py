@@ -134,7 +134,7 @@ def _plot(title: str, x: str, y: str = "") -> tuple[Figure, Axes]:
 
 
 def _set_norm_axes(axes: Axes, norms: Sequence[float]) -> None:
-    """Sets the axes of norms by step: a logarithmic one with round numbers, and whole steps."""
+    """Sets a logarithmic axis of norms and an axis of whole steps."""
     # Few decades have more than one tick each.
     subs = (1, 2, 5) if norms and max(norms) < 300 * min(norms) else (1,)
     axes.set_yscale("log")
