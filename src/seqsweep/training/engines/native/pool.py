@@ -89,7 +89,7 @@ class Pool:
         # A member that was killed between its last epoch and its record needs only its test.
         self.training = dict.fromkeys(member for member in members if not member.is_at_end)
         self._untested = [member for member in members if member.is_at_end]
-        self._ended: list[Ended[PoolMember]] = []
+        self._ended: list[tuple[PoolMember, End]] = []
         self._waiting: list[PoolMember] = []
         # A member may have been killed after an epoch whose limit it had reached.
         for member in [member for member in self.training if member.epochs]:
