@@ -105,7 +105,7 @@ def floor_seconds(problem: Problem, peak: float) -> float:
 
 
 def compare(problem: Problem, members: int, alone: float, peak: float | None) -> str:
-    """Returns one cell of the table: the ratio to the loop, and the multiple of the floor."""
+    """Returns a cell: the ratio to the loop, and the multiple of the floor."""
     by_native = time_native(problem, members)
     text = f"{alone * members / by_native:.1f}x"
     if peak is None:

@@ -82,11 +82,14 @@ def folder_parser(
     return parser
 
 
-def grid_parser(command: str, options: str, text: str) -> Parser:
-    """Returns a parser whose help names Hydra's arguments beside the command's own."""
-    usage = f"seqsweep {command} {options}[GROUP=OPTION,... ...] [KEY=A,B ...]"
-    text += " `seqsweep train --help` lists all config groups and values."
-    return Parser(command, text, usage)
+def plan_parser() -> Parser:
+    """Returns a parser for the help of `seqsweep plan`, whose arguments are Hydra's."""
+    usage = "seqsweep plan [GROUP=OPTION,... ...] [KEY=A,B ...]"
+    text = (
+        "Lists the runs of a sweep, with estimated time and disk space. Trains nothing."
+        " `seqsweep train --help` lists all config groups and values."
+    )
+    return Parser("plan", text, usage)
 
 
 def clean_parser() -> Parser:

@@ -11,7 +11,7 @@ from seqsweep.arguments import (
     add_allow,
     clean_parser,
     folder_parser,
-    grid_parser,
+    plan_parser,
     tensorboard_parser,
     whole_number,
 )
@@ -141,8 +141,7 @@ def _plan(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
     if {"-h", "--help"} & set(arguments):
-        text = "Lists the runs of a sweep, with estimated time and disk space. Trains nothing."
-        grid_parser("plan", "", text).print_help()
+        plan_parser().print_help()
         return 0
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]

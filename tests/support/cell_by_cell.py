@@ -35,8 +35,13 @@ def trace_by_cells(
     for index, length in enumerate(lengths.tolist()):
         layers = states_of(network, x[index, :length])
         logits = network.fc(pooled(layers[-1], network.pooling))
-        options = {"weight": class_weights, "label_smoothing": label_smoothing}
-        loss = cross_entropy(logits, labels[None, index], reduction="sum", **options)
+        loss = cross_entropy(
+            logits,
+            labels[None, index],
+            class_weights,
+            reduction="sum",
+            label_smoothing=label_smoothing,
+        )
         (loss * len(labels) / sizes.sum()).backward()
         for layer, read in enumerate(layers):
             for direction, states in enumerate(read):

@@ -250,7 +250,8 @@ class SequenceClassifier(L.LightningModule):
         """
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         scale = 1.0 if scaler is None else scaler.get_scale()
-        norm = get_total_norm(p.grad for p in self.network.parameters() if p.grad is not None)
+        parameters = list(self.network.parameters())
+        norm = get_total_norm(p.grad for p in parameters if p.grad is not None)
         if scaler is not None and not torch.isfinite(norm):
             return
         self.sums["train"].add_grad_norm(norm / scale)
@@ -258,9 +259,9 @@ class SequenceClassifier(L.LightningModule):
             return
         limit = self.gradient_clip_val * scale
         if self.gradient_clip_algorithm == "value":
-            clip_grad_value_(self.network.parameters(), limit)
+            clip_grad_value_(parameters, limit)
         else:
-            clip_grads_with_norm_(self.network.parameters(), limit, norm)
+            clip_grads_with_norm_(parameters, limit, norm)
 
     def _seed_dropout(self, position: int) -> None:
         """Seeds the dropout masks of a step, a function of (seed, step) alone.

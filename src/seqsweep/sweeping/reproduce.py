@@ -1,20 +1,20 @@
 """`seqsweep reproduce` trains a run again from its config and compares every bit."""
 
+import math
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from seqsweep.command import is_first_process
 from seqsweep.console import say
 from seqsweep.runs.files import read_object
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.differences import (
-    differences_by_epoch,
-    epochs_of,
-    metrics_of,
-    weight_difference,
-)
+from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.saved_config import saved_member
 from seqsweep.training.train import train
 
@@ -89,12 +89,12 @@ def _difference(one: Path, other: Path) -> str | None:
 
 def _epochs_differ(one: Path, other: Path) -> str | None:
     """Names the first epoch whose metrics differ, and the largest difference of all epochs."""
-    counts = [len(epochs_of(folder)) for folder in (one, other)]
+    counts = [len(_epochs_of(folder)) for folder in (one, other)]
     if counts[0] != counts[1]:
         return f"differs: {counts[0]} epochs, and {counts[1]} again"
     differences = [
         (epoch, name, difference)
-        for epoch, row in enumerate(differences_by_epoch(one, other))
+        for epoch, row in enumerate(_differences_by_epoch(one, other))
         for name, difference in row.items()
         if difference != 0
     ]
@@ -114,7 +114,7 @@ def _weights_differ(one: Path, other: Path) -> str | None:
             continue
         if not all(exists):
             return f"differs: only the {'first' if exists[0] else 'second'} training has {name}"
-        most = weight_difference(one, other, name)
+        most = _weight_difference(one, other, name)
         if most is None:
             return f"differs: the weights of {name} have other names"
         if most != 0:
@@ -124,7 +124,7 @@ def _weights_differ(one: Path, other: Path) -> str | None:
 
 def _records_differ(one: Path, other: Path) -> str | None:
     """Names the metrics that differ in the records."""
-    first, second = metrics_of(one), metrics_of(other)
+    first, second = _metrics_of(one), _metrics_of(other)
     names = [
         name for name in dict.fromkeys((*first, *second)) if first.get(name) != second.get(name)
     ]
@@ -140,3 +140,46 @@ def _environments_differ(one: Path, other: Path) -> list[str]:
         for key in dict.fromkeys(keys)
         if before.get(key) != now.get(key)
     ]
+
+
+def _epochs_of(folder: Path) -> list[dict[str, float]]:
+    """Returns the metrics of each epoch; an empty list for a run without metrics.csv."""
+    return read_rows(folder / "metrics.csv")
+
+
+def _differences_by_epoch(one: Path, other: Path) -> list[dict[str, float]]:
+    """Returns the absolute difference of each metric in each epoch that both runs have trained.
+
+    A difference is NaN where only one of the runs has a finite number.
+    """
+    return [
+        {
+            name: abs(first.get(name, math.nan) - second.get(name, math.nan))
+            for name in dict.fromkeys((*first, *second))
+        }
+        for first, second in zip(_epochs_of(one), _epochs_of(other), strict=False)
+    ]
+
+
+def _weight_difference(one: Path, other: Path, name: str) -> float | None:
+    """Returns the largest absolute difference of the weights in two checkpoints.
+
+    Args:
+        one, other: the folders of the runs.
+        name: the file of the checkpoint, such as `last.ckpt`.
+
+    Returns:
+        NaN if a difference is not a number; None if the weights have other names.
+    """
+    first, second = (
+        load_sealed(folder / "checkpoints" / name)["state_dict"] for folder in (one, other)
+    )
+    if first.keys() != second.keys():
+        return None
+    # Unlike Python's, torch's maximum is NaN if one of the numbers is.
+    return float(torch.stack([(first[key] - second[key]).abs().max() for key in first]).max())
+
+
+def _metrics_of(folder: Path) -> dict[str, Any]:
+    """Returns the metrics of a run's record."""
+    return (RunFolder(folder).record() or {}).get("metrics", {})

@@ -62,9 +62,8 @@ def search(
     command = subcommand()
     restore_subcommand()
     started = time.monotonic()
-    if command not in ("train", "plan") or option("plan-only", "") == "yes":
-        given = "--plan-only" if command == "train" else command
-        raise HydraException(f"{given}: needs a grid; a search chooses its runs while it trains")
+    if option("plan-only", "") == "yes":
+        raise HydraException("--plan-only: needs a grid; a search chooses its runs while it trains")
     refuse_shape(compose.master.sweep)
     checked = _checked(launcher)
     candidates = plan_candidates(halving, compose, folder)

@@ -18,9 +18,11 @@ from seqsweep.training.engines.native.pool_data import Evaluated, PoolData
 from seqsweep.training.engines.native.rows import rows_of
 from seqsweep.training.engines.native.scores import metrics_of, why_diverged
 from seqsweep.training.engines.native.workers import Done, Task, Workers
-from seqsweep.training.engines.protocol import Ended
 from seqsweep.training.limits import Judge, Paused
 from seqsweep.training.outcome import Outcome
+
+EndedMember = tuple[PoolMember, End]
+"""A member that has ended, and how."""
 
 POLL_SECONDS = 0.1
 """The longest time until a signal is noticed and a progress bar is drawn again."""
@@ -89,7 +91,7 @@ class Pool:
         # A member that was killed between its last epoch and its record needs only its test.
         self.training = dict.fromkeys(member for member in members if not member.is_at_end)
         self._untested = [member for member in members if member.is_at_end]
-        self._ended: list[Ended[PoolMember]] = []
+        self._ended: list[EndedMember] = []
         self._waiting: list[PoolMember] = []
         # A member may have been killed after an epoch whose limit it had reached.
         for member in [member for member in self.training if member.epochs]:
@@ -110,7 +112,7 @@ class Pool:
             self.record(self._take_ended(_MOST_ENDS))
         return moved
 
-    def test(self, stop: StopOnSignal) -> list[Ended[PoolMember]]:
+    def test(self, stop: StopOnSignal) -> list[EndedMember]:
         """Waits until the threads have tested all members that have finished training."""
         # Members wait here only if the last one that trained has failed. They pause.
         self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
@@ -263,7 +265,7 @@ class Pool:
         self._ended += zip(members, self.data.findings(evaluated), strict=True)
         return []
 
-    def record(self, ended: Sequence[Ended[PoolMember]]) -> None:
+    def record(self, ended: Sequence[EndedMember]) -> None:
         """Writes the records of members that have ended; one failure does not stop the others."""
         if not ended:
             return
@@ -279,7 +281,7 @@ class Pool:
         self._recorded = self.budget.clock()
         self.left = [member for member in self.left if member.run_id not in self.outcomes]
 
-    def _take_ended(self, most: int | None = None) -> list[Ended[PoolMember]]:
+    def _take_ended(self, most: int | None = None) -> list[EndedMember]:
         """Returns members that have ended and have no record yet, each once."""
         ended, self._ended = self._ended[:most], [] if most is None else self._ended[most:]
         return ended

@@ -69,7 +69,7 @@ class PoolEngine(Engine[PoolMember]):
 
     @contextlib.contextmanager
     def running(self, begun: Sequence[Begun[PoolMember]]) -> Generator[None]:
-        members = [each.member for each in begun if self._start(*each)]
+        members = [each.member for each in begun if self._start(each.member, each.checkpoint)]
         data = PoolData(self.data.splits)
         self.pool = Pool(
             members, data, self.threads, self.is_single, Budget(), self.outcomes, self.judge
