@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -394,7 +394,7 @@ def test_a_large_population_is_asked_about(
 def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path: Path) -> None:
     for launcher in (
         RunLauncher(None),  # type: ignore[arg-type]
-        RunLauncher(None, workers=replace(Threads(), detach=True)),  # type: ignore[arg-type]
+        RunLauncher(None, workers=Workers(Threads(), detach=True)),  # type: ignore[arg-type]
     ):
         with pytest.raises(HydraException, match=r"hydra.launcher"):
             run(tmp_path, launcher=launcher)
