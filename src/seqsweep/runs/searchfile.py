@@ -126,7 +126,8 @@ class SearchFile:
             else:
                 numbers += [values["low"], values["high"], values["step"] or 0]
         for trial in self.trials:
-            trial.params.items()
+            if trial.params.keys() != self.space.keys():
+                raise KeyError(f"trial {trial.number}: its keys are not those of the space")
             lists.append(trial.run_ids)
             texts.append(trial.refusal or "")
             numbers += [trial.number, *trial.thresholds.values(), trial.ends_at or 0]

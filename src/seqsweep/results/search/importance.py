@@ -6,6 +6,7 @@ among all trials: a key that does not matter has the same distribution in both.
 """
 
 import importlib.util
+import warnings
 from collections.abc import Sequence
 
 from seqsweep.results.search.trials import Tried
@@ -34,7 +35,7 @@ def importances(trials: Sequence[Tried], costs: Sequence[float], space: Space) -
     """
     # Imported here, because the report works without Optuna.
     from optuna import create_study
-    from optuna.importance import PedAnovaImportanceEvaluator
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
     from optuna.trial import create_trial
 
     from seqsweep.results.search.study import distribution
@@ -45,7 +46,10 @@ def importances(trials: Sequence[Tried], costs: Sequence[float], space: Space) -
         study.add_trial(
             create_trial(value=cost, params=dict(trial.params), distributions=distributions)
         )
-    found = PedAnovaImportanceEvaluator().evaluate(study)
+    with warnings.catch_warnings():  # that all keys are equally important
+        warnings.simplefilter("ignore", UserWarning)
+        evaluator = PedAnovaImportanceEvaluator()
+        found = get_param_importances(study, evaluator=evaluator, normalize=False)
     total = sum(found.values())
     ordered = sorted(found.items(), key=lambda item: -item[1])
     return {key: value / total if total > 0 else 0.0 for key, value in ordered}

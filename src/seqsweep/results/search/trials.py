@@ -113,7 +113,7 @@ class TrialReader:
         that all its runs have. The result depends on the values of the runs and on their thresholds
         alone, also where another command has trained a pruned run to its end.
         """
-        if trial.refusal is not None:
+        if not trial.run_ids:  # its config was refused
             return Result("failed")
         runs = [self._run(run_id) for run_id in trial.run_ids]
         states = {run.state for run in runs}
@@ -125,16 +125,15 @@ class TrialReader:
             if self.owners[run_id].number == trial.number
         ]
         epochs, seconds = sum(run.epochs for run in owned), sum(run.seconds for run in owned)
+        if state in ("running", "failed"):
+            return Result(state, None, epochs, seconds)
         curve = [statistics.fmean(v) for v in zip(*(run.curve for run in runs), strict=False)]
-        values = [run.value for run in runs if run.value is not None]
-        if state in ("running", "failed") or len(values) < len(runs):
-            return Result(state, None, epochs, seconds, curve if state == "running" else ())
-        value = statistics.fmean(values)
+        value = statistics.fmean(run.value or 0.0 for run in runs)
         if state == "pruned" and curve:
             value = curve[-1]
-        if not math.isfinite(value):
-            return Result("failed" if state == "complete" else state, None, epochs, seconds, curve)
-        return Result(state, value, epochs, seconds, curve)
+        if state == "complete" and not math.isfinite(value):
+            return Result("failed", None, epochs, seconds)
+        return Result(state, value if math.isfinite(value) else None, epochs, seconds, curve)
 
     def _run(self, run_id: str) -> Result:
         folder, trial = RunFolder(self.folder / run_id), self.owners[run_id]

@@ -97,8 +97,7 @@ def _search(searched: Searched, launcher: RunLauncher, console: Console, started
     if searched.is_over() and code == 0:
         confirming, code = train_fresh_seeds(
             searched.best(),
-            {member.planned.config["seed"] for member in members},
-            searched.halving.seeds,
+            searched.fresh_seeds(),
             searched.planner,
             members,
             searched.confirm,

@@ -76,18 +76,7 @@ class SearchRun:
             build_each(self.ends, self.planner.compose)
         code, confirming = self._search(), list[SweepMember]()
         if code == 0:
-            window, settings = self.window, self.settings
-            best = ranked(window.tried(), self._file().sign)[: settings.confirm_top]
-            confirming, code = train_fresh_seeds(
-                [tried.trial for tried in best],
-                window.seeds,
-                settings.confirm_seeds,
-                self.planner,
-                [*self._trained.values()],
-                self._note_confirmed,
-                self.launcher,
-                self.console,
-            )
+            confirming, code = self._confirm()
         print_folder(self.console, self.folder, read_begun(self.folder))
         if self.ends[0].planned.config["sweep"]["report"] and code == 0:
             code = summarise([*self._trained.values()] or self.ends[:1], self.folder, self.console)
@@ -114,6 +103,20 @@ class SearchRun:
                 self._save()
         # Without a new result, another round would have ended in the same way.
         return code or int(self.window.is_stopped() or bool(self.window.pending()))
+
+    def _confirm(self) -> tuple[list[SweepMember], int]:
+        """Trains the best trials with fresh seeds; returns their runs and the exit code."""
+        settings, first = self.settings, self.window.seeds.stop
+        best = ranked(self.window.tried(), self._file().sign)[: settings.confirm_top]
+        return train_fresh_seeds(
+            [tried.trial for tried in best],
+            range(first, first + settings.confirm_seeds),
+            self.planner,
+            [*self._trained.values()],
+            self._note_confirmed,
+            self.launcher,
+            self.console,
+        )
 
     def _lead(self) -> None:
         """Trains trials, and chooses others from their results."""
@@ -150,7 +153,7 @@ class SearchRun:
 
     def _note_confirmed(self, run_ids: Mapping[int, Sequence[str]]) -> None:
         if run_ids:
-            self._confirmed = run_ids
+            self._confirmed = {**self._confirmed, **run_ids}
             self._save()
 
     def _minutes(self) -> float:

@@ -138,6 +138,12 @@ class Searched:
         best = ranked(read_trials(file, self.folder), file.sign)
         return [tried.trial for tried in best[: self.halving.top]]
 
+    def fresh_seeds(self) -> list[int]:
+        """Returns seeds for the best trials that the search has not used."""
+        used = {candidate.member.planned.config["seed"] for candidate in self.candidates}
+        count = self.halving.seeds
+        return [seed for seed in range(len(used) + count) if seed not in used][:count]
+
     def confirm(self, run_ids: Mapping[int, Sequence[str]]) -> None:
         """Notes the runs with fresh seeds in search.json."""
         self._confirmed = run_ids

@@ -6,7 +6,7 @@ The module imports no torch.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -108,8 +108,7 @@ def refuse_other_runs(theirs: Sequence[str], ours: Sequence[str], folder: Path) 
 
 def train_fresh_seeds(
     best: Sequence[Trial],
-    used: Collection[int],
-    seeds: int,
+    seeds: Sequence[int],
     planner: TrialPlanner,
     swept: Sequence[SweepMember],
     note: Callable[[Mapping[int, Sequence[str]]], object],
@@ -120,16 +119,14 @@ def train_fresh_seeds(
 
     Args:
         best: the best trials.
-        used: the seeds that the search has used.
-        seeds: the number of fresh seeds of each trial.
+        seeds: seeds that the search has not used.
         planner: plans the runs.
         swept: the runs of the search, which sweep.json lists too.
         note: notes their run_ids by trial in search.json, before the first one starts.
         launcher: trains them.
         console: prints how many there are.
     """
-    fresh = [seed for seed in range(len(used) + seeds) if seed not in used][:seeds]
-    planned = {trial.number: planner.plan(trial.params, fresh) for trial in best}
+    planned = {trial.number: planner.plan(trial.params, seeds) for trial in best}
     note({number: [m.folder.run_id for m in members] for number, members in planned.items()})
     members = [member for each in planned.values() for member in each]
     left = [member for member in members if not member.is_done()]
