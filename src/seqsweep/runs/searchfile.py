@@ -146,7 +146,7 @@ class SearchFile:
         write_json(folder / NAME, _with_text_keys(asdict(self)), sync=False, levels=2)
 
 
-def _trial(content: Mapping[str, Any]) -> Trial:
+def _trial(content: dict[str, Any]) -> Trial:
     thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
     return Trial(**content | {"thresholds": thresholds})
 

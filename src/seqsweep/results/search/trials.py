@@ -142,8 +142,9 @@ class TrialReader:
         curve = _best_so_far(rows, self.metric)
         seconds = float((record or {}).get("train_seconds", 0.0))
         if record is None:
-            has_failed = (folder.failure() or {}).get("kind") == "failed"
-            return Result("failed" if has_failed else "running", None, len(rows), 0.0, curve)
+            failure = folder.failure() or {}
+            state: TrialState = "failed" if failure.get("kind") == "failed" else "running"
+            return Result(state, None, len(rows))
         if record["status"] not in ("complete", "pruned"):
             return Result("failed", None, len(rows), seconds)
         value = numbers_of(record).get(self.metric, math.nan)

@@ -6,6 +6,7 @@ the search and the number of the trial. So a choice depends on the results alone
 run ends first, nor on where the search was interrupted, nor on what a process has in its memory.
 """
 
+import functools
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from seqsweep.sweeping.search.space import Space, described, rounded
 _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
     # Bergstra et al. 2011, NeurIPS. A trial without a result counts as a bad one, so that trials
     # do not come in clusters.
-    "tpe": lambda **options: TPESampler(**{"constant_liar": True, **options}),
+    "tpe": functools.partial(TPESampler, constant_liar=True),
     "random": RandomSampler,
     "gp": GPSampler,
 }
