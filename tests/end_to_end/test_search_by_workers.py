@@ -96,6 +96,7 @@ def test_workers_train_the_trials_that_one_machine_trains(
     monkeypatch.setattr(sys, "argv", ["seqsweep"])
     merged = OmegaConf.merge(OmegaConf.structured(OptunaSweeperConf), SEARCH)
     options: Any = OmegaConf.to_container(merged)
+    del options["_target_"], options["params"]
 
     def by(launcher: RunLauncher, name: str) -> int:
         return search(options, RUNS, composer, launcher, tmp_path / name)

@@ -13,7 +13,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.results.search.trials import Result
 from seqsweep.runs.searchfile import Trial
-from seqsweep.sweeping.search.settings import Settings, settings_of
+from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Choice, Numbers, Space
 from seqsweep.sweeping.search.study import SearchStudy
 
@@ -35,8 +35,7 @@ def settings() -> Callable[..., Settings]:
     """`settings(sampler="gp")`: checked settings for runs of nine epochs."""
 
     def call(**options: Any) -> Settings:
-        config = {"monitor": "val/acc", "trainer": {"max_epochs": 9}}
-        return settings_of({**OPTIONS, **options}, config)
+        return Settings("val/acc", 9, **{**OPTIONS, **options})
 
     return call
 

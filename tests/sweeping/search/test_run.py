@@ -44,6 +44,7 @@ def run(compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def call(*overrides: str, launcher: RunLauncher | None = None, **settings: Any) -> int:
         structured = OmegaConf.structured(OptunaSweeperConf)
         options: Any = OmegaConf.to_container(OmegaConf.merge(structured, SETTINGS, settings))
+        del options["_target_"], options["params"]
         local = RunLauncher(None, threads=1)  # type: ignore[arg-type]
         return search(options, [*RUNS, *overrides], compose, launcher or local, tmp_path)
 

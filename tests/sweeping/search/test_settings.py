@@ -1,11 +1,11 @@
 """Settings of a search are refused with a message that says what is allowed."""
 
 import itertools
+from typing import Any
 
 import pytest
 
 from seqsweep.results.search.trials import Result
-from seqsweep.sweeping.search.settings import Budget
 
 
 @pytest.mark.parametrize(
@@ -41,31 +41,34 @@ def taken(*epochs: int | None) -> list[Result | None]:
     return [None if each is None else Result("complete", epochs=each) for each in epochs]
 
 
-def test_the_first_limit_counts():
-    assert Budget(trials=2).allows(taken(9), 9, 1e9)
-    assert not Budget(trials=2).allows(taken(9, 9), 9, 0)
-    assert Budget(epochs=27).allows(taken(9, 9), 9, 0)
-    assert not Budget(epochs=26).allows(taken(9, 9), 9, 0)
-    assert not Budget(trials=9, epochs=26, minutes=1).allows(taken(9, 9), 9, 0)
-    assert Budget(minutes=1).allows(taken(9) * 99, 9, 0.99)
-    assert not Budget(minutes=1).allows([], 9, 1.0)
+def test_the_first_limit_counts(settings):
+    def allows(used: list[int | None], spent: float, **budget: Any) -> bool:
+        return settings(budget=budget).allows(taken(*used), spent)
+
+    assert allows([9], 1e9, trials=2)
+    assert not allows([9, 9], 0, trials=2)
+    assert allows([9, 9], 0, epochs=27)
+    assert not allows([9, 9], 0, epochs=26)
+    assert not allows([9, 9], 0, trials=9, epochs=26, minutes=1)
+    assert allows([9] * 99, 0.99, minutes=1)
+    assert not allows([], 1.0, minutes=1)
 
 
-def test_a_pruned_trial_gives_back_what_it_has_not_used():
-    budget = Budget(epochs=30)
-    assert not budget.allows(taken(9, 9, None), 9, 0)
-    assert budget.allows(taken(9, 9, 3), 9, 0)
-    assert not budget.allows(taken(9, 9, 4), 9, 0)
+def test_a_pruned_trial_gives_back_what_it_has_not_used(settings):
+    chosen = settings(budget={"epochs": 30})
+    assert not chosen.allows(taken(9, 9, None), 0)
+    assert chosen.allows(taken(9, 9, 3), 0)
+    assert not chosen.allows(taken(9, 9, 4), 0)
 
 
-def test_the_order_of_the_results_does_not_decide_how_many_trials_there_are():
+def test_the_order_of_the_results_does_not_decide_how_many_trials_there_are(settings):
     """A trial that may begin in some order may begin in every other order, at the latest."""
-    budget, epochs = Budget(epochs=40), [9, 1, 4, 9, 1, 2, 9, 9, 9]
+    chosen, epochs = settings(budget={"epochs": 40}), [9, 1, 4, 9, 1, 2, 9, 9, 9]
     counts = set[int]()
     for order in itertools.permutations(range(4)):
         known: list[int | None] = []
         for position in itertools.cycle(order):  # the trials that are running end in this order
-            while budget.allows(taken(*known), 9, 0) and len(known) < len(epochs):
+            while chosen.allows(taken(*known), 0) and len(known) < len(epochs):
                 known.append(None)
             running = [i for i, value in enumerate(known) if value is None]
             if not running:

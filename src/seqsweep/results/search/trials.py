@@ -138,7 +138,7 @@ class TrialReader:
     def _run(self, run_id: str) -> Result:
         folder, trial = RunFolder(self.folder / run_id), self.owners[run_id]
         record = self.records.get(run_id) or folder.record()
-        rows = _rows(folder.path / "metrics.csv")
+        rows = read_rows(folder.path / "metrics.csv")
         curve = _best_so_far(rows, self.metric)
         seconds = float((record or {}).get("train_seconds", 0.0))
         if record is None:
@@ -147,7 +147,7 @@ class TrialReader:
             return Result(state, None, len(rows))
         if record["status"] not in ("complete", "pruned"):
             return Result("failed", None, len(rows), seconds)
-        value = numbers_of(record).get(self.metric, math.nan)
+        value = float((record.get("metrics") or {}).get(self.metric, math.nan))
         ended = pruned_after(curve, trial.thresholds, lower_is_better(self.metric))
         if trial.ends_at is not None and has_finished(rows, trial.ends_at):
             ended = trial.ends_at
@@ -201,19 +201,6 @@ def _best_so_far(rows: Sequence[Mapping[str, float]], metric: str) -> list[float
         return other if math.isnan(one) else one if math.isnan(other) else better(one, other)
 
     return list(itertools.accumulate(values, best))
-
-
-def _rows(path: Path) -> list[dict[str, float]]:
-    try:
-        return read_rows(path)
-    except OSError:
-        return []
-
-
-def numbers_of(record: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the metrics of a record that are numbers."""
-    metrics = record.get("metrics", {})
-    return {name: float(v) for name, v in metrics.items() if isinstance(v, (int, float))}
 
 
 def runs_of(search: SearchFile, folder: Path, entries: Iterable[Entry]) -> Runs:

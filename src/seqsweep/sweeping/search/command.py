@@ -17,7 +17,7 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.search.planning import TrialPlanner, check_searchable
 from seqsweep.sweeping.search.session import searching
-from seqsweep.sweeping.search.settings import Settings, settings_of
+from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Choice, Numbers, overrides_of
 
 
@@ -57,7 +57,8 @@ def search(
     ends = planner.plan_ends()
     first = ends[0].planned
     check_searchable(first)
-    settings = settings_of(_plain(options), first.config)
+    config = first.config
+    settings = Settings(config["monitor"], config["trainer"]["max_epochs"], **_plain(options))
     _refuse_options(launcher, settings)
     # Imported here, because another sweeper does not need Optuna.
     from seqsweep.sweeping.search.run import SearchRun
@@ -92,9 +93,9 @@ def _refuse_options(launcher: RunLauncher, settings: Settings) -> None:
         raise ValueError("--plan-only: a search chooses its trials while they train; leave it out")
     if launcher.workers is not None and launcher.workers.detach:
         raise ValueError("--detach: the command of a search chooses its trials, so it must stay")
-    if settings.pruner is not None and launcher.threads is None and launcher.workers is None:
+    if settings.rule is not None and launcher.threads is None and launcher.workers is None:
         raise ValueError(
-            f"hydra.sweeper.pruner={settings.pruner_name}: needs hydra/launcher=local, slurm or"
+            f"hydra.sweeper.pruner={settings.pruner}: needs hydra/launcher=local, slurm or"
             " ray, without hydra.callbacks: others cannot end runs"
         )
 
@@ -110,19 +111,18 @@ def _show_plan(
     lines = [f"{key}: {_describe(values)}" for key, values in planner.space.items()]
     lines.append(f"first {count(len(trials), 'trial')}, chosen before any result:")
     lines += [f"  {' '.join(overrides)}" for overrides in trials]
-    limits = ", ".join(f"{v:,g} {unit}" for unit, v in settings.budget.described().items())
+    limits = ", ".join(f"{v:,g} {unit}" for unit, v in settings.limits.items())
     lines.append(f"search by {settings.sampler} in {place(planner.folder)}: at most {limits}")
     epochs = settings.max_epochs
     lines.append(f"a trial: {count(settings.seeds, 'run')} of at most {count(epochs, 'epoch')}")
-    if settings.pruner is not None:
-        options = ", ".join(f"{key}={value}" for key, value in settings.pruner_options.items())
-        lines.append(f"pruner {settings.pruner_name}: {options}")
-    runs = settings.confirm_top * settings.confirm_seeds
-    if runs:
+    if settings.rule is not None:
+        options = ", ".join(f"{key}={value}" for key, value in settings.rule_options.items())
+        lines.append(f"pruner {settings.pruner}: {options}")
+    top, seeds = settings.confirm["top"], settings.confirm["seeds"]
+    if top * seeds:
         lines.append(
-            f"at the end {count(settings.confirm_top, 'best trial')} again with"
-            f" {settings.confirm_seeds} fresh seeds: {count(runs, 'run')}, {runs * epochs:,} epochs"
-            " besides the budget"
+            f"at the end {count(top, 'best trial')} again with {seeds} fresh seeds:"
+            f" {count(top * seeds, 'run')}, {top * seeds * epochs:,} epochs besides the budget"
         )
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

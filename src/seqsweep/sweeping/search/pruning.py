@@ -114,6 +114,3 @@ def _values_after(curves: Sequence[Sequence[float]], epoch: int) -> list[float]:
     """Returns the values of the trials that have one after some epochs."""
     reached = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
     return [value for value in reached if math.isfinite(value)]
-
-
-Pruner = Median | Hyperband

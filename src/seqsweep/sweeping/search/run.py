@@ -93,7 +93,7 @@ class SearchRun:
         pending = self.window.pending()
         code = 0
         if pending:
-            self._note_trained(pending)
+            self._trained |= {member.folder.run_id: member for member in pending}
             (self.folder / STOP_FILE).unlink(missing_ok=True)
             try:
                 code = train_pending(
@@ -107,10 +107,10 @@ class SearchRun:
     def _confirm(self) -> tuple[list[SweepMember], int]:
         """Trains the best trials with fresh seeds; returns their runs and the exit code."""
         settings, first = self.settings, self.window.seeds.stop
-        best = ranked(self.window.tried(), self._file().sign)[: settings.confirm_top]
+        best = ranked(self.window.tried(), self._file().sign)[: settings.confirm["top"]]
         return train_fresh_seeds(
             [tried.trial for tried in best],
-            range(first, first + settings.confirm_seeds),
+            range(first, first + settings.confirm["seeds"]),
             self.planner,
             [*self._trained.values()],
             self._note_confirmed,
@@ -139,7 +139,7 @@ class SearchRun:
         pending = self.window.pending()
         if not pending:
             return
-        self._note_trained(pending)
+        self._trained |= {member.folder.run_id: member for member in pending}
         with SweepFile.changing(self.folder):
             file = new_sweep_file(list(self._trained.values()), pending, self.folder)
             assert file is not None, "there are runs to train"
@@ -147,9 +147,6 @@ class SearchRun:
             done = frozenset(file.configs.keys() - {m.folder.run_id for m in pending})
             file = replace(file, done_before=done, open=True)
             begin_sweep(file, self.folder, self.console, is_alone=False)
-
-    def _note_trained(self, pending: list[SweepMember]) -> None:
-        self._trained |= {member.folder.run_id: member for member in pending}
 
     def _note_confirmed(self, run_ids: Mapping[int, Sequence[str]]) -> None:
         if run_ids:
@@ -172,7 +169,7 @@ class SearchRun:
         self._file().write(self.folder)
 
     def _say_start(self) -> None:
-        limits = ", ".join(f"{v:,g} {unit}" for unit, v in self._file().budget.items())
+        limits = ", ".join(f"{v:,g} {unit}" for unit, v in self.settings.limits.items())
         chosen = len(self.window.trials)
         before = f"; {count(chosen, 'trial')} chosen before" if chosen else ""
         self.console.print(
@@ -194,7 +191,7 @@ class SearchRun:
             "epochs": sum(result.epochs for result in results),
             "minutes": self._minutes(),
         }
-        limits = {"trials": None, "epochs": None, **self._file().budget}
+        limits = {"trials": None, "epochs": None, **self.settings.limits}
         parts = [
             f"{used[unit]:,.4g}{'' if limit is None else f' of {limit:,g}'} {unit}"
             for unit, limit in limits.items()
@@ -206,21 +203,13 @@ class SearchRun:
 
         A run that diverged is done.
         """
-        failed = [
-            tried
-            for tried in self.window.tried()
-            if tried.state == "failed" and not self._have_records(tried.run_ids)
-        ]
-        counts = {
-            "trial": len(failed),
-            "confirmation": sum(not member.is_done() for member in confirming),
-        }
+        failed = [tried.run_ids for tried in self.window.tried() if tried.state == "failed"]
+        done = [all(RunFolder(self.folder / name).record() for name in ids) for ids in failed]
+        left = [member for member in confirming if not member.is_done()]
+        counts = {"trial": done.count(False), "confirmation": len(left)}
         texts = [count(number, name) for name, number in counts.items() if number]
         if texts:
             quoted = escape(shlex.quote(place(self.folder)))
             text = f"[red]{' and '.join(texts)} failed[/]; why:\n  seqsweep status {quoted}"
             self.console.print(text, soft_wrap=True, highlight=False)
         return int(bool(texts))
-
-    def _have_records(self, run_ids: Sequence[str]) -> bool:
-        return all(RunFolder(self.folder / run_id).record() for run_id in run_ids)

@@ -14,7 +14,7 @@ from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate, Standing, judge
 from seqsweep.sweeping.search.planning import TrialPlanner, check_comparable, check_searchable
-from seqsweep.sweeping.search.session import refuse_other_runs, refuse_other_search
+from seqsweep.sweeping.search.session import OTHER_RUNS, refuse_other_search
 from seqsweep.sweeping.search.space import overrides_of
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
@@ -81,11 +81,13 @@ class Searched:
         self.limits: dict[str, Limits] = {}
         self._new = halving.search_file(candidates[0].member.planned.config["monitor"])
         before = SearchFile.read(self.folder)
-        refuse_other_search(self._new, before, self.folder)
+        self._confirmed: Mapping[int, Sequence[str]] = {}
         if before is not None:
+            self._confirmed = before.confirmed
+            refuse_other_search(before.differences(self._new), self.folder)
             theirs = [run_id for trial in before.trials for run_id in trial.run_ids]
-            refuse_other_runs(theirs, [each.run_id for each in candidates], self.folder)
-        self._confirmed: Mapping[int, Sequence[str]] = {} if before is None else before.confirmed
+            if theirs != [candidate.run_id for candidate in candidates]:
+                refuse_other_search(OTHER_RUNS, self.folder)
 
     def decide(self) -> dict[str, Limits]:
         """Brings the limits up to date with the files of the runs; writes nothing."""

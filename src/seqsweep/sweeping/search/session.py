@@ -75,17 +75,12 @@ def minutes_before(folder: Path) -> float:
     return search.minutes + max([0.0, *(when - written for when in alive)]) / 60
 
 
-def refuse_other_search(ours: SearchFile, before: SearchFile | None, folder: Path) -> None:
+def refuse_other_search(differences: Sequence[str], folder: Path) -> None:
     """Refuses the folder of another search, whose decisions are not those of this one.
 
-    Args:
-        ours: the search that the command asks for.
-        before: the search of the folder.
-
     Raises:
-        ValueError: the folder holds another search.
+        ValueError: there are differences.
     """
-    differences = [] if before is None else before.differences(ours)
     if differences:
         raise ValueError(
             f"{place(folder)}: holds a search with {' and '.join(differences)}; give another"
@@ -93,17 +88,8 @@ def refuse_other_search(ours: SearchFile, before: SearchFile | None, folder: Pat
         )
 
 
-def refuse_other_runs(theirs: Sequence[str], ours: Sequence[str], folder: Path) -> None:
-    """Refuses a folder whose trials had other runs.
-
-    Raises:
-        ValueError: the run_ids of a trial have changed.
-    """
-    if list(theirs) != list(ours):
-        raise ValueError(
-            f"{place(folder)}: holds a search with another config or other data; give another"
-            " sweep.name"
-        )
+OTHER_RUNS = ("another config or other data",)
+"""The difference of two searches whose trials have other run_ids."""
 
 
 def train_fresh_seeds(

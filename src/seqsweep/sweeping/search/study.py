@@ -64,10 +64,10 @@ class SearchStudy:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             make = _SAMPLERS[self.settings.sampler]
-            sampler = make(seed=seed, **self.settings.sampler_options)
+            sampler = make(seed=seed, **self.settings.arguments)
         params = self._study.ask(sampler, lambda key, value: rounded(self.space[key], value))
-        pruner = self.settings.pruner
-        thresholds = {} if pruner is None else pruner.thresholds(number, self.results)
+        rule = self.settings.rule
+        thresholds = {} if rule is None else rule.thresholds(number, self.results)
         return Trial(number, params, thresholds=thresholds)
 
     def accept(self, trial: Trial) -> None:
@@ -84,8 +84,7 @@ class SearchStudy:
 def first_params(settings: Settings, space: Space) -> list[Mapping[str, Any]]:
     """Returns the params of the trials that are chosen before the first result."""
     study = SearchStudy(settings, space)
-    most = settings.parallel if settings.budget.trials is None else settings.budget.trials
-    for _ in range(min(most, settings.parallel)):
+    for _ in range(min(settings.parallel, int(settings.limits.get("trials", settings.parallel)))):
         study.accept(study.choose())
     return [trial.params for trial in study.trials]
 

@@ -1,6 +1,6 @@
 """The window of trials of a search that have no result yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hydra.errors import HydraException
@@ -11,7 +11,7 @@ from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.members import SweepMember, labelled
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.planning import TrialPlanner
-from seqsweep.sweeping.search.session import refuse_other_runs, refuse_other_search
+from seqsweep.sweeping.search.session import OTHER_RUNS, refuse_other_search
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.study import SearchStudy
 from seqsweep.training.limits import Limits
@@ -36,8 +36,11 @@ class Window:
         self.planner = planner
         self.folder = planner.folder
         before = SearchFile.read(self.folder)
-        refuse_other_search(settings.search_file(planner.space), before, self.folder)
-        trials = () if before is None else before.trials
+        trials: Sequence[Trial] = ()
+        if before is not None:
+            ours = settings.search_file(planner.space)
+            refuse_other_search(before.differences(ours), self.folder)
+            trials = before.trials
         self.study = SearchStudy(settings, planner.space, trials)
         self.results: dict[int, Result] = {}
         self._reader = TrialReader(self.folder, settings.monitor)
@@ -102,7 +105,7 @@ class Window:
 
     def _may_choose(self, minutes: float) -> bool:
         results = [self.results.get(trial.number) for trial in self.trials]
-        return self.settings.budget.allows(results, self.settings.cost, minutes)
+        return self.settings.allows(results, minutes)
 
     def _tell_before(self, number: int) -> bool:
         """Tells the results that a choice depends on; returns whether all are known."""
@@ -142,7 +145,8 @@ class Window:
                 self.results[trial.number] = result
                 return
         members = self.planner.plan(trial.params, self.seeds)
-        refuse_other_runs(trial.run_ids, [m.folder.run_id for m in members], self.folder)
+        if list(trial.run_ids) != [member.folder.run_id for member in members]:
+            refuse_other_search(OTHER_RUNS, self.folder)
         self._add(members)
 
     def _add(self, members: list[SweepMember]) -> None:
@@ -150,7 +154,7 @@ class Window:
             run_id = member.folder.run_id
             if run_id in self._members:
                 continue
-            if self.settings.pruner is not None:
+            if self.settings.rule is not None:
                 limits = Limits(self._reader.owners[run_id].thresholds)
                 member = replace(member, planned=replace(member.planned, limits=limits))
             self._members[run_id] = member
