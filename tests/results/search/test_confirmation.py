@@ -1,6 +1,5 @@
 """Fresh seeds show how much of a trial's value in the search was luck."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +56,6 @@ def test_ranks_change_with_fresh_seeds(two):
     assert found.missing == 0
 
 
-def test_equal_trials_share_their_rank_in_the_search(two):
-    folder, search = two
-    equal = [search.trials[0], replace(search.trials[1], run_ids=["a"])]
-    found = confirmed(folder, replace(search, trials=equal))
-    assert found is not None
-    assert [row.before for row in found.trials] == [1, 1]
-    assert found.first.number == 0
-
-
 def test_runs_that_are_not_complete_are_counted(two):
     folder, search = two
     for name in ("c01", "c12"):
@@ -116,14 +106,6 @@ def test_without_fresh_seeds_there_is_no_confirmation(tmp_path):
     assert confirmed(tmp_path, search) is None
     search = write_search(tmp_path, search.trials, confirmed={0: ["absent"]})
     assert confirmed(tmp_path, search) is None
-
-
-def test_without_a_test_split_validation_compares(tmp_path):
-    ids = [write(tmp_path, f"c{seed}", seed, val__acc=0.5) for seed in (1, 2)]
-    trials = [Trial(0, sampled(0), [write(tmp_path, "a", 0, val__acc=0.9)])]
-    found = confirmed(tmp_path, write_search(tmp_path, trials, confirmed={0: ids}))
-    assert found is not None
-    assert found.metric == "val/acc"
 
 
 @pytest.mark.parametrize(("better", "word"), [(0, "still"), (1, "now")])

@@ -1,7 +1,7 @@
 """Collects what a search has found, as plain values for report.json."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqsweep.results.search.confirmation import Confirmation, confirmation_of
@@ -47,6 +47,7 @@ class Search:
     """The content of the section on the search.
 
     Args:
+        file: The search without its trials.
         trials: The trials with their results, by their numbers.
         names: The short names of the searched keys.
         best: The numbers of the complete trials, the best first.
@@ -95,7 +96,7 @@ def find_search(
     compared = _equally_trained(trials)
     expects = file.method in INDEPENDENT and len(compared.values) > 1 and not compared.is_biased
     return Search(
-        file=file,
+        file=replace(file, trials=()),  # `trials` has them, with their results
         trials=trials,
         names=names,
         best=[trial.number for trial in order],

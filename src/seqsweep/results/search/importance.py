@@ -46,8 +46,9 @@ def importances(trials: Sequence[Tried], costs: Sequence[float], space: Space) -
         study.add_trial(
             create_trial(value=cost, params=dict(trial.params), distributions=distributions)
         )
-    with warnings.catch_warnings():  # that all keys are equally important
-        warnings.simplefilter("ignore", UserWarning)
+    # Optuna warns where all keys are equally important, and of `normalize`, which is experimental.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         evaluator = PedAnovaImportanceEvaluator()
         found = get_param_importances(study, evaluator=evaluator, normalize=False)
     total = sum(found.values())
