@@ -4,7 +4,7 @@ What came out of a trial stands in the records of its runs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -148,7 +148,7 @@ class SearchFile:
 
 def _trial(content: dict[str, Any]) -> Trial:
     thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
-    return Trial(**content | {"thresholds": thresholds})
+    return replace(Trial(**content), thresholds=thresholds)
 
 
 def _with_text_keys(value: Any) -> Any:

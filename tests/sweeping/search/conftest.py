@@ -17,7 +17,7 @@ from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Choice, Numbers, Space
 from seqsweep.sweeping.search.study import SearchStudy
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "sampler": "tpe",
     "sampler_options": {},
     "seed": 0,

@@ -118,14 +118,14 @@ class TrialReader:
         runs = [self._run(run_id) for run_id in trial.run_ids]
         states = {run.state for run in runs}
         order: list[TrialState] = ["running", "failed", "pruned", "complete"]
-        state = next(each for each in order if each in states)
+        state: TrialState = next(each for each in order if each in states)
         owned = [
             run
             for run, run_id in zip(runs, trial.run_ids, strict=True)
             if self.owners[run_id].number == trial.number
         ]
         epochs, seconds = sum(run.epochs for run in owned), sum(run.seconds for run in owned)
-        if state in ("running", "failed"):
+        if state == "running" or state == "failed":
             return Result(state, None, epochs, seconds)
         curve = [statistics.fmean(v) for v in zip(*(run.curve for run in runs), strict=False)]
         value = statistics.fmean(run.value or 0.0 for run in runs)
