@@ -74,9 +74,9 @@ def confirmation_of(
     Args:
         order: The complete trials, the best first.
     """
-    objective, sign = search.metric, search.sign
+    judged, sign = search.metric, search.sign
     samples = {trial.number: _samples(trial, search, runs) for trial in order}
-    fresh = {number: _column(each, objective) for number, each in samples.items()}
+    fresh = {number: _column(each, judged) for number, each in samples.items()}
     means = {number: estimate(list(column.values())) for number, column in fresh.items() if column}
     if not means:
         return None
@@ -86,7 +86,7 @@ def confirmation_of(
         key=lambda trial: sign * means[trial.number].mean,
     )
     available = {name for each in samples.values() for one in each.values() for name in one}
-    metric = compared_metric(objective, available)
+    metric = compared_metric(judged, available)
     compared = [_column(samples[trial.number], metric) for trial in trials]
     rows = [
         Confirmed(

@@ -16,7 +16,7 @@ class Rung:
     Args:
         trained: The number of trials that reached it.
         kept: The number of those that were not pruned there.
-        best: The best value until there; None if no run logged the objective.
+        best: The best value until there; None if no run logged the metric.
         threshold: Worse trials were pruned; None if it was not the same for all of them. Where a
             share of the trials was kept, it is the worst value that was kept.
     """
