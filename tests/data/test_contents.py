@@ -93,18 +93,6 @@ def test_also_beside_an_offset_that_float32_loses():
     assert contents(make_splits(parts))["test"]["also_in_train"] == 0
 
 
-def test_count_of_common_sequences_is_exact():
-    options: dict[str, Any] = {"val_fraction": 0, "split_seed": 3}
-    x = np.concatenate([X[:30], X[:10]])
-    source = Splits(made(x=x))
-    found = held(source, **options)
-    cut = prepare(source, standardize=False, missing="error", test_fraction=0.2, **options)
-    train = {row.tobytes() for row in cut.train.x}
-    assert cut.test is not None
-    common = sum(row.tobytes() in train for row in cut.test.x)
-    assert found["test"]["also_in_train"] == common > 0
-
-
 @pytest.mark.parametrize("source", [digits, japanese_vowels])
 def test_the_bundled_data_have_no_sequence_twice(source):
     found = held(source())
