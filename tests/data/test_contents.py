@@ -10,7 +10,6 @@ from seqsweep.data.contents import contents
 from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits
-from seqsweep.data.tasks import random_sequences
 
 N = 40
 X = np.random.default_rng(0).normal(size=(N, 5, 2)).astype(np.float32).astype(np.float64)
@@ -97,8 +96,3 @@ def test_also_beside_an_offset_that_float32_loses():
 def test_the_bundled_data_have_no_sequence_twice(source):
     found = held(source())
     assert found["val"]["also_in_train"] == found["test"]["also_in_train"] == 0
-
-
-def test_a_missing_split_has_no_entry():
-    source = random_sequences(20, 4, 2, 2)
-    assert held(source, val_fraction=0, test_fraction=0).keys() == {"train"}

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from seqsweep.data.fitted import Scaling
-
-UNIT = {"mean": np.zeros(1), "deviation": np.ones(1)}
+from seqsweep.data.transforms.shaping import Shaping
 
 
 def test_a_missing_value_is_refused_where_training_refused_it():
-    scaling = Scaling("error", "float64", **UNIT)
+    scaling = Scaling("error", "float64", mean=np.zeros(1), deviation=np.ones(1))
     with pytest.raises(ValueError, match=r"x: 1 value is missing \(NaN\), .*missing=error"):
         scaling.apply(np.array([[[np.nan], [0.0]]]), np.array([2]))
 
@@ -25,7 +24,8 @@ def test_a_value_that_scaling_drives_out_of_float32_is_refused():
 
 def test_new_values_take_the_type_of_the_training_data():
     """The same numbers give the same bits, also where a mean of steps is rounded."""
-    scaling = Scaling("zero", "float32", np.zeros(1, dtype=np.float32), np.ones(1), np.ones(1))
+    means = Shaping(("u",), downsample=3)
+    scaling = Scaling("error", "float32", None, np.full(1, 0.3), np.full(1, 1e-4), means)
     x = np.array([[[0.1], [0.7], [0.2]]], dtype=np.float32)
     one, other = (scaling.apply(x.astype(kind), np.array([3]))[0] for kind in ("f4", "f8"))
     assert one.dtype == other.dtype == np.float32 and np.array_equal(one, other)

