@@ -188,7 +188,7 @@ BAD: list[tuple[str, str]] = [
     ("info one_class.npz", "one_class.npz: there is only one class"),
     ("info infinite.npz", "infinite.npz: x is inf at sequence 4, step 1, channel 0"),
     ("info pickled.npz", "holds pickled Python objects, which are never loaded"),
-    ("convert a.npz out", "no command 'data convert': info"),
+    ("convert a.npz out", "no command 'data convert'"),
 ]
 
 
