@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqsweep.results.chi_squared import upper_tail
 from seqsweep.results.ranks import (
     Ranking,
     friedman_p,
@@ -14,6 +13,7 @@ from seqsweep.results.ranks import (
     rank_methods,
     sets_needed,
     sets_needed_for_p,
+    upper_tail,
 )
 from seqsweep.results.significance import one_sided_p, signed_rank_p
 

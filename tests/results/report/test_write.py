@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.report import config_runs, row_view
+from seqsweep.results.report import config_runs, page_view
 from seqsweep.results.report.write import write_report
 from seqsweep.results.tensorboard.runs import read_runs
 from seqsweep.runs.ledger import read_folder
@@ -178,7 +178,7 @@ def test_rows_can_be_filtered_by_each_swept_key(tmp_path, grid, page):
 
 def test_the_page_holds_the_curves_of_the_first_runs_alone(tmp_path, monkeypatch, grid, page, data):
     monkeypatch.setattr(config_runs, "DRAWN_RUNS", 3)
-    monkeypatch.setattr(row_view, "DRAWN_RUNS", 3)
+    monkeypatch.setattr(page_view, "DRAWN_RUNS", 3)
     found = page(grid(tmp_path, [8, 32], [1], 2))
     source = (tmp_path / "report.html").read_text(encoding="utf-8")
     curves = json.loads(source.split('id="run-curves">')[1].split("</script>")[0])
