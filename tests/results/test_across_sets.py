@@ -142,13 +142,6 @@ def test_a_data_set_that_no_run_has_finished_is_in_the_table(tmp_path: Path):
     assert "no run is complete" in printed(tmp_path)
 
 
-def test_configs_with_different_test_sets_of_one_source_are_not_ranked(tmp_path: Path):
-    grid(tmp_path, EASY)
-    for size in (8, 16):
-        run(tmp_path, "split", {"h": size, "seed": 0}, 0.5, test=f"of size {size}")
-    assert table_of(tmp_path).left_out == {"split": "its configs have different test sets"}
-
-
 def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Path):
     for length in (20, 50):
         config = {TARGET: "seqsweep.data.tasks.temporal_order", "data.source.length": length}
@@ -263,13 +256,6 @@ def test_lower_losses_have_better_ranks():
     assert [method.words for method in found.methods] == ["low", "high"]
 
 
-def test_a_split_seed_without_effect_adds_no_run_to_a_cell(tmp_path: Path):
-    for data in ("digits", "order"):
-        for split_seed in range(5):
-            run(tmp_path, data, {"h": 8, "seed": 0, "data.split_seed": split_seed}, 0.5)
-    assert [cell and cell.n for cell in table_of(tmp_path).methods[0].cells] == [1, 1]
-
-
 def folds(folder: Path, folds_of: dict[int, Iterable[int]], data: Iterable[str]) -> AcrossSets:
     """The table of configs with some folds each; fold 3 is by far the easiest."""
     for name in data:
@@ -294,11 +280,6 @@ def test_a_data_set_whose_configs_share_no_fold_is_left_out_of_the_ranks(tmp_pat
     apart = "its configs have different test sets"
     assert found.left_out == {"digits": apart, "order": apart}
     assert found.ranking is None
-
-
-def test_configs_with_one_fold_each_are_ranked_if_it_is_the_same(tmp_path: Path):
-    assert folds(tmp_path / "same", {16: [1], 8: [1]}, ("digits", "order")).ranking is not None
-    assert folds(tmp_path / "other", {16: [1], 8: [2]}, ("digits", "order")).ranking is None
 
 
 @pytest.mark.parametrize(

@@ -95,12 +95,6 @@ def test_values_in_a_frame_keep_their_types_and_absent_ones_are_missing(folder):
     assert list(table["test/acc"].isna()) == [True, False, True, True, True, True]
 
 
-def test_the_column_of_a_choice_has_the_name_of_its_section(tmp_path):
-    for number, optimizer in enumerate(("torch.optim.SGD", "torch.optim.Adam")):
-        finished(tmp_path / str(number), {"seed": 0, "optimizer._target_": optimizer}, val_acc=0.1)
-    assert list(load_sweep(tmp_path)["optimizer"]) == ["SGD", "Adam"]
-
-
 def test_integers_and_booleans_with_a_gap_keep_their_types(tmp_path):
     finished(tmp_path / "a", {"n": 3, "flag": True, "betas": [0.9, 0.99], "mixed": 1, "big": 2**70})
     finished(tmp_path / "b", {"betas": [0.8, 0.99], "mixed": "x", "big": 1})
@@ -149,15 +143,6 @@ def test_a_damaged_metrics_file_leaves_its_whole_rows(folder):
     curves = load_curves(folder)
     assert list(curves[curves["run_id"] == "d"]["epoch"]) == [0, 1]
     assert str(curves["step"].dtype) == "int64"
-
-
-def test_records_without_numbers_leave_gaps_in_the_frame(tmp_path):
-    made = RunFolder(tmp_path / "a")
-    made.start({"h": 1}, {})
-    made.finish({"config": {"h": 1}, "metrics": {}, "params": None})
-    table = load_sweep(tmp_path)
-    assert list(table["state"]) == ["complete"]
-    assert list(table["params"].isna()) == list(table["train_seconds"].isna()) == [True]
 
 
 def test_runs_without_an_epoch_have_no_curves(tmp_path):

@@ -92,13 +92,6 @@ def test_without_sizes_there_is_no_test_and_the_note_says_so(tmp_path):
     assert any("the sizes of the splits are unknown" in note for note in notes)
 
 
-def test_two_folds_are_too_few(tmp_path):
-    board = ranked(tmp_path, crossed((0, 1), folds=2, seeds=4))
-    assert board.rows[1].difference is not None
-    assert board.rows[1].difference.verdict == "undecided"
-    assert any("needs at least 3 splits" in note for note in leaderboard_notes(board))
-
-
 def test_labels_hold_what_varies(tmp_path):
     board = ranked(tmp_path / "a", crossed((0,), folds=2, seeds=2))
     assert board.variation.label(Replicate(1, 0, 1)) == "fold=1 seed=1"

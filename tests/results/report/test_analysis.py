@@ -1,13 +1,9 @@
 """The content of a report: the compared metric, names of configs, what is left out."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from seqsweep.results.formatting import key_names, run_label, value_text
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.report.analysis import analyse
 from seqsweep.results.report.findings import Report
 from seqsweep.results.report.write import as_html
@@ -28,57 +24,6 @@ def found(folder: Path, *runs: dict[str, Any], **record: Any) -> Report:
             synced=True,
         )  # fmt: skip
     return analyse(folder)
-
-
-@pytest.mark.parametrize(
-    ("monitor", "metrics", "score"),
-    [
-        ("val/acc", ("val/acc", "test/acc", "test/f1"), "test/acc"),
-        ("val/f1", ("val/acc", "val/f1", "test/acc", "test/f1"), "test/f1"),
-        ("val/loss", ("val/acc", "val/loss", "test/acc", "test/loss"), "test/acc"),
-        ("val/loss", ("val/loss", "test/loss"), "test/loss"),
-        ("val/acc", ("val/acc",), "val/acc"),
-        ("val/acc", (), "train/loss"),
-    ],
-)
-def test_the_test_metric_of_the_monitored_kind_is_compared(monitor, metrics, score, tmp_path):
-    run = dict.fromkeys(metrics, 0.5)
-    assert found(tmp_path, {"monitor": monitor, "h": 1, **run}).score == score
-
-
-def test_findings_are_plain_values(tmp_path):
-    runs = [
-        {"h": h, "seed": s, "val/acc": h / 9, "test/acc": h / 9} for h in (1, 2) for s in (0, 1)
-    ]
-    text = json.dumps(asdict(found(tmp_path, *runs)), allow_nan=False)
-    assert json.loads(text)["configs"][0]["scores"] == [[0, 2 / 9], [1, 2 / 9]]
-
-
-def test_differences_are_paired_by_seed(tmp_path):
-    """Seed 1 is harder for both; the config is 0.1 below the best on each."""
-    report = found(
-        tmp_path,
-        *({"h": 1, "seed": s, "val/acc": 0.9, "test/acc": 0.9 - s / 2} for s in (0, 1)),
-        *({"h": 2, "seed": s, "val/acc": 0.8, "test/acc": 0.8 - s / 2} for s in (0, 1, 2)),
-    )
-    difference = report.configs[1].difference
-    assert difference is not None and difference.interval is not None
-    assert difference.n == 2
-    assert difference.interval.mean == pytest.approx(-0.1)
-    assert (
-        difference.interval.low is difference.interval.high is None
-    )  # two equal differences show no spread
-    assert report.configs[1].verdict == "undecided"
-
-
-def test_a_key_that_follows_from_another_is_left_out_of_the_words(tmp_path):
-    runs = [
-        {"optimizer._target_": "torch.optim.Adam", "optimizer.betas": [0.9, 0.99]},
-        {"optimizer._target_": "torch.optim.SGD", "optimizer.betas": None},
-    ]
-    report = found(tmp_path, *({**run, "val/acc": n / 9} for n, run in enumerate(runs)))
-    assert report.answer.best == "optimizer=SGD"
-    assert list(report.names.values()) == ["optimizer"]
 
 
 def test_a_random_search_is_called_by_all_its_keys(tmp_path):
@@ -157,19 +102,6 @@ def test_few_test_sequences_limit_the_claims(tmp_path):
     )
 
 
-def test_both_bounds_of_an_interval_are_written_alike(tmp_path):
-    report = found(tmp_path, *({"seed": s, "val/acc": v} for s, v in ((0, 0.38889), (1, 0.33333))))
-    assert "interval [0.008, 0.714] over 2 seeds" in report.answer.rest
-
-
-def test_what_decided_between_equal_configs_is_in_the_table(tmp_path):
-    runs = [{"h": h, "val/acc": 1.0, "val/loss": 0.1 * h, "test/acc": 0.5} for h in (1, 2)]
-    report = found(tmp_path, *runs)
-    assert report.tied == 2
-    header = as_html(report, {}).partition("</thead>")[0]
-    assert "validation loss" in header
-
-
 def test_a_baseline_of_other_data_is_not_compared(tmp_path):
     write_sealed(
         tmp_path / "baselines.json",
@@ -193,16 +125,6 @@ def test_a_damaged_file_beside_the_runs_is_passed_over(tmp_path):
     (tmp_path / "baselines.json").write_text("{half")
     (tmp_path / "sweep.json").write_text("[]")
     assert found(tmp_path, {"h": 1, "val/acc": 0.5}).baselines == []
-
-
-def test_names_of_keys_and_values_are_those_of_a_reader():
-    assert key_names(["model._target_", "a.lr", "b.lr"]) == {
-        "model._target_": "model", "a.lr": "a.lr", "b.lr": "b.lr",
-    }  # fmt: skip
-    assert value_text("model._target_", "mine.Net") == "Net"
-    assert [value_text("k", value) for value in (True, None, 0.1, [1, 2], "x")] == [
-        "true", "null", "0.1", "[1,2]", "x",
-    ]  # fmt: skip
 
 
 def test_a_label_is_not_escaped():

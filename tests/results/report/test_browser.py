@@ -185,13 +185,6 @@ def test_a_name_of_the_legend_hides_its_curves(report, browser):
     assert wrong == []
 
 
-def test_a_word_that_is_wider_than_a_phone_is_broken(tmp_path, browser):
-    for number, cell in enumerate(("x" * 60, "gru")):
-        write_run(tmp_path / f"{number}", {"model.cell": cell, "model.hidden_size": 8, "seed": 0})
-    page, _ = opened(browser, write_report(tmp_path)[0], viewport={"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_need_not_scroll_sideways(scheme, report, browser):
     size = {"width": 390, "height": 844}
@@ -256,15 +249,4 @@ def test_the_budget_is_shown_in_other_units(searches, browser):
     page.locator("#search .switch button", has_text="epochs").click()
     assert page.locator("#search-budget-epochs .main-svg").first.is_visible()
     assert page.locator("#search-budget-trials").is_hidden()
-    assert wrong == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_scrolls_only_the_parallel_coordinates(scheme, searches, browser):
-    size = {"width": 390, "height": 844}
-    page, wrong = opened(browser, searches["random"], viewport=size, color_scheme=scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    ticks = page.locator("#search .annotation rect").first
-    ground = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 29)"}[scheme]
-    assert ticks.evaluate("rect => getComputedStyle(rect).fill") == ground
     assert wrong == []

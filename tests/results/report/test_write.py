@@ -157,18 +157,6 @@ def test_a_report_has_no_path_of_the_machine_and_survives_a_move(
     assert all((moved / run["folder"]).is_dir() for run in data(moved)["configs"][0]["all_runs"])
 
 
-def test_configs_are_called_by_one_name_everywhere(tmp_path, grid, page, data, figures_of):
-    found = page(grid(tmp_path, [8, 32], [1, 2], 2))
-    best = "hidden_size=32 num_layers=2"
-    figures = figures_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert data(tmp_path)["answer"]["best"] == data(tmp_path)["curves"][0]["label"] == best
-    assert figures["seeds"]["layout"]["annotations"][0]["text"] == f"#1 {best}"
-    assert best in json.dumps(figures["pareto-params"])
-    assert any("hidden_size=8" in (a.get("title") or "") for _, a in found.elements)
-    name = data(tmp_path)["configs"][0]["name"]
-    assert name not in json.dumps(figures)
-
-
 def test_rows_can_be_filtered_by_each_swept_key(tmp_path, grid, page):
     found = page(grid(tmp_path, [8, 32, 16], [1, 2], 1))
     assert "hidden_size all 8 16 32 num_layers all 1 2 6 of 6 shown" in found.text
@@ -195,14 +183,6 @@ def test_terminal_and_report_compare_the_same_metric(tmp_path, trained, data):
         trained(tmp_path, {"monitor": "val/f1", SIZE: size, "seed": 0}, **metrics)
     write_report(tmp_path)
     assert data(tmp_path)["score"] == leaderboard(read_folder(tmp_path)).compared == "test/f1"
-
-
-def test_negative_numbers_on_the_page_have_one_kind_of_minus(tmp_path, trained, page):
-    for size in (8, 16):
-        for seed, loss in enumerate((0.1, 3.0)):
-            config = {"monitor": "val/loss", SIZE: size, "seed": seed}
-            trained(tmp_path, config, val__loss=loss + size / 100)
-    assert not re.search(r"(?<![\w-])-\d", page(tmp_path).text)
 
 
 @pytest.mark.slow

@@ -7,10 +7,6 @@ from seqsweep.runs.eventfiles import NAMES
 from seqsweep.runs.events import EventFile
 
 
-def test_the_view_has_readable_run_names_and_no_other_run(grid):
-    assert grid.shown.runs == sorted(grid.best)
-
-
 def test_plain_tensorboard_shows_each_run_once_with_its_name(sweep, runs_at):
     best = sweep.grid()
     sweep.plan()
@@ -63,17 +59,6 @@ def test_curves_of_the_users_own_logger_are_shown_as_the_runs(sweep, runs_at, sh
     assert shown(sweep.folder).runs == ["h0", "h1"]
     assert runs_at(sweep.folder) == [f"{'0' * 16}/lightning_logs/version_0", f"{'1' * 16}/h1"]
     assert shown(sweep.folder).points("h0", "val/acc") == [(6, 0.5)]
-
-
-def test_two_loggers_of_a_run_are_shown_as_two_runs(sweep, shown):
-    run = sweep.done("0" * 16, {"h": 0}, 0.9)
-    sweep.plan()
-    mine = run.path / "version_0"
-    mine.mkdir()
-    EventFile(mine).write([(6, 1.7e9, {"loss": 0.5})])
-    (file,) = mine.iterdir()
-    file.rename(file.with_suffix(""))
-    assert shown(sweep.folder).runs == ["run-00000000", "run-00000000/version_0"]
 
 
 def test_a_single_run_has_a_view(sweep, shown):
