@@ -10,7 +10,6 @@ from replicate_runs import crossed, ranked
 from rich.console import Console
 
 from seqsweep.results.compare import TOP, compare
-from seqsweep.results.replicates import Replicate
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -127,14 +126,6 @@ def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path)
     other = sweep(tmp_path / "b", *({"h": h, "seed": s, "val/acc": 0.5 + d} for h, s, d in runs))
     wanted = "b - a: val/acc +0.1500, mean of 2 configs in both, over 1 seed"
     assert wanted in shown(first, other)
-    apart = sweep(tmp_path / "c", {"h": 4, "seed": 1, "val/acc": 0.5})
-    alone = sweep(tmp_path / "d", {"h": 8, "seed": 0, "val/acc": 0.7})
-    both = tmp_path / "e"
-    both.mkdir()
-    for number, path in enumerate([*apart.glob("0*"), *alone.glob("0*")]):
-        path.rename(both / f"{number:016x}")
-    wanted = "e - a: val/acc +0.1000, mean of 2 configs in both, without a common seed"
-    assert wanted in shown(first, both)
 
 
 @pytest.mark.parametrize("record", [{}, {"metrics": {"val/acc": 0.5}}])
@@ -245,30 +236,11 @@ def test_wrong_folders_are_refused(names, error, said, tmp_path):
         shown(*(tmp_path / name for name in names))
 
 
-def test_runs_of_two_choices_differ_in_what_both_have(tmp_path):
-    """Keys that only one choice has are left out."""
-    runs = [
-        {"optimizer._target_": "x.sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9},
-        {"optimizer._target_": "x.adam", "optimizer.lr": 0.2, "optimizer.betas": [0.9, 0.99]},
-    ]
-    text = shown(*(finished(tmp_path / str(n), run) for n, run in enumerate(runs)))
-    assert ["optimizer", "sgd", "adam"] in rows(text) and ["lr", "0.1", "0.2"] in rows(text)
-    assert "betas" not in text and "momentum" not in text
-
-
-def test_seeds_of_only_one_sweep_are_distinguished_from_shared_ones(tmp_path):
-    runs = [{"h": 1, "seed": s, "val/acc": 0.5} for s in (0, 1, 2)]
-    text = " ".join(shown(sweep(tmp_path / "a", *runs), sweep(tmp_path / "b", *runs[1:])).split())
-    assert "over 2 shared seeds" in text and "(all seeds), and minus a over shared seeds" in text
-    text = shown(sweep(tmp_path / "c", *runs), sweep(tmp_path / "d", *runs))
-    assert "over 3 seeds" in text and "all seeds" not in text
-
-
-def folds(folder: Path, number: int, better: float = 0.0, seeds: int = 1) -> Path:
+def folds(folder: Path, number: int, better: float = 0.0) -> Path:
     """Writes a cross-validation of two configs; the folds differ more than the configs."""
     ranked(
         folder,
-        crossed((0, 1), folds=number, seeds=seeds),
+        crossed((0, 1), folds=number),
         lambda h, r: 0.6 - h / 50 + r.fold / 20 + better + (better and r.fold % 3 / 200),
     )
     return folder
@@ -311,35 +283,9 @@ def test_equal_sweeps_are_equal_whatever_their_last_bit(tmp_path):
     assert "-0.0000" not in text
 
 
-@pytest.mark.parametrize(
-    ("runs", "has_sizes", "gain", "reason"),
-    [
-        (
-            crossed((0,), folds=2), True, (0.1, 0.2),
-            "2 shared splits are too few: a corrected t-test needs at least 3 splits",
-        ),
-        (
-            crossed((0,), folds=3), True, (0.1, 0.1, 0.1),
-            "the difference is the same on all splits, so a corrected t-test is not defined",
-        ),
-        (
-            crossed((0,), folds=3), False, (0.1, 0.2, 0.1),
-            "the sizes of the splits are unknown, so there is no corrected t-test",
-        ),
-        (
-            [(0, Replicate(seed=s)) for s in range(2)], True, (0.1, 0.2),
-            "2 seeds are too few for a signed-rank test, which needs at least 6",
-        ),
-    ],
-)  # fmt: skip
-def test_the_reason_is_printed_where_a_test_cannot_be_significant(
-    runs, has_sizes, gain, reason, tmp_path
-):
-    for name, gains in (("a", (0.0,) * 3), ("b", gain)):
-        ranked(
-            tmp_path / name, runs, lambda h, r, g=gains: 0.5 + g[r.fold + r.seed],
-            has_sizes=has_sizes,
-        )  # fmt: skip
+def test_the_reason_is_printed_where_a_test_cannot_be_significant(tmp_path):
+    for name, gains in (("a", (0.0,) * 3), ("b", (0.1, 0.1, 0.1))):
+        ranked(tmp_path / name, crossed((0,), folds=3), lambda h, r, g=gains: 0.5 + g[r.fold])
     text = shown(tmp_path / "a", tmp_path / "b")
-    assert f"; {reason}" in text
+    assert "; the difference is the same on all splits" in text
     assert "p = " not in text

@@ -107,12 +107,6 @@ def test_integers_and_booleans_with_a_gap_keep_their_types(tmp_path):
     assert list(table["big"]) == [2**70, 1]
 
 
-def test_the_seed_is_a_column_even_where_there_is_one(tmp_path):
-    finished(tmp_path / "a", {"seed": 4, "h": 1})
-    finished(tmp_path / "b", {"seed": 4, "h": 2})
-    assert list(load_sweep(tmp_path)["seed"]) == [4, 4]
-
-
 def test_the_column_of_a_key_named_like_a_result_has_the_full_name(tmp_path):
     for number, name in enumerate("ab"):
         finished(tmp_path / name, {"model.params": number, "state": number})

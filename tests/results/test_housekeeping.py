@@ -8,7 +8,6 @@ import pytest
 
 from seqsweep.cli import main
 from seqsweep.results.housekeeping import folders_below
-from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -111,16 +110,6 @@ def test_the_report_of_a_folder_does_not_outlive_its_runs(outputs, said):
     assert [config["runs"] for config in report["configs"]] == [["one8"]]
     assert said("clean", str(folder), "--yes", "model.hidden_size=8")[0] == 0
     assert not list(folder.glob("report.*"))
-
-
-def test_clean_keeps_a_run_in_use_and_says_so(outputs, said):
-    folder = outputs / "sweeps/two"
-    with RunLock(folder / "two4"):
-        code, text = said("clean", "outputs/sweeps/two", "--failed", "--yes")
-    assert code == 0
-    assert "1 run in use: not deleted" in text
-    assert "deleted: 1 run, " in text
-    assert [path.name for path in folder.iterdir()] == ["two4"]
 
 
 @pytest.mark.parametrize(

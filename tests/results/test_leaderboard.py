@@ -75,7 +75,6 @@ def test_keys_without_influence_on_a_result_do_not_split_a_row(key, tmp_path):
     ("monitor", "values", "best_first"),
     [
         ("val/acc", [0.1, 0.3, 0.2], [1, 2, 0]),
-        ("val/f1", [0.1, 0.3, 0.2], [1, 2, 0]),
         ("val/loss", [0.1, 0.3, 0.2], [0, 2, 1]),
         ("train/loss", [0.1, 0.3, 0.2], [0, 2, 1]),
     ],
@@ -190,11 +189,6 @@ def test_the_test_split_never_decides_the_order(monitor, tmp_path):
         ]  # fmt: skip
         assert order(board(tmp_path / name, *runs)) == [0, 1, 2, 3]
         assert order(board(tmp_path / f"{name} again", *runs[::-1])) == [0, 1, 2, 3]
-
-
-def test_a_run_without_the_metric_comes_last(tmp_path):
-    found = board(tmp_path, {"h": 1}, {"h": 2, "val/acc": 0.1})
-    assert order(found) == [2, 1]
 
 
 def test_runs_that_are_not_complete_are_left_out(tmp_path):

@@ -50,11 +50,6 @@ def test_no_number_of_splits_overcomes_their_overlap():
     assert replicates_for(limit * 1.1, 0.03, 0.05, 0.25) is not None
 
 
-def test_a_stricter_level_takes_more():
-    numbers = [replicates_for(0.02, 0.03, 0.05 / comparisons) or 0 for comparisons in (1, 3, 20)]
-    assert numbers == sorted(numbers) and len(set(numbers)) == 3
-
-
 def by_seed(folder: Path, configs: int, seeds: int):
     runs = [(h, Replicate(seed=s)) for h in range(configs) for s in range(seeds)]
     return ranked(folder, runs, lambda h, r: 0.7 - h / 10 + NOISE[h][r.seed])

@@ -16,12 +16,8 @@ from seqsweep.results.tables import leaderboard_notes
         ([Replicate(f, seed=f) for f in range(5)], "5 folds, each with its own seed"),
         ([Replicate(f, seed=s) for f in range(5) for s in range(3)], "5 folds x 3 seeds"),
         ([Replicate(0, p, p) for p in range(4)], "4 random splits, each with its own seed"),
-        ([Replicate(0, p) for p in range(4)], "4 random splits, one seed"),
         ([Replicate(f, p) for f in range(3) for p in (0, 1)], "3 folds x 2 split seeds, one seed"),
-        ([Replicate(0), Replicate(1), Replicate(1, seed=1)], "3 runs over 2 folds and 2 seeds"),
-        ([Replicate(0), Replicate(1, 0, 1), Replicate(2, 0, 1)], "3 runs over 3 folds and 2 seeds"),
         ([Replicate(), Replicate(1, 1, 1)], "2 runs over 2 folds, 2 split seeds and 2 seeds"),
-        ([Replicate(), Replicate(1, 1)], "2 runs over 2 folds and 2 split seeds"),
     ],
 )  # fmt: skip
 def test_the_words_say_what_varied(replicates, words):
@@ -127,20 +123,6 @@ def test_configs_without_a_common_split_are_ranked_with_a_note(tmp_path):
     runs = [run for run in crossed((0, 1), folds=4) if (run[0] == 0) == (run[1].fold < 2)]
     note = "[yellow]no split is common to all configs: each is ranked by its own splits[/]"
     assert note in leaderboard_notes(ranked(tmp_path, runs))
-
-
-def test_configs_with_the_same_splits_need_no_note_on_them(tmp_path):
-    # A seed more on a split is no other split.
-    runs = [*crossed((0, 1), folds=3), (0, Replicate(1, 0, 1))]
-    assert not any(
-        "common" in n or "ranked" in n for n in leaderboard_notes(ranked(tmp_path, runs))
-    )
-
-
-def test_ties_are_counted_on_the_shared_splits(tmp_path):
-    runs = [run for run in crossed((0, 1)) if run[0] == 0 or run[1].fold >= 3]
-    board = ranked(tmp_path, runs, lambda h, r: 0.5 + r.fold / 10)
-    assert board.tied == 2
 
 
 def test_a_cross_validation_with_one_complete_fold_asks_for_the_other_folds(tmp_path):

@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 
 from seqsweep.results.effects import (
     Grid,
-    Interaction,
     find_missing,
     main_effects,
     strongest_interaction,
 )
-from seqsweep.results.report.sentences import interaction_words
 from seqsweep.results.significance import (
     Difference,
     Estimate,
@@ -24,7 +22,6 @@ from seqsweep.results.significance import (
     estimate,
     holm,
     paired_t_p,
-    ranks_by_size,
     seeds_needed,
     signed_rank_p,
 )
@@ -115,16 +112,6 @@ def test_signed_rank_p_with_ties_is_the_share_of_signs_that_are_as_extreme(diffe
     extreme = sum(abs(s - middle) >= abs(observed - middle) for s in sums)
     expected = min(1.0, extreme / len(sums))
     assert signed_rank_p([d / 37 for d in differences]) == pytest.approx(expected)
-
-
-@given(st.lists(st.integers(0, 54), min_size=2, max_size=6), st.randoms(use_true_random=False))
-def test_means_of_the_same_counts_share_a_rank_in_any_order(hits, source):
-    """Their sums are equal; in floating point they may differ in the last bit."""
-    accuracies = [count / 54 for count in hits]
-    shuffled = source.sample(accuracies, len(accuracies))
-    means = [sum(accuracies) / len(hits), sum(shuffled) / len(hits)]
-    more = (sum(hits) + 1) / 54 / len(hits)
-    assert ranks_by_size([*means, more]) == [0, 0, 2]
 
 
 def test_signed_rank_p_without_a_difference_is_one():
@@ -260,14 +247,6 @@ def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction
     assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
 
 
-def test_an_interaction_is_described_where_it_is_strongest():
-    """The sentence is about the two values with the largest interaction, not about the ends."""
-    means: list[list[float]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
-    interaction = Interaction(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5)
-    words = interaction_words(interaction, {"h": "h", "c": "c"}, "test/acc")
-    assert "h from 8 to 16 changes the test accuracy by +0.000 at c=a and by +0.800 at c=c" in words
-
-
 def test_without_a_full_table_there_is_no_interaction():
     configs = grid(a=[0, 1], b=[0, 1])[1:]
     assert strongest_interaction(configs, [1.0, 2.0, 3.0]) is None
@@ -277,15 +256,6 @@ def test_without_a_full_table_there_is_no_interaction():
 def test_keys_that_change_together_are_one_effect():
     configs = [{"a": n, "twin": 10 * n, "b": b} for n in (1, 2) for b in (0, 1)]
     assert [effect.key for effect in main_effects(configs, [1.0, 1.5, 2.0, 2.5])] == ["a", "b"]
-
-
-def test_a_key_set_by_a_choice_has_no_effect_of_its_own():
-    adam = {"optimizer._target_": "adam", "optimizer.betas": [0.9, 0.99]}
-    others = [{"optimizer._target_": "sgd", "optimizer.momentum": 0.9}, {"optimizer._target_": "r"}]
-    configs = [choice | {"h": h} for choice in (adam, *others) for h in (8, 16)]
-    effects = main_effects(configs, [1.0, 1.1, 2.0, 2.1, 3.0, 3.1])
-    assert [effect.key for effect in effects] == ["optimizer._target_", "h"]
-    assert sum(effect.share or 0.0 for effect in effects) == pytest.approx(1)
 
 
 def test_a_key_with_its_own_value_everywhere_is_left_out_of_a_random_search():

@@ -101,15 +101,10 @@ def test_markup_in_values_and_keys_is_shown_as_it_is(tmp_path):
         assert "[b]key" in shown and "[1,2]" in shown
 
 
-def test_markup_in_an_error_is_shown_as_it_is(tmp_path):
-    RunFolder(tmp_path / "a").refuse({}, ValueError(MARKUP))
-    assert f"ValueError: {MARKUP}" in printed(status_table(read_folder(tmp_path)))
-
-
-def test_markup_in_the_name_of_a_folder_is_shown_as_it_is(tmp_path):
-    """A user may have named a copy of a folder; run_ids contain no markup."""
-    entries = made(tmp_path, {"val/acc": 0.5}, names=["a [old]"])
-    assert "a [old]" in printed(status_table(entries))
+def test_markup_in_an_error_and_in_the_name_of_a_folder_is_shown_as_it_is(tmp_path):
+    RunFolder(tmp_path / "a [old]").refuse({}, ValueError(MARKUP))
+    shown = printed(status_table(read_folder(tmp_path)))
+    assert "a [old]" in shown and f"ValueError: {MARKUP}" in shown
 
 
 @pytest.mark.parametrize(
@@ -232,24 +227,6 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
         assert max(map(len, text.splitlines())) <= width or not left
     assert before == 0
     assert "loss" in text and "acc" in text
-
-
-@pytest.mark.parametrize("width", [70, 60, 45, 40])
-def test_a_narrow_terminal_folds_rows_between_numbers(tmp_path, width):
-    """If columns do not fit, each key has its own line and deviations are below their means."""
-    runs = [
-        {"model.hidden_size": h, "optimizer.momentum": m, "model.bidirectional": True, "seed": s,
-         "val/acc": 0.9123 - h / 1000 + s / 100, "test/acc": 0.8123}
-        for h in (128, 256) for m in (0.9, 0.99) for s in (0, 1)
-    ]  # fmt: skip
-    entries = made(tmp_path, *runs)
-    for table, numbers in (
-        (leaderboard_table(leaderboard(entries)), [" 0.7893", "±0.0071"]),
-        (status_table(entries), []),
-    ):
-        text = seen(table, width)
-        assert max(map(len, text.splitlines())) <= width
-        assert all(number in text for number in ["256", "0.99", *numbers])
 
 
 def test_status_says_one_run_and_interrupted_once(tmp_path):

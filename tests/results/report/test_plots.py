@@ -24,7 +24,7 @@ from seqsweep.results.report.plot_parts import (
     luminance,
     shade,
 )
-from seqsweep.results.report.plots import curves_figure, seeds_figure
+from seqsweep.results.report.plots import curves_figure
 from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"
@@ -45,13 +45,6 @@ def axis_of(*points: dict[str, Any]) -> Axis:
     axis = choose_axis(configs, effects, independent_keys(keys, points, effects), key_names(keys))
     assert axis is not None
     return axis
-
-
-def test_means_over_different_combinations_are_known_to_be():
-    """Two keys with nine values each exceed lines and panels, so one is averaged."""
-    points = [{"h": h, "a": a, "b": b} for h in (1, 2) for a in range(9) for b in range(9)]
-    assert axis_of(*points).averaged and not axis_of(*points).is_uneven
-    assert axis_of(*points[1:]).is_uneven
 
 
 def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
@@ -137,12 +130,6 @@ def test_a_line_is_pale_where_seeds_have_ended():
     assert (whole["x"], whole["y"]) == ([0, 1], pytest.approx([0.4, 0.6]))
     assert (left["x"], left["y"]) == ([1, 2, 3], pytest.approx([0.6, 0.6, 0.6]))
     assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 runs left"
-
-
-def test_every_seed_of_the_first_twelve_configs_is_a_point():
-    figure = seeds_figure([config(n, {"k": n}, [0.1, 0.2]) for n in range(1, 15)], SCORE)
-    points = [trace for trace in figure["data"] if trace.get("hoverinfo") == "text"]
-    assert [trace["x"] for trace in points] == [[0.1, 0.2]] * 12
 
 
 def test_every_colour_has_one_for_dark_pages():
