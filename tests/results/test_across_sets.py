@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import finished_runs
 import pytest
-from rich.console import Console
+from finished_runs import finish_run
 
 from seqsweep.cli import main
 from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
@@ -29,15 +30,14 @@ def run(folder: Path, data: str, config: dict[str, Any], acc: float | None, test
         test: the fingerprint of its test split; that of the data set by default.
     """
     config = {"monitor": "val/acc", TARGET: f"seqsweep.data.{data}", **config}
-    made = RunFolder(folder / f"{len(list(folder.glob('*/config.yaml'))):016x}")
-    made.start(config, {})
-    if acc is not None:
+    path = folder / f"{len(list(folder.glob('*/config.yaml'))):016x}"
+    if acc is None:
+        RunFolder(path).start(config, {})
+    else:
         splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
-        metrics = {"train/loss": 1.0, "val/acc": 1 - acc, "test/acc": acc}
-        made.finish(
-            {"config": config, "metrics": metrics, "data_fingerprint": f"content of {data}",
-             "splits": splits, "best_epoch": 0, "params": 10, "train_seconds": 1.0}
-        )  # fmt: skip
+        scores = {"val/acc": 1 - acc, "test/acc": acc}
+        content = f"content of {data}"
+        finish_run(path, config | scores, data_fingerprint=content, splits=splits)
 
 
 def grid(folder: Path, scores: dict[str, dict[int, float]], seeds: Iterable[int] = (0, 1)) -> Path:
@@ -56,11 +56,9 @@ def table_of(folder: Path) -> AcrossSets:
     return found
 
 
-def printed(folder: Path) -> str:
-    console = Console(file=io.StringIO(), width=200)
-    print_folder(console, folder, read_folder(folder))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+def printed(folder: Path, every: bool = False) -> str:
+    entries = read_folder(folder)
+    return finished_runs.printed(lambda c: print_folder(c, folder, entries, every=every))
 
 
 def means(found: AcrossSets) -> dict[str, list[float | None]]:
@@ -186,14 +184,10 @@ def test_a_folder_prints_a_leaderboard_for_each_data_set_and_then_the_ranks(tmp_
 
 def test_many_data_sets_have_their_leaderboards_on_request(tmp_path: Path):
     grid(tmp_path, {f"set{n}": {8: 0.5, 16: 0.6} for n in range(9)}, seeds=[0])
-    entries = read_folder(tmp_path)
     short = printed(tmp_path)
     assert "by val/acc of the best epoch" not in short
     assert f"the leaderboards of the 9 data sets: seqsweep leaderboard {tmp_path} --all" in short
-    console = Console(file=io.StringIO(), width=200)
-    print_folder(console, tmp_path, entries, every=True)
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().count("by val/acc of the best epoch") == 9
+    assert printed(tmp_path, every=True).count("by val/acc of the best epoch") == 9
 
 
 def test_the_command_writes_the_table_as_csv(tmp_path: Path, capsys: Any):

@@ -1,42 +1,25 @@
 """`compare` shows how runs and sweeps differ, matched by config and paired by seed."""
 
-import io
 import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
+from finished_runs import finish_run, printed
 from replicate_runs import crossed, ranked
-from rich.console import Console
 
 from seqsweep.results.compare import TOP, compare
 from seqsweep.runs.run_folder import RunFolder
 
 
-def finished(folder: Path, run: dict[str, Any], provenance: dict[str, Any] | None = None) -> Path:
-    """Writes a finished run; keys with a slash are metrics."""
-    config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
-    metrics = {k: v for k, v in run.items() if "/" in k}
-    made = RunFolder(folder)
-    made.start(config, provenance or {})
-    made.finish(
-        {"config": config, "metrics": {"train/loss": 1.0} | metrics,
-         "best_epoch": 3, "epochs": 5, "params": 1200, "train_seconds": 0.5}
-    )  # fmt: skip
-    return folder
-
-
 def sweep(folder: Path, *runs: dict[str, Any]) -> Path:
     for number, run in enumerate(runs):
-        finished(folder / f"{number:016x}", run)
+        finish_run(folder / f"{number:016x}", run)
     return folder
 
 
-def shown(*folders: Path, width: int = 200) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    compare(folders, console)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+def shown(*folders: Path) -> str:
+    return printed(lambda console: compare(folders, console))
 
 
 def rows(text: str) -> list[list[str]]:
@@ -45,10 +28,10 @@ def rows(text: str) -> list[list[str]]:
 
 def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
     versions = [{"packages": {"torch": v}, "threads": 1, "started": v} for v in ("2.6", "2.7")]
-    first = finished(
+    first = finish_run(
         tmp_path / "a", {"model.hidden_size": 8, "lr": 0.1, "val/acc": 0.5}, versions[0]
     )
-    other = finished(
+    other = finish_run(
         tmp_path / "b", {"model.hidden_size": 16, "lr": 0.1, "val/acc": 0.75}, versions[1]
     )
     text = shown(first, other)
@@ -63,14 +46,14 @@ def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
 
 def test_compare_shows_the_state_of_a_run_that_is_not_complete(tmp_path):
     RunFolder(tmp_path / "b").refuse({"h": 2}, ValueError("no"))
-    found = rows(shown(finished(tmp_path / "a", {"h": 1, "val/acc": 0.5}), tmp_path / "b"))
+    found = rows(shown(finish_run(tmp_path / "a", {"h": 1, "val/acc": 0.5}), tmp_path / "b"))
     assert ["state", "complete", "failed"] in found
     assert ["val/acc", "0.5000"] in found
 
 
 def test_many_compared_runs_get_a_row_each_and_the_rest_are_counted(tmp_path):
     folders = [
-        finished(tmp_path / f"{n:03}", {"model.hidden_size": n, "val/acc": n / 100})
+        finish_run(tmp_path / f"{n:03}", {"model.hidden_size": n, "val/acc": n / 100})
         for n in range(TOP + 5)
     ]
     text = shown(*folders)
@@ -140,7 +123,7 @@ def test_records_without_some_numbers_are_compared_in_the_others(record, tmp_pat
 
 def on_data(folder: Path, fingerprint: str, *runs: dict[str, Any]) -> None:
     for run in runs:
-        path = finished(folder / f"{len(list(folder.glob('*'))):016x}", run)
+        path = finish_run(folder / f"{len(list(folder.glob('*'))):016x}", run)
         record = RunFolder(path).record() or {}
         RunFolder(path).finish(record | {"data_fingerprint": fingerprint})
 
@@ -175,7 +158,7 @@ def test_scores_of_other_test_sets_are_not_subtracted(as_runs, tmp_path):
     for split_seed, folder in enumerate(folders):
         for seed in (0, 1):
             config = {"data.split_seed": split_seed, "seed": seed}
-            path = finished(folder / f"{seed:016x}", config | {"test/acc": 0.5 + split_seed / 10})
+            path = finish_run(folder / f"{seed:016x}", config | {"test/acc": 0.5 + split_seed / 10})
             splits = {name: {"fingerprint": f"{name}{split_seed}"} for name in ("val", "test")}
             RunFolder(path).finish((RunFolder(path).record() or {}) | {"splits": splits})
     if as_runs:
@@ -189,7 +172,7 @@ def test_scores_of_other_test_sets_are_not_subtracted(as_runs, tmp_path):
 
 def test_a_run_is_matched_with_its_config_in_a_sweep(tmp_path):
     folder = sweep(tmp_path / "s", *({"h": h, "seed": 0, "val/acc": h / 10} for h in (1, 2)))
-    run = finished(tmp_path / "r", {"h": 2, "seed": 0, "val/acc": 0.5})
+    run = finish_run(tmp_path / "r", {"h": 2, "seed": 0, "val/acc": 0.5})
     assert ["2", "0.2000", "0.5000", "+0.3000", "1"] in rows(shown(folder, run))
 
 
@@ -230,7 +213,7 @@ def test_markup_in_names_and_values_is_shown_as_it_is(tmp_path):
     ],
 )
 def test_wrong_folders_are_refused(names, error, said, tmp_path):
-    finished(tmp_path / "a", {"h": 1})
+    finish_run(tmp_path / "a", {"h": 1})
     (tmp_path / "empty").mkdir()
     with pytest.raises(error, match=said):
         shown(*(tmp_path / name for name in names))

@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-import seqsweep
 from seqsweep.results.frame import load_curves, load_sweep
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -67,11 +65,6 @@ def test_a_run_has_the_path_of_its_folder_from_where_the_sweep_was_named(folder,
     paths = [Path(str(path)) for path in started["folder"]]
     assert [path.name for path in paths] == list(started["run_id"])
     assert all((path / "config.yaml").is_file() for path in paths)
-
-
-def test_without_a_sweep_file_the_order_is_that_of_the_ids(folder):
-    (folder / "sweep.json").unlink()
-    assert list(load_sweep(folder)["run_id"]) == ["a", "b", "c", "d", "other"]
 
 
 def test_the_columns_of_load_sweep_are_short_keys_then_results(folder):
@@ -144,11 +137,6 @@ def test_runs_without_an_epoch_have_no_curves(tmp_path):
     assert len(load_curves(tmp_path)) == 0
     (tmp_path / "a/metrics.csv").write_text(HEAD)
     assert list(load_curves(tmp_path).columns) == ["run_id", "seed", "epoch", "step"]
-
-
-def test_load_sweep_and_load_curves_are_in_the_package(folder):
-    pd.testing.assert_frame_equal(seqsweep.load_sweep(str(folder)), load_sweep(folder))
-    pd.testing.assert_frame_equal(seqsweep.load_curves(folder), load_curves(folder))
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):

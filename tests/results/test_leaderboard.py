@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finished_runs import finish_run
 
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.replicates import Replicate
@@ -22,15 +23,8 @@ def board(folder: Path, *runs: dict[str, Any], data: str | list[str] = "d") -> L
         data: the fingerprint of each run's data, or that of all.
     """
     for number, run in enumerate(runs):
-        config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
-        metrics = {"train/loss": 1.0} | {k: v for k, v in run.items() if "/" in k}
-        made = RunFolder(folder / f"{number:016x}")
-        made.start(config, {})
-        made.finish(
-            {"config": config, "metrics": metrics, "best_epoch": number, "params": 100 * number,
-             "train_seconds": 0.5,
-             "data_fingerprint": data if isinstance(data, str) else data[number]}
-        )  # fmt: skip
+        own = data if isinstance(data, str) else data[number]
+        finish_run(folder / f"{number:016x}", run, best_epoch=number, data_fingerprint=own)
     return leaderboard(read_folder(folder))
 
 

@@ -133,11 +133,6 @@ def test_a_cross_validation_with_one_complete_fold_asks_for_the_other_folds(tmp_
     ]
 
 
-def test_a_metric_that_a_config_lacks_is_the_reason_for_no_test(tmp_path):
-    board = ranked(tmp_path, crossed((0, 1)), lambda h, r: float("nan") if h else 0.5)
-    assert "[yellow]no split has a score of both configs[/]" in leaderboard_notes(board)
-
-
 def test_each_reason_against_a_test_has_its_configs(tmp_path):
     """The second config lacks two folds, and the third is as much worse on each fold."""
     runs = [run for run in crossed((0, 1, 2), folds=4) if run[0] != 1 or run[1].fold < 2]

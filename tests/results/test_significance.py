@@ -279,14 +279,6 @@ def test_only_runs_that_were_asked_for_are_missing():
     assert find_missing([], keys) == Grid()
 
 
-def test_combinations_of_two_sweeps_that_no_command_asked_for_are_not_missing():
-    """Cells with one layer, then two layers both ways: 15 of the 40 combinations of the values."""
-    first = grid(cell=["rnn", "gru"], layers=[1], bi=[False], seed=[*range(5)])
-    second = grid(cell=["rnn"], layers=[2], bi=[True], seed=[*range(5)])
-    runs = [*first, *second]
-    assert find_missing(runs, ["cell", "layers", "bi", "seed"], runs).missing == []
-
-
 def test_an_effect_is_confounded_if_no_setting_has_all_values():
     """Two grids in one folder: gru wins wherever it meets lstm, and has the lower mean."""
     first = grid(h=[4, 8], cell=["rnn", "gru"], lr=[1, 2])

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import finished_runs
 import pytest
+from finished_runs import finish_run
 from rich.console import Console
 from rich.table import Table
 
@@ -28,10 +30,8 @@ MARKUP = "[red]x[/red] [/] \\[b]"
 
 
 def printed(table: Table, width: int = 200, terminal: bool = False) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=terminal, no_color=True)
-    print_table(console, table)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    options = {"width": width, "force_terminal": terminal, "no_color": True}
+    return finished_runs.printed(lambda console: print_table(console, table), **options)
 
 
 def lines(table: Table) -> list[list[str]]:
@@ -45,13 +45,8 @@ def made(
 ) -> list[Entry]:
     """Writes finished runs and returns their entries; keys with a slash are metrics."""
     for number, (name, run) in enumerate(zip(names, runs, strict=False)):
-        config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
-        run_folder = RunFolder(folder / name)
-        run_folder.start(config, {})
-        run_folder.finish(
-            {"config": config, "metrics": {k: v for k, v in run.items() if "/" in k},
-             "best_epoch": number, "params": 1234567, "train_seconds": 2.04}
-        )  # fmt: skip
+        costs = {"params": 1234567, "train_seconds": 2.04}
+        finish_run(folder / name, run, best_epoch=number, **costs)
     return read_folder(folder)
 
 
@@ -189,12 +184,6 @@ def test_the_metric_that_decided_between_equal_rows_is_shown(tmp_path):
         assert ("0.2000" in shown) == (name == "tied")
 
 
-def test_seeds_that_are_not_shared_do_not_count(tmp_path):
-    runs = [{"h": h, "seed": 10 * h + s, "val/acc": 0.5 + h / 9} for h in (1, 2) for s in range(10)]
-    notes = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "no seed is shared with the first config. 2 configs need at least 6 seeds" in notes[-1]
-
-
 @pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
 def test_a_number_missing_in_a_record_is_an_empty_cell(missing, tmp_path):
     folder = RunFolder(tmp_path / "a")
@@ -253,11 +242,9 @@ def test_notes_count_missing_runs_that_diverged(tmp_path):
 def test_a_long_table_is_cut_with_a_line_that_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("seqsweep.results.tables.MOST_ROWS", 2)
     entries = made(tmp_path, *({"h": size, "val/acc": size / 10} for size in range(5)))
+    board = leaderboard(entries)
     for top, more in ((None, "and 3 more"), (4, "and 1 more")):
-        console = Console(file=io.StringIO(), width=200)
-        print_leaderboard(console, leaderboard(entries), top)
-        assert isinstance(console.file, io.StringIO)
-        assert more in console.file.getvalue()
+        assert more in finished_runs.printed(lambda c, top=top: print_leaderboard(c, board, top))
 
 
 def test_runs_that_are_not_complete_are_in_a_cut_table_of_states(tmp_path):

@@ -3,26 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+from finished_runs import finish_run
+
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.report.analysis import analyse
 from seqsweep.results.report.findings import Report
 from seqsweep.results.report.write import as_html
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import write_sealed
 
 
 def found(folder: Path, *runs: dict[str, Any], **record: Any) -> Report:
-    """The findings of complete runs; keys with a slash in their last part are metrics."""
+    """The findings of complete runs; keys with a slash are metrics."""
     for number, run in enumerate(runs):
-        metrics = {name: value for name, value in run.items() if "/" in name}
-        config = {name: value for name, value in run.items() if "/" not in name}
-        made = RunFolder(folder / f"{number:016x}")
-        made.start(config, {}, sync=False)
-        made.finish(
-            {"config": config, "metrics": {"train/loss": 1.0} | metrics, "best_epoch": 1,
-             "params": 10, "train_seconds": 1.0, **record},
-            synced=True,
-        )  # fmt: skip
+        finish_run(folder / f"{number:016x}", run, **record)
     return analyse(folder)
 
 

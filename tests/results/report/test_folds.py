@@ -61,10 +61,3 @@ def test_a_baseline_is_the_mean_over_the_folds(tmp_path):
     assert report.baselines[1].metrics["test/acc"] == pytest.approx(0.6)
     assert report.answer.baseline is not None
     assert "Best baseline: 1-nearest neighbour, test accuracy 0.600" in report.answer.baseline
-
-
-def test_the_page_gives_the_reason_against_a_test(tmp_path):
-    ranked(tmp_path, crossed((0, 1), folds=5), has_sizes=False)
-    html = write_report(tmp_path)[0].read_text()
-    assert ", not tested: the sizes of the splits are unknown" in html
-    assert "too few replicates" not in html

@@ -68,13 +68,3 @@ def test_a_single_run_has_a_view(sweep, shown):
         assert found.runs == ["run-1522e41e"]
         assert found.points("run-1522e41e", "val/acc")[0] == (6, 0.7)
         assert found.statuses() == {"run-1522e41e": "success"}
-
-
-def test_a_moved_sweep_is_shown_as_before(sweep, runs_at):
-    sweep.grid()
-    sweep.plan()
-    renew(sweep.folder, images=0)
-    before = runs_at(sweep.folder)
-    moved = sweep.folder.with_name("moved")
-    sweep.folder.rename(moved)
-    assert runs_at(moved) == before

@@ -143,18 +143,6 @@ def test_files_are_made_where_the_curves_have_moved_meanwhile(sweep):
     assert not (run / "before").exists()
 
 
-def test_other_files_beside_the_curves_are_not_removed(sweep):
-    sweep.done("0", {"h": 1}, 0.9)
-    sweep.plan()
-    renew(sweep.folder, images=0)
-    notes = sweep.folder / "0" / "run-0" / "notes.txt"
-    notes.write_text("mine")
-    sweep.done("1", {"h": 2}, 0.9)
-    sweep.plan()
-    renew(sweep.folder, images=0)
-    assert notes.read_text() == "mine"
-
-
 def test_the_versions_of_a_view_change_with_metadata_and_status(sweep):
     run = sweep.add("0", {"h": 0}, [0.7])
     sweep.done("1", {"h": 1}, 0.9)
