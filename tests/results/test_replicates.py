@@ -47,11 +47,13 @@ def test_configs_are_paired_by_the_replicates_that_they_share(tmp_path):
     assert difference.interval.mean == pytest.approx(sign * expected)
 
 
-def test_configs_without_a_shared_fold_are_not_compared(tmp_path):
+def test_configs_without_a_shared_fold_are_ranked_with_a_note_and_not_compared(tmp_path):
     runs = [run for run in crossed((0, 1), folds=4) if (run[0] == 0) == (run[1].fold < 2)]
     board = ranked(tmp_path, runs)
     assert board.rows[1].difference is None
     assert board.rows[1].apart == "no shared replicate"
+    note = "[yellow]no split is common to all configs: each is ranked by its own splits[/]"
+    assert note in leaderboard_notes(board)
 
 
 def test_rows_on_the_same_folds_have_the_same_data_if_one_lacks_the_first_fold(tmp_path):
@@ -117,12 +119,6 @@ def test_an_unfinished_config_with_the_easy_folds_is_not_first(tmp_path):
     own = [row.metrics["val/acc"].mean for row in board.rows]
     assert own[0] < own[1]
     assert "[yellow]ranked by the 2 splits that all configs have[/]" in leaderboard_notes(board)
-
-
-def test_configs_without_a_common_split_are_ranked_with_a_note(tmp_path):
-    runs = [run for run in crossed((0, 1), folds=4) if (run[0] == 0) == (run[1].fold < 2)]
-    note = "[yellow]no split is common to all configs: each is ranked by its own splits[/]"
-    assert note in leaderboard_notes(ranked(tmp_path, runs))
 
 
 def test_a_cross_validation_with_one_complete_fold_asks_for_the_other_folds(tmp_path):

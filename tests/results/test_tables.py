@@ -45,8 +45,8 @@ def made(
 ) -> list[Entry]:
     """Writes finished runs and returns their entries; keys with a slash are metrics."""
     for number, (name, run) in enumerate(zip(names, runs, strict=False)):
-        costs = {"params": 1234567, "train_seconds": 2.04}
-        finish_run(folder / name, run, best_epoch=number, **costs)
+        path = folder / name
+        finish_run(path, run, best_epoch=number, params=1234567, train_seconds=2.04)
     return read_folder(folder)
 
 

@@ -26,5 +26,6 @@ def finish_run(
 def printed(write: Callable[[Console], object], **options: Any) -> str:
     """What a function writes to a wide console."""
     file = io.StringIO()
-    write(Console(file=file, **{"width": 200, **options}))
+    options = {"width": 200} | options
+    write(Console(file=file, **options))
     return file.getvalue()

@@ -5,7 +5,6 @@ from typing import Any
 
 from finished_runs import finish_run
 
-from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.report.analysis import analyse
 from seqsweep.results.report.findings import Report
 from seqsweep.results.report.write import as_html
@@ -101,9 +100,3 @@ def test_a_baseline_of_other_data_is_not_compared(tmp_path):
         "Best baseline: always the most frequent class, validation accuracy 0.200, "
         "0.300 below the network (0.500)."
     )
-
-
-def test_a_label_is_not_escaped():
-    keys = key_names(["model._target_", "k", "seed"])
-    config = {"model._target_": "mine.Net", "k": "[b]x", "seed": 0}
-    assert run_label(config, keys) == "model=Net k=[b]x seed=0"

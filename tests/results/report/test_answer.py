@@ -84,17 +84,6 @@ def test_a_better_config_with_few_seeds_is_reported(tmp_path, trained, page):
     assert any(tag == "strong" for tag, _ in found.elements)
 
 
-def test_an_existing_validation_split_is_not_called_missing(tmp_path, trained, page):
-    """The training split chose the config although there is a validation split."""
-    for size in (8, 16):
-        config = {SIZE: size, "seed": 0, "monitor": "train/acc"}
-        trained(tmp_path, config, train__acc=size / 20, val__acc=size / 40)
-    text = page(tmp_path).text
-    assert "There is no validation split" not in text
-    assert "optimistic" not in text
-    assert "by training accuracy, not by any validation number." in text
-
-
 def test_intervals_of_accuracies_end_at_one(tmp_path, trained, page, data):
     for seed, score in enumerate((0.75, 0.95)):
         trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)

@@ -5,6 +5,7 @@ from typing import Any
 
 import made_search
 import pytest
+from finished_runs import finish_run
 
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.run_folder import RunFolder
@@ -44,19 +45,16 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_run(path: Path, config: dict[str, Any]) -> None:
-    run = RunFolder(path)
-    run.start(config, {}, sync=False)
+    score = 0.5 + config["model.hidden_size"] / 100 + config["seed"] / 50
+    metrics = {"val/acc": score, "test/acc": score - 0.1, "val/loss": 1 - score}
+    finish_run(
+        path, config | metrics, best_epoch=5, params=config["model.hidden_size"] ** 2,
+        train_seconds=1.0 + score, classes=[ATTACK, "<b>x</b>"],
+        confusion={"test": [[9, 1], [2, 8]]},
+    )  # fmt: skip
     rows = [f"{epoch},{1 / (epoch + 1)},{2 / (epoch + 1)},0.5,0.4" for epoch in range(9)]
     text = "\n".join(["epoch,train/loss,val/loss,train/acc,val/acc", *rows]) + "\n"
     (path / "metrics.csv").write_text(text)
-    score = 0.5 + config["model.hidden_size"] / 100 + config["seed"] / 50
-    metrics = {"val/acc": score, "test/acc": score - 0.1, "val/loss": 1 - score}
-    run.finish(
-        {"config": config, "metrics": metrics, "best_epoch": 5, "train_seconds": 1.0 + score,
-         "params": config["model.hidden_size"] ** 2, "classes": [ATTACK, "<b>x</b>"],
-         "confusion": {"test": [[9, 1], [2, 8]]}},
-        synced=True,
-    )  # fmt: skip
 
 
 def opened(browser: Any, report: Path, **options: Any) -> tuple[Any, list[str]]:

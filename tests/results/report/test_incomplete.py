@@ -89,13 +89,6 @@ def test_confounded_effects_are_named_and_have_no_share(tmp_path, trained, page)
     assert "not a full grid: 15 of 27 combinations of its values have" in found.text
 
 
-def test_an_effect_on_some_configs_states_their_number(tmp_path, trained, page):
-    for size, depth in ((8, 1), (8, 2), (16, 1), (16, 2), (32, 1)):
-        trained(tmp_path, {SIZE: size, LAYERS: depth, "seed": 0}, val__acc=size / 40 + depth / 9)
-    text = page(tmp_path).text
-    assert ", on 4 of 5 configs" in text and "on 3 of 5 configs" in text
-
-
 def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path, trained, page, data):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     assert page(tmp_path) and data(tmp_path)["splits"] == {}

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.report import config_runs, row_view
 from seqsweep.results.report.write import write_report
 from seqsweep.results.tensorboard.runs import read_runs
 from seqsweep.runs.ledger import read_folder
@@ -19,6 +18,12 @@ from seqsweep.runs.sealed import write_sealed
 from seqsweep.runs.sweepfile import SweepFile
 
 SIZE, LAYERS = "model.hidden_size", "model.num_layers"
+
+
+@pytest.fixture
+def commands(data):
+    """Returns the commands of the report of a folder, with what each of them does."""
+    return lambda folder: write_report(folder) and data(folder)["commands"]
 
 
 PAYLOAD = "</script><script>alert(1)</script>"
@@ -148,19 +153,6 @@ def test_a_report_has_no_path_of_the_machine_and_survives_a_move(
     assert failure["error"] == "OSError: 7/last.ckpt: cannot be read, nor '…/my data.npz'"
     assert f'File "…/{Path(__file__).name}", line' in failure["traceback"]
     assert all((moved / run["folder"]).is_dir() for run in data(moved)["configs"][0]["all_runs"])
-
-
-def test_the_page_holds_the_curves_of_the_first_runs_alone(tmp_path, monkeypatch, grid, page, data):
-    monkeypatch.setattr(config_runs, "DRAWN_RUNS", 3)
-    monkeypatch.setattr(row_view, "DRAWN_RUNS", 3)
-    found = page(grid(tmp_path, [8, 32], [1], 2))
-    source = (tmp_path / "report.html").read_text(encoding="utf-8")
-    curves = json.loads(source.split('id="run-curves">')[1].split("</script>")[0])
-    configs = data(tmp_path)["configs"]
-    assert list(curves) == [*configs[0]["runs"], configs[1]["runs"][0]]
-    assert curves[configs[0]["runs"][0]]["val/loss"] == [3.0, 1.5, 1.0]
-    words = "Only 1 of these 2 runs are drawn: this page contains the curves of 3 runs"
-    assert words in found.text
 
 
 def test_terminal_and_report_compare_the_same_metric(tmp_path, trained, data):

@@ -84,13 +84,6 @@ def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, 
     assert set(made(sweep.folder).values()) == wanted
 
 
-def test_whoever_renews_a_view_of_others_keeps_its_number_of_runs(sweep):
-    sweep.grid()
-    sweep.plan()
-    view = renew(sweep.folder, images=1, most=7)
-    assert renew(sweep.folder, images=None, most=1) == view
-
-
 def test_a_run_that_is_asked_for_is_shown_although_others_are_better(sweep):
     best = sweep.grid()
     sweep.plan()
