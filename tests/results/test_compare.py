@@ -176,6 +176,12 @@ def test_a_run_is_matched_with_its_config_in_a_sweep(tmp_path):
     assert ["2", "0.2000", "0.5000", "+0.3000", "1"] in rows(shown(folder, run))
 
 
+def test_sweeps_with_one_name_are_labelled_with_their_parent_folders(tmp_path):
+    folders = [sweep(tmp_path / p / "default", {"h": 1, "val/acc": 0.5}) for p in ("x", "y")]
+    text = shown(*folders)
+    assert "x/default" in text and "y/default" in text
+
+
 def test_comparing_a_sweep_without_a_complete_run_says_so(tmp_path):
     RunFolder(tmp_path / "b/f").refuse({"h": 2}, ValueError("no"))
     text = shown(sweep(tmp_path / "a", {"h": 1, "val/acc": 0.5}, {"h": 2}), tmp_path / "b")

@@ -184,6 +184,12 @@ def test_the_metric_that_decided_between_equal_rows_is_shown(tmp_path):
         assert ("0.2000" in shown) == (name == "tied")
 
 
+def test_seeds_that_are_not_shared_do_not_count(tmp_path):
+    runs = [{"h": h, "seed": 10 * h + s, "val/acc": 0.5 + h / 9} for h in (1, 2) for s in range(10)]
+    notes = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
+    assert "no seed is shared with the first config. 2 configs need at least 6 seeds" in notes[-1]
+
+
 @pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
 def test_a_number_missing_in_a_record_is_an_empty_cell(missing, tmp_path):
     folder = RunFolder(tmp_path / "a")
@@ -216,15 +222,6 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
         assert max(map(len, text.splitlines())) <= width or not left
     assert before == 0
     assert "loss" in text and "acc" in text
-
-
-def test_status_says_one_run_and_interrupted_once(tmp_path):
-    made_ = RunFolder(tmp_path / "a")
-    made_.start({"h": 1}, {})
-    made_.interrupt(KeyboardInterrupt("interrupted by SIGINT"))
-    entries = read_folder(tmp_path)
-    assert status_line(tmp_path, entries).endswith(": 1 run, 1 interrupted")
-    assert lines(status_table(entries)) == [["a", "interrupted", "by", "SIGINT"]]
 
 
 def test_notes_count_missing_runs_that_diverged(tmp_path):

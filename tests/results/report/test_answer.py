@@ -43,12 +43,6 @@ def test_one_run_is_a_report_of_its_own(tmp_path, trained, page):
         assert "Variance between seeds" not in found.headings
 
 
-def test_validation_names_the_best_even_where_another_tests_higher(tmp_path, trained, page):
-    for size, val, test in ((8, 0.9, 0.6), (16, 0.8, 0.95)):
-        trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=val, test__acc=test)
-    assert "Best on validation: hidden_size=8, test accuracy 0.600." in page(tmp_path).text
-
-
 def test_without_a_test_split_the_number_is_called_optimistic(tmp_path, trained, page):
     for size in (8, 16):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=size / 20)

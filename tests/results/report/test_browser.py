@@ -39,8 +39,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 config = {"model.cell": cell, "model.hidden_size": size, "seed": seed}
                 write_run(folder / f"{number:016x}", config)
                 number += 1
-    failed = RunFolder(folder / "f")
-    failed.refuse({"model.cell": ATTACK, "model.hidden_size": 64, "seed": 0}, ValueError(ATTACK))
+    config = {"monitor": "val/acc", "model.cell": ATTACK, "model.hidden_size": 64, "seed": 0}
+    RunFolder(folder / "f").refuse(config, ValueError(ATTACK))
     return write_report(folder)[0]
 
 

@@ -116,7 +116,3 @@ def test_the_report_begins_with_the_ranks(folder: Path, page: Any, data: Any):
     svg = re.search(r'<svg xmlns="[^"]*" class="ranks".*?</svg>', source, re.DOTALL)
     assert svg
     assert "hidden_size=16 (1.00)" in svg[0]
-
-
-def test_a_report_on_one_data_set_has_no_such_section(tmp_path: Path, grid: Any, page: Any):
-    assert "Data sets" not in page(grid(tmp_path, [8, 16], [1], 2)).headings

@@ -84,6 +84,13 @@ def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, 
     assert set(made(sweep.folder).values()) == wanted
 
 
+def test_whoever_renews_a_view_of_others_keeps_its_number_of_runs(sweep):
+    sweep.grid()
+    sweep.plan()
+    view = renew(sweep.folder, images=1, most=7)
+    assert renew(sweep.folder, images=None, most=1) == view
+
+
 def test_a_run_that_is_asked_for_is_shown_although_others_are_better(sweep):
     best = sweep.grid()
     sweep.plan()
@@ -134,6 +141,18 @@ def test_files_are_made_where_the_curves_have_moved_meanwhile(sweep):
     assert write_made_files(run, {name: content}) == [run / "after" / name]
     assert (run / "after" / name).read_bytes() == b"made"
     assert not (run / "before").exists()
+
+
+def test_other_files_beside_the_curves_are_not_removed(sweep):
+    sweep.done("0", {"h": 1}, 0.9)
+    sweep.plan()
+    renew(sweep.folder, images=0)
+    notes = sweep.folder / "0" / "run-0" / "notes.txt"
+    notes.write_text("mine")
+    sweep.done("1", {"h": 2}, 0.9)
+    sweep.plan()
+    renew(sweep.folder, images=0)
+    assert notes.read_text() == "mine"
 
 
 def test_the_versions_of_a_view_change_with_metadata_and_status(sweep):
