@@ -1,6 +1,7 @@
 """What tests of interrupted work share: runs and their results."""
 
 import functools
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,20 +31,26 @@ MEMBERS = (
 
 @pytest.fixture
 def at(killed: type[BaseException]) -> type[Callback]:
-    """The class of callbacks that end the work at a hook, as a kill does where no error is given.
+    """The class of callbacks that end the work at a hook, as a kill does where nothing is given.
 
-    `at("on_fit_start", 1)` raises at the first call of this hook.
+    `at("on_fit_start", 1)` raises at the first call of this hook. A signal in place of an error is
+    sent to this process.
     """
 
     class At(Callback):
-        def __init__(self, hook: str, n: int, error: type[BaseException] = killed) -> None:
-            self.left, self.error = n, error
+        def __init__(
+            self, hook: str, n: int, end: type[BaseException] | signal.Signals = killed
+        ) -> None:
+            self.left, self.end = n, end
             setattr(self, hook, self.count)
 
         def count(self, *_: object, **__: object) -> None:
             self.left -= 1
-            if self.left == 0:
-                raise self.error("here")
+            if self.left != 0:
+                return
+            if not isinstance(self.end, signal.Signals):
+                raise self.end("here")
+            signal.raise_signal(self.end)
 
     return At
 
@@ -108,6 +115,8 @@ def result_of() -> Callable[[Path], dict[str, Any]]:
         for path in (folder / "checkpoints").iterdir():
             for name, value in load_sealed(path)["state_dict"].items():
                 weights[f"{path.name} {name}"] = value.numpy().tobytes()
-        return {"record": record, "rows": rows, "weights": weights}
+        diagnosis = folder / "diagnostics.json"
+        shown = diagnosis.read_bytes() if diagnosis.exists() else b""
+        return {"record": record, "rows": rows, "weights": weights, "diagnosis": shown}
 
     return call

@@ -5,18 +5,14 @@ import io
 import logging
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensorboard.backend.event_processing.event_accumulator import (
-    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
-)
+from run_files import curves, rows
 
-from seqsweep.config.schema import Config
 from seqsweep.runs.eventfiles import event_files, read_names, write_names
 from seqsweep.training.loggers import (
     COLUMNS,
@@ -60,16 +56,9 @@ def by_csv_module(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
-    events.Reload()
-    tags: Any = events.Tags()
-    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags["scalars"]}
-
-
 @settings(deadline=None)
 @given(rows=rows_of_a_run, cut=st.integers(0, 5))
-def test_the_csv_is_that_of_the_csv_module(rows: list[dict[str, Any]], cut: int) -> None:
+def test_the_csv_is_that_of_the_csv_module(rows, cut):
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as several:
         log_one_by_one(EpochCSVLogger(one), rows)
         for part in (rows[:cut], rows[cut:]):
@@ -80,30 +69,14 @@ def test_the_csv_is_that_of_the_csv_module(rows: list[dict[str, Any]], cut: int)
             assert not rows or path.read_bytes() == by_csv_module(rows)
 
 
-def test_a_row_of_other_columns_is_refused_and_none_written(tmp_path: Path) -> None:
+def test_a_row_of_other_columns_is_refused_and_none_written(tmp_path):
     logger = EpochCSVLogger(str(tmp_path))
     with pytest.raises(ValueError, match=r"train/extra: must be columns of metrics\.csv"):
         logger.write([ROWS[0], ROWS[1] | {"train/extra": 1.0}])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tags_are_the_metrics(tmp_path: Path) -> None:
-    for name, several in (("one", False), ("several", True)):
-        (tmp_path / name).mkdir()
-        logger = RunTensorBoardLogger(str(tmp_path / name))
-        logger.write(ROWS) if several else log_one_by_one(logger, ROWS)
-        found = scalars(tmp_path / name)
-        assert set(found) == set(ROWS[0]) - {"step", "epoch"}  # a straight line says nothing
-        assert found["train/acc"] == [(3, 0.5), (6, 1.0), (9, pytest.approx(0.1))]
-        assert found["val/loss"] == [(3, 2.0), (9, pytest.approx(1 / 3))]
-
-
-def test_metrics_of_a_users_own_are_logged_too(tmp_path: Path) -> None:
-    RunTensorBoardLogger(str(tmp_path)).log_metrics({"mine": 2.0})
-    assert scalars(tmp_path) == {"mine": [(0, 2.0)]}
-
-
-def test_rows_start_no_thread_and_no_summary_writer(tmp_path: Path) -> None:
+def test_rows_start_no_thread_and_no_summary_writer(tmp_path):
     threads = threading.active_count()
     logger = RunTensorBoardLogger(str(tmp_path))
     assert logger.experiment is not None
@@ -111,40 +84,24 @@ def test_rows_start_no_thread_and_no_summary_writer(tmp_path: Path) -> None:
     log_one_by_one(logger, ROWS)
     logger.save()
     logger.finalize("success")
+    assert curves(tmp_path)["val/loss"] == [(3, 2.0), (9, pytest.approx(1 / 3))]
     assert threading.active_count() == threads
     assert logger._experiment is None
     assert [path.suffix for path in tmp_path.iterdir()] == [".rows"]
 
 
-def count_writer_threads() -> int:
-    """Returns the number of threads that SummaryWriters have started and not ended."""
-    return sum(type(thread).__name__ == "_AsyncWriterThread" for thread in threading.enumerate())
-
-
-def test_a_summary_writer_is_counted_by_its_thread(tmp_path: Path) -> None:
-    """Guards the test below against counting nothing."""
-    logger = RunTensorBoardLogger(str(tmp_path))
-    before = count_writer_threads()
-    logger.experiment.add_scalar("mine", 7.0, 5)
-    assert count_writer_threads() == before + 1
-    logger.experiment.close()
-
-
-def test_a_whole_run_makes_no_summary_writer(
-    tmp_path: Path, checked: Callable[..., Config]
-) -> None:
-    before = count_writer_threads()
+def test_a_whole_run_makes_no_summary_writer(tmp_path, checked):
     config = checked("data=random", "trainer.max_epochs=2", "trainer.progress_bar=false")
     folder = train(plan(config), tmp_path).folder.path
-    assert count_writer_threads() == before
     assert [path.suffix for path in folder.glob("events.*")] == [".rows"]
-    with (folder / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for tag, curve in scalars(folder).items():
-        assert curve == [(int(row["step"]), pytest.approx(float(row[tag]))) for row in rows]
+    found = curves(folder)
+    assert set(found) == set(COLUMNS) - {"step", "epoch"}  # a straight line says nothing
+    for tag, curve in found.items():
+        written = [(int(row["step"]), pytest.approx(float(row[tag]))) for row in rows(folder)]
+        assert curve == written
 
 
-def test_what_goes_to_the_experiment_is_on_disk_with_the_row(tmp_path: Path) -> None:
+def test_what_goes_to_the_experiment_is_on_disk_with_the_row(tmp_path):
     """A SummaryWriter counts its files from 0 as we do, in the same second: two names all the
     same, and a checkpoint after the row finds both files at their full length."""
     logger = RunTensorBoardLogger(str(tmp_path))
@@ -153,14 +110,14 @@ def test_what_goes_to_the_experiment_is_on_disk_with_the_row(tmp_path: Path) -> 
     logger.experiment.add_scalar("mine", 7.0, 5)
     early.add_scalar("mine", 8.0, 6)
     logger.write(ROWS[1:])
-    found = scalars(tmp_path)
+    found = curves(tmp_path)
     assert found["mine"] == [(5, 7.0), (6, 8.0)]
     assert [step for step, _ in found["train/acc"]] == [3, 6, 9]
     assert len(list(tmp_path.iterdir())) == 2
     logger.finalize("success")
 
 
-def test_rows_and_the_experiment_lie_in_the_folder_with_the_name_of_the_run(tmp_path: Path) -> None:
+def test_rows_and_the_experiment_lie_in_the_folder_with_the_name_of_the_run(tmp_path):
     """TensorBoard shows one run, whichever of the two writes first."""
     write_names(tmp_path, {"0": "h8", "1": "h16"})
     for run_id, writer_first in (("0", False), ("1", True)):
@@ -175,17 +132,17 @@ def test_rows_and_the_experiment_lie_in_the_folder_with_the_name_of_the_run(tmp_
         logger.finalize("success")
         (folder,) = run.iterdir()
         assert folder.name == read_names(tmp_path)[run_id]
-        assert scalars(folder)["mine"][-1] == (6, 8.0)
+        assert curves(folder)["mine"][-1] == (6, 8.0)
         assert len(event_files(run)) == len(list(folder.iterdir())) == 2
 
 
-def test_a_failing_write_raises_where_it_is_called(tmp_path: Path) -> None:
+def test_a_failing_write_raises_where_it_is_called(tmp_path):
     for kind in (RunTensorBoardLogger, EpochCSVLogger):
         with pytest.raises(FileNotFoundError):
             log_one_by_one(kind(str(tmp_path / "gone")), ROWS)
 
 
-def test_the_line_of_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_line_of_an_epoch(caplog):
     assert text_line(ROWS[0]) == (
         "epoch 0  step 3  lr 0.1  train/loss 1.235  train/acc 0.5  val/loss 2"
     )
@@ -195,7 +152,7 @@ def test_the_line_of_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == [text_line(row) for row in ROWS]
 
 
-def test_the_loss_is_printed_every_so_many_epochs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_loss_is_printed_every_so_many_epochs(capsys):
     logger = PrintLoss(max_epochs=3, every_n_epochs=2)
     logger.write([{"epoch": epoch, "step": 0, "train/loss": epoch / 8} for epoch in range(5)])
     assert capsys.readouterr().out == "Epoch [2/3], Loss: 0.1250\nEpoch [4/3], Loss: 0.3750\n"

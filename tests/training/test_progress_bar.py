@@ -32,7 +32,7 @@ class Small(L.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def test_a_loader_without_a_length_moves_the_bar_by_epochs() -> None:
+def test_a_loader_without_a_length_moves_the_bar_by_epochs():
     quiet()
     screen = io.StringIO()
     bar = RunProgressBar(Console(file=screen, force_terminal=True, width=100))
