@@ -38,18 +38,27 @@ def assert_equal_results(ours, theirs):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("n_jobs", "engine"), [(None, "native"), (2, "native"), (None, "autograd")]
+    ("engine", "n_jobs", "options"),
+    [
+        ("native", None, {"cv": 3, "return_train_score": True}),
+        ("native", 2, {"cv": 3}),
+        ("autograd", None, {"cv": 2}),
+        ("native", 2, {"cv": GroupKFold(4)}),
+        ("native", None, {"cv": StratifiedKFold(2, shuffle=True, random_state=0)}),
+        ("native", 2, {"cv": 2, "scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss"}),
+    ],
 )
-def test_it_equals_a_grid_search_to_the_bit(n_jobs, engine):
+def test_it_equals_a_grid_search_to_the_bit(engine, n_jobs, options: dict[str, Any]):
     x, y = waves()
     base = clone(BASE).set_params(engine=engine)
-    options: dict[str, Any] = {"cv": 3, "return_train_score": True}
-    theirs = GridSearchCV(base, GRID, **options).fit(x, y)
-    ours = RecurrentClassifierCV(base, GRID, n_jobs=n_jobs, **options).fit(x, y)
+    by_group = isinstance(options["cv"], GroupKFold)
+    more = {"groups": np.arange(len(y)) // 6} if by_group else {}
+    theirs = GridSearchCV(base, GRID, **options).fit(x, y, **more)
+    ours = RecurrentClassifierCV(base, GRID, n_jobs=n_jobs, **options).fit(x, y, **more)
     assert_equal_results(ours, theirs)
     assert ours.best_params_ == theirs.best_params_
     assert ours.best_score_ == theirs.best_score_
-    assert ours.n_splits_ == 3 and ours.n_features_in_ == 1
+    assert ours.n_splits_ == theirs.n_splits_ and ours.n_features_in_ == 1
     assert ours.classes_.tolist() == [0, 1, 2]
     assert np.array_equal(ours.predict_proba(x), theirs.predict_proba(x))
     assert ours.score(x, y) == theirs.score(x, y)
@@ -71,30 +80,6 @@ def test_all_fits_of_a_fold_train_as_one_pool(tmp_path, monkeypatch):
     x, y = waves()
     RecurrentClassifierCV(BASE, GRID, cv=3, refit=False).fit(x, y)
     assert pools == [8, 8, 8]
-
-
-@pytest.mark.slow
-def test_groups_and_splitters_decide_the_folds():
-    x, y = waves()
-    groups = np.arange(len(y)) // 6
-    grid = {"hidden_size": [3, 5]}
-    theirs = GridSearchCV(BASE, grid, cv=GroupKFold(4)).fit(x, y, groups=groups)
-    ours = RecurrentClassifierCV(BASE, grid, cv=GroupKFold(4)).fit(x, y, groups=groups)
-    assert_equal_results(ours, theirs)
-    shuffled = StratifiedKFold(2, shuffle=True, random_state=0)
-    theirs = GridSearchCV(BASE, grid, cv=shuffled).fit(x, y)
-    assert_equal_results(RecurrentClassifierCV(BASE, grid, cv=shuffled).fit(x, y), theirs)
-
-
-@pytest.mark.slow
-def test_several_scores_and_a_refit_by_name():
-    x, y = waves()
-    scores = ["accuracy", "neg_log_loss"]
-    options: dict[str, Any] = {"cv": 2, "scoring": scores, "refit": "neg_log_loss"}
-    theirs = GridSearchCV(BASE, GRID, **options).fit(x, y)
-    ours = RecurrentClassifierCV(BASE, GRID, **options).fit(x, y)
-    assert_equal_results(ours, theirs)
-    assert ours.best_index_ == theirs.best_index_
 
 
 def test_a_folder_resumes_and_extends_a_search(tmp_path):

@@ -13,6 +13,13 @@ from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 
+SMALL = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5",
+    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
+    "model.hidden_size=5", "optimizer.lr=0.02", "trainer=cpu", "trainer.progress_bar=false",
+)  # fmt: skip
+"""A run on 40 sequences: 24 to train on in 3 steps an epoch, 8 to validate and 8 to test on."""
+
 
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "metrics.csv").open(newline="") as file:

@@ -1,8 +1,10 @@
 """What tests of interrupted work share: runs and their results."""
 
 import functools
+import itertools
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,36 @@ def killed_by(killed: type[BaseException]) -> Callable[[Callable[[], object]], N
     def call(action: Callable[[], object]) -> None:
         with pytest.raises(killed):
             action()
+
+    return call
+
+
+@pytest.fixture
+def killed_at_every_rename(
+    at_rename: Callable[..., AbstractContextManager[list[str]]], tmp_path: Path
+) -> Callable[..., Iterator[Path]]:
+    """Does some work again and again, and kills it at its first rename, at a later one and so on.
+
+    Each time is in a new folder, which the caller gets; `begin` has prepared it. `step` leaves out
+    renames, and there must be more of them than `least`.
+    """
+
+    def call(
+        work: Callable[[Path], object],
+        after: bool,
+        least: int,
+        step: int = 1,
+        begin: Callable[[Path], object] = lambda _: None,
+    ) -> Iterator[Path]:
+        for n in itertools.count(1, step):
+            root = tmp_path / str(n)
+            begin(root)
+            with at_rename(n, after) as renamed:
+                work(root)
+            yield root
+            if len(renamed) < n:
+                assert n > least
+                return
 
     return call
 

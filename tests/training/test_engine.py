@@ -42,24 +42,16 @@ def set_library(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
     monkeypatch.setattr(engine, "why_missing", lambda: None if is_there else "no compiler; get one")
 
 
-@pytest.mark.parametrize("model", ["rnn", "simple", "bidirectional", "multilayer"])
-@pytest.mark.parametrize("cell", ["rnn", "gru"])
-def test_networks_of_ours_are_native_on_a_cpu(checked, has_library, model, cell):
-    own = ("model.cell=gru",) if cell == "gru" and model == "rnn" else ()
-    expected = "native" if has_library else "autograd"
-    assert engine_of(checked(*BASE, f"model={model}", *own), on_cpu) == expected
-
-
 @pytest.mark.parametrize(
     "own",
     [
-        ("model.recurrent_init=orthogonal",),
-        ("model.cell=lstm", "model.forget_bias=1"),
+        ("model=simple",), ("model=bidirectional",), ("model=multilayer",), ("model.cell=gru",),
+        ("model.recurrent_init=orthogonal",), ("model.cell=lstm", "model.forget_bias=1"),
         ("model.layer_norm=true",),  # without effect, as there is one layer
     ],
     ids=" ".join,
-)
-def test_first_weights_do_not_decide_the_engine(checked, has_library, own):
+)  # fmt: skip
+def test_networks_of_ours_are_native_on_a_cpu(checked, has_library, own):
     config = checked(*BASE, *own)
     assert engine_of(config, on_cpu) == ("native" if has_library else "autograd")
     assert slower_options([config], on_cpu) == []
@@ -79,8 +71,7 @@ def test_options_that_only_autograd_trains_are_named_with_their_runs(checked):
 @pytest.mark.parametrize("other", ["engine=autograd", "trainer.devices=2"])
 def test_an_option_costs_nothing_where_autograd_trains_anyway(checked, other):
     assert slower_options([checked(*BASE, "model.pooling=attention", other)], on_cpu) == []
-    on_a_gpu = checked("data=digits", "model.pooling=attention")
-    assert slower_options([on_a_gpu], has_gpu) == []
+    assert slower_options([checked("data=digits", "model.pooling=attention")], has_gpu) == []
 
 
 @pytest.mark.parametrize("own", ONLY_AUTOGRAD, ids=" ".join)

@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 import pytest
 from lightning.pytorch.callbacks import Callback
-from run_files import curves, rows
+from run_files import SMALL, curves, rows
 
 from seqsweep.config.schema import Config
 from seqsweep.training.build_run import build_run
@@ -18,13 +18,7 @@ from seqsweep.training.outcome import RunFailed
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
-# 24 sequences to train on in 3 steps an epoch, 8 to validate and 8 to test on.
-BASE = (
-    "data=random", "data.source.num_sequences=40", "data.source.length=5",
-    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
-    "model.hidden_size=5", "optimizer.lr=0.02", "trainer.max_epochs=3", "trainer=cpu",
-    "diagnostics=true",
-)  # fmt: skip
+BASE = (*SMALL, "trainer.max_epochs=3", "diagnostics=true")
 STEPS, EPOCHS = 3, 3
 CALLBACKS = "lightning.pytorch.callbacks"
 OWN = '''

@@ -28,6 +28,8 @@ def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:
         ("val/acc", [None, None], 0.6, False),
         ("val/acc", [math.nan, math.nan], 0.1, True),
         ("val/loss", [math.nan, math.nan], 9.0, True),
+        ("val/acc", [0.1], 0.9, False),  # only the epoch of a threshold is judged
+        ("val/acc", [0.1, 0.2, 0.3], 0.9, False),
     ],
 )
 def test_the_best_value_so_far_decides_in_the_direction_of_the_metric(
@@ -38,12 +40,6 @@ def test_the_best_value_so_far_decides_in_the_direction_of_the_metric(
     if isinstance(end, Pruned):
         assert (end.epoch, end.threshold) == (2, threshold)
         assert end.value == values[0] or math.isnan(end.value or 0)
-
-
-def test_only_the_epoch_of_a_threshold_is_judged():
-    limits = Limits({2: 0.9})
-    assert limits.judge(seen("val/acc", [0.1])) is None
-    assert limits.judge(seen("val/acc", [0.1, 0.2, 0.3])) is None
 
 
 def test_a_run_pauses_at_its_last_epoch_or_later_unless_it_is_pruned():

@@ -4,6 +4,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from run_files import SMALL
 
 from seqsweep.data.contents import contents
 from seqsweep.training import data_cache
@@ -11,11 +12,7 @@ from seqsweep.training.data_cache import prepared, translate_memory_errors
 from seqsweep.training.planned_run import forget_data, plan
 from seqsweep.training.train import train, train_pool
 
-DATA = (
-    "data=random", "data.source.num_sequences=40", "data.source.length=5",
-    "data.source.input_size=3", "data.batch_size=8", "model.hidden_size=5",
-    "trainer.max_epochs=1", "trainer.accelerator=cpu", "diagnostics=false", "logger=none",
-)  # fmt: skip
+DATA = (*SMALL, "trainer.max_epochs=1", "diagnostics=false", "logger=none")
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
-from run_files import rows
+from run_files import SMALL, rows
 
 from seqsweep.config.schema import Config
 from seqsweep.training.check_parts import check_parts
@@ -18,12 +18,7 @@ from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 from seqsweep.training.trainer import build_trainer
 
-# 24 sequences to train on in 3 steps an epoch, 8 to validate and 8 to test on.
-BASE = (
-    "data=random", "data.source.num_sequences=40", "data.source.length=5",
-    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
-    "model.hidden_size=5", "optimizer.lr=0.02", "trainer.max_epochs=4", "trainer=cpu",
-)  # fmt: skip
+BASE = (*SMALL, "trainer.max_epochs=4")
 CLUSTERS = {
     "slurm": {"SLURM_NTASKS": "4", "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "job",
               "SLURM_PROCID": "3", "SLURM_LOCALID": "3", "SLURM_NODEID": "0"},

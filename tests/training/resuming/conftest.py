@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from lightning.pytorch.callbacks import Callback
-from run_files import assert_equal, result
+from run_files import SMALL, assert_equal, result
 
 from seqsweep.config.schema import Config
 from seqsweep.training import resume
@@ -17,14 +17,7 @@ from seqsweep.training.train import train
 
 Plan = Callable[..., PlannedRun]
 
-
-# 40 sequences: 24 to train on in 3 steps an epoch, 8 to validate in 2 batches, 8 to test on.
-BASE = (
-    "data=random", "data.source.num_sequences=40", "data.source.length=5",
-    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
-    "data.eval_batch_size=4", "model.hidden_size=5", "optimizer.lr=0.02", "trainer.max_epochs=5",
-    "trainer.accelerator=cpu", "trainer.progress_bar=false", "engine=autograd",
-)  # fmt: skip
+BASE = (*SMALL, "data.eval_batch_size=4", "trainer.max_epochs=5", "engine=autograd")
 
 
 @pytest.fixture

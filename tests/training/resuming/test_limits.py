@@ -1,6 +1,5 @@
 """A run under Lightning that a search prunes or pauses, and what it comes to when resumed."""
 
-import itertools
 from dataclasses import replace
 
 import pytest
@@ -49,20 +48,15 @@ def test_a_run_that_pauses_at_epochs_equals_an_undisturbed_one(planned, ends_und
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_run_killed_at_every_rename_is_pruned_all_the_same(planned, at_rename, tmp_path, after):
+def test_a_run_killed_at_every_rename_is_pruned_all_the_same(
+    planned, killed_at_every_rename, tmp_path, after
+):
     run = replace(planned("trainer.max_epochs=3"), limits=Limits({2: 1.1}))
     train(run, tmp_path / "left alone")
     expected = result(tmp_path / "left alone" / run.run_id)
-    n = 0
-    for n in itertools.count(1, 2):
-        root = tmp_path / str(n)
-        with at_rename(n, after) as renamed:
-            train(run, root)
+    for root in killed_at_every_rename(lambda root: train(run, root), after, 4, step=2):
         assert train(run, root).record["status"] == "pruned"
         assert_equal(result(root / run.run_id), expected)
-        if len(renamed) < n:
-            break
-    assert n > 4
 
 
 def test_early_stopping_before_a_limit_stays_as_it_is(planned, tmp_path):

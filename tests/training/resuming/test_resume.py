@@ -1,7 +1,6 @@
 """A run that was interrupted at any moment and resumed equals an undisturbed run to the bit."""
 
 import csv
-import itertools
 import multiprocessing
 import os
 import random
@@ -203,42 +202,33 @@ def test_a_run_interrupted_several_times_equals_the_uninterrupted_one(
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
-    planned, ends_undisturbed, tmp_path, at_rename, after
+    planned, ends_undisturbed, killed_at_every_rename, after
 ):
     """Every file of seqsweep gets its name by a rename; the process is killed at the n-th."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["step"])
-    n = 0
-    for n in itertools.count(1):
-        root = tmp_path / str(n)
-        with at_rename(n, after) as renamed:
-            train(member, root)
+    for root in killed_at_every_rename(lambda root: train(member, root), after, 2 + 3 * EPOCHS):
         ends_undisturbed(member, root=root)
-        if len(renamed) < n:
-            break
-    assert n > 2 + 3 * EPOCHS
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
-def test_early_stopping_that_was_interrupted_after_its_decision_still_stops(
-    planned, ends_undisturbed, hook, at, interrupt
-):
-    member = planned(*EARLY)
-    interrupt(member, at(hook, 1))
-    interrupt(member, at("on_test_start", 1))
-    ends_undisturbed(member)
-
-
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(
+    ("hook", "then"),
+    [
+        ("on_train_end", "on_test_start"), ("on_fit_end", "on_test_start"),
+        ("on_test_batch_end", "on_test_start"), ("on_test_end", "on_test_start"),
+        # Before the last epoch's checkpoint, so the decision is taken again.
+        ("on_validation_end", "on_train_epoch_end"),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("every", [1, 2])
-def test_early_stopping_that_was_interrupted_in_the_last_epoch_still_stops(
-    planned, ends_undisturbed, undisturbed, every, at, interrupt
+def test_early_stopping_that_was_interrupted_around_its_decision_still_stops(
+    planned, ends_undisturbed, undisturbed, hook, then, every, at, interrupt
 ):
-    """The interruption is before the epoch's checkpoint, so the decision is taken again."""
     member = planned(*EARLY, f"trainer.check_val_every_n_epoch={every}")
     epochs = undisturbed(member)["record"]["epochs"]
     assert epochs < 20
-    interrupt(member, at("on_validation_end", epochs // every))
-    interrupt(member, at("on_train_epoch_end", 1))
+    interrupt(member, at(hook, epochs // every if hook == "on_validation_end" else 1))
+    interrupt(member, at(then, 1))
     ends_undisturbed(member)
 
 

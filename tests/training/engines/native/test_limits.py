@@ -1,6 +1,5 @@
 """Members of a pool that a search prunes or pauses, and what they come to when resumed."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -125,42 +124,30 @@ def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
-    members_of, result_of, at_rename, tmp_path, after
+    members_of, result_of, killed_at_every_rename, tmp_path, after
 ):
     own = members_of("trainer.max_epochs=4", "model.num_layers=2", "model.dropout=0.3")[:2]
     runs = limited(own, Limits({2: 1.1}), Limits({1: 0.0}, until=3))
     train_pool(runs, tmp_path / "left alone", 1)
     expected = result_of(tmp_path / "left alone" / own[0].run_id)
     assert expected["record"]["status"] == "pruned"
-    n = 0
-    for n in itertools.count(1, 2):
-        root = tmp_path / str(n)
-        with at_rename(n, after) as renamed:
-            train_pool(runs, root, 1)
+    for root in killed_at_every_rename(lambda root: train_pool(runs, root, 1), after, 6, step=2):
         assert statuses(train_pool(runs[::-1], root, 2)) == ["paused", "pruned"]
         assert result_of(root / own[0].run_id) == expected
         paths = [base / own[1].run_id / "metrics.csv" for base in (root, tmp_path / "left alone")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
-        if len(renamed) < n:
-            break
-    assert n > 6
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pruned_member_killed_while_it_is_resumed_equals_an_undisturbed_one(
-    members_of, assert_undisturbed, at_rename, tmp_path, after
+    members_of, assert_undisturbed, killed_at_every_rename, after
 ):
     own = members_of("trainer.max_epochs=3")[:2]
-    n = 0
-    for n in itertools.count(1, 2):
-        root = tmp_path / str(n)
-        train_pool(pruned_after(own, 1), root, 1)
-        with at_rename(n, after) as renamed:
-            train_pool(own, root, 1)
+    for root in killed_at_every_rename(
+        lambda root: train_pool(own, root, 1), after, 4, step=2,
+        begin=lambda root: train_pool(pruned_after(own, 1), root, 1),
+    ):  # fmt: skip
         train_pool(own, root, 1)
         assert_undisturbed(own, root)
-        if len(renamed) < n:
-            break
-    assert n > 4

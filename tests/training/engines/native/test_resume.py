@@ -1,7 +1,6 @@
 """A pool that was ended at any moment comes to what it comes to when left alone, to the bit."""
 
 import errno
-import itertools
 import multiprocessing
 import os
 import signal
@@ -44,20 +43,15 @@ def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
-    members_of, assert_undisturbed, at_rename, tmp_path, after
+    members_of, assert_undisturbed, killed_at_every_rename, after
 ):
     """While the pool begins, at each checkpoint, at each member's end."""
     members = members_of("trainer.max_epochs=3", "model.num_layers=2", "model.dropout=0.3")[:2]
-    n = 0
-    for n in itertools.count(1, 2):
-        root = tmp_path / str(n)
-        with at_rename(n, after) as renamed:
-            train_pool(members, root, 1)
+    for root in killed_at_every_rename(
+        lambda root: train_pool(members, root, 1), after, 2 * (2 + 3), step=2
+    ):
         train_pool(members[::-1], root, 2)
         assert_undisturbed(members, root)
-        if len(renamed) < n:
-            break
-    assert n > 2 * (2 + 3)
 
 
 def test_a_pool_killed_several_times_equals_the_uninterrupted_one(
