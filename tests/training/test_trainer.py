@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 from run_files import SMALL, rows
@@ -113,21 +114,22 @@ def test_what_could_not_act_is_refused(override, message, engine, planned, tmp_p
         check_parts(planned(*override.split(), f"engine={engine}"), tmp_path)
 
 
+@pytest.mark.parametrize(("monitor", "mode"), [("val/loss", "min"), ("val/acc", "max")])
 @pytest.mark.parametrize("engine", ["native", "autograd"])
-def test_plateau_counts_validations(engine, planned, tmp_path):
-    """Without a validation in an epoch there is nothing new for it to see."""
+def test_plateau_is_torchs_and_counts_validations(engine, monitor, mode: Any, planned, tmp_path):
+    """Better is higher for an accuracy; an epoch without a validation has nothing new to see."""
     member = planned(
-        "scheduler=plateau", "scheduler.patience=0", "scheduler.factor=0.5", "monitor=val/loss",
+        "scheduler=plateau", "scheduler.patience=0", "scheduler.factor=0.5", f"monitor={monitor}",
         "trainer.check_val_every_n_epoch=2", "trainer.max_epochs=9", "optimizer.lr=0.5",
         f"engine={engine}",
     )  # fmt: skip
-    best, lr = float("inf"), 0.5
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, 0.5, patience=0)
     for row in rows(train(member, tmp_path).folder.path):
-        assert float(row["lr"]) == lr
-        if row["val/loss"]:
-            is_better = float(row["val/loss"]) < best * (1 - 1e-4)
-            best, lr = (float(row["val/loss"]), lr) if is_better else (best, lr / 2)
-    assert lr < 0.5
+        assert float(row["lr"]) == optimizer.param_groups[0]["lr"]
+        if row[monitor]:
+            scheduler.step(float(row[monitor]))
+    assert optimizer.param_groups[0]["lr"] < 0.5
 
 
 def test_what_lightning_refuses_later_fails_the_run(planned, tmp_path):

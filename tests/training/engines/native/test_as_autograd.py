@@ -53,18 +53,20 @@ def test_a_member_of_a_pool_is_what_autograd_makes_of_it(mixed_members, tmp_path
     assert_close(native.folder.path, autograd.folder.path)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "own",
     [
         ("data.val_fraction=0", "monitor=train/loss", "data.test_fraction=0"),
         ("data.transform={frame:2,jitter:0.3,time_mask:1}",),
         ("data.transform={crop:[0,5],downsample:2}", "model.bidirectional=true"),
+        ("model.recurrent_init=orthogonal", "model.num_layers=2", "model.bidirectional=true"),
+        ("model.recurrent_init=orthogonal", "model.cell=lstm", "model.forget_bias=1"),
     ],
     ids=" ".join,
 )
-def test_other_data_train_as_by_autograd(members_of, tmp_path, own):
-    """Without validation, and with transformed sequences."""
+def test_other_data_and_first_weights_train_as_by_autograd(members_of, tmp_path, own):
+    """Without validation, with transformed sequences, and from weights of another distribution."""
     members = members_of(*own)
     for run, outcome in zip(members, train_pool(members, tmp_path / "pool", 2), strict=True):
         assert isinstance(outcome, Outcome), outcome
