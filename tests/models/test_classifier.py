@@ -1,5 +1,9 @@
-"""Every network is `torch.nn.RNN` (GRU, LSTM) packed by hand, and padding never matters."""
+"""Every network is `torch.nn.RNN` (GRU, LSTM) packed by hand, and padding never matters.
 
+Each option does what its source says.
+"""
+
+import copy
 import itertools
 import re
 from typing import Any
@@ -7,40 +11,50 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
+from seqsweep.models.layers import NormedLayers
 
-B, T, F, H, C = 5, 7, 3, 4, 6
+B, T, F, H, C, SYMBOLS, E = 5, 7, 3, 4, 6, 9, 2
 LENGTHS = torch.tensor([3, 7, 1, 5, 7])
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+EMBEDDING: dict[str, Any] = {"embedding_dim": E, "num_embeddings": SYMBOLS, "input_size": 1}
+LAYERED: dict[str, Any] = {"layer_norm": True, "num_layers": 3}
+PLAIN: list[dict[str, Any]] = [
+    {"cell": cell, "nonlinearity": nonlinearity, "num_layers": layers, "bidirectional": both,
+     "pooling": pooling}
+    for (cell, nonlinearity), layers, both, pooling in itertools.product(
+        (("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")),
+        (1, 2, 3), (False, True), ("last", "mean", "max"),
+    )
+]  # fmt: skip
+WITH_OPTIONS = [
+    {"cell": cell, "bidirectional": both, **options}
+    for cell, both, options in itertools.product(
+        CELLS, (False, True),
+        (LAYERED, {"pooling": "attention"}, EMBEDDING,
+         LAYERED | EMBEDDING | {"pooling": "attention", "recurrent_init": "orthogonal"}),
+    )
+]  # fmt: skip
+every_network = pytest.mark.parametrize("arguments", PLAIN + WITH_OPTIONS, ids=str)
 
-every_network = pytest.mark.parametrize(
-    ("kind", "layers", "bidirectional", "pooling"),
-    [
-        *itertools.product(
-            ("tanh", "relu", "gru", "lstm"), (1, 2, 3), (False, True), ("last", "mean", "max")
-        )
-    ],
-)
 
-
-def network(
-    kind="tanh", layers=1, bidirectional=False, pooling: Any = "last", **more
-) -> RNNClassifier:
+def network(**arguments: Any) -> RNNClassifier:
     """In float64, so that an equality up to rounding is one to 1e-12."""
     torch.manual_seed(0)
-    cell: Any = "rnn" if kind in ("tanh", "relu") else kind
-    nonlinearity: Any = kind if cell == "rnn" else "tanh"
-    return RNNClassifier(
-        F, H, C, cell, nonlinearity, layers, bidirectional, pooling=pooling, **more
-    ).double()
+    sizes: dict[str, Any] = {"input_size": F, "hidden_size": H, "num_classes": C}
+    return RNNClassifier(**(sizes | arguments)).double()
 
 
-def padded(filler: float = 0.0, extra: int = 0) -> Tensor:
-    """(B, T + extra, F), the same sequences each time, `filler` after their ends."""
-    x = torch.randn(B, T, F, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    x = torch.cat((x, x.new_zeros(B, extra, F)), dim=1)
+def padded(filler: float = 0.0, extra: int = 0, symbols: bool = False) -> Tensor:
+    """(B, T + extra, F), or symbols (B, T + extra, 1), `filler` after their ends."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(B, T, F, dtype=torch.float64, generator=generator)
+    if symbols:
+        x = torch.randint(SYMBOLS, (B, T, 1), generator=generator).double()
+    x = torch.cat((x, x.new_zeros(B, extra, x.shape[2])), dim=1)
     valid = torch.arange(T + extra) < LENGTHS[:, None]
     return x.masked_fill(~valid[:, :, None], filler)
 
@@ -51,55 +65,61 @@ def logits(model: RNNClassifier, x: Tensor, lengths: Tensor | None = LENGTHS) ->
 
 
 @pytest.mark.sampled(24)
-@every_network
-def test_the_network_equals_packing_by_hand(kind, layers, bidirectional, pooling):
+@pytest.mark.parametrize("arguments", PLAIN, ids=str)
+def test_the_network_equals_packing_by_hand(arguments):
     """The head on the last layer's final states, or on the mean or maximum of its valid outputs."""
-    model = network(kind, layers, bidirectional, pooling)
+    model = network(**arguments)
     packed = pack_padded_sequence(padded(), LENGTHS, batch_first=True, enforce_sorted=False)
     output, state = model.rnn(packed)
     output, _ = pad_packed_sequence(output, batch_first=True)
-    hidden = state[0] if kind == "lstm" else state
+    hidden = state[0] if arguments["cell"] == "lstm" else state
     features = {
-        "last": torch.cat(list(hidden[-2:] if bidirectional else hidden[-1:]), dim=1),
+        "last": torch.cat(list(hidden[-2:] if arguments["bidirectional"] else hidden[-1:]), dim=1),
         "mean": torch.stack([output[b, :n].mean(0) for b, n in enumerate(LENGTHS)]),
         "max": torch.stack([output[b, :n].amax(0) for b, n in enumerate(LENGTHS)]),
-    }[pooling]
+    }[arguments["pooling"]]
     torch.testing.assert_close(logits(model, padded()), model.fc(features), rtol=0, atol=1e-12)
 
 
-@pytest.mark.sampled(24)
+@pytest.mark.sampled(48)
 @every_network
-def test_the_network_equals_each_sequence_alone_unpadded(kind, layers, bidirectional, pooling):
-    model = network(kind, layers, bidirectional, pooling)
-    alone = [logits(model, padded()[[b], :n], None) for b, n in enumerate(LENGTHS)]
-    torch.testing.assert_close(logits(model, padded()), torch.cat(alone), rtol=0, atol=1e-12)
-
-
-@pytest.mark.sampled(24)
-@every_network
-def test_padding_and_the_order_of_the_batch_do_not_matter(kind, layers, bidirectional, pooling):
-    model = network(kind, layers, bidirectional, pooling)
-    expected = logits(model, padded())
-    for x in (padded(filler=1e3), padded(filler=float("nan")), padded(extra=4)):
-        assert torch.equal(logits(model, x), expected)
+def test_padding_the_order_of_the_batch_and_its_other_sequences_do_not_matter(arguments):
+    model, symbols = network(**arguments), "embedding_dim" in arguments
+    plain = padded(symbols=symbols)
+    expected = logits(model, plain)
+    for filler, extra in ((1e3, 0), (float("nan"), 0), (0.0, 4)):
+        assert torch.equal(logits(model, padded(filler, extra, symbols)), expected)
     turned = torch.tensor([4, 2, 0, 3, 1])
-    torch.testing.assert_close(
-        logits(model, padded()[turned], LENGTHS[turned]), expected[turned], rtol=0, atol=1e-12
-    )
+    again = logits(model, plain[turned], LENGTHS[turned])
+    torch.testing.assert_close(again, expected[turned], rtol=0, atol=1e-12)
+    alone = [logits(model, plain[[b], :n], None) for b, n in enumerate(LENGTHS)]
+    torch.testing.assert_close(torch.cat(alone), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.sampled(24)
+@pytest.mark.sampled(48)
 @every_network
-def test_gradients_reach_every_parameter(kind, layers, bidirectional, pooling):
-    model = network(kind, layers, bidirectional, pooling)
-    model(padded(), LENGTHS).square().sum().backward()
+def test_gradients_reach_every_parameter(arguments):
+    model = network(**arguments)
+    model(padded(symbols="embedding_dim" in arguments), LENGTHS).square().sum().backward()
     grads = {name: parameter.grad for name, parameter in model.named_parameters()}
     assert [name for name, grad in grads.items() if grad is None or not grad.any()] == []
 
 
+@pytest.mark.parametrize("arguments", WITH_OPTIONS, ids=str)
+def test_weights_are_drawn_again_as_the_constructor_draws_them(arguments):
+    model = network(**arguments).float()
+    expected = copy.deepcopy(model.state_dict())
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 7.0)
+    torch.manual_seed(0)
+    model.reset_parameters()
+    found = model.state_dict()
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+
+
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 def test_lengths_without_padding_change_nothing(pooling):
-    model, x = network("gru", 2, True, pooling), padded()
+    model, x = network(cell="gru", num_layers=2, bidirectional=True, pooling=pooling), padded()
     assert torch.equal(logits(model, x, torch.full((B,), T)), logits(model, x, None))
 
 
@@ -107,7 +127,7 @@ def test_lengths_without_padding_change_nothing(pooling):
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_weights_move_to_and_from_torch(cell, bidirectional):
     """Named as `nn.RNN` names them, below `rnn.`; its own weights load, and give its states."""
-    model = network("tanh" if cell == "rnn" else cell, 2, bidirectional)
+    model = network(cell=cell, num_layers=2, bidirectional=bidirectional)
     reference = CELLS[cell](F, H, 2, batch_first=True, bidirectional=bidirectional).double()
     theirs = reference.state_dict()
     assert list(model.state_dict()) == [*(f"rnn.{key}" for key in theirs), "fc.weight", "fc.bias"]
@@ -140,31 +160,131 @@ def test_a_named_class_fixes_arguments(named, arguments, fixed):
     [
         ({"input_size": 0}, "input_size=0: "),
         ({"hidden_size": 0}, "hidden_size=0: "),
-        ({"hidden_size": -3}, "hidden_size=-3: "),
         ({"num_layers": 0}, "num_layers=0: "),
         ({"num_classes": 1}, "num_classes=1: "),
         ({"cell": "rmn"}, "cell='rmn': must be one of rnn, gru, lstm"),
         ({"nonlinearity": "sigmoid"}, "nonlinearity='sigmoid': must be one of tanh, relu"),
-        ({"pooling": "first"}, "pooling='first': must be one of last, mean, max"),
         ({"dropout": 1.0}, "dropout=1.0: "),
-        ({"dropout": -0.1}, "dropout=-0.1: "),
         ({"dropout": float("nan")}, "dropout=nan: "),
         ({"cell": "gru", "nonlinearity": "relu"}, "nonlinearity='relu' with cell='gru': "),
-        ({"cell": "lstm", "nonlinearity": "relu"}, "nonlinearity='relu' with cell='lstm': "),
+        ({"pooling": "attenton"}, "pooling='attenton': must be one of last, mean, max, attention"),
+        ({"recurrent_init": "eye"}, "recurrent_init='eye': must be one of uniform, orthogonal"),
+        ({"forget_bias": 1.0}, "forget_bias=1.0 with cell='rnn': must be left out, because"),
+        ({"num_embeddings": 4}, "num_embeddings=4: must be left out without embedding_dim"),
+        ({"embedding_dim": 2}, "num_embeddings=None: must be a number with embedding_dim=2"),
+        ({"embedding_dim": 0, "num_embeddings": 4}, "embedding_dim=0: must be at least 1"),
+        ({"embedding_dim": 2, "num_embeddings": 0}, "num_embeddings=0: must be at least 1"),
+        ({"embedding_dim": 2, "num_embeddings": 4}, "input_size=3: must be 1 with embedding_dim=2"),
     ],
 )
 def test_a_bad_argument_is_refused_by_name_and_value(arguments: dict[str, Any], message):
-    good: dict[str, Any] = {"input_size": F, "hidden_size": H, "num_classes": C}
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        RNNClassifier(**(good | arguments))
+        network(**arguments)
 
 
-def test_dropout_acts_between_layers_and_in_training_only():
-    model = network("tanh", 2, dropout=0.5)
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_dropout_acts_between_layers_and_in_training_only(layer_norm):
+    model = network(layer_norm=layer_norm, num_layers=2, dropout=0.5)
     assert not torch.equal(logits(model, padded()), logits(model, padded()))
-    assert torch.equal(logits(model.eval(), padded()), logits(network("tanh", 2), padded()))
+    expected = logits(network(layer_norm=layer_norm, num_layers=2), padded())
+    assert torch.equal(logits(model.eval(), padded()), expected)
 
 
-def test_dropout_with_one_layer_has_no_effect():
+@pytest.mark.parametrize("options", [{"dropout": 0.5}, {"layer_norm": True}])
+def test_what_is_between_layers_has_no_effect_on_one(options):
     """`nn.RNN` would warn, and a warning fails this test."""
-    assert torch.equal(logits(network(dropout=0.5).train(), padded()), logits(network(), padded()))
+    assert torch.equal(logits(network(**options), padded()), logits(network(), padded()))
+
+
+# Layer normalisation
+
+
+def normed_by_hand(model: RNNClassifier, x: Tensor) -> Tensor:
+    """The logits of one sequence (T, F), from weights named as `nn.RNN` names them."""
+    weights = {name.removeprefix("rnn."): w for name, w in model.state_dict().items()}
+    for layer in range(3):
+        if layer:
+            x = (x - x.mean(1, keepdim=True)) / (x.var(1, False, keepdim=True) + 1e-5).sqrt()
+            x = x * weights[f"norms.{layer - 1}.weight"] + weights[f"norms.{layer - 1}.bias"]
+        directions: list[Tensor] = []
+        for suffix in ("", "_reverse"):
+            steps, h, outputs = (x.flip(0) if suffix else x), x.new_zeros(H), list[Tensor]()
+            w_ih, w_hh, b_ih, b_hh = (
+                weights[f"{name}_l{layer}{suffix}"]
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            for step in steps:
+                h = (w_ih @ step + b_ih + w_hh @ h + b_hh).tanh()
+                outputs.append(h)
+            stacked = torch.stack(outputs)
+            directions.append(stacked.flip(0) if suffix else stacked)
+        x = torch.cat(directions, dim=1)
+    return model.fc(torch.cat((x[-1, :H], x[0, H:])))
+
+
+def test_layer_norm_equals_the_formula_of_ba_et_al_between_layers():
+    """Equation 3 of arXiv:1607.06450, without their sum inside the cell."""
+    model = network(layer_norm=True, num_layers=3, bidirectional=True)
+    assert isinstance(model.rnn, NormedLayers)
+    with torch.no_grad():
+        for parameter in model.rnn.norms.parameters():  # other than their first values, 1 and 0
+            parameter.normal_()
+        expected = [normed_by_hand(model, padded()[b, :n]) for b, n in enumerate(LENGTHS)]
+    torch.testing.assert_close(logits(model, padded()), torch.stack(expected), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_normed_weights_are_drawn_and_named_as_those_of_torch(cell):
+    normed = network(cell=cell, layer_norm=True, num_layers=3, bidirectional=True)
+    plain = network(cell=cell, num_layers=3, bidirectional=True)
+    norms = [f"rnn.norms.{i}.{name}" for i in range(2) for name in ("weight", "bias")]
+    recurrent, head = list(plain.state_dict())[:-2], list(plain.state_dict())[-2:]
+    assert list(normed.state_dict()) == [*recurrent, *norms, *head]
+    # The normalisations draw nothing, so the head is the same too.
+    assert all(torch.equal(normed.state_dict()[name], w) for name, w in plain.state_dict().items())
+
+
+def test_a_normed_network_loads_its_own_weights_and_refuses_others():
+    model, other = (network(layer_norm=True, num_layers=2) for _ in range(2))
+    for parameter in other.parameters():
+        nn.init.normal_(parameter)
+    model.load_state_dict(other.state_dict())
+    assert torch.equal(logits(model, padded()), logits(other, padded()))
+    with pytest.raises(RuntimeError, match=r"Missing key.*norms\.0\.weight"):
+        model.load_state_dict(network(num_layers=2).state_dict())
+
+
+# Attention
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_attention_equals_the_formula_of_yang_et_al(bidirectional):
+    """Equations 5 to 7: u_t = tanh(W h_t + b), a_t = softmax(u_t . u_w), s = sum of a_t h_t."""
+    model = network(pooling="attention", bidirectional=bidirectional)
+    assert model.attention is not None
+    w, b = model.attention.projection.weight, model.attention.projection.bias
+    query = model.attention.query.weight[0]
+    pooled: list[Tensor] = []
+    for x, n in zip(padded(), LENGTHS, strict=True):
+        h = model.rnn(x[None, :n])[0][0]  # (n, D*H)
+        scores = (h @ w.T + b).tanh() @ query
+        a = scores.exp() / scores.exp().sum()
+        pooled.append(torch.stack([a_t * h_t for a_t, h_t in zip(a, h, strict=True)]).sum(0))
+    expected = model.fc(torch.stack(pooled))
+    torch.testing.assert_close(logits(model, padded()), expected, rtol=0, atol=1e-12)
+
+
+# Embedding
+
+
+def test_an_embedding_is_a_table_of_rows_and_the_axis_of_features_may_be_left_out():
+    model = network(**EMBEDDING)
+    x = padded(symbols=True)
+    assert model.embedding is not None
+    rows = functional.one_hot(x[:, :, 0].long(), SYMBOLS).double() @ model.embedding.weight
+    packed = pack_padded_sequence(rows, LENGTHS, True, False)
+    expected = model.fc(model.rnn(packed)[1][-1])
+    torch.testing.assert_close(logits(model, x), expected, rtol=0, atol=1e-12)
+    for same in (x[:, :, 0], x.long(), x.float(), x[:, :, 0].int()):
+        assert torch.equal(logits(model, same), logits(model, x))
+    assert torch.equal(logits(model, x[:, :, 0], None), logits(model, x, None))

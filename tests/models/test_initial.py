@@ -81,17 +81,3 @@ def test_the_forget_gates_of_all_layers_begin_with_the_bias(layer_norm):
         assert torch.equal(after[name][40:], before[name][40:])
     rest = [name for name in before if "rnn.bias" not in name]
     assert all(torch.equal(after[name], before[name]) for name in rest)
-
-
-def test_an_lstm_with_open_gates_remembers_longer():
-    """The gradient of the last state for the first step is larger, as Gers et al. 2000 mean it."""
-
-    def gradient(bias: float | None) -> float:
-        torch.manual_seed(0)
-        model = RNNClassifier(1, 16, 2, "lstm", forget_bias=bias)
-        x = torch.randn(1, 60, 1, requires_grad=True)
-        model(x).sum().backward()
-        assert x.grad is not None
-        return float(x.grad[0, 0].abs())
-
-    assert gradient(3.0) > 100 * gradient(None) > 0

@@ -64,36 +64,6 @@ def test_sums_equal_the_whole_epoch(seed, sizes, classes, weighted, smoothing):
     }
 
 
-def test_a_class_that_never_occurs_is_left_out_of_f1():
-    labels = torch.tensor([0, 0, 1, 1])
-    right = functional.one_hot(labels, 4).float()
-    assert computed(right, labels, [4], None)["f1"] == 1.0
-    # One that is predicted only does occur, with an F1 of 0: (2/3 + 1 + 0) / 3.
-    right[0] = torch.tensor([0.0, 0.0, 0.0, 1.0])
-    assert computed(right, labels, [4], None)["f1"] == pytest.approx(5 / 9)
-
-
-def test_grad_norm_is_the_mean_over_steps():
-    logits, labels, _ = epoch(0, 4, 3)
-    sums = EpochSums(3)
-    sums.add(torch.tensor(1.0), logits, labels, None)
-    assert "grad_norm" not in sums.compute()
-    for norm in (1.0, 2.0, 6.0):
-        sums.add_grad_norm(torch.tensor(norm))
-    assert sums.compute()["grad_norm"] == 3.0
-
-
-def test_reset_forgets_the_last_epoch():
-    first, second = epoch(0, 5, 3), epoch(1, 7, 3)
-    sums = EpochSums(3)
-    sums.add(torch.tensor(9.0), first[0], first[1], None)
-    sums.add_grad_norm(torch.tensor(1.0))
-    sums.compute()
-    sums.reset()
-    sums.add(functional.cross_entropy(second[0], second[1]), second[0], second[1], None)
-    assert sums.compute() == computed(second[0], second[1], [7], None)
-
-
 def test_reduce_adds_the_other_processes():
     """Two processes with halves of an epoch, summed, are the epoch."""
     logits, labels, weights = epoch(0, 10, 3)

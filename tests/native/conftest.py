@@ -1,10 +1,9 @@
 """The fixtures of the native engine's tests: one case, trained by the library and in float64."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -89,19 +88,6 @@ class Case:
         )
 
 
-def confusion_of(logits: Tensor, labels: Tensor) -> np.ndarray[Any, Any]:
-    """Returns the confusion matrix (C, C), with a row for each true class."""
-    classes = logits.shape[1]
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (labels.numpy(), logits.argmax(1).numpy()), 1)
-    return counts
-
-
 @pytest.fixture(scope="session")
 def make_case() -> type[Case]:
     return Case
-
-
-@pytest.fixture(scope="session")
-def confusion() -> Callable[[Tensor, Tensor], np.ndarray[Any, Any]]:
-    return confusion_of

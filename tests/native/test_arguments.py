@@ -1,6 +1,5 @@
 """Wrong arguments are refused before the library reads them, and the flag ends a run."""
 
-import math
 import threading
 from typing import Any
 
@@ -28,8 +27,6 @@ X = np.zeros((2, 3, 1), dtype=np.float32)
         (X, [3], [0, 1], "lengths: must be 2 integers"),
         (X, [3.0, 3.0], [0, 1], "lengths: must be 2 integers"),
         (X, [3, 4], [0, 1], "lengths: must be between 1 and 3, got 3 to 4"),
-        (X, [0, 3], [0, 1], "lengths: must be between 1 and 3"),
-        (X, [3, 3], [0, 2], "labels: must be between 0 and 1, got 0 to 2"),
         (X, [3, 3], [-1, 1], "labels: must be between 0 and 1"),
     ],
 )
@@ -45,7 +42,6 @@ def test_data_of_wrong_shape_or_range_are_refused(x, lengths, labels, message):
         ({"cell": "gru", "nonlinearity": "relu"}, "cell='gru', nonlinearity='relu'"),
         ({"pooling": "sum"}, "pooling='sum': must be one of last, mean, max"),
         ({"hidden_size": 0}, "hidden_size=0: must be between 1 and 2147483647"),
-        ({"hidden_size": 2**32 + 5}, "hidden_size=4294967301: must be between"),
         ({"num_layers": 2**32 + 1}, "num_layers=4294967297: must be between"),
         ({"num_classes": 1}, "num_classes=1: must be between 2 and"),
         ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
@@ -90,12 +86,10 @@ def test_wrong_arguments_of_a_network_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"order": torch.tensor([0, 1, 2, 3, 4, 6])}, "order: must be between 0 and 5"),
         ({"order": torch.tensor([0, -1, 5, 1, 2, 3])}, "order: must be between 0 and 5"),
         ({"order": torch.arange(6, dtype=torch.int32)}, "order: must be int64 of shape"),
         ({"order": torch.arange(12)[::2]}, "order: must be contiguous and on the CPU"),
         ({"batch_size": 0}, "batch_size=0: must be between 1 and 6"),
-        ({"batch_size": 7}, "batch_size=7: must be between 1 and 6"),
         ({"validates": True}, "val=None: must be given where a work validates"),
     ],
 )
@@ -126,10 +120,6 @@ def test_a_network_must_not_be_in_two_works_of_a_run(case):
         run([case.work(network), case.work(network, 1)], case.data, None)
 
 
-def test_a_run_without_works_has_no_results(case):
-    assert run([], case.data, None) == []
-
-
 def test_the_flag_ends_a_run_after_the_current_step(case):
     network, stop = case.network(), Stop()
     assert not stop.is_set()
@@ -150,25 +140,6 @@ def test_the_flag_ends_an_evaluation_too(make_case):
     with pytest.raises(Stopped):
         run([work], case.data, case.data, stop)
     assert network.steps == 1
-
-
-def test_another_thread_may_set_the_flag(make_case):
-    case = make_case(Shape(3, 32, 4), [5] * 200, batch_size=1)
-    stop = Stop()
-    threading.Timer(0.05, stop.set).start()
-    network = case.network()
-    works = case.work(network)._replace(order=torch.arange(200).repeat(5000))
-    with pytest.raises(Stopped):
-        run([works], case.data, None, stop)
-    assert 0 < network.steps < len(works.order)
-
-
-def test_a_result_holds_the_seconds_of_its_work(make_case):
-    case = make_case(Shape(3, 32, 4), [5] * 64)
-    result = run([case.work(case.network())], case.data, case.data)[0]
-    assert 0 < result.seconds < 60
-    assert result.val is None
-    assert math.isfinite(result.train.grad_norm)
 
 
 def test_flops_grow_with_the_weights():

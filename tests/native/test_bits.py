@@ -73,13 +73,9 @@ def test_the_loss_of_an_evaluation_is_the_mean_of_its_sequences(make_case, shape
     case = make_case(shape, LENGTHS)
     network = case.network()
     whole = evaluate(network, case.data)
+    x, lengths, labels = case.data.x, case.data.lengths, case.data.labels
     each = [
-        evaluate(
-            network,
-            Data(
-                case.data.x[n : n + 1], case.data.lengths[n : n + 1], case.data.labels[n : n + 1], 4
-            ),
-        )
+        evaluate(network, Data(x[n : n + 1], lengths[n : n + 1], labels[n : n + 1], 4))
         for n in range(len(LENGTHS))
     ]
     total = 0.0
@@ -87,35 +83,6 @@ def test_the_loss_of_an_evaluation_is_the_mean_of_its_sequences(make_case, shape
         total += sums.loss
     assert whole.loss == total / len(LENGTHS)
     assert np.array_equal(whole.confusion, sum(sums.confusion for sums in each))
-
-
-def test_a_network_restored_after_an_epoch_trains_on_to_the_same_bits(make_case):
-    """Weights, state and the number of steps are all that a resume needs."""
-    case = make_case(SHAPES[3], LENGTHS, "adam", ADAM)
-    network = case.network()
-    run([case.work(network, 0)], case.data, None)
-    other = case.network()
-    other.weights.copy_(network.weights)
-    for name, values in network.state.items():
-        other.state[name].copy_(values)
-    other.steps = network.steps
-    for each in (network, other):
-        run([case.work(each, 1)], case.data, None)
-    assert torch.equal(network.weights, other.weights)
-
-
-def test_a_network_that_diverges_leaves_others_alone(make_case):
-    shapes = SHAPES[1], SHAPES[2]
-    cases = [make_case(shape, LENGTHS, "sgd", {"lr": 0.1}) for shape in shapes]
-    alone, broken, beside = cases[1].network(), cases[0].network(), cases[1].network()
-    broken.weights[3] = float("nan")
-    works = [cases[0].work(broken, validates=True), cases[1].work(beside, validates=True)]
-    results = run(works, cases[0].data, cases[0].data)
-    run([cases[1].work(alone)], cases[1].data, None)
-    assert torch.equal(alone.weights, beside.weights)
-    assert np.isnan(results[0].train.loss) and np.isnan(results[0].train.grad_norm)
-    assert np.isfinite(results[1].train.loss)
-    assert results[0].val is not None and results[0].val.confusion.sum() == len(LENGTHS)
 
 
 def test_subnormal_numbers_are_kept_where_the_thread_flushes_them(make_case):

@@ -10,14 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from sklearn import base
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
@@ -159,14 +158,7 @@ def test_classes_are_sorted_as_numpy_sorts_them(tmp_path):
 
 @pytest.mark.parametrize(
     "labels",
-    [
-        [False, True],
-        [0.0, 1.0],
-        [-1, 1],
-        ["a", "b"],
-        pd.Series(["x", "y"], dtype="category"),
-        pd.Series(["x", "y"], dtype=object),
-    ],
+    [[False, True], [0.0, 1.0], [-1, 1], ["a", "b"], pd.Series(["x", "y"], dtype="category")],
 )
 def test_predict_returns_labels_of_the_kind_that_fit_was_given(labels):
     x, y = of_equal_length()
@@ -225,24 +217,15 @@ def test_fits_in_several_threads_are_those_of_one():
     assert [weights_of(each) for each in estimators] == alone
 
 
-@pytest.mark.parametrize("by", ["pickle", "joblib"])
-def test_a_pickled_estimator_predicts_the_same(tmp_path, by):
+def test_a_pickle_predicts_the_same_and_holds_tensors_and_plain_values_alone():
+    """So it can be read by another version of torch, or of this package."""
     x, y = waves()
     estimator = RecurrentClassifier(**SHORT).fit(x, y)
-    if by == "pickle":
-        copied = pickle.loads(pickle.dumps(estimator))
-    else:
-        joblib.dump(estimator, tmp_path / "mine.joblib")
-        copied = joblib.load(tmp_path / "mine.joblib")
+    content = pickle.dumps(estimator)
+    copied = pickle.loads(content)
     assert np.array_equal(copied.predict_proba(x), estimator.predict_proba(x))
     assert copied.history_ == estimator.history_
     assert copied.run_.class_names == estimator.run_.class_names
-
-
-def test_a_pickle_holds_tensors_and_plain_values_alone():
-    """So it can be read by another version of torch, or of this package."""
-    estimator = RecurrentClassifier(**SHORT).fit(*waves())
-    content = pickle.dumps(estimator)
     assert b"RNNClassifier\x94" not in content.replace(b"classifier.RNNClassifier", b"")
     assert b"torch.nn" not in content and b"LoadedRun" not in content
     assert len(content) < 20_000
@@ -311,14 +294,6 @@ def test_an_interrupted_fit_resumes(tmp_path):
     assert weights_of(estimator) == weights_of(estimator.set_params(folder=None).fit(x, y))
 
 
-@pytest.mark.slow
-def test_fits_in_processes_are_those_of_one():
-    x, y = waves()
-    alone = cross_val_score(RecurrentClassifier(**SHORT), x, y, cv=3)
-    beside = cross_val_score(RecurrentClassifier(**SHORT), x, y, cv=3, n_jobs=2)
-    assert alone.tolist() == beside.tolist()
-
-
 def test_fit_and_predict_print_nothing_unless_asked(capfd, tmp_path):
     x, y = waves()
     x = [*x, x[0]]  # a copy of a sequence is worth a note
@@ -335,11 +310,6 @@ def test_missing_values_are_filled_as_in_training():
     x[np.random.default_rng(0).random(x.shape) < 0.1] = np.nan
     estimator = RecurrentClassifier(**SHORT, missing="forward").fit(x, y)
     assert np.isfinite(estimator.predict_proba(x)).all()
-    with pytest.raises(ValueError, match=r"missing values \(NaN\).*set missing=mean"):
-        RecurrentClassifier(**SHORT).fit(x, y)
-    complete = RecurrentClassifier(**SHORT).fit(np.nan_to_num(x), y)
-    with pytest.raises(ValueError, match=r"missing \(NaN\), which missing=error refuses"):
-        complete.predict(x)
 
 
 def test_prediction_works_in_batches_of_the_config():
@@ -364,8 +334,6 @@ def test_it_works_in_a_pipeline_and_in_cross_validation():
     scores = cross_val_score(pipeline, x, y, cv=3)
     by_hand = cross_val_score(RecurrentClassifier(**SHORT), [row[::2] for row in x], y, cv=3)
     assert scores.tolist() == by_hand.tolist()
-    search = GridSearchCV(pipeline, {"recurrentclassifier__hidden_size": [3, 5]}, cv=3).fit(x, y)
-    assert search.cv_results_["mean_test_score"][1] == pytest.approx(scores.mean())
 
 
 def test_an_estimator_that_is_not_fitted_says_so(tmp_path):
@@ -404,16 +372,6 @@ def test_it_passes_the_checks_of_scikit_learn(estimator):
     assert failed == set(EXPECTED)
     assert skipped <= {"check_array_api_input"}
     assert len(results) > 50
-
-
-@pytest.mark.slow
-def test_it_separates_blobs_as_the_check_of_scikit_learn_asks():
-    """The part of `check_classifiers_train` that comes before the expected failure."""
-    from sklearn.datasets import make_blobs
-
-    x, y, *_ = make_blobs(n_samples=300, random_state=0)
-    estimator = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03).fit(x, y)
-    assert estimator.score(x, y) > 0.83
 
 
 @pytest.mark.slow

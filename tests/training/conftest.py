@@ -1,7 +1,10 @@
 """What tests of interrupted work share: runs and their results."""
 
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +33,26 @@ MEMBERS = (
 
 @pytest.fixture
 def at(killed: type[BaseException]) -> type[Callback]:
-    """The class of callbacks that end the work at a hook, as a kill does where no error is given.
+    """The class of callbacks that end the work at a hook, as a kill does where nothing is given.
 
-    `at("on_fit_start", 1)` raises at the first call of this hook.
+    `at("on_fit_start", 1)` raises at the first call of this hook. A signal in place of an error is
+    sent to this process.
     """
 
     class At(Callback):
-        def __init__(self, hook: str, n: int, error: type[BaseException] = killed) -> None:
-            self.left, self.error = n, error
+        def __init__(
+            self, hook: str, n: int, end: type[BaseException] | signal.Signals = killed
+        ) -> None:
+            self.left, self.end = n, end
             setattr(self, hook, self.count)
 
         def count(self, *_: object, **__: object) -> None:
             self.left -= 1
-            if self.left == 0:
-                raise self.error("here")
+            if self.left != 0:
+                return
+            if not isinstance(self.end, signal.Signals):
+                raise self.end("here")
+            signal.raise_signal(self.end)
 
     return At
 
@@ -55,6 +64,36 @@ def killed_by(killed: type[BaseException]) -> Callable[[Callable[[], object]], N
     def call(action: Callable[[], object]) -> None:
         with pytest.raises(killed):
             action()
+
+    return call
+
+
+@pytest.fixture
+def killed_at_every_rename(
+    at_rename: Callable[..., AbstractContextManager[list[str]]], tmp_path: Path
+) -> Callable[..., Iterator[Path]]:
+    """Does some work again and again, and kills it at its first rename, at a later one and so on.
+
+    Each time is in a new folder, which the caller gets; `begin` has prepared it. `step` leaves out
+    renames, and there must be more of them than `least`.
+    """
+
+    def call(
+        work: Callable[[Path], object],
+        after: bool,
+        least: int,
+        step: int = 1,
+        begin: Callable[[Path], object] = lambda _: None,
+    ) -> Iterator[Path]:
+        for n in itertools.count(1, step):
+            root = tmp_path / str(n)
+            begin(root)
+            with at_rename(n, after) as renamed:
+                work(root)
+            yield root
+            if len(renamed) < n:
+                assert n > least
+                return
 
     return call
 
@@ -108,6 +147,8 @@ def result_of() -> Callable[[Path], dict[str, Any]]:
         for path in (folder / "checkpoints").iterdir():
             for name, value in load_sealed(path)["state_dict"].items():
                 weights[f"{path.name} {name}"] = value.numpy().tobytes()
-        return {"record": record, "rows": rows, "weights": weights}
+        diagnosis = folder / "diagnostics.json"
+        shown = diagnosis.read_bytes() if diagnosis.exists() else b""
+        return {"record": record, "rows": rows, "weights": weights, "diagnosis": shown}
 
     return call

@@ -1,6 +1,5 @@
 """Lightning's conventions hold for callbacks and loggers of the user's own."""
 
-import csv
 import json
 import sys
 from collections.abc import Callable
@@ -10,9 +9,7 @@ from typing import Any
 import lightning as L
 import pytest
 from lightning.pytorch.callbacks import Callback
-from tensorboard.backend.event_processing.event_accumulator import (
-    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
-)
+from run_files import SMALL, curves, rows
 
 from seqsweep.config.schema import Config
 from seqsweep.training.build_run import build_run
@@ -21,13 +18,7 @@ from seqsweep.training.outcome import RunFailed
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
-# 24 sequences to train on in 3 steps an epoch, 8 to validate and 8 to test on.
-BASE = (
-    "data=random", "data.source.num_sequences=40", "data.source.length=5",
-    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
-    "model.hidden_size=5", "optimizer.lr=0.02", "trainer.max_epochs=3", "trainer=cpu",
-    "diagnostics=true",
-)  # fmt: skip
+BASE = (*SMALL, "trainer.max_epochs=3", "diagnostics=true")
 STEPS, EPOCHS = 3, 3
 CALLBACKS = "lightning.pytorch.callbacks"
 OWN = '''
@@ -105,21 +96,7 @@ def lines(folder: Path, kind: str) -> list[Any]:
     return [value for each, value in told if each == kind]
 
 
-def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
-    events.Reload()
-    tags: Any = events.Tags()
-    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags["scalars"]}
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_of_the_users_own(
-    planned: Plan, tmp_path: Path
-) -> None:
+def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_of_the_users_own(planned, tmp_path):
     plain = train(planned("engine=autograd"), tmp_path).folder.path
     folder = train(planned(LOGGING, LINES, "trainer.log_every_n_steps=1"), tmp_path).folder.path
     assert (folder / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
@@ -140,8 +117,8 @@ def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_of_the_users_own(
 
 
 def test_a_logger_of_the_users_own_gets_config_rows_and_test_metrics_and_ends_once(
-    planned: Plan, tmp_path: Path
-) -> None:
+    planned, tmp_path
+):
     member = planned(LINES)
     outcome = train(member, tmp_path)
     folder, record = outcome.folder.path, outcome.record
@@ -155,18 +132,10 @@ def test_a_logger_of_the_users_own_gets_config_rows_and_test_metrics_and_ends_on
     assert step == record["steps"]
 
 
-class Failing(Callback):
-    """Raises at the end of the second epoch."""
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.current_epoch == 1:
-            raise RuntimeError("here")
-
-
-def test_the_logger_of_a_run_that_fails_ends_once(planned: Plan, tmp_path: Path) -> None:
+def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path):
     member = planned(LINES)
     with pytest.raises(RunFailed, match="here"):
-        train(member, tmp_path, Failing())
+        train(member, tmp_path, at("on_train_epoch_end", 2, RuntimeError))
     assert lines(tmp_path / member.run_id, "end") == ["failed"]
 
 
@@ -191,7 +160,7 @@ class Seeing(Callback):
         self.see(trainer, "test")
 
 
-def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned: Plan, tmp_path: Path) -> None:
+def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
     """And hear of no validation but those of the fit."""
     seeing = Seeing()
     outcome = train(planned("engine=autograd"), tmp_path, seeing)
@@ -204,7 +173,7 @@ def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned: Plan, tmp_pat
     assert tested["test/loss"] == pytest.approx(outcome.record["metrics"]["test/loss"])
 
 
-def test_test_and_validate_return_the_metrics(planned: Plan, tmp_path: Path) -> None:
+def test_test_and_validate_return_the_metrics(planned, tmp_path):
     """By hand, with the module, the data and a Trainer of Lightning's."""
     _, module, data = build_run(planned("engine=autograd").config, tmp_path)
     plain = L.Trainer(
@@ -220,7 +189,7 @@ def test_test_and_validate_return_the_metrics(planned: Plan, tmp_path: Path) -> 
     assert validated.keys() == {"val/loss", "val/acc", "val/f1"}
 
 
-def test_the_learning_rate_monitor(planned: Plan, tmp_path: Path) -> None:
+def test_the_learning_rate_monitor(planned, tmp_path):
     monitor = f"+callbacks.lr._target_={CALLBACKS}.LearningRateMonitor"
     member = planned(monitor, "scheduler=step", "scheduler.step_size=1", LINES)
     folder = train(member, tmp_path).folder.path
@@ -232,7 +201,7 @@ def test_the_learning_rate_monitor(planned: Plan, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("monitor", ["val/loss", "own/epoch"])
-def test_lightnings_early_stopping(monitor: str, planned: Plan, tmp_path: Path) -> None:
+def test_lightnings_early_stopping(monitor, planned, tmp_path):
     """A metric of a callback serves it as well as one of ours."""
     stop = f"{{_target_: {CALLBACKS}.EarlyStopping, monitor: {monitor}, patience: 1}}"
     member = planned(
@@ -244,7 +213,7 @@ def test_lightnings_early_stopping(monitor: str, planned: Plan, tmp_path: Path) 
         assert outcome.record["epochs"] == 2
 
 
-def test_lightnings_model_checkpoint(planned: Plan, tmp_path: Path) -> None:
+def test_lightnings_model_checkpoint(planned, tmp_path):
     """Its files lie beside ours, from which a run is resumed."""
     kept = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: val/loss, "
     member = planned(f"+callbacks.best={kept}save_last: true, save_top_k: 2}}")
@@ -255,72 +224,41 @@ def test_lightnings_model_checkpoint(planned: Plan, tmp_path: Path) -> None:
     assert (checkpoints / "best" / "last.ckpt").is_file()
 
 
-def test_the_device_stats_monitor(planned: Plan, tmp_path: Path) -> None:
-    monitor = f"+callbacks.stats._target_={CALLBACKS}.DeviceStatsMonitor"
-    folder = train(planned(monitor, "trainer.log_every_n_steps=1"), tmp_path).folder.path
-    tags = [tag for tag in curves(folder) if tag.startswith("DeviceStatsMonitor")]
-    assert any("cpu" in tag for tag in tags)
-
-
-def test_a_progress_bar_of_lightnings_takes_the_place_of_ours(
-    planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_progress_bar_of_lightnings_takes_the_place_of_ours(planned, tmp_path, capsys):
     from rich.console import Console
 
     from seqsweep.training.progress_bar import RunProgressBar
 
     bar = f"+callbacks.bar._target_={CALLBACKS}.RichProgressBar"
-    train(planned(bar), tmp_path, RunProgressBar(Console()))
+    train(planned(bar, "trainer.progress_bar=true"), tmp_path, RunProgressBar(Console()))
     printed = capsys.readouterr().out
     assert "Epoch 2/2" in printed
     assert "val/acc" in printed
 
 
-def test_lightnings_csv_logger(planned: Plan, tmp_path: Path) -> None:
+def test_lightnings_csv_logger(planned, tmp_path):
     logger = "+logger.plain._target_=lightning.pytorch.loggers.CSVLogger"
     given = f"+logger.plain.save_dir={tmp_path}/given"
-    for where, folder in ((given, tmp_path / "given"), ("seed=1", None)):
-        member = planned(logger, where)
-        root = train(member, tmp_path).folder.path if folder is None else folder
-        train(member, tmp_path)
-        (path,) = root.glob("lightning_logs/version_0/metrics.csv")
-        with path.open(newline="") as file:
-            written = list(csv.DictReader(file))
-        assert [row["val/acc"] for row in written if row["val/acc"]] == [
-            row["val/acc"] for row in rows(tmp_path / member.run_id)
-        ]
+    for where, root in ((given, tmp_path / "given"), ("seed=1", None)):
+        folder = train(planned(logger, where), tmp_path).folder.path
+        logged = (root or folder) / "lightning_logs" / "version_0"
+        written, expected = rows(logged), rows(folder)
+        found = [row["val/acc"] for row in written if row["val/acc"]]
+        assert found == [row["val/acc"] for row in expected]
         assert [row["test/acc"] for row in written if row["test/acc"]] != []
-        assert "hidden_size: 5" in path.with_name("hparams.yaml").read_text()
+        assert "hidden_size: 5" in (logged / "hparams.yaml").read_text()
 
 
-def test_the_folder_of_our_loggers_is_the_runs(planned: Plan, tmp_path: Path) -> None:
+def test_the_folder_of_our_loggers_is_the_runs(planned, tmp_path):
     with pytest.raises(ValueError, match=r"logger\.csv\.save_dir=there: cannot be set"):
         check_parts(planned("+logger.csv.save_dir=there"), tmp_path)
 
 
-class Killed(BaseException):
-    """Ends a run as a kill does."""
-
-
-class KilledAtStep(Callback):
-    """Ends a run after so many batches."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
-        if trainer.global_step == self.step:
-            raise Killed
-
-
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("step", range(STEPS, STEPS * EPOCHS + 1))
-def test_what_callbacks_log_stands_once_after_a_kill(
-    step: int, planned: Plan, tmp_path: Path
-) -> None:
+def test_what_callbacks_log_stands_once_after_a_kill(step, planned, at, killed_by, tmp_path):
     member = planned(LOGGING, "trainer.log_every_n_steps=1")
-    with pytest.raises(Killed):
-        train(member, tmp_path / "killed", KilledAtStep(step))
+    killed_by(lambda: train(member, tmp_path / "killed", at("on_train_batch_end", step)))
     resumed = train(member, tmp_path / "killed").folder.path
     alone = train(member, tmp_path / "alone").folder.path
     assert curves(resumed) == curves(alone)

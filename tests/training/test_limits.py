@@ -28,11 +28,13 @@ def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:
         ("val/acc", [None, None], 0.6, False),
         ("val/acc", [math.nan, math.nan], 0.1, True),
         ("val/loss", [math.nan, math.nan], 9.0, True),
+        ("val/acc", [0.1], 0.9, False),  # only the epoch of a threshold is judged
+        ("val/acc", [0.1, 0.2, 0.3], 0.9, False),
     ],
 )
 def test_the_best_value_so_far_decides_in_the_direction_of_the_metric(
-    monitor: str, values: Sequence[float | None], threshold: float, is_pruned: bool
-) -> None:
+    monitor, values, threshold, is_pruned
+):
     end = Limits({2: threshold}).judge(seen(monitor, values))
     assert isinstance(end, Pruned) == is_pruned
     if isinstance(end, Pruned):
@@ -40,13 +42,7 @@ def test_the_best_value_so_far_decides_in_the_direction_of_the_metric(
         assert end.value == values[0] or math.isnan(end.value or 0)
 
 
-def test_only_the_epoch_of_a_threshold_is_judged() -> None:
-    limits = Limits({2: 0.9})
-    assert limits.judge(seen("val/acc", [0.1])) is None
-    assert limits.judge(seen("val/acc", [0.1, 0.2, 0.3])) is None
-
-
-def test_a_run_pauses_at_its_last_epoch_or_later_unless_it_is_pruned() -> None:
+def test_a_run_pauses_at_its_last_epoch_or_later_unless_it_is_pruned():
     limits = Limits({2: 0.9}, until=2)
     assert limits.judge(seen("val/acc", [0.1])) is None
     assert limits.judge(seen("val/acc", [0.95, 0.2])) == Paused(2)
@@ -55,13 +51,13 @@ def test_a_run_pauses_at_its_last_epoch_or_later_unless_it_is_pruned() -> None:
 
 
 @pytest.mark.parametrize("until", [None, 4])
-def test_limits_survive_a_file(until: int | None) -> None:
+def test_limits_survive_a_file(until):
     limits = Limits({1: 0.1, 3: 1 / 3}, until)
     assert Limits.from_plain(limits.plain()) == limits
     assert Limits.from_plain(None) is None
 
 
-def test_impossible_limits_are_refused() -> None:
+def test_impossible_limits_are_refused():
     with pytest.raises(ValueError, match=r"until=0: must be at least 1"):
         Limits(until=0)
     with pytest.raises(ValueError, match=r"thresholds=\{0: 0.5\}: must be a finite number"):

@@ -8,6 +8,16 @@ from seqsweep.training.build_run import build_data, build_module
 from seqsweep.training.data_cache import prepared
 
 
+def assert_counted(config, monkeypatch):
+    """Asserts that a run without memory is refused with its parameters; returns the network."""
+    network = build_module(config, build_data(config)).network
+    count = sum(parameter.numel() for parameter in network.parameters())
+    monkeypatch.setattr(network_size, "_memory", lambda: 0)
+    with pytest.raises(ValueError, match=f": {count:,} parameters take "):
+        network_size.check_network_size(config, prepared(config))
+    return network
+
+
 @pytest.mark.parametrize(
     "overrides",
     [["model.cell=gru"], ["model.cell=lstm", "model.bidirectional=true", "model.num_layers=3"],
@@ -18,12 +28,7 @@ from seqsweep.training.data_cache import prepared
      ["model.cell=lstm", "model.forget_bias=1"]],
 )  # fmt: skip
 def test_the_parameters_are_counted_as_torch_counts_them(checked, monkeypatch, overrides):
-    config = checked("data=digits", *overrides)
-    module = build_module(config, build_data(config))
-    count = sum(parameter.numel() for parameter in module.network.parameters())
-    monkeypatch.setattr(network_size, "_memory", lambda: 0)
-    with pytest.raises(ValueError, match=f": {count:,} parameters take "):
-        network_size.check_network_size(config, prepared(config))
+    assert_counted(checked("data=digits", *overrides), monkeypatch)
 
 
 @pytest.mark.parametrize("data", ["text", "npz"])
@@ -37,12 +42,8 @@ def test_an_embedding_has_a_row_for_each_symbol(checked, monkeypatch, tmp_path, 
         f"data={data}", f"data.source.path={path}", "model.embedding_dim=7", "model.cell=gru",
         "model.layer_norm=true", "model.num_layers=2", "model.pooling=attention", *own,
     )  # fmt: skip
-    module = build_module(config, build_data(config))
-    assert module.network.get_parameter("embedding.weight").shape == (7 if data == "text" else 9, 7)
-    count = sum(parameter.numel() for parameter in module.network.parameters())
-    monkeypatch.setattr(network_size, "_memory", lambda: 0)
-    with pytest.raises(ValueError, match=f": {count:,} parameters take "):
-        network_size.check_network_size(config, prepared(config))
+    network = assert_counted(config, monkeypatch)
+    assert network.get_parameter("embedding.weight").shape == (7 if data == "text" else 9, 7)
 
 
 def test_too_many_layers_are_refused(checked):

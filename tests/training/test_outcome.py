@@ -1,7 +1,6 @@
 """Why a run was refused is written only where no other process trains or has finished it."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from lock_programs import leave_lock_of
@@ -19,7 +18,7 @@ def member(checked: Callable[..., Config]) -> PlannedRun:
     return plan(checked("data=random", "data.source.num_sequences=40", "data.batch_size=8"))
 
 
-def test_a_refused_run_counts_as_failed_and_is_free(member: PlannedRun, tmp_path: Path) -> None:
+def test_a_refused_run_counts_as_failed_and_is_free(member, tmp_path):
     folder = RunFolder(tmp_path / member.run_id)
     for attempts in (1, 2):
         record_refusal(member, ERROR, tmp_path)
@@ -28,7 +27,7 @@ def test_a_refused_run_counts_as_failed_and_is_free(member: PlannedRun, tmp_path
     assert {path.name for path in folder.path.iterdir()} == {"config.yaml", "failure.json"}
 
 
-def test_the_run_of_another_process_stays_as_it_is(member: PlannedRun, tmp_path: Path) -> None:
+def test_the_run_of_another_process_stays_as_it_is(member, tmp_path):
     """It was refused here because the disk was full, and another process has begun it since."""
     folder = tmp_path / member.run_id
     folder.mkdir()
@@ -37,9 +36,7 @@ def test_the_run_of_another_process_stays_as_it_is(member: PlannedRun, tmp_path:
     assert [path.name for path in folder.iterdir()] == ["lock"]
 
 
-def test_a_run_that_another_process_has_finished_has_no_failure(
-    member: PlannedRun, tmp_path: Path
-) -> None:
+def test_a_run_that_another_process_has_finished_has_no_failure(member, tmp_path):
     folder = RunFolder(tmp_path / member.run_id)
     folder.path.mkdir()
     folder.finish(member.record("diverged", {"error": "nan", "epoch": 0}))

@@ -1,30 +1,22 @@
 """What planning knows of the data stands in the record, whichever engine trains the run."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from run_files import SMALL
 
-from seqsweep.config.schema import Config
 from seqsweep.data.contents import contents
 from seqsweep.training import data_cache
 from seqsweep.training.data_cache import prepared, translate_memory_errors
 from seqsweep.training.planned_run import forget_data, plan
 from seqsweep.training.train import train, train_pool
 
-DATA = (
-    "data=random", "data.source.num_sequences=40", "data.source.length=5",
-    "data.source.input_size=3", "data.batch_size=8", "model.hidden_size=5",
-    "trainer.max_epochs=1", "trainer.accelerator=cpu", "diagnostics=false", "logger=none",
-)  # fmt: skip
+DATA = (*SMALL, "trainer.max_epochs=1", "diagnostics=false", "logger=none")
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])
-def test_a_record_says_what_each_split_holds(
-    checked: Callable[..., Config], tmp_path: Path, engine: str
-) -> None:
+def test_a_record_says_what_each_split_holds(checked, tmp_path, engine):
     member = plan(checked(*DATA, f"engine={engine}"))
     expected = contents(prepared(member.config))
     assert {name: held["sequences"] for name, held in expected.items()} == {
@@ -35,9 +27,7 @@ def test_a_record_says_what_each_split_holds(
     assert record["splits"] == expected
 
 
-def test_members_of_a_pool_share_their_splits(
-    checked: Callable[..., Config], tmp_path: Path
-) -> None:
+def test_members_of_a_pool_share_their_splits(checked, tmp_path):
     members = [plan(checked(*DATA, f"seed={seed}")) for seed in (0, 1)]
     assert members[0].splits is members[1].splits  # planning pays for them once
     records = [outcome.record for outcome in train_pool(members, tmp_path, 1)]  # pyright: ignore[reportAttributeAccessIssue]
@@ -45,12 +35,12 @@ def test_members_of_a_pool_share_their_splits(
 
 
 @pytest.mark.parametrize("error", [MemoryError("8 GiB"), RuntimeError("not enough memory: 8 GiB")])
-def test_a_lack_of_memory_is_one_line(error: Exception) -> None:
+def test_a_lack_of_memory_is_one_line(error):
     with pytest.raises(OSError, match=r"^out of memory: .*8 GiB$"), translate_memory_errors():
         raise error
 
 
-def test_another_split_seed_is_another_test_set(checked: Callable[..., Config]) -> None:
+def test_another_split_seed_is_another_test_set(checked):
     one, two, unscaled = (
         plan(checked(*DATA, *more)).splits
         for more in ((), ("data.split_seed=1",), ("data.standardize=false",))
@@ -59,9 +49,7 @@ def test_another_split_seed_is_another_test_set(checked: Callable[..., Config]) 
     assert one["test"] != two["test"] and one == unscaled
 
 
-def test_folds_are_other_data_of_one_source(
-    checked: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folds_are_other_data_of_one_source(checked, monkeypatch):
     """The run_id of fold 0 is not that of a run without folds; the source is read once for all."""
     forget_data()
     read = Mock(wraps=data_cache.build)

@@ -1,7 +1,5 @@
 """A network that autograd has trained is traced as torch's cells have its states in float64."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -20,8 +18,8 @@ CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one", "both"])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 def test_gradients_and_states_are_those_of_torchs_cells(
-    cell: Any, nonlinearity: Any, bidirectional: bool, lengths: list[int], pooling: Any
-) -> None:
+    cell, nonlinearity, bidirectional, lengths, pooling
+):
     torch.manual_seed(3)
     network = RNNClassifier(2, 4, 3, cell, nonlinearity, 2, bidirectional, 0.3, pooling)
     x = torch.randn(len(lengths), max(lengths), 2)

@@ -1,11 +1,9 @@
 """A run under Lightning that a search prunes or pauses, and what it comes to when resumed."""
 
-import itertools
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
+from run_files import assert_equal, epochs_in_log, result
 
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.limits import Limits
@@ -21,14 +19,8 @@ LOSS = ("monitor=val/loss",)
     ("overrides", "threshold"), [(DROPOUT, 1.1), (SELDOM, 1.1), (WITHOUT, 0.0), (LOSS, 0.0)]
 )
 def test_a_pruned_run_that_is_resumed_equals_an_undisturbed_one(
-    planned: Any,
-    undisturbed: Any,
-    result: Any,
-    assert_equal: Any,
-    tmp_path: Path,
-    overrides: tuple[str, ...],
-    threshold: float,
-) -> None:
+    planned, ends_undisturbed, tmp_path, overrides, threshold
+):
     run = planned(*overrides)
     outcome = train(replace(run, limits=Limits({2: threshold})), tmp_path)
     assert outcome.record["status"] == "pruned" and outcome.record["epochs"] == 2
@@ -36,54 +28,38 @@ def test_a_pruned_run_that_is_resumed_equals_an_undisturbed_one(
     assert not any(name.startswith("test/") for name in outcome.record["metrics"])
     folder = RunFolder(tmp_path / run.run_id)
     assert folder.state() == "pruned" and folder.failure() is None
-    train(run, tmp_path)
-    assert_equal(result(folder.path), undisturbed(run))
+    ends_undisturbed(run)
 
 
-def test_a_run_without_validation_so_far_is_not_pruned(planned: Any, tmp_path: Path) -> None:
+def test_a_run_without_validation_so_far_is_not_pruned(planned, tmp_path):
     run = planned(*SELDOM)
     assert train(replace(run, limits=Limits({1: 1.1})), tmp_path).record["status"] == "complete"
 
 
-def test_a_run_that_pauses_at_epochs_equals_an_undisturbed_one(
-    planned: Any,
-    undisturbed: Any,
-    result: Any,
-    assert_equal: Any,
-    epochs_in_log: Any,
-    tmp_path: Path,
-) -> None:
+def test_a_run_that_pauses_at_epochs_equals_an_undisturbed_one(planned, ends_undisturbed, tmp_path):
     run = planned(*DROPOUT)
     folder = RunFolder(tmp_path / run.run_id)
     for until in (1, 3, 3, 2):
         assert train(replace(run, limits=Limits(until=until)), tmp_path).record == {}
         assert folder.record() is None and folder.failure() is None
     assert epochs_in_log(folder.path) == [0, 1, 2]  # nothing is trained twice
-    train(replace(run, limits=Limits(until=5)), tmp_path)
-    assert_equal(result(folder.path), undisturbed(run))
+    ends_undisturbed(replace(run, limits=Limits(until=5)), like=run)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_run_killed_at_every_rename_is_pruned_all_the_same(
-    planned: Any, result: Any, assert_equal: Any, at_rename: Any, tmp_path: Path, after: bool
-) -> None:
+    planned, killed_at_every_rename, tmp_path, after
+):
     run = replace(planned("trainer.max_epochs=3"), limits=Limits({2: 1.1}))
     train(run, tmp_path / "left alone")
     expected = result(tmp_path / "left alone" / run.run_id)
-    n = 0
-    for n in itertools.count(1, 2):
-        root = tmp_path / str(n)
-        with at_rename(n, after) as renamed:
-            train(run, root)
+    for root in killed_at_every_rename(lambda root: train(run, root), after, 4, step=2):
         assert train(run, root).record["status"] == "pruned"
         assert_equal(result(root / run.run_id), expected)
-        if len(renamed) < n:
-            break
-    assert n > 4
 
 
-def test_early_stopping_before_a_limit_stays_as_it_is(planned: Any, tmp_path: Path) -> None:
+def test_early_stopping_before_a_limit_stays_as_it_is(planned, tmp_path):
     run = planned(
         "callbacks=early_stopping", "monitor=val/loss", "callbacks.early_stopping.patience=0",
         "callbacks.early_stopping.min_delta=100",
@@ -95,7 +71,7 @@ def test_early_stopping_before_a_limit_stays_as_it_is(planned: Any, tmp_path: Pa
     assert (record["status"], record["epochs"]) == ("complete", alone["epochs"])
 
 
-def test_a_run_without_checkpoints_cannot_be_limited(planned: Any, tmp_path: Path) -> None:
+def test_a_run_without_checkpoints_cannot_be_limited(planned, tmp_path):
     run = replace(planned("callbacks.checkpoint=null"), limits=Limits(until=1))
     with pytest.raises(ValueError, match=r"callbacks: must contain a BestAndLast"):
         train(run, tmp_path)

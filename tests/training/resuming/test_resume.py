@@ -1,31 +1,27 @@
 """A run that was interrupted at any moment and resumed equals an undisturbed run to the bit."""
 
 import csv
-import itertools
 import multiprocessing
 import os
 import random
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from run_files import epochs_in_log
 
 from seqsweep.data.batch import Batch
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sealed import sealed
 from seqsweep.training.outcome import Interrupted, RunFailed
 from seqsweep.training.train import train
 
-AtRename = Callable[..., AbstractContextManager[list[str]]]
-
-
 STEPS_PER_EPOCH, EPOCHS = 3, 5
-
-
+EARLY = (
+    "callbacks=early_stopping", "monitor=val/loss", "callbacks.early_stopping.patience=2",
+    "data.source.seed=5", "trainer.max_epochs=20",
+)  # fmt: skip
 CONFIGS: dict[str, tuple[str, ...]] = {
     "dropout": ("model.num_layers=2", "model.dropout=0.4"),
     "plateau": ("scheduler=plateau", "scheduler.patience=0", "scheduler.factor=0.5"),
@@ -42,14 +38,9 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "normed": ("model.layer_norm=true", "model.num_layers=3", "model.dropout=0.2"),
     "attention": ("model.pooling=attention", "model.bidirectional=true"),
     "one log": ("logger=csv",),
+    "early stopping": EARLY,
     "augmented": ("data.transform.jitter=0.3", "data.transform.time_mask=2"),
 }
-
-
-EARLY = (
-    "callbacks=early_stopping", "monitor=val/loss", "callbacks.early_stopping.patience=2",
-    "data.source.seed=5", "trainer.max_epochs=20",
-)  # fmt: skip
 
 
 class Broken(RuntimeError):
@@ -70,14 +61,13 @@ def test_an_undisturbed_run_leaves_these_files_and_no_other(planned, undisturbed
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("step", range(1, STEPS_PER_EPOCH * EPOCHS + 1))
 def test_a_run_interrupted_at_any_step_equals_the_uninterrupted_one(
-    planned, undisturbed, tmp_path, step, at, interrupt, result, assert_equal, epochs_in_log
+    planned, ends_undisturbed, tmp_path, step, at, interrupt
 ):
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, at("on_train_batch_end", step))
+    interrupt(member, at("on_train_batch_end", step))
     assert not (tmp_path / member.run_id / "record.json").exists()
-    outcome = train(member, tmp_path)
+    outcome = ends_undisturbed(member)
     assert outcome.trained
-    assert_equal(result(outcome.folder.path), undisturbed(member))
     # Whole epochs are kept: none is trained twice but the one that was interrupted.
     whole = (step - 1) // STEPS_PER_EPOCH
     assert epochs_in_log(outcome.folder.path) == [*range(whole), *range(whole, EPOCHS)]
@@ -87,18 +77,17 @@ def test_a_run_interrupted_at_any_step_equals_the_uninterrupted_one(
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "dropout"])
 @pytest.mark.parametrize("seed", range(3))
 def test_an_interrupted_run_of_every_kind_equals_the_uninterrupted_one(
-    planned, undisturbed, tmp_path, name, seed, at, interrupt, result, assert_equal, files
+    planned, ends_undisturbed, name, seed, at, interrupt
 ):
     """The interruption is at a random step of an early, a middle and a late epoch."""
     member = planned(*CONFIGS[name])
     steps = 2 if name == "few batches" else STEPS_PER_EPOCH
     epoch = (seed * EPOCHS) // 3 + 1
     step = epoch * steps - random.Random(f"{name} {seed}").randrange(steps)
-    interrupt(member, tmp_path, at("on_train_batch_end", step))
-    outcome = train(member, tmp_path)
+    interrupt(member, at("on_train_batch_end", step))
+    outcome = ends_undisturbed(member)
     if name == "one log":
-        assert "events" not in files(outcome.folder.path)
-    assert_equal(result(outcome.folder.path), undisturbed(member))
+        assert not list(outcome.folder.path.rglob("events.*"))
 
 
 HOOKS = [
@@ -115,14 +104,13 @@ HOOKS = [
 @pytest.mark.sampled(7)
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_run_interrupted_between_steps_equals_the_uninterrupted_one(
-    planned, undisturbed, tmp_path, hook, n, at, interrupt, result, assert_equal
+    planned, ends_undisturbed, hook, n, at, interrupt
 ):
     """The interruption is between epochs, in validation, in test or before the record."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["plateau"])
-    interrupt(member, tmp_path, at(hook, n))
-    outcome = train(member, tmp_path)
+    interrupt(member, at(hook, n))
+    outcome = ends_undisturbed(member)
     assert outcome.trained
-    assert_equal(result(outcome.folder.path), undisturbed(member))
 
 
 class LostWorker(RuntimeError):
@@ -144,47 +132,37 @@ def test_a_run_whose_worker_was_ended_by_a_signal_is_interrupted_and_not_failed(
     planned, tmp_path, at, interrupt
 ):
     member = planned()
-    interrupt(member, tmp_path, at("on_train_batch_end", 2, LostWorker), Interrupted)
+    interrupt(member, at("on_train_batch_end", 2, LostWorker), Interrupted)
     assert (RunFolder(tmp_path / member.run_id).failure() or {})["kind"] == "interrupted"
-    interrupt(member, tmp_path, at("on_train_batch_end", 2, LostAlone), RunFailed)
+    interrupt(member, at("on_train_batch_end", 2, LostAlone), RunFailed)
 
 
 @pytest.mark.parametrize("step", [2, 7])
-def test_a_failed_run_resumes(
-    planned, undisturbed, tmp_path, step, at, interrupt, result, assert_equal
-):
+def test_a_failed_run_resumes(planned, ends_undisturbed, tmp_path, step, at, interrupt):
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, at("on_train_batch_end", step, Broken), RunFailed)
-    interrupt(member, tmp_path, at("on_train_batch_end", 1, Broken), RunFailed)
+    interrupt(member, at("on_train_batch_end", step, Broken), RunFailed)
+    interrupt(member, at("on_train_batch_end", 1, Broken), RunFailed)
     outcome_of_failure = (tmp_path / member.run_id / "failure.json").read_text(encoding="utf-8")
     assert '"attempts": 2' in outcome_of_failure
     assert "Broken: here" in outcome_of_failure
-    outcome = train(member, tmp_path)
-    assert_equal(result(outcome.folder.path), undisturbed(member))
+    ends_undisturbed(member)
 
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start"])
 def test_a_run_stopped_by_a_signal_resumes(
-    planned, undisturbed, tmp_path, signum, hook, at: Any, result, assert_equal
+    planned, ends_undisturbed: Any, tmp_path, signum, hook, at: Any
 ):
-    class Signal(at):
-        def count(self, *_: object, **__: object) -> None:
-            self.left -= 1
-            if self.left == 0:
-                signal.raise_signal(signum)
-
     member = planned(*CONFIGS["dropout"])
     handlers = [signal.getsignal(number) for number in (2, 15, 1)]
     with pytest.raises(Interrupted, match=signum.name) as stopped:
-        train(member, tmp_path, Signal(hook, 5))
+        train(member, tmp_path, at(hook, 5, signum))
     assert stopped.value.exit_code == 128 + signum
     assert [signal.getsignal(number) for number in (2, 15, 1)] == handlers
     folder = tmp_path / member.run_id
     assert '"interrupted"' in (folder / "failure.json").read_text(encoding="utf-8")
-    outcome = train(member, tmp_path)
-    assert_equal(result(outcome.folder.path), undisturbed(member))
+    ends_undisturbed(member)
 
 
 def test_a_signal_while_the_confusion_is_counted_interrupts_the_run(planned, tmp_path, monkeypatch):
@@ -207,7 +185,7 @@ def test_a_signal_while_the_confusion_is_counted_interrupts_the_run(planned, tmp
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_interrupted_several_times_equals_the_uninterrupted_one(
-    planned, undisturbed, tmp_path, seed, at, killed, result, assert_equal
+    planned, ends_undisturbed, tmp_path, seed, at, killed
 ):
     name = ("dropout", "plateau", "cosine", "seldom validated")[seed]
     member, rng = planned(*CONFIGS[name]), random.Random(seed)
@@ -218,66 +196,40 @@ def test_a_run_interrupted_several_times_equals_the_uninterrupted_one(
         except killed:
             continue
         break  # it had less left than that
-    outcome = train(member, tmp_path)
-    assert_equal(result(outcome.folder.path), undisturbed(member))
+    ends_undisturbed(member)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
-    planned, undisturbed, tmp_path, at_rename, after, result, assert_equal
+    planned, ends_undisturbed, killed_at_every_rename, after
 ):
     """Every file of seqsweep gets its name by a rename; the process is killed at the n-th."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["step"])
-    expected = undisturbed(member)
-    n = 0
-    for n in itertools.count(1):
-        root = tmp_path / str(n)
-        with at_rename(n, after) as renamed:
-            train(member, root)
-        outcome = train(member, root)
-        assert_equal(result(outcome.folder.path), expected)
-        if len(renamed) < n:
-            break
-    assert n > 2 + 3 * EPOCHS
+    for root in killed_at_every_rename(lambda root: train(member, root), after, 2 + 3 * EPOCHS):
+        ends_undisturbed(member, root=root)
 
 
-@pytest.mark.slow
-def test_early_stopping_of_an_interrupted_run_stops_in_the_same_epoch(
-    planned, undisturbed, tmp_path, at, interrupt, result, assert_equal
-):
-    member = planned(*EARLY)
-    expected = undisturbed(member)
-    assert 2 < expected["record"]["epochs"] < 20
-    for step in range(2, expected["record"]["steps"] + 1, 3):
-        root = tmp_path / str(step)
-        interrupt(member, root, at("on_train_batch_end", step))
-        assert_equal(result(train(member, root).folder.path), expected)
-
-
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
-def test_early_stopping_that_was_interrupted_after_its_decision_still_stops(
-    planned, undisturbed, tmp_path, hook, at, interrupt, result, assert_equal
-):
-    member = planned(*EARLY)
-    interrupt(member, tmp_path, at(hook, 1))
-    interrupt(member, tmp_path, at("on_test_start", 1))
-    assert_equal(result(train(member, tmp_path).folder.path), undisturbed(member))
-
-
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(
+    ("hook", "then"),
+    [
+        ("on_train_end", "on_test_start"), ("on_fit_end", "on_test_start"),
+        ("on_test_batch_end", "on_test_start"), ("on_test_end", "on_test_start"),
+        # Before the last epoch's checkpoint, so the decision is taken again.
+        ("on_validation_end", "on_train_epoch_end"),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("every", [1, 2])
-def test_early_stopping_that_was_interrupted_in_the_last_epoch_still_stops(
-    planned, undisturbed, tmp_path, every, at, interrupt, result, assert_equal
+def test_early_stopping_that_was_interrupted_around_its_decision_still_stops(
+    planned, ends_undisturbed, undisturbed, hook, then, every, at, interrupt
 ):
-    """The interruption is before the epoch's checkpoint, so the decision is taken again."""
     member = planned(*EARLY, f"trainer.check_val_every_n_epoch={every}")
-    expected = undisturbed(member)
-    assert expected["record"]["epochs"] < 20
-    epochs = expected["record"]["epochs"]
-    interrupt(member, tmp_path, at("on_validation_end", epochs // every))
-    interrupt(member, tmp_path, at("on_train_epoch_end", 1))
-    assert_equal(result(train(member, tmp_path).folder.path), expected)
+    epochs = undisturbed(member)["record"]["epochs"]
+    assert epochs < 20
+    interrupt(member, at(hook, epochs // every if hook == "on_validation_end" else 1))
+    interrupt(member, at(then, 1))
+    ends_undisturbed(member)
 
 
 WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a machine of one core
@@ -285,42 +237,31 @@ WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a ma
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(WORKERS)
-@pytest.mark.parametrize(
-    "moments",
-    [
-        [("on_train_batch_end", 2)],
-        [("on_train_batch_end", 5)],
-        [("on_train_epoch_start", 3)],
-        [("on_validation_batch_end", 3), ("on_train_batch_end", 4)],
-    ],
-    ids=["first epoch", "second epoch", "epoch boundary", "twice"],
-)
+@pytest.mark.parametrize("name", ["dropout", "augmented"])
 def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
-    planned, undisturbed, tmp_path, moments, at, interrupt, result, assert_equal
+    planned, ends_undisturbed, name, at, interrupt
 ):
     """The run equals one without workers, because workers are not part of the run_id."""
-    member = planned(*CONFIGS["dropout"], "data.num_workers=2")
-    alone = planned(*CONFIGS["dropout"])
+    member = planned(*CONFIGS[name], "data.num_workers=2")
+    alone = planned(*CONFIGS[name])
     assert member.run_id == alone.run_id
     others = set(multiprocessing.active_children())
-    for hook, n in moments:
-        interrupt(member, tmp_path, at(hook, n))
+    for hook, n in (("on_train_epoch_start", 2), ("on_validation_batch_end", 3)):
+        interrupt(member, at(hook, n))
         assert set(multiprocessing.active_children()) <= others  # none is left behind
-    outcome = train(member, tmp_path)
-    assert_equal(result(outcome.folder.path), undisturbed(alone))
+    ends_undisturbed(member, like=alone)
 
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events*[0-9].rows"])
 def test_a_damaged_file_of_a_run_costs_only_time(
-    planned, undisturbed, tmp_path, name, at, interrupt, result, assert_equal, epochs_in_log
+    planned, ends_undisturbed, tmp_path, name, at, interrupt
 ):
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, at("on_train_batch_end", 11))
+    interrupt(member, at("on_train_batch_end", 11))
     (path,) = (tmp_path / member.run_id).rglob(f"{name}*")
     path.write_bytes(path.read_bytes()[:-40])
-    outcome = train(member, tmp_path)
-    assert_equal(result(outcome.folder.path), undisturbed(member))
+    outcome = ends_undisturbed(member)
     again = 2 if name == "last.ckpt" else 0
     assert epochs_in_log(outcome.folder.path)[-EPOCHS + again :] == list(range(again, EPOCHS))
 
@@ -331,21 +272,18 @@ def test_a_complete_run_is_not_trained_again(planned, tmp_path, at):
     times = {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")}
     second = train(member, tmp_path, at("on_fit_start", 1))
     assert (first.trained, second.trained) == (True, False)
-    assert second.record == sealed({"status": "complete"} | first.record)
+    assert second.record == second.record | first.record
     assert {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")} == times
 
 
-def test_a_run_with_rerun_starts_again(
-    planned, undisturbed, tmp_path, at, interrupt, result, assert_equal, epochs_in_log
-):
+def test_a_run_with_rerun_starts_again(planned, ends_undisturbed, tmp_path, at, interrupt):
     """Both a complete and an interrupted run start again from the first epoch."""
     train(planned(), tmp_path)
     again = planned("rerun=true")
     assert again.run_id == planned().run_id
     for _ in range(2):
-        interrupt(again, tmp_path, at("on_train_batch_end", 8))
+        interrupt(again, at("on_train_batch_end", 8))
         assert epochs_in_log(tmp_path / again.run_id)[-2:] == [0, 1]
-    outcome = train(again, tmp_path)
+    outcome = ends_undisturbed(again)
     assert outcome.trained
     assert epochs_in_log(outcome.folder.path)[-EPOCHS:] == list(range(EPOCHS))
-    assert_equal(result(outcome.folder.path), undisturbed(again))

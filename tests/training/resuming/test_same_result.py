@@ -4,19 +4,21 @@ import csv
 import io
 import json
 import os
+import random
 import subprocess
 import sys
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
+from run_files import assert_equal, result
 
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.train import train
-
-WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a machine of one core
 
 DROPOUT = ("model.num_layers=2", "model.dropout=0.4")
 
@@ -31,29 +33,15 @@ class Threads(Callback):
 
 
 @pytest.mark.slow
-def test_a_run_has_the_same_result_with_one_thread_or_two(
-    planned, undisturbed, tmp_path, result, assert_equal
-):
+def test_a_run_has_the_same_result_with_one_thread_or_two(planned, ends_undisturbed):
     """The layers of 64 and 2,000 values per step are large enough for torch to use threads."""
     wide = ("model.hidden_size=64", "model.num_layers=2", "trainer.max_epochs=2")
     one, two = planned(*wide), planned(*wide, "threads=2")
     assert one.run_id == two.run_id
     seen = Threads()
-    outcome = train(two, tmp_path, seen)
+    ends_undisturbed(two, seen, like=one)
     assert seen.threads == 2
     assert torch.get_num_threads() == 1  # as it was
-    assert_equal(result(outcome.folder.path), undisturbed(one))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings(WORKERS)
-def test_a_run_has_the_same_result_with_no_workers_or_two(
-    planned, undisturbed, tmp_path, result, assert_equal
-):
-    augmented = ("data.transform.jitter=0.3", "data.transform.time_mask=2")
-    two, none = (planned(*DROPOUT, *augmented, f"data.num_workers={n}") for n in (2, 0))
-    assert two.run_id == none.run_id
-    assert_equal(result(train(two, tmp_path).folder.path), undisturbed(none))
 
 
 def column(csv_bytes: bytes, name: str) -> list[str]:
@@ -73,17 +61,14 @@ def test_a_run_has_the_same_training_with_validation_or_without(planned, undistu
     assert seldom["last"]["state_dict"] == always["last"]["state_dict"]
 
 
-def test_a_run_has_the_same_result_with_a_progress_bar_or_without(
-    planned, undisturbed, tmp_path, result, assert_equal
-):
+def test_a_run_has_the_same_result_with_a_progress_bar_or_without(planned, ends_undisturbed):
     screen = io.StringIO()
     bar = RunProgressBar(Console(file=screen, force_terminal=True, width=100))
     bare = planned(*DROPOUT)
     shown = planned(*DROPOUT, "trainer.progress_bar=true")
     assert shown.run_id == bare.run_id
-    outcome = train(shown, tmp_path, bar)
+    ends_undisturbed(shown, bar, like=bare)
     assert "epoch" in screen.getvalue()
-    assert_equal(result(outcome.folder.path), undisturbed(bare))
 
 
 ALONE = """
@@ -96,9 +81,7 @@ train(PlannedRun(*json.loads(sys.argv[1])), Path(sys.argv[2]))
 
 
 @pytest.mark.slow
-def test_a_run_has_the_same_result_alone_or_as_the_last_of_five(
-    planned, tmp_path, result, assert_equal, diverging
-):
+def test_a_run_has_the_same_result_alone_or_as_the_last_of_five(planned, tmp_path, diverging):
     """The same run trains in its own process, and after four others in one process."""
     member = planned(*DROPOUT)
     planned_as = [member.config, member.run_id, member.data_fingerprint, member.splits]
@@ -120,11 +103,15 @@ def test_a_run_has_the_same_result_alone_or_as_the_last_of_five(
     assert_equal(result(outcome.folder.path), result(tmp_path / "alone" / member.run_id))
 
 
-def test_a_run_leaves_the_global_random_state_alone(planned, tmp_path, result, assert_equal):
+def global_state() -> list[Any]:
+    return [torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()]
+
+
+def test_a_run_leaves_the_global_random_state_alone(planned, tmp_path):
     torch.manual_seed(3)
-    before = torch.get_rng_state()
+    before = global_state()
     outcome: Outcome = train(planned(*DROPOUT), tmp_path / "first")
-    assert torch.equal(torch.get_rng_state(), before)
+    assert global_state() == before
     torch.manual_seed(4)
     again = train(planned(*DROPOUT), tmp_path / "second")
     assert_equal(result(again.folder.path), result(outcome.folder.path))

@@ -1,29 +1,22 @@
 """A run comes to the same by native and by autograd, within rounding."""
 
-import csv
-from collections.abc import Callable
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from run_files import rows
 
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.outcome import Outcome
-from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train, train_pool
-
-Plan = Callable[..., list[PlannedRun]]
 
 EQUAL = ("status", "run_id", "best_epoch", "epochs", "steps", "params", "num_train")
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def assert_close(native: Path, autograd: Path, tolerance: float = 2e-5) -> None:
-    """Asserts that rows, records and weights are equal but for rounding."""
+    """Asserts that rows, records, weights and diagnoses are equal but for rounding."""
     one, other = rows(native), rows(autograd)
     assert [row["epoch"] for row in one] == [row["epoch"] for row in other]
     for a, b in zip(one, other, strict=True):
@@ -39,13 +32,19 @@ def assert_close(native: Path, autograd: Path, tolerance: float = 2e-5) -> None:
         assert a["epoch"] == b["epoch"]
         for key, value in b["state_dict"].items():
             assert a["state_dict"][key].allclose(value, atol=tolerance * 10), key
+    shown = [json.loads((each / "diagnostics.json").read_text()) for each in (native, autograd)]
+    assert shown[0]["gradient"].keys() == shown[1]["gradient"].keys()
+    for name, norms in shown[1]["gradient"].items():
+        assert shown[0]["gradient"][name] == pytest.approx(norms, rel=1e-2, abs=1e-6)
+    paths = [each["trajectories"]["classes"] for each in shown]
+    assert paths[0].keys() == paths[1].keys() == {"0", "1", "2"}
+    for label, path in paths[1].items():
+        assert np.array(path["mean"]) == pytest.approx(np.array(paths[0][label]["mean"]), abs=1e-2)
 
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("index", range(7))
-def test_a_member_of_a_pool_is_what_autograd_makes_of_it(
-    mixed_members: list[PlannedRun], tmp_path: Path, index: int
-) -> None:
+def test_a_member_of_a_pool_is_what_autograd_makes_of_it(mixed_members, tmp_path, index):
     """Cells, pooling, dropout, losses, optimizers, schedules, clipping and early stopping."""
     run = mixed_members[index]
     (native,) = train_pool([run], tmp_path / "native", 1)
@@ -54,20 +53,20 @@ def test_a_member_of_a_pool_is_what_autograd_makes_of_it(
     assert_close(native.folder.path, autograd.folder.path)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "own",
     [
         ("data.val_fraction=0", "monitor=train/loss", "data.test_fraction=0"),
         ("data.transform={frame:2,jitter:0.3,time_mask:1}",),
         ("data.transform={crop:[0,5],downsample:2}", "model.bidirectional=true"),
+        ("model.recurrent_init=orthogonal", "model.num_layers=2", "model.bidirectional=true"),
+        ("model.recurrent_init=orthogonal", "model.cell=lstm", "model.forget_bias=1"),
     ],
     ids=" ".join,
 )
-def test_other_data_train_as_by_autograd(
-    members_of: Plan, tmp_path: Path, own: tuple[str, ...]
-) -> None:
-    """Without validation, and with transformed sequences."""
+def test_other_data_and_first_weights_train_as_by_autograd(members_of, tmp_path, own):
+    """Without validation, with transformed sequences, and from weights of another distribution."""
     members = members_of(*own)
     for run, outcome in zip(members, train_pool(members, tmp_path / "pool", 2), strict=True):
         assert isinstance(outcome, Outcome), outcome

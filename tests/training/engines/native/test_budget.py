@@ -33,13 +33,13 @@ def train(members: int, epoch: float, write: float, seconds: float) -> tuple[lis
 
 
 @pytest.mark.parametrize(("members", "write"), [(1, 0.003), (1, 0.3), (24, 0.003), (1000, 0.001)])
-def test_writes_take_a_twentieth_of_the_time(members: int, write: float) -> None:
+def test_writes_take_a_twentieth_of_the_time(members, write):
     longest, share = train(members, 0.005, write, seconds=300)
     assert 0.025 < share <= 0.0525
     assert max(longest) <= 60 + members * (0.005 + write)
 
 
-def test_a_checkpoint_a_minute_comes_before_the_share() -> None:
+def test_a_checkpoint_a_minute_comes_before_the_share():
     """A thousand writes of 10 ms take a sixth of a minute."""
     longest, share = train(1000, 0.001, 0.01, seconds=600)
     assert 60 <= min(longest) <= max(longest) <= 72

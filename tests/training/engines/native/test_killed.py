@@ -1,13 +1,14 @@
 """A run that kills its process again and again fails, and the runs beside it do not."""
 
 import json
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seqsweep.runs.host import host_name
+from seqsweep.runs.lock_files import boot_id
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
@@ -16,14 +17,12 @@ from seqsweep.training.outcome import Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
 
-Plan = Callable[..., list[PlannedRun]]
-
 
 def leave_locks(root: Path, runs: Sequence[PlannedRun], pid: int) -> None:
     """Leaves what a killed process of this host leaves."""
     for run in runs:
         (root / run.run_id).mkdir(parents=True, exist_ok=True)
-        holder = {"host": socket.gethostname(), "pid": pid}
+        holder = {"host": host_name(), "pid": pid, "boot": boot_id()}
         (root / run.run_id / "lock").write_text(json.dumps(holder))
 
 
@@ -32,8 +31,8 @@ def killed(root: Path, run: PlannedRun) -> Any:
 
 
 def test_the_third_killed_process_without_an_epoch_fails_the_run(
-    members_of: Plan, at: Any, killed_by: Any, tmp_path: Path
-) -> None:
+    members_of, at, killed_by, tmp_path
+):
     (run,) = members_of(members=[("seed=0",)])
     for count in (1, 2):
         leave_locks(tmp_path, [run], 100 + count)
@@ -47,16 +46,14 @@ def test_the_third_killed_process_without_an_epoch_fails_the_run(
     failure = RunFolder(tmp_path / run.run_id).failure()
     assert failure is not None and failure["kind"] == "failed" and failure["attempts"] == 1
     assert "3 processes were killed while they trained it" in failure["error"]
-    assert f"process 103 on {socket.gethostname()}" in failure["error"]
+    assert f"process 103 on {host_name()}" in failure["error"]
     (outcome,) = train_pool([run], tmp_path, 1)  # a failed run is tried again, as any
     assert isinstance(outcome, Outcome)
     assert RunFolder(tmp_path / run.run_id).failure() is None
 
 
 @pytest.mark.usefixtures("saves_each_epoch")
-def test_the_count_starts_again_with_each_epoch(
-    members_of: Plan, at: Any, killed_by: Any, tmp_path: Path
-) -> None:
+def test_the_count_starts_again_with_each_epoch(members_of, at, killed_by, tmp_path):
     (run,) = members_of("trainer.max_epochs=8", members=[("seed=0",)])
     before = -1
     for _ in range(4):
@@ -70,13 +67,8 @@ def test_the_count_starts_again_with_each_epoch(
 
 
 def test_a_pool_that_was_killed_twice_trains_its_runs_alone(
-    members_of: Plan,
-    assert_undisturbed: Any,
-    at: Any,
-    killed_by: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    members_of, assert_undisturbed, at, killed_by, tmp_path, monkeypatch
+):
     """So the third kill hits only the run that causes it."""
     runs, alone = members_of("trainer.max_epochs=3"), list[str]()
     leave_locks(tmp_path, runs, 101)

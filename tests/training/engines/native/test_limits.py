@@ -1,11 +1,7 @@
 """Members of a pool that a search prunes or pauses, and what they come to when resumed."""
 
-import itertools
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,8 +13,6 @@ from seqsweep.training.outcome import Outcome, finished
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train, train_pool
 
-Check = Callable[[Sequence[PlannedRun], Path], None]
-AtRename = Callable[..., AbstractContextManager[list[str]]]
 PRUNES = {"val/acc": 1.1, "val/loss": -1.0, "train/loss": -1.0}
 """By monitor a threshold that no run can pass."""
 
@@ -37,9 +31,7 @@ def statuses(outcomes: Sequence[Outcome | BaseException]) -> list[str]:
     return [o.record.get("status", "paused") for o in outcomes if isinstance(o, Outcome)]
 
 
-def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(
-    members_of: Any, tmp_path: Path
-) -> None:
+def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(members_of, tmp_path):
     first, second = members_of()[:2]
     runs = limited([first, second], Limits({2: 1.1}), Limits({2: 0.0}))
     outcomes = train_pool(runs, tmp_path, 2)
@@ -60,8 +52,8 @@ def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_pruned_members_that_are_resumed_equal_undisturbed_ones(
-    mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path, epoch: int
-) -> None:
+    mixed_members, assert_undisturbed, tmp_path, epoch
+):
     """Beside them, members without limits train as if they were alone."""
     half = len(mixed_members) // 2
     runs = [*pruned_after(mixed_members[:half], epoch), *mixed_members[half:]]
@@ -72,9 +64,7 @@ def test_pruned_members_that_are_resumed_equal_undisturbed_ones(
     assert_undisturbed(mixed_members, tmp_path)
 
 
-def test_a_pruned_member_has_the_same_files_beside_any_others(
-    mixed_members: list[PlannedRun], result_of: Any, tmp_path: Path
-) -> None:
+def test_a_pruned_member_has_the_same_files_beside_any_others(mixed_members, result_of, tmp_path):
     runs = pruned_after(mixed_members[:4], 2)
     train_pool([*runs, *mixed_members[4:]], tmp_path / "together", 2)
     for run in runs:
@@ -85,10 +75,10 @@ def test_a_pruned_member_has_the_same_files_beside_any_others(
 
 
 def test_members_that_pause_at_each_epoch_equal_undisturbed_ones(
-    mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path
-) -> None:
-    for epoch in (1, 2, 4):
-        outcomes = train_pool(limited(mixed_members, Limits(until=epoch)), tmp_path, 2)
+    mixed_members, assert_undisturbed, tmp_path
+):
+    for until, epoch in ((1, 1), (3, 3), (2, 3), (4, 4)):  # the third one trains nothing
+        outcomes = train_pool(limited(mixed_members, Limits(until=until)), tmp_path, 2)
         for run, outcome in zip(mixed_members, outcomes, strict=True):
             assert isinstance(outcome, Outcome)
             folder = RunFolder(tmp_path / run.run_id)
@@ -101,20 +91,9 @@ def test_members_that_pause_at_each_epoch_equal_undisturbed_ones(
     assert_undisturbed(mixed_members, tmp_path)
 
 
-def test_a_member_that_has_paused_pauses_again_without_training(
-    members_of: Any, tmp_path: Path
-) -> None:
-    runs = members_of()[:2]
-    train_pool(limited(runs, Limits(until=3)), tmp_path, 1)
-    paths = [tmp_path / run.run_id / "checkpoints" / "last.ckpt" for run in runs]
-    before = [path.read_bytes() for path in paths]
-    assert statuses(train_pool(limited(runs, Limits(until=2)), tmp_path, 1)) == ["paused"] * 2
-    assert [path.read_bytes() for path in paths] == before
-
-
 def test_a_member_at_its_last_epoch_is_complete_whatever_its_limits(
-    members_of: Any, assert_undisturbed: Check, tmp_path: Path
-) -> None:
+    members_of, assert_undisturbed, tmp_path
+):
     runs = members_of()[:2]  # of 5 epochs
     train_pool(limited(runs, Limits({5: 1.1}, until=5)), tmp_path, 1)
     assert_undisturbed(runs, tmp_path)
@@ -122,8 +101,8 @@ def test_a_member_at_its_last_epoch_is_complete_whatever_its_limits(
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
-    members_of: Any, assert_undisturbed: Check, tmp_path: Path, is_killed: bool
-) -> None:
+    members_of, assert_undisturbed, tmp_path, is_killed
+):
     """Without it the judge would wait for them, and all others would pause."""
     early, late = members_of("trainer.max_epochs=2")[0], members_of("trainer.max_epochs=5")[0]
     seen: list[str] = []
@@ -145,42 +124,30 @@ def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
-    members_of: Any, result_of: Any, at_rename: AtRename, tmp_path: Path, after: bool
-) -> None:
+    members_of, result_of, killed_at_every_rename, tmp_path, after
+):
     own = members_of("trainer.max_epochs=4", "model.num_layers=2", "model.dropout=0.3")[:2]
     runs = limited(own, Limits({2: 1.1}), Limits({1: 0.0}, until=3))
     train_pool(runs, tmp_path / "left alone", 1)
     expected = result_of(tmp_path / "left alone" / own[0].run_id)
     assert expected["record"]["status"] == "pruned"
-    n = 0
-    for n in itertools.count(1, 2):
-        root = tmp_path / str(n)
-        with at_rename(n, after) as renamed:
-            train_pool(runs, root, 1)
+    for root in killed_at_every_rename(lambda root: train_pool(runs, root, 1), after, 6, step=2):
         assert statuses(train_pool(runs[::-1], root, 2)) == ["paused", "pruned"]
         assert result_of(root / own[0].run_id) == expected
         paths = [base / own[1].run_id / "metrics.csv" for base in (root, tmp_path / "left alone")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
-        if len(renamed) < n:
-            break
-    assert n > 6
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pruned_member_killed_while_it_is_resumed_equals_an_undisturbed_one(
-    members_of: Any, assert_undisturbed: Check, at_rename: AtRename, tmp_path: Path, after: bool
-) -> None:
+    members_of, assert_undisturbed, killed_at_every_rename, after
+):
     own = members_of("trainer.max_epochs=3")[:2]
-    n = 0
-    for n in itertools.count(1, 2):
-        root = tmp_path / str(n)
-        train_pool(pruned_after(own, 1), root, 1)
-        with at_rename(n, after) as renamed:
-            train_pool(own, root, 1)
+    for root in killed_at_every_rename(
+        lambda root: train_pool(own, root, 1), after, 4, step=2,
+        begin=lambda root: train_pool(pruned_after(own, 1), root, 1),
+    ):  # fmt: skip
         train_pool(own, root, 1)
         assert_undisturbed(own, root)
-        if len(renamed) < n:
-            break
-    assert n > 4

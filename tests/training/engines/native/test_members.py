@@ -2,8 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,16 +17,10 @@ from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Ended
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
-from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
 
-Plan = Callable[..., list[PlannedRun]]
-Check = Callable[[Sequence[PlannedRun], Path], None]
 
-
-def test_a_member_that_diverges_keeps_its_state_before(
-    members_of: Plan, assert_undisturbed: Check, tmp_path: Path
-) -> None:
+def test_a_member_that_diverges_keeps_its_state_before(members_of, assert_undisturbed, tmp_path):
     wild = ("seed=0", "model.nonlinearity=relu", "optimizer=sgd", "optimizer.momentum=0",
             "optimizer.lr=80", "trainer.gradient_clip_val=null")  # fmt: skip
     members = members_of(members=[("seed=0",), (*wild, "trainer.max_epochs=60"), ("seed=1",)])
@@ -47,8 +40,8 @@ def test_a_member_that_diverges_keeps_its_state_before(
 
 
 def test_a_member_whose_computing_fails_does_so_alone(
-    members_of: Plan, assert_undisturbed: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    members_of, assert_undisturbed, tmp_path, monkeypatch
+):
     """In a task with others: they train again what the task had begun."""
     members, step = members_of("trainer.max_epochs=3"), pool_data.run
     monkeypatch.setattr(pool, "_TASKS_OF_A_THREAD", 1)
@@ -69,9 +62,7 @@ def test_a_member_whose_computing_fails_does_so_alone(
     assert_undisturbed(members, tmp_path / "pool")
 
 
-def test_a_folder_that_cannot_be_written_fails_its_run_alone(
-    members_of: Plan, tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_written_fails_its_run_alone(members_of, tmp_path):
     members = members_of("trainer.max_epochs=2")
     (tmp_path / members[1].run_id / "metrics.csv" / "keep").mkdir(parents=True)
     outcomes = train_pool(members, tmp_path, 2)
@@ -80,8 +71,8 @@ def test_a_folder_that_cannot_be_written_fails_its_run_alone(
 
 
 def test_a_pool_that_fails_as_a_whole_trains_its_runs_alone(
-    members_of: Plan, assert_undisturbed: Check, at: Any, tmp_path: Path
-) -> None:
+    members_of, assert_undisturbed, at, tmp_path
+):
     members = members_of()
     outcomes = train_pool(members, tmp_path / "pool", 2, at("on_train_epoch_end", 2, RuntimeError))
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
@@ -92,7 +83,7 @@ def test_a_pool_that_fails_as_a_whole_trains_its_runs_alone(
     assert_undisturbed(members, tmp_path / "pool")
 
 
-def test_a_run_of_another_process_is_left_to_it(members_of: Plan, tmp_path: Path) -> None:
+def test_a_run_of_another_process_is_left_to_it(members_of, tmp_path):
     members = members_of("trainer.max_epochs=2")
     train_pool(members[2:3], tmp_path, 1)
     with RunLock(tmp_path / members[1].run_id):
@@ -101,7 +92,7 @@ def test_a_run_of_another_process_is_left_to_it(members_of: Plan, tmp_path: Path
     assert [getattr(o, "trained", None) for o in outcomes] == [True, None, False, True]
 
 
-def test_a_config_that_is_refused_leaves_no_folder(members_of: Plan, tmp_path: Path) -> None:
+def test_a_config_that_is_refused_leaves_no_folder(members_of, tmp_path):
     bad = ("seed=1", "scheduler=cosine", "scheduler.warmup_epochs=9")
     members = members_of("trainer.max_epochs=2", members=[("seed=0",), bad])
     outcomes = train_pool(members, tmp_path, 1)
@@ -109,9 +100,7 @@ def test_a_config_that_is_refused_leaves_no_folder(members_of: Plan, tmp_path: P
     assert not (tmp_path / members[1].run_id).exists()
 
 
-def test_a_longer_run_begins_where_a_shorter_one_ended(
-    members_of: Plan, assert_undisturbed: Check, tmp_path: Path
-) -> None:
+def test_a_longer_run_begins_where_a_shorter_one_ended(members_of, assert_undisturbed, tmp_path):
     short, long = members_of(), members_of("trainer.max_epochs=9")
     train_pool(short, tmp_path / "extended", 2)
     resume._finished_runs.cache_clear()
@@ -123,9 +112,7 @@ def test_a_longer_run_begins_where_a_shorter_one_ended(
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_after_the_last_record_is_not_lost(
-    members_of: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
-) -> None:
+def test_a_signal_after_the_last_record_is_not_lost(members_of, tmp_path, monkeypatch, signum):
     """Nothing of this pool is left to stop, but a sweep has more to do."""
 
     def record(self: PoolEngine, ended: Sequence[Ended[PoolMember]]) -> None:
@@ -138,8 +125,8 @@ def test_a_signal_after_the_last_record_is_not_lost(
 
 
 def test_works_that_take_too_long_after_a_signal_are_stopped(
-    members_of: Plan, assert_undisturbed: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    members_of, assert_undisturbed, tmp_path, monkeypatch
+):
     """The flag ends a work in the middle of an epoch; the run is saved as it was before."""
     members = members_of("trainer.max_epochs=4")
     monkeypatch.setattr(pool, "_GRACE_SECONDS", 0.0)
@@ -167,21 +154,14 @@ def test_works_that_take_too_long_after_a_signal_are_stopped(
     assert_undisturbed(members, tmp_path / "stopped")
 
 
-def test_many_members_train_in_parts(
-    members_of: Plan, assert_undisturbed: Check, at: Any, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_many_members_train_in_parts(members_of, assert_undisturbed, at, tmp_path, monkeypatch):
     """A signal in one part ends those that come after it, too."""
     monkeypatch.setattr(story, "_LARGEST_POOL", 2)
 
-    class Signal(at):
-        def count(self, *_: object, **__: object) -> None:
-            self.left -= 1
-            if self.left == 0:
-                signal.raise_signal(signal.SIGTERM)
-
     members = members_of("trainer.max_epochs=30")
-    outcomes = train_pool(members, tmp_path / "pool", 1, Signal("on_train_epoch_end", 1))
+    outcomes = train_pool(
+        members, tmp_path / "pool", 1, at("on_train_epoch_end", 1, signal.SIGTERM)
+    )
     assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
     assert not (tmp_path / "pool" / members[2].run_id).exists()
     train_pool(members, tmp_path / "pool", 2)

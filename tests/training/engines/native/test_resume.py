@@ -1,14 +1,11 @@
 """A pool that was ended at any moment comes to what it comes to when left alone, to the bit."""
 
 import errno
-import itertools
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,10 +16,6 @@ from seqsweep.training.engines.native import pool
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
-
-Plan = Callable[..., list[PlannedRun]]
-Check = Callable[[Sequence[PlannedRun], Path], None]
-AtRename = Callable[..., AbstractContextManager[list[str]]]
 
 HOOKS = [
     ("on_fit_start", 1), ("on_train_epoch_start", 1), ("on_train_epoch_start", 3),
@@ -38,14 +31,8 @@ def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
-    mixed_members: list[PlannedRun],
-    assert_undisturbed: Check,
-    at: Any,
-    killed: type[BaseException],
-    tmp_path: Path,
-    hook: str,
-    n: int,
-) -> None:
+    mixed_members, assert_undisturbed, at, killed, tmp_path, hook, n
+):
     with pytest.raises(killed):
         train_pool(mixed_members, tmp_path / "killed", 2, at(hook, n))
     train_pool(mixed_members[::-1], tmp_path / "killed", 1)
@@ -56,26 +43,20 @@ def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
-    members_of: Plan, assert_undisturbed: Check, at_rename: AtRename, tmp_path: Path, after: bool
-) -> None:
+    members_of, assert_undisturbed, killed_at_every_rename, after
+):
     """While the pool begins, at each checkpoint, at each member's end."""
     members = members_of("trainer.max_epochs=3", "model.num_layers=2", "model.dropout=0.3")[:2]
-    n = 0
-    for n in itertools.count(1, 2):
-        root = tmp_path / str(n)
-        with at_rename(n, after) as renamed:
-            train_pool(members, root, 1)
+    for root in killed_at_every_rename(
+        lambda root: train_pool(members, root, 1), after, 2 * (2 + 3), step=2
+    ):
         train_pool(members[::-1], root, 2)
         assert_undisturbed(members, root)
-        if len(renamed) < n:
-            break
-    assert n > 2 * (2 + 3)
 
 
 def test_a_pool_killed_several_times_equals_the_uninterrupted_one(
-    mixed_members: list[PlannedRun], assert_undisturbed: Check, at: Any, tmp_path: Path,
-    killed: type[BaseException], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    mixed_members, assert_undisturbed, at, tmp_path, killed, monkeypatch
+):
     """Each attempt has a member more that saves its epochs."""
     root = tmp_path / "killed"
     for number in range(3):
@@ -89,24 +70,14 @@ def test_a_pool_killed_several_times_equals_the_uninterrupted_one(
     assert_undisturbed(mixed_members, root)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("grace", [2.0, -1.0], ids=["epochs end", "epochs are stopped"])
 def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
-    members_of: Plan, assert_undisturbed: Check, tmp_path: Path, at: Any,
-    monkeypatch: pytest.MonkeyPatch, signum: signal.Signals, grace: float,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(pool, "_GRACE_SECONDS", grace)
-
-    class Signal(at):
-        def count(self, *_: object, **__: object) -> None:
-            self.left -= 1
-            if self.left == 0:
-                signal.raise_signal(signum)
-
+    members_of, assert_undisturbed, tmp_path, at, signum
+):
     members = members_of("trainer.max_epochs=30", "model.num_layers=2", "model.dropout=0.3")
     root, handlers = tmp_path / "stopped", [signal.getsignal(number) for number in (2, 15, 1)]
-    outcomes = train_pool(members, root, 1, Signal("on_train_epoch_end", 2))  # in step
+    outcomes = train_pool(members, root, 1, at("on_train_epoch_end", 2, signum))  # in step
     assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
     assert {getattr(outcome, "exit_code", None) for outcome in outcomes} == {128 + signum}
     assert [signal.getsignal(number) for number in (2, 15, 1)] == handlers
@@ -120,11 +91,8 @@ def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
 def test_a_pool_killed_at_random_moments_equals_the_uninterrupted_one(
-    mixed_members: list[PlannedRun],
-    assert_undisturbed: Check,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    mixed_members, assert_undisturbed, tmp_path, monkeypatch
+):
     """SIGKILL, at moments that nobody has chosen."""
     for module in (locking, training):
         monkeypatch.setattr(module, "MOST_KILLED", 99)  # a slow machine may train no epoch
@@ -147,8 +115,8 @@ def full(*_: object) -> None:
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 14, 20, 26, 32])
 def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
-    members_of: Plan, assert_undisturbed: Check, at_rename: AtRename, tmp_path: Path, n: int
-) -> None:
+    members_of, assert_undisturbed, at_rename, tmp_path, n
+):
     """From some write on; what could not be written fails, and is trained later."""
     members, root = members_of("trainer.max_epochs=3"), tmp_path / "full"
     with at_rename(n, act=full):
@@ -164,9 +132,8 @@ def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
 @pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt",
                                   "provenance.json", "config.yaml"])  # fmt: skip
 def test_a_pool_with_a_damaged_file_equals_the_uninterrupted_one(
-    mixed_members: list[PlannedRun], assert_undisturbed: Check, at: Any, tmp_path: Path, name: str,
-    killed: type[BaseException],
-) -> None:  # fmt: skip
+    mixed_members, assert_undisturbed, at, tmp_path, name, killed
+):
     root = tmp_path / "damaged"
     with pytest.raises(killed):
         train_pool(mixed_members, root, 1, at("on_train_epoch_end", 3))

@@ -1,28 +1,17 @@
 """A run's bits are a function of its config alone: not of other runs, order or threads."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
 import pytest
 import torch
 
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.training.outcome import Outcome
-from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
-
-Plan = Callable[..., list[PlannedRun]]
-Check = Callable[[Sequence[PlannedRun], Path], None]
 
 
 @pytest.mark.parametrize(("threads", "step"), [(1, 1), (2, -1)], ids=["1 thread", "2, reversed"])
 def test_a_member_alone_equals_the_member_in_a_pool(
-    mixed_members: list[PlannedRun],
-    assert_undisturbed: Check,
-    tmp_path: Path,
-    threads: int,
-    step: int,
-) -> None:
+    mixed_members, assert_undisturbed, tmp_path, threads, step
+):
     for member in mixed_members:
         train_pool([member], tmp_path / "each", 1)
     outcomes = train_pool(mixed_members[::step], tmp_path / "all", threads)
@@ -32,19 +21,7 @@ def test_a_member_alone_equals_the_member_in_a_pool(
     assert_undisturbed(mixed_members, tmp_path / "each")
 
 
-def test_a_pool_trained_in_two_parts_equals_the_whole_pool(
-    mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path
-) -> None:
-    first = train_pool(mixed_members[:3], tmp_path / "grid", 2)
-    later = train_pool(mixed_members, tmp_path / "grid", 2)
-    trained = [outcome.trained for outcome in (*first, *later) if isinstance(outcome, Outcome)]
-    assert trained == [True] * 3 + [False] * 3 + [True] * 5
-    assert_undisturbed(mixed_members, tmp_path / "grid")
-
-
-def test_a_pool_without_shuffling_keeps_the_order_of_the_data(
-    members_of: Plan, tmp_path: Path
-) -> None:
+def test_a_pool_without_shuffling_keeps_the_order_of_the_data(members_of, tmp_path):
     members = members_of("data.shuffle=false", members=[("seed=0",), ("+data.seed=5",)])
     one, other = train_pool(members, tmp_path, 1)
     assert isinstance(one, Outcome)
@@ -52,7 +29,7 @@ def test_a_pool_without_shuffling_keeps_the_order_of_the_data(
     assert one.record["metrics"] == other.record["metrics"]  # the same run but for its order
 
 
-def test_checkpoints_load_into_the_plain_network(members_of: Plan, tmp_path: Path) -> None:
+def test_checkpoints_load_into_the_plain_network(members_of, tmp_path):
     members = members_of("model.bidirectional=true")
     train_pool(members, tmp_path, 1)
     for member, hidden in zip(members, (5, 12, 5, 20), strict=True):

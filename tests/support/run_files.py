@@ -1,0 +1,93 @@
+"""What the files of a run say: its curves, as the csv module and TensorBoard read them, and all."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
+)
+from torch import Tensor
+
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.checkpoints import load_sealed
+
+SMALL = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5",
+    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
+    "model.hidden_size=5", "optimizer.lr=0.02", "trainer=cpu", "trainer.progress_bar=false",
+)  # fmt: skip
+"""A run on 40 sequences: 24 to train on in 3 steps an epoch, 8 to validate and 8 to test on."""
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Returns (step, value) of each scalar, orphaned ones included."""
+    events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
+    events.Reload()
+    tags: Any = events.Tags()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags["scalars"]}
+
+
+def epochs_in_log(folder: Path) -> list[int]:
+    lines = (folder / "train.log").read_text(encoding="utf-8").splitlines()
+    words = [line.split("INFO epoch ") for line in lines if "INFO epoch " in line]
+    return [int(rest.split()[0]) for _, rest in words]
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """Returns all results of a run except its times."""
+    return {
+        "csv": (folder / "metrics.csv").read_bytes(),
+        "curves": {tag: sorted(points) for tag, points in curves(folder).items()},
+        "record": record(folder),
+        "best": checkpoint(folder, "best"),
+        "last": checkpoint(folder, "last"),
+        "files": files(folder),
+    }
+
+
+def record(folder: Path) -> dict[str, Any]:
+    found = RunFolder(folder).record()
+    assert found is not None
+    times = ("train_seconds", "samples_per_s", "digest")
+    config = {k: v for k, v in found["config"].items() if not is_below(k, WITHOUT_INFLUENCE)}
+    return {k: v for k, v in found.items() if k not in times} | {"config": config}
+
+
+def checkpoint(folder: Path, name: str) -> Any:
+    content = load_sealed(folder / "checkpoints" / f"{name}.ckpt")
+    del content["files"]
+    # The same but for keys without influence, and for epochs that a shorter run has trained.
+    del content["config"]
+    content["callbacks"]["BestAndLast"].pop("seconds")
+    return plain(content)
+
+
+def plain(value: Any) -> Any:
+    """Returns tensors as type, shape and bytes, which are equal only if every bit is."""
+    if isinstance(value, Tensor):
+        return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def files(folder: Path) -> set[str]:
+    """Returns the names of all files; all event files count as one name."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {"events" if path.name.startswith("events.out") else str(path) for path in paths}
+
+
+def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Compares part by part, so that a difference is easy to read."""
+    for key, value in expected.items():
+        if key in ("best", "last"):
+            for part in value:
+                assert found[key][part] == value[part], f"{part} of {key}.ckpt"
+        assert found[key] == value, key
