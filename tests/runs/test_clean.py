@@ -17,7 +17,6 @@ from seqsweep.runs.clean import (
     find_removals,
     freed,
 )
-from seqsweep.runs.eventfiles import MADE, PREFIX
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.lock import RunLock
@@ -63,17 +62,6 @@ def chosen(root: Path, *states: State, checkpoints: bool = False, **wanted: str)
 
 def names(removals: list[Removal]) -> list[str]:
     return [removal.entry.folder.run_id for removal in removals]
-
-
-def test_event_files_go_with_their_folder(tmp_path):
-    run = make(tmp_path, "a", "failed").path
-    for name in ("1.host.2.3.rows", f"1{MADE}0123.hparams"):
-        path = run / "h8" / f"{PREFIX}{name}"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("events")
-    (removal,) = chosen(tmp_path, *FAILED)
-    assert delete(removal) is None
-    assert not run.exists()
 
 
 def test_states_choose_whole_runs(tmp_path):
@@ -165,14 +153,6 @@ def test_a_run_that_ends_meanwhile_is_not_deleted(tmp_path):
     folder.finish({"run_id": "a", "config": {"seed": 0}, "metrics": {}})
     assert delete(removal) == "it has changed meanwhile"
     assert folder.record() is not None
-
-
-def test_a_pruned_run_that_is_completed_meanwhile_is_not_deleted(tmp_path):
-    make(tmp_path, "a", "pruned")
-    (removal,) = chosen(tmp_path, *PRUNED)
-    make(tmp_path, "a")
-    assert delete(removal) == "it has changed meanwhile"
-    assert (tmp_path / "a" / "record.json").exists()
 
 
 def test_files_of_other_programs_stay(tmp_path):
