@@ -78,26 +78,6 @@ def test_epochs_copied_from_a_shorter_run_do_not_count_for_the_pace(sweep, confi
     assert progress.seconds_left is None
 
 
-def test_epochs_of_a_run_that_is_first_seen_halfway_count_for_the_pace(sweep, config, train):
-    found = sweep(config(0), config(1))
-    progress = found.progress(started=time.time() - 5)
-    progress.look()
-    train(found.start(0).path, range(5))
-    found.clock.now += 10.0
-    progress.look()
-    assert progress.seconds_left == pytest.approx(15 * 10.0 / 5)
-
-
-def test_a_run_that_stopped_early_counts_with_all_its_epochs(sweep, config, train):
-    found = sweep(config(0), config(1))
-    train(found.start(0).path, range(3))
-    progress = found.progress()
-    progress.look()
-    found.finish(0)
-    progress.look()
-    assert (progress.epochs, progress.max_epochs) == (EPOCHS, 2 * EPOCHS)
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (58.4, "0:58"), (62, "1:02"), (3723, "1:02:03")]
 )
@@ -148,14 +128,6 @@ def test_a_failed_run_that_is_tried_again_runs_and_then_is_done(sweep, config):
         assert progress.counts["running"] == 1
         found.finish(0)
     assert [run.state for run in progress.look()] == ["complete"]
-
-
-def test_a_damaged_failure_counts_as_none(sweep, config):
-    found = sweep(config())
-    (found.start(0).path / "failure.json").write_text('{"kind": ["failed"], "error": "no"}')
-    progress = found.progress()
-    assert progress.look() == []
-    assert progress.counts["waiting"] == 1
 
 
 def test_with_rerun_a_record_older_than_the_sweep_does_not_count(sweep, config):

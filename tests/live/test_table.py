@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from seqsweep.console import PlainConsole
 from seqsweep.live.display import LiveView
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.runs.lock import RunLock
@@ -98,23 +97,6 @@ def test_no_line_of_the_table_is_wrapped_at_any_width(sweep, width, config, show
     assert all(line.startswith(("│", "╭", "╰")) for line in lines)
 
 
-def test_a_narrow_terminal_shows_short_names_where_labels_do_not_fit(sweep, config, shown):
-    sizes = [{"hidden_size": 128, "num_layers": n, "a_long_option": n} for n in (1, 2, 4)]
-    found = sweep(*(config(seed, model=size) for size in sizes for seed in (0, 1)))
-    for index in range(6):
-        found.start(index)
-        if index < 5:
-            found.finish(index)
-    found.run(5).fail(ValueError("why"))
-    progress = found.progress()
-    progress.look()
-    names = progress.short_names.values()
-    assert len(set(names)) == 6
-    for width in (40, 50):
-        assert all(name in shown(progress, width) for name in names)
-    assert not any(name in shown(progress, 100) for name in names)
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_without_unicode_shows_a_table(sweep, encoding, config):
     found = sweep(config(0, model={"hidden_size": "long " * 9, "a": "日本"}), config(1))
@@ -184,21 +166,6 @@ def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep, conf
         "[2/3] seed=1  diverged in epoch 3  0:00 left",
         "[3/3] seed=2  failed ValueError: no luck",
     ]
-
-
-def test_the_table_never_hides_the_cursor(sweep, config, monkeypatch):
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    monkeypatch.setenv("TERM", "xterm")
-    found = sweep(config())
-    out = io.StringIO()
-    console = PlainConsole(out)
-    view = LiveView(found.progress(), console, Live(console=console, auto_refresh=False))
-    view.start()
-    view.look()
-    view.draw()
-    assert "╯" in out.getvalue()
-    view.stop()
-    assert "\x1b[?25" not in out.getvalue()
 
 
 def test_pruned_runs_are_counted_in_the_table(sweep, config, shown):

@@ -7,37 +7,10 @@ import re
 import select
 import subprocess
 import sys
-import threading
 import time
-import warnings
 from pathlib import Path
 
 import pytest
-
-from seqsweep.live import terminal
-
-
-def test_no_process_is_forked_while_the_display_draws() -> None:
-    drawn, begun = threading.Event(), threading.Event()
-
-    def draw() -> None:
-        with terminal.drawing:
-            begun.set()
-            time.sleep(0.1)
-            drawn.set()
-
-    thread = threading.Thread(target=draw)
-    thread.start()
-    begun.wait()
-    with warnings.catch_warnings():
-        # Forking beside a thread is deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if not pid:
-        os._exit(0 if drawn.is_set() and terminal.drawing.acquire(blocking=False) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    thread.join()
-
 
 BEGINNING = """
 import ctypes, faulthandler, logging, os, signal, sys, threading, time, warnings
@@ -200,32 +173,6 @@ print("to its end")
 
 
 @pytest.mark.slow
-def test_workers_of_a_data_loader_that_warn_disturb_no_table(tmp_path: Path) -> None:
-    program = f"""{BEGINNING}
-from torch.utils.data import DataLoader, Dataset
-
-class Warning(Dataset):
-    def __len__(self):
-        return 4
-    def __getitem__(self, index):
-        warnings.warn(f"warned about {{index}}")
-        return index
-
-with Display(runs, console):
-    for run in runs:
-        for batch in DataLoader(Warning(), num_workers=2):
-            time.sleep(0.1)
-        finish(run)
-print("to its end")
-"""
-    printed, code = on_terminal(program, tmp_path)
-    assert code == 0, printed[-2000:]
-    assert "UserWarning: warned about 3" in (tmp_path / "sweep.log").read_text()
-    assert "warned" not in printed
-    assert printed.endswith("╯\x1b[0m\r\nto its end\r\n")
-
-
-@pytest.mark.slow
 def test_a_terminal_that_takes_no_output_does_not_stop_the_training(tmp_path: Path) -> None:
     """It draws more frames than the terminal takes, while nothing reads it."""
     program = f"""{BEGINNING}
@@ -253,17 +200,6 @@ print("to its end")
     assert code == 0, printed[-2000:]
     assert "599 x" in printed and "a message" in printed
     assert printed.endswith("to its end\r\n")
-
-
-@pytest.mark.slow
-def test_a_narrow_terminal_without_unicode_shows_a_table(tmp_path: Path) -> None:
-    program = f"{BEGINNING}\nwith Display(runs[:1], console):\n    finish(runs[0])\nprint('on')\n"
-    printed, code = on_terminal(program, tmp_path, COLUMNS="30", PYTHONIOENCODING="latin-1")
-    assert code == 0, printed
-    *_, last, end = [text_of(line) for line in printed.splitlines()]
-    assert (last, end) == ("+" + "-" * 28 + "+", "on")
-    assert "~" in printed
-    assert "could not be shown" not in printed
 
 
 @pytest.mark.slow

@@ -44,18 +44,6 @@ def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(sweep
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
-def test_watch_reports_a_sweep_that_was_killed(sweep, config):
-    """The lock file that it has left is not held by any process."""
-    found = sweep(config(0), config(1))
-    found.start(0)
-    found.file().write(found.folder)
-    Path(sweep_lock(found.folder).path).write_text("")
-    code, text = watched(found.folder)
-    assert code == 1
-    assert "2 of 2 runs are not done, and no process is training them" in text
-    assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
-
-
 def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep, config, monkeypatch):
     """The worker comes after two looks and trains everything."""
     found = sweep(config(0), config(1))
@@ -141,17 +129,3 @@ def test_watch_notices_a_new_sweep_json_with_the_inode_of_the_old_one(sweep, con
         file.write(text)
     seen.renew()
     assert seen.has_ended
-
-
-def test_ctrl_c_ends_watching_without_a_traceback(sweep, monkeypatch, config):
-    found = sweep(config(0))
-    found.file().write(found.folder)
-
-    def interrupted(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(time, "sleep", interrupted)
-    with sweep_lock(found.folder):
-        code, text = watched(found.folder)
-    assert code == 130
-    assert text == "stopped watching; the sweep continues\n"

@@ -1,6 +1,5 @@
 """The live table shows which processes train a sweep, where several or other hosts do."""
 
-import io
 import json
 import os
 import subprocess
@@ -15,10 +14,8 @@ import pytest
 from rich.console import Console
 
 from seqsweep.live import worker_state
-from seqsweep.live.display import LiveView
 from seqsweep.live.rate import Rate
 from seqsweep.live.worker_lines import worker_lines
-from seqsweep.live.worker_state import Worker, by_name
 from seqsweep.results.housekeeping import print_status
 from seqsweep.runs.lock import RunLock, holder_of
 from seqsweep.runs.lock_files import STALE_SECONDS, Holder
@@ -65,8 +62,8 @@ def another_process(folder: Path) -> Generator[subprocess.Popen[str]]:
             process.kill()
 
 
-def lines(progress: Any, width: int = 76, is_last: bool = False) -> list[str]:
-    return [line.plain.rstrip() for line in worker_lines(progress.workers, width, is_last)]
+def lines(progress: Any) -> list[str]:
+    return [line.plain.rstrip() for line in worker_lines(progress.workers, 76)]
 
 
 def test_each_worker_has_a_line_with_its_runs_and_its_rate(sweep, config, train):
@@ -188,17 +185,6 @@ def test_the_first_look_asks_how_old_a_beat_is_by_the_clock_of_the_folder(
     assert lines(progress)[0].endswith("no sign of life for 1:30")
 
 
-def test_the_locks_of_workers_that_died_before_the_sweep_are_not_listed(sweep, config):
-    found = sweep(config(0))
-    Host(found.folder, "old", 7).beat(age=1000)
-    Host(found.folder, "new", 8)
-    found.file().write(found.folder)
-    os.utime(found.folder / "sweep.json", (0, time.time() - 500))
-    progress = found.progress()
-    progress.look()
-    assert [line.split()[0] for line in lines(progress)] == ["new", "1"]
-
-
 def test_at_most_eight_workers_have_a_line_and_the_silent_ones_come_first(sweep, config):
     found = sweep(config(0))
     for index in range(20):
@@ -224,63 +210,6 @@ def test_done_runs_count_for_the_process_that_their_event_file_names(sweep, conf
     progress = found.progress()
     progress.look()
     assert lines(progress)[0] == "n1 pid 7             0 running   2 done"
-
-
-def test_the_last_table_lists_all_that_trained(sweep, config, shown):
-    found = sweep(*(config(seed) for seed in range(2)))
-    progress = found.progress()
-    hosts = [Host(found.folder, name, 7) for name in ("n1", "n2", "n3")]
-    for index in range(2):
-        hosts[index].take(found.start(index).path)
-    progress.look()
-    for index in range(2):
-        (found.run(index).path / "lock").unlink()
-        found.finish(index)
-    for host in hosts:
-        host.lock.unlink()
-    progress.look()
-    found.clock.now += 10
-    progress.look()
-    assert lines(progress) == []
-    text = shown(progress, is_last=True)
-    assert [line.strip("│ ") for line in text.splitlines() if " done" in line][1:] == [
-        "n1 pid 7               1 done",
-        "n2 pid 7               1 done",
-        "2 workers on 2 hosts   2 done",
-    ]
-
-
-@pytest.mark.parametrize("width", [20, 44, 60])
-def test_no_line_is_longer_than_a_narrow_terminal(sweep, width, config, train, shown):
-    found = sweep(*(config(seed) for seed in range(2)))
-    for index in range(2):
-        Host(found.folder, "a-very-long-name-of-a-host-" * 2 + str(index), 4711).take(
-            found.start(index).path
-        )
-    progress = found.progress()
-    progress.look()
-    for index in range(2):
-        train(found.run(index).path, range(7))
-    found.clock.now += 10
-    progress.look()
-    rows = shown(progress, width).splitlines()
-    assert {len(row) for row in rows} == {width}
-    named = [row for row in rows if "pid 4711" in row]
-    assert len(named) == 2
-    assert all("0.7/s" in row for row in named) == (width > 20)
-
-
-def test_without_a_table_the_line_of_a_run_names_its_worker(sweep, config):
-    found = sweep(config(0), config(1))
-    Host(found.folder, "n1", 7).take(found.start(0).path)
-    out = io.StringIO()
-    view = LiveView(found.progress(), Console(file=out, width=200), None)
-    view.look()
-    found.finish(0)
-    (found.run(0).path / "lock").unlink()
-    view.look()
-    view.stop()
-    assert "1.5 s  n1 pid 7" in out.getvalue()
 
 
 def test_a_lock_is_read_again_only_after_it_was_touched(sweep, config, monkeypatch):
@@ -323,14 +252,6 @@ def test_a_rate_is_that_of_the_last_minute():
     for second in range(100, 200):
         rate.sample(float(second), 500)
     assert rate.per_second() == 0.0
-
-
-def test_hosts_are_sorted_by_their_numbers():
-    names = ["n10", "n2", "a", "n2-b", "10.0.0.9", "10.0.0.10"]
-    ordered: list[str] = [
-        worker.host for worker in sorted((Worker(n, 1) for n in names), key=by_name)
-    ]
-    assert ordered == ["10.0.0.9", "10.0.0.10", "a", "n2", "n2-b", "n10"]
 
 
 def test_status_names_the_processes_of_several_hosts(sweep, config, capsys):
