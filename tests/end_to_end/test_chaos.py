@@ -67,34 +67,3 @@ def test_a_write_after_a_takeover_is_found(journal: Any, tmp_path: Path) -> None
     (line,) = journal.written_by_two(tenures)
     assert line.startswith(f"{A}: process p0 os.rename last.ckpt 4.000 s after process p1")
     assert journal.taken_over(tenures, {}) == (1, 1)
-
-
-def test_a_write_before_a_takeover_is_not(journal: Any, tmp_path: Path) -> None:
-    killed = f"1 lock {A} \n2 epoch {A} 0\n3 write {A} os.rename last.ckpt\n"
-    other = f"5 lock {A} \n6 write {A} open metrics.csv\n8 free {A} \n"
-    again = f"9 lock {A} \n9.1 write {A} open metrics.csv\n9.2 free {A} \n"
-    tenures = read(journal, tmp_path, p0=killed, p1=other, p2=again).tenures()
-    assert journal.written_by_two(tenures) == []
-    assert journal.taken_over(tenures, {"p0": 4.0}) == (1, 0)
-
-
-def test_epochs_after_the_last_checkpoint_are_lost_by_a_kill(journal: Any, tmp_path: Path) -> None:
-    """The next process resumes run A at epoch 2; run B was complete."""
-    epochs = "".join(f"{2 + epoch} epoch {A} {epoch}\n" for epoch in range(5))
-    killed = f"1 lock {A} \n{epochs}7 lock {B} \n8 epoch {B} 0\n9 free {B} \n"
-    other = f"20 lock {A} \n21 epoch {A} 2\n22 epoch {A} 3\n23 epoch {A} 4\n24 free {A} \n"
-    journals = read(journal, tmp_path, p0=killed, p1=other)
-    assert journal.lost_after(journals.tenures(), ["p0"]) == 3
-    assert journal.lost_after(journals.tenures(), ["p1"]) == 0
-    assert journals.trained_again() == 3
-    assert len(journals.epochs) == 6
-
-
-def test_a_line_that_is_half_written_is_read_later(journal: Any, tmp_path: Path) -> None:
-    journals = read(journal, tmp_path, p0=f"1 lock {A} \n2 epo")
-    assert [line.kind for line in journals.lines] == ["lock"]
-    with (tmp_path / "p0").open("a") as file:
-        file.write(f"ch {A} 0\n3 free {A} \n")
-    journals.update()
-    assert journals.epochs == {(A, "0")}
-    assert [line.kind for line in journals.lines] == ["lock", "epoch", "free"]

@@ -67,17 +67,6 @@ def test_a_users_network_trains_beside_a_pool(seqsweep: Command, tmp_path: Path)
     assert engines == ["autograd", "autograd", ours, ours]
 
 
-@pytest.mark.parametrize(
-    ("argument", "message"),
-    [
-        ("threads=0", "hydra.launcher.threads=0: must be at least 1, or null"),
-        ("processes=2", "hydra.launcher.processes: no such key in hydra.launcher; known: "),
-    ],
-)
-def test_a_wrong_launcher_is_refused(refused: Callable[..., str], argument: str, message: str):
-    assert refused("train", "-m", *GRID, f"hydra.launcher.{argument}").startswith(message)
-
-
 # One process for all commands, so that Python and torch are started once.
 _COMMANDS = """
 import json, sys

@@ -112,14 +112,6 @@ def test_with_on_error_retry_a_failed_run_is_trained_again(train: Command, tmp_p
     assert not _found(tmp_path, "failure.json")
 
 
-def test_a_failing_run_is_tried_as_often_as_the_config_says(train: Command, tmp_path: Path) -> None:
-    options = ("sweep.on_error=retry", "sweep.retries=2")
-    result = train("-m", "model.scale=1.0,2.0", *options)
-    assert result.code == 1
-    assert "1 of 2 runs did not complete (1 failed)" in result.out
-    assert [failure["attempts"] for failure in _found(tmp_path, "failure.json")] == [3]
-
-
 def test_a_single_run_that_fails_leaves_failure_json(train: Command, tmp_path: Path) -> None:
     result = train("model.scale=2.0")
     assert result.code == 1

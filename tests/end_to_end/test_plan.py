@@ -134,18 +134,3 @@ def test_plan_says_that_a_run_that_was_begun_resumes(
     (run / "config.yaml").write_text("model: {hidden_size: 4}\n")
     plan = without_torch("plan", *SWEEP, "sweep.name=mine")
     assert _states(plan.out) == {"4": "incomplete, to resume", "8": "to train"}
-
-
-def test_plan_does_not_depend_on_the_current_folder(
-    seqsweep: Command, seqsweep_in: Command, tmp_path: Path
-) -> None:
-    sweep = ("train", "-m", *SWEEP, f"output_dir={tmp_path}/out")
-    assert seqsweep(*sweep).code == 0
-    trained = _records(tmp_path)
-    elsewhere = tmp_path / "else" / "where"
-    elsewhere.mkdir(parents=True)
-    done = seqsweep_in(elsewhere, *sweep)
-    assert done.code == 0
-    assert ", 0 to train" in done.out
-    assert _records(tmp_path) == trained
-    assert not list(elsewhere.iterdir())

@@ -105,18 +105,6 @@ def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
 
 
 @pytest.mark.slow
-def test_a_signal_on_a_sweep_ends_the_table_and_prints_the_command(tmp_path: Path) -> None:
-    with on_terminal(tmp_path, *ENDLESS) as (process, master):
-        printed = read_until(master, "epoch 1")
-        process.send_signal(signal.SIGINT)
-        printed += read_until(master)
-        assert process.wait(60) == 130, printed
-    assert "2 interrupted" in words(printed)
-    assert not hides_the_cursor(printed)
-    assert "this trains what is missing" in printed
-
-
-@pytest.mark.slow
 def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
     tmp_path: Path, seqsweep: Command, start_command: StartCommand
 ) -> None:
@@ -138,30 +126,3 @@ def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
     assert result.code == 1
     assert "2 of 2 runs are not done, and no process is training them" in result.out
     assert f"seqsweep {' '.join(ENDLESS)}" in result.out
-
-
-@pytest.mark.slow
-def test_watch_shows_the_workers_of_two_hosts(
-    tmp_path: Path, seqsweep: Command, start_command: StartCommand
-) -> None:
-    planned = seqsweep(*ENDLESS, "seed=0,1", "--plan-only")
-    assert planned.code == 0, planned.err
-    folder = tmp_path / "outputs/sweeps/mine"
-    workers: list[subprocess.Popen[str]] = []
-    for host in ("n1", "n2"):
-        command = ("work", str(folder), "--threads", "2")
-        worker = start_command(
-            *command, environment={"SEQSWEEP_HOST": host}, stdout=subprocess.DEVNULL
-        )
-        workers.append(worker)
-        # Two that begin at the same time may choose the same run, and one would train one alone.
-        while len(list(folder.glob("*/metrics.csv"))) < 2 * len(workers):
-            assert worker.poll() is None
-            time.sleep(0.1)
-    with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
-        names = [f"n{index} pid {w.pid}" for index, w in enumerate(workers, start=1)]
-        printed = read_until(master, *names, "2 workers on 2 hosts   4 running", "epochs/s")
-        process.send_signal(signal.SIGINT)
-        printed += read_until(master)
-        assert process.wait(60) == 130, printed
-    assert not hides_the_cursor(printed)
