@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from commands import StartCommand
+from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -165,10 +166,7 @@ def test_a_killed_sweep_is_incomplete_and_not_running(
     options = ("data=digits", "trainer.max_epochs=100000", "seed=0,1", "sweep.name=mine")
     process = start_command("train", "-m", *options)
     try:
-        deadline = time.monotonic() + 100
-        while not list(tmp_path.rglob("*.ckpt")):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: list(tmp_path.rglob("*.ckpt")), process)
         assert " running" in seqsweep("status", "outputs/sweeps/mine").out.splitlines()[-1]
     finally:
         process.kill()

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from commands import StartCommand
+from waiting import wait_until
 
 from seqsweep.data.batch import SequenceDataset
 from seqsweep.training.build_run import build_data, build_module
@@ -58,9 +59,7 @@ def test_reproduce_accepts_a_run_that_was_killed_and_resumed(
     run = (*RUN[:-1], "trainer.max_epochs=1000")  # seconds, by the native engine
     process = start_command("train", *run)
     try:
-        deadline = time.monotonic() + 100
-        while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
-            time.sleep(0.005)
+        wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
         time.sleep(random.Random(0).uniform(0, 0.1))
     finally:
         process.kill()

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terminals import hides_the_cursor, read_until, terminal
 
 from seqsweep.cli import main
 
@@ -110,9 +110,13 @@ def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path, end: str)
     what, code = ENDS[end]
     (tmp_path / "loud.py").write_text(CALLBACK.format(what))
     callback = "+callbacks.loud._target_=loud.Loud"
-    printed, ended = on_terminal(tmp_path, "train", "trainer.max_epochs=20", callback)
-    assert ended == code, printed
-    assert "\x1b[?25" not in printed
+    command = [SEQSWEEP, "train", "trainer.max_epochs=20", callback]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "TERM": "xterm"}
+    environment["PYTHONPATH"] = str(tmp_path)
+    with terminal(command, cwd=tmp_path, env=environment) as (process, master):
+        printed = read_until(master)
+        assert process.wait(60) == code, printed
+    assert not hides_the_cursor(printed)
     (log,) = tmp_path.glob("outputs/runs/*/*/train.log")
     assert "from a callback\n" in log.read_text()
     assert ("from a callback" in printed) == (end in ("a failure", "a signal"))
@@ -120,21 +124,3 @@ def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path, end: str)
         assert "/20" in printed and "val/acc" in printed
         best, majority, _ = printed.splitlines()[-3:]
         assert "best epoch" in best and "majority class: val/acc" in majority
-
-
-def on_terminal(folder: Path, *arguments: str) -> tuple[str, int]:
-    """Returns what a command prints on a terminal, and its exit code."""
-    master, slave = pty.openpty()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "TERM": "xterm"}
-    environment["PYTHONPATH"] = str(folder)
-    with subprocess.Popen(
-        [SEQSWEEP, *arguments], cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave
-    ) as process:
-        os.close(slave)
-        printed = b""
-        with contextlib.suppress(OSError):  # the other side has closed
-            while part := os.read(master, 65536):
-                printed += part
-        process.wait(60)
-    os.close(master)
-    return printed.decode(), process.returncode

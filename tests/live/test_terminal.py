@@ -2,15 +2,13 @@
 
 import contextlib
 import os
-import pty
-import re
-import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from terminals import hides_the_cursor, read_until, terminal, text_of
+from waiting import wait_until
 
 BEGINNING = """
 import ctypes, faulthandler, logging, os, signal, sys, threading, time, warnings
@@ -213,45 +211,23 @@ def test_a_log_that_cannot_be_written_is_an_error_of_the_display_alone(tmp_path:
     assert message.startswith("seqsweep: the sweep's progress could not be shown: OSError: ")
 
 
-def text_of(printed: str) -> str:
-    """Returns the text without cursor movements and colours."""
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
-
-
-def hides_the_cursor(printed: str) -> bool:
-    return "\x1b[?25" in printed
-
-
 def on_terminal(
     program: str, folder: Path, *arguments: str, wait_for: Path | None = None, **more: str
 ) -> tuple[str, int]:
-    """Returns what a Python program prints on a terminal of 80 x 24, and its exit code.
+    """Returns what a Python program prints on a terminal of 24 x 80, and its exit code.
 
     Args:
         wait_for: a file; before it exists, the terminal is not read.
     """
-    master, slave = pty.openpty()
     here = str(Path(__file__).parent)
     environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
     # An empty PYTHONUNBUFFERED is none: a stream has its buffer, as usual.
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, "PYTHONUNBUFFERED": "", **more}
     command = [sys.executable, "-c", program, str(folder), *arguments]
-    with subprocess.Popen(
-        command, env=environment, stdin=slave, stdout=slave, stderr=slave
-    ) as process:
-        os.close(slave)
-        data = b""
-        deadline = time.monotonic() + 60
-        while wait_for is not None and not wait_for.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if wait_for is not None and not wait_for.exists():
-            process.kill()
-            pytest.fail(f"{wait_for} does not exist: the process waits for the terminal")
-        with contextlib.suppress(OSError):  # The other side has closed.
-            while select.select([master], [], [], 60)[0]:
-                data += os.read(master, 65536)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+    with terminal(command, env=environment) as (process, master):
+        if wait_for is not None:
+            wait_until(wait_for.exists)
+        printed = read_until(master)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it is killed then
             process.wait(10)
-        process.kill()  # It may hang.
-    os.close(master)
-    return data.decode(errors="replace"), process.returncode
+    return printed, process.returncode
