@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from seqsweep.console import PlainConsole, joined, place, say, say_error
+from seqsweep.console import PlainConsole, place, say, say_error
 
 
 def test_a_path_with_colons_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,13 +47,3 @@ def test_control_characters_never_reach_a_terminal(capsys: pytest.CaptureFixture
     printed = capsys.readouterr()
     assert printed.err == f"seqsweep: {SHOWN}\n"
     assert "\x1b" not in printed.out and "\x9b" not in printed.out and "\x7f" not in printed.out
-
-
-def test_a_line_of_items_breaks_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    items = [f"val/loss 0.{number}" for number in range(1000, 1009)]
-    console = PlainConsole()
-    assert joined(items, console) == "  ".join(items)
-    console._force_terminal, console.width = True, 40
-    lines = joined(items, console).splitlines()
-    assert max(map(len, lines)) <= 40 < len(lines) * 40
-    assert [item for line in lines for item in line.strip().split("  ")] == items

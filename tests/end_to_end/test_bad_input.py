@@ -79,9 +79,6 @@ def test_a_gpu_is_refused_on_a_machine_without_one(
     ("arrays", "message"),
     [
         ({"y": [0, 1] * 4}, "x has shape (10, 5, 2), so with layout=batch_first 10 sequences"),
-        ({"lengths": [5] * 9 + [0]}, "sequence 9 has length 0"),
-        ({"y": [0.5] * 10}, "sequence 0 has label 0.5"),
-        ({"y": [1] * 10}, "only one class"),
         ({"X": [[[np.nan] * 2] * 5] * 10}, "data.missing"),
         ({"X": [[[np.inf] * 2] * 5] * 10}, "x is inf at sequence 0, step 0, channel 0"),
         ({"y": np.array([None] * 10, dtype=object)}, "never loaded"),
@@ -134,14 +131,6 @@ def test_a_wrong_name_of_a_source_is_refused(
     refused: Refused, arguments: str, message: str
 ) -> None:
     assert message in refused("train", *arguments.split())
-
-
-def test_a_class_that_is_missing_in_train_is_refused(refused: Refused, tmp_path: Path) -> None:
-    x = np.ones((4, 5, 2))
-    splits = {"X_train": x, "y_train": list("abab"), "X_test": x, "y_test": list("abca")}
-    _save(tmp_path / "my.npz", splits)
-    options = ["data.source.path=my.npz", "data.batch_size=2", "data.val_fraction=0"]
-    assert "no sequence in train for class 'c'" in refused("train", "data=npz", *options)
 
 
 def test_an_error_in_a_users_experiment_names_file_and_line(

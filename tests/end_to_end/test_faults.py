@@ -14,7 +14,6 @@ import errno
 import functools
 import gc
 import importlib.metadata
-import importlib.util
 import io
 import json
 import os
@@ -45,7 +44,7 @@ from seqsweep.training.outcome import RunFailed
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
-CRASH = Path(__file__).parents[2] / "scripts" / "bench" / "crash.py"
+BENCH = Path(__file__).parents[2] / "scripts" / "bench"
 OVERRIDES = (
     "data=digits",
     "model.hidden_size=4",
@@ -207,7 +206,8 @@ class Driver:
             config = compose("train", [*OVERRIDES, f"output_dir={root}"])
         self.member: PlannedRun = plan(check(config))
         self.root = root
-        self.crash = _load(CRASH)
+        sys.path.append(str(BENCH))
+        self.crash: Any = importlib.import_module("crash")
         provenance(1, None, {})  # asks git once, here, for all the processes
         # Each of Lightning's Trainers looks through all installed packages for callbacks.
         importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
@@ -336,14 +336,6 @@ def _wait(pid: int, seconds: float = 30) -> int:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return STUCK
-
-
-def _load(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def drive(root: Path, kind: str, stride: int) -> None:

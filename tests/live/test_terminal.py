@@ -200,17 +200,6 @@ print("to its end")
     assert printed.endswith("to its end\r\n")
 
 
-@pytest.mark.slow
-def test_a_log_that_cannot_be_written_is_an_error_of_the_display_alone(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "sweep.log")
-    program = f"{BEGINNING}\nwith Display(runs, console):\n    print('trained')\nprint('on')\n"
-    printed, code = on_terminal(program, tmp_path)
-    assert code == 0
-    first, message, last = printed.splitlines()
-    assert (first, last) == ("trained", "on")
-    assert message.startswith("seqsweep: the sweep's progress could not be shown: OSError: ")
-
-
 def on_terminal(
     program: str, folder: Path, *arguments: str, wait_for: Path | None = None, **more: str
 ) -> tuple[str, int]:

@@ -123,27 +123,13 @@ def test_a_linked_file_has_the_content_of_its_source(
         target.write_bytes(old)
     if not hard_links:
         monkeypatch.setattr("pathlib.Path.hardlink_to", no_space)
-    link(source, target)
-    assert target.read_bytes() == b"new"
-    assert names(tmp_path) == ["best", "next"]
+    for _ in range(2):  # POSIX: rename does nothing where both names are links to one file
+        link(source, target)
+        assert target.read_bytes() == b"new"
+        assert names(tmp_path) == ["best", "next"]
     assert source.samefile(target) == hard_links
     write_bytes(source, b"newer")  # a new file under the source's name: the target keeps its own
     assert target.read_bytes() == b"new"
-
-
-@pytest.mark.parametrize("hard_links", [True, False], ids=["hard links", "no hard links"])
-def test_linking_twice_leaves_no_temporary_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
-) -> None:
-    """POSIX: rename does nothing where both names are links to one file."""
-    source, target = tmp_path / "last", tmp_path / "best"
-    source.write_bytes(b"new")
-    if not hard_links:
-        monkeypatch.setattr("pathlib.Path.hardlink_to", no_space)
-    link(source, target)
-    link(source, target)
-    assert target.read_bytes() == b"new"
-    assert names(tmp_path) == ["best", "last"]
 
 
 def test_two_writers_of_a_file_use_two_temporary_names(tmp_path: Path) -> None:

@@ -173,17 +173,6 @@ def test_the_record_is_the_first_to_go_when_a_run_starts_again(folder, monkeypat
     assert folder.state() == "incomplete"
 
 
-def test_a_run_starts_again_after_its_checkpoints_were_removed_by_hand(folder):
-    """A folder of checkpoints that is new says nothing of the rest."""
-    folder.finish(RESULT)
-    (folder.path / "metrics.csv").touch()
-    (folder.path / "checkpoints").rmdir()
-    folder.start({"seed": 1}, {})
-    assert {path.name for path in folder.path.iterdir()} == {
-        "checkpoints", "config.yaml", "provenance.json",
-    }  # fmt: skip
-
-
 def test_the_logs_are_on_disk_before_the_record_is_seen(folder, monkeypatch):
     synced: list[str] = []
 
