@@ -98,8 +98,8 @@ def test_checkpoints_are_the_last_ones_of_complete_runs(tmp_path):
 def test_values_are_compared_as_those_of_a_config(tmp_path, key, text):
     this = dict[str, Any](cell="gru", rate=0.01, flag=True, nothing=None, sizes=[1, 2])
     other = dict[str, Any](cell="lstm", rate=0.1, flag=1, nothing="null ", sizes=[2, 1])
-    make(tmp_path, "this", **this | {"hidden_size": 8, "precision": "32"})
-    make(tmp_path, "other", **other | {"hidden_size": 80, "precision": "16"})
+    make(tmp_path, "this", hidden_size=8, precision="32", **this)
+    make(tmp_path, "other", hidden_size=80, precision="16", **other)
     assert names(find_removals(read_folder(tmp_path), (), False, {key: text})) == ["this"]
 
 
