@@ -93,9 +93,15 @@ def test_hydras_sweeper_and_launcher_train_the_same_sweep(
     result = seqsweep("train", *GRID, "hydra/sweeper=basic", "hydra/launcher=basic")
     assert result.code == 0, result.err
     assert len(_records(tmp_path)) == 4
-    board = seqsweep("leaderboard", str(_folder(tmp_path)))
-    assert "±" in board.out and result.out.endswith(board.out)
     assert ": 4 done, 0 to train" in seqsweep("train", *GRID).out
+
+
+def test_hydras_sweeper_ends_with_the_leaderboard(seqsweep: Command) -> None:
+    done = seqsweep("train", *GRID, "hydra/sweeper=basic", "sweep.name=a")
+    assert done.code == 0, done.err
+    board = seqsweep("leaderboard", "outputs/sweeps/a")
+    assert "±" in board.out
+    assert done.out.endswith(board.out)
 
 
 def test_rerun_trains_each_member_once_more(seqsweep: Command, tmp_path: Path) -> None:
