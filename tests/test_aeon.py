@@ -64,26 +64,3 @@ def test_missing_values_are_a_capability_if_they_are_filled(classifier_type):
     filled = classifier_type(**SHORT).set_params(missing="mean").fit(x, y)
     assert np.isfinite(filled.predict_proba(x)).all()
     assert not classifier_type().get_tag("capability:missing_values")
-
-
-def test_it_works_in_a_pipeline_of_aeon_and_in_cross_validation(classifier_type):
-    from aeon.pipeline import make_pipeline
-    from aeon.transformations.collection import Normalizer
-    from sklearn.model_selection import cross_val_score
-
-    x, y = collection()
-    pipeline: Any = make_pipeline(Normalizer(), classifier_type(**SHORT)).fit(x, y)
-    normalized = Normalizer().fit_transform(x)
-    by_hand = classifier_type(**SHORT).fit(normalized, y)
-    assert pipeline.predict(x).tolist() == by_hand.predict(normalized).tolist()
-    scores = cross_val_score(classifier_type(**SHORT), x, y, cv=3)
-    assert scores.shape == (3,) and np.isfinite(scores).all()
-
-
-def test_it_works_on_a_problem_of_aeon(classifier_type):
-    from aeon.datasets import load_japanese_vowels
-
-    x, y, *_ = load_japanese_vowels(split="train")
-    test_x, test_y, *_ = load_japanese_vowels(split="test")
-    classifier = classifier_type(cell="gru", max_epochs=20, lr=0.01).fit(x, y)
-    assert classifier.score(test_x, test_y) > 0.9

@@ -99,19 +99,10 @@ def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Pa
     assert "Small left out of the ranks: 2 methods have no score on it" in whole.stdout
 
 
-def test_published_results_are_read_by_data_set_and_method(tmp_path: Path, archive: Any):
-    path = published(tmp_path, "dataset,HC2,ROCKET\nGunPoint,1.0,0.99\nOSULeaf,,0.94\n")
-    assert archive.read_published(path) == {
-        "GunPoint": {"HC2": 1.0, "ROCKET": 0.99},
-        "OSULeaf": {"HC2": None, "ROCKET": 0.94},
-    }
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("name,HC2\nGunPoint,1\n", r":1: expected the columns dataset and one for each method"),
-        ("dataset\nGunPoint\n", r":1: expected the columns dataset and one for each method"),
         ("dataset,HC2\nGunPoint,97.5\n", r":2: HC2=97.5: must be between 0 and 1"),
         ("dataset,HC2\nGunPoint,good\n", r":2: HC2=good: expected a number"),
         ("dataset,HC2\nGunPoint,1\nGunPoint,1\n", r":3: GunPoint: is there twice"),

@@ -90,9 +90,3 @@ def test_a_sweep_expands_to_distinct_members(sweep, members, composed):
     grid = grid_of(named, [], OverridesParser.create(), ShapeOptions())
     expanded = {tuple(grid.overrides(point)) for point in grid.points()}
     assert len(expanded) == grid.size == members
-
-
-def test_debug_overrides_an_experiment(composed):
-    config = composed("experiment=japanese_vowels", "debug=overfit")
-    assert (config.name, config.trainer.max_epochs) == ("debug", 100)
-    assert config.model.hidden_size == 64

@@ -4,11 +4,9 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.color import ColorSystem
-from rich.table import Table
 from rich.text import Text
 
-from seqsweep.console import PlainConsole, joined, place, say, say_error
+from seqsweep.console import PlainConsole, place, say, say_error
 
 
 def test_a_path_with_colons_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,31 +47,3 @@ def test_control_characters_never_reach_a_terminal(capsys: pytest.CaptureFixture
     printed = capsys.readouterr()
     assert printed.err == f"seqsweep: {SHOWN}\n"
     assert "\x1b" not in printed.out and "\x9b" not in printed.out and "\x7f" not in printed.out
-
-
-def test_a_table_has_room_for_escaped_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    table = Table()
-    table.add_column("name")
-    table.add_row(HOSTILE)
-    PlainConsole().print(table)
-    lines = capsys.readouterr().out.splitlines()
-    assert any(SHOWN in line for line in lines)
-    assert len(set(map(len, lines))) == 1
-
-
-def test_styles_of_rich_reach_a_terminal() -> None:
-    console = PlainConsole()
-    console.file = io.StringIO()
-    console._force_terminal, console._color_system = True, ColorSystem.STANDARD
-    console.print("[red]failed[/]")
-    assert console.file.getvalue() == "\x1b[31mfailed\x1b[0m\n"
-
-
-def test_a_line_of_items_breaks_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    items = [f"val/loss 0.{number}" for number in range(1000, 1009)]
-    console = PlainConsole()
-    assert joined(items, console) == "  ".join(items)
-    console._force_terminal, console.width = True, 40
-    lines = joined(items, console).splitlines()
-    assert max(map(len, lines)) <= 40 < len(lines) * 40
-    assert [item for line in lines for item in line.strip().split("  ")] == items

@@ -40,21 +40,3 @@ def test_each_part_begins_with_its_share_of_the_long_files(processes: int) -> No
         shares.append(sum(SECONDS[path] for path in {i.path for i in part} & SECONDS.keys()))
     assert max(shares) - min(shares) <= max(SECONDS.values())
     assert sum(shares) == sum(SECONDS.values())  # no long file is cut
-
-
-def test_the_tests_of_a_file_stay_in_their_order() -> None:
-    dealt = deal(ITEMS, 3)
-    for path in {item.path for item in ITEMS}:
-        assert [i for i in dealt if i.path == path] == [i for i in ITEMS if i.path == path]
-
-
-def test_a_suite_of_long_files_alone_is_dealt_whole() -> None:
-    assert set(deal(LONG, 3)) == set(LONG)
-
-
-def test_files_of_equal_length_come_in_the_order_of_their_paths() -> None:
-    """The order must be the same in every process, whatever the hashes of the paths are."""
-    longest = [path for path in SECONDS if SECONDS[path] == 30]
-    assert len(longest) > 1
-    dealt = [item.path for item in deal(ITEMS, 1)]
-    assert sorted(longest) == [path for path in dict.fromkeys(dealt) if path in longest]

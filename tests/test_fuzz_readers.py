@@ -18,9 +18,3 @@ def test_the_readers_are_fuzzed_for_a_second_each():
     counts = re.findall(r"^(\w+): ([\d,]+) inputs", done.stdout, re.MULTILINE)
     assert [name for name, _ in counts] == ["npz", "ts", "csv", "parquet"]
     assert all(int(number.replace(",", "")) > 5 for _, number in counts)
-
-
-@pytest.mark.slow
-def test_an_unknown_reader_is_refused():
-    done = subprocess.run([sys.executable, str(SCRIPT), "xml"], capture_output=True, text=True)
-    assert done.returncode == 2 and "xml: must be one of npz, ts, csv, parquet" in done.stderr

@@ -155,29 +155,12 @@ def test_a_swept_name_stays_in_the_sweeps_folder(place: Place, key: str, names: 
     assert {folder.parent for folder in folders} <= {place.here / "outputs" / "sweeps"}
 
 
-def test_a_name_from_an_experiment_cannot_lead_out_of_the_output_folder(place: Place) -> None:
-    place.write("mine/experiment/evil.yaml", "# @package _global_\nname: ../../../evil\n")
-    with place.unharmed():
-        for sweep in ([], ["-m"]):
-            said = place("train", *sweep, "--config-dir", "mine", *TRAIN, "experiment=evil")
-            assert said.code == 2, said
-            assert "name='../../../evil'" in said.err
-
-
 def test_a_name_that_is_too_long_for_a_folder_is_refused(place: Place) -> None:
     with place.unharmed():
         said = place("train", *TRAIN, f"name={'a' * 300}")
     assert said.code == 2, said
     assert said.err.startswith("seqsweep: ")
     assert said.err.count("\n") == 1
-
-
-def test_a_valid_name_is_one_folder(place: Place) -> None:
-    with place.unharmed():
-        said = place("train", *TRAIN, "name=a.B_c-1")
-    assert said.code == 0, said
-    (record,) = place.here.glob("outputs/runs/a.B_c-1/*/record.json")
-    assert record.parent.name.isalnum()
 
 
 # ---- arguments ----------------------------------------------------------------------------------
@@ -256,7 +239,6 @@ def test_a_yaml_tag_in_a_saved_config_runs_no_code(
     "source",
     [
         {"_target_": "os.mkdir", "path": "MARKER"},
-        {"_target_": "numpy.load", "file": "EVIL", "allow_pickle": True},
         {"_target_": "torch.load", "f": "EVIL", "weights_only": False},
         {"_target_": "evil_module.anything"},
         {"_target_": "seqsweep.data.readers.os.mkdir", "path": "MARKER"},

@@ -13,8 +13,7 @@ import pytest
 
 BENCH = Path(__file__).parents[2] / "scripts" / "bench"
 OPTIONS = ("--events", "6", "--runs", "4", "--workers", "2", "--epochs", "30", "--seed", "5")
-A, B = "0123456789abcdef", "fedcba9876543210"
-"""The run_ids of two runs."""
+RUN = "0123456789abcdef"
 
 
 @pytest.mark.slow
@@ -43,58 +42,19 @@ def test_six_events_change_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.glob("chaos-*")) == []
 
 
-@pytest.fixture
-def journal(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module scripts/bench/chaos_journal.py."""
-    monkeypatch.syspath_prepend(BENCH)
-    return importlib.import_module("chaos_journal")
-
-
-def read(journal: Any, folder: Path, **lines: str) -> Any:
-    """Returns the journals of processes, each given by its lines without the run."""
-    for name, text in lines.items():
-        (folder / name).write_text(text)
-    journals = journal.Journals(folder)
-    journals.update()
-    return journals
-
-
-def test_a_write_after_a_takeover_is_found(journal: Any, tmp_path: Path) -> None:
+def test_the_journal_finds_a_write_after_a_takeover(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The first process is frozen from 2 to 9 and then renames a file."""
-    frozen = f"1 lock {A} \n2 epoch {A} 0\n9 write {A} os.rename last.ckpt\n9.5 free {A} \n"
-    other = f"5 lock {A} \n6 epoch {A} 0\n7 write {A} open metrics.csv\n8 free {A} \n"
-    tenures = read(journal, tmp_path, p0=frozen, p1=other).tenures()
-    (line,) = journal.written_by_two(tenures)
-    assert line.startswith(f"{A}: process p0 os.rename last.ckpt 4.000 s after process p1")
-    assert journal.taken_over(tenures, {}) == (1, 1)
-
-
-def test_a_write_before_a_takeover_is_not(journal: Any, tmp_path: Path) -> None:
-    killed = f"1 lock {A} \n2 epoch {A} 0\n3 write {A} os.rename last.ckpt\n"
-    other = f"5 lock {A} \n6 write {A} open metrics.csv\n8 free {A} \n"
-    again = f"9 lock {A} \n9.1 write {A} open metrics.csv\n9.2 free {A} \n"
-    tenures = read(journal, tmp_path, p0=killed, p1=other, p2=again).tenures()
-    assert journal.written_by_two(tenures) == []
-    assert journal.taken_over(tenures, {"p0": 4.0}) == (1, 0)
-
-
-def test_epochs_after_the_last_checkpoint_are_lost_by_a_kill(journal: Any, tmp_path: Path) -> None:
-    """The next process resumes run A at epoch 2; run B was complete."""
-    epochs = "".join(f"{2 + epoch} epoch {A} {epoch}\n" for epoch in range(5))
-    killed = f"1 lock {A} \n{epochs}7 lock {B} \n8 epoch {B} 0\n9 free {B} \n"
-    other = f"20 lock {A} \n21 epoch {A} 2\n22 epoch {A} 3\n23 epoch {A} 4\n24 free {A} \n"
-    journals = read(journal, tmp_path, p0=killed, p1=other)
-    assert journal.lost_after(journals.tenures(), ["p0"]) == 3
-    assert journal.lost_after(journals.tenures(), ["p1"]) == 0
-    assert journals.trained_again() == 3
-    assert len(journals.epochs) == 6
-
-
-def test_a_line_that_is_half_written_is_read_later(journal: Any, tmp_path: Path) -> None:
-    journals = read(journal, tmp_path, p0=f"1 lock {A} \n2 epo")
-    assert [line.kind for line in journals.lines] == ["lock"]
-    with (tmp_path / "p0").open("a") as file:
-        file.write(f"ch {A} 0\n3 free {A} \n")
+    monkeypatch.syspath_prepend(BENCH)
+    journal: Any = importlib.import_module("chaos_journal")
+    frozen = "1 lock RUN \n2 epoch RUN 0\n9 write RUN os.rename last.ckpt\n9.5 free RUN \n"
+    other = "5 lock RUN \n6 epoch RUN 0\n7 write RUN open metrics.csv\n8 free RUN \n"
+    for name, text in (("p0", frozen), ("p1", other)):
+        (tmp_path / name).write_text(text.replace("RUN", RUN))
+    journals = journal.Journals(tmp_path)
     journals.update()
-    assert journals.epochs == {(A, "0")}
-    assert [line.kind for line in journals.lines] == ["lock", "epoch", "free"]
+    tenures = journals.tenures()
+    (line,) = journal.written_by_two(tenures)
+    assert line.startswith(f"{RUN}: process p0 os.rename last.ckpt 4.000 s after process p1")
+    assert journal.taken_over(tenures, {}) == (1, 1)

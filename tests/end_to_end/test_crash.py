@@ -1,6 +1,6 @@
 """A sweep that is killed repeatedly ends like an undisturbed sweep."""
 
-import importlib.util
+import importlib
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,23 +11,15 @@ import pytest
 pytestmark = pytest.mark.slow
 
 Command = Callable[..., Any]
-SCRIPT = Path(__file__).parents[2] / "scripts" / "bench" / "crash.py"
+BENCH = Path(__file__).parents[2] / "scripts" / "bench"
 KILLS = 5
 
 
-@pytest.fixture(scope="module")
-def crash() -> Any:
-    """Imports the script scripts/bench/crash.py as a module."""
-    spec = importlib.util.spec_from_file_location("crash", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_a_sweep_killed_five_times_equals_an_undisturbed_one(
-    crash: Any, seqsweep: Command, tmp_path: Path
+    seqsweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.syspath_prepend(BENCH)
+    crash: Any = importlib.import_module("crash")
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     alone.mkdir()
     killed.mkdir()

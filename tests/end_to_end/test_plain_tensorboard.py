@@ -1,7 +1,6 @@
 """`tensorboard --logdir` lists each run once, and runs of a sweep by a readable name."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 from commands import StartCommand
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from waiting import wait_until
 
 Command = Callable[..., Any]
 GRID = ("data=random", "model.hidden_size=4,8", "seed=0,1", "sweep.name=s")
@@ -36,10 +36,7 @@ def test_tensorboard_lists_each_run_once_during_and_after_training(
     sizes = ["h4-s0", "h4-s1", "h8-s0", "h8-s1"]
     process = start_command("train", "-m", *GRID, "trainer.max_epochs=100000")
     try:
-        end = time.monotonic() + 120
-        while not sweep.is_dir() or check_names(sweep) != sizes:
-            assert process.poll() is None and time.monotonic() < end
-            time.sleep(0.1)
+        wait_until(lambda: sweep.is_dir() and check_names(sweep) == sizes, process)
     finally:
         process.kill()
         process.wait()

@@ -110,20 +110,6 @@ def test_plan_mentions_runs_with_other_data_or_another_monitor(
     assert "they monitor val/loss, not val/acc: the table ranks by val/acc" in plan.out
 
 
-def test_unnamed_sweeps_of_two_grids_get_two_folders(seqsweep: Command, tmp_path: Path) -> None:
-    digits = ("data=digits", "trainer.max_epochs=1")
-    sizes = seqsweep("train", "-m", *digits, "model.hidden_size=4,5")
-    rates = seqsweep("train", "-m", *digits, "optimizer.lr=0.01,0.02", "model.hidden_size=4")
-    folders = sorted(path for path in (tmp_path / "outputs/sweeps").iterdir())
-    assert [path.name.rpartition("-")[0] for path in folders] == ["digits-hidden_size", "digits-lr"]
-    for result, folder in zip((sizes, rates), folders, strict=True):
-        assert result.code == 0, result.err
-        assert "earlier" not in result.out
-        place = str(folder.relative_to(tmp_path))
-        assert f"sweep of 2 runs in {place}: 0 done, 2 to train" in result.out
-        assert seqsweep("leaderboard", place).out in result.out
-
-
 def test_plan_says_that_a_run_that_was_begun_resumes(
     without_torch: Command, tmp_path: Path
 ) -> None:
@@ -134,18 +120,3 @@ def test_plan_says_that_a_run_that_was_begun_resumes(
     (run / "config.yaml").write_text("model: {hidden_size: 4}\n")
     plan = without_torch("plan", *SWEEP, "sweep.name=mine")
     assert _states(plan.out) == {"4": "incomplete, to resume", "8": "to train"}
-
-
-def test_plan_does_not_depend_on_the_current_folder(
-    seqsweep: Command, seqsweep_in: Command, tmp_path: Path
-) -> None:
-    sweep = ("train", "-m", *SWEEP, f"output_dir={tmp_path}/out")
-    assert seqsweep(*sweep).code == 0
-    trained = _records(tmp_path)
-    elsewhere = tmp_path / "else" / "where"
-    elsewhere.mkdir(parents=True)
-    done = seqsweep_in(elsewhere, *sweep)
-    assert done.code == 0
-    assert ", 0 to train" in done.out
-    assert _records(tmp_path) == trained
-    assert not list(elsewhere.iterdir())

@@ -61,17 +61,6 @@ def test_every_form_extends_the_same_folder_and_trains_only_what_is_new(
     assert re.fullmatch(r"outputs/sweeps/digits-hidden_size-lr-[0-9a-f]{6}", folders.pop())
 
 
-def test_a_larger_sample_trains_only_what_is_new(seqsweep: Command) -> None:
-    sampled = (*FIXED, SIZES, RATES, "seed=0,1")
-    small = seqsweep("train", "-m", *sampled, "sweep.sample=1")
-    assert _counts(small.out)[1:] == (2, 0, 2)
-    large = seqsweep(
-        "plan", "seed=1,0", "optimizer.lr=0.001,0.1,0.01", *FIXED, SIZES, "sweep.sample=3"
-    )
-    assert _counts(large.out) == (_counts(small.out)[0], 6, 2, 4)
-    assert "sweep.sample=3: 3 of 9 configs; 6 of 18 runs" in large.out
-
-
 def test_data_files_and_groups_are_swept(seqsweep: Command, tmp_path: Path) -> None:
     for name, shift in (("one", 0), ("two", 1), ("three", 2)):
         rows = "".join(
@@ -89,27 +78,6 @@ def test_data_files_and_groups_are_swept(seqsweep: Command, tmp_path: Path) -> N
     assert _counts(fewer.out) == (folder, 1, 1, 0)
     groups = seqsweep("plan", *FIXED[1:], "data=digits,temporal_order", "model.hidden_size=2")
     assert _counts(groups.out)[1:] == (2, 0, 2)
-
-
-@pytest.mark.parametrize(
-    ("line", "runs"),
-    [
-        ("""'sweep.filter="model.hidden_size < 4"' """, 4),
-        ("""'sweep.filter="model.cell == \\"gru\\""' """, 3),
-        (""" "sweep.filter='model.cell == \\"gru\\" and model.hidden_size in [2, 3]'" """, 2),
-        ("sweep.filter=model.bidirectional", 0),
-    ],
-)
-def test_the_quotes_of_a_filter_are_those_of_a_shell(
-    seqsweep: Command, line: str, runs: int
-) -> None:
-    words = shlex.split(f"plan data=digits {SIZES} model.cell=rnn,gru {line}")
-    result = seqsweep(*words)
-    if runs:
-        assert _counts(result.out)[1] == runs, result.err
-        assert f"sweep.filter keeps {runs} of 6 runs" in result.out
-    else:
-        assert result.err == "seqsweep: sweep.filter=model.bidirectional: keeps none of 6 runs\n"
 
 
 def test_the_shape_in_a_file_is_that_of_the_command_line(seqsweep: Command, tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from commands import StartCommand
+from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -40,10 +40,7 @@ def test_a_run_that_another_process_trains_is_awaited_or_skipped(
 ) -> None:
     """The first process pauses after it has locked the run, until the others find the lock."""
     first = start_command("train", *RUN)
-    deadline = time.monotonic() + 100
-    while not any(path.read_text() for path in tmp_path.rglob("lock")):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: any(path.read_text() for path in tmp_path.rglob("lock")), first)
     first.send_signal(signal.SIGSTOP)
     holder = rf"is being trained by process {first.pid} on \S+"
 

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import StartCommand
+from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -41,14 +41,6 @@ def _metrics(folder: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in folder.rglob("metrics.csv")}
 
 
-def _wait_for(folder: Path, name: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 100
-    while not list(folder.rglob(name)):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize(("signum", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize(
     ("arguments", "folder"),
@@ -66,7 +58,7 @@ def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
     code: int,
 ) -> None:
     process = start_command("train", *arguments)
-    _wait_for(tmp_path, "*.ckpt", process)
+    wait_until(lambda: list(tmp_path.rglob("*.ckpt")), process)
     process.send_signal(signal.Signals[signum])
     out, err = process.communicate(timeout=100)
     assert process.returncode == code, out + err
@@ -101,7 +93,7 @@ def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
     """Terminals, `timeout` and cluster managers signal the whole group, so workers end too."""
     arguments = ("train", *LOADED, "data.num_workers=2")
     process = start_command(*arguments)
-    _wait_for(tmp_path, "last.ckpt", process)
+    wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
     os.killpg(process.pid, signal.Signals[signum])
     out, err = process.communicate(timeout=100)
     assert process.returncode == code, out + err
@@ -125,7 +117,7 @@ def test_a_run_under_nohup_is_not_stopped_by_the_end_of_its_terminal(
         text=True,
     ) as process:
         try:
-            _wait_for(tmp_path, "last.ckpt", process)
+            wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
             process.send_signal(signal.SIGHUP)
             out, _ = process.communicate(timeout=100)
         finally:

@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from commands import Command, StartCommand
-
-from seqsweep.training.checkpoints import load_sealed
+from equal_runs import count_equal_runs
 
 pytestmark = pytest.mark.slow
 
@@ -55,20 +53,6 @@ def _files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _assert_equal(folder: Path, reference: Path) -> int:
-    """Compares the runs of two folders to the last bit; returns their number."""
-    records = [path.parent for path in sorted(folder.rglob("record.json"))]
-    for run in records:
-        (other,) = (path.parent for path in reference.rglob(f"{run.name}/record.json"))
-        assert (run / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-        for name in ("best.ckpt", "last.ckpt"):
-            one, two = (load_sealed(each / "checkpoints" / name) for each in (run, other))
-            assert one["epoch"] == two["epoch"]
-            assert one["state_dict"].keys() == two["state_dict"].keys()
-            assert all(torch.equal(one["state_dict"][k], v) for k, v in two["state_dict"].items())
-    return len(records)
-
-
 _CHECKPOINTS = "seqsweep.training.checkpoints:"
 
 
@@ -108,7 +92,7 @@ def test_a_frozen_process_that_wakes_writes_nothing(
         before = {path: data for path, data in before.items() if not path.endswith(name)}
         after = {path: data for path, data in after.items() if not path.endswith(name)}
     assert after == before
-    runs = _assert_equal(tmp_path / "shared", tmp_path / "alone")
+    runs = count_equal_runs(tmp_path / "shared", tmp_path / "alone")
     assert runs == (3 if command is SWEEP else 1)
     if command is RUN:
         assert "trained by another process now" in out

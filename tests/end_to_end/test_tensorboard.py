@@ -109,12 +109,8 @@ def logdir_at(address: str) -> str:
 
 def statuses_at(address: str) -> list[str]:
     """Returns the status of each run in HParams; none while the server restarts."""
-    question = {
-        "startIndex": 0,
-        "sliceSize": 100,
-        "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE"],
-        "colParams": [],
-    }
+    statuses = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE"]
+    question = {"startIndex": 0, "sliceSize": 100, "allowedStatuses": statuses, "colParams": []}
     request = urllib.request.Request(
         f"{address}/experiment/defaultExperimentId/data/plugin/hparams/session_groups",
         json.dumps(question).encode(),
@@ -169,10 +165,6 @@ def check_hparams(pages: Pages, best_first: list[str]) -> None:
     pages.choose("Sort by", "best val acc")
     pages.choose("Direction", "Descending")
     wait_until(lambda: [row[0] for row in pages.table()[1:]] == best_first, pages.page)
-    head, *rows = pages.table()
-    assert head[:6] == ["Trial ID", "Show Metrics", "bidirectional", "hidden_size", "num_layers",
-                        "best val acc"]  # fmt: skip
-    assert rows[0][1] in ("true", "false")
     pages.page.locator("tf-hparams-query-pane paper-checkbox").first.scroll_into_view_if_needed()
     pages.shoot("hparams-table", height=1100)
     boxes = pages.page.locator("tf-hparams-query-pane paper-checkbox").all_inner_texts()

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terminals import hides_the_cursor, read_until, terminal
 
 from seqsweep.cli import main
 
@@ -17,30 +17,19 @@ Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
 
 
-@pytest.mark.slow
-def test_the_command_prints_help_and_version(seqsweep: Command) -> None:
-    assert "train -m" in seqsweep("--help").out
-    assert seqsweep("--version").out.startswith("seqsweep ")
-    text = seqsweep("train", "--help").out
-    assert "sweep: architecture, cross_validation, halving, seeds, splits" in text
-    assert (
-        "data: adding, aeon, csv, delayed_recall, digits" in text
-    )  # and not the file that these options read
-    assert "hidden_size: 32" in text
-    assert "--top N" in seqsweep("leaderboard", "--help").out
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["help"], ["usage: seqsweep COMMAND", "help COMMAND"]),
+        (["help"], ["usage: seqsweep COMMAND", "train -m", "help COMMAND"]),
+        (["train", "--help"], ["sweep: architecture, cross_validation,", "hidden_size: 32",
+                               "data: adding, aeon, csv, delayed_recall, digits"]),
         (["-V"], ["seqsweep 0."]),
         (["help", "leaderboard"], ["usage: seqsweep leaderboard", "--top N"]),
         (["plan", "--help"], ["usage: seqsweep plan [GROUP=OPTION", "Trains nothing"]),
         (["reproduce", "--help"], ["usage: seqsweep reproduce", "a run's folder"]),
         (["tensorboard", "--help"], ["--port N"]),
     ],
-)
+)  # fmt: skip
 def test_each_command_has_its_help(
     capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
 ) -> None:
@@ -48,16 +37,6 @@ def test_each_command_has_its_help(
         main(arguments)
     printed = capsys.readouterr()
     assert all(part in " ".join(printed.out.split()) for part in words), printed
-
-
-@pytest.mark.slow
-def test_the_help_of_a_command_needs_no_torch() -> None:
-    code = (
-        "import sys; from seqsweep.cli import main; sys.modules['torch'] = None\n"
-        "main(['reproduce', '--help'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow
@@ -131,9 +110,13 @@ def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path, end: str)
     what, code = ENDS[end]
     (tmp_path / "loud.py").write_text(CALLBACK.format(what))
     callback = "+callbacks.loud._target_=loud.Loud"
-    printed, ended = on_terminal(tmp_path, "train", "trainer.max_epochs=20", callback)
-    assert ended == code, printed
-    assert "\x1b[?25" not in printed
+    command = [SEQSWEEP, "train", "trainer.max_epochs=20", callback]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "TERM": "xterm"}
+    environment["PYTHONPATH"] = str(tmp_path)
+    with terminal(command, cwd=tmp_path, env=environment) as (process, master):
+        printed = read_until(master)
+        assert process.wait(60) == code, printed
+    assert not hides_the_cursor(printed)
     (log,) = tmp_path.glob("outputs/runs/*/*/train.log")
     assert "from a callback\n" in log.read_text()
     assert ("from a callback" in printed) == (end in ("a failure", "a signal"))
@@ -141,21 +124,3 @@ def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path, end: str)
         assert "/20" in printed and "val/acc" in printed
         best, majority, _ = printed.splitlines()[-3:]
         assert "best epoch" in best and "majority class: val/acc" in majority
-
-
-def on_terminal(folder: Path, *arguments: str) -> tuple[str, int]:
-    """Returns what a command prints on a terminal, and its exit code."""
-    master, slave = pty.openpty()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "TERM": "xterm"}
-    environment["PYTHONPATH"] = str(folder)
-    with subprocess.Popen(
-        [SEQSWEEP, *arguments], cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave
-    ) as process:
-        os.close(slave)
-        printed = b""
-        with contextlib.suppress(OSError):  # the other side has closed
-            while part := os.read(master, 65536):
-                printed += part
-        process.wait(60)
-    os.close(master)
-    return printed.decode(), process.returncode

@@ -1,23 +1,17 @@
 """A running sweep shows a live table, in `train -m` and in `watch` of another process."""
 
-import contextlib
-import fcntl
 import os
-import pty
-import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import StartCommand
+from terminals import hides_the_cursor, read_until, terminal, text_of
+from waiting import wait_until
 
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
@@ -26,53 +20,11 @@ ENDLESS = ("train", "-m", "data=digits", "sweep.report=false", "sweep.name=mine"
 SWEEP = (*ENDLESS[:-1], "trainer.max_epochs=2")
 
 
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    return {**kept, "OMP_NUM_THREADS": "1", "TERM": "xterm", **more}
-
-
-@contextlib.contextmanager
-def on_terminal(folder: Path, *arguments: str) -> Generator[tuple[subprocess.Popen[bytes], int]]:
-    """Runs a command on a terminal of 80 x 30; yields the process and the terminal."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
-    with subprocess.Popen(
-        [SEQSWEEP, *arguments],
-        cwd=folder,
-        env=environment(),
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-    ) as process:
-        os.close(slave)
-        try:
-            yield process, master
-        finally:
-            if process.poll() is None:
-                process.kill()
-    os.close(master)
-
-
-def read_until(master: int, *texts: str) -> str:
-    """Returns what is printed until all texts have appeared, or until the other side closes."""
-    printed, deadline = b"", time.monotonic() + 200
-    while not texts or not all(text in words(printed.decode(errors="replace")) for text in texts):
-        try:
-            assert time.monotonic() < deadline, f"{texts} is not printed: {printed[-4000:]!r}"
-            assert select.select([master], [], [], 60)[0], printed
-            printed += os.read(master, 65536)
-        except OSError:
-            break
-    return printed.decode(errors="replace")
-
-
-def words(printed: str) -> str:
-    """Returns the text without cursor movements and colours."""
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
-
-
-def hides_the_cursor(printed: str) -> bool:
-    return "\x1b[?25" in printed
+def on_terminal(folder: Path, *arguments: str) -> Any:
+    """Runs a command on a terminal of 30 x 80; yields the process and the terminal."""
+    unsized = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    environment = {**unsized, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
+    return terminal([SEQSWEEP, *arguments], (30, 80), cwd=folder, env=environment)
 
 
 @pytest.mark.slow
@@ -84,7 +36,7 @@ def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
     with on_terminal(tmp_path, *SWEEP, *more) as (process, master):
         printed = read_until(master, "waiting")
         with subprocess.Popen(
-            [SEQSWEEP, "watch", folder], env=environment(), stdout=subprocess.PIPE, text=True
+            [SEQSWEEP, "watch", folder], stdout=subprocess.PIPE, text=True
         ) as watched:
             printed += read_until(master)
             assert process.wait(60) == 0, printed
@@ -93,7 +45,7 @@ def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
     assert "[4/4]" in said
     assert "by val/acc of the best epoch" in said
     assert said.splitlines()[-1] == "4 of 4 runs are done"
-    text = words(printed)
+    text = text_of(printed)
     assert "╭─ mine: 4 runs" in text
     assert "4 running" in text or "waiting" in text
     last = text[text.rindex("╭") :]
@@ -105,26 +57,12 @@ def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
 
 
 @pytest.mark.slow
-def test_a_signal_on_a_sweep_ends_the_table_and_prints_the_command(tmp_path: Path) -> None:
-    with on_terminal(tmp_path, *ENDLESS) as (process, master):
-        printed = read_until(master, "epoch 1")
-        process.send_signal(signal.SIGINT)
-        printed += read_until(master)
-        assert process.wait(60) == 130, printed
-    assert "2 interrupted" in words(printed)
-    assert not hides_the_cursor(printed)
-    assert "this trains what is missing" in printed
-
-
-@pytest.mark.slow
 def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
     tmp_path: Path, seqsweep: Command, start_command: StartCommand
 ) -> None:
     folder = tmp_path / "outputs/sweeps/mine"
     trained = start_command(*ENDLESS, stdout=subprocess.DEVNULL)
-    while not list(folder.glob("*/metrics.csv")):
-        assert trained.poll() is None
-        time.sleep(0.1)
+    wait_until(lambda: list(folder.glob("*/metrics.csv")), trained)
     with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
         printed = read_until(master, "2 running", "epoch ")
         process.send_signal(signal.SIGINT)
@@ -138,30 +76,3 @@ def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
     assert result.code == 1
     assert "2 of 2 runs are not done, and no process is training them" in result.out
     assert f"seqsweep {' '.join(ENDLESS)}" in result.out
-
-
-@pytest.mark.slow
-def test_watch_shows_the_workers_of_two_hosts(
-    tmp_path: Path, seqsweep: Command, start_command: StartCommand
-) -> None:
-    planned = seqsweep(*ENDLESS, "seed=0,1", "--plan-only")
-    assert planned.code == 0, planned.err
-    folder = tmp_path / "outputs/sweeps/mine"
-    workers: list[subprocess.Popen[str]] = []
-    for host in ("n1", "n2"):
-        command = ("work", str(folder), "--threads", "2")
-        worker = start_command(
-            *command, environment={"SEQSWEEP_HOST": host}, stdout=subprocess.DEVNULL
-        )
-        workers.append(worker)
-        # Two that begin at the same time may choose the same run, and one would train one alone.
-        while len(list(folder.glob("*/metrics.csv"))) < 2 * len(workers):
-            assert worker.poll() is None
-            time.sleep(0.1)
-    with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
-        names = [f"n{index} pid {w.pid}" for index, w in enumerate(workers, start=1)]
-        printed = read_until(master, *names, "2 workers on 2 hosts   4 running", "epochs/s")
-        process.send_signal(signal.SIGINT)
-        printed += read_until(master)
-        assert process.wait(60) == 130, printed
-    assert not hides_the_cursor(printed)

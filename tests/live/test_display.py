@@ -22,18 +22,6 @@ def finish(run: RunFolder) -> None:
     run.finish({"config": {}, "metrics": metrics, "train_seconds": 1.5}, synced=True)
 
 
-def test_without_a_terminal_the_display_prints_a_line_for_each_run(tmp_path: Path) -> None:
-    out = io.StringIO()
-    runs = run_folders(tmp_path, 2)
-    with Display(runs, Console(file=out, width=200)):
-        finish(runs[0])
-        runs[1].refuse({}, ValueError("no luck"))
-    assert out.getvalue().splitlines() == [
-        "[1/2] run0  val/acc 0.9000  test/acc 0.8000  1.5 s  0:00 left",
-        "[2/2] run1  failed ValueError: no luck",
-    ]
-
-
 def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> None:
     out = io.StringIO()
     runs = run_folders(tmp_path, 3)
@@ -73,13 +61,3 @@ def test_an_error_of_the_display_is_reported_and_does_not_stop_the_training(
     assert capsys.readouterr() == ("", said)
     with pytest.raises(KeyboardInterrupt), Display(runs, Console(file=io.StringIO())):
         raise KeyboardInterrupt
-
-
-def test_the_display_replaces_characters_that_the_encoding_lacks(tmp_path: Path) -> None:
-    raw = io.BytesIO()
-    runs = run_folders(tmp_path, 1)
-    with io.TextIOWrapper(raw, "latin-1") as file:
-        with Display(runs, Console(file=file, width=200)):
-            runs[0].refuse({}, ValueError("no …"))
-        file.flush()
-        assert raw.getvalue().decode("latin-1").strip() == "[1/1] run0  failed ValueError: no ?"

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from live_sweeps import Sweep, config, record, shown, train
 
 from seqsweep.live import run_state
 from seqsweep.live.sweep_state import Pace, SweepProgress, duration
@@ -33,7 +34,7 @@ def test_the_time_left_is_that_of_the_epochs_left_and_counts_down():
     assert pace.seconds_left(999.0) == 0.0
 
 
-def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep, config, train):
+def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep):
     found = sweep(*(config(seed) for seed in range(4)))
     found.start(0)
     found.finish(0)
@@ -53,7 +54,7 @@ def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep, config
     [({"run0": 9.0, "run1": 1.0}, (4 * 9 + 10) / 9), ({"run0": 9.0}, 4 + 10), ({}, 4 + 10)],
     ids=["known", "known of some", "unknown"],
 )
-def test_an_epoch_counts_by_its_cost_for_the_time_left(sweep, costs, epochs, config, train):
+def test_an_epoch_counts_by_its_cost_for_the_time_left(sweep, costs, epochs):
     """Six epochs of a large network have been trained, each in one second."""
     found = sweep(config(0), config(1))
     file = dataclasses.replace(found.file(), costs=costs)
@@ -65,7 +66,7 @@ def test_an_epoch_counts_by_its_cost_for_the_time_left(sweep, costs, epochs, con
     assert progress.seconds_left == pytest.approx(epochs)
 
 
-def test_epochs_copied_from_a_shorter_run_do_not_count_for_the_pace(sweep, config, train):
+def test_epochs_copied_from_a_shorter_run_do_not_count_for_the_pace(sweep):
     found = sweep(config(0), config(1))
     progress = found.progress()
     progress.look()
@@ -78,26 +79,6 @@ def test_epochs_copied_from_a_shorter_run_do_not_count_for_the_pace(sweep, confi
     assert progress.seconds_left is None
 
 
-def test_epochs_of_a_run_that_is_first_seen_halfway_count_for_the_pace(sweep, config, train):
-    found = sweep(config(0), config(1))
-    progress = found.progress(started=time.time() - 5)
-    progress.look()
-    train(found.start(0).path, range(5))
-    found.clock.now += 10.0
-    progress.look()
-    assert progress.seconds_left == pytest.approx(15 * 10.0 / 5)
-
-
-def test_a_run_that_stopped_early_counts_with_all_its_epochs(sweep, config, train):
-    found = sweep(config(0), config(1))
-    train(found.start(0).path, range(3))
-    progress = found.progress()
-    progress.look()
-    found.finish(0)
-    progress.look()
-    assert (progress.epochs, progress.max_epochs) == (EPOCHS, 2 * EPOCHS)
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (58.4, "0:58"), (62, "1:02"), (3723, "1:02:03")]
 )
@@ -105,7 +86,7 @@ def test_a_duration_has_hours_only_if_needed(seconds, text):
     assert duration(seconds) == text
 
 
-def test_progress_counts_the_runs_in_each_state(sweep, config):
+def test_progress_counts_the_runs_in_each_state(sweep):
     found = sweep(*(config(seed) for seed in range(7)))
     found.start(0)
     found.finish(0)
@@ -126,7 +107,7 @@ def test_progress_counts_the_runs_in_each_state(sweep, config):
     assert progress.counts["waiting"] == 2
 
 
-def test_a_failure_older_than_the_sweep_waits_and_a_new_one_counts(sweep, config):
+def test_a_failure_older_than_the_sweep_waits_and_a_new_one_counts(sweep):
     found = sweep(config())
     found.start(0).fail(ValueError("before"))
     found.clock.now = time.time() + 0.1
@@ -138,27 +119,7 @@ def test_a_failure_older_than_the_sweep_waits_and_a_new_one_counts(sweep, config
     assert ended.error == "ValueError: again"
 
 
-def test_a_failed_run_that_is_tried_again_runs_and_then_is_done(sweep, config):
-    found = sweep(config())
-    progress = found.progress()
-    found.start(0).fail(ValueError("once"))
-    assert [run.state for run in progress.look()] == ["failed"]
-    with RunLock(found.run(0).path):
-        assert progress.look() == []
-        assert progress.counts["running"] == 1
-        found.finish(0)
-    assert [run.state for run in progress.look()] == ["complete"]
-
-
-def test_a_damaged_failure_counts_as_none(sweep, config):
-    found = sweep(config())
-    (found.start(0).path / "failure.json").write_text('{"kind": ["failed"], "error": "no"}')
-    progress = found.progress()
-    assert progress.look() == []
-    assert progress.counts["waiting"] == 1
-
-
-def test_with_rerun_a_record_older_than_the_sweep_does_not_count(sweep, config):
+def test_with_rerun_a_record_older_than_the_sweep_does_not_count(sweep):
     found = sweep(config(rerun=True))
     found.start(0)
     found.finish(0)
@@ -169,7 +130,7 @@ def test_with_rerun_a_record_older_than_the_sweep_does_not_count(sweep, config):
     assert [run.state for run in progress.look()] == ["complete"]
 
 
-def test_a_run_whose_process_was_killed_is_waiting_despite_its_lock(sweep, config):
+def test_a_run_whose_process_was_killed_is_waiting_despite_its_lock(sweep):
     found = sweep(config())
     path = found.start(0).path
     (path / "lock").write_text("")
@@ -178,10 +139,8 @@ def test_a_run_whose_process_was_killed_is_waiting_despite_its_lock(sweep, confi
     assert progress.counts["waiting"] == 1
 
 
-def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
-    tmp_path, monkeypatch, make_sweep, config, train, record
-):
-    found = make_sweep(tmp_path, [config(seed) for seed in range(1000)])
+def test_a_look_at_a_thousand_runs_reads_only_what_is_new(tmp_path, monkeypatch):
+    found = Sweep(tmp_path, [config(seed) for seed in range(1000)])
     for index in range(300):
         folder = found.run(index).path
         folder.mkdir()
@@ -214,7 +173,7 @@ def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
 PRUNED = {"epoch": 3, "value": 0.2, "threshold": None}
 
 
-def test_a_pruned_run_has_ended_for_a_search_and_waits_for_a_plain_sweep(sweep, config, train):
+def test_a_pruned_run_has_ended_for_a_search_and_waits_for_a_plain_sweep(sweep):
     found = sweep(config(0), config(1))
     train(found.start(0).path, range(3))
     found.finish(0, status="pruned", pruned=PRUNED)
@@ -223,6 +182,7 @@ def test_a_pruned_run_has_ended_for_a_search_and_waits_for_a_plain_sweep(sweep, 
     progress = SweepProgress(found.folder, search, clock=found.clock)
     progress.look()
     assert progress.counts == {"pruned": 1, "waiting": 1}
+    assert "1 pruned" in shown(progress)
     assert progress.epochs == EPOCHS  # its other epochs need no more time
     plain = found.progress()
     plain.look()

@@ -1,19 +1,17 @@
 """The live table shows the best, running and failed runs at any width."""
 
-import dataclasses
 import io
 
 import pytest
+from live_sweeps import config, shown, train
 from rich.console import Console
 from rich.live import Live
 
-from seqsweep.console import PlainConsole
 from seqsweep.live.display import LiveView
-from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.runs.lock import RunLock
 
 
-def test_the_table_shows_the_best_five_complete_and_running_runs(sweep, config, train, shown):
+def test_the_table_shows_the_best_five_complete_and_running_runs(sweep):
     found = sweep(*(config(seed, model={"hidden_size": 8 * (seed % 2 + 1)}) for seed in range(8)))
     progress = found.progress()
     for index in range(6):
@@ -35,7 +33,7 @@ def test_the_table_shows_the_best_five_complete_and_running_runs(sweep, config, 
     assert rows[0][:2] == ["6", "done"]
 
 
-def test_a_sweep_over_data_sets_shows_the_best_run_on_each_without_ranks(sweep, config, shown):
+def test_a_sweep_over_data_sets_shows_the_best_run_on_each_without_ranks(sweep):
     targets = [f"data.{name}" for name in ("digits", "order") for _ in range(2)]
     data = [{"source": {"_target_": target}} for target in targets]
     found = sweep(*(config(seed, data=one) for seed, one in enumerate(data)))
@@ -50,7 +48,7 @@ def test_a_sweep_over_data_sets_shows_the_best_run_on_each_without_ranks(sweep, 
     assert ["order", "2", "0.4000", "done"] in rows
 
 
-def test_the_lowest_loss_ranks_first_and_without_validation_the_training_loss(sweep, config):
+def test_the_lowest_loss_ranks_first_and_without_validation_the_training_loss(sweep):
     found = sweep(config(0, monitor="val/loss"), config(1, monitor="val/loss"))
     progress = found.progress()
     for index, loss in enumerate((0.7, 0.4)):
@@ -66,7 +64,7 @@ def test_the_lowest_loss_ranks_first_and_without_validation_the_training_loss(sw
     assert [score for _, score in progress.best(1)] == [pytest.approx(0.3)]
 
 
-def test_the_table_shows_five_failed_runs_with_their_error_in_one_line(sweep, config, shown):
+def test_the_table_shows_five_failed_runs_with_their_error_in_one_line(sweep):
     found = sweep(*(config(seed) for seed in range(8)))
     progress = found.progress()
     for index in range(8):
@@ -80,7 +78,7 @@ def test_the_table_shows_five_failed_runs_with_their_error_in_one_line(sweep, co
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
-def test_no_line_of_the_table_is_wrapped_at_any_width(sweep, width, config, shown):
+def test_no_line_of_the_table_is_wrapped_at_any_width(sweep, width):
     keys = {"hidden_size": 8, "num_layers": 2, "bidirectional": True, "label_smoothing": 0.1}
     models = [keys, {name: str(value) * 9 for name, value in keys.items()}]
     found = sweep(*(config(seed, model=models[seed % 2]) for seed in range(12)))
@@ -98,25 +96,8 @@ def test_no_line_of_the_table_is_wrapped_at_any_width(sweep, width, config, show
     assert all(line.startswith(("│", "╭", "╰")) for line in lines)
 
 
-def test_a_narrow_terminal_shows_short_names_where_labels_do_not_fit(sweep, config, shown):
-    sizes = [{"hidden_size": 128, "num_layers": n, "a_long_option": n} for n in (1, 2, 4)]
-    found = sweep(*(config(seed, model=size) for size in sizes for seed in (0, 1)))
-    for index in range(6):
-        found.start(index)
-        if index < 5:
-            found.finish(index)
-    found.run(5).fail(ValueError("why"))
-    progress = found.progress()
-    progress.look()
-    names = progress.short_names.values()
-    assert len(set(names)) == 6
-    for width in (40, 50):
-        assert all(name in shown(progress, width) for name in names)
-    assert not any(name in shown(progress, 100) for name in names)
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_terminal_without_unicode_shows_a_table(sweep, encoding, config):
+def test_a_terminal_without_unicode_shows_a_table(sweep, encoding):
     found = sweep(config(0, model={"hidden_size": "long " * 9, "a": "日本"}), config(1))
     progress = found.progress()
     found.start(0)
@@ -135,7 +116,7 @@ def test_a_terminal_without_unicode_shows_a_table(sweep, encoding, config):
     assert "ValueError: word ~" in text
 
 
-def test_markup_in_a_config_value_is_printed_unchanged(sweep, config):
+def test_markup_in_a_config_value_is_printed_unchanged(sweep):
     found = sweep(config(0, model={"a": "[red]x[/]"}), config(1, model={"a": "\\[b"}))
     out = io.StringIO()
     view = LiveView(found.progress(), Console(file=out, width=200), None)
@@ -149,7 +130,7 @@ def test_markup_in_a_config_value_is_printed_unchanged(sweep, config):
     assert second.startswith("[2/2] a=\\[b seed=1  ")
 
 
-def test_the_last_table_leaves_out_the_best_runs(sweep, config, shown):
+def test_the_last_table_leaves_out_the_best_runs(sweep):
     found = sweep(config(0), config(1))
     progress = found.progress()
     for index in range(2):
@@ -163,7 +144,7 @@ def test_the_last_table_leaves_out_the_best_runs(sweep, config, shown):
     assert "0.9000" not in text
 
 
-def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep, config):
+def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep):
     found = sweep(*(config(seed) for seed in range(4)))
     found.start(3)
     found.finish(3)
@@ -184,30 +165,3 @@ def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep, conf
         "[2/3] seed=1  diverged in epoch 3  0:00 left",
         "[3/3] seed=2  failed ValueError: no luck",
     ]
-
-
-def test_the_table_never_hides_the_cursor(sweep, config, monkeypatch):
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    monkeypatch.setenv("TERM", "xterm")
-    found = sweep(config())
-    out = io.StringIO()
-    console = PlainConsole(out)
-    view = LiveView(found.progress(), console, Live(console=console, auto_refresh=False))
-    view.start()
-    view.look()
-    view.draw()
-    assert "╯" in out.getvalue()
-    view.stop()
-    assert "\x1b[?25" not in out.getvalue()
-
-
-def test_pruned_runs_are_counted_in_the_table(sweep, config, shown):
-    found = sweep(config(0), config(1))
-    found.start(0)
-    ends = {"epoch": 3, "value": 0.2, "threshold": None}
-    found.finish(0, status="pruned", pruned=ends)
-    limits = {"run0": {"thresholds": {}, "until": None, "ends_at": 3}}
-    file = dataclasses.replace(found.file(), limits=limits)
-    progress = SweepProgress(found.folder, file, clock=found.clock)
-    progress.look()
-    assert "1 pruned" in shown(progress)

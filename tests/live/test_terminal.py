@@ -2,42 +2,13 @@
 
 import contextlib
 import os
-import pty
-import re
-import select
 import subprocess
 import sys
-import threading
-import time
-import warnings
 from pathlib import Path
 
 import pytest
-
-from seqsweep.live import terminal
-
-
-def test_no_process_is_forked_while_the_display_draws() -> None:
-    drawn, begun = threading.Event(), threading.Event()
-
-    def draw() -> None:
-        with terminal.drawing:
-            begun.set()
-            time.sleep(0.1)
-            drawn.set()
-
-    thread = threading.Thread(target=draw)
-    thread.start()
-    begun.wait()
-    with warnings.catch_warnings():
-        # Forking beside a thread is deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if not pid:
-        os._exit(0 if drawn.is_set() and terminal.drawing.acquire(blocking=False) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    thread.join()
-
+from terminals import hides_the_cursor, read_until, terminal, text_of
+from waiting import wait_until
 
 BEGINNING = """
 import ctypes, faulthandler, logging, os, signal, sys, threading, time, warnings
@@ -200,32 +171,6 @@ print("to its end")
 
 
 @pytest.mark.slow
-def test_workers_of_a_data_loader_that_warn_disturb_no_table(tmp_path: Path) -> None:
-    program = f"""{BEGINNING}
-from torch.utils.data import DataLoader, Dataset
-
-class Warning(Dataset):
-    def __len__(self):
-        return 4
-    def __getitem__(self, index):
-        warnings.warn(f"warned about {{index}}")
-        return index
-
-with Display(runs, console):
-    for run in runs:
-        for batch in DataLoader(Warning(), num_workers=2):
-            time.sleep(0.1)
-        finish(run)
-print("to its end")
-"""
-    printed, code = on_terminal(program, tmp_path)
-    assert code == 0, printed[-2000:]
-    assert "UserWarning: warned about 3" in (tmp_path / "sweep.log").read_text()
-    assert "warned" not in printed
-    assert printed.endswith("╯\x1b[0m\r\nto its end\r\n")
-
-
-@pytest.mark.slow
 def test_a_terminal_that_takes_no_output_does_not_stop_the_training(tmp_path: Path) -> None:
     """It draws more frames than the terminal takes, while nothing reads it."""
     program = f"""{BEGINNING}
@@ -255,67 +200,23 @@ print("to its end")
     assert printed.endswith("to its end\r\n")
 
 
-@pytest.mark.slow
-def test_a_narrow_terminal_without_unicode_shows_a_table(tmp_path: Path) -> None:
-    program = f"{BEGINNING}\nwith Display(runs[:1], console):\n    finish(runs[0])\nprint('on')\n"
-    printed, code = on_terminal(program, tmp_path, COLUMNS="30", PYTHONIOENCODING="latin-1")
-    assert code == 0, printed
-    *_, last, end = [text_of(line) for line in printed.splitlines()]
-    assert (last, end) == ("+" + "-" * 28 + "+", "on")
-    assert "~" in printed
-    assert "could not be shown" not in printed
-
-
-@pytest.mark.slow
-def test_a_log_that_cannot_be_written_is_an_error_of_the_display_alone(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "sweep.log")
-    program = f"{BEGINNING}\nwith Display(runs, console):\n    print('trained')\nprint('on')\n"
-    printed, code = on_terminal(program, tmp_path)
-    assert code == 0
-    first, message, last = printed.splitlines()
-    assert (first, last) == ("trained", "on")
-    assert message.startswith("seqsweep: the sweep's progress could not be shown: OSError: ")
-
-
-def text_of(printed: str) -> str:
-    """Returns the text without cursor movements and colours."""
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
-
-
-def hides_the_cursor(printed: str) -> bool:
-    return "\x1b[?25" in printed
-
-
 def on_terminal(
     program: str, folder: Path, *arguments: str, wait_for: Path | None = None, **more: str
 ) -> tuple[str, int]:
-    """Returns what a Python program prints on a terminal of 80 x 24, and its exit code.
+    """Returns what a Python program prints on a terminal of 24 x 80, and its exit code.
 
     Args:
         wait_for: a file; before it exists, the terminal is not read.
     """
-    master, slave = pty.openpty()
     here = str(Path(__file__).parent)
     environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
     # An empty PYTHONUNBUFFERED is none: a stream has its buffer, as usual.
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, "PYTHONUNBUFFERED": "", **more}
     command = [sys.executable, "-c", program, str(folder), *arguments]
-    with subprocess.Popen(
-        command, env=environment, stdin=slave, stdout=slave, stderr=slave
-    ) as process:
-        os.close(slave)
-        data = b""
-        deadline = time.monotonic() + 60
-        while wait_for is not None and not wait_for.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if wait_for is not None and not wait_for.exists():
-            process.kill()
-            pytest.fail(f"{wait_for} does not exist: the process waits for the terminal")
-        with contextlib.suppress(OSError):  # The other side has closed.
-            while select.select([master], [], [], 60)[0]:
-                data += os.read(master, 65536)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+    with terminal(command, env=environment) as (process, master):
+        if wait_for is not None:
+            wait_until(wait_for.exists)
+        printed = read_until(master)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it is killed then
             process.wait(10)
-        process.kill()  # It may hang.
-    os.close(master)
-    return data.decode(errors="replace"), process.returncode
+    return printed, process.returncode

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from live_sweeps import Sweep, config
 from rich.console import Console
 
 from seqsweep.live.watch import WatchedFolder, watch
@@ -19,7 +20,7 @@ def watched(folder: Path) -> tuple[int, str]:
     return code, out.getvalue()
 
 
-def test_watch_ends_when_all_runs_are_done(sweep, config):
+def test_watch_ends_when_all_runs_are_done(sweep):
     found = sweep(config(0), config(1))
     found.file().write(found.folder)
     for index in range(2):
@@ -32,7 +33,7 @@ def test_watch_ends_when_all_runs_are_done(sweep, config):
     assert text.splitlines()[-1] == "2 of 2 runs are done"
 
 
-def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(sweep, config):
+def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(sweep):
     found = sweep(config(0), config(1))
     file = found.file()
     found.start(0)
@@ -44,19 +45,7 @@ def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(sweep
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
-def test_watch_reports_a_sweep_that_was_killed(sweep, config):
-    """The lock file that it has left is not held by any process."""
-    found = sweep(config(0), config(1))
-    found.start(0)
-    found.file().write(found.folder)
-    Path(sweep_lock(found.folder).path).write_text("")
-    code, text = watched(found.folder)
-    assert code == 1
-    assert "2 of 2 runs are not done, and no process is training them" in text
-    assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
-
-
-def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep, config, monkeypatch):
+def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep, monkeypatch):
     """The worker comes after two looks and trains everything."""
     found = sweep(config(0), config(1))
     found.file().write(found.folder)
@@ -77,7 +66,7 @@ def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep, config, monk
     assert last == "2 of 2 runs are done"
 
 
-def test_watch_shows_a_folder_without_sweep_json_and_a_single_run(sweep, config):
+def test_watch_shows_a_folder_without_sweep_json_and_a_single_run(sweep):
     found = sweep(config(0), config(1))
     for index in range(2):
         found.start(index)
@@ -93,7 +82,7 @@ def test_watch_refuses_a_folder_without_runs(tmp_path):
         watched(tmp_path)
 
 
-def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep, make_sweep, config):
+def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep):
     found = sweep(config(0), config(1))
     file = found.file()
     with sweep_lock(found.folder):
@@ -104,7 +93,7 @@ def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep, make_sweep, con
     file.end(found.folder, time.time())
     seen.renew()
     assert seen.is_over()
-    more = make_sweep(found.folder, [config(seed) for seed in range(3)])
+    more = Sweep(found.folder, [config(seed) for seed in range(3)])
     with sweep_lock(found.folder):
         more.file(started=found.clock.now + 1).write(found.folder)
         seen.renew()
@@ -113,7 +102,7 @@ def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep, make_sweep, con
         assert not seen.is_over()
 
 
-def test_watch_waits_for_the_next_runs_of_a_search(sweep, config):
+def test_watch_waits_for_the_next_runs_of_a_search(sweep):
     found = sweep(config(0))
     found.start(0)
     found.finish(0)
@@ -131,7 +120,7 @@ def test_watch_waits_for_the_next_runs_of_a_search(sweep, config):
     assert seen.is_over()
 
 
-def test_watch_notices_a_new_sweep_json_with_the_inode_of_the_old_one(sweep, config):
+def test_watch_notices_a_new_sweep_json_with_the_inode_of_the_old_one(sweep):
     found = sweep(config(0), config(1))
     found.file().write(found.folder)
     seen = WatchedFolder(found.folder)
@@ -141,17 +130,3 @@ def test_watch_notices_a_new_sweep_json_with_the_inode_of_the_old_one(sweep, con
         file.write(text)
     seen.renew()
     assert seen.has_ended
-
-
-def test_ctrl_c_ends_watching_without_a_traceback(sweep, monkeypatch, config):
-    found = sweep(config(0))
-    found.file().write(found.folder)
-
-    def interrupted(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(time, "sleep", interrupted)
-    with sweep_lock(found.folder):
-        code, text = watched(found.folder)
-    assert code == 130
-    assert text == "stopped watching; the sweep continues\n"

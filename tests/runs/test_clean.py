@@ -17,7 +17,6 @@ from seqsweep.runs.clean import (
     find_removals,
     freed,
 )
-from seqsweep.runs.eventfiles import MADE, PREFIX
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.lock import RunLock
@@ -65,17 +64,6 @@ def names(removals: list[Removal]) -> list[str]:
     return [removal.entry.folder.run_id for removal in removals]
 
 
-def test_event_files_go_with_their_folder(tmp_path):
-    run = make(tmp_path, "a", "failed").path
-    for name in ("1.host.2.3.rows", f"1{MADE}0123.hparams"):
-        path = run / "h8" / f"{PREFIX}{name}"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("events")
-    (removal,) = chosen(tmp_path, *FAILED)
-    assert delete(removal) is None
-    assert not run.exists()
-
-
 def test_states_choose_whole_runs(tmp_path):
     for state in STATES:
         make(tmp_path, state, state)
@@ -108,22 +96,10 @@ def test_checkpoints_are_the_last_ones_of_complete_runs(tmp_path):
     ],
 )  # fmt: skip
 def test_values_are_compared_as_those_of_a_config(tmp_path, key, text):
-    values: dict[str, Any] = {
-        "cell": "gru",
-        "rate": 0.01,
-        "flag": True,
-        "nothing": None,
-        "sizes": [1, 2],
-    }
-    make(tmp_path, "this", hidden_size=8, precision="32", **values)
-    others: dict[str, Any] = {
-        "cell": "lstm",
-        "rate": 0.1,
-        "flag": 1,
-        "nothing": "null ",
-        "sizes": [2, 1],
-    }
-    make(tmp_path, "other", hidden_size=80, precision="16", **others)
+    this = dict[str, Any](cell="gru", rate=0.01, flag=True, nothing=None, sizes=[1, 2])
+    other = dict[str, Any](cell="lstm", rate=0.1, flag=1, nothing="null ", sizes=[2, 1])
+    make(tmp_path, "this", hidden_size=8, precision="32", **this)
+    make(tmp_path, "other", hidden_size=80, precision="16", **other)
     assert names(find_removals(read_folder(tmp_path), (), False, {key: text})) == ["this"]
 
 
@@ -165,14 +141,6 @@ def test_a_run_that_ends_meanwhile_is_not_deleted(tmp_path):
     folder.finish({"run_id": "a", "config": {"seed": 0}, "metrics": {}})
     assert delete(removal) == "it has changed meanwhile"
     assert folder.record() is not None
-
-
-def test_a_pruned_run_that_is_completed_meanwhile_is_not_deleted(tmp_path):
-    make(tmp_path, "a", "pruned")
-    (removal,) = chosen(tmp_path, *PRUNED)
-    make(tmp_path, "a")
-    assert delete(removal) == "it has changed meanwhile"
-    assert (tmp_path / "a" / "record.json").exists()
 
 
 def test_files_of_other_programs_stay(tmp_path):

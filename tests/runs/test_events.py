@@ -5,8 +5,6 @@ import math
 import os
 import re
 import resource
-import subprocess
-import sys
 import threading
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -19,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from seqsweep.runs.eventfiles import NAMES, event_files, remove_empty, write_names
-from seqsweep.runs.events import EventFile, Row, append_bytes, end_of_step
+from seqsweep.runs.events import EventFile, Row, end_of_step
 from seqsweep.runs.files import write_json
 
 Scalars = dict[str, list[tuple[float, int, float]]]
@@ -187,14 +185,6 @@ def test_a_full_disk_takes_no_half_row(tmp_path: Path, before: int, room: int) -
     assert same(accumulated(tmp_path), expected(ROWS))
 
 
-def test_a_file_that_cannot_be_opened_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "folder"
-    path.mkdir()
-    with pytest.raises(IsADirectoryError):
-        append_bytes(path, b"data")
-    assert path.is_dir()
-
-
 def test_the_events_of_a_step_end_where_another_begins(tmp_path: Path) -> None:
     """Those that follow a place directly; a record that is cut or damaged is none."""
     file = EventFile(tmp_path)
@@ -214,13 +204,3 @@ def test_the_events_of_a_step_end_where_another_begins(tmp_path: Path) -> None:
     for cut in (end - 1, start + 20, start + 3):
         os.truncate(file.path, cut)
         assert start <= end_of_step(file.path, start, 300) < end
-
-
-@pytest.mark.slow
-def test_tensorboard_is_not_loaded_before_the_first_row() -> None:
-    code = """
-import sys, seqsweep.training.train, seqsweep.sweeping.app
-print([n for n in sys.modules if n.startswith(("tensorboard.", "google.protobuf"))])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

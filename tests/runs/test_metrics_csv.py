@@ -63,12 +63,6 @@ def test_a_file_without_a_table_has_no_rows(content, path):
     assert all(column == [] for column in read_columns(path).values())
 
 
-def test_a_file_that_is_not_there_has_no_rows(path):
-    assert (read_rows(path), read_columns(path)) == ([], {})
-    path.write_text("")
-    assert read_rows(path / "metrics.csv") == []
-
-
 def test_a_name_with_a_comma_is_one_column(path):
     path.write_bytes(b'epoch,"val/a,b"\n0,0.5\n')
     assert read_rows(path) == [{"epoch": 0, "val/a,b": 0.5}]

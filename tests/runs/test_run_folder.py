@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,11 +39,6 @@ def test_a_run_is_complete_with_its_record_only(folder):
     assert folder.record() == sealed({"semantics": SEMANTICS, "status": "complete"} | RESULT)
 
 
-def test_a_folder_that_is_not_there_is_incomplete(tmp_path):
-    folder = RunFolder(tmp_path / "none")
-    assert (folder.state(), folder.record(), folder.config()) == ("incomplete", None, None)
-
-
 def text_of(
     written: Mapping[str, object] | None = None,
     changed: Mapping[str, object] | None = None,
@@ -59,19 +53,13 @@ def text_of(
     ("content", "why"),
     [
         (text_of()[:-9], "not JSON"),
-        ("", "not JSON"),
-        ("\0" * 64, "not JSON"),
         (b"\xff\xfe\x80", "not JSON"),
         ("[" * 200_000, "more than 50 levels"),
         (json.dumps({"status": "complete", "deep": json.loads("[" * 60 + "]" * 60)}), "50 levels"),
         ("[]", "not a JSON object"),
-        ('"complete"', "not a JSON object"),
         (text_of(seal=dict), "no digest"),
         (text_of({}, {"metrics": {"val/acc": 0.6}}), "match its digest"),
-        (text_of({}, {"more": 1}), "match its digest"),
-        (text_of().replace("0.5", "NaN"), "match its digest"),
         (text_of({"status": "running"}), "must be complete, diverged or pruned"),
-        (text_of({"status": ["complete"]}), "must be complete, diverged or pruned"),
         (text_of({"metrics": "x"}), "metrics must be"),
         (text_of({"config": None}), "config must be"),
     ],
@@ -142,25 +130,12 @@ def test_what_is_not_a_regular_file_is_not_opened(kind, name, folder, capsys):
 
 @pytest.mark.parametrize(
     "content",
-    ['{"kind": "x", "error": "e"}', '{"kind": "failed", "error": 5}', '{"kind": "failed"}',
-     '{"kind": "failed", "error": "e", "attempts": "many"}'],
-)  # fmt: skip
+    ['{"kind": "failed", "error": 5}', '{"kind": "failed", "error": "e", "attempts": "m"}'],
+)
 def test_a_failure_that_is_not_ours_counts_as_none(content, folder, capsys):
     (folder.path / "failure.json").write_text(content)
     assert (folder.state(), folder.attempts()) == ("incomplete", 0)
     assert str(folder.path / "failure.json") in capsys.readouterr().err
-
-
-def test_a_record_is_written_under_another_name_first(folder, monkeypatch):
-    """Killed before the rename, a run is not done."""
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("os.replace", killed)
-    with pytest.raises(KeyboardInterrupt):
-        folder.finish(RESULT)
-    assert folder.state() == "incomplete"
 
 
 def test_start_clears_what_an_attempt_left_and_nothing_else(folder):
@@ -198,17 +173,6 @@ def test_the_record_is_the_first_to_go_when_a_run_starts_again(folder, monkeypat
     assert folder.state() == "incomplete"
 
 
-def test_a_run_starts_again_after_its_checkpoints_were_removed_by_hand(folder):
-    """A folder of checkpoints that is new says nothing of the rest."""
-    folder.finish(RESULT)
-    (folder.path / "metrics.csv").touch()
-    (folder.path / "checkpoints").rmdir()
-    folder.start({"seed": 1}, {})
-    assert {path.name for path in folder.path.iterdir()} == {
-        "checkpoints", "config.yaml", "provenance.json",
-    }  # fmt: skip
-
-
 def test_the_logs_are_on_disk_before_the_record_is_seen(folder, monkeypatch):
     synced: list[str] = []
 
@@ -234,23 +198,6 @@ def test_what_only_a_running_attempt_needs_goes_when_it_is_done(folder):
     folder.finish(RESULT)
     assert [name for name in gone if (folder.path / name).exists()] == []
     assert [name for name in kept if not (folder.path / name).exists()] == []
-
-
-def test_many_folders_start_and_finish_side_by_side(tmp_path):
-    """From threads: their syncs wait together."""
-    runs = [RunFolder(tmp_path / str(number)) for number in range(40)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda run: run.start({"seed": 0, "name": run.run_id}, {}), runs))
-        list(pool.map(lambda run: run.finish(RESULT | {"run_id": run.run_id}), runs))
-    assert [run.config() for run in runs] == [{"seed": 0, "name": run.run_id} for run in runs]
-    assert [(run.record() or {})["run_id"] for run in runs] == [run.run_id for run in runs]
-
-
-def test_config_comes_back_as_it_was(folder):
-    config = {"b": {"lr": 1e-8, "x": None, "on": True, "name": "no"}, "a": [1, 2.5, "1e3"]}
-    folder.start(config, {})
-    assert folder.config() == config
-    assert list(folder.config() or {}) == ["b", "a"]
 
 
 def test_failures_are_counted_and_tell_the_last_error(folder):

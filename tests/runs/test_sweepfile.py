@@ -37,14 +37,6 @@ def test_values_that_all_members_share_stand_once(tmp_path):
     assert (tmp_path / NAME).read_text().count("shared-name") == 1
 
 
-def test_the_end_of_a_sweep_is_added_to_its_file(tmp_path):
-    sweep = SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}})
-    sweep.write(tmp_path)
-    sweep.end(tmp_path, 9.0)
-    read = SweepFile.read(tmp_path)
-    assert read is not None and (read.started, read.ended) == (1.0, 9.0)
-
-
 def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(tmp_path):
     with sweep_lock(tmp_path):
         SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
@@ -56,13 +48,6 @@ def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(tmp_path)
     SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).end(tmp_path, 4.0)
     read = SweepFile.read(tmp_path)
     assert read is not None and (read.started, read.ended) == (2.0, 4.0)
-
-
-def test_two_sweeps_of_a_folder_are_one_for_those_who_watch():
-    first = SweepFile(["seqsweep"], 1.0, {"a": {"seed": 0}}, frozenset("a"))
-    both = SweepFile(["seqsweep", "again"], 2.0, {"b": {"seed": 1}}).joined(first)
-    assert list(both.configs) == ["a", "b"]
-    assert (both.started, both.done_before) == (2.0, {"a"})
 
 
 def test_planned_runs_of_several_commands_accumulate(tmp_path):

@@ -161,14 +161,6 @@ def test_a_note_says_that_a_data_set_is_too_large_for_scikit_learn(
     assert "more than 10" in json.loads((tmp_path / "baselines.json").read_text())["notes"][0]
 
 
-def test_baselines_do_not_build_a_users_network(planned: Planned, tmp_path: Path) -> None:
-    folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
-    config = folder.path / "config.yaml"
-    config.write_text(config.read_text().replace("RNNClassifier", "Boom"))
-    write_baselines_of(tmp_path, [read_run(folder)])
-    assert len(rows(tmp_path)) == 3
-
-
 def test_baselines_refuse_data_that_have_changed(planned: Planned, tmp_path: Path) -> None:
     folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
     config = folder.path / "config.yaml"

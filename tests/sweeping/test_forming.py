@@ -87,19 +87,3 @@ def test_a_pool_begins_with_its_most_expensive_member(formed: Formed) -> None:
     assert [m.config["model"]["hidden_size"] for m in pool.members] == [64, 16, 8]
     more = formed(("trainer.max_epochs=9",), ("trainer.max_epochs=1", "model.hidden_size=33"))
     assert [m.config["trainer"]["max_epochs"] for m in more.pools[0].members] == [9, 1]
-
-
-def test_groups_do_not_depend_on_the_order_of_the_arguments(formed: Formed) -> None:
-    seeds = [(f"seed={seed}",) for seed in range(3)]
-    groups = [
-        [[member.run_id for member in group.members] for group in formed(*members).pools]
-        for members in (seeds, seeds[::-1])
-    ]
-    assert groups[0] == groups[1]
-
-
-def test_the_text_of_a_group_describes_its_networks(formed: Formed) -> None:
-    (pool,) = formed((), ("model.hidden_size=10", "model.bidirectional=true")).pools
-    assert pool.text() == "2 runs: rnn, 1 layer, one and both directions, hidden 10, 32"
-    (pool,) = formed(("model.cell=gru", "model.num_layers=2")).pools
-    assert pool.text() == "1 run: gru, 2 layers, hidden 32"

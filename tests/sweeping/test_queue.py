@@ -113,18 +113,6 @@ def test_a_run_that_another_process_has_taken_is_not_given_up(run_at, tmp_path):
     assert len(handed) == 6
 
 
-def test_waiting_runs_are_not_given_up_while_others_end(run_at, tmp_path):
-    """As where workers end by their time limit, and the last runs have never had a turn."""
-
-    def train(runs: Sequence[QueuedRun]) -> Collection[str]:
-        finish(runs[0])
-        return ()
-
-    runs = [run_at(name) for name in "abcdef"]
-    Queue(runs, tmp_path).train(train)
-    assert all(run.is_done() for run in runs)
-
-
 def test_with_rerun_an_old_record_does_not_count(run_at, tmp_path):
     finish(run_at("a"))
     before = time_of_record(RunFolder(tmp_path / "a"))

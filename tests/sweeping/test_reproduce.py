@@ -75,11 +75,6 @@ def edit_checkpoint(path: Path, change: Callable[[dict[str, Any]], None]) -> Non
     path.write_bytes(seal(buffer.getvalue()))
 
 
-def state(folder: Path) -> dict[Path, tuple[int, bytes]]:
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
-
-
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "overrides",
@@ -100,22 +95,6 @@ def test_reproduce_finds_an_unchanged_run_identical(
     assert capsys.readouterr().out == "identical\n"
 
 
-def test_reproduce_writes_only_into_the_scratch_folder(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    scratch, here = tmp_path / "scratch", tmp_path / "here"
-    scratch.mkdir()
-    here.mkdir()
-    monkeypatch.chdir(here)
-    monkeypatch.setattr(module.tempfile, "tempdir", str(scratch))
-    before = state(tmp_path)
-    folders = {path for path in tmp_path.rglob("*") if path.is_dir()}
-    assert reproduce(Path("..", "runs", run.name)) == 0
-    assert state(tmp_path) == before
-    assert {path for path in tmp_path.rglob("*") if path.is_dir()} == folders
-    assert capsys.readouterr().out == "identical\n"
-
-
 def add_a_quarter(weights: dict[str, torch.Tensor]) -> None:
     next(iter(weights.values())).view(-1)[0] += 0.25
 
@@ -132,7 +111,6 @@ def add_a_weight(weights: dict[str, torch.Tensor]) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("best", add_a_quarter, ", by at most 0.25\n"),
         ("last", add_a_quarter, ", by at most 0.25\n"),
         ("best", change_a_bit, ", by at most "),
         ("best", add_a_weight, " have other names"),
@@ -154,23 +132,13 @@ def test_reproduce_reports_changed_weights(
 def test_reproduce_names_the_first_epoch_with_a_changed_metric(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    row, column = 2, "val/acc"
     path = run / "metrics.csv"
     lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
-    place = lines[0].index(column)
-    lines[row][place] = str(float(lines[row][place]) + 0.5)
+    place = lines[0].index("val/acc")
+    lines[2][place] = str(float(lines[2][place]) + 0.5)
     path.write_text("".join(f"{','.join(line)}\n" for line in lines), encoding="utf-8")
     assert reproduce(run) == 1
-    out = capsys.readouterr().out
-    assert out.startswith(f"differs from epoch {row - 1} ({column}), by at most 0.5\n")
-
-
-def test_reproduce_reports_missing_epochs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = run / "metrics.csv"
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(lines[:4]), encoding="utf-8")
-    assert reproduce(run) == 1
-    assert "3 epochs, and 4 again" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("differs from epoch 1 (val/acc), by at most 0.5\n")
 
 
 def test_reproduce_mentions_that_last_ckpt_was_deleted(
@@ -202,16 +170,6 @@ def test_reproduce_reports_a_changed_result_in_the_record(
     assert "test/acc" in capsys.readouterr().out
 
 
-def test_reproduce_reports_another_seed_from_the_first_epoch(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    edit_config(run, "seed", value=1)
-    assert reproduce(run) == 1
-    out = capsys.readouterr().out
-    assert re.match(r"differs from epoch 0 \(train/loss\), by at most \d", out)
-    assert "environment" not in out  # it is not to blame
-
-
 def test_reproduce_names_a_changed_environment(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,6 +183,7 @@ def test_reproduce_names_a_changed_environment(
     capsys.readouterr()
     assert reproduce(run) == 1
     out = capsys.readouterr().out
+    assert re.match(r"differs from epoch 0 \(train/loss\), by at most \d", out)
     assert "cpu_capability: AVX9000 then" in out
     assert "'torch': '1.0'" in out
     assert "started" not in out
@@ -254,14 +213,6 @@ def test_reproduce_refuses_a_run_that_is_not_complete(run: Path, lost: str) -> N
         reproduce(run)
 
 
-def test_reproduce_refuses_a_run_that_diverged(run: Path) -> None:
-    record = read_json(run / "record.json")
-    assert record is not None
-    write_sealed(run / "record.json", record | {"status": "diverged", "epoch": 1})
-    with pytest.raises(ValueError, match="its state: diverged"):
-        reproduce(run)
-
-
 def test_reproduce_refuses_a_damaged_checkpoint(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,7 +228,6 @@ def test_reproduce_refuses_a_damaged_checkpoint(
     [
         ("os.system", ("model", "_target_")),
         ("torch.load", ("data", "source", "_target_")),
-        ("builtins.eval", ("optimizer", "_target_")),
         ("seqsweep.models.classifier.RNNClasifier", ("callbacks", "checkpoint", "_target_")),
     ],
 )
@@ -300,36 +250,10 @@ def test_reproduce_refuses_a_foreign_target(
     assert ("did you mean" in message) == ("Clasifier" in target)
 
 
-@pytest.mark.parametrize("target", [None, {"_target_": "os.system"}])
-def test_reproduce_refuses_a_target_that_is_not_a_name(run: Path, target: Any) -> None:
-    edit_config(run, "model", "_target_", value=target)
-    with pytest.raises(ValueError, match=r"model\._target_"):
-        reproduce(run)
-
-
 def test_a_foreign_target_in_a_list_is_found() -> None:
     config = {"callbacks": {"mine": [{"a": 1}, {"deep": {"_target_": "os.system"}}]}}
     with pytest.raises(ValueError, match=r"here: callbacks\.mine\.1\.deep\._target_=os\.system"):
         refuse_foreign_targets(config, [*own_targets()], "here")
-
-
-@pytest.mark.parametrize(
-    "node",
-    [
-        "${oc.create:{_target_:os.mkdir,path:'MARKER'}}",
-        "${oc.decode:'{_target_:os.mkdir,path:\"MARKER\"}'}",
-    ],
-    ids=["create", "decode"],
-)
-def test_reproduce_refuses_a_target_made_by_an_interpolation(
-    run: Path, tmp_path: Path, node: str
-) -> None:
-    """A saved config holds only values, so an interpolation was added later by hand."""
-    marker = tmp_path / "marker"
-    edit_config(run, "data", "source", value=node.replace("MARKER", str(marker)))
-    with pytest.raises((ValueError, TypeError)):
-        reproduce(run)
-    assert not marker.exists()
 
 
 def test_allow_covers_exactly_the_given_name(
@@ -361,11 +285,6 @@ def test_allow_covers_exactly_the_given_name(
     edit_config(run, "model", "_target_", value="mine_allowed.Nets")
     with pytest.raises(ValueError, match=r"mine_allowed\.Nets is not a target"):
         reproduce(run, ["mine_allowed.Net"])
-
-
-def test_the_targets_of_seqsweep_need_no_allow() -> None:
-    assert "seqsweep.models.classifier.RNNClassifier" in own_targets()
-    assert [name for name in own_targets() if not name.startswith("seqsweep.")] == []
 
 
 def test_a_relative_data_path_of_a_run_is_found_from_any_folder(

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from seqsweep import pacing
 from seqsweep.config.schema import Config
@@ -37,13 +37,6 @@ def end_run(folder: Path, name: str, size: int) -> None:
         {"run_id": name, "config": config, "metrics": {"val/acc": 0.5}, "best_epoch": 0,
          "epochs": 1, "steps": 1, "params": 1, "train_seconds": 1.0}
     )  # fmt: skip
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_the_report_is_renewed_when_a_run_has_ended(

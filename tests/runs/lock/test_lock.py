@@ -34,11 +34,6 @@ def test_a_lock_names_its_holder_and_goes_with_it(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_lock_makes_the_folder_of_its_run(tmp_path: Path) -> None:
-    with RunLock(tmp_path / "a" / "b"):
-        assert is_locked(tmp_path / "a" / "b")
-
-
 def test_an_error_inside_the_block_releases_the_lock(folder: Path) -> None:
     with pytest.raises(RuntimeError, match="inside"), RunLock(folder):
         raise RuntimeError("inside")

@@ -38,7 +38,3 @@ def test_a_file_system_without_locks_is_told(
     monkeypatch.setattr(fcntl, "lockf", refused)
     (note,) = lock_notes(tmp_path)
     assert "no POSIX locks" in note
-
-
-def test_a_folder_that_does_not_exist_has_no_notes(tmp_path: Path) -> None:
-    assert lock_notes(tmp_path / "none") == []

@@ -30,18 +30,11 @@ def test_a_fresh_lock_of_another_host_is_respected(folder: Path, age: float) -> 
     assert (folder / "lock").stat().st_mtime == before
 
 
-def test_a_fresh_lock_of_another_host_is_seen(folder: Path) -> None:
-    """Whoever asks gets the same answer as whoever tries."""
-    leave_lock_of("elsewhere", folder, age=0)
-    assert is_locked(folder)
-    leave_lock_of("elsewhere", folder, age=120)
-    assert not is_locked(folder)
-
-
 def test_a_lock_of_another_host_that_lies_ahead_blocks_nobody(folder: Path) -> None:
     """A clock went back since, or was wrong; a few seconds are two clocks that differ."""
-    leave_lock_of("elsewhere", folder, age=-50)
-    assert is_locked(folder)
+    for age in (0, -50):
+        leave_lock_of("elsewhere", folder, age=age)
+        assert is_locked(folder)
     leave_lock_of("elsewhere", folder, age=-24 * 3600)
     assert not is_locked(folder)
 
@@ -127,10 +120,3 @@ def test_a_lock_that_stays_untouched_is_taken_over_whatever_the_clock_says(
     assert not is_locked(folder)
     with RunLock(folder):
         pass
-
-
-def test_nothing_waits_without_doubts(folder: Path, tmp_path: Path) -> None:
-    leave_lock_of("elsewhere", folder, age=0)
-    start = time.monotonic()
-    assert not wait_for_doubts([folder, tmp_path / "none"])
-    assert time.monotonic() - start < 5

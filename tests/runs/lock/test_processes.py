@@ -27,24 +27,6 @@ from seqsweep.runs.run_folder import RunFolder
 
 
 @pytest.mark.slow
-def test_a_second_process_is_told_who_holds_the_lock(folder: Path, start: Start) -> None:
-    holder = start(HOLD, folder)
-    assert line(holder) == "held"
-    assert is_locked(folder)
-    assert RunFolder(folder).state() == "running"
-    who = rf"0123456789abcdef is .* process {holder.pid} on {socket.gethostname()}"
-    with pytest.raises(Locked, match=who), RunLock(folder):
-        pass
-    assert is_locked(folder)  # the attempt has not disturbed it
-    tell(holder)
-    assert line(holder) == "released"
-    assert not is_locked(folder)
-    assert not (folder / "lock").exists()
-    with RunLock(folder):
-        pass
-
-
-@pytest.mark.slow
 def test_a_killed_holder_frees_the_lock_at_once(folder: Path, start: Start) -> None:
     holder = start(HOLD, folder)
     assert line(holder) == "held"

@@ -114,22 +114,6 @@ def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(
     assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
 
 
-def test_a_check_looks_at_no_file_while_the_heart_beats(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check_held(folder)  # never locked
-    with RunLock(folder):
-
-        def looked(*_: object) -> None:
-            raise AssertionError
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "utime", looked)
-            patch.setattr(os, "stat", looked)
-            for _ in range(100):
-                check_held(folder)
-
-
 def test_a_generation_that_withdraws_leaves_the_holder_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,58 @@
+"""Programs on a terminal of their own, and what they print there."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Generator, Sequence
+from typing import Any
+
+
+@contextlib.contextmanager
+def terminal(
+    command: Sequence[Any], size: tuple[int, int] | None = None, **options: Any
+) -> Generator[tuple[subprocess.Popen[Any], int]]:
+    """Runs a command on a terminal, kills it at the end; yields the process and the terminal.
+
+    Args:
+        size: the lines and columns of the terminal. Without it, the terminal knows none.
+        options: further options of `subprocess.Popen`.
+    """
+    master, slave = pty.openpty()
+    if size is not None:
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, **options) as process:
+        os.close(slave)
+        try:
+            yield process, master
+        finally:
+            process.kill()
+    os.close(master)
+
+
+def read_until(master: int, *texts: str) -> str:
+    """Returns what is printed until all texts have appeared, or until the other side closes."""
+    printed, deadline = b"", time.monotonic() + 200
+    while not texts or not all(text in text_of(printed.decode(errors="replace")) for text in texts):
+        try:
+            assert time.monotonic() < deadline, f"{texts} is not printed: {printed[-4000:]!r}"
+            assert select.select([master], [], [], 60)[0], printed
+            printed += os.read(master, 65536)
+        except OSError:
+            break
+    return printed.decode(errors="replace")
+
+
+def text_of(printed: str) -> str:
+    """Returns the text without cursor movements and colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
+
+
+def hides_the_cursor(printed: str) -> bool:
+    return "\x1b[?25" in printed

@@ -1,0 +1,15 @@
+"""Waiting for what another process or thread does."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> None:
+    """Waits until a condition holds; fails after 100 s, or if the process ends before."""
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
