@@ -14,7 +14,7 @@ import seqsweep
 
 @pytest.fixture
 def forms(command, trained, tmp_path):
-    """The test sequences as npz, csv and parquet, in the current folder."""
+    """The test sequences as npz, csv, parquet and ts, in the current folder."""
     x, y, lengths = trained.test_data()
     np.savez(tmp_path / "data.npz", X=x, y=y, lengths=lengths, channel_names=trained.channels)
     with (tmp_path / "data.csv").open("w", newline="") as file:
@@ -24,7 +24,13 @@ def forms(command, trained, tmp_path):
             writer.writerows([n, t, *map(repr, row[t].tolist()), label] for t in range(length))
     table = pyarrow.csv.read_csv(tmp_path / "data.csv")
     pyarrow.parquet.write_table(table, tmp_path / "data.parquet")
-    return ["data.csv", "data.parquet"]
+    cases = [
+        ":".join(",".join(map(repr, channel.tolist())) for channel in row[:length].T) + f":{label}"
+        for row, label, length in zip(x, y, lengths, strict=True)
+    ]
+    header = "@dimensions 2\n@classLabel true still rise fall\n@data\n"
+    (tmp_path / "data.ts").write_text(header + "\n".join(cases))
+    return ["data.csv", "data.parquet", "data.ts"]
 
 
 def test_every_form_gives_the_same_predictions(command, trained, forms):
@@ -33,10 +39,10 @@ def test_every_form_gives_the_same_predictions(command, trained, forms):
     for form in forms:
         done = command("predict", trained.run, form)
         assert done.out == expected, (form, done.err)
-    scores = command("evaluate", trained.run, "data.npz", "--resamples", "0").out
-    for form in forms:
-        found = command("evaluate", trained.run, form, "--resamples", "0").out
-        assert found.splitlines()[1:3] == scores.splitlines()[1:3]
+    x, y, lengths = trained.test_data()
+    np.savez("turned.npz", X=x.swapaxes(1, 2), y=y, lengths=lengths)
+    done = command("predict", trained.run, "turned.npz", "layout=channels_first")
+    assert done.out == expected
 
 
 def test_a_csv_file_needs_no_labels_for_predictions(command, trained, forms, tmp_path):

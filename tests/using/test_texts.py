@@ -9,7 +9,6 @@ import pytest
 import seqsweep
 from seqsweep.cli import main
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.texts import encoded
 
 NEW = ["it was good", "so it was bad", "a one good"]
@@ -101,10 +100,8 @@ def test_evaluate_needs_labels_and_counts_right_ones(folder, new, tmp_path, caps
     ("content", "words", "message"),
     [
         ("text\ngood\n", [], "text_column=review: must be a column of"),
-        ("review\n\n ,\n", [], ":3: expected 1 columns, got 2"),
         ('review\n""\n', [], ":2: '' has no words"),
         ("review\ngood\n", ["label_column=mod"], "label_column=mod: must be a column of"),
-        ("review\ngood\n", ["layout=time_first"], "layout: no such option to read"),
         ("review\ngood\n", ["text_colum=a"], "text_colum: no such option to read"),
     ],
 )
@@ -122,7 +119,3 @@ def test_indices_of_symbols_are_taken_too():
     for wrong in ([[4]], [[-1]], [[0.5]], [[[1, 2]]]):
         with pytest.raises(ValueError, match=r"indices \(B, T, 1\) of the 4 symbols"):
             encoded(vocabulary, np.array(wrong), None)
-
-
-def test_the_record_names_the_run(folder):
-    assert (RunFolder(folder).record() or {})["config"]["model.embedding_dim"] == 6

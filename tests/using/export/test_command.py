@@ -57,18 +57,11 @@ def exported(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_run_is_written_and_its_difference_printed(folder, exported, tmp_path):
-    code, out, err = exported(folder, "--to", "mine.onnx")
-    assert (code, err, len(out)) == (0, [], 1)
-    size = (tmp_path / "mine.onnx").stat().st_size
-    start = f"mine.onnx: BiDirectionalRNN, 2 channels, 3 classes, {size:,} bytes; differs from "
-    assert out[0].startswith(f"{start}the network by at most ")
-    assert float(out[0].split()[-1]) < 1e-6
-
-
-@pytest.mark.slow
 def test_a_file_computes_the_logits_of_the_loaded_run(folder, exported, tmp_path):
-    assert exported(folder, "--to", "mine.onnx", "--checkpoint", "last")[0] == 0
+    code, out, err = exported(folder, "--to", "mine.onnx", "--checkpoint", "last")
+    assert (code, err, len(out)) == (0, [], 1)
+    assert out[0].startswith("mine.onnx: BiDirectionalRNN, 2 channels, 3 classes, ")
+    assert float(out[0].split()[-1]) < 1e-6  # the difference from the network
     run = seqsweep.load_run(folder, "last")
     x = 50 + np.random.default_rng(1).normal(size=(4, 9, 2)).astype(np.float32)
     x[0, 3, 1] = np.nan
@@ -101,28 +94,17 @@ def test_a_copied_checkpoint_can_be_written_without_its_run(folder, exported, tm
     ("arguments", "message"),
     [
         (["run", "--to", "mine.onx"], "must end with .onnx; did you mean '.onnx'?"),
-        (["run", "--to", "mine"], "--to=mine: must end with .onnx"),
         (["run", "--to", "mine.ONNX"], "; did you mean '.onnx'?"),
         (["run", "--to", "folder.onnx"], "--to=folder.onnx: is a folder; expected a file such as"),
-        (["run", "--to", "."], "--to=.: is a folder; expected a file such as model.onnx"),
         (["run", "--to", "nowhere/mine.onnx"], "--to=nowhere/mine.onnx: no folder nowhere (in "),
-        (["run", "--to", "file.txt/mine.onnx"], "--to=file.txt/mine.onnx: no folder file.txt"),
         (["nope", "--to", "mine.onnx"], "nope: no such folder (in "),
-        (["folder.onnx", "--to", "mine.onnx"], "folder.onnx: no runs in it"),
-        (["file.txt", "--to", "mine.onnx"], "file.txt is damaged: its content does not match"),
         (["damaged.ckpt", "--to", "mine.onnx"], "damaged.ckpt is damaged: its content does not"),
-        (["run"], "--to is missing; usage: seqsweep export [-h] --to FILE"),
-        (["--to", "mine.onnx"], "RUN is missing; usage: seqsweep export"),
         ([], "RUN, --to is missing; usage: seqsweep export"),
         (["run", "--to", "mine.onnx", "--alow=x"], "--alow: no such option of seqsweep export;"),
-        (["run", "--to"], "--to: expected one argument"),
-        (["run", "more", "--to", "mine.onnx"], "more: one argument too many; usage: seqsweep"),
-        (["run", "--to", "mine.onnx", "--checkpoint", "x"], "checkpoint='x': must be best or last"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_refused_in_one_message(folder, exported, tmp_path, arguments, message):
     (tmp_path / "folder.onnx").mkdir()
-    (tmp_path / "file.txt").write_text("no checkpoint, but long enough to hold a digest " * 3)
     content = bytearray((folder / "checkpoints" / "best.ckpt").read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "damaged.ckpt").write_bytes(content)
