@@ -37,9 +37,3 @@ def test_an_error_of_omegaconf_begins_with_its_key():
     with pytest.raises(OmegaConfBaseException) as refused:
         OmegaConf.to_container(config, resolve=True)
     assert explain(refused.value).startswith("a.b: ")
-
-
-def test_an_error_of_ours_is_its_own_message():
-    assert explain(ValueError("seed='ten': must be a whole number")) == (
-        "seed='ten': must be a whole number"
-    )

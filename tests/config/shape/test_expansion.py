@@ -84,11 +84,6 @@ def test_zipped_keys_take_their_values_together(expanded: Expanded) -> None:
     ]
 
 
-def test_a_group_may_begin_with_one_value(expanded: Expanded) -> None:
-    one = ("model.cell=gru", "seed=0", "sweep.zip=[model.cell,seed]")
-    assert expanded(*one) == ["model.cell=gru seed=0"]
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -66,8 +66,3 @@ def test_a_sample_is_a_part_of_every_larger_one_and_has_all_replicates() -> None
 def test_a_value_that_is_given_twice_is_sampled_once() -> None:
     twice = grid(a=["1", "2", "1"], seed=["0", "1"])
     assert len(sampled(twice, 10)) == 2
-
-
-def test_a_seed_that_is_zipped_with_another_key_is_sampled() -> None:
-    zipped = Grid([Axis(("seed", "a"), [("seed=0", "a=1"), ("seed=1", "a=2")])])
-    assert [len(replicates) for replicates in sampled(zipped, 5)] == [1, 1]
