@@ -218,9 +218,7 @@ def test_the_imports_have_no_cycle():
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
         ("ray", ("sweeping.ray_workers",)),
-        ("optuna", ("sweeping.search",)),
-        ("cmaes", ("sweeping.search.samplers",)),
-        ("scipy", ("sweeping.search.samplers",)),
+        ("optuna", ("sweeping.search.study", "results.search.study", "results.search.importance")),
         ("pyarrow", ("using.prediction_files", "data")),
         (
             "onnx",

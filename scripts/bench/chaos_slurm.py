@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -117,11 +118,12 @@ class SlurmFleet(Fleet):
         with contextlib.suppress(AssertionError):  # the controller may be busy
             for element in self.cluster.elements("PENDING"):
                 self.cluster.call("scontrol", "update", f"JobId={element.name}", "StartTime=now")
-            # The driver follows its workers and does not replace those that have ended.
-            script = next(self.scratch.rglob("worker.sbatch"), None)
             ended = 2 - len(self.cluster.elements("PENDING,RUNNING,COMPLETING"))
-            if script is not None and ended > 0:
-                self.cluster.call("sbatch", f"--array=0-{ended - 1}", str(script))
+            # The driver does not replace workers. Its note stands while runs are left.
+            for note in list(self.scratch.glob("disk/sweeps/*/.workers.json")) * (ended > 0):
+                script = note.parent / ".slurm" / "worker.sbatch"
+                words = ["sbatch", f"--array=0-{ended - 1}", str(script)]
+                subprocess.run(words, env=self.environment, capture_output=True, check=False)
 
 
 def kill_node(storm: Storm) -> list[Member] | None:

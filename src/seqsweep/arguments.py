@@ -127,7 +127,7 @@ def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
     """Adds the arguments of a command that applies a trained run to data."""
     words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
-    words = "a file or folder of sequences: .npz, .ts, .csv, .parquet, or aeon:NAME"
+    words = "a file of sequences: .npz, .ts, .csv, .parquet, or aeon:NAME"
     count = None if needs_data else "?"
     parser.add_argument("data", metavar="DATA", nargs=count, help=words)
     words = "options to read DATA, such as layout=channels_first"

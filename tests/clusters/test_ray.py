@@ -216,7 +216,10 @@ def test_a_node_that_does_not_see_the_folder_is_reported(
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("127.0.0.1:1", r"launcher.address=127.0.0.1:1: no Ray cluster answers there \(.*\)"),
+        (
+            "127.0.0.1:1",
+            r"launcher.address=127.0.0.1:1: no Ray cluster answers \(.*refused\); must be HOST",
+        ),
         ("here", "launcher.address=here: must be HOST:PORT or auto"),
     ],
 )

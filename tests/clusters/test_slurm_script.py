@@ -45,6 +45,11 @@ def test_each_value_becomes_an_option_of_sbatch(tmp_path: Path) -> None:
     assert not [option for option in options if "reservation" in option or option == "--requeue"]
 
 
+@pytest.mark.parametrize(("time", "notice"), [(None, 90), ("1:30:00", 90), (120, 90), (2, 30)])
+def test_a_short_time_limit_has_a_short_notice(tmp_path: Path, time: Any, notice: int) -> None:
+    assert f"--signal=B:USR1@{notice}" in SlurmJobs(time=time).sbatch_options(tmp_path, 1)
+
+
 def test_a_user_may_ask_for_a_longer_notice(tmp_path: Path) -> None:
     options = SlurmJobs(more={"signal": "B:USR1@300"}).sbatch_options(tmp_path, 1)
     assert [word for word in options if "signal" in word] == ["--signal=B:USR1@300"]

@@ -91,11 +91,6 @@ def test_a_set_that_is_there_is_not_downloaded(folder, monkeypatch):
     assert len(archive("Own", folder, download=True).train) == 2
 
 
-def test_a_download_needs_a_folder():
-    with pytest.raises(ValueError, match=r"download=true: needs data.source.folder"):
-        archive("PLAID", download=True)
-
-
 def test_a_download_lands_in_the_folder(folder, tmp_path, monkeypatch):
     def load(name, extract_path):
         assert extract_path == folder

@@ -52,10 +52,6 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert order(50, 8, 0) != list(range(50))  # 0 is a seed
 
 
-def test_no_seed_keeps_the_order_of_the_data():
-    assert order(50, 8, None, epoch=3) == list(range(50))
-
-
 @settings(deadline=None)
 @given(
     size=sizes, batch_size=st.integers(1, 9), world_size=st.integers(2, 6), epoch=st.integers(0, 2)

@@ -56,17 +56,6 @@ def test_the_files_are_small_and_have_their_notice():
     assert "Kudo" in notice and "Alpaydin" in notice and "@problemName JapaneseVowels" in notice
 
 
-def test_the_same_arrays_give_the_same_bytes(script, tmp_path):
-    with np.load(FILES / "digits.npz") as stored:
-        arrays = dict(stored)
-    script.write_npz(tmp_path / "one.npz", arrays)
-    script.write_npz(tmp_path / "two.npz", arrays)
-    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-    with np.load(tmp_path / "one.npz") as again:
-        assert list(again) == list(arrays)
-        assert all(np.array_equal(again[key], arrays[key]) for key in arrays)
-
-
 def test_the_script_makes_both_files_from_their_sources(script, tmp_path, capsys):
     """Sources written from the bundled files give the bundled arrays, types included."""
     splits = japanese_vowels()

@@ -10,7 +10,6 @@ from seqsweep.data.contents import contents
 from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits
-from seqsweep.data.tasks import random_sequences
 
 N = 40
 X = np.random.default_rng(0).normal(size=(N, 5, 2)).astype(np.float32).astype(np.float64)
@@ -93,24 +92,7 @@ def test_also_beside_an_offset_that_float32_loses():
     assert contents(make_splits(parts))["test"]["also_in_train"] == 0
 
 
-def test_count_of_common_sequences_is_exact():
-    options: dict[str, Any] = {"val_fraction": 0, "split_seed": 3}
-    x = np.concatenate([X[:30], X[:10]])
-    source = Splits(made(x=x))
-    found = held(source, **options)
-    cut = prepare(source, standardize=False, missing="error", test_fraction=0.2, **options)
-    train = {row.tobytes() for row in cut.train.x}
-    assert cut.test is not None
-    common = sum(row.tobytes() in train for row in cut.test.x)
-    assert found["test"]["also_in_train"] == common > 0
-
-
 @pytest.mark.parametrize("source", [digits, japanese_vowels])
 def test_the_bundled_data_have_no_sequence_twice(source):
     found = held(source())
     assert found["val"]["also_in_train"] == found["test"]["also_in_train"] == 0
-
-
-def test_a_missing_split_has_no_entry():
-    source = random_sequences(20, 4, 2, 2)
-    assert held(source, val_fraction=0, test_fraction=0).keys() == {"train"}

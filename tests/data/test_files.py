@@ -100,11 +100,6 @@ def test_wrong_options_are_refused(save, arguments, message):
         read_file(save(X=X, lengths=LENGTHS), labelled=False, **arguments)
 
 
-def test_a_ts_file_has_no_layout(write):
-    with pytest.raises(ValueError, match=r"layout: no such option to read .*ts; it has none"):
-        read_file(write("@data\n" + CASES), "time_first", labelled=False)
-
-
 def test_an_unknown_ending_and_a_missing_file_are_named(write, tmp_path):
     with pytest.raises(ValueError, match=r"data.txt: unknown ending; expected .npz, .ts, .csv"):
         read_file(write("", "data.txt"))

@@ -107,12 +107,6 @@ def test_a_group_lies_in_one_fold_and_the_classes_stay_near_proportion(seed, fol
     assert all(abs(labels[fold == k].mean() - labels.mean()) < 0.08 for k in range(folds))
 
 
-def test_as_many_groups_as_folds_have_a_fold_each():
-    labels, groups = np.tile([0, 1], 10), np.repeat(np.arange(5), 4)
-    fold = divided(made(labels, groups), 5)
-    assert sorted(fold[::4]) == list(range(5))
-
-
 def test_a_line_says_how_many_groups_are_tested():
     source = made(np.tile([0, 1], 20), np.repeat(np.arange(8), 5))
     assert "test: 2 of 8 groups, 10 sequences" in ready(Splits(source)).notes
@@ -153,9 +147,3 @@ BAD: dict[str, tuple[Splits, dict[str, Any], str]] = {
 def test_impossible_folds_are_refused(splits, options, message):
     with pytest.raises(ValueError, match=message):
         ready(splits, **options)
-
-
-def test_a_refusal_names_the_place_of_the_keys_once():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"^given\.folds=3: .* or another given\.split_seed$"):
-        folds_of(TOGETHER, 3, rng, "given")

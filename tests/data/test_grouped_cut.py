@@ -74,12 +74,6 @@ def test_the_test_split_does_not_depend_on_the_validation_fraction():
     assert np.array_equal(with_val.test.x, without.test.x)
 
 
-def test_a_note_says_how_large_the_cut_is():
-    groups, labels = np.repeat(np.arange(20), 5), np.tile([0, 1, 1, 0, 1], 20)
-    notes = cut(labels, groups, val_fraction=0).notes
-    assert "test: 4 of 20 groups, 20 sequences (asked for 20)" in notes
-
-
 def test_large_groups_are_taken_rather_than_none():
     groups, labels = np.repeat([0, 1], 10), np.tile([0, 1], 10)
     assert draw(labels, groups, 1).sum() == 10

@@ -11,7 +11,7 @@ from seqsweep.data.notes import notes
 from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
-from seqsweep.data.tasks import random_sequences, temporal_order
+from seqsweep.data.tasks import random_sequences
 
 
 def said(source: Splits, **options: Any) -> tuple[str, ...]:
@@ -43,10 +43,6 @@ def labelled(*labels: Any, seed: int = 0) -> Splits:
 )
 def test_ordinary_data_have_no_note(source):
     assert said(source) == ()
-
-
-def test_temporal_order_as_configured_has_no_note():
-    assert said(temporal_order(300, 100, 100, 20), standardize=False) == ()
 
 
 @pytest.mark.parametrize(

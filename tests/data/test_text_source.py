@@ -75,12 +75,6 @@ def test_lines_of_label_and_text(tmp_path):
     assert (unlabelled.texts, unlabelled.labels) == (["one\ttwo", "three"], None)
 
 
-def test_a_column_of_labels_is_not_needed_to_predict(tmp_path):
-    (tmp_path / "new.csv").write_text("review\ngood\nbad\n")
-    read = read_texts(str(tmp_path / "new.csv"), "review", labelled=False)
-    assert (read.texts, read.labels) == (["good", "bad"], None)
-
-
 def test_the_values_are_indices_of_the_symbols(tmp_path):
     splits = text(write_csv(tmp_path / "a.csv"), tokens="words")
     assert splits.vocabulary is not None
@@ -156,7 +150,6 @@ def test_a_cut_of_texts_is_noted(tmp_path):
     ("content", "message"),
     [
         ("text,label\na,x\nb\n", ":3: expected 2 columns, got 1"),
-        ("text,label\na,x,y\n", ":2: expected 2 columns, got 3"),
         ('text,label\n"a,x\n', ":2: unexpected end of data"),
         ('text,label\n"a"b,x\n', ":2: "),
         ('text,label\n"two\nlines",x\n,y\n', ":4: '' has no characters"),
@@ -180,7 +173,6 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path, content, message):
     [
         ("a.tsv", b"yes\tgood\nbad\n", ":2: expected LABEL<TAB>TEXT, got no tab"),
         ("a.tsv", b"yes\tgood\nno\t\n", ":2: '' has no characters"),
-        ("a.tsv", b"\n \n", ": has no texts"),
         ("a.tsv", b"yes\tgo\xffod\n", ": is not UTF-8: invalid start byte (byte 6)"),
         ("a.csv", b"text,label\ngo\xffod,x\n", ": is not UTF-8"),
         ("a.csv.gz", b"text,label\n", ": is cut off or damaged"),
@@ -208,19 +200,10 @@ def test_a_missing_value_of_a_parquet_file_is_named(tmp_path):
         text(str(path))
 
 
-def test_a_parquet_file_whose_texts_are_not_utf8_is_refused(tmp_path):
-    path = tmp_path / "a.parquet"
-    texts = pa.array([b"go\xffod", b"bad"]).view(pa.string())
-    pq.write_table(pa.table({"text": texts, "label": ["x", "y"]}), path)
-    with pytest.raises(ValueError, match=r"a\.parquet: is not UTF-8: invalid start byte"):
-        text(str(path))
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"max_length": 0}, "max_length=0: must be at least 1, or null"),
-        ({"max_symbols": 0}, "max_symbols=0: must be at least 1, or null"),
         ({"min_count": 0}, "min_count=0: must be at least 1"),
         ({"text_column": "labl"}, "text_column=labl: must be a column of .*; did you mean 'label'"),
     ],

@@ -56,13 +56,6 @@ def test_rare_symbols_are_unknown():
     assert x[0, :, 0].tolist() == [1, 2, 1]
 
 
-def test_fitting_twice_changes_nothing():
-    once = fitted_on("aaabbc", min_count=2)
-    x, _ = once.encode(["aaabbc"], place)
-    again, moved = once.fitted(x[0, :, 0])
-    assert again == once and moved.tolist() == [0, 1, 2, 3]
-
-
 def test_words_and_signs_are_symbols_and_white_space_is_none():
     words = Vocabulary(tokens="words")
     assert words.split(" Don't\tstop: 3.5 — naïve\n") == [

@@ -56,6 +56,11 @@ def test_callbacks_of_hydra_do_not_move_the_sweep_to_this_machine(
     )
 
 
+def test_a_sweeper_that_plans_nothing_for_workers_is_refused(refused: Refused) -> None:
+    message = "hydra/launcher=slurm: needs a sweeper of seqsweep"
+    assert refused(*SWEEP, "sweep.name=x", "hydra/sweeper=basic") == message
+
+
 @pytest.mark.parametrize("launcher", ["local", "basic"])
 def test_a_launcher_of_this_machine_cannot_be_left_alone(refused: Refused, launcher: str) -> None:
     sweep = ("train", "-m", "data=digits", "seed=0,1", f"hydra/launcher={launcher}")

@@ -18,10 +18,13 @@ from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.results.search.trials import read_trials
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.command import search
+from seqsweep.sweeping.workers import Workers
 
 pytestmark = pytest.mark.slow
 
@@ -42,14 +45,11 @@ SEARCH = {
 
 @dataclass
 class Processes:
-    """Workers that are processes of this machine; notes how many runs each look finds planned."""
+    """A cluster whose workers are processes of this machine."""
 
-    folder: Path
-    count: int = 2
-    detach: bool = False
     options: Sequence[str] = ("--threads", "1", "--idle", "60")
+    logs: Path = Path("logs")
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list[Any])
-    planned: list[int] = field(default_factory=list[int])
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
         self.processes += [
@@ -57,15 +57,22 @@ class Processes:
         ]
         return f"{count} processes"
 
-    def alive(self, folder: Path) -> int:
-        sweep = SweepFile.read(self.folder)
+
+@dataclass
+class Noting(Workers):
+    """Workers that note how many runs are planned in each round."""
+
+    planned: list[int] = field(default_factory=list[int])
+
+    def train(self, runs: Sequence[QueuedRun], folder: Path, is_one_enough: bool = False) -> None:
+        sweep = SweepFile.read(folder)
         self.planned.append(0 if sweep is None else len(sweep.configs))
-        return sum(process.poll() is None for process in self.processes)
+        super().train(runs, folder, is_one_enough)
 
 
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Processes]:
-    made = Processes(tmp_path / "by_workers")
+def cluster() -> Iterator[Processes]:
+    made = Processes()
     yield made
     for process in made.processes:
         process.terminate()
@@ -89,29 +96,32 @@ class NoLauncher(Launcher):
 
 
 def test_workers_train_the_trials_that_one_machine_trains(
-    workers: Processes, composer: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Processes, composer: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["seqsweep"])
     merged = OmegaConf.merge(OmegaConf.structured(OptunaSweeperConf), SEARCH)
     options: Any = OmegaConf.to_container(merged)
+    del options["_target_"], options["params"]
 
     def by(launcher: RunLauncher, name: str) -> int:
         return search(options, RUNS, composer, launcher, tmp_path / name)
 
+    workers = Noting(cluster, 2)
     assert by(RunLauncher(NoLauncher(), workers=workers), "by_workers") == 0
     assert by(RunLauncher(NoLauncher(), threads=1), "here") == 0
     one, other = (SearchFile.read(tmp_path / name) for name in ("by_workers", "here"))
     assert one is not None
     assert other is not None
-    decided = [
-        [(dict(t.params), t.state, t.values, t.epochs, list(t.run_ids)) for t in found.trials]
-        for found in (one, other)
+    assert one.trials == other.trials
+    results = [
+        [(t.state, t.value, t.epochs) for t in read_trials(found, tmp_path / name)]
+        for found, name in ((one, "by_workers"), (other, "here"))
     ]
-    assert decided[0] == decided[1]
+    assert results[0] == results[1]
     assert one.confirmed == other.confirmed
-    assert "pruned" in {trial.state for trial in one.trials}
+    assert "pruned" in {state for state, _, _ in results[0]}
     # The driver plans further trials while the workers train.
     assert len(set(workers.planned)) > 3
     # The workers leave by themselves, since the search has ended.
-    assert [process.wait(timeout=60) for process in workers.processes] == [0, 0]
+    assert [process.wait(timeout=60) for process in cluster.processes] == [0, 0]

@@ -1,6 +1,7 @@
 """search.json gives back the search that was written; a damaged one counts as missing."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,15 +10,14 @@ from seqsweep.runs import files
 from seqsweep.runs.searchfile import NAME, SearchFile, Trial
 
 TRIALS = [
-    Trial(0, {"lr": 0.1, "cell": "gru"}, ["a", "b"], "complete", [0.5], 9, 1.5),
-    Trial(1, {"lr": 0.2, "cell": "rnn"}, ["c", "d"]),
+    Trial(0, {"lr": 0.1, "cell": "gru"}, ["a", "b"], {1: 0.5}, 1),
+    Trial(1, {"lr": 0.2, "cell": "rnn"}, [], refusal="no such combination"),
 ]
 SEARCH = SearchFile(
-    "tpe",
-    "none",
+    "tpe", "median", "val/acc",
     {"lr": {"low": 0.1, "high": 1, "log": True, "integer": False, "step": None},
      "cell": {"choices": ["rnn", "gru"]}},
-    ["val/acc"], ["maximize"], {"trials": 2}, TRIALS, [1, 3], {0: ["e"]}, 0.5,
+    {"seed": 0, "sampler_options": {}}, {"trials": 2}, TRIALS, [1, 3], {0: ["e"]}, 0.5,
 )  # fmt: skip
 
 
@@ -29,22 +29,21 @@ def test_a_search_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"directions": []},
-        {"directions": ["up"]},
-        {"objectives": [5]},
+        {"metric": 5},
+        {"settings": []},
         {"space": {"lr": {"low": "0", "high": 1}}},
         {"space": {"cell": {"choices": "gru"}}},
         {"budget": {"trials": "2"}},
         {"rungs": [None]},
         {"minutes": "5"},
         {"confirmed": {"0": "e"}},
-        {"trial": {"values": "0.5"}},
-        {"trial": {"values": [None]}},
-        {"trial": {"values": 0.5}},
+        {"trial": {"thresholds": {"one": 1}}},
+        {"trial": {"thresholds": {"1": "0.5"}}},
         {"trial": {"params": []}},
+        {"trial": {"params": {"lr": 0.1}}},
         {"trial": {"run_ids": "a"}},
-        {"trial": {"state": "done"}},
-        {"trial": {"epochs": None}},
+        {"trial": {"ends_at": "3"}},
+        {"trial": {"state": "complete"}},
     ],
     ids=str,
 )
@@ -59,3 +58,11 @@ def test_a_search_with_values_of_other_types_counts_as_missing(
     files._said.clear()
     assert SearchFile.read(tmp_path) is None
     assert "is not what a search writes; it counts as missing" in capsys.readouterr().err
+
+
+def test_what_decides_the_choices_tells_two_searches_apart():
+    assert SEARCH.differences(replace(SEARCH, budget={"trials": 9}, confirmed={})) == []
+    others = replace(SEARCH, method="gp", space={}, rungs=[1], settings={"seed": 1})
+    assert SEARCH.differences(others) == [
+        "sampler=tpe", "rungs=[1, 3]", "another space", "seed=0", "another sampler_options"
+    ]  # fmt: skip

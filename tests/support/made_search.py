@@ -7,15 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seqsweep.results.search.trials import Tried, ranked, read_trials
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial, TrialState
+from seqsweep.runs.searchfile import SearchFile, Trial
 
 LR, SIZE, CELL = "optimizer.lr", "model.hidden_size", "model.cell"
 SPACE: dict[str, dict[str, Any]] = {
-    LR: {"low": 1e-4, "high": 0.1, "log": True, "integer": False},
-    SIZE: {"low": 4, "high": 64, "log": True, "integer": True},
+    LR: {"low": 1e-4, "high": 0.1, "log": True, "integer": False, "step": None},
+    SIZE: {"low": 4, "high": 64, "log": True, "integer": True, "step": None},
     CELL: {"choices": ["rnn", "gru", "lstm"]},
-    "optimizer.weight_decay": {"low": 0.0, "high": 0.1, "log": False, "integer": False},
+    "optimizer.weight_decay": {
+        "low": 0.0,
+        "high": 0.1,
+        "log": False,
+        "integer": False,
+        "step": None,
+    },
 }
 EPOCHS = 27
 
@@ -75,27 +82,49 @@ def sampled(number: int) -> dict[str, Any]:
 def write_trial(folder: Path, number: int, epochs: int, whole: bool) -> Trial:
     """Writes the run of a trial."""
     params, run_id = sampled(number), f"{number:016x}"
-    metrics = write_run(folder, run_id, params, 0, epochs, whole)
-    state: TrialState = "complete" if whole else "pruned"
-    return Trial(number, params, [run_id], state, [metrics["val/acc"]], epochs, 0.02 * epochs)
+    write_run(folder, run_id, params, 0, epochs, whole)
+    return Trial(number, params, [run_id], ends_at=None if whole else epochs)
+
+
+def write_values(folder: Path, values: Sequence[float | None]) -> list[Trial]:
+    """Writes a complete run for each value of val/acc; one that runs for None."""
+    for number, value in enumerate(values):
+        if value is not None:
+            config: dict[str, Any] = {"seed": 0, "monitor": "val/acc"}
+            run = RunFolder(folder / f"v{number}")
+            run.start(config, {}, sync=False)
+            record: dict[str, Any] = {"config": config, "epochs": 9, "train_seconds": 1.0}
+            run.finish(record | {"metrics": {"val/acc": value}}, synced=True)
+    return [Trial(number, sampled(number), [f"v{number}"]) for number in range(len(values))]
 
 
 def write_search(folder: Path, trials: Sequence[Trial], **changes: Any) -> SearchFile:
     """Writes the search.json of trials."""
-    search = SearchFile("random", "none", SPACE, ["val/acc"], ["maximize"], {"trials": 64}, trials)
-    search = replace(search, **changes)
+    made: dict[str, Any] = {
+        "method": "random", "pruner": "none", "metric": "val/acc", "space": SPACE,
+        "settings": {}, "budget": {"trials": 64}, **changes,
+    }  # fmt: skip
+    search = SearchFile(**made)
+    trials = [
+        replace(t, params={key: t.params[key] for key in search.space if key in t.params})
+        for t in trials
+    ]
+    search = replace(search, trials=trials)
     search.write(folder)
     return search
 
 
-def confirm(
-    folder: Path, trials: Sequence[Trial], seeds: int, top: int = 5
-) -> dict[int, list[str]]:
+def tried(folder: Path) -> list[Tried]:
+    """Returns the trials of a folder with their results."""
+    search = SearchFile.read(folder)
+    assert search is not None
+    return read_trials(search, folder)
+
+
+def confirm(folder: Path, seeds: int, top: int = 5) -> dict[int, list[str]]:
     """Writes runs of the best trials over fresh seeds; returns their run_ids by trial."""
-    complete = [t for t in trials if t.state == "complete" and t.values]
-    best = sorted(complete, key=lambda t: -(t.values or [0])[0])[:top]
     result: dict[int, list[str]] = {}
-    for trial in best:
+    for trial in ranked(tried(folder), -1)[:top]:
         for seed in range(1, seeds + 1):
             run_id = f"{trial.number + 4096 * seed:016x}"
             write_run(folder, run_id, dict(trial.params), seed, EPOCHS)
@@ -106,7 +135,8 @@ def confirm(
 def random_search(folder: Path, count: int, seeds: int = 0, **changes: Any) -> SearchFile:
     """Writes a random search of complete trials, its best ones trained again over fresh seeds."""
     trials = [write_trial(folder, number, EPOCHS, whole=True) for number in range(count)]
-    return write_search(folder, trials, confirmed=confirm(folder, trials, seeds), **changes)
+    write_search(folder, trials)
+    return write_search(folder, trials, **{"confirmed": confirm(folder, seeds), **changes})
 
 
 def halving(folder: Path, count: int, seeds: int = 0) -> SearchFile:
@@ -121,10 +151,11 @@ def halving(folder: Path, count: int, seeds: int = 0) -> SearchFile:
             del left[number]
     trials += [write_trial(folder, number, EPOCHS, whole=True) for number in left]
     trials.sort(key=lambda trial: trial.number)
-    return write_search(
-        folder, trials, method="halving", pruner="halving", rungs=[1, 3, 9],
-        budget={"trials": count}, confirmed=confirm(folder, trials, seeds),
-    )  # fmt: skip
+    changes: dict[str, Any] = {
+        "method": "halving", "pruner": "halving", "rungs": [1, 3, 9], "budget": {"trials": count}
+    }  # fmt: skip
+    write_search(folder, trials, **changes)
+    return write_search(folder, trials, confirmed=confirm(folder, seeds), **changes)
 
 
 def _early(params: dict[str, Any], number: int, epochs: int) -> float:

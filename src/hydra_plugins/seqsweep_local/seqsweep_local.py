@@ -84,7 +84,7 @@ class WorkersLauncher(RunsLauncher):
     """The base of launchers whose workers train the runs on a cluster.
 
     Args:
-        workers: a `seqsweep.sweeping.workers.Workers`.
+        workers: the `seqsweep.sweeping.workers.Workers`.
         name: the launcher's name, for messages.
     """
 
@@ -103,17 +103,14 @@ class WorkersLauncher(RunsLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        if not self.launches_runs:  # the base would run the jobs in this process
-            raise ValueError(
-                f"hydra/launcher={self.name}: trains runs of seqsweep, without hydra.callbacks; "
-                f"hydra-{self.other}-launcher starts the jobs of other Hydra apps"
-            )
-        return super().launch(job_overrides, initial_job_idx)
-
-    @property
-    def other(self) -> str:
-        """The name of the package for other Hydra apps."""
-        return {"slurm": "submitit"}.get(self.name, self.name)
+        # Sweepers of seqsweep take the RunLauncher. Others write no sweep.json for workers.
+        if self.launches_runs:
+            raise ValueError(f"hydra/launcher={self.name}: needs a sweeper of seqsweep")
+        other = {"slurm": "submitit"}.get(self.name, self.name)
+        raise ValueError(
+            f"hydra/launcher={self.name}: trains runs of seqsweep, without hydra.callbacks; "
+            f"hydra-{other}-launcher starts the jobs of other Hydra apps"
+        )
 
 
 class LocalLauncher(RunsLauncher):

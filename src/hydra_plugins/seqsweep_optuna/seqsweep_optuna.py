@@ -32,15 +32,12 @@ class ConfirmConf:
 class SamplerOptionsConf:
     """The options of all samplers; those that are not null must be the sampler's."""
 
-    n_startup_trials: int | None = None  # tpe
-    n_ei_candidates: int | None = None
+    n_startup_trials: int | None = None  # tpe, gp
+    n_ei_candidates: int | None = None  # tpe
     multivariate: bool | None = None
     group: bool | None = None
     constant_liar: bool | None = None
-    sigma0: float | None = None  # cmaes
-    popsize: int | None = None
-    qmc_type: str | None = None  # qmc
-    scramble: bool | None = None
+    deterministic_objective: bool | None = None  # gp
 
 
 @dataclass
@@ -65,8 +62,6 @@ class OptunaSweeperConf:
     seed: int = 0
     budget: BudgetConf = field(default_factory=BudgetConf)
     parallel: int = 16
-    objectives: list[str] | None = None
-    directions: list[str] | None = None
     pruner: str = "none"
     pruner_options: PrunerOptionsConf = field(default_factory=PrunerOptionsConf)
     seeds: int = 1

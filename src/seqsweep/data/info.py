@@ -3,14 +3,12 @@
 N sequences, S steps of all sequences together, F features (channels), C classes.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.checks import Float64
+from seqsweep.data.checks import Floats
 from seqsweep.data.contents import digests_in
 from seqsweep.data.sequences import Sequences, Splits
 
@@ -91,7 +89,7 @@ class Info:
 
 
 def describe(splits: Splits) -> Info:
-    """Returns a description of splits as their source gives them, read some at a time."""
+    """Returns a description of splits as their source gives them."""
     parts = splits.parts
     return Info(
         [_split(name, part, splits.train) for name, part in parts.items()],
@@ -130,49 +128,32 @@ def _contradictions(splits: Splits) -> int:
     return int((number[index] > 1).sum())
 
 
-def _values(splits: Splits, *names: str) -> Iterator[Float64]:
-    """Yields the steps (s, F) of some splits in float64, some at a time."""
-    for name in names:
-        yield from splits.parts[name].blocks()
-
-
 def _channels(splits: Splits) -> list[ChannelInfo]:
-    names, total = tuple(splits.parts), sum(int(p.lengths.sum()) for p in splits.parts.values())
-    least, most, mean, counts = _ranges(_values(splits, *names), splits.input_size)
-    low, high, *_ = _ranges(_values(splits, "train"), splits.input_size)
-    square, bars = np.zeros(splits.input_size), np.zeros((splits.input_size, BINS), dtype=np.int64)
-    for values in _values(splits, *names):
-        square += np.nansum((values - mean) ** 2, axis=0)
-        bars += _bars(values, least, most)
-    std = np.sqrt(square / np.maximum(counts, 1))
-    return [
-        ChannelInfo(
-            name,
-            *(float(of[f]) if counts[f] else None for of in (least, most, mean, std)),
-            missing=total - int(counts[f]),
-            values=bars[f].tolist(),
-            is_constant=bool(low[f] == high[f]),
-        )
-        for f, name in enumerate(splits.train.channel_names)
-    ]
+    valid = {name: part.valid for name, part in splits.parts.items()}
+    channels: list[ChannelInfo] = []
+    for f, name in enumerate(splits.train.channel_names):  # copies of one channel stay small
+        columns = {split: part.x[:, :, f][valid[split]] for split, part in splits.parts.items()}
+        channels.append(_channel(name, np.concatenate([*columns.values()]), columns["train"]))
+    return channels
 
 
-def _ranges(parts: Iterator[Float64], channels: int) -> tuple[Float64, Float64, Float64, Float64]:
-    """Returns least, greatest and mean value of each channel, and how many it has: (F,) each."""
-    least, most = np.full(channels, np.inf), np.full(channels, -np.inf)
-    total, counts = np.zeros(channels), np.zeros(channels)
-    for values in parts:
-        np.fmin(least, np.fmin.reduce(values, axis=0), out=least)
-        np.fmax(most, np.fmax.reduce(values, axis=0), out=most)
-        total += np.nansum(values, axis=0)
-        counts += (~np.isnan(values)).sum(axis=0)
-    return least, most, total / np.maximum(counts, 1), counts
-
-
-def _bars(values: Float64, least: Float64, most: Float64) -> npt.NDArray[np.int64]:
-    """Returns the histograms (F, BINS) of values (s, F) between `least` and `most`."""
-    channels = values.shape[1]
-    width = np.where(most > least, most - least, 1)
-    position = np.nan_to_num((values - least) / width * BINS).astype(np.int64).clip(0, BINS - 1)
-    flat = (position + np.arange(channels) * BINS)[~np.isnan(values)]
-    return np.bincount(flat, minlength=channels * BINS).reshape(channels, BINS)
+def _channel(name: str, values: Floats, train: Floats) -> ChannelInfo:
+    """Describes a channel by its values in all splits, and in train."""
+    missing = np.isnan(values)
+    present, of_train = values[~missing].astype(np.float64), train[~np.isnan(train)]
+    is_constant = len(of_train) > 0 and bool(of_train.min() == of_train.max())
+    if not len(present):
+        return ChannelInfo(name, None, None, None, None, len(values), [0] * BINS, False)
+    least, most = float(present.min()), float(present.max())
+    position = (present - least) / (most - least or 1.0) * BINS
+    bars = np.bincount(position.astype(np.int64).clip(0, BINS - 1), minlength=BINS)
+    return ChannelInfo(
+        name,
+        least,
+        most,
+        float(present.mean()),
+        float(present.std()),
+        int(missing.sum()),
+        bars.tolist(),
+        is_constant,
+    )

@@ -6,19 +6,18 @@ N sequences, T steps of the longest, F features (channels), C classes.
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Float64, Floats
+from seqsweep.data.checks import Floats
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.vocabulary import Vocabulary
 
 _AT_ONCE = 1 << 20
-"""The most values, with padding, that one block of sequences has."""
+"""The most values, with padding, that are hashed in one call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +107,6 @@ class Sequences:
             groups=None if self.groups is None else self.groups[rows],
         )
 
-    def blocks(self) -> Iterator[Float64]:
-        """Yields the valid steps (s, F) in float64, those of some sequences at a time."""
-        count = max(1, _AT_ONCE // (self.max_length * self.input_size))
-        for start in range(0, len(self), count):
-            rows = slice(start, start + count)
-            valid = np.arange(self.max_length) < self.lengths[rows, None]
-            yield self.x[rows][valid].astype(np.float64)
-
     def fingerprint(self) -> str:
         """Returns the sha256 (hex) of the values, lengths, labels and names, without padding.
 
@@ -128,8 +119,12 @@ class Sequences:
         # The byte order is fixed, so that a fingerprint is the same on every machine.
         digest.update(self.lengths.astype("<i8").tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
-        for values in self.blocks():
-            digest.update(values.astype("<f8", copy=False).tobytes())
+        # Some sequences at a time, because a copy of all values could be large.
+        count = max(1, _AT_ONCE // (self.max_length * self.input_size))
+        for start in range(0, len(self), count):
+            rows = slice(start, start + count)
+            valid = np.arange(self.max_length) < self.lengths[rows, None]
+            digest.update(self.x[rows][valid].astype("<f8").tobytes())
         return digest.hexdigest()
 
 

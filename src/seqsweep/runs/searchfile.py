@@ -1,39 +1,44 @@
-"""Reads and writes search.json, which describes the search of a sweep's folder."""
+"""Reads and writes search.json: what the search of a sweep's folder has chosen.
+
+What came out of a trial stands in the records of its runs.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
 from seqsweep.runs.files import read_json, say_once, write_json
+from seqsweep.runs.metric_names import lower_is_better
 
 NAME = "search.json"
 
-TrialState = Literal["running", "complete", "pruned", "failed"]
-"""The state of a trial. A diverged trial has failed: it has no value."""
+Space = Mapping[str, Mapping[str, Any]]
+"""For each searched key `{"choices": [...]}`, or `{"low", "high", "log", "integer", "step"}`.
+
+The step is null for 1, or for any number."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One config that a search has tried.
+    """One config that a search has chosen.
 
     Attributes:
         number: from 0, in the order in which the search chose the configs.
-        params: the value of each searched key; for a config group the name of the option.
+        params: the value of each searched key as it was sampled; a choice is the text of an
+            override.
         run_ids: the runs of the trial, one for each seed.
-        state: how the trial stands.
-        values: the value of each objective, the mean over the runs; None without a value.
-        epochs: the number of epochs trained by all its runs.
-        seconds: the training time of all its runs, in seconds.
+        thresholds: by a number of finished epochs, the worst value with which the trial continues.
+        ends_at: the rung at which a successive halving has ended the trial; None for none.
+        refusal: why the config was refused; None for a config that can be trained.
     """
 
     number: int
     params: Mapping[str, Any]
-    run_ids: Sequence[str]
-    state: TrialState = "running"
-    values: Sequence[float] | None = None
-    epochs: int = 0
-    seconds: float = 0.0
+    run_ids: Sequence[str] = ()
+    thresholds: Mapping[int, float] = field(default_factory=dict[int, float])
+    ends_at: int | None = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,28 +48,47 @@ class SearchFile:
     Attributes:
         method: `halving`, or the name of an Optuna sampler such as `tpe`.
         pruner: `none`, `median`, `hyperband` or `halving`.
-        space: for each searched key `{"choices": [...]}`, or `{"low", "high", "log", "integer",
-            "step"}`; the step is null or absent for 1, or for any number.
-        objectives: the metric or record key of each objective.
-        directions: `maximize` or `minimize` for each objective.
+        metric: the monitored metric, by which the trials are judged.
+        space: the searched keys.
+        settings: the other settings that decide which configs are chosen and pruned.
         budget: the limits of the search by unit: `trials`, `epochs` or `minutes`.
-        trials: all trials that were begun.
+        trials: all trials that were chosen.
         rungs: the numbers of epochs after which trials were judged; empty without rungs.
         confirmed: the runs of the best trials with fresh seeds, as run_ids by trial number.
-        minutes: the time that all commands of the search have taken, in minutes; None for halving,
-            which does not count it.
+        minutes: the time that all commands of the search have taken, in minutes.
     """
 
     method: str
     pruner: str
-    space: Mapping[str, Mapping[str, Any]]
-    objectives: Sequence[str]
-    directions: Sequence[str]
+    metric: str
+    space: Space
+    settings: Mapping[str, Any]
     budget: Mapping[str, float]
     trials: Sequence[Trial] = ()
     rungs: Sequence[int] = ()
     confirmed: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
-    minutes: float | None = None
+    minutes: float = 0.0
+
+    @property
+    def sign(self) -> int:
+        """Returns -1 if higher values of the metric are better, 1 if lower ones are."""
+        return 1 if lower_is_better(self.metric) else -1
+
+    def differences(self, other: Self) -> list[str]:
+        """Names the settings of this search that decide its choices and differ from another's.
+
+        A larger budget, and other fresh seeds at the end, leave the choices as they are.
+        """
+        ours, theirs = self._decisive(), other._decisive()
+        differing = [key for key in ours if ours[key] != theirs.get(key)]
+        return [
+            f"another {key}" if isinstance(ours[key], Mapping) else f"{key}={ours[key]}"
+            for key in differing
+        ]
+
+    def _decisive(self) -> dict[str, Any]:
+        first = {"sampler": self.method, "pruner": self.pruner, "monitor": self.metric}
+        return {**first, "rungs": list(self.rungs), "space": self.space, **self.settings}
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -76,8 +100,8 @@ class SearchFile:
             search = cls(
                 **content
                 | {
-                    "trials": [Trial(**trial) for trial in content["trials"]],
-                    "confirmed": {int(k): v for k, v in content.get("confirmed", {}).items()},
+                    "trials": [_trial(trial) for trial in content["trials"]],
+                    "confirmed": {int(k): v for k, v in content["confirmed"].items()},
                 }
             )
             search._check()
@@ -87,28 +111,26 @@ class SearchFile:
             return None
 
     def _check(self) -> None:
-        """Refuses values of other types, and lists of other lengths, than a search writes.
+        """Refuses values of other types than a search writes.
 
         Raises:
             TypeError, KeyError, AttributeError, ValueError: there are such values.
         """
-        known = {"maximize", "minimize"}
-        if len(self.directions) != len(self.objectives) or not known.issuperset(self.directions):
-            raise ValueError("each objective needs a direction")
-        texts = [self.method, self.pruner, *self.objectives]
-        numbers: list[float] = [*self.budget.values(), *self.rungs, self.minutes or 0]
+        texts = [self.method, self.pruner, self.metric]
+        numbers: list[float] = [*self.budget.values(), *self.rungs, self.minutes]
         lists = [*self.confirmed.values()]
+        self.settings.items()
         for values in self.space.values():
             if "choices" in values:
                 lists.append(values["choices"])
             else:
-                numbers += [values["low"], values["high"], values.get("step") or 0]
+                numbers += [values["low"], values["high"], values["step"] or 0]
         for trial in self.trials:
-            if trial.state not in get_args(TrialState):
-                raise ValueError(f"state={trial.state}")
-            trial.params.items()
+            if trial.params.keys() != self.space.keys():
+                raise KeyError(f"trial {trial.number}: its keys are not those of the space")
             lists.append(trial.run_ids)
-            numbers += [trial.number, trial.epochs, trial.seconds, *(trial.values or ())]
+            texts.append(trial.refusal or "")
+            numbers += [trial.number, *trial.thresholds.values(), trial.ends_at or 0]
         if not all(isinstance(each, list) for each in lists):
             raise TypeError("expected lists")
         # These raise a TypeError unless all are texts and numbers.
@@ -116,8 +138,23 @@ class SearchFile:
         sum(numbers)
 
     def write(self, folder: Path) -> None:
-        """Writes search.json into an existing folder."""
-        # The keys of JSON are texts.
-        confirmed = {str(number): list(runs) for number, runs in self.confirmed.items()}
-        content = asdict(self) | {"confirmed": confirmed}
-        write_json(folder / NAME, content, sync=False, levels=2)
+        """Writes search.json into an existing folder.
+
+        Without a sync, because the same command chooses the same trials again where a power failure
+        has destroyed the file.
+        """
+        write_json(folder / NAME, _with_text_keys(asdict(self)), sync=False, levels=2)
+
+
+def _trial(content: dict[str, Any]) -> Trial:
+    thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
+    return replace(Trial(**content), thresholds=thresholds)
+
+
+def _with_text_keys(value: Any) -> Any:
+    """Returns a value whose mappings have texts as keys, as JSON needs them."""
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_text_keys(each) for each in value]
+    return value

@@ -79,8 +79,7 @@ class RunLauncher:
             Interrupted: a signal came.
         """
         if self.workers is not None:
-            unknown = [QueuedRun(RunFolder(root / m.run_id), limits=m.limits) for m in members]
-            self.workers.train(queued or unknown, root)
+            self.workers.train(queued, root)
             return Launched({}, ())
         alone, locked = list(members), set[str]()
         if self.threads is not None:

@@ -100,8 +100,9 @@ class Actor:
             with log:
                 node = ray.util.get_node_ip_address()
                 print(f"node {node}: {shlex.join(command)}", file=log, flush=True)
-                streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
-                done = subprocess.run(command, check=False, **streams)
+                done = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+                )
                 print(f"exit code {done.returncode}", file=log)
         finally:
             # An exit from this thread would count as a crash, and Ray would start the actor again.
@@ -120,11 +121,10 @@ def _connected(address: str, namespace: str) -> Generator[Any]:
         import ray
     except ImportError:
         raise ValueError("hydra/launcher=ray: needs Ray: pip install 'seqsweep[ray]'") from None
-    # Ray itself would look for a cluster that does not answer for minutes.
-    if address != "auto":
-        _check_address(address)
     before = signal.getsignal(signal.SIGTERM)  # Ray installs its own handler
     try:
+        if address != "auto":  # Ray itself would wait for minutes
+            _check_address(address)
         ray.init(
             address,
             namespace=namespace,
@@ -135,8 +135,8 @@ def _connected(address: str, namespace: str) -> Generator[Any]:
         yield ray
     except ConnectionError as error:
         raise ConnectionError(
-            f"hydra.launcher.address={address}: no Ray cluster answers ({error}); expected "
-            "HOST:PORT, or a machine where `ray start` was called"
+            f"hydra.launcher.address={address}: no Ray cluster answers ({error}); must be "
+            "HOST:PORT, or auto on a machine where `ray start` was called"
         ) from None
     finally:
         ray.shutdown()
@@ -144,17 +144,14 @@ def _connected(address: str, namespace: str) -> Generator[Any]:
 
 
 def _check_address(address: str) -> None:
-    """Raises an error if an address is wrong, or nothing answers there."""
+    """Raises a ValueError if an address is wrong, a ConnectionError if nothing answers there."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError(f"hydra.launcher.address={address}: must be HOST:PORT or auto")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
     except OSError as error:
-        raise ConnectionError(
-            f"hydra.launcher.address={address}: no Ray cluster answers there ({error}); start one "
-            "with `ray start --head`"
-        ) from None
+        raise ConnectionError(str(error)) from None
 
 
 def _check_beginnings(ray: Any, actors: Sequence[Any]) -> None:

@@ -82,7 +82,6 @@ class SlurmJobs:
         """Queues workers that run a command; returns `Slurm job NUMBER`.
 
         Raises:
-            FileNotFoundError: this machine has no sbatch.
             ValueError: Slurm refuses the job; the message is Slurm's.
         """
         (folder / self.logs).mkdir(parents=True, exist_ok=True)
@@ -103,6 +102,8 @@ class SlurmJobs:
         """Returns the options of sbatch for some workers on a folder, as words of a command."""
         # Slurm replaces %A and %a in the path, and %% by a percent sign.
         logs = str(folder.resolve() / self.logs).replace("%", "%%")
+        # A worker is told 90 seconds before its time limit, or a quarter of a few minutes.
+        notice = min(90, 15 * int(str(self.time))) if str(self.time).isdecimal() else 90
         options: dict[str, Option] = {
             "job-name": f"seqsweep-{re.sub('[^A-Za-z0-9._-]', '_', folder.resolve().name)}",
             "array": f"0-{count - 1}",
@@ -117,8 +118,7 @@ class SlurmJobs:
             "mem": self.memory,
             "gres": f"gpu:{self.gpus}" if self.gpus not in (None, 0, "0") else None,
             "requeue" if self.requeue else "no-requeue": True,
-            # A worker has so many seconds to end its epoch before the time limit.
-            "signal": "B:USR1@90",
+            "signal": f"B:USR1@{notice}",
             **self.more,
         }
         return [

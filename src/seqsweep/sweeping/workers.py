@@ -33,11 +33,8 @@ _POLL_SECONDS = 2.0
 class Cluster(Protocol):
     """A cluster that starts workers."""
 
-    options: Sequence[str]
-    """Options of `seqsweep work` for each worker."""
-
-    logs: Path
-    """The folder of the workers' output, inside the sweep's folder."""
+    options: Sequence[str]  # of `seqsweep work`, for each worker
+    logs: Path  # the folder of the workers' output, inside the sweep's folder
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
         """Starts so many workers on a folder; returns a name for them, such as `Slurm job 17`.
@@ -82,8 +79,8 @@ class Workers:
         Raises:
             ValueError, OSError: the cluster refuses the workers, or cannot be reached.
         """
-        left = sum(not run.is_over() for run in runs)
-        if self._has_begun or not left:
+        left = 0 if self._has_begun else sum(not run.is_over() for run in runs)
+        if not left:
             return
         self._has_begun = True
         with short_lock(folder, _STARTING):  # a second command finds the note of the first one

@@ -57,12 +57,6 @@ def test_a_time_mask_is_one_span_that_leaves_at_least_a_step():
     assert set(widths) == {0, 1, 2, 3, 4}
 
 
-def test_the_span_is_the_same_with_noise():
-    x, lengths = sequences()
-    with_noise, without = (Augmentation(s, 4).apply(x, lengths, range(N), 1) for s in (0.1, 0.0))
-    np.testing.assert_array_equal(with_noise == 0, without == 0)
-
-
 def test_channels_that_mark_missing_values_get_no_noise():
     shaping = Shaping(("u", "v"), masked=(1,), frame=2)
     augmentation = augmentation_of({"jitter": 0.1}, shaping)

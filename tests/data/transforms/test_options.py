@@ -85,13 +85,6 @@ def test_an_option_that_is_null_or_absent_changes_nothing():
     assert not Transform().reshapes and not Transform().augments
 
 
-def test_the_order_of_the_keys_does_not_matter():
-    one: Any = {"frame": 2, "crop": [1, 7], "downsample": 3}
-    other: Any = dict(reversed(one.items()))
-    assert list(one) != list(other)
-    assert transform_of(one) == transform_of(other) == Transform(1, 7, downsample=3, frame=2)
-
-
 def test_what_only_training_reads_is_no_option_of_the_splits():
     shaping = {"crop": None, "truncate": None, "downsample": None, "impute": None, "frame": 2}
     assert shaping_options({"frame": 2, "jitter": 0.1, "time_mask": 3}) == shaping

@@ -15,6 +15,7 @@ from seqsweep.training.description import description, scaling_of
 N, T, F = 24, 11, 2
 
 TRANSFORMS: dict[str, dict[str, Any]] = {
+    "nothing": {},
     "frame": {"frame": 3},
     "downsample": {"downsample": 2},
     "crop": {"crop": [2, 9]},

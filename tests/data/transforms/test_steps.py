@@ -1,7 +1,6 @@
 """Each step equals the same operation on every sequence by itself, whatever its padding."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,11 +71,3 @@ def test_cropping_is_slicing(seed, first, more, padding):
     x, lengths = sequences(seed, padding)
     result = cropped(x, lengths, first, first + more)
     assert_each_is(result, x, lengths, lambda one: one[first : first + more])
-
-
-@pytest.mark.parametrize("step", [framed, downsampled])
-def test_one_step_at_a_time_changes_nothing(step):
-    x, lengths = sequences(0)
-    values, steps = step(x, lengths, 1)
-    np.testing.assert_array_equal(values, x)
-    np.testing.assert_array_equal(steps, lengths)

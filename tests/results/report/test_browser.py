@@ -228,14 +228,10 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {name: tmp_path_factory.mktemp(name) for name in ("random", "halving", "large")}
     made_search.random_search(made["random"], 12, seeds=2)
     made_search.halving(made["halving"], 27)
-    for number in range(2):
-        made_search.write_run(made["large"], f"{number}", made_search.sampled(number), 0, 9)
-    params = {"a": ATTACK, "b": 1}
-    trials = [
-        Trial(i, params | {"b": i}, [f"r{i}"], "pruned" if i % 3 else "complete", [i], 9)
-        for i in range(700)
-    ]
-    space = {"a": {"choices": [ATTACK, "x"]}, "b": {"low": 1, "high": 700, "log": True}}
+    trials = made_search.write_values(made["large"], [number / 600 for number in range(600)])
+    trials = [Trial(t.number, {"a": ATTACK, "b": t.number + 1}, t.run_ids) for t in trials]
+    interval = {"low": 1, "high": 700, "log": True, "integer": True, "step": None}
+    space = {"a": {"choices": [ATTACK, "x"]}, "b": interval}
     made_search.write_search(made["large"], trials, space=space)
     return {name: write_report(folder)[0] for name, folder in made.items()}
 

@@ -1,28 +1,29 @@
 """Fresh seeds show how much of a trial's value in the search was luck."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_search import random_search, write_search
+from made_search import random_search, sampled, write_search
 
 from seqsweep.results.search.confirmation import Confirmation, confirmation_of
-from seqsweep.results.search.trials import runs_of, search_names
+from seqsweep.results.search.trials import ranked, read_trials, runs_of, search_names
 from seqsweep.results.search.words import order_words
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 
 
 def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:
-    return confirmation_of(search, runs_of(search, folder, []), search_names(search))
+    order = ranked(read_trials(search, folder), search.sign)
+    return confirmation_of(search, order, runs_of(search, folder, []), search_names(search))
 
 
 def write(folder: Path, run_id: str, seed: int, **metrics: float) -> str:
     config: dict[str, Any] = {"seed": seed, "monitor": "val/acc"}
     values = {name.replace("__", "/"): value for name, value in metrics.items()}
     RunFolder(folder / run_id).start(config, {}, sync=False)
-    RunFolder(folder / run_id).finish({"config": config, "metrics": values}, synced=True)
+    record: dict[str, Any] = {"config": config, "metrics": values, "epochs": 1}
+    RunFolder(folder / run_id).finish(record, synced=True)
     return run_id
 
 
@@ -36,8 +37,8 @@ def two(tmp_path: Path) -> tuple[Path, SearchFile]:
             name = f"c{trial}{seed}"
             ids[trial].append(write(tmp_path, name, seed, val__acc=value, test__acc=value - 0.1))
     trials = [
-        Trial(0, {"optimizer.lr": 0.1}, [write(tmp_path, "a", 0, val__acc=0.9)], "complete", [0.9]),
-        Trial(1, {"optimizer.lr": 0.2}, [write(tmp_path, "b", 0, val__acc=0.8)], "complete", [0.8]),
+        Trial(0, sampled(0), [write(tmp_path, "a", 0, val__acc=0.9)]),
+        Trial(1, sampled(1), [write(tmp_path, "b", 0, val__acc=0.8)]),
     ]
     return tmp_path, write_search(tmp_path, trials, confirmed=ids)
 
@@ -53,15 +54,6 @@ def test_ranks_change_with_fresh_seeds(two):
     assert found.trials[1].difference.interval is not None
     assert found.trials[1].difference.interval.mean == pytest.approx(-0.1)
     assert found.missing == 0
-
-
-def test_equal_trials_share_their_rank_in_the_search(two):
-    folder, search = two
-    equal = [replace(trial, values=[0.9]) for trial in search.trials]
-    found = confirmed(folder, replace(search, trials=equal))
-    assert found is not None
-    assert [row.before for row in found.trials] == [1, 1]
-    assert found.first.number == 0
 
 
 def test_runs_that_are_not_complete_are_counted(two):
@@ -82,7 +74,7 @@ def test_trials_whose_runs_lack_the_metric_are_not_compared(is_first, two):
     # A third trial has no test split; it is the last or the first over fresh seeds.
     value = 0.9 if is_first else 0.1
     runs = [write(folder, f"c2{seed}", seed, val__acc=value) for seed in range(1, 7)]
-    third = Trial(2, {}, [write(folder, "c", 0, val__acc=0.7)], "complete", [0.7])
+    third = Trial(2, sampled(2), [write(folder, "c", 0, val__acc=0.7)])
     ids = {**search.confirmed, 2: runs}
     search = write_search(folder, [*search.trials, third], confirmed=ids)
     found = confirmed(folder, search)
@@ -116,14 +108,6 @@ def test_without_fresh_seeds_there_is_no_confirmation(tmp_path):
     assert confirmed(tmp_path, search) is None
 
 
-def test_without_a_test_split_validation_compares(tmp_path):
-    ids = [write(tmp_path, f"c{seed}", seed, val__acc=0.5) for seed in (1, 2)]
-    trials = [Trial(0, {}, [write(tmp_path, "a", 0, val__acc=0.9)], "complete", [0.9])]
-    found = confirmed(tmp_path, write_search(tmp_path, trials, confirmed={0: ids}))
-    assert found is not None
-    assert found.metric == "val/acc"
-
-
 @pytest.mark.parametrize(("better", "word"), [(0, "still"), (1, "now")])
 def test_the_sentence_names_the_trial_that_is_first(better, word, tmp_path):
     """Both trials are equal in the search; over fresh seeds one is better."""
@@ -131,9 +115,7 @@ def test_the_sentence_names_the_trial_that_is_first(better, word, tmp_path):
         trial: [write(tmp_path, f"c{trial}", 1, val__acc=0.8 if trial == better else 0.7)]
         for trial in (0, 1)
     }
-    trials = [
-        Trial(i, {}, [write(tmp_path, f"t{i}", 0, val__acc=0.9)], "complete", [0.9]) for i in (0, 1)
-    ]
+    trials = [Trial(i, sampled(i), [write(tmp_path, f"t{i}", 0, val__acc=0.9)]) for i in (0, 1)]
     found = confirmed(tmp_path, write_search(tmp_path, trials, confirmed=ids))
     assert found is not None
     assert order_words(found).startswith(f"Trial {better} is {word} the first of 2")

@@ -1,56 +1,119 @@
-"""Trials are ranked by their values, and the Pareto set is that of all pairs."""
+"""The result of a trial follows from the values of its runs and from their thresholds alone."""
 
-import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_search import random_search
 
 from seqsweep.results.search.trials import (
-    pareto_set,
+    Result,
+    Tried,
+    pruned_after,
     ranked,
+    read_trials,
     runs_of,
     trial_words,
 )
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 
-
-def search_of(values: list[list[float]], directions: list[str]) -> SearchFile:
-    trials = [Trial(i, {"a": i}, [f"{i}"], "complete", each) for i, each in enumerate(values)]
-    names = ["val/acc", "params", "epochs"][: len(directions)]
-    return SearchFile("random", "none", {"a": {"low": 0, "high": 9}}, names, directions, {}, trials)
+CURVE = [0.2, 0.5, 0.4, 0.7]
 
 
-@pytest.mark.parametrize("directions", [["maximize", "minimize"], ["minimize"] * 3])
-def test_no_trial_of_the_pareto_set_is_beaten(directions):
-    draw = random.Random(0)
-    values = [[draw.randint(0, 9) / 9 for _ in directions] for _ in range(80)]
-    signs = [-1 if direction == "maximize" else 1 for direction in directions]
+@pytest.fixture
+def result(tmp_path: Path):
+    """Writes runs with these values of val/acc, and reads the result of their trial."""
 
-    def beats(a: list[float], b: list[float]) -> bool:
-        pairs = [(sign * x, sign * y) for sign, x, y in zip(signs, a, b, strict=True)]
-        return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
+    def call(
+        *runs: tuple[list[float], str | None], metric: str = "val/acc", **trial: Any
+    ) -> Result:
+        run_ids: list[str] = []
+        for values, status in runs:
+            folder = RunFolder(tmp_path / f"run{len(list(tmp_path.iterdir()))}")
+            run_ids.append(folder.run_id)
+            folder.path.mkdir()
+            lines = ["epoch,train/loss,val/acc", *(f"{i},1.0,{v}" for i, v in enumerate(values))]
+            (folder.path / "metrics.csv").write_text("\n".join(lines) + "\n")
+            record: dict[str, Any] = {
+                "config": {}, "metrics": {"val/acc": max(values)}, "epochs": len(values),
+                "train_seconds": 2.0,
+            }  # fmt: skip
+            if status == "pruned":
+                record["pruned"] = {"epoch": len(values), "value": max(values), "threshold": 1.0}
+            if status == "failed":
+                folder.fail(ValueError("broken"))
+            elif status is not None:
+                folder.finish({**record, "status": status})
+        trials = [Trial(0, {}, run_ids, **trial), Trial(1, {}, run_ids)]
+        search = SearchFile("tpe", "none", metric, {}, {}, {}, trials)
+        first, same = (each.result for each in read_trials(search, tmp_path))
+        # The epochs of a run belong to the first of the trials that have it.
+        assert same == replace(first, epochs=0, seconds=0.0)
+        return first
 
-    expected = {tuple(v) for v in values if not any(beats(other, v) for other in values)}
-    front = [tuple(trial.values or ()) for trial in pareto_set(search_of(values, directions))]
-    assert set(front) == expected
-    assert len(front) == len(set(front))
+    return call
 
 
-def test_only_complete_trials_with_a_value_are_ranked():
-    search = search_of([[0.5], [0.9], [0.7], [0.99]], ["maximize"])
-    pruned = Trial(4, {"a": 1}, ["4"], "pruned", [1.0])
-    others = [Trial(5, {"a": 1}, ["5"], "failed"), Trial(6, {"a": 1}, ["6"])]
-    search = replace(search, trials=[*search.trials[:3], pruned, *others])
-    assert [trial.number for trial in ranked(search)] == [1, 2, 0]
+def test_a_complete_trial_has_the_value_of_its_record(result):
+    expected = Result("complete", 0.7, 4, 2.0, [0.2, 0.5, 0.5, 0.7])
+    assert result((CURVE, "complete")) == expected
 
 
-def test_of_equal_trials_the_earlier_is_first():
-    """The search itself chooses in this way the trials that it trains again."""
-    search = search_of([[0.5], [0.9], [0.9], [0.1]], ["maximize"])
-    assert [trial.number for trial in ranked(search)] == [1, 2, 0, 3]
+def test_the_mean_over_the_runs_counts(result):
+    found = result((CURVE, "complete"), ([0.4, 0.4, 0.6], "complete"))
+    assert (found.value, found.epochs) == (pytest.approx(0.65), 7)
+    assert found.curve == pytest.approx([0.3, 0.45, 0.55])  # the epochs that both have
+
+
+def test_a_trial_with_a_pruned_run_is_pruned_at_the_last_common_epoch(result):
+    found = result((CURVE, "complete"), ([0.1, 0.3], "pruned"), thresholds={2: 0.4})
+    assert (found.state, found.value) == ("pruned", pytest.approx(0.4))
+    assert found.epochs == 6
+
+
+@pytest.mark.parametrize("limit", [{"thresholds": {2: 0.6}}, {"ends_at": 2}], ids=str)
+def test_a_run_that_was_trained_past_its_limit_counts_as_pruned(result, limit):
+    """A plain sweep trains a pruned run to its end; the search stays as it was."""
+    expected = Result("pruned", 0.5, 2, 2.0, [0.2, 0.5])
+    assert result((CURVE[:2], "pruned"), **limit) == expected
+    assert result((CURVE, "complete"), **limit) == expected
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_a_trial_with_a_failed_run_has_failed(result, status):
+    found = result((CURVE, "complete"), (CURVE[:1], status))
+    assert (found.state, found.value, found.epochs) == ("failed", None, 5)
+
+
+def test_a_trial_whose_run_has_not_ended_is_running(result):
+    assert result((CURVE, "complete"), (CURVE[:1], None)).state == "running"
+
+
+def test_a_record_without_the_metric_is_a_failure(result):
+    assert result((CURVE, "complete"), metric="val/loss").state == "failed"
+
+
+def test_a_refused_trial_has_failed(result):
+    assert result(refusal="no such combination") == Result("failed")
+
+
+def test_a_run_is_pruned_after_its_first_worse_epoch():
+    assert pruned_after([0.2, 0.5], {1: 0.1, 2: 0.6, 3: 0.9}, minimize=False) == 2
+    assert pruned_after([0.2, 0.5], {1: 0.1, 2: 0.6}, minimize=True) == 1
+    assert pruned_after([0.2, 0.5], {2: 0.5, 3: 0.9}, minimize=False) is None
+    nan = float("nan")
+    assert pruned_after([nan, nan, 0.1], {1: 0.2, 3: 0.4}, minimize=False) == 3
+
+
+def test_only_complete_trials_are_ranked_and_of_equal_ones_the_earlier_is_first():
+    results = [Result("complete", value) for value in (0.5, 0.9, 0.9)]
+    results += [Result("pruned", 1.0), Result("failed"), Result()]
+    trials = [Tried(Trial(number, {}), each) for number, each in enumerate(results)]
+    assert [trial.number for trial in ranked(trials, -1)] == [1, 2, 0]
+    assert [trial.number for trial in ranked(trials, 1)] == [0, 1, 2]
 
 
 def test_runs_that_are_not_given_are_read(tmp_path):
@@ -62,6 +125,6 @@ def test_runs_that_are_not_given_are_read(tmp_path):
 
 
 def test_a_trial_is_named_by_short_keys_and_numbers():
-    trial = Trial(0, {"model.lr": 0.0123456, "cell": "gru", "on": True}, [])
+    trial = Tried(Trial(0, {"model.lr": 0.0123456, "cell": "gru", "on": "true"}), Result())
     names = {"model.lr": "lr", "cell": "cell", "on": "on", "absent": "absent"}
     assert trial_words(trial, names) == "lr=0.01235 cell=gru on=true"

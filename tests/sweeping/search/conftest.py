@@ -1,23 +1,28 @@
-"""Settings, spaces and studies of small searches."""
+"""Settings, spaces, studies and configs of small searches."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 
-from seqsweep.sweeping.search.settings import Settings, settings_of
+from seqsweep.config import CONF_DIR
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.results.search.trials import Result
+from seqsweep.runs.searchfile import Trial
+from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Choice, Numbers, Space
-from seqsweep.sweeping.search.study import Chosen, SearchStudy
-from seqsweep.sweeping.search.trials import Result
+from seqsweep.sweeping.search.study import SearchStudy
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "sampler": "tpe",
     "sampler_options": {},
     "seed": 0,
     "budget": {"trials": 16, "epochs": None, "minutes": None},
     "parallel": 4,
-    "objectives": None,
-    "directions": None,
     "pruner": "none",
     "pruner_options": {},
     "seeds": 1,
@@ -27,11 +32,10 @@ OPTIONS = {
 
 @pytest.fixture
 def settings() -> Callable[..., Settings]:
-    """`settings(sampler="qmc")`: checked settings for runs of nine epochs."""
+    """`settings(sampler="gp")`: checked settings for runs of nine epochs."""
 
     def call(**options: Any) -> Settings:
-        config = {"monitor": "val/acc", "trainer": {"max_epochs": 9}}
-        return settings_of({**OPTIONS, **options}, config)
+        return Settings("val/acc", 9, **{**OPTIONS, **options})
 
     return call
 
@@ -45,41 +49,32 @@ def space() -> Space:
     }
 
 
-@pytest.fixture
-def grid() -> Space:
-    return {"model.hidden_size": Numbers(4, 32, is_integer=True), "seed": Choice(["0", "1"])}
+@pytest.fixture(scope="module")
+def compose() -> MemberComposer:
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+    return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
 
 
-def outcome(chosen: Chosen) -> Result:
+def outcome(trial: Trial) -> Result:
     """Returns the result of a trial without training: trials of size 20 are the best."""
-    value = -abs(chosen.params["model.hidden_size"] - 20.0) - chosen.number % 3
-    if chosen.number % 5 == 3:
+    value = -abs(trial.params["model.hidden_size"] - 20.0) - trial.number % 3
+    if trial.number % 5 == 3:
         return Result("failed", epochs=2)
-    if chosen.number % 5 == 4:
-        return Result("pruned", [value - 1], 3, 0.1, [value - 2, value - 1, value - 1])
-    return Result("complete", [value], 9, 0.3, [value - 1] * 8 + [value])
+    if trial.number % 5 == 4:
+        return Result("pruned", value - 1, 3, 0.1, [value - 2, value - 1, value - 1])
+    return Result("complete", value, 9, 0.3, [value - 1] * 8 + [value])
 
 
 @pytest.fixture
-def advance() -> Callable[[SearchStudy, int], list[Any]]:
+def advance() -> Callable[[SearchStudy, int], list[Trial]]:
     """Chooses trials in a study until it has some number of them; returns all its choices."""
 
-    def call(study: SearchStudy, number: int) -> list[Any]:
-        while len(study.chosen) < number:
-            while len(study.results) <= len(study.chosen) - study.settings.parallel:
-                study.tell(outcome(study.chosen[len(study.results)]))
-            study.accept(study.sample())
-        return [(dict(each.params), dict(each.thresholds)) for each in study.chosen]
-
-    return call
-
-
-@pytest.fixture
-def end() -> Callable[[SearchStudy], None]:
-    """Tells the results of all trials of a study, as a search does when it ends."""
-
-    def call(study: SearchStudy) -> None:
-        while len(study.results) < len(study.chosen):
-            study.tell(outcome(study.chosen[len(study.results)]))
+    def call(study: SearchStudy, number: int) -> list[Trial]:
+        while len(study.trials) < number:
+            while len(study.results) <= len(study.trials) - study.settings.parallel:
+                study.tell(outcome(study.trials[len(study.results)]))
+            study.accept(study.choose())
+        return study.trials
 
     return call

@@ -27,7 +27,7 @@ def test_both_names_lead_to_the_sweeper():
 
 
 def test_a_missing_optuna_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(command.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(command, "has_optuna", lambda: False)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'seqsweep\[search\]'"):
         search({}, [], None, None, Path())  # pyright: ignore[reportArgumentType]
 

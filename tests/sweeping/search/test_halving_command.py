@@ -8,32 +8,28 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from rich.console import Console
 
-from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.results.search.trials import Tried, read_trials
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember
-from seqsweep.sweeping.search import halving_command, search_lock
+from seqsweep.sweeping.search import halving_command, session
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.halving_command import search
-from seqsweep.sweeping.search.search_lock import LOCK
 from seqsweep.sweeping.search.searched import Searched
+from seqsweep.sweeping.search.session import LOCK
 from seqsweep.sweeping.work import Worker
 from seqsweep.sweeping.workers import Workers
 from seqsweep.training.checkpoints import load_sealed
@@ -63,13 +59,6 @@ TIMES = ("train_seconds", "samples_per_s", "digest")
 Search = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def compose() -> MemberComposer:
-    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
-        loader = GlobalHydra.instance().config_loader()
-    return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
-
-
 @pytest.fixture
 def run(compose: MemberComposer, monkeypatch: pytest.MonkeyPatch) -> Search:
     """Runs the search into a folder."""
@@ -93,8 +82,6 @@ def run(compose: MemberComposer, monkeypatch: pytest.MonkeyPatch) -> Search:
 def found(folder: Path) -> dict[str, Any]:
     """All that a search has decided and trained, except for times."""
     content = json.loads((folder / "search.json").read_text())
-    for trial in content["trials"]:
-        del trial["seconds"]
     runs: dict[str, Any] = {}
     for path in sorted(folder.glob("*/config.yaml")):
         run = RunFolder(path.parent)
@@ -106,6 +93,12 @@ def found(folder: Path) -> dict[str, Any]:
         rows = run.path / "metrics.csv"  # none of a run that failed at once
         runs[run.run_id] = record, weights, rows.read_bytes() if rows.exists() else b""
     return {"search": content, "runs": runs}
+
+
+def tried(folder: Path) -> list[Tried]:
+    file = SearchFile.read(folder)
+    assert file is not None
+    return read_trials(file, folder)
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +118,14 @@ def expected(run: Search, undisturbed: dict[str, Any]) -> dict[str, Any]:
 def test_a_search_ends_each_run_at_its_rung(expected: Any, undisturbed: Any) -> None:
     file = SearchFile.read(undisturbed["folder"])
     assert file is not None
-    epochs = sorted(trial.epochs for trial in file.trials)
-    assert epochs == [1, 1, 1, 1, 2, 2, 4, 4]
+    trials = tried(undisturbed["folder"])
+    assert sorted(trial.epochs for trial in trials) == [1, 1, 1, 1, 2, 2, 4, 4]
     assert (file.method, file.rungs, file.budget) == ("halving", [1, 2, 4], {"trials": 8})
-    for trial in file.trials:
+    for trial in trials:
         record = RunFolder(undisturbed["folder"] / trial.run_ids[0]).record()
-        assert record is not None and trial.values is not None
+        assert record is not None
         assert trial.state == record["status"] == ("complete" if trial.epochs == 4 else "pruned")
-        assert trial.values[0] == record["metrics"]["val/acc"]
+        assert trial.value == record["metrics"]["val/acc"]
     assert file.space["model.cell"] == {"choices": ["rnn", "gru"]}
     assert not (SweepFile.read(undisturbed["folder"]) or SweepFile((), 0, {}, open=True)).open
 
@@ -143,7 +136,7 @@ def test_the_survivors_equal_the_same_configs_trained_alone(
     file = SearchFile.read(undisturbed["folder"])
     assert file is not None
     confirmed = [name for names in file.confirmed.values() for name in names]
-    complete = [trial for trial in file.trials if trial.state == "complete"]
+    complete = [trial for trial in tried(undisturbed["folder"]) if trial.state == "complete"]
     assert len(confirmed) == 1 and len(complete) == 2
     for trial in complete:
         values = [f"{key}={value}" for key, value in trial.params.items()]
@@ -159,18 +152,6 @@ def _runs(folder: Path) -> dict[str, Any]:
     return found(folder)["runs"]
 
 
-def test_the_best_configs_are_trained_again_from_fresh_seeds(
-    expected: Any, undisturbed: Any
-) -> None:
-    (number, names), *others = expected["search"]["confirmed"].items()
-    assert not others
-    complete = [t for t in expected["search"]["trials"] if t["state"] == "complete"]
-    assert int(number) == max(complete, key=lambda trial: trial["values"][0])["number"]
-    (trial,) = [t for t in complete if t["number"] == int(number)]
-    first, again = (expected["runs"][name][0]["config"] for name in (*trial["run_ids"], *names))
-    assert {key for key in first if first[key] != again[key]} == {"seed"}
-
-
 def test_the_same_command_trains_nothing_again(
     run: Search, expected: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +159,7 @@ def test_the_same_command_trains_nothing_again(
         raise AssertionError("nothing is left")
 
     monkeypatch.setattr(halving_command, "launch_members", never)
-    monkeypatch.setattr(halving_command, "launch_all", never)
+    monkeypatch.setattr(session, "launch_all", never)
     assert run(undisturbed["folder"]) == 0
     assert "0 to train" in run.printed and "8 configs, 16 of 32 epochs" in run.printed  # type: ignore[attr-defined]
     assert found(undisturbed["folder"]) == expected
@@ -297,9 +278,7 @@ def test_a_run_that_fails_for_good_leaves_the_others(
 
     monkeypatch.setattr(PoolMember, "start", fail)
     assert run(tmp_path, top=0) == 1
-    file = SearchFile.read(tmp_path)
-    assert file is not None
-    states = {trial.run_ids[0]: trial.state for trial in file.trials}
+    states = {trial.run_ids[0]: trial.state for trial in tried(tmp_path)}
     assert [name for name, state in states.items() if state == "failed"] == broken
     assert sorted(states.values()).count("complete") == 2
     _refers_to_no_command(run)
@@ -334,39 +313,36 @@ def test_nothing_is_confirmed_before_the_search_is_over(
         assert run(tmp_path) == 1
     file = SearchFile.read(tmp_path)
     assert file is not None and not file.confirmed
-    assert [trial.state for trial in file.trials].count("complete") == 1
+    assert [trial.state for trial in tried(tmp_path)].count("complete") == 1
     assert "this trains what is missing" in run.printed  # type: ignore[attr-defined]
     assert run(tmp_path) == 0
     assert found(tmp_path) == expected
 
 
 @pytest.mark.parametrize(
-    ("overrides", "settings", "message"),
+    ("override", "message"),
     [
-        (["rerun=true"], {}, "rerun=true: must be false for a search"),
-        (["logger=none"], {}, "logger: must be csv or both"),
-        (["data.val_fraction=0"], {}, "monitor=val/acc: there is no validation split"),
-        (["trainer.check_val_every_n_epoch=2"], {}, "the first must be at least 2"),
-        (["monitor=val/acc,val/loss"], {}, "monitor=val/acc,val/loss: must be one metric"),
-        (["seed=0,1"], {}, "seed: must have one value in a search"),
-        (["data.source.seed=0,1"], {}, "data.source.seed=.: other data than data.source"),
+        ("rerun=true", "rerun=true: must be false in a search"),
+        ("trainer.check_val_every_n_epoch=2", "the first must be at least 2"),
+        ("monitor=val/acc,val/loss", "monitor=val/acc,val/loss: must be one metric"),
+        ("data.source.seed=0,1", "data.source.seed=.: other data than data.source"),
     ],
 )
 def test_runs_that_cannot_be_judged_are_refused(
-    run: Search, tmp_path: Path, overrides: list[str], settings: dict[str, Any], message: str
+    run: Search, tmp_path: Path, override: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        run(tmp_path / "a", *overrides, **settings)
+        run(tmp_path / "a", override)
     assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize(
     ("overrides", "settings", "message"),
     [
-        ([], {"population": 9}, "is this search with a population of 8"),
-        ([], {"population": 7}, "is this search with a population of 8"),
-        ([], {"rungs": [1, 4]}, r"is a search with the rungs \[1,2,4\]"),
-        (["seed=3"], {}, "is a search of 8 other configs"),
+        ([], {"population": 9}, "holds a search with population=8; give another"),
+        ([], {"population": 7}, "holds a search with population=8; give another"),
+        ([], {"rungs": [1, 4]}, r"holds a search with rungs=\[1, 2, 4\]; give another"),
+        (["seed=3"], {}, "holds a search with another config or other data; give another"),
     ],
 )
 def test_the_folder_of_another_search_is_refused(
@@ -394,7 +370,7 @@ def test_a_large_population_is_asked_about(
 def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path: Path) -> None:
     for launcher in (
         RunLauncher(None),  # type: ignore[arg-type]
-        RunLauncher(None, workers=replace(Threads(), detach=True)),  # type: ignore[arg-type]
+        RunLauncher(None, workers=Workers(Threads(), detach=True)),  # type: ignore[arg-type]
     ):
         with pytest.raises(HydraException, match=r"hydra.launcher"):
             run(tmp_path, launcher=launcher)
@@ -408,7 +384,7 @@ def test_a_second_search_waits_for_the_first(
         first.enter_context(RunLock(undisturbed["folder"], LOCK))
         with pytest.raises(Locked):
             run(undisturbed["folder"], "when_locked=skip")
-        monkeypatch.setattr(search_lock, "is_locked", lambda *_: first.close())
+        monkeypatch.setattr(session, "is_locked", lambda *_: first.close())
         assert run(undisturbed["folder"]) == 0
     assert "another process searches in" in run.printed  # type: ignore[attr-defined]
     assert found(undisturbed["folder"]) == expected

@@ -9,15 +9,18 @@ from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.pruners import MedianPruner as OptunaMedian
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from seqsweep.sweeping.search.pruning import (
-    HyperbandPruner,
-    Judged,
-    MedianPruner,
-    pruned_after,
-    pruner_of,
-)
+from seqsweep.results.search.trials import Result, pruned_after
+from seqsweep.sweeping.search.pruning import Hyperband, Median
 
 EPOCHS = 9
+
+
+def complete(curve: list[float]) -> Result:
+    return Result("complete", curve[-1], len(curve), 0.0, curve)
+
+
+def pruned(curve: list[float]) -> Result:
+    return Result("pruned", curve[-1], len(curve), 0.0, curve)
 
 
 def curve(rng: random.Random, minimize: bool) -> list[float]:
@@ -28,7 +31,7 @@ def curve(rng: random.Random, minimize: bool) -> list[float]:
 
 
 def decided_by_optuna(
-    pruner: BasePruner, told: list[Judged], values: list[float], minimize: bool
+    pruner: BasePruner, told: list[Result], values: list[float], minimize: bool
 ) -> int | None:
     """Returns after how many epochs one of Optuna's pruners ends a trial."""
     study = optuna.create_study(direction="minimize" if minimize else "maximize")
@@ -42,9 +45,9 @@ def decided_by_optuna(
     return None
 
 
-def frozen(trial: Judged) -> FrozenTrial:
+def frozen(trial: Result) -> FrozenTrial:
     steps = dict(enumerate(trial.curve, start=1))
-    state = TrialState.COMPLETE if trial.is_complete else TrialState.PRUNED
+    state = TrialState.COMPLETE if trial.state == "complete" else TrialState.PRUNED
     return create_trial(
         state=state,
         value=trial.curve[-1],
@@ -57,48 +60,28 @@ def frozen(trial: Judged) -> FrozenTrial:
 @pytest.mark.parametrize("minimize", [False, True])
 @pytest.mark.parametrize(("startup", "warmup", "interval"), [(1, 0, 1), (3, 4, 1), (2, 2, 3)])
 def test_median_thresholds_equal_the_decisions_of_optuna(minimize, startup, warmup, interval):
-    ours = MedianPruner(EPOCHS, minimize, startup, warmup, interval)
+    ours = Median(EPOCHS, minimize, startup, warmup, interval)
     theirs = OptunaMedian(startup, warmup, interval)
     decided: list[int | None] = []
     for seed in range(10):
         rng = random.Random(seed)
-        told = [Judged(i, True, curve(rng, minimize)) for i in range(seed % 6)]
-        told += [Judged(9, False, curve(rng, minimize)[:4])]  # a pruned one does not count
+        told = [complete(curve(rng, minimize)) for _ in range(seed % 6)]
+        told += [pruned(curve(rng, minimize)[:4])]  # a pruned one does not count
         values = curve(rng, minimize)
-        thresholds = ours.thresholds(10, told)
+        thresholds = ours.thresholds(10, dict(enumerate(told)))
         decided.append(pruned_after(values, thresholds, minimize))
         assert decided[-1] == decided_by_optuna(theirs, told, values, minimize)
     assert None in decided
     assert len(set(decided)) >= 2
 
 
-@pytest.mark.parametrize("minimize", [False, True])
-def test_rungs_equal_the_decisions_of_successive_halving(minimize):
-    """In one bracket; Optuna's pruner compares completed rungs in the same way."""
-    ours = HyperbandPruner(EPOCHS, minimize, min_epochs=3, eta=3)
-    first = [n for n in range(60) if ours.bracket(n) == 0]
-    decided = set()
-    for count in range(9):
-        rng = random.Random(count)
-        told = [Judged(n, True, curve(rng, minimize)) for n in first[:count]]
-        values = curve(rng, minimize)
-        threshold = ours.thresholds(first[-1], told)
-        rung = sorted((trial.curve[2] for trial in told), reverse=not minimize)
-        competing = sorted([*rung, values[2]], reverse=not minimize)
-        best = competing[max(len(competing) // 3 - 1, 0)]
-        is_promoted = values[2] <= best if minimize else values[2] >= best
-        decided.add(is_promoted)
-        assert (pruned_after(values, threshold, minimize) is None) == is_promoted
-    assert decided == {True, False}
-
-
 def test_successive_halving_of_optuna_promotes_the_same_number():
-    """The rule that the test above spells out is that of Optuna's pruner."""
+    """In one bracket; Optuna's pruner compares completed rungs in the same way."""
     pruner = SuccessiveHalvingPruner(min_resource=3, reduction_factor=3)
-    ours = HyperbandPruner(EPOCHS, False, min_epochs=3, eta=3)
+    ours = Hyperband(EPOCHS, False, min_epochs=3, eta=3)
     first = [n for n in range(60) if ours.bracket(n) == 0]
     study = optuna.create_study(direction="maximize", pruner=pruner)
-    told: list[Judged] = []
+    told: dict[int, Result] = {}
     for seed in range(12):
         values = [random.Random(seed).random()] * EPOCHS
         running = study.ask()
@@ -110,11 +93,11 @@ def test_successive_halving_of_optuna_promotes_the_same_number():
                    values=None if ended else values[0])  # fmt: skip
         after = pruned_after(values, ours.thresholds(first[seed], told), False)
         assert (after is not None) == ended, seed
-        told.append(Judged(first[seed], not ended, values[:3]))
+        told[first[seed]] = (pruned if ended else complete)(values[:3])
 
 
 def test_brackets_have_the_rungs_and_the_proportions_of_hyperband():
-    pruner = HyperbandPruner(81, False, min_epochs=1, eta=3)
+    pruner = Hyperband(81, False, min_epochs=1, eta=3)
     rungs = [pruner.rungs(bracket) for bracket in range(5)]
     assert rungs == [[1, 3, 9, 27], [3, 9, 27], [9, 27], [27], []]
     numbers = [pruner.bracket(number) for number in range(143)]
@@ -125,29 +108,15 @@ def test_brackets_have_the_rungs_and_the_proportions_of_hyperband():
 
 
 def test_a_trial_is_compared_with_its_own_bracket():
-    pruner = HyperbandPruner(9, True, min_epochs=1, eta=3)
+    pruner = Hyperband(9, True, min_epochs=1, eta=3)
     zero = next(n for n in range(30) if pruner.bracket(n) == 0)
     one = next(n for n in range(30) if pruner.bracket(n) == 1)
-    told = [Judged(zero, True, [0.5] * 9)]
+    told = {zero: complete([0.5] * 9)}
     assert pruner.thresholds(zero, told) == {1: 0.5, 3: 0.5}
     assert pruner.thresholds(one, told) == {}
 
 
 def test_values_that_are_no_numbers_do_not_count():
     nan = float("nan")
-    told = [Judged(0, True, [nan, 0.5, 0.6]), Judged(1, True, [0.2, 0.3, 0.3])]
-    assert MedianPruner(3, False, 1).thresholds(2, told) == {1: 0.2, 2: 0.4}
-    assert pruned_after([nan, nan, 0.1], {1: 0.2, 3: 0.4}, False) == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "words"),
-    [
-        ("hyperband", {"eta": 1}, "eta=1: must be at least 2"),
-        ("hyperband", {"min_epochs": 0}, "min_epochs=0: must be at least 1"),
-        ("median", {"interval": 0}, "interval=0: must be at least 1"),
-    ],
-)
-def test_wrong_options_are_refused(name, options, words):
-    with pytest.raises(ValueError, match=words):
-        pruner_of(name, options, 9, False)
+    told = {0: complete([nan, 0.5, 0.6]), 1: complete([0.2, 0.3, 0.3])}
+    assert Median(3, False, 1).thresholds(2, told) == {1: 0.2, 2: 0.4}

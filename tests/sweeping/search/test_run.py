@@ -1,28 +1,26 @@
 """A search trains what its config asks for, and its exit code tells what has failed."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
-from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.results.search.trials import read_trials
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.search.command import search
-from seqsweep.sweeping.search.planning import Planned, TrialPlanner
+from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.workers import Workers
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.outcome import STOP_FILE
@@ -38,13 +36,6 @@ SETTINGS: dict[str, Any] = {
 Search = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def compose() -> MemberComposer:
-    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
-        loader = GlobalHydra.instance().config_loader()
-    return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
-
-
 @pytest.fixture
 def run(compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
     """Runs a search into the test's folder; returns its exit code."""
@@ -53,6 +44,7 @@ def run(compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def call(*overrides: str, launcher: RunLauncher | None = None, **settings: Any) -> int:
         structured = OmegaConf.structured(OptunaSweeperConf)
         options: Any = OmegaConf.to_container(OmegaConf.merge(structured, SETTINGS, settings))
+        del options["_target_"], options["params"]
         local = RunLauncher(None, threads=1)  # type: ignore[arg-type]
         return search(options, [*RUNS, *overrides], compose, launcher or local, tmp_path)
 
@@ -63,6 +55,10 @@ def found(folder: Path) -> SearchFile:
     file = SearchFile.read(folder)
     assert file is not None
     return file
+
+
+def states(folder: Path) -> list[str]:
+    return [tried.state for tried in read_trials(found(folder), folder)]
 
 
 def seed_of(folder: Path, run_id: str) -> int:
@@ -105,11 +101,11 @@ def test_a_failure_that_stops_ends_the_search_until_the_next_command(
     fail(1)
     confirm = {"top": 1, "seeds": 1}
     assert run("sweep.on_error=stop", confirm=confirm) == 1
-    states = [trial.state for trial in found(tmp_path).trials]
-    assert "running" in states
+    # The failure is tried again, so it decides nothing yet.
+    assert "complete" in states(tmp_path) and len(states(tmp_path)) == 2
     assert not found(tmp_path).confirmed
     assert run("sweep.on_error=stop", confirm=confirm) == 0
-    assert [trial.state for trial in found(tmp_path).trials] == ["complete"] * 4
+    assert states(tmp_path) == ["complete"] * 4
     assert found(tmp_path).confirmed
 
 
@@ -177,11 +173,91 @@ def test_a_combination_that_hydra_refuses_counts_as_a_failed_trial(
 
     def refuse_all_but_the_ends(
         self: TrialPlanner, params: dict[str, int], seeds: Sequence[int]
-    ) -> Planned:
+    ) -> list[SweepMember]:
         if params["model.hidden_size"] in (4, 12):
             return plan(self, params, seeds)
         raise HydraException("no such combination")
 
     monkeypatch.setattr(TrialPlanner, "plan", refuse_all_but_the_ends)
     assert run(budget={"trials": 2}) == 0
-    assert [trial.state for trial in found(tmp_path).trials] == ["failed", "failed"]
+    assert states(tmp_path) == ["failed", "failed"]
+
+
+def test_where_search_json_is_lost_the_same_trials_are_chosen_again(
+    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = {"sampler": "tpe", "budget": {"trials": 14}, "confirm": {"top": 1}}
+    assert run(**settings) == 0
+    before = found(tmp_path)
+    (tmp_path / "search.json").unlink()
+    monkeypatch.setattr(PoolMember, "start", None)  # nothing is trained
+    assert run(**settings) == 0
+    assert (found(tmp_path).trials, found(tmp_path).confirmed) == (before.trials, before.confirmed)
+
+
+def test_the_choices_are_written_before_the_first_run_starts(
+    run: Search, fail: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, known = PoolMember.start, list[int]()
+
+    def look(member: PoolMember) -> None:
+        known.append(len(found(tmp_path).trials))
+        start(member)
+
+    monkeypatch.setattr(PoolMember, "start", look)
+    assert run() == 0
+    assert known[0] == 2
+    assert sorted(known) == known and known[-1] == 4
+
+
+def test_a_run_whose_files_are_gone_is_trained_again(run: Search, tmp_path: Path) -> None:
+    assert run() == 0
+    trials = found(tmp_path).trials
+    shutil.rmtree(tmp_path / trials[0].run_ids[0])
+    assert run(budget={"trials": 5}) == 0
+    assert found(tmp_path).trials[:4] == trials
+    assert states(tmp_path) == ["complete"] * 5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "settings", "words"),
+    [
+        ([], {"seed": 1}, "seed=0; give another sweep.name"),
+        ([], {"parallel": 3}, "parallel=2; give another sweep.name"),
+        ([], {"sampler": "tpe"}, "sampler=random; give another sweep.name"),
+        ([], {"pruner": "median"}, "pruner=none and another pruner_options; give another"),
+        (["optimizer.lr=0.1,0.2"], {}, "another space; give another sweep.name"),
+        (["optimizer.lr=0.1"], {}, "another config or other data; give another sweep.name"),
+    ],
+)
+def test_another_search_is_refused(
+    run: Search, tmp_path: Path, overrides: list[str], settings: Any, words: str
+) -> None:
+    trial = Trial(0, {"model.hidden_size": 5}, ["0" * 16])
+    if "another config" in words:
+        assert run() == 0
+        trial = found(tmp_path).trials[0]
+    options: dict[str, Any] = {
+        "sampler_options": {}, "pruner_options": {}, "seed": 0, "parallel": 2, "seeds": 1,
+        "max_epochs": 1,
+    }  # fmt: skip
+    space = {"low": 4, "high": 12, "log": False, "integer": True, "step": None}
+    keys = {"model.hidden_size": space}
+    SearchFile("random", "none", "val/acc", keys, options, {"trials": 4}, [trial]).write(tmp_path)
+    content = (tmp_path / "search.json").read_bytes()
+    with pytest.raises(ValueError, match=words):
+        run(*overrides, **settings)
+    assert (tmp_path / "search.json").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["rerun=true"], "rerun=true: must be false in a search"),
+        (["logger=none"], "logger: must be csv or both for a search"),
+        (["data.val_fraction=0"], "monitor=val/acc: there is no validation split"),
+    ],
+)
+def test_runs_that_cannot_be_judged_are_refused(run: Search, overrides: list[str], words: str):
+    with pytest.raises(ValueError, match=words):
+        run(*overrides)

@@ -5,18 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqsweep.results.formatting import metric_words, number, plain_text
 from seqsweep.results.report.curves import thinned
 from seqsweep.results.report.plot_parts import GREY, GROUND, PALETTE, SCALE, Figure, decades, label
 from seqsweep.results.search.findings import Search
-from seqsweep.results.search.importance import choice_text
-from seqsweep.results.search.trials import (
-    objective_text,
-    objective_words,
-    param_text,
-    trial_words,
-    value_of,
-)
-from seqsweep.runs.searchfile import Trial
+from seqsweep.results.search.trials import Tried, param_text, trial_words
 
 MOST_LINES = 500
 """More lines than this cover each other and make the page slow."""
@@ -53,7 +46,7 @@ def parallel_figure(search: Search) -> Figure | None:
     if len(drawn) < 2 or not search.file.space:
         return None
     axes = [_axis(key, search) for key in drawn_keys(search)]
-    last = _value_axis([value_of(trial) or 0.0 for trial in drawn], search)
+    last = _value_axis([trial.value or 0.0 for trial in drawn], search)
     # A share by rank, not by value: a few bad values would give all others one colour.
     shares = [1 - rank / (len(drawn) - 1) for rank in range(len(drawn))]
     traces = [
@@ -73,12 +66,12 @@ def drawn_keys(search: Search) -> list[str]:
     return [key for key in keys if key in first]
 
 
-def drawn_trials(search: Search) -> list[Trial]:
+def drawn_trials(search: Search) -> list[Tried]:
     """The trials that have a line: the best, and an even sample of the others."""
-    having = [t for t in search.file.trials if value_of(t) is not None]
+    having = [t for t in search.trials if t.value is not None]
     having = [t for t in having if t.state in ("complete", "pruned")]
     rank = {number: place for place, number in enumerate(search.best)}
-    having.sort(key=lambda t: (rank.get(t.number, math.inf), search.sign * (value_of(t) or 0.0)))
+    having.sort(key=lambda t: (rank.get(t.number, math.inf), search.file.sign * (t.value or 0.0)))
     if len(having) <= MOST_LINES:
         return having
     first = MOST_LINES // 2
@@ -89,7 +82,7 @@ def drawn_trials(search: Search) -> list[Trial]:
 
 def _axis(key: str, search: Search) -> _Axis:
     values = search.file.space[key]
-    tried = [trial.params[key] for trial in search.file.trials if key in trial.params]
+    tried = [trial.params[key] for trial in search.trials if key in trial.params]
     name = search.names[key]
     if "choices" in values or not all(isinstance(v, (int, float)) for v in tried):
         return _choices(name, [*values.get("choices", ()), *tried])
@@ -99,13 +92,13 @@ def _axis(key: str, search: Search) -> _Axis:
 
 
 def _choices(name: str, values: Sequence[Any]) -> _Axis:
-    texts = list(dict.fromkeys(map(choice_text, values)))
+    texts = list(dict.fromkeys(map(plain_text, values)))
     step = (1 - _SPREAD) / max(1, len(texts) - 1)
     places = {text: _SPREAD / 2 + index * step for index, text in enumerate(texts)}
     if len(texts) == 1:
         places = {texts[0]: 0.5}
     ticks = [(place, text) for text, place in places.items()]
-    return _Axis(name, lambda value: places[choice_text(value)], ticks, _SPREAD)
+    return _Axis(name, lambda value: places[plain_text(value)], ticks, _SPREAD)
 
 
 def _numbers(
@@ -123,10 +116,9 @@ def _numbers(
 
 
 def _value_axis(values: Sequence[float], search: Search) -> _Axis:
-    name = search.file.objectives[0]
     is_log = min(values) > 0 and max(values) > 20 * min(values)
-    axis = _numbers(objective_words(name), values, is_log, lambda value: f"{value:.4g}")
-    ends = [(axis.place(end), objective_text(name, end)) for end in (min(values), max(values))]
+    axis = _numbers(metric_words(search.file.metric), values, is_log, lambda value: f"{value:.4g}")
+    ends = [(axis.place(end), number(end)) for end in (min(values), max(values))]
     # Ticks near an end would cover its text.
     inner = [tick for tick in axis.ticks if 0.06 < tick[0] < 0.94]
     return _Axis(axis.name, axis.place, [ends[0], *inner, ends[1]])
@@ -146,7 +138,7 @@ def _round_marks(low: float, high: float) -> list[float]:
     return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
-def _line(trial: Trial, share: float, axes: Sequence[_Axis], search: Search) -> dict[str, Any]:
+def _line(trial: Tried, share: float, axes: Sequence[_Axis], search: Search) -> dict[str, Any]:
     """The line of one trial, through its values on the axes.
 
     Args:
@@ -154,7 +146,7 @@ def _line(trial: Trial, share: float, axes: Sequence[_Axis], search: Search) -> 
     """
     # The place of each trial within a choice differs, so that lines do not cover each other.
     shift = trial.number * _GOLDEN % 1 - 0.5
-    values = [*(trial.params.get(key) for key in drawn_keys(search)), value_of(trial)]
+    values = [*(trial.params.get(key) for key in drawn_keys(search)), trial.value]
     places = [
         None if value is None else round(axis.place(value) + axis.spread * shift, 4)
         for value, axis in zip(values, axes, strict=True)
@@ -179,20 +171,18 @@ def _ticks(axes: Sequence[_Axis]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def hover_text(trial: Trial, search: Search) -> str:
+def hover_text(trial: Tried, search: Search) -> str:
     """The number, the values and the params of a trial, a line each."""
     return f"{value_words(trial, search)}<br>{label(trial_words(trial, search.names))}"
 
 
-def value_words(trial: Trial, search: Search) -> str:
-    """The number and the values of a trial, a line each."""
-    values = [
-        f"{objective_words(name)} {objective_text(name, value)}"
-        for index, name in enumerate(search.file.objectives)
-        if (value := value_of(trial, index)) is not None
-    ]
+def value_words(trial: Tried, search: Search) -> str:
+    """The number and the value of a trial, a line each."""
+    value = (
+        [] if trial.value is None else [f"{metric_words(search.file.metric)} {number(trial.value)}"]
+    )
     state = "" if trial.state == "complete" else f", {trial.state}"
-    return "<br>".join(map(label, [f"trial {trial.number}{state}", *values]))
+    return "<br>".join(map(label, [f"trial {trial.number}{state}", *value]))
 
 
 def _layout(axes: Sequence[_Axis]) -> Figure:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqsweep.results.formatting import metric_words
-from seqsweep.results.pareto_front import pareto_front
 from seqsweep.results.report.findings import MOST_LISTED, Config, Report
 from seqsweep.results.report.plot_parts import (
     BAR,
@@ -30,10 +29,19 @@ def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figur
         return None
     sign = -1 if report.higher_is_better else 1
     scores = [sign * c.metrics[report.score].mean for c in drawn]
-    front = pareto_front(list(zip(costs, scores, strict=True)))
+    front = _front(costs, scores)
     shape = layout(_TITLES[cost], metric_words(report.score), 360)
     shape["xaxis"] |= {"type": "log"} | decades(costs)
     return {"data": _traces(drawn, front, cost, report), "layout": shape}
+
+
+def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
+    """The indices of the configs with a better score than every cheaper one, by their costs."""
+    front: list[int] = []
+    for index in sorted(range(len(costs)), key=lambda i: (costs[i], scores[i])):
+        if not front or scores[index] < scores[front[-1]]:
+            front.append(index)
+    return front
 
 
 def _traces(

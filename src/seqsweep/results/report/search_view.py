@@ -8,11 +8,9 @@ from seqsweep.results.report.parallel_plot import drawn_keys, drawn_trials
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.search import words
 from seqsweep.results.search.findings import Search
-from seqsweep.results.search.trials import value_of
 from seqsweep.results.significance import Estimate
 
 _UNITS = ("trials", "epochs", "seconds")
-_MOST_FOUND = 30
 _AXIS_WIDTH = 130
 """The least distance of two axes in CSS pixels; a phone scrolls the plot."""
 
@@ -25,14 +23,11 @@ def search_view(search: Search | None, drawn: Mapping[str, Figure]) -> dict[str,
     """
     if search is None:
         return {}
-    having = [trial for trial in search.file.trials if value_of(trial) is not None]
-    metrics = dict.fromkeys(name for item in search.found for name in item.metrics)
+    having = [trial for trial in search.trials if trial.value is not None]
     budgets = [unit for unit in _UNITS if f"search-budget-{unit}" in drawn]
     return {
         "said": _sentences(search),
         "budgets": budgets,
-        "tests": [name for name in metrics if name in ("test/acc", "test/f1")],
-        "most_found": _MOST_FOUND,
         "has_pruned": any(trial.state == "pruned" for trial in having),
         "lines": len(drawn_trials(search)),
         "with_value": len(having),

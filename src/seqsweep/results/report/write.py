@@ -22,7 +22,6 @@ from seqsweep.results.report.plots import figures
 from seqsweep.results.report.row_view import row_view
 from seqsweep.results.report.search_view import within
 from seqsweep.results.report.split_sizes import size_words
-from seqsweep.results.search.trials import objective_text, objective_words, trial_words
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.files import write_text
 from seqsweep.runs.metric_names import lower_is_better
@@ -197,9 +196,6 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "kind": formatting.kind_words,
     "on": _on,
     "metric": formatting.metric_words,
-    "objective": objective_words,
-    "objective_text": lambda value, name: true_minus(objective_text(name, value)),
-    "params": trial_words,
     "within": within,
     "order": lambda name: "ascending" if lower_is_better(name) else "descending",
     "count": formatting.count,

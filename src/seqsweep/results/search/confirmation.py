@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from seqsweep.results.replicates import Replicate, replicate_of
 from seqsweep.results.run_numbers import numbers
-from seqsweep.results.search.trials import Runs, ranked, sign_of, trial_words, value_of
+from seqsweep.results.search.trials import Runs, Tried, trial_words
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
 from seqsweep.runs.metric_names import compared_metric
-from seqsweep.runs.searchfile import SearchFile, Trial
+from seqsweep.runs.searchfile import SearchFile
 
 _Sample = dict[Replicate, float]
 """The values of a metric by replicate; only the seed varies."""
@@ -67,13 +67,16 @@ class Confirmation:
 
 
 def confirmation_of(
-    search: SearchFile, runs: Runs, names: Mapping[str, str]
+    search: SearchFile, order: Sequence[Tried], runs: Runs, names: Mapping[str, str]
 ) -> Confirmation | None:
-    """Returns the comparison; None if no run over a fresh seed is complete."""
-    objective, sign = search.objectives[0], sign_of(search)
-    order = ranked(search)
+    """Returns the comparison; None if no run over a fresh seed is complete.
+
+    Args:
+        order: The complete trials, the best first.
+    """
+    judged, sign = search.metric, search.sign
     samples = {trial.number: _samples(trial, search, runs) for trial in order}
-    fresh = {number: _column(each, objective) for number, each in samples.items()}
+    fresh = {number: _column(each, judged) for number, each in samples.items()}
     means = {number: estimate(list(column.values())) for number, column in fresh.items() if column}
     if not means:
         return None
@@ -83,15 +86,15 @@ def confirmation_of(
         key=lambda trial: sign * means[trial.number].mean,
     )
     available = {name for each in samples.values() for one in each.values() for name in one}
-    metric = compared_metric(objective, available)
+    metric = compared_metric(judged, available)
     compared = [_column(samples[trial.number], metric) for trial in trials]
     rows = [
         Confirmed(
             trial.number,
             trial_words(trial, names),
-            1 + sum(sign * (value_of(t) or 0.0) < sign * (value_of(trial) or 0.0) for t in order),
+            1 + sum(sign * (t.value or 0.0) < sign * (trial.value or 0.0) for t in order),
             after,
-            value_of(trial) or 0.0,
+            trial.value or 0.0,
             means[trial.number],
             estimate(list(column.values())) if column else None,
             difference,
@@ -104,7 +107,7 @@ def confirmation_of(
     return Confirmation(metric, rows, max(0, planned - sum(map(len, samples.values()))))
 
 
-def _samples(trial: Trial, search: SearchFile, runs: Runs) -> dict[Replicate, dict[str, float]]:
+def _samples(trial: Tried, search: SearchFile, runs: Runs) -> dict[Replicate, dict[str, float]]:
     """The metrics of the trial's complete runs over fresh seeds, by seed."""
     # A seed that the search itself has used is not fresh.
     fresh = [i for i in search.confirmed.get(trial.number, ()) if i not in trial.run_ids]

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-INDEPENDENT = ("random", "qmc", "halving")
+INDEPENDENT = ("random", "halving")
 """The methods whose configs do not depend on the results of others.
 
-A quasi-random sequence fills the space more evenly than independent draws, so its expected best
-value is slightly underestimated. Halving draws all its configs before it trains one."""
+Halving draws all its configs before it trains one."""
 
 NAMED = (10, 100)
 """The numbers of configs for which a sentence names the expected best value."""

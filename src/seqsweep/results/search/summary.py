@@ -27,12 +27,12 @@ def print_search(console: Console, folder: Path, entries: Iterable[Entry]) -> No
 
 def search_lines(folder: Path, entries: Iterable[Entry]) -> list[str]:
     """Returns the best trial, its confirmation and where to read more; empty without a search."""
-    search = find_search(folder, entries)
+    search = find_search(folder, entries, with_importance=False)
     if search is None:
         return []
     confirmation = search.confirmation
     lines = [
-        f"search: {trials_words(search.file)}. {best_words(search)}",
+        f"search: {trials_words(search)}. {best_words(search)}",
         optimism_words(search),
         order_words(confirmation) if confirmation else "",
         lucky_seed_words(search),

@@ -1,20 +1,206 @@
-"""Ranks the trials of a search, and reads the runs behind them."""
+"""Reads the results of trials from the records of their runs, and ranks the trials."""
 
+import itertools
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from seqsweep.results.formatting import cost, key_names, metric_words, number, value_text
-from seqsweep.results.pareto_front import pareto_front
+from seqsweep.results.formatting import key_names, value_text
 from seqsweep.results.run_numbers import numbers
 from seqsweep.runs.ledger import Entry, read_run
+from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 
-_COSTS = {"params": "parameters", "train_seconds": "training seconds", "epochs": "epochs"}
+TrialState = Literal["running", "complete", "pruned", "failed"]
+"""The state of a trial. A diverged trial has failed: it has no value."""
 
 Runs = Mapping[str, Entry]
 """The runs of a folder by run_id."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a trial.
+
+    Attributes:
+        state: running while one of its runs has neither a record nor failed.
+        value: the metric of the best epoch, the mean over the runs; None without one. Of a pruned
+            trial, the value at its last epoch.
+        epochs: the number of epochs trained by all its runs.
+        seconds: the training time of all its runs, in seconds.
+        curve: the best value so far after each epoch that all its runs have, their mean.
+    """
+
+    state: TrialState = "running"
+    value: float | None = None
+    epochs: int = 0
+    seconds: float = 0.0
+    curve: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial and its result."""
+
+    trial: Trial
+    result: Result
+
+    @property
+    def number(self) -> int:
+        return self.trial.number
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return self.trial.params
+
+    @property
+    def run_ids(self) -> Sequence[str]:
+        return self.trial.run_ids
+
+    @property
+    def state(self) -> TrialState:
+        return self.result.state
+
+    @property
+    def value(self) -> float | None:
+        return self.result.value
+
+    @property
+    def epochs(self) -> float:
+        """The number of epochs that all runs have; of a failed trial, that of a run on average."""
+        return len(self.result.curve) or self.result.epochs / max(1, len(self.run_ids))
+
+    def value_after(self, epochs: int) -> float | None:
+        """The best value in the first epochs; None if a run has not trained so long."""
+        curve = self.result.curve
+        value = curve[epochs - 1] if 0 < epochs <= len(curve) else math.nan
+        return value if math.isfinite(value) else None
+
+
+class TrialReader:
+    """Reads the results of the trials of a folder.
+
+    A run may belong to several trials. Its thresholds and epochs are those of the first of them.
+
+    Args:
+        folder: the sweep's folder.
+        metric: by which the trials are judged.
+        records: records that were read before, by run_id.
+    """
+
+    def __init__(
+        self, folder: Path, metric: str, records: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        self.folder = folder
+        self.metric = metric
+        self.records = records or {}
+        self.owners: dict[str, Trial] = {}
+
+    def own(self, trial: Trial) -> None:
+        """Notes the runs of a trial; the trials are noted in the order of their numbers."""
+        for run_id in trial.run_ids:
+            self.owners.setdefault(run_id, trial)
+
+    def result_of(self, trial: Trial) -> Result:
+        """Returns the result of a trial.
+
+        A trial with a failed run has failed; one with a pruned run is pruned, at the last epoch
+        that all its runs have. The result depends on the values of the runs and on their thresholds
+        alone, also where another command has trained a pruned run to its end.
+        """
+        if not trial.run_ids:  # its config was refused
+            return Result("failed")
+        runs = [self._run(run_id) for run_id in trial.run_ids]
+        states = {run.state for run in runs}
+        order: list[TrialState] = ["running", "failed", "pruned", "complete"]
+        state: TrialState = next(each for each in order if each in states)
+        owned = [
+            run
+            for run, run_id in zip(runs, trial.run_ids, strict=True)
+            if self.owners[run_id].number == trial.number
+        ]
+        epochs, seconds = sum(run.epochs for run in owned), sum(run.seconds for run in owned)
+        if state == "running" or state == "failed":
+            return Result(state, None, epochs, seconds)
+        curve = [statistics.fmean(v) for v in zip(*(run.curve for run in runs), strict=False)]
+        value = statistics.fmean(run.value or 0.0 for run in runs)
+        if state == "pruned" and curve:
+            value = curve[-1]
+        if state == "complete" and not math.isfinite(value):
+            return Result("failed", None, epochs, seconds)
+        return Result(state, value if math.isfinite(value) else None, epochs, seconds, curve)
+
+    def _run(self, run_id: str) -> Result:
+        folder, trial = RunFolder(self.folder / run_id), self.owners[run_id]
+        record = self.records.get(run_id) or folder.record()
+        rows = read_rows(folder.path / "metrics.csv")
+        curve = _best_so_far(rows, self.metric)
+        seconds = float((record or {}).get("train_seconds", 0.0))
+        if record is None:
+            failure = folder.failure() or {}
+            state: TrialState = "failed" if failure.get("kind") == "failed" else "running"
+            return Result(state, None, len(rows))
+        if record["status"] not in ("complete", "pruned"):
+            return Result("failed", None, len(rows), seconds)
+        value = float((record.get("metrics") or {}).get(self.metric, math.nan))
+        ended = pruned_after(curve, trial.thresholds, lower_is_better(self.metric))
+        if trial.ends_at is not None and has_finished(rows, trial.ends_at):
+            ended = trial.ends_at
+        if ended is None and record["status"] == "pruned":  # by another search
+            ended = int(record["epochs"])
+        if ended is None:
+            return Result("complete", value, int(record["epochs"]), seconds, curve)
+        value = curve[ended - 1] if ended <= len(curve) else value
+        return Result("pruned", value, ended, seconds, curve[:ended])
+
+
+def read_trials(search: SearchFile, folder: Path, runs: Runs | None = None) -> list[Tried]:
+    """Returns the trials of a search with their results.
+
+    Args:
+        folder: of the search.
+        runs: the runs that were read before.
+    """
+    records = {run_id: entry.record for run_id, entry in (runs or {}).items() if entry.record}
+    reader = TrialReader(folder, search.metric, records)
+    for trial in search.trials:
+        reader.own(trial)
+    return [Tried(trial, reader.result_of(trial)) for trial in search.trials]
+
+
+def pruned_after(
+    curve: Sequence[float], thresholds: Mapping[int, float], minimize: bool
+) -> int | None:
+    """Returns after how many epochs a run is pruned; None if it is not.
+
+    Args:
+        curve: the best value so far after each epoch.
+        thresholds: by finished epochs.
+        minimize: whether lower values are better.
+    """
+    for epoch in sorted(thresholds):
+        if epoch > len(curve):
+            return None
+        value, threshold = curve[epoch - 1], thresholds[epoch]
+        if value > threshold if minimize else value < threshold:
+            return epoch
+    return None
+
+
+def _best_so_far(rows: Sequence[Mapping[str, float]], metric: str) -> list[float]:
+    """Returns the best value up to each epoch; NaN before the first one."""
+    better = min if lower_is_better(metric) else max
+    values = [row.get(metric, math.nan) for row in rows]
+
+    def best(one: float, other: float) -> float:
+        return other if math.isnan(one) else one if math.isnan(other) else better(one, other)
+
+    return list(itertools.accumulate(values, best))
 
 
 def runs_of(search: SearchFile, folder: Path, entries: Iterable[Entry]) -> Runs:
@@ -29,56 +215,23 @@ def runs_of(search: SearchFile, folder: Path, entries: Iterable[Entry]) -> Runs:
     return runs
 
 
-def sign_of(search: SearchFile, objective: int = 0) -> int:
-    """Returns -1 if higher values of an objective are better, 1 if lower ones are."""
-    return -1 if search.directions[objective] == "maximize" else 1
+def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
+    """The complete trials by value, best first; of equal ones the earlier first.
 
-
-def value_of(trial: Trial, objective: int = 0) -> float | None:
-    """The finite value of an objective; None without one."""
-    if trial.values is None or len(trial.values) <= objective:
-        return None
-    value = trial.values[objective]
-    return value if math.isfinite(value) else None
-
-
-def ranked(search: SearchFile) -> list[Trial]:
-    """The complete trials by the first objective, best first; of equal ones the earlier first."""
-    sign = sign_of(search)
-    complete = [t for t in search.trials if t.state == "complete" and value_of(t) is not None]
-    return sorted(complete, key=lambda trial: (sign * (value_of(trial) or 0.0), trial.number))
-
-
-def mean_of(run_ids: Sequence[str], metric: str, runs: Runs) -> float | None:
-    """The mean of a metric over runs; None unless all of them have it."""
-    found = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
-    values = [each[metric] for each in found if metric in each]
-    if not values or len(values) < len(run_ids):
-        return None
-    return math.fsum(values) / len(values)
+    Args:
+        sign: -1 if higher values are better, 1 if lower ones are.
+    """
+    complete = [t for t in trials if t.state == "complete" and t.value is not None]
+    return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
 
 
 def metrics_of(run_ids: Sequence[str], runs: Runs) -> dict[str, float]:
     """The mean of each metric that all of the runs have."""
-    names = {name for run_id in run_ids if run_id in runs for name in numbers(runs[run_id])}
-    means = {name: mean_of(run_ids, name, runs) for name in sorted(names)}
-    return {name: mean for name, mean in means.items() if mean is not None}
-
-
-def pareto_set(search: SearchFile) -> list[Trial]:
-    """The complete trials that no other trial beats in all objectives, by the first objective.
-
-    Of trials that are equal in all objectives, the first one is in the set.
-    """
-    count = len(search.objectives)
-    signs = [sign_of(search, index) for index in range(count)]
-
-    def costs(trial: Trial) -> list[float]:
-        return [signs[i] * (value_of(trial, i) or 0.0) for i in range(count)]
-
-    whole = [t for t in search.trials if t.state == "complete"]
-    whole = [t for t in whole if all(value_of(t, i) is not None for i in range(count))]
-    return [whole[index] for index in pareto_front(list(map(costs, whole)))]
+    each = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
+    if not each or len(each) < len(run_ids):
+        return {}
+    names = sorted(set.intersection(*map(set, each)))
+    return {name: statistics.fmean(run[name] for run in each) for name in names}
 
 
 def search_names(search: SearchFile) -> dict[str, str]:
@@ -93,25 +246,10 @@ def param_text(key: str, value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else value_text(key, value)
 
 
-def trial_words(trial: Trial, names: Mapping[str, str]) -> str:
+def trial_words(trial: Tried, names: Mapping[str, str]) -> str:
     """The params of a trial: `lr=0.0123 hidden_size=32`."""
     return " ".join(
         f"{name}={param_text(key, trial.params[key])}"
         for key, name in names.items()
         if key in trial.params
     )
-
-
-def objective_words(name: str) -> str:
-    """The name of an objective in words: `validation accuracy`, `parameters`."""
-    return metric_words(name) if "/" in name else _COSTS.get(name, name.replace("_", " "))
-
-
-def is_cost(name: str) -> bool:
-    """Returns whether an objective is a cost, and not a metric."""
-    return name in _COSTS
-
-
-def objective_text(name: str, value: float) -> str:
-    """The text of an objective's value."""
-    return cost(name, value) if is_cost(name) else number(value)

@@ -7,6 +7,8 @@ from seqsweep.results.formatting import (
     NBSP,
     bounded_interval,
     count,
+    metric_words,
+    number,
     number_range,
     short_number,
     true_minus,
@@ -15,26 +17,17 @@ from seqsweep.results.formatting import (
 from seqsweep.results.search.confirmation import Confirmation, Confirmed
 from seqsweep.results.search.expected import INDEPENDENT, NAMED
 from seqsweep.results.search.findings import Compared, Search
-from seqsweep.results.search.importance import FEWEST_TRIALS
-from seqsweep.results.search.trials import (
-    is_cost,
-    objective_text,
-    objective_words,
-    trial_words,
-    value_of,
-)
+from seqsweep.results.search.importance import FEWEST_TRIALS, MISSING
+from seqsweep.results.search.trials import TrialState, trial_words
 from seqsweep.results.significance import LEVEL, Estimate
 from seqsweep.results.verdicts import too_few_words
 from seqsweep.runs.metric_names import compared_metric
-from seqsweep.runs.searchfile import SearchFile, TrialState
 
 _METHODS = {
     "halving": "Successive halving",
     "random": "Random search",
-    "qmc": "Quasi-random search",
     "tpe": "TPE",
-    "cmaes": "CMA-ES",
-    "grid": "Grid search",
+    "gp": "A Gaussian process",
 }
 _PRUNERS = {"median": "the median rule", "hyperband": "Hyperband", "halving": "successive halving"}
 _STATES: tuple[TrialState, ...] = ("complete", "pruned", "failed", "running")
@@ -48,10 +41,10 @@ def search_words(search: Search) -> str:
     pruning = f" with pruning by {pruner}" if pruner and file.method != "halving" else ""
     budget = ", ".join(f"{limit:,g} {unit}" for unit, limit in file.budget.items())
     limits = f" Budget: {budget}." if budget else ""
-    return f"{method}{pruning}: {trials_words(file)}.{limits}"
+    return f"{method}{pruning}: {trials_words(search)}.{limits}"
 
 
-def trials_words(search: SearchFile) -> str:
+def trials_words(search: Search) -> str:
     """Counts the trials by state: `256 trials, 9 complete, 247 pruned`."""
     states = Counter(trial.state for trial in search.trials)
     parts = [f"{states[state]:,} {state}" for state in _STATES if states[state]]
@@ -59,48 +52,37 @@ def trials_words(search: SearchFile) -> str:
 
 
 def best_words(search: Search) -> str:
-    """Names the best trial with its values; for several objectives the Pareto set's size."""
-    objectives = search.file.objectives
-    if not search.found:
+    """Names the best trial with its values."""
+    if not search.best:
         return "No trial is complete, so there is no best one."
-    if len(objectives) > 1:
-        of = " and ".join(map(objective_words, objectives))
-        size = count(len(search.found), "trial is", "trials are")
-        return f"{size} in the Pareto set of {of}: no other trial is better in all of them."
-    best = search.found[0]
-    values = [_value(objectives[0], value_of(best.trial) or 0.0)]
-    compared = compared_metric(objectives[0], best.metrics)
-    if compared != objectives[0] and compared in best.metrics:
-        values.append(_value(compared, best.metrics[compared]))
-    named = trial_words(best.trial, search.names)
-    trial = f"trial {best.trial.number}, {named}, {', '.join(values)}"
+    best, metric = search.complete[0], search.file.metric
+    values = [_value(metric, best.value or 0.0)]
+    compared = compared_metric(metric, search.best_metrics)
+    if compared != metric and compared in search.best_metrics:
+        values.append(_value(compared, search.best_metrics[compared]))
+    trial = f"trial {best.number}, {trial_words(best, search.names)}, {', '.join(values)}"
     return f"Best in the search: {trial}.{_ties(search)}"
 
 
 def _ties(search: Search) -> str:
-    values = [value_of(trial) for trial in search.complete]
+    values = [trial.value for trial in search.complete]
     tied = values.count(values[0])
     if tied < 2:
         return ""
-    name = objective_words(search.file.objectives[0])
-    return f" {tied} trials tie in {name}; the earliest is named."
+    return f" {tied} trials tie in {metric_words(search.file.metric)}; the earliest is named."
 
 
 def _value(name: str, value: float) -> str:
-    return f"{objective_words(name)} {true_minus(objective_text(name, value))}"
+    return f"{metric_words(name)} {true_minus(number(value))}"
 
 
 def optimism_words(search: Search) -> str:
     """Says how much of the best value was luck, or that this is unknown."""
-    confirmation, file = search.confirmation, search.file
-    # A number of parameters does not depend on luck.
-    if not search.found or is_cost(file.objectives[0]):
+    confirmation, metric = search.confirmation, search.file.metric
+    if not search.best:
         return ""
-    name = objective_words(file.objectives[0])
+    name = metric_words(metric)
     if confirmation is None:
-        # Of several objectives, no single trial is the best one.
-        if len(file.objectives) > 1:
-            return ""
         if len(search.best) < 2:
             return "One complete trial: nothing was chosen by its value."
         return (
@@ -108,11 +90,11 @@ def optimism_words(search: Search) -> str:
             "optimistic. How much is unknown: no trial was trained again over fresh seeds."
         )
     row = confirmation.first
-    fresh = estimate_words(file.objectives[0], row.fresh)
+    fresh = estimate_words(metric, row.fresh)
     rank = f", number {row.before} in the search," if row.before > 1 else ""
     return (
         f"Trial {row.number}{rank} had {name} {short_number(row.searched)} in the search, and "
-        f"{fresh}: {_luck(row, search.sign)}."
+        f"{fresh}: {_luck(row, search.file.sign)}."
     )
 
 
@@ -146,7 +128,7 @@ def order_words(confirmation: Confirmation) -> str:
 
 def _verdict_words(confirmation: Confirmation) -> str:
     rows = [row for row in confirmation.trials if row.compared is not None]
-    lacking, metric = len(confirmation.trials) - len(rows), objective_words(confirmation.metric)
+    lacking, metric = len(confirmation.trials) - len(rows), metric_words(confirmation.metric)
     if len(rows) < 2 or confirmation.trials[0].compared is None:
         return f"The trials cannot be compared: {count(lacking, 'trial')} without {metric}."
     parts = _verdicts(rows)
@@ -192,13 +174,15 @@ def compared_words(compared: Compared, name: str) -> str:
     """Says which values are compared: `validation accuracy after 1 epoch of 256 trials`."""
     after = "" if compared.epochs is None else f" after {count(compared.epochs, 'epoch')}"
     kind = "trial" if compared.epochs is not None else "complete trial"
-    return f"{objective_words(name)}{after} of {count(len(compared.values), kind)}"
+    return f"{metric_words(name)}{after} of {count(len(compared.values), kind)}"
 
 
 def importance_words(search: Search) -> str:
     """Says which key matters most, for which trials, and how reliable that is."""
     compared, importance = search.compared, search.importance
-    of = compared_words(compared, search.file.objectives[0])
+    if importance is None:
+        return f"{MISSING}."
+    of = compared_words(compared, search.file.metric)
     if len(search.file.space) < 2:
         return f"Only {next(iter(search.names.values()), 'nothing')} was searched."
     if not any(importance.values()):
@@ -228,7 +212,7 @@ def pruned_note(search: Search) -> str:
 
 def expected_words(search: Search) -> str:
     """Says what n random configs would have found, or why that is unknown."""
-    curve, name = search.expected, objective_words(search.file.objectives[0])
+    curve, name = search.expected, metric_words(search.file.metric)
     if curve is None:
         return _no_estimate_words(search)
     total = len(search.compared.values)
@@ -243,8 +227,7 @@ def expected_words(search: Search) -> str:
 
 
 def _no_estimate_words(search: Search) -> str:
-    # With several objectives there is no curve that the sentence could be about.
-    if len(search.compared.values) < 2 or len(search.file.objectives) > 1:
+    if len(search.compared.values) < 2:
         return ""
     if search.file.method in INDEPENDENT:
         reason = "Pruned trials have fewer epochs than complete ones"
@@ -259,14 +242,11 @@ def _no_estimate_words(search: Search) -> str:
 
 def budget_words(search: Search) -> str:
     """Says what the search has cost, and when it found its best trial."""
-    file = search.file
-    epochs = sum(trial.epochs for trial in file.trials)
-    seconds = sum(trial.seconds for trial in file.trials)
-    spent = [count(len(file.trials), "trial"), count(epochs, "epoch")] if epochs else []
+    results = [trial.result for trial in search.trials]
+    epochs, seconds = sum(each.epochs for each in results), sum(each.seconds for each in results)
+    spent = [count(len(results), "trial"), count(epochs, "epoch")] if epochs else []
     spent += [f"{seconds:,.1f} seconds of training"] if seconds else []
     text = f"Spent: {', '.join(spent)}." if spent else ""
-    has_one_best = bool(search.best) and len(file.objectives) == 1
-    if not has_one_best or file.method == "halving" or len(file.trials) == 1:
+    if not search.best or search.file.method == "halving" or len(results) == 1:
         return text
-    position = [trial.number for trial in file.trials].index(search.best[0]) + 1
-    return f"{text} The best was found after {position:,} of {len(file.trials):,} trials."
+    return f"{text} The best was found after {search.best[0] + 1:,} of {len(results):,} trials."

@@ -1,7 +1,8 @@
 """The settings of a successive halving, and the population that they describe."""
 
+import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from seqsweep.config.grid import check_size
-from seqsweep.sweeping.search.draw import draw
-from seqsweep.sweeping.search.space import Space, parse
+from seqsweep.runs.searchfile import SearchFile
+from seqsweep.sweeping.search.space import Space, described, parse, value_at
 
 _EPOCHS = "trainer.max_epochs"
 _SWEEPER = "hydra.sweeper"
@@ -76,13 +77,9 @@ class Halving:
         fixed = [*(text for text in fixed if text not in given), last]
         return cls(fixed, space, population, rungs, seed, top, seeds)
 
-    def drawn(self) -> list[dict[str, str]]:
-        """Returns the values of each config, as texts of overrides."""
+    def drawn(self) -> list[dict[str, Any]]:
+        """Returns the params of each config."""
         return [draw(self.space, self.seed, number) for number in range(self.population)]
-
-    def overrides(self, drawn: Mapping[str, str]) -> list[str]:
-        """Returns all overrides of a config."""
-        return [*self.fixed, *(f"{key}={text}" for key, text in drawn.items())]
 
     def sizes(self, configs: int) -> list[int]:
         """Returns the number of runs that train to each rung, if none fails."""
@@ -96,9 +93,37 @@ class Halving:
         steps = [self.rungs[0], *(b - a for a, b in itertools.pairwise(self.rungs))]
         return sum(n * step for n, step in zip(self.sizes(configs), steps, strict=True))
 
-    def described(self) -> dict[str, Any]:
-        """Returns the space as search.json has it."""
-        return {key: dict(values.described()) for key, values in self.space.items()}
+    def search_file(self, monitor: str) -> SearchFile:
+        """Returns the search.json of a search without its trials."""
+        return SearchFile(
+            "halving",
+            "halving",
+            monitor,
+            described(self.space),
+            {"population": self.population, "seed": self.seed},
+            {"trials": self.population},
+            rungs=list(self.rungs),
+        )
+
+
+def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
+    """Returns a value of each key.
+
+    Each value depends on the seed of the search, the number of the config and the key alone. So a
+    larger population begins with the configs of a smaller one.
+
+    >>> from seqsweep.sweeping.search.space import Numbers
+    >>> draw({"optimizer.lr": Numbers(0.001, 0.1, log=True)}, seed=0, number=3)
+    {'optimizer.lr': 0.069148}
+    """
+    return {key: value_at(values, _share(seed, number, key)) for key, values in space.items()}
+
+
+def _share(seed: int, number: int, key: str) -> float:
+    """Returns a random number in [0, 1)."""
+    # Unlike a generator of NumPy, a digest gives the same number in any version.
+    digest = hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
 def _check_rungs(rungs: Sequence[int]) -> None:

@@ -19,14 +19,14 @@ from seqsweep.results.formatting import count
 from seqsweep.sweeping.confirm import confirm_size
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
+from seqsweep.sweeping.members import build_each, say_plan
 from seqsweep.sweeping.queue import Queue, QueuedRun
-from seqsweep.sweeping.search.candidates import check_candidates, plan_candidates
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate
-from seqsweep.sweeping.search.search_lock import searching
-from seqsweep.sweeping.search.searched import Searched
-from seqsweep.sweeping.sweep import launch_all, launch_members, stoppable, train_pending
+from seqsweep.sweeping.search.planning import TrialPlanner
+from seqsweep.sweeping.search.searched import Searched, plan_candidates
+from seqsweep.sweeping.search.session import searching, train_fresh_seeds
+from seqsweep.sweeping.sweep import launch_members, stoppable, train_pending
 from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.training.outcome import STOP_FILE
 
@@ -66,9 +66,9 @@ def search(
         raise HydraException("--plan-only: needs a grid; a search chooses its runs while it trains")
     refuse_shape(compose.master.sweep)
     checked = _checked(launcher)
-    candidates = plan_candidates(halving, compose, folder)
-    check_candidates(halving, candidates, folder)
-    planned = Searched(halving, candidates, folder)
+    planner = TrialPlanner(compose, halving.fixed, halving.space, folder)
+    candidates = plan_candidates(halving, planner)
+    planned = Searched(halving, planner, candidates)
     planned.decide()
     pending = planned.pending()
     if pending:
@@ -80,18 +80,11 @@ def search(
         return 1
     with searching(folder, candidates[0].member.planned, console):
         # Another command may have searched here since the first look.
-        check_candidates(halving, candidates, folder)
-        searched = Searched(halving, candidates, folder)
-        return _search(searched, compose, checked, console, started)
+        searched = Searched(halving, planner, candidates)
+        return _search(searched, checked, console, started)
 
 
-def _search(
-    searched: Searched,
-    compose: MemberComposer,
-    launcher: RunLauncher,
-    console: Console,
-    started: float,
-) -> int:
+def _search(searched: Searched, launcher: RunLauncher, console: Console, started: float) -> int:
     """Trains what is left of a search, and prints the results; returns the exit code."""
     folder = searched.folder
     searched.decide()
@@ -102,11 +95,16 @@ def _search(
         code = _train(searched, pending, launcher, console)
     # Other processes may still train the population.
     if searched.is_over() and code == 0:
-        confirming = _confirming(searched, compose)
+        confirming, code = train_fresh_seeds(
+            searched.best(),
+            searched.fresh_seeds(),
+            searched.planner,
+            members,
+            searched.confirm,
+            launcher,
+            console,
+        )
         members += confirming
-        left = [member for member in confirming if not member.is_done()]
-        if left:
-            code = _confirm(members, left, launcher, folder, console)
     code = finish_sweep(members, folder, console, code, started, searched.lost())
     console.print(_budget(searched), soft_wrap=True, highlight=False, markup=False)
     return code
@@ -192,33 +190,6 @@ def _lead(searched: Searched, launcher: RunLauncher) -> None:
         before = state
         queue = Queue([searched.queued(candidate) for candidate in pending], searched.folder)
         queue.train(launch, idle=float("inf") if waits else 0.0)
-
-
-def _confirming(searched: Searched, compose: MemberComposer) -> list[SweepMember]:
-    """Plans the best configs with fresh seeds, and notes their runs in search.json."""
-    jobs = searched.confirming()
-    members = {
-        number: plan_members(overrides, compose, searched.folder)
-        for number, overrides in jobs.items()
-        if overrides
-    }
-    searched.confirm({n: [each.folder.run_id for each in part] for n, part in members.items()})
-    return [member for part in members.values() for member in part]
-
-
-def _confirm(
-    members: Sequence[SweepMember],
-    left: Sequence[SweepMember],
-    launcher: RunLauncher,
-    folder: Path,
-    console: Console,
-) -> int:
-    """Trains the best configs with fresh seeds; returns the exit code as `train_pending`."""
-    line = f"confirming the best configs: {count(len(left), 'run')} with fresh seeds"
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
-    return train_pending(
-        members, left, folder, console, lambda: launch_all(left, launcher, folder, console)
-    )
 
 
 def _budget(searched: Searched) -> str:

@@ -21,13 +21,13 @@ class Candidate:
 
     Attributes:
         number: from 0, in the order of the draws.
-        params: the drawn values, as texts of overrides.
+        params: the drawn values.
         member: the run.
         queued: counts the failures of the run in this command.
     """
 
     number: int
-    params: dict[str, str]
+    params: dict[str, Any]
     member: SweepMember
     queued: QueuedRun
 
@@ -68,12 +68,6 @@ class Standing:
         """Returns the score of the best of the first epochs; higher is better."""
         judged = [row for row in self.rows if row["epoch"] < rung and self.monitor in row]
         return max((epoch_score(row, self.monitor) for row in judged), default=None)
-
-    def value(self, rung: int) -> float | None:
-        """Returns the best value of the monitored metric in the first epochs."""
-        judged = [row for row in self.rows if row["epoch"] < rung and self.monitor in row]
-        best = max(judged, key=lambda row: epoch_score(row, self.monitor), default=None)
-        return None if best is None else best[self.monitor]
 
     def has_reached(self, rung: int) -> bool:
         """Returns whether the run has finished so many epochs without diverging."""

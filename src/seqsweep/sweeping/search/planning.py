@@ -1,8 +1,8 @@
-"""Plans the runs of trials: their configs, and their checks before the first run."""
+"""Plans the runs of trials, and refuses what a search cannot compare. Imports no torch."""
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +10,21 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.where_set import with_place
-from seqsweep.sweeping.members import SweepMember, labelled
-from seqsweep.sweeping.search.comparable import check_comparable
-from seqsweep.sweeping.search.space import Choice, Space
-from seqsweep.sweeping.search.unit_cube import value_at
-from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.results.datasets import Sets, sets_of, why_apart
+from seqsweep.runs.ledger import Entry
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.members import SweepMember, plan_members
+from seqsweep.sweeping.search.space import Choice, Space, overrides_of, parse, value_at
+from seqsweep.training.planned_run import PlannedRun
 
-Planned = dict[str, tuple[Sequence[str], PlannedRun]]
-"""The overrides and the planned run by run_id."""
+_OWN_SEARCH = "give each value a search with a sweep.name of its own"
 
-_SEED = "seed"
-
-_SEARCH_NEEDS_ONE_VALUE = {
+_NEEDS_ONE_VALUE = {
     "monitor": "the search judges all trials by one metric",
     "trainer.max_epochs": "the budget and the pruner count the epochs of a trial",
     "output_dir": "a search has one folder",
-    _SEED: "hydra.sweeper.seeds=5 trains each trial with five seeds",
+    "seed": "hydra.sweeper.seeds=5 trains each trial with five seeds",
 }
 
 
@@ -39,81 +36,66 @@ class TrialPlanner:
         compose: composes the config of a run.
         fixed: the overrides that all trials share.
         space: of the search.
+        folder: the sweep's folder.
     """
 
     compose: MemberComposer
     fixed: Sequence[str]
     space: Space
+    folder: Path
+
+    @classmethod
+    def of(cls, overrides: Sequence[str], compose: MemberComposer, folder: Path) -> "TrialPlanner":
+        """Returns the planner of a search by Optuna, whose space these overrides give.
+
+        Raises:
+            HydraException: no key is searched, or one that must have one value.
+        """
+        parser = OverridesParser.create(config_loader=compose.loader)
+        fixed, space = parse(overrides, parser)
+        if not space:
+            raise HydraException(
+                "hydra/sweeper=optuna: needs a space, such as "
+                "'optimizer.lr=tag(log,interval(0.001,0.1))'"
+            )
+        for key, reason in _NEEDS_ONE_VALUE.items():
+            if key in space:
+                raise HydraException(f"{key}: must have one value in a search: {reason}")
+        return cls(compose, fixed, space, folder)
 
     @functools.cached_property
     def seed(self) -> int:
         """The first seed of a trial: the seed of the config."""
-        # The overrides of `plan` set a seed, which would hide that of the config.
-        run = self._plan_run([*self.fixed, *self.overrides(self._first_params())])
-        return run.config[_SEED]
+        job = [*self.fixed, *overrides_of(self.space, self._first_params())]
+        (member,) = plan_members([job], self.compose, self.folder)
+        return member.planned.config["seed"]
 
-    def plan(self, params: Mapping[str, Any], seeds: Sequence[int]) -> Planned:
+    def plan(self, params: Mapping[str, Any], seeds: Sequence[int]) -> list[SweepMember]:
         """Plans the runs of a trial, one for each seed.
 
         Raises:
             HydraException, ValueError, TypeError, OSError: the config or its data are refused.
         """
-        planned: Planned = {}
-        for seed in seeds:
-            job = [*self.fixed, *self.overrides(params), f"{_SEED}={seed}"]
-            member = self._plan_run(job)
-            planned[member.run_id] = job, member
-        return planned
+        job = [*self.fixed, *overrides_of(self.space, params)]
+        # Of two values of a key, the last one counts.
+        return plan_members([[*job, f"seed={seed}"] for seed in seeds], self.compose, self.folder)
 
-    def _plan_run(self, job: Sequence[str]) -> PlannedRun:
-        try:
-            return plan(self.compose.checked(job))
-        except (ValueError, TypeError, OSError) as error:
-            raise with_place(error, self.compose.full(job).hydra) from error
-
-    def overrides(self, params: Mapping[str, Any]) -> list[str]:
-        """Returns the params of a trial as overrides."""
-        return [
-            # A choice is the text of an override already.
-            f"{key}={params[key] if isinstance(values, Choice) else repr(params[key])}"
-            for key, values in self.space.items()
-        ]
-
-    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the params as plain values: the choice `16` as a number."""
-        parser = OverridesParser.create()
-        values: dict[str, Any] = {}
-        for key, value in params.items():
-            if isinstance(self.space[key], Choice):
-                parsed = parser.parse_override(f"{key}={value}").value()
-                is_plain = parsed is None or isinstance(parsed, (bool, int, float))
-                values[key] = parsed if is_plain else value
-            else:
-                values[key] = value
-        return values
-
-    def plan_ends(self) -> Planned:
+    def plan_ends(self) -> list[SweepMember]:
         """Plans a run for each choice and both ends of each interval.
 
         The first of these runs has the first value of every key.
 
         Raises:
-            HydraException, ValueError, TypeError, OSError: a value is refused, or the
-                trials would not have the same validation and test sequences.
+            HydraException, ValueError, TypeError, OSError: a value is refused, or the trials cannot
+                be compared.
         """
-        for key, reason in _SEARCH_NEEDS_ONE_VALUE.items():
-            if key in self.space:
-                raise HydraException(f"{key}: must have one value in a search: {reason}")
         first = self._first_params()
         planned = self.plan(first, [self.seed])
         for key, values in self.space.items():
-            if isinstance(values, Choice):
-                ends = list(values.values)[1:]
-            else:
-                ends = [value_at(values, 1.0)]
-            for value in ends:
-                planned |= self.plan({**first, key: value}, [self.seed])
-        check_comparable(self.space, planned.values())
+            is_choice = isinstance(values, Choice)
+            for value in values.values[1:] if is_choice else [value_at(values, 1.0)]:
+                planned += self.plan({**first, key: value}, [self.seed])
+        check_comparable(self.space, planned)
         return planned
 
     def _first_params(self) -> dict[str, Any]:
@@ -121,19 +103,61 @@ class TrialPlanner:
         return {key: value_at(values, 0.0) for key, values in self.space.items()}
 
 
-def members_of(
-    planned: Planned, thresholds: Mapping[str, Mapping[int, float]], folder: Path
-) -> list[SweepMember]:
-    """Returns the members of a sweep with the thresholds of their runs.
+def check_comparable(space: Space, members: Iterable[SweepMember]) -> None:
+    """Refuses a space that chooses between seeds, splits or data sets.
 
     Args:
-        planned: the runs.
-        thresholds: by run_id, for the runs of a search that prunes.
-        folder: the sweep's folder.
+        space: of the search.
+        members: the runs of the ends of the space, or of the whole population.
+
+    Raises:
+        ValueError: trials would differ in luck, or would be evaluated on other sequences.
     """
-    limited: Planned = {}
-    for run_id, (overrides, run) in planned.items():
-        if run_id in thresholds:
-            run = replace(run, limits=Limits(thresholds[run_id]))
-        limited[run_id] = overrides, run
-    return labelled(limited, folder)
+    for key in space:
+        if key.lstrip("+") in REPLICATE_KEYS:
+            raise ValueError(
+                f"{key}: must have one value in a search, which would choose the luckiest seed or"
+                f" the easiest split; {_OWN_SEARCH}"
+            )
+    first, *others = members
+    sets = _sets_of(first.planned)
+    for other in others:
+        reason = why_apart(sets, _sets_of(other.planned))
+        if reason:
+            raise ValueError(
+                f"{_differing(other.overrides, first.overrides)}: {reason} than"
+                f" {_differing(first.overrides, other.overrides)}: a search ranks its trials"
+                f" together, so all must have the same validation and test sequences; {_OWN_SEARCH}"
+            )
+
+
+def check_searchable(run: PlannedRun) -> None:
+    """Refuses runs that a search cannot judge by their files.
+
+    Raises:
+        ValueError: the run lacks what the search compares.
+    """
+    if run.config["rerun"]:
+        raise ValueError("rerun=true: must be false in a search; give another sweep.name")
+    monitor: str = run.config["monitor"]
+    if monitor.startswith("val/") and run.splits is not None and "val" not in run.splits:
+        raise ValueError(
+            f"monitor={monitor}: there is no validation split, by which a search ranks its runs;"
+            " give data.val_fraction=0.2"
+        )
+    targets = [node["_target_"] for node in (run.config["logger"] or {}).values() if node]
+    if not any(target.endswith("EpochCSVLogger") for target in targets):
+        raise ValueError(
+            "logger: must be csv or both for a search, which reads the metrics.csv of its runs"
+        )
+
+
+def _sets_of(run: PlannedRun) -> Sets:
+    record = run.record("complete", {})
+    return sets_of(Entry(RunFolder(Path(run.run_id)), "complete", run.flat, record, None))
+
+
+def _differing(overrides: Sequence[str], others: Sequence[str]) -> str:
+    """Returns the overrides that others lack, those of the data if there are some."""
+    differing = [text for text in overrides if text not in others]
+    return " ".join([text for text in differing if text.startswith("data")] or differing)

@@ -1,22 +1,59 @@
-"""The state of a successive halving: its limits, its search.json and its best configs.
+"""The state of a successive halving: its population, its limits and its search.json.
 
 Everything follows from the files of the runs. The module imports no torch.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-from seqsweep.results.search.trials import ranked
-from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.searchfile import SearchFile, Trial, TrialState
+from seqsweep.results.search.trials import ranked, read_trials
+from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.members import SweepMember, plan_members
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate, Standing, judge
+from seqsweep.sweeping.search.planning import TrialPlanner, check_comparable, check_searchable
+from seqsweep.sweeping.search.session import OTHER_RUNS, refuse_other_search
+from seqsweep.sweeping.search.space import overrides_of
 from seqsweep.training.limits import Limits
+from seqsweep.training.planned_run import PlannedRun
+
+
+def plan_candidates(halving: Halving, planner: TrialPlanner) -> list[Candidate]:
+    """Draws and plans the population; equal configs are one candidate.
+
+    Raises:
+        ValueError, TypeError, OSError: a config or its data are refused, or cannot be judged.
+    """
+    drawn = halving.drawn()
+    jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
+    # Of equal draws, the first one counts.
+    numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
+    candidates: list[Candidate] = []
+    members = plan_members(jobs, planner.compose, planner.folder)
+    for member in members:
+        number = numbers[tuple(member.overrides)]
+        limited = replace(member, planned=replace(member.planned, limits=Limits()))
+        candidates.append(Candidate(number, drawn[number], limited, limited.queued()))
+        _check(member.planned, halving)
+    check_comparable(planner.space, members)
+    monitors = sorted({member.planned.config["monitor"] for member in members})
+    if len(monitors) > 1:
+        raise ValueError(f"monitor={','.join(monitors)}: must be one metric, which ranks the runs")
+    return candidates
+
+
+def _check(run: PlannedRun, halving: Halving) -> None:
+    """Refuses a run that cannot be judged at the first rung."""
+    check_searchable(run)
+    every = run.config["trainer"].get("check_val_every_n_epoch", 1)
+    if str(run.config["monitor"]).startswith("val/") and every > halving.rungs[0]:
+        raise ValueError(
+            f"hydra.sweeper.rungs: the first must be at least {every}, since"
+            f" trainer.check_val_every_n_epoch={every} leaves earlier epochs without"
+            f" {run.config['monitor']}"
+        )
 
 
 class Searched:
@@ -24,21 +61,33 @@ class Searched:
 
     Args:
         halving: the settings.
+        planner: plans runs of the search.
         candidates: the population, in the order of the draws.
-        folder: the sweep's folder.
 
     Attributes:
         limits: the limits of each run by run_id, as decided last.
+
+    Raises:
+        ValueError: the folder holds another search.
     """
 
-    def __init__(self, halving: Halving, candidates: Sequence[Candidate], folder: Path) -> None:
+    def __init__(
+        self, halving: Halving, planner: TrialPlanner, candidates: Sequence[Candidate]
+    ) -> None:
         self.halving = halving
+        self.planner = planner
         self.candidates = candidates
-        self.folder = folder
-        self.monitor: str = candidates[0].member.planned.config["monitor"]
+        self.folder = planner.folder
         self.limits: dict[str, Limits] = {}
-        before = SearchFile.read(folder)
-        self._confirmed: Mapping[int, Sequence[str]] = {} if before is None else before.confirmed
+        self._new = halving.search_file(candidates[0].member.planned.config["monitor"])
+        before = SearchFile.read(self.folder)
+        self._confirmed: Mapping[int, Sequence[str]] = {}
+        if before is not None:
+            self._confirmed = before.confirmed
+            refuse_other_search(before.differences(self._new), self.folder)
+            theirs = [run_id for trial in before.trials for run_id in trial.run_ids]
+            if theirs != [candidate.run_id for candidate in candidates]:
+                refuse_other_search(OTHER_RUNS, self.folder)
 
     def decide(self) -> dict[str, Limits]:
         """Brings the limits up to date with the files of the runs; writes nothing."""
@@ -78,47 +127,24 @@ class Searched:
 
     def limited(self, candidate: Candidate) -> SweepMember:
         """Returns a run for a launcher, with its present limits."""
-        member = candidate.member
-        planned = replace(member.planned, limits=self.limits[candidate.run_id])
-        return replace(member, planned=planned)
+        planned = replace(candidate.member.planned, limits=self.limits[candidate.run_id])
+        return replace(candidate.member, planned=planned)
 
     def write(self) -> None:
         """Writes search.json."""
         self._file().write(self.folder)
 
-    def _file(self) -> SearchFile:
-        """Returns the search as search.json has it."""
-        space = self.halving.described()
-        direction = "minimize" if lower_is_better(self.monitor) else "maximize"
-        trials = [self._trial(Standing.of(candidate)) for candidate in self.candidates]
-        return SearchFile(
-            "halving",
-            "halving",
-            space,
-            [self.monitor],
-            [direction],
-            {"trials": self.halving.population},
-            trials,
-            list(self.halving.rungs),
-            self._confirmed,
-        )
-
-    def best(self, most: int) -> list[Candidate]:
+    def best(self) -> list[Trial]:
         """Returns the best complete trials, in the order in which the report names them."""
-        by_number = {candidate.number: candidate for candidate in self.candidates}
-        return [by_number[trial.number] for trial in ranked(self._file())[:most]]
+        file = self._file()
+        best = ranked(read_trials(file, self.folder), file.sign)
+        return [tried.trial for tried in best[: self.halving.top]]
 
-    def confirming(self) -> dict[int, list[list[str]]]:
-        """Returns the overrides of the best trials with fresh seeds, by number."""
+    def fresh_seeds(self) -> list[int]:
+        """Returns seeds for the best trials that the search has not used."""
         used = {candidate.member.planned.config["seed"] for candidate in self.candidates}
         count = self.halving.seeds
-        fresh = [seed for seed in range(len(used) + count) if seed not in used][:count]
-        jobs: dict[int, list[list[str]]] = {}
-        for each in self.best(self.halving.top):
-            overrides = self.halving.overrides(each.params)
-            without = [text for text in overrides if text.partition("=")[0] != "seed"]
-            jobs[each.number] = [[*without, f"seed={seed}"] for seed in fresh]
-        return jobs
+        return [seed for seed in range(len(used) + count) if seed not in used][:count]
 
     def confirm(self, run_ids: Mapping[int, Sequence[str]]) -> None:
         """Notes the runs with fresh seeds in search.json."""
@@ -128,6 +154,13 @@ class Searched:
     def epochs(self) -> int:
         """Returns the number of epochs that the runs of the population have trained."""
         return sum(len(Standing.of(candidate).rows) for candidate in self.candidates)
+
+    def _file(self) -> SearchFile:
+        trials = [
+            Trial(each.number, each.params, [each.run_id], ends_at=self.limits[each.run_id].ends_at)
+            for each in self.candidates
+        ]
+        return replace(self._new, trials=trials, confirmed=self._confirmed)
 
     def _is_pending(self, candidate: Candidate) -> bool:
         # A run that has lost its place by a failure is not tried again. One that has reached the
@@ -141,33 +174,3 @@ class Searched:
         if ends_at is None or run.record is not None or run.has_reached(ends_at):
             return False
         return run.candidate.member.folder.attempts() > 0
-
-    def _trial(self, run: Standing) -> Trial:
-        limits = self.limits[run.candidate.run_id]
-        last = limits.ends_at or self.halving.rungs[-1]
-        value = run.value(last)
-        state = self._state(run, limits)
-        flat = run.candidate.member.planned.flat
-        return Trial(
-            run.candidate.number,
-            {key: flat.get(key, text) for key, text in run.candidate.params.items()},
-            [run.candidate.run_id],
-            state,
-            None if value is None or state == "failed" else [value],
-            sum(row["epoch"] < last for row in run.rows),
-            _seconds(run.record),
-        )
-
-    def _state(self, run: Standing, limits: Limits) -> TrialState:
-        status = (run.record or {}).get("status")
-        if status == "diverged":
-            return "failed"
-        if status == "complete" and limits.ends_at is None:
-            return "complete"
-        if limits.ends_at is not None:
-            return "failed" if self._is_lost(run) else "pruned"
-        return "failed" if run.candidate.has_failed and run.record is None else "running"
-
-
-def _seconds(record: dict[str, Any] | None) -> float:
-    return (record or {}).get("train_seconds", 0.0)

@@ -29,6 +29,14 @@ class Numbers:
     is_integer: bool = False
     step: float | None = None
 
+    @property
+    def is_discrete(self) -> bool:
+        return self.is_integer or self.step is not None
+
+    def scaled(self, value: float) -> float:
+        """Returns the logarithm of a number where the logarithm is distributed evenly."""
+        return math.log(value) if self.log else value
+
     def described(self) -> dict[str, Any]:
         """Returns the interval as search.json has it."""
         return {
@@ -53,6 +61,53 @@ class Choice:
 
 Space = Mapping[str, Numbers | Choice]
 """The values of each searched key; the key is the left side of an override."""
+
+_DIGITS = 4
+
+
+def described(space: Space) -> dict[str, dict[str, Any]]:
+    """Returns a space as search.json has it."""
+    return {key: values.described() for key, values in space.items()}
+
+
+def overrides_of(space: Space, params: Mapping[str, Any]) -> list[str]:
+    """Returns the params of a trial as overrides; a choice is the text of one already."""
+    return [f"{key}={params[key]}" for key in space]
+
+
+def value_at(numbers: Numbers | Choice, u: float) -> Any:
+    """Returns the value of a key at a place from 0 (the first or lowest) to 1 (the last).
+
+    Equal parts of the interval from 0 to 1 belong to each choice, and to each whole number unless
+    they are distributed by their logarithm.
+    """
+    if isinstance(numbers, Choice):
+        return numbers.values[min(int(u * len(numbers.values)), len(numbers.values) - 1)]
+    half = (numbers.step or 1.0) / 2 if numbers.is_discrete else 0.0
+    low, high = numbers.scaled(numbers.low - half), numbers.scaled(numbers.high + half)
+    value = low + (high - low) * u
+    value = math.exp(value) if numbers.log else value
+    if not numbers.is_discrete:
+        return rounded(numbers, value)
+    step = numbers.step or 1.0
+    index = math.floor((value - numbers.low) / step + 0.5)
+    last = round((numbers.high - numbers.low) / step)
+    value = numbers.low + step * min(max(index, 0), last)
+    return round(value) if numbers.is_integer else value
+
+
+def rounded(numbers: Numbers | Choice, value: Any) -> Any:
+    """Returns a real number with as many digits as distinguish 10,000 parts of its interval.
+
+    Runs and tables then have `lr=0.067703` instead of 17 digits. Whole numbers, steps and choices
+    stay as they are.
+    """
+    if isinstance(numbers, Choice) or numbers.is_discrete:
+        return value
+    # The parts of a logarithmic interval are as small as the number is.
+    size = abs(value) if numbers.log else numbers.high - numbers.low
+    digits = _DIGITS - math.floor(math.log10(size))
+    return min(max(round(float(value), digits), numbers.low), numbers.high)
 
 
 def parse(arguments: Sequence[str], parser: OverridesParser) -> tuple[list[str], Space]:

@@ -1,27 +1,15 @@
 """A search chooses among trials with the same validation and test sequences."""
 
+from pathlib import Path
+
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.types import RunMode
 
-from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.sweeping.search.planning import TrialPlanner
-from seqsweep.sweeping.search.space import parse
-
-
-@pytest.fixture(scope="module")
-def compose() -> MemberComposer:
-    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
-        loader = GlobalHydra.instance().config_loader()
-    return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
 
 
 def planner(compose: MemberComposer, *overrides: str) -> TrialPlanner:
-    return TrialPlanner(compose, *parse(overrides, OverridesParser.create()))
+    return TrialPlanner.of(overrides, compose, Path())
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import pytest
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.searchfile import NAME, SearchFile
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.search.clock import Clock
-from seqsweep.sweeping.search.search_lock import LOCK
+from seqsweep.sweeping.search.session import LOCK, minutes_before
 
 _KILLED = """
 import os, pathlib, signal
@@ -24,7 +23,7 @@ with RunLock(pathlib.Path({folder!r}), {name!r}):
 @pytest.fixture
 def killed(tmp_path):
     """A folder whose search was written after 10 minutes, and lived for 3 minutes more."""
-    SearchFile("tpe", "none", {}, (), (), {}, minutes=10.0).write(tmp_path)
+    SearchFile("tpe", "none", "val/acc", {}, {}, {}, minutes=10.0).write(tmp_path)
     SweepFile((), time.time(), {}).write(tmp_path)
     written = (tmp_path / NAME).stat().st_mtime
     # The last file is that of the present command; a worker has lived for longer.
@@ -35,21 +34,21 @@ def killed(tmp_path):
 
 
 def test_a_new_search_begins_at_zero(tmp_path):
-    assert Clock(tmp_path).minutes == pytest.approx(0, abs=0.1)
+    assert minutes_before(tmp_path) == 0
 
 
 def test_a_killed_command_counts_as_long_as_it_lived(killed):
-    assert Clock(killed).minutes == pytest.approx(13, abs=0.1)
+    assert minutes_before(killed) == pytest.approx(13, abs=0.1)
 
 
 def test_a_command_that_has_ended_counts_as_it_was_written(killed):
     SweepFile((), time.time(), {}, ended=time.time()).write(killed)
-    assert Clock(killed).minutes == pytest.approx(10, abs=0.1)
+    assert minutes_before(killed) == pytest.approx(10, abs=0.1)
 
 
 @pytest.mark.slow
 def test_the_lock_of_a_killed_command_is_kept_beside_that_of_the_next(tmp_path):
-    """This is what the clock relies on."""
+    """This is what `minutes_before` relies on."""
     killed = [sys.executable, "-c", _KILLED.format(folder=str(tmp_path), name=LOCK)]
     subprocess.run(killed, check=False)
     before = (tmp_path / LOCK).stat().st_mtime

@@ -1,0 +1,113 @@
+"""Rebuilds the Optuna study of a search from search.json and the records of its runs."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState, create_trial
+
+from seqsweep.console import place
+from seqsweep.results.search.trials import Result, read_trials
+from seqsweep.runs.searchfile import NAME, SearchFile, Space, Trial
+
+_STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def read_study(folder: Path | str) -> optuna.Study:
+    """Returns the study of a search in memory: all its trials, those that run included.
+
+    Args:
+        folder: the folder of the search.
+
+    Raises:
+        FileNotFoundError: the folder holds no search.
+    """
+    folder = Path(folder)
+    search = SearchFile.read(folder)
+    if search is None:
+        raise FileNotFoundError(f"{place(folder / NAME)}: no such file: the folder holds no search")
+    study = MemoryStudy(search.space, search.sign < 0)
+    for tried in read_trials(search, folder):
+        study.add(tried.trial)
+        if tried.state != "running":
+            study.tell(tried.number, tried.result)
+    return study.study
+
+
+class MemoryStudy:
+    """An Optuna study in memory, whose trials are known before they are told.
+
+    Args:
+        space: the searched keys, as search.json has them.
+        maximizes: whether higher values are better.
+    """
+
+    def __init__(self, space: Space, maximizes: bool) -> None:
+        self.distributions = {key: distribution(values) for key, values in space.items()}
+        self.storage = InMemoryStorage()
+        direction = "maximize" if maximizes else "minimize"
+        self.study = optuna.create_study(storage=self.storage, direction=direction)
+        self._id = self.storage.get_study_id_from_name(self.study.study_name)
+
+    def add(self, trial: Trial) -> None:
+        """Adds the next trial, which runs until it is told."""
+        self.study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=dict(trial.params),
+                distributions=self.distributions,
+            )
+        )
+
+    def ask(self, sampler: BaseSampler, rounded: Callable[[str, Any], Any]) -> dict[str, Any]:
+        """Adds a trial with the params that a sampler chooses, and returns them.
+
+        Args:
+            rounded: rounds the value of a key.
+        """
+        self.study.sampler = sampler
+        asked = self.study.ask(self.distributions)
+        trial_id = self._trial_id(asked.number)
+        params = {key: rounded(key, value) for key, value in asked.params.items()}
+        for key, value in params.items():
+            drawn = self.distributions[key]
+            self.storage.set_trial_param(trial_id, key, drawn.to_internal_repr(value), drawn)
+        return params
+
+    def tell(self, number: int, result: Result) -> None:
+        """Tells the result of a trial."""
+        trial_id = self._trial_id(number)
+        for epoch, value in enumerate(result.curve, start=1):
+            if math.isfinite(value):
+                self.storage.set_trial_intermediate_value(trial_id, epoch, value)
+        values = result.value if result.state == "complete" else None
+        self.study.tell(number, values, _STATES[result.state])
+
+    def _trial_id(self, number: int) -> int:
+        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+
+def distribution(values: Mapping[str, Any]) -> BaseDistribution:
+    """Returns the distribution of a key, whose values search.json describes."""
+    if "choices" in values:
+        return CategoricalDistribution(tuple(values["choices"]))
+    low, high, step = values["low"], values["high"], values["step"]
+    if values["integer"]:
+        return IntDistribution(round(low), round(high), log=values["log"], step=round(step or 1))
+    return FloatDistribution(low, high, log=values["log"], step=step)
