@@ -8,15 +8,6 @@ from seqsweep.data.prepare import prepare
 from seqsweep.data.tables import from_frame, read, table
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(content: str, name="my.csv") -> str:
-        (tmp_path / name).write_text(content)
-        return str(tmp_path / name)
-
-    return write
-
-
 def values(part) -> list[list[float]]:
     return [
         row[:length].tolist() for row, length in zip(part.x[:, :, 0], part.lengths, strict=True)

@@ -13,7 +13,6 @@ from seqsweep.data.batch import Batch
 from seqsweep.models.classifier import MultiLayerRNN, RNNClassifier
 from seqsweep.using.explain import _layer_output, _layers, explain
 from seqsweep.using.explain_page import page
-from seqsweep.using.explain_parts import embedded, normed
 
 CASES = list(product(("rnn", "gru", "lstm"), (1, 3), (False, True)))
 
@@ -74,28 +73,6 @@ def test_every_weight_is_shown_with_its_shape(cell, layers, bidirectional, optio
     assert (("a", (3, 7)) in tensors) == (option == "attention")
     assert f"{layers} layer" in explanation.title and explanation.unrolled is not None
     assert explanation.unrolled.num_layers == layers
-
-
-@pytest.mark.parametrize(
-    ("part", "options"),
-    [("norms", {"layer_norm": True}), ("embedding", {"embedding_dim": 3, "num_embeddings": 8})],
-)
-def test_the_parts_of_an_explanation_compute_what_the_network_does(part, options):
-    size = 1 if part == "embedding" else 4
-    network, given = RNNClassifier(size, 6, 5, num_layers=2, bidirectional=True, **options), batch()
-    x = given.x[:, :, :size].abs().round() if part == "embedding" else given.x
-    expected = network(x, given.lengths)
-    with torch.inference_mode():
-        if network.embedding is not None:
-            x, _ = embedded(network.embedding, x, given.lengths)
-        for index, (rnn, place) in enumerate(_layers(network)):
-            x = _layer_output(rnn, place, x, given.lengths)
-            if index == 0 and part == "norms":
-                norm = network.get_submodule("rnn.norms.0")
-                assert isinstance(norm, nn.LayerNorm)
-                x, _ = normed(norm, 0, x, given.lengths, "y1")
-        final = torch.cat((x[torch.arange(3), given.lengths - 1, :6], x[:, 0, 6:]), dim=1)
-        torch.testing.assert_close(network.fc(final), expected)
 
 
 def test_the_loss_shown_is_that_of_the_batch():

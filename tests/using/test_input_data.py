@@ -10,28 +10,12 @@ from seqsweep.data.files import reader_of
 from seqsweep.data.raw import RawPart
 from seqsweep.using.input_data import InputData, open_data, reading_options
 
-LENGTHS = np.array([4, 1, 3, 2, 4])
-X = np.arange(1.0, 41.0).reshape(5, 4, 2) * (np.arange(4) < LENGTHS[:, None])[:, :, None]
-
-
-def data_of(x, lengths):
-    return InputData("mine", RawPart(x, None, lengths, "mine"), None, ())
-
-
-@pytest.mark.parametrize("size", [1, 2, 5, 9])
-def test_batches_hold_all_sequences_in_order(size):
-    data = data_of(X, LENGTHS)
-    assert len(data) == 5 and data.ids == [0, 1, 2, 3, 4]
-    rows: list[list[list[float]]] = []
-    for batch, lengths in data.batches(size):
-        assert len(batch) <= size and lengths is not None
-        assert batch.shape[1] == lengths.max()
-        rows += [row[:n].tolist() for row, n in zip(batch, lengths, strict=True)]
-    assert rows == [row[:n].tolist() for row, n in zip(X, LENGTHS, strict=True)]
+X = np.arange(1.0, 41.0).reshape(5, 4, 2)
 
 
 def test_batches_without_lengths_are_whole():
-    (batch, lengths), *others = data_of(X, None).batches(3)
+    data = InputData("mine", RawPart(X, None, None, "mine"), None, ())
+    (batch, lengths), *others = data.batches(3)
     assert np.array_equal(batch, X[:3]) and lengths is None and len(others) == 1
 
 

@@ -60,19 +60,3 @@ def test_one_step_a_sequence_is_still_long_form(run, tmp_path, capsys):
     (tmp_path / "short.csv").write_text("id,x,y\na,0.5,1\nb,-1,2\n")
     code, rows, _ = predicted(run, capsys, "short.csv")
     assert code == 0 and [row[0] for row in rows[1:]] == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["features=x,y"], "features=x,y: write several as [x,y]"),
-        (["id=nobody"], "id=nobody: has no such column; columns: id, time, x, y"),
-        (["featres=[x,y]"], "did you mean 'features'?"),
-    ],
-)
-def test_a_wrong_option_is_refused_by_the_name_that_was_given(
-    run, tmp_path, capsys, options, message
-):
-    write(tmp_path / "new.csv", "id,time,x,y", False)
-    code, rows, said = predicted(run, capsys, "new.csv", *options)
-    assert code == 2 and not rows and message in said and "data.source" not in said

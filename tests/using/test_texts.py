@@ -1,10 +1,12 @@
 """A run on texts is used like any other: predict, evaluate and bundle take files of texts."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import seqsweep
 from seqsweep.cli import main
@@ -64,6 +66,33 @@ def test_predict_reads_the_columns_of_the_training_file(folder, new, tmp_path):
     expected = seqsweep.load_run(folder).predict_proba(NEW)
     found = [[float(row["p_bad"]), float(row["p_good"])] for row in rows]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_checkpoint_alone_reads_texts(folder, tmp_path):
+    shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
+    run = seqsweep.load_run(tmp_path / "mine.ckpt")
+    assert run.predict(NEW).tolist() == ["good", "bad", "good"]
+    # Words that train does not have are read as in training.
+    assert run.prepare(["It never-seen was"]).x[0, :, 0].tolist()[1:4] == [1, 1, 1]
+    alone, whole = (run.network(*run.prepare(texts)) for texts in (NEW[:1], NEW))
+    torch.testing.assert_close(alone, whole[:1])
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ("good", TypeError, "^x: must be a list of texts, got one text"),
+        ([[1.0], [2.0]], TypeError, r"^x\[0\]: must be a text, because the run reads texts; got"),
+        (["good", " "], ValueError, r"^x\[1\]: ' ' has no words"),
+        ([], ValueError, "^x: must be at least one text"),
+    ],
+)
+def test_what_is_not_a_list_of_texts_is_refused(folder, x, error, message):
+    run = seqsweep.load_run(folder)
+    with pytest.raises(error, match=message):
+        run.prepare(x)
+    with pytest.raises(ValueError, match=r"^lengths: must be left out with texts"):
+        run.prepare(["good"], [1])
 
 
 def test_predict_takes_other_columns_and_lines_of_text(folder, tmp_path, capsys):
