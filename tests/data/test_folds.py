@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prepared import prepared
 
 from seqsweep.data.contents import contents
 from seqsweep.data.folds import folds_of
-from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
 
@@ -26,11 +26,7 @@ def divided(sequences: Sequences, folds: int, seed: int = 0) -> np.ndarray:
 
 
 def ready(splits: Splits, **options: Any) -> Splits:
-    given: dict[str, Any] = {
-        "val_fraction": 0.25, "test_fraction": 0.2, "split_seed": 0, "standardize": False,
-        "missing": "error", "folds": 4,
-    }  # fmt: skip
-    return prepare(splits, **given | options)
+    return prepared(splits, **{"val_fraction": 0.25, "folds": 4} | options)
 
 
 def known(part: Sequences | None) -> list[int]:

@@ -72,6 +72,7 @@ BAD_CSV = {
         "data.source.label=clas: has no such column; columns: case, time, x, y, class; did you mean"
         " 'class'",
     ),
+    "several names as one": (LONG, {"features": "x,y"}, r"features=x,y: write several as \[x,y\]"),
     "no features": (LONG, {"features": []}, r"features=\[\]: must name at least one"),
     "a column for two purposes": (LONG, {"id": "case", "label": "case"}, "'case' is given for two"),
     "two columns of one name": ("x,x,label\n1,2,a\n", {}, "has two columns 'x'"),

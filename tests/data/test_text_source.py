@@ -8,12 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from prepared import prepared
 
-from seqsweep.data.prepare import prepare
-from seqsweep.data.sequences import Splits
 from seqsweep.data.text import text
 from seqsweep.data.text_files import read_texts
-from seqsweep.data.transforms.options import TransformOptions
 
 TEXTS = ["Good, really good", "bad", 'so "so"', "two\nlines", "ünïcode 語"] * 4
 LABELS = ["yes", "no"] * 10
@@ -31,15 +29,6 @@ def write_csv(path, header=("text", "label"), texts=TEXTS, labels=LABELS, **opti
 def packed(path, data: bytes) -> str:
     path.write_bytes(gzip.compress(data))
     return str(path)
-
-
-def prepared(
-    splits: Splits, standardize: bool = False, transform: TransformOptions | None = None
-) -> Splits:
-    return prepare(
-        splits, val_fraction=0.2, test_fraction=0.2, split_seed=0, standardize=standardize,
-        missing="error", transform=transform,
-    )  # fmt: skip
 
 
 def test_the_same_texts_in_any_format_are_the_same_data(tmp_path):

@@ -1,4 +1,4 @@
-"""Wrong input to predict, evaluate and bundle gives one message and leaves no file."""
+"""Wrong input to a command on runs or data gives one message and leaves no file."""
 
 import re
 import shutil
@@ -45,6 +45,10 @@ def files(trained, tmp_path, monkeypatch):
     (tmp_path / "bad.ts").write_text(HEADER + "1,2:3,4:fall\n1,x:3,4:fall\n")
     (tmp_path / "cut.npz").write_bytes((tmp_path / "good.npz").read_bytes()[:-50])
     (tmp_path / "nothing").mkdir()
+    (tmp_path / "folder.onnx").mkdir()
+    content = bytearray((trained.run / "checkpoints" / "best.ckpt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "damaged.ckpt").write_bytes(content)
     (tmp_path / "run").symlink_to(trained.run)
     (tmp_path / "sweep").symlink_to(trained.sweep)
     (tmp_path / "sweeps").symlink_to(trained.sweep.parent)
@@ -127,10 +131,30 @@ CASES = [
     ("bundle run out.tar", "out.tar: must end with .zip"),
     ("bundle run no/out.zip", "no/out.zip: there is no folder no"),
     ("bundle run out.zip more", "more: one argument too many"),
+    # export
+    ("export", "RUN, --to is missing; usage: seqsweep export"),
+    ("export run --to mine.ONNX", "must end with .onnx; did you mean '.onnx'"),
+    ("export run --to folder.onnx", "--to=folder.onnx: is a folder; expected a file such as"),
+    ("export run --to nowhere/mine.onnx", r"--to=nowhere/mine.onnx: no folder nowhere \(in "),
+    ("export damaged.ckpt --to mine.onnx", "damaged.ckpt is damaged: its content does not"),
+    # data
+    ("data inf", "no command 'data inf'; did you mean 'info'"),
+    ("data info", "SOURCE is missing; usage: seqsweep data info"),
+    ("data info --jsn good.npz", "--jsn: no such option of seqsweep data info; did you mean '--js"),
+    ("data info digit", "neither a file nor the name of bundled data; did you mean 'digits'"),
+    ("data info data.txt", "data.txt: unknown ending; expected .npz, .ts, "),
+    ("data info good.npz layot=time_first", "data.source.layot: no such key in data.source"),
+    ("data info good.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),
+    ("data info good.npz missing=men", "data.missing='men': must be one of"),
+    ("data info bad.ts", "bad.ts:5: "),
+    # explain
+    ("explain model.hiden_size=3", "did you mean 'hidden_size'"),
+    ("explain model.hidden_size=3,4", "model.hidden_size=3,4: several values are a sweep"),
+    ("explain --html no/a.html", "no/a.html: there is no folder no"),
 ]
 
 
-@pytest.mark.sampled(36)
+@pytest.mark.sampled(48)
 @pytest.mark.parametrize(("arguments", "message"), CASES, ids=[case[0] for case in CASES])
 def test_wrong_use_gives_one_message_and_no_file(command, files, arguments, message):
     before = sorted(path.name for path in files.iterdir())

@@ -151,28 +151,3 @@ def test_any_path_can_be_named(name, run, tmp_path):
     overrides = overrides_in(out.rstrip().splitlines()[-1])
     assert code == 0
     assert compose(overrides)["data"]["source"]["path"] == name
-
-
-BAD: list[tuple[str, str]] = [
-    ("inf", "no command 'data inf'; did you mean 'info'?"),
-    ("info", "SOURCE is missing; usage: seqsweep data info"),
-    ("info --jsn a.npz", "--jsn: no such option of seqsweep data info; did you mean '--json'?"),
-    ("info aa.npz", "; did you mean 'a.npz'?"),
-    ("info digit", "is neither a file nor the name of bundled data; did you mean 'digits'?"),
-    ("info text.txt", "text.txt: unknown ending; expected .npz, .ts, "),
-    ("info a.npz layot=time_first", "data.source.layot: no such key in data.source"),
-    ("info a.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),
-    ("info a.npz missing=men", "data.missing='men': must be one of"),
-    ("info bad.ts", "bad.ts:1: "),
-    ("info pickled.npz", "holds pickled Python objects, which are never loaded"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_wrong_input_is_refused_in_one_line(arguments, message, run, tmp_path):
-    (tmp_path / "text.txt").write_text("")
-    (tmp_path / "bad.ts").write_text("1,2:a\n")
-    np.savez(tmp_path / "pickled.npz", X=np.array([X[0], None], dtype=object), y=Y[:2])
-    code, out, err = run(*arguments.split())
-    assert code == 2 and out == ""
-    assert message in err and err.startswith("seqsweep: ") and err.count("\n") == 1

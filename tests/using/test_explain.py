@@ -120,20 +120,3 @@ def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
     assert "rnn.weight_ih_l3" in printed and "loss" in printed
     assert (tmp_path / "e.html").read_text().count("<h2>") == 7
     assert not (tmp_path / "outputs").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["model.hiden_size=3"], "did you mean 'hidden_size'"),
-        (["model.hidden_size=3,4"], "model.hidden_size=3,4: several values are a sweep"),
-        (["data=digts"], "did you mean 'digits'?"),
-        (["--html", "/no-folder/a.html"], "/no-folder/a.html: there is no folder /no-folder"),
-    ],
-)
-def test_a_mistake_is_refused_in_one_line(arguments, message, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["explain", *arguments])
-    printed = capsys.readouterr()
-    assert ended.value.code == 2 and message in printed.err
-    assert printed.err.count("\n") == 1 and not printed.out

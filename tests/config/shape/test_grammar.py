@@ -146,9 +146,3 @@ def test_what_is_not_in_the_grammar_is_refused_before_it_is_evaluated(text: str)
 def test_any_text_is_an_expression_or_refused(text: str) -> None:
     with suppress(ValueError):  # any other error fails the test
         Filter(text).keeps(VALUES)
-
-
-def test_the_names_of_a_filter_are_its_keys() -> None:
-    text = "model.cell in ['gru', null] and not model.bidirectional or true"
-    assert Filter(text).names == {"model.cell", "model.bidirectional"}
-    assert Filter("1 < 2").names == set()

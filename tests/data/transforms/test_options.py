@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prepared import prepared
 
-from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.options import Transform, shaping_options, transform_of
@@ -18,10 +18,7 @@ def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> N
     lengths = np.array([8, 3, 5, 4, 6, 7])
     train = make_sequences(rng.normal(size=(6, 8, 2)), np.arange(6) % 2, lengths)
     with pytest.raises(error, match=f"^{re.escape(message)}"):
-        prepare(
-            Splits(train), val_fraction=0, test_fraction=0, split_seed=0, standardize=True,
-            missing="error", transform=options,
-        )  # fmt: skip
+        prepared(Splits(train), val_fraction=0, test_fraction=0, transform=options)
 
 
 @pytest.mark.parametrize(

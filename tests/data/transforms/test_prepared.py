@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prepared import prepared
 
-from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
 from seqsweep.training.description import description, scaling_of
@@ -39,11 +39,8 @@ def made(seed, padding=0, dtype=np.float64, **options):
 
 
 def ready(splits, transform=None, **options) -> Splits:
-    defaults: dict[str, Any] = {
-        "val_fraction": 0.25, "test_fraction": 0, "split_seed": 0, "standardize": True,
-        "missing": "mean",
-    }  # fmt: skip
-    return prepare(splits, transform=transform, **defaults | options)
+    defaults = {"val_fraction": 0.25, "test_fraction": 0, "standardize": True, "missing": "mean"}
+    return prepared(splits, transform=transform, **defaults | options)
 
 
 def both(transform, offset=0.0, dtype=np.float64, **options):

@@ -1,4 +1,4 @@
-"""`seqsweep export` writes a file from a run's folder, and refuses wrong input in one message."""
+"""`seqsweep export` writes a file from a run's folder or from a checkpoint alone."""
 
 import shutil
 from pathlib import Path
@@ -88,30 +88,3 @@ def test_a_copied_checkpoint_can_be_written_without_its_run(folder, exported, tm
     assert exported("mine.ckpt", "--to", "mine.onnx")[0] == 0
     session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
     assert "run_id" not in session.get_modelmeta().custom_metadata_map
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["run", "--to", "mine.onx"], "must end with .onnx; did you mean '.onnx'?"),
-        (["run", "--to", "mine.ONNX"], "; did you mean '.onnx'?"),
-        (["run", "--to", "folder.onnx"], "--to=folder.onnx: is a folder; expected a file such as"),
-        (["run", "--to", "nowhere/mine.onnx"], "--to=nowhere/mine.onnx: no folder nowhere (in "),
-        (["nope", "--to", "mine.onnx"], "nope: no such folder (in "),
-        (["damaged.ckpt", "--to", "mine.onnx"], "damaged.ckpt is damaged: its content does not"),
-        ([], "RUN, --to is missing; usage: seqsweep export"),
-        (["run", "--to", "mine.onnx", "--alow=x"], "--alow: no such option of seqsweep export;"),
-    ],
-)  # fmt: skip
-def test_wrong_input_is_refused_in_one_message(folder, exported, tmp_path, arguments, message):
-    (tmp_path / "folder.onnx").mkdir()
-    content = bytearray((folder / "checkpoints" / "best.ckpt").read_bytes())
-    content[len(content) // 2] ^= 1
-    (tmp_path / "damaged.ckpt").write_bytes(content)
-    before = sorted(path.name for path in tmp_path.rglob("*"))
-    words = [str(folder) if word == "run" else word for word in arguments]
-    code, out, err = exported(*words)
-    assert (code, out, len(err)) == (2, [], 1), err
-    assert err[0].startswith("seqsweep: ")
-    assert message in err[0]
-    assert sorted(path.name for path in tmp_path.rglob("*")) == before

@@ -155,18 +155,6 @@ def test_more_lengths_than_steps_are_an_error_of_the_runtime(made_run):
         written(made_run())(x, np.array([3, 4]))
 
 
-def test_forward_fill_takes_the_last_value_before(made_run):
-    """The second sequence begins with the mean of train, as it has no value before."""
-    run = made_run("forward")
-    hole, whole = np.full((2, 2, 4, 3), 7.0, dtype=np.float32)
-    hole[0, 1:3, 0] = hole[1, :2, 2] = np.nan
-    assert run.scaling and run.scaling.fill is not None
-    whole[1, :2, 2] = run.scaling.fill[2]
-    lengths = np.array([4, 4])
-    answer = written(run)
-    assert np.array_equal(answer(hole, lengths).logits, answer(whole, lengths).logits)
-
-
 @pytest.mark.parametrize("size", [3, 4])
 def test_a_sequence_of_which_a_crop_leaves_nothing_has_nan_as_outputs(made_run, size):
     run = made_run("standard, crop the start", pooling="max")
