@@ -1,8 +1,6 @@
 """A member composed the quick way is the config that Hydra composes for its job."""
 
-import copy
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -27,37 +25,10 @@ def loader() -> Iterator[ConfigLoader]:
         yield GlobalHydra.instance().config_loader()
 
 
-class Remembering(MemberComposer):
-    """Asks Hydra once for each list of overrides: the tests ask up to four times."""
-
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        super().__init__(loader, master)
-        self._full = functools.cache(lambda overrides: config_or_raised(self._compose, overrides))
-
-    def _compose(self, overrides: Sequence[str]) -> DictConfig:
-        return super().full(overrides)
-
-    def full(self, overrides: Sequence[str]) -> DictConfig:
-        result = self._full(tuple(overrides))
-        if isinstance(result, Exception):
-            raise result
-        return copy.deepcopy(result)
-
-
-def config_or_raised(
-    compose: Callable[[Sequence[str]], DictConfig], overrides: Sequence[str]
-) -> DictConfig | Exception:
-    try:
-        return compose(overrides)
-    except Exception as error:  # of whatever type: it is raised again
-        return error
-
-
 def composer(loader: ConfigLoader, *overrides: str) -> MemberComposer:
     """As the sweeper makes it, for `seqsweep train -m` and these overrides of Hydra's node."""
-    return Remembering(
-        loader, loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
-    )
+    master = loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
+    return MemberComposer(loader, master)
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,8 @@ def test_a_transform_goes_with_the_bundle(command, trained, forms, tmp_path):
             [
                 "data=npz", f"data.source.path={trained.folder}/train.npz", "trainer.max_epochs=2",
                 "data.transform.truncate=7", "data.transform.frame=2", "data.missing=mean",
-                "data.transform.impute=all", "diagnostics=false", f"output_dir={tmp_path}/out",
+                "data.transform.impute=all", "data.transform.jitter=0.1",
+                "data.transform.time_mask=1", "diagnostics=false", f"output_dir={tmp_path}/out",
             ]
         )
     )  # fmt: skip
@@ -69,8 +70,11 @@ def test_a_transform_goes_with_the_bundle(command, trained, forms, tmp_path):
     run, bundled = seqsweep.load_run(folder), seqsweep.load_run("framed.zip")
     x, _, lengths = trained.test_data()
     x[3, 1, 0] = np.nan
+    assert run.source_channels == trained.channels and len(run.channel_names) == 8
     for one, other in zip(run.prepare(x, lengths), bundled.prepare(x, lengths), strict=True):
         assert torch.equal(one, other)
+    with pytest.raises(ValueError, match="x: expected 2 channels, got 8"):
+        run.prepare(run.prepare(x, lengths).x)
     assert command("predict", "framed.zip", "data.csv").out == (
         command("predict", folder, "data.npz").out
     )

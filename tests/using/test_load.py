@@ -86,26 +86,6 @@ def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(run, tmp_path):
     assert repr(loaded) == f"LoadedRun({tmp_path}/mine.ckpt: RNNClassifier, 2 channels, 3 classes)"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_checkpoint_transforms_raw_sequences_as_the_training_did(tmp_path, engine):
-    """The accuracy on raw sequences is that of the test, although the network reads others."""
-    transform = "{crop:[1,7],downsample:2,impute:all,frame:2,jitter:0.1,time_mask:1}"
-    augmented = [f"data.transform={transform}", f"engine={engine}"]
-    data = raw_data(tmp_path / "mine.npz")
-    record = seqsweep.train(config_of(tmp_path, "model.hidden_size=6", *augmented))
-    shutil.copy(Path(record["folder"]) / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    shutil.rmtree(tmp_path / "outputs")
-    (tmp_path / "mine.npz").unlink()
-    loaded = seqsweep.load_run(tmp_path / "mine.ckpt")
-    assert accuracy_on_raw_sequences(loaded, data) == pytest.approx(record["metrics"]["test/acc"])
-    assert loaded.source_channels == ("channel_0", "channel_1")
-    assert len(loaded.channel_names) == 8 and loaded.channel_names[2] == "channel_0_missing@0"
-    x, lengths = loaded.prepare(data["X_test"], data["lengths_test"])
-    assert x.shape[2] == 8 and lengths.tolist() == [-(-(n - 1) // 4) for n in data["lengths_test"]]
-    with pytest.raises(ValueError, match="x: expected 2 channels, got 8"):
-        loaded.prepare(x)
-
-
 def test_loading_leaves_the_random_numbers_of_the_program(tmp_path):
     folder, _ = trained(tmp_path)
     torch.manual_seed(0)

@@ -108,7 +108,7 @@ def test_one_split_of_a_file_is_chosen(command, trained):
 
 def test_a_class_that_the_run_does_not_know_is_kept_as_label(command, trained):
     data = trained.make_data(4, 2)
-    np.savez("other.npz", X=data["X"], y=["fall", "odd", "rise", "odd"], lengths=data["lengths"])
+    np.savez("other.npz", X=data["X"], y=["fall", "odd", "rise", "odd"])  # all of one length
     rows = rows_of(command("predict", trained.run, "other.npz").out)
     assert [row["label"] for row in rows] == ["fall", "odd", "rise", "odd"]
 

@@ -173,19 +173,6 @@ def test_a_missing_value_that_is_refused_does_not_vanish_in_a_mean(made_run):
         run.prepare(x[:1])
 
 
-def test_time_stamps_keep_their_digits(made_run):
-    """A second among 1.7e9 is lost in float32, so the input of such a file is float64."""
-    run = made_run("time stamps", cell="gru")
-    x, lengths = raw_sequences(run, 5, 6, np.random.default_rng(4))
-    x[:, :, 0] = 1.7e9 + np.arange(30).reshape(5, 6)
-    x[:, :, 2] = 1e-48
-    assert x.dtype == np.float64
-    answer = written(run)
-    assert largest_over(run, answer, x, lengths) < 2e-6
-    rounded = answer(x.astype(np.float32).astype(np.float64), lengths)
-    assert max(map(difference, rounded, network_outputs(run, x, lengths))) > 1e-3
-
-
 def test_a_file_says_what_it_is(made_run):
     run = made_run(cell="gru", num_layers=3, bidirectional=True)
     content = onnx_file.write(run)
