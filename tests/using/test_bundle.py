@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 import seqsweep
 import seqsweep.cli
@@ -137,20 +136,8 @@ def test_a_network_of_the_users_own_needs_permission(command, trained, bundle, t
     assert not (tmp_path / "hacked").exists()
 
 
-class Mean(nn.Module):
-    """A network of the user's own."""
-
-    def __init__(self, input_size: int, num_classes: int) -> None:
-        super().__init__()
-        self.fc = nn.Linear(input_size, num_classes)
-
-    def forward(self, x, lengths):
-        return self.fc(x.sum(dim=1) / lengths[:, None])
-
-
-def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_path, monkeypatch):
-    monkeypatch.setattr("seqsweep.models.classifier.Mean", Mean, raising=False)
-    target = "seqsweep.models.classifier.Mean"
+def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_path):
+    target = "own_network.Mean"
     options = ["data=npz", f"data.source.path={trained.folder}/train.npz", "trainer.max_epochs=1"]
     config = seqsweep.compose([*options, f"output_dir={tmp_path}/own"])
     folder = seqsweep.train(config | {"model": {"_target_": target}})["folder"]

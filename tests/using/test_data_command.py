@@ -1,41 +1,27 @@
-"""`seqsweep data` prints what is in a data set, and refuses wrong input in one line."""
+"""`seqsweep data` prints what is in a data set, and the command that trains on it."""
 
 import json
 import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from seqsweep.cli import main
 from seqsweep.config.from_overrides import compose
 from seqsweep.data.readers import npz
 from seqsweep.training.data_cache import load_source
 from seqsweep.training.planned_run import plan
 
-Run = Callable[..., tuple[int, str, str]]
 X = np.random.default_rng(0).normal(size=(60, 7, 2)).astype(np.float32)
 Y = np.arange(60) % 3
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `seqsweep data ARGUMENTS`. Returns the exit code and what it printed."""
+def run(command, tmp_path, monkeypatch):
+    """Runs `seqsweep data ARGUMENTS`."""
     np.savez(tmp_path / "a.npz", X=X, y=Y)
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["data", *arguments])
-        printed = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, printed.out, printed.err
-
-    return call
+    return lambda *arguments: command("data", *arguments)
 
 
 def overrides_in(command: str) -> list[str]:

@@ -7,7 +7,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from own_network import Mean
 
 import seqsweep
 from seqsweep.runs.run_folder import RunFolder
@@ -16,17 +16,6 @@ from seqsweep.training.description import KEYS
 
 OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu"]
 ENGINES = ["native", "autograd"]
-
-
-class Tiny(nn.Module):
-    """A network of the user's own."""
-
-    def __init__(self, input_size: int, num_classes: int) -> None:
-        super().__init__()
-        self.fc = nn.Linear(input_size, num_classes)
-
-    def forward(self, x, lengths):
-        return self.fc(x.sum(dim=1))
 
 
 def raw_data(path):
@@ -151,20 +140,19 @@ def test_the_config_of_the_folder_wins(tmp_path):
     assert seqsweep.load_run(shutil.copy(path, tmp_path)).config["name"] == "shorter"
 
 
-def test_a_network_of_the_users_own_is_built_only_if_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr("seqsweep.models.classifier.Tiny", Tiny, raising=False)
-    target = "seqsweep.models.classifier.Tiny"
+def test_a_network_of_the_users_own_is_built_only_if_allowed(tmp_path):
+    target = "own_network.Mean"
     raw_data(tmp_path / "mine.npz")
     config = config_of(tmp_path) | {"model": {"_target_": target}}
     folder = seqsweep.train(config)["folder"]
     with pytest.raises(ValueError, match=f"model._target_={target} is not a target"):
         seqsweep.load_run(folder)
     loaded = seqsweep.load_run(folder, allow=[target])
-    assert isinstance(loaded.network, Tiny)
+    assert isinstance(loaded.network, Mean)
     path = loaded.checkpoint
     with pytest.raises(ValueError, match="must be given as network"):
         seqsweep.SequenceClassifier.load_from_checkpoint(path)
-    module = seqsweep.SequenceClassifier.load_from_checkpoint(path, network=Tiny(2, 3))
+    module = seqsweep.SequenceClassifier.load_from_checkpoint(path, network=Mean(2, 3))
     ours = module.network.state_dict()
     assert all(torch.equal(ours[name], w) for name, w in loaded.network.state_dict().items())
 

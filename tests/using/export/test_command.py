@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import seqsweep
-from seqsweep.cli import main
 
 
 def trained(path, bias):
@@ -42,26 +41,12 @@ def folder(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("data"), bias=0)
 
 
-@pytest.fixture
-def exported(tmp_path, monkeypatch, capsys):
-    """Runs `seqsweep export ARGUMENTS` in the test's folder: exit code, lines of both outputs."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main(["export", *map(str, arguments)])
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out.splitlines(), printed.err.splitlines()
-
-    return run
-
-
 @pytest.mark.slow
-def test_a_file_computes_the_logits_of_the_loaded_run(folder, exported, tmp_path):
-    code, out, err = exported(folder, "--to", "mine.onnx", "--checkpoint", "last")
-    assert (code, err, len(out)) == (0, [], 1)
-    assert out[0].startswith("mine.onnx: BiDirectionalRNN, 2 channels, 3 classes, ")
-    assert float(out[0].split()[-1]) < 1e-6  # the difference from the network
+def test_a_file_computes_the_logits_of_the_loaded_run(command, folder, tmp_path):
+    code, out, err = command("export", folder, "--to", "mine.onnx", "--checkpoint", "last")
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    assert out.startswith("mine.onnx: BiDirectionalRNN, 2 channels, 3 classes, ")
+    assert float(out.split()[-1]) < 1e-6  # the difference from the network
     run = seqsweep.load_run(folder, "last")
     x = 50 + np.random.default_rng(1).normal(size=(4, 9, 2)).astype(np.float32)
     x[0, 3, 1] = np.nan
@@ -75,16 +60,16 @@ def test_a_file_computes_the_logits_of_the_loaded_run(folder, exported, tmp_path
 
 
 @pytest.mark.slow
-def test_the_command_says_when_the_values_need_float64(exported, tmp_path):
-    _, out, _ = exported(trained(tmp_path, bias=1.7e9), "--to", "mine.onnx")
-    assert out[1:] == ["x must be given as float64: float32 would round channel_1"]
+def test_the_command_says_when_the_values_need_float64(command, tmp_path):
+    _, out, _ = command("export", trained(tmp_path, bias=1.7e9), "--to", "mine.onnx")
+    assert out.endswith("\nx must be given as float64: float32 would round channel_1\n")
     session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
     assert session.get_inputs()[0].type == "tensor(double)"
 
 
 @pytest.mark.slow
-def test_a_copied_checkpoint_can_be_written_without_its_run(folder, exported, tmp_path):
+def test_a_copied_checkpoint_can_be_written_without_its_run(command, folder, tmp_path):
     shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    assert exported("mine.ckpt", "--to", "mine.onnx")[0] == 0
+    assert command("export", "mine.ckpt", "--to", "mine.onnx")[0] == 0
     session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
     assert "run_id" not in session.get_modelmeta().custom_metadata_map
