@@ -21,7 +21,7 @@ from hydra import compose, initialize_config_dir
 from torch import Tensor, nn, optim
 
 from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.training.build_run import build_data, build_module
 from seqsweep.training.planned_run import plan

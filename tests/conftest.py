@@ -25,7 +25,7 @@ from sampling import spread
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.schema import Config, check
 from seqsweep.runs import files
 

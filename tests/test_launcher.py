@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 
 from hydra_plugins.seqsweep_local.seqsweep_local import LocalLauncher
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 
 
 def test_hydra_finds_the_local_launcher() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.schema import Config, check
 
 

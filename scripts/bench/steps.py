@@ -20,8 +20,8 @@ from timing import cpu_seconds
 from torch import nn
 
 from seqsweep.models.classifier import Cell, RNNClassifier
-from seqsweep.native.flops import flops
 from seqsweep.native.step import Data, Network, Shape, Work, run
+from seqsweep.native.structs import flops
 from seqsweep.training.engines.native.schedule import hyperparameters
 
 

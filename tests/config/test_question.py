@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.question import namesakes, sweep_name
 from seqsweep.training.data_cache import data_fingerprint
 

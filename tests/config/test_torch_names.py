@@ -5,7 +5,7 @@ import inspect
 import pytest
 import torch
 
-from seqsweep.config.torch_names import _CLASSES
+from seqsweep.config.signatures import _CLASSES
 from seqsweep.runs.identity import run_id
 from seqsweep.training import optimizers
 from seqsweep.training.engine import why_not_native

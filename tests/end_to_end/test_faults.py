@@ -34,7 +34,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.provenance import provenance

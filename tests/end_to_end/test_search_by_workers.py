@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.results.search.trials import read_trials
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile

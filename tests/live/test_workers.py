@@ -16,9 +16,8 @@ from rich.console import Console
 
 from seqsweep.live import worker_state
 from seqsweep.live.display import LiveView
-from seqsweep.live.rate import Rate
 from seqsweep.live.worker_lines import worker_lines
-from seqsweep.live.worker_state import Worker, by_name
+from seqsweep.live.worker_state import Rate, Worker, by_name
 from seqsweep.results.housekeeping import print_status
 from seqsweep.runs.lock import RunLock, holder_of
 from seqsweep.runs.lock_files import STALE_SECONDS, Holder

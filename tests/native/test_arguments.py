@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from seqsweep.native.flops import flops
 from seqsweep.native.step import Data, Network, Shape, Stop, Stopped, evaluate, run
+from seqsweep.native.structs import flops
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import finished_runs
 import pytest
-from rich.console import Console
+from finished_runs import finish_run
 
 from seqsweep.cli import main
 from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
@@ -29,15 +30,14 @@ def run(folder: Path, data: str, config: dict[str, Any], acc: float | None, test
         test: the fingerprint of its test split; that of the data set by default.
     """
     config = {"monitor": "val/acc", TARGET: f"seqsweep.data.{data}", **config}
-    made = RunFolder(folder / f"{len(list(folder.glob('*/config.yaml'))):016x}")
-    made.start(config, {})
-    if acc is not None:
+    path = folder / f"{len(list(folder.glob('*/config.yaml'))):016x}"
+    if acc is None:
+        RunFolder(path).start(config, {})
+    else:
         splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
-        metrics = {"train/loss": 1.0, "val/acc": 1 - acc, "test/acc": acc}
-        made.finish(
-            {"config": config, "metrics": metrics, "data_fingerprint": f"content of {data}",
-             "splits": splits, "best_epoch": 0, "params": 10, "train_seconds": 1.0}
-        )  # fmt: skip
+        scores = {"val/acc": 1 - acc, "test/acc": acc}
+        content = f"content of {data}"
+        finish_run(path, config | scores, data_fingerprint=content, splits=splits)
 
 
 def grid(folder: Path, scores: dict[str, dict[int, float]], seeds: Iterable[int] = (0, 1)) -> Path:
@@ -56,11 +56,9 @@ def table_of(folder: Path) -> AcrossSets:
     return found
 
 
-def printed(folder: Path) -> str:
-    console = Console(file=io.StringIO(), width=200)
-    print_folder(console, folder, read_folder(folder))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+def printed(folder: Path, every: bool = False) -> str:
+    entries = read_folder(folder)
+    return finished_runs.printed(lambda c: print_folder(c, folder, entries, every=every))
 
 
 def means(found: AcrossSets) -> dict[str, list[float | None]]:
@@ -131,24 +129,6 @@ def test_a_data_set_without_a_score_of_each_config_is_left_out_of_the_ranks(tmp_
     assert "frequencies left out of the ranks: h=8 has no score on it" in printed(tmp_path)
 
 
-def test_a_data_set_that_no_run_has_finished_is_in_the_table(tmp_path: Path):
-    grid(tmp_path, EASY)
-    run(tmp_path, "frequencies", {"h": 8, "seed": 0}, None)
-    planned = [{TARGET: "seqsweep.data.parity", "h": 8, "seed": 0, "monitor": "val/acc"}]
-    found = across_sets(read_folder(tmp_path), planned)
-    assert found is not None
-    assert found.sets[3:] == ["frequencies", "parity"]
-    assert set(found.left_out) == {"frequencies", "parity"}
-    assert "no run is complete" in printed(tmp_path)
-
-
-def test_configs_with_different_test_sets_of_one_source_are_not_ranked(tmp_path: Path):
-    grid(tmp_path, EASY)
-    for size in (8, 16):
-        run(tmp_path, "split", {"h": size, "seed": 0}, 0.5, test=f"of size {size}")
-    assert table_of(tmp_path).left_out == {"split": "its configs have different test sets"}
-
-
 def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Path):
     for length in (20, 50):
         config = {TARGET: "seqsweep.data.tasks.temporal_order", "data.source.length": length}
@@ -204,14 +184,10 @@ def test_a_folder_prints_a_leaderboard_for_each_data_set_and_then_the_ranks(tmp_
 
 def test_many_data_sets_have_their_leaderboards_on_request(tmp_path: Path):
     grid(tmp_path, {f"set{n}": {8: 0.5, 16: 0.6} for n in range(9)}, seeds=[0])
-    entries = read_folder(tmp_path)
     short = printed(tmp_path)
     assert "by val/acc of the best epoch" not in short
     assert f"the leaderboards of the 9 data sets: seqsweep leaderboard {tmp_path} --all" in short
-    console = Console(file=io.StringIO(), width=200)
-    print_folder(console, tmp_path, entries, every=True)
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().count("by val/acc of the best epoch") == 9
+    assert printed(tmp_path, every=True).count("by val/acc of the best epoch") == 9
 
 
 def test_the_command_writes_the_table_as_csv(tmp_path: Path, capsys: Any):
@@ -263,13 +239,6 @@ def test_lower_losses_have_better_ranks():
     assert [method.words for method in found.methods] == ["low", "high"]
 
 
-def test_a_split_seed_without_effect_adds_no_run_to_a_cell(tmp_path: Path):
-    for data in ("digits", "order"):
-        for split_seed in range(5):
-            run(tmp_path, data, {"h": 8, "seed": 0, "data.split_seed": split_seed}, 0.5)
-    assert [cell and cell.n for cell in table_of(tmp_path).methods[0].cells] == [1, 1]
-
-
 def folds(folder: Path, folds_of: dict[int, Iterable[int]], data: Iterable[str]) -> AcrossSets:
     """The table of configs with some folds each; fold 3 is by far the easiest."""
     for name in data:
@@ -296,28 +265,12 @@ def test_a_data_set_whose_configs_share_no_fold_is_left_out_of_the_ranks(tmp_pat
     assert found.ranking is None
 
 
-def test_configs_with_one_fold_each_are_ranked_if_it_is_the_same(tmp_path: Path):
-    assert folds(tmp_path / "same", {16: [1], 8: [1]}, ("digits", "order")).ranking is not None
-    assert folds(tmp_path / "other", {16: [1], 8: [2]}, ("digits", "order")).ranking is None
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (
-            5,
-            "5 data sets are too few for a signed-rank test: 4 configs need at least 6 for the bars"
-            " of the diagram and 8 for the p of the table",
-        ),
-        (7, "7 data sets are too few for a significant p of the table: 8 are needed"),
-        (8, ""),
-    ],
-)
-def test_the_table_and_the_diagram_need_different_numbers_of_sets(number: int, words: str):
+@pytest.mark.parametrize(("number", "few"), [(5, "need at least 6 for the bars"), (8, "")])
+def test_too_few_data_sets_for_a_test_are_stated(number: int, few: str):
     methods = [Method(str(n), {}, [Estimate(1, n / 10)] * number) for n in range(4)]
-    found = table("test/acc", [f"set{n}" for n in range(number)], methods)
-    too_few = [line for line in ranking_words(found) if "too few" in line]
-    assert too_few == [words][: bool(words)]
+    words = "\n".join(ranking_words(table("test/acc", [f"set{n}" for n in range(number)], methods)))
+    assert few in words
+    assert ("too few" in words) == bool(few)
 
 
 def test_data_with_all_splits_have_no_replicates_beside_data_without(tmp_path: Path):

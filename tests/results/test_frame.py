@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-import seqsweep
 from seqsweep.results.frame import load_curves, load_sweep
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -57,6 +55,11 @@ def test_load_sweep_has_a_row_per_run_in_the_order_of_the_sweep(folder):
         "complete", "complete", "failed", "incomplete", "not started", "complete",
     ]  # fmt: skip
     assert [error for error in table["error"] if isinstance(error, str)] == ["ValueError: no luck"]
+    assert list(table.columns) == [
+        "run_id", "seed", "hidden_size", "bidirectional", "dropout", "lr", "state", "val/acc",
+        "test/acc", "best_epoch", "epochs", "params", "train_seconds", "samples_per_s", "error",
+        "folder",
+    ]  # fmt: skip
 
 
 def test_a_run_has_the_path_of_its_folder_from_where_the_sweep_was_named(folder, monkeypatch):
@@ -67,19 +70,6 @@ def test_a_run_has_the_path_of_its_folder_from_where_the_sweep_was_named(folder,
     paths = [Path(str(path)) for path in started["folder"]]
     assert [path.name for path in paths] == list(started["run_id"])
     assert all((path / "config.yaml").is_file() for path in paths)
-
-
-def test_without_a_sweep_file_the_order_is_that_of_the_ids(folder):
-    (folder / "sweep.json").unlink()
-    assert list(load_sweep(folder)["run_id"]) == ["a", "b", "c", "d", "other"]
-
-
-def test_the_columns_of_load_sweep_are_short_keys_then_results(folder):
-    assert list(load_sweep(folder).columns) == [
-        "run_id", "seed", "hidden_size", "bidirectional", "dropout", "lr", "state", "val/acc",
-        "test/acc", "best_epoch", "epochs", "params", "train_seconds", "samples_per_s", "error",
-        "folder",
-    ]  # fmt: skip
 
 
 def test_values_in_a_frame_keep_their_types_and_absent_ones_are_missing(folder):
@@ -95,12 +85,6 @@ def test_values_in_a_frame_keep_their_types_and_absent_ones_are_missing(folder):
     assert list(table["test/acc"].isna()) == [True, False, True, True, True, True]
 
 
-def test_the_column_of_a_choice_has_the_name_of_its_section(tmp_path):
-    for number, optimizer in enumerate(("torch.optim.SGD", "torch.optim.Adam")):
-        finished(tmp_path / str(number), {"seed": 0, "optimizer._target_": optimizer}, val_acc=0.1)
-    assert list(load_sweep(tmp_path)["optimizer"]) == ["SGD", "Adam"]
-
-
 def test_integers_and_booleans_with_a_gap_keep_their_types(tmp_path):
     finished(tmp_path / "a", {"n": 3, "flag": True, "betas": [0.9, 0.99], "mixed": 1, "big": 2**70})
     finished(tmp_path / "b", {"betas": [0.8, 0.99], "mixed": "x", "big": 1})
@@ -111,12 +95,6 @@ def test_integers_and_booleans_with_a_gap_keep_their_types(tmp_path):
     assert len(table.groupby("betas")) == 2
     assert list(table["mixed"]) == [1, "x"]
     assert list(table["big"]) == [2**70, 1]
-
-
-def test_the_seed_is_a_column_even_where_there_is_one(tmp_path):
-    finished(tmp_path / "a", {"seed": 4, "h": 1})
-    finished(tmp_path / "b", {"seed": 4, "h": 2})
-    assert list(load_sweep(tmp_path)["seed"]) == [4, 4]
 
 
 def test_the_column_of_a_key_named_like_a_result_has_the_full_name(tmp_path):
@@ -151,25 +129,11 @@ def test_a_damaged_metrics_file_leaves_its_whole_rows(folder):
     assert str(curves["step"].dtype) == "int64"
 
 
-def test_records_without_numbers_leave_gaps_in_the_frame(tmp_path):
-    made = RunFolder(tmp_path / "a")
-    made.start({"h": 1}, {})
-    made.finish({"config": {"h": 1}, "metrics": {}, "params": None})
-    table = load_sweep(tmp_path)
-    assert list(table["state"]) == ["complete"]
-    assert list(table["params"].isna()) == list(table["train_seconds"].isna()) == [True]
-
-
 def test_runs_without_an_epoch_have_no_curves(tmp_path):
     finished(tmp_path / "a", {"seed": 0})
     assert len(load_curves(tmp_path)) == 0
     (tmp_path / "a/metrics.csv").write_text(HEAD)
     assert list(load_curves(tmp_path).columns) == ["run_id", "seed", "epoch", "step"]
-
-
-def test_load_sweep_and_load_curves_are_in_the_package(folder):
-    pd.testing.assert_frame_equal(seqsweep.load_sweep(str(folder)), load_sweep(folder))
-    pd.testing.assert_frame_equal(seqsweep.load_curves(folder), load_curves(folder))
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):

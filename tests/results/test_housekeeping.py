@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from seqsweep.cli import main
-from seqsweep.results.housekeeping import folders_below, size_text
-from seqsweep.runs.lock import RunLock
+from seqsweep.results.housekeeping import folders_below
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -113,16 +112,6 @@ def test_the_report_of_a_folder_does_not_outlive_its_runs(outputs, said):
     assert not list(folder.glob("report.*"))
 
 
-def test_clean_keeps_a_run_in_use_and_says_so(outputs, said):
-    folder = outputs / "sweeps/two"
-    with RunLock(folder / "two4"):
-        code, text = said("clean", "outputs/sweeps/two", "--failed", "--yes")
-    assert code == 0
-    assert "1 run in use: not deleted" in text
-    assert "deleted: 1 run, " in text
-    assert [path.name for path in folder.iterdir()] == ["two4"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -139,14 +128,6 @@ def test_a_wrong_argument_of_status_or_clean_is_one_line(outputs, said, argument
     assert code == 2
     assert len(text.splitlines()) == 1
     assert message in text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KiB"), (12 * 1024, "12 KiB"), (2**32, "4.0 GiB")],
-)
-def test_a_size_has_at_most_three_digits(size, text):
-    assert size_text(size) == text
 
 
 def test_status_names_the_option_that_lists_all_runs(outputs, said, monkeypatch):

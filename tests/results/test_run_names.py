@@ -83,27 +83,17 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
          ["h016-L1", "h016-L2", "h128-L1", "h128-L2"]),
         ({"seed": [0, 10], "model__hidden_size": [8], "model__bidirectional": [True, False]},
          ["bi-s00", "uni-s00", "bi-s10", "uni-s10"]),
-        ({"seed": [7, 8]}, ["run-s7", "run-s8"]),
         ({"model__cell": ["rnn", "gru"], "optimizer__lr": [0.01, 0.003]},
          ["rnn-lr0.010", "rnn-lr0.003", "gru-lr0.010", "gru-lr0.003"]),
         ({"optimizer__lr": [0.1, 1e-5]}, ["lrB", "lrA"]),
         ({"model__dropout": [0, 0.25]}, ["d0.00", "d0.25"]),
-        ({"data__batch_size": [8, 16], "optimizer__weight_decay": [0.0, 0.1]},
-         ["b08-wd0.0", "b08-wd0.1", "b16-wd0.0", "b16-wd0.1"]),
-        ({"data__source___target_": ["a.b.digits", "a.b.adding"]}, ["digits", "adding"]),
         ({"data__source___target_": ["a.digits", "a.japanese_vowels"]}, ["digits", "japane"]),
         ({"data__source__path": ["long-one.npz", "long-two.npz"]}, ["pA", "pB"]),
         ({"data__source__seed": [0, 1], "seed": [0, 1]},
          ["se0-s0", "se0-s1", "se1-s0", "se1-s1"]),
-        ({"loss__class_weights": [None, "balanced"]}, ["cwA", "cwB"]),
         ({"data__standardize": [True, False]}, ["st1", "st0"]),
-        ({"data__split_seed": [0, -1]}, ["run-ssB", "run-ssA"]),
-        ({"model__hidden_size": [4, 8], "data__fold": [0, 1]},
-         ["h4-f0", "h4-f1", "h8-f0", "h8-f1"]),
         ({"data__fold": [0, 1], "data__split_seed": [3, 4], "seed": [0]},
          ["run-f0-ss3", "run-f0-ss4", "run-f1-ss3", "run-f1-ss4"]),
-        ({"seed": [0, 1], "data__fold": [0, 1]},
-         ["run-f0-s0", "run-f1-s0", "run-f0-s1", "run-f1-s1"]),
     ],
 )  # fmt: skip
 def test_run_names_follow_the_rule(axes, expected):
@@ -146,9 +136,3 @@ def test_a_single_run_is_called_by_its_id():
     assert readable_names({"1522e41eb9badfd5": {"seed": 3}}) == {"1522e41eb9badfd5": "run-1522e41e"}
     assert readable_names({"../..": {}}) == {"../..": "run"}
     assert readable_names({}) == {}
-
-
-def test_run_names_do_not_depend_on_the_order_of_the_runs():
-    configs = grid(model__hidden_size=[16, 128], threads=[1, 2])
-    backwards = dict(reversed(configs.items()))
-    assert readable_names(backwards) == readable_names(configs)

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import finished_runs
 import pytest
+from finished_runs import finish_run
 from rich.console import Console
 from rich.table import Table
 
@@ -28,10 +30,8 @@ MARKUP = "[red]x[/red] [/] \\[b]"
 
 
 def printed(table: Table, width: int = 200, terminal: bool = False) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=terminal, no_color=True)
-    print_table(console, table)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    options = {"width": width, "force_terminal": terminal, "no_color": True}
+    return finished_runs.printed(lambda console: print_table(console, table), **options)
 
 
 def lines(table: Table) -> list[list[str]]:
@@ -45,13 +45,8 @@ def made(
 ) -> list[Entry]:
     """Writes finished runs and returns their entries; keys with a slash are metrics."""
     for number, (name, run) in enumerate(zip(names, runs, strict=False)):
-        config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
-        run_folder = RunFolder(folder / name)
-        run_folder.start(config, {})
-        run_folder.finish(
-            {"config": config, "metrics": {k: v for k, v in run.items() if "/" in k},
-             "best_epoch": number, "params": 1234567, "train_seconds": 2.04}
-        )  # fmt: skip
+        path = folder / name
+        finish_run(path, run, best_epoch=number, params=1234567, train_seconds=2.04)
     return read_folder(folder)
 
 
@@ -101,21 +96,10 @@ def test_markup_in_values_and_keys_is_shown_as_it_is(tmp_path):
         assert "[b]key" in shown and "[1,2]" in shown
 
 
-def test_markup_in_an_error_is_shown_as_it_is(tmp_path):
-    RunFolder(tmp_path / "a").refuse({}, ValueError(MARKUP))
-    assert f"ValueError: {MARKUP}" in printed(status_table(read_folder(tmp_path)))
-
-
-def test_markup_in_the_name_of_a_folder_is_shown_as_it_is(tmp_path):
-    """A user may have named a copy of a folder; run_ids contain no markup."""
-    entries = made(tmp_path, {"val/acc": 0.5}, names=["a [old]"])
-    assert "a [old]" in printed(status_table(entries))
-
-
-def test_a_narrow_terminal_cuts_nothing(tmp_path):
-    runs = ({"optimizer.some_long_name": n, "val/acc": 0.123456} for n in (10**9, 10**9 + 1))
-    shown = printed(leaderboard_table(leaderboard(made(tmp_path, *runs))), width=20)
-    assert "1000000001" in shown and "1,234,567" in shown and "…" not in shown
+def test_markup_in_an_error_and_in_the_name_of_a_folder_is_shown_as_it_is(tmp_path):
+    RunFolder(tmp_path / "a [old]").refuse({}, ValueError(MARKUP))
+    shown = printed(status_table(read_folder(tmp_path)))
+    assert "a [old]" in shown and f"ValueError: {MARKUP}" in shown
 
 
 @pytest.mark.parametrize(
@@ -151,13 +135,6 @@ def test_rows_indistinguishable_from_the_best_are_marked(tmp_path):
     assert note.startswith("≈ statistically indistinguishable from the first in val/acc (paired")
 
 
-def test_too_few_seeds_are_stated_and_no_row_is_marked(tmp_path):
-    board = leaderboard(made(tmp_path, *seeded(3, 0.9, 0.5, 0.4)))
-    assert "≈" not in printed(leaderboard_table(board))
-    _, note, _ = leaderboard_notes(board)
-    assert "3 seeds are too few for a signed-rank test. 3 configs need at least 7 seeds" in note
-
-
 def test_notes_report_the_t_test_if_there_are_few_seeds(tmp_path):
     scores = {8: (0.95, 0.96, 0.94), 16: (0.94, 0.97, 0.94), 32: (0.5, 0.52, 0.47)}
     runs = [
@@ -188,12 +165,6 @@ def test_one_seed_per_config_is_one_dim_note(tmp_path):
     )
 
 
-def test_a_single_config_has_nothing_to_be_compared_with(tmp_path):
-    (legend,) = leaderboard_notes(leaderboard(made(tmp_path, *seeded(2, 0.9))))
-    assert "±" in legend
-    assert leaderboard_notes(leaderboard([])) == []
-
-
 @pytest.mark.parametrize(("encoding", "sign"), [("ascii", "+/-"), ("utf-8", "±")])
 def test_a_terminal_without_the_sign_gets_one_that_it_has(encoding, sign, tmp_path):
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
@@ -211,43 +182,6 @@ def test_the_metric_that_decided_between_equal_rows_is_shown(tmp_path):
         runs = [{"h": h, "val/acc": acc, "val/loss": h / 10} for h, acc in enumerate(accuracies, 1)]
         shown = printed(leaderboard_table(leaderboard(made(tmp_path / name, *runs))))
         assert ("0.2000" in shown) == (name == "tied")
-
-
-def test_a_lucky_first_row_is_named_with_the_metric_that_chose_it(tmp_path):
-    runs = [
-        run | {"monitor": "val/loss", "val/loss": run["h"] + run["seed"] / 9}
-        for run in seeded(8, 0.9, 0.5)
-    ]
-    *_, note = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert (
-        "val/loss chose the first config, so the differences to it in val/acc are optimistic"
-        in note
-    )
-
-
-def test_the_notes_are_printed_below_the_table(tmp_path):
-    console = Console(file=io.StringIO(), width=200)
-    print_leaderboard(console, leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))), top=1)
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines()[-1].startswith("one seed per config: ")
-
-
-def test_a_tiny_deviation_has_the_decimals_of_the_others(tmp_path):
-    runs = ({"h": 1, "seed": s, "val/acc": 0.9 + s / 3000} for s in (0, 1, 2))
-    (row,) = lines(leaderboard_table(leaderboard(made(tmp_path, *runs))))
-    assert row[2:4] == ["0.9003", "±0.0003"]
-
-
-def test_runs_that_are_left_out_are_counted(tmp_path):
-    runs = [{"h": 1, "seed": 0, "val/acc": acc} for acc in (0.5, 0.6)]
-    (note,) = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "1 run left out: a newer run has the same config, data and seed" in note
-
-
-def test_the_metric_that_is_compared_has_a_column(tmp_path):
-    runs = [{"h": h, "monitor": "val/loss", "val/loss": h, "test/loss": h / 8} for h in (1, 2)]
-    (first, _) = lines(leaderboard_table(leaderboard(made(tmp_path, *runs))))
-    assert first[:4] == ["1", "1", "1.0000", "0.1250"]
 
 
 def test_seeds_that_are_not_shared_do_not_count(tmp_path):
@@ -290,42 +224,6 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
     assert "loss" in text and "acc" in text
 
 
-@pytest.mark.parametrize("width", [70, 60, 45, 40])
-def test_a_narrow_terminal_folds_rows_between_numbers(tmp_path, width):
-    """If columns do not fit, each key has its own line and deviations are below their means."""
-    runs = [
-        {"model.hidden_size": h, "optimizer.momentum": m, "model.bidirectional": True, "seed": s,
-         "val/acc": 0.9123 - h / 1000 + s / 100, "test/acc": 0.8123}
-        for h in (128, 256) for m in (0.9, 0.99) for s in (0, 1)
-    ]  # fmt: skip
-    entries = made(tmp_path, *runs)
-    for table, numbers in (
-        (leaderboard_table(leaderboard(entries)), [" 0.7893", "±0.0071"]),
-        (status_table(entries), []),
-    ):
-        text = seen(table, width)
-        assert max(map(len, text.splitlines())) <= width
-        assert all(number in text for number in ["256", "0.99", *numbers])
-
-
-def test_a_long_error_is_cropped_to_the_terminal(tmp_path):
-    RunFolder(tmp_path / "b" / ("0" * 16)).refuse({}, ValueError("a long way " * 30 + "to the end"))
-    table = status_table(read_folder(tmp_path / "b"))
-    assert "to the end" in printed(table, 40)
-    text = seen(table, 80)
-    assert max(map(len, text.splitlines())) <= 80
-    assert "failed ValueError: a long" in text and "…" in text
-
-
-def test_status_says_one_run_and_interrupted_once(tmp_path):
-    made_ = RunFolder(tmp_path / "a")
-    made_.start({"h": 1}, {})
-    made_.interrupt(KeyboardInterrupt("interrupted by SIGINT"))
-    entries = read_folder(tmp_path)
-    assert status_line(tmp_path, entries).endswith(": 1 run, 1 interrupted")
-    assert lines(status_table(entries)) == [["a", "interrupted", "by", "SIGINT"]]
-
-
 def test_notes_count_missing_runs_that_diverged(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1)]
     made(tmp_path, *runs[1:], names="bcd")
@@ -338,21 +236,12 @@ def test_notes_count_missing_runs_that_diverged(tmp_path):
     assert "1 of 2 diverged" in printed(leaderboard_table(board))
 
 
-def test_the_title_of_the_leaderboard_names_the_epoch(tmp_path):
-    made(tmp_path, {"h": 1, "train/loss": 0.5})
-    assert "by train/loss of the last epoch" in printed(
-        leaderboard_table(leaderboard(read_folder(tmp_path)))
-    )
-
-
 def test_a_long_table_is_cut_with_a_line_that_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("seqsweep.results.tables.MOST_ROWS", 2)
     entries = made(tmp_path, *({"h": size, "val/acc": size / 10} for size in range(5)))
+    board = leaderboard(entries)
     for top, more in ((None, "and 3 more"), (4, "and 1 more")):
-        console = Console(file=io.StringIO(), width=200)
-        print_leaderboard(console, leaderboard(entries), top)
-        assert isinstance(console.file, io.StringIO)
-        assert more in console.file.getvalue()
+        assert more in finished_runs.printed(lambda c, top=top: print_leaderboard(c, board, top))
 
 
 def test_runs_that_are_not_complete_are_in_a_cut_table_of_states(tmp_path):

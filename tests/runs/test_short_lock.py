@@ -4,8 +4,8 @@ import threading
 import time
 from pathlib import Path
 
-from seqsweep.runs import short_lock as module
-from seqsweep.runs.short_lock import short_lock
+from seqsweep.runs import sweep_lock as module
+from seqsweep.runs.sweep_lock import short_lock
 
 
 def test_blocks_with_the_same_lock_do_not_overlap(tmp_path: Path, monkeypatch) -> None:

@@ -24,7 +24,7 @@ from hydra import compose, initialize_config_dir
 
 import seqsweep
 from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.schema import check
 
 LATE = (

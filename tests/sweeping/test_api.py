@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 import seqsweep
 from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.runs.run_folder import RunFolder
 
 SMALL = ["data=digits", "model.hidden_size=4", "trainer.max_epochs=2", "logger=csv"]

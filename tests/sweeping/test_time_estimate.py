@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from seqsweep.config.schema import Config
-from seqsweep.sweeping.time_estimate import epoch_seconds, seconds_of
+from seqsweep.sweeping.forming import epoch_seconds, seconds_of
 from seqsweep.training.planned_run import plan
 
 BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=3")

@@ -38,7 +38,7 @@ class SeqsweepSweeper(RunsSweeper):
         from seqsweep.command import subcommand
         from seqsweep.config.shape.expansion import expand
         from seqsweep.console import PlainConsole
-        from seqsweep.runs.replicate_keys import REPLICATE_KEYS
+        from seqsweep.runs.identity import REPLICATE_KEYS
         from seqsweep.sweeping.plan_command import show_plan
         from seqsweep.sweeping.sweep import run_sweep
 

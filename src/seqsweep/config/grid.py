@@ -1,12 +1,14 @@
-"""Counts the values of a sweep before it lists them."""
+"""Counts the values of a sweep before it lists them, and lists files for `glob(*.ts)`."""
 
+import glob
 import math
 from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
 
 from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import HydraException
 
-from seqsweep.config.shape.files import matching_files
 from seqsweep.config.shape.override_text import override_text
 from seqsweep.runs.identity import is_path
 
@@ -73,3 +75,27 @@ def check_size(given: str, count: int) -> None:
         raise HydraException(f"{given}: has no values, so the sweep has no runs")
     if count > MOST_RUNS:
         raise HydraException(f"{given}: {count:,} runs; a sweep has at most {MOST_RUNS:,}")
+
+
+def matching_files(pattern: Glob, given: str) -> list[str]:
+    """Returns the files that match, sorted; folders if no file matches.
+
+    `**` matches any number of folders. A pattern of `exclude` is compared with the path of a file
+    and with its name.
+
+    Args:
+        given: the override, for the message.
+
+    Raises:
+        HydraException: nothing matches.
+    """
+    paths = {
+        path
+        for include in pattern.include
+        for path in glob.glob(str(Path(include).expanduser()), recursive=True)
+        if not any(fnmatch(path, out) or fnmatch(Path(path).name, out) for out in pattern.exclude)
+    }
+    files = {path for path in paths if Path(path).is_file()}
+    if not paths:
+        raise HydraException(f"{given}: no file matches (in {Path.cwd()})")
+    return sorted(files or paths)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.utils import get_object
 
-from seqsweep.config.reword import named, reworded
+from seqsweep.config.messages import named, reworded
 
 
 def build(node: Any, key: str, **injected: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Turns errors of Hydra, OmegaConf and the project's own checks into one clear message."""
+"""Turns errors of Hydra, OmegaConf, user code and our own checks into one clear message."""
 
 import re
 import shlex
@@ -123,3 +123,19 @@ def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
     if options:
         return f"; {listed(options)} {'has' if len(options) == 1 else 'have'} it"
     return nearest_or_all(name, names)
+
+
+def reworded(error: Exception, message: str) -> Exception:
+    """Returns an error of the same kind (ValueError, TypeError, OSError) with this message.
+
+    The error's own class is not used, because some classes take more arguments than a message.
+    """
+    for kind in (FileNotFoundError, OSError, ValueError):
+        if isinstance(error, kind):
+            return kind(message)
+    return TypeError(message)
+
+
+def named(error: BaseException) -> str:
+    """Returns the error in one line with its class: `KeyError: 'x'`."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

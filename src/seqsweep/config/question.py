@@ -20,9 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.listed import read_list
-from seqsweep.runs.identity import decisive, flatten, is_path
+from seqsweep.runs.identity import REPLICATE_KEYS, decisive, flatten, is_path
 from seqsweep.runs.ledger import short_names
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _SEED = "seed"
 _WITHOUT_NAME = "default"

@@ -15,8 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.convert import convert
 from seqsweep.config.messages import hint_for_key
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
-from seqsweep.config.signatures import REQUIRED, signature_of
-from seqsweep.config.torch_names import with_our_optimizer
+from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
 from seqsweep.config.trainer_arguments import check_trainer_arguments, with_our_target
 from seqsweep.runs.identity import flatten
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from seqsweep.config.reword import reworded
+from seqsweep.config.messages import reworded
 from seqsweep.runs.identity import is_below
 
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)

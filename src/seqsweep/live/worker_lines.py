@@ -4,9 +4,8 @@ from collections.abc import Collection, Sequence
 
 from rich.text import Text
 
-from seqsweep.live.rate import Rate
 from seqsweep.live.sweep_state import duration
-from seqsweep.live.worker_state import Worker, Workers, by_name
+from seqsweep.live.worker_state import Rate, Worker, Workers, by_name
 from seqsweep.results.formatting import count
 
 _MOST = 8

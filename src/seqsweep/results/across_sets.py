@@ -17,12 +17,11 @@ from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
 from seqsweep.results.replicates import variation_of
-from seqsweep.results.run_numbers import newest, numbers
-from seqsweep.results.shared_splits import restrict, shared_splits
+from seqsweep.results.run_numbers import newest, numbers, restrict, shared_splits
 from seqsweep.results.significance import Estimate
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metric_names import compared_metric, lower_is_better, monitor_of
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from seqsweep.results.run_names import readable_names
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import status_line
 from seqsweep.results.terminal_tables import print_table
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 TOP = 20
 """The rows of a table; the omitted ones are counted below it."""

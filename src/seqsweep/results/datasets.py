@@ -5,8 +5,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from seqsweep.results.formatting import split_words
 from seqsweep.results.grouping import group_by
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 Key = TypeVar("Key", bound=tuple[int, ...])
 """A replicate of a config."""

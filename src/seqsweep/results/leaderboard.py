@@ -8,6 +8,7 @@ rows of one data set come before those of the next.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,13 +18,13 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.datasets import data_key, data_names
 from seqsweep.results.effects import Grid, find_missing
 from seqsweep.results.grouping import group_by
-from seqsweep.results.incomplete_runs import count_lost, count_missing_states
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import Variation, variation_of
 from seqsweep.results.rows import DATA, Row, compare_rows, make_row, shared_means, with_data
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import ranks_by_size
-from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metric_names import (
     DEFAULT_MONITOR,
     compared_metric,
@@ -31,7 +32,6 @@ from seqsweep.runs.metric_names import (
     monitor_of,
     without_validation,
 )
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 
@@ -198,3 +198,48 @@ def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
             # A run that never logged its own monitor keeps its last epoch.
             epochs.add("last" if own not in logged else "best" if own == monitor else "own")
     return epochs.pop() if len(epochs) == 1 else "own" if epochs else "best"
+
+
+_LOST = ("diverged", "failed")
+
+
+def count_missing_states(
+    grid: Grid, entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]
+) -> dict[str, int]:
+    """Counts the missing runs of a grid by their state, or as `not started`."""
+    missing = {value_key(list(point.values())) for point in grid.missing}
+    swept = list(grid.missing[0]) if grid.missing else []
+
+    def point_of(config: Mapping[str, Any]) -> str:
+        return value_key([config.get(key) for key in swept])
+
+    started = {
+        point_of(entry.config): entry.state for entry in entries if entry.state != "complete"
+    }
+    states = [state for point, state in started.items() if point in missing]
+    # A planned run without a folder has not started.
+    waiting = missing.intersection(map(point_of, planned)) - started.keys()
+    return dict(Counter(states + ["not started"] * len(waiting)))
+
+
+def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
+    """Counts the lost replicates of each run's config, by run_id and state.
+
+    A replicate is lost if it diverged or failed.
+    """
+    # Most sweeps lose none, and the keys below take time to find.
+    if not any(entry.state in _LOST for entry in entries):
+        return {}
+    differing = differing_keys([entry.config for entry in entries])
+    keys = [key for key in differing if key not in REPLICATE_KEYS]
+    points = [value_key([entry.config.get(key) for key in keys]) for entry in entries]
+    counts: dict[str, Counter[str]] = {}
+    for state in _LOST:  # in this order, as the words for them are
+        for point, entry in zip(points, entries, strict=True):
+            if entry.state == state:
+                counts.setdefault(point, Counter())[state] += 1
+    return {
+        entry.folder.run_id: dict(counts[point])
+        for point, entry in zip(points, entries, strict=True)
+        if point in counts
+    }

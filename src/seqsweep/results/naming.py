@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import differing_keys, value_key
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 CHOICE = "_target_"
 

@@ -1,4 +1,4 @@
-"""Computes the run_id, a hash of all that decides a run's result."""
+"""Computes the run_id, a hash of all that decides a run's result, from the keys of a config."""
 
 import functools
 import hashlib
@@ -6,6 +6,9 @@ import json
 import sys
 from collections.abc import Collection, Sequence
 from typing import Any
+
+REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
+"""The keys that repeat a config with other luck: weights and order, or other splits."""
 
 SEMANTICS = 4
 """Raised by hand when the same config gives another result, configs get other keys, or the files of

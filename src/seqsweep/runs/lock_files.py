@@ -22,9 +22,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqsweep.runs.clock import is_recent
 from seqsweep.runs.files import open_regular
-from seqsweep.runs.host import host_name
+from seqsweep.runs.host import host_name, is_recent
 
 RUN_LOCK = "lock"
 """The name of the lock in a run's folder; other locks lie in the folder of a sweep."""

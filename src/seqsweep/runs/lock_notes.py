@@ -4,7 +4,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from seqsweep.runs.clock import time_in
+from seqsweep.runs.host import time_in
 from seqsweep.runs.lock_files import STALE_SECONDS, take_posix_lock
 
 

@@ -1,12 +1,14 @@
-"""Locks that show which sweeps are training in a folder, one file for each process."""
+"""Locks of a folder: one for each process that trains there, and one held for a moment only."""
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from seqsweep.runs.host import host_name
-from seqsweep.runs.lock import RunLock, is_locked, remove_dead_lock
+from seqsweep.runs.lock import Locked, RunLock, is_locked, remove_dead_lock
 
 _BEGINNING = ".running-"
 _NAME = re.compile(rf"{re.escape(_BEGINNING)}(.+)-(\d+)")
@@ -71,3 +73,27 @@ def _names(folder: Path) -> list[str]:
     # The name of a later generation of a lock, which `runs.lock` finds itself, has a number more.
     names = [path.name for path in folder.glob(f"{_BEGINNING}*")]
     return [name for name in names if re.search(r"-\d+$", name)]
+
+
+_PAUSE_SECONDS = 0.05
+
+
+@contextlib.contextmanager
+def short_lock(folder: Path, name: str) -> Generator[None]:
+    """Keeps other processes out of blocks with the same lock; waits for them before.
+
+    Args:
+        folder: where the lock file is made; the folder need not exist.
+        name: the name of the lock file.
+
+    Raises:
+        OSError: the lock file cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(RunLock(folder, name))
+                break
+            except Locked:
+                time.sleep(_PAUSE_SECONDS)
+        yield

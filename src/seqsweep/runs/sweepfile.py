@@ -13,8 +13,7 @@ from typing import Any, Self
 
 from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import SEMANTICS, is_one_value
-from seqsweep.runs.short_lock import short_lock
-from seqsweep.runs.sweep_lock import is_sweep_running
+from seqsweep.runs.sweep_lock import is_sweep_running, short_lock
 
 NAME = "sweep.json"
 _LOCK = ".changing"

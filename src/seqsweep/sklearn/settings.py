@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from seqsweep.config.from_overrides import hydra_errors_explained, shared_composer
-from seqsweep.config.reword import reworded
+from seqsweep.config.messages import reworded
 from seqsweep.config.schema import Config
 from seqsweep.data.checks import Array, class_indices, label_names
 from seqsweep.suggest import nearest_or_all

@@ -23,7 +23,7 @@ from seqsweep.command import (
 )
 from seqsweep.config import CONF_DIR
 from seqsweep.config.flags import flags_first
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import given_shape

@@ -1,4 +1,4 @@
-"""Groups the runs of a sweep by the engine that trains them.
+"""Groups the runs of a sweep by the engine that trains them, and estimates their time.
 
 Imports no torch, because `seqsweep plan` prints the groups.
 """
@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from seqsweep.sweeping.time_estimate import seconds_of
-from seqsweep.training.engine import Network, engine_of, network_of, pool_key
+from seqsweep.native.structs import Shape, flops
+from seqsweep.training.data_cache import prepared
+from seqsweep.training.engine import Network, architecture_of, engine_of, network_of, pool_key
 from seqsweep.training.planned_run import PlannedRun
 
 
@@ -110,3 +111,26 @@ def _network(member: PlannedRun) -> Network:
 
 def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
+
+
+_RATES = {"native": 5e10, "autograd": 5e9}
+"""The floating-point operations per second on one core, rounded from docs/benchmarks.md."""
+
+_EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
+"""The seconds of an epoch apart from its operations: metrics, logs, Lightning."""
+
+
+def seconds_of(member: PlannedRun, engine: str) -> float:
+    """Returns the estimated seconds of a run on one core; 0 for a user's network."""
+    return epoch_seconds(member, engine) * member.config["trainer"]["max_epochs"]
+
+
+def epoch_seconds(member: PlannedRun, engine: str) -> float:
+    """Returns the estimated seconds of an epoch on one core; 0 for a user's network."""
+    network = architecture_of(member.config["model"])
+    if network is None or member.data_fingerprint is None:
+        return 0.0
+    splits = prepared(member.config)
+    features = member.config["model"].get("embedding_dim") or splits.input_size
+    shape = Shape(input_size=features, num_classes=splits.num_classes, **network._asdict())
+    return flops(shape, splits.train.num_steps) / _RATES[engine] + _EPOCH_SECONDS[engine]

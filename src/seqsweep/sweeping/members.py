@@ -22,9 +22,8 @@ from seqsweep.results.naming import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metric_names import monitor_of
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.forming import gpu_available, seconds_of
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
-from seqsweep.sweeping.time_estimate import seconds_of
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import finished
 from seqsweep.training.planned_run import PlannedRun, plan

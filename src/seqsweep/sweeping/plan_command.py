@@ -11,7 +11,7 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import Plan, cores, form, gpu_available
+from seqsweep.sweeping.forming import Plan, cores, form, gpu_available, seconds_of
 from seqsweep.sweeping.members import (
     SweepMember,
     not_done,
@@ -19,7 +19,6 @@ from seqsweep.sweeping.members import (
     say_expansion,
     say_plan,
 )
-from seqsweep.sweeping.time_estimate import seconds_of
 
 _MOST_LINES = 250
 """The number of members listed from the beginning and from the end of a large sweep."""

@@ -18,8 +18,8 @@ from seqsweep.runs.lock_notes import lock_notes
 from seqsweep.runs.removing import remove_temporary
 from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.forming import epoch_seconds
 from seqsweep.sweeping.members import SweepMember
-from seqsweep.sweeping.time_estimate import epoch_seconds
 from seqsweep.training.outcome import STOP_FILE
 
 

@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
-from seqsweep.config.hydra_version import register_resolver
+from seqsweep.config.from_overrides import register_resolver
 from seqsweep.config.question import sweep_name
 from seqsweep.training.data_cache import data_fingerprint
 

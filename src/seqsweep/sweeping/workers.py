@@ -16,7 +16,7 @@ from seqsweep.console import place, say
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.lock import is_locked
-from seqsweep.runs.short_lock import short_lock
+from seqsweep.runs.sweep_lock import short_lock
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.training.outcome import STOP_FILE

@@ -19,11 +19,10 @@ from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
 from seqsweep.seeding import global_stream
+from seqsweep.training.checks import check_monitors, check_symbols
 from seqsweep.training.data_cache import load_source, translate_memory_errors
 from seqsweep.training.description import description
 from seqsweep.training.loggers import RowLogger, TextLogger
-from seqsweep.training.monitors import check_monitors
-from seqsweep.training.symbols import check_symbols
 
 _SIZES = {
     "input_size": "features per step",

@@ -10,6 +10,7 @@ from seqsweep.data.contents import contents
 from seqsweep.data.notes import notes
 from seqsweep.data.sequences import Splits
 from seqsweep.runs.identity import SEMANTICS, flatten, run_id
+from seqsweep.training.checks import check_network_size, check_symbols
 from seqsweep.training.data_cache import (
     data_fingerprint,
     forget_sources,
@@ -17,8 +18,6 @@ from seqsweep.training.data_cache import (
     translate_memory_errors,
 )
 from seqsweep.training.limits import Limits
-from seqsweep.training.network_size import check_network_size
-from seqsweep.training.symbols import check_symbols
 
 _Described = WeakKeyDictionary[Splits, tuple[dict[str, dict[str, Any]], tuple[str, ...]]]
 _described: _Described = WeakKeyDictionary()

@@ -11,9 +11,9 @@ from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import Leaderboard, Row, leaderboard
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 from seqsweep.using.load import LoadedRun, load_run
 
 _MOST_NAMED = 5

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from seqsweep.config.convert import convert
-from seqsweep.config.reword import reworded
+from seqsweep.config.messages import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, reader_of

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.messages import explain
 from seqsweep.config.shape import expansion as expansion_module
 from seqsweep.config.shape.expansion import Expansion, expand

@@ -19,13 +19,11 @@ HEADER = "epoch,step,lr,train/loss,train/acc,train/f1,train/grad_norm,val/loss,v
 SIZE, LAYERS = "model.hidden_size", "model.num_layers"
 
 
-def started(folder: Path, config: dict[str, Any], epochs: int = 3) -> RunFolder:
-    """Writes a run that has trained for some epochs; its run_id is its number."""
+def started(folder: Path, config: dict[str, Any]) -> RunFolder:
+    """Writes a run that has trained for three epochs; its run_id is its number."""
     run = RunFolder(folder / f"{len(list(folder.glob('*/config.yaml'))):016x}")
     run.start({"monitor": "val/acc", **config}, {"command": ["seqsweep", "train"]}, sync=False)
-    rows = [
-        f"{e},{e},0.1,{2 / (e + 1)},0.{e},0.{e},1,{3 / (e + 1)},0.{e},0.{e}" for e in range(epochs)
-    ]
+    rows = [f"{e},{e},0.1,{2 / (e + 1)},0.{e},0.{e},1,{3 / (e + 1)},0.{e},0.{e}" for e in range(3)]
     (run.path / "metrics.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     return run
 
@@ -96,11 +94,6 @@ def data(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text())
 
 
-def commands(folder: Path) -> list[list[str]]:
-    write_report(folder)
-    return data(folder)["commands"]
-
-
 def figures_of(source: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', source)
     assert found
@@ -130,11 +123,6 @@ def get_page() -> Callable[..., Any]:
 @pytest.fixture(name="data")
 def get_data() -> Callable[..., Any]:
     return data
-
-
-@pytest.fixture(name="commands")
-def get_commands() -> Callable[..., Any]:
-    return commands
 
 
 @pytest.fixture(name="figures_of")

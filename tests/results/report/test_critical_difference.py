@@ -99,7 +99,7 @@ def _folder(tmp_path: Path, trained: Any) -> Path:
     return tmp_path
 
 
-def test_the_report_begins_with_the_ranks(folder: Path, page: Any):
+def test_the_report_begins_with_the_ranks(folder: Path, page: Any, data: Any):
     found = page(folder)
     assert found.headings[:2] == ["Data sets", "Leaderboard"]
     assert "Lowest mean rank in test accuracy on 7 data sets: hidden_size=16" in found.text
@@ -108,23 +108,11 @@ def test_the_report_begins_with_the_ranks(folder: Path, page: Any):
     # Effects and costs would mix scores of different test sets.
     assert "Effect of each axis" not in found.headings
     assert not [heading for heading in found.headings if "cost" in heading]
-
-
-def test_report_json_has_the_table(folder: Path, page: Any, data: Any):
-    page(folder)
+    assert data(folder)["effects"] == []
     across = data(folder)["across"]
     assert across["sets"] == [f"Set{number}" for number in range(7)]
     assert across["ranking"]["mean_ranks"] == [1, 2]
-    assert data(folder)["effects"] == []
-
-
-def test_the_diagram_is_in_the_page(folder: Path, page: Any):
-    page(folder)
     source = (folder / "report.html").read_text(encoding="utf-8")
     svg = re.search(r'<svg xmlns="[^"]*" class="ranks".*?</svg>', source, re.DOTALL)
     assert svg
     assert "hidden_size=16 (1.00)" in svg[0]
-
-
-def test_a_report_on_one_data_set_has_no_such_section(tmp_path: Path, grid: Any, page: Any):
-    assert "Data sets" not in page(grid(tmp_path, [8, 16], [1], 2)).headings

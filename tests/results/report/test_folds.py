@@ -61,26 +61,3 @@ def test_a_baseline_is_the_mean_over_the_folds(tmp_path):
     assert report.baselines[1].metrics["test/acc"] == pytest.approx(0.6)
     assert report.answer.baseline is not None
     assert "Best baseline: 1-nearest neighbour, test accuracy 0.600" in report.answer.baseline
-
-
-def test_seeds_keep_their_numbers_and_words(tmp_path):
-    runs = [(h, r) for h in (0, 1) for r in (run[1] for run in crossed((0,), folds=1, seeds=3))]
-    ranked(tmp_path, runs)
-    report = analyse(tmp_path)
-    assert (report.unit, report.varied) == ("seed", "")
-    assert [label for label, _ in report.configs[0].scores] == [0, 1, 2]
-    assert "over 3 seeds" in report.answer.rest or "between 3 seeds" in report.answer.rest
-
-
-def test_the_page_gives_the_reason_against_a_test(tmp_path):
-    ranked(tmp_path, crossed((0, 1), folds=5), has_sizes=False)
-    html = write_report(tmp_path)[0].read_text()
-    assert ", not tested: the sizes of the splits are unknown" in html
-    assert "too few replicates" not in html
-
-
-def test_the_page_asks_for_the_other_folds_of_a_cross_validation(tmp_path):
-    ranked(tmp_path, crossed((0, 1), folds=1), folds=5)
-    html = write_report(tmp_path)[0].read_text()
-    assert "One fold per config: there is no estimate of chance" in html
-    assert "data.fold=range(5)" in html and "seed=range(" not in html

@@ -59,15 +59,6 @@ def test_runs_that_are_missing_are_listed(tmp_path, grid, page):
     assert "hidden_size=8 num_layers=1 seed=0" in found.text
 
 
-def test_the_page_counts_runs_repeated_by_a_newer_one(tmp_path, trained, page, data):
-    for _ in range(2):
-        trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
-    found = page(tmp_path)
-    assert "1 run left out: a newer run has the same config, data and seed" in found.text
-    assert "over 2 seeds" not in found.text
-    assert data(tmp_path)["left_out"] == 1
-
-
 def test_a_config_whose_seeds_diverged_is_marked(tmp_path, started, grid, page):
     grid(tmp_path, [8, 16], [1], 2)
     config = {"monitor": "val/acc", SIZE: 16, LAYERS: 1, "seed": 5}
@@ -84,11 +75,6 @@ def test_a_config_whose_seeds_diverged_is_marked(tmp_path, started, grid, page):
     assert [row["lost"] for row in rows] == ["1 of 3 diverged", ""]
 
 
-def test_the_page_says_interrupted_once(tmp_path, started, page):
-    started(tmp_path, {SIZE: 8}).interrupt(KeyboardInterrupt("interrupted by SIGINT"))
-    assert "interrupted: by SIGINT" in page(tmp_path).text
-
-
 def test_confounded_effects_are_named_and_have_no_share(tmp_path, trained, page):
     for sizes, cells, rates in (((4, 8), "rg", (1, 2)), ((8, 16), "gl", (1, 4))):
         for size in sizes:
@@ -101,21 +87,6 @@ def test_confounded_effects_are_named_and_have_no_share(tmp_path, trained, page)
     assert found.text.count("confounded with other keys") == 3
     assert "share of the variance between configs that" not in found.text
     assert "not a full grid: 15 of 27 combinations of its values have" in found.text
-
-
-def test_a_folder_that_is_not_a_full_grid_is_reported(tmp_path, trained, page):
-    for number in range(5):
-        config = {SIZE: 2**number, "lr": 1 / (number + 1), "seed": 0}
-        trained(tmp_path, config | {"a": number % 3}, val__acc=number / 9)
-    text = page(tmp_path).text
-    assert "This folder is not a full grid: 5 of 15 combinations of its values have" in text
-
-
-def test_an_effect_on_some_configs_states_their_number(tmp_path, trained, page):
-    for size, depth in ((8, 1), (8, 2), (16, 1), (16, 2), (32, 1)):
-        trained(tmp_path, {SIZE: size, LAYERS: depth, "seed": 0}, val__acc=size / 40 + depth / 9)
-    text = page(tmp_path).text
-    assert ", on 4 of 5 configs" in text and "on 3 of 5 configs" in text
 
 
 def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path, trained, page, data):

@@ -24,7 +24,7 @@ from seqsweep.results.report.plot_parts import (
     luminance,
     shade,
 )
-from seqsweep.results.report.plots import curves_figure, seeds_figure
+from seqsweep.results.report.plots import curves_figure
 from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"
@@ -45,13 +45,6 @@ def axis_of(*points: dict[str, Any]) -> Axis:
     axis = choose_axis(configs, effects, independent_keys(keys, points, effects), key_names(keys))
     assert axis is not None
     return axis
-
-
-def test_means_over_different_combinations_are_known_to_be():
-    """Two keys with nine values each exceed lines and panels, so one is averaged."""
-    points = [{"h": h, "a": a, "b": b} for h in (1, 2) for a in range(9) for b in range(9)]
-    assert axis_of(*points).averaged and not axis_of(*points).is_uneven
-    assert axis_of(*points[1:]).is_uneven
 
 
 def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
@@ -78,12 +71,6 @@ def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
     assert [point.x for point in lines[0].points] == [16, 32, 128]
 
 
-def test_the_numeric_key_with_most_values_is_laid_out():
-    axis = axis_of(*({"a": a, "b": b, "c": c} for a in "xyzw" for b in (1, 2) for c in (1, 2, 3)))
-    assert (axis.key, axis.log) == ("c", False)
-    assert len(axis.panels[0].lines) == 8
-
-
 def test_words_on_an_axis_are_dots_in_their_order():
     axis = axis_of(*({"model.cell": cell} for cell in ("rnn", "gru", "lstm")))
     assert (axis.numeric, axis.joined, axis.values) == (False, False, ["rnn", "gru", "lstm"])
@@ -92,17 +79,6 @@ def test_words_on_an_axis_are_dots_in_their_order():
 def test_a_random_search_is_not_joined_to_a_line():
     axis = axis_of(*({"lr": 0.1 / n, "dropout": n / 20} for n in range(1, 13)))
     assert (axis.numeric, axis.joined, axis.averaged) == (True, False, ["dropout"])
-
-
-def test_too_many_settings_become_panels_and_then_means():
-    axis = axis_of(
-        *({"model.hidden_size": h, **{f"k{i}": n >> i & 1 for i in range(7)}}
-          for h in (1, 2) for n in range(128))
-    )  # fmt: skip
-    assert len(axis.panels) == 4
-    assert max(len(panel.lines) for panel in axis.panels) == 8
-    assert len(axis.averaged) == 2
-    assert axis.panels[0].lines[0].points[0].n == 4
 
 
 def test_a_confusion_of_many_classes_has_no_numbers():
@@ -143,22 +119,6 @@ def test_every_count_of_a_confusion_is_readable_on_its_shade():
             assert (max(ground, text) + 0.05) / (min(ground, text) + 0.05) > 4.5
 
 
-def test_a_curve_is_one_group_that_the_page_can_hide():
-    band = Band([0, 1], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5], [2, 2])
-    curves = [Curve(name, {"val/loss": band, "train/loss": band}, 1.0) for name in "ab"]
-    figure = curves_figure(curves, "loss")
-    assert figure is not None
-    assert [trace["legendgroup"] for trace in figure["data"]] == ["0"] * 4 + ["1"] * 4
-
-
-def test_seeds_are_named_as_everywhere_in_lines_that_a_phone_can_show():
-    words = " ".join(f"a_rather_long_key_{n}={n}" for n in range(4)) + " b=<i>"
-    figure = seeds_figure([config(1, {"k": 1}, [0.1, 0.2], words)], SCORE)
-    lines = figure["layout"]["annotations"][0]["text"].split("<br>")
-    assert " ".join(lines) == f"#1 {words}".replace("<i>", "&lt;i&gt;")
-    assert len(lines) > 1
-
-
 def test_a_line_is_pale_where_seeds_have_ended():
     """The mean of the remaining seeds falls when a high one ends, and so would its band."""
     found = band([{0: 0.2, 1: 0.4, 2: 0.6, 3: 0.6}, {0: 0.6, 1: 0.8}])
@@ -172,20 +132,9 @@ def test_a_line_is_pale_where_seeds_have_ended():
     assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 runs left"
 
 
-def test_every_seed_of_the_first_twelve_configs_is_a_point():
-    figure = seeds_figure([config(n, {"k": n}, [0.1, 0.2]) for n in range(1, 15)], SCORE)
-    points = [trace for trace in figure["data"] if trace.get("hoverinfo") == "text"]
-    assert [trace["x"] for trace in points] == [[0.1, 0.2]] * 12
-
-
 def test_every_colour_has_one_for_dark_pages():
     assert {*PALETTE, *map(faded, PALETTE), *SHADES} <= DARK.keys()
     assert len(set(SHADES)) == 101
-
-
-def test_ticks_of_few_decades_have_steps_between():
-    assert decades([200, 9000])["ticktext"][:4] == ["100", "200", "500", "1k"]
-    assert decades([1, 1e6])["ticktext"] == ["1", "10", "100", "1k", "10k", "100k", "1M"]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.04, 0.09), (0.06, 0.09), (0.0612, 0.0633), (3, 4)])

@@ -19,7 +19,7 @@ from tensorboard.plugins.hparams import backend_context, list_session_groups
 from seqsweep.results.tensorboard.made_files import link_all
 from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.results.tensorboard.view import renew
-from seqsweep.runs.eventfiles import MADE, NAMES
+from seqsweep.runs.eventfiles import MADE
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -31,7 +31,6 @@ STEPS = 6
 """The optimizer steps of an epoch."""
 
 CLASSES = ["a", "$b", "<c>"]
-ALL_STATUSES = range(4)
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,9 +139,6 @@ class Sweep:
         SweepFile(["seqsweep"], 0.0, dict(self.configs)).write(self.folder)
         name_runs(self.folder)
 
-    def names(self) -> dict[str, str]:
-        return json.loads((self.folder / NAMES).read_text())
-
     @staticmethod
     def accuracies(best: float) -> list[float]:
         return [best - 0.2, best - 0.1, best, best - 0.05]
@@ -179,19 +175,15 @@ class Shown:
         metadata = self.backend.hparams_metadata(_context(), "")
         return self.backend.experiment_from_metadata(_context(), "", True, metadata, [])
 
-    def groups(self, sort_by: str = "", statuses: Sequence[int] = ALL_STATUSES) -> list[Any]:
-        """Returns the rows of HParams, each the mean of its sessions, sorted by a metric."""
+    def groups(self) -> list[Any]:
+        """Returns the rows of HParams, each the mean of its sessions."""
         infos = self.experiment().metric_infos
-        columns = [api_pb2.ColParams(metric=info.name) for info in infos]
-        for column in columns:
-            if column.metric.tag == sort_by:
-                column.order = api_pb2.ORDER_DESC
         request = api_pb2.ListSessionGroupsRequest(
             start_index=0,
             slice_size=1000,
-            allowed_statuses=statuses,
+            allowed_statuses=range(4),
             aggregation_type=api_pb2.AGGREGATION_AVG,
-            col_params=columns,
+            col_params=[api_pb2.ColParams(metric=info.name) for info in infos],
         )
         handler = list_session_groups.Handler(_context(), self.backend, "", request)
         return list(handler.run().session_groups)

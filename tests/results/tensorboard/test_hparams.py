@@ -56,14 +56,6 @@ def test_a_row_of_hparams_is_a_config_with_the_mean_of_its_seeds(grid):
         assert values["model.hidden_size"].number_value == int(group.name[1:4])
 
 
-def test_hparams_sorted_by_the_best_accuracy_has_the_best_config_first(grid):
-    best = grid.best
-    groups = grid.shown.groups(sort_by="summary/best_val_acc")
-    configs = {name.removesuffix("-s0") for name in best if name.endswith("-s0")}
-    expected = sorted(configs, key=lambda name: -best[f"{name}-s0"] - best[f"{name}-s1"])
-    assert [group.name for group in groups] == expected
-
-
 def test_hparams_shows_how_each_run_ended(sweep, shown):
     sweep.done("0", {"h": 0}, 0.9)
     sweep.finish(sweep.add("1", {"h": 1}, [0.1]), [0.1], status="diverged")

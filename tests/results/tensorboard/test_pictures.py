@@ -65,19 +65,13 @@ print("matplotlib" in sys.modules)
     assert len(made(sweep.folder)) > 0
 
 
-def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep, made):
-    """The run is of an earlier version, and its diagnosis is damaged."""
-    run = sweep.add("0", {"h": 0}, [0.5])
-    sweep.finish(run, [0.5], confusion={}, classes=[])
-    (run.path / "diagnostics.json").write_text('{"gradient": ')
-    renew(sweep.folder)
-    assert made(sweep.folder, "images") == {}
-
-
-def test_with_diagnostics_off_a_run_has_no_pictures(sweep, made):
-    """It has not even the confusion, which the record contains in any case."""
+def test_without_diagnostics_a_run_has_no_pictures(sweep, made):
+    """The first has not even the confusion, which the record contains in any case."""
     sweep.done("0", {"h": 0, "diagnostics": False}, 0.9)
     sweep.done("1", {"h": 1, "diagnostics": True}, 0.5)
+    older = sweep.add("2", {"h": 2, "diagnostics": True}, [0.5])
+    sweep.finish(older, [0.5], confusion={}, classes=[])
+    (older.path / "diagnostics.json").write_text('{"gradient": ')
     sweep.plan()
     renew(sweep.folder)
     assert list(made(sweep.folder, "images").values()) == ["h1"]

@@ -40,10 +40,6 @@ def test_the_runs_of_a_config_over_folds_and_seeds_share_a_colour():
         assert match is not None and match[1] == config
 
 
-def test_without_seeds_each_run_has_its_own_colour():
-    assert "runColorGroup" not in links(view("h08", "h16"), "http://x")["curves"]
-
-
 @pytest.mark.parametrize(("count", "warned"), [(500, False), (501, True)])
 def test_the_greeting_warns_if_there_are_more_runs_than_a_page_selects(count, warned):
     lines = greeting(view(*(f"h{n:03}" for n in range(count))), "http://x")

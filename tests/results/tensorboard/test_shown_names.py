@@ -7,10 +7,6 @@ from seqsweep.runs.eventfiles import NAMES
 from seqsweep.runs.events import EventFile
 
 
-def test_the_view_has_readable_run_names_and_no_other_run(grid):
-    assert grid.shown.runs == sorted(grid.best)
-
-
 def test_plain_tensorboard_shows_each_run_once_with_its_name(sweep, runs_at):
     best = sweep.grid()
     sweep.plan()
@@ -65,17 +61,6 @@ def test_curves_of_the_users_own_logger_are_shown_as_the_runs(sweep, runs_at, sh
     assert shown(sweep.folder).points("h0", "val/acc") == [(6, 0.5)]
 
 
-def test_two_loggers_of_a_run_are_shown_as_two_runs(sweep, shown):
-    run = sweep.done("0" * 16, {"h": 0}, 0.9)
-    sweep.plan()
-    mine = run.path / "version_0"
-    mine.mkdir()
-    EventFile(mine).write([(6, 1.7e9, {"loss": 0.5})])
-    (file,) = mine.iterdir()
-    file.rename(file.with_suffix(""))
-    assert shown(sweep.folder).runs == ["run-00000000", "run-00000000/version_0"]
-
-
 def test_a_single_run_has_a_view(sweep, shown):
     run = sweep.done("1522e41eb9badfd5", {"h": 0}, 0.9)
     for folder in (sweep.folder, run.path):
@@ -83,13 +68,3 @@ def test_a_single_run_has_a_view(sweep, shown):
         assert found.runs == ["run-1522e41e"]
         assert found.points("run-1522e41e", "val/acc")[0] == (6, 0.7)
         assert found.statuses() == {"run-1522e41e": "success"}
-
-
-def test_a_moved_sweep_is_shown_as_before(sweep, runs_at):
-    sweep.grid()
-    sweep.plan()
-    renew(sweep.folder, images=0)
-    before = runs_at(sweep.folder)
-    moved = sweep.folder.with_name("moved")
-    sweep.folder.rename(moved)
-    assert runs_at(moved) == before

@@ -10,13 +10,6 @@ def texts(shown, run: str, tag: str) -> list[str]:
     return [value.decode() for value in shown.events.Tensors(run, tag)[-1].tensor_proto.string_val]
 
 
-def test_the_view_shows_the_curves_of_the_run(sweep, shown):
-    sweep.done("a" * 16, {"seed": 1}, 0.9)
-    sweep.done("b" * 16, {"seed": 2}, 0.8)
-    found = shown(sweep.folder)
-    assert found.points("run-s1", "val/acc") == [(6, 0.7), (12, 0.8), (18, 0.9), (24, 0.85)]
-
-
 def test_each_result_has_one_point_at_the_step_of_the_best_epoch(grid):
     found = grid.shown
     tags = [tag for tag in found.tags("h008-L1-bi-s0", "scalars") if tag.startswith("summary/")]
@@ -74,16 +67,6 @@ def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
     html = markdown.markdown(text)  # TensorBoard's page uses the same package.
     assert "<pre><code>" in html and "<h1>" not in html and "<i>" not in html
     assert found.tags(found.runs[1], "text") == []
-
-
-def test_the_leaderboard_names_a_swept_class_by_its_section(sweep, shown):
-    sweep.done("0", {"optimizer._target_": "torch.optim.SGD"}, 0.5)
-    sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)
-    found = shown(sweep.folder)
-    (text,) = texts(found, found.runs[0], "leaderboard")
-    rows = [line.split() for line in text.splitlines()[2:]]
-    assert rows[0][-1] == "optimizer"
-    assert [row[-1] for row in rows[1:]] == ["Adam", "SGD"]
 
 
 def test_train_and_val_share_a_chart_for_at_most_eight_runs(sweep, shown):

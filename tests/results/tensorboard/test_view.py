@@ -1,16 +1,12 @@
 """A renewal of the view writes what has changed, and nothing else."""
 
-import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from seqsweep.results.tensorboard.made_files import file_name, write_made_files
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.eventfiles import MADE, write_names
-from seqsweep.runs.sealed import sealed
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
@@ -54,28 +50,6 @@ def test_a_renewal_writes_only_the_files_of_the_changed_run(sweep, made):
     renew(sweep.folder, images=0)
     changed = {run for name, run in made(sweep.folder).items() if name not in before}
     assert changed == {"h008-L2-bi-s0", "h008-L1-bi-s0"}  # The latter has the leaderboard.
-
-
-def test_a_key_that_is_swept_later_appears_in_all_names_and_columns(sweep, shown, runs_at):
-    best = sweep.grid()
-    sweep.plan()
-    renew(sweep.folder, images=1)
-    sweep.done("e" * 16, {"model.hidden_size": 16, "model.num_layers": 1, "seed": 0,
-                          "model.bidirectional": True, "model.cell": "gru"}, 0.99)  # fmt: skip
-    for name in sorted(sweep.configs)[:-1]:
-        record = json.loads((sweep.folder / name / "record.json").read_text())
-        record["config"]["model.cell"] = sweep.configs[name]["model.cell"] = "rnn"
-        (sweep.folder / name / "record.json").write_text(json.dumps(sealed(record)))
-    sweep.plan()
-    found = shown(sweep.folder)
-    assert len(found.runs) == len(best) + 1
-    assert [name.rpartition("/")[2] for name in runs_at(sweep.folder)] == [
-        sweep.names()[path.name] for path in sorted(sweep.folder.glob("*/"))
-    ]
-    assert {"h016L1bigru-s0", "h016L1birnn-s0"} <= set(found.runs)
-    columns = [info.display_name for info in found.experiment().hparam_infos]
-    assert columns == ["bidirectional", "cell", "hidden_size", "num_layers"]
-    assert len(found.groups()) == 13
 
 
 def test_deleted_runs_disappear_from_the_view(sweep, shown):
@@ -126,11 +100,6 @@ def test_a_run_that_is_asked_for_is_shown_although_others_are_better(sweep):
     assert set(view.configs) == {worst}
     assert view.files
     assert view.left_out == 0
-
-
-def test_a_config_with_more_runs_than_the_view_has_is_shown_whole(sweep):
-    sweep.grid()
-    assert len(renew(sweep.folder, images=0, most=1).configs) == 2
 
 
 def test_runs_that_train_fill_the_view_while_few_are_complete(sweep):
@@ -184,17 +153,6 @@ def test_other_files_beside_the_curves_are_not_removed(sweep):
     sweep.plan()
     renew(sweep.folder, images=0)
     assert notes.read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    ("make", "error"), [(False, FileNotFoundError), (True, ValueError)], ids=["absent", "empty"]
-)
-def test_a_folder_without_runs_is_refused(make, error, tmp_path):
-    folder = tmp_path / "x"
-    if make:
-        folder.mkdir()
-    with pytest.raises(error, match="x: no"):
-        renew(folder)
 
 
 def test_the_versions_of_a_view_change_with_metadata_and_status(sweep):

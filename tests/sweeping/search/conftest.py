@@ -10,7 +10,7 @@ from hydra.types import RunMode
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.results.search.trials import Result
 from seqsweep.runs.searchfile import Trial
 from seqsweep.sweeping.search.settings import Settings

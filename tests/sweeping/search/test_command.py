@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeper
 from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.sweeping.search import command
 from seqsweep.sweeping.search.command import search
 

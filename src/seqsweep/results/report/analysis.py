@@ -23,8 +23,7 @@ from seqsweep.results.report import axes, details, freshness, sentences
 from seqsweep.results.report.config_runs import config_runs
 from seqsweep.results.report.findings import Answer, Baseline, Config, Report, Run
 from seqsweep.results.report.rerun_commands import commands
-from seqsweep.results.report.sets_section import answer_over_sets
-from seqsweep.results.report.split_sizes import overlap_words, splits_of
+from seqsweep.results.report.sets_section import answer_over_sets, overlap_words, splits_of
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.search.findings import find_search
 from seqsweep.results.verdicts import name_test

@@ -13,8 +13,8 @@ from seqsweep.results.report.findings import MOST_LISTED, Run
 from seqsweep.results.report.rerun_commands import relative_folder, reproduce_command
 from seqsweep.results.run_names import Name
 from seqsweep.results.run_numbers import numbers
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 DRAWN_RUNS = 120
 """The number of runs with curves on the page, best configs first. The page must stay small."""

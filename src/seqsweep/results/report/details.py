@@ -14,8 +14,8 @@ from seqsweep.results.report.curves import CURVES, bands
 from seqsweep.results.report.findings import Baseline, Config, Confusion, Curve, Failure
 from seqsweep.results.report.rerun_commands import relative_folder
 from seqsweep.runs.files import read_object
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 from seqsweep.runs.sealed import read_sealed_or_none
 
 MOST_CURVES = 8

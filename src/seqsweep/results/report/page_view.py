@@ -1,13 +1,20 @@
-"""Prepares what the page shows beside the report itself: scales, columns, which parts exist."""
+"""Prepares what the page shows beside the report: scales, columns, the rows of its table."""
 
 import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seqsweep.results.formatting import bounded_interval, key_names, run_label
+from seqsweep.results.formatting import (
+    bounded_interval,
+    key_names,
+    plain_text,
+    run_label,
+    value_text,
+)
 from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.report.axes import keys_of_other_sets
+from seqsweep.results.report.config_runs import DRAWN_RUNS, RunCurves
 from seqsweep.results.report.confusion_plot import confusion_width
 from seqsweep.results.report.details import ENDED_EARLY
 from seqsweep.results.report.findings import Report
@@ -15,7 +22,8 @@ from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.search_view import search_view
 from seqsweep.results.report.sets_section import sets_view
 from seqsweep.results.verdicts import replicates_override
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
+from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.ledger import value_key
 
 _FOLDED_FROM = 30
 """A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
@@ -128,3 +136,35 @@ def _intervals(report: Report) -> dict[int, Scale]:
 def _scale(values: Iterable[float]) -> Scale:
     values = list(values)
     return (min(values), max(values)) if values else (0.0, 0.0)
+
+
+def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
+    """Returns the filters of the leaderboard and what its opened rows show."""
+    filters: dict[str, list[str]] = {}
+    # The index of each value of a key among the choices of its filter.
+    indices: dict[str, dict[str, int]] = {}
+    for key in report.names if len(report.listed) > 1 else ():
+        values = {value_key(config.keys[key]): config.keys[key] for config in report.listed}
+        ordered = sorted(values, key=lambda text: _filter_order(values[text]))
+        indices[key] = {text: index for index, text in enumerate(ordered)}
+        filters[key] = [value_text(key, values[text]) for text in ordered]
+    metrics = {name for columns in curves.values() for name in columns}
+    has_validation = any(name.startswith("val/") for name in metrics)
+    return {
+        "filters": filters,
+        "filter_values": [
+            [indices[key][value_key(config.keys[key])] for key in filters]
+            for config in report.listed
+        ],
+        "run_kinds": [k for k in ("loss", "acc") if {f"val/{k}", f"train/{k}"} & metrics],
+        "curve_legend": "Validation solid, training dotted; diamonds mark the best epoch"
+        if has_validation
+        else "Training",
+        "most_drawn": DRAWN_RUNS,
+    }
+
+
+def _filter_order(value: Any) -> tuple[bool, float, str]:
+    """The sort key of a filter's value: numbers by size, then texts."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return (False, value, "") if is_number else (True, 0.0, plain_text(value))

@@ -1,5 +1,6 @@
-"""Prepares the section of a report that compares configs over several data sets."""
+"""Prepares what a report says about data: ranks over several sets, and the sizes of splits."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
@@ -11,9 +12,10 @@ from seqsweep.results.across_text import (
     ranking_words,
     uneven_words,
 )
-from seqsweep.results.formatting import count, key_names, metric_words, upper_first
+from seqsweep.results.formatting import count, key_names, metric_words, split_words, upper_first
 from seqsweep.results.report.critical_difference import MOST_DRAWN, diagram
 from seqsweep.results.report.findings import Answer
+from seqsweep.runs.ledger import Entry
 
 _NO_MEAN = (
     "Accuracies of different test sets have no common scale, so no mean over data sets is shown."
@@ -73,3 +75,44 @@ def _diagram(across: AcrossSets) -> str:
     if across.ranking is None:
         return ""
     return diagram([method.words for method in across.methods], across.ranking)
+
+
+Splits = Mapping[str, Mapping[str, Any]]
+"""The values of a split in record.json: `sequences`, `fingerprint`, `also_in_train`."""
+
+
+def splits_of(entries: Sequence[Entry]) -> Splits:
+    """The splits of the first run; empty if its record lacks them."""
+    record = entries[0].record if entries else None
+    splits = (record or {}).get("splits")
+    if not isinstance(splits, dict):
+        return {}
+    return {
+        name: part
+        for name, part in splits.items()
+        if isinstance(part, dict) and isinstance(part.get("sequences"), int)
+    }
+
+
+def size_words(splits: Splits) -> str:
+    """The number of sequences in each split, in words.
+
+    >>> size_words({"train": {"sequences": 1216}, "test": {"sequences": 370}})
+    '1,216 training and 370 test sequences'
+    """
+    parts = [f"{part['sequences']:,} {split_words(name)}" for name, part in splits.items()]
+    *most, last = parts or [""]
+    return f"{', '.join(most)} and {last} sequences" if most else last and f"{last} sequences"
+
+
+def overlap_words(entries: Sequence[Entry]) -> list[str]:
+    """A sentence for each split that shares sequences with training."""
+    sentences: dict[str, None] = {}  # runs on the same data give the same sentence
+    for entry in entries:
+        for name, part in splits_of([entry]).items():
+            if shared := part.get("also_in_train"):
+                split, verb = split_words(name), "is" if shared == 1 else "are"
+                total = count(part["sequences"], f"{split} sequence")
+                head = f"{shared:,} of {total} {verb} also in train"
+                sentences[f"{head}, so the {split} accuracy is optimistic."] = None
+    return list(sentences)

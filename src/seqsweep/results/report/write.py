@@ -16,12 +16,11 @@ from seqsweep.results.report import freshness
 from seqsweep.results.report.analysis import analyse
 from seqsweep.results.report.config_runs import RunCurves, run_curves
 from seqsweep.results.report.findings import Report
-from seqsweep.results.report.page_view import Scale, page_view
+from seqsweep.results.report.page_view import Scale, page_view, row_view
 from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS
 from seqsweep.results.report.plots import figures
-from seqsweep.results.report.row_view import row_view
 from seqsweep.results.report.search_view import within
-from seqsweep.results.report.split_sizes import size_words
+from seqsweep.results.report.sets_section import size_words
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.files import write_text
 from seqsweep.runs.metric_names import lower_is_better

@@ -11,8 +11,8 @@ from hydra.errors import HydraException
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.results.datasets import Sets, sets_of, why_apart
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.members import SweepMember, plan_members
 from seqsweep.sweeping.search.space import Choice, Space, overrides_of, parse, value_at

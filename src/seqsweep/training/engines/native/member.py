@@ -14,21 +14,21 @@ from seqsweep.config.instantiate import build
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.augment import augmentation_of
 from seqsweep.models.module import check_loss
-from seqsweep.native.flops import flops
 from seqsweep.native.step import Network, Shape, Work
+from seqsweep.native.structs import flops
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import build_loggers, class_weights
 from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast
+from seqsweep.training.checks import check_monitors
 from seqsweep.training.description import description
 from seqsweep.training.engine import network_of
 from seqsweep.training.engines.member_log import MemberLog
 from seqsweep.training.engines.native.schedule import Schedule, shared_schedule
 from seqsweep.training.engines.native.template import template_of
 from seqsweep.training.limits import Paused, Pruned
-from seqsweep.training.monitors import check_monitors
 from seqsweep.training.planned_run import PlannedRun
 
 Checkpoint = dict[str, Any]

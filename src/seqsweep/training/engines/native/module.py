@@ -8,7 +8,7 @@ import torch
 
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
-from seqsweep.training.engines.native.scores import metrics_of
+from seqsweep.training.engines.native.pool_data import metrics_of
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.trainer import count_steps
 

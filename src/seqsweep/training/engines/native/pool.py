@@ -14,9 +14,13 @@ from seqsweep.training.engines.ending import End, fail_member, record_end
 from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.member_files import MemberFiles
-from seqsweep.training.engines.native.pool_data import Evaluated, PoolData
-from seqsweep.training.engines.native.rows import rows_of
-from seqsweep.training.engines.native.scores import metrics_of, why_diverged
+from seqsweep.training.engines.native.pool_data import (
+    Evaluated,
+    PoolData,
+    metrics_of,
+    rows_of,
+    why_diverged,
+)
 from seqsweep.training.engines.native.workers import Done, Task, Workers
 from seqsweep.training.limits import Judge, Paused
 from seqsweep.training.outcome import Outcome

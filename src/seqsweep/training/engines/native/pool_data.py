@@ -1,23 +1,61 @@
-"""The data of a pool, and the evaluation of its members.
+"""The data of a pool, the evaluation of its members, and their rows of metrics.
 
-K members, C classes.
+N sums of K members, C classes.
 """
 
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms.augment import Augmentation
+from seqsweep.models.module import Diverged
 from seqsweep.native.step import Data, Network, Result, Stop, Sums, Work, evaluate, run, trace
 from seqsweep.training.diagnosis import Chosen, choose, confusion_of, diagnosis_of, splits_tested
 from seqsweep.training.engines.ending import Findings
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.scores import scores
+
+Array = npt.NDArray[np.float64]
+
+
+def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
+    """Returns accuracy and macro-F1 (K,) from counts (K, C, C).
+
+    The rows of the counts are the true classes. Macro-F1 is the mean over the classes that occur,
+    as labels or as predictions.
+    """
+    table = counts.astype(np.float64)
+    hits = np.diagonal(table, axis1=1, axis2=2)
+    # F1 is 2 TP / (labelled + predicted), which needs neither precision nor recall. It is that of
+    # `models.metrics` and of the baselines, which add up in another order: to share one of them
+    # would change the last bit of every fourth score.
+    seen = table.sum(1) + table.sum(2)
+    f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
+    return {
+        "acc": hits.sum(1) / table.sum((1, 2)),
+        "f1": f1.sum(1) / (seen > 0).sum(1),
+    }
+
+
+def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the row of an epoch without its counters."""
+    return {name: value for name, value in row.items() if name not in ("epoch", "step")}
+
+
+def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
+    """Returns the error of a row that is not finite, or None."""
+    # The gradient counts too: an infinite one spoils the weights while the losses are still finite.
+    for name in ("train/loss", "val/loss", "train/grad_norm"):
+        if not math.isfinite(row.get(name, 0.0)):
+            return Diverged(name, row[name], epoch)
+    return None
+
 
 Evaluated = tuple[dict[str, Sums], dict[str, Any] | None]
 """The sums of a member on each evaluated split, and its diagnosis."""
@@ -100,3 +138,31 @@ def _data(part: Sequences) -> Data:
 @functools.lru_cache(maxsize=16)
 def _chosen_data(chosen: Chosen) -> Data:
     return _data(chosen.sequences)
+
+
+def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Returns the row of each member's epoch: counters, lr, training and validation metrics."""
+    # The sums of training come first, then those of the members that were validated.
+    sums = [result.train for result in results]
+    sums += [result.val for result in results if result.val is not None]
+    scored = scores(np.stack([each.confusion for each in sums]))  # (N, C, C), all at once
+    measured = zip(sums, scored["acc"].tolist(), scored["f1"].tolist(), strict=True)
+    rows: list[dict[str, Any]] = []
+    for member in members:
+        train, acc, f1 = next(measured)
+        rows.append(
+            {
+                "epoch": member.epochs,
+                "step": member.native.steps,
+                "lr": member.schedule.options(member.epochs)["lr"],
+                "train/loss": train.loss,
+                "train/acc": acc,
+                "train/f1": f1,
+                "train/grad_norm": train.grad_norm,
+            }
+        )
+    for row, result in zip(rows, results, strict=True):
+        if result.val is not None:
+            val, acc, f1 = next(measured)
+            row |= {"val/loss": val.loss, "val/acc": acc, "val/f1": f1}
+    return rows

@@ -1,0 +1,213 @@
+"""Checks a config against its data: memory, symbols, monitored metrics. Imports no torch."""
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from seqsweep.config.schema import Config, Monitor
+from seqsweep.data.sequences import Splits
+from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.training.engine import Network, architecture_of
+
+
+def num_symbols(model: Config, splits: Splits) -> int:
+    """Returns the number of symbols of an embedding: the vocabulary's, or the config's."""
+    if splits.vocabulary is not None:
+        return len(splits.vocabulary)
+    return model["num_embeddings"]
+
+
+def check_symbols(config: Config, splits: Splits) -> None:
+    """Refuses an embedding of data without symbols, and symbols without an embedding.
+
+    A user's own network decides for itself.
+
+    Raises:
+        ValueError: with the key to set.
+    """
+    model = config["model"]
+    if architecture_of(model) is None:
+        return
+    if model.get("embedding_dim") is None:
+        _refuse_indices(model, splits)
+        return
+    if splits.input_size != 1:
+        raise ValueError(
+            f"model.embedding_dim={model['embedding_dim']}: expected data with the index of a "
+            f"symbol at each step, got {splits.input_size} channels; set it to null"
+        )
+    count = model.get("num_embeddings")
+    if splits.vocabulary is None and count is None:
+        raise ValueError(
+            f"model.embedding_dim={model['embedding_dim']}: the data have no vocabulary; give "
+            "model.num_embeddings=NUMBER, one more than the largest index"
+        )
+    if splits.vocabulary is None and count is not None:
+        _check_range(splits, count)
+
+
+def _refuse_indices(model: Config, splits: Splits) -> None:
+    if splits.vocabulary is None:
+        return
+    if "embedding_dim" in model:
+        raise ValueError(
+            "model.embedding_dim=null: must be a number, such as 16, because the data are symbols"
+        )
+    raise ValueError(
+        f"model._target_={model['_target_']}: cannot read symbols; give model=rnn "
+        "model.embedding_dim=16"
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _check_range(splits: Splits, count: int) -> None:
+    """Refuses values that are not indices of symbols."""
+    for name, part in splits.parts.items():
+        x = part.x[part.valid]
+        is_wrong = (x != np.floor(x)) | (x < 0) | (x >= count)
+        if is_wrong.any():
+            value = float(x[is_wrong][0])
+            scaled = "; set data.standardize=false" if value != int(value) else ""
+            raise ValueError(
+                f"model.num_embeddings={count}: must be above every value of the data, which must"
+                f" be whole numbers from 0; {name} has {value:g}{scaled}"
+            )
+
+
+_MOST_LAYERS = 1000
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_COPIES = 4
+"""The copies of the weights: weights, gradients and the two moments of Adam."""
+_KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
+"""The states that an engine keeps of each time step until the backward pass has reached it."""
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def check_network_size(config: Config, splits: Splits) -> None:
+    """Refuses a network that cannot train in the memory of the machine.
+
+    A user's own network is not checked.
+
+    Raises:
+        ValueError: there are too many layers, or the parameters or the states of a batch are too
+            large.
+    """
+    network = architecture_of(config["model"])
+    if network is None:
+        return
+    hidden, layers = network.hidden_size, network.num_layers
+    # Without this check, too many layers would be reported as a too large hidden_size.
+    if layers > _MOST_LAYERS:
+        raise ValueError(f"model.num_layers={layers}: must be at most {_MOST_LAYERS}")
+    directions = 2 if network.bidirectional else 1
+    parameters = _parameters(config["model"], network, splits)
+    needed, available = parameters * 4 * _COPIES, _memory()
+    if needed > available:
+        raise ValueError(
+            f"model.hidden_size={hidden}: {parameters:,} parameters take {_gigabytes(needed)} with "
+            f"their gradients and the optimizer's state, this machine has {_gigabytes(available)}"
+        )
+    # The mean length is enough, because this check refuses only what is far too large.
+    batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
+    states = batch * steps * layers * directions * hidden * _KEPT.get(network.cell, 1) * 4
+    if states > available:
+        raise ValueError(
+            f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps take "
+            f"{_gigabytes(states)}, this machine has {_gigabytes(available)}"
+        )
+
+
+def _parameters(model: Config, network: Network, splits: Splits) -> int:
+    """Returns the number of parameters, as torch counts them."""
+    hidden, layers = network.hidden_size, network.num_layers
+    directions = 2 if network.bidirectional else 1
+    width = directions * hidden
+    features, embedding = splits.input_size, model.get("embedding_dim")
+    parameters = (width + 1) * splits.num_classes  # of the head
+    if embedding is not None:
+        features = embedding
+        parameters += embedding * num_symbols(model, splits)
+    inputs = features + (layers - 1) * width  # the sum over all layers
+    # Each gate of a cell has weights for its input and its state, and two biases.
+    gates = _GATES.get(network.cell, 1) * width
+    parameters += gates * (inputs + layers * (hidden + 2))
+    if model.get("layer_norm"):
+        parameters += 2 * width * (layers - 1)
+    if network.pooling == "attention":
+        parameters += width * width + 2 * width  # the projection with its bias, and the query
+    return parameters
+
+
+@functools.cache
+def _memory() -> int:
+    """Returns the bytes of memory of this machine or container."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # In a container the machine's memory is larger than what the processes may use.
+    limits = [Path(name).read_text().strip() for name in _CGROUPS if Path(name).is_file()]
+    return min([total, *(int(limit) for limit in limits if limit.isdigit())])
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 2**30:,.0f} GiB"
+
+
+_CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
+_OF_OUR_METRICS = (
+    "seqsweep.training.callbacks.EarlyStop",
+    "seqsweep.training.schedulers.plateau",
+)
+_PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+
+
+def check_monitors(config: Config, splits: Splits) -> None:
+    """Refuses callbacks and schedulers that monitor a metric never logged.
+
+    Checkpoints may monitor a missing metric (see `BestEpoch`), and callbacks of the user's own may
+    monitor metrics of the user's own.
+    """
+    why_not = _why_no_validation(config["trainer"], splits)
+    known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]
+    for key, section in _sections_with_monitor(config):
+        monitor = str(section["monitor"])
+        is_ours = section["_target_"] in _OF_OUR_METRICS
+        if monitor not in known and (is_ours or (why_not and monitor.startswith("val/"))):
+            lacks = f" ({why_not})" if why_not else ""
+            raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
+    scheduler = config["scheduler"]
+    if scheduler is not None and scheduler["_target_"] == _PLATEAU:
+        # torch's class cannot know the metric, and a wrong mode would lower lr after each
+        # improvement.
+        right = "min" if lower_is_better(config["monitor"]) else "max"
+        if scheduler["mode"] != right:
+            raise ValueError(
+                f"scheduler.mode={scheduler['mode']}: must be {right} for monitor="
+                f"{config['monitor']}"
+            )
+
+
+def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
+    """Yields the scheduler and the callbacks that monitor a metric, with their keys."""
+    scheduler = config["scheduler"]
+    if scheduler is not None and scheduler["_target_"] == _PLATEAU:
+        yield "scheduler", scheduler | {"monitor": config["monitor"]}
+    elif scheduler is not None and "monitor" in scheduler:
+        yield "scheduler", scheduler
+    for name, section in (config["callbacks"] or {}).items():
+        if section and section["_target_"] != _CHECKPOINT and section.get("monitor") is not None:
+            yield f"callbacks.{name}", section
+
+
+def _why_no_validation(trainer: Config, splits: Splits) -> str | None:
+    """Returns the reason why a run never validates, or None."""
+    every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer["max_epochs"]
+    if splits.val is None:
+        return "there is no validation split"
+    if trainer.get("limit_val_batches") == 0:
+        return "trainer.limit_val_batches=0"
+    if isinstance(every, int) and every > epochs:
+        return f"trainer.check_val_every_n_epoch={every} and trainer.max_epochs={epochs}"
+    return None
