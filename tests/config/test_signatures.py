@@ -146,9 +146,7 @@ def test_our_source_is_read_and_not_run(module):
             "seqsweep.models.classifier.RNNClassifer",
             ["RNNClassifer", "did you mean", "RNNClassifier"],
         ),
-        ("seqsweep.models.clasifier.RNNClassifier", ["seqsweep.models.clasifier"]),
         ("nowhere.at.All", ["nowhere.at"]),
-        ("RNNClassifier", ["RNNClassifier"]),
         ("", ["_target_="]),
     ],
 )

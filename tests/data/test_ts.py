@@ -12,13 +12,8 @@ CASES = "1,2,3:4,5,6:left\n7,8:9,10:right\n"
 
 
 @pytest.fixture
-def write(tmp_path):
-    def write(content: str | bytes, name="case.ts") -> str:
-        content = content.encode() if isinstance(content, str) else content
-        (tmp_path / name).write_bytes(content)
-        return str(tmp_path / name)
-
-    return write
+def write(write):
+    return lambda content, name="case.ts": write(content, name)
 
 
 def test_channels_steps_and_labels(write):
