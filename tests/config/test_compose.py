@@ -1,8 +1,6 @@
 """A member composed the quick way is the config that Hydra composes for its job."""
 
-import copy
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -27,37 +25,10 @@ def loader() -> Iterator[ConfigLoader]:
         yield GlobalHydra.instance().config_loader()
 
 
-class Remembering(MemberComposer):
-    """Asks Hydra once for each list of overrides: the tests ask up to four times."""
-
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        super().__init__(loader, master)
-        self._full = functools.cache(lambda overrides: config_or_raised(self._compose, overrides))
-
-    def _compose(self, overrides: Sequence[str]) -> DictConfig:
-        return super().full(overrides)
-
-    def full(self, overrides: Sequence[str]) -> DictConfig:
-        result = self._full(tuple(overrides))
-        if isinstance(result, Exception):
-            raise result
-        return copy.deepcopy(result)
-
-
-def config_or_raised(
-    compose: Callable[[Sequence[str]], DictConfig], overrides: Sequence[str]
-) -> DictConfig | Exception:
-    try:
-        return compose(overrides)
-    except Exception as error:  # of whatever type: it is raised again
-        return error
-
-
 def composer(loader: ConfigLoader, *overrides: str) -> MemberComposer:
     """As the sweeper makes it, for `seqsweep train -m` and these overrides of Hydra's node."""
-    return Remembering(
-        loader, loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
-    )
+    master = loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
+    return MemberComposer(loader, master)
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +68,8 @@ def assert_same(found: DictConfig, expected: DictConfig) -> None:
 
 OVERRIDES = {
     "nothing": [],
-    "a number": ["seed=3"],
     "values": ["model.hidden_size=8", "optimizer.lr=1e-2", "trainer.progress_bar=false"],
     "quoted texts": ["name='a b'", 'sweep.name="c, d"', "output_dir='it\\'s'"],
-    "a quoted number": ["name='3'", "trainer.precision='32'"],
     "null": ["trainer.gradient_clip_val=null", "data.source.labels=null"],
     "a list": ["optimizer.betas=[0.5,0.9]"],
     "a list for null": ["loss.class_weights=[1,2,3.5]", "data.source.seed=[1,[2,a]]"],
@@ -110,28 +79,22 @@ OVERRIDES = {
     "a cast": ["name=str(3)", "optimizer.lr=float(1)", "seed=int(2.0)"],
     "an interpolation": ["name=${model.cell}-${seed}", "seed=7"],
     "an interpolation of a group": ["loss=${data.source}"],
-    "what others refer to": ["monitor=val/loss", "name=mine"],
     "max_epochs of a scheduler": ["scheduler=cosine", "trainer.max_epochs=7"],
-    "groups": ["model=bidirectional", "data=digits", "optimizer=sgd"],
     "a group that changes all": ["experiment=japanese_vowels"],
     "groups and values": ["model=multilayer", "model.num_layers=2", "optimizer=sgd",
                           "optimizer.momentum=0.5", "seed=1"],
     "a value before its group": ["optimizer.momentum=0.5", "optimizer=sgd"],
-    "a value of an experiment": ["experiment=digits", "model.hidden_size=3", "name=n"],
     "a group added": ["+experiment=digits"],
     "a group in a package": ["+optimizer@second=sgd", "second.lr=5"],
     "a key added and set": ["+extra.a=1", "extra.a=2"],
     "a key removed": ["~trainer.profiler"],
     "a group removed": ["~logger"],
-    "the same key twice": ["seed=1", "seed=2"],
     "the same key set, then forced": ["seed=1", "++seed=2"],
     "a section, then in it": ["loss={label_smoothing:0.1}", "loss.label_smoothing=0.2"],
     "null, then in it": ["+loss.class_weights.a=1"],
     "of Hydra": ["hydra.job.name=x", "seed=1"],
     "a missing value": ["data=npz"],
     "no such key among good ones": ["seed=1", "model.hiden_size=3", "model.cell=gru"],
-    "no such section": ["nothing.at.all=3"],
-    "a key of a value": ["seed.deep=3"],
     "a key of the group before": ["optimizer.momentum=0.9", "optimizer=adam"],
     "no such option among good ones": ["seed=1", "model=rn", "seed=2"],
     "nothing to remove": ["~model.hiden_size"],
@@ -155,24 +118,6 @@ def test_a_members_config_equals_hydras(compose: MemberComposer, overrides: list
             assert_same(found, expected)
         else:
             assert found == expected
-
-
-@pytest.mark.slow
-def test_members_of_a_grid_equal_hydras_jobs(compose: MemberComposer) -> None:
-    """The members of a sweep, in its order: groups change slowly, values fast."""
-    for model in ("rnn", "multilayer"):
-        for scheduler in ("none", "cosine"):
-            for epochs in (5, 50):
-                for weights in ("null", "[1,2,3,4]"):
-                    overrides = [
-                        f"model={model}",
-                        f"scheduler={scheduler}",
-                        f"trainer.max_epochs={epochs}",
-                        f"loss.class_weights={weights}",
-                    ]
-                    found, expected = compose(overrides), by_hydra(compose, overrides)
-                    assert_same(found, expected)
-                    assert check(found) == check(expected)
 
 
 def test_the_master_overrides_of_hydra_are_kept(loader: ConfigLoader) -> None:
@@ -234,12 +179,6 @@ def test_checked_drops_lightnings_default_after_another_number(
         assert (key.partition(".")[2] in checked["trainer"]) == (number == value)
 
 
-def test_checked_refuses_a_number_of_retries_after_another(compose: MemberComposer) -> None:
-    compose.checked(["sweep.retries=1"])
-    with pytest.raises(ValueError, match=r"sweep.retries=-1: must be at least 0"):
-        compose.checked(["sweep.retries=-1"])
-
-
 def test_members_share_the_sections_in_which_they_do_not_differ(compose: MemberComposer) -> None:
     """A hundred thousand configs would take gigabytes otherwise."""
     one, other = (
@@ -254,20 +193,20 @@ def test_members_share_the_sections_in_which_they_do_not_differ(compose: MemberC
     assert all(first is second for first, second in zip(*names, strict=True))
 
 
-@pytest.mark.parametrize("bad", ["seed=a", "threads=0", "model.hiden=3", "seed=1.5"])
-def test_checked_refuses_what_check_refuses(compose: MemberComposer, bad: str) -> None:
-    compose.checked(["seed=1", "threads=1"])
-    overrides = ["threads=1", bad] if bad.startswith("seed") else ["seed=2", bad]
-    with pytest.raises((ValueError, HydraException)):
-        check(compose(overrides))
-    with pytest.raises((ValueError, HydraException)):
-        compose.checked(overrides)
-
-
-@pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
-def test_checked_refuses_an_infinite_number_after_a_finite_one(
-    compose: MemberComposer, bad: str
-) -> None:
-    compose.checked(["optimizer.lr=0.1"])
-    with pytest.raises(ValueError, match=r"optimizer.lr=.*: must be a finite number"):
-        compose.checked([f"optimizer.lr={bad}"])
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("optimizer.lr=0.1", "optimizer.lr=nan"),
+        ("optimizer.lr=0.1", "optimizer.lr=-inf"),
+        ("sweep.retries=1", "sweep.retries=-1"),
+        ("threads=1", "threads=0"),
+        ("seed=1", "seed=1.5"),
+        ("seed=1", "model.hiden=3"),
+    ],
+)
+def test_checked_refuses_what_check_refuses(compose: MemberComposer, good: str, bad: str) -> None:
+    """Also after a good value of the same key."""
+    compose.checked([good])
+    for checking in (compose.checked, lambda overrides: check(compose(overrides))):
+        with pytest.raises((ValueError, HydraException)):
+            checking([bad])

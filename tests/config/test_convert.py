@@ -7,7 +7,6 @@ import pytest
 
 from seqsweep.config.convert import convert
 
-INF, NAN = float("inf"), float("nan")
 Cell = Literal["rnn", "gru", "lstm"]
 
 
@@ -20,26 +19,19 @@ class Group(TypedDict, total=False):
     ("value", "annotation", "expected"),
     [
         (1, float, 1.0),
-        (1.0, float, 1.0),
         (3.0, int, 3),
-        (True, bool, True),
-        ("a", str, "a"),
         (12, str, "12"),
         (32, Literal["32", "16"], "32"),
         (None, int | None, None),
         ("auto", int | Literal["auto"], "auto"),
         (1, int | float, 1),
         (1.0, int | float, 1.0),  # to Lightning all of the batches, where 1 is one batch
-        (1.0, int | float | None, 1.0),
-        ([1, 2.5], list[float], [1.0, 2.5]),
         ([0, 1.0], list[int], [0, 1]),
         ([[1, 2], [3]], list[list[float]], [[1.0, 2.0], [3.0]]),
         ([0.9, 1], tuple[float, float], [0.9, 1.0]),
         ("balanced", Literal["balanced"] | list[float] | None, "balanced"),
-        ([1, 2], Literal["balanced"] | list[float] | None, [1.0, 2.0]),
         ({"a": 1}, dict[str, int], {"a": 1}),
         ({"rate": 1, "size": None}, Group, {"rate": 1.0, "size": None}),
-        (None, Group | None, None),
         ("x", complex, "x"),
     ],
 )
@@ -55,14 +47,11 @@ def test_convert_returns_a_value_that_fits(value, annotation, expected):
     ("value", "annotation", "message"),
     [
         (True, int, "key=true: must be a whole number"),
-        (2.5, int, "key=2.5: must be a whole number"),
         ("ten", int, "key='ten': must be a whole number"),
         ("1e0", float, "key='1e0': must be a number"),
-        (NAN, float, "key=nan: must be a finite number"),
-        (-INF, float | None, "key=-inf: must be a finite number"),
+        (float("nan"), float, "key=nan: must be a finite number"),
         ("False", bool, "key='False': must be true or false"),
         (True, str, "key=true: must be text"),
-        ("gro", Cell, "key='gro': must be one of rnn, gru, lstm; did you mean 'gru'?"),
         ("x", int | None, "key='x': must be a whole number or null"),
         (
             "gro",
@@ -81,8 +70,3 @@ def test_convert_returns_a_value_that_fits(value, annotation, expected):
 def test_convert_refuses_a_value_that_does_not_fit(value, annotation, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         convert(value, annotation, "key")
-
-
-def test_a_union_with_a_literal_still_says_what_was_meant():
-    with pytest.raises(ValueError, match="did you mean 'balanced'"):
-        convert("balancd", Literal["balanced"] | list[float] | None, "loss.class_weights")

@@ -36,7 +36,6 @@ def everything(compose: Compose, *overrides: str) -> str:
         ["experiment=digits", "optimizer.betas=[0.5,0.6]", "+model.new=1"],
         ["sweep=architecture", "callbacks=early_stopping", "hydra/launcher=basic"],
         ["model=rn"],
-        ["scheduler=cosine", "logger=[csv,nothing]"],
         ["experiment=mine", "sweep=seeds"],
     ],
 )

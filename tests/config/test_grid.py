@@ -24,9 +24,7 @@ def test_values_are_those_of_hydra(text, expected):
     ("text", "message"),
     [
         ("seed=range(0)", "seed=range(0): has no values"),
-        ("seed=range(3,0)", "seed=range(3,0): has no values"),
         ("seed=range(0,1000000000)", "seed=range(0,1000000000): 1,000,000,000 runs; a sweep has"),
-        ("lr=range(0,1,0.0000001)", "lr=range(0,1,0.0000001): 10,000,000 runs"),
         ("seed=range(0,5,0)", "seed=range(0,5,0): the step of a range must not be 0"),
     ],
 )

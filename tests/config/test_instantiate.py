@@ -12,11 +12,6 @@ from seqsweep.data.sequences import Splits
 RNN = {"_target_": "seqsweep.models.classifier.RNNClassifier", "input_size": 2, "num_classes": 2}
 
 
-@pytest.mark.parametrize("value", [None, 3, "a", [1, 2], {"a": [1, {"b": 2}]}])
-def test_plain_values_stay(value):
-    assert build(value, "key") == value
-
-
 def test_targets_are_built_nested_in_groups_and_lists():
     half = {"_target_": "fractions.Fraction", "numerator": 1, "denominator": 2}
     nested = {"_target_": "fractions.Fraction", "numerator": half, "denominator": 3}
@@ -47,10 +42,8 @@ def test_injected_arguments_win_and_come_as_they_are():
     ("node", "kind", "message"),
     [
         (RNN | {"hidden_size": 0}, ValueError, "model.hidden_size=0: must be at least 1"),
-        (RNN | {"hidden_size": 3, "cell": "rmn"}, ValueError, "model.cell='rmn': must be one of"),
         (RNN, TypeError, "model: "),
         ({"_target_": "nowhere.Net"}, ValueError, "model._target_=nowhere.Net: "),
-        ({"a": {"_target_": "math.sqrt", "x": 1}}, TypeError, "model.a: "),
         ([{"_target_": "fractions.Fraction", "numerator": "x"}], ValueError, "model[0]: "),
         (
             {"_target_": "builtins.open", "file": "/nowhere/at/all"},

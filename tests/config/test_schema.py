@@ -28,23 +28,15 @@ def test_a_tuple_is_a_list_for_every_omegaconf(composed):
 def test_one_value_however_it_is_written(written, checked):
     lr = checked(f"optimizer.lr={written}")["optimizer"]["lr"]
     assert (lr, type(lr)) == (1.0, float)
-    from_file = OmegaConf.create(f"lr: {written}")
-    assert checked(f"optimizer.lr={from_file.lr}")["optimizer"]["lr"] == 1.0
 
 
 @pytest.mark.parametrize(
     ("overrides", "parts"),
     [
-        # unknown keys, with the nearest right one
-        (["+model.hiden_size=3"], ["model.hiden_size: ", "did you mean", "hidden_size"]),
-        (["+logger.csv.file=a"], ["logger.csv.file: "]),
         # wrong types
         (["seed=ten"], ["seed='ten': ", "whole number"]),
-        (["rerun=1"], ["rerun=1: ", "true or false"]),
         (["loss=3"], ["loss=3: "]),
         (["optimizer.lr=nan"], ["optimizer.lr=nan: ", "finite"]),
-        (["data.source.length=2.5"], ["data.source.length=2.5: ", "whole number"]),
-        (["monitor=val/acuracy"], ["monitor='val/acuracy': ", "val/acc"]),
         (["+data.transform.mask=2"], ["data.transform.mask: ", "did you mean 'time_mask'?"]),
         (["data.transform.crop=[1,a]"], ["data.transform.crop[1]='a': must be a whole number"]),
         (["data.transform=frame"], ["data.transform='frame': must be a group of keys or null"]),
@@ -52,20 +44,12 @@ def test_one_value_however_it_is_written(written, checked):
         (["threads=100000"], ["threads=100000: must be at most ", "the cores of this machine"]),
         (["sweep.sample=0"], ["sweep.sample=0: must be at least 1"]),
         (["sweep.filter=[a]"], ["sweep.filter=["]),
-        (["sweep.ask_above=-1"], ["sweep.ask_above=-1: must be at least 0"]),
         (["~optimizer.lr"], ["optimizer.lr is missing: seqsweep.training.optimizers.adam needs"]),
-        (["threads=0"], ["threads=0: ", "at least 1"]),
         # missing
-        (["~seed"], ["seed is missing"]),
         (["~model.hidden_size"], ["model.hidden_size is missing"]),
-        (["data=npz"], ["data.source.path needs a value: give data.source.path=VALUE"]),
         (["data.batch_size=???"], ["data.batch_size needs a value"]),
         # interpolations and targets that lead nowhere
         (["optimizer.lr=${nope}"], ["optimizer.lr: ", "nope"]),
-        (
-            ["model._target_=seqsweep.models.classifier.RNNClassifer"],
-            ["model._target_=", "did you mean"],
-        ),
     ],
     ids=" ".join,
 )

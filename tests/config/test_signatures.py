@@ -132,10 +132,6 @@ def test_a_users_module_in_any_style(module, name, source):
     assert found == {"a": (int, True), "b": (float, False)}
 
 
-def test_kwargs_make_a_signature_open(module):
-    assert signature_of(f"{module('def f(a: int, **more): ...')}.f").open
-
-
 def test_our_source_is_read_and_not_run(module):
     """An import would raise."""
     name = module("raise RuntimeError\ndef f(a: int): ...")
@@ -150,9 +146,7 @@ def test_our_source_is_read_and_not_run(module):
             "seqsweep.models.classifier.RNNClassifer",
             ["RNNClassifer", "did you mean", "RNNClassifier"],
         ),
-        ("seqsweep.models.clasifier.RNNClassifier", ["seqsweep.models.clasifier"]),
         ("nowhere.at.All", ["nowhere.at"]),
-        ("RNNClassifier", ["RNNClassifier"]),
         ("", ["_target_="]),
     ],
 )

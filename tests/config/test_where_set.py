@@ -11,11 +11,9 @@ from seqsweep.config.where_set import with_place
     [
         ([], "seed=-1: must be", "train.yaml:22"),
         (["model=simple"], "model.hidden_size=0: must be", "model/simple.yaml:3"),
-        (["experiment=digits"], "model.hidden_size=0: must be", "experiment/digits.yaml:9"),
         (["data=npz"], "data.batch_size=0: must be", "data/_loading.yaml:3"),
         (["data=npz"], "data.source: no file x.npz", "data/npz.yaml:3"),
         (["data=npz", "data.source.path=x.npz"], "data.source: no file x.npz", None),
-        (["seed=-1"], "seed=-1: must be", None),
         ([], "something else", None),
     ],
 )

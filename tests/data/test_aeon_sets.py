@@ -31,7 +31,6 @@ def folder(tmp_path):
     [
         ("GunPoint", 50, 150, (150, 1)),
         ("BasicMotions", 40, 40, (100, 6)),
-        ("UnitTest", 20, 22, (24, 1)),
     ],
 )
 def test_the_package_has_sets_with_their_official_splits(name, train, test, shape):

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prepared import prepared
 
 from seqsweep.data.bundled import digits, japanese_vowels
 from seqsweep.data.contents import contents
-from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits
 
@@ -21,14 +21,7 @@ def made(rows: Any = slice(None), x: Any = X, y: Any = Y, **more: Any) -> Any:
 
 
 def held(source: Splits, **options: Any) -> dict[str, dict[str, Any]]:
-    defaults: dict[str, Any] = {
-        "val_fraction": 0.2,
-        "test_fraction": 0.2,
-        "split_seed": 0,
-        "standardize": True,
-        "missing": "mean",
-    }
-    return contents(prepare(source, **(defaults | options)))
+    return contents(prepared(source, **{"standardize": True, "missing": "mean"} | options))
 
 
 def test_equal_sets_have_equal_fingerprints_however_they_are_prepared():

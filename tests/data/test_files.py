@@ -22,12 +22,8 @@ def save(tmp_path):
 
 
 @pytest.fixture
-def write(tmp_path):
-    def write(content: str, name="data.ts") -> str:
-        (tmp_path / name).write_text(content)
-        return str(tmp_path / name)
-
-    return write
+def write(write):
+    return lambda content, name="data.ts": write(content, name)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prepared import prepared
 
 from seqsweep.data.contents import contents
 from seqsweep.data.folds import folds_of
-from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.tasks import parity
 
 
 def made(labels: Any, groups: Any = None, names: Any = None) -> Sequences:
@@ -27,11 +26,7 @@ def divided(sequences: Sequences, folds: int, seed: int = 0) -> np.ndarray:
 
 
 def ready(splits: Splits, **options: Any) -> Splits:
-    given: dict[str, Any] = {
-        "val_fraction": 0.25, "test_fraction": 0.2, "split_seed": 0, "standardize": False,
-        "missing": "error", "folds": 4,
-    }  # fmt: skip
-    return prepare(splits, **given | options)
+    return prepared(splits, **{"val_fraction": 0.25, "folds": 4} | options)
 
 
 def known(part: Sequences | None) -> list[int]:
@@ -119,19 +114,12 @@ def test_a_given_validation_split_is_the_same_for_all_folds():
     assert all(len(cut.train) == 30 for cut in cuts)
 
 
-def test_sequences_of_a_task_are_divided_too():
-    source = parity(num_train=60, num_val=0, num_test=0, length=6, min_length=None, seed=0)
-    tested = [ready(source, fold=fold).test for fold in range(4)]
-    assert sum(len(part) for part in tested if part is not None) == 60
-
-
 FEW = made([0] * 9 + [1] * 3, names=["a", "b"])
 TOGETHER = made([0] * 9 + [1] * 3, np.r_[np.arange(9), [9] * 3], names=["a", "b"])
 HALVES = replace(FEW, groups=np.arange(12) // 6)
 BAD: dict[str, tuple[Splits, dict[str, Any], str]] = {
     "one": (Splits(FEW), {"folds": 1}, "^data.folds=1: must be at least 2"),
     "fold": (Splits(FEW), {"folds": 3, "fold": 3}, "^data.fold=3: must be between 0 and 2"),
-    "negative": (Splits(FEW), {"folds": 3, "fold": -1}, "^data.fold=-1: must be between 0 and 2"),
     "none": (Splits(FEW), {"folds": None, "fold": 1}, "^data.fold=1: must be 0 without folds"),
     "seed": (Splits(FEW), {"folds": 3, "split_seed": -1}, "^data.split_seed=-1: must be"),
     "rare": (Splits(FEW), {"folds": 4}, "must be at most 3, the number of sequences .* 'b'"),

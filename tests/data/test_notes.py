@@ -4,25 +4,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prepared import prepared
 
 from seqsweep.data.bundled import digits, japanese_vowels
 from seqsweep.data.contents import contents
 from seqsweep.data.notes import notes
-from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
 from seqsweep.data.tasks import random_sequences
 
 
 def said(source: Splits, **options: Any) -> tuple[str, ...]:
-    defaults: dict[str, Any] = {
-        "val_fraction": 0.2,
-        "test_fraction": 0.2,
-        "split_seed": 0,
-        "standardize": True,
-        "missing": "error",
-    }
-    splits = prepare(source, **(defaults | options))
+    splits = prepared(source, **{"standardize": True} | options)
     return notes(splits, contents(splits))
 
 

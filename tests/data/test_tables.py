@@ -33,16 +33,6 @@ EXPECTED = make_sequences(X, Y, LENGTHS, channel_names=["x", "y"])
 
 
 @pytest.fixture
-def write(tmp_path):
-    def write(content: str | bytes, name="my.csv") -> str:
-        content = content.encode() if isinstance(content, str) else content
-        (tmp_path / name).write_bytes(content)
-        return str(tmp_path / name)
-
-    return write
-
-
-@pytest.fixture
 def store(tmp_path):
     """`store(x=[1, 2])`: a parquet file with these columns."""
 
@@ -82,21 +72,15 @@ def test_the_wide_example():
         "\ufeff" + LONG,
         LONG.replace("\n", "\r\n"),
         LONG.replace("\n", "\r"),
-        LONG.replace("\n", "\n\n"),
-        "\n\n" + LONG,
-        LONG.removesuffix("\n"),
         LONG.replace(",", ";"),
         LONG.replace(",", "\t"),
-        LONG.replace(",", "|"),
         LONG.replace(",", ", "),
         LONG.replace(",,", ",?,"),
         LONG.replace(",,", ",NA,"),
-        LONG.replace(",,", ",NaN,"),
         LONG.replace("walk_1", '"walk_1"').replace("case", '"case"'),
         LONG.replace("walk_1", '"walk\n1"'),
         LONG.replace("case", "CASE").replace("class", "Label"),
         LONG.replace("0.1,", "1e-1,").replace("2.5", " 2.5 "),
-        "\n".join([LONG.splitlines()[0], *LONG.splitlines()[:0:-1][::-1]]),
     ],
 )
 def test_spellings_of_one_csv_file_are_read_alike(write, content):
@@ -109,16 +93,6 @@ def test_compressed_files_are_known_by_their_content(write, name):
     assert table(write(content, name)).train.fingerprint() == EXPECTED.fingerprint()
     two = gzip.compress(LONG[:50].encode()) + gzip.compress(LONG[50:].encode())
     assert table(write(two)).train.fingerprint() == EXPECTED.fingerprint()
-
-
-def test_rows_in_any_order_are_ordered_by_step(write):
-    header, *rows = LONG.splitlines()
-    first = ["walk_1", "run_1", "walk_2", "run_2"]
-    rows.sort(key=lambda row: (first.index(row.split(",")[0]), -int(row.split(",")[1])))
-    assert table(write("\n".join([header, *rows]))).train.fingerprint() == EXPECTED.fingerprint()
-    interleaved = sorted(rows, key=lambda row: row.split(",")[1])
-    train = table(write("\n".join([header, *interleaved]))).train
-    assert train.fingerprint() == EXPECTED.fingerprint()
 
 
 def test_without_a_step_column_rows_keep_the_order_of_the_file(write):
@@ -151,15 +125,12 @@ def test_a_pandas_index_in_a_file_is_not_a_feature(tmp_path):
 @pytest.mark.parametrize(
     ("values", "names"),
     [
-        (["b", "a"], ("a", "b")),
         ([10, 9], ("9", "10")),
         ([1.0, 0.0], ("0", "1")),
         ([True, False], ("False", "True")),
         (pa.array(["b", "a"]).dictionary_encode(), ("a", "b")),
-        (pa.array(["b", "a"], pa.large_string()), ("a", "b")),
         (pa.array([b"b", b"a"]), ("a", "b")),
         (pa.array([1, 0], pa.date32()), ("1970-01-01", "1970-01-02")),
-        (pa.array([10, 9], pa.uint8()), ("9", "10")),
         (pa.array([1, 2]).cast(pa.decimal128(19, 0)), ("1", "2")),
     ],
 )
@@ -173,11 +144,9 @@ def test_labels_of_any_kind(store, values, names):
     [
         (("true", "false"), ("False", "True")),
         (("1.0", "0.0"), ("0", "1")),
-        (("1.0", "x"), ("1.0", "x")),
         (("01", "1"), ("01", "1")),
         (("NA", "EU"), ("EU", "NA")),
         (("2020-01-02", "2020-01-01"), ("2020-01-01", "2020-01-02")),
-        (("-1", "1"), ("-1", "1")),
     ],
 )
 def test_labels_of_a_csv_file_have_the_names_of_the_same_values(write, texts, names):
@@ -190,7 +159,6 @@ def test_labels_of_a_csv_file_have_the_names_of_the_same_values(write, texts, na
         ("10", "9"),
         ("1e3", "9.5"),
         ("2020-01-02", "2020-01-01"),
-        ("2020-01-01 10:00:00", "2020-01-01 09:59:59.5"),
         ("2020-01-01T10:00:00+02:00", "2020-01-01T07:00:00Z"),
         ("1700000000000000001", "1700000000000000000"),
     ],
@@ -204,10 +172,8 @@ def test_steps_are_numbers_or_dates(write, steps):
     "steps",
     [
         pa.array([2, 1, 2], pa.timestamp("us", "Europe/Berlin")),
-        pa.array([2, 1, 2], pa.date32()),
         pa.array([2, 1, 2], pa.time32("s")),
         pa.array([2, 1, 2], pa.duration("ms")),
-        pa.array([2.5, 1, 2], pa.float16()),
         pa.array(["2", "1", "2"]).dictionary_encode(),
     ],
 )
@@ -319,11 +285,3 @@ def test_a_row_of_many_columns_and_a_large_file(write):
     content += "".join(",".join(map(repr, row.tolist())) + f",{n % 2}\n" for n, row in enumerate(x))
     train = table(write(content)).train
     assert train.fingerprint() == make_sequences(x, [0, 1, 0]).fingerprint()
-
-
-def test_the_columns_of_a_file_have_any_order(write):
-    rows = [row.split(",") for row in LONG.splitlines()]
-    swapped = "\n".join(",".join([*row[::-1]]) for row in rows)
-    splits = table(write(swapped))
-    assert splits.train.channel_names == ("y", "x")
-    assert np.array_equal(splits.train.x[..., ::-1], EXPECTED.x, equal_nan=True)

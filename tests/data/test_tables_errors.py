@@ -13,142 +13,98 @@ from seqsweep.data.tables import from_frame, table
 LONG = (Path(__file__).parent / "tables" / "long.csv").read_text()
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(content: str | bytes, name="my.csv") -> str:
-        content = content.encode() if isinstance(content, str) else content
-        (tmp_path / name).write_bytes(content)
-        return str(tmp_path / name)
-
-    return write
-
-
 def swap(old: str, new: str) -> str:
     assert old in LONG
     return LONG.replace(old, new, 1)
 
 
+def bad(content, message: str, **options):
+    """What to store, the options that read it, and what is said of it."""
+    return content, options, message
+
+
 BAD_CSV = {
-    "text in a feature": (
+    "text in a feature": bad(
         swap("2.6", "fast"),
-        {},
         r"my.csv:6: column 'x': 'fast' is not a number; data.source.features=\[...\] chooses",
     ),
-    "text below a line break in quotes": (
-        swap("walk_1", '"walk\n1"').replace("2.6", "fast").replace("walk_1", '"walk\n1"'),
-        {},
-        r"my.csv:9: column 'x': 'fast' is not a number",
+    "a decimal comma": bad(
+        "x;label\n1,5;a\n", "column 'x': '1,5' is not a number .decimal comma: write a point"
     ),
-    "a decimal comma": (
-        "x;label\n1,5;a\n",
-        {},
-        "column 'x': '1,5' is not a number .decimal comma: write a point",
-    ),
-    "infinite": (swap("2.6", "inf"), {}, "my.csv:6: column 'x' is inf; must be a number"),
-    "beyond float32": (swap("2.6", "1e300"), {}, r"csv:6: column 'x' is 1e\+300; must be"),
-    "an underscore": (swap("2.6", "2_6"), {}, "my.csv:6: column 'x': '2_6' is not a number"),
-    "missing label": (
+    "infinite": bad(swap("2.6", "inf"), "my.csv:6: column 'x' is inf; must be a number"),
+    "missing label": bad(
         swap("-0.5,run", "-0.5,").replace("-0.4,run", "-0.4,"),
-        {},
         r"my.csv:5: the label \(column 'class'\) is missing \(2 such rows\)$",
     ),
-    "label that changes": (
+    "label that changes": bad(
         swap("-0.4,run", "-0.4,walk"),
-        {},
         r"my.csv:6: sequence 'run_1' has label 'walk' .*, but 'run' at .*my.csv:5; must be one",
     ),
-    "step twice": (
+    "step twice": bad(
         swap("run_1,1", "run_1,0"),
-        {},
         "my.csv:6: sequence 'run_1' has step 0 a second time; the first is at .*my.csv:5",
     ),
-    "step missing": (swap("run_1,1", "run_1,"), {}, r"my.csv:6: the step \(column 'time'\) is m"),
-    "step no number": (
+    "step no number": bad(
         swap("run_1,1", "run_1,late"),
-        {},
         r"my.csv:6: the step \(column 'time'\) 'late' is neither a number nor a date",
     ),
-    "steps of two kinds": (
+    "steps of two kinds": bad(
         swap("run_1,1", "run_1,2020-01-01"),
-        {},
         "my.csv:6: the step .* '2020-01-01' is not of one kind with those above",
     ),
-    "id missing": (
-        swap("run_1,1", ",1"),
-        {},
-        r"my.csv:6: the id \(column 'case'\) is missing$",
+    "id missing": bad(swap("run_1,1", ",1"), r"my.csv:6: the id \(column 'case'\) is missing$"),
+    "a cell too many": bad(
+        swap("-0.4,run", "-0.4,run,9"), "my.csv:6: 6 cells; expected 5, as in the header"
     ),
-    "a cell too many": (
-        swap("-0.4,run", "-0.4,run,9"),
-        {},
-        "my.csv:6: 6 cells; expected 5, as in the header",
-    ),
-    "an open quote": (swap("run_1", '"run_1'), {}, "a quoted cell does not end"),
-    "no such column": (
+    "an open quote": bad(swap("run_1", '"run_1'), "a quoted cell does not end"),
+    "no such column": bad(
         LONG,
-        {"label": "clas"},
         "data.source.label=clas: has no such column; columns: case, time, x, y, class; did you mean"
         " 'class'",
+        label="clas",
     ),
-    "no features": (LONG, {"features": []}, r"features=\[\]: must name at least one"),
-    "a column for two purposes": (LONG, {"id": "case", "label": "case"}, "'case' is given for two"),
-    "two columns of one name": ("x,x,label\n1,2,a\n", {}, "has two columns 'x'"),
-    "two that may be ids": (
+    "several names as one": bad(LONG, r"features=x,y: write several as \[x,y\]", features="x,y"),
+    "no features": bad(LONG, r"features=\[\]: must name at least one", features=[]),
+    "a column for two purposes": bad(LONG, "'case' is given for two", id="case", label="case"),
+    "two columns of one name": bad("x,x,label\n1,2,a\n", "has two columns 'x'"),
+    "two that may be ids": bad(
         "id,case,x,label\na,a,1,0\n",
-        {},
         "'id' and 'case' may each be the id column; data.source.id=id chooses one, id=none neither",
     ),
-    "only labels": ("id,label\na,b\n", {}, "has no feature column beside id, label"),
-    "no label": (
-        "id,x\na,1\nb,2\n",
-        {},
-        "data.source.label=COLUMN names the label column; columns: id, x$",
+    "no label": bad(
+        "id,x\na,1\nb,2\n", "data.source.label=COLUMN names the label column; columns: id, x$"
     ),
-    "steps without ids": (
+    "steps without ids": bad(
         "t,x,label\n0,1,a\n1,2,b\n",
-        {},
         "step=t means a row for each step, but no column names the sequence; set data.source.id",
     ),
-    "no names": ("2,1,0.5\n1,2,3\n", {}, "names the label column; columns: 2, 1, 0.5$"),
-    "no rows": ("x,label\n", {}, "has no rows"),
-    "empty": ("", {}, "my.csv: is empty"),
-    "one class": ("x,label\n1,a\n2,a\n", {}, "only one class"),
-    "latin-1": (
+    "no rows": bad("x,label\n", "has no rows"),
+    "empty": bad("", "my.csv: is empty"),
+    "latin-1": bad(
         swap("run_1", "r\xfcn_1").encode("latin-1"),
-        {},
         "my.csv:5: column 'case' is not UTF-8; save the file as UTF-8",
     ),
-    "UTF-16": (LONG.encode("utf-16"), {}, "my.csv: is UTF-16; save the file as UTF-8"),
-    "binary": (b"x,label\n\0\0\1,2\n", {}, "is not a text; expected csv or parquet"),
-    "gzip cut off": (gzip.compress(LONG.encode())[:-20], {}, "is cut off or damaged"),
-    "parquet cut off": (b"PAR1" + b"a" * 30, {}, "is cut off or damaged"),
-    "delimiter": (LONG, {"delimiter": "::"}, "delimiter='::': must be one character"),
-    "frame": ("a,b,c,label\n1,2,3,x\n", {"frame": 2}, r"frame=2: must divide .* has 3 \(a,b,c"),
-    "reshape": (
-        "a,b,c,label\n1,2,3,x\n",
-        {"reshape": [2, 2]},
-        r"reshape=\[2, 2\]: must be .* the number of feature columns; .* has 3 \(a,b,c",
-    ),
-    "frame and reshape": ("a,label\n1,x\n", {"reshape": [1, 1], "frame": 1}, "give only one"),
-    "frame of a long table": (LONG, {"form": "long", "frame": 2}, "frame and reshape are for form"),
-    "length": (
+    "UTF-16": bad(LONG.encode("utf-16"), "my.csv: is UTF-16; save the file as UTF-8"),
+    "binary": bad(b"x,label\n\0\0\1,2\n", "is not a text; expected csv or parquet"),
+    "gzip cut off": bad(gzip.compress(LONG.encode())[:-20], "is cut off or damaged"),
+    "delimiter": bad(LONG, "delimiter='::': must be one character", delimiter="::"),
+    "frame": bad("a,b,c,label\n1,2,3,x\n", r"frame=2: must divide .* has 3 \(a,b,c", frame=2),
+    "frame and reshape": bad("a,label\n1,x\n", "give only one", reshape=[1, 1], frame=1),
+    "frame of a long table": bad(LONG, "frame and reshape are for form", form="long", frame=2),
+    "length": bad(
         "a,b,lengths,label\n1,2,3,x\n",
-        {},
         r"my.csv:2: the length \(column 'lengths'\) is '3'; must be a whole number from 1 to 2",
     ),
-    "split": (
+    "split": bad(
         "a,split,label\n1,train,x\n2,tset,y\n",
-        {},
         r"csv:3: the split \(column 'split'\) is 'tset'; must be train, val or test; did you mean",
     ),
-    "no train": ("a,split,label\n1,test,x\n2,val,y\n", {}, "no sequence is in train; found val"),
-    "group missing": ("a,group,label\n1,p,x\n2,,y\n", {}, r"my.csv:3: the group .* is missing"),
-    "group in two splits": (
+    "no train": bad("a,split,label\n1,test,x\n2,val,y\n", "no sequence is in train; found val"),
+    "group in two splits": bad(
         "a,group,split,label\n1,p,train,x\n2,p,test,y\n",
-        {},
         "group 'p' is in train and in test; a group must be in one split; data.source.group=none",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("content", "options", "message"), BAD_CSV.values(), ids=BAD_CSV)
@@ -160,35 +116,20 @@ def test_a_bad_csv_file_is_refused_with_its_line(write, content, options, messag
 
 GOOD = {"id": ["a", "a", "b"], "step": [0, 1, 0], "x": [1.0, 2.0, 3.0], "label": [0, 0, 1]}
 BAD_PARQUET = {
-    "a feature of texts": (
-        {"x": ["a", "b", "c"]},
-        {},
-        r"column 'x' holds string; expected numbers; data.source.features",
+    "a feature of texts": bad(
+        {"x": ["a", "b", "c"]}, r"column 'x' holds string; expected numbers; data.source.features"
     ),
-    "infinite": ({"x": [1, 2, float("inf")]}, {}, "my.parquet: row 2: column 'x' is inf"),
-    "label missing": (
-        {"label": [0, 0, None]},
-        {},
-        r"my.parquet: row 2: the label \(column 'label'\) is missing$",
+    "label a fraction": bad({"label": [0.5, 0.5, 1]}, "sequence 0 has label 0.5: .*regression"),
+    "label of lists": bad({"label": [[0], [0], [1]]}, "'label' holds list<.*expected texts"),
+    "label of bytes": bad({"label": [b"\xff", b"\xff", b"a"]}, "not readable as text"),
+    "step missing": bad({"step": [1, None, 0]}, "row 1: the step .* is missing"),
+    "step of booleans": bad({"step": [True, False, True]}, "row 0: the step .* is neither"),
+    "texts that are not UTF-8": bad(
+        {"label": pa.array([b"\xff", b"\xff", b"a"]).view(pa.string())}, "is cut off or damaged"
     ),
-    "label a fraction": ({"label": [0.5, 0.5, 1]}, {}, "sequence 0 has label 0.5: .*regression"),
-    "label of lists": ({"label": [[0], [0], [1]]}, {}, "'label' holds list<.*expected texts"),
-    "label of bytes": ({"label": [b"\xff", b"\xff", b"a"]}, {}, "not readable as text"),
-    "label changes": ({"label": [0, 1, 1]}, {}, "row 1: sequence 'a' has label '1' .* but '0' at"),
-    "step twice": ({"step": [1, 1, 0]}, {}, "row 1: sequence 'a' has step 1 a second .*row 0"),
-    "step missing": ({"step": [1, None, 0]}, {}, "row 1: the step .* is missing"),
-    "step of booleans": ({"step": [True, False, True]}, {}, "row 0: the step .* is neither"),
-    "a feature of lists": ({"y": [[1], [2], [3]]}, {}, "column 'y' holds list<.*; expected num"),
-    "texts that are not UTF-8": (
-        {"label": pa.array([b"\xff", b"\xff", b"a"]).view(pa.string())},
-        {},
-        "is cut off or damaged",
-    ),
-    "length of lists": ({"lengths": [[1], [1], [1]]}, {"form": "wide"}, "'lengths' holds list"),
-    "length a fraction": ({"n": [1.5, 1, 1]}, {"length": "n"}, "the length .* is 1.5; must be"),
-    "length missing": ({"n": [None, 1, 1]}, {"length": "n"}, "the length .* is missing"),
-    "delimiter": ({}, {"delimiter": ";"}, "delimiter=';': .* is a parquet file"),
-}  # fmt: skip
+    "length missing": bad({"n": [None, 1, 1]}, "the length .* is missing", length="n"),
+    "delimiter": bad({}, "delimiter=';': .* is a parquet file", delimiter=";"),
+}
 
 
 @pytest.mark.parametrize(("columns", "options", "message"), BAD_PARQUET.values(), ids=BAD_PARQUET)
@@ -231,19 +172,10 @@ def test_padding_to_one_long_sequence_is_refused_if_it_cannot_fit(write, monkeyp
 @pytest.mark.parametrize(
     ("frame", "options", "message"),
     [
-        (
-            pd.DataFrame({"x": [1], "label": [0]}),
-            {"id": "case"},
-            "^the DataFrame: id=case: has no such",
-        ),
-        (pd.DataFrame({"x": [1, "a"], "label": [0, 1]}), {}, "the DataFrame: a column mixes types"),
-        (
-            pd.DataFrame({"x": [1.0, 2.0]}),
-            {},
-            "^the DataFrame: label=COLUMN names the label column",
-        ),
-        (pd.DataFrame({"x": [], "label": []}), {}, "the DataFrame: has no rows"),
-        ([1, 2], {}, "expected a pandas DataFrame, got list"),
+        bad(pd.DataFrame({"x": [1]}), "^the DataFrame: id=case: has no such", id="case"),
+        bad(pd.DataFrame({"x": [1, "a"], "label": [0, 1]}), "the DataFrame: a column mixes types"),
+        bad(pd.DataFrame({"x": [1.0]}), "^the DataFrame: label=COLUMN names the label column"),
+        bad([1, 2], "expected a pandas DataFrame, got list"),
     ],
 )
 def test_a_bad_frame_is_refused_in_terms_of_python(frame, options, message):
@@ -255,9 +187,3 @@ def test_without_pyarrow_the_message_says_how_to_install_it(write, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"needs pyarrow: pip install 'seqsweep\[data\]'"):
         table(write(LONG))
-
-
-def test_a_wrong_path_is_refused(tmp_path, write):
-    write(LONG)
-    with pytest.raises(FileNotFoundError, match=r"did you mean 'my.csv'"):
-        table(str(tmp_path / "my.cvs"))

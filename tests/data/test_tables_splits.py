@@ -3,18 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from prepared import prepared
 
-from seqsweep.data.prepare import prepare
 from seqsweep.data.tables import from_frame, read, table
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(content: str, name="my.csv") -> str:
-        (tmp_path / name).write_text(content)
-        return str(tmp_path / name)
-
-    return write
 
 
 def values(part) -> list[list[float]]:
@@ -69,14 +60,7 @@ def test_a_group_column_keeps_its_sequences_together_in_a_cut():
     frame = grouped_frame()
     splits = from_frame(frame)
     assert splits.train.groups is not None
-    cut = prepare(
-        splits,
-        val_fraction=0.2,
-        test_fraction=0.2,
-        split_seed=0,
-        standardize=False,
-        missing="error",
-    )
+    cut = prepared(splits)
     of = {name: set(frame.patient[part.x[:, 1, 0].astype(int)]) for name, part in cut.parts.items()}
     assert of.keys() == {"train", "val", "test"} and sum(map(len, of.values())) == 12
 
@@ -93,10 +77,8 @@ def test_groups_decide_the_fingerprint_and_their_names_do_not():
 def test_a_cut_without_groups_is_the_one_of_before():
     """These positions are those of the version before groups."""
     frame = grouped_frame()
-    cut = prepare(
-        from_frame(frame, group="none", features=["a", "b"]),
-        val_fraction=0.1, test_fraction=0.1, split_seed=0, standardize=False, missing="error",
-    )  # fmt: skip
+    plain = from_frame(frame, group="none", features=["a", "b"])
+    cut = prepared(plain, val_fraction=0.1, test_fraction=0.1)
     assert cut.val is not None and cut.test is not None
     assert cut.test.x[:, 1, 0].tolist() == [7, 9, 15, 28, 30, 39, 46, 58]
     assert cut.val.x[:, 1, 0].tolist() == [4, 29, 31, 40, 54, 59, 73, 76]

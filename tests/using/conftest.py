@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,8 +16,7 @@ CLASSES = ("fall", "rise", "still")
 CHANNELS = ("left", "right")
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """The exit code and the output of a command."""
 
     code: int

@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 import seqsweep
 import seqsweep.cli
@@ -76,15 +75,6 @@ def test_a_bundle_holds_tensors_and_text(bundle, trained):
     assert not any(b"pickle" in data or b"\x80\x04" in data[:2] for data in files.values())
 
 
-def test_keys_of_some_runs_are_kept(trained, tmp_path):
-    _, content = read_content(trained.run)
-    vocabulary = {"symbols": ["a", "\u00e9"], "by": "character"}
-    write_bundle(tmp_path / "texts.zip", encode(content | {"vocabulary": vocabulary}))
-    assert read_bundle(tmp_path / "texts.zip")["vocabulary"] == vocabulary
-    write_bundle(tmp_path / "numbers.zip", encode(content))
-    assert "vocabulary" not in read_bundle(tmp_path / "numbers.zip")
-
-
 def test_equal_runs_give_equal_bytes(command, trained, bundle, tmp_path):
     assert command("bundle", trained.sweep, "again.zip").code == 0
     assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
@@ -146,20 +136,8 @@ def test_a_network_of_the_users_own_needs_permission(command, trained, bundle, t
     assert not (tmp_path / "hacked").exists()
 
 
-class Mean(nn.Module):
-    """A network of the user's own."""
-
-    def __init__(self, input_size: int, num_classes: int) -> None:
-        super().__init__()
-        self.fc = nn.Linear(input_size, num_classes)
-
-    def forward(self, x, lengths):
-        return self.fc(x.sum(dim=1) / lengths[:, None])
-
-
-def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_path, monkeypatch):
-    monkeypatch.setattr("seqsweep.models.classifier.Mean", Mean, raising=False)
-    target = "seqsweep.models.classifier.Mean"
+def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_path):
+    target = "own_network.Mean"
     options = ["data=npz", f"data.source.path={trained.folder}/train.npz", "trainer.max_epochs=1"]
     config = seqsweep.compose([*options, f"output_dir={tmp_path}/own"])
     folder = seqsweep.train(config | {"model": {"_target_": target}})["folder"]
@@ -255,31 +233,27 @@ def test_a_damaged_bundle_is_refused_or_read_as_it_was(bundle, tmp_path, data):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    "content",
     [
-        ("config.json", b"[]"),
-        ("config.json", b"{"),
-        ("config.json", b'{"format": NaN, "digest": "x"}'),
-        ("config.json", json.dumps(sealed({"format": 9})).encode()),
-        ("config.json", json.dumps(sealed({"format": 1})).encode()),
-        ("config.json", b"[" * 100_000),
-        ("config.json", b"\xff\xfe"),
+        b"[]",
+        b'{"format": NaN, "digest": "x"}',
+        json.dumps(sealed({"format": 9})).encode(),
+        json.dumps(sealed({"format": 1})).encode(),
+        b"[" * 100_000,
+        b"\xff\xfe",
     ],
 )
-def test_a_config_that_is_none_is_refused(bundle, tmp_path, name, content):
+def test_a_config_that_is_none_is_refused(bundle, tmp_path, content):
     with pytest.raises(ValueError, match=r"a\.zip"):
-        seqsweep.load_run(changed(bundle, tmp_path / "a.zip", name, content))
+        seqsweep.load_run(changed(bundle, tmp_path / "a.zip", "config.json", content))
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("labels.json", b"{}"),
-        ("labels.json", b"[1]"),
         ("scaling.json", b'{"scaling": {"dtype": "load", "shape": [1], "values": [1]}}'),
         ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [2], "values": [1]}}'),
-        ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [1], "values": ["a"]}}'),
-        ("weights.npz", b""),
         ("weights.npz", b"\xff" * 100),
         ("weights.npz", npz(np.savez, np.array([object()]))),
         ("weights.npz", npz(np.savez_compressed, np.zeros(1 << 20))),
@@ -299,12 +273,3 @@ def test_a_checkpoint_is_not_a_bundle(trained, tmp_path):
     content = load_sealed(trained.run / "checkpoints" / "best.ckpt")
     save_sealed(content, tmp_path / "checkpoint.zip")
     assert seqsweep.load_run(tmp_path / "checkpoint.zip").class_names == trained.classes
-
-
-def test_an_empty_zip_is_refused(tmp_path):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w"):
-        pass
-    (tmp_path / "empty.zip").write_bytes(buffer.getvalue())
-    with pytest.raises(ValueError, match=r"empty.zip is damaged"):
-        seqsweep.load_run(tmp_path / "empty.zip")

@@ -13,7 +13,6 @@ from seqsweep.data.batch import Batch
 from seqsweep.models.classifier import MultiLayerRNN, RNNClassifier
 from seqsweep.using.explain import _layer_output, _layers, explain
 from seqsweep.using.explain_page import page
-from seqsweep.using.explain_parts import embedded, normed
 
 CASES = list(product(("rnn", "gru", "lstm"), (1, 3), (False, True)))
 
@@ -43,17 +42,8 @@ def test_layers_one_by_one_equal_the_whole_network(cell, layers, bidirectional):
         assert torch.equal(network.fc(final), network(given.x, given.lengths))
 
 
-@pytest.mark.parametrize(("cell", "layers", "bidirectional"), CASES)
-def test_every_weight_is_shown_once_with_its_shape(cell, layers, bidirectional):
-    network = RNNClassifier(4, 6, 5, cell=cell, num_layers=layers, bidirectional=bidirectional)
-    shown = [(r.name, r.shape) for r in rows(explain(network, batch(), tuple("abcde")))]
-    weights = [(name, tuple(weight.shape)) for name, weight in network.named_parameters()]
-    assert [entry for entry in shown if "." in entry[0]] == weights
-    assert ("logits", (3, 5)) in shown and ("x", (3, 7, 4)) in shown
-    assert shown.count(("h", (3, 7, 6))) == layers * (1 + bidirectional)
-
-
 OPTIONS: dict[str, dict[str, Any]] = {
+    "none": {},
     "layer norm": {"layer_norm": True},
     "attention": {"pooling": "attention"},
     "embedding": {"embedding_dim": 3, "num_embeddings": 8},
@@ -62,7 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize(("cell", "layers", "bidirectional"), CASES)
-def test_options_are_shown_with_their_weights(cell, layers, bidirectional, option):
+def test_every_weight_is_shown_with_its_shape(cell, layers, bidirectional, option):
     size = 1 if option == "embedding" else 4
     network = RNNClassifier(
         size, 6, 5, cell=cell, num_layers=layers, bidirectional=bidirectional, **OPTIONS[option]
@@ -76,33 +66,13 @@ def test_options_are_shown_with_their_weights(cell, layers, bidirectional, optio
     width = 6 * (1 + bidirectional)
     tensors = [(row.name, row.shape) for row in rows(explanation)]
     norms = [entry for entry in tensors if re.fullmatch(r"n\d", entry[0])]
+    assert ("logits", (3, 5)) in tensors and ("x", (3, 7, size)) in tensors
+    assert tensors.count(("h", (3, 7, 6))) == layers * (1 + bidirectional)
     assert norms == [(f"n{n}", (3, 7, width)) for n in range(1, layers) if option == "layer norm"]
     assert (("e", (3, 7, 3)) in tensors) == (option == "embedding")
     assert (("a", (3, 7)) in tensors) == (option == "attention")
     assert f"{layers} layer" in explanation.title and explanation.unrolled is not None
     assert explanation.unrolled.num_layers == layers
-
-
-@pytest.mark.parametrize(
-    ("part", "options"),
-    [("norms", {"layer_norm": True}), ("embedding", {"embedding_dim": 3, "num_embeddings": 8})],
-)
-def test_the_parts_of_an_explanation_compute_what_the_network_does(part, options):
-    size = 1 if part == "embedding" else 4
-    network, given = RNNClassifier(size, 6, 5, num_layers=2, bidirectional=True, **options), batch()
-    x = given.x[:, :, :size].abs().round() if part == "embedding" else given.x
-    expected = network(x, given.lengths)
-    with torch.inference_mode():
-        if network.embedding is not None:
-            x, _ = embedded(network.embedding, x, given.lengths)
-        for index, (rnn, place) in enumerate(_layers(network)):
-            x = _layer_output(rnn, place, x, given.lengths)
-            if index == 0 and part == "norms":
-                norm = network.get_submodule("rnn.norms.0")
-                assert isinstance(norm, nn.LayerNorm)
-                x, _ = normed(norm, 0, x, given.lengths, "y1")
-        final = torch.cat((x[torch.arange(3), given.lengths - 1, :6], x[:, 0, 6:]), dim=1)
-        torch.testing.assert_close(network.fc(final), expected)
 
 
 def test_the_loss_shown_is_that_of_the_batch():
@@ -150,23 +120,3 @@ def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
     assert "rnn.weight_ih_l3" in printed and "loss" in printed
     assert (tmp_path / "e.html").read_text().count("<h2>") == 7
     assert not (tmp_path / "outputs").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["model.hiden_size=3"], "did you mean 'hidden_size'"),
-        (["model.hidden_size=3,4"], "model.hidden_size=3,4: several values are a sweep"),
-        (["data=digts"], "did you mean 'digits'?"),
-        (["nonsense"], "nonsense"),
-        (["--htm", "x"], "--htm: no such option of seqsweep explain"),
-        (["--html"], "--html: expected one argument"),
-        (["--html", "/no-folder/a.html"], "/no-folder/a.html: there is no folder /no-folder"),
-    ],
-)
-def test_a_mistake_is_refused_in_one_line(arguments, message, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["explain", *arguments])
-    printed = capsys.readouterr()
-    assert ended.value.code == 2 and message in printed.err
-    assert printed.err.count("\n") == 1 and not printed.out

@@ -14,7 +14,7 @@ import seqsweep
 
 @pytest.fixture
 def forms(command, trained, tmp_path):
-    """The test sequences as npz, csv and parquet, in the current folder."""
+    """The test sequences as npz, csv, parquet and ts, in the current folder."""
     x, y, lengths = trained.test_data()
     np.savez(tmp_path / "data.npz", X=x, y=y, lengths=lengths, channel_names=trained.channels)
     with (tmp_path / "data.csv").open("w", newline="") as file:
@@ -24,7 +24,13 @@ def forms(command, trained, tmp_path):
             writer.writerows([n, t, *map(repr, row[t].tolist()), label] for t in range(length))
     table = pyarrow.csv.read_csv(tmp_path / "data.csv")
     pyarrow.parquet.write_table(table, tmp_path / "data.parquet")
-    return ["data.csv", "data.parquet"]
+    cases = [
+        ":".join(",".join(map(repr, channel.tolist())) for channel in row[:length].T) + f":{label}"
+        for row, label, length in zip(x, y, lengths, strict=True)
+    ]
+    header = "@dimensions 2\n@classLabel true still rise fall\n@data\n"
+    (tmp_path / "data.ts").write_text(header + "\n".join(cases))
+    return ["data.csv", "data.parquet", "data.ts"]
 
 
 def test_every_form_gives_the_same_predictions(command, trained, forms):
@@ -33,10 +39,10 @@ def test_every_form_gives_the_same_predictions(command, trained, forms):
     for form in forms:
         done = command("predict", trained.run, form)
         assert done.out == expected, (form, done.err)
-    scores = command("evaluate", trained.run, "data.npz", "--resamples", "0").out
-    for form in forms:
-        found = command("evaluate", trained.run, form, "--resamples", "0").out
-        assert found.splitlines()[1:3] == scores.splitlines()[1:3]
+    x, y, lengths = trained.test_data()
+    np.savez("turned.npz", X=x.swapaxes(1, 2), y=y, lengths=lengths)
+    done = command("predict", trained.run, "turned.npz", "layout=channels_first")
+    assert done.out == expected
 
 
 def test_a_csv_file_needs_no_labels_for_predictions(command, trained, forms, tmp_path):
@@ -54,7 +60,8 @@ def test_a_transform_goes_with_the_bundle(command, trained, forms, tmp_path):
             [
                 "data=npz", f"data.source.path={trained.folder}/train.npz", "trainer.max_epochs=2",
                 "data.transform.truncate=7", "data.transform.frame=2", "data.missing=mean",
-                "data.transform.impute=all", "diagnostics=false", f"output_dir={tmp_path}/out",
+                "data.transform.impute=all", "data.transform.jitter=0.1",
+                "data.transform.time_mask=1", "diagnostics=false", f"output_dir={tmp_path}/out",
             ]
         )
     )  # fmt: skip
@@ -63,8 +70,11 @@ def test_a_transform_goes_with_the_bundle(command, trained, forms, tmp_path):
     run, bundled = seqsweep.load_run(folder), seqsweep.load_run("framed.zip")
     x, _, lengths = trained.test_data()
     x[3, 1, 0] = np.nan
+    assert run.source_channels == trained.channels and len(run.channel_names) == 8
     for one, other in zip(run.prepare(x, lengths), bundled.prepare(x, lengths), strict=True):
         assert torch.equal(one, other)
+    with pytest.raises(ValueError, match="x: expected 2 channels, got 8"):
+        run.prepare(run.prepare(x, lengths).x)
     assert command("predict", "framed.zip", "data.csv").out == (
         command("predict", folder, "data.npz").out
     )

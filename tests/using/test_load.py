@@ -7,7 +7,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from own_network import Mean
 
 import seqsweep
 from seqsweep.runs.run_folder import RunFolder
@@ -16,17 +16,6 @@ from seqsweep.training.description import KEYS
 
 OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu"]
 ENGINES = ["native", "autograd"]
-
-
-class Tiny(nn.Module):
-    """A network of the user's own."""
-
-    def __init__(self, input_size: int, num_classes: int) -> None:
-        super().__init__()
-        self.fc = nn.Linear(input_size, num_classes)
-
-    def forward(self, x, lengths):
-        return self.fc(x.sum(dim=1))
 
 
 def raw_data(path):
@@ -86,38 +75,6 @@ def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(run, tmp_path):
     assert repr(loaded) == f"LoadedRun({tmp_path}/mine.ckpt: RNNClassifier, 2 channels, 3 classes)"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_checkpoint_transforms_raw_sequences_as_the_training_did(tmp_path, engine):
-    """The accuracy on raw sequences is that of the test, although the network reads others."""
-    transform = "{crop:[1,7],downsample:2,impute:all,frame:2,jitter:0.1,time_mask:1}"
-    augmented = [f"data.transform={transform}", f"engine={engine}"]
-    data = raw_data(tmp_path / "mine.npz")
-    record = seqsweep.train(config_of(tmp_path, "model.hidden_size=6", *augmented))
-    shutil.copy(Path(record["folder"]) / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    shutil.rmtree(tmp_path / "outputs")
-    (tmp_path / "mine.npz").unlink()
-    loaded = seqsweep.load_run(tmp_path / "mine.ckpt")
-    assert accuracy_on_raw_sequences(loaded, data) == pytest.approx(record["metrics"]["test/acc"])
-    assert loaded.source_channels == ("channel_0", "channel_1")
-    assert len(loaded.channel_names) == 8 and loaded.channel_names[2] == "channel_0_missing@0"
-    x, lengths = loaded.prepare(data["X_test"], data["lengths_test"])
-    assert x.shape[2] == 8 and lengths.tolist() == [-(-(n - 1) // 4) for n in data["lengths_test"]]
-    with pytest.raises(ValueError, match="x: expected 2 channels, got 8"):
-        loaded.prepare(x)
-
-
-def test_the_lightning_module_of_a_checkpoint_tests_as_the_run_did(run):
-    folder, _ = run
-    record = RunFolder(folder).record()
-    assert record is not None
-    path = folder / "checkpoints" / "best.ckpt"
-    module = seqsweep.SequenceClassifier.load_from_checkpoint(path)
-    x = torch.ones(2, 4, 2)
-    assert torch.equal(module.eval()(x), seqsweep.load_run(folder).network(x))
-    with pytest.raises(ValueError, match="optimizer=None: must be given to train"):
-        module.configure_optimizers()
-
-
 def test_loading_leaves_the_random_numbers_of_the_program(tmp_path):
     folder, _ = trained(tmp_path)
     torch.manual_seed(0)
@@ -145,7 +102,6 @@ def test_lists_of_sequences_are_padded(tmp_path):
         (np.zeros((2, 3, 4)), None, r"x: expected 2 channels, got 4"),
         ([np.zeros((3, 2)), np.zeros((3, 1))], None, "the same number of channels"),
         ([], None, "at least one sequence"),
-        ([np.zeros((0, 2))], None, "no dimension may be 0"),
         (np.zeros((1, 3, 2)), [4], "sequence 0 has length 4; must be between 1 and 3"),
         (np.zeros((1, 2, 3, 2)), None, r"must be \(B, T, F\) or \(B, T\)"),
     ],
@@ -184,21 +140,19 @@ def test_the_config_of_the_folder_wins(tmp_path):
     assert seqsweep.load_run(shutil.copy(path, tmp_path)).config["name"] == "shorter"
 
 
-def test_a_network_of_the_users_own_is_built_only_if_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr("seqsweep.models.classifier.Tiny", Tiny, raising=False)
-    target = "seqsweep.models.classifier.Tiny"
-    data = raw_data(tmp_path / "mine.npz")
+def test_a_network_of_the_users_own_is_built_only_if_allowed(tmp_path):
+    target = "own_network.Mean"
+    raw_data(tmp_path / "mine.npz")
     config = config_of(tmp_path) | {"model": {"_target_": target}}
     folder = seqsweep.train(config)["folder"]
     with pytest.raises(ValueError, match=f"model._target_={target} is not a target"):
         seqsweep.load_run(folder)
     loaded = seqsweep.load_run(folder, allow=[target])
-    assert isinstance(loaded.network, Tiny)
-    assert loaded.network(*loaded.prepare(data["X_train"])).shape == (30, 3)
+    assert isinstance(loaded.network, Mean)
     path = loaded.checkpoint
     with pytest.raises(ValueError, match="must be given as network"):
         seqsweep.SequenceClassifier.load_from_checkpoint(path)
-    module = seqsweep.SequenceClassifier.load_from_checkpoint(path, network=Tiny(2, 3))
+    module = seqsweep.SequenceClassifier.load_from_checkpoint(path, network=Mean(2, 3))
     ours = module.network.state_dict()
     assert all(torch.equal(ours[name], w) for name, w in loaded.network.state_dict().items())
 
@@ -229,14 +183,6 @@ def test_a_folder_without_a_checkpoint_is_named(tmp_path, name):
         seqsweep.load_run(tmp_path / name)
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path):
-    folder, _ = trained(tmp_path)
-    path = folder / "checkpoints" / "best.ckpt"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="damaged"):
-        seqsweep.load_run(folder)
-
-
 def test_lightning_tests_a_loaded_module(tmp_path):
     folder, data = trained(tmp_path)
     loaded = seqsweep.load_run(folder)
@@ -254,4 +200,6 @@ def test_lightning_tests_a_loaded_module(tmp_path):
     (metrics,) = trainer.test(module, datamodule=module_data, verbose=False)
     record = RunFolder(folder).record()
     assert record is not None
+    with pytest.raises(ValueError, match="optimizer=None: must be given to train"):
+        module.configure_optimizers()
     assert metrics["test/acc"] == pytest.approx(record["metrics"]["test/acc"])

@@ -1,8 +1,5 @@
 """A checkpoint alone rebuilds a network with any option, and a vocabulary for new texts."""
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -18,23 +15,11 @@ NETWORKS = {
     "orthogonal": ("model.recurrent_init=orthogonal",),
     "forget bias": ("model.cell=lstm", "model.forget_bias=1"),
 }
-WORDS = ("model.embedding_dim=4", "data.source.tokens=words", "data.source.lower=true")
 
 
 def trained(tmp_path, *overrides):
     config = seqsweep.compose([*overrides, *OPTIONS, f"output_dir={tmp_path}/outputs"])
     return seqsweep.train(config)
-
-
-def texts_of(tmp_path) -> tuple[str, list[str], list[str]]:
-    """A file of 80 texts, and its texts and labels."""
-    rng = np.random.default_rng(0)
-    labels = ["good", "bad"] * 40
-    others = ["the", "film", "was", "story", "a"]
-    texts = [" ".join([*rng.choice(others, rng.integers(1, 5)), label]) for label in labels]
-    path = tmp_path / "a.tsv"
-    path.write_text("".join(f"{y}\t{x}\n" for x, y in zip(texts, labels, strict=True)))
-    return str(path), texts, labels
 
 
 def assert_rebuilt(record, x, lengths) -> None:
@@ -54,47 +39,6 @@ def assert_rebuilt(record, x, lengths) -> None:
 def test_a_network_with_options_is_rebuilt_from_its_checkpoint(tmp_path, name):
     record = trained(tmp_path, "data=japanese_vowels", *NETWORKS[name])
     assert_rebuilt(record, torch.randn(3, 9, 12), torch.tensor([9, 4, 1]))
-
-
-def test_a_run_on_texts_takes_texts(tmp_path):
-    path, texts, labels = texts_of(tmp_path)
-    record = trained(tmp_path, "data=text", f"data.source.path={path}", *WORDS,
-                     "data.source.test_path=" + path, "trainer.max_epochs=30")  # fmt: skip
-    shutil.copy(Path(record["folder"]) / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    shutil.rmtree(tmp_path / "outputs")
-    Path(path).unlink()
-    run = seqsweep.load_run(tmp_path / "mine.ckpt")
-    x, lengths = run.prepare(texts)
-    assert_rebuilt(record | {"folder": tmp_path / "mine.ckpt"}, x, lengths)
-    with torch.inference_mode():
-        logits = run.network(x, lengths)
-        again = run.network(*run.prepare(np.array(texts[:1])))
-    found = [run.class_names[index] for index in logits.argmax(dim=1)]
-    accuracy = np.mean([one == label for one, label in zip(found, labels, strict=True)])
-    assert accuracy == pytest.approx(record["metrics"]["test/acc"]) and accuracy > 0.9
-    torch.testing.assert_close(again, logits[:1])
-    # Words that train does not have, and capital letters, are read as in training.
-    assert run.prepare(["A never-seen FILM"]).x[0, :, 0].tolist()[1:4] == [1, 1, 1]
-    assert torch.equal(run.prepare(["Good"]).x, run.prepare(["good"]).x)
-
-
-@pytest.mark.parametrize(
-    ("x", "error", "message"),
-    [
-        ("good", TypeError, "^x: must be a list of texts, got one text"),
-        ([[1.0], [2.0]], TypeError, r"^x\[0\]: must be a text, because the run reads texts; got"),
-        (["good", " "], ValueError, r"^x\[1\]: ' ' has no words"),
-        ([], ValueError, "^x: must be at least one text"),
-    ],
-)
-def test_what_is_not_a_list_of_texts_is_refused(tmp_path, x, error, message):
-    path, *_ = texts_of(tmp_path)
-    record = trained(tmp_path, "data=text", f"data.source.path={path}", *WORDS)
-    run = seqsweep.load_run(record["folder"])
-    with pytest.raises(error, match=message):
-        run.prepare(x)
-    with pytest.raises(ValueError, match=r"^lengths: must be left out with texts"):
-        run.prepare(["good"], [1])
 
 
 def test_symbols_of_the_users_own_need_no_vocabulary(tmp_path):
@@ -125,7 +69,8 @@ def test_symbols_of_the_users_own_need_no_vocabulary(tmp_path):
     ],
 )
 def test_texts_need_an_embedding_of_their_size(tmp_path, own, message):
-    path, *_ = texts_of(tmp_path)
+    path = tmp_path / "a.tsv"
+    path.write_text("good\tthe good film\nbad\ta bad story\n" * 40)
     with pytest.raises(ValueError, match=f"^{message}"):
         trained(tmp_path, "data=text", f"data.source.path={path}", *own)
     assert not (tmp_path / "outputs").exists()

@@ -71,14 +71,6 @@ def test_the_calibration_error_is_the_weighted_gap_of_its_bins():
     assert value == pytest.approx(gap)
 
 
-def test_certain_and_right_predictions_have_the_best_scores():
-    labels = np.array([0, 1, 2, 2])
-    scores = evaluate(np.eye(3)[labels], labels, names(3), resamples=20).metrics
-    best = {"log_loss": 0, "calibration_error": 0}
-    for name, score in scores.items():
-        assert score.value == score.low == score.high == best.get(name, 1), name
-
-
 def test_a_class_that_does_not_occur_is_left_out():
     p, labels = cases(3)
     labels[labels == 2] = 0

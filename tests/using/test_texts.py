@@ -1,15 +1,15 @@
 """A run on texts is used like any other: predict, evaluate and bundle take files of texts."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import seqsweep
-from seqsweep.cli import main
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.texts import encoded
 
 NEW = ["it was good", "so it was bad", "a one good"]
@@ -46,72 +46,77 @@ def new(tmp_path: Path) -> Path:
     return path
 
 
-def code_of(arguments: list[str]) -> int:
-    """Runs a command; returns its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text().splitlines()))
-
-
-def test_predict_reads_the_columns_of_the_training_file(folder, new, tmp_path):
-    out = tmp_path / "out.csv"
-    assert code_of(["predict", str(folder), str(new), "--out", str(out)]) == 0
-    rows = rows_of(out)
+def test_predict_reads_the_columns_of_the_training_file(command, folder, new):
+    rows = list(csv.DictReader(command("predict", folder, new).out.splitlines()))
     assert [row["prediction"] for row in rows] == ["good", "bad", "good"]
     expected = seqsweep.load_run(folder).predict_proba(NEW)
     found = [[float(row["p_bad"]), float(row["p_good"])] for row in rows]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_predict_takes_other_columns_and_lines_of_text(folder, tmp_path, capsys):
+def test_a_checkpoint_alone_reads_texts(folder, tmp_path):
+    shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
+    run = seqsweep.load_run(tmp_path / "mine.ckpt")
+    assert run.predict(NEW).tolist() == ["good", "bad", "good"]
+    # Words that train does not have are read as in training.
+    assert run.prepare(["It never-seen was"]).x[0, :, 0].tolist()[1:4] == [1, 1, 1]
+    alone, whole = (run.network(*run.prepare(texts)) for texts in (NEW[:1], NEW))
+    torch.testing.assert_close(alone, whole[:1])
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ("good", TypeError, "^x: must be a list of texts, got one text"),
+        ([[1.0], [2.0]], TypeError, r"^x\[0\]: must be a text, because the run reads texts; got"),
+        (["good", " "], ValueError, r"^x\[1\]: ' ' has no words"),
+        ([], ValueError, "^x: must be at least one text"),
+    ],
+)
+def test_what_is_not_a_list_of_texts_is_refused(folder, x, error, message):
+    run = seqsweep.load_run(folder)
+    with pytest.raises(error, match=message):
+        run.prepare(x)
+    with pytest.raises(ValueError, match=r"^lengths: must be left out with texts"):
+        run.prepare(["good"], [1])
+
+
+def test_predict_takes_other_columns_and_lines_of_text(command, folder, tmp_path):
     (tmp_path / "other.csv").write_text("words,id\n" + "".join(f"{text},1\n" for text in NEW))
-    arguments = [str(tmp_path / "other.csv"), "text_column=words"]
-    assert code_of(["predict", str(folder), *arguments]) == 0
-    of_a_table = capsys.readouterr().out
     (tmp_path / "lines.txt").write_text("\n".join(NEW))
-    assert code_of(["predict", str(folder), str(tmp_path / "lines.txt")]) == 0
-    assert capsys.readouterr().out == of_a_table
+    of_a_table = command("predict", folder, "other.csv", "text_column=words")
+    assert of_a_table.code == 0
+    assert command("predict", folder, "lines.txt").out == of_a_table.out
 
 
-def test_a_bundle_holds_the_vocabulary(folder, new, tmp_path, capsys):
-    bundle = tmp_path / "run.zip"
-    assert code_of(["bundle", str(folder), str(bundle)]) == 0
-    run, copied = seqsweep.load_run(folder), seqsweep.load_run(bundle)
+def test_a_bundle_holds_the_vocabulary(command, folder, new):
+    assert command("bundle", folder, "run.zip").code == 0
+    run, copied = seqsweep.load_run(folder), seqsweep.load_run("run.zip")
     assert run.vocabulary is not None and copied.vocabulary == run.vocabulary
     assert np.array_equal(copied.predict_proba(NEW), run.predict_proba(NEW))
-    capsys.readouterr()
-    assert code_of(["predict", str(bundle), str(new)]) == 0
-    assert capsys.readouterr().out.count("good") == 3  # the head of the table, and two texts
+    assert command("predict", "run.zip", new).out == command("predict", folder, new).out
 
 
-def test_evaluate_needs_labels_and_counts_right_ones(folder, new, tmp_path, capsys):
-    path = tmp_path / "labelled.tsv"
-    path.write_text("good\tit was good\nbad\ta one good\n")
-    assert code_of(["evaluate", str(folder), str(path)]) == 0
-    assert "0.5000" in capsys.readouterr().out
-    assert code_of(["evaluate", str(folder), str(new)]) == 2
-    assert "label_column=mood: must be a column of" in capsys.readouterr().err
+def test_evaluate_needs_labels_and_counts_right_ones(command, folder, new, tmp_path):
+    (tmp_path / "labelled.tsv").write_text("good\tit was good\nbad\ta one good\n")
+    assert "0.5000" in command("evaluate", folder, "labelled.tsv").out
+    refused = command("evaluate", folder, new)
+    assert refused.code == 2 and "label_column=mood: must be a column of" in refused.err
 
 
 @pytest.mark.parametrize(
     ("content", "words", "message"),
     [
         ("text\ngood\n", [], "text_column=review: must be a column of"),
-        ("review\n\n ,\n", [], ":3: expected 1 columns, got 2"),
         ('review\n""\n', [], ":2: '' has no words"),
         ("review\ngood\n", ["label_column=mod"], "label_column=mod: must be a column of"),
-        ("review\ngood\n", ["layout=time_first"], "layout: no such option to read"),
         ("review\ngood\n", ["text_colum=a"], "text_colum: no such option to read"),
     ],
 )
-def test_wrong_texts_are_refused(folder, tmp_path, capsys, content, words, message):
+def test_wrong_texts_are_refused(command, folder, tmp_path, content, words, message):
     (tmp_path / "new.csv").write_text(content)
-    assert code_of(["predict", str(folder), str(tmp_path / "new.csv"), *words]) == 2
-    assert message in capsys.readouterr().err
+    refused = command("predict", folder, "new.csv", *words)
+    assert refused.code == 2 and message in refused.err
 
 
 def test_indices_of_symbols_are_taken_too():
@@ -122,7 +127,3 @@ def test_indices_of_symbols_are_taken_too():
     for wrong in ([[4]], [[-1]], [[0.5]], [[[1, 2]]]):
         with pytest.raises(ValueError, match=r"indices \(B, T, 1\) of the 4 symbols"):
             encoded(vocabulary, np.array(wrong), None)
-
-
-def test_the_record_names_the_run(folder):
-    assert (RunFolder(folder).record() or {})["config"]["model.embedding_dim"] == 6

@@ -84,11 +84,6 @@ def test_zipped_keys_take_their_values_together(expanded: Expanded) -> None:
     ]
 
 
-def test_a_group_may_begin_with_one_value(expanded: Expanded) -> None:
-    one = ("model.cell=gru", "seed=0", "sweep.zip=[model.cell,seed]")
-    assert expanded(*one) == ["model.cell=gru seed=0"]
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -152,6 +147,7 @@ def test_a_sample_has_whole_configs_in_the_order_of_the_grid(expanded: Expanded)
     assert len(four) == 8 and len(six) == 12
     assert set(four) < set(six) < set(whole)
     assert four == [member for member in whole if member in four]
+    assert expanded(SIZES, RATES, "seed=0,1", "sweep.sample=4", "sweep.sample_seed=1") != four
     other = expanded(RATES, "seed=2", SIZES, "sweep.sample=4")
     configs = {frozenset(member.split()) - {"seed=0", "seed=1"} for member in four}
     assert {frozenset(member.split()) - {"seed=2"} for member in other} == configs

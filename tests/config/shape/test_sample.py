@@ -53,21 +53,6 @@ def test_a_sample_does_not_depend_on_the_order_of_keys_and_values(keys, random, 
     assert sampled(grid(**shuffled), 5, seed) == sampled(usual, 5, seed)
 
 
-def test_a_sample_is_a_part_of_every_larger_one_and_has_all_replicates() -> None:
-    whole = grid(seed=list("012"), a=list("12345"), b=list("xyz"))
-    small, large = sampled(whole, 4), sampled(whole, 15)
-    assert large[:4] == small
-    assert all(len(replicates) == 3 for replicates in large)
-    everything = set.union(*large)
-    assert everything == {frozenset(whole.overrides(point)) for point in whole.points()}
-    assert sampled(whole, 15, seed=1)[:4] != small
-
-
 def test_a_value_that_is_given_twice_is_sampled_once() -> None:
     twice = grid(a=["1", "2", "1"], seed=["0", "1"])
     assert len(sampled(twice, 10)) == 2
-
-
-def test_a_seed_that_is_zipped_with_another_key_is_sampled() -> None:
-    zipped = Grid([Axis(("seed", "a"), [("seed=0", "a=1"), ("seed=1", "a=2")])])
-    assert [len(replicates) for replicates in sampled(zipped, 5)] == [1, 1]

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prepared import prepared
 
-from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.options import Transform, shaping_options, transform_of
@@ -18,10 +18,7 @@ def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> N
     lengths = np.array([8, 3, 5, 4, 6, 7])
     train = make_sequences(rng.normal(size=(6, 8, 2)), np.arange(6) % 2, lengths)
     with pytest.raises(error, match=f"^{re.escape(message)}"):
-        prepare(
-            Splits(train), val_fraction=0, test_fraction=0, split_seed=0, standardize=True,
-            missing="error", transform=options,
-        )  # fmt: skip
+        prepared(Splits(train), val_fraction=0, test_fraction=0, transform=options)
 
 
 @pytest.mark.parametrize(
@@ -33,11 +30,7 @@ def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> N
             {"crop": [2, 6], "frame": 5},
             "data.transform.frame=5: must be at most 4, the steps of the longest",
         ),
-        ({"downsample": -1}, "data.transform.downsample=-1: must be at least 1"),
-        ({"downsample": 9}, "data.transform.downsample=9: must be at most 8"),
-        ({"truncate": 0}, "data.transform.truncate=0: must be at least 1"),
         ({"crop": [3, 3]}, "data.transform.crop=[3, 3]: must begin before it ends"),
-        ({"crop": [-1, 3]}, "data.transform.crop[0]=-1: must be at least 0"),
         ({"crop": [1]}, "data.transform.crop=[1]: must be [a, b]"),
         (
             {"crop": [3, 9]},
@@ -51,7 +44,6 @@ def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> N
         ({"impute": "al"}, "data.transform.impute='al': must be one of missing, all; did you mean"),
         ({"impute": "all"}, "data.transform.impute=all: must be null with data.missing=error"),
         ({"jitter": -0.1}, "data.transform.jitter=-0.1: must be between 0 and"),
-        ({"jitter": float("nan")}, "data.transform.jitter=nan: must be between 0 and"),
         ({"time_mask": -1}, "data.transform.time_mask=-1: must be at least 0"),
         ({"time_mask": 8}, "data.transform.time_mask=8: must be below 8, the steps of the longest"),
         ({"fram": 2}, "data.transform.fram: no such transform; did you mean 'frame'?"),
@@ -65,7 +57,6 @@ def test_a_value_outside_its_range_is_refused(options, message):
     ("options", "message"),
     [
         ({"frame": 2.5}, "data.transform.frame=2.5: must be a whole number"),
-        ({"frame": True}, "data.transform.frame=True: must be a whole number"),
         ({"jitter": "a"}, "data.transform.jitter='a': must be a number"),
         ([2], "data.transform=[2]: must be a group of keys, or null"),
     ],

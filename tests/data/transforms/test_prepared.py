@@ -1,15 +1,13 @@
 """Splits are transformed before they are scaled, and raw values again in the same way."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from prepared import prepared
 
-from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.training.description import description, scaling_of
 
 N, T, F = 24, 11, 2
@@ -41,11 +39,8 @@ def made(seed, padding=0, dtype=np.float64, **options):
 
 
 def ready(splits, transform=None, **options) -> Splits:
-    defaults: dict[str, Any] = {
-        "val_fraction": 0.25, "test_fraction": 0, "split_seed": 0, "standardize": True,
-        "missing": "mean",
-    }  # fmt: skip
-    return prepare(splits, transform=transform, **defaults | options)
+    defaults = {"val_fraction": 0.25, "test_fraction": 0, "standardize": True, "missing": "mean"}
+    return prepared(splits, transform=transform, **defaults | options)
 
 
 def both(transform, offset=0.0, dtype=np.float64, **options):
@@ -164,7 +159,7 @@ def test_no_transform_leaves_the_splits_and_the_checkpoint_as_they_were():
     plain, same = both(None), both(options)
     assert same.fingerprint() == plain.fingerprint()
     assert same.scaling is not None and same.scaling.shaping is None
-    assert "shaping" not in description({}, same)["scaling"]
+    assert description({}, same)["scaling"]["shaping"] is None
 
 
 def test_digests_are_those_of_the_raw_sequences():
@@ -172,9 +167,3 @@ def test_digests_are_those_of_the_raw_sequences():
     one, other = both(None), both(TRANSFORMS["all"])
     for part, same in zip(one.parts.values(), other.parts.values(), strict=True):
         np.testing.assert_array_equal(part.digests, same.digests)
-
-
-def test_a_shaping_returns_from_its_state():
-    shaping = Shaping(("u", "v"), 1, 9, 2, (1,), 3)
-    assert Shaping.from_state(shaping.state()) == shaping
-    assert replace(shaping, last=None) == Shaping.from_state(replace(shaping, last=None).state())
