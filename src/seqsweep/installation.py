@@ -13,7 +13,7 @@ _REQUIREMENT = re.compile(r"([\w.-]+)(\[[^\]]*\])?[^;]*(?:;.*extra == ['\"]([\w-
 
 
 def installation_lines() -> Iterator[str]:
-    """Yields the versions, the native engine or the command that builds it, the cores and the GPU.
+    """Yields the versions, the native engine, the cores and the GPU.
 
     A package that is not installed is named with the command that installs it.
     """
@@ -31,7 +31,7 @@ def installation_lines() -> Iterator[str]:
 
 
 def _packages() -> Iterator[str]:
-    """Yields a line for the packages that seqsweep needs, and one for each of its extras."""
+    """Yields a line for the needed packages, and one for each extra."""
     groups: dict[str, list[str]] = {}
     for text in requires("seqsweep") or []:
         match = _REQUIREMENT.match(text)

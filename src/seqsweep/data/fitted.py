@@ -77,7 +77,7 @@ class Scaling:
         )
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
-        """Returns each channel of x less its mean, by its deviation, as float32; padding is 0.
+        """Returns the standardised channels of x as float32; padding is 0.
 
         Without a mean, the values themselves are rounded.
         """

@@ -1,4 +1,4 @@
-"""The numbers of a finished run, and the runs and splits that count in a comparison."""
+"""The numbers of finished runs, and the runs and splits that count."""
 
 import math
 from collections.abc import Mapping, Sequence

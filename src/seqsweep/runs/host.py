@@ -1,4 +1,4 @@
-"""The name of this host, and the clock of a file system that several hosts share."""
+"""The name of this host, and the clock of a shared file system."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Computes the run_id, a hash of all that decides a run's result, from the keys of a config."""
+"""Computes the run_id, a hash of all that decides a run's result."""
 
 import functools
 import hashlib
@@ -11,8 +11,10 @@ REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
 """The keys that repeat a config with other luck: weights and order, or other splits."""
 
 SEMANTICS = 4
-"""Raised by hand when the same config gives another result, configs get other keys, or the files of
-a run another form. The runs of another number are `of another version`, and stay apart."""
+"""The number of the version's results, config keys and files of a run, raised by hand.
+
+The runs of another number are `of another version`, and stay apart.
+"""
 
 WITHOUT_INFLUENCE = (
     "name",

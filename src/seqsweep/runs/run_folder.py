@@ -104,7 +104,7 @@ class RunFolder:
         return None
 
     def other_version(self) -> str | None:
-        """Returns the name of the other version that wrote this run; None for a run of this one."""
+        """Returns the other version that wrote this run, or None."""
         try:
             _read_record(self.path / "record.json")
         except _OfAnotherVersion:

@@ -1,4 +1,4 @@
-"""Locks of a folder: one for each process that trains there, and one held for a moment only."""
+"""Locks of a folder: of each process that trains there, and for a moment."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Groups the runs of a sweep by the engine that trains them, and estimates their time.
+"""Groups the runs of a sweep by engine, and estimates their time.
 
 Imports no torch, because `seqsweep plan` prints the groups.
 """

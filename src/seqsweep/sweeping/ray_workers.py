@@ -155,7 +155,7 @@ def _check_address(address: str) -> None:
 
 
 def _check_beginnings(ray: Any, actors: Sequence[Any]) -> None:
-    """Raises a ValueError if an actor cannot write its log; those that wait for a node may wait."""
+    """Raises a ValueError if a started actor cannot write its log."""
     beginnings = [actor.__ray_ready__.remote() for actor in actors]
     ended, _ = ray.wait(beginnings, num_returns=len(beginnings), timeout=_BEGIN_SECONDS)
     for beginning in ended:

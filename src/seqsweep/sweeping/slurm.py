@@ -24,7 +24,7 @@ _PATTERNS = {
     "memory": (r"[1-9]\d*[KMGT]?", 'megabytes, or a size such as "4G"'),
     "gpus": (r"(\w[\w.-]*:)?\d+", 'a number, or a type and a number: "a100:1"'),
 }
-"""What the values of these keys look like. Slurm itself refuses other wrong values."""
+"""The forms of these keys' values. Slurm itself refuses other wrong values."""
 
 Option = str | int | float | bool | None
 
@@ -99,7 +99,7 @@ class SlurmJobs:
         return f"Slurm job {number[0]}"
 
     def sbatch_options(self, folder: Path, count: int) -> list[str]:
-        """Returns the options of sbatch for some workers on a folder, as words of a command."""
+        """Returns the options of sbatch for some workers on a folder."""
         # Slurm replaces %A and %a in the path, and %% by a percent sign.
         logs = str(folder.resolve() / self.logs).replace("%", "%%")
         # A worker is told 90 seconds before its time limit, or a quarter of a few minutes.
@@ -128,7 +128,7 @@ class SlurmJobs:
         ]
 
     def script(self, options: Sequence[str], command: Sequence[str]) -> str:
-        """Returns the script of a worker with options of sbatch; a person may submit it as well.
+        """Returns the script of a worker, which a person may submit as well.
 
         Raises:
             ValueError: an option has a line break.

@@ -47,7 +47,7 @@ class Cluster(Protocol):
 
 @dataclass
 class Workers:
-    """The workers of a sweep: its first command starts them, and the same command follows them.
+    """The workers that the first command of a sweep starts, and later ones follow.
 
     Args:
         cluster: starts the workers.
@@ -117,7 +117,7 @@ class Workers:
 
 
 def _is_stopped(left: Collection[QueuedRun], folder: Path) -> bool:
-    """Returns whether the sweep was stopped and its workers train none of the runs any more."""
+    """Returns whether the sweep was stopped and none of the runs trains."""
     if not (folder / STOP_FILE).exists() or any(is_locked(run.folder.path) for run in left):
         return False
     # All workers end at the stop file, so the next command starts new ones.

@@ -36,7 +36,7 @@ def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figur
 
 
 def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
-    """The indices of the configs with a better score than every cheaper one, by their costs."""
+    """The configs that are better than every cheaper one, by their costs."""
     front: list[int] = []
     for index in sorted(range(len(costs)), key=lambda i: (costs[i], scores[i])):
         if not front or scores[index] < scores[front[-1]]:

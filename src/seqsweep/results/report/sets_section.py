@@ -1,4 +1,4 @@
-"""Prepares what a report says about data: ranks over several sets, and the sizes of splits."""
+"""Prepares what a report says about data sets and their splits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
