@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seqsweep.training import network_size
+from seqsweep.training import checks
 from seqsweep.training.build_run import build_data, build_module
 from seqsweep.training.data_cache import prepared
 
@@ -12,9 +12,9 @@ def assert_counted(config, monkeypatch):
     """Asserts that a run without memory is refused with its parameters; returns the network."""
     network = build_module(config, build_data(config)).network
     count = sum(parameter.numel() for parameter in network.parameters())
-    monkeypatch.setattr(network_size, "_memory", lambda: 0)
+    monkeypatch.setattr(checks, "_memory", lambda: 0)
     with pytest.raises(ValueError, match=f": {count:,} parameters take "):
-        network_size.check_network_size(config, prepared(config))
+        checks.check_network_size(config, prepared(config))
     return network
 
 
@@ -49,7 +49,7 @@ def test_an_embedding_has_a_row_for_each_symbol(checked, monkeypatch, tmp_path, 
 def test_too_many_layers_are_refused(checked):
     config = checked("data=digits", "model.num_layers=100000")
     with pytest.raises(ValueError, match=r"model\.num_layers=100000: must be at most 1000"):
-        network_size.check_network_size(config, prepared(config))
+        checks.check_network_size(config, prepared(config))
 
 
 @pytest.mark.parametrize(("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7)])
@@ -59,10 +59,10 @@ def test_a_batch_whose_states_do_not_fit_is_refused(checked, monkeypatch, cell, 
         "model.hidden_size=1", "data.batch_size=1000",
     )  # fmt: skip
     needed = 1000 * 8 * 2 * 2 * states * 4  # 8 steps, layers, directions, bytes
-    monkeypatch.setattr(network_size, "_memory", lambda: needed)
-    network_size.check_network_size(config, prepared(config))
-    monkeypatch.setattr(network_size, "_memory", lambda: needed - 1)
+    monkeypatch.setattr(checks, "_memory", lambda: needed)
+    checks.check_network_size(config, prepared(config))
+    monkeypatch.setattr(checks, "_memory", lambda: needed - 1)
     with pytest.raises(
         ValueError, match=r"data\.batch_size=1000: the states of 1000 sequences of 8"
     ):
-        network_size.check_network_size(config, prepared(config))
+        checks.check_network_size(config, prepared(config))
