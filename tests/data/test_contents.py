@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqsweep.data.bundled import digits, japanese_vowels
-from seqsweep.data.contents import contents
+from seqsweep.data.info import contents
 from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqsweep.data.bundled import digits, japanese_vowels
-from seqsweep.data.contents import contents
+from seqsweep.data.info import contents
 from seqsweep.data.notes import notes
 from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences

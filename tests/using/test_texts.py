@@ -8,9 +8,9 @@ import pytest
 
 import seqsweep
 from seqsweep.cli import main
+from seqsweep.data.symbols import encoded
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.using.texts import encoded
 
 NEW = ["it was good", "so it was bad", "a one good"]
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from seqsweep.data.files import existing_file
 from seqsweep.data.memory import check_memory
-from seqsweep.data.paths import existing_file
 from seqsweep.suggest import short
 
 Columns = Any

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 
 from seqsweep.data.checks import Array
-from seqsweep.data.paths import existing_file
+from seqsweep.data.files import existing_file
 from seqsweep.suggest import did_you_mean, listed
 
 _ENDINGS = (".csv", ".csv.gz", ".parquet", ".tsv", ".txt")
