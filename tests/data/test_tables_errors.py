@@ -66,12 +66,12 @@ BAD_CSV = {
     "step no number": (
         swap("run_1,1", "run_1,late"),
         {},
-        r"my.csv:6: the step \(column 'time'\) 'late' is neither a number nor a date",
+        r"my.csv:6: the step \(column 'time'\) 'late' must be a number or a date, of one kind with those above",
     ),
     "steps of two kinds": (
         swap("run_1,1", "run_1,2020-01-01"),
         {},
-        "my.csv:6: the step .* '2020-01-01' is not of one kind with those above",
+        "my.csv:6: the step .* '2020-01-01' must be a number or a date, of one kind",
     ),
     "id missing": (
         swap("run_1,1", ",1"),
@@ -118,8 +118,8 @@ BAD_CSV = {
         {},
         "my.csv:5: column 'case' is not UTF-8; save the file as UTF-8",
     ),
-    "UTF-16": (LONG.encode("utf-16"), {}, "my.csv: is UTF-16; save the file as UTF-8"),
-    "binary": (b"x,label\n\0\0\1,2\n", {}, "is not a text; expected csv or parquet"),
+    "UTF-16": (LONG.encode("utf-16"), {}, "my.csv: is not a text in UTF-8"),
+    "binary": (b"x,label\n\0\0\1,2\n", {}, "is not a text in UTF-8; expected csv or parquet"),
     "gzip cut off": (gzip.compress(LONG.encode())[:-20], {}, "is cut off or damaged"),
     "parquet cut off": (b"PAR1" + b"a" * 30, {}, "is cut off or damaged"),
     "delimiter": (LONG, {"delimiter": "::"}, "delimiter='::': must be one character"),

@@ -202,11 +202,9 @@ def _content(file: Path) -> bytes:
     content = file.read_bytes()
     if content.startswith(_GZIP):
         content = _decompressed(content, str(file))
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError(f"{file}: is UTF-16; save the file as UTF-8")
     content = content.removeprefix(codecs.BOM_UTF8)
     if b"\0" in content[:_CHUNK]:
-        raise ValueError(f"{file}: is not a text; expected csv or parquet")
+        raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
     if content.count(b'"') % 2:
         raise ValueError(f"{file}: a quoted cell does not end: the file has an odd number of '\"'")
     return content

@@ -3,15 +3,14 @@
 S rows, N sequences, T steps, F features (channels).
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from seqsweep.data.checks import Array
 from seqsweep.data.raw import join_padded
 from seqsweep.data.table_values import Codes, Int64, Rows
-
-Form = Literal["long", "wide"]
+from seqsweep.data.tables import Form
 
 
 class Assembled(NamedTuple):

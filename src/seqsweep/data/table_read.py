@@ -15,14 +15,14 @@ from seqsweep.data.raw import RawPart
 from seqsweep.data.table_files import Columns, Table, open_table
 from seqsweep.data.table_forms import (
     Assembled,
-    Form,
     assemble_long,
     assemble_wide,
     form_of,
     per_sequence,
 )
-from seqsweep.data.table_roles import NONE, Roles, choose_roles
+from seqsweep.data.table_roles import NONE, ROLES, Roles, choose_roles
 from seqsweep.data.table_values import Rows
+from seqsweep.data.tables import Form
 from seqsweep.suggest import did_you_mean, listed
 
 _SPLITS = {
@@ -41,17 +41,9 @@ class _Read(NamedTuple):
 
 
 def read_files(
-    path: str,
-    options: Mapping[str, Any],
-    delimiter: str | None,
-    test_path: str | None,
-    labelled: bool,
+    path: str, delimiter: str | None, test_path: str | None, labelled: bool, **options: Any
 ) -> Stored:
-    """Reads a file, and a second one that is its test split; see `tables.table`.
-
-    Args:
-        options: the names of columns, and `form`, `frame` and `reshape`.
-    """
+    """Reads a file, and a second one that is its test split; see `tables.table`."""
     read = _read(open_table(path, delimiter), options, labelled)
     if test_path is not None:
         if "test" in read.parts:
@@ -64,7 +56,7 @@ def read_files(
     return _stored(read)
 
 
-def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
+def read_frame(dataframe: Any, **options: Any) -> Stored:
     """Reads a DataFrame or an Arrow table; see `tables.from_frame`."""
     data = _as_arrow(dataframe)
     table = Table("the DataFrame", data.column_names, lambda a, b: data.select([*a, *b]))
@@ -89,11 +81,13 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     """Returns the options for a second file, which is a whole split."""
     # The second file needs no groups, and ids only if its rows are steps.
     optional = ("group",) if main.form == "long" else ("group", "id")
-    wanted: dict[str, Any] = dict.fromkeys(("id", "step", "label", "group", "length"), NONE)
-    for role, name in main.roles.columns.items():
-        if role not in optional or name in second.names:
-            wanted[role] = name
-    return wanted | {"split": NONE, "features": main.roles.features, "form": main.form}
+    columns = {
+        role: name
+        for role, name in main.roles.columns.items()
+        if role not in optional or name in second.names
+    }
+    columns = dict.fromkeys(ROLES, NONE) | columns | {"split": NONE}
+    return {**columns, "features": main.roles.features, "form": main.form}
 
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
@@ -154,16 +148,13 @@ def _labels(rows: Rows, made: Assembled, labelled: bool, notes: list[str]) -> Ar
 def _divided(whole: RawPart, rows: Rows, made: Assembled) -> dict[str, RawPart]:
     """Divides a part by the split of each sequence."""
     codes, values = per_sequence(rows, "split", made)
-    known: list[str] = []
-    for code, value in enumerate(values.tolist()):
-        split = _SPLITS.get(value.lower())
-        if split is None:
-            row = int(made.rows[int((codes == code).argmax())])
-            hint = did_you_mean(value, _SPLITS)
-            text = f"is {value!r}; must be train, val or test{hint}"
-            raise rows.error(row, "split", f"{text}; data.source.split=none means no such column")
-        known.append(split)
-    split_of = np.array(known, dtype=np.str_)[codes]
+    splits = [_SPLITS.get(value.lower(), "") for value in values.tolist()]
+    split_of = np.array(splits, dtype=np.str_)[codes]
+    if (unknown := split_of == "").any():
+        row = int(made.rows[unknown.argmax()])
+        value = rows.cell(row, "split")
+        text = f"is {value!r}; must be train, val or test{did_you_mean(str(value), _SPLITS)}"
+        raise rows.error(row, "split", f"{text}; data.source.split=none means no such column")
     parts: dict[str, RawPart] = {}
     for name in ("train", "val", "test"):
         index = np.flatnonzero(split_of == name)
@@ -182,12 +173,11 @@ def _stored(read: _Read) -> Stored:
     split_of: dict[str, str] = {}
     for split, part in read.parts.items():
         for group in [] if part.groups is None else dict.fromkeys(part.groups.tolist()):
-            if group in split_of:
+            if split_of.setdefault(group, split) != split:
                 raise ValueError(
                     f"{part.where}: group {group!r} is in {split_of[group]} and in {split}; a group"
                     " must be in one split; data.source.group=none means no such column"
                 )
-            split_of[group] = split
     # A column of a wide table is a step, or one step of one channel.
     channels = None if read.form == "wide" else read.roles.features
     return Stored(read.parts, None, channels, tuple(read.notes))

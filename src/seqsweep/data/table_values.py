@@ -4,6 +4,7 @@ S rows of a table, F features (channels).
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -102,21 +103,18 @@ class Rows:
             may_lack: accepts missing values.
         """
         column = self._column(role)
-        if not _is_number(column.type):
+        if role != "label" or not _is_number(column.type):  # its type decides the order of classes
             column = self._as_texts(role, column)
-        elif pa.types.is_floating(column.type):  # pandas writes NaN for a missing label
-            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        missing = column.is_null(
+            nan_is_null=True
+        ).to_numpy()  # pandas writes NaN for a missing label
+        if not may_lack:
+            self._check_present(role, missing)
         dictionary: Any = column.combine_chunks().dictionary_encode()
         codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        if not may_lack:
-            self._check_present(role, codes < 0)
         values = dictionary.dictionary.to_numpy(zero_copy_only=False)
-        if values.dtype.kind == "O":
-            return Codes(codes, np.array([str(value) for value in values], dtype=np.str_))
-        if role == "label":  # its type decides the order of the classes
-            return Codes(codes, values)
-        names = [str(value).removesuffix(".0") for value in values.tolist()]
-        return Codes(codes, np.array(names, dtype=np.str_))
+        values = values.astype(np.str_) if values.dtype.kind == "O" else values
+        return Codes(np.where(missing, -1, codes), values)
 
     def _as_texts(self, role: str, column: Any) -> Any:
         try:
@@ -148,11 +146,10 @@ class Rows:
         """Returns numbers (S,) that order the rows as the step column does."""
         column = self._column("step")
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        missing = column.is_null(nan_is_null=True)
         if is_text:
             column = pc.utf8_trim_whitespace(column)
-            missing = pc.or_(missing, pc.equal(column, "").fill_null(True))
-        self._check_present("step", missing.to_numpy())
+            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+        self._check_present("step", column.is_null(nan_is_null=True).to_numpy())
         if is_text:
             return self._parsed_steps(column)
         if pa.types.is_temporal(column.type):
@@ -165,17 +162,15 @@ class Rows:
         for kind in _STEPS:
             if (values := _cast(column, kind)) is not None:
                 return values.to_numpy()
-        kinds = list(_STEPS)
-        for row in range(len(column)):
-            cell = column.slice(row, 1)
-            known = [kind for kind in _STEPS if _cast(cell, kind) is not None]
-            kinds = [kind for kind in kinds if kind in known]
-            if not kinds:
-                problem = (
-                    "not of one kind with those above" if known else "neither a number nor a date"
-                )
-                raise self.error(row, "step", f"{short(self.cell(row, 'step'))} is {problem}")
-        raise AssertionError("each cell has the kind of the others, but not the column")
+        # The first row with which the steps so far are of no kind.
+        row = max(
+            bisect_left(
+                range(len(column)), True, key=lambda row: _cast(column[: row + 1], kind) is None
+            )
+            for kind in _STEPS
+        )
+        text = f"{short(self.cell(row, 'step'))} must be a number or a date, of one kind with those"
+        raise self.error(row, "step", f"{text} above")
 
     def _check_present(self, role: str, missing: npt.NDArray[np.bool_]) -> None:
         """Refuses missing values (S,)."""
