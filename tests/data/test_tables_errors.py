@@ -66,7 +66,7 @@ BAD_CSV = {
     "step no number": (
         swap("run_1,1", "run_1,late"),
         {},
-        r"my.csv:6: the step \(column 'time'\) 'late' must be a number or a date, of one kind with those above",
+        r"my.csv:6: the step \(column 'time'\) 'late' must be a number or a date, of one kind with",
     ),
     "steps of two kinds": (
         swap("run_1,1", "run_1,2020-01-01"),
@@ -139,7 +139,7 @@ BAD_CSV = {
     "split": (
         "a,split,label\n1,train,x\n2,tset,y\n",
         {},
-        r"csv:3: the split \(column 'split'\) is 'tset'; must be train, val or test; did you mean",
+        r"csv:3: the split \(column 'split'\) is 'tset'; must be train, val or test; data",
     ),
     "no train": ("a,split,label\n1,test,x\n2,val,y\n", {}, "no sequence is in train; found val"),
     "group missing": ("a,group,label\n1,p,x\n2,,y\n", {}, r"my.csv:3: the group .* is missing"),

@@ -1,14 +1,19 @@
 """Finds the data files that a config names, and reads those of any known format."""
 
+import codecs
+import gzip
 import importlib
 import inspect
+import io
 import os
 import stat
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.data.checks import Layout
+from seqsweep.data.memory import check_memory
 from seqsweep.data.raw import RawPart
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 
@@ -70,6 +75,28 @@ def existing_file(path: str) -> Path:
         kind = _KINDS.get(stat.S_IFMT(file.stat().st_mode), "something else")
         raise ValueError(f"{file} is {kind}; give the path of a regular file")
     return file
+
+
+def unpacked(file: Path) -> bytes:
+    """Returns the content of a file, of a gzip file the unpacked one, without a byte order mark.
+
+    Raises:
+        ValueError: it is damaged, or larger than the free memory.
+    """
+    check_memory(file.stat().st_size, str(file), "its bytes")
+    content = file.read_bytes()
+    if content.startswith(b"\x1f\x8b"):
+        parts, total = list[bytes](), 0
+        try:
+            with gzip.open(io.BytesIO(content)) as stream:
+                while part := stream.read(1 << 20):
+                    parts.append(part)
+                    total += len(part)
+                    check_memory(2 * total, str(file), "its decompressed bytes")
+        except (EOFError, OSError, zlib.error):
+            raise ValueError(f"{file}: is cut off or damaged; make or copy it again") from None
+        content = b"".join(parts)
+    return content.removeprefix(codecs.BOM_UTF8)
 
 
 def read_file(

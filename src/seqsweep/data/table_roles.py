@@ -40,15 +40,10 @@ class Roles(NamedTuple):
     def words(self) -> str:
         """Returns how the columns were understood."""
         words = [f"{role}={printable(name)}" for role, name in self.columns.items()]
-        return ", ".join([*words, f"features={_shortened(self.features)}"])
-
-
-def _shortened(names: Sequence[str]) -> str:
-    """Returns the names separated by commas; of many, the first two and the last."""
-    if len(names) <= 6:
-        return ",".join(map(printable, names))
-    first, second, last = map(printable, (names[0], names[1], names[-1]))
-    return f"{first},{second},...,{last} ({len(names)} columns)"
+        features = [*map(printable, self.features)]
+        if len(features) > 6:
+            features = [*features[:2], "...", f"{features[-1]} ({len(features)} columns)"]
+        return ", ".join([*words, f"features={','.join(features)}"])
 
 
 def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) -> Roles:
@@ -63,24 +58,22 @@ def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) ->
     # pandas writes its index without a name, or with one of these.
     index = ("Unnamed: ", "__index_level_")
     real = [name for name in names if name and not name.startswith(index)]
-    if (twice := _repeated(real)) is not None:
-        raise ValueError(f"{where}: has two columns {twice!r}; give them different names")
-    given = {role: wanted.get(role) for role in ROLES}
+    _refuse_repeated(where, real, "has two columns {}; give them different names")
+    given = {role: wanted[role] for role in ROLES if wanted.get(role) not in (None, NONE)}
     for role, name in given.items():
-        if name not in (None, NONE):
-            _check_column(where, real, role, name)
+        _check_column(where, real, role, name)
     features = _given_features(where, real, wanted.get("features"))
-    used = [*(name for name in given.values() if name not in (None, NONE)), *(features or ())]
-    if (twice := _repeated(used)) is not None:
-        raise ValueError(f"{where}: column {twice!r} is given for two purposes; give each once")
+    used = [*given.values(), *(features or ())]
+    _refuse_repeated(where, used, "column {} is given for two purposes; give each once")
     taken, columns = set(used), dict[str, str]()
-    for role, name in given.items():
-        if name is None:
-            name = _guess(where, [name for name in real if name not in taken], role)
-        if name not in (None, NONE):
+    for role in ROLES:
+        name = given.get(role)
+        if wanted.get(role) is None:
+            name = _guess(where, [one for one in real if one not in taken], role)
+        if name is not None:
             columns[role] = name
             taken.add(name)
-    guessed = features is None or any(given[role] is None for role in columns)
+    guessed = features is None or columns != given
     features = features or tuple(name for name in real if name not in taken)
     if not features:
         raise ValueError(
@@ -90,9 +83,10 @@ def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) ->
     return Roles(columns, features, guessed)
 
 
-def _repeated(names: Sequence[str]) -> str | None:
-    """Returns a name that is there more than once."""
-    return next((name for name, number in Counter(names).items() if number > 1), None)
+def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise ValueError(f"{where}: {problem.format(repr(name))}")
 
 
 def _check_column(where: str, names: Sequence[str], argument: str, name: str) -> None:
