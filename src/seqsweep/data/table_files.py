@@ -179,10 +179,8 @@ class CsvTable(Table):
         if "invalid UTF8" in message:
             raise ValueError(f"{place}: column {name!r} is not UTF-8; save the file as UTF-8")
         if value := re.search(r"invalid value '(.*)'", message, re.DOTALL):
-            is_comma = re.fullmatch(r"[+-]?\d+,\d+", value[1].strip())
-            hint = " (decimal comma: write a point)" if is_comma else ""
             raise ValueError(
-                f"{place}: column {name!r}: {short(value[1])} is not a number{hint};"
+                f"{place}: column {name!r}: {short(value[1])} is not a number;"
                 " data.source.features=[...] chooses the feature columns"
             )
         raise ValueError(f"{place}: {message.splitlines()[0]}")

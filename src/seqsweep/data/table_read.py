@@ -1,7 +1,6 @@
 """Reads tables into splits: opens them, decides on columns and form, assembles and divides.
 
-In long form each row is a step, in wide form a sequence. S rows, N sequences, T steps, F features
-(channels).
+S rows, N sequences, T steps, F features (channels).
 """
 
 from typing import Any, NamedTuple
@@ -34,17 +33,11 @@ class _Read(NamedTuple):
 
 
 class _Assembled(NamedTuple):
-    """The sequences of a table, in the order in which they first appear.
-
-    Attributes:
-        whole: as in `RawPart`, still without labels and groups.
-        rows: (N,) the first row of each sequence.
-        of_row: (S,) the sequence of each row.
-    """
+    """The sequences of a table, in the order in which they first appear."""
 
     whole: RawPart
-    rows: Int64
-    of_row: Int64
+    rows: Int64  # (N,) the first row of each sequence
+    of_row: Int64  # (S,) the sequence of each row
 
 
 def read_files(
@@ -84,22 +77,23 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     """Returns the options for a second file, which is a whole split."""
     # The second file needs no groups, and ids only if its rows are steps.
     optional = ("group",) if main.form == "long" else ("group", "id")
-    columns = {
-        role: name
-        for role, name in main.roles.columns.items()
-        if role not in optional or name in second.names
+    columns = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
+    absent = [role for role in optional if columns[role] not in second.names]
+    return {
+        **columns,
+        **dict.fromkeys(absent, NONE),
+        "features": main.roles.features,
+        "form": main.form,
     }
-    columns = dict.fromkeys(ROLES, NONE) | columns | {"split": NONE}
-    return {**columns, "features": main.roles.features, "form": main.form}
 
 
 def _read(table: Table, options: dict[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column."""
     roles = choose_roles(table.where, table.names, options)
     rows = Rows(table, roles, table.read(roles.features, list(roles.columns.values())))
-    if len(rows) == 0:
+    if len(rows.columns) == 0:
         raise ValueError(f"{table.where}: has no rows")
-    shape = _steps_and_channels(rows, options.get("frame"), options.get("reshape"))
+    shape = _steps_and_channels(rows, options)
     form: Form = options.get("form") or ("wide" if shape else _form_of(rows))
     if shape and form != "wide":
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
@@ -112,10 +106,9 @@ def _read(table: Table, options: dict[str, Any], labelled: bool) -> _Read:
     return _Read(parts, roles, form, notes)
 
 
-def _steps_and_channels(
-    rows: Rows, frame: int | None, reshape: list[int] | None
-) -> tuple[int, int] | None:
+def _steps_and_channels(rows: Rows, options: dict[str, Any]) -> tuple[int, int] | None:
     """Returns the steps and channels of a wide row; None for one channel."""
+    frame, reshape = options.get("frame"), options.get("reshape")
     if frame is not None and reshape is not None:
         raise ValueError("data.source.frame and data.source.reshape: give only one")
     names = rows.roles.features
@@ -123,9 +116,8 @@ def _steps_and_channels(
     if sizes is None:
         return None
     if len(sizes) != 2 or min(sizes) < 1 or sizes[0] * sizes[1] != len(names):
-        wanted = f"frame={frame}: must divide"
-        if frame is None:
-            wanted = f"reshape={reshape}: must be [steps, channels], whose product is"
+        reshaped = f"reshape={reshape}: must be [steps, channels], whose product is"
+        wanted = reshaped if frame is None else f"frame={frame}: must divide"
         raise ValueError(
             f"data.source.{wanted} the number of feature columns; {rows.table.where} has"
             f" {len(names)} ({','.join(names[:3])},...)"
@@ -180,9 +172,9 @@ def _order(rows: Rows, codes: Int64) -> Int64:
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
     """Assembles the sequences of a table with a row for each, by default of one channel."""
     x = rows.features()
-    x = x.reshape(len(rows), *(shape or (x.shape[1], 1)))
+    x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
-    index = np.arange(len(rows), dtype=np.int64)
+    index = np.arange(len(x), dtype=np.int64)
     ids = rows.codes("id").texts() if rows.has("id") else None
     return _Assembled(RawPart(x, None, lengths, rows.table.where, ids), index, index)
 

@@ -56,8 +56,7 @@ def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) ->
         ValueError: a given column does not exist, or a guess is ambiguous.
     """
     # pandas writes its index without a name, or with one of these.
-    index = ("Unnamed: ", "__index_level_")
-    real = [name for name in names if name and not name.startswith(index)]
+    real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
     _refuse_repeated(where, real, "has two columns {}; give them different names")
     given = {role: wanted[role] for role in ROLES if wanted.get(role) not in (None, NONE)}
     for role, name in given.items():
@@ -101,9 +100,7 @@ def _check_column(where: str, names: Sequence[str], argument: str, name: str) ->
     )
 
 
-def _given_features(
-    where: str, names: Sequence[str], given: str | Sequence[str] | None
-) -> tuple[str, ...] | None:
+def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, ...] | None:
     """Returns the feature columns by their names or patterns, such as `x*`."""
     if given is None:
         return None

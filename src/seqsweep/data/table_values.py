@@ -49,9 +49,6 @@ class Rows:
     roles: Roles
     columns: Columns
 
-    def __len__(self) -> int:
-        return len(self.columns)
-
     def has(self, role: str) -> bool:
         """Returns whether the table has a column of a role."""
         return role in self.roles.columns
@@ -175,13 +172,12 @@ class Rows:
     def _column(self, name: str) -> Any:
         """Returns a column, also one with a dictionary, as its values."""
         column = self.columns.column(name)
-        kind = column.type
-        return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+        is_coded = pa.types.is_dictionary(column.type)
+        return column.cast(column.type.value_type) if is_coded else column
 
 
 def _is_number(kind: Any) -> bool:
-    types = pa.types
-    return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
 
 
 def _parsed(texts: Any) -> Array | None:
