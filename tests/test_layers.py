@@ -81,10 +81,10 @@ HYDRA_APP = (
     "sweeping.search",
 )  # fmt: skip
 ARRAYS_ONLY = (
-    "sequences", "raw", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
+    "sequences", "raw", "tasks", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "info", "files", "memory", "lists", "grouped_cut",
     "tables", "table_roles", "vocabulary", "symbols", "text",
-    "transforms.options", "transforms.steps", "transforms.shaping", "transforms.of_splits",
+    "transforms.options", "transforms.shaping", "transforms.of_splits",
     "transforms.augment",
 )  # fmt: skip
 

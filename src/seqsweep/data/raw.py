@@ -4,7 +4,7 @@ N sequences, B sequences without labels, T steps of the longest, F features (cha
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -191,15 +191,14 @@ def padded(
     # An array with lengths is padded already, so only a list without lengths holds single
     # sequences.
     if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
-        rows = [_with_channels(_real(one), 1) for one in x]
-        if not rows:
+        if not x:
             raise ValueError("x: must be at least one sequence")
-        if len({row.shape[1] for row in rows}) > 1:
-            raise ValueError("x: all sequences must have the same number of channels")
-        steps = np.array([len(row) for row in rows], dtype=np.int64)
-        values = join_padded(np.concatenate(rows), steps)
+        values, steps = pad_list(x, "batch_first", "x")
     else:
-        values = _with_channels(_real(x), 2)
+        values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", "x")
+        if values.ndim not in (2, 3):
+            raise ValueError(f"x has shape {values.shape}; must be (B, T, F) or (B, T)")
+        values = values if values.ndim == 3 else values[:, :, None]
         steps = np.full(len(values), values.shape[1], dtype=np.int64)
     if 0 in values.shape:
         raise ValueError(f"x has shape {values.shape}; no dimension may be 0")
@@ -207,15 +206,3 @@ def padded(
     steps = check_lengths(given, len(values), values.shape[1], "x")
     # Steps beyond the longest sequence are padding, which the network need not compute.
     return values[:, : steps.max()], steps
-
-
-def _real(x: Any) -> Array:
-    return as_array(x, "x", "biuf", "real numbers", "x")
-
-
-def _with_channels(values: Array, ndim: int) -> Array:
-    """Returns the values with a last axis for the channels, after `ndim` other axes."""
-    if values.ndim not in (ndim, ndim + 1):
-        shapes = "(T, F) or (T,)" if ndim == 1 else "(B, T, F) or (B, T)"
-        raise ValueError(f"x has shape {values.shape}; must be {shapes}")
-    return values[..., None] if values.ndim == ndim else values

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.layers import AttentionPooling
+from seqsweep.using.export.contents import Layer
 from seqsweep.using.export.onnx_nodes import Graph
 from seqsweep.using.export.onnx_scaling import Prepared
-from seqsweep.using.export.parts import Layer
 
 _GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
 """The order of torch's gates in ONNX: torch has r z n and i f g o, ONNX has z r n and i o f g."""
