@@ -130,7 +130,7 @@ def _roughness(x: npt.NDArray[np.float64], axis: int) -> float:
 
 
 def float_values(x: Array, valid: Mask, where: str) -> Floats:
-    """Returns a copy of x in the float type that holds it, with zeros at its padding.
+    """Returns a copy of x in its float type, with zeros at padding.
 
     That is float32 for float32, booleans and whole numbers of at most 16 bits, and float64 for all
     others.

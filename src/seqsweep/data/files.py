@@ -78,7 +78,7 @@ def existing_file(path: str) -> Path:
 
 
 def unpacked(file: Path) -> bytes:
-    """Returns the content of a file, of a gzip file the unpacked one, without a byte order mark.
+    """Returns the content of a file, unpacked, without a byte order mark.
 
     Raises:
         ValueError: it is damaged, or larger than the free memory.

@@ -76,7 +76,7 @@ class Scaling:
         )
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
-        """Returns each channel of x less its mean, by its deviation, as float32; padding is 0.
+        """Returns each channel less its mean, by its deviation; padding is 0.
 
         Without a mean, the values themselves are rounded.
         """

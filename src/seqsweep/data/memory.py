@@ -34,7 +34,7 @@ def check_memory(needed: int, where: str, what: str) -> None:
 
 
 def free_memory(root: Path = Path("/")) -> int:
-    """Returns the free bytes of the machine, or of the container that this process is in.
+    """Returns the free bytes of the machine, or of this container.
 
     Args:
         root: the folder in which the files of the system are.

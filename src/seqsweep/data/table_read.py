@@ -170,7 +170,7 @@ def _order(rows: Rows, codes: Int64) -> Int64:
 
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
-    """Assembles the sequences of a table with a row for each, by default of one channel."""
+    """Assembles a table with a row for each sequence, by default of one channel."""
     x = rows.features()
     x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None

@@ -1,4 +1,4 @@
-"""Says which networks can be written as ONNX, what their files take, and what they hold."""
+"""Says which networks become ONNX files, and what the files hold."""
 
 import json
 from collections.abc import Iterable
