@@ -160,7 +160,7 @@ def _reproduce(arguments: list[str]) -> int:
 
 
 def _export(arguments: list[str]) -> int:
-    from seqsweep.using.export.command import export_command
+    from seqsweep.using.export import export_command
 
     return export_command(arguments)
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prepared import prepared
 
-from seqsweep.data.contents import contents
 from seqsweep.data.folds import folds_of
+from seqsweep.data.info import contents
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
 

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import pytest
 from run_files import SMALL
 
-from seqsweep.data.contents import contents
+from seqsweep.data.info import contents
 from seqsweep.training import data_cache
 from seqsweep.training.data_cache import prepared, translate_memory_errors
 from seqsweep.training.planned_run import forget_data, plan

@@ -100,7 +100,11 @@ def test_lists_of_sequences_are_padded(tmp_path):
     ("x", "lengths", "message"),
     [
         (np.zeros((2, 3, 4)), None, r"x: expected 2 channels, got 4"),
-        ([np.zeros((3, 2)), np.zeros((3, 1))], None, "the same number of channels"),
+        (
+            [np.zeros((3, 2)), np.zeros((3, 1))],
+            None,
+            "sequence 1 has 1 channels, but sequence 0 has 2",
+        ),
         ([], None, "at least one sequence"),
         (np.zeros((1, 3, 2)), [4], "sequence 0 has length 4; must be between 1 and 3"),
         (np.zeros((1, 2, 3, 2)), None, r"must be \(B, T, F\) or \(B, T\)"),

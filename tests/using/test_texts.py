@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import seqsweep
+from seqsweep.data.symbols import encoded
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.using.texts import encoded
 
 NEW = ["it was good", "so it was bad", "a one good"]
 

@@ -1,16 +1,29 @@
-"""Reads sequences from a file of any known format, with or without labels."""
+"""Finds the data files that a config names, and reads those of any known format."""
 
+import codecs
+import gzip
 import importlib
 import inspect
+import io
 import os
+import stat
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.data.checks import Layout
-from seqsweep.data.paths import existing_file
+from seqsweep.data.memory import check_memory
 from seqsweep.data.raw import RawPart
-from seqsweep.suggest import listed, nearest_or_all
+from seqsweep.suggest import did_you_mean, listed, nearest_or_all
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 _READERS = {
     ".npz": "readers",
@@ -42,6 +55,48 @@ class Stored(NamedTuple):
     class_names: tuple[str, ...] | None = None
     channel_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+
+
+def existing_file(path: str) -> Path:
+    """Returns the regular file at `path`; without one, the error names similar files."""
+    if not path:
+        raise ValueError("path is empty; give the path of a file")
+    file = Path(os.path.expanduser(path))
+    if file.is_dir():
+        files = sorted(entry.name for entry in file.iterdir() if entry.is_file())
+        shown = ", ".join(files[:8]) + (", ..." if len(files) > 8 else "")
+        raise ValueError(f"{file} is a folder; give the path of one file (in it: {shown})")
+    if not file.exists():
+        here = f"no file {file} (current folder: {Path.cwd()})"
+        if not file.parent.is_dir():
+            raise FileNotFoundError(f"{here}; there is no folder {file.parent}")
+        raise FileNotFoundError(here + did_you_mean(file.name, os.listdir(file.parent)))
+    if not file.is_file():  # reading a pipe or a device may never end
+        kind = _KINDS.get(stat.S_IFMT(file.stat().st_mode), "something else")
+        raise ValueError(f"{file} is {kind}; give the path of a regular file")
+    return file
+
+
+def unpacked(file: Path) -> bytes:
+    """Returns the content of a file, unpacked, without a byte order mark.
+
+    Raises:
+        ValueError: it is damaged, or larger than the free memory.
+    """
+    check_memory(file.stat().st_size, str(file), "its bytes")
+    content = file.read_bytes()
+    if content.startswith(b"\x1f\x8b"):
+        parts, total = list[bytes](), 0
+        try:
+            with gzip.open(io.BytesIO(content)) as stream:
+                while part := stream.read(1 << 20):
+                    parts.append(part)
+                    total += len(part)
+                    check_memory(2 * total, str(file), "its decompressed bytes")
+        except (EOFError, OSError, zlib.error):
+            raise ValueError(f"{file}: is cut off or damaged; make or copy it again") from None
+        content = b"".join(parts)
+    return content.removeprefix(codecs.BOM_UTF8)
 
 
 def read_file(

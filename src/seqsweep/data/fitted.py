@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 
 from seqsweep.data.checks import Array, Float32, Float64, Floats, Mask, float_values
-from seqsweep.data.transforms.shaping import Shaping
-from seqsweep.data.transforms.steps import Lengths
+from seqsweep.data.transforms.shaping import Lengths, Shaping
 
 Missing = Literal["error", "zero", "mean", "forward"]
 

@@ -16,7 +16,7 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
     """Returns the notes on prepared splits, those of their source included.
 
     Args:
-        contents: the result of `seqsweep.data.contents.contents` for these splits.
+        contents: the result of `seqsweep.data.info.contents` for these splits.
     """
     return (
         # The notes of the source come first: what it did not read may explain the others.

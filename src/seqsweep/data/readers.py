@@ -22,9 +22,8 @@ from seqsweep.data.checks import (
     check_lengths,
     label_array,
 )
-from seqsweep.data.files import Stored
+from seqsweep.data.files import Stored, existing_file
 from seqsweep.data.memory import check_memory
-from seqsweep.data.paths import existing_file
 from seqsweep.data.raw import RawPart, join_padded, make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, printable

@@ -3,7 +3,6 @@
 pyarrow parses the files. Columns are read only if they have a purpose.
 """
 
-import codecs
 import csv
 import io
 import re
@@ -16,8 +15,9 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.memory import check_memory
-from seqsweep.data.paths import existing_file
+from seqsweep.data.text_files import long_fields
 from seqsweep.suggest import short
 
 Columns = Any
@@ -31,9 +31,6 @@ _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "
 
 # pyarrow compares whole cells, and files with a space after each comma are common.
 _CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b in ("", " ")]
-
-_GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 20
 
 
 class Table:
@@ -102,7 +99,7 @@ def _damage_named(where: str) -> Generator[None]:
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"{where} is cut off or damaged; make or copy it again (pyarrow: {reason})"
+            f"{where}: is cut off or damaged; make or copy it again (pyarrow: {reason})"
         ) from None
 
 
@@ -113,7 +110,7 @@ class CsvTable(Table):
 
     def __init__(self, file: Path, delimiter: str | None) -> None:
         self.where = str(file)
-        self._content = _content(file)
+        self._content = _text(file)
         header = re.search(rb"[^\r\n]+", self._content)  # the first line that is not empty
         if header is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
@@ -121,15 +118,12 @@ class CsvTable(Table):
         text = header[0].decode("utf-8", "backslashreplace")
         self._delimiter = delimiter or max(_DELIMITERS, key=text.count)
         if len(self._delimiter) != 1 or self._delimiter in '"\r\n':
-            message = f"data.source.delimiter={delimiter!r}: must be one character, such as ';'"
-            raise ValueError(message)
+            raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
         if text.encode() != header[0]:
             place = self.place(-1)
             raise ValueError(f"{place}: {short(text)} is not UTF-8; save the file as UTF-8")
-        try:
+        with long_fields():
             cells = next(csv.reader([text], delimiter=self._delimiter))
-        except csv.Error as error:  # a name of more than 131,072 characters
-            raise ValueError(f"{file}: the first line: {error}") from None
         super().__init__(self.where, [cell.strip() for cell in cells], self._parse)
 
     def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
@@ -165,15 +159,13 @@ class CsvTable(Table):
         text = io.TextIOWrapper(io.BytesIO(self._content), "utf-8", errors="replace", newline="")
         reader = csv.reader(text, delimiter=self._delimiter)
         begins, index = 1, -1  # the header is the row before the first
-        try:
+        with long_fields():
             for cells in reader:
                 if cells and index == row:
-                    return f"{self.where}:{begins}"
+                    break
                 index += bool(cells)  # an empty line is not a row
                 begins = reader.line_num + 1
-        except csv.Error:  # a cell of more than 131,072 characters
-            pass
-        return f"{self.where}: row {row}"
+        return f"{self.where}:{begins}"
 
     def _raise_with_line(self, message: str) -> NoReturn:
         """Raises what pyarrow has found in terms of the file."""
@@ -187,40 +179,21 @@ class CsvTable(Table):
         if "invalid UTF8" in message:
             raise ValueError(f"{place}: column {name!r} is not UTF-8; save the file as UTF-8")
         if value := re.search(r"invalid value '(.*)'", message, re.DOTALL):
-            is_comma = re.fullmatch(r"[+-]?\d+,\d+", value[1].strip())
-            hint = " (decimal comma: write a point)" if is_comma else ""
             raise ValueError(
-                f"{place}: column {name!r}: {short(value[1])} is not a number{hint};"
+                f"{place}: column {name!r}: {short(value[1])} is not a number;"
                 " data.source.features=[...] chooses the feature columns"
             )
         raise ValueError(f"{place}: {message.splitlines()[0]}")
 
 
-def _content(file: Path) -> bytes:
-    """Returns the text of a file, decompressed, without a byte order mark."""
-    check_memory(file.stat().st_size, str(file), "its bytes")
-    content = file.read_bytes()
-    if content.startswith(_GZIP):
-        content = _decompressed(content, str(file))
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError(f"{file}: is UTF-16; save the file as UTF-8")
-    content = content.removeprefix(codecs.BOM_UTF8)
-    if b"\0" in content[:_CHUNK]:
-        raise ValueError(f"{file}: is not a text; expected csv or parquet")
+def _text(file: Path) -> bytes:
+    """Returns the content of a file, which must be a text with whole quotes."""
+    content = unpacked(file)
+    if b"\0" in content[: 1 << 20]:
+        raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
     if content.count(b'"') % 2:
         raise ValueError(f"{file}: a quoted cell does not end: the file has an odd number of '\"'")
     return content
-
-
-def _decompressed(content: bytes, where: str) -> bytes:
-    parts: list[bytes] = []
-    total = 0
-    with _damage_named(where), pa.input_stream(pa.py_buffer(content), compression="gzip") as stream:
-        while part := stream.read(_CHUNK):
-            parts.append(part)
-            total += len(part)
-            check_memory(2 * total, where, "its decompressed bytes")
-    return b"".join(parts)
 
 
 def _check_size(where: str, rows: int, columns: int) -> None:

@@ -1,9 +1,8 @@
-"""Reads tables into splits: opens them, decides on columns and form, divides.
+"""Reads tables into splits: opens them, decides on columns and form, assembles and divides.
 
-N sequences.
+S rows, N sequences, T steps, F features (channels).
 """
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,19 +10,12 @@ import pyarrow as pa
 
 from seqsweep.data.checks import Array
 from seqsweep.data.files import Stored
-from seqsweep.data.raw import RawPart
-from seqsweep.data.table_files import Columns, Table, open_table
-from seqsweep.data.table_forms import (
-    Assembled,
-    Form,
-    assemble_long,
-    assemble_wide,
-    form_of,
-    per_sequence,
-)
-from seqsweep.data.table_roles import NONE, Roles, choose_roles
-from seqsweep.data.table_values import Rows
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.data.raw import RawPart, join_padded
+from seqsweep.data.table_files import Table, open_table
+from seqsweep.data.table_roles import NONE, ROLES, Roles, choose_roles
+from seqsweep.data.table_values import Codes, Int64, Rows
+from seqsweep.data.tables import Form
+from seqsweep.suggest import listed
 
 _SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -40,18 +32,18 @@ class _Read(NamedTuple):
     notes: list[str]
 
 
-def read_files(
-    path: str,
-    options: Mapping[str, Any],
-    delimiter: str | None,
-    test_path: str | None,
-    labelled: bool,
-) -> Stored:
-    """Reads a file, and a second one that is its test split; see `tables.table`.
+class _Assembled(NamedTuple):
+    """The sequences of a table, in the order in which they first appear."""
 
-    Args:
-        options: the names of columns, and `form`, `frame` and `reshape`.
-    """
+    whole: RawPart
+    rows: Int64  # (N,) the first row of each sequence
+    of_row: Int64  # (S,) the sequence of each row
+
+
+def read_files(
+    path: str, delimiter: str | None, test_path: str | None, labelled: bool, **options: Any
+) -> Stored:
+    """Reads a file, and a second one that is its test split; see `tables.table`."""
     read = _read(open_table(path, delimiter), options, labelled)
     if test_path is not None:
         if "test" in read.parts:
@@ -64,116 +56,184 @@ def read_files(
     return _stored(read)
 
 
-def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
+def read_frame(dataframe: Any, **options: Any) -> Stored:
     """Reads a DataFrame or an Arrow table; see `tables.from_frame`."""
-    data = _as_arrow(dataframe)
+    data = dataframe
+    if not isinstance(data, pa.Table):
+        if not hasattr(dataframe, "reset_index"):
+            raise TypeError(f"expected a pandas DataFrame, got {type(dataframe).__name__}")
+        if any(name is not None for name in dataframe.index.names):
+            dataframe = dataframe.reset_index()
+        try:
+            data = pa.Table.from_pandas(dataframe, preserve_index=False)
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            reason = " ".join(map(str, error.args))
+            raise TypeError(f"the DataFrame: a column mixes types: {reason}") from None
     table = Table("the DataFrame", data.column_names, lambda a, b: data.select([*a, *b]))
     return _stored(_read(table, options, labelled=True))
-
-
-def _as_arrow(dataframe: Any) -> Columns:
-    if isinstance(dataframe, pa.Table):
-        return dataframe
-    if not hasattr(dataframe, "reset_index"):
-        raise TypeError(f"expected a pandas DataFrame, got {type(dataframe).__name__}")
-    if any(name is not None for name in dataframe.index.names):
-        dataframe = dataframe.reset_index()
-    try:
-        return pa.Table.from_pandas(dataframe, preserve_index=False)
-    except (pa.ArrowException, ValueError, TypeError) as error:
-        reason = " ".join(map(str, error.args))
-        raise TypeError(f"the DataFrame: a column mixes types: {reason}") from None
 
 
 def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     """Returns the options for a second file, which is a whole split."""
     # The second file needs no groups, and ids only if its rows are steps.
     optional = ("group",) if main.form == "long" else ("group", "id")
-    wanted: dict[str, Any] = dict.fromkeys(("id", "step", "label", "group", "length"), NONE)
-    for role, name in main.roles.columns.items():
-        if role not in optional or name in second.names:
-            wanted[role] = name
-    return wanted | {"split": NONE, "features": main.roles.features, "form": main.form}
+    columns = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
+    absent = [role for role in optional if columns[role] not in second.names]
+    return {
+        **columns,
+        **dict.fromkeys(absent, NONE),
+        "features": main.roles.features,
+        "form": main.form,
+    }
 
 
-def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
+def _read(table: Table, options: dict[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column."""
     roles = choose_roles(table.where, table.names, options)
     rows = Rows(table, roles, table.read(roles.features, list(roles.columns.values())))
-    if len(rows) == 0:
+    if len(rows.columns) == 0:
         raise ValueError(f"{table.where}: has no rows")
-    shape = _steps_and_channels(rows, options.get("frame"), options.get("reshape"))
-    form: Form = options.get("form") or ("wide" if shape else form_of(rows))
+    shape = _steps_and_channels(rows, options)
+    form: Form = options.get("form") or ("wide" if shape else _form_of(rows))
     if shape and form != "wide":
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
-    made = assemble_long(rows) if form == "long" else assemble_wide(rows, shape)
+    made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
     notes = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
     labels = _labels(rows, made, labelled, notes)
-    groups = per_sequence(rows, "group", made).texts() if rows.has("group") else None
-    whole = RawPart(made.x, labels, made.lengths, table.where, made.ids, groups)
-    parts = _divided(whole, rows, made) if rows.has("split") else {"train": whole}
+    groups = _per_sequence(rows, "group", made).texts() if rows.has("group") else None
+    made = made._replace(whole=made.whole._replace(labels=labels, groups=groups))
+    parts = _divided(rows, made) if rows.has("split") else {"train": made.whole}
     return _Read(parts, roles, form, notes)
 
 
-def _steps_and_channels(
-    rows: Rows, frame: int | None, reshape: list[int] | None
-) -> tuple[int, int] | None:
+def _steps_and_channels(rows: Rows, options: dict[str, Any]) -> tuple[int, int] | None:
     """Returns the steps and channels of a wide row; None for one channel."""
-    names = rows.roles.features
-    if frame is None and reshape is None:
-        return None
+    frame, reshape = options.get("frame"), options.get("reshape")
     if frame is not None and reshape is not None:
         raise ValueError("data.source.frame and data.source.reshape: give only one")
-    given = f"frame={frame}" if frame is not None else f"reshape={reshape}"
-    sizes = reshape or [len(names) // (frame or 1), frame or 0]
+    names = rows.roles.features
+    sizes = reshape if frame is None else [len(names) // max(frame, 1), frame]
+    if sizes is None:
+        return None
     if len(sizes) != 2 or min(sizes) < 1 or sizes[0] * sizes[1] != len(names):
-        expected = "divide" if frame is not None else "be [steps, channels], whose product is"
+        reshaped = f"reshape={reshape}: must be [steps, channels], whose product is"
+        wanted = reshaped if frame is None else f"frame={frame}: must divide"
         raise ValueError(
-            f"data.source.{given}: must {expected} the number of feature columns;"
-            f" {rows.table.where} has {len(names)} ({','.join(names[:3])},...)"
+            f"data.source.{wanted} the number of feature columns; {rows.table.where} has"
+            f" {len(names)} ({','.join(names[:3])},...)"
         )
     return sizes[0], sizes[1]
 
 
-def _labels(rows: Rows, made: Assembled, labelled: bool, notes: list[str]) -> Array | None:
-    """Returns the label of each sequence; None where they may lack and one does."""
-    where, columns = rows.table.where, listed(rows.table.names)
-    if rows.has("label"):
-        missing = (rows.codes("label", may_lack=not labelled).codes < 0).sum()
-        if not missing:
-            codes, values = per_sequence(rows, "label", made)
-            return rows.class_names(values)[codes]
-        notes.append(f"{where}: {missing} labels are missing; none is used")
-    elif labelled:
+def _form_of(rows: Rows) -> Form:
+    """Returns the form of a table: long for steps or repeated ids, else wide."""
+    if rows.has("length") or not (rows.has("step") or rows.has("id")):
+        return "wide"
+    if rows.has("step"):
+        return "long"
+    ids = rows.codes("id", may_lack=True)
+    return "long" if len(ids.values) < len(ids.codes) else "wide"
+
+
+def _assemble_long(rows: Rows) -> _Assembled:
+    """Assembles the sequences of a table with a row for each step."""
+    if not rows.has("id"):
+        reason = f"step={rows.roles.columns['step']}" if rows.has("step") else "form=long"
         raise ValueError(
-            f"{where}: data.source.label=COLUMN names the label column; columns: {columns}"
+            f"{rows.table.where}: {reason} means a row for each step, but no column names the"
+            " sequence; set data.source.id=COLUMN, or data.source.form=wide"
         )
-    return None
+    ids = rows.codes("id")
+    lengths = np.bincount(ids.codes).astype(np.int64)
+    x = join_padded(rows.features()[_order(rows, ids.codes)], lengths)
+    first = np.unique(ids.codes, return_index=True)[1]
+    whole = RawPart(x, None, lengths, rows.table.where, ids.values)
+    return _Assembled(whole, first, ids.codes)
 
 
-def _divided(whole: RawPart, rows: Rows, made: Assembled) -> dict[str, RawPart]:
-    """Divides a part by the split of each sequence."""
-    codes, values = per_sequence(rows, "split", made)
-    known: list[str] = []
-    for code, value in enumerate(values.tolist()):
-        split = _SPLITS.get(value.lower())
-        if split is None:
-            row = int(made.rows[int((codes == code).argmax())])
-            hint = did_you_mean(value, _SPLITS)
-            text = f"is {value!r}; must be train, val or test{hint}"
-            raise rows.error(row, "split", f"{text}; data.source.split=none means no such column")
-        known.append(split)
-    split_of = np.array(known, dtype=np.str_)[codes]
+def _order(rows: Rows, codes: Int64) -> Int64:
+    """Returns the order of the rows by sequence and step."""
+    if not rows.has("step"):
+        return np.argsort(codes, kind="stable")
+    steps = rows.steps()
+    order = np.lexsort((steps, codes))
+    same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
+    if same.any():
+        position = int(same.argmax())
+        first, second = sorted(order[position : position + 2].tolist())
+        place, step = rows.table.place, rows.cell(second, "step")
+        raise ValueError(
+            f"{place(second)}: sequence {rows.cell(second, 'id')!r} has step {step} a second time;"
+            f" the first is at {place(first)}"
+        )
+    return order
+
+
+def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
+    """Assembles a table with a row for each sequence, by default of one channel."""
+    x = rows.features()
+    x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
+    lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
+    index = np.arange(len(x), dtype=np.int64)
+    ids = rows.codes("id").texts() if rows.has("id") else None
+    return _Assembled(RawPart(x, None, lengths, rows.table.where, ids), index, index)
+
+
+def _lengths(rows: Rows, longest: int) -> Int64:
+    """Returns the number of valid steps of each row."""
+    codes, values = rows.codes("length")
+    texts = [value.removesuffix(".0") for value in values.tolist()]
+    # Of anything but a whole number that fits into 64 bits, the length is 0.
+    known = [int(text) if text.isdecimal() and len(text) <= 18 else 0 for text in texts]
+    lengths = np.array(known, dtype=np.int64)[codes]
+    wrong = (lengths < 1) | (lengths > longest)
+    rows.check("length", wrong, f"a whole number from 1 to {longest}")
+    return lengths
+
+
+def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Codes:
+    """Returns a column (N,) that has one value in all rows of a sequence."""
+    codes, values = rows.codes(role)
+    differs = codes != codes[made.rows][made.of_row]
+    if differs.any():
+        row = int(differs.argmax())
+        first = int(made.rows[made.of_row[row]])
+        before, value = (repr(str(values[code])) for code in codes[[first, row]])
+        place, column = rows.table.place, rows.roles.columns[role]
+        raise ValueError(
+            f"{place(row)}: sequence {rows.cell(row, 'id')!r} has {role} {value} (column"
+            f" {column!r}), but {before} at {place(first)}; must be one for a sequence"
+        )
+    return Codes(codes[made.rows], values)
+
+
+def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> Array | None:
+    """Returns the label of each sequence; None where they may lack and one does."""
+    where = rows.table.where
+    if not rows.has("label"):
+        if labelled:
+            given = "data.source.label=COLUMN names the label column"
+            raise ValueError(f"{where}: {given}; columns: {listed(rows.table.names)}")
+        return None
+    if missing := (rows.codes("label", may_lack=not labelled).codes < 0).sum():
+        notes.append(f"{where}: {missing} labels are missing; none is used")
+        return None
+    codes, values = _per_sequence(rows, "label", made)
+    return rows.class_names(values)[codes]
+
+
+def _divided(rows: Rows, made: _Assembled) -> dict[str, RawPart]:
+    """Divides the sequences by their split."""
+    codes, values = _per_sequence(rows, "split", made)
+    splits = [_SPLITS.get(value.lower(), "") for value in values.tolist()]
+    split_of = np.array(splits, dtype=np.str_)[codes]
+    rows.check("split", (split_of == "")[made.of_row], "train, val or test")
     parts: dict[str, RawPart] = {}
     for name in ("train", "val", "test"):
         index = np.flatnonzero(split_of == name)
         if len(index):
-            arrays = {
-                field: value[index]
-                for field, value in whole._asdict().items()
-                if isinstance(value, np.ndarray)
-            }
-            parts[name] = whole._replace(where=f"{whole.where} ({name})", **arrays)
+            chosen = (one[index] if isinstance(one, np.ndarray) else one for one in made.whole)
+            parts[name] = RawPart._make(chosen)._replace(where=f"{made.whole.where} ({name})")
     return parts
 
 
@@ -182,12 +242,11 @@ def _stored(read: _Read) -> Stored:
     split_of: dict[str, str] = {}
     for split, part in read.parts.items():
         for group in [] if part.groups is None else dict.fromkeys(part.groups.tolist()):
-            if group in split_of:
+            if split_of.setdefault(group, split) != split:
                 raise ValueError(
                     f"{part.where}: group {group!r} is in {split_of[group]} and in {split}; a group"
                     " must be in one split; data.source.group=none means no such column"
                 )
-            split_of[group] = split
     # A column of a wide table is a step, or one step of one channel.
     channels = None if read.form == "wide" else read.roles.features
     return Stored(read.parts, None, channels, tuple(read.notes))

@@ -10,7 +10,7 @@ from seqsweep.suggest import did_you_mean, listed, printable
 NONE = "none"
 """The value of an argument that stands for: the table has no such column, do not guess one."""
 
-_GUESSES: dict[str, tuple[tuple[str, ...], ...]] = {
+ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "id": (
         ("id", "case", "case_id", "sequence", "sequence_id", "seq", "seq_id", "series"),
         ("series_id", "sample_id", "recording", "recording_id", "trial", "trial_id"),
@@ -40,15 +40,10 @@ class Roles(NamedTuple):
     def words(self) -> str:
         """Returns how the columns were understood."""
         words = [f"{role}={printable(name)}" for role, name in self.columns.items()]
-        return ", ".join([*words, f"features={_shortened(self.features)}"])
-
-
-def _shortened(names: Sequence[str]) -> str:
-    """Returns the names separated by commas; of many, the first two and the last."""
-    if len(names) <= 6:
-        return ",".join(map(printable, names))
-    first, second, last = map(printable, (names[0], names[1], names[-1]))
-    return f"{first},{second},...,{last} ({len(names)} columns)"
+        features = [*map(printable, self.features)]
+        if len(features) > 6:
+            features = [*features[:2], "...", f"{features[-1]} ({len(features)} columns)"]
+        return ", ".join([*words, f"features={','.join(features)}"])
 
 
 def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) -> Roles:
@@ -61,47 +56,42 @@ def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) ->
         ValueError: a given column does not exist, or a guess is ambiguous.
     """
     # pandas writes its index without a name, or with one of these.
-    index = ("Unnamed: ", "__index_level_")
-    real = [name for name in names if name and not name.startswith(index)]
-    if (twice := _repeated(real)) is not None:
-        raise ValueError(f"{where}: has two columns {twice!r}; give them different names")
-    given = {role: wanted.get(role) for role in _GUESSES}
-    chosen = {
-        role: _find_column(where, real, role, name)
-        for role, name in given.items()
-        if name not in (None, NONE)
-    }
-    features = _given_features(where, real, wanted.get("features"))
-    used = [*chosen.values(), *(features or ())]
-    if (twice := _repeated(used)) is not None:
-        raise ValueError(f"{where}: column {twice!r} is given for two purposes; give each once")
-    taken, guessed = set(used), features is None
+    real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
+    _refuse_repeated(where, real, "has two columns {}; give them different names")
+    given = {role: wanted[role] for role in ROLES if wanted.get(role) not in (None, NONE)}
     for role, name in given.items():
-        if name is None:
-            found = _guess(where, [name for name in real if name not in taken], role)
-            if found is not None:
-                guessed, chosen[role] = True, found
-                taken.add(found)
-    if features is None:
-        features = tuple(name for name in real if name not in taken)
-        if not features:
-            raise ValueError(
-                f"{where}: has no feature column beside {listed(sorted(taken))};"
-                " data.source.features=[...] names them"
-            )
-    columns = {role: chosen[role] for role in _GUESSES if role in chosen}
+        _check_column(where, real, role, name)
+    features = _given_features(where, real, wanted.get("features"))
+    used = [*given.values(), *(features or ())]
+    _refuse_repeated(where, used, "column {} is given for two purposes; give each once")
+    taken, columns = set(used), dict[str, str]()
+    for role in ROLES:
+        name = given.get(role)
+        if wanted.get(role) is None:
+            name = _guess(where, [one for one in real if one not in taken], role)
+        if name is not None:
+            columns[role] = name
+            taken.add(name)
+    guessed = features is None or columns != given
+    features = features or tuple(name for name in real if name not in taken)
+    if not features:
+        raise ValueError(
+            f"{where}: has no feature column beside {listed(sorted(taken))};"
+            " data.source.features=[...] names them"
+        )
     return Roles(columns, features, guessed)
 
 
-def _repeated(names: Sequence[str]) -> str | None:
-    """Returns a name that is there more than once."""
-    return next((name for name, number in Counter(names).items() if number > 1), None)
+def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise ValueError(f"{where}: {problem.format(repr(name))}")
 
 
-def _find_column(where: str, names: Sequence[str], argument: str, name: str) -> str:
-    """Returns a given name; without such a column, the error has those that exist."""
+def _check_column(where: str, names: Sequence[str], argument: str, name: str) -> None:
+    """Refuses a given name without a column; the error has those that exist."""
     if name in names:
-        return name
+        return
     if "," in name and set(name.split(",")) <= set(names):
         raise ValueError(f"{where}: data.source.{argument}={name}: write several as [{name}]")
     raise ValueError(
@@ -110,26 +100,23 @@ def _find_column(where: str, names: Sequence[str], argument: str, name: str) -> 
     )
 
 
-def _given_features(
-    where: str, names: Sequence[str], given: str | Sequence[str] | None
-) -> tuple[str, ...] | None:
+def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, ...] | None:
     """Returns the feature columns by their names or patterns, such as `x*`."""
     if given is None:
         return None
-    features: list[str] = []
-    known = set(names)
+    known, features = set(names), list[str]()
     for pattern in [given] if isinstance(given, str) else given:
-        matching = [pattern] if pattern in known else []
-        if "*" in pattern and not matching:
-            matching = fnmatch.filter(names, pattern)
-        features += matching or [_find_column(where, names, "features", pattern)]
+        matching = fnmatch.filter(names, pattern) if "*" in pattern and pattern not in known else ()
+        if not matching:
+            _check_column(where, names, "features", pattern)
+        features += matching or [pattern]
     if not features:
         raise ValueError(f"{where}: data.source.features=[]: must name at least one column")
     return tuple(dict.fromkeys(features))
 
 
 def _guess(where: str, names: Sequence[str], role: str) -> str | None:
-    for known in _GUESSES[role]:
+    for known in ROLES[role]:
         matching = [name for name in names if name.strip().lower() in known]
         if len(matching) > 1:
             raise ValueError(

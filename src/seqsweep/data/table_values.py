@@ -4,6 +4,8 @@ S rows of a table, F features (channels).
 """
 
 import re
+from bisect import bisect_left
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,12 +31,7 @@ _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"
 
 
 class Codes(NamedTuple):
-    """A column as numbers: `values[codes]`, in the order of first appearance.
-
-    Attributes:
-        codes: one for each row or sequence; -1 where the value is missing.
-        values: the distinct values.
-    """
+    """A column as numbers, `values[codes]`; a code is -1 where the value is missing."""
 
     codes: Int64
     values: Array
@@ -52,9 +49,6 @@ class Rows:
     roles: Roles
     columns: Columns
 
-    def __len__(self) -> int:
-        return len(self.columns)
-
     def has(self, role: str) -> bool:
         """Returns whether the table has a column of a role."""
         return role in self.roles.columns
@@ -65,6 +59,13 @@ class Rows:
             f"{self.table.place(row)}: the {role} (column {self.roles.columns[role]!r}) {text}"
         )
 
+    def check(self, role: str, wrong: npt.NDArray[np.bool_], expected: str) -> None:
+        """Refuses a column with wrong cells (S,)."""
+        if wrong.any():
+            row = int(wrong.argmax())
+            text = f"is {self.cell(row, role)!r}; must be {expected}"
+            raise self.error(row, role, f"{text}; data.source.{role}=none means no such column")
+
     def cell(self, row: int, role: str) -> Any:
         """Returns a value as Python has it."""
         return self.columns.column(self.roles.columns[role])[row].as_py()
@@ -74,7 +75,7 @@ class Rows:
         return np.stack([self._numbers(name) for name in self.roles.features], axis=1)
 
     def _numbers(self, name: str) -> Array:
-        column, types = _decoded(self.columns.column(name)), pa.types
+        column, types = self._column(name), pa.types
         kind = column.type
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
             raise TypeError(
@@ -101,22 +102,19 @@ class Rows:
         Args:
             may_lack: accepts missing values.
         """
-        column = self._column(role)
-        if not _is_number(column.type):
+        column = self._column(self.roles.columns[role])
+        # The type of the labels decides the order of the classes.
+        if role != "label" or not _is_number(column.type):
             column = self._as_texts(role, column)
-        elif pa.types.is_floating(column.type):  # pandas writes NaN for a missing label
-            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        # pandas writes NaN for a missing label.
+        missing = column.is_null(nan_is_null=True).to_numpy()
+        if not may_lack:
+            self._check_present(role, missing)
         dictionary: Any = column.combine_chunks().dictionary_encode()
         codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        if not may_lack:
-            self._check_present(role, codes < 0)
         values = dictionary.dictionary.to_numpy(zero_copy_only=False)
-        if values.dtype.kind == "O":
-            return Codes(codes, np.array([str(value) for value in values], dtype=np.str_))
-        if role == "label":  # its type decides the order of the classes
-            return Codes(codes, values)
-        names = [str(value).removesuffix(".0") for value in values.tolist()]
-        return Codes(codes, np.array(names, dtype=np.str_))
+        values = values.astype(np.str_) if values.dtype.kind == "O" else values
+        return Codes(np.where(missing, -1, codes), values)
 
     def _as_texts(self, role: str, column: Any) -> Any:
         try:
@@ -146,36 +144,24 @@ class Rows:
 
     def steps(self) -> Array:
         """Returns numbers (S,) that order the rows as the step column does."""
-        column = self._column("step")
+        column = self._column(self.roles.columns["step"])
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        missing = column.is_null(nan_is_null=True)
         if is_text:
             column = pc.utf8_trim_whitespace(column)
-            missing = pc.or_(missing, pc.equal(column, "").fill_null(True))
-        self._check_present("step", missing.to_numpy())
-        if is_text:
-            return self._parsed_steps(column)
+            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+        self._check_present("step", column.is_null(nan_is_null=True).to_numpy())
         if pa.types.is_temporal(column.type):
             return pc.rank(column, tiebreaker="dense").to_numpy()
-        if pa.types.is_boolean(column.type) or not _is_number(column.type):
+        if not is_text and (pa.types.is_boolean(column.type) or not _is_number(column.type)):
             raise self.error(0, "step", f"{self.cell(0, 'step')} is neither a number nor a date")
-        return column.to_numpy()
-
-    def _parsed_steps(self, column: Any) -> Array:
-        for kind in _STEPS:
-            if (values := _cast(column, kind)) is not None:
-                return values.to_numpy()
-        kinds = list(_STEPS)
-        for row in range(len(column)):
-            cell = column.slice(row, 1)
-            known = [kind for kind in _STEPS if _cast(cell, kind) is not None]
-            kinds = [kind for kind in kinds if kind in known]
-            if not kinds:
-                problem = (
-                    "not of one kind with those above" if known else "neither a number nor a date"
-                )
-                raise self.error(row, "step", f"{short(self.cell(row, 'step'))} is {problem}")
-        raise AssertionError("each cell has the kind of the others, but not the column")
+        values = _parsed(column) if is_text else column.to_numpy()
+        if values is None:
+            # The first row with which the steps are of no kind.
+            rows = range(len(column))
+            row = bisect_left(rows, True, key=lambda row: _parsed(column[: row + 1]) is None)
+            kinds = "must be a number or a date, of one kind with those above"
+            raise self.error(row, "step", f"{short(self.cell(row, 'step'))} {kinds}")
+        return values
 
     def _check_present(self, role: str, missing: npt.NDArray[np.bool_]) -> None:
         """Refuses missing values (S,)."""
@@ -183,23 +169,20 @@ class Rows:
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
             raise self.error(int(missing.argmax()), role, f"is missing{others}")
 
-    def _column(self, role: str) -> Any:
-        return _decoded(self.columns.column(self.roles.columns[role]))
-
-
-def _decoded(column: Any) -> Any:
-    """Returns a column, also one with a dictionary, as its values."""
-    kind = column.type
-    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+    def _column(self, name: str) -> Any:
+        """Returns a column, also one with a dictionary, as its values."""
+        column = self.columns.column(name)
+        is_coded = pa.types.is_dictionary(column.type)
+        return column.cast(column.type.value_type) if is_coded else column
 
 
 def _is_number(kind: Any) -> bool:
-    types = pa.types
-    return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
 
 
-def _cast(column: Any, kind: Any) -> Any:
-    try:
-        return column.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return None
+def _parsed(texts: Any) -> Array | None:
+    """Returns texts as numbers or dates; None where they are not all of one kind."""
+    for kind in _STEPS:
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return texts.cast(kind).to_numpy()
+    return None

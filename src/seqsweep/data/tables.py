@@ -58,8 +58,7 @@ def table(
         ModuleNotFoundError: pyarrow is not installed.
         ValueError, TypeError: what is wrong, in which line of a csv file or row of another one.
     """
-    columns = (id, step, label, features, split, group, length)
-    return _checked(read(path, *columns, form, frame, reshape, delimiter, test_path))
+    return _checked(read(**locals()))
 
 
 def read(
@@ -84,13 +83,11 @@ def read(
     Args:
         labelled: False accepts a file without labels; a part then has none where any is missing.
     """
+    arguments = dict(locals())
     _require_pyarrow(path)
     from seqsweep.data.table_read import read_files
 
-    options = {"id": id, "step": step, "label": label, "features": features, "split": split}
-    options |= {"group": group, "length": length}
-    options |= {"form": form, "frame": frame, "reshape": reshape}
-    return read_files(path, options, delimiter, test_path, labelled)
+    return read_files(**arguments)
 
 
 def from_frame(
@@ -111,14 +108,12 @@ def from_frame(
     The arguments are those of `table`. Levels of an index that have names count as columns. Without
     a split column all sequences are in `train`.
     """
+    arguments = dict(locals())
     _require_pyarrow("from_frame")
     from seqsweep.data.table_read import read_frame
 
-    options = {"id": id, "step": step, "label": label, "features": features, "split": split}
-    options |= {"group": group, "length": length}
-    options |= {"form": form, "frame": frame, "reshape": reshape}
     try:
-        return _checked(read_frame(dataframe, options))
+        return _checked(read_frame(**arguments))
     except (ValueError, TypeError) as error:
         # In Python the arguments have no config before their names.
         raise type(error)(str(error).replace("data.source.", "")) from None

@@ -7,17 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.sequences import Splits
-from seqsweep.data.task_draws import (
+from seqsweep.data.task_parts import (
     DISTRACTORS,
     RANGES,
     bits_with_parity,
-    marked_sums,
-    noisy_waves,
-    numbered,
-    ordered,
-    recalled,
-)
-from seqsweep.data.task_parts import (
     channels,
     check_size,
     draw_labels,
@@ -25,7 +18,12 @@ from seqsweep.data.task_parts import (
     generated_splits,
     integer,
     length_range,
+    marked_sums,
+    noisy_waves,
     number,
+    numbered,
+    ordered,
+    recalled,
     stream,
 )
 

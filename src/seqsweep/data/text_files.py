@@ -4,19 +4,17 @@ N texts.
 """
 
 import csv
-import gzip
 import io
 import sys
-import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from seqsweep.data.checks import Array
-from seqsweep.data.paths import existing_file
+from seqsweep.data.files import existing_file, unpacked
 from seqsweep.suggest import did_you_mean, listed
 
 _ENDINGS = (".csv", ".csv.gz", ".parquet", ".tsv", ".txt")
@@ -68,8 +66,8 @@ def read_texts(
 
 def _read_lines(file: Path, labelled: bool) -> Texts:
     """Reads a file of LABEL<TAB>TEXT, or of texts; empty lines are left out."""
-    with _opened(file, newline=None) as stream:
-        lines = [(n, line.rstrip("\n")) for n, line in enumerate(stream, start=1) if line.strip()]
+    stream = _opened(file, newline=None)
+    lines = [(n, line.rstrip("\n")) for n, line in enumerate(stream, start=1) if line.strip()]
     numbers = [number for number, _ in lines]
     without = next((number for number, line in lines if "\t" not in line), None)
     if without is not None and labelled:
@@ -83,8 +81,8 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
 def _read_csv(file: Path, columns: dict[str, str | None], labelled: bool) -> Texts:
     rows: list[list[str]] = []
     numbers: list[int] = []
-    with _opened(file, newline="") as stream, _long_fields():
-        reader = csv.reader(stream, strict=True)
+    with long_fields():
+        reader = csv.reader(_opened(file, newline=""), strict=True)
         try:
             header = next(reader, [])
             chosen = _choose(file, header, columns, labelled)
@@ -155,30 +153,20 @@ def _texts(file: Path, texts: list[str], labels: list[str] | None, lines: list[i
     return Texts(file, texts, array, lambda index: f"{file}:{lines[index]}")
 
 
-@contextmanager
-def _opened(file: Path, newline: str | None) -> Generator[IO[str]]:
+def _opened(file: Path, newline: str | None) -> io.StringIO:
     """Opens a file of text, packed or not.
 
     Args:
         newline: as in `open`; csv needs the line ends as they are.
-
-    Raises:
-        ValueError: in the block, for bytes that are not UTF-8 or cannot be unpacked.
     """
-    # What the system refuses here is not damage.
-    opened = gzip.open if file.suffix.lower() == ".gz" else open
-    packed = cast("IO[bytes]", opened(file, "rb"))
     try:
-        with io.TextIOWrapper(packed, encoding="utf-8-sig", newline=newline) as stream:
-            yield stream
+        return io.StringIO(unpacked(file).decode(), newline)
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: is not UTF-8: {error.reason} (byte {error.start})") from None
-    except (EOFError, OSError, zlib.error):
-        raise ValueError(f"{file}: is cut off or damaged; make or copy it again") from None
 
 
 @contextmanager
-def _long_fields() -> Generator[None]:
+def long_fields() -> Generator[None]:
     """Allows texts of any length, which Python's csv otherwise limits to 131,072 characters."""
     before = csv.field_size_limit(sys.maxsize)
     try:

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from seqsweep.models.attention import AttentionPooling
 from seqsweep.models.initial import make_orthogonal, set_forget_bias
-from seqsweep.models.layers import NormedLayers, Steps, on_steps
+from seqsweep.models.layers import AttentionPooling, NormedLayers, Steps, on_steps
 
 Cell = Literal["rnn", "gru", "lstm"]
 Pooling = Literal["last", "mean", "max", "attention"]

@@ -18,8 +18,7 @@ from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch
 from seqsweep.models.described import described_network
-from seqsweep.models.epochs import ClosesEpochs
-from seqsweep.models.metrics import EpochSums
+from seqsweep.models.metrics import ClosesEpochs, EpochSums
 from seqsweep.seeding import stream_seed
 
 Stage = Literal["train", "val", "test"]

@@ -6,7 +6,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from seqsweep.config.schema import Config
-from seqsweep.data.contents import contents
+from seqsweep.data.info import contents
 from seqsweep.data.notes import notes
 from seqsweep.data.sequences import Splits
 from seqsweep.runs.identity import SEMANTICS, flatten, run_id

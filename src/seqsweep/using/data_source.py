@@ -9,7 +9,7 @@ from typing import NamedTuple
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.config.schema import Config
-from seqsweep.data.paths import existing_file
+from seqsweep.data.files import existing_file
 from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.training.data_cache import load_source, translate_memory_errors

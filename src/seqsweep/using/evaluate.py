@@ -1,23 +1,33 @@
-"""The command `evaluate`: scores a trained run on labelled sequences."""
+"""The command `evaluate`: scores a trained run on labelled sequences.
 
-from collections.abc import Sequence
+N sequences, B sequences of a batch, C classes.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.arguments import Parser, add_use_of_run, whole_number
 from seqsweep.console import PlainConsole, say_error
+from seqsweep.data.sequences import Sequences
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_json
-from seqsweep.using.classify import known_labels, probabilities_of
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.suggest import did_you_mean, listed
+from seqsweep.training.data_cache import prepared
+from seqsweep.training.saved_config import saved_data
 from seqsweep.using.find_run import open_run
 from seqsweep.using.input_data import open_data
-from seqsweep.using.own_split import own_split
+from seqsweep.using.load import Inputs, LoadedRun
+from seqsweep.using.predict import known_labels, probabilities_of
 from seqsweep.using.prediction_files import check_output
-from seqsweep.using.scores import LEVEL, OF_A_CLASS, Evaluation, Score
+from seqsweep.using.scores import LEVEL, OF_A_CLASS, Evaluation, Float64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
 
 _WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
@@ -34,7 +44,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     if options.data is None:
         if options.options:
             raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
-        name, parts, labels = own_split(run, options.split, options.batch_size, options.allow)
+        name, parts, labels = _own_split(run, options.split, options.batch_size, options.allow)
     else:
         data = open_data(options.data, options.options, run, options.split, labelled=True)
         for note in data.notes:
@@ -63,6 +73,42 @@ def _parser() -> Parser:
     parser.add_argument("--resamples", type=number, default=1000, metavar="N", help=words)
     parser.add_argument("--seed", type=number, default=0, metavar="N", help="of the resamples (0)")
     return parser
+
+
+def _own_split(
+    run: LoadedRun, split: str | None, batch_size: int, allow: Sequence[str]
+) -> tuple[str, Iterator[Float64], npt.NDArray[np.int64]]:
+    """Returns the name, the probabilities by batch, and the labels of a run's split.
+
+    Args:
+        split: train, val or test; None for test.
+        allow: targets of the run's data that may be built.
+
+    Raises:
+        ValueError, TypeError, OSError: the data cannot be read, or have changed since.
+    """
+    folder = run.folder
+    if folder is None:
+        raise ValueError(
+            f"{run.checkpoint}: DATA is missing; only the folder of a run knows its own data"
+        )
+    if not isinstance(run.config["data"].get("source"), dict):
+        target = run.config["data"].get("_target_")
+        raise ValueError(f"{folder}: {target} reads its data by itself; give DATA")
+    splits = prepared(saved_data(RunFolder(folder), allow).config).parts
+    name = split or "test"
+    if name not in splits:
+        hint = did_you_mean(name, splits)
+        raise ValueError(f"--split={name}: the run's data have only {listed(list(splits))}{hint}")
+    part = splits[name]
+    return f"{folder} ({name})", _batches(run, part, batch_size), part.labels
+
+
+def _batches(run: LoadedRun, part: Sequences, batch_size: int) -> Iterator[Float64]:
+    for start in range(0, len(part), batch_size):
+        rows = part.select(np.arange(start, min(start + batch_size, len(part))))
+        x, lengths = torch.from_numpy(rows.x), torch.from_numpy(rows.lengths)
+        yield run.apply(Inputs(x, lengths))
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqsweep.models.attention import AttentionPooling
+from seqsweep.models.layers import AttentionPooling
 
 
 class Row(NamedTuple):

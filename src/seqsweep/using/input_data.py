@@ -3,7 +3,7 @@
 N sequences, T steps, F features (channels).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,11 @@ from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.load import LoadedRun
-from seqsweep.using.table_columns import READER, columns_of_run
+
+_READER = "seqsweep.data.tables.read"
+_SOURCE = "seqsweep.data.tables.table"
+_RUN_COLUMNS = ("id", "step", "label", "length")
+_RUN_SHAPE = ("form", "frame", "reshape", "delimiter")
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
     if run.vocabulary is None:
         reader = reader_of(path)
         options = reading_options(words, path, reader)
-        if reader == READER:
+        if reader == _READER:
             return _stored_table(path, run, options, labelled)
         return read_file(path, labelled=labelled, **options)
     # The file has the columns of the training file, unless the words name others.
@@ -110,10 +114,38 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
 
 def _stored_table(path: str, run: LoadedRun, options: dict[str, Any], labelled: bool) -> Stored:
     try:
-        return read_file(path, labelled=labelled, **columns_of_run(run, path, options))
+        return read_file(path, labelled=labelled, **_columns_of_run(run, path, options))
     except (ValueError, TypeError) as error:
         # The arguments of a command have no config before their names.
         raise reworded(error, str(error).replace("data.source.", "")) from None
+
+
+def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options to read a table as the run's own table was read.
+
+    New data may lack the label, and may have columns that the training data did not have. So the
+    columns of the channels are known by their names, and are not guessed.
+
+    Args:
+        run: of any source; only a run on a table has more than the names of its channels.
+        path: the csv or parquet file.
+        given: options of the user, which take precedence.
+    """
+    from seqsweep.data.table_files import open_table  # needs pyarrow
+
+    source = run.config["data"].get("source")
+    if not isinstance(source, dict) or source.get("_target_") != _SOURCE:
+        source = {}
+    options = {key: source[key] for key in _RUN_SHAPE if source.get(key) is not None}
+    table = open_table(path, given.get("delimiter", options.get("delimiter")))
+    options |= {key: source[key] for key in _RUN_COLUMNS if source.get(key) in table.names}
+    channels = list(run.source_channels)
+    if set(channels) <= set(table.names):
+        # Only a wide table has other names for its channels than for its columns.
+        options = {"form": "long", **options, "features": channels}
+    elif source.get("features") is not None:
+        options["features"] = source["features"]
+    return {**options, **given}
 
 
 def reading_options(words: Sequence[str], path: str, reader: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.padding import padded
+from seqsweep.data.raw import padded
+from seqsweep.data.symbols import encoded
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
@@ -27,7 +28,6 @@ from seqsweep.training.description import KEYS, scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.using.bundle_file import is_bundle, read_bundle
 from seqsweep.using.scores import Evaluation, Float64, evaluate
-from seqsweep.using.texts import encoded
 
 BATCH_SIZE = 512
 """The sequences of a batch; it changes no result but its last bits."""

@@ -1,15 +1,19 @@
-"""The command `predict`: classifies the sequences of a file with a trained run."""
+"""The command `predict`: classifies the sequences of a file with a trained run.
+
+N sequences, B sequences of a batch, C classes.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from seqsweep.arguments import Parser, add_use_of_run
 from seqsweep.console import place, say_error
 from seqsweep.results.formatting import count
-from seqsweep.using.classify import known_labels, probabilities_of
+from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.find_run import open_run
 from seqsweep.using.input_data import InputData, open_data
 from seqsweep.using.load import LoadedRun
@@ -22,6 +26,7 @@ from seqsweep.using.prediction_files import (
     format_of,
     writing,
 )
+from seqsweep.using.scores import Float64
 
 
 def predict(arguments: Sequence[str]) -> int:
@@ -78,3 +83,42 @@ def _summary(data: InputData, hits: int, out: Path | None) -> str:
     where = "" if out is None else f" in {place(out)}"
     score = "" if data.labels is None else f"; accuracy {hits / len(data):.4f}"
     return f"{data.name}: {count(len(data), 'sequence')}{where}{score}"
+
+
+def probabilities_of(
+    run: LoadedRun, data: InputData, batch_size: int
+) -> Iterator[tuple[slice, Float64]]:
+    """Yields the rows of each batch with the probabilities of their classes, (B, C).
+
+    Raises:
+        ValueError: the sequences hold values that the run cannot take.
+    """
+    start = 0
+    for x, lengths in data.batches(batch_size):
+        rows = slice(start, start + len(x))
+        try:
+            probabilities = run.apply(run.prepare(x, lengths))
+        except (ValueError, TypeError) as error:
+            # The message counts sequences from the start of the batch.
+            here = f"{data.name}, sequences {start} to {rows.stop - 1}"
+            raise ValueError(f"{here} (counted from {start}): {error}") from None
+        yield rows, probabilities
+        start = rows.stop
+
+
+def known_labels(data: InputData, run: LoadedRun) -> npt.NDArray[np.int64]:
+    """Returns the position of each sequence's class in the run's class names, (N,).
+
+    Raises:
+        ValueError: the run does not know a class, so that it cannot be right.
+    """
+    assert data.labels is not None
+    position = {name: index for index, name in enumerate(run.class_names)}
+    for row, label in enumerate(data.labels):
+        if label not in position:
+            hint = did_you_mean(label, position)
+            raise ValueError(
+                f"{data.name}: sequence {row} has label {label!r}; {run.checkpoint} knows only"
+                f" {listed(run.class_names)}{hint}; leave such sequences out"
+            )
+    return np.array([position[label] for label in data.labels], dtype=np.int64)

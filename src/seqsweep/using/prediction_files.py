@@ -4,15 +4,16 @@ B sequences of a batch, C classes.
 """
 
 import csv
+import importlib.util
 import json
 import os
 import sys
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -119,9 +120,12 @@ class JsonLinesWriter(Writer):
 class ParquetWriter(Writer):
     """Writes a column for each value, and a row group for each batch."""
 
-    def __init__(self, header: Header, path: Path) -> None:
+    def __init__(self, header: Header, file: BinaryIO) -> None:
         super().__init__(header)
-        self._path = path
+        if importlib.util.find_spec("pyarrow") is None:
+            package = "the package pyarrow: pip install 'seqsweep[data]'"
+            raise ValueError(f"a parquet file needs {package}")
+        self._file = file
         self._parquet: Any = None
 
     def write(self, rows: Predictions) -> None:
@@ -133,7 +137,7 @@ class ParquetWriter(Writer):
         arrays = [pyarrow.array(column) for column in columns]
         table = pyarrow.Table.from_arrays(arrays, names=self.header.columns)
         if self._parquet is None:  # the first batch shows the type of the ids
-            self._parquet = pyarrow.parquet.ParquetWriter(self._path, table.schema)
+            self._parquet = pyarrow.parquet.ParquetWriter(self._file, table.schema)
         self._parquet.write_table(table)
 
     def close(self) -> None:
@@ -183,6 +187,14 @@ class AeonWriter(Writer):
         self._lines.close()
 
 
+_WRITERS: dict[str, Callable[[Header, Any], Writer]] = {
+    "csv": CsvWriter,
+    "jsonl": JsonLinesWriter,
+    "parquet": ParquetWriter,
+    "aeon": AeonWriter,
+}
+
+
 def format_of(out: Path | None, chosen: str | None) -> str:
     """Returns the format of an output file: the chosen one, or that of its ending.
 
@@ -222,39 +234,21 @@ def writing(out: Path | None, kind: str, header: Header) -> Generator[Writer]:
         kind: one of FORMATS.
     """
     if out is None:
-        writer = _writer(kind, header, sys.stdout)
+        writer = _WRITERS[kind](header, sys.stdout)
         yield writer
         writer.close()
         sys.stdout.flush()
         return
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        if kind == "parquet":
-            writer = _parquet_writer(header, temporary)
+        mode, encoding, newline = ("wb", None, None) if kind == "parquet" else ("w", "utf-8", "")
+        with temporary.open(mode, encoding=encoding, newline=newline) as file:
+            writer = _WRITERS[kind](header, file)
             yield writer
             writer.close()
-        else:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                writer = _writer(kind, header, file)
-                yield writer
-                writer.close()
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _writer(kind: str, header: Header, file: TextIO) -> Writer:
-    kinds = {"csv": CsvWriter, "jsonl": JsonLinesWriter, "aeon": AeonWriter}
-    return kinds[kind](header, file)
-
-
-def _parquet_writer(header: Header, path: Path) -> Writer:
-    try:
-        import pyarrow  # noqa: F401  # pyright: ignore[reportUnusedImport]
-    except ImportError:
-        message = "a parquet file needs the package pyarrow: pip install 'seqsweep[data]'"
-        raise ValueError(message) from None
-    return ParquetWriter(header, path)
 
 
 def _one_field(text: str) -> str:

@@ -10,8 +10,7 @@ import numpy as np
 
 from seqsweep.data.checks import Float32, Float64, Mask
 from seqsweep.data.transforms.options import TransformOptions, transform_of
-from seqsweep.data.transforms.shaping import Shaping
-from seqsweep.data.transforms.steps import Lengths
+from seqsweep.data.transforms.shaping import Lengths, Shaping
 
 
 @dataclass(frozen=True)

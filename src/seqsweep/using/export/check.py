@@ -11,8 +11,7 @@ import numpy.typing as npt
 import torch
 
 from seqsweep.data.checks import Array
-from seqsweep.using.export.contents import input_type, scaling_inside, source_scale
-from seqsweep.using.export.parts import count_symbols
+from seqsweep.using.export.contents import count_symbols, input_type, scaling_inside, source_scale
 from seqsweep.using.load import Inputs, LoadedRun
 
 BOUND = 1e-5

@@ -15,12 +15,16 @@ from onnx import helper
 
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.export.check import Answer, Outputs
-from seqsweep.using.export.contents import input_type, metadata, scaling_inside
-from seqsweep.using.export.onnx_layers import add_embedding, add_layers
+from seqsweep.using.export.contents import (
+    input_type,
+    layers_of,
+    metadata,
+    recurrent_network,
+    scaling_inside,
+)
+from seqsweep.using.export.onnx_layers import add_embedding, add_layers, add_pooling
 from seqsweep.using.export.onnx_nodes import Graph, array_info
-from seqsweep.using.export.onnx_pooling import add_pooling
 from seqsweep.using.export.onnx_scaling import add_scaling, add_usable
-from seqsweep.using.export.parts import layers_of, recurrent_network
 from seqsweep.using.load import LoadedRun
 
 OPSET = 17
