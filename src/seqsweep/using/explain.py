@@ -1,30 +1,29 @@
-"""Follows a batch through a network and names every tensor on its way.
+"""Names every tensor of a network's forward pass.
 
-B batch, T time steps, F features, H hidden, L layers, D directions, C classes.
+B batch, T time steps, F features, E embedding, H hidden, L layers, D directions, C classes.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqsweep.data.batch import Batch
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.models.layers import NormedLayers
-from seqsweep.using.explain_parts import Block, Row, attended, embedded, normed
 
 _EQUATIONS = {
-    "tanh": ("h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)",),
-    "relu": ("h_t = max(0, W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)",),
-    "gru": (
+    "RNN_TANH": ("h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)",),
+    "RNN_RELU": ("h_t = max(0, W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)",),
+    "GRU": (
         "r_t = sigmoid(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)      reset gate",
         "z_t = sigmoid(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)      update gate",
         "n_t = tanh(W_in x_t + b_in + r_t * (W_hn h_{t-1} + b_hn)) new state",
         "h_t = (1 - z_t) * n_t + z_t * h_{t-1}",
     ),
-    "lstm": (
+    "LSTM": (
         "i_t = sigmoid(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)      input gate",
         "f_t = sigmoid(W_if x_t + b_if + W_hf h_{t-1} + b_hf)      forget gate",
         "g_t = tanh(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)         new content",
@@ -33,9 +32,9 @@ _EQUATIONS = {
         "h_t = o_t * tanh(c_t)",
     ),
 }
-"""The equations of one step, as in the documentation of torch.nn."""
+"""The equations of one step of each `mode` of a module, as in the documentation of torch.nn."""
 
-_GATES = {"gru": "rows: r, z, n", "lstm": "rows: i, f, g, o"}
+_GATES = {"GRU": "  rows: r, z, n", "LSTM": "  rows: i, f, g, o"}
 
 _READING = {
     "last": "the final state of each direction",
@@ -43,6 +42,24 @@ _READING = {
     "max": "the maximum of the outputs over the valid steps",
     "attention": "the sum over the steps of a_t times the output",
 }
+
+_HEAD = {"fc.weight": "one row for each class", "fc.bias": "one number for each class"}
+
+
+class Row(NamedTuple):
+    """One tensor: its name, its shape and what it holds."""
+
+    name: str
+    shape: tuple[int, ...]
+    text: str
+
+
+class Block(NamedTuple):
+    """A part of the forward pass: its equations, then its tensors."""
+
+    title: str
+    equations: tuple[str, ...]
+    rows: tuple[Row, ...]
 
 
 class Unrolled(NamedTuple):
@@ -70,164 +87,38 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
         batch: of any split.
         class_names: C names.
     """
-    ours = isinstance(network, RNNClassifier)
-    with torch.inference_mode():
-        network.eval()
-        middle = _rnn_blocks(network, batch) if ours else _module_blocks(network, batch)
-        blocks = (_input(batch), *middle, _result(network, batch, class_names))
-    count = sum(weight.numel() for weight in network.parameters())
-    unrolled = None
-    if ours:
-        layers = _layers(network)
-        rnn, _ = layers[0]
-        unrolled = Unrolled(
-            len(layers), rnn.bidirectional, network.pooling, int(batch.lengths.max())
-        )
-    return Explanation(f"{_heading(network)}, {count:,} parameters", blocks, unrolled)
+    logits, blocks = _run(network, batch)
+    title, unrolled = type(network).__name__, None
+    if isinstance(network, RNNClassifier):
+        recurrent = [module for module in network.modules() if isinstance(module, nn.RNNBase)]
+        rnn, count = recurrent[0], sum(module.num_layers for module in recurrent)
+        steps = int(batch.lengths.max())
+        unrolled = Unrolled(count, rnn.bidirectional, network.pooling, steps)
+        blocks = list(_rnn_blocks(network, rnn, unrolled, len(batch.x)))
+        title += f": {_heading(rnn, count)}"
+    title += f", {sum(weight.numel() for weight in network.parameters()):,} parameters"
+    every = (_input(batch), *blocks, _result(logits, batch, class_names))
+    return Explanation(title, every, unrolled)
 
 
-def _heading(network: nn.Module) -> str:
-    name = type(network).__name__
-    if not isinstance(network, RNNClassifier):
-        return name
-    found = _layers(network)
-    rnn, _ = found[0]
-    layers = "1 layer" if len(found) == 1 else f"{len(found)} layers"
-    ways = "both directions" if rnn.bidirectional else "one direction"
-    return f"{name}: {_cell(rnn)}, {layers}, {ways}, hidden size {rnn.hidden_size}"
+def _run(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Block]]:
+    """Returns the logits, and a block for each innermost module.
 
-
-def _input(batch: Batch) -> Block:
-    count, steps, channels = batch.x.shape
-    shortest, longest = int(batch.lengths.min()), int(batch.lengths.max())
-    valid = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
-    rows = (
-        Row("x", (count, steps, channels), "B sequences, T steps, F channels; padded with zeros"),
-        Row("lengths", (count,), f"valid steps of each sequence: {valid}"),
-        Row("labels", tuple(batch.labels.shape), "class indices"),
-    )
-    return Block("Input: one batch of train", (), rows)
-
-
-def _rnn_blocks(network: RNNClassifier, batch: Batch) -> Iterator[Block]:
-    """Yields a block for each direction of each layer, and one for the head."""
-    x, source = batch.x, "x"
-    if network.embedding is not None:
-        x, block = embedded(network.embedding, x, batch.lengths)
-        source = "e"
-        yield block
-    for layer, (rnn, place) in enumerate(_layers(network)):
-        output = _layer_output(rnn, place, x, batch.lengths)  # (B, T, D*H)
-        halves = output.split(rnn.hidden_size, dim=2)
-        for index, states in enumerate(halves):
-            text = "the state after each step; 0 at padding"
-            rows = (*_weight_rows(rnn, place, layer, index), Row("h", tuple(states.shape), text))
-            way = "backward, from the last step to the first" if index else "forward"
-            equations = _equations(rnn, backward=index == 1) if layer == 0 else ()
-            yield Block(f"Layer {layer + 1}, {way}: reads {source}", equations, rows)
-        x, source = output, f"h of layer {layer + 1}"
-        if rnn.bidirectional:
-            source = f"y{layer + 1}"
-            row = Row(source, tuple(output.shape), "the states of both directions side by side")
-            yield Block(f"Output of layer {layer + 1}", (), (row,))
-        if isinstance(network.rnn, NormedLayers) and layer < len(network.rnn.norms):
-            norm = network.rnn.norms[layer]
-            assert isinstance(norm, nn.LayerNorm)
-            x, block = normed(norm, layer, output, batch.lengths, source)
-            source = f"n{layer + 1}"
-            yield block
-    if network.attention is not None:
-        yield attended(network.attention, tuple(x.shape))
-    yield _head(network, len(batch.x))
-
-
-def _layers(network: RNNClassifier) -> list[tuple[nn.RNNBase, int]]:
-    """Returns each layer as a module of torch and its position in that module."""
-    if isinstance(network.rnn, NormedLayers):
-        layers = [layer for layer in network.rnn.layers if isinstance(layer, nn.RNNBase)]
-        return [(layer, 0) for layer in layers]
-    return [(network.rnn, index) for index in range(network.rnn.num_layers)]
-
-
-def _equations(rnn: nn.RNNBase, backward: bool) -> tuple[str, ...]:
-    """Returns the equations of one step; the backward direction comes from the step after it."""
-    equations = _EQUATIONS[_kind(rnn)]
-    return tuple(e.replace("{t-1}", "{t+1}") for e in equations) if backward else equations
-
-
-def _layer_output(rnn: nn.RNNBase, layer: int, x: Tensor, lengths: Tensor) -> Tensor:
-    """Returns the output of one layer alone: (B, T, F) to (B, T, D*H), 0 at padding."""
-    kind: Any = type(rnn)
-    nonlinearity = {"nonlinearity": rnn.nonlinearity} if isinstance(rnn, nn.RNN) else {}
-    one = kind(
-        x.shape[2],
-        rnn.hidden_size,
-        batch_first=True,
-        bidirectional=rnn.bidirectional,
-        **nonlinearity,
-    )
-    suffix = f"_l{layer}"
-    weights = {
-        name.replace(suffix, "_l0"): weight
-        for name, weight in rnn.state_dict().items()
-        if name.removesuffix("_reverse").endswith(suffix)
-    }
-    one.load_state_dict(weights)
-    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    return pad_packed_sequence(one(packed)[0], batch_first=True)[0]
-
-
-def _weight_rows(rnn: nn.RNNBase, place: int, layer: int, direction: int) -> list[Row]:
-    """Returns the weights of one direction of one layer, under their names in the checkpoint."""
-    way = "_reverse" if direction else ""
-    gates = _GATES.get(_kind(rnn), "")
-    texts = {
-        "weight_ih": f"W_ih  {gates}",
-        "weight_hh": f"W_hh  {gates}",
-        "bias_ih": "b_ih",
-        "bias_hh": "b_hh",
-    }
-    return [
-        Row(
-            f"rnn.{name}_l{layer}{way}",
-            tuple(getattr(rnn, f"{name}_l{place}{way}").shape),
-            text.strip(),
-        )
-        for name, text in texts.items()
-    ]
-
-
-def _head(network: RNNClassifier, count: int) -> Block:
-    rows = (
-        Row("features", (count, network.fc.in_features), _READING[network.pooling]),
-        Row("fc.weight", tuple(network.fc.weight.shape), "one row for each class"),
-        Row("fc.bias", tuple(network.fc.bias.shape), "one number for each class"),
-    )
-    return Block(
-        f"Head: reads {network.pooling}", ("logits = features fc.weight^T + fc.bias",), rows
-    )
-
-
-def _module_blocks(network: nn.Module, batch: Batch) -> Iterator[Block]:
-    """Yields a block for each innermost module of a user's network."""
+    The blocks are in the order of the calls.
+    """
     called: list[Block] = []
 
-    def record(name: str, module: nn.Module, result: Any) -> None:
+    def record(name: str, module: nn.Module, _: Any, result: Any) -> None:
         rows = [Row(f"{name}.{n}", tuple(w.shape), "") for n, w in module.named_parameters()]
         rows += [Row("output", tuple(t.shape), "") for t in _tensors(result)]
         called.append(Block(f"{name}: {type(module).__name__}", (), tuple(rows)))
 
-    leaves = [(n, m) for n, m in network.named_modules() if n and not list(m.children())]
-    handles = [
-        module.register_forward_hook(lambda m, _, result, name=name: record(name, m, result))
-        for name, module in leaves
-    ]
-    try:
-        network(batch.x, batch.lengths)
-    finally:
-        for handle in handles:
-            handle.remove()
-    yield from called
+    network.eval()
+    with torch.inference_mode(), ExitStack() as hooks:
+        for name, module in network.named_modules():
+            if name and not list(module.children()):
+                hooks.enter_context(module.register_forward_hook(partial(record, name)))
+        return network(batch.x, batch.lengths), called
 
 
 def _tensors(result: Any) -> Iterator[Tensor]:
@@ -239,8 +130,108 @@ def _tensors(result: Any) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
-def _result(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> Block:
-    logits = network(batch.x, batch.lengths)
+def _heading(rnn: nn.RNNBase, count: int) -> str:
+    cell = rnn.mode.partition("_")[0].lower()
+    layers = "1 layer" if count == 1 else f"{count} layers"
+    ways = "both directions" if rnn.bidirectional else "one direction"
+    return f"{cell}, {layers}, {ways}, hidden size {rnn.hidden_size}"
+
+
+def _input(batch: Batch) -> Block:
+    shortest, longest = int(batch.lengths.min()), int(batch.lengths.max())
+    valid = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+    padded = "B sequences, T steps, F channels; padded with zeros"
+    rows = (
+        Row("x", tuple(batch.x.shape), padded),
+        Row("lengths", tuple(batch.lengths.shape), f"valid steps of each sequence: {valid}"),
+        Row("labels", tuple(batch.labels.shape), "class indices"),
+    )
+    return Block("Input: one batch of train", (), rows)
+
+
+def _rnn_blocks(
+    network: RNNClassifier, rnn: nn.RNNBase, unrolled: Unrolled, count: int
+) -> Iterator[Block]:
+    """Yields a block for each direction of each layer, for each option and for the head.
+
+    Args:
+        network: a network of this package.
+        rnn: its first recurrent module; the others have the same cell and sizes.
+        unrolled: its shape.
+        count: B.
+    """
+    steps, source = (count, unrolled.steps), "x"
+    width = network.fc.in_features  # D*H
+    if network.embedding is not None:
+        shape, source = (*steps, network.embedding.embedding_dim), "e"
+        rows = (
+            *_weights(network, {"embedding.weight": "one row of numbers for each symbol"}),
+            Row("e", shape, "the row of each step's symbol; 0 at padding"),
+        )
+        yield Block("Embedding: reads x", ("e_t = embedding.weight[x_t]",), rows)
+    for layer in range(unrolled.num_layers):
+        yield from _layer(network, rnn, layer, source, (*steps, rnn.hidden_size))
+        source = f"h of layer {layer + 1}"
+        if rnn.bidirectional:
+            source = f"y{layer + 1}"
+            row = Row(source, (*steps, width), "the states of both directions side by side")
+            yield Block(f"Output of layer {layer + 1}", (), (row,))
+        if f"rnn.norms.{layer}.weight" in network.state_dict():
+            yield _norm(network, layer, source, (*steps, width))
+            source = f"n{layer + 1}"
+    if network.attention is not None:
+        yield _attention(network, steps)
+    rows = (
+        Row("features", (count, width), _READING[network.pooling]),
+        *_weights(network, _HEAD),
+    )
+    equations = ("logits = features fc.weight^T + fc.bias",)
+    yield Block(f"Head: reads {network.pooling}", equations, rows)
+
+
+def _weights(network: nn.Module, texts: dict[str, str]) -> list[Row]:
+    """Returns a row for each weight, under its name in the checkpoint."""
+    weights = network.state_dict()
+    return [Row(name, tuple(weights[name].shape), text) for name, text in texts.items()]
+
+
+def _layer(
+    network: nn.Module, rnn: nn.RNNBase, layer: int, source: str, states: tuple[int, ...]
+) -> Iterator[Block]:
+    gates = _GATES.get(rnn.mode, "")
+    texts = {"weight_ih": f"W_ih{gates}", "weight_hh": f"W_hh{gates}"}
+    texts |= {"bias_ih": "b_ih", "bias_hh": "b_hh"}
+    equations = _EQUATIONS[rnn.mode] if layer == 0 else ()
+    ways = {"forward": ""}
+    if rnn.bidirectional:
+        ways["backward, from the last step to the first"] = "_reverse"
+    for way, suffix in ways.items():
+        named = {f"rnn.{name}_l{layer}{suffix}": text for name, text in texts.items()}
+        row = Row("h", states, "the state after each step; 0 at padding")
+        title = f"Layer {layer + 1}, {way}: reads {source}"
+        yield Block(title, equations, (*_weights(network, named), row))
+        # The backward direction comes from the step after it.
+        equations = tuple(equation.replace("{t-1}", "{t+1}") for equation in equations)
+
+
+def _norm(network: nn.Module, layer: int, source: str, outputs: tuple[int, ...]) -> Block:
+    text = "one number for each output"
+    texts = {f"rnn.norms.{layer}.weight": text, f"rnn.norms.{layer}.bias": text}
+    row = Row(f"n{layer + 1}", outputs, "mean 0 and deviation 1, then weight and bias")
+    equation = "n_t = (y_t - mean(y_t)) / sqrt(var(y_t) + 1e-5) * weight + bias"
+    title = f"Layer norm {layer + 1}: reads {source}"
+    return Block(title, (equation,), (*_weights(network, texts), row))
+
+
+def _attention(network: nn.Module, steps: tuple[int, int]) -> Block:
+    texts = {"projection.weight": "W", "projection.bias": "b", "query.weight": "q"}
+    named = {f"attention.{name}": text for name, text in texts.items()}
+    row = Row("a", steps, "one weight for each step, together 1; 0 at padding")
+    equations = ("s_t = q tanh(W y_t + b)", "a_t = exp(s_t) / sum over t of exp(s_t)")
+    return Block("Attention: reads the outputs", equations, (*_weights(network, named), row))
+
+
+def _result(logits: Tensor, batch: Batch, class_names: tuple[str, ...]) -> Block:
     loss = nn.functional.cross_entropy(logits, batch.labels)
     shown = ", ".join(class_names[:4]) + (", ..." if len(class_names) > 4 else "")
     rows = (
@@ -249,12 +240,3 @@ def _result(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> B
         Row("loss", (), f"cross entropy, mean over the batch: {loss:.4f} before training"),
     )
     return Block("Result", (), rows)
-
-
-def _cell(rnn: nn.RNNBase) -> str:
-    return rnn.mode.partition("_")[0].lower()
-
-
-def _kind(rnn: nn.RNNBase) -> str:
-    """Returns the key of `_EQUATIONS`: gru, lstm, or the nonlinearity of a plain RNN."""
-    return rnn.nonlinearity if isinstance(rnn, nn.RNN) else _cell(rnn)

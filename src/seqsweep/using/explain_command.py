@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.arguments import Parser
 from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, say
-from seqsweep.data.sequences import Splits
 from seqsweep.runs.files import write_text
 from seqsweep.training.build_run import build_data, build_module
-from seqsweep.using.explain import Block, Explanation, explain
+from seqsweep.using.explain import Explanation, explain
 from seqsweep.using.explain_page import page
 from seqsweep.using.prediction_files import check_output
 
@@ -32,40 +30,28 @@ def explain_command(arguments: Sequence[str]) -> int:
     options = parser.parse(sorted(arguments, key=lambda word: "=" in word and word[:2] != "--"))
     if options.html is not None:
         check_output(options.html)
-    explanation = explain_config(options.overrides)
-    _print(explanation, PlainConsole())
+    config = compose(options.overrides)
+    data = build_data(config)
+    network = build_module(config, data).network
+    batch = next(iter(data.train_dataloader()))
+    explanation = explain(network, batch, data.splits.class_names)
+    _print(explanation)
     if options.html is not None:
         write_text(options.html, page(explanation, " ".join(options.overrides)))
         say(str(options.html))
     return 0
 
 
-def explain_config(overrides: Sequence[str]) -> Explanation:
-    """Builds the data and the network of a config and follows its first batch.
-
-    Raises:
-        ValueError, TypeError, OSError: the config or its data are refused.
-    """
-    config = compose(overrides)
-    data = build_data(config)
-    network = build_module(config, data).network
-    splits: Splits = data.splits
-    return explain(network, next(iter(data.train_dataloader())), splits.class_names)
-
-
-def _print(explanation: Explanation, console: Console) -> None:
+def _print(explanation: Explanation) -> None:
+    """Prints each block: its equations, then a line for each tensor in aligned columns."""
+    console = PlainConsole()
     console.print(f"[bold]{escape(explanation.title)}[/]", highlight=False)
     rows = [row for block in explanation.blocks for row in block.rows]
-    widths = max(len(row.name) for row in rows), max(len(str(row.shape)) for row in rows)
+    name_width = max(len(row.name) for row in rows)
+    shape_width = max(len(str(row.shape)) for row in rows)
     for block in explanation.blocks:
         console.print(f"\n[bold]{escape(block.title)}[/]", highlight=False)
-        for line in _lines(block, *widths):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _lines(block: Block, name_width: int, shape_width: int) -> list[str]:
-    """Returns the equations of a block, and a line for each tensor in aligned columns."""
-    lines = [f"  {equation}" for equation in block.equations]
-    for name, shape, text in block.rows:
-        lines.append(f"  {name:{name_width}}  {shape!s:{shape_width}}  {text}".rstrip())
-    return lines
+        lines = [f"  {equation}" for equation in block.equations]
+        for name, shape, text in block.rows:
+            lines.append(f"  {name:{name_width}}  {shape!s:{shape_width}}  {text}".rstrip())
+        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)

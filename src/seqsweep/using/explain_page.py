@@ -34,6 +34,13 @@ svg .data { fill: #f1f1f1; stroke: #777; } svg .head { fill: #e6f4e6; stroke: #3
 svg polyline { fill: none; stroke: #666; stroke-width: 1.2; marker-end: url(#tip); }
 """
 
+_TIP = (
+    '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6"'
+    ' markerHeight="6" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="#666"/>'
+    "</marker></defs>"
+)
+"""The head of the arrows."""
+
 
 def page(explanation: Explanation, config: str) -> str:
     """Returns the page as text; it loads nothing from elsewhere.
@@ -42,7 +49,7 @@ def page(explanation: Explanation, config: str) -> str:
         explanation: the network and its forward pass.
         config: the overrides of the command, for the heading.
     """
-    picture = "" if explanation.unrolled is None else _picture(explanation.unrolled)
+    picture = "" if explanation.unrolled is None else _Picture(explanation.unrolled).svg()
     blocks = "\n".join(_block(block) for block in explanation.blocks)
     command = escape(f"seqsweep explain {config}".strip())
     return f"""<!doctype html>
@@ -68,113 +75,87 @@ def _block(block: Block) -> str:
     return f"<h2>{escape(block.title)}</h2>{formula}<table>{rows}</table>"
 
 
-def _picture(unrolled: Unrolled) -> str:
-    """Returns the unrolled network: steps as columns, directions as rows."""
-    columns = _columns(unrolled.steps)
-    names = _row_names(unrolled)
-    height = _ROW * (len(names) + 2)
-    width = _LEFT + _STEP * len(columns) + _ASIDE
-    parts = [
-        *_labels(names, height),
-        *_inputs(columns, height),
-        *(
-            part
-            for index, name in enumerate(names)
-            for part in _states(name, index, columns, height, unrolled)
-        ),
-        *_readout(names, columns, height, unrolled),
-    ]
-    tip = (
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6"'
-        ' markerHeight="6" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="#666"/>'
-        "</marker></defs>"
-    )
-    return (
-        f'<div class="picture"><svg viewBox="0 0 {width} {height}" width="{width}"'
-        f' height="{height}" role="img" aria-label="the network unrolled over time">{tip}'
-        f"{''.join(parts)}</svg></div>"
-    )
+class _Picture:
+    """Draws the unrolled network: steps as columns, directions as rows."""
+
+    def __init__(self, unrolled: Unrolled) -> None:
+        self.pooling = unrolled.pooling
+        self.ways = 2 if unrolled.bidirectional else 1
+        self.rows = unrolled.num_layers * self.ways
+        self.height = _ROW * (self.rows + 2)
+        self.steps = [str(step) for step in range(1, unrolled.steps + 1)]
+        if unrolled.steps > _MOST_STEPS:
+            # One column stands for the steps that are left out.
+            self.steps = [*self.steps[:3], "...", *self.steps[-2:]]
+
+    def svg(self) -> str:
+        width = _LEFT + _STEP * len(self.steps) + _ASIDE
+        states = "".join(part for row in range(1, self.rows + 1) for part in self.states(row))
+        return (
+            f'<div class="picture"><svg viewBox="0 0 {width} {self.height}" width="{width}"'
+            f' height="{self.height}" role="img" aria-label="the network unrolled over time">'
+            f"{_TIP}{''.join(self.below())}{states}{''.join(self.readout())}</svg></div>"
+        )
+
+    def is_back(self, row: int) -> bool:
+        """Returns whether a row, the first one is 1, is of a backward direction."""
+        return self.ways == 2 and row > 0 and row % 2 == 0
+
+    def x(self, column: int, row: int = 0) -> int:
+        return _LEFT + _STEP * column + _STEP // 2 + _ASIDE * self.is_back(row)
+
+    def y(self, row: int) -> int:
+        """Returns the middle of a row; row 0 is the input at the bottom."""
+        return self.height - _ROW * row - _ROW // 2
+
+    def below(self) -> Iterator[str]:
+        """Yields the names of the rows, and the input."""
+        ways = ("forward", "backward")[: self.ways]
+        layers = range(1, self.rows // self.ways + 1)
+        names = ["input x", *(f"layer {n} {way}" for n in layers for way in ways), "head"]
+        for row, name in enumerate(names):
+            yield f'<text x="8" y="{self.y(row) + 4}">{name}</text>'
+        for column, step in enumerate(self.steps):
+            yield _box(self.x(column), self.y(0), "data", _name("x", step))
+
+    def states(self, row: int) -> Iterator[str]:
+        """Yields the states of one direction, the arrows between them and those from below."""
+        back, y = self.is_back(row), self.y(row)
+        for column, step in enumerate(self.steps):
+            yield _box(self.x(column, row), y, "back" if back else "cell", _name("h", step))
+            if column:
+                ends = self.x(column - 1, row) + _CELL // 2, self.x(column, row) - _CELL // 2
+                before, after = reversed(ends) if back else ends
+                yield _line((before, y), (after, y))
+        # Each direction reads the whole output of the layer below, or the input (row 0).
+        below = (row - 1) // self.ways * self.ways
+        for source in range(below - self.ways + 1, below + 1) if below else [0]:
+            for column in range(len(self.steps)):
+                start = self.x(column, source), self.y(source) - 14
+                yield _line(start, (self.x(column, row), y + 14), faint=True)
+
+    def readout(self) -> Iterator[str]:
+        """Yields the head and the arrows from the states that it reads."""
+        top, last = self.y(self.rows + 1), len(self.steps) - 1
+        middle, half = (self.x(0) + self.x(last)) // 2, 105
+        yield _box(middle, top, "head", f"{_READ[self.pooling]}, fc, logits", width=2 * half)
+        for row in range(self.rows - self.ways + 1, self.rows + 1):
+            y = self.y(row) - 14
+            if self.pooling == "last":
+                # The final state of the backward direction is that of the first step.
+                back = self.is_back(row)
+                x = self.x(0, row) if back else self.x(last) + (last == 0) * half
+                side = middle - half if back else middle + half
+                yield _line((x, y), (x, top), (side, top))
+                continue
+            for column in range(len(self.steps)):
+                x = self.x(column, row)
+                way = (x, y), (x, top + 30), (middle, top + 30), (middle, top + 15)
+                yield _line(*way, faint=True)
 
 
-def _columns(steps: int) -> list[str]:
-    """Returns the names of the drawn steps; one column stands for those left out."""
-    if steps <= _MOST_STEPS:
-        return [str(step) for step in range(1, steps + 1)]
-    return ["1", "2", "3", "...", str(steps - 1), str(steps)]
-
-
-def _row_names(unrolled: Unrolled) -> list[str]:
-    """Returns the rows from the first layer up."""
-    ways = ("forward", "backward") if unrolled.bidirectional else ("forward",)
-    return [f"layer {n + 1} {way}" for n in range(unrolled.num_layers) for way in ways]
-
-
-def _x(column: int) -> int:
-    return _LEFT + _STEP * column + _STEP // 2
-
-
-def _y(row: int, height: int) -> int:
-    """Returns the middle of a row; row 0 is the input at the bottom."""
-    return height - _ROW * row - _ROW // 2
-
-
-def _labels(names: list[str], height: int) -> Iterator[str]:
-    for row, name in enumerate(["input x", *names, "head"]):
-        yield f'<text x="8" y="{_y(row, height) + 4}">{name}</text>'
-
-
-def _inputs(columns: list[str], height: int) -> Iterator[str]:
-    for column, step in enumerate(columns):
-        yield _box(_x(column), _y(0, height), "data", "..." if step == "..." else f"x{step}")
-
-
-def _states(
-    name: str, index: int, columns: list[str], height: int, unrolled: Unrolled
-) -> Iterator[str]:
-    """Yields the states of one direction, the arrows between them and those from below."""
-    ways = 2 if unrolled.bidirectional else 1
-    back, y = _is_back(name), _y(index + 1, height)
-    aside = _ASIDE if back else 0
-    for column, step in enumerate(columns):
-        text = step if step == "..." else f"h{step}"
-        yield _box(_x(column) + aside, y, "back" if back else "cell", text)
-        if column:
-            ends = _x(column - 1) + aside + _CELL // 2, _x(column) + aside - _CELL // 2
-            before, after = reversed(ends) if back else ends
-            yield _line((before, y), (after, y))
-    # Each direction reads the whole output of the layer below, or the input (row 0).
-    below = index // ways * ways
-    for source in range(below - ways + 1, below + 1) if below else [0]:
-        shift = _ASIDE if below and source == below and ways == 2 else 0
-        for column in range(len(columns)):
-            start = _x(column) + shift, _y(source, height) - 14
-            yield _line(start, (_x(column) + aside, y + 14), faint=True)
-
-
-def _readout(
-    names: list[str], columns: list[str], height: int, unrolled: Unrolled
-) -> Iterator[str]:
-    """Yields the head and the arrows from the states that it reads."""
-    top, last = _y(len(names) + 1, height), len(columns) - 1
-    middle, half = (_x(0) + _x(last)) // 2, 105
-    text = f"{_READ[unrolled.pooling]}, fc, logits"
-    yield _box(middle, top, "head", text, width=2 * half)
-    ways = 2 if unrolled.bidirectional else 1
-    for index in range(len(names) - ways, len(names)):
-        back, y = _is_back(names[index]), _y(index + 1, height) - 14
-        if unrolled.pooling == "last":
-            # The final state of the backward direction is that of the first step.
-            x = _x(0) + _ASIDE if back else _x(last) + (last == 0) * half
-            side = middle - half if back else middle + half
-            yield _line((x, y), (x, top), (side, top))
-            continue
-        for column in range(len(columns)):
-            x = _x(column) + (_ASIDE if back else 0)
-            yield _line((x, y), (x, top + 30), (middle, top + 30), (middle, top + 15), faint=True)
-
-
-def _is_back(name: str) -> bool:
-    return name.endswith("backward")
+def _name(letter: str, step: str) -> str:
+    return step if step == "..." else f"{letter}{step}"
 
 
 def _box(x: int, y: int, kind: str, text: str, width: int = _CELL) -> str:
