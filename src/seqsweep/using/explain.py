@@ -90,6 +90,7 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
     logits, blocks = _run(network, batch)
     title, unrolled = type(network).__name__, None
     if isinstance(network, RNNClassifier):
+        # More is known of a network of this package than its modules show.
         recurrent = [module for module in network.modules() if isinstance(module, nn.RNNBase)]
         rnn, count = recurrent[0], sum(module.num_layers for module in recurrent)
         steps = int(batch.lengths.max())
@@ -152,7 +153,7 @@ def _input(batch: Batch) -> Block:
 def _rnn_blocks(
     network: RNNClassifier, rnn: nn.RNNBase, unrolled: Unrolled, count: int
 ) -> Iterator[Block]:
-    """Yields a block for each direction of each layer, for each option and for the head.
+    """Yields the blocks of the layers and options, and one of the head.
 
     Args:
         network: a network of this package.
