@@ -218,7 +218,7 @@ def test_the_imports_have_no_cycle():
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
         ("ray", ("sweeping.ray_workers",)),
-        ("optuna", ("sweeping.search.study", "results.search.study", "results.search.importance")),
+        ("optuna", ("sweeping.search.study", "results.search.study")),
         ("pyarrow", ("using.prediction_files", "data")),
         (
             "onnx",

@@ -46,8 +46,6 @@ def _sentences(search: Search) -> dict[str, str]:
         "order": words.order_words(confirmation) if confirmation else "",
         "missing": words.missing_words(confirmation) if confirmation else "",
         "importance": words.importance_words(search),
-        "left_out": words.pruned_note(search),
-        "expected": words.expected_words(search),
         "budget": words.budget_words(search),
     }
 

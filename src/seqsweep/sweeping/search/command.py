@@ -12,7 +12,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import PlainConsole, place, print_notes
 from seqsweep.results.formatting import count
-from seqsweep.results.search.importance import has_optuna
+from seqsweep.results.search.findings import has_optuna
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.search.planning import TrialPlanner, check_searchable

@@ -1,9 +1,10 @@
 """Trials are compared after equal numbers of epochs."""
 
-from made_search import halving
+import pytest
+from made_search import LR, SIZE, SPACE, halving, sampled
 
-from seqsweep.results.search.findings import find_search
-from seqsweep.results.search.rungs import rungs_of
+from seqsweep.results.search.findings import find_search, rungs_of
+from seqsweep.results.search.study import importances
 from seqsweep.results.search.trials import Result, Tried
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.searchfile import SearchFile, Trial
@@ -31,7 +32,7 @@ def test_rungs_count_their_trials(tmp_path):
         values = [t.value or 0.0 for t in found.trials if t.trial.ends_at == rung.epochs]
         assert rung.threshold is not None
         assert max(values) <= rung.threshold <= (rung.best or 0.0)
-    # The importance and the expected best value are those of all trials at the first rung.
+    # The importance is that of all trials at the first rung.
     assert (found.compared.epochs, len(found.compared.values)) == (1, len(search.trials))
 
 
@@ -48,3 +49,18 @@ def test_of_many_rungs_those_with_pruned_trials_are_listed():
     trials = [pruned(number, 10 * number, 0.2) for number in (1, 3)]
     rungs = rungs_of(search_of("tpe", list(range(1, 60))), trials)
     assert [rung.epochs for rung in rungs] == [10, 30]
+
+
+@pytest.mark.parametrize("key", [LR, SIZE])
+def test_the_key_that_decides_is_the_most_important_one(key):
+    trials = [Tried(Trial(number, sampled(number)), Result()) for number in range(200)]
+    found = importances(trials, [trial.params[key] for trial in trials], SPACE)
+    assert next(iter(found)) == key
+    assert found[key] > 0.6
+    assert sum(found.values()) == pytest.approx(1)
+    assert found.keys() == SPACE.keys()
+
+
+def test_equal_values_have_no_important_key():
+    trials = [Tried(Trial(number, sampled(number)), Result()) for number in range(2)]
+    assert set(importances(trials, [0.5] * 2, SPACE).values()) == {0.0}
