@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -10,8 +9,6 @@ from hydra import compose, initialize_config_dir
 from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeper
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
-from seqsweep.sweeping.search import command
-from seqsweep.sweeping.search.command import search
 
 OURS = "hydra_plugins.seqsweep_optuna.seqsweep_optuna.OptunaSweeper"
 
@@ -27,9 +24,9 @@ def test_both_names_lead_to_the_sweeper():
 
 
 def test_a_missing_optuna_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(command, "has_optuna", lambda: False)
+    monkeypatch.setattr("seqsweep.results.search.findings.has_optuna", lambda: False)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'seqsweep\[search\]'"):
-        search({}, [], None, None, Path())  # pyright: ignore[reportArgumentType]
+        OptunaSweeper().sweep([])
 
 
 def test_the_plugin_imports_no_optuna():

@@ -162,7 +162,7 @@ def test_a_run_with_a_fresh_seed_that_fails_is_told_and_tried_again(
     fail(0)
     confirm = {"top": 2, "seeds": 2}
     assert run(confirm=confirm) == 1
-    assert "1 confirmation failed; why:" in capsys.readouterr().out
+    assert "1 of 8 runs did not complete (1 failed)" in capsys.readouterr().out
     assert run(confirm=confirm) == 0
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seqsweep.results.search.trials import read_trials
 from seqsweep.runs.run_folder import RunFolder
@@ -18,6 +17,7 @@ from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.search.searched import Searched
+from seqsweep.sweeping.search.space import Choice
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
 
@@ -30,10 +30,13 @@ def make_search(root: Path, *accuracies: float | None) -> Searched:
         folder.path.mkdir()
         row = "" if value is None else f"0,0.5,1.0,{value}\n"
         (folder.path / "metrics.csv").write_text(f"epoch,train/loss,val/loss,val/acc\n{row}")
-        planned = PlannedRun({"monitor": "val/acc"}, folder.run_id, None, limits=Limits())
+        planned = PlannedRun(
+            {"monitor": "val/acc", "seed": 0}, folder.run_id, None, limits=Limits()
+        )
         member = SweepMember([], planned, folder, "")
         candidates.append(Candidate(number, {}, member, QueuedRun(folder)))
-    return Searched(Halving([], {}, len(accuracies), [1, 2], 0, 0, 0), planner_of(root), candidates)
+    halving = Halving(max(2, len(accuracies)), [1, 2], seed=0, top=0, seeds=0)
+    return Searched(halving, planner_of(root), candidates)
 
 
 def planner_of(root: Path) -> TrialPlanner:
@@ -141,12 +144,12 @@ def complete_run(folder: Path, number: int, accuracy: float, loss: float) -> Can
 @pytest.fixture
 def searched(tmp_path: Path) -> Searched:
     """Four configs of which two tie at the end; the later one has the lower loss."""
-    halving = Halving.of(
-        ["a=0,1,2,3"], OverridesParser.create(), population=4, rungs=[2, 4], seed=0, top=1, seeds=1
-    )
+    halving = Halving(population=4, rungs=[2, 4], seed=0, top=1, seeds=1)
     values = [(0.1, 0.5), (0.9, 0.5), (0.9, 0.2), (0.2, 0.5)]
     runs = [complete_run(tmp_path, number, *each) for number, each in enumerate(values)]
-    return Searched(halving, TrialPlanner(None, [], halving.space, tmp_path), runs)  # type: ignore[arg-type]
+    return Searched(
+        halving, TrialPlanner(None, [], {"a": Choice(["0", "1", "2", "3"])}, tmp_path), runs
+    )  # type: ignore[arg-type]
 
 
 def test_of_equal_configs_the_one_that_is_named_is_trained_again(

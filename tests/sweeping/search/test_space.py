@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import asdict
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -28,14 +29,14 @@ def space(*overrides: str) -> Space:
     ],
 )  # fmt: skip
 def test_search_json_describes_the_values(text, described):
-    assert space(text)["a"].described() == described
+    assert asdict(space(text)["a"]) == described
 
 
 @pytest.mark.parametrize(
     ("numbers", "expected"),
     [
-        (Numbers(2, 5, is_integer=True), [2, 3, 4, 5]),
-        (Numbers(2, 10, is_integer=True, step=4), [2, 6, 10]),
+        (Numbers(2, 5, integer=True), [2, 3, 4, 5]),
+        (Numbers(2, 10, integer=True, step=4), [2, 6, 10]),
         (Numbers(0.5, 2.0, step=0.5), [0.5, 1.0, 1.5, 2.0]),
         (Choice(["a", "b", "c"]), ["a", "b", "c"]),
     ],

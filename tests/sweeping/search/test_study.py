@@ -68,7 +68,7 @@ def test_samplers_that_learn_come_nearer_than_random_ones(settings):
         """The mean distance of the last 20 of 40 trials from the best point of the plane."""
         study, distances = SearchStudy(settings(sampler=sampler, parallel=1), plane), list[float]()
         for _ in range(40):
-            study.accept(study.choose())
+            study.trials.append(study.choose())
             x, y = study.trials[-1].params.values()
             distances.append(abs(x - 3) / 10 + abs(math.log10(y) - 1) / 6)
             study.tell(Result("complete", -distances[-1], 1, 0.0, [-distances[-1]]))

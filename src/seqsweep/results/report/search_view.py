@@ -44,7 +44,6 @@ def _sentences(search: Search) -> dict[str, str]:
         "best": words.best_words(search),
         "optimism": words.optimism_words(search),
         "order": words.order_words(confirmation) if confirmation else "",
-        "missing": words.missing_words(confirmation) if confirmation else "",
         "importance": words.importance_words(search),
         "budget": words.budget_words(search),
     }

@@ -101,7 +101,7 @@ def find_search(
     if file is None:
         return None
     runs = runs_of(file, folder, entries)
-    trials = read_trials(file, folder, runs)
+    trials = read_trials(file, folder)
     names = search_names(file)
     order = ranked(trials, file.sign)
     compared = _equally_trained(trials)

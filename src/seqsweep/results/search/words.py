@@ -122,8 +122,6 @@ def estimate_words(name: str, value: Estimate) -> str:
 def order_words(confirmation: Confirmation) -> str:
     """Says which confirmed trial is first after the fresh seeds, and whether others differ."""
     first, *others = confirmation.trials
-    if not others:
-        return ""
     order = f"Trial {first.number} is the first of {len(others) + 1} by the mean over fresh seeds"
     undecided = [row.difference for row in others if row.difference.verdict == "undecided"]
     decided = [row.difference.verdict for row in others if row.difference.verdict != "undecided"]
@@ -136,15 +134,10 @@ def order_words(confirmation: Confirmation) -> str:
     few = too_few_words([difference.n for difference in undecided], seeds, by_t)
     if few:
         parts.append(upper_first(few))
+    if confirmation.missing:
+        runs = count(confirmation.missing, "run is", "runs are")
+        parts.append(f"{runs} not complete: the numbers are preliminary")
     return f"{'. '.join(parts)}."
-
-
-def missing_words(confirmation: Confirmation) -> str:
-    """Says how many runs over fresh seeds are not complete; empty if all are."""
-    missing = confirmation.missing
-    if not missing:
-        return ""
-    return f"{count(missing, 'run is', 'runs are')} not complete: the numbers are preliminary."
 
 
 def importance_words(search: Search) -> str:
