@@ -49,7 +49,7 @@ def test_ranks_change_with_fresh_seeds(two):
     assert [(row.number, row.before, row.after) for row in found.trials] == [(1, 2, 1), (0, 1, 2)]
     assert found.metric == "test/acc"
     assert found.first.number == 0
-    assert found.first.optimism == pytest.approx(0.9 - 0.7035)
+    assert found.first.fresh.mean == pytest.approx(0.7035)
     assert [row.difference.verdict for row in found.trials] == ["best", "different"]
     assert found.trials[1].difference.interval is not None
     assert found.trials[1].difference.interval.mean == pytest.approx(-0.1)

@@ -3,20 +3,11 @@
 import pytest
 from made_search import LR, SIZE, SPACE, halving, sampled
 
-from seqsweep.results.search.findings import find_search, rungs_of
+from seqsweep.results.search.findings import find_search
 from seqsweep.results.search.study import importances
 from seqsweep.results.search.trials import Result, Tried
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.searchfile import SearchFile, Trial
-
-
-def search_of(method: str, rungs: list[int]) -> SearchFile:
-    return SearchFile(method, "median", "val/acc", {}, {}, {}, rungs=rungs)
-
-
-def pruned(number: int, epochs: int, threshold: float) -> Tried:
-    trial = Trial(number, {}, [f"{number}"], {epochs: threshold})
-    return Tried(trial, Result("pruned", 0.1, epochs, 1.0, [0.1] * epochs))
+from seqsweep.runs.searchfile import Trial
 
 
 def test_rungs_count_their_trials(tmp_path):
@@ -34,21 +25,6 @@ def test_rungs_count_their_trials(tmp_path):
         assert max(values) <= rung.threshold <= (rung.best or 0.0)
     # The importance is that of all trials at the first rung.
     assert (found.compared.epochs, len(found.compared.values)) == (1, len(search.trials))
-
-
-def test_a_threshold_that_all_pruned_trials_share_is_shown():
-    def threshold(*values: float) -> float | None:
-        trials = [pruned(number, 1, value) for number, value in enumerate(values)]
-        return rungs_of(search_of("tpe", [1]), trials)[0].threshold
-
-    assert threshold(0.25, 0.25, 0.25) == 0.25
-    assert threshold(0.25, 0.5, 0.25) is None
-
-
-def test_of_many_rungs_those_with_pruned_trials_are_listed():
-    trials = [pruned(number, 10 * number, 0.2) for number in (1, 3)]
-    rungs = rungs_of(search_of("tpe", list(range(1, 60))), trials)
-    assert [rung.epochs for rung in rungs] == [10, 30]
 
 
 @pytest.mark.parametrize("key", [LR, SIZE])

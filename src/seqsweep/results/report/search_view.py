@@ -33,7 +33,6 @@ def search_view(search: Search | None, drawn: Mapping[str, Figure]) -> dict[str,
         "with_value": len(having),
         "axes": len(drawn_keys(search)),
         "parallel_width": _AXIS_WIDTH * (len(drawn_keys(search)) + 1),
-        "uneven": any(r.threshold is None and r.kept < r.trained for r in search.rungs),
     }
 
 

@@ -37,11 +37,6 @@ class Confirmed:
     compared: Estimate
     difference: Difference
 
-    @property
-    def optimism(self) -> float:
-        """The value in the search minus the mean over fresh seeds."""
-        return self.searched - self.fresh.mean
-
 
 @dataclass(frozen=True)
 class Confirmation:

@@ -17,8 +17,6 @@ from seqsweep.results.search.trials import (
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.searchfile import SearchFile
 
-MOST_RUNGS = 12
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -39,14 +37,13 @@ class Compared:
 
 @dataclass(frozen=True)
 class Rung:
-    """The trials that were judged after a number of epochs.
+    """The trials that a successive halving has judged after a number of epochs.
 
     Args:
         trained: The number of trials that reached it.
-        kept: The number of those that were not pruned there.
+        kept: The number of those that went on.
         best: The best value until there; None if no run logged the metric.
-        threshold: Worse trials were pruned; None if it was not the same for all of them. Where a
-            share of the trials was kept, it is the worst value that was kept.
+        threshold: The worst value that went on.
     """
 
     epochs: int
@@ -67,7 +64,7 @@ class Search:
         best: The numbers of the complete trials, the best first.
         best_metrics: The metrics of the best trial.
         compared: The trials that the importance was computed from.
-        rungs: The numbers of trials by rung.
+        rungs: The numbers of trials by rung of a successive halving.
         importance: The importance of each key; empty without values, and None without Optuna or
             where it was not asked for.
     """
@@ -113,7 +110,7 @@ def find_search(
         best_metrics=metrics_of(order[0].run_ids, runs) if order else {},
         confirmation=confirmation_of(file, order, runs, names),
         compared=compared,
-        rungs=rungs_of(file, trials),
+        rungs=[_rung(file, trials, epochs) for epochs in file.rungs],
         importance=_importance(file, trials, compared) if with_importance else None,
     )
 
@@ -123,33 +120,20 @@ def has_optuna() -> bool:
     return importlib.util.find_spec("optuna") is not None
 
 
-def rungs_of(search: SearchFile, trials: Sequence[Tried]) -> list[Rung]:
-    """The rungs of a search, those with pruned trials if there are many.
-
-    Some pruners have other rungs for each trial. Then every epoch after which a trial was pruned
-    is a rung.
-    """
-    pruned = {int(trial.epochs) for trial in trials if trial.state == "pruned"}
-    rungs = [_rung(search, trials, epochs) for epochs in search.rungs or sorted(pruned)]
-    if len(rungs) > MOST_RUNGS:
-        rungs = [rung for rung in rungs if rung.kept < rung.trained]
-    return rungs[:MOST_RUNGS]
-
-
 def _rung(search: SearchFile, trials: Sequence[Tried], epochs: int) -> Rung:
     # A complete trial passed all rungs.
     trained = [t for t in trials if t.state == "complete" or t.epochs >= epochs]
-    pruned = [t for t in trained if t.state == "pruned" and t.epochs == epochs]
+    kept = [t for t in trained if t.trial.ends_at != epochs]
     better, worse = (max, min) if search.sign < 0 else (min, max)
-    values = {t.number: v for t in trained if (v := t.value_after(epochs)) is not None}
-    thresholds = {t.trial.thresholds.get(epochs) for t in pruned}
-    threshold = thresholds.pop() if len(thresholds) == 1 else None
-    if search.pruner == "halving" and pruned:
-        ended = {t.number for t in pruned}
-        kept = [value for number, value in values.items() if number not in ended]
-        threshold = worse(kept) if kept else None
-    best = better(values.values()) if values else None
-    return Rung(epochs, len(trained), len(trained) - len(pruned), best, threshold)
+    values = [v for t in trained if (v := t.value_after(epochs)) is not None]
+    passing = [v for t in kept if (v := t.value_after(epochs)) is not None]
+    return Rung(
+        epochs,
+        len(trained),
+        len(kept),
+        better(values, default=None),
+        worse(passing, default=None),
+    )
 
 
 def _equally_trained(trials: Sequence[Tried]) -> Compared:

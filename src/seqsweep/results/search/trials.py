@@ -218,15 +218,10 @@ def search_names(search: SearchFile) -> dict[str, str]:
     return {key: names[name] for key, name in plain.items()}
 
 
-def param_text(key: str, value: object) -> str:
-    """The text of a searched value, a number with four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else value_text(key, value)
-
-
 def trial_words(trial: Tried, names: Mapping[str, str]) -> str:
-    """The params of a trial: `lr=0.0123 hidden_size=32`."""
-    return " ".join(
-        f"{name}={param_text(key, trial.params[key])}"
-        for key, name in names.items()
-        if key in trial.params
-    )
+    """The params of a trial, numbers with four digits: `lr=0.0123 hidden_size=32`."""
+    texts = {
+        key: f"{value:.4g}" if isinstance(value, float) else value_text(key, value)
+        for key, value in trial.params.items()
+    }
+    return " ".join(f"{name}={texts[key]}" for key, name in names.items() if key in texts)

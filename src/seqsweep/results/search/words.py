@@ -22,7 +22,7 @@ from seqsweep.results.formatting import (
 from seqsweep.results.search.confirmation import Confirmation
 from seqsweep.results.search.findings import Search, find_search
 from seqsweep.results.search.trials import trial_words
-from seqsweep.results.significance import LEVEL, Estimate
+from seqsweep.results.significance import LEVEL
 from seqsweep.results.verdicts import too_few_words
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
@@ -101,22 +101,16 @@ def optimism_words(search: Search) -> str:
         )
     row = search.confirmation.first
     # A positive number says that the value in the search was too good.
-    luck = -sign * row.optimism
+    luck = -sign * (row.searched - row.fresh.mean)
     by = f"optimistic by {short_number(luck)}" if luck > 0 else "not optimistic"
+    fresh = true_minus(short_number(row.fresh.mean))
+    if row.fresh.low is not None and row.fresh.high is not None:
+        low, high = number_range(*bounded_interval(metric, row.fresh.low, row.fresh.high))
+        fresh += f", {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}],"
     return (
         f"Trial {row.number} had {name} {short_number(row.searched)} in the search, and "
-        f"{estimate_words(metric, row.fresh)}: the search was {by}."
+        f"{fresh} over {count(row.fresh.n, 'fresh seed')}: the search was {by}."
     )
-
-
-def estimate_words(name: str, value: Estimate) -> str:
-    """Returns `0.894, 95 % interval [0.880, 0.908], over 5 fresh seeds`."""
-    over = f"over {count(value.n, 'fresh seed')}"
-    mean = true_minus(short_number(value.mean))
-    if value.low is None or value.high is None:
-        return f"{mean} {over}"
-    low, high = number_range(*bounded_interval(name, value.low, value.high))
-    return f"{mean}, {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}], {over}"
 
 
 def order_words(confirmation: Confirmation) -> str:
