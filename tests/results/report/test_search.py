@@ -23,7 +23,6 @@ from made_search import (
 )
 
 from seqsweep.results.report.parallel_plot import MOST_LINES
-from seqsweep.results.report.write import write_report
 from seqsweep.results.search.trials import ranked
 from seqsweep.results.search.words import search_lines
 from seqsweep.runs.ledger import read_folder
@@ -184,12 +183,3 @@ def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):
     assert all(line.isascii() for line in lines)
     random_search(tmp_path / "once", 6)
     assert "averages" not in " ".join(search_lines(tmp_path / "once", []))
-
-
-def test_a_search_that_goes_on_makes_the_report_stale(tmp_path):
-    search = random_search(tmp_path, 3)
-    write_report(tmp_path)
-    first = json.loads((tmp_path / "report.json").read_text())["made_from"]
-    write_search(tmp_path, search.trials[:2])
-    write_report(tmp_path)
-    assert json.loads((tmp_path / "report.json").read_text())["made_from"] != first

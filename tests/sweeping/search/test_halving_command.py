@@ -337,7 +337,6 @@ def test_runs_that_cannot_be_judged_are_refused(
     ("overrides", "settings", "message"),
     [
         ([], {"population": 9}, "holds a search with population=8; give another"),
-        ([], {"population": 7}, "holds a search with population=8; give another"),
         ([], {"rungs": [1, 4]}, r"holds a search with rungs=\[1, 2, 4\]; give another"),
         (["seed=3"], {}, "holds a search with another config or other data; give another"),
     ],
@@ -353,15 +352,6 @@ def test_the_folder_of_another_search_is_refused(
     with pytest.raises(ValueError, match=message):
         run(undisturbed["folder"], *overrides, **settings)
     assert found(undisturbed["folder"]) == expected
-
-
-def test_a_large_population_is_asked_about(
-    run: Search, compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(compose.master.sweep, "ask_above", 7)
-    with pytest.raises(ValueError, match=r"8 runs to train are more than sweep.ask_above=7"):
-        run(tmp_path / "a")
-    assert not (tmp_path / "a").exists()
 
 
 def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path: Path) -> None:
