@@ -220,7 +220,7 @@ def test_the_imports_have_no_cycle():
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
         ("ray", ("sweeping.ray_workers",)),
-        ("optuna", ("sweeping.search.study", "results.search.study", "results.search.importance")),
+        ("optuna", ("sweeping.search.study", "results.search.study")),
         ("pyarrow", ("using.prediction_files", "data")),
         (
             "onnx",
@@ -260,7 +260,7 @@ import seqsweep.sweeping.forming, seqsweep.sweeping.hydra_jobs
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper
 import hydra_plugins.seqsweep_local.seqsweep_local
 import hydra_plugins.seqsweep_slurm.seqsweep_slurm
-import hydra_plugins.seqsweep_optuna.seqsweep_optuna, seqsweep.sweeping.search.run
+import hydra_plugins.seqsweep_optuna.seqsweep_optuna, seqsweep.sweeping.search.command
 print([name for name in ("torch", "lightning") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -67,8 +67,8 @@ class HalvingSweeper(RunsSweeper):
         from seqsweep.sweeping.search.halving import Halving
         from seqsweep.sweeping.search.halving_command import search
 
-        halving = Halving.of(self.overrides(arguments), self.parser(), *self.numbers)
-        console = PlainConsole()
-        code = search(halving, self.composer(), self.run_launcher(), self.folder, console)
+        halving, overrides = Halving(*self.numbers), self.overrides(arguments)
+        launcher, console = self.run_launcher(), PlainConsole()
+        code = search(halving, overrides, self.composer(), launcher, self.folder, console)
         if code:
             raise SystemExit(code)

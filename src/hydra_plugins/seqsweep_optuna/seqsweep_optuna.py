@@ -89,6 +89,12 @@ class OptunaSweeper(RunsSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         # Imported here for the reason in the module's docstring.
+        from seqsweep.results.search.findings import has_optuna
+
+        if not has_optuna():
+            raise ModuleNotFoundError(
+                "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
+            )
         from seqsweep.sweeping.search.command import search
 
         overrides, launcher = self.overrides(arguments), self.run_launcher()

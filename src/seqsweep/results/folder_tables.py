@@ -12,7 +12,7 @@ from seqsweep.results.across_sets import across_sets
 from seqsweep.results.across_text import as_csv, print_across_sets
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.search.summary import print_search
+from seqsweep.results.search.words import print_search
 from seqsweep.results.tables import print_leaderboard
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions

@@ -49,11 +49,12 @@ def test_ranks_change_with_fresh_seeds(two):
     assert [(row.number, row.before, row.after) for row in found.trials] == [(1, 2, 1), (0, 1, 2)]
     assert found.metric == "test/acc"
     assert found.first.number == 0
-    assert found.first.optimism == pytest.approx(0.9 - 0.7035)
+    assert found.first.fresh.mean == pytest.approx(0.7035)
     assert [row.difference.verdict for row in found.trials] == ["best", "different"]
     assert found.trials[1].difference.interval is not None
     assert found.trials[1].difference.interval.mean == pytest.approx(-0.1)
     assert found.missing == 0
+    assert order_words(found).endswith("Significantly different from it: 1 of 1.")
 
 
 def test_runs_that_are_not_complete_are_counted(two):
@@ -66,31 +67,19 @@ def test_runs_that_are_not_complete_are_counted(two):
     assert {row.number: row.fresh.n for row in found.trials} == {0: 5, 1: 5}
     # Four seeds are left that both trials have.
     assert found.trials[1].difference.n == 4
+    assert "4 seeds are too few for a signed-rank test" in order_words(found)
 
 
-@pytest.mark.parametrize("is_first", [False, True])
-def test_trials_whose_runs_lack_the_metric_are_not_compared(is_first, two):
+def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
     folder, search = two
-    # A third trial has no test split; it is the last or the first over fresh seeds.
-    value = 0.9 if is_first else 0.1
-    runs = [write(folder, f"c2{seed}", seed, val__acc=value) for seed in range(1, 7)]
+    runs = [write(folder, f"c2{seed}", seed, val__acc=0.1) for seed in range(1, 7)]
     third = Trial(2, sampled(2), [write(folder, "c", 0, val__acc=0.7)])
     ids = {**search.confirmed, 2: runs}
-    search = write_search(folder, [*search.trials, third], confirmed=ids)
-    found = confirmed(folder, search)
+    found = confirmed(folder, write_search(folder, [*search.trials, third], confirmed=ids))
     assert found is not None
-    verdicts = {row.number: row.difference.verdict for row in found.trials}
-    words = order_words(found)
-    assert "no seed is shared" not in words
-    if is_first:
-        assert set(verdicts.values()) == {"undecided"}
-        assert words.endswith("The trials cannot be compared: 1 trial without test accuracy.")
-    else:
-        assert verdicts == {1: "best", 0: "different", 2: "undecided"}
-        assert words.endswith(
-            "1 of 1 others differs from it significantly. 1 trial without test accuracy cannot be"
-            " compared."
-        )
+    assert found.metric == "val/acc"
+    assert [row.number for row in found.trials] == [1, 0, 2]
+    assert order_words(found).startswith("Trial 1 is the first of 3 by the mean over fresh seeds.")
 
 
 def test_a_seed_of_the_search_is_not_fresh(two):
@@ -106,16 +95,3 @@ def test_without_fresh_seeds_there_is_no_confirmation(tmp_path):
     assert confirmed(tmp_path, search) is None
     search = write_search(tmp_path, search.trials, confirmed={0: ["absent"]})
     assert confirmed(tmp_path, search) is None
-
-
-@pytest.mark.parametrize(("better", "word"), [(0, "still"), (1, "now")])
-def test_the_sentence_names_the_trial_that_is_first(better, word, tmp_path):
-    """Both trials are equal in the search; over fresh seeds one is better."""
-    ids = {
-        trial: [write(tmp_path, f"c{trial}", 1, val__acc=0.8 if trial == better else 0.7)]
-        for trial in (0, 1)
-    }
-    trials = [Trial(i, sampled(i), [write(tmp_path, f"t{i}", 0, val__acc=0.9)]) for i in (0, 1)]
-    found = confirmed(tmp_path, write_search(tmp_path, trials, confirmed=ids))
-    assert found is not None
-    assert order_words(found).startswith(f"Trial {better} is {word} the first of 2")

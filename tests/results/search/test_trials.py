@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_search import random_search
 
 from seqsweep.results.search.trials import (
     Result,
@@ -13,10 +12,7 @@ from seqsweep.results.search.trials import (
     pruned_after,
     ranked,
     read_trials,
-    runs_of,
-    trial_words,
 )
-from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 
@@ -114,17 +110,3 @@ def test_only_complete_trials_are_ranked_and_of_equal_ones_the_earlier_is_first(
     trials = [Tried(Trial(number, {}), each) for number, each in enumerate(results)]
     assert [trial.number for trial in ranked(trials, -1)] == [1, 2, 0]
     assert [trial.number for trial in ranked(trials, 1)] == [0, 1, 2]
-
-
-def test_runs_that_are_not_given_are_read(tmp_path):
-    search = random_search(tmp_path, 3, seeds=1)
-    assert runs_of(search, tmp_path, []).keys() == {
-        entry.folder.run_id for entry in read_folder(tmp_path)
-    }
-    assert runs_of(search, Path("absent"), []) == {}
-
-
-def test_a_trial_is_named_by_short_keys_and_numbers():
-    trial = Tried(Trial(0, {"model.lr": 0.0123456, "cell": "gru", "on": "true"}), Result())
-    names = {"model.lr": "lr", "cell": "cell", "on": "on", "absent": "absent"}
-    assert trial_words(trial, names) == "lr=0.01235 cell=gru on=true"

@@ -21,7 +21,7 @@ OPTIONS: dict[str, Any] = {
     "sampler": "tpe",
     "sampler_options": {},
     "seed": 0,
-    "budget": {"trials": 16, "epochs": None, "minutes": None},
+    "budget": {"trials": 16},
     "parallel": 4,
     "pruner": "none",
     "pruner_options": {},
@@ -43,7 +43,7 @@ def settings() -> Callable[..., Settings]:
 @pytest.fixture
 def space() -> Space:
     return {
-        "model.hidden_size": Numbers(4, 32, is_integer=True),
+        "model.hidden_size": Numbers(4, 32, integer=True),
         "optimizer.lr": Numbers(1e-3, 1e-1, log=True),
         "model.cell": Choice(["rnn", "gru"]),
     }
@@ -74,7 +74,7 @@ def advance() -> Callable[[SearchStudy, int], list[Trial]]:
         while len(study.trials) < number:
             while len(study.results) <= len(study.trials) - study.settings.parallel:
                 study.tell(outcome(study.trials[len(study.results)]))
-            study.accept(study.choose())
+            study.trials.append(study.choose())
         return study.trials
 
     return call

@@ -1,17 +1,11 @@
 """The sweeper is found by its name, and says what it needs."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from hydra import compose, initialize_config_dir
 
 from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeper
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.sweeping.search import command
-from seqsweep.sweeping.search.command import search
 
 OURS = "hydra_plugins.seqsweep_optuna.seqsweep_optuna.OptunaSweeper"
 
@@ -27,13 +21,6 @@ def test_both_names_lead_to_the_sweeper():
 
 
 def test_a_missing_optuna_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(command, "has_optuna", lambda: False)
+    monkeypatch.setattr("seqsweep.results.search.findings.has_optuna", lambda: False)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'seqsweep\[search\]'"):
-        search({}, [], None, None, Path())  # pyright: ignore[reportArgumentType]
-
-
-def test_the_plugin_imports_no_optuna():
-    """Every Hydra app of an environment imports it."""
-    code = f"import sys, {OptunaSweeper.__module__}; print('optuna' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+        OptunaSweeper().sweep([])

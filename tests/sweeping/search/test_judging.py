@@ -118,26 +118,3 @@ def test_a_run_that_failed_before_a_decided_rung_stays_out(candidate: Any) -> No
     prune(runs[0], 1)
     limits = judge(later, RUNGS)
     assert limits["run1"] == Limits(until=2) and limits["run2"] == Limits(ends_at=1)
-
-
-def test_a_survivor_that_had_failed_keeps_its_place_when_it_is_killed(candidate: Any) -> None:
-    """Killed before its first checkpoint, it has neither rows nor a record."""
-    loser, tried_twice = candidate(0, 0.2), candidate(1, 0.9)
-    survivor = tried_twice.member.folder
-    survivor.fail(ValueError("x"))
-    prune(loser, 1)
-    tried_twice = Candidate(1, {}, tried_twice.member, QueuedRun(survivor, tries=2))
-    runs = [loser, tried_twice]
-    before = judge(runs, RUNGS)
-    assert before == {"run0": Limits(ends_at=1), "run1": Limits(until=2)}
-    candidate(1)
-    survivor.count_killed(0)
-    assert judge(runs, RUNGS)["run1"] == Limits(until=1)
-    candidate(1, 0.9)
-    assert judge(runs, RUNGS) == before
-
-
-def test_a_run_that_stopped_early_keeps_its_place(candidate: Any) -> None:
-    runs = [candidate(0, 0.9), candidate(1, 0.5, 0.6), candidate(2, 0.1), candidate(3, 0.2)]
-    record(runs[0], "complete")
-    assert judge(runs, RUNGS)["run0"] == Limits()

@@ -3,10 +3,8 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seqsweep.results.search.trials import read_trials
 from seqsweep.runs.run_folder import RunFolder
@@ -30,10 +28,13 @@ def make_search(root: Path, *accuracies: float | None) -> Searched:
         folder.path.mkdir()
         row = "" if value is None else f"0,0.5,1.0,{value}\n"
         (folder.path / "metrics.csv").write_text(f"epoch,train/loss,val/loss,val/acc\n{row}")
-        planned = PlannedRun({"monitor": "val/acc"}, folder.run_id, None, limits=Limits())
+        planned = PlannedRun(
+            {"monitor": "val/acc", "seed": 0}, folder.run_id, None, limits=Limits()
+        )
         member = SweepMember([], planned, folder, "")
         candidates.append(Candidate(number, {}, member, QueuedRun(folder)))
-    return Searched(Halving([], {}, len(accuracies), [1, 2], 0, 0, 0), planner_of(root), candidates)
+    halving = Halving(max(2, len(accuracies)), [1, 2], seed=0, top=0, seeds=0)
+    return Searched(halving, planner_of(root), candidates)
 
 
 def planner_of(root: Path) -> TrialPlanner:
@@ -71,16 +72,6 @@ def test_a_run_that_was_retried_and_then_lost_gets_its_record(tmp_path: Path) ->
     assert left(later) == [0, 1]
     # It has lost its place at the rung, and its record is still to come.
     assert states(later) == ["failed", "running"]
-
-
-def test_a_run_whose_last_row_has_no_loss_trains_on(tmp_path: Path) -> None:
-    """Rungs and queues agree on which runs have reached a rung."""
-    searched = make_search(tmp_path, 0.2, 0.9)
-    rows = "epoch,train/loss,val/loss,val/acc\n0,nan,nan,0.2\n"
-    (searched.candidates[0].member.folder.path / "metrics.csv").write_text(rows)
-    searched.decide()
-    assert searched.limits["run0"] == searched.limits["run1"] == Limits(until=1)
-    assert left(searched) == [0]
 
 
 def test_a_sweep_that_joins_while_a_rung_is_judged_stays_in_sweep_json(
@@ -123,34 +114,3 @@ def test_a_run_that_failed_before_its_rung_is_not_tried_again(tmp_path: Path) ->
     later = in_a_later_command(searched)
     assert left(later) == [1, 3]
     assert states(later) == ["failed", "running", "pruned", "running"]
-
-
-def complete_run(folder: Path, number: int, accuracy: float, loss: float) -> Candidate:
-    run = RunFolder(folder / f"run{number}")
-    run.path.mkdir()
-    rows = [f"{epoch},0.5,{loss},{accuracy}" for epoch in range(4)]
-    text = "\n".join(["epoch,train/loss,val/loss,val/acc", *rows, ""])
-    (run.path / "metrics.csv").write_text(text)
-    record: dict[str, Any] = {"status": "complete", "config": {}, "epochs": 4}
-    run.finish({**record, "metrics": {"val/acc": accuracy}}, synced=True)
-    planned = PlannedRun({"monitor": "val/acc", "seed": 0}, run.run_id, None)
-    member = SweepMember([], planned, run, "")
-    return Candidate(number, {"a": f"{number}"}, member, QueuedRun(run))
-
-
-@pytest.fixture
-def searched(tmp_path: Path) -> Searched:
-    """Four configs of which two tie at the end; the later one has the lower loss."""
-    halving = Halving.of(
-        ["a=0,1,2,3"], OverridesParser.create(), population=4, rungs=[2, 4], seed=0, top=1, seeds=1
-    )
-    values = [(0.1, 0.5), (0.9, 0.5), (0.9, 0.2), (0.2, 0.5)]
-    runs = [complete_run(tmp_path, number, *each) for number, each in enumerate(values)]
-    return Searched(halving, TrialPlanner(None, [], halving.space, tmp_path), runs)  # type: ignore[arg-type]
-
-
-def test_of_equal_configs_the_one_that_is_named_is_trained_again(
-    searched: Searched,
-) -> None:
-    searched.judge()
-    assert [trial.number for trial in searched.best()] == [1]

@@ -10,7 +10,8 @@ import pytest
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.searchfile import NAME, SearchFile
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.search.session import LOCK, minutes_before
+from seqsweep.sweeping.search.session import LOCK
+from seqsweep.sweeping.search.window import minutes_before
 
 _KILLED = """
 import os, pathlib, signal

@@ -1,7 +1,7 @@
 """The space of a search is what the overrides say, and its values are drawn evenly."""
 
-import math
 from collections import Counter
+from dataclasses import asdict
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -28,14 +28,14 @@ def space(*overrides: str) -> Space:
     ],
 )  # fmt: skip
 def test_search_json_describes_the_values(text, described):
-    assert space(text)["a"].described() == described
+    assert asdict(space(text)["a"]) == described
 
 
 @pytest.mark.parametrize(
     ("numbers", "expected"),
     [
-        (Numbers(2, 5, is_integer=True), [2, 3, 4, 5]),
-        (Numbers(2, 10, is_integer=True, step=4), [2, 6, 10]),
+        (Numbers(2, 5, integer=True), [2, 3, 4, 5]),
+        (Numbers(2, 10, integer=True, step=4), [2, 6, 10]),
         (Numbers(0.5, 2.0, step=0.5), [0.5, 1.0, 1.5, 2.0]),
         (Choice(["a", "b", "c"]), ["a", "b", "c"]),
     ],
@@ -44,12 +44,6 @@ def test_values_of_a_finite_set_get_equal_parts(numbers, expected):
     counts = Counter(value_at(numbers, u) for u in PLACES)
     assert list(counts) == expected
     assert max(counts.values()) - min(counts.values()) <= 2
-
-
-def test_half_of_a_logarithmic_interval_lies_below_its_geometric_mean():
-    values = [value_at(Numbers(0.01, 100, log=True), u) for u in PLACES]
-    assert (values[0], values[-1]) == (0.01, 100)
-    assert sum(value < 1 for value in values) == pytest.approx(200, abs=1)
 
 
 def test_numbers_have_the_digits_that_their_interval_needs():
@@ -69,19 +63,3 @@ def test_a_config_depends_on_the_seed_and_its_number_alone():
     # Another key changes no value of the first ones.
     fewer = space("c=range(1,9)", "a=1,2,3")
     assert all(draw(fewer, 7, n)["a"] == config["a"] for n, config in enumerate(configs))
-
-
-@pytest.mark.parametrize(
-    ("override", "values"),
-    [
-        ("a=x,y,z", {"x", "y", "z"}),
-        ("a=range(2,9,3)", {2, 5, 8}),
-        ("a=int(interval(1,3))", {1, 2, 3}),
-    ],
-)
-def test_every_value_is_drawn_as_often(override, values):
-    searched = space(override)
-    counts = Counter(draw(searched, 0, number)["a"] for number in range(3000))
-    assert counts.keys() == values
-    expected = 3000 / len(values)
-    assert all(abs(count - expected) < 5 * math.sqrt(expected) for count in counts.values())

@@ -1,17 +1,15 @@
 """A study chooses the same trials wherever it was interrupted, and however often."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from seqsweep.results.search.study import read_study
-from seqsweep.results.search.trials import Result
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.search.settings import SAMPLERS
-from seqsweep.sweeping.search.space import Numbers, described
+from seqsweep.sweeping.search.space import described
 from seqsweep.sweeping.search.study import SearchStudy
 
 PRUNES = {"pruner": "median", "pruner_options": {"n_startup_trials": 2}}
@@ -48,39 +46,6 @@ def test_the_seed_of_the_search_decides(sampler, settings, space, advance):
     )
     assert one == same
     assert one != other
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"multivariate": True, "group": True, "n_startup_trials": 3}, {"constant_liar": False}],
-    ids=str,
-)
-def test_options_of_tpe_keep_the_order(options, settings, space, advance):
-    chosen = settings(sampler_options=options)
-    whole = advance(SearchStudy(chosen, space), 14)
-    assert advance(SearchStudy(chosen, space, whole[:11]), 14) == whole
-
-
-def test_samplers_that_learn_come_nearer_than_random_ones(settings):
-    plane = {"x": Numbers(-5, 5), "y": Numbers(0.001, 1000, log=True)}
-
-    def late_distance(sampler: str) -> float:
-        """The mean distance of the last 20 of 40 trials from the best point of the plane."""
-        study, distances = SearchStudy(settings(sampler=sampler, parallel=1), plane), list[float]()
-        for _ in range(40):
-            study.accept(study.choose())
-            x, y = study.trials[-1].params.values()
-            distances.append(abs(x - 3) / 10 + abs(math.log10(y) - 1) / 6)
-            study.tell(Result("complete", -distances[-1], 1, 0.0, [-distances[-1]]))
-        return sum(distances[20:]) / 20
-
-    assert max(late_distance("tpe"), late_distance("gp")) < 0.8 * late_distance("random")
-
-
-def test_wrong_values_of_options_are_refused(settings, space):
-    study = SearchStudy(settings(sampler_options={"group": True, "multivariate": False}), space)
-    with pytest.raises(ValueError, match="multivariate"):
-        study.choose()
 
 
 def test_the_study_of_a_folder_has_all_trials(space, tmp_path):

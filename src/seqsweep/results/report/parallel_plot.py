@@ -7,9 +7,9 @@ from typing import Any
 
 from seqsweep.results.formatting import metric_words, number, plain_text
 from seqsweep.results.report.curves import thinned
-from seqsweep.results.report.plot_parts import GREY, GROUND, PALETTE, SCALE, Figure, decades, label
+from seqsweep.results.report.plot_parts import GREY, GROUND, PALETTE, SCALE, Figure, label
 from seqsweep.results.search.findings import Search
-from seqsweep.results.search.trials import Tried, param_text, trial_words
+from seqsweep.results.search.trials import Tried, trial_words
 
 MOST_LINES = 500
 """More lines than this cover each other and make the page slow."""
@@ -46,7 +46,8 @@ def parallel_figure(search: Search) -> Figure | None:
     if len(drawn) < 2 or not search.file.space:
         return None
     axes = [_axis(key, search) for key in drawn_keys(search)]
-    last = _value_axis([trial.value or 0.0 for trial in drawn], search)
+    values = [trial.value or 0.0 for trial in drawn]
+    last = _numbers(metric_words(search.file.metric), values)
     # A share by rank, not by value: a few bad values would give all others one colour.
     shares = [1 - rank / (len(drawn) - 1) for rank in range(len(drawn))]
     traces = [
@@ -83,59 +84,30 @@ def drawn_trials(search: Search) -> list[Tried]:
 def _axis(key: str, search: Search) -> _Axis:
     values = search.file.space[key]
     tried = [trial.params[key] for trial in search.trials if key in trial.params]
-    name = search.names[key]
-    if "choices" in values or not all(isinstance(v, (int, float)) for v in tried):
-        return _choices(name, [*values.get("choices", ()), *tried])
+    if "choices" in values:
+        return _choices(search.names[key], [*values["choices"], *tried])
     ends = [*map(float, tried), float(values["low"]), float(values["high"])]
-    is_log = bool(values.get("log")) and min(ends) > 0
-    return _numbers(name, ends, is_log, lambda value: param_text(key, value))
+    return _numbers(search.names[key], ends, values["log"])
 
 
 def _choices(name: str, values: Sequence[Any]) -> _Axis:
     texts = list(dict.fromkeys(map(plain_text, values)))
-    step = (1 - _SPREAD) / max(1, len(texts) - 1)
-    places = {text: _SPREAD / 2 + index * step for index, text in enumerate(texts)}
-    if len(texts) == 1:
-        places = {texts[0]: 0.5}
+    places = {text: (index + 0.5) / len(texts) for index, text in enumerate(texts)}
     ticks = [(place, text) for text, place in places.items()]
     return _Axis(name, lambda value: places[plain_text(value)], ticks, _SPREAD)
 
 
-def _numbers(
-    name: str, values: Sequence[float], is_log: bool, text: Callable[[float], str]
-) -> _Axis:
-    low, high = min(values), max(values)
+def _numbers(name: str, values: Sequence[float], is_log: bool = False) -> _Axis:
+    """An axis with ticks at both ends and in the middle."""
     scale: Callable[[float], float] = math.log if is_log else float
-    width = scale(high) - scale(low)
+    low, high = scale(min(values)), scale(max(values))
 
     def place(value: float) -> float:
-        return (scale(value) - scale(low)) / width if width else 0.5
+        return (scale(value) - low) / (high - low) if high > low else 0.5
 
-    marks = decades(values)["tickvals"] if is_log and width else _round_marks(low, high)
-    return _Axis(name, place, [(place(m), text(m)) for m in marks if low <= m <= high])
-
-
-def _value_axis(values: Sequence[float], search: Search) -> _Axis:
-    is_log = min(values) > 0 and max(values) > 20 * min(values)
-    axis = _numbers(metric_words(search.file.metric), values, is_log, lambda value: f"{value:.4g}")
-    ends = [(axis.place(end), number(end)) for end in (min(values), max(values))]
-    # Ticks near an end would cover its text.
-    inner = [tick for tick in axis.ticks if 0.06 < tick[0] < 0.94]
-    return _Axis(axis.name, axis.place, [ends[0], *inner, ends[1]])
-
-
-def _round_marks(low: float, high: float) -> list[float]:
-    """The round numbers from low to high, about five.
-
-    >>> _round_marks(0, 10)
-    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
-    """
-    if not high > low:
-        return [low]
-    power = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step = next(s * power for s in (1, 2, 5, 10) if s * power >= (high - low) / 5)
-    first, last = math.ceil(low / step), math.floor(high / step)
-    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+    middle = (low + high) / 2
+    marks = [min(values), math.exp(middle) if is_log else middle, max(values)]
+    return _Axis(name, place, [(place(mark), f"{mark:.4g}") for mark in marks])
 
 
 def _line(trial: Tried, share: float, axes: Sequence[_Axis], search: Search) -> dict[str, Any]:

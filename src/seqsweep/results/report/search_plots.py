@@ -1,4 +1,4 @@
-"""The figures of a search: its budget and the expected best value."""
+"""The figures of a search: what its budget has bought, and all its trials."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -6,15 +6,7 @@ from typing import Any
 
 from seqsweep.results.formatting import count, metric_words, number
 from seqsweep.results.report.parallel_plot import parallel_figure, value_words
-from seqsweep.results.report.plot_parts import (
-    GREY,
-    PALETTE,
-    Figure,
-    decades,
-    filled,
-    layout,
-    rounded,
-)
+from seqsweep.results.report.plot_parts import GREY, PALETTE, Figure, layout, rounded
 from seqsweep.results.search.findings import Search
 from seqsweep.results.search.trials import Tried
 
@@ -28,10 +20,7 @@ _TITLES = {"trials": "trials", "epochs": "epochs of all runs", "seconds": "secon
 
 def search_figures(search: Search) -> dict[str, Figure]:
     """The figures of the section on the search that show something."""
-    result: dict[str, Figure | None] = {
-        "search-expected": expected_figure(search),
-        "search-parallel": parallel_figure(search),
-    }
+    result: dict[str, Figure | None] = {"search-parallel": parallel_figure(search)}
     if search.file.method == "halving" and search.rungs:
         result["search-budget-epochs"] = rungs_figure(search)
     elif search.best:
@@ -107,24 +96,3 @@ def rungs_figure(search: Search) -> Figure | None:
         "hoverinfo": "text",
     }  # fmt: skip
     return {"data": [trace], "layout": layout(_TITLES["epochs"], name, 340)}
-
-
-def expected_figure(search: Search) -> Figure | None:
-    """The expected best value of n random configs, with a band of 80 %."""
-    curve = search.expected
-    if curve is None or len(curve.n) < 2:
-        return None
-    name = metric_words(search.file.metric)
-    line = {
-        "type": "scatter", "mode": "lines", "x": curve.n, "y": rounded(curve.mean),
-        "line": {"color": PALETTE[0], "width": 2}, "hoverinfo": "text",
-        "text": [
-            f"best of {count(n, 'config')}<br>expected {number(mean)}"
-            f"<br>80 % of draws: {number(low)} to {number(high)}"
-            for n, mean, low, high in zip(curve.n, curve.mean, curve.low, curve.high, strict=True)
-        ],
-    }  # fmt: skip
-    shape = layout("random configs", name, 340)
-    shape["xaxis"] |= {"type": "log"} | decades(curve.n)
-    band = filled(curve.n, rounded(curve.low), rounded(curve.high), PALETTE[0])
-    return {"data": [band, line], "layout": shape}

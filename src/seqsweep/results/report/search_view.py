@@ -33,7 +33,6 @@ def search_view(search: Search | None, drawn: Mapping[str, Figure]) -> dict[str,
         "with_value": len(having),
         "axes": len(drawn_keys(search)),
         "parallel_width": _AXIS_WIDTH * (len(drawn_keys(search)) + 1),
-        "uneven": any(r.threshold is None and r.kept < r.trained for r in search.rungs),
     }
 
 
@@ -44,10 +43,7 @@ def _sentences(search: Search) -> dict[str, str]:
         "best": words.best_words(search),
         "optimism": words.optimism_words(search),
         "order": words.order_words(confirmation) if confirmation else "",
-        "missing": words.missing_words(confirmation) if confirmation else "",
         "importance": words.importance_words(search),
-        "left_out": words.pruned_note(search),
-        "expected": words.expected_words(search),
         "budget": words.budget_words(search),
     }
 

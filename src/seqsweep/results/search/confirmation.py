@@ -14,9 +14,6 @@ from seqsweep.results.significance import Difference, Estimate, differences_to_b
 from seqsweep.runs.metric_names import compared_metric
 from seqsweep.runs.searchfile import SearchFile
 
-_Sample = dict[Replicate, float]
-"""The values of a metric by replicate; only the seed varies."""
-
 
 @dataclass(frozen=True)
 class Confirmed:
@@ -27,8 +24,7 @@ class Confirmed:
         after: The rank among the confirmed trials by the mean over fresh seeds, from 1.
         searched: The value in the search.
         fresh: The value over fresh seeds.
-        compared: The metric in which the trials are compared, over fresh seeds; None if the runs
-            lack it.
+        compared: The metric in which the trials are compared, over fresh seeds.
         difference: The difference in it to the trial that is first after the fresh seeds.
     """
 
@@ -38,13 +34,8 @@ class Confirmed:
     after: int
     searched: float
     fresh: Estimate
-    compared: Estimate | None
+    compared: Estimate
     difference: Difference
-
-    @property
-    def optimism(self) -> float:
-        """The value in the search minus the mean over fresh seeds."""
-        return self.searched - self.fresh.mean
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,7 @@ class Confirmation:
     """The confirmed trials by their rank after the fresh seeds.
 
     Args:
-        metric: The metric of `Confirmed.compared`: of the test split if there is one.
+        metric: The metric of `Confirmed.compared`: of the test split if all runs have one.
         missing: The number of planned runs that are not complete.
     """
 
@@ -75,19 +66,22 @@ def confirmation_of(
         order: The complete trials, the best first.
     """
     judged, sign = search.metric, search.sign
-    samples = {trial.number: _samples(trial, search, runs) for trial in order}
-    fresh = {number: _column(each, judged) for number, each in samples.items()}
-    means = {number: estimate(list(column.values())) for number, column in fresh.items() if column}
-    if not means:
+    found = {trial.number: _samples(trial, search, runs) for trial in order}
+    samples = {number: each for number, each in found.items() if each}
+    if not samples:
         return None
+    fresh = {number: _estimate(each, judged) for number, each in samples.items()}
     # Equal trials stay in the order of the search.
     trials = sorted(
-        (trial for trial in order if trial.number in means),
-        key=lambda trial: sign * means[trial.number].mean,
+        (trial for trial in order if trial.number in fresh),
+        key=lambda trial: sign * fresh[trial.number].mean,
     )
-    available = {name for each in samples.values() for one in each.values() for name in one}
+    available = set.intersection(*(set(m) for each in samples.values() for m in each.values()))
     metric = compared_metric(judged, available)
-    compared = [_column(samples[trial.number], metric) for trial in trials]
+    columns = [
+        {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
+        for trial in trials
+    ]
     rows = [
         Confirmed(
             trial.number,
@@ -95,12 +89,12 @@ def confirmation_of(
             1 + sum(sign * (t.value or 0.0) < sign * (trial.value or 0.0) for t in order),
             after,
             trial.value or 0.0,
-            means[trial.number],
-            estimate(list(column.values())) if column else None,
+            fresh[trial.number],
+            _estimate(samples[trial.number], metric),
             difference,
         )
-        for after, (trial, column, difference) in enumerate(
-            zip(trials, compared, _differences(compared), strict=True), start=1
+        for after, (trial, difference) in enumerate(
+            zip(trials, differences_to_best(columns, 0), strict=True), start=1
         )
     ]
     planned = sum(len(run_ids) for run_ids in search.confirmed.values())
@@ -112,16 +106,9 @@ def _samples(trial: Tried, search: SearchFile, runs: Runs) -> dict[Replicate, di
     # A seed that the search itself has used is not fresh.
     fresh = [i for i in search.confirmed.get(trial.number, ()) if i not in trial.run_ids]
     entries = [runs[run_id] for run_id in fresh if run_id in runs]
-    return {replicate_of(entry): numbers(entry) for entry in entries if entry.state == "complete"}
+    metrics = {replicate_of(e): numbers(e) for e in entries if e.state == "complete"}
+    return {seed: each for seed, each in metrics.items() if search.metric in each}
 
 
-def _column(samples: Mapping[Replicate, Mapping[str, float]], metric: str) -> _Sample:
-    return {key: each[metric] for key, each in samples.items() if metric in each}
-
-
-def _differences(compared: Sequence[_Sample]) -> list[Difference]:
-    """Compares the trials with the first one, as far as their runs have the metric."""
-    having = [sample for sample in compared if sample] if compared[0] else []
-    found = iter(differences_to_best(having, 0) if having else ())
-    lacking = Difference(None, None, None, "undecided")
-    return [next(found, lacking) if sample else lacking for sample in compared]
+def _estimate(samples: Mapping[Replicate, Mapping[str, float]], metric: str) -> Estimate:
+    return estimate([metrics[metric] for metrics in samples.values()])

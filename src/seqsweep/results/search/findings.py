@@ -1,13 +1,11 @@
 """Collects what a search has found, as plain values for report.json."""
 
+import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqsweep.results.search.confirmation import Confirmation, confirmation_of
-from seqsweep.results.search.expected import INDEPENDENT, Expected, expected_best
-from seqsweep.results.search.importance import has_optuna, importances
-from seqsweep.results.search.rungs import Rung, rungs_of
 from seqsweep.results.search.trials import (
     Tried,
     metrics_of,
@@ -36,10 +34,23 @@ class Compared:
     epochs: int | None
     left_out: int
 
-    @property
-    def is_biased(self) -> bool:
-        """Returns whether the worse trials, which were pruned, are left out."""
-        return self.epochs is None and self.left_out > 0
+
+@dataclass(frozen=True)
+class Rung:
+    """The trials that a successive halving has judged after a number of epochs.
+
+    Args:
+        trained: The number of trials that reached it.
+        kept: The number of those that went on.
+        best: The best value until there; None if no run logged the metric.
+        threshold: The worst value that went on.
+    """
+
+    epochs: int
+    trained: int
+    kept: int
+    best: float | None
+    threshold: float | None
 
 
 @dataclass(frozen=True)
@@ -52,10 +63,8 @@ class Search:
         names: The short names of the searched keys.
         best: The numbers of the complete trials, the best first.
         best_metrics: The metrics of the best trial.
-        compared: The trials that the importance and the expected best value were computed from.
-        expected: The expected best value of n random configs; None if they were not drawn
-            independently.
-        rungs: The numbers of trials by rung.
+        compared: The trials that the importance was computed from.
+        rungs: The numbers of trials by rung of a successive halving.
         importance: The importance of each key; empty without values, and None without Optuna or
             where it was not asked for.
     """
@@ -67,7 +76,6 @@ class Search:
     best_metrics: Mapping[str, float]
     confirmation: Confirmation | None
     compared: Compared
-    expected: Expected | None
     rungs: list[Rung]
     importance: dict[str, float] | None = None
 
@@ -90,11 +98,10 @@ def find_search(
     if file is None:
         return None
     runs = runs_of(file, folder, entries)
-    trials = read_trials(file, folder, runs)
+    trials = read_trials(file, folder)
     names = search_names(file)
     order = ranked(trials, file.sign)
     compared = _equally_trained(trials)
-    expects = file.method in INDEPENDENT and len(compared.values) > 1 and not compared.is_biased
     return Search(
         file=replace(file, trials=()),  # `trials` has them, with their results
         trials=trials,
@@ -103,9 +110,29 @@ def find_search(
         best_metrics=metrics_of(order[0].run_ids, runs) if order else {},
         confirmation=confirmation_of(file, order, runs, names),
         compared=compared,
-        expected=expected_best(compared.values, file.sign) if expects else None,
-        rungs=rungs_of(file, trials),
+        rungs=[_rung(file, trials, epochs) for epochs in file.rungs],
         importance=_importance(file, trials, compared) if with_importance else None,
+    )
+
+
+def has_optuna() -> bool:
+    """Returns whether Optuna is installed."""
+    return importlib.util.find_spec("optuna") is not None
+
+
+def _rung(search: SearchFile, trials: Sequence[Tried], epochs: int) -> Rung:
+    # A complete trial passed all rungs.
+    trained = [t for t in trials if t.state == "complete" or t.epochs >= epochs]
+    kept = [t for t in trained if t.trial.ends_at != epochs]
+    better, worse = (max, min) if search.sign < 0 else (min, max)
+    values = [v for t in trained if (v := t.value_after(epochs)) is not None]
+    passing = [v for t in kept if (v := t.value_after(epochs)) is not None]
+    return Rung(
+        epochs,
+        len(trained),
+        len(kept),
+        better(values, default=None),
+        worse(passing, default=None),
     )
 
 
@@ -116,23 +143,17 @@ def _equally_trained(trials: Sequence[Tried]) -> Compared:
     epochs than a complete one, and only after equal numbers of epochs does a difference between
     values come from the configs.
     """
-    having = [trial for trial in trials if trial.value is not None]
-    last = int(min((trial.epochs for trial in having), default=0))
-    if last and any(trial.state == "pruned" for trial in having):
-        values = [(trial, trial.value_after(last)) for trial in having]
-        known = [(trial, value) for trial, value in values if value is not None]
-        # The file of a run may be gone.
-        if len(known) > len(having) / 2:
-            return _compared(known, last, having)
-    complete = [(t, t.value) for t in having if t.state == "complete"]
-    return _compared([(t, v) for t, v in complete if v is not None], None, having)
-
-
-def _compared(
-    pairs: Sequence[tuple[Tried, float]], epochs: int | None, having: Sequence[Tried]
-) -> Compared:
-    numbers, values = [trial.number for trial, _ in pairs], [value for _, value in pairs]
-    return Compared(numbers, values, epochs, max(0, len(having) - len(pairs)))
+    having = {trial.number: trial for trial in trials if trial.value is not None}
+    last: int | None = int(min((trial.epochs for trial in having.values()), default=0))
+    values: dict[int, float] = {}
+    if last and any(trial.state == "pruned" for trial in having.values()):
+        early = {number: trial.value_after(last) for number, trial in having.items()}
+        values = {number: value for number, value in early.items() if value is not None}
+    # The file of a run may be gone.
+    if len(values) <= len(having) / 2:
+        last = None
+        values = {n: t.value or 0.0 for n, t in having.items() if t.state == "complete"}
+    return Compared([*values], [*values.values()], last, len(having) - len(values))
 
 
 def _importance(
@@ -142,6 +163,9 @@ def _importance(
         return {}
     if not has_optuna():
         return None
+    # Imported here, because the report works without Optuna.
+    from seqsweep.results.search.study import importances
+
     numbers = set(compared.trials)
     costs = [file.sign * value for value in compared.values]
     return importances([t for t in trials if t.number in numbers], costs, file.space)

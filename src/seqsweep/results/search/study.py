@@ -1,7 +1,11 @@
-"""Rebuilds the Optuna study of a search from search.json and the records of its runs."""
+"""Rebuilds the Optuna study of a search from search.json and the records of its runs.
+
+Optuna also computes the importance of the keys.
+"""
 
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +16,13 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from seqsweep.console import place
-from seqsweep.results.search.trials import Result, read_trials
+from seqsweep.results.search.trials import Result, Tried, read_trials
 from seqsweep.runs.searchfile import NAME, SearchFile, Space, Trial
 
 _STATES = {
@@ -111,3 +116,29 @@ def distribution(values: Mapping[str, Any]) -> BaseDistribution:
     if values["integer"]:
         return IntDistribution(round(low), round(high), log=values["log"], step=round(step or 1))
     return FloatDistribution(low, high, log=values["log"], step=step)
+
+
+def importances(trials: Sequence[Tried], costs: Sequence[float], space: Space) -> dict[str, float]:
+    """Returns the importance of each key by PED-ANOVA, the largest first; they sum to 1.
+
+    All are 0 if the best trials cannot be distinguished from all trials.
+
+    Args:
+        trials: the compared trials.
+        costs: the value of each trial; lower is better.
+        space: the searched keys.
+    """
+    distributions = {key: distribution(values) for key, values in space.items()}
+    study = optuna.create_study()
+    for trial, cost in zip(trials, costs, strict=True):
+        study.add_trial(
+            create_trial(value=cost, params=dict(trial.params), distributions=distributions)
+        )
+    # Optuna warns where all keys are equally important, and of `normalize`, which is experimental.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        evaluator = PedAnovaImportanceEvaluator()
+        found = get_param_importances(study, evaluator=evaluator, normalize=False)
+    total = sum(found.values())
+    ordered = sorted(found.items(), key=lambda item: -item[1])
+    return {key: value / total if total > 0 else 0.0 for key, value in ordered}

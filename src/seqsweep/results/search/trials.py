@@ -82,95 +82,72 @@ class Tried:
         return value if math.isfinite(value) else None
 
 
-class TrialReader:
-    """Reads the results of the trials of a folder.
+def read_trials(search: SearchFile, folder: Path) -> list[Tried]:
+    """Returns the trials of a search in a folder with their results."""
+    owners = owners_of(search.trials)
+    return [Tried(t, result_of(t, folder, search.metric, owners)) for t in search.trials]
 
-    A run may belong to several trials. Its thresholds and epochs are those of the first of them.
+
+def owners_of(trials: Sequence[Trial]) -> dict[str, Trial]:
+    """Returns for each run the first trial that has it, whose thresholds and epochs are its own."""
+    return {run_id: trial for trial in reversed(trials) for run_id in trial.run_ids}
+
+
+def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Trial]) -> Result:
+    """Returns the result of a trial.
+
+    A trial with a failed run has failed; one with a pruned run is pruned, at the last epoch that
+    all its runs have. The result depends on the values of the runs and on their thresholds alone,
+    also where another command has trained a pruned run to its end.
 
     Args:
-        folder: the sweep's folder.
+        trial: one of a search.
+        folder: the folder of the search.
         metric: by which the trials are judged.
-        records: records that were read before, by run_id.
+        owners: the trials by run, as `owners_of` returns them.
     """
-
-    def __init__(
-        self, folder: Path, metric: str, records: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> None:
-        self.folder = folder
-        self.metric = metric
-        self.records = records or {}
-        self.owners: dict[str, Trial] = {}
-
-    def own(self, trial: Trial) -> None:
-        """Notes the runs of a trial; the trials are noted in the order of their numbers."""
-        for run_id in trial.run_ids:
-            self.owners.setdefault(run_id, trial)
-
-    def result_of(self, trial: Trial) -> Result:
-        """Returns the result of a trial.
-
-        A trial with a failed run has failed; one with a pruned run is pruned, at the last epoch
-        that all its runs have. The result depends on the values of the runs and on their thresholds
-        alone, also where another command has trained a pruned run to its end.
-        """
-        if not trial.run_ids:  # its config was refused
-            return Result("failed")
-        runs = [self._run(run_id) for run_id in trial.run_ids]
-        states = {run.state for run in runs}
-        order: list[TrialState] = ["running", "failed", "pruned", "complete"]
-        state: TrialState = next(each for each in order if each in states)
-        owned = [
-            run
-            for run, run_id in zip(runs, trial.run_ids, strict=True)
-            if self.owners[run_id].number == trial.number
-        ]
-        epochs, seconds = sum(run.epochs for run in owned), sum(run.seconds for run in owned)
-        if state == "running" or state == "failed":
-            return Result(state, None, epochs, seconds)
-        curve = [statistics.fmean(v) for v in zip(*(run.curve for run in runs), strict=False)]
-        value = statistics.fmean(run.value or 0.0 for run in runs)
-        if state == "pruned" and curve:
-            value = curve[-1]
-        if state == "complete" and not math.isfinite(value):
-            return Result("failed", None, epochs, seconds)
-        return Result(state, value if math.isfinite(value) else None, epochs, seconds, curve)
-
-    def _run(self, run_id: str) -> Result:
-        folder, trial = RunFolder(self.folder / run_id), self.owners[run_id]
-        record = self.records.get(run_id) or folder.record()
-        rows = read_rows(folder.path / "metrics.csv")
-        curve = _best_so_far(rows, self.metric)
-        seconds = float((record or {}).get("train_seconds", 0.0))
-        if record is None:
-            failure = folder.failure() or {}
-            state: TrialState = "failed" if failure.get("kind") == "failed" else "running"
-            return Result(state, None, len(rows))
-        if record["status"] not in ("complete", "pruned"):
-            return Result("failed", None, len(rows), seconds)
-        value = float((record.get("metrics") or {}).get(self.metric, math.nan))
-        ended = pruned_after(curve, trial.thresholds, lower_is_better(self.metric))
-        if trial.ends_at is not None and has_finished(rows, trial.ends_at):
-            ended = trial.ends_at
-        if ended is None and record["status"] == "pruned":  # by another search
-            ended = int(record["epochs"])
-        if ended is None:
-            return Result("complete", value, int(record["epochs"]), seconds, curve)
-        value = curve[ended - 1] if ended <= len(curve) else value
-        return Result("pruned", value, ended, seconds, curve[:ended])
+    if not trial.run_ids:  # its config was refused
+        return Result("failed")
+    runs = {name: _run(RunFolder(folder / name), owners[name], metric) for name in trial.run_ids}
+    states = {run.state for run in runs.values()}
+    order: list[TrialState] = ["running", "failed", "pruned", "complete"]
+    state: TrialState = next(each for each in order if each in states)
+    owned = [run for name, run in runs.items() if owners[name].number == trial.number]
+    epochs, seconds = sum(run.epochs for run in owned), sum(run.seconds for run in owned)
+    if state == "running" or state == "failed":
+        return Result(state, None, epochs, seconds)
+    curves = [run.curve for run in runs.values()]
+    curve = [statistics.fmean(values) for values in zip(*curves, strict=False)]
+    value = statistics.fmean(run.value or 0.0 for run in runs.values())
+    if state == "pruned" and curve:
+        value = curve[-1]
+    if state == "complete" and not math.isfinite(value):
+        return Result("failed", None, epochs, seconds)
+    return Result(state, value if math.isfinite(value) else None, epochs, seconds, curve)
 
 
-def read_trials(search: SearchFile, folder: Path, runs: Runs | None = None) -> list[Tried]:
-    """Returns the trials of a search with their results.
-
-    Args:
-        folder: of the search.
-        runs: the runs that were read before.
-    """
-    records = {run_id: entry.record for run_id, entry in (runs or {}).items() if entry.record}
-    reader = TrialReader(folder, search.metric, records)
-    for trial in search.trials:
-        reader.own(trial)
-    return [Tried(trial, reader.result_of(trial)) for trial in search.trials]
+def _run(folder: RunFolder, trial: Trial, metric: str) -> Result:
+    """Returns the result of a run that belongs to a trial."""
+    record = folder.record()
+    rows = read_rows(folder.path / "metrics.csv")
+    curve = _best_so_far(rows, metric)
+    seconds = float((record or {}).get("train_seconds", 0.0))
+    if record is None:
+        failure = folder.failure() or {}
+        state: TrialState = "failed" if failure.get("kind") == "failed" else "running"
+        return Result(state, None, len(rows))
+    if record["status"] not in ("complete", "pruned"):
+        return Result("failed", None, len(rows), seconds)
+    value = float((record.get("metrics") or {}).get(metric, math.nan))
+    ended = pruned_after(curve, trial.thresholds, lower_is_better(metric))
+    if trial.ends_at is not None and has_finished(rows, trial.ends_at):
+        ended = trial.ends_at
+    if ended is None and record["status"] == "pruned":  # by another search
+        ended = int(record["epochs"])
+    if ended is None:
+        return Result("complete", value, int(record["epochs"]), seconds, curve)
+    value = curve[ended - 1] if ended <= len(curve) else value
+    return Result("pruned", value, ended, seconds, curve[:ended])
 
 
 def pruned_after(
@@ -241,15 +218,10 @@ def search_names(search: SearchFile) -> dict[str, str]:
     return {key: names[name] for key, name in plain.items()}
 
 
-def param_text(key: str, value: object) -> str:
-    """The text of a searched value, a number with four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else value_text(key, value)
-
-
 def trial_words(trial: Tried, names: Mapping[str, str]) -> str:
-    """The params of a trial: `lr=0.0123 hidden_size=32`."""
-    return " ".join(
-        f"{name}={param_text(key, trial.params[key])}"
-        for key, name in names.items()
-        if key in trial.params
-    )
+    """The params of a trial, numbers with four digits: `lr=0.0123 hidden_size=32`."""
+    texts = {
+        key: f"{value:.4g}" if isinstance(value, float) else value_text(key, value)
+        for key, value in trial.params.items()
+    }
+    return " ".join(f"{name}={texts[key]}" for key, name in names.items() if key in texts)

@@ -1,24 +1,33 @@
-"""Starts, plans or continues the search of `hydra/sweeper=optuna`. Imports no Optuna at the top."""
+"""Starts, plans or continues the search of `hydra/sweeper=optuna`, until its budget is spent."""
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import PlainConsole, place, print_notes
 from seqsweep.results.formatting import count
-from seqsweep.results.search.importance import has_optuna
+from seqsweep.runs.sweep_lock import is_sweep_running
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
+from seqsweep.sweeping.members import build_each
+from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
 from seqsweep.sweeping.search.planning import TrialPlanner, check_searchable
-from seqsweep.sweeping.search.session import searching
+from seqsweep.sweeping.search.session import begin, say, searching
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Choice, Numbers, overrides_of
+from seqsweep.sweeping.search.study import first_params
+from seqsweep.sweeping.search.window import Window
+from seqsweep.sweeping.sweep import launch_all, train_pending
+from seqsweep.training.engine import missing_library, slower_options
+from seqsweep.training.outcome import STOP_FILE
 
 
 @interruptible()
@@ -39,80 +48,67 @@ def search(
         folder: the sweep's folder.
 
     Returns:
-        The exit code: 0, 1 if some trials failed, or 128 plus the number of a signal.
+        The exit code, as `run_sweep` returns it.
 
     Raises:
         HydraException, ValueError, TypeError, OSError: the settings, a value of the space or the
             data are refused; nothing was trained.
         Locked: another process searches here, and the config says `when_locked=skip`.
     """
-    command = subcommand()
-    restore_subcommand()
-    if not has_optuna():
-        raise ModuleNotFoundError(
-            "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
-        )
-    refuse_shape(compose.master.sweep)
+    started = time.monotonic()
+    is_plan = begin(compose, launcher, prunes=options["pruner"] != "none")
     planner = TrialPlanner.of(overrides, compose, folder)
     ends = planner.plan_ends()
     first = ends[0].planned
     check_searchable(first)
     config = first.config
     settings = Settings(config["monitor"], config["trainer"]["max_epochs"], **_plain(options))
-    _refuse_options(launcher, settings)
-    # Imported here, because another sweeper does not need Optuna.
-    from seqsweep.sweeping.search.run import SearchRun
-    from seqsweep.sweeping.search.study import first_params
-
     # This also refuses wrong options of the sampler.
     params = first_params(settings, planner.space)
     console = PlainConsole()
-    if command == "plan":
-        _show_plan(settings, planner, [overrides_of(planner.space, p) for p in params], console)
+    if is_plan:
+        _say_plan(settings, planner, params, console)
         print_notes(first.notes, console)
         return 0
     with searching(folder, first, console):
-        return SearchRun(settings, planner, ends, launcher, console).run()
+        window = Window(settings, planner)
+        chosen = len(window.trials)
+        before = f"; {count(chosen, 'trial')} chosen before" if chosen else ""
+        say(f"{_budget(settings, folder)}{before}", console)
+        notes = missing_library([config], gpu_available) + slower_options([config], gpu_available)
+        print_notes([*notes, *first.notes], console)
+        if not chosen:
+            # A network that cannot be built is refused now, and not after hours of others.
+            build_each(ends, compose)
+        return window.end(_train(window, launcher, console), launcher, console, started)
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options without the types of OmegaConf."""
+    """Returns options without the types of OmegaConf, and without those that are null."""
+    plain: Any = OmegaConf.to_container(OmegaConf.create(dict(options)))
     return {
-        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-        for key, value in options.items()
+        key: {name: each for name, each in value.items() if each is not None}
+        if isinstance(value, dict)
+        else value
+        for key, value in plain.items()
     }
 
 
-def _refuse_options(launcher: RunLauncher, settings: Settings) -> None:
-    """Refuses what a search cannot do.
-
-    Raises:
-        ValueError: the command asks for such a thing.
-    """
-    if option("plan-only", "") == "yes":
-        raise ValueError("--plan-only: a search chooses its trials while they train; leave it out")
-    if launcher.workers is not None and launcher.workers.detach:
-        raise ValueError("--detach: the command of a search chooses its trials, so it must stay")
-    if settings.rule is not None and launcher.threads is None and launcher.workers is None:
-        raise ValueError(
-            f"hydra.sweeper.pruner={settings.pruner}: needs hydra/launcher=local, slurm or"
-            " ray, without hydra.callbacks: others cannot end runs"
-        )
-
-
-def _show_plan(
-    settings: Settings, planner: TrialPlanner, trials: Sequence[Sequence[str]], console: Console
+def _say_plan(
+    settings: Settings,
+    planner: TrialPlanner,
+    first: Sequence[Mapping[str, Any]],
+    console: Console,
 ) -> None:
     """Prints what a search would do. Writes nothing.
 
     Args:
-        trials: the overrides of the trials that are chosen before any result.
+        first: the params of the trials that are chosen before any result.
     """
     lines = [f"{key}: {_describe(values)}" for key, values in planner.space.items()]
-    lines.append(f"first {count(len(trials), 'trial')}, chosen before any result:")
-    lines += [f"  {' '.join(overrides)}" for overrides in trials]
-    limits = ", ".join(f"{v:,g} {unit}" for unit, v in settings.limits.items())
-    lines.append(f"search by {settings.sampler} in {place(planner.folder)}: at most {limits}")
+    lines.append(f"first {count(len(first), 'trial')}, chosen before any result:")
+    lines += [f"  {' '.join(overrides_of(planner.space, params))}" for params in first]
+    lines.append(_budget(settings, planner.folder))
     epochs = settings.max_epochs
     lines.append(f"a trial: {count(settings.seeds, 'run')} of at most {count(epochs, 'epoch')}")
     if settings.rule is not None:
@@ -125,12 +121,70 @@ def _show_plan(
             f" {count(top * seeds, 'run')}, {top * seeds * epochs:,} epochs besides the budget"
         )
     for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(line, console)
+
+
+def _budget(settings: Settings, folder: Path) -> str:
+    limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
+    return f"search by {settings.sampler} in {place(folder)}: at most {limits}"
 
 
 def _describe(values: Numbers | Choice) -> str:
     if isinstance(values, Choice):
-        return ", ".join(values.values)
-    kind = "whole numbers" if values.is_integer else "numbers"
+        return ", ".join(values.choices)
+    kind = "whole numbers" if values.integer else "numbers"
     step = "" if values.step is None else f" in steps of {values.step:g}"
     return f"{kind} from {values.low:g} to {values.high:g}{step}{', log' if values.log else ''}"
+
+
+def _train(window: Window, launcher: RunLauncher, console: Console) -> int:
+    """Chooses and trains trials until none is left; returns the exit code."""
+    folder = window.folder
+    is_alone = not is_sweep_running(folder)
+    window.advance()
+    # Written before the first run starts, so that no choice is lost.
+    window.write()
+    pending = window.pending()
+    if not pending:
+        return 0
+    (folder / STOP_FILE).unlink(missing_ok=True)
+
+    def lead() -> None:
+        _lead(window, launcher, console, is_alone)
+
+    try:
+        return train_pending(window.members(), pending, folder, console, lead, is_open=True)
+    finally:
+        window.write()
+
+
+def _lead(window: Window, launcher: RunLauncher, console: Console, is_alone: bool) -> None:
+    """Trains trials, and chooses others from their results."""
+    while pending := window.pending():
+        known = len(window.results)
+        if launcher.workers is None:
+            launch_all(pending, launcher, window.folder, console, is_alone)
+        else:
+            runs = [member.queued() for member in pending]
+            launcher.workers.train(runs, window.folder, is_one_enough=True)
+        window.look()
+        # Without a new result, another round would end in the same way.
+        if len(window.results) == known or window.is_stopped():
+            return
+        window.advance()
+        window.write()
+        _plan_next(window, console)
+
+
+def _plan_next(window: Window, console: Console) -> None:
+    """Adds the runs of the trials that were chosen to sweep.json, for workers and tables."""
+    pending = window.pending()
+    if not pending:
+        return
+    with SweepFile.changing(window.folder):
+        file = new_sweep_file(window.members(), pending, window.folder)
+        assert file is not None, "there are runs to train"
+        # The file also lists the runs of earlier rounds, which are over.
+        done = frozenset(file.configs.keys() - {member.folder.run_id for member in pending})
+        file = replace(file, done_before=done, open=True)
+        begin_sweep(file, window.folder, console, is_alone=False)

@@ -5,35 +5,32 @@ The module imports no torch at the top.
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.errors import HydraException
 from rich.console import Console
 
-from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.schema import check_shape
-from seqsweep.config.shape.options import refuse_shape
 from seqsweep.live.display import Display
-from seqsweep.results.formatting import count
 from seqsweep.sweeping.confirm import confirm_size
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each, say_plan
 from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.search.halving import Halving
-from seqsweep.sweeping.search.judging import Candidate
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.search.searched import Searched, plan_candidates
-from seqsweep.sweeping.search.session import searching, train_fresh_seeds
+from seqsweep.sweeping.search.session import begin, say, searching
 from seqsweep.sweeping.sweep import launch_members, stoppable, train_pending
-from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.training.outcome import STOP_FILE
 
 
 @interruptible()
 def search(
     halving: Halving,
+    overrides: Sequence[str],
     compose: MemberComposer,
     launcher: RunLauncher,
     folder: Path,
@@ -46,6 +43,7 @@ def search(
 
     Args:
         halving: the settings of the search.
+        overrides: the space, and the values that all configs share.
         compose: composes the config of a run.
         launcher: trains the runs.
         folder: the sweep's folder.
@@ -59,100 +57,54 @@ def search(
             refused; nothing was trained.
         Locked: another process searches here, and the config says `when_locked=skip`.
     """
-    command = subcommand()
-    restore_subcommand()
     started = time.monotonic()
-    if option("plan-only", "") == "yes":
-        raise HydraException("--plan-only: needs a grid; a search chooses its runs while it trains")
-    refuse_shape(compose.master.sweep)
-    checked = _checked(launcher)
-    planner = TrialPlanner(compose, halving.fixed, halving.space, folder)
+    is_plan = begin(compose, launcher, prunes=True)
+    planner = to_the_last_rung(TrialPlanner.of(overrides, compose, folder), halving.rungs[-1])
     candidates = plan_candidates(halving, planner)
     planned = Searched(halving, planner, candidates)
-    planned.decide()
-    pending = planned.pending()
+    pending = [candidate.member for candidate in planned.pending()]
     if pending:
-        build_each([candidate.member for candidate in pending], compose)
-    _say_plan(planned, pending, console)
-    if command == "plan":
+        build_each(pending, compose)
+    members = planned.members()
+    total, sizes = len(members), zip(halving.sizes(len(members)), halving.rungs, strict=True)
+    steps = ", ".join(f"{size:,} to epoch {rung}" for size, rung in sizes)
+    full = total * halving.rungs[-1]
+    say(f"successive halving: {steps}: {halving.epochs(total):,} of {full:,} epochs", console)
+    say_plan(members, pending, halving.population, folder, console)
+    if is_plan:
         return 0
     if not confirm_size(len(pending), check_shape(compose.master).ask_above, console):
         return 1
-    with searching(folder, candidates[0].member.planned, console):
+    with searching(folder, members[0].planned, console):
         # Another command may have searched here since the first look.
         searched = Searched(halving, planner, candidates)
-        return _search(searched, checked, console, started)
+        return searched.end(_train(searched, launcher, console), launcher, console, started)
 
 
-def _search(searched: Searched, launcher: RunLauncher, console: Console, started: float) -> int:
-    """Trains what is left of a search, and prints the results; returns the exit code."""
-    folder = searched.folder
-    searched.decide()
-    pending = searched.pending()
-    members = [candidate.member for candidate in searched.candidates]
-    code = 0
-    if pending:
-        code = _train(searched, pending, launcher, console)
-    # Other processes may still train the population.
-    if searched.is_over() and code == 0:
-        confirming, code = train_fresh_seeds(
-            searched.best(),
-            searched.fresh_seeds(),
-            searched.planner,
-            members,
-            searched.confirm,
-            launcher,
-            console,
-        )
-        members += confirming
-    code = finish_sweep(members, folder, console, code, started, searched.lost())
-    console.print(_budget(searched), soft_wrap=True, highlight=False, markup=False)
-    return code
-
-
-def _checked(launcher: RunLauncher) -> RunLauncher:
-    """Returns the launcher.
+def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
+    """Returns a planner whose runs train to the last rung.
 
     Raises:
-        HydraException: it cannot end runs early.
+        HydraException: the overrides give another number of epochs.
     """
-    if launcher.threads is None and launcher.workers is None:
+    key = "trainer.max_epochs"
+    given = [text for text in planner.fixed if text.lstrip("+").partition("=")[0] == key]
+    last = f"{key}={epochs}"
+    if given not in ([], [last]):
         raise HydraException(
-            "hydra/launcher: must be local, slurm or ray for a search, without hydra.callbacks"
+            f"{given[0]}: must be {epochs}, the last of hydra.sweeper.rungs, or left out"
         )
-    if launcher.workers is not None and launcher.workers.detach:
-        raise HydraException(
-            "hydra.launcher.detach=true: must be false for a search, which its command leads"
-        )
-    return launcher
+    return replace(planner, fixed=[*(text for text in planner.fixed if text not in given), last])
 
 
-def _say_plan(searched: Searched, pending: Sequence[Candidate], console: Console) -> None:
-    """Prints the rungs, the number of epochs, and the notes that a sweep prints."""
-    halving, members = searched.halving, [each.member for each in searched.candidates]
-    total = len(members)
-    sizes = zip(halving.sizes(total), halving.rungs, strict=True)
-    steps = ", ".join(f"{size:,} to epoch {rung}" for size, rung in sizes)
-    full = total * halving.rungs[-1]
-    line = f"successive halving: {steps}: {halving.epochs(total):,} of {full:,} epochs"
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
-    say_plan(
-        members,
-        [candidate.member for candidate in pending],
-        halving.population,
-        searched.folder,
-        console,
-    )
-
-
-def _train(
-    searched: Searched, pending: Sequence[Candidate], launcher: RunLauncher, console: Console
-) -> int:
-    """Trains the population rung by rung; returns the exit code as `train_pending`."""
+def _train(searched: Searched, launcher: RunLauncher, console: Console) -> int:
+    """Trains what is left of the population, rung by rung; returns the exit code."""
     folder = searched.folder
     # Workers may read sweep.json at once, so it has the decided limits from the beginning.
-    members = [searched.limited(candidate) for candidate in searched.candidates]
-    left = [searched.limited(candidate) for candidate in pending]
+    members = searched.members()
+    left = [searched.limited(candidate) for candidate in searched.pending()]
+    if not left:
+        return 0
 
     def lead() -> None:
         if launcher.workers is not None:
@@ -190,12 +142,3 @@ def _lead(searched: Searched, launcher: RunLauncher) -> None:
         before = state
         queue = Queue([searched.queued(candidate) for candidate in pending], searched.folder)
         queue.train(launch, idle=float("inf") if waits else 0.0)
-
-
-def _budget(searched: Searched) -> str:
-    """Returns what the search has spent."""
-    configs = len(searched.candidates)
-    full = configs * searched.halving.rungs[-1]
-    return (
-        f"successive halving: {count(configs, 'config')}, {searched.epochs():,} of {full:,} epochs"
-    )

@@ -35,11 +35,6 @@ class Candidate:
     def run_id(self) -> str:
         return self.member.folder.run_id
 
-    @property
-    def has_failed(self) -> bool:
-        """Returns whether the run has failed as often as it may in this command."""
-        return self.queued.failures() >= self.queued.tries
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -59,15 +54,6 @@ class Standing:
         """Reads the files of a run."""
         folder = candidate.member.folder
         return cls(candidate, read_rows(folder.path / "metrics.csv"), folder.record())
-
-    @property
-    def monitor(self) -> str:
-        return self.candidate.member.planned.config["monitor"]
-
-    def score(self, rung: int) -> tuple[float, float] | None:
-        """Returns the score of the best of the first epochs; higher is better."""
-        judged = [row for row in self.rows if row["epoch"] < rung and self.monitor in row]
-        return max((epoch_score(row, self.monitor) for row in judged), default=None)
 
     def has_reached(self, rung: int) -> bool:
         """Returns whether the run has finished so many epochs without diverging."""
@@ -91,9 +77,12 @@ class Standing:
         """
         if self.is_lost(rung):
             return _LOST, self.candidate.number
-        score = self.score(rung)
-        if score is None:
+        monitor = self.candidate.member.planned.config["monitor"]
+        judged = [row for row in self.rows if row["epoch"] < rung and monitor in row]
+        if not judged:
             return _WITHOUT_VALUE, self.candidate.number
+        # The best epoch counts; higher scores are better.
+        score = max(epoch_score(row, monitor) for row in judged)
         return _WITH_VALUE, -score[0], -score[1], self.candidate.number
 
 
@@ -129,7 +118,9 @@ def judge(candidates: Sequence[Candidate], rungs: Sequence[int]) -> dict[str, Li
 
 def _is_settled(run: Standing, rung: int, was_judged: bool) -> bool:
     """Returns whether nothing changes the place of a run at a rung any more."""
-    if run.has_reached(rung) or run.record is not None or run.candidate.has_failed:
+    queued = run.candidate.queued
+    has_failed = queued.failures() >= queued.tries
+    if run.has_reached(rung) or run.record is not None or has_failed:
         return True
     # A run that had failed when the rung was judged has lost its place, and was not tried again.
     # One that was killed after that has kept it, and trains to the rung once more.

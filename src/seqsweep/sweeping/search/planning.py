@@ -20,12 +20,8 @@ from seqsweep.training.planned_run import PlannedRun
 
 _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 
-_NEEDS_ONE_VALUE = {
-    "monitor": "the search judges all trials by one metric",
-    "trainer.max_epochs": "the budget and the pruner count the epochs of a trial",
-    "output_dir": "a search has one folder",
-    "seed": "hydra.sweeper.seeds=5 trains each trial with five seeds",
-}
+_NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
+"""The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
 
 
 @dataclass(frozen=True)
@@ -46,21 +42,25 @@ class TrialPlanner:
 
     @classmethod
     def of(cls, overrides: Sequence[str], compose: MemberComposer, folder: Path) -> "TrialPlanner":
-        """Returns the planner of a search by Optuna, whose space these overrides give.
+        """Returns the planner of a search whose space these overrides give.
 
         Raises:
-            HydraException: no key is searched, or one that must have one value.
+            HydraException: no key is searched, or an override is not valid.
+            ValueError: a key is searched that must have one value.
         """
         parser = OverridesParser.create(config_loader=compose.loader)
         fixed, space = parse(overrides, parser)
         if not space:
             raise HydraException(
-                "hydra/sweeper=optuna: needs a space, such as "
-                "'optimizer.lr=tag(log,interval(0.001,0.1))'"
+                "a search needs a space: several values for at least one key, such as"
+                " 'optimizer.lr=tag(log,interval(0.001,0.1))'"
             )
-        for key, reason in _NEEDS_ONE_VALUE.items():
-            if key in space:
-                raise HydraException(f"{key}: must have one value in a search: {reason}")
+        for key in space:
+            if key.lstrip("+") in _NEEDS_ONE_VALUE:
+                raise ValueError(
+                    f"{key}: must have one value in a search, which ranks its trials together;"
+                    f" {_OWN_SEARCH}"
+                )
         return cls(compose, fixed, space, folder)
 
     @functools.cached_property
@@ -93,9 +93,9 @@ class TrialPlanner:
         planned = self.plan(first, [self.seed])
         for key, values in self.space.items():
             is_choice = isinstance(values, Choice)
-            for value in values.values[1:] if is_choice else [value_at(values, 1.0)]:
+            for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
                 planned += self.plan({**first, key: value}, [self.seed])
-        check_comparable(self.space, planned)
+        check_comparable(planned)
         return planned
 
     def _first_params(self) -> dict[str, Any]:
@@ -103,22 +103,15 @@ class TrialPlanner:
         return {key: value_at(values, 0.0) for key, values in self.space.items()}
 
 
-def check_comparable(space: Space, members: Iterable[SweepMember]) -> None:
-    """Refuses a space that chooses between seeds, splits or data sets.
+def check_comparable(members: Iterable[SweepMember]) -> None:
+    """Refuses runs that would be evaluated on other sequences.
 
     Args:
-        space: of the search.
         members: the runs of the ends of the space, or of the whole population.
 
     Raises:
-        ValueError: trials would differ in luck, or would be evaluated on other sequences.
+        ValueError: there are such runs.
     """
-    for key in space:
-        if key.lstrip("+") in REPLICATE_KEYS:
-            raise ValueError(
-                f"{key}: must have one value in a search, which would choose the luckiest seed or"
-                f" the easiest split; {_OWN_SEARCH}"
-            )
     first, *others = members
     sets = _sets_of(first.planned)
     for other in others:
@@ -131,8 +124,12 @@ def check_comparable(space: Space, members: Iterable[SweepMember]) -> None:
             )
 
 
-def check_searchable(run: PlannedRun) -> None:
+def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
     """Refuses runs that a search cannot judge by their files.
+
+    Args:
+        run: a run of the search.
+        first_rung: the first number of epochs after which runs are judged; None for the end.
 
     Raises:
         ValueError: the run lacks what the search compares.
@@ -144,6 +141,12 @@ def check_searchable(run: PlannedRun) -> None:
         raise ValueError(
             f"monitor={monitor}: there is no validation split, by which a search ranks its runs;"
             " give data.val_fraction=0.2"
+        )
+    every = run.config["trainer"].get("check_val_every_n_epoch", 1)
+    if first_rung is not None and monitor.startswith("val/") and every > first_rung:
+        raise ValueError(
+            f"hydra.sweeper.rungs: the first must be at least {every}, since"
+            f" trainer.check_val_every_n_epoch={every} leaves earlier epochs without {monitor}"
         )
     targets = [node["_target_"] for node in (run.config["logger"] or {}).values() if node]
     if not any(target.endswith("EpochCSVLogger") for target in targets):

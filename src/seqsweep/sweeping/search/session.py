@@ -1,30 +1,67 @@
-"""What both searches do besides choosing: their lock, their time, and the runs with fresh seeds.
+"""What both searches do besides choosing: refusals, the lock, the fresh seeds and the end.
 
 The module imports no torch.
 """
 
+import abc
 import contextlib
-import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from seqsweep.command import option, restore_subcommand, subcommand
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import place
 from seqsweep.results.formatting import count
+from seqsweep.results.search.trials import ranked, read_trials
 from seqsweep.runs.lock import Locked, RunLock, is_locked
-from seqsweep.runs.lock_files import file_of, generations
-from seqsweep.runs.searchfile import NAME, SearchFile, Trial
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.sweep import launch_all, train_pending
+from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.training.planned_run import PlannedRun
 
 LOCK = ".searching"
 """The lock of the process that chooses or judges the runs of a folder."""
+
+
+def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
+    """Refuses what a search cannot do; returns whether the command only plans.
+
+    Args:
+        compose: composes the config of a run.
+        launcher: trains the runs.
+        prunes: whether the search ends runs early.
+
+    Raises:
+        ValueError: the command asks for such a thing.
+    """
+    is_plan = subcommand() == "plan"
+    restore_subcommand()
+    if option("plan-only", "") == "yes":
+        raise ValueError("--plan-only: a search chooses its runs while it trains; leave it out")
+    refuse_shape(compose.master.sweep)
+    if launcher.workers is not None and launcher.workers.detach:
+        raise ValueError(
+            "hydra.launcher.detach=true: must be false for a search, which its command leads"
+        )
+    if prunes and launcher.threads is None and launcher.workers is None:
+        raise ValueError(
+            "hydra/launcher: must be local, slurm or ray for a search that ends runs early, without"
+            " hydra.callbacks"
+        )
+    return is_plan
+
+
+def say(line: str, console: Console) -> None:
+    """Prints a line as it is."""
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @contextlib.contextmanager
@@ -49,83 +86,120 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
                 if first.config["when_locked"] == "skip":
                     raise
             if not is_waiting:
-                text = f"another process searches in {place(folder)}; waiting for it"
-                console.print(text, soft_wrap=True, highlight=False, markup=False)
+                say(f"another process searches in {place(folder)}; waiting for it", console)
                 is_waiting = True
             while is_locked(folder, LOCK):
                 time.sleep(0.5)
         yield
 
 
-def minutes_before(folder: Path) -> float:
-    """Returns the minutes that earlier commands have searched; this process holds the lock.
-
-    A killed command has written them when it began to train. Its lock shows how long it lived
-    after that, because a process touches its lock every few seconds.
-    """
-    search, sweep = SearchFile.read(folder), SweepFile.read(folder)
-    if search is None:
-        return 0.0
-    if sweep is None or sweep.ended is not None:
-        return search.minutes
-    path = f"{folder}/{LOCK}"
-    # The last file is that of this process. Those before it stay until it releases the lock.
-    alive = [os.stat(file_of(path, number)).st_mtime for number in generations(path)[:-1]]
-    written = (folder / NAME).stat().st_mtime
-    return search.minutes + max([0.0, *(when - written for when in alive)]) / 60
-
-
-def refuse_other_search(differences: Sequence[str], folder: Path) -> None:
-    """Refuses the folder of another search, whose decisions are not those of this one.
-
-    Raises:
-        ValueError: there are differences.
-    """
-    if differences:
-        raise ValueError(
-            f"{place(folder)}: holds a search with {' and '.join(differences)}; give another"
-            " sweep.name"
-        )
-
-
-OTHER_RUNS = ("another config or other data",)
-"""The difference of two searches whose trials have other run_ids."""
-
-
-def train_fresh_seeds(
-    best: Sequence[Trial],
-    seeds: Sequence[int],
-    planner: TrialPlanner,
-    swept: Sequence[SweepMember],
-    note: Callable[[Mapping[int, Sequence[str]]], object],
-    launcher: RunLauncher,
-    console: Console,
-) -> tuple[list[SweepMember], int]:
-    """Trains the best trials again; returns these runs, and the exit code as `train_pending`.
+class Search(abc.ABC):
+    """A search in the folder of a sweep, which may have been interrupted.
 
     Args:
-        best: the best trials.
-        seeds: seeds that the search has not used.
-        planner: plans the runs.
-        swept: the runs of the search, which sweep.json lists too.
-        note: notes their run_ids by trial in search.json, before the first one starts.
-        launcher: trains them.
-        console: prints how many there are.
+        planner: plans the runs of the trials.
+        new: the search without its trials.
+        top: how many of the best trials are trained again at the end.
+        fresh: with these seeds, which the search has not used.
+
+    Attributes:
+        folder: the sweep's folder.
+        before: the trials that earlier commands have chosen.
+
+    Raises:
+        ValueError: the folder holds another search.
     """
-    planned = {trial.number: planner.plan(trial.params, seeds) for trial in best}
-    note({number: [m.folder.run_id for m in members] for number, members in planned.items()})
-    members = [member for each in planned.values() for member in each]
-    left = [member for member in members if not member.is_done()]
-    if not left:
-        return members, 0
-    line = f"confirming the best configs: {count(len(left), 'run')} with fresh seeds"
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
-    folder = planner.folder
-    code = train_pending(
-        [*swept, *members],
-        left,
-        folder,
-        console,
-        lambda: launch_all(left, launcher, folder, console),
-    )
-    return members, code
+
+    def __init__(
+        self, planner: TrialPlanner, new: SearchFile, top: int, fresh: Sequence[int]
+    ) -> None:
+        self.planner = planner
+        self.folder = planner.folder
+        self._new = new
+        self._top = top
+        self._fresh = fresh
+        file = SearchFile.read(self.folder)
+        self.before: Sequence[Trial] = () if file is None else file.trials
+        self._confirmed: Mapping[int, Sequence[str]] = {} if file is None else file.confirmed
+        if file is not None and (differences := file.differences(new)):
+            self._refuse(" and ".join(differences))
+
+    @property
+    @abc.abstractmethod
+    def trials(self) -> Sequence[Trial]:
+        """All trials that were chosen."""
+
+    @abc.abstractmethod
+    def members(self) -> list[SweepMember]:
+        """Returns the runs of all trials."""
+
+    @abc.abstractmethod
+    def is_over(self) -> bool:
+        """Returns whether nothing is left to choose or to train."""
+
+    @abc.abstractmethod
+    def lost(self) -> Collection[str]:
+        """Returns the run_ids of the failed runs that the search has gone on without."""
+
+    @abc.abstractmethod
+    def spent(self) -> str:
+        """Returns a line on what the search has cost."""
+
+    def file(self) -> SearchFile:
+        """Returns the search as search.json has it."""
+        return replace(self._new, trials=self.trials, confirmed=self._confirmed)
+
+    def write(self) -> None:
+        """Writes search.json."""
+        self.file().write(self.folder)
+
+    def end(self, code: int, launcher: RunLauncher, console: Console, started: float) -> int:
+        """Trains the best trials again, and prints the results; returns the exit code.
+
+        Args:
+            code: the exit code of the training.
+            launcher: trains the runs.
+            console: prints the results.
+            started: when the command started, on the clock of `time.monotonic`.
+        """
+        members = self.members()
+        # Other processes may still train the trials.
+        if code == 0 and self.is_over():
+            confirming, code = self._train_fresh_seeds(launcher, console)
+            members += confirming
+        if members:
+            code = finish_sweep(members, self.folder, console, code, started, self.lost())
+        say(self.spent(), console)
+        return code
+
+    def best(self) -> list[Trial]:
+        """Returns the trials to train again, in the order in which the report names them."""
+        file = self.file()
+        order = ranked(read_trials(file, self.folder), file.sign)
+        return [tried.trial for tried in order[: self._top]]
+
+    def _train_fresh_seeds(
+        self, launcher: RunLauncher, console: Console
+    ) -> tuple[list[SweepMember], int]:
+        """Trains the best trials again; returns these runs, and the exit code."""
+        planned = {t.number: self.planner.plan(t.params, self._fresh) for t in self.best()}
+        run_ids = {n: [m.folder.run_id for m in members] for n, members in planned.items()}
+        self._confirmed = {**self._confirmed, **run_ids}
+        self.write()
+        members = [member for each in planned.values() for member in each]
+        left = [member for member in members if not member.is_done()]
+        if not left:
+            return members, 0
+        say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
+
+        def train() -> None:
+            launch_all(left, launcher, self.folder, console)
+
+        swept = [*self.members(), *members]
+        return members, train_pending(swept, left, self.folder, console, train)
+
+    def _refuse(self, difference: str = "another config or other data") -> None:
+        """Refuses the folder of another search, whose decisions are not those of this one."""
+        raise ValueError(
+            f"{place(self.folder)}: holds a search with {difference}; give another sweep.name"
+        )

@@ -32,6 +32,8 @@ PRUNERS: Mapping[str, Mapping[str, int]] = {
 class Settings:
     """The settings of a search, besides its space: the keys of `hydra.sweeper`, checked.
 
+    Options that are null are left out.
+
     Attributes:
         monitor: the metric by which the trials are judged.
         max_epochs: the epochs of a run.
@@ -55,10 +57,10 @@ class Settings:
     sampler: str
     sampler_options: Mapping[str, Any]
     seed: int
-    budget: Mapping[str, float | None]
+    budget: Mapping[str, float]
     parallel: int
     pruner: str
-    pruner_options: Mapping[str, int | None]
+    pruner_options: Mapping[str, int]
     seeds: int
     confirm: Mapping[str, int]
 
@@ -70,7 +72,7 @@ class Settings:
         lowest = PRUNERS[self.pruner]
         least |= {
             f"pruner_options.{key}": (value, lowest[key])
-            for key, value in _given(self.pruner_options).items()
+            for key, value in self.pruner_options.items()
         }
         for key, (value, number) in least.items():
             if value < number:
@@ -78,7 +80,7 @@ class Settings:
         self._check_budget()
 
     def _check_budget(self) -> None:
-        limits = self.limits
+        limits = self.budget
         if not limits:
             raise ValueError("hydra.sweeper.budget: must have trials, epochs or minutes")
         for unit, limit in limits.items():
@@ -92,16 +94,6 @@ class Settings:
             )
 
     @property
-    def limits(self) -> dict[str, float]:
-        """The limits of the budget by unit, as search.json has them."""
-        return _given(self.budget)
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The given arguments of the sampler."""
-        return _given(self.sampler_options)
-
-    @property
     def cost(self) -> int:
         """The most epochs of a trial, of all its runs together."""
         return self.max_epochs * self.seeds
@@ -112,8 +104,7 @@ class Settings:
         if self.pruner == "none":
             return None
         made = Median if self.pruner == "median" else Hyperband
-        options = _given(self.pruner_options)
-        return made(self.max_epochs, lower_is_better(self.monitor), **options)
+        return made(self.max_epochs, lower_is_better(self.monitor), **self.pruner_options)
 
     @property
     def rule_options(self) -> dict[str, int]:
@@ -131,17 +122,16 @@ class Settings:
             minutes: the minutes that the search has taken.
         """
         used = sum(self.cost if result is None else result.epochs for result in results)
-        limits = {unit: self.limits.get(unit, math.inf) for unit in ("trials", "epochs", "minutes")}
         return (
-            len(results) < limits["trials"]
-            and used + self.cost <= limits["epochs"]
-            and minutes < limits["minutes"]
+            len(results) < self.budget.get("trials", math.inf)
+            and used + self.cost <= self.budget.get("epochs", math.inf)
+            and minutes < self.budget.get("minutes", math.inf)
         )
 
     def search_file(self, space: Space) -> SearchFile:
         """Returns the search.json of a search that has chosen no trial yet."""
         settings = {
-            "sampler_options": self.arguments,
+            "sampler_options": self.sampler_options,
             "pruner_options": self.rule_options,
             "seed": self.seed,
             "parallel": self.parallel,
@@ -149,12 +139,7 @@ class Settings:
             "max_epochs": self.max_epochs,
         }
         keys = described(space)
-        return SearchFile(self.sampler, self.pruner, self.monitor, keys, settings, self.limits)
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options that are not null."""
-    return {key: value for key, value in options.items() if value is not None}
+        return SearchFile(self.sampler, self.pruner, self.monitor, keys, settings, self.budget)
 
 
 def _check_options(
@@ -163,7 +148,7 @@ def _check_options(
     """Refuses an unknown sampler or pruner, and an option that belongs to another one."""
     if name not in known:
         raise ValueError(f"hydra.sweeper.{kind}={name}: unknown{nearest_or_all(name, list(known))}")
-    for key, value in _given(options).items():
+    for key, value in options.items():
         if key not in known[name]:
             raise ValueError(
                 f"hydra.sweeper.{kind}_options.{key}={value}: {kind}={name} has no such option"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,49 +14,35 @@ from seqsweep.config.grid import swept_values
 
 @dataclass(frozen=True)
 class Numbers:
-    """All numbers of an interval.
+    """All numbers of an interval, as search.json has them.
 
     Attributes:
         low, high: the bounds; both belong to the interval.
         log: whether the logarithm is distributed evenly, instead of the number.
-        is_integer: whether only whole numbers are meant.
+        integer: whether only whole numbers are meant.
         step: the distance of neighbours from `low`; None for 1, or for any number.
     """
 
     low: float
     high: float
     log: bool = False
-    is_integer: bool = False
+    integer: bool = False
     step: float | None = None
 
     @property
     def is_discrete(self) -> bool:
-        return self.is_integer or self.step is not None
+        return self.integer or self.step is not None
 
     def scaled(self, value: float) -> float:
         """Returns the logarithm of a number where the logarithm is distributed evenly."""
         return math.log(value) if self.log else value
 
-    def described(self) -> dict[str, Any]:
-        """Returns the interval as search.json has it."""
-        return {
-            "low": self.low,
-            "high": self.high,
-            "log": self.log,
-            "integer": self.is_integer,
-            "step": self.step,
-        }
-
 
 @dataclass(frozen=True)
 class Choice:
-    """A list of values, as texts of overrides: `16`, `gru`, `[a,b]`."""
+    """A list of values, as texts of overrides: `16`, `gru`, `[a,b]`; as search.json has it."""
 
-    values: Sequence[str]
-
-    def described(self) -> dict[str, Any]:
-        """Returns the choices as search.json has them."""
-        return {"choices": list(self.values)}
+    choices: list[str]
 
 
 Space = Mapping[str, Numbers | Choice]
@@ -67,7 +53,7 @@ _DIGITS = 4
 
 def described(space: Space) -> dict[str, dict[str, Any]]:
     """Returns a space as search.json has it."""
-    return {key: values.described() for key, values in space.items()}
+    return {key: asdict(values) for key, values in space.items()}
 
 
 def overrides_of(space: Space, params: Mapping[str, Any]) -> list[str]:
@@ -82,7 +68,7 @@ def value_at(numbers: Numbers | Choice, u: float) -> Any:
     they are distributed by their logarithm.
     """
     if isinstance(numbers, Choice):
-        return numbers.values[min(int(u * len(numbers.values)), len(numbers.values) - 1)]
+        return numbers.choices[min(int(u * len(numbers.choices)), len(numbers.choices) - 1)]
     half = (numbers.step or 1.0) / 2 if numbers.is_discrete else 0.0
     low, high = numbers.scaled(numbers.low - half), numbers.scaled(numbers.high + half)
     value = low + (high - low) * u
@@ -93,7 +79,7 @@ def value_at(numbers: Numbers | Choice, u: float) -> Any:
     index = math.floor((value - numbers.low) / step + 0.5)
     last = round((numbers.high - numbers.low) / step)
     value = numbers.low + step * min(max(index, 0), last)
-    return round(value) if numbers.is_integer else value
+    return round(value) if numbers.integer else value
 
 
 def rounded(numbers: Numbers | Choice, value: Any) -> Any:

@@ -54,7 +54,7 @@ class SearchStudy:
             self._study.add(trial)
 
     def choose(self) -> Trial:
-        """Returns the next trial without its runs, which `accept` completes.
+        """Returns the next trial without its runs, which the caller completes and adds.
 
         Raises:
             ValueError, ModuleNotFoundError: the sampler refuses an option, or lacks a package.
@@ -64,15 +64,11 @@ class SearchStudy:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             make = _SAMPLERS[self.settings.sampler]
-            sampler = make(seed=seed, **self.settings.arguments)
+            sampler = make(seed=seed, **self.settings.sampler_options)
         params = self._study.ask(sampler, lambda key, value: rounded(self.space[key], value))
         rule = self.settings.rule
         thresholds = {} if rule is None else rule.thresholds(number, self.results)
         return Trial(number, params, thresholds=thresholds)
-
-    def accept(self, trial: Trial) -> None:
-        """Notes the trial that `choose` has returned."""
-        self.trials.append(trial)
 
     def tell(self, result: Result) -> None:
         """Tells the result of the first trial without one."""
@@ -84,8 +80,8 @@ class SearchStudy:
 def first_params(settings: Settings, space: Space) -> list[Mapping[str, Any]]:
     """Returns the params of the trials that are chosen before the first result."""
     study = SearchStudy(settings, space)
-    for _ in range(min(settings.parallel, int(settings.limits.get("trials", settings.parallel)))):
-        study.accept(study.choose())
+    for _ in range(min(settings.parallel, int(settings.budget.get("trials", settings.parallel)))):
+        study.trials.append(study.choose())
     return [trial.params for trial in study.trials]
 
 
