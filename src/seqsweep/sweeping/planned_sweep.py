@@ -6,6 +6,7 @@ Imports no torch.
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -81,6 +82,14 @@ def write_plan(
     quoted = escape(shlex.quote(place(folder)))
     lines = ["start any number of workers, on any host that sees the folder:"]
     console.print("\n".join([*lines, f"  seqsweep work {quoted}"]), soft_wrap=True, highlight=False)
+
+
+def close_sweep(folder: Path) -> None:
+    """Writes into sweep.json that a search adds no more runs, if it still says so."""
+    with SweepFile.changing(folder):
+        file = SweepFile.read(folder)
+        if file is not None and file.open:
+            replace(file, open=False).write(folder)
 
 
 def refuse_reruns(members: Sequence[SweepMember]) -> None:

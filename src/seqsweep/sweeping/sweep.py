@@ -122,7 +122,8 @@ def train_pending(
         console: prints errors.
         train: trains the pending members.
         is_detached: whether workers train on after this returns.
-        is_open: whether the sweep is a search that may change sweep.json, while workers wait.
+        is_open: whether the sweep is a search that may add runs, so that workers wait for more. It
+            closes sweep.json itself.
 
     Returns:
         The exit code: 0, 1 after an error, or 128 plus the number of a signal.
@@ -142,10 +143,6 @@ def train_pending(
                 begin_sweep(replace(file, open=is_open), folder, console, is_alone)
             if pending:
                 code = train_queue(pending, folder, console, train)
-            if is_open:
-                # Workers that still wait keep the sweep from ending, so they are told first.
-                with SweepFile.changing(folder):
-                    replace(SweepFile.read(folder) or file, open=False).write(folder)
     finally:
         if file is not None and (not is_detached or code):
             ended = end_sweep(file, folder, console)

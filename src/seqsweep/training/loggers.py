@@ -4,7 +4,7 @@ import logging
 import time
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,8 @@ class RunTensorBoardLogger(RowLogger, TensorBoardLogger):
     """Writes TensorBoard scalars into the run's folder, to the path of `runs.eventfiles`.
 
     It is Lightning's logger without sub-folders, `hp_metric` and hparams.yaml, since config.yaml
-    holds a run's config. Rows and the metrics that callbacks log go to an `EventFile`. Lightning's
-    SummaryWriter, `experiment`, has a second file: under a Trainer it exists from the start.
+    holds a run's config. Rows and the metrics that callbacks log go to an `EventFile`. A
+    SummaryWriter, with its thread and a second file, is made when `experiment` is used.
     """
 
     def __init__(self, save_dir: str) -> None:
@@ -80,6 +80,13 @@ class RunTensorBoardLogger(RowLogger, TensorBoardLogger):
     def log_dir(self) -> str:
         """The folder of the SummaryWriter's file, the same as that of the rows."""
         return str(event_folder(self.events.folder))
+
+    @property
+    def experiment(self) -> Any:
+        """The SummaryWriter, made when an attribute of it is used."""
+        # Lightning reads `experiment` in every run. Most runs never write to it, and a full disk
+        # would end the thread of an unused writer with a traceback.
+        return self._experiment or _OnDemand(lambda: super(RunTensorBoardLogger, self).experiment)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -97,6 +104,16 @@ class RunTensorBoardLogger(RowLogger, TensorBoardLogger):
     @rank_zero_only
     def save(self) -> None:
         """Does nothing: rows are on disk, and there is no hparams.yaml."""
+
+
+class _OnDemand:
+    """A stand-in for an object that is made when it is used."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
 
 
 def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

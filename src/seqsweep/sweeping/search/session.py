@@ -22,6 +22,7 @@ from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.sweeping.sweep_end import finish_sweep
@@ -167,6 +168,8 @@ class Search(abc.ABC):
         if code == 0 and self.is_over():
             confirming, code = self._train_fresh_seeds(launcher, console)
             members += confirming
+        # Workers waited for the fresh seeds until now.
+        close_sweep(self.folder)
         if members:
             code = finish_sweep(members, self.folder, console, code, started, self.lost())
         say(self.spent(), console)
