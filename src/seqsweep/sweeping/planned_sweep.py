@@ -85,11 +85,14 @@ def write_plan(
 
 
 def close_sweep(folder: Path) -> None:
-    """Writes into sweep.json that a search adds no more runs, if it still says so."""
+    """Ends the sweep of a search that adds no more runs, if sweep.json still says that it may."""
+    file = SweepFile.read(folder)
+    if file is None or not file.open:
+        return
+    # Workers that still wait keep the sweep from ending, so they are told first.
     with SweepFile.changing(folder):
-        file = SweepFile.read(folder)
-        if file is not None and file.open:
-            replace(file, open=False).write(folder)
+        replace(SweepFile.read(folder) or file, open=False).write(folder)
+    file.end(folder, time.time())
 
 
 def refuse_reruns(members: Sequence[SweepMember]) -> None:

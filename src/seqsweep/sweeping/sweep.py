@@ -123,7 +123,7 @@ def train_pending(
         train: trains the pending members.
         is_detached: whether workers train on after this returns.
         is_open: whether the sweep is a search that may add runs, so that workers wait for more. It
-            closes sweep.json itself.
+            closes and ends sweep.json itself.
 
     Returns:
         The exit code: 0, 1 after an error, or 128 plus the number of a signal.
@@ -144,7 +144,7 @@ def train_pending(
             if pending:
                 code = train_queue(pending, folder, console, train)
     finally:
-        if file is not None and (not is_detached or code):
+        if file is not None and not is_open and (not is_detached or code):
             ended = end_sweep(file, folder, console)
             code = code or ended
     return code
