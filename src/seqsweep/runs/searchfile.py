@@ -14,7 +14,7 @@ from seqsweep.runs.metric_names import lower_is_better
 NAME = "search.json"
 
 Space = Mapping[str, Mapping[str, Any]]
-"""For each searched key `{"choices": [...]}`, or `{"low", "high", "log", "integer", "step"}`.
+"""A searched key has the form `{"choices": [...]}`, or `{"low", "high", "log", "integer", "step"}`.
 
 The step is null for 1, or for any number."""
 

@@ -85,7 +85,7 @@ def write_plan(
 
 
 def close_sweep(folder: Path) -> None:
-    """Ends the sweep of a search that adds no more runs, if sweep.json still says that it may."""
+    """Ends the sweep of a search, if sweep.json says that it is open."""
     file = SweepFile.read(folder)
     if file is None or not file.open:
         return

@@ -72,11 +72,11 @@ class Tried:
 
     @property
     def epochs(self) -> float:
-        """The number of epochs that all runs have; of a failed trial, that of a run on average."""
+        """The epochs that all runs have; of a failed trial, their mean."""
         return len(self.result.curve) or self.result.epochs / max(1, len(self.run_ids))
 
     def value_after(self, epochs: int) -> float | None:
-        """The best value in the first epochs; None if a run has not trained so long."""
+        """The best value in the first epochs; None if a run is shorter."""
         curve = self.result.curve
         value = curve[epochs - 1] if 0 < epochs <= len(curve) else math.nan
         return value if math.isfinite(value) else None
@@ -89,7 +89,7 @@ def read_trials(search: SearchFile, folder: Path) -> list[Tried]:
 
 
 def owners_of(trials: Sequence[Trial]) -> dict[str, Trial]:
-    """Returns for each run the first trial that has it, whose thresholds and epochs are its own."""
+    """Returns the first trial of each run, whose thresholds the run has."""
     return {run_id: trial for trial in reversed(trials) for run_id in trial.run_ids}
 
 

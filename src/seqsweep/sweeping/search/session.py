@@ -1,4 +1,4 @@
-"""What both searches do besides choosing: refusals, the lock, the fresh seeds and the end.
+"""The parts that both searches share: refusals, lock, fresh seeds and end.
 
 The module imports no torch.
 """

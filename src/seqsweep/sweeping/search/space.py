@@ -57,7 +57,7 @@ def described(space: Space) -> dict[str, dict[str, Any]]:
 
 
 def overrides_of(space: Space, params: Mapping[str, Any]) -> list[str]:
-    """Returns the params of a trial as overrides; a choice is the text of one already."""
+    """Returns the params of a trial as overrides."""
     return [f"{key}={params[key]}" for key in space]
 
 
