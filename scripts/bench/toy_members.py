@@ -37,7 +37,7 @@ PARTS = {
     "sweep.json, names.json": (
         "runs.sweepfile:SweepFile.write",
         "runs.sweepfile:SweepFile.read",
-        "results.tensorboard.names_file:name_runs",
+        "results.run_names:name_runs",
     ),
     "find finished runs": ("training.outcome:finished",),
     "locks": (

@@ -6,7 +6,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from seqsweep.sweeping.confirm import confirm_size
+from seqsweep.sweeping.planned_sweep import confirm_size
 
 
 class Terminal(io.StringIO):

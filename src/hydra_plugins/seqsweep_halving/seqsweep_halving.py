@@ -8,15 +8,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from hydra_plugins.seqsweep_sweeper._base import RunsSweeper
-
-
-@dataclass
-class ConfirmConf:
-    """The number of best configs that are trained again, and their fresh seeds."""
-
-    top: int = 5
-    seeds: int = 5
+from hydra_plugins.seqsweep_sweeper._base import ConfirmConf, RunsSweeper
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from hydra_plugins.seqsweep_sweeper._base import RunsSweeper
+from hydra_plugins.seqsweep_sweeper._base import ConfirmConf, RunsSweeper
 
 
 @dataclass
@@ -18,14 +18,6 @@ class BudgetConf:
     trials: int | None = 50
     epochs: int | None = None
     minutes: float | None = None
-
-
-@dataclass
-class ConfirmConf:
-    """The number of best trials to train again, and of their fresh seeds."""
-
-    top: int = 5
-    seeds: int = 5
 
 
 @dataclass

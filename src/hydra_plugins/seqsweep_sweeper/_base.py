@@ -3,6 +3,7 @@
 Hydra loads every module of its plugins itself, apart from those whose names begin with `_`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+
+@dataclass
+class ConfirmConf:
+    """The number of best configs that a search trains again, and their fresh seeds."""
+
+    top: int = 5
+    seeds: int = 5
 
 
 class RunsSweeper(Sweeper):

@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import HydraException
 
-from seqsweep.config.shape.override_text import override_text
+from seqsweep.config.shape.options import override_text
 from seqsweep.runs.identity import is_path
 
 MOST_RUNS = 100_000

@@ -25,11 +25,15 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from re import fullmatch, sub
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
-from seqsweep.runs.ledger import differing_keys, value_key
+from seqsweep.runs.eventfiles import write_names
+from seqsweep.runs.ledger import differing_keys, read_run, value_key
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
 
 LONGEST = 16
 """The maximum number of characters in a name."""
@@ -267,3 +271,19 @@ def _candidates(key: str) -> Iterable[str]:
 
 def _last(key: str) -> str:
     return key.rpartition(".")[2]
+
+
+def name_runs(folder: Path) -> None:
+    """Writes names.json into a sweep's folder and renames runs that have another name.
+
+    Raises:
+        ValueError, OSError: a config cannot be read, or the names cannot be written.
+    """
+    sweep = SweepFile.read(folder)
+    assert sweep is not None, "the sweep writes its own file first"
+    configs = dict(sweep.configs)
+    # Earlier sweeps of this folder may have trained other runs.
+    for path in sorted(folder.glob("*/config.yaml")):
+        if path.parent.name not in configs:
+            configs[path.parent.name] = read_run(RunFolder(path.parent)).config
+    write_names(folder, readable_names(configs))

@@ -4,6 +4,7 @@ Imports no torch.
 """
 
 import shlex
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,10 +15,9 @@ from rich.markup import escape
 
 from seqsweep.command import command_line
 from seqsweep.console import place, print_notes
-from seqsweep.results.tensorboard.names_file import name_runs
-from seqsweep.runs.lock_notes import lock_notes
+from seqsweep.results.run_names import name_runs
 from seqsweep.runs.removing import remove_temporary
-from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks
+from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, remove_dead_sweep_locks
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.forming import epoch_seconds
 from seqsweep.sweeping.members import SweepMember
@@ -126,3 +126,28 @@ def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) 
         directory=str(Path.cwd()),
         limits=limits,
     )
+
+
+def confirm_size(pending: int, limit: int | None, console: Console) -> bool:
+    """Returns whether to train this many runs. Asks on a terminal if there are many.
+
+    Args:
+        pending: the number of runs to train.
+        limit: `sweep.ask_above`; None never asks.
+
+    Raises:
+        ValueError: there are more runs than the limit, and no terminal to ask on.
+    """
+    if limit is None or pending <= limit:
+        return True
+    if not (console.is_terminal and sys.stdin.isatty()):
+        raise ValueError(
+            f"{pending:,} runs to train are more than sweep.ask_above={limit}: "
+            "add --yes to train them"
+        )
+    console.print(f"train {pending:,} runs? [y/N] ", end="", markup=False, highlight=False)
+    answer = sys.stdin.readline().strip().lower()
+    if answer in ("y", "yes"):
+        return True
+    console.print("nothing was trained", highlight=False)
+    return False

@@ -21,7 +21,6 @@ from seqsweep.console import place
 from seqsweep.live.display import Display
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.confirm import confirm_size
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import (
@@ -34,6 +33,7 @@ from seqsweep.sweeping.members import (
 )
 from seqsweep.sweeping.planned_sweep import (
     begin_sweep,
+    confirm_size,
     new_sweep_file,
     refuse_reruns,
     write_plan,

@@ -27,9 +27,8 @@ from seqsweep.results.formatting import count
 from seqsweep.runs.files import stat_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
-from seqsweep.runs.lock_notes import lock_notes
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
+from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, sweep_lock
 from seqsweep.runs.sweepfile import NAME, Config, SweepFile
 from seqsweep.signals import ENDING, handled
 from seqsweep.suggest import did_you_mean

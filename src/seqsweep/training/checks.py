@@ -1,14 +1,13 @@
 """Checks a config against its data: memory, symbols, monitored metrics. Imports no torch."""
 
 import functools
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
 from seqsweep.config.schema import Config, Monitor
+from seqsweep.data.memory import free_memory
 from seqsweep.data.sequences import Splits
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.training.engine import Network, architecture_of
@@ -84,11 +83,11 @@ _COPIES = 4
 """The copies of the weights: weights, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
 """The states that an engine keeps of each time step until the backward pass has reached it."""
-_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_memory = functools.cache(free_memory)  # a sweep asks for each of its runs
 
 
 def check_network_size(config: Config, splits: Splits) -> None:
-    """Refuses a network that cannot train in the memory of the machine.
+    """Refuses a network that cannot train in the free memory.
 
     A user's own network is not checked.
 
@@ -109,7 +108,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
     if needed > available:
         raise ValueError(
             f"model.hidden_size={hidden}: {parameters:,} parameters take {_gigabytes(needed)} with "
-            f"their gradients and the optimizer's state, this machine has {_gigabytes(available)}"
+            f"their gradients and the optimizer's state, and {_gigabytes(available)} are free"
         )
     # The mean length is enough, because this check refuses only what is far too large.
     batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
@@ -117,7 +116,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
     if states > available:
         raise ValueError(
             f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps take "
-            f"{_gigabytes(states)}, this machine has {_gigabytes(available)}"
+            f"{_gigabytes(states)}, and {_gigabytes(available)} are free"
         )
 
 
@@ -140,15 +139,6 @@ def _parameters(model: Config, network: Network, splits: Splits) -> int:
     if network.pooling == "attention":
         parameters += width * width + 2 * width  # the projection with its bias, and the query
     return parameters
-
-
-@functools.cache
-def _memory() -> int:
-    """Returns the bytes of memory of this machine or container."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    # In a container the machine's memory is larger than what the processes may use.
-    limits = [Path(name).read_text().strip() for name in _CGROUPS if Path(name).is_file()]
-    return min([total, *(int(limit) for limit in limits if limit.isdigit())])
 
 
 def _gigabytes(size: float) -> str:

@@ -1,6 +1,10 @@
 """The loggers of a run through its stages."""
 
-from collections.abc import Iterator
+import contextlib
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -9,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from seqsweep.config.schema import Config
+from seqsweep.runs.lock import LockLost, check_held
 from seqsweep.training.loggers import RowLogger
 
 
@@ -62,3 +67,41 @@ class LoggersOfRun(Callback):
 
     def _users(self) -> Iterator[Any]:
         return (logger for logger in self.loggers if not isinstance(logger, RowLogger))
+
+
+# Without this handler, logging would print warnings on stderr before a run has its file. They are
+# printed there anyway.
+logging.getLogger("seqsweep").addHandler(logging.NullHandler())
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that ignores write errors and lost locks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(LockLost, OSError):
+            check_held(Path(self.baseFilename).parent)
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+@contextmanager
+def log_file(path: Path) -> Generator[None]:
+    """Writes what seqsweep and Lightning log in the block to a file."""
+    if path.is_symlink() or path.is_fifo():
+        path.unlink()
+    handler = _LogFile(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("seqsweep", "lightning.pytorch")]
+    level = loggers[0].level
+    loggers[0].setLevel(logging.INFO)
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        loggers[0].setLevel(level)
+        handler.close()

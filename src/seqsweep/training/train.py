@@ -22,7 +22,7 @@ from seqsweep.training.locking import MOST_KILLED, count_killed, lock_all
 from seqsweep.training.outcome import Interrupted, Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import begin
-from seqsweep.training.train_log import log_file
+from seqsweep.training.run_loggers import log_file
 from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 Outcomes = list[Outcome | BaseException]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqsweep.config.shape.listed import read_list
-from seqsweep.config.shape.override_text import override_text
+from seqsweep.config.shape.options import override_text
 
 PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
 

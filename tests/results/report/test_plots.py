@@ -11,13 +11,13 @@ from seqsweep.results.report.axes import choose_axis, independent_keys
 from seqsweep.results.report.confusion_plot import confusion_figure
 from seqsweep.results.report.curves import MOST_POINTS, Band, band, bands, read_metrics
 from seqsweep.results.report.findings import Config, Confusion, Curve
-from seqsweep.results.report.panels import Axis
 from seqsweep.results.report.plot_parts import (
     DARK,
     HEAT,
     HEAT_ON_DARK,
     PALETTE,
     SHADES,
+    Axis,
     decades,
     faded,
     ink_on,

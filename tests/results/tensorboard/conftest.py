@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import backend_context, list_session_groups
 
+from seqsweep.results.run_names import name_runs
 from seqsweep.results.tensorboard.made_files import link_all
-from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.eventfiles import MADE
 from seqsweep.runs.events import EventFile

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.runs.lock_notes import lock_notes
+from seqsweep.runs.sweep_lock import lock_notes
 
 
 def test_a_usual_folder_has_no_notes(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from seqsweep.sweeping.search.session import LOCK
 from seqsweep.sweeping.work import Worker
 from seqsweep.sweeping.workers import Workers
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native import budget
+from seqsweep.training.engines.native import member_files as budget
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted

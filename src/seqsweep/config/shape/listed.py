@@ -12,8 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqsweep.config.shape.options import is_shape_key
-from seqsweep.config.shape.override_text import override_text
+from seqsweep.config.shape.options import is_shape_key, override_text
 from seqsweep.runs.config_text import check_size
 from seqsweep.runs.files import read_bytes
 from seqsweep.runs.identity import flatten

@@ -11,7 +11,7 @@ from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.naming import choices_among
 from seqsweep.results.report.findings import Config
-from seqsweep.results.report.panels import Axis, Line, Panel, Point
+from seqsweep.results.report.plot_parts import Axis, Line, Panel, Point
 from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8

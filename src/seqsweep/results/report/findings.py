@@ -10,7 +10,7 @@ from typing import Any
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.effects import Effect, Grid, Interaction
 from seqsweep.results.report.curves import Band
-from seqsweep.results.report.panels import Axis
+from seqsweep.results.report.plot_parts import Axis
 from seqsweep.results.search.findings import Search
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry

@@ -12,13 +12,16 @@ from seqsweep.results.formatting import count, interval_text, kind_words, metric
 from seqsweep.results.report.confusion_plot import confusion_figure
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.findings import Config, Curve, Report
-from seqsweep.results.report.panels import Axis, Line, Panel, Point
 from seqsweep.results.report.pareto import pareto_figure
 from seqsweep.results.report.plot_parts import (
     DASHES,
     PALETTE,
     SYMBOLS,
+    Axis,
     Figure,
+    Line,
+    Panel,
+    Point,
     chosen_epoch,
     colour_of,
     faded,

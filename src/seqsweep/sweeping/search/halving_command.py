@@ -14,10 +14,10 @@ from rich.console import Console
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.schema import check_shape
 from seqsweep.live.display import Display
-from seqsweep.sweeping.confirm import confirm_size
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each, say_plan
+from seqsweep.sweeping.planned_sweep import confirm_size
 from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.planning import TrialPlanner

@@ -11,9 +11,8 @@ from seqsweep.native.step import Result, Stopped
 from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engines.ending import End, fail_member, record_end
-from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.member_files import MemberFiles
+from seqsweep.training.engines.native.member_files import Budget, MemberFiles
 from seqsweep.training.engines.native.pool_data import (
     Evaluated,
     PoolData,

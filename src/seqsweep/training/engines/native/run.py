@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.build_run import build_data, numerics
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.native.member_files import Budget
 from seqsweep.training.engines.native.module import PoolModule
 from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
 from seqsweep.training.engines.native.pool_data import PoolData
