@@ -82,8 +82,8 @@ BAD_CSV = {
         swap("run_1", "r\xfcn_1").encode("latin-1"),
         "my.csv:5: column 'case' is not UTF-8; save the file as UTF-8",
     ),
-    "UTF-16": bad(LONG.encode("utf-16"), "my.csv: is UTF-16; save the file as UTF-8"),
-    "binary": bad(b"x,label\n\0\0\1,2\n", "is not a text; expected csv or parquet"),
+    "UTF-16": bad(LONG.encode("utf-16"), "my.csv: is not a text in UTF-8; expected csv or parquet"),
+    "binary": bad(b"x,label\n\0\0\1,2\n", "is not a text in UTF-8; expected csv or parquet"),
     "gzip cut off": bad(gzip.compress(LONG.encode())[:-20], "is cut off or damaged"),
     "delimiter": bad(LONG, "delimiter='::': must be one character", delimiter="::"),
     "frame": bad("a,b,c,label\n1,2,3,x\n", r"frame=2: must divide .* has 3 \(a,b,c", frame=2),
@@ -95,7 +95,7 @@ BAD_CSV = {
     ),
     "split": bad(
         "a,split,label\n1,train,x\n2,tset,y\n",
-        r"csv:3: the split \(column 'split'\) is 'tset'; must be train, val or test; did you mean",
+        r"csv:3: the split \(column 'split'\) is 'tset'; must be train, val or test; data.source.split=none",
     ),
     "no train": bad("a,split,label\n1,test,x\n2,val,y\n", "no sequence is in train; found val"),
     "group in two splits": bad(
