@@ -95,7 +95,7 @@ BAD_CSV = {
     ),
     "split": bad(
         "a,split,label\n1,train,x\n2,tset,y\n",
-        r"csv:3: the split \(column 'split'\) is 'tset'; must be train, val or test; data.source.split=none",
+        r"csv:3: the split \(column 'split'\) is 'tset'; must be train, val or test",
     ),
     "no train": bad("a,split,label\n1,test,x\n2,val,y\n", "no sequence is in train; found val"),
     "group in two splits": bad(
