@@ -25,6 +25,7 @@ _LONGEST_LABEL = 14
 _MISSING = "\N{WHITE SQUARE}"
 _SMALL, _LARGE = 8, 10  # in points
 _GRID = "#E7E7E7"
+_Place = tuple[float, float, float, float]
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: str) -> Figure:
@@ -39,17 +40,19 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     words = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
     title = f"{words}, best epoch: {matrix.trace()} of {matrix.sum()} right"
-    figure, axes = _plot(title, "predicted", "true")
+    # With many classes, only some have a label. Long labels below the axes read upwards.
+    ticks = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
+    names = [_label(classes[tick]) for tick in ticks]
+    longest = max(map(len, names))
+    left, bottom = 0.1 + 0.012 * longest, 0.14 + (0.015 * longest if longest > 3 else 0)
+    figure, axes = _plot(title, "predicted", "true", (left, bottom, 0.97 - left, 0.91 - bottom))
     axes.imshow(shares, "Blues", vmin=0, vmax=1)
     if len(matrix) <= _MOST_COUNTS:
         for row, column in np.argwhere(matrix):
             colour = "white" if shares[row, column] > 0.65 else "black"
             text = str(matrix[row, column])
             axes.text(column, row, text, color=colour, size=_SMALL, ha="center", va="center")
-    # With many classes, only some have a label. Long labels below the axes read upwards.
-    ticks = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
-    names = [_label(classes[tick]) for tick in ticks]
-    axes.set_xticks(ticks, names, rotation=90 if max(map(len, names)) > 3 else 0)
+    axes.set_xticks(ticks, names, rotation=90 if longest > 3 else 0)
     axes.set_yticks(ticks, names)
     return figure
 
@@ -64,7 +67,7 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
         norms: the mean norm of dL/dh_t for each layer and direction, the last time step first.
     """
     title = "gradient through time: mean |dL/dh| of each step"
-    figure, axes = _plot(title, "steps before the last one read")
+    figure, axes = _plot(title, "steps before the last one read", "", (0.15, 0.12, 0.82, 0.79))
     lines = {name: [_positive(norm) for norm in values] for name, values in norms.items()}
     _set_norm_axes(axes, [norm for line in lines.values() for norm in line if norm == norm])
     axes.grid(color=_GRID)
@@ -95,6 +98,7 @@ def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> Figure:
         "states while reading: class means, their ends, sequences",
         f"first component{shares[0]}",
         f"second component{shares[1]}",
+        (0.15, 0.12, 0.57, 0.79),
     )
     axes.grid(color=_GRID)
     means: list[Any] = []
@@ -122,10 +126,14 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _plot(title: str, x: str, y: str = "") -> tuple[Figure, Axes]:
-    """Returns a new picture with empty axes."""
-    figure = Figure((WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI, layout="constrained")
-    axes = figure.add_subplot()
+def _plot(title: str, x: str, y: str, place: _Place) -> tuple[Figure, Axes]:
+    """Returns a new picture with empty axes.
+
+    The place of the axes is left, bottom, width and height as shares of the picture. It is given,
+    because half of the time of a picture went into matplotlib's own choice.
+    """
+    figure = Figure((WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI)
+    axes = figure.add_axes(place)
     figure.suptitle(title, size=_LARGE)
     axes.set_xlabel(x, size=_LARGE)
     axes.set_ylabel(y, size=_LARGE)
