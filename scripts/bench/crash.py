@@ -90,14 +90,23 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def finish(folder: Path, overrides: tuple[str, ...]) -> float:
-    """Runs the sweep to its end and returns the seconds."""
+def finish(folder: Path, overrides: tuple[str, ...], commands: int = 1) -> float:
+    """Runs the sweep to its end and returns the seconds.
+
+    Args:
+        commands: how often the command may be given until all runs are complete. A run counts as
+            failed if three kills in a row have left it without an epoch, and the same command
+            trains it then.
+    """
     began = time.monotonic()
-    process = start(folder, overrides)
-    try:
-        code = process.wait()
-    finally:
-        end(process)
+    code = 1
+    while code == 1 and commands:
+        commands -= 1
+        process = start(folder, overrides)
+        try:
+            code = process.wait()
+        finally:
+            end(process)
     if code != 0:
         sys.exit(f"the sweep in {folder} ended with exit code {code}")
     return time.monotonic() - began
@@ -250,7 +259,7 @@ def kill_trainings(
     seconds = finish(alone, overrides)
     print(f"  undisturbed: {len(runs(alone))} runs in {seconds:.1f} s", flush=True)
     done, in_write = disturb(disturbed, overrides, kills, draw, training_seconds(alone))
-    finish(disturbed, overrides)
+    finish(disturbed, overrides, commands=2)
     print(f"  kills {done}, {in_write} of them inside a checkpoint's write")
     lost = epochs_lost(disturbed)
     print(f"  epochs trained again {sum(lost)}, at most {max(lost)} of one run")

@@ -12,6 +12,21 @@ from seqsweep.data.sequences import Splits
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.training.engine import Network, architecture_of
 
+_MOST_LAYERS = 1000
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_COPIES = 4
+"""The copies of the weights: weights, gradients and the two moments of Adam."""
+_KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
+"""The states that an engine keeps of each time step until the backward pass has reached it."""
+_memory = functools.cache(free_memory)  # a sweep asks for each of its runs
+
+_CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
+_OF_OUR_METRICS = (
+    "seqsweep.training.callbacks.EarlyStop",
+    "seqsweep.training.schedulers.plateau",
+)
+_PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+
 
 def num_symbols(model: Config, splits: Splits) -> int:
     """Returns the number of symbols of an embedding: the vocabulary's, or the config's."""
@@ -77,15 +92,6 @@ def _check_range(splits: Splits, count: int) -> None:
             )
 
 
-_MOST_LAYERS = 1000
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-_COPIES = 4
-"""The copies of the weights: weights, gradients and the two moments of Adam."""
-_KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
-"""The states that an engine keeps of each time step until the backward pass has reached it."""
-_memory = functools.cache(free_memory)  # a sweep asks for each of its runs
-
-
 def check_network_size(config: Config, splits: Splits) -> None:
     """Refuses a network that cannot train in the free memory.
 
@@ -143,14 +149,6 @@ def _parameters(model: Config, network: Network, splits: Splits) -> int:
 
 def _gigabytes(size: float) -> str:
     return f"{size / 2**30:,.0f} GiB"
-
-
-_CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
-_OF_OUR_METRICS = (
-    "seqsweep.training.callbacks.EarlyStop",
-    "seqsweep.training.schedulers.plateau",
-)
-_PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 
 def check_monitors(config: Config, splits: Splits) -> None:
