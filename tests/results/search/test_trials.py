@@ -100,13 +100,12 @@ def test_a_run_is_pruned_after_its_first_worse_epoch():
     assert pruned_after([0.2, 0.5], {1: 0.1, 2: 0.6, 3: 0.9}, minimize=False) == 2
     assert pruned_after([0.2, 0.5], {1: 0.1, 2: 0.6}, minimize=True) == 1
     assert pruned_after([0.2, 0.5], {2: 0.5, 3: 0.9}, minimize=False) is None
-    nan = float("nan")
-    assert pruned_after([nan, nan, 0.1], {1: 0.2, 3: 0.4}, minimize=False) == 3
+    assert pruned_after([None, None, 0.1], {1: 0.2, 3: 0.4}, minimize=False) == 3
 
 
 def test_only_complete_trials_are_ranked_and_of_equal_ones_the_earlier_is_first():
     results = [Result("complete", value) for value in (0.5, 0.9, 0.9)]
     results += [Result("pruned", 1.0), Result("failed"), Result()]
-    trials = [Tried(Trial(number, {}), each) for number, each in enumerate(results)]
+    trials = [Tried(number, {}, result=each) for number, each in enumerate(results)]
     assert [trial.number for trial in ranked(trials, -1)] == [1, 2, 0]
     assert [trial.number for trial in ranked(trials, 1)] == [0, 1, 2]

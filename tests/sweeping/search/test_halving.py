@@ -54,6 +54,6 @@ def test_all_train_to_the_last_rung(compose: MemberComposer) -> None:
         return list(to_the_last_rung(planner, 27).fixed)
 
     assert fixed("b=3") == ["b=3", "trainer.max_epochs=27"]
-    assert fixed("trainer.max_epochs=27") == ["trainer.max_epochs=27"]
+    assert fixed("trainer.max_epochs=27") == ["trainer.max_epochs=27"] * 2
     with pytest.raises(HydraException, match=r"max_epochs=9: must be 27, the last of"):
         fixed("trainer.max_epochs=9")

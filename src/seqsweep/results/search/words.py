@@ -136,17 +136,15 @@ def order_words(confirmation: Confirmation) -> str:
 
 def importance_words(search: Search) -> str:
     """Says which key matters most, for which trials, and how reliable that is."""
-    compared, importance = search.compared, search.importance
+    importance, epochs = search.importance, search.compared_after
     if importance is None:
         return "Optuna computes the importance of the keys: pip install 'seqsweep[search]'."
-    trials = count(len(compared.values), "trial")
-    at = f"after {count(compared.epochs, 'epoch')} " if compared.epochs is not None else ""
+    at = f"after {count(epochs, 'epoch')} " if epochs is not None else ""
+    trials = count(search.compared, "trial")
     of = f"Computed from the {metric_words(search.file.metric)} {at}of {trials}."
-    if compared.left_out:
-        of += f" {count(compared.left_out, 'trial')} with fewer epochs left out."
     if not any(importance.values()):
         return f"The best trials cannot be distinguished from the others. {of}"
-    if len(compared.values) < FEWEST_TRIALS:
+    if search.compared < FEWEST_TRIALS:
         of += f" With fewer than {FEWEST_TRIALS} trials the importances are unreliable."
     first, share = next(iter(importance.items()))
     return f"{search.names[first]} matters most: {share * 100:.0f}{NBSP}% of the importance. {of}"

@@ -22,7 +22,7 @@ from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
 from seqsweep.sweeping.search.planning import TrialPlanner, check_searchable
 from seqsweep.sweeping.search.session import begin, say, searching
 from seqsweep.sweeping.search.settings import Settings
-from seqsweep.sweeping.search.space import Choice, Numbers, overrides_of
+from seqsweep.sweeping.search.space import overrides_of
 from seqsweep.sweeping.search.study import first_params
 from seqsweep.sweeping.search.window import Window
 from seqsweep.sweeping.sweep import launch_all, train_pending
@@ -71,7 +71,7 @@ def search(
         print_notes(first.notes, console)
         return 0
     with searching(folder, first, console):
-        window = Window(settings, planner)
+        window = Window(settings, planner, config["seed"])
         chosen = len(window.trials)
         before = f"; {count(chosen, 'trial')} chosen before" if chosen else ""
         say(f"{_budget(settings, folder)}{before}", console)
@@ -86,11 +86,10 @@ def search(
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns options without the types of OmegaConf, and without those that are null."""
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(options)))
-    return {
-        key: {name: each for name, each in value.items() if each is not None}
-        if isinstance(value, dict)
-        else value
-        for key, value in plain.items()
+    groups = {key: value for key, value in plain.items() if isinstance(value, dict)}
+    return plain | {
+        key: {name: each for name, each in group.items() if each is not None}
+        for key, group in groups.items()
     }
 
 
@@ -105,15 +104,11 @@ def _say_plan(
     Args:
         first: the params of the trials that are chosen before any result.
     """
-    lines = [f"{key}: {_describe(values)}" for key, values in planner.space.items()]
-    lines.append(f"first {count(len(first), 'trial')}, chosen before any result:")
+    lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
     lines += [f"  {' '.join(overrides_of(planner.space, params))}" for params in first]
     lines.append(_budget(settings, planner.folder))
     epochs = settings.max_epochs
     lines.append(f"a trial: {count(settings.seeds, 'run')} of at most {count(epochs, 'epoch')}")
-    if settings.rule is not None:
-        options = ", ".join(f"{key}={value}" for key, value in settings.rule_options.items())
-        lines.append(f"pruner {settings.pruner}: {options}")
     top, seeds = settings.confirm["top"], settings.confirm["seeds"]
     if top * seeds:
         lines.append(
@@ -127,14 +122,6 @@ def _say_plan(
 def _budget(settings: Settings, folder: Path) -> str:
     limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
     return f"search by {settings.sampler} in {place(folder)}: at most {limits}"
-
-
-def _describe(values: Numbers | Choice) -> str:
-    if isinstance(values, Choice):
-        return ", ".join(values.choices)
-    kind = "whole numbers" if values.integer else "numbers"
-    step = "" if values.step is None else f" in steps of {values.step:g}"
-    return f"{kind} from {values.low:g} to {values.high:g}{step}{', log' if values.log else ''}"
 
 
 def _train(window: Window, launcher: RunLauncher, console: Console) -> int:

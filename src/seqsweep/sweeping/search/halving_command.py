@@ -21,10 +21,9 @@ from seqsweep.sweeping.planned_sweep import confirm_size
 from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.planning import TrialPlanner
-from seqsweep.sweeping.search.searched import Searched, plan_candidates
+from seqsweep.sweeping.search.searched import Searched, plan_population
 from seqsweep.sweeping.search.session import begin, say, searching
 from seqsweep.sweeping.sweep import launch_members, stoppable, train_pending
-from seqsweep.training.outcome import STOP_FILE
 
 
 @interruptible()
@@ -60,9 +59,9 @@ def search(
     started = time.monotonic()
     is_plan = begin(compose, launcher, prunes=True)
     planner = to_the_last_rung(TrialPlanner.of(overrides, compose, folder), halving.rungs[-1])
-    candidates = plan_candidates(halving, planner)
-    planned = Searched(halving, planner, candidates)
-    pending = [candidate.member for candidate in planned.pending()]
+    population = plan_population(halving, planner)
+    planned = Searched(halving, planner, *population)
+    pending = [planned.member(run.run_id) for run in planned.pending()]
     if pending:
         build_each(pending, compose)
     members = planned.members()
@@ -77,7 +76,7 @@ def search(
         return 1
     with searching(folder, members[0].planned, console):
         # Another command may have searched here since the first look.
-        searched = Searched(halving, planner, candidates)
+        searched = Searched(halving, planner, *population)
         return searched.end(_train(searched, launcher, console), launcher, console, started)
 
 
@@ -87,33 +86,30 @@ def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
     Raises:
         HydraException: the overrides give another number of epochs.
     """
-    key = "trainer.max_epochs"
-    given = [text for text in planner.fixed if text.lstrip("+").partition("=")[0] == key]
-    last = f"{key}={epochs}"
-    if given not in ([], [last]):
-        raise HydraException(
-            f"{given[0]}: must be {epochs}, the last of hydra.sweeper.rungs, or left out"
-        )
-    return replace(planner, fixed=[*(text for text in planner.fixed if text not in given), last])
+    last = f"trainer.max_epochs={epochs}"
+    for text in planner.fixed:
+        if text.lstrip("+").startswith("trainer.max_epochs=") and text != last:
+            raise HydraException(
+                f"{text}: must be {epochs}, the last of hydra.sweeper.rungs, or left out"
+            )
+    return replace(planner, fixed=[*planner.fixed, last])
 
 
 def _train(searched: Searched, launcher: RunLauncher, console: Console) -> int:
     """Trains what is left of the population, rung by rung; returns the exit code."""
     folder = searched.folder
     # Workers may read sweep.json at once, so it has the decided limits from the beginning.
-    members = searched.members()
-    left = [searched.limited(candidate) for candidate in searched.pending()]
-    if not left:
+    members, pending = searched.members(), searched.pending()
+    if not pending:
         return 0
+    left = [searched.member(run.run_id) for run in pending]
 
     def lead() -> None:
-        if launcher.workers is not None:
-            (folder / STOP_FILE).unlink(missing_ok=True)
-            launcher.workers.begin(
-                [each.queued() for each in left], folder
-            )  # prints lines, so before the display
-        with stoppable(folder), Display([member.folder for member in left], console):
-            _lead(searched, launcher)
+        with stoppable(folder):
+            if launcher.workers is not None:
+                launcher.workers.begin(pending, folder)  # prints lines, so before the display
+            with Display([member.folder for member in left], console):
+                _lead(searched, launcher)
 
     return train_pending(members, left, folder, console, lead, is_open=True)
 
@@ -124,21 +120,20 @@ def _lead(searched: Searched, launcher: RunLauncher) -> None:
     Pools ask the judge themselves. Other runs pause at a rung, and are launched again when all have
     reached it.
     """
-    by_id = {candidate.run_id: candidate for candidate in searched.candidates}
-    waits = searched.candidates[0].member.planned.config["when_locked"] == "wait"
+    waits = searched.members()[0].planned.config["when_locked"] == "wait"
 
     def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
-        taken = [searched.limited(by_id[run.run_id]) for run in runs]
+        taken = [searched.member(run.run_id) for run in runs]
         return launch_members(taken, runs, launcher, searched.folder, searched.judge)
 
     before = None
     while True:
         limits = searched.judge()
         pending = searched.pending()
-        state = limits, [candidate.run_id for candidate in pending]
-        # Without progress, other processes train what is left, or it cannot be trained.
-        if not pending or state == before or (searched.folder / STOP_FILE).exists():
+        state = limits, [run.run_id for run in pending]
+        # Without progress, the search was stopped, or other processes train what is left, or it
+        # cannot be trained.
+        if not pending or state == before:
             return
         before = state
-        queue = Queue([searched.queued(candidate) for candidate in pending], searched.folder)
-        queue.train(launch, idle=float("inf") if waits else 0.0)
+        Queue(pending, searched.folder).train(launch, idle=float("inf") if waits else 0.0)

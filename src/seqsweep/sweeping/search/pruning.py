@@ -110,7 +110,7 @@ class Hyperband:
         return [bracket for _, bracket in sorted(places)]
 
 
-def _values_after(curves: Sequence[Sequence[float]], epoch: int) -> list[float]:
+def _values_after(curves: Sequence[Sequence[float | None]], epoch: int) -> list[float]:
     """Returns the values of the trials that have one after some epochs."""
     reached = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
-    return [value for value in reached if math.isfinite(value)]
+    return [value for value in reached if value is not None]

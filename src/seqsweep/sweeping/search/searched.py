@@ -12,15 +12,17 @@ from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.members import SweepMember, plan_members
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.halving import Halving
-from seqsweep.sweeping.search.judging import Candidate, Standing, judge
+from seqsweep.sweeping.search.judging import Standing, judge
 from seqsweep.sweeping.search.planning import TrialPlanner, check_comparable, check_searchable
 from seqsweep.sweeping.search.session import Search
 from seqsweep.sweeping.search.space import overrides_of
 from seqsweep.training.limits import Limits
 
 
-def plan_candidates(halving: Halving, planner: TrialPlanner) -> list[Candidate]:
-    """Draws and plans the population; equal configs are one candidate.
+def plan_population(
+    halving: Halving, planner: TrialPlanner
+) -> tuple[list[Trial], list[SweepMember]]:
+    """Draws and plans the population; returns a trial and a run for each distinct config.
 
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused, or cannot be judged.
@@ -29,57 +31,52 @@ def plan_candidates(halving: Halving, planner: TrialPlanner) -> list[Candidate]:
     jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
     # Of equal draws, the first one counts.
     numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
-    candidates: list[Candidate] = []
     members = plan_members(jobs, planner.compose, planner.folder)
+    trials: list[Trial] = []
     for member in members:
         number = numbers[tuple(member.overrides)]
-        limited = replace(member, planned=replace(member.planned, limits=Limits()))
-        candidates.append(Candidate(number, drawn[number], limited, limited.queued()))
+        trials.append(Trial(number, drawn[number], [member.folder.run_id]))
         check_searchable(member.planned, halving.rungs[0])
     check_comparable(members)
-    return candidates
+    return trials, members
 
 
 class Searched(Search):
-    """A search and the limits of its runs.
+    """A successive halving, whose limits were decided last by the files of its runs.
 
     Args:
         halving: the settings.
         planner: plans runs of the search.
-        candidates: the population, in the order of the draws.
-
-    Attributes:
-        limits: the limits of each run by run_id, as decided last.
+        trials: the population, in the order of the draws.
+        members: the run of each trial.
 
     Raises:
         ValueError: the folder holds another search.
     """
 
     def __init__(
-        self, halving: Halving, planner: TrialPlanner, candidates: Sequence[Candidate]
+        self,
+        halving: Halving,
+        planner: TrialPlanner,
+        trials: Sequence[Trial],
+        members: Sequence[SweepMember],
     ) -> None:
-        config = candidates[0].member.planned.config
+        config = members[0].planned.config
         fresh = [seed for seed in range(halving.seeds + 1) if seed != config["seed"]]
         new = halving.search_file(planner.space, config["monitor"])
         super().__init__(planner, new, halving.top, fresh[: halving.seeds])
         self.halving = halving
-        self.candidates = candidates
-        theirs = [run_id for trial in self.before for run_id in trial.run_ids]
-        if self.before and theirs != [candidate.run_id for candidate in candidates]:
+        self._monitor = config["monitor"]
+        self._trials = trials
+        if self.before and [t.run_ids for t in self.before] != [t.run_ids for t in trials]:
             self._refuse()
-        self.limits: dict[str, Limits] = {}
+        self.add(members)
         self.decide()
 
     @property
     def trials(self) -> list[Trial]:
-        return [
-            Trial(each.number, each.params, [each.run_id], ends_at=self.limits[each.run_id].ends_at)
-            for each in self.candidates
-        ]
-
-    def members(self) -> list[SweepMember]:
-        """Returns the runs with their present limits."""
-        return [self.limited(candidate) for candidate in self.candidates]
+        ends = [self.limits[trial.run_ids[0]].ends_at for trial in self._trials]
+        return [replace(t, ends_at=end) for t, end in zip(self._trials, ends, strict=True)]
 
     def is_over(self) -> bool:
         self.decide()
@@ -88,17 +85,17 @@ class Searched(Search):
         return is_decided and not self.pending()
 
     def lost(self) -> list[str]:
-        return [candidate.run_id for candidate in self.candidates if self._is_lost(candidate)]
+        return [run.run_id for run in self._runs() if self._is_lost(run)]
 
     def spent(self) -> str:
-        configs = len(self.candidates)
-        epochs = sum(len(Standing.of(candidate).rows) for candidate in self.candidates)
+        configs = len(self._trials)
+        epochs = sum(len(Standing(run).rows) for run in self._runs())
         full = configs * self.halving.rungs[-1]
         return f"successive halving: {count(configs, 'config')}, {epochs:,} of {full:,} epochs"
 
     def decide(self) -> None:
         """Brings the limits up to date with the files of the runs; writes nothing."""
-        self.limits = judge(self.candidates, self.halving.rungs)
+        self.limits = judge(self._runs(), self._monitor, self.halving.rungs)
 
     def judge(self) -> Mapping[str, Limits]:
         """Decides the limits, and writes them for workers and for the report."""
@@ -111,28 +108,18 @@ class Searched(Search):
         self.write()
         return self.limits
 
-    def pending(self) -> list[Candidate]:
+    def pending(self) -> list[QueuedRun]:
         """Returns the runs that have something left to train, as the limits stand."""
         # A run that has lost its place by a failure is not tried again. One that has reached the
         # rung is launched once more, even if it had failed before, and gets its record.
-        return [
-            candidate
-            for candidate in self.candidates
-            if not self._is_lost(candidate) and not self.queued(candidate).is_over()
-        ]
+        return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]
 
-    def queued(self, candidate: Candidate) -> QueuedRun:
-        """Returns a run for a queue, with its present limits."""
-        return replace(candidate.queued, limits=self.limits[candidate.run_id])
+    def _runs(self) -> list[QueuedRun]:
+        return [self.queued(trial.run_ids[0]) for trial in self._trials]
 
-    def limited(self, candidate: Candidate) -> SweepMember:
-        """Returns a run for a launcher, with its present limits."""
-        planned = replace(candidate.member.planned, limits=self.limits[candidate.run_id])
-        return replace(candidate.member, planned=planned)
-
-    def _is_lost(self, candidate: Candidate) -> bool:
+    def _is_lost(self, run: QueuedRun) -> bool:
         """Returns whether a run has failed before the rung that was decided without it."""
-        run, ends_at = Standing.of(candidate), self.limits[candidate.run_id].ends_at
-        if ends_at is None or run.record is not None or run.has_reached(ends_at):
+        standing, ends_at = Standing(run), self.limits[run.run_id].ends_at
+        if ends_at is None or standing.record is not None or standing.has_reached(ends_at):
             return False
-        return candidate.member.folder.attempts() > 0
+        return run.folder.attempts() > 0

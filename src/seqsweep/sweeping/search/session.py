@@ -23,9 +23,11 @@ from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.planned_sweep import close_sweep
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.sweeping.sweep_end import finish_sweep
+from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
 
 LOCK = ".searching"
@@ -106,6 +108,8 @@ class Search(abc.ABC):
     Attributes:
         folder: the sweep's folder.
         before: the trials that earlier commands have chosen.
+        minutes_before: the minutes that they have searched.
+        limits: the limits of runs by run_id.
 
     Raises:
         ValueError: the folder holds another search.
@@ -121,18 +125,18 @@ class Search(abc.ABC):
         self._fresh = fresh
         file = SearchFile.read(self.folder)
         self.before: Sequence[Trial] = () if file is None else file.trials
+        self.minutes_before = 0.0 if file is None else file.minutes
         self._confirmed: Mapping[int, Sequence[str]] = {} if file is None else file.confirmed
         if file is not None and (differences := file.differences(new)):
             self._refuse(" and ".join(differences))
+        self.limits: dict[str, Limits] = {}
+        self._members: dict[str, SweepMember] = {}
+        self._queued: dict[str, QueuedRun] = {}
 
     @property
     @abc.abstractmethod
     def trials(self) -> Sequence[Trial]:
         """All trials that were chosen."""
-
-    @abc.abstractmethod
-    def members(self) -> list[SweepMember]:
-        """Returns the runs of all trials."""
 
     @abc.abstractmethod
     def is_over(self) -> bool:
@@ -145,6 +149,26 @@ class Search(abc.ABC):
     @abc.abstractmethod
     def spent(self) -> str:
         """Returns a line on what the search has cost."""
+
+    def add(self, members: Sequence[SweepMember]) -> None:
+        """Adds the runs of a trial, apart from those that an earlier trial has."""
+        for member in members:
+            if member.folder.run_id not in self._members:
+                self._members[member.folder.run_id] = member
+                self._queued[member.folder.run_id] = member.queued()
+
+    def member(self, run_id: str) -> SweepMember:
+        """Returns a run for a launcher, with its present limits."""
+        member, limits = self._members[run_id], self.limits.get(run_id)
+        return replace(member, planned=replace(member.planned, limits=limits))
+
+    def queued(self, run_id: str) -> QueuedRun:
+        """Returns a run for a queue, which counts its failures in this command."""
+        return replace(self._queued[run_id], limits=self.limits.get(run_id))
+
+    def members(self) -> list[SweepMember]:
+        """Returns the runs of all trials."""
+        return [self.member(run_id) for run_id in self._members]
 
     def file(self) -> SearchFile:
         """Returns the search as search.json has it."""
@@ -175,17 +199,13 @@ class Search(abc.ABC):
         say(self.spent(), console)
         return code
 
-    def best(self) -> list[Trial]:
-        """Returns the trials to train again, in the order in which the report names them."""
-        file = self.file()
-        order = ranked(read_trials(file, self.folder), file.sign)
-        return [tried.trial for tried in order[: self._top]]
-
     def _train_fresh_seeds(
         self, launcher: RunLauncher, console: Console
     ) -> tuple[list[SweepMember], int]:
         """Trains the best trials again; returns these runs, and the exit code."""
-        planned = {t.number: self.planner.plan(t.params, self._fresh) for t in self.best()}
+        file = self.file()
+        best = ranked(read_trials(file, self.folder), file.sign)[: self._top]
+        planned = {t.number: self.planner.plan(t.params, self._fresh) for t in best}
         run_ids = {n: [m.folder.run_id for m in members] for n, members in planned.items()}
         self._confirmed = {**self._confirmed, **run_ids}
         self.write()
