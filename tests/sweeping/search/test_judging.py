@@ -7,7 +7,7 @@ import pytest
 
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import QueuedRun
-from seqsweep.sweeping.search.judging import judge
+from seqsweep.sweeping.search.halving import judge
 from seqsweep.training.limits import Limits
 
 RUNGS = [1, 2, 4]

@@ -10,8 +10,10 @@ from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.pruners import MedianPruner as OptunaMedian
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from seqsweep.results.search.trials import Result, pruned_after
+from seqsweep.results.search.trials import Result
 from seqsweep.sweeping.search.pruning import Hyperband, Median
+from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.limits import Limits
 
 EPOCHS = 9
 
@@ -42,6 +44,17 @@ def decided_by_optuna(
     for epoch, value in enumerate(values[:-1], start=1):
         running.report(value, epoch)
         if pruner.prune(study, study.get_trials()[running.number]):
+            return epoch
+    return None
+
+
+def pruned_after(values: list[Any], thresholds: dict[int, float], minimize: bool) -> int | None:
+    """Returns after how many epochs training prunes a run with these best values."""
+    limits, monitor = Limits(thresholds), "val/loss" if minimize else "val/acc"
+    for epoch, value in enumerate(values, start=1):
+        best = BestEpoch(monitor)
+        best.epochs, best.best_metrics = epoch, {monitor: value}
+        if limits.judge(best) is not None:
             return epoch
     return None
 

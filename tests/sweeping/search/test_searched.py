@@ -13,8 +13,8 @@ from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.halving import Halving
+from seqsweep.sweeping.search.halving_command import Searched
 from seqsweep.sweeping.search.planning import TrialPlanner
-from seqsweep.sweeping.search.searched import Searched
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
 

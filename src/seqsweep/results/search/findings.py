@@ -84,8 +84,8 @@ def find_search(
     names = search_names(file)
     order = ranked(trials, file.sign)
     epochs = _least_epochs(trials)
-    early = {trial.number: trial.value_after(epochs) if epochs else trial.value for trial in trials}
-    costs = {number: file.sign * value for number, value in early.items() if value is not None}
+    values = {t.number: t.value_after(epochs) if epochs else t.value for t in trials}
+    costs = {number: file.sign * v for number, v in values.items() if v is not None}
     return Search(
         file=replace(file, trials=()),  # `trials` has them, with their results
         trials=trials,

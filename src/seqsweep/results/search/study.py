@@ -23,12 +23,6 @@ from seqsweep.console import place
 from seqsweep.results.search.trials import Result, read_trials
 from seqsweep.runs.searchfile import NAME, SearchFile, Space, Trial
 
-_STATES = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
-
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
@@ -85,7 +79,8 @@ class MemoryStudy:
             if value is not None:
                 self.storage.set_trial_intermediate_value(trial_id, epoch, value)
         values = result.value if result.state == "complete" else None
-        self.study.tell(number, values, _STATES[result.state])
+        state = "fail" if result.state == "failed" else result.state
+        self.study.tell(number, values, TrialState[state.upper()])
 
     def trial_id(self, number: int) -> int:
         """Returns the id that the storage gives to a trial."""

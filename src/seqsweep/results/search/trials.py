@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import operator
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from seqsweep.results.formatting import key_names, value_text
 from seqsweep.results.run_numbers import numbers
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.metrics_csv import has_finished, read_rows
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 
@@ -80,7 +79,7 @@ def read_trials(search: SearchFile, folder: Path) -> list[Tried]:
 
 
 def owners_of(trials: Sequence[Trial]) -> dict[str, Trial]:
-    """Returns the first trial of each run, whose thresholds the run has."""
+    """Returns the first trial of each run, to which its epochs and its time belong."""
     return {run_id: trial for trial in reversed(trials) for run_id in trial.run_ids}
 
 
@@ -88,8 +87,7 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
     """Returns the result of a trial.
 
     A trial with a failed run has failed; one with a pruned run is pruned, at the last epoch that
-    all its runs have. The result depends on the values of the runs and on their thresholds alone,
-    also where another command has trained a pruned run to its end.
+    all its runs have.
 
     Args:
         trial: one of a search.
@@ -99,7 +97,7 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
     """
     if not trial.run_ids:  # its config was refused
         return Result("failed")
-    runs = {name: _run(RunFolder(folder / name), owners[name], metric) for name in trial.run_ids}
+    runs = {name: _run(RunFolder(folder / name), metric) for name in trial.run_ids}
     order: Sequence[TrialState] = ("running", "failed", "pruned", "complete")
     state = min((run.state for run in runs.values()), key=order.index)
     owned = [run for name, run in runs.items() if owners[name].number == trial.number]
@@ -120,8 +118,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(known) if len(known) == len(values) else None
 
 
-def _run(folder: RunFolder, trial: Trial, metric: str) -> Result:
-    """Returns the result of a run that belongs to a trial."""
+def _run(folder: RunFolder, metric: str) -> Result:
+    """Returns the result of a run."""
     record = folder.record()
     rows = read_rows(folder.path / "metrics.csv")
     if record is None:
@@ -131,16 +129,9 @@ def _run(folder: RunFolder, trial: Trial, metric: str) -> Result:
     seconds = float(record.get("train_seconds", 0.0))
     if record["status"] not in ("complete", "pruned"):
         return Result("failed", None, len(rows), seconds)
-    value = (record.get("metrics") or {}).get(metric)
+    value, epochs = (record.get("metrics") or {}).get(metric), int(record["epochs"])
     curve = _best_so_far([row.get(metric) for row in rows], lower_is_better(metric))
-    ended = pruned_after(curve, trial.thresholds, lower_is_better(metric))
-    if trial.ends_at is not None and has_finished(rows, trial.ends_at):
-        ended = trial.ends_at
-    if ended is None and record["status"] == "pruned":  # by another search
-        ended = int(record["epochs"])
-    if ended is None:
-        return Result("complete", value, int(record["epochs"]), seconds, curve)
-    return Result("pruned", value, ended, seconds, curve[:ended])
+    return Result(record["status"], value, epochs, seconds, curve[:epochs])
 
 
 def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float | None]:
@@ -151,22 +142,6 @@ def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float |
         return other if one is None else one if other is None else better(one, other)
 
     return list(itertools.accumulate(values, best))
-
-
-def pruned_after(
-    curve: Sequence[float | None], thresholds: Mapping[int, float], minimize: bool
-) -> int | None:
-    """Returns after how many epochs a run is pruned; None if it is not.
-
-    Args:
-        curve: the best value so far after each epoch.
-        thresholds: by finished epochs.
-        minimize: whether lower values are better.
-    """
-    worse = operator.gt if minimize else operator.lt
-    values = dict(enumerate(curve, start=1))
-    reached = {n: value for n in sorted(thresholds) if (value := values.get(n)) is not None}
-    return next((n for n, value in reached.items() if worse(value, thresholds[n])), None)
 
 
 def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:

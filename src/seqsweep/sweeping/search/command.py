@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,17 @@ from rich.console import Console
 from seqsweep.config.compose import MemberComposer
 from seqsweep.console import PlainConsole, place, print_notes
 from seqsweep.results.formatting import count
-from seqsweep.runs.sweep_lock import is_sweep_running
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each
-from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
 from seqsweep.sweeping.search.planning import TrialPlanner, check_searchable
 from seqsweep.sweeping.search.session import begin, say, searching
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import overrides_of
 from seqsweep.sweeping.search.study import first_params
 from seqsweep.sweeping.search.window import Window
-from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.training.engine import missing_library, slower_options
-from seqsweep.training.outcome import STOP_FILE
 
 
 @interruptible()
@@ -80,7 +74,7 @@ def search(
         if not chosen:
             # A network that cannot be built is refused now, and not after hours of others.
             build_each(ends, compose)
-        return window.end(_train(window, launcher, console), launcher, console, started)
+        return window.run(launcher, console, started)
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,56 +116,3 @@ def _say_plan(
 def _budget(settings: Settings, folder: Path) -> str:
     limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
     return f"search by {settings.sampler} in {place(folder)}: at most {limits}"
-
-
-def _train(window: Window, launcher: RunLauncher, console: Console) -> int:
-    """Chooses and trains trials until none is left; returns the exit code."""
-    folder = window.folder
-    is_alone = not is_sweep_running(folder)
-    window.advance()
-    # Written before the first run starts, so that no choice is lost.
-    window.write()
-    pending = window.pending()
-    if not pending:
-        return 0
-    (folder / STOP_FILE).unlink(missing_ok=True)
-
-    def lead() -> None:
-        _lead(window, launcher, console, is_alone)
-
-    try:
-        return train_pending(window.members(), pending, folder, console, lead, is_open=True)
-    finally:
-        window.write()
-
-
-def _lead(window: Window, launcher: RunLauncher, console: Console, is_alone: bool) -> None:
-    """Trains trials, and chooses others from their results."""
-    while pending := window.pending():
-        known = len(window.results)
-        if launcher.workers is None:
-            launch_all(pending, launcher, window.folder, console, is_alone)
-        else:
-            runs = [member.queued() for member in pending]
-            launcher.workers.train(runs, window.folder, is_one_enough=True)
-        window.look()
-        # Without a new result, another round would end in the same way.
-        if len(window.results) == known or window.is_stopped():
-            return
-        window.advance()
-        window.write()
-        _plan_next(window, console)
-
-
-def _plan_next(window: Window, console: Console) -> None:
-    """Adds the runs of the trials that were chosen to sweep.json, for workers and tables."""
-    pending = window.pending()
-    if not pending:
-        return
-    with SweepFile.changing(window.folder):
-        file = new_sweep_file(window.members(), pending, window.folder)
-        assert file is not None, "there are runs to train"
-        # The file also lists the runs of earlier rounds, which are over.
-        done = frozenset(file.configs.keys() - {member.folder.run_id for member in pending})
-        file = replace(file, done_before=done, open=True)
-        begin_sweep(file, window.folder, console, is_alone=False)

@@ -6,7 +6,7 @@ The module imports no torch.
 import abc
 import contextlib
 import time
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,12 +123,12 @@ class Search(abc.ABC):
         self._new = new
         self._top = top
         self._fresh = fresh
-        file = SearchFile.read(self.folder)
-        self.before: Sequence[Trial] = () if file is None else file.trials
-        self.minutes_before = 0.0 if file is None else file.minutes
-        self._confirmed: Mapping[int, Sequence[str]] = {} if file is None else file.confirmed
-        if file is not None and (differences := file.differences(new)):
+        file = SearchFile.read(self.folder) or new
+        if differences := file.differences(new):
             self._refuse(" and ".join(differences))
+        self.before = file.trials
+        self.minutes_before = file.minutes
+        self._confirmed = file.confirmed
         self.limits: dict[str, Limits] = {}
         self._members: dict[str, SweepMember] = {}
         self._queued: dict[str, QueuedRun] = {}
@@ -137,6 +137,10 @@ class Search(abc.ABC):
     @abc.abstractmethod
     def trials(self) -> Sequence[Trial]:
         """All trials that were chosen."""
+
+    @abc.abstractmethod
+    def train(self, launcher: RunLauncher, console: Console) -> int:
+        """Trains the trials that are left; returns the exit code."""
 
     @abc.abstractmethod
     def is_over(self) -> bool:
@@ -178,15 +182,18 @@ class Search(abc.ABC):
         """Writes search.json."""
         self.file().write(self.folder)
 
-    def end(self, code: int, launcher: RunLauncher, console: Console, started: float) -> int:
-        """Trains the best trials again, and prints the results; returns the exit code.
+    def run(self, launcher: RunLauncher, console: Console, started: float) -> int:
+        """Trains the trials and the best ones again, and prints the results.
 
         Args:
-            code: the exit code of the training.
             launcher: trains the runs.
             console: prints the results.
             started: when the command started, on the clock of `time.monotonic`.
+
+        Returns:
+            The exit code.
         """
+        code = self.train(launcher, console)
         members = self.members()
         # Other processes may still train the trials.
         if code == 0 and self.is_over():

@@ -106,11 +106,6 @@ class Settings:
         made = Median if self.pruner == "median" else Hyperband
         return made(self.max_epochs, lower_is_better(self.monitor), **self.pruner_options)
 
-    @property
-    def rule_options(self) -> dict[str, int]:
-        """All options of the rule with their values."""
-        return {key: getattr(self.rule, key) for key in PRUNERS[self.pruner]}
-
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
         """Returns whether one more trial may begin.
 
@@ -132,7 +127,7 @@ class Settings:
         """Returns the search.json of a search that has chosen no trial yet."""
         settings = {
             "sampler_options": self.sampler_options,
-            "pruner_options": self.rule_options,
+            "pruner_options": {key: getattr(self.rule, key) for key in PRUNERS[self.pruner]},
             "seed": self.seed,
             "parallel": self.parallel,
             "seeds": self.seeds,

@@ -5,16 +5,22 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from hydra.errors import HydraException
+from rich.console import Console
 
 from seqsweep.console import say_error
 from seqsweep.results.search.trials import Result, owners_of, result_of
 from seqsweep.runs.searchfile import SearchFile, Trial
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember, labelled
+from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.search.session import Search
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.study import SearchStudy
+from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.training.limits import Limits
+from seqsweep.training.outcome import STOP_FILE
 
 
 class Window(Search):
@@ -63,13 +69,56 @@ class Window(Search):
 
     def is_stopped(self) -> bool:
         """Returns whether a run has failed whose failure ends the search."""
-        left = (run_id for trial in self._running() for run_id in trial.run_ids)
-        return any(self.queued(run_id).ends_sweep() for run_id in left)
+        return any(self.queued(run_id).ends_sweep() for run_id in self._left())
 
     def lost(self) -> Collection[str]:
         decided = self.trials[: -self.settings.parallel]
         run_ids = {run_id for trial in decided for run_id in trial.run_ids}
         return [run_id for run_id in run_ids if not self.member(run_id).is_done()]
+
+    def train(self, launcher: RunLauncher, console: Console) -> int:
+        self.advance()
+        # Written before the first run starts, so that no choice is lost.
+        self.write()
+        pending = self.pending()
+        if not pending:
+            return 0
+        (self.folder / STOP_FILE).unlink(missing_ok=True)
+
+        def lead() -> None:
+            self._lead(launcher, console)
+
+        try:
+            return train_pending(self.members(), pending, self.folder, console, lead, is_open=True)
+        finally:
+            self.write()
+
+    def _lead(self, launcher: RunLauncher, console: Console) -> None:
+        """Trains trials, and chooses others from their results."""
+        while pending := self.pending():
+            known = len(self.results)
+            if launcher.workers is None:
+                launch_all(pending, launcher, self.folder, console)
+            else:
+                runs = [member.queued() for member in pending]
+                launcher.workers.train(runs, self.folder, is_one_enough=True)
+            self.look()
+            # Without a new result, another round would end in the same way.
+            if len(self.results) == known or self.is_stopped():
+                return
+            self.advance()
+            self.write()
+            self._plan_next(console)
+
+    def _plan_next(self, console: Console) -> None:
+        """Adds the runs of the trials that were chosen to sweep.json, for workers and tables."""
+        pending = self.pending()
+        if not pending:
+            return
+        with SweepFile.changing(self.folder):
+            file = new_sweep_file(self.members(), pending, self.folder)
+            assert file is not None, "there are runs to train"
+            begin_sweep(replace(file, open=True), self.folder, console, is_alone=False)
 
     def file(self) -> SearchFile:
         return replace(super().file(), minutes=self.minutes())
@@ -105,18 +154,17 @@ class Window(Search):
 
     def pending(self) -> list[SweepMember]:
         """Returns the runs to train now, of the trials without a result."""
-        left = {run_id for trial in self._running() for run_id in trial.run_ids}
-        members = [self.member(run_id) for run_id in self._members if run_id in left]
-        planned = {
-            member.folder.run_id: (member.overrides, member.planned)
-            for member in members
-            if not self.queued(member.folder.run_id).is_over()
-        }
+        members = [self.member(name) for name in self._left() if not self.queued(name).is_over()]
+        planned = {each.folder.run_id: (each.overrides, each.planned) for each in members}
         # Each is called after the keys in which it differs from the others of now.
         return labelled(planned, self.folder)
 
     def _running(self) -> Iterator[Trial]:
         return (trial for trial in list(self.trials) if trial.number not in self.results)
+
+    def _left(self) -> dict[str, None]:
+        """Returns the run_ids of the trials without a result, each once."""
+        return dict.fromkeys(run_id for trial in self._running() for run_id in trial.run_ids)
 
     def _look_at(self, trial: Trial) -> None:
         if all(self._is_over(run_id) for run_id in trial.run_ids):
