@@ -60,7 +60,7 @@ def pruned_after(values: list[Any], thresholds: dict[int, float], minimize: bool
 
 
 def frozen(trial: Result) -> FrozenTrial:
-    steps = dict(enumerate(trial.curve, start=1))
+    steps = {n: value for n, value in enumerate(trial.curve, start=1) if value is not None}
     state = TrialState.COMPLETE if trial.state == "complete" else TrialState.PRUNED
     return create_trial(
         state=state,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from seqsweep.results.replicates import Replicate, replicate_of
 from seqsweep.results.run_numbers import numbers
-from seqsweep.results.search.trials import Runs, Tried, trial_words
+from seqsweep.results.search.trials import Tried, trial_words
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
+from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
 from seqsweep.runs.searchfile import SearchFile
 
@@ -56,7 +57,7 @@ class Confirmation:
 
 
 def confirmation_of(
-    search: SearchFile, order: Sequence[Tried], runs: Runs, names: Mapping[str, str]
+    search: SearchFile, order: Sequence[Tried], runs: Mapping[str, Entry], names: Mapping[str, str]
 ) -> Confirmation | None:
     """Returns the comparison; None if no run over a fresh seed is complete.
 
@@ -98,10 +99,12 @@ def confirmation_of(
     return Confirmation(metric, rows, max(0, planned - sum(map(len, samples.values()))))
 
 
-def _samples(trial: Tried, search: SearchFile, runs: Runs) -> dict[Replicate, dict[str, float]]:
+def _samples(
+    trial: Tried, search: SearchFile, runs: Mapping[str, Entry]
+) -> dict[Replicate, dict[str, float]]:
     """The metrics of the trial's complete runs over fresh seeds, by seed."""
     # A seed that the search itself has used is not fresh.
-    fresh = [i for i in search.confirmed.get(trial.number, ()) if i not in trial.run_ids]
-    entries = [runs[run_id] for run_id in fresh if run_id in runs]
+    run_ids = search.confirmed.get(trial.number, ())
+    entries = [runs[i] for i in run_ids if i in runs and i not in trial.run_ids]
     metrics = {replicate_of(e): numbers(e) for e in entries if e.state == "complete"}
     return {seed: each for seed, each in metrics.items() if search.metric in each}

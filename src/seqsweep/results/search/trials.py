@@ -19,9 +19,6 @@ from seqsweep.runs.searchfile import SearchFile, Trial
 TrialState = Literal["running", "complete", "pruned", "failed"]
 """The state of a trial. A diverged trial has failed: it has no value."""
 
-Runs = Mapping[str, Entry]
-"""The runs of a folder by run_id."""
-
 
 @dataclass(frozen=True)
 class Result:
@@ -98,15 +95,17 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
     if not trial.run_ids:  # its config was refused
         return Result("failed")
     runs = {name: _run(RunFolder(folder / name), metric) for name in trial.run_ids}
-    order: Sequence[TrialState] = ("running", "failed", "pruned", "complete")
-    state = min((run.state for run in runs.values()), key=order.index)
+    states = {run.state for run in runs.values()}
+    order: list[TrialState] = ["running", "failed", "pruned", "complete"]
+    state: TrialState = next(each for each in order if each in states)
     owned = [run for name, run in runs.items() if owners[name].number == trial.number]
     epochs, seconds = sum(run.epochs for run in owned), sum(run.seconds for run in owned)
     if state == "running" or state == "failed":
         return Result(state, None, epochs, seconds)
     curve = [_mean(values) for values in zip(*(r.curve for r in runs.values()), strict=False)]
-    is_pruned = state == "pruned" and len(curve) > 0
-    value = curve[-1] if is_pruned else _mean([run.value for run in runs.values()])
+    value = _mean([run.value for run in runs.values()])
+    if state == "pruned" and curve:
+        value = curve[-1]
     if state == "complete" and value is None:
         return Result("failed", None, epochs, seconds)
     return Result(state, value, epochs, seconds, curve)
@@ -154,12 +153,10 @@ def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
     return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
 
 
-def metrics_of(run_ids: Sequence[str], runs: Runs) -> dict[str, float]:
+def metrics_of(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
     """The mean of each metric that all of the runs have."""
     each = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
-    if not each or len(each) < len(run_ids):
-        return {}
-    names = sorted(set.intersection(*map(set, each)))
+    names = sorted(set.intersection(*map(set, each))) if each else []
     return {name: statistics.fmean(run[name] for run in each) for name in names}
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.console import PlainConsole, place, print_notes
@@ -59,16 +58,20 @@ def search(
     settings = Settings(config["monitor"], config["trainer"]["max_epochs"], **_plain(options))
     # This also refuses wrong options of the sampler.
     params = first_params(settings, planner.space)
+    first_trials = [" ".join(overrides_of(planner.space, each)) for each in params]
     console = PlainConsole()
+    limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
+    say(f"search by {settings.sampler} in {place(folder)}: at most {limits}", console)
     if is_plan:
-        _say_plan(settings, planner, params, console)
+        for line in _plan_lines(settings, first_trials):
+            say(line, console)
         print_notes(first.notes, console)
         return 0
     with searching(folder, first, console):
         window = Window(settings, planner, config["seed"])
         chosen = len(window.trials)
-        before = f"; {count(chosen, 'trial')} chosen before" if chosen else ""
-        say(f"{_budget(settings, folder)}{before}", console)
+        if chosen:
+            say(f"{count(chosen, 'trial')} chosen before", console)
         notes = missing_library([config], gpu_available) + slower_options([config], gpu_available)
         print_notes([*notes, *first.notes], console)
         if not chosen:
@@ -87,20 +90,14 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _say_plan(
-    settings: Settings,
-    planner: TrialPlanner,
-    first: Sequence[Mapping[str, Any]],
-    console: Console,
-) -> None:
-    """Prints what a search would do. Writes nothing.
+def _plan_lines(settings: Settings, first: Sequence[str]) -> list[str]:
+    """Returns what a search would do besides its budget.
 
     Args:
-        first: the params of the trials that are chosen before any result.
+        first: the trials that are chosen before any result.
     """
     lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
-    lines += [f"  {' '.join(overrides_of(planner.space, params))}" for params in first]
-    lines.append(_budget(settings, planner.folder))
+    lines += [f"  {trial}" for trial in first]
     epochs = settings.max_epochs
     lines.append(f"a trial: {count(settings.seeds, 'run')} of at most {count(epochs, 'epoch')}")
     top, seeds = settings.confirm["top"], settings.confirm["seeds"]
@@ -109,10 +106,4 @@ def _say_plan(
             f"at the end {count(top, 'best trial')} again with {seeds} fresh seeds:"
             f" {count(top * seeds, 'run')}, {top * seeds * epochs:,} epochs besides the budget"
         )
-    for line in lines:
-        say(line, console)
-
-
-def _budget(settings: Settings, folder: Path) -> str:
-    limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
-    return f"search by {settings.sampler} in {place(folder)}: at most {limits}"
+    return lines

@@ -18,8 +18,6 @@ from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.space import Space, described, value_at
 from seqsweep.training.limits import Limits
 
-_SWEEPER = "hydra.sweeper"
-
 
 @dataclass(frozen=True)
 class Halving:
@@ -47,19 +45,15 @@ class Halving:
         least |= {"confirm.top": (self.top, 0), "confirm.seeds": (self.seeds, 0)}
         for name, (value, lowest) in least.items():
             if value < lowest:
-                raise ValueError(f"{_SWEEPER}.{name}={value}: must be at least {lowest}")
-        check_size(f"{_SWEEPER}.population={self.population}", self.population)
+                raise ValueError(f"hydra.sweeper.{name}={value}: must be at least {lowest}")
+        check_size(f"hydra.sweeper.population={self.population}", self.population)
         is_increasing = all(a < b for a, b in itertools.pairwise(self.rungs))
         if len(self.rungs) < 2 or self.rungs[0] < 1 or not is_increasing:
             listed = ",".join(map(str, self.rungs))
             raise ValueError(
-                f"{_SWEEPER}.rungs=[{listed}]: must be at least two increasing numbers of epochs,"
-                " as in [1,3,9,27]"
+                f"hydra.sweeper.rungs=[{listed}]: must be at least two increasing numbers of"
+                " epochs, as in [1,3,9,27]"
             )
-
-    def drawn(self, space: Space) -> list[dict[str, Any]]:
-        """Returns the params of each config."""
-        return [draw(space, self.seed, number) for number in range(self.population)]
 
     def sizes(self, configs: int) -> list[int]:
         """Returns the number of runs that train to each rung, if none fails."""

@@ -13,14 +13,13 @@ from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.live.display import Display
-from seqsweep.results.formatting import count
 from seqsweep.runs.searchfile import Trial
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
 from seqsweep.sweeping.queue import Queue, QueuedRun
-from seqsweep.sweeping.search.halving import Halving, Standing, judge
+from seqsweep.sweeping.search.halving import Halving, Standing, draw, judge
 from seqsweep.sweeping.search.planning import TrialPlanner, check_comparable, check_searchable
 from seqsweep.sweeping.search.session import Search, begin, say, searching
 from seqsweep.sweeping.search.space import overrides_of
@@ -103,7 +102,7 @@ def plan_population(
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused, or cannot be judged.
     """
-    drawn = halving.drawn(planner.space)
+    drawn = [draw(planner.space, halving.seed, n) for n in range(halving.population)]
     jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
     # Of equal draws, the first one counts.
     numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
@@ -162,12 +161,6 @@ class Searched(Search):
 
     def lost(self) -> list[str]:
         return [run.run_id for run in self._runs() if self._is_lost(run)]
-
-    def spent(self) -> str:
-        configs = len(self._trials)
-        epochs = sum(len(Standing(run).rows) for run in self._runs())
-        full = configs * self.halving.rungs[-1]
-        return f"successive halving: {count(configs, 'config')}, {epochs:,} of {full:,} epochs"
 
     def train(self, launcher: RunLauncher, console: Console) -> int:
         # Workers may read sweep.json at once, so it has the decided limits from the beginning.

@@ -70,8 +70,8 @@ class TrialPlanner:
         Raises:
             HydraException, ValueError, TypeError, OSError: the config or its data are refused.
         """
-        job = [*self.fixed, *overrides_of(self.space, params)]
         # Of two values of a key, the last one counts.
+        job = [*self.fixed, *overrides_of(self.space, params)]
         jobs = [job] if seeds is None else [[*job, f"seed={seed}"] for seed in seeds]
         return plan_members(jobs, self.compose, self.folder)
 

@@ -5,6 +5,8 @@ The module imports no torch.
 
 import abc
 import contextlib
+import functools
+import itertools
 import time
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import replace
@@ -21,7 +23,7 @@ from seqsweep.results.search.trials import ranked, read_trials
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.members import SweepMember, not_done
 from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.planning import TrialPlanner
@@ -80,17 +82,15 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
         Locked: another process searches here, and the config says `when_locked=skip`.
     """
     with contextlib.ExitStack() as stack:
-        is_waiting = False
-        while True:
+        for attempt in itertools.count():
             try:
                 stack.enter_context(RunLock(folder, LOCK))
                 break
             except Locked:
                 if first.config["when_locked"] == "skip":
                     raise
-            if not is_waiting:
+            if not attempt:
                 say(f"another process searches in {place(folder)}; waiting for it", console)
-                is_waiting = True
             while is_locked(folder, LOCK):
                 time.sleep(0.5)
         yield
@@ -150,10 +150,6 @@ class Search(abc.ABC):
     def lost(self) -> Collection[str]:
         """Returns the run_ids of the failed runs that the search has gone on without."""
 
-    @abc.abstractmethod
-    def spent(self) -> str:
-        """Returns a line on what the search has cost."""
-
     def add(self, members: Sequence[SweepMember]) -> None:
         """Adds the runs of a trial, apart from those that an earlier trial has."""
         for member in members:
@@ -171,7 +167,7 @@ class Search(abc.ABC):
         return replace(self._queued[run_id], limits=self.limits.get(run_id))
 
     def members(self) -> list[SweepMember]:
-        """Returns the runs of all trials."""
+        """Returns the runs of all trials, and those with fresh seeds once they are planned."""
         return [self.member(run_id) for run_id in self._members]
 
     def file(self) -> SearchFile:
@@ -194,22 +190,18 @@ class Search(abc.ABC):
             The exit code.
         """
         code = self.train(launcher, console)
-        members = self.members()
         # Other processes may still train the trials.
         if code == 0 and self.is_over():
-            confirming, code = self._train_fresh_seeds(launcher, console)
-            members += confirming
+            code = self._train_fresh_seeds(launcher, console)
         # Workers waited for the fresh seeds until now.
         close_sweep(self.folder)
+        members = self.members()
         if members:
             code = finish_sweep(members, self.folder, console, code, started, self.lost())
-        say(self.spent(), console)
         return code
 
-    def _train_fresh_seeds(
-        self, launcher: RunLauncher, console: Console
-    ) -> tuple[list[SweepMember], int]:
-        """Trains the best trials again; returns these runs, and the exit code."""
+    def _train_fresh_seeds(self, launcher: RunLauncher, console: Console) -> int:
+        """Trains the best trials again; returns the exit code."""
         file = self.file()
         best = ranked(read_trials(file, self.folder), file.sign)[: self._top]
         planned = {t.number: self.planner.plan(t.params, self._fresh) for t in best}
@@ -217,16 +209,13 @@ class Search(abc.ABC):
         self._confirmed = {**self._confirmed, **run_ids}
         self.write()
         members = [member for each in planned.values() for member in each]
-        left = [member for member in members if not member.is_done()]
+        self.add(members)
+        left = not_done(members)
         if not left:
-            return members, 0
+            return 0
         say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
-
-        def train() -> None:
-            launch_all(left, launcher, self.folder, console)
-
-        swept = [*self.members(), *members]
-        return members, train_pending(swept, left, self.folder, console, train)
+        train = functools.partial(launch_all, left, launcher, self.folder, console)
+        return train_pending(self.members(), left, self.folder, console, train)
 
     def _refuse(self, difference: str = "another config or other data") -> None:
         """Refuses the folder of another search, whose decisions are not those of this one."""

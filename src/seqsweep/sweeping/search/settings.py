@@ -69,17 +69,13 @@ class Settings:
         _check_options("pruner", self.pruner, self.pruner_options, PRUNERS)
         least = {"seed": (self.seed, 0), "parallel": (self.parallel, 1), "seeds": (self.seeds, 1)}
         least |= {f"confirm.{key}": (value, 0) for key, value in self.confirm.items()}
-        lowest = PRUNERS[self.pruner]
         least |= {
-            f"pruner_options.{key}": (value, lowest[key])
+            f"pruner_options.{key}": (value, PRUNERS[self.pruner][key])
             for key, value in self.pruner_options.items()
         }
         for key, (value, number) in least.items():
             if value < number:
                 raise ValueError(f"hydra.sweeper.{key}={value}: must be at least {number}")
-        self._check_budget()
-
-    def _check_budget(self) -> None:
         limits = self.budget
         if not limits:
             raise ValueError("hydra.sweeper.budget: must have trials, epochs or minutes")

@@ -1,5 +1,6 @@
 """The window of trials of a search that have no result yet."""
 
+import functools
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -47,7 +48,6 @@ class Window(Search):
         # Monotonic, because the clock of the machine may be set while a search trains for hours.
         self._started = time.monotonic()
         self.study = SearchStudy(settings, planner.space, self.before)
-        self.results: dict[int, Result] = {}
         for trial in self.before:
             planned = self.planner.plan(trial.params, self.seeds) if trial.refusal is None else []
             if list(trial.run_ids) != [member.folder.run_id for member in planned]:
@@ -55,10 +55,8 @@ class Window(Search):
             self._add(trial, planned)
         # Later choices depend on these results, so their failures are final. Other runs that have
         # failed are tried again.
-        for trial in self.before[: -settings.parallel]:
-            result = self._result_of(trial)
-            if result.state != "running":
-                self.results[trial.number] = result
+        decided = {t.number: self._result_of(t) for t in self.before[: -settings.parallel]}
+        self.results = {n: each for n, each in decided.items() if each.state != "running"}
 
     @property
     def trials(self) -> list[Trial]:
@@ -84,10 +82,7 @@ class Window(Search):
         if not pending:
             return 0
         (self.folder / STOP_FILE).unlink(missing_ok=True)
-
-        def lead() -> None:
-            self._lead(launcher, console)
-
+        lead = functools.partial(self._lead, launcher, console)
         try:
             return train_pending(self.members(), pending, self.folder, console, lead, is_open=True)
         finally:
@@ -108,17 +103,11 @@ class Window(Search):
                 return
             self.advance()
             self.write()
-            self._plan_next(console)
-
-    def _plan_next(self, console: Console) -> None:
-        """Adds the runs of the trials that were chosen to sweep.json, for workers and tables."""
-        pending = self.pending()
-        if not pending:
-            return
-        with SweepFile.changing(self.folder):
-            file = new_sweep_file(self.members(), pending, self.folder)
-            assert file is not None, "there are runs to train"
-            begin_sweep(replace(file, open=True), self.folder, console, is_alone=False)
+            # Workers and tables read from sweep.json which runs there are.
+            with SweepFile.changing(self.folder):
+                file = new_sweep_file(self.members(), self.pending(), self.folder)
+                if file is not None:
+                    begin_sweep(replace(file, open=True), self.folder, console, is_alone=False)
 
     def file(self) -> SearchFile:
         return replace(super().file(), minutes=self.minutes())
@@ -126,19 +115,6 @@ class Window(Search):
     def minutes(self) -> float:
         """Returns the minutes that all commands of the search have taken."""
         return self.minutes_before + (time.monotonic() - self._started) / 60
-
-    def spent(self) -> str:
-        used = {
-            "trials": len(self.trials),
-            "epochs": sum(result.epochs for result in self.results.values()),
-            "minutes": self.minutes(),
-        }
-        limits = {"trials": None, "epochs": None, **self.settings.budget}
-        parts = [
-            f"{used[unit]:,.4g}{'' if limit is None else f' of {limit:,g}'} {unit}"
-            for unit, limit in limits.items()
-        ]
-        return f"search by {self.settings.sampler}: {', '.join(parts)}"
 
     def advance(self) -> None:
         """Reads results and chooses trials until only a trained run can lead further."""
@@ -167,7 +143,9 @@ class Window(Search):
         return dict.fromkeys(run_id for trial in self._running() for run_id in trial.run_ids)
 
     def _look_at(self, trial: Trial) -> None:
-        if all(self._is_over(run_id) for run_id in trial.run_ids):
+        runs = [self.queued(run_id) for run_id in trial.run_ids]
+        # With `on_error=stop` the next command tries a failed trial again.
+        if all(run.is_over() and not run.ends_sweep() for run in runs):
             self.results[trial.number] = self._result_of(trial)
 
     def _may_choose(self) -> bool:
@@ -198,9 +176,3 @@ class Window(Search):
 
     def _result_of(self, trial: Trial) -> Result:
         return result_of(trial, self.folder, self.settings.monitor, owners_of(self.trials))
-
-    def _is_over(self, run_id: str) -> bool:
-        """Returns whether a run has a result that may be told."""
-        run = self.queued(run_id)
-        # With `on_error=stop` the next command tries a failed trial again.
-        return run.is_over() and not run.ends_sweep()
