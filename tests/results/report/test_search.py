@@ -124,6 +124,13 @@ def failed(folder: Path, count: int) -> list[Trial]:
     return [Trial(number, sampled(number), [f"{number:016x}"]) for number in range(count)]
 
 
+def rarely_validated(folder: Path) -> Trial:
+    (trial,) = write_values(folder, [0.5])
+    rows = "epoch,train/loss,val/acc\n0,1.0,\n1,1.0,0.5\n"
+    (folder / trial.run_ids[0] / "metrics.csv").write_text(rows)
+    return trial
+
+
 HARD: dict[str, Callable[[Path], SearchFile]] = {
     "no trial": lambda folder: write_search(folder, []),
     "two trials": lambda folder: random_search(folder, 2, seeds=1),
@@ -143,6 +150,9 @@ HARD: dict[str, Callable[[Path], SearchFile]] = {
     "runs that are gone": lambda folder: write_search(
         folder, [Trial(i, sampled(i), [f"gone{i}"]) for i in range(9)],
         rungs=[1, 3, 9], method="halving", confirmed={8: ["gone", "also"]},
+    ),
+    "a trial that is not validated after each epoch": lambda folder: write_search(
+        folder, [rarely_validated(folder)]
     ),
     "a loss": lambda folder: random_search(folder, 9, metric="val/loss"),
 }  # fmt: skip
@@ -175,7 +185,8 @@ def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):
     lines = search_lines(tmp_path / "my search", read_folder(tmp_path / "my search"))
     assert lines[0].startswith("search: 6 trials, 6 complete. Best in the search: trial ")
     assert "over 2 fresh seeds" in lines[1]
-    assert "The leaderboard averages the fresh seeds with those of the search" in lines[-2]
+    assert "The leaderboard averages the fresh seeds with those of the search" in lines[-3]
+    assert lines[-2].startswith(f"Spent: {6 * EPOCHS} epochs, ")
     assert lines[-1].endswith(f"seqsweep report '{tmp_path / 'my search'}'")
     assert all(line.isascii() for line in lines)
     random_search(tmp_path / "once", 6)
