@@ -118,7 +118,7 @@ def check_optuna_sweepers(python: Path, folder: Path) -> None:
     (own / "published.yaml").write_text(OPTUNA_FILE)
     trials = ("hydra.sweeper.budget.trials=2", "hydra.sweeper.confirm.top=0")
     ours = train(python, folder, "-m", "hydra/sweeper=optuna", *trials, *SPACE, "sweep.name=ours")
-    if "search by tpe: 2 of 2 trials" not in ours:
+    if "search: 2 trials, 2 complete" not in ours:
         sys.exit(f"hydra/sweeper=optuna: expected seqsweep's search, got\n{ours}")
     chosen = ("--config-dir", "own", "-m", "hydra/sweeper=published", "sweep.name=published")
     theirs = train(python, folder, *chosen, *SPACE, logs=True)

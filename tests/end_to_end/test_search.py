@@ -85,7 +85,7 @@ def test_a_search_ends_with_its_best_trial_and_is_not_repeated(
     assert sum(trial.result.epochs for trial in tried(tmp_path, "a")) == 54
     best = max(tried(tmp_path, "a"), key=lambda trial: (trial.value, -trial.number))
     assert f"Best in the search: trial {best.number}, " in first.out
-    assert "search by tpe: 6 of 6 trials, 54 epochs" in first.out
+    assert "search: 6 trials, 6 complete." in first.out and "Spent: 54 epochs" in first.out
     # The best trials are trained again with seeds that the search has not used.
     assert next(iter(found.confirmed)) == best.number
     folder = tmp_path / "outputs/sweeps/a"

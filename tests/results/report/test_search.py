@@ -83,7 +83,7 @@ def test_halving_compares_at_its_first_rung(tmp_path, said, figures_of):
     assert sum(line["opacity"] < 0.5 for line in lines) == 26
 
 
-def test_without_the_files_of_the_runs_only_complete_trials_are_compared(tmp_path, said):
+def test_trials_are_compared_after_the_epochs_that_all_have(tmp_path, said):
     trials = [
         write_trial(tmp_path, number, epochs, whole=epochs == EPOCHS)
         for number, epochs in enumerate([1, 3, EPOCHS] * 4)
@@ -92,9 +92,6 @@ def test_without_the_files_of_the_runs_only_complete_trials_are_compared(tmp_pat
     text = said(tmp_path)
     assert "after 1 epoch of 12 trials. With fewer than 20 trials the importances are" in text
     assert "no trial was trained again over fresh seeds" in text
-    for path in tmp_path.glob("*/metrics.csv"):
-        path.unlink()
-    assert "of 4 trials. 8 trials with fewer epochs left out." in said(tmp_path)
 
 
 def test_without_optuna_the_report_names_the_package(
@@ -127,6 +124,13 @@ def failed(folder: Path, count: int) -> list[Trial]:
     return [Trial(number, sampled(number), [f"{number:016x}"]) for number in range(count)]
 
 
+def rarely_validated(folder: Path) -> Trial:
+    (trial,) = write_values(folder, [0.5])
+    rows = "epoch,train/loss,val/acc\n0,1.0,\n1,1.0,0.5\n"
+    (folder / trial.run_ids[0] / "metrics.csv").write_text(rows)
+    return trial
+
+
 HARD: dict[str, Callable[[Path], SearchFile]] = {
     "no trial": lambda folder: write_search(folder, []),
     "two trials": lambda folder: random_search(folder, 2, seeds=1),
@@ -146,6 +150,9 @@ HARD: dict[str, Callable[[Path], SearchFile]] = {
     "runs that are gone": lambda folder: write_search(
         folder, [Trial(i, sampled(i), [f"gone{i}"]) for i in range(9)],
         rungs=[1, 3, 9], method="halving", confirmed={8: ["gone", "also"]},
+    ),
+    "a trial that is not validated after each epoch": lambda folder: write_search(
+        folder, [rarely_validated(folder)]
     ),
     "a loss": lambda folder: random_search(folder, 9, metric="val/loss"),
 }  # fmt: skip
@@ -178,7 +185,8 @@ def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):
     lines = search_lines(tmp_path / "my search", read_folder(tmp_path / "my search"))
     assert lines[0].startswith("search: 6 trials, 6 complete. Best in the search: trial ")
     assert "over 2 fresh seeds" in lines[1]
-    assert "The leaderboard averages the fresh seeds with those of the search" in lines[-2]
+    assert "The leaderboard averages the fresh seeds with those of the search" in lines[-3]
+    assert lines[-2].startswith(f"Spent: {6 * EPOCHS} epochs, ")
     assert lines[-1].endswith(f"seqsweep report '{tmp_path / 'my search'}'")
     assert all(line.isascii() for line in lines)
     random_search(tmp_path / "once", 6)

@@ -7,15 +7,17 @@ import pytest
 from made_search import random_search, sampled, write_search
 
 from seqsweep.results.search.confirmation import Confirmation, confirmation_of
-from seqsweep.results.search.trials import ranked, read_trials, runs_of, search_names
+from seqsweep.results.search.trials import ranked, read_trials, search_names
 from seqsweep.results.search.words import order_words
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 
 
 def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:
     order = ranked(read_trials(search, folder), search.sign)
-    return confirmation_of(search, order, runs_of(search, folder, []), search_names(search))
+    runs = {entry.folder.run_id: entry for entry in read_folder(folder)}
+    return confirmation_of(search, order, runs, search_names(search))
 
 
 def write(folder: Path, run_id: str, seed: int, **metrics: float) -> str:
@@ -46,7 +48,7 @@ def two(tmp_path: Path) -> tuple[Path, SearchFile]:
 def test_ranks_change_with_fresh_seeds(two):
     found = confirmed(*two)
     assert found is not None
-    assert [(row.number, row.before, row.after) for row in found.trials] == [(1, 2, 1), (0, 1, 2)]
+    assert [(row.number, row.before) for row in found.trials] == [(1, 2), (0, 1)]
     assert found.metric == "test/acc"
     assert found.first.number == 0
     assert found.first.fresh.mean == pytest.approx(0.7035)

@@ -5,7 +5,6 @@ from made_search import LR, SIZE, SPACE, halving, sampled
 
 from seqsweep.results.search.findings import find_search
 from seqsweep.results.search.study import importances
-from seqsweep.results.search.trials import Result, Tried
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.searchfile import Trial
 
@@ -19,18 +18,14 @@ def test_rungs_count_their_trials(tmp_path):
     ]  # fmt: skip
     best = [rung.best or 0.0 for rung in found.rungs]
     assert best == sorted(best)
-    for rung in found.rungs:
-        values = [t.value or 0.0 for t in found.trials if t.trial.ends_at == rung.epochs]
-        assert rung.threshold is not None
-        assert max(values) <= rung.threshold <= (rung.best or 0.0)
     # The importance is that of all trials at the first rung.
-    assert (found.compared.epochs, len(found.compared.values)) == (1, len(search.trials))
+    assert (found.compared_after, found.compared) == (1, len(search.trials))
 
 
 @pytest.mark.parametrize("key", [LR, SIZE])
 def test_the_key_that_decides_is_the_most_important_one(key):
-    trials = [Tried(Trial(number, sampled(number)), Result()) for number in range(200)]
-    found = importances(trials, [trial.params[key] for trial in trials], SPACE)
+    trials = [Trial(number, sampled(number)) for number in range(200)]
+    found = importances(trials, {trial.number: trial.params[key] for trial in trials}, SPACE)
     assert next(iter(found)) == key
     assert found[key] > 0.6
     assert sum(found.values()) == pytest.approx(1)
@@ -38,5 +33,5 @@ def test_the_key_that_decides_is_the_most_important_one(key):
 
 
 def test_equal_values_have_no_important_key():
-    trials = [Tried(Trial(number, sampled(number)), Result()) for number in range(2)]
-    assert set(importances(trials, [0.5] * 2, SPACE).values()) == {0.0}
+    trials = [Trial(number, sampled(number)) for number in range(2)]
+    assert set(importances(trials, {0: 0.5, 1: 0.5}, SPACE).values()) == {0.0}

@@ -9,7 +9,6 @@ import pytest
 from seqsweep.results.search.trials import (
     Result,
     Tried,
-    pruned_after,
     ranked,
     read_trials,
 )
@@ -65,17 +64,13 @@ def test_the_mean_over_the_runs_counts(result):
 
 
 def test_a_trial_with_a_pruned_run_is_pruned_at_the_last_common_epoch(result):
-    found = result((CURVE, "complete"), ([0.1, 0.3], "pruned"), thresholds={2: 0.4})
+    found = result((CURVE, "complete"), ([0.1, 0.3], "pruned"))
     assert (found.state, found.value) == ("pruned", pytest.approx(0.4))
     assert found.epochs == 6
 
 
-@pytest.mark.parametrize("limit", [{"thresholds": {2: 0.6}}, {"ends_at": 2}], ids=str)
-def test_a_run_that_was_trained_past_its_limit_counts_as_pruned(result, limit):
-    """A plain sweep trains a pruned run to its end; the search stays as it was."""
-    expected = Result("pruned", 0.5, 2, 2.0, [0.2, 0.5])
-    assert result((CURVE[:2], "pruned"), **limit) == expected
-    assert result((CURVE, "complete"), **limit) == expected
+def test_a_pruned_run_ends_where_its_record_says(result):
+    assert result((CURVE[:2], "pruned")) == Result("pruned", 0.5, 2, 2.0, [0.2, 0.5])
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
@@ -96,17 +91,9 @@ def test_a_refused_trial_has_failed(result):
     assert result(refusal="no such combination") == Result("failed")
 
 
-def test_a_run_is_pruned_after_its_first_worse_epoch():
-    assert pruned_after([0.2, 0.5], {1: 0.1, 2: 0.6, 3: 0.9}, minimize=False) == 2
-    assert pruned_after([0.2, 0.5], {1: 0.1, 2: 0.6}, minimize=True) == 1
-    assert pruned_after([0.2, 0.5], {2: 0.5, 3: 0.9}, minimize=False) is None
-    nan = float("nan")
-    assert pruned_after([nan, nan, 0.1], {1: 0.2, 3: 0.4}, minimize=False) == 3
-
-
 def test_only_complete_trials_are_ranked_and_of_equal_ones_the_earlier_is_first():
     results = [Result("complete", value) for value in (0.5, 0.9, 0.9)]
     results += [Result("pruned", 1.0), Result("failed"), Result()]
-    trials = [Tried(Trial(number, {}), each) for number, each in enumerate(results)]
+    trials = [Tried(number, {}, result=each) for number, each in enumerate(results)]
     assert [trial.number for trial in ranked(trials, -1)] == [1, 2, 0]
     assert [trial.number for trial in ranked(trials, 1)] == [0, 1, 2]

@@ -72,9 +72,8 @@ def advance() -> Callable[[SearchStudy, int], list[Trial]]:
 
     def call(study: SearchStudy, number: int) -> list[Trial]:
         while len(study.trials) < number:
-            while len(study.results) <= len(study.trials) - study.settings.parallel:
-                study.tell(outcome(study.trials[len(study.results)]))
-            study.trials.append(study.choose())
+            results = {trial.number: outcome(trial) for trial in study.trials}
+            study.trials.append(study.choose(results))
         return study.trials
 
     return call

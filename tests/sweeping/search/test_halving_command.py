@@ -25,8 +25,7 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.search import halving_command, session
 from seqsweep.sweeping.search.halving import Halving
-from seqsweep.sweeping.search.halving_command import search
-from seqsweep.sweeping.search.searched import Searched
+from seqsweep.sweeping.search.halving_command import Searched, search
 from seqsweep.sweeping.search.session import LOCK
 from seqsweep.sweeping.work import Worker
 from seqsweep.sweeping.workers import Workers
@@ -158,7 +157,7 @@ def test_the_same_command_trains_nothing_again(
     monkeypatch.setattr(halving_command, "launch_members", never)
     monkeypatch.setattr(session, "launch_all", never)
     assert run(undisturbed["folder"]) == 0
-    assert "0 to train" in run.printed and "8 configs, 16 of 32 epochs" in run.printed  # type: ignore[attr-defined]
+    assert "0 to train" in run.printed and "16 of 32 epochs" in run.printed  # type: ignore[attr-defined]
     assert found(undisturbed["folder"]) == expected
 
 
@@ -177,7 +176,7 @@ def test_sweep_json_has_the_limits_from_its_first_write(
 ) -> None:
     """A worker that waits for the search reads the file before the first rung is judged."""
     begun: list[list[int | None]] = []
-    lead, judge = halving_command._lead, Searched.judge
+    lead, judge = Searched._lead, Searched.judge
 
     def look(searched: Searched, launcher: RunLauncher) -> None:
         sweep = SweepFile.read(tmp_path)
@@ -191,7 +190,7 @@ def test_sweep_json_has_the_limits_from_its_first_write(
             raise Interrupted(signal.SIGTERM)
         return limits
 
-    monkeypatch.setattr(halving_command, "_lead", look)
+    monkeypatch.setattr(Searched, "_lead", look)
     with monkeypatch.context() as patched:
         patched.setattr(Searched, "judge", end_at_a_later_rung)
         assert run(tmp_path) == 143

@@ -1,6 +1,7 @@
 """Thresholds equal the decisions of Optuna's pruners on the same values."""
 
 import random
+from typing import Any
 
 import optuna
 import pytest
@@ -9,13 +10,15 @@ from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.pruners import MedianPruner as OptunaMedian
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from seqsweep.results.search.trials import Result, pruned_after
+from seqsweep.results.search.trials import Result
 from seqsweep.sweeping.search.pruning import Hyperband, Median
+from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.limits import Limits
 
 EPOCHS = 9
 
 
-def complete(curve: list[float]) -> Result:
+def complete(curve: list[Any]) -> Result:
     return Result("complete", curve[-1], len(curve), 0.0, curve)
 
 
@@ -45,8 +48,19 @@ def decided_by_optuna(
     return None
 
 
+def pruned_after(values: list[Any], thresholds: dict[int, float], minimize: bool) -> int | None:
+    """Returns after how many epochs training prunes a run with these best values."""
+    limits, monitor = Limits(thresholds), "val/loss" if minimize else "val/acc"
+    for epoch, value in enumerate(values, start=1):
+        best = BestEpoch(monitor)
+        best.epochs, best.best_metrics = epoch, {monitor: value}
+        if limits.judge(best) is not None:
+            return epoch
+    return None
+
+
 def frozen(trial: Result) -> FrozenTrial:
-    steps = dict(enumerate(trial.curve, start=1))
+    steps = {n: value for n, value in enumerate(trial.curve, start=1) if value is not None}
     state = TrialState.COMPLETE if trial.state == "complete" else TrialState.PRUNED
     return create_trial(
         state=state,
@@ -116,7 +130,6 @@ def test_a_trial_is_compared_with_its_own_bracket():
     assert pruner.thresholds(one, told) == {}
 
 
-def test_values_that_are_no_numbers_do_not_count():
-    nan = float("nan")
-    told = {0: complete([nan, 0.5, 0.6]), 1: complete([0.2, 0.3, 0.3])}
+def test_epochs_without_a_value_do_not_count():
+    told = {0: complete([None, 0.5, 0.6]), 1: complete([0.2, 0.3, 0.3])}
     assert Median(3, False, 1).thresholds(2, told) == {1: 0.2, 2: 0.4}

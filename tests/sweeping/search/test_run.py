@@ -133,7 +133,7 @@ def test_a_combination_that_hydra_refuses_counts_as_a_failed_trial(
     plan = TrialPlanner.plan
 
     def refuse_all_but_the_ends(
-        self: TrialPlanner, params: dict[str, int], seeds: Sequence[int]
+        self: TrialPlanner, params: dict[str, int], seeds: Sequence[int] | None = None
     ) -> list[SweepMember]:
         if params["model.hidden_size"] in (4, 12):
             return plan(self, params, seeds)

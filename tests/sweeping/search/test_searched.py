@@ -8,33 +8,38 @@ import pytest
 
 from seqsweep.results.search.trials import read_trials
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.halving import Halving
-from seqsweep.sweeping.search.judging import Candidate
+from seqsweep.sweeping.search.halving_command import Searched
 from seqsweep.sweeping.search.planning import TrialPlanner
-from seqsweep.sweeping.search.searched import Searched
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
 
 
+class Member(SweepMember):
+    """A run without a config from which its costs could be estimated."""
+
+    def queued(self) -> QueuedRun:
+        return QueuedRun(self.folder, failures_before=self.folder.attempts())
+
+
 def make_search(root: Path, *accuracies: float | None) -> Searched:
     """A search of runs with these accuracies in their first epoch; None for a run without rows."""
-    candidates: list[Candidate] = []
+    trials: list[Trial] = []
+    members: list[SweepMember] = []
     for number, value in enumerate(accuracies):
         folder = RunFolder(root / f"run{number}")
         folder.path.mkdir()
         row = "" if value is None else f"0,0.5,1.0,{value}\n"
         (folder.path / "metrics.csv").write_text(f"epoch,train/loss,val/loss,val/acc\n{row}")
-        planned = PlannedRun(
-            {"monitor": "val/acc", "seed": 0}, folder.run_id, None, limits=Limits()
-        )
-        member = SweepMember([], planned, folder, "")
-        candidates.append(Candidate(number, {}, member, QueuedRun(folder)))
+        planned = PlannedRun({"monitor": "val/acc", "seed": 0}, folder.run_id, None)
+        members.append(Member([], planned, folder, ""))
+        trials.append(Trial(number, {}, [folder.run_id]))
     halving = Halving(max(2, len(accuracies)), [1, 2], seed=0, top=0, seeds=0)
-    return Searched(halving, planner_of(root), candidates)
+    return Searched(halving, planner_of(root), trials, members)
 
 
 def planner_of(root: Path) -> TrialPlanner:
@@ -43,13 +48,8 @@ def planner_of(root: Path) -> TrialPlanner:
 
 def in_a_later_command(searched: Searched) -> Searched:
     """The same search, in which earlier failures do not count."""
-    candidates = [
-        replace(each, queued=replace(each.queued, failures_before=each.member.folder.attempts()))
-        for each in searched.candidates
-    ]
-    later = Searched(searched.halving, searched.planner, candidates)
-    later.decide()
-    return later
+    trials, members = searched.trials, searched.members()
+    return Searched(searched.halving, searched.planner, trials, members)
 
 
 def states(searched: Searched) -> list[str]:
@@ -60,13 +60,13 @@ def states(searched: Searched) -> list[str]:
 
 
 def left(searched: Searched) -> list[int]:
-    return [candidate.number for candidate in searched.pending()]
+    return [int(run.run_id.removeprefix("run")) for run in searched.pending()]
 
 
 def test_a_run_that_was_retried_and_then_lost_gets_its_record(tmp_path: Path) -> None:
     """Runs that pause at a rung are launched again, to be pruned."""
     searched = make_search(tmp_path, 0.2, 0.9)
-    searched.candidates[0].member.folder.fail(ValueError("x"))
+    RunFolder(tmp_path / "run0").fail(ValueError("x"))
     later = in_a_later_command(searched)
     assert later.limits["run0"] == Limits(ends_at=1)
     assert left(later) == [0, 1]
@@ -105,12 +105,12 @@ def test_a_sweep_that_joins_while_a_rung_is_judged_stays_in_sweep_json(
 
 def test_a_run_that_failed_before_its_rung_is_not_tried_again(tmp_path: Path) -> None:
     searched = make_search(tmp_path, None, 0.9, 0.2, 0.8)
-    folder = searched.candidates[0].member.folder
+    folder = RunFolder(tmp_path / "run0")
     folder.fail(ValueError("x"))
     searched.decide()
     ends = {"epoch": 1, "value": 0.2, "threshold": None}
     content = {"status": "pruned", "config": {}, "metrics": {}, "epochs": 1, "pruned": ends}
-    searched.candidates[2].member.folder.finish(content)
+    RunFolder(tmp_path / "run2").finish(content)
     later = in_a_later_command(searched)
     assert left(later) == [1, 3]
     assert states(later) == ["failed", "running", "pruned", "running"]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from seqsweep.results.replicates import Replicate, replicate_of
 from seqsweep.results.run_numbers import numbers
-from seqsweep.results.search.trials import Runs, Tried, trial_words
+from seqsweep.results.search.trials import Tried, trial_words
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
+from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
 from seqsweep.runs.searchfile import SearchFile
 
@@ -20,8 +21,7 @@ class Confirmed:
     """One of the best trials, trained again over fresh seeds.
 
     Args:
-        before: The rank in the search, from 1. Equal trials have equal ranks.
-        after: The rank among the confirmed trials by the mean over fresh seeds, from 1.
+        before: The rank in the search, from 1.
         searched: The value in the search.
         fresh: The value over fresh seeds.
         compared: The metric in which the trials are compared, over fresh seeds.
@@ -31,7 +31,6 @@ class Confirmed:
     number: int
     words: str
     before: int
-    after: int
     searched: float
     fresh: Estimate
     compared: Estimate
@@ -54,61 +53,58 @@ class Confirmation:
     @property
     def first(self) -> Confirmed:
         """The confirmed trial that was the best one in the search."""
-        return min(self.trials, key=lambda row: (row.before, row.number))
+        return min(self.trials, key=lambda row: row.before)
 
 
 def confirmation_of(
-    search: SearchFile, order: Sequence[Tried], runs: Runs, names: Mapping[str, str]
+    search: SearchFile, order: Sequence[Tried], runs: Mapping[str, Entry], names: Mapping[str, str]
 ) -> Confirmation | None:
     """Returns the comparison; None if no run over a fresh seed is complete.
 
     Args:
         order: The complete trials, the best first.
     """
-    judged, sign = search.metric, search.sign
-    found = {trial.number: _samples(trial, search, runs) for trial in order}
-    samples = {number: each for number, each in found.items() if each}
+    samples = {trial.number: each for trial in order if (each := _samples(trial, search, runs))}
     if not samples:
         return None
-    fresh = {number: _estimate(each, judged) for number, each in samples.items()}
+    fresh = {
+        number: estimate([metrics[search.metric] for metrics in each.values()])
+        for number, each in samples.items()
+    }
     # Equal trials stay in the order of the search.
     trials = sorted(
         (trial for trial in order if trial.number in fresh),
-        key=lambda trial: sign * fresh[trial.number].mean,
+        key=lambda trial: search.sign * fresh[trial.number].mean,
     )
     available = set.intersection(*(set(m) for each in samples.values() for m in each.values()))
-    metric = compared_metric(judged, available)
+    metric = compared_metric(search.metric, available)
     columns = [
         {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
         for trial in trials
     ]
+    differences = differences_to_best(columns, 0)
     rows = [
         Confirmed(
             trial.number,
             trial_words(trial, names),
-            1 + sum(sign * (t.value or 0.0) < sign * (trial.value or 0.0) for t in order),
-            after,
+            1 + order.index(trial),
             trial.value or 0.0,
             fresh[trial.number],
-            _estimate(samples[trial.number], metric),
+            estimate([*column.values()]),
             difference,
         )
-        for after, (trial, difference) in enumerate(
-            zip(trials, differences_to_best(columns, 0), strict=True), start=1
-        )
+        for trial, column, difference in zip(trials, columns, differences, strict=True)
     ]
     planned = sum(len(run_ids) for run_ids in search.confirmed.values())
     return Confirmation(metric, rows, max(0, planned - sum(map(len, samples.values()))))
 
 
-def _samples(trial: Tried, search: SearchFile, runs: Runs) -> dict[Replicate, dict[str, float]]:
+def _samples(
+    trial: Tried, search: SearchFile, runs: Mapping[str, Entry]
+) -> dict[Replicate, dict[str, float]]:
     """The metrics of the trial's complete runs over fresh seeds, by seed."""
     # A seed that the search itself has used is not fresh.
-    fresh = [i for i in search.confirmed.get(trial.number, ()) if i not in trial.run_ids]
-    entries = [runs[run_id] for run_id in fresh if run_id in runs]
+    run_ids = search.confirmed.get(trial.number, ())
+    entries = [runs[i] for i in run_ids if i in runs and i not in trial.run_ids]
     metrics = {replicate_of(e): numbers(e) for e in entries if e.state == "complete"}
     return {seed: each for seed, each in metrics.items() if search.metric in each}
-
-
-def _estimate(samples: Mapping[Replicate, Mapping[str, float]], metric: str) -> Estimate:
-    return estimate([metrics[metric] for metrics in samples.values()])

@@ -3,9 +3,8 @@
 Optuna also computes the importance of the keys.
 """
 
-import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,12 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from seqsweep.console import place
-from seqsweep.results.search.trials import Result, Tried, read_trials
+from seqsweep.results.search.trials import Result, read_trials
 from seqsweep.runs.searchfile import NAME, SearchFile, Space, Trial
-
-_STATES = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -49,7 +41,7 @@ def read_study(folder: Path | str) -> optuna.Study:
         raise FileNotFoundError(f"{place(folder / NAME)}: no such file: the folder holds no search")
     study = MemoryStudy(search.space, search.sign < 0)
     for tried in read_trials(search, folder):
-        study.add(tried.trial)
+        study.add(tried)
         if tried.state != "running":
             study.tell(tried.number, tried.result)
     return study.study
@@ -80,31 +72,18 @@ class MemoryStudy:
             )
         )
 
-    def ask(self, sampler: BaseSampler, rounded: Callable[[str, Any], Any]) -> dict[str, Any]:
-        """Adds a trial with the params that a sampler chooses, and returns them.
-
-        Args:
-            rounded: rounds the value of a key.
-        """
-        self.study.sampler = sampler
-        asked = self.study.ask(self.distributions)
-        trial_id = self._trial_id(asked.number)
-        params = {key: rounded(key, value) for key, value in asked.params.items()}
-        for key, value in params.items():
-            drawn = self.distributions[key]
-            self.storage.set_trial_param(trial_id, key, drawn.to_internal_repr(value), drawn)
-        return params
-
     def tell(self, number: int, result: Result) -> None:
         """Tells the result of a trial."""
-        trial_id = self._trial_id(number)
+        trial_id = self.trial_id(number)
         for epoch, value in enumerate(result.curve, start=1):
-            if math.isfinite(value):
+            if value is not None:
                 self.storage.set_trial_intermediate_value(trial_id, epoch, value)
         values = result.value if result.state == "complete" else None
-        self.study.tell(number, values, _STATES[result.state])
+        state = "fail" if result.state == "failed" else result.state
+        self.study.tell(number, values, TrialState[state.upper()])
 
-    def _trial_id(self, number: int) -> int:
+    def trial_id(self, number: int) -> int:
+        """Returns the id that the storage gives to a trial."""
         return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
 
@@ -118,27 +97,27 @@ def distribution(values: Mapping[str, Any]) -> BaseDistribution:
     return FloatDistribution(low, high, log=values["log"], step=step)
 
 
-def importances(trials: Sequence[Tried], costs: Sequence[float], space: Space) -> dict[str, float]:
+def importances(
+    trials: Sequence[Trial], costs: Mapping[int, float], space: Space
+) -> dict[str, float]:
     """Returns the importance of each key by PED-ANOVA, the largest first; they sum to 1.
 
     All are 0 if the best trials cannot be distinguished from all trials.
 
     Args:
-        trials: the compared trials.
-        costs: the value of each trial; lower is better.
+        trials: all trials of a search.
+        costs: the values of the compared trials by number; lower is better.
         space: the searched keys.
     """
-    distributions = {key: distribution(values) for key, values in space.items()}
-    study = optuna.create_study()
-    for trial, cost in zip(trials, costs, strict=True):
-        study.add_trial(
-            create_trial(value=cost, params=dict(trial.params), distributions=distributions)
-        )
+    study = MemoryStudy(space, maximizes=False)
+    for number, trial in enumerate(trial for trial in trials if trial.number in costs):
+        study.add(trial)
+        study.study.tell(number, costs[trial.number])
     # Optuna warns where all keys are equally important, and of `normalize`, which is experimental.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = PedAnovaImportanceEvaluator()
-        found = get_param_importances(study, evaluator=evaluator, normalize=False)
+        found = get_param_importances(study.study, evaluator=evaluator, normalize=False)
     total = sum(found.values())
     ordered = sorted(found.items(), key=lambda item: -item[1])
     return {key: value / total if total > 0 else 0.0 for key, value in ordered}

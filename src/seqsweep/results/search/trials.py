@@ -3,24 +3,21 @@
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from seqsweep.results.formatting import key_names, value_text
 from seqsweep.results.run_numbers import numbers
-from seqsweep.runs.ledger import Entry, read_run
+from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.metrics_csv import has_finished, read_rows
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 
 TrialState = Literal["running", "complete", "pruned", "failed"]
 """The state of a trial. A diverged trial has failed: it has no value."""
-
-Runs = Mapping[str, Entry]
-"""The runs of a folder by run_id."""
 
 
 @dataclass(frozen=True)
@@ -33,34 +30,22 @@ class Result:
             trial, the value at its last epoch.
         epochs: the number of epochs trained by all its runs.
         seconds: the training time of all its runs, in seconds.
-        curve: the best value so far after each epoch that all its runs have, their mean.
+        curve: the best value so far after each epoch that all its runs have, their mean; None
+            before the first validation.
     """
 
     state: TrialState = "running"
     value: float | None = None
     epochs: int = 0
     seconds: float = 0.0
-    curve: Sequence[float] = ()
+    curve: Sequence[float | None] = ()
 
 
 @dataclass(frozen=True)
-class Tried:
+class Tried(Trial):
     """A trial and its result."""
 
-    trial: Trial
-    result: Result
-
-    @property
-    def number(self) -> int:
-        return self.trial.number
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        return self.trial.params
-
-    @property
-    def run_ids(self) -> Sequence[str]:
-        return self.trial.run_ids
+    result: Result = Result()
 
     @property
     def state(self) -> TrialState:
@@ -78,18 +63,20 @@ class Tried:
     def value_after(self, epochs: int) -> float | None:
         """The best value in the first epochs; None if a run is shorter."""
         curve = self.result.curve
-        value = curve[epochs - 1] if 0 < epochs <= len(curve) else math.nan
-        return value if math.isfinite(value) else None
+        return curve[epochs - 1] if 0 < epochs <= len(curve) else None
 
 
 def read_trials(search: SearchFile, folder: Path) -> list[Tried]:
     """Returns the trials of a search in a folder with their results."""
     owners = owners_of(search.trials)
-    return [Tried(t, result_of(t, folder, search.metric, owners)) for t in search.trials]
+    return [
+        Tried(**vars(trial), result=result_of(trial, folder, search.metric, owners))
+        for trial in search.trials
+    ]
 
 
 def owners_of(trials: Sequence[Trial]) -> dict[str, Trial]:
-    """Returns the first trial of each run, whose thresholds the run has."""
+    """Returns the first trial of each run, to which its epochs and its time belong."""
     return {run_id: trial for trial in reversed(trials) for run_id in trial.run_ids}
 
 
@@ -97,8 +84,7 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
     """Returns the result of a trial.
 
     A trial with a failed run has failed; one with a pruned run is pruned, at the last epoch that
-    all its runs have. The result depends on the values of the runs and on their thresholds alone,
-    also where another command has trained a pruned run to its end.
+    all its runs have.
 
     Args:
         trial: one of a search.
@@ -108,7 +94,7 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
     """
     if not trial.run_ids:  # its config was refused
         return Result("failed")
-    runs = {name: _run(RunFolder(folder / name), owners[name], metric) for name in trial.run_ids}
+    runs = {name: _run(RunFolder(folder / name), metric) for name in trial.run_ids}
     states = {run.state for run in runs.values()}
     order: list[TrialState] = ["running", "failed", "pruned", "complete"]
     state: TrialState = next(each for each in order if each in states)
@@ -116,80 +102,45 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
     epochs, seconds = sum(run.epochs for run in owned), sum(run.seconds for run in owned)
     if state == "running" or state == "failed":
         return Result(state, None, epochs, seconds)
-    curves = [run.curve for run in runs.values()]
-    curve = [statistics.fmean(values) for values in zip(*curves, strict=False)]
-    value = statistics.fmean(run.value or 0.0 for run in runs.values())
+    curve = [_mean(values) for values in zip(*(r.curve for r in runs.values()), strict=False)]
+    value = _mean([run.value for run in runs.values()])
     if state == "pruned" and curve:
         value = curve[-1]
-    if state == "complete" and not math.isfinite(value):
+    if state == "complete" and value is None:
         return Result("failed", None, epochs, seconds)
-    return Result(state, value if math.isfinite(value) else None, epochs, seconds, curve)
+    return Result(state, value, epochs, seconds, curve)
 
 
-def _run(folder: RunFolder, trial: Trial, metric: str) -> Result:
-    """Returns the result of a run that belongs to a trial."""
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Returns the mean; None unless all values are finite numbers."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return statistics.fmean(known) if len(known) == len(values) else None
+
+
+def _run(folder: RunFolder, metric: str) -> Result:
+    """Returns the result of a run."""
     record = folder.record()
     rows = read_rows(folder.path / "metrics.csv")
-    curve = _best_so_far(rows, metric)
-    seconds = float((record or {}).get("train_seconds", 0.0))
     if record is None:
         failure = folder.failure() or {}
         state: TrialState = "failed" if failure.get("kind") == "failed" else "running"
         return Result(state, None, len(rows))
+    seconds = float(record.get("train_seconds", 0.0))
     if record["status"] not in ("complete", "pruned"):
         return Result("failed", None, len(rows), seconds)
-    value = float((record.get("metrics") or {}).get(metric, math.nan))
-    ended = pruned_after(curve, trial.thresholds, lower_is_better(metric))
-    if trial.ends_at is not None and has_finished(rows, trial.ends_at):
-        ended = trial.ends_at
-    if ended is None and record["status"] == "pruned":  # by another search
-        ended = int(record["epochs"])
-    if ended is None:
-        return Result("complete", value, int(record["epochs"]), seconds, curve)
-    value = curve[ended - 1] if ended <= len(curve) else value
-    return Result("pruned", value, ended, seconds, curve[:ended])
+    value, epochs = (record.get("metrics") or {}).get(metric), int(record["epochs"])
+    curve = _best_so_far([row.get(metric) for row in rows], lower_is_better(metric))
+    return Result(record["status"], value, epochs, seconds, curve[:epochs])
 
 
-def pruned_after(
-    curve: Sequence[float], thresholds: Mapping[int, float], minimize: bool
-) -> int | None:
-    """Returns after how many epochs a run is pruned; None if it is not.
+def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float | None]:
+    """Returns the best value up to each epoch; None before the first one."""
+    better = min if minimize else max
 
-    Args:
-        curve: the best value so far after each epoch.
-        thresholds: by finished epochs.
-        minimize: whether lower values are better.
-    """
-    for epoch in sorted(thresholds):
-        if epoch > len(curve):
-            return None
-        value, threshold = curve[epoch - 1], thresholds[epoch]
-        if value > threshold if minimize else value < threshold:
-            return epoch
-    return None
-
-
-def _best_so_far(rows: Sequence[Mapping[str, float]], metric: str) -> list[float]:
-    """Returns the best value up to each epoch; NaN before the first one."""
-    better = min if lower_is_better(metric) else max
-    values = [row.get(metric, math.nan) for row in rows]
-
-    def best(one: float, other: float) -> float:
-        return other if math.isnan(one) else one if math.isnan(other) else better(one, other)
+    def best(one: float | None, other: float | None) -> float | None:
+        return other if one is None else one if other is None else better(one, other)
 
     return list(itertools.accumulate(values, best))
-
-
-def runs_of(search: SearchFile, folder: Path, entries: Iterable[Entry]) -> Runs:
-    """Returns the runs of the search's trials, read if they are not among the entries."""
-    runs = {entry.folder.run_id: entry for entry in entries}
-    wanted = {run_id for trial in search.trials for run_id in trial.run_ids}
-    wanted |= {run_id for run_ids in search.confirmed.values() for run_id in run_ids}
-    for run_id in sorted(wanted - runs.keys()):
-        # A trial may name runs that have not started.
-        if (folder / run_id / "config.yaml").is_file():
-            runs[run_id] = read_run(RunFolder(folder / run_id))
-    return runs
 
 
 def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
@@ -202,12 +153,10 @@ def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
     return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
 
 
-def metrics_of(run_ids: Sequence[str], runs: Runs) -> dict[str, float]:
+def metrics_of(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
     """The mean of each metric that all of the runs have."""
     each = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
-    if not each or len(each) < len(run_ids):
-        return {}
-    names = sorted(set.intersection(*map(set, each)))
+    names = sorted(set.intersection(*map(set, each))) if each else []
     return {name: statistics.fmean(run[name] for run in each) for name in names}
 
 

@@ -51,6 +51,7 @@ def search_lines(folder: Path, entries: Iterable[Entry]) -> list[str]:
             "The leaderboard averages the fresh seeds with those of the search, which were partly "
             "lucky.",
         ]
+    lines.append(budget_words(search))
     lines.append(
         f"importance of the keys, all trials, budget: seqsweep report {shlex.quote(place(folder))}"
     )
@@ -116,15 +117,14 @@ def optimism_words(search: Search) -> str:
 def order_words(confirmation: Confirmation) -> str:
     """Says which confirmed trial is first after the fresh seeds, and whether others differ."""
     first, *others = confirmation.trials
-    order = f"Trial {first.number} is the first of {len(others) + 1} by the mean over fresh seeds"
     undecided = [row.difference for row in others if row.difference.verdict == "undecided"]
     decided = [row.difference.verdict for row in others if row.difference.verdict != "undecided"]
-    parts = [order]
+    parts = [f"Trial {first.number} is the first of {len(others) + 1} by the mean over fresh seeds"]
     if decided:
         different = decided.count("different")
         parts.append(f"Significantly different from it: {different} of {len(decided)}")
-    by_t = sum(difference.differs_by_t for difference in undecided)
     seeds = [row.difference.n for row in confirmation.trials]
+    by_t = sum(difference.differs_by_t for difference in undecided)
     few = too_few_words([difference.n for difference in undecided], seeds, by_t)
     if few:
         parts.append(upper_first(few))
@@ -136,17 +136,15 @@ def order_words(confirmation: Confirmation) -> str:
 
 def importance_words(search: Search) -> str:
     """Says which key matters most, for which trials, and how reliable that is."""
-    compared, importance = search.compared, search.importance
+    importance, epochs = search.importance, search.compared_after
     if importance is None:
         return "Optuna computes the importance of the keys: pip install 'seqsweep[search]'."
-    trials = count(len(compared.values), "trial")
-    at = f"after {count(compared.epochs, 'epoch')} " if compared.epochs is not None else ""
+    at = f"after {count(epochs, 'epoch')} " if epochs is not None else ""
+    trials = count(search.compared, "trial")
     of = f"Computed from the {metric_words(search.file.metric)} {at}of {trials}."
-    if compared.left_out:
-        of += f" {count(compared.left_out, 'trial')} with fewer epochs left out."
     if not any(importance.values()):
         return f"The best trials cannot be distinguished from the others. {of}"
-    if len(compared.values) < FEWEST_TRIALS:
+    if search.compared < FEWEST_TRIALS:
         of += f" With fewer than {FEWEST_TRIALS} trials the importances are unreliable."
     first, share = next(iter(importance.items()))
     return f"{search.names[first]} matters most: {share * 100:.0f}{NBSP}% of the importance. {of}"

@@ -2,32 +2,25 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.console import PlainConsole, place, print_notes
 from seqsweep.results.formatting import count
-from seqsweep.runs.sweep_lock import is_sweep_running
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each
-from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
 from seqsweep.sweeping.search.planning import TrialPlanner, check_searchable
 from seqsweep.sweeping.search.session import begin, say, searching
 from seqsweep.sweeping.search.settings import Settings
-from seqsweep.sweeping.search.space import Choice, Numbers, overrides_of
+from seqsweep.sweeping.search.space import overrides_of
 from seqsweep.sweeping.search.study import first_params
 from seqsweep.sweeping.search.window import Window
-from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.training.engine import missing_library, slower_options
-from seqsweep.training.outcome import STOP_FILE
 
 
 @interruptible()
@@ -65,126 +58,52 @@ def search(
     settings = Settings(config["monitor"], config["trainer"]["max_epochs"], **_plain(options))
     # This also refuses wrong options of the sampler.
     params = first_params(settings, planner.space)
+    first_trials = [" ".join(overrides_of(planner.space, each)) for each in params]
     console = PlainConsole()
+    limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
+    say(f"search by {settings.sampler} in {place(folder)}: at most {limits}", console)
     if is_plan:
-        _say_plan(settings, planner, params, console)
+        for line in _plan_lines(settings, first_trials):
+            say(line, console)
         print_notes(first.notes, console)
         return 0
     with searching(folder, first, console):
-        window = Window(settings, planner)
+        window = Window(settings, planner, config["seed"])
         chosen = len(window.trials)
-        before = f"; {count(chosen, 'trial')} chosen before" if chosen else ""
-        say(f"{_budget(settings, folder)}{before}", console)
+        if chosen:
+            say(f"{count(chosen, 'trial')} chosen before", console)
         notes = missing_library([config], gpu_available) + slower_options([config], gpu_available)
         print_notes([*notes, *first.notes], console)
         if not chosen:
             # A network that cannot be built is refused now, and not after hours of others.
             build_each(ends, compose)
-        return window.end(_train(window, launcher, console), launcher, console, started)
+        return window.run(launcher, console, started)
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns options without the types of OmegaConf, and without those that are null."""
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(options)))
-    return {
-        key: {name: each for name, each in value.items() if each is not None}
-        if isinstance(value, dict)
-        else value
-        for key, value in plain.items()
+    groups = {key: value for key, value in plain.items() if isinstance(value, dict)}
+    return plain | {
+        key: {name: each for name, each in group.items() if each is not None}
+        for key, group in groups.items()
     }
 
 
-def _say_plan(
-    settings: Settings,
-    planner: TrialPlanner,
-    first: Sequence[Mapping[str, Any]],
-    console: Console,
-) -> None:
-    """Prints what a search would do. Writes nothing.
+def _plan_lines(settings: Settings, first: Sequence[str]) -> list[str]:
+    """Returns what a search would do besides its budget.
 
     Args:
-        first: the params of the trials that are chosen before any result.
+        first: the trials that are chosen before any result.
     """
-    lines = [f"{key}: {_describe(values)}" for key, values in planner.space.items()]
-    lines.append(f"first {count(len(first), 'trial')}, chosen before any result:")
-    lines += [f"  {' '.join(overrides_of(planner.space, params))}" for params in first]
-    lines.append(_budget(settings, planner.folder))
+    lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
+    lines += [f"  {trial}" for trial in first]
     epochs = settings.max_epochs
     lines.append(f"a trial: {count(settings.seeds, 'run')} of at most {count(epochs, 'epoch')}")
-    if settings.rule is not None:
-        options = ", ".join(f"{key}={value}" for key, value in settings.rule_options.items())
-        lines.append(f"pruner {settings.pruner}: {options}")
     top, seeds = settings.confirm["top"], settings.confirm["seeds"]
     if top * seeds:
         lines.append(
             f"at the end {count(top, 'best trial')} again with {seeds} fresh seeds:"
             f" {count(top * seeds, 'run')}, {top * seeds * epochs:,} epochs besides the budget"
         )
-    for line in lines:
-        say(line, console)
-
-
-def _budget(settings: Settings, folder: Path) -> str:
-    limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
-    return f"search by {settings.sampler} in {place(folder)}: at most {limits}"
-
-
-def _describe(values: Numbers | Choice) -> str:
-    if isinstance(values, Choice):
-        return ", ".join(values.choices)
-    kind = "whole numbers" if values.integer else "numbers"
-    step = "" if values.step is None else f" in steps of {values.step:g}"
-    return f"{kind} from {values.low:g} to {values.high:g}{step}{', log' if values.log else ''}"
-
-
-def _train(window: Window, launcher: RunLauncher, console: Console) -> int:
-    """Chooses and trains trials until none is left; returns the exit code."""
-    folder = window.folder
-    is_alone = not is_sweep_running(folder)
-    window.advance()
-    # Written before the first run starts, so that no choice is lost.
-    window.write()
-    pending = window.pending()
-    if not pending:
-        return 0
-    (folder / STOP_FILE).unlink(missing_ok=True)
-
-    def lead() -> None:
-        _lead(window, launcher, console, is_alone)
-
-    try:
-        return train_pending(window.members(), pending, folder, console, lead, is_open=True)
-    finally:
-        window.write()
-
-
-def _lead(window: Window, launcher: RunLauncher, console: Console, is_alone: bool) -> None:
-    """Trains trials, and chooses others from their results."""
-    while pending := window.pending():
-        known = len(window.results)
-        if launcher.workers is None:
-            launch_all(pending, launcher, window.folder, console, is_alone)
-        else:
-            runs = [member.queued() for member in pending]
-            launcher.workers.train(runs, window.folder, is_one_enough=True)
-        window.look()
-        # Without a new result, another round would end in the same way.
-        if len(window.results) == known or window.is_stopped():
-            return
-        window.advance()
-        window.write()
-        _plan_next(window, console)
-
-
-def _plan_next(window: Window, console: Console) -> None:
-    """Adds the runs of the trials that were chosen to sweep.json, for workers and tables."""
-    pending = window.pending()
-    if not pending:
-        return
-    with SweepFile.changing(window.folder):
-        file = new_sweep_file(window.members(), pending, window.folder)
-        assert file is not None, "there are runs to train"
-        # The file also lists the runs of earlier rounds, which are over.
-        done = frozenset(file.configs.keys() - {member.folder.run_id for member in pending})
-        file = replace(file, done_before=done, open=True)
-        begin_sweep(file, window.folder, console, is_alone=False)
+    return lines

@@ -1,6 +1,5 @@
 """Plans the runs of trials, and refuses what a search cannot compare. Imports no torch."""
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,22 +62,18 @@ class TrialPlanner:
                 )
         return cls(compose, fixed, space, folder)
 
-    @functools.cached_property
-    def seed(self) -> int:
-        """The first seed of a trial: the seed of the config."""
-        job = [*self.fixed, *overrides_of(self.space, self._first_params())]
-        (member,) = plan_members([job], self.compose, self.folder)
-        return member.planned.config["seed"]
-
-    def plan(self, params: Mapping[str, Any], seeds: Sequence[int]) -> list[SweepMember]:
-        """Plans the runs of a trial, one for each seed.
+    def plan(
+        self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
+    ) -> list[SweepMember]:
+        """Plans the runs of a trial, one for each seed; by default for that of the config.
 
         Raises:
             HydraException, ValueError, TypeError, OSError: the config or its data are refused.
         """
-        job = [*self.fixed, *overrides_of(self.space, params)]
         # Of two values of a key, the last one counts.
-        return plan_members([[*job, f"seed={seed}"] for seed in seeds], self.compose, self.folder)
+        job = [*self.fixed, *overrides_of(self.space, params)]
+        jobs = [job] if seeds is None else [[*job, f"seed={seed}"] for seed in seeds]
+        return plan_members(jobs, self.compose, self.folder)
 
     def plan_ends(self) -> list[SweepMember]:
         """Plans a run for each choice and both ends of each interval.
@@ -89,18 +84,14 @@ class TrialPlanner:
             HydraException, ValueError, TypeError, OSError: a value is refused, or the trials cannot
                 be compared.
         """
-        first = self._first_params()
-        planned = self.plan(first, [self.seed])
+        first = {key: value_at(values, 0.0) for key, values in self.space.items()}
+        planned = self.plan(first)
         for key, values in self.space.items():
             is_choice = isinstance(values, Choice)
             for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
-                planned += self.plan({**first, key: value}, [self.seed])
+                planned += self.plan({**first, key: value})
         check_comparable(planned)
         return planned
-
-    def _first_params(self) -> dict[str, Any]:
-        """Returns the first value of every key."""
-        return {key: value_at(values, 0.0) for key, values in self.space.items()}
 
 
 def check_comparable(members: Iterable[SweepMember]) -> None:

@@ -6,6 +6,7 @@ on another host can be told them.
 """
 
 import functools
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -76,13 +77,13 @@ class Hyperband:
         """Returns what `Median.thresholds` returns."""
         bracket = self.bracket(number)
         others = [each.curve for n, each in results.items() if self.bracket(n) == bracket]
-        best: dict[int, float] = {}
-        for rung in self.rungs(bracket):
-            values = sorted(_values_after(others, rung), reverse=not self.minimize)
-            if values:
-                # The trial itself is one of those that are compared.
-                best[rung] = values[max(1, (len(values) + 1) // self.eta) - 1]
-        return best
+        values = {rung: _values_after(others, rung) for rung in self.rungs(bracket)}
+        # The trial itself is one of those that are compared.
+        return {
+            rung: sorted(each, reverse=not self.minimize)[max(1, (len(each) + 1) // self.eta) - 1]
+            for rung, each in values.items()
+            if each
+        }
 
     def bracket(self, number: int) -> int:
         """Returns the bracket of a trial; the first bracket has the most rungs."""
@@ -90,12 +91,8 @@ class Hyperband:
 
     def rungs(self, bracket: int) -> list[int]:
         """Returns the numbers of epochs after which the trials of a bracket are compared."""
-        rungs: list[int] = []
-        epochs = self.min_epochs * self.eta**bracket
-        while epochs < self.max_epochs:
-            rungs.append(epochs)
-            epochs *= self.eta
-        return rungs
+        epochs = (self.min_epochs * self.eta**k for k in itertools.count(bracket))
+        return list(itertools.takewhile(lambda rung: rung < self.max_epochs, epochs))
 
     @functools.cached_property
     def _order(self) -> list[int]:
@@ -110,7 +107,7 @@ class Hyperband:
         return [bracket for _, bracket in sorted(places)]
 
 
-def _values_after(curves: Sequence[Sequence[float]], epoch: int) -> list[float]:
+def _values_after(curves: Sequence[Sequence[float | None]], epoch: int) -> list[float]:
     """Returns the values of the trials that have one after some epochs."""
     reached = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
-    return [value for value in reached if math.isfinite(value)]
+    return [value for value in reached if value is not None]

@@ -5,8 +5,10 @@ The module imports no torch.
 
 import abc
 import contextlib
+import functools
+import itertools
 import time
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +23,13 @@ from seqsweep.results.search.trials import ranked, read_trials
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.members import SweepMember, not_done
 from seqsweep.sweeping.planned_sweep import close_sweep
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.sweeping.sweep_end import finish_sweep
+from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
 
 LOCK = ".searching"
@@ -78,17 +82,15 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
         Locked: another process searches here, and the config says `when_locked=skip`.
     """
     with contextlib.ExitStack() as stack:
-        is_waiting = False
-        while True:
+        for attempt in itertools.count():
             try:
                 stack.enter_context(RunLock(folder, LOCK))
                 break
             except Locked:
                 if first.config["when_locked"] == "skip":
                     raise
-            if not is_waiting:
+            if not attempt:
                 say(f"another process searches in {place(folder)}; waiting for it", console)
-                is_waiting = True
             while is_locked(folder, LOCK):
                 time.sleep(0.5)
         yield
@@ -106,6 +108,8 @@ class Search(abc.ABC):
     Attributes:
         folder: the sweep's folder.
         before: the trials that earlier commands have chosen.
+        minutes_before: the minutes that they have searched.
+        limits: the limits of runs by run_id.
 
     Raises:
         ValueError: the folder holds another search.
@@ -119,11 +123,15 @@ class Search(abc.ABC):
         self._new = new
         self._top = top
         self._fresh = fresh
-        file = SearchFile.read(self.folder)
-        self.before: Sequence[Trial] = () if file is None else file.trials
-        self._confirmed: Mapping[int, Sequence[str]] = {} if file is None else file.confirmed
-        if file is not None and (differences := file.differences(new)):
+        file = SearchFile.read(self.folder) or new
+        if differences := file.differences(new):
             self._refuse(" and ".join(differences))
+        self.before = file.trials
+        self.minutes_before = file.minutes
+        self._confirmed = file.confirmed
+        self.limits: dict[str, Limits] = {}
+        self._members: dict[str, SweepMember] = {}
+        self._queued: dict[str, QueuedRun] = {}
 
     @property
     @abc.abstractmethod
@@ -131,8 +139,8 @@ class Search(abc.ABC):
         """All trials that were chosen."""
 
     @abc.abstractmethod
-    def members(self) -> list[SweepMember]:
-        """Returns the runs of all trials."""
+    def train(self, launcher: RunLauncher, console: Console) -> int:
+        """Trains the trials that are left; returns the exit code."""
 
     @abc.abstractmethod
     def is_over(self) -> bool:
@@ -142,9 +150,25 @@ class Search(abc.ABC):
     def lost(self) -> Collection[str]:
         """Returns the run_ids of the failed runs that the search has gone on without."""
 
-    @abc.abstractmethod
-    def spent(self) -> str:
-        """Returns a line on what the search has cost."""
+    def add(self, members: Sequence[SweepMember]) -> None:
+        """Adds the runs of a trial, apart from those that an earlier trial has."""
+        for member in members:
+            if member.folder.run_id not in self._members:
+                self._members[member.folder.run_id] = member
+                self._queued[member.folder.run_id] = member.queued()
+
+    def member(self, run_id: str) -> SweepMember:
+        """Returns a run for a launcher, with its present limits."""
+        member, limits = self._members[run_id], self.limits.get(run_id)
+        return replace(member, planned=replace(member.planned, limits=limits))
+
+    def queued(self, run_id: str) -> QueuedRun:
+        """Returns a run for a queue, which counts its failures in this command."""
+        return replace(self._queued[run_id], limits=self.limits.get(run_id))
+
+    def members(self) -> list[SweepMember]:
+        """Returns the runs of all trials, and those with fresh seeds once they are planned."""
+        return [self.member(run_id) for run_id in self._members]
 
     def file(self) -> SearchFile:
         """Returns the search as search.json has it."""
@@ -154,52 +178,44 @@ class Search(abc.ABC):
         """Writes search.json."""
         self.file().write(self.folder)
 
-    def end(self, code: int, launcher: RunLauncher, console: Console, started: float) -> int:
-        """Trains the best trials again, and prints the results; returns the exit code.
+    def run(self, launcher: RunLauncher, console: Console, started: float) -> int:
+        """Trains the trials and the best ones again, and prints the results.
 
         Args:
-            code: the exit code of the training.
             launcher: trains the runs.
             console: prints the results.
             started: when the command started, on the clock of `time.monotonic`.
+
+        Returns:
+            The exit code.
         """
-        members = self.members()
+        code = self.train(launcher, console)
         # Other processes may still train the trials.
         if code == 0 and self.is_over():
-            confirming, code = self._train_fresh_seeds(launcher, console)
-            members += confirming
+            code = self._train_fresh_seeds(launcher, console)
         # Workers waited for the fresh seeds until now.
         close_sweep(self.folder)
+        members = self.members()
         if members:
             code = finish_sweep(members, self.folder, console, code, started, self.lost())
-        say(self.spent(), console)
         return code
 
-    def best(self) -> list[Trial]:
-        """Returns the trials to train again, in the order in which the report names them."""
+    def _train_fresh_seeds(self, launcher: RunLauncher, console: Console) -> int:
+        """Trains the best trials again; returns the exit code."""
         file = self.file()
-        order = ranked(read_trials(file, self.folder), file.sign)
-        return [tried.trial for tried in order[: self._top]]
-
-    def _train_fresh_seeds(
-        self, launcher: RunLauncher, console: Console
-    ) -> tuple[list[SweepMember], int]:
-        """Trains the best trials again; returns these runs, and the exit code."""
-        planned = {t.number: self.planner.plan(t.params, self._fresh) for t in self.best()}
+        best = ranked(read_trials(file, self.folder), file.sign)[: self._top]
+        planned = {t.number: self.planner.plan(t.params, self._fresh) for t in best}
         run_ids = {n: [m.folder.run_id for m in members] for n, members in planned.items()}
         self._confirmed = {**self._confirmed, **run_ids}
         self.write()
         members = [member for each in planned.values() for member in each]
-        left = [member for member in members if not member.is_done()]
+        self.add(members)
+        left = not_done(members)
         if not left:
-            return members, 0
+            return 0
         say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
-
-        def train() -> None:
-            launch_all(left, launcher, self.folder, console)
-
-        swept = [*self.members(), *members]
-        return members, train_pending(swept, left, self.folder, console, train)
+        train = functools.partial(launch_all, left, launcher, self.folder, console)
+        return train_pending(self.members(), left, self.folder, console, train)
 
     def _refuse(self, difference: str = "another config or other data") -> None:
         """Refuses the folder of another search, whose decisions are not those of this one."""

@@ -69,17 +69,13 @@ class Settings:
         _check_options("pruner", self.pruner, self.pruner_options, PRUNERS)
         least = {"seed": (self.seed, 0), "parallel": (self.parallel, 1), "seeds": (self.seeds, 1)}
         least |= {f"confirm.{key}": (value, 0) for key, value in self.confirm.items()}
-        lowest = PRUNERS[self.pruner]
         least |= {
-            f"pruner_options.{key}": (value, lowest[key])
+            f"pruner_options.{key}": (value, PRUNERS[self.pruner][key])
             for key, value in self.pruner_options.items()
         }
         for key, (value, number) in least.items():
             if value < number:
                 raise ValueError(f"hydra.sweeper.{key}={value}: must be at least {number}")
-        self._check_budget()
-
-    def _check_budget(self) -> None:
         limits = self.budget
         if not limits:
             raise ValueError("hydra.sweeper.budget: must have trials, epochs or minutes")
@@ -106,11 +102,6 @@ class Settings:
         made = Median if self.pruner == "median" else Hyperband
         return made(self.max_epochs, lower_is_better(self.monitor), **self.pruner_options)
 
-    @property
-    def rule_options(self) -> dict[str, int]:
-        """All options of the rule with their values."""
-        return {key: getattr(self.rule, key) for key in PRUNERS[self.pruner]}
-
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
         """Returns whether one more trial may begin.
 
@@ -132,7 +123,7 @@ class Settings:
         """Returns the search.json of a search that has chosen no trial yet."""
         settings = {
             "sampler_options": self.sampler_options,
-            "pruner_options": self.rule_options,
+            "pruner_options": {key: getattr(self.rule, key) for key in PRUNERS[self.pruner]},
             "seed": self.seed,
             "parallel": self.parallel,
             "seeds": self.seeds,

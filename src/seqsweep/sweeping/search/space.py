@@ -33,10 +33,6 @@ class Numbers:
     def is_discrete(self) -> bool:
         return self.integer or self.step is not None
 
-    def scaled(self, value: float) -> float:
-        """Returns the logarithm of a number where the logarithm is distributed evenly."""
-        return math.log(value) if self.log else value
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -70,7 +66,8 @@ def value_at(numbers: Numbers | Choice, u: float) -> Any:
     if isinstance(numbers, Choice):
         return numbers.choices[min(int(u * len(numbers.choices)), len(numbers.choices) - 1)]
     half = (numbers.step or 1.0) / 2 if numbers.is_discrete else 0.0
-    low, high = numbers.scaled(numbers.low - half), numbers.scaled(numbers.high + half)
+    scale = math.log if numbers.log else float
+    low, high = scale(numbers.low - half), scale(numbers.high + half)
     value = low + (high - low) * u
     value = math.exp(value) if numbers.log else value
     if not numbers.is_discrete:

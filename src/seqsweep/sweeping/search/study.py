@@ -31,7 +31,7 @@ _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
 }
 
 
-class SearchStudy:
+class SearchStudy(MemoryStudy):
     """A study whose trials are chosen and told in a fixed order.
 
     Args:
@@ -41,47 +41,59 @@ class SearchStudy:
 
     Attributes:
         trials: all trials that were chosen.
-        results: of the trials that were told, by number; the first ones of all.
     """
 
     def __init__(self, settings: Settings, space: Space, trials: Sequence[Trial] = ()) -> None:
+        super().__init__(described(space), not lower_is_better(settings.monitor))
         self.settings = settings
         self.space = space
         self.trials = list(trials)
-        self.results: dict[int, Result] = {}
-        self._study = MemoryStudy(described(space), not lower_is_better(settings.monitor))
+        self._told = 0
         for trial in trials:
-            self._study.add(trial)
+            self.add(trial)
 
-    def choose(self) -> Trial:
+    def needed(self) -> range:
+        """Returns the numbers of the trials whose results decide the next choice."""
+        return range(len(self.trials) - self.settings.parallel + 1)
+
+    def choose(self, results: Mapping[int, Result]) -> Trial:
         """Returns the next trial without its runs, which the caller completes and adds.
+
+        Args:
+            results: by number, at least of the trials that are needed.
 
         Raises:
             ValueError, ModuleNotFoundError: the sampler refuses an option, or lacks a package.
         """
-        number = len(self.trials)
-        seed = _seed(self.settings.seed, number)
+        number, needed = len(self.trials), self.needed()
+        for told in needed[self._told :]:
+            self.tell(told, results[told])
+        self._told = len(needed)
+        params = self._ask(_seed(self.settings.seed, number))
+        rule = self.settings.rule
+        told = {each: results[each] for each in needed}
+        return Trial(number, params, thresholds=rule.thresholds(number, told) if rule else {})
+
+    def _ask(self, seed: int) -> dict[str, Any]:
+        """Adds a trial whose params the sampler chooses, and returns them."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             make = _SAMPLERS[self.settings.sampler]
-            sampler = make(seed=seed, **self.settings.sampler_options)
-        params = self._study.ask(sampler, lambda key, value: rounded(self.space[key], value))
-        rule = self.settings.rule
-        thresholds = {} if rule is None else rule.thresholds(number, self.results)
-        return Trial(number, params, thresholds=thresholds)
-
-    def tell(self, result: Result) -> None:
-        """Tells the result of the first trial without one."""
-        number = len(self.results)
-        self._study.tell(number, result)
-        self.results[number] = result
+            self.study.sampler = make(seed=seed, **self.settings.sampler_options)
+        asked = self.study.ask(self.distributions)
+        params = {key: rounded(self.space[key], value) for key, value in asked.params.items()}
+        trial_id = self.trial_id(asked.number)
+        for key, value in params.items():
+            drawn = self.distributions[key]
+            self.storage.set_trial_param(trial_id, key, drawn.to_internal_repr(value), drawn)
+        return params
 
 
 def first_params(settings: Settings, space: Space) -> list[Mapping[str, Any]]:
     """Returns the params of the trials that are chosen before the first result."""
     study = SearchStudy(settings, space)
     for _ in range(min(settings.parallel, int(settings.budget.get("trials", settings.parallel)))):
-        study.trials.append(study.choose())
+        study.trials.append(study.choose({}))
     return [trial.params for trial in study.trials]
 
 
