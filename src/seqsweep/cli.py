@@ -97,8 +97,11 @@ def _dispatch(arguments: list[str]) -> int:
     if command.startswith(("-sc", "--shell_completion", "--shell-completion")):
         return _complete(arguments)
     if command not in _COMMANDS:
+        from seqsweep.sweeping.habits import with_meant
+
         known = [*_COMMANDS, "help", "--help", "--version"]
-        return _refuse(f"no command {command!r}{nearest_or_all(command, known)}")
+        message = f"no command {command!r}{nearest_or_all(command, known)}"
+        return _refuse(with_meant(message, arguments))
     return _COMMANDS[command](arguments[1:]) or 0
 
 

@@ -49,7 +49,7 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("model._target_=torch.nn.Linearr", "model._target_=torch.nn.Linearr: no 'Linearr'"),
         ("data=npz", "data.source.path needs a value"),
         ("data=npz data.source.path=nope.npz", "no file nope.npz"),
-        ("model.hidden_size=[1", "cannot read the argument 'model.hidden_size=[1'"),
+        ("model.hidden_size=[1", "model.hidden_size=[1: has quotes or brackets that do not match"),
         ("--experimental-rerun=job.pickle", "--experimental-rerun: loads a pickle"),
         ("sweep=architecture", "sweep=architecture: is a sweep; add -m: seqsweep train -m s"),
         ("seed=1,1,1", "seed=1,1,1: several values are a sweep; add -m: seqsweep train -m s"),

@@ -8,6 +8,9 @@ from hydra._internal.utils import get_args_parser
 
 from seqsweep.suggest import did_you_mean, nearest_or_all
 
+OWN = ("--plan-only", "--detach", "--start", "--yes")
+"""Options that `seqsweep train` takes from a command line before Hydra."""
+
 _REFUSED = {
     "--experimental-rerun": "loads a pickle, which runs its code; not supported",
     "--config-path": "the folder of the configs is fixed; --config-dir FOLDER adds one of your own",
@@ -46,6 +49,14 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
             raise ValueError(f"{name}: no such option of seqsweep {command}{hint}")
         flags += _with_value(name, value if equals else None, known[name], rest)
     return [*flags, *overrides]
+
+
+def takes_value(flag: str) -> bool | None:
+    """Returns whether a flag of `train` needs a value; None for other words."""
+    option = get_args_parser()._option_string_actions.get(flag)  # pyright: ignore[reportPrivateUsage]
+    if option is None:
+        return False if flag in OWN else None
+    return option.nargs is None
 
 
 def _with_value(

@@ -5,7 +5,14 @@ import shlex
 from collections.abc import Iterable
 
 import yaml
-from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf import DictConfig
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -19,6 +26,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.suggest import listed, nearest_or_all
 
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
+_TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
 _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 """The groups of which conf/train.yaml chooses no option."""
 
@@ -39,6 +47,8 @@ def explain(error: BaseException) -> str:
             f"{given}: several values are a sweep; add -m: {as_multirun()}"
             " (a list is written [1,2], a text with commas is quoted)"
         )
+    if twice := _TWICE.match(str(error)):
+        return f"{twice[1]}: has an option already; write {twice[1]}=OPTION without a plus sign"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
     # Hydra's error wraps that of OmegaConf, which has the node with the known keys.
@@ -57,23 +67,38 @@ def explain(error: BaseException) -> str:
 
 
 def _unreadable(error: OverrideParseException) -> str:
-    """Explains an override that Hydra's grammar refuses, with the quotes that it may need."""
-    key, equals, value = error.override.partition("=")
-    first = str(error).splitlines()[0]
-    if equals and '"' not in value and _is_foreign_character(error):
-        quoted = shlex.quote(f'{key}="{value}"')
-        return f"{error.override}: has a character that must be quoted: {quoted}"
-    if equals and value.endswith(","):  # the shell has split `cell=rnn, gru`
-        return f"{error.override}: must not end with a comma; write {key}=A,B without spaces"
-    return f"cannot read the argument {error.override!r}: {first}"
+    """Explains an override that is not valid, with the quotes that it may need."""
+    override = error.override
+    key, equals, value = override.partition("=")
+    if not equals:
+        return f"{override}: must be KEY=VALUE"
+    if value.endswith(","):  # the shell has split `cell=rnn, gru`
+        return f"{override}: must not end with a comma; write {key}=A,B without spaces"
+    if with_quotes := quoted(override):
+        return f"{override}: has a character that must be quoted: {shlex.quote(with_quotes)}"
+    return f"{override}: has quotes or brackets that do not match"
 
 
-def _is_foreign_character(error: BaseException) -> bool:
-    """Returns whether a character that Hydra's lexer refuses caused an error."""
-    cause = error.__cause__ or error.__context__
-    return type(error).__name__ == "LexerNoViableAltException" or (
-        cause is not None and _is_foreign_character(cause)
-    )
+def quoted(override: str) -> str | None:
+    """Returns an override with its value in quotes, if that makes it valid; else None."""
+    key, _, value = override.partition("=")
+    is_even = all(value.count(a) == value.count(b) for a, b in ("[]", "{}", "()"))
+    new = f'{key}="{value}"'
+    return new if is_even and _parsed(override) is None and _parsed(new) else None
+
+
+def has_several_values(override: str) -> bool:
+    """Returns whether an override is one of a sweep."""
+    parsed = _parsed(override)
+    return parsed is not None and parsed.is_sweep_override()
+
+
+def _parsed(override: str) -> Override | None:
+    """Returns an override as Hydra's grammar reads it; None if it is not valid."""
+    try:
+        return OverridesParser.create().parse_override(override)
+    except HydraException:
+        return None
 
 
 def _missing_option(error: MissingConfigException) -> str:

@@ -57,6 +57,12 @@ class Stored(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+def config_of(path: str) -> str | None:
+    """Returns the option of `data` that reads files with this ending; None if none does."""
+    ending = next((each for each in ENDINGS if path.lower().endswith(each)), None)
+    return None if ending is None else ending.split(".")[1]
+
+
 def existing_file(path: str) -> Path:
     """Returns the regular file at `path`; without one, the error names similar files."""
     if not path:

@@ -22,7 +22,7 @@ from seqsweep.command import (
     restore_subcommand,
 )
 from seqsweep.config import CONF_DIR
-from seqsweep.config.flags import flags_first
+from seqsweep.config.flags import OWN, flags_first
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
@@ -37,6 +37,7 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.hydra_jobs import launched
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.resolvers import register_resolvers
@@ -56,9 +57,6 @@ from seqsweep.training.planned_run import PlannedRun, plan
 
 register_resolvers()
 
-_OPTIONS = {"train": ("--plan-only", "--detach", "--start", "--yes")}
-"""Options that `seqsweep` takes from a command line before Hydra, for messages."""
-
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     """Composes the configs and trains one run or a sweep.
@@ -71,12 +69,13 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     Returns:
         The exit code: 0, 1 if a run failed, 2 for wrong input, or 128 plus the number of a signal.
     """
+    words = [subcommand, *arguments]
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them
     _errors.clear()
     launched.clear()
     try:
-        own = [*_OPTIONS.get(subcommand, ()), *(f"--{name}" for name in options)]
+        own = [*(OWN if subcommand == "train" else ()), *(f"--{name}" for name in options)]
         arguments = flags_first(arguments, subcommand, own)
         hide_subcommand(subcommand, arguments, **options)
         _start_hydra()
@@ -110,7 +109,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         if full_error:
             raise
-        return _refuse(explain(error))
+        return _refuse(with_meant(explain(error), words))
     finally:
         os.environ["HYDRA_FULL_ERROR"] = "1" if full_error else "0"
     return 0

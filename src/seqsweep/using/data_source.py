@@ -9,19 +9,10 @@ from typing import NamedTuple
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.config.schema import Config
-from seqsweep.data.files import existing_file
+from seqsweep.data.files import ENDINGS, config_of, existing_file
 from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.training.data_cache import load_source, translate_memory_errors
-
-_GROUPS = {
-    ".npz": "npz",
-    ".ts": "ts",
-    ".csv": "csv",
-    ".csv.gz": "csv",
-    ".parquet": "parquet",
-}
-"""The option of `data` that reads files with this ending."""
 
 _ARCHIVE = "aeon:"
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")
@@ -75,12 +66,11 @@ def overrides_for(source: str) -> list[str]:
     path = Path(source).expanduser()
     if not path.exists() and source in _bundled():
         return [f"data={source}"]
-    for ending, group in _GROUPS.items():
-        if source.lower().endswith(ending):
-            existing_file(source)
-            return [f"data={group}", f"data.source.path={_quoted(source)}"]
+    if group := config_of(source):
+        existing_file(source)
+        return [f"data={group}", f"data.source.path={_quoted(source)}"]
     if path.is_file():
-        raise ValueError(f"{source}: unknown ending; expected {listed(list(_GROUPS))}")
+        raise ValueError(f"{source}: unknown ending; expected {listed(ENDINGS)}")
     hint = did_you_mean(source, _bundled())
     if hint and not path.suffix:
         raise ValueError(f"{source}: is neither a file nor the name of bundled data{hint}")
@@ -96,7 +86,7 @@ def train_command(overrides: Sequence[str]) -> str:
 def _bundled() -> list[str]:
     """Returns the options of `data` that need no file."""
     names = (path.stem for path in (CONF_DIR / "data").glob("[!_]*.yaml"))
-    return sorted(set(names) - {*_GROUPS.values(), "aeon"})
+    return sorted(set(names) - {*map(config_of, ENDINGS), "aeon"})
 
 
 def _override(option: str) -> str:

@@ -65,7 +65,7 @@ class TrialPlanner:
     def plan(
         self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> list[SweepMember]:
-        """Plans the runs of a trial, one for each seed; by default for that of the config.
+        """Plans a run of a trial for each seed, by default the config's.
 
         Raises:
             HydraException, ValueError, TypeError, OSError: the config or its data are refused.

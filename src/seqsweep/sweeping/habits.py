@@ -1,0 +1,164 @@
+"""Finds the command that was meant by the words of other tools, for error messages.
+
+Nothing is guessed silently: the command is refused, and the message shows the right one.
+"""
+
+import re
+import shlex
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.flags import takes_value
+from seqsweep.config.messages import has_several_values, quoted
+from seqsweep.data.files import config_of
+
+_COMMANDS = {
+    **dict.fromkeys(("fit", "run", "start"), ("train",)),
+    **dict.fromkeys(("sweep", "multirun", "search"), ("train", "-m")),
+    **dict.fromkeys(("test", "eval", "validate", "score"), ("evaluate", "RUN")),
+}
+"""The commands of other tools, and ours."""
+
+_KEYS = {
+    **dict.fromkeys(("lr", "learning_rate"), "optimizer.lr"),
+    "weight_decay": "optimizer.weight_decay",
+    **dict.fromkeys(("epochs", "max_epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
+    **dict.fromkeys(("clip", "gradient_clip_val"), "trainer.gradient_clip_val"),
+    **dict.fromkeys(("accelerator", "device"), "trainer.accelerator"),
+    "devices": "trainer.devices",
+    "precision": "trainer.precision",
+    "batch_size": "data.batch_size",
+    **dict.fromkeys(("path", "file", "data.path"), "data.source.path"),
+    "folds": "data.folds",
+    "val_fraction": "data.val_fraction",
+    "test_fraction": "data.test_fraction",
+    "standardize": "data.standardize",
+    **dict.fromkeys(("hidden", "hidden_size", "hidden_dim", "units"), "model.hidden_size"),
+    **dict.fromkeys(("layers", "num_layers", "n_layers"), "model.num_layers"),
+    **dict.fromkeys(("cell", "rnn_type"), "model.cell"),
+    "bidirectional": "model.bidirectional",
+    "dropout": "model.dropout",
+    "pooling": "model.pooling",
+    "class_weights": "loss.class_weights",
+    "label_smoothing": "loss.label_smoothing",
+    "patience": "callbacks.early_stopping.patience",
+    "callbacks.model_checkpoint": "callbacks.checkpoint",
+    **dict.fromkeys(("seed_everything", "random_state", "random_seed"), "seed"),
+    **dict.fromkeys(("n_trials", "hydra.sweeper.n_trials"), "hydra.sweeper.budget.trials"),
+}
+"""Keys of other tools, and keys without their section, with ours."""
+
+_VALUES = {
+    "trainer.precision": {"16": "16-mixed", "bf16": "bf16-mixed"},
+    "callbacks": {"model_checkpoint": "default", "checkpoint": "default"},
+}
+"""Values of other tools by our key, with ours."""
+
+_NOTES = {"ckpt_path": "an interrupted run resumes by itself; leave it out"}
+"""A sentence for each key that has no counterpart."""
+
+_OPTUNA = "hydra/sweeper=optuna"
+
+
+def with_meant(message: str, words: Sequence[str]) -> str:
+    """Returns an error message with the command that was meant, where one is known.
+
+    Args:
+        words: the command line after `seqsweep`.
+    """
+    right = meant(words)
+    notes = [note for word in words if (note := _NOTES.get(word.partition("=")[0].lstrip("+")))]
+    if right is None and not notes:
+        return message
+    # The right command says more than the nearest names.
+    fact = "; ".join([re.split(r"; (?:known: |did you mean )", message)[0], *notes])
+    if right is None:
+        return fact
+    return f"{fact}; did you mean: {shlex.join(['seqsweep', *right])}"
+
+
+def meant(words: Sequence[str]) -> list[str] | None:
+    """Returns a command with the words of other tools replaced; None if it has none.
+
+    Args:
+        words: the command line after `seqsweep`.
+
+    >>> meant(["train", "data=digits", "lr=0.1"])
+    ['train', 'data=digits', 'optimizer.lr=0.1']
+    """
+    command, rest = (words[0], list(words[1:])) if words else ("", [])
+    if "=" in command:
+        command, rest = "train", list(words)
+    first, *more = _COMMANDS.get(command, (command,))
+    if first == "evaluate" and command != first:
+        return [first, *more]
+    if first not in ("train", "plan"):
+        return None
+    new = [word for option in _options(rest) for word in _override(option)]
+    searched = [word for word in new if "=interval(" in word or ".budget." in word]
+    if searched and not any(word.startswith(("hydra/sweeper=", "sweep=")) for word in new):
+        new.append(_OPTUNA)
+    if "--config-dir" not in new and any(map(_is_in_conf, new)):
+        new += ["--config-dir", "conf"]
+    if [first, *new] == list(words):
+        return None
+    is_sweep = _OPTUNA in new or any(map(has_several_values, new))
+    if first == "train" and is_sweep and not {"-m", "--multirun"} & {*more, *new}:
+        more = ["-m"]
+    return [first, *more, *new]
+
+
+def _options(words: Sequence[str]) -> Iterator[str]:
+    """Yields the words with `--key value` as `key=value` and `key=8 16` as `key=8,16`."""
+    rest, last = deque(words), ""
+    while rest:
+        word = rest.popleft()
+        name, equals, _ = word.partition("=")
+        is_value = not (equals or word.startswith("-") or config_of(word))
+        if is_value and "." in last.partition("=")[0]:
+            last += word if last.endswith(("=", ",")) else f",{word}"
+            continue
+        if last:
+            yield last
+        last = ""
+        if not word.startswith("-"):
+            last = word
+        elif (needs_value := takes_value(name)) is not None:
+            yield word
+            if needs_value and not equals and rest:
+                yield rest.popleft()
+        else:
+            key = word.lstrip("-").replace("-", "_")
+            last = key if equals else f"{key}={rest.popleft() if rest else ''}"
+    if last:
+        yield last
+
+
+def _override(option: str) -> list[str]:
+    """Returns an option in our words."""
+    if option.startswith("-"):
+        return [option]
+    key, equals, value = option.partition("=")
+    if not equals or (key == "data" and config_of(value)):
+        path = value or option
+        data = config_of(path)
+        return [option] if data is None else [f"data={data}", f"data.source.path={path}"]
+    if key.startswith("+") and (CONF_DIR / key[1:]).is_dir():
+        key = key[1:]
+    if key == "model" and value != "rnn" and {*value.split(",")} <= {"rnn", "gru", "lstm"}:
+        key = "model.cell"
+    for wrong, right in _KEYS.items():
+        if key == wrong or key.startswith(f"{wrong}."):
+            key = right + key.removeprefix(wrong)
+            break
+    value = _VALUES.get(key, {}).get(value, value)
+    return [quoted(f"{key}={value}") or f"{key}={value}"]
+
+
+def _is_in_conf(word: str) -> bool:
+    """Returns whether an option is a file of ./conf, which only `--config-dir` adds."""
+    group, _, option = word.partition("=")
+    path = Path(group.lstrip("+"), f"{option}.yaml")
+    return not (CONF_DIR / path).is_file() and Path("conf", path).is_file()

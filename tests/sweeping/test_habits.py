@@ -1,0 +1,85 @@
+"""Words of other tools are refused with the whole command that was meant."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from seqsweep import cli
+from seqsweep.config.from_overrides import compose
+from seqsweep.sweeping.habits import meant
+
+TABLE = """
+train data=digits hidden_size=32        | train data=digits model.hidden_size=32
+train data=digits lr=0.01               | train data=digits optimizer.lr=0.01
+train data=digits epochs=10             | train data=digits trainer.max_epochs=10
+train data=digits batch_size=16         | train data=digits data.batch_size=16
+train data=digits layers=2              | train data=digits model.num_layers=2
+train data=digits seed_everything=3     | train data=digits seed=3
+train data=digits precision=16          | train data=digits trainer.precision=16-mixed
+train data=digits model=lstm            | train data=digits model.cell=lstm
+train data=digits callbacks=model_checkpoint | train data=digits callbacks=default
+train data=digits callbacks.model_checkpoint.monitor=val/acc | train data=digits callbacks.checkpoint.monitor=val/acc
+train my.csv                            | train data=csv data.source.path=my.csv
+train data=my.csv lr=0.1                | train data=csv data.source.path=my.csv optimizer.lr=0.1
+train data=csv data.path=my.csv         | train data=csv data.source.path=my.csv
+fit data=digits                         | train data=digits
+run data=digits                         | train data=digits
+sweep data=digits seed=0,1              | train -m data=digits seed=0,1
+test data=digits                        | evaluate RUN
+data=digits seed=1                      | train data=digits seed=1
+train --seed 3 data=digits              | train seed=3 data=digits
+train --data digits --epochs=5          | train data=digits trainer.max_epochs=5
+train +experiment=digits                | train experiment=digits
+train data=digits n_trials=10           | train -m data=digits hydra.sweeper.budget.trials=10 hydra/sweeper=optuna
+train -m data=digits 'optimizer.lr=interval(0.1,0.2)' | train -m data=digits 'optimizer.lr=interval(0.1,0.2)' hydra/sweeper=optuna
+train -m data=digits model.hidden_size=8 16 | train -m data=digits model.hidden_size=8,16
+train data=digits model.cell=rnn, gru   | train -m data=digits model.cell=rnn,gru
+train data=csv 'data.source.step=Zeit [s]' | train data=csv 'data.source.step="Zeit [s]"'
+train -m data=digits 'sweep.filter=model.hidden_size>8' seed=0,1 | train -m data=digits 'sweep.filter="model.hidden_size>8"' seed=0,1
+"""  # noqa: E501
+ROWS = [[shlex.split(side) for side in line.split("|")] for line in TABLE.strip().splitlines()]
+
+
+@pytest.mark.parametrize(("typed", "right"), ROWS, ids=[" ".join(row[0]) for row in ROWS])
+def test_message_has_the_command_that_was_meant(
+    typed: list[str], right: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(typed)
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"; did you mean: {shlex.join(['seqsweep', *right])}")
+    for foreign in ("mismatched", "Lexer", "Multiple values", "Error parsing"):
+        assert foreign not in line
+
+
+@pytest.mark.parametrize("right", [row[1] for row in ROWS], ids=[" ".join(row[1]) for row in ROWS])
+def test_right_commands_are_left_alone(right: list[str]) -> None:
+    assert meant(right) is None
+
+
+def test_keys_are_those_of_the_config() -> None:
+    """The one-word keys lead to keys that a run has."""
+    typed = ["lr=0.1", "weight_decay=0", "clip=1", "num_workers=0", "dropout=0", "device=cpu"]
+    right = meant(["train", "data=digits", *(word for word in typed if "workers" not in word)])
+    assert right is not None
+    config = compose(right[1:])
+    assert (config["optimizer"]["lr"], config["trainer"]["accelerator"]) == (0.1, "cpu")
+
+
+def test_a_file_of_conf_needs_config_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "own.yaml").write_text("_target_: mine.Net\n")
+    typed = ["train", "data=digits", "model=own"]
+    assert meant(typed) == [*typed, "--config-dir", "conf"]
+    assert meant([*typed, "--config-dir", "conf"]) is None
+
+
+def test_a_checkpoint_is_not_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", "data=digits", "ckpt_path=last.ckpt"])
+    assert "ckpt_path: no such key in the config; an interrupted run resumes" in (
+        capsys.readouterr().err
+    )
