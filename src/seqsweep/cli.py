@@ -45,6 +45,18 @@ usage: seqsweep COMMAND ...
   --version                 print the versions, the native engine, the cores and the GPU
 """
 
+_STEPS = """\
+Four steps from data to predictions:
+
+  seqsweep train data=digits                 trains one network on bundled data, in seconds
+  seqsweep data info FILE                    describes your own data, and how to train on them
+  seqsweep train -m data=digits model.cell=rnn,gru,lstm 'seed=range(5)' sweep.name=first
+                                             compares networks, and ends with a report
+  seqsweep predict outputs/sweeps/first FILE  classifies new sequences with the best of them
+
+`seqsweep help` lists all commands, `seqsweep train --help` the keys of a run.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits.
@@ -85,7 +97,10 @@ def _explain(error: Exception) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    command = arguments[0] if arguments else "--help"
+    if not arguments:
+        print(_STEPS, end="")
+        return 0
+    command = arguments[0]
     if command == "help" and arguments[1:]:
         arguments = [arguments[1], "--help"]
         command = arguments[0]

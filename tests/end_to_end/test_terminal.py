@@ -12,6 +12,7 @@ import pytest
 from terminals import hides_the_cursor, read_until, terminal
 
 from seqsweep.cli import main
+from seqsweep.config.from_overrides import compose
 
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
@@ -21,7 +22,9 @@ SEQSWEEP = Path(sys.executable).with_name("seqsweep")
     ("arguments", "words"),
     [
         (["help"], ["usage: seqsweep COMMAND", "train -m", "help COMMAND"]),
-        (["train", "--help"], ["sweep: architecture, cross_validation,", "hidden_size: 32",
+        ([], ["seqsweep train data=digits", "seqsweep data info FILE", "seqsweep help"]),
+        (["train", "--help"], ["sweep: architecture, cross_validation,", "model.hidden_size=32",
+                               "hydra/sweeper=optuna", "hydra/launcher=slurm", "--plan-only",
                                "data: adding, aeon, csv, delayed_recall, digits"]),
         (["-V"], ["seqsweep 0."]),
         (["help", "leaderboard"], ["usage: seqsweep leaderboard", "--top N"]),
@@ -37,6 +40,19 @@ def test_each_command_has_its_help(
         main(arguments)
     printed = capsys.readouterr()
     assert all(part in " ".join(printed.out.split()) for part in words), printed
+
+
+def test_the_help_of_train_has_the_defaults_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["train", "--help"])
+    section = capsys.readouterr().out.partition("== The keys")[2].partition("seqsweep train")[0]
+    words = [line.split()[0] for line in section.splitlines()[1:] if "=" in line]
+    given = [word for word in words if "FILE" not in word and "experiment=" not in word]
+    # An override that is the default changes nothing. The data have another batch size.
+    given.remove("data.batch_size=32")
+    assert len(words) == 15
+    assert compose(given) == compose([])
+    assert compose(["data=digits"])["data"]["batch_size"] == 32
 
 
 @pytest.mark.slow
