@@ -51,6 +51,9 @@ Meanwhile the threads may run out of tasks."""
 class Pool:
     """Trains members to their ends and keeps their files.
 
+    The members train in a window, which is as small as keeps every thread busy. A further one
+    enters it when one of them ends, so that the first results come early.
+
     Args:
         members: started or restored from a checkpoint; their locks are held.
         data: the members' data.
@@ -99,7 +102,13 @@ class Pool:
         # A member may have been killed after an epoch whose limit it had reached.
         for member in [member for member in self.training if member.epochs]:
             self._leaves_at_limit(member)
-        self._ready = deque(self.training)
+        # The members in the window wait here for a thread, and the others enter it one by one:
+        # those in the middle of their training, then the longest, so that the threads end together.
+        self._ready: deque[PoolMember] = deque()
+        self._later = deque(sorted(self.training, key=lambda m: (not m.epochs, -_work_left(m))))
+        # Beside large members, a thread trains the shortest ones, so that results come early.
+        self._has_lane = any(member.flops >= _FLOPS_OF_A_TASK for member in self.training)
+        self._in_lane: PoolMember | None = None
 
     def advance(self, seconds: float) -> list[PoolMember]:
         """Takes in a result; returns the members that have finished an epoch.
@@ -152,20 +161,33 @@ class Pool:
         if self._untested:
             members, self._untested = self._untested, []
             self._test(members)
-        while self._ready and self.workers.pending < _TASKS_OF_A_THREAD * len(self.workers):
+        # The member in the lane must not wait for a task of others that no thread has begun.
+        tasks = 1 if self._has_lane and self._later else _TASKS_OF_A_THREAD
+        while (self._ready or self._later) and self.workers.pending < tasks * len(self.workers):
             self._train(self._chunk())
 
     def _chunk(self) -> list[PoolMember]:
         """Returns members for a task of about a millisecond."""
         # With few members a task takes only some of them, so that every thread gets one.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * len(self.workers)))
-        chunk, cost = [self._ready.popleft()], 0.0
-        while self._ready and len(chunk) < most:
+        chunk, cost = [self._next()], 0.0
+        while (self._ready or self._later) and len(chunk) < most and chunk != [self._in_lane]:
             cost += max(chunk[-1].flops, _LEAST_FLOPS)
             if cost >= _FLOPS_OF_A_TASK:
                 break
-            chunk.append(self._ready.popleft())
+            chunk.append(self._next())
         return chunk
+
+    def _next(self) -> PoolMember:
+        """Returns the member to train next; one enters the window only if none in it is ready."""
+        if self._has_lane and self._later and self._in_lane not in self.training:
+            member = self._in_lane = self._later.pop()
+        elif self._ready:
+            return self._ready.popleft()
+        else:
+            member = self._later.popleft()
+        self.files[member].saved = self.budget.clock()
+        return member
 
     def _train(self, members: Sequence[PoolMember]) -> None:
         works = [member.work() for member in members]
@@ -219,7 +241,8 @@ class Pool:
                     self._save(member)
             # A member whose folder could not be written has failed meanwhile.
             if member in self.training and not self._leaves_at_limit(member):
-                self._ready.append(member)
+                put = self._ready.appendleft if member is self._in_lane else self._ready.append
+                put(member)
         self.row = rows[-1]
         return list(members)
 
@@ -295,7 +318,8 @@ class Pool:
         )
 
     def _is_due(self, member: PoolMember) -> bool:
-        return self.budget.is_due(self.files[member].saved, len(self.training))
+        in_window = len(self.training) - len(self._later)
+        return self.budget.is_due(self.files[member].saved, in_window)
 
     def _save(self, member: PoolMember, sync: bool = True) -> None:
         files = self.files[member]
@@ -312,3 +336,8 @@ class Pool:
         self.outcomes[member.run_id] = fail_member(member, error)
         self.training.pop(member, None)
         self.left.remove(member)
+
+
+def _work_left(member: PoolMember) -> float:
+    """Returns the floating-point operations of the epochs that a member has left."""
+    return member.flops * (member.max_epochs - member.epochs)
