@@ -1,6 +1,6 @@
 """The rows of a leaderboard: one config and its difference to the first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ class Row:
         apart: The reason for a missing difference, such as `other test set`.
         lost: The number of further replicates that diverged or failed, by state.
         data: A text that is equal for rows evaluated on the same sequences.
+        is_chosen: Whether a search has chosen the config by these runs, and has no others.
     """
 
     config: dict[str, Any]
@@ -38,6 +39,7 @@ class Row:
     apart: str = ""
     lost: Mapping[str, int] = field(default_factory=dict[str, int])
     data: str = ""
+    is_chosen: bool = False
 
     @property
     def n(self) -> int:
@@ -56,12 +58,14 @@ def make_row(
     datasets: Mapping[str, str],
     lost: Mapping[str, Mapping[str, int]],
     variation: Variation,
+    chosen: Collection[str] = (),
 ) -> Row:
     """Returns the row of the runs of one config and data set.
 
     Args:
         datasets: The name of each data set by `data_key`; empty if there is only one.
         lost: The numbers of lost replicates by run_id and state.
+        chosen: The run_ids by which a search has chosen configs.
     """
     samples: dict[str, dict[Replicate, float]] = {}
     for entry in group:
@@ -78,7 +82,10 @@ def make_row(
         else estimate(list(sample.values()))
         for name, sample in samples.items()
     }
-    return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
+    run_id = group[0].folder.run_id
+    return Row(
+        config, group, metrics, samples, lost=lost.get(run_id, {}), is_chosen=run_id in chosen
+    )
 
 
 def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
@@ -112,6 +119,11 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
     """Adds the differences to the first row, for configs evaluated on the same sequences."""
     first = _sets_by_replicate(rows[0], variation) if rows else {}
     checked = [_check_sets(row, metric, first, variation) for row in rows]
+    # Values that a search has chosen among many are partly luck, so a test of them would err.
+    checked[1:] = [
+        (replace(row, apart=row.apart or "no fresh seeds") if row.is_chosen else row, sample)
+        for row, sample in checked[1:]
+    ]
     # Holm's correction counts only the configs that are compared.
     samples = [sample for row, sample in checked if not row.apart]
     measure = Measure(metric, variation)

@@ -8,12 +8,13 @@ from typing import NamedTuple
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import say_error
 from seqsweep.importing import without_collections
+from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.workers import Workers
@@ -137,12 +138,15 @@ def launch_jobs(
         Hydra's JobReturn of each job, with the monitored metric as its return value.
 
     Raises:
-        ValueError: the config gives the sweep a shape, which other sweepers do not read.
+        ValueError: the config gives the sweep a shape, which other sweepers do not read, or the
+            sweeper looks for the worst value of the monitored metric.
     """
     refuse_shape(master.sweep)
     composer = MemberComposer(loader, master)
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
+    for member in members:
+        _refuse_direction(master.hydra.sweeper, member.config["monitor"])
     root = Path(master.hydra.sweep.dir)
     launched[root] = None
     returned, _ = launcher.launch(jobs, members, root, first)
@@ -150,6 +154,17 @@ def launch_jobs(
         returned.get(member.run_id) or _job_return(job, composer(job), member, root)
         for job, member in zip(jobs, members, strict=True)
     ]
+
+
+def _refuse_direction(sweeper: DictConfig, monitor: str) -> None:
+    """Raises a ValueError if another sweeper looks for the worst value of a metric."""
+    best = "minimize" if lower_is_better(monitor) else "maximize"
+    given = sweeper.get("direction")
+    # hydra-optuna-sweeper takes a name or its enum, or a list with one of them.
+    for each in given if isinstance(given, ListConfig) else [given]:
+        name = str(getattr(each, "name", each)).lower()
+        if name in ("minimize", "maximize") and name != best:
+            raise ValueError(f"hydra.sweeper.direction={name}: must be {best} for {monitor}")
 
 
 def _job_return(

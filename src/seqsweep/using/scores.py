@@ -1,21 +1,21 @@
-"""Scores predictions, with bootstrap intervals.
+"""Scores predictions, with intervals.
 
 N sequences, C classes, R resamples, M metrics.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Float64 = npt.NDArray[np.float64]
+from seqsweep.using.intervals import LEVEL, Float64, of_f1, of_mean, of_share
+
 Int64 = npt.NDArray[np.int64]
 
 BINS = 15
 """The equal bins of the confidence, over which the calibration error is measured."""
-
-LEVEL = 0.95
 
 METRICS = (
     "accuracy",
@@ -27,9 +27,15 @@ METRICS = (
 )
 OF_A_CLASS = ("precision", "recall", "f1")
 
+_EQUAL = 1e-12
+"""The range of scores that differ by rounding alone."""
+
 
 class Score(NamedTuple):
-    """A metric with its interval at LEVEL; the bounds are None without resamples."""
+    """A metric with its interval at LEVEL; the bounds are None without resamples.
+
+    They are also None for a log loss and a calibration error that are the same in all resamples.
+    """
 
     value: float
     low: float | None
@@ -93,7 +99,10 @@ def evaluate(
     Modern Neural Networks, ICML). The area under the ROC curve is the mean over the classes, each
     against the rest.
 
-    The intervals are percentiles of the scores of resamples: N sequences drawn with replacement.
+    Accuracy, precision, recall and F1 have intervals of shares. Those of the other metrics are
+    percentiles of the scores of resamples: N sequences drawn with replacement. If all resamples
+    have one score, as perfect predictions do, the interval of a mean over the classes follows from
+    those of the classes. The area of a class is then a share of pairs without a common sequence.
 
     Args:
         resamples: 0 for no intervals.
@@ -108,37 +117,70 @@ def evaluate(
         # A sequence that is drawn twice counts twice, so a resample is a vector of weights.
         weights = np.bincount(rng.integers(0, count, count), minlength=count)
         row[:] = cases.measure(weights.astype(np.float64))
-    scores = _with_intervals(values, drawn)
-    of_all, by_class = scores[: len(METRICS)], scores[len(METRICS) :]
-    classes: dict[str, dict[str, Score]] = {}
-    for index, name in enumerate(class_names):
-        own = by_class[index :: len(class_names)]
-        if all(score is not None for score in own):
-            classes[name] = _defined(OF_A_CLASS, own)
-    confusion = cases.confusion(np.ones(count)).astype(np.int64)
-    return Evaluation(class_names, confusion, _defined(METRICS, of_all), classes)
+    confusion = cases.confusion(np.ones(count))
+    shares = _shares(confusion)
+    closed = _closed(confusion, shares, cases)
+    metrics = {
+        name: Score(value, *_interval(name, column, closed.get(name)))
+        for name, value, column in zip(METRICS, values.tolist(), drawn.T, strict=True)
+        if not np.isnan(value)
+    }
+    classes = {
+        class_names[index]: {
+            key: Score(*(of[:, index].tolist() if resamples else (float(of[0, index]), None, None)))
+            for key, of in shares.items()
+        }
+        for index in np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
+    }
+    return Evaluation(class_names, confusion.astype(np.int64), metrics, classes)
 
 
-def _defined(names: tuple[str, ...], scores: list[Score | None]) -> dict[str, Score]:
-    named = zip(names, scores, strict=True)
-    return {name: score for name, score in named if score is not None}
+def _shares(confusion: Float64) -> dict[str, Float64]:
+    """Returns precision, recall and F1 of the classes with their bounds (3, C)."""
+    hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = _ratio(hits, predicted, 0.0), _ratio(hits, actual, 0.0)
+    f1 = _ratio(2 * hits, actual + predicted, 0.0)
+    return {
+        "precision": np.array([precision, *of_share(hits, predicted)]),
+        "recall": np.array([recall, *of_share(hits, actual)]),
+        "f1": np.array([f1, *of_f1(hits, actual, predicted)]),
+    }
 
 
-def _with_intervals(values: Float64, drawn: Float64) -> list[Score | None]:
-    """Returns each value (M,) with the percentiles of its resamples (R, M); None for NaN."""
+def _closed(
+    confusion: Float64, shares: Mapping[str, Float64], cases: "_Cases"
+) -> dict[str, tuple[float, float]]:
+    """Returns the intervals in closed form, by the name of the metric."""
+    actual, total = confusion.sum(axis=1), confusion.sum()
+    seen = actual + confusion.sum(axis=0) > 0
+    low, high = of_share(confusion.trace(), total)
+    result = {
+        "accuracy": (float(low), float(high)),
+        "balanced_accuracy": of_mean(shares["recall"][:, actual > 0]),
+        # A wrong prediction lowers the F1 of two classes.
+        "macro_f1": of_mean(shares["f1"][:, seen], hit_by_an_error=2),
+    }
+    pairs = np.array([min(len(r.positive), len(r.negative)) for r in cases.ranked], np.float64)
+    areas = np.array([r.area(np.ones(int(total), np.uint16)) for r in cases.ranked])
+    if pairs.any():
+        areas, pairs = areas[pairs > 0], pairs[pairs > 0]
+        # The areas of several classes share the sequences.
+        pairs /= min(2, len(pairs))
+        result["roc_auc"] = of_mean(np.array([areas, *of_share(areas * pairs, pairs)]))
+    return result
+
+
+def _interval(
+    name: str, column: Float64, closed: tuple[float, float] | None
+) -> tuple[float | None, float | None]:
+    """Returns the bounds of a metric in closed form, or the percentiles of its resamples (R,)."""
+    # A resample may lack a class, whose scores are then not defined.
+    defined = column[~np.isnan(column)]
+    if name == "accuracy" or len(defined) == 0 or np.ptp(defined) < _EQUAL:
+        return closed if closed and len(column) else (None, None)
     tail = 50 * (1 - LEVEL)
-    scores: list[Score | None] = []
-    for value, column in zip(values.tolist(), drawn.T, strict=True):
-        # A resample may lack a class, whose scores are then not defined.
-        defined = column[~np.isnan(column)]
-        if np.isnan(value):
-            scores.append(None)
-        elif len(defined):
-            low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
-            scores.append(Score(value, low, high))
-        else:
-            scores.append(Score(value, None, None))
-    return scores
+    low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
+    return low, high
 
 
 class _Cases:
@@ -164,14 +206,12 @@ class _Cases:
         return counts.astype(np.float64).reshape(self.classes, self.classes)
 
     def measure(self, weights: Float64) -> Float64:
-        """Returns the scores: METRICS, then OF_A_CLASS for all classes; NaN: not defined."""
+        """Returns the scores by METRICS; NaN: not defined."""
         confusion = self.confusion(weights)
         hits, total = confusion.diagonal(), weights.sum()
         actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
         seen = actual + predicted > 0
-        precision = np.where(seen, _ratio(hits, predicted, 0.0), np.nan)
-        recall = np.where(seen, _ratio(hits, actual, 0.0), np.nan)
-        f1 = _ratio(2 * hits, actual + predicted, np.nan)
+        recall, f1 = _ratio(hits, actual, 0.0), _ratio(2 * hits, actual + predicted, 0.0)
         gaps = np.bincount(self.bins, weights=weights * self.gaps, minlength=BINS)
         # Small integers stay in the cache of a core while each class reads them in its own order.
         counts = weights.astype(np.uint16)
@@ -185,7 +225,7 @@ class _Cases:
             np.abs(gaps).sum() / total,
             defined.mean() if len(defined) else np.nan,
         ]
-        return np.concatenate([of_all, precision, recall, f1])
+        return np.array(of_all)
 
 
 class _Ranked:

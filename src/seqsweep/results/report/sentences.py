@@ -233,7 +233,8 @@ def _is_better(config: Config, score: str) -> bool:
 def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
     """Names the best config on each other set of sequences; these are not compared."""
     # In reversed order the best config of each data set is the last one set.
-    firsts = {config.data: config for config in reversed(configs) if config.apart}
+    others = [config for config in reversed(configs) if config.data != configs[0].data]
+    firsts = {config.data: config for config in others if config.apart}
     ranked = sorted(firsts.values(), key=lambda config: config.rank)
     if not ranked:
         return []

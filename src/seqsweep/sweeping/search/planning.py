@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.messages import explain
 from seqsweep.results.datasets import Sets, sets_of, why_apart
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry
@@ -21,6 +22,9 @@ _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 
 _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
 """The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
+
+
+_IRRATIONAL = 0.6180339887498949
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,29 @@ class TrialPlanner:
             is_choice = isinstance(values, Choice)
             for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
                 planned += self.plan({**first, key: value})
+        self.check_intervals()
         check_comparable(planned)
         return planned
+
+    def check_intervals(self) -> None:
+        """Refuses an interval of real numbers for a key that takes only whole ones.
+
+        Raises:
+            ValueError: there is such an interval.
+        """
+        first = {key: value_at(values, 0.0) for key, values in self.space.items()}
+        for key, values in self.space.items():
+            if isinstance(values, Choice) or values.integer:
+                continue
+            # Multiples of an irrational number: of few digits, some of them are whole.
+            inside = [value_at(values, n * _IRRATIONAL % 1) for n in range(1, 10)]
+            value = next((each for each in inside if each != round(each)), first[key])
+            try:
+                self.plan({**first, key: value})
+            except (HydraException, ValueError, TypeError) as error:
+                whole = f"int(interval({values.low:g},{values.high:g}))"
+                whole = f"'{key}=tag(log,{whole})'" if values.log else f"'{key}={whole}'"
+                raise ValueError(f"{explain(error)}; for whole numbers: {whole}") from None
 
 
 def check_comparable(members: Iterable[SweepMember]) -> None:
