@@ -13,7 +13,7 @@ over fresh seeds, only these count, and such configs come first and are compared
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -132,7 +132,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     left_out = len(complete) - sum(map(len, groups))
     chosen = chosen_runs({entry.folder.path.parent for entry in complete})
     groups = [[e for e in group if e.folder.run_id not in chosen] or group for group in groups]
-    rows = [make_row(group, keys, datasets, lost, variation, chosen) for group in groups]
+    rows = [make_row(group, keys, datasets, lost, variation) for group in groups]
+    rows = [replace(row, is_chosen=_id(row) in chosen) for row in rows]
     # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):

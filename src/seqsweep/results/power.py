@@ -1,6 +1,8 @@
 """The number of replicates that would show a difference of a given size."""
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -90,36 +92,31 @@ def _pooled(groups: Sequence[Sequence[float]]) -> float:
 def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Returns the interval at LEVEL of a pooled standard deviation, as multiples of it.
 
-    A sample's variance over the true one, times its degrees of freedom, has the chi-squared
-    distribution (Cochran 1934, Mathematical Proceedings of the Cambridge Philosophical Society 30).
-    All groups are differences to one config, so their variances depend on each other. The degrees
-    of freedom are those of the variance that a pooled one has at most, if the groups agree fully
-    (Satterthwaite 1946, Biometrics Bulletin 2): those of one group, if all have the same size.
+    A sample's variance over the true one has the chi-squared distribution (Cochran 1934,
+    Mathematical Proceedings of the Cambridge Philosophical Society 30). The groups are differences
+    to one config, so they depend on each other. The degrees of freedom are those of full agreement
+    (Satterthwaite 1946, Biometrics Bulletin 2): of groups of one size, those of one group.
     """
     freedoms = [len(group) - 1 for group in groups]
     freedom = (sum(freedoms) / sum(map(math.sqrt, freedoms))) ** 2
-    tails = (1 + LEVEL) / 2, (1 - LEVEL) / 2
-    low, high = (math.sqrt(freedom / chi_squared_quantile(p, freedom)) for p in tails)
-    return low, high
+    ends = [chi_squared_quantile(p, freedom) for p in ((1 + LEVEL) / 2, (1 - LEVEL) / 2)]
+    return math.sqrt(freedom / ends[0]), math.sqrt(freedom / ends[1])
 
 
 def chi_squared_quantile(p: float, freedom: float) -> float:
-    """Returns the value below which a chi-squared variable is with probability p."""
+    """Returns the value below which a chi-squared variable is with probability p.
+
+    >>> round(chi_squared_quantile(0.025, 4), 4)
+    0.4844
+    """
     half, low, high = freedom / 2, 0.0, freedom + 20 * math.sqrt(freedom) + 20
-
-    def probability(x: float) -> float:
+    while high - low > 1e-12 * high:
+        x = (low + high) / 4
         # The series of the incomplete gamma function, Abramowitz and Stegun 6.5.29.
-        term = total = 1 / half
-        n = 0
-        while term > 1e-16 * total:
-            n += 1
-            term *= x / 2 / (half + n)
-            total += term
-        return total * math.exp(half * math.log(x / 2) - x / 2 - math.lgamma(half))
-
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if probability(middle) < p else (low, middle)
+        ratios = (x / (half + n) for n in range(1, int(high) + 50))
+        series = math.fsum(itertools.accumulate(ratios, operator.mul, initial=1.0))
+        share = series * math.exp(half * math.log(x) - x - math.lgamma(half + 1))
+        low, high = (2 * x, high) if share < p else (low, 2 * x)
     return high
 
 

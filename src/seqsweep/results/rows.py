@@ -1,6 +1,6 @@
 """The rows of a leaderboard: one config and its difference to the first."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,14 +58,12 @@ def make_row(
     datasets: Mapping[str, str],
     lost: Mapping[str, Mapping[str, int]],
     variation: Variation,
-    chosen: Collection[str] = (),
 ) -> Row:
     """Returns the row of the runs of one config and data set.
 
     Args:
         datasets: The name of each data set by `data_key`; empty if there is only one.
         lost: The numbers of lost replicates by run_id and state.
-        chosen: The run_ids by which a search has chosen configs.
     """
     samples: dict[str, dict[Replicate, float]] = {}
     for entry in group:
@@ -82,10 +80,7 @@ def make_row(
         else estimate(list(sample.values()))
         for name, sample in samples.items()
     }
-    run_id = group[0].folder.run_id
-    return Row(
-        config, group, metrics, samples, lost=lost.get(run_id, {}), is_chosen=run_id in chosen
-    )
+    return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
 
 
 def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
@@ -120,10 +115,9 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
     first = _sets_by_replicate(rows[0], variation) if rows else {}
     checked = [_check_sets(row, metric, first, variation) for row in rows]
     # Values that a search has chosen among many are partly luck, so a test of them would err.
-    checked[1:] = [
-        (replace(row, apart=row.apart or "no fresh seeds") if row.is_chosen else row, sample)
-        for row, sample in checked[1:]
-    ]
+    for index, (row, sample) in enumerate(checked):
+        if index and row.is_chosen:
+            checked[index] = replace(row, apart=row.apart or "no fresh seeds"), sample
     # Holm's correction counts only the configs that are compared.
     samples = [sample for row, sample in checked if not row.apart]
     measure = Measure(metric, variation)

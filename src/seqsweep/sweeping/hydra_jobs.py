@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
@@ -145,8 +145,13 @@ def launch_jobs(
     composer = MemberComposer(loader, master)
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
-    for member in members:
-        _refuse_direction(master.hydra.sweeper, member.config["monitor"])
+    for monitor in {member.config["monitor"] for member in members}:
+        best, worst = "maximize", "minimize"
+        if lower_is_better(monitor):
+            best, worst = worst, best
+        # hydra-optuna-sweeper has this option, a name or an enum.
+        if worst in str(master.hydra.sweeper.get("direction")):
+            raise ValueError(f"hydra.sweeper.direction={worst}: must be {best} for {monitor}")
     root = Path(master.hydra.sweep.dir)
     launched[root] = None
     returned, _ = launcher.launch(jobs, members, root, first)
@@ -154,17 +159,6 @@ def launch_jobs(
         returned.get(member.run_id) or _job_return(job, composer(job), member, root)
         for job, member in zip(jobs, members, strict=True)
     ]
-
-
-def _refuse_direction(sweeper: DictConfig, monitor: str) -> None:
-    """Raises a ValueError if another sweeper looks for the worst value of a metric."""
-    best = "minimize" if lower_is_better(monitor) else "maximize"
-    given = sweeper.get("direction")
-    # hydra-optuna-sweeper takes a name or its enum, or a list with one of them.
-    for each in given if isinstance(given, ListConfig) else [given]:
-        name = str(getattr(each, "name", each)).lower()
-        if name in ("minimize", "maximize") and name != best:
-            raise ValueError(f"hydra.sweeper.direction={name}: must be {best} for {monitor}")
 
 
 def _job_return(

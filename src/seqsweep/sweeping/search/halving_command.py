@@ -102,7 +102,6 @@ def plan_population(
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused, or cannot be judged.
     """
-    planner.check_intervals()
     drawn = [draw(planner.space, halving.seed, n) for n in range(halving.population)]
     jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
     # Of equal draws, the first one counts.

@@ -24,7 +24,8 @@ _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KE
 """The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
 
 
-_IRRATIONAL = 0.6180339887498949
+_INSIDE = (0.2361, 0.618, 0.8541)
+"""Places from 0 to 1 in an interval, where hardly all numbers happen to be whole."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class TrialPlanner:
         return plan_members(jobs, self.compose, self.folder)
 
     def plan_ends(self) -> list[SweepMember]:
-        """Plans a run for each choice and both ends of each interval.
+        """Plans a run for each choice and both ends of each interval; tries places inside it.
 
         The first of these runs has the first value of every key.
 
@@ -94,29 +95,16 @@ class TrialPlanner:
             is_choice = isinstance(values, Choice)
             for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
                 planned += self.plan({**first, key: value})
-        self.check_intervals()
+            # The ends of an interval may be whole, as a key needs them, and the rest not.
+            is_real = not is_choice and not values.integer
+            for value in [value_at(values, place) for place in _INSIDE] if is_real else ():
+                try:
+                    self.plan({**first, key: value})
+                except ValueError as error:
+                    whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
+                    raise ValueError(f"{explain(error)}; or give '{whole}'") from None
         check_comparable(planned)
         return planned
-
-    def check_intervals(self) -> None:
-        """Refuses an interval of real numbers for a key that takes only whole ones.
-
-        Raises:
-            ValueError: there is such an interval.
-        """
-        first = {key: value_at(values, 0.0) for key, values in self.space.items()}
-        for key, values in self.space.items():
-            if isinstance(values, Choice) or values.integer:
-                continue
-            # Multiples of an irrational number: of few digits, some of them are whole.
-            inside = [value_at(values, n * _IRRATIONAL % 1) for n in range(1, 10)]
-            value = next((each for each in inside if each != round(each)), first[key])
-            try:
-                self.plan({**first, key: value})
-            except (HydraException, ValueError, TypeError) as error:
-                whole = f"int(interval({values.low:g},{values.high:g}))"
-                whole = f"'{key}=tag(log,{whole})'" if values.log else f"'{key}={whole}'"
-                raise ValueError(f"{explain(error)}; for whole numbers: {whole}") from None
 
 
 def check_comparable(members: Iterable[SweepMember]) -> None:
