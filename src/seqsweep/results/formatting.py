@@ -158,7 +158,7 @@ def cost(name: str, value: float, sign: str = "") -> str:
 
 
 def signed(value: float) -> str:
-    """A change with its sign and three decimals, or two significant digits if tiny, for a page.
+    """A change with its sign, for a page: three decimals, or two digits if tiny.
 
     >>> signed(0.25), signed(-0.5), signed(0.00012)
     ('+0.250', '−0.500', '+0.00012')

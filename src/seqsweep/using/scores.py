@@ -3,19 +3,21 @@
 N sequences, C classes, R resamples, M metrics.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.using.intervals import LEVEL, Float64, of_f1, of_mean, of_share
-
+Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 BINS = 15
 """The equal bins of the confidence, over which the calibration error is measured."""
+
+LEVEL = 0.95
+_Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
 
 METRICS = (
     "accuracy",
@@ -27,15 +29,9 @@ METRICS = (
 )
 OF_A_CLASS = ("precision", "recall", "f1")
 
-_EQUAL = 1e-12
-"""The range of scores that differ by rounding alone."""
-
 
 class Score(NamedTuple):
-    """A metric with its interval at LEVEL; the bounds are None without resamples.
-
-    They are also None for a log loss and a calibration error that are the same in all resamples.
-    """
+    """A metric with its interval at LEVEL; the bounds are None if there is none."""
 
     value: float
     low: float | None
@@ -99,10 +95,10 @@ def evaluate(
     Modern Neural Networks, ICML). The area under the ROC curve is the mean over the classes, each
     against the rest.
 
-    Accuracy, precision, recall and F1 have intervals of shares. Those of the other metrics are
-    percentiles of the scores of resamples: N sequences drawn with replacement. If all resamples
-    have one score, as perfect predictions do, the interval of a mean over the classes follows from
-    those of the classes. The area of a class is then a share of pairs without a common sequence.
+    Accuracy, precision, recall and F1 have Wilson's intervals. Those of the other metrics are
+    percentiles of the scores of resamples: N sequences drawn with replacement. Where all resamples
+    have one score, as those of perfect predictions, a mean over classes has the interval that
+    follows from those of the classes, and a log loss and a calibration error have none.
 
     Args:
         resamples: 0 for no intervals.
@@ -119,64 +115,90 @@ def evaluate(
         row[:] = cases.measure(weights.astype(np.float64))
     confusion = cases.confusion(np.ones(count))
     shares = _shares(confusion)
-    closed = _closed(confusion, shares, cases)
+    closed = _closed(confusion, shares, values[-1])
     metrics = {
-        name: Score(value, *_interval(name, column, closed.get(name)))
+        name: Score(value, *_interval(column, closed.get(name), is_share=name == "accuracy"))
         for name, value, column in zip(METRICS, values.tolist(), drawn.T, strict=True)
         if not np.isnan(value)
     }
+    listed: dict[str, list[Any]] = {key: of.tolist() for key, of in shares.items()}
+    if resamples == 0:
+        listed = {key: [(each[0], None, None) for each in of] for key, of in listed.items()}
     classes = {
-        class_names[index]: {
-            key: Score(*(of[:, index].tolist() if resamples else (float(of[0, index]), None, None)))
-            for key, of in shares.items()
-        }
+        class_names[index]: {key: Score(*of[index]) for key, of in listed.items()}
         for index in np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
     }
     return Evaluation(class_names, confusion.astype(np.int64), metrics, classes)
 
 
+def share_with_bounds(hits: Float64, total: Float64) -> Float64:
+    """Returns each share hits / total with its bounds (..., 3), after Wilson (1927, JASA 22).
+
+    Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases.
+    Without a case the share is 0, and the bounds are 0 and 1.
+    """
+    share = hits / np.maximum(total, 1e-300)
+    centre = (hits + _Z2 / 2) / (total + _Z2)
+    half = np.sqrt(_Z2 * (share * (total - hits) + _Z2 / 4)) / (total + _Z2)
+    # Rounding must not keep the bounds from 0 and 1.
+    low, high = np.where(hits > 0, centre - half, 0.0), np.where(hits < total, centre + half, 1.0)
+    return np.stack([share, low, high], axis=-1)
+
+
+def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
+    """Returns the interval of the mean of shares (C, 3).
+
+    The distances to the bounds add up as independent errors do (Zou, Huang and Zhang 2009,
+    Computational Statistics & Data Analysis 53).
+
+    Args:
+        lowered: how many shares a wrong prediction lowers; their errors are not independent.
+    """
+    mean, distances = float(shares[:, 0].mean()), np.abs(shares[:, 1:] - shares[:, :1])
+    sums = np.sqrt(lowered * (distances**2).sum(axis=0))
+    below, above = (np.minimum(sums, distances.sum(axis=0)) / len(shares)).tolist()
+    return max(mean - below, 0.0), min(mean + above, 1.0)
+
+
 def _shares(confusion: Float64) -> dict[str, Float64]:
-    """Returns precision, recall and F1 of the classes with their bounds (3, C)."""
+    """Returns precision, recall and F1 of the classes with their bounds (C, 3)."""
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    precision, recall = _ratio(hits, predicted, 0.0), _ratio(hits, actual, 0.0)
-    f1 = _ratio(2 * hits, actual + predicted, 0.0)
+    # F1 follows from the share of right ones among the sequences that have the class as label or
+    # prediction (Jaccard 1912, New Phytologist 11).
+    jaccard = share_with_bounds(hits, actual + predicted - hits)
     return {
-        "precision": np.array([precision, *of_share(hits, predicted)]),
-        "recall": np.array([recall, *of_share(hits, actual)]),
-        "f1": np.array([f1, *of_f1(hits, actual, predicted)]),
+        "precision": share_with_bounds(hits, predicted),
+        "recall": share_with_bounds(hits, actual),
+        "f1": 2 * jaccard / (1 + jaccard),
     }
 
 
 def _closed(
-    confusion: Float64, shares: Mapping[str, Float64], cases: "_Cases"
+    confusion: Float64, shares: dict[str, Float64], area: float
 ) -> dict[str, tuple[float, float]]:
-    """Returns the intervals in closed form, by the name of the metric."""
+    """Returns the intervals of metrics that are shares or means of shares."""
     actual, total = confusion.sum(axis=1), confusion.sum()
-    seen = actual + confusion.sum(axis=0) > 0
-    low, high = of_share(confusion.trace(), total)
-    result = {
-        "accuracy": (float(low), float(high)),
-        "balanced_accuracy": of_mean(shares["recall"][:, actual > 0]),
-        # A wrong prediction lowers the F1 of two classes.
-        "macro_f1": of_mean(shares["f1"][:, seen], hit_by_an_error=2),
+    labels, seen = actual > 0, actual + confusion.sum(axis=0) > 0
+    # An area is a share of pairs. Those of a class have no sequence in common with each other, nor
+    # with those of other classes.
+    pairs = np.minimum(actual, total - actual)[labels] / 2
+    low, high = share_with_bounds(confusion.trace(), total)[1:].tolist()
+    return {
+        "accuracy": (low, high),
+        "balanced_accuracy": _mean_bounds(shares["recall"][labels]),
+        "macro_f1": _mean_bounds(shares["f1"][seen], lowered=2),
+        "roc_auc": _mean_bounds(share_with_bounds(area * pairs, pairs)),
     }
-    pairs = np.array([min(len(r.positive), len(r.negative)) for r in cases.ranked], np.float64)
-    areas = np.array([r.area(np.ones(int(total), np.uint16)) for r in cases.ranked])
-    if pairs.any():
-        areas, pairs = areas[pairs > 0], pairs[pairs > 0]
-        # The areas of several classes share the sequences.
-        pairs /= min(2, len(pairs))
-        result["roc_auc"] = of_mean(np.array([areas, *of_share(areas * pairs, pairs)]))
-    return result
 
 
 def _interval(
-    name: str, column: Float64, closed: tuple[float, float] | None
+    column: Float64, closed: tuple[float, float] | None, is_share: bool
 ) -> tuple[float | None, float | None]:
-    """Returns the bounds of a metric in closed form, or the percentiles of its resamples (R,)."""
+    """Returns the percentiles of the resamples (R,), or the bounds in closed form."""
     # A resample may lack a class, whose scores are then not defined.
     defined = column[~np.isnan(column)]
-    if name == "accuracy" or len(defined) == 0 or np.ptp(defined) < _EQUAL:
+    # Equal scores differ by rounding.
+    if is_share or len(defined) == 0 or np.ptp(defined) < 1e-12:
         return closed if closed and len(column) else (None, None)
     tail = 50 * (1 - LEVEL)
     low, high = np.percentile(defined, [tail, 100 - tail]).tolist()

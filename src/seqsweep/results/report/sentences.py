@@ -58,6 +58,8 @@ def answer(
     means = [config.metrics[score].mean for config in same if score in config.metrics]
     has_rivals = len(same) > 1
     ranking_split = split_words(board.monitor.partition("/")[0])
+    # Baselines have no loss.
+    judged = f"{score.partition('/')[0]}/acc" if lower_is_better(score) else score
     alone = " (one run, no confidence interval)" if len(configs) == len(best.runs) == 1 else ""
     sentences = [
         f"{metric_words(score)} {_estimate_words(best, score, board.variation)}{alone}",
@@ -69,7 +71,9 @@ def answer(
         best=best.words,
         rest=f", {'. '.join(sentences)}.",
         choice=choice_words(board) + _tie_words(board) + test_set_words(means, score, tested),
-        baseline=baseline_words(best, score, baselines, tested, alone=len(configs) == 1),
+        baseline=baseline_words(best, judged, baselines, tested, alone=len(configs) == 1)
+        if judged in best.metrics
+        else None,
         power=_power_words(board) if has_rivals else None,
     )
 

@@ -115,7 +115,7 @@ def _rung(search: SearchFile, trials: Sequence[Tried], epochs: int) -> Rung:
 
 
 def _least_epochs(trials: Sequence[Tried]) -> int | None:
-    """The last epoch that all trials with a value have reached; None if no trial was pruned.
+    """The last epoch that all trials with a value have; None if none was pruned.
 
     A pruned trial has been trained for fewer epochs than a complete one, and only after equal
     numbers of epochs does a difference between values come from the configs.

@@ -91,7 +91,7 @@ def best_words(search: Search) -> str:
 
 
 def optimism_words(search: Search) -> str:
-    """Says how much of the best value was luck of the seed, or that this is unknown."""
+    """Says how much of the best value was luck of the seed, if known."""
     metric, sign = search.file.metric, search.file.sign
     if not search.best:
         return ""

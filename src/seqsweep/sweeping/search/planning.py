@@ -70,7 +70,7 @@ class TrialPlanner:
     def plan(
         self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> list[SweepMember]:
-        """Plans the runs of a trial, one for each seed; by default for that of the config.
+        """Plans the runs of a trial for each seed; by default the config's.
 
         Raises:
             HydraException, ValueError, TypeError, OSError: the config or its data are refused.
@@ -81,7 +81,7 @@ class TrialPlanner:
         return plan_members(jobs, self.compose, self.folder)
 
     def plan_ends(self) -> list[SweepMember]:
-        """Plans a run for each choice and both ends of each interval; tries places inside it.
+        """Plans a run for each choice and both ends of each interval.
 
         The first of these runs has the first value of every key.
 
