@@ -181,7 +181,8 @@ def _closed(
     labels, seen = actual > 0, actual + confusion.sum(axis=0) > 0
     # An area is a share of pairs. Those of a class have no sequence in common with each other, nor
     # with those of other classes.
-    pairs = np.minimum(actual, total - actual)[labels] / 2
+    pairs = np.minimum(actual, total - actual)[labels]
+    pairs = pairs[:1] if len(pairs) == 2 else pairs / 2  # two classes have one area
     low, high = share_with_bounds(confusion.trace(), total)[1:].tolist()
     return {
         "accuracy": (low, high),
