@@ -118,7 +118,7 @@ def perfect(*support: int) -> Evaluation:
 @pytest.mark.parametrize(("hits", "total"), [(0, 1), (1, 1), (0, 40), (40, 40), (39, 40), (3, 9)])
 def test_the_interval_of_a_share_is_that_of_wilson(hits, total):
     expected = stats.binomtest(hits, total).proportion_ci(method="wilson")
-    found = share_with_bounds(np.float64(hits), np.float64(total))
+    found = share_with_bounds(hits, total)
     assert found.tolist() == pytest.approx([hits / total, expected.low, expected.high], abs=1e-12)
 
 
@@ -137,7 +137,7 @@ def test_a_perfect_score_is_not_certain(support):
     exact = stats.binomtest(sum(support), sum(support)).proportion_ci(method="wilson")
     assert result.metrics["accuracy"].low == pytest.approx(exact.low)
     # Few sequences of one class say little about it, however many the other classes have.
-    least = min(share_with_bounds(np.float64(n), np.float64(n))[1] for n in support)
+    least = min(share_with_bounds(n, n)[1] for n in support)
     mean = 1 - (1 - least) / len(support)
     for name in ("balanced_accuracy", "roc_auc"):
         assert (result.metrics[name].low or 0) <= mean

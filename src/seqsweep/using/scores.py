@@ -3,6 +3,7 @@
 N sequences, C classes, R resamples, M metrics.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -115,14 +116,14 @@ def evaluate(
         row[:] = cases.measure(weights.astype(np.float64))
     confusion = cases.confusion(np.ones(count))
     shares = _shares(confusion)
-    closed = _closed(confusion, shares, values[-1])
+    closed = _closed(confusion, shares, values[-1]) if resamples else {}
     metrics = {
-        name: Score(value, *_interval(column, closed.get(name), is_share=name == "accuracy"))
+        name: Score(value, *_interval(name, column, closed))
         for name, value, column in zip(METRICS, values.tolist(), drawn.T, strict=True)
         if not np.isnan(value)
     }
     listed: dict[str, list[Any]] = {key: of.tolist() for key, of in shares.items()}
-    if resamples == 0:
+    if not resamples:
         listed = {key: [(each[0], None, None) for each in of] for key, of in listed.items()}
     classes = {
         class_names[index]: {key: Score(*of[index]) for key, of in listed.items()}
@@ -131,13 +132,14 @@ def evaluate(
     return Evaluation(class_names, confusion.astype(np.int64), metrics, classes)
 
 
-def share_with_bounds(hits: Float64, total: Float64) -> Float64:
+def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
     """Returns each share hits / total with its bounds (..., 3), after Wilson (1927, JASA 22).
 
-    Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases.
-    Without a case the share is 0, and the bounds are 0 and 1.
+    Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases. A
+    share of no case is 0, from 0 to 1.
     """
-    share = hits / np.maximum(total, 1e-300)
+    hits, total = np.asarray(hits, np.float64), np.asarray(total, np.float64)
+    share = hits / np.where(total > 0, total, 1.0)
     centre = (hits + _Z2 / 2) / (total + _Z2)
     half = np.sqrt(_Z2 * (share * (total - hits) + _Z2 / 4)) / (total + _Z2)
     # Rounding must not keep the bounds from 0 and 1.
@@ -174,7 +176,7 @@ def _shares(confusion: Float64) -> dict[str, Float64]:
 
 
 def _closed(
-    confusion: Float64, shares: dict[str, Float64], area: float
+    confusion: Float64, shares: Mapping[str, Float64], area: float
 ) -> dict[str, tuple[float, float]]:
     """Returns the intervals of metrics that are shares or means of shares."""
     actual, total = confusion.sum(axis=1), confusion.sum()
@@ -193,14 +195,14 @@ def _closed(
 
 
 def _interval(
-    column: Float64, closed: tuple[float, float] | None, is_share: bool
+    name: str, column: Float64, closed: Mapping[str, tuple[float, float]]
 ) -> tuple[float | None, float | None]:
     """Returns the percentiles of the resamples (R,), or the bounds in closed form."""
     # A resample may lack a class, whose scores are then not defined.
     defined = column[~np.isnan(column)]
     # Equal scores differ by rounding.
-    if is_share or len(defined) == 0 or np.ptp(defined) < 1e-12:
-        return closed if closed and len(column) else (None, None)
+    if name == "accuracy" or len(defined) == 0 or np.ptp(defined) < 1e-12:
+        return closed.get(name, (None, None))
     tail = 50 * (1 - LEVEL)
     low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
     return low, high

@@ -211,8 +211,8 @@ def test_the_leaderboard_of_a_search_compares_fresh_seeds_alone(tmp_path, page):
     assert means == sorted(means, reverse=True)
     for row in confirmed[1:]:
         pairs = paired(row.samples["test/acc"], confirmed[0].samples["test/acc"])
-        p = stats.wilcoxon(list(pairs.values()), method="exact").pvalue
-        assert row.difference is not None and row.difference.p == pytest.approx(p)
+        tested: Any = stats.wilcoxon(list(pairs.values()), method="exact")
+        assert row.difference is not None and row.difference.p == pytest.approx(tested.pvalue)
     # What was trained with the seed of the search alone has no part in the tests.
     assert [row.apart for row in others] == ["no fresh seeds"] * 7
     assert all(row.difference is None for row in others)

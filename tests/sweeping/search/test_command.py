@@ -48,7 +48,7 @@ def test_another_sweeper_cannot_look_for_the_worst_value(
     with pytest.raises(ValueError, match=f"hydra.sweeper.direction=.*: must be {best} for"):
         launch_jobs(launcher, jobs, 0, compose.loader, master)
     assert not list(tmp_path.iterdir())
-    master.hydra.sweeper.direction = best
+    master.hydra.sweeper["direction"] = best
     assert len(launch_jobs(launcher, jobs, 0, compose.loader, master)) == 1
 
 

@@ -95,11 +95,12 @@ class TrialPlanner:
             is_choice = isinstance(values, Choice)
             for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
                 planned += self.plan({**first, key: value})
-            # The ends of an interval may be whole, as a key needs them, and the rest not.
-            is_real = not is_choice and not values.integer
-            for value in [value_at(values, place) for place in _INSIDE] if is_real else ():
+            if is_choice or values.integer:
+                continue
+            # The ends of the interval may be whole, as a key needs them, and the rest not.
+            for place in _INSIDE:
                 try:
-                    self.plan({**first, key: value})
+                    self.plan({**first, key: value_at(values, place)})
                 except ValueError as error:
                     whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
                     raise ValueError(f"{explain(error)}; or give '{whole}'") from None
