@@ -225,7 +225,7 @@ def test_the_leaderboard_of_a_search_compares_fresh_seeds_alone(tmp_path, page):
     assert text.count("not counted: the search chose the config by it") == 5
 
 
-def test_a_search_without_fresh_seeds_compares_nothing(tmp_path):
+def test_a_search_without_fresh_seeds_compares_nothing(tmp_path, page):
     """Its seeds have chosen the configs, so a test of them would err."""
     trials = []
     for number in range(3):
@@ -236,3 +236,4 @@ def test_a_search_without_fresh_seeds_compares_nothing(tmp_path):
     write_search(tmp_path, trials)
     board = leaderboard(read_folder(tmp_path))
     assert [row.apart for row in board.rows] == ["", "no fresh seeds", "no fresh seeds"]
+    assert "Best on validation: " in page(tmp_path).text

@@ -56,7 +56,7 @@ def answer(
     # Only configs evaluated on the sequences of the best are compared with it.
     same = [config for config in configs if not config.apart]
     means = [config.metrics[score].mean for config in same if score in config.metrics]
-    has_rivals = len(same) > 1
+    has_rivals = sum(config.data == best.data for config in configs) > 1
     ranking_split = split_words(board.monitor.partition("/")[0])
     # Baselines have no loss.
     judged = f"{score.partition('/')[0]}/acc" if lower_is_better(score) else score
