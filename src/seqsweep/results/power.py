@@ -31,8 +31,7 @@ MOST = 10**6
 def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
     """Says how many seeds or splits show a difference with probability `POWER`.
 
-    The spread of a few replicates is uncertain, and the number follows its square. So the number
-    has the interval that belongs to the interval of the spread.
+    The number has the interval that belongs to that of the spread, which few replicates leave open.
 
     Args:
         difference: the true mean difference of two configs in the compared metric, above 0.

@@ -27,10 +27,8 @@ from seqsweep.results.verdicts import too_few_words
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
 
-FRESH_FIRST = (
-    "In the leaderboard the configs with fresh seeds come first, and are compared by these alone: "
-    "the seeds of the search were partly lucky."
-)
+FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and are compared by \
+these alone: the seeds of the search were partly lucky."""
 
 FEWEST_TRIALS = 20
 """The fewest trials of which the best tenth are two; with fewer, chance decides."""
