@@ -175,7 +175,8 @@ def test_equal_configs_are_trained_once_and_failures_count(
     seqsweep: Command, tmp_path: Path
 ) -> None:
     space = ("model.hidden_size=4,8", "optimizer.lr=0.01,1000", *DIVERGES)
-    options = ("hydra.sweeper.budget.trials=12", "hydra.sweeper.sampler=random", NO_CONFIRMATION)
+    options = ("hydra.sweeper.budget.trials=12", "hydra.sweeper.sampler=random")
+    options += ("hydra.sweeper.confirm.top=3", "hydra.sweeper.confirm.seeds=1")
     done = seqsweep(*SEARCH[:-2], *space, *options, "hydra.sweeper.parallel=2", "sweep.name=a")
     found = tried(tmp_path, "a")
     runs = {trial.run_ids[0] for trial in found}
@@ -189,6 +190,10 @@ def test_equal_configs_are_trained_once_and_failures_count(
         assert trial.state == ("failed" if trial.params["optimizer.lr"] == "1000" else "complete")
     assert {trial.state for trial in found} == {"failed", "complete"}
     assert done.code == 0, done.err  # a run that diverged is done
+    # The two configs that are complete are confirmed, each once.
+    confirmed = search(tmp_path, "a").confirmed
+    assert len(confirmed) == 2
+    assert len({run_id for run_ids in confirmed.values() for run_id in run_ids}) == 2
 
 
 @pytest.mark.parametrize(

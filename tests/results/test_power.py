@@ -9,7 +9,13 @@ import pytest
 from replicate_runs import crossed, ranked
 from scipy import stats
 
-from seqsweep.results.power import needed_replicates_words, power_of_t_test, replicates_for
+from seqsweep.results.power import (
+    chi_squared_quantile,
+    needed_replicates_words,
+    power_of_t_test,
+    replicates_for,
+    spread_bounds,
+)
 from seqsweep.results.replicates import Replicate
 from seqsweep.results.resampled import corrected_t_p
 from seqsweep.results.significance import signed_rank_p
@@ -57,12 +63,48 @@ def by_seed(folder: Path, configs: int, seeds: int):
 
 def test_so_many_seeds_find_the_difference_with_the_signed_rank_test(tmp_path):
     words = needed_replicates_words(by_seed(tmp_path, 2, 10), 0.025)
-    found = re.search("To find a difference of 0.025 in .* about (.*) seeds are needed", str(words))
+    sentence = "To find a difference of 0.025 in .* by a signed-rank test .* about (.*) seeds are"
+    found = re.search(sentence, str(words))
     assert found is not None
     spread = statistics.stdev(NOISE[1][s] - NOISE[0][s] for s in range(10))
     draws = np.random.default_rng(0).normal(0.025, spread, size=(1000, int(found[1])))
     power = np.mean([signed_rank_p(row) < 0.05 for row in draws.tolist()])
     assert power == pytest.approx(0.8, abs=0.06)
+
+
+@pytest.mark.parametrize("freedom", [1, 1.5, 2, 4, 14.2, 99, 400])
+@pytest.mark.parametrize("p", [0.025, 0.5, 0.975])
+def test_the_quantile_is_that_of_the_chi_squared_distribution(freedom, p):
+    expected = stats.chi2.ppf(p, freedom)
+    assert chi_squared_quantile(p, freedom) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("configs", "seeds", "first"), [(2, 3, 1), (2, 10, 1), (9, 4, 1), (9, 4, 3)]
+)
+def test_the_true_spread_is_in_its_interval(configs, seeds, first):
+    """In 95 % of the cases with two configs, and in more with several, which share the first."""
+    rng = np.random.default_rng(0)
+    spread = np.hypot(1, first)
+    inside = 0
+    for _ in range(1000):
+        draws = rng.normal(size=(configs, seeds))
+        groups = (draws[1:] - first * draws[0]).tolist()
+        pooled = np.sqrt(np.mean([statistics.variance(group) for group in groups]))
+        low, high = spread_bounds(groups)
+        inside += low * pooled <= spread <= high * pooled
+    assert inside >= 935
+    assert configs > 2 or inside <= 965
+
+
+def test_the_number_of_seeds_has_the_interval_of_the_spread(tmp_path):
+    words = str(needed_replicates_words(by_seed(tmp_path, 2, 3), 0.001)).replace("\xa0", " ")
+    found = re.search(r"about (.*) seeds are needed \(95 % interval: (.*) to (.*)\)\.", words)
+    assert found is not None
+    about, low, high = (int(text.replace(",", "")) for text in found.groups())
+    # The number follows the square of the spread, apart from the smallest samples.
+    factors = 2 / stats.chi2.ppf([0.975, 0.025], 2)
+    assert [low / about, high / about] == pytest.approx(factors, rel=0.05)
 
 
 def test_a_tiny_difference_takes_very_many_seeds(tmp_path):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as sk
 
-from seqsweep.using.scores import BINS, evaluate
+from seqsweep.using.scores import BINS, OF_A_CLASS, Evaluation, evaluate, share_with_bounds
 
 
 def cases(classes=3, count=200, seed=0, digits=None):
@@ -107,12 +108,80 @@ def test_intervals_follow_from_the_seed_and_shrink_with_the_number_of_sequences(
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
 
 
-def test_the_interval_of_the_accuracy_is_that_of_a_binomial():
-    p, labels = cases(2, count=1000)
-    score = evaluate(p, labels, names(2), 2000).metrics["accuracy"]
-    half = 1.96 * np.sqrt(score.value * (1 - score.value) / 1000)
-    assert score.low == pytest.approx(score.value - half, abs=0.003)
-    assert score.high == pytest.approx(score.value + half, abs=0.003)
+def perfect(*support: int) -> Evaluation:
+    """The scores of predictions that are all right and differ a little in their confidence."""
+    labels = np.repeat(np.arange(len(support)), support)
+    p = np.eye(len(support))[labels] + np.linspace(0.1, 0.2, len(labels))[:, np.newaxis]
+    return evaluate(p / p.sum(axis=1, keepdims=True), labels, names(len(support)), 100)
+
+
+@pytest.mark.parametrize(("hits", "total"), [(0, 1), (1, 1), (0, 40), (40, 40), (39, 40), (3, 9)])
+def test_the_interval_of_a_share_is_that_of_wilson(hits, total):
+    expected = stats.binomtest(hits, total).proportion_ci(method="wilson")
+    found = share_with_bounds(hits, total)
+    assert found.tolist() == pytest.approx([hits / total, expected.low, expected.high], abs=1e-12)
+
+
+def test_a_share_of_no_case_may_be_anything():
+    assert share_with_bounds(np.zeros(1), np.zeros(1)).tolist() == [[0.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize("support", [(20, 20), (37, 3), (9, 9, 9), (1, 1)])
+def test_a_perfect_score_is_not_certain(support):
+    result = perfect(*support)
+    scores = {**result.metrics, **{f"F1 of {key}": s["f1"] for key, s in result.classes.items()}}
+    for name in scores.keys() - {"log_loss", "calibration_error"}:
+        value, low, high = scores[name]
+        assert value == high == 1
+        assert low is not None and 0 < low < 1, name
+    exact = stats.binomtest(sum(support), sum(support)).proportion_ci(method="wilson")
+    assert result.metrics["accuracy"].low == pytest.approx(exact.low)
+    # Few sequences of one class say little about it, however many the other classes have.
+    least = min(share_with_bounds(n, n)[1] for n in support)
+    mean = 1 - (1 - least) / len(support)
+    for name in ("balanced_accuracy", "roc_auc"):
+        assert (result.metrics[name].low or 0) <= mean
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(8, 60), min_size=2, max_size=5), st.data())
+def test_recalls_that_often_give_a_perfect_score_are_in_its_interval(support, data):
+    """With probability 0.05 or more all sequences are right."""
+    parts = np.array([data.draw(st.floats(0.0, 1.0)) for _ in support]) + 1e-9
+    recalls = 0.05 ** (parts / parts.sum() / np.array(support))
+    low = perfect(*support).metrics["balanced_accuracy"].low
+    assert low is not None and recalls.mean() >= low
+
+
+def test_the_interval_of_an_f1_holds_the_true_one():
+    """In samples of a known confusion matrix, at least 93 % of the intervals do."""
+    rng, counts = np.random.default_rng(0), np.array([[24, 4, 2], [3, 12, 0], [0, 1, 14]])
+    of_class = 2 * counts.diagonal() / (counts.sum(axis=0) + counts.sum(axis=1))
+    inside: list[bool] = []
+    for cells in rng.choice(9, size=(300, 60), p=counts.ravel() / counts.sum()):
+        labels, predicted = np.divmod(cells, 3)
+        result = evaluate(np.eye(3)[predicted], labels, names(3), resamples=1)
+        for name, true in zip(names(3), of_class, strict=True):
+            _, low, high = result.classes[name]["f1"]
+            assert low is not None and high is not None
+            inside.append(low <= true <= high)
+    assert np.mean(inside) > 0.93
+
+
+def test_one_class_for_all_has_an_interval_around_its_balanced_accuracy():
+    p = np.tile([0.6, 0.4], (40, 1))
+    result = evaluate(p, np.repeat([0, 1], [30, 10]), names(2), 200)
+    for name in ("balanced_accuracy", "roc_auc"):
+        value, low, high = result.metrics[name]
+        assert low is not None and high is not None
+        assert low < value == 0.5 < high
+    assert all(result.classes["b"][key].high for key in OF_A_CLASS)
+
+
+def test_a_loss_that_is_equal_in_all_resamples_has_no_interval():
+    result = evaluate(np.tile([0.6, 0.4], (9, 1)), np.zeros(9, np.int64), names(2), 10)
+    assert result.metrics["log_loss"][1:] == (None, None)
+    json.dumps(result.as_json(), allow_nan=False)
 
 
 @settings(max_examples=50, deadline=None)

@@ -158,12 +158,12 @@ def cost(name: str, value: float, sign: str = "") -> str:
 
 
 def signed(value: float) -> str:
-    """A change with its sign and three decimals, for a page.
+    """A change with its sign, for a page: three decimals, or two digits if tiny.
 
-    >>> signed(0.25), signed(-0.5)
-    ('+0.250', '−0.500')
+    >>> signed(0.25), signed(-0.5), signed(0.00012)
+    ('+0.250', '−0.500', '+0.00012')
     """
-    return true_minus(f"{value:+.3f}")
+    return true_minus(f"{value:+.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:+.2g}")
 
 
 def true_minus(text: str) -> str:

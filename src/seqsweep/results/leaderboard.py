@@ -5,12 +5,15 @@ splits that all configs have count: a config with the easy folds alone would com
 config is compared with the first one on the test metric, replicate by replicate. Runs of the same
 config on other data have their own row. Scores of different data sets are not ranked together: the
 rows of one data set come before those of the next.
+
+A search has chosen its configs by runs that were partly lucky. Where a config was trained again
+over fresh seeds, only these count, and such configs come first and are compared alone.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -32,6 +35,7 @@ from seqsweep.runs.metric_names import (
     monitor_of,
     without_validation,
 )
+from seqsweep.runs.searchfile import chosen_runs
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 
@@ -125,7 +129,11 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     repeated = list(group_by(complete, partial(_point, keys)).values())
     variation, lost = variation_of(repeated), count_lost(entries)
     groups = [newest(group, variation) for group in repeated]
+    left_out = len(complete) - sum(map(len, groups))
+    chosen = chosen_runs({entry.folder.path.parent for entry in complete})
+    groups = [[e for e in group if e.folder.run_id not in chosen] or group for group in groups]
     rows = [make_row(group, keys, datasets, lost, variation) for group in groups]
+    rows = [replace(row, is_chosen=_id(row) in chosen) for row in rows]
     # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
@@ -146,7 +154,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
         rows=compare_rows(rows, compared, variation),
         compared=compared,
         grid=grid,
-        left_out=len(complete) - sum(map(len, groups)),
+        left_out=left_out,
         epoch=_epoch(complete, monitor),
         missing_states=count_missing_states(grid, entries, planned),
         pruned=sum(entry.state == "pruned" for entry in entries),
@@ -183,7 +191,7 @@ def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Ro
     second = ranks_by_size(ties)
     keys = [
         # The config comes last in the key, so that equal rows keep their order from look to look.
-        (rank, tie, value_key(row.config))
+        (row.is_chosen, rank, tie, value_key(row.config))
         for rank, tie, row in zip(first, second, rows, strict=True)
     ]
     return [rows[index] for index in sorted(range(len(rows)), key=lambda index: keys[index])]

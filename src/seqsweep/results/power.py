@@ -1,10 +1,12 @@
 """The number of replicates that would show a difference of a given size."""
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from seqsweep.results.formatting import count, metric_words
+from seqsweep.results.formatting import NBSP, count, metric_words
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.significance import LEVEL, are_equal, deviation, paired, seeds_needed
@@ -29,6 +31,8 @@ MOST = 10**6
 def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
     """Says how many seeds or splits show a difference with probability `POWER`.
 
+    The number has the interval that belongs to that of the spread, which few replicates leave open.
+
     Args:
         difference: the true mean difference of two configs in the compared metric, above 0.
 
@@ -37,41 +41,82 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
         unknown size.
     """
     share = board.variation.share(board.compared) if board.variation.resampled else 0.0
-    spread = _spread(board)
-    if spread is None or share is None:
+    groups = _spread_groups(board)
+    if not groups or share is None:
         return None
     configs = sum(row.difference is not None for row in board.rows)
-    # The first p must be below this level, by Holm's correction.
-    n = replicates_for(difference, spread, (1 - LEVEL) / (configs - 1), share)
+
+    def needed(spread: float) -> int | None:
+        # The first p must be below this level, by Holm's correction.
+        n = replicates_for(difference, spread, (1 - LEVEL) / (configs - 1), share)
+        if n is None or share:
+            return n
+        # The signed-rank test has a smallest p, and needs some more seeds than the t-test.
+        return max(math.ceil(n / SIGNED_RANK_EFFICIENCY), seeds_needed(configs))
+
+    spread = _pooled(groups)
+    n, (low, high) = needed(spread), (needed(spread * end) for end in spread_bounds(groups))
+    ends = "" if low is None else f"{low:,} or more" if high is None else f"{low:,} to {high:,}"
+    interval = f" ({LEVEL * 100:.0f}{NBSP}% interval: {ends})" if ends else ""
     text = f"{difference:g} in {metric_words(board.compared)}"
     if n is None and share:
         return (
-            f"No number of splits is enough to find a difference of {text} with probability"
-            f" {POWER}: their training sets overlap (n_test / n_train = {share:.2f})."
+            f"No number of splits is enough{interval} to find a difference of {text} with"
+            f" probability {POWER}: their training sets overlap (n_test / n_train = {share:.2f})."
         )
     if n is None:
-        return f"A difference of {text} takes more than {MOST:,} seeds."
-    if not share:
-        # The signed-rank test has a smallest p, and needs some more seeds than the t-test.
-        n = max(math.ceil(n / SIGNED_RANK_EFFICIENCY), seeds_needed(configs))
-    runs = count(n, "split" if share else "seed")
-    return f"To find a difference of {text} with probability {POWER}, about {runs} are needed."
+        return f"A difference of {text} takes more than {MOST:,} seeds{interval}."
+    test, runs = ("corrected t-test", "split") if share else ("signed-rank test", "seed")
+    return (
+        f"To find a difference of {text} by a {test} with probability {POWER}, about"
+        f" {count(n, runs)} are needed{interval}."
+    )
 
 
-def _spread(board: Leaderboard) -> float | None:
-    """Returns the standard deviation of the paired differences to the first config."""
+def _spread_groups(board: Leaderboard) -> list[list[float]]:
+    """Returns the paired differences of each config to the first, where they have a spread."""
     measure = Measure(board.compared, board.variation)
     rows = [row for row in board.rows if row.difference is not None]
     samples = [row.samples.get(board.compared, {}) for row in rows]
     pairs = [measure.units(paired(sample, samples[0])) for sample in samples[1:]]
-    groups = [units for units in pairs if len(units) > 1 and not are_equal(units)]
-    return _pooled(groups) if groups else None
+    return [units for units in pairs if len(units) > 1 and not are_equal(units)]
 
 
 def _pooled(groups: Sequence[Sequence[float]]) -> float:
     """Returns the standard deviation within groups, weighted by their degrees of freedom."""
     squares = math.fsum((len(group) - 1) * deviation(group) ** 2 for group in groups)
     return math.sqrt(squares / sum(len(group) - 1 for group in groups))
+
+
+def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Returns the interval at LEVEL of a pooled standard deviation, as multiples of it.
+
+    A sample's variance over the true one has the chi-squared distribution (Cochran 1934,
+    Mathematical Proceedings of the Cambridge Philosophical Society 30). The groups are differences
+    to one config, so they depend on each other. The degrees of freedom are those of full agreement
+    (Satterthwaite 1946, Biometrics Bulletin 2): of groups of one size, those of one group.
+    """
+    freedoms = [len(group) - 1 for group in groups]
+    freedom = (sum(freedoms) / sum(map(math.sqrt, freedoms))) ** 2
+    ends = [chi_squared_quantile(p, freedom) for p in ((1 + LEVEL) / 2, (1 - LEVEL) / 2)]
+    return math.sqrt(freedom / ends[0]), math.sqrt(freedom / ends[1])
+
+
+def chi_squared_quantile(p: float, freedom: float) -> float:
+    """Returns the value below which a chi-squared variable is with probability p.
+
+    >>> round(chi_squared_quantile(0.025, 4), 4)
+    0.4844
+    """
+    half, low, high = freedom / 2, 0.0, freedom + 20 * math.sqrt(freedom) + 20
+    while high - low > 1e-12 * high:
+        x = (low + high) / 4
+        # The series of the incomplete gamma function, Abramowitz and Stegun 6.5.29.
+        ratios = (x / (half + n) for n in range(1, int(high) + 50))
+        series = math.fsum(itertools.accumulate(ratios, operator.mul, initial=1.0))
+        share = series * math.exp(half * math.log(x) - x - math.lgamma(half + 1))
+        low, high = (2 * x, high) if share < p else (low, 2 * x)
+    return high
 
 
 def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:

@@ -65,16 +65,22 @@ def compared_metric(monitor: str, available: Collection[str]) -> str:
     """Returns the metric in which configs are compared that the monitor has ranked.
 
     It is the metric of the test split where there is one, because that split has chosen nothing. It
-    is of the monitored kind, but accuracy where the loss is monitored.
+    is of the monitored kind. But where a loss is monitored, it is the accuracy of a split that has
+    chosen nothing; on the split of the loss it is the loss, since a ranking by another metric would
+    contradict it, and the accuracy may be 1 everywhere.
 
     Args:
         available: the metrics that the runs have.
 
     >>> compared_metric("val/f1", ["val/f1", "test/acc", "test/f1"])
     'test/f1'
+    >>> compared_metric("train/loss", ["train/acc", "train/loss"])
+    'train/loss'
     """
-    kind = monitor.rpartition("/")[2]
-    # Losses of different configs may have different scales (see `without_validation`).
-    kinds = ["acc", kind] if lower_is_better(kind) else [kind, "acc", "loss"]
-    wanted = [f"{split}/{name}" for split in ("test", "val", "train") for name in kinds]
+    ranking_split, _, kind = monitor.rpartition("/")
+    wanted: list[str] = []
+    for split in ("test", "val", "train"):
+        is_accuracy = lower_is_better(kind) and split != ranking_split
+        kinds = ["acc", kind] if is_accuracy else [kind, "acc", "loss"]
+        wanted += [f"{split}/{name}" for name in kinds]
     return next((name for name in wanted if name in available), monitor)

@@ -14,6 +14,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import say_error
 from seqsweep.importing import without_collections
+from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.workers import Workers
@@ -137,12 +138,20 @@ def launch_jobs(
         Hydra's JobReturn of each job, with the monitored metric as its return value.
 
     Raises:
-        ValueError: the config gives the sweep a shape, which other sweepers do not read.
+        ValueError: the config gives the sweep a shape, which other sweepers do not read, or the
+            sweeper looks for the worst value of the monitored metric.
     """
     refuse_shape(master.sweep)
     composer = MemberComposer(loader, master)
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
+    for monitor in {member.config["monitor"] for member in members}:
+        best, worst = "maximize", "minimize"
+        if lower_is_better(monitor):
+            best, worst = worst, best
+        # hydra-optuna-sweeper has this option, a name or an enum.
+        if worst in str(master.hydra.sweeper.get("direction")):
+            raise ValueError(f"hydra.sweeper.direction={worst}: must be {best} for {monitor}")
     root = Path(master.hydra.sweep.dir)
     launched[root] = None
     returned, _ = launcher.launch(jobs, members, root, first)

@@ -119,7 +119,8 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
     if len(result.class_names) <= _MOST_CLASSES:
         console.print(_confusion_table(result))
     if any(score.low is not None for score in result.metrics.values()):
-        note = f"in brackets: {LEVEL:.0%} intervals, percentiles of the bootstrap over sequences"
+        kinds = "Wilson's of accuracy and F1, else percentiles of the bootstrap"
+        note = f"in brackets: {LEVEL:.0%} intervals, {kinds}"
         console.print(note, highlight=False, soft_wrap=True)
 
 

@@ -1,9 +1,11 @@
-"""Scores predictions, with bootstrap intervals.
+"""Scores predictions, with intervals.
 
 N sequences, C classes, R resamples, M metrics.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ BINS = 15
 """The equal bins of the confidence, over which the calibration error is measured."""
 
 LEVEL = 0.95
+_Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
 
 METRICS = (
     "accuracy",
@@ -29,7 +32,7 @@ OF_A_CLASS = ("precision", "recall", "f1")
 
 
 class Score(NamedTuple):
-    """A metric with its interval at LEVEL; the bounds are None without resamples."""
+    """A metric with its interval at LEVEL; the bounds are None if there is none."""
 
     value: float
     low: float | None
@@ -93,7 +96,10 @@ def evaluate(
     Modern Neural Networks, ICML). The area under the ROC curve is the mean over the classes, each
     against the rest.
 
-    The intervals are percentiles of the scores of resamples: N sequences drawn with replacement.
+    Accuracy, precision, recall and F1 have Wilson's intervals. Those of the other metrics are
+    percentiles of the scores of resamples: N sequences drawn with replacement. Where all resamples
+    have one score, as those of perfect predictions, a mean over classes has the interval that
+    follows from those of the classes, and a log loss and a calibration error have none.
 
     Args:
         resamples: 0 for no intervals.
@@ -108,37 +114,98 @@ def evaluate(
         # A sequence that is drawn twice counts twice, so a resample is a vector of weights.
         weights = np.bincount(rng.integers(0, count, count), minlength=count)
         row[:] = cases.measure(weights.astype(np.float64))
-    scores = _with_intervals(values, drawn)
-    of_all, by_class = scores[: len(METRICS)], scores[len(METRICS) :]
-    classes: dict[str, dict[str, Score]] = {}
-    for index, name in enumerate(class_names):
-        own = by_class[index :: len(class_names)]
-        if all(score is not None for score in own):
-            classes[name] = _defined(OF_A_CLASS, own)
-    confusion = cases.confusion(np.ones(count)).astype(np.int64)
-    return Evaluation(class_names, confusion, _defined(METRICS, of_all), classes)
+    confusion = cases.confusion(np.ones(count))
+    shares = _shares(confusion)
+    closed = _closed(confusion, shares, values[-1]) if resamples else {}
+    metrics = {
+        name: Score(value, *_interval(name, column, closed))
+        for name, value, column in zip(METRICS, values.tolist(), drawn.T, strict=True)
+        if not np.isnan(value)
+    }
+    listed: dict[str, list[Any]] = {key: of.tolist() for key, of in shares.items()}
+    if not resamples:
+        listed = {key: [(each[0], None, None) for each in of] for key, of in listed.items()}
+    classes = {
+        class_names[index]: {key: Score(*of[index]) for key, of in listed.items()}
+        for index in np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
+    }
+    return Evaluation(class_names, confusion.astype(np.int64), metrics, classes)
 
 
-def _defined(names: tuple[str, ...], scores: list[Score | None]) -> dict[str, Score]:
-    named = zip(names, scores, strict=True)
-    return {name: score for name, score in named if score is not None}
+def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
+    """Returns each share hits / total with its bounds (..., 3), after Wilson (1927, JASA 22).
+
+    Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases. A
+    share of no case is 0, from 0 to 1.
+    """
+    hits, total = np.asarray(hits, np.float64), np.asarray(total, np.float64)
+    share = hits / np.where(total > 0, total, 1.0)
+    centre = (hits + _Z2 / 2) / (total + _Z2)
+    half = np.sqrt(_Z2 * (share * (total - hits) + _Z2 / 4)) / (total + _Z2)
+    # Rounding must not keep the bounds from 0 and 1.
+    low, high = np.where(hits > 0, centre - half, 0.0), np.where(hits < total, centre + half, 1.0)
+    return np.stack([share, low, high], axis=-1)
 
 
-def _with_intervals(values: Float64, drawn: Float64) -> list[Score | None]:
-    """Returns each value (M,) with the percentiles of its resamples (R, M); None for NaN."""
+def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
+    """Returns the interval of the mean of shares (C, 3).
+
+    The distances to the bounds add up as independent errors do (Zou, Huang and Zhang 2009,
+    Computational Statistics & Data Analysis 53).
+
+    Args:
+        lowered: how many shares a wrong prediction lowers; their errors are not independent.
+    """
+    mean, distances = float(shares[:, 0].mean()), np.abs(shares[:, 1:] - shares[:, :1])
+    sums = np.sqrt(lowered * (distances**2).sum(axis=0))
+    below, above = (np.minimum(sums, distances.sum(axis=0)) / len(shares)).tolist()
+    return max(mean - below, 0.0), min(mean + above, 1.0)
+
+
+def _shares(confusion: Float64) -> dict[str, Float64]:
+    """Returns precision, recall and F1 of the classes with their bounds (C, 3)."""
+    hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    # F1 follows from the share of right ones among the sequences that have the class as label or
+    # prediction (Jaccard 1912, New Phytologist 11).
+    jaccard = share_with_bounds(hits, actual + predicted - hits)
+    return {
+        "precision": share_with_bounds(hits, predicted),
+        "recall": share_with_bounds(hits, actual),
+        "f1": 2 * jaccard / (1 + jaccard),
+    }
+
+
+def _closed(
+    confusion: Float64, shares: Mapping[str, Float64], area: float
+) -> dict[str, tuple[float, float]]:
+    """Returns the intervals of metrics that are shares or means of shares."""
+    actual, total = confusion.sum(axis=1), confusion.sum()
+    labels, seen = actual > 0, actual + confusion.sum(axis=0) > 0
+    # An area is a share of pairs. Those of a class have no sequence in common with each other, nor
+    # with those of other classes.
+    pairs = np.minimum(actual, total - actual)[labels]
+    pairs = pairs[:1] if len(pairs) == 2 else pairs / 2  # two classes have one area
+    low, high = share_with_bounds(confusion.trace(), total)[1:].tolist()
+    return {
+        "accuracy": (low, high),
+        "balanced_accuracy": _mean_bounds(shares["recall"][labels]),
+        "macro_f1": _mean_bounds(shares["f1"][seen], lowered=2),
+        "roc_auc": _mean_bounds(share_with_bounds(area * pairs, pairs)),
+    }
+
+
+def _interval(
+    name: str, column: Float64, closed: Mapping[str, tuple[float, float]]
+) -> tuple[float | None, float | None]:
+    """Returns the percentiles of the resamples (R,), or the bounds in closed form."""
+    # A resample may lack a class, whose scores are then not defined.
+    defined = column[~np.isnan(column)]
+    # Equal scores differ by rounding.
+    if name == "accuracy" or len(defined) == 0 or np.ptp(defined) < 1e-12:
+        return closed.get(name, (None, None))
     tail = 50 * (1 - LEVEL)
-    scores: list[Score | None] = []
-    for value, column in zip(values.tolist(), drawn.T, strict=True):
-        # A resample may lack a class, whose scores are then not defined.
-        defined = column[~np.isnan(column)]
-        if np.isnan(value):
-            scores.append(None)
-        elif len(defined):
-            low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
-            scores.append(Score(value, low, high))
-        else:
-            scores.append(Score(value, None, None))
-    return scores
+    low, high = np.percentile(defined, [tail, 100 - tail]).tolist()
+    return low, high
 
 
 class _Cases:
@@ -164,14 +231,12 @@ class _Cases:
         return counts.astype(np.float64).reshape(self.classes, self.classes)
 
     def measure(self, weights: Float64) -> Float64:
-        """Returns the scores: METRICS, then OF_A_CLASS for all classes; NaN: not defined."""
+        """Returns the scores by METRICS; NaN: not defined."""
         confusion = self.confusion(weights)
         hits, total = confusion.diagonal(), weights.sum()
         actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
         seen = actual + predicted > 0
-        precision = np.where(seen, _ratio(hits, predicted, 0.0), np.nan)
-        recall = np.where(seen, _ratio(hits, actual, 0.0), np.nan)
-        f1 = _ratio(2 * hits, actual + predicted, np.nan)
+        recall, f1 = _ratio(hits, actual, 0.0), _ratio(2 * hits, actual + predicted, 0.0)
         gaps = np.bincount(self.bins, weights=weights * self.gaps, minlength=BINS)
         # Small integers stay in the cache of a core while each class reads them in its own order.
         counts = weights.astype(np.uint16)
@@ -185,7 +250,7 @@ class _Cases:
             np.abs(gaps).sum() / total,
             defined.mean() if len(defined) else np.nan,
         ]
-        return np.concatenate([of_all, precision, recall, f1])
+        return np.array(of_all)
 
 
 class _Ranked:

@@ -51,6 +51,31 @@ def test_without_a_test_split_the_number_is_called_optimistic(tmp_path, trained,
     assert "There is no test split, so this validation number" in found.text
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(
+    tmp_path, split, trained, page, figures_of
+):
+    """An accuracy of the same split may be 1 everywhere, and would contradict the ranking."""
+    losses = {8: 0.03, 16: 0.0012, 32: 0.00017}
+    for size, loss in losses.items():
+        for layers in (1, 2):
+            values = {f"{split}__loss": loss * layers, f"{split}__acc": 1.0}
+            config = {SIZE: size, LAYERS: layers, "seed": 0, "monitor": f"{split}/loss"}
+            trained(tmp_path, config, **values)
+    text = page(tmp_path).text
+    words = "training" if split == "train" else "validation"
+    assert f"hidden_size=32 num_layers=1, {words} loss 0.00017" in text
+    assert f"{words.capitalize()} loss against cost" in text
+    assert f"Mean {words} loss at each value" in text
+    # The difference of the second config is not rounded to zero.
+    assert "+0.00017" in text
+    drawn = figures_of((tmp_path / "report.html").read_text())
+    shown = sorted(y for trace in drawn["axis-0"]["data"] for y in trace["y"])
+    assert shown == pytest.approx(sorted(loss * n for loss in losses.values() for n in (1, 2)))
+    front = next(trace for trace in drawn["pareto-params"]["data"] if trace["mode"] == "lines")
+    assert front["y"] == sorted(front["y"], reverse=True)
+
+
 def test_many_axes_become_panels_and_what_is_left_is_averaged(tmp_path, trained, page):
     for number in range(2**7):
         bits = [number >> place & 1 for place in range(7)]

@@ -7,8 +7,9 @@ import pytest
 from made_search import random_search, sampled, write_search
 
 from seqsweep.results.search.confirmation import Confirmation, confirmation_of
+from seqsweep.results.search.findings import find_search
 from seqsweep.results.search.trials import ranked, read_trials, search_names
-from seqsweep.results.search.words import order_words
+from seqsweep.results.search.words import optimism_words, order_words
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
@@ -82,6 +83,39 @@ def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
     assert found.metric == "val/acc"
     assert [row.number for row in found.trials] == [1, 0, 2]
     assert order_words(found).startswith("Trial 1 is the first of 3 by the mean over fresh seeds.")
+
+
+def test_equal_configs_are_one_trial(two):
+    """Two trials with the same runs were confirmed by the same runs."""
+    folder, search = two
+    again = Trial(2, sampled(0), search.trials[0].run_ids)
+    ids = {**search.confirmed, 2: search.confirmed[0]}
+    third = Trial(3, sampled(3), [write(folder, "d", 0, val__acc=0.7)])
+    runs = [write(folder, f"c3{seed}", seed, val__acc=0.6) for seed in range(1, 7)]
+    written = write_search(folder, [*search.trials, again, third], confirmed={**ids, 3: runs})
+    found = confirmed(folder, written)
+    assert found is not None
+    assert [(row.number, row.before) for row in found.trials] == [(1, 2), (0, 1), (3, 3)]
+    assert found.missing == 0
+
+
+@pytest.mark.parametrize(
+    ("searched", "seeds", "words"),
+    [
+        (0.80, 6, "over 6 fresh seeds: the search was optimistic by 0.097."),
+        (0.705, 6, "[0.702, 0.705], over 6 fresh seeds: the value in the search is within this"),
+        (0.60, 6, "over 6 fresh seeds: the search was not optimistic."),
+        (0.80, 1, "over 1 fresh seed: without an interval it is open if the search was optimistic"),
+    ],
+)
+def test_a_search_was_optimistic_if_the_interval_excludes_its_value(
+    tmp_path, searched, seeds, words
+):
+    ids = [write(tmp_path, f"c{s}", s, val__acc=0.7 + s / 1000) for s in range(1, seeds + 1)]
+    trial = Trial(0, sampled(0), [write(tmp_path, "a", 0, val__acc=searched)])
+    write_search(tmp_path, [trial], confirmed={0: ids})
+    found = find_search(tmp_path, read_folder(tmp_path))
+    assert found is not None and words in optimism_words(found)
 
 
 def test_a_seed_of_the_search_is_not_fresh(two):

@@ -29,6 +29,23 @@ def test_a_choice_between_evaluated_sequences_is_refused(compose, overrides, mes
         planner(compose, *overrides, "optimizer.lr=interval(0.1,0.2)").plan_ends()
 
 
+@pytest.mark.parametrize(
+    ("interval", "whole"),
+    [
+        ("model.hidden_size=interval(4,8)", "model.hidden_size=int(interval(4,8))"),
+        ("model.hidden_size=interval(4,1004)", "model.hidden_size=int(interval(4,1004))"),
+        ("data.batch_size=tag(log,interval(8,64))", "data.batch_size=int(interval(8,64))"),
+        ("model.num_layers=range(1,3.2,0.5)", "model.num_layers=int(interval(1,3))"),
+    ],
+)
+def test_an_interval_of_real_numbers_for_a_key_of_whole_ones_is_refused(compose, interval, whole):
+    """Its ends are whole, so they are accepted, and hardly a number between them is."""
+    with pytest.raises(ValueError, match="must be a whole number; or give ") as error:
+        planner(compose, "data=digits", interval).plan_ends()
+    assert f"'{whole}'" in str(error.value)
+    planner(compose, "data=digits", whole).plan_ends()
+
+
 def test_keys_that_keep_the_evaluated_sequences_are_searched(compose):
     keys = (
         "data.batch_size=16,32",

@@ -150,8 +150,10 @@ def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
         filters[key] = [value_text(key, values[text]) for text in ordered]
     metrics = {name for columns in curves.values() for name in columns}
     has_validation = any(name.startswith("val/") for name in metrics)
+    trials = report.search.trials if report.search else []
     return {
         "filters": filters,
+        "searched": {run_id for trial in trials for run_id in trial.run_ids},
         "filter_values": [
             [indices[key][value_key(config.keys[key])] for key in filters]
             for config in report.listed

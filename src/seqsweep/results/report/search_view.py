@@ -27,6 +27,7 @@ def search_view(search: Search | None, drawn: Mapping[str, Figure]) -> dict[str,
     budgets = [unit for unit in _UNITS if f"search-budget-{unit}" in drawn]
     return {
         "said": _sentences(search),
+        "fresh_first": words.FRESH_FIRST,
         "budgets": budgets,
         "has_pruned": any(trial.state == "pruned" for trial in having),
         "lines": len(drawn_trials(search)),

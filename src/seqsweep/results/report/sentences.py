@@ -56,8 +56,10 @@ def answer(
     # Only configs evaluated on the sequences of the best are compared with it.
     same = [config for config in configs if not config.apart]
     means = [config.metrics[score].mean for config in same if score in config.metrics]
-    has_rivals = len(same) > 1
+    has_rivals = sum(config.data == best.data for config in configs) > 1
     ranking_split = split_words(board.monitor.partition("/")[0])
+    # Baselines have no loss.
+    judged = f"{score.partition('/')[0]}/acc" if lower_is_better(score) else score
     alone = " (one run, no confidence interval)" if len(configs) == len(best.runs) == 1 else ""
     sentences = [
         f"{metric_words(score)} {_estimate_words(best, score, board.variation)}{alone}",
@@ -69,7 +71,9 @@ def answer(
         best=best.words,
         rest=f", {'. '.join(sentences)}.",
         choice=choice_words(board) + _tie_words(board) + test_set_words(means, score, tested),
-        baseline=baseline_words(best, score, baselines, tested, alone=len(configs) == 1),
+        baseline=baseline_words(best, judged, baselines, tested, alone=len(configs) == 1)
+        if judged in best.metrics
+        else None,
         power=_power_words(board) if has_rivals else None,
     )
 
@@ -233,7 +237,8 @@ def _is_better(config: Config, score: str) -> bool:
 def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
     """Names the best config on each other set of sequences; these are not compared."""
     # In reversed order the best config of each data set is the last one set.
-    firsts = {config.data: config for config in reversed(configs) if config.apart}
+    others = [config for config in reversed(configs) if config.data != configs[0].data]
+    firsts = {config.data: config for config in others if config.apart}
     ranked = sorted(firsts.values(), key=lambda config: config.rank)
     if not ranked:
         return []

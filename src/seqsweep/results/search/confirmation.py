@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from seqsweep.results.replicates import Replicate, replicate_of
 from seqsweep.results.run_numbers import numbers
-from seqsweep.results.search.trials import Tried, trial_words
+from seqsweep.results.search.trials import Tried, different, trial_words
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
@@ -21,7 +21,7 @@ class Confirmed:
     """One of the best trials, trained again over fresh seeds.
 
     Args:
-        before: The rank in the search, from 1.
+        before: The rank in the search, from 1; equal configs share one.
         searched: The value in the search.
         fresh: The value over fresh seeds.
         compared: The metric in which the trials are compared, over fresh seeds.
@@ -64,6 +64,7 @@ def confirmation_of(
     Args:
         order: The complete trials, the best first.
     """
+    order = different(order)
     samples = {trial.number: each for trial in order if (each := _samples(trial, search, runs))}
     if not samples:
         return None
@@ -95,7 +96,7 @@ def confirmation_of(
         )
         for trial, column, difference in zip(trials, columns, differences, strict=True)
     ]
-    planned = sum(len(run_ids) for run_ids in search.confirmed.values())
+    planned = len(set[str]().union(*search.confirmed.values()))
     return Confirmation(metric, rows, max(0, planned - sum(map(len, samples.values()))))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqsweep.results.formatting import key_names, value_text
+from seqsweep.results.grouping import group_by
 from seqsweep.results.run_numbers import numbers
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
@@ -151,6 +152,12 @@ def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
     """
     complete = [t for t in trials if t.state == "complete" and t.value is not None]
     return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
+
+
+def different(trials: Sequence[Tried]) -> list[Tried]:
+    """The first trial of each config: equal configs have the same runs."""
+    groups = group_by(trials, lambda trial: tuple(trial.run_ids))
+    return [group[0] for group in groups.values()]
 
 
 def metrics_of(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:

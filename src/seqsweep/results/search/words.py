@@ -27,6 +27,9 @@ from seqsweep.results.verdicts import too_few_words
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
 
+FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and are compared by \
+these alone: the seeds of the search were partly lucky."""
+
 FEWEST_TRIALS = 20
 """The fewest trials of which the best tenth are two; with fewer, chance decides."""
 
@@ -46,11 +49,7 @@ def search_lines(folder: Path, entries: Iterable[Entry]) -> list[str]:
         return []
     lines = [f"search: {trials_words(search)}. {best_words(search)}", optimism_words(search)]
     if search.confirmation is not None:
-        lines += [
-            order_words(search.confirmation),
-            "The leaderboard averages the fresh seeds with those of the search, which were partly "
-            "lucky.",
-        ]
+        lines += [order_words(search.confirmation), FRESH_FIRST]
     lines.append(budget_words(search))
     lines.append(
         f"importance of the keys, all trials, budget: seqsweep report {shlex.quote(place(folder))}"
@@ -90,7 +89,7 @@ def best_words(search: Search) -> str:
 
 
 def optimism_words(search: Search) -> str:
-    """Says how much of the best value was luck, or that this is unknown."""
+    """Says how much of the best value was luck of the seed, if known."""
     metric, sign = search.file.metric, search.file.sign
     if not search.best:
         return ""
@@ -103,14 +102,18 @@ def optimism_words(search: Search) -> str:
     row = search.confirmation.first
     # A positive number says that the value in the search was too good.
     luck = -sign * (row.searched - row.fresh.mean)
-    by = f"optimistic by {short_number(luck)}" if luck > 0 else "not optimistic"
     fresh = true_minus(short_number(row.fresh.mean))
+    verdict = "without an interval it is open if the search was optimistic"
     if row.fresh.low is not None and row.fresh.high is not None:
         low, high = number_range(*bounded_interval(metric, row.fresh.low, row.fresh.high))
         fresh += f", {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}],"
+        verdict = "the value in the search is within this interval"
+        if not row.fresh.low <= row.searched <= row.fresh.high:
+            by = f"optimistic by {short_number(luck)}" if luck > 0 else "not optimistic"
+            verdict = f"the search was {by}"
     return (
         f"Trial {row.number} had {name} {short_number(row.searched)} in the search, and "
-        f"{fresh} over {count(row.fresh.n, 'fresh seed')}: the search was {by}."
+        f"{fresh} over {count(row.fresh.n, 'fresh seed')}: {verdict}."
     )
 
 

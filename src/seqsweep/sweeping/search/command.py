@@ -103,7 +103,7 @@ def _plan_lines(settings: Settings, first: Sequence[str]) -> list[str]:
     top, seeds = settings.confirm["top"], settings.confirm["seeds"]
     if top * seeds:
         lines.append(
-            f"at the end {count(top, 'best trial')} again with {seeds} fresh seeds:"
+            f"at the end {count(top, 'best config')} again with {seeds} fresh seeds: at most"
             f" {count(top * seeds, 'run')}, {top * seeds * epochs:,} epochs besides the budget"
         )
     return lines

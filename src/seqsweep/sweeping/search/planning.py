@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.messages import explain
 from seqsweep.results.datasets import Sets, sets_of, why_apart
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry
@@ -21,6 +22,10 @@ _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 
 _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
 """The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
+
+
+_INSIDE = (0.2361, 0.618, 0.8541)
+"""Places from 0 to 1 in an interval, where hardly all numbers happen to be whole."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,15 @@ class TrialPlanner:
             is_choice = isinstance(values, Choice)
             for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
                 planned += self.plan({**first, key: value})
+            if is_choice or values.integer:
+                continue
+            # The ends of the interval may be whole, as a key needs them, and the rest not.
+            for place in _INSIDE:
+                try:
+                    self.plan({**first, key: value_at(values, place)})
+                except ValueError as error:
+                    whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
+                    raise ValueError(f"{explain(error)}; or give '{whole}'") from None
         check_comparable(planned)
         return planned
 

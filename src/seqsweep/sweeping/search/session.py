@@ -19,7 +19,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import place
 from seqsweep.results.formatting import count
-from seqsweep.results.search.trials import ranked, read_trials
+from seqsweep.results.search.trials import different, ranked, read_trials
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -203,7 +203,7 @@ class Search(abc.ABC):
     def _train_fresh_seeds(self, launcher: RunLauncher, console: Console) -> int:
         """Trains the best trials again; returns the exit code."""
         file = self.file()
-        best = ranked(read_trials(file, self.folder), file.sign)[: self._top]
+        best = different(ranked(read_trials(file, self.folder), file.sign))[: self._top]
         planned = {t.number: self.planner.plan(t.params, self._fresh) for t in best}
         run_ids = {n: [m.folder.run_id for m in members] for n, members in planned.items()}
         self._confirmed = {**self._confirmed, **run_ids}
