@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from seqsweep.live.display import Display, LiveView
+from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -31,6 +32,20 @@ def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> Non
     with Display(runs[1:], Console(file=out, width=200)):
         finish(runs[2])
     assert out.getvalue().startswith("[1/2] h=2  val/acc 0.9000  test/acc 0.8000  1.5 s")
+
+
+def test_a_log_gets_a_line_at_least_every_half_minute(tmp_path: Path) -> None:
+    """It tells how many epochs are done while no run ends."""
+    out, now = io.StringIO(), [1_000.0]
+    run = run_folders(tmp_path, 1)[0]
+    run.start({}, {}, sync=False)
+    sweep = SweepFile(("x",), now[0], {run.run_id: {"trainer.max_epochs": 40}})
+    progress = SweepProgress(tmp_path, sweep, clock=lambda: now[0])
+    view = LiveView(progress, Console(file=out, width=200), screen=None)
+    for seconds in (1, 28, 2, 28, 3):
+        now[0] += seconds
+        view.renew()
+    assert out.getvalue() == "[0/1] 0 of 40 epochs\n" * 2
 
 
 def test_a_reader_that_has_gone_is_not_an_error_of_the_display(

@@ -30,6 +30,10 @@ LOG = "sweep.log"
 """The file in the sweep's folder for all other output while its table is shown."""
 
 
+_QUIET_SECONDS = 30.0
+"""The longest time without a line, where no table is shown."""
+
+
 class LiveView:
     """Shows the progress of a sweep on a console.
 
@@ -49,6 +53,7 @@ class LiveView:
         self._pause = 0.5 if screen is None else 0.25
         self._ended: list[RunProgress] = []
         self._printed: set[str] = set()
+        self._last_line = progress.clock()
         if isinstance(console.file, io.TextIOWrapper):
             console.file.reconfigure(errors="replace")
 
@@ -70,7 +75,11 @@ class LiveView:
         for run in ended:
             self._printed.add(run.folder.name)
             lines.append(_ended_line(self.progress, run, len(self._printed)))
+        now = self.progress.clock()
+        if not lines and now - self._last_line >= _QUIET_SECONDS:
+            lines.append(_state_line(self.progress, len(self._printed)))
         if lines:  # Printing them one by one takes rich four times as long.
+            self._last_line = now
             with drawing:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
 
@@ -189,6 +198,17 @@ def _ended_line(progress: SweepProgress, run: RunProgress, count: int) -> Text:
     left = "" if seconds is None or count >= total else f"  {duration(seconds)} left"
     head = f"[{count:{len(str(total))}}/{total}] {one_line(run.label)}  "
     return Text.assemble(head, *_result(run), (f"{_trainer(progress, run)}{left}", "dim"))
+
+
+def _state_line(progress: SweepProgress, count: int) -> Text:
+    """Returns the line for a time in which no run has ended.
+
+    `[ 3/24] 412 of 720 epochs  1:50 left`
+    """
+    seconds = progress.seconds_left
+    left = "" if seconds is None else f"  {duration(seconds)} left"
+    head = f"[{count:{len(str(progress.to_train))}}/{progress.to_train}]"
+    return Text(f"{head} {progress.epochs:,} of {progress.max_epochs:,} epochs{left}", "dim")
 
 
 def _trainer(progress: SweepProgress, run: RunProgress) -> str:
