@@ -1,8 +1,11 @@
 """Prints lines, errors and notes, and names folders, for all commands."""
 
+import contextlib
+import errno
 import os
 import re
 import sys
+import termios
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO
@@ -43,12 +46,24 @@ def say_error(message: str) -> None:
     shown_above.get(2, _print_to_stderr)(f"seqsweep: {visible(message)}")
 
 
+def is_terminal_closed() -> bool:
+    """Returns whether stdout or stderr leads to a terminal that was closed."""
+    for descriptor in (1, 2):
+        try:
+            termios.tcgetattr(descriptor)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                return True
+    return False
+
+
 def _print_to_stdout(text: str) -> None:
     print(text, flush=True)
 
 
 def _print_to_stderr(text: str) -> None:
-    print(text, file=sys.stderr)
+    with contextlib.suppress(OSError):  # the exit code says it too, should the terminal be closed
+        print(text, file=sys.stderr)
 
 
 class PlainConsole(Console):

@@ -1,5 +1,6 @@
 """The Hydra application behind `seqsweep train`. Wrong input gives one clear message."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -159,6 +160,7 @@ def task(config: DictConfig) -> float | None:
         if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
+        _remove_empty(root)
         is_reader_gone = isinstance(error, BrokenPipeError)
         _errors.append(error if is_reader_gone else with_place(error, hydra_config))
     except Exception as error:
@@ -168,6 +170,14 @@ def task(config: DictConfig) -> float | None:
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
         return monitored(outcome.record)
     return None
+
+
+def _remove_empty(root: Path) -> None:
+    """Removes `output_dir`/runs/NAME, which Hydra made before the config was checked, if empty."""
+    with contextlib.suppress(OSError):
+        for folder in (root, *root.parents[:2]):
+            if folder != Path.cwd():
+                folder.rmdir()
 
 
 _errors: list[Exception] = []
