@@ -33,6 +33,14 @@ def remove_temporary(folder: Path, pattern: str = TEMPORARY) -> None:
                 path.unlink()
 
 
+def remove_empty_root(root: Path) -> None:
+    """Removes the folder of a refused command, `output_dir`/runs/NAME, as far as it is empty."""
+    with contextlib.suppress(OSError):
+        for folder in (root, *root.parents[:2]):
+            if folder != Path.cwd():
+                folder.rmdir()
+
+
 def _is_being_written(temporary: Path) -> bool:
     """Returns whether the process that made a temporary file is alive."""
     match = re.search(r"\.(\d{1,9})-\d+\.tmp$", temporary.name)
