@@ -16,7 +16,8 @@ from rich.segment import Segment
 from rich.text import Text
 
 _MOST_NOTES = 8
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Control characters and those that turn the direction of a text, without tab and line break."""
 
 shown_above: dict[int, Callable[[str], object]] = {}
 """Shows a message above a live table, by the descriptor that leads to a log file meanwhile."""
@@ -33,7 +34,7 @@ def visible(text: str) -> str:
     >>> visible("a\x1b[2Jb\tc")
     'a\\x1b[2Jb\tc'
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say(line: str) -> None:

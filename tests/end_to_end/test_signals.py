@@ -1,16 +1,19 @@
 """SIGINT, SIGTERM and SIGHUP stop the training with a message and do not change the result."""
 
+import fcntl
 import functools
 import os
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import StartCommand
+from terminals import read_until, terminal
 from waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -103,6 +106,32 @@ def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
     again = seqsweep(*arguments)
     assert again.code == 0, again.err
     assert _metrics(tmp_path) == undisturbed(*LOADED)
+
+
+@pytest.mark.parametrize("hangs_up", [True, False], ids=["SIGHUP", "EIO"])
+@pytest.mark.parametrize(("arguments", "epochs"), [(RUN, 100_000), (SWEEP, 100_000), (SWEEP, 40)])
+def test_a_closed_terminal_ends_the_command_with_129(
+    seqsweep: Command, tmp_path: Path, arguments: tuple[str, ...], epochs: int, hangs_up: bool
+) -> None:
+    """The kernel sends SIGHUP to the session of a terminal, and refuses its output from then on."""
+    if not hangs_up and epochs > 40:
+        pytest.skip("nothing tells the process before it ends")
+    words = [*arguments, f"trainer.max_epochs={epochs}", "sweep.report=false"]
+    command = [sys.executable, "-m", "seqsweep", "train", *words]
+
+    def begin() -> None:
+        os.setsid()
+        if hangs_up:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    with terminal(command, cwd=tmp_path, preexec_fn=begin) as (process, master):
+        read_until(master, "epoch" if arguments == RUN else "0/2")
+        wait_until(lambda: list(tmp_path.rglob("last.ckpt")))
+        os.dup2(os.open(os.devnull, os.O_RDWR), master)  # closes the terminal
+        assert process.wait(100) == 129
+    state = "interrupted" if hangs_up and epochs > 40 else "complete"
+    folder = "outputs/runs/default" if arguments == RUN else "outputs/sweeps/mine"
+    assert f" {state}" in seqsweep("status", folder).out.splitlines()[-1]
 
 
 def test_a_run_under_nohup_is_not_stopped_by_the_end_of_its_terminal(

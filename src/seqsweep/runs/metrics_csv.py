@@ -120,6 +120,7 @@ class MetricsTail:
             return
         values = dict(zip(self._header.names, row, strict=True))
         if not _is_epoch(self.epochs, values["epoch"], self.path):
+            self._header = _Header("")  # the rest of the file does not count
             return
         self.epochs += 1
         for name in self.metrics:

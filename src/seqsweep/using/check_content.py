@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from seqsweep.config.convert import convert
 from seqsweep.config.schema import Config
@@ -104,7 +105,7 @@ def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str,
     tensors = [w for w in weights.values() if isinstance(w, Tensor) and w.is_contiguous()]
     count = sum(tensor.numel() for tensor in tensors)
     given = {**section, **sizes}
-    for name in ("num_layers", "hidden_size", "embedding_dim", "num_classes", "input_size"):
+    for name in ("hidden_size", "num_layers", "embedding_dim", "num_classes", "input_size"):
         size = given.get(name) or 1
         if size * given["hidden_size"] > count or (name == "num_layers" and size > len(tensors)):
             raise ValueError(f"model.{name}={size}: is too large for weights of {count:,} numbers")
@@ -118,15 +119,20 @@ def check_weights(weights: Mapping[str, Any], network: nn.Module) -> None:
     """
     parameters = dict(network.named_parameters())
     for name, own in network.state_dict().items():
-        given = weights.get(name, own)  # `load_state_dict` names what is missing
-        if not isinstance(given, Tensor) or _kind(given) != _kind(own):
-            kind = getattr(given, "dtype", type(given).__name__)
-            raise ValueError(f"state_dict.{name}: must be like {own.dtype}, got {kind}")
+        if name not in weights:  # `load_state_dict` names it
+            continue
+        given = weights[name]
+        if not is_lazy(own) and (not isinstance(given, Tensor) or _kind(given) != _kind(own)):
+            words = [
+                f"{w.dtype} {list(w.shape)}" if isinstance(w, Tensor) else w for w in (own, given)
+            ]
+            raise ValueError(f"state_dict.{name}: must be {words[0]}, got {words[1]}")
         # A buffer may be infinite, such as the mask of an attention.
         if given.isnan().any() or (name in parameters and given.isinf().any()):
             raise ValueError(f"state_dict.{name}: must be finite")
 
 
 def _kind(tensor: Tensor) -> tuple[Any, ...]:
-    """Returns what a copy would not keep; the precision may differ."""
-    return tensor.is_floating_point(), tensor.is_complex(), tensor.device.type, tensor.layout
+    """Returns what must be equal for a copy; the precision may differ."""
+    is_number = tensor.is_floating_point(), tensor.is_complex()
+    return is_number, tensor.shape, tensor.device.type, tensor.layout
