@@ -28,12 +28,7 @@ from seqsweep.runs.files import stat_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweep_lock import (
-    is_sweep_running,
-    lock_notes,
-    remove_dead_sweep_locks,
-    sweep_lock,
-)
+from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, sweep_lock
 from seqsweep.runs.sweepfile import NAME, Config, SweepFile
 from seqsweep.signals import ENDING, handled
 from seqsweep.suggest import did_you_mean
@@ -205,7 +200,6 @@ class Worker:
             self.sweep.end(self.folder, time.time())
             if any(config.get("sweep.report") for config in self.sweep.configs.values()):
                 _write_report(self.folder, allowed)
-        remove_dead_sweep_locks(self.folder)
         return 0
 
     def _queued(self) -> list[QueuedRun]:

@@ -20,15 +20,14 @@ from torch import Tensor
 from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, write_bytes
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sealed import DIGEST, sealed
-from seqsweep.training.description import KEYS
 
 FORMAT = 2
 CONFIG, LABELS, SCALING, WEIGHTS = "config.json", "labels.json", "scaling.json", "weights.npz"
 README, PROVENANCE, ONNX = "README.txt", "provenance.json", "model.onnx"
 NAMES = ("class_names", "channel_names")
 
-_OF_SOME = ("vocabulary",)
-"""The keys that only the checkpoints of some runs have."""
+_FITTED = ("scaling", "vocabulary")
+"""The keys that turn raw values into a network's input; only runs on texts have the second one."""
 
 _PREFIX = "network."
 _FILES = {CONFIG, LABELS, SCALING, WEIGHTS, README, PROVENANCE, ONNX}
@@ -59,7 +58,7 @@ def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
     """Returns the files that hold the content of a checkpoint, see `read_content`."""
     files = {
         LABELS: _json({key: content[key] for key in NAMES}),
-        SCALING: _json(_plain({key: content[key] for key in _scaling_keys(content)})),
+        SCALING: _json(_plain({key: content[key] for key in _FITTED if key in content})),
         WEIGHTS: _npz({n.removeprefix(_PREFIX): w for n, w in content["state_dict"].items()}),
     }
     config = {
@@ -152,7 +151,7 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
 def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
     """Returns the names and the scaling of a run, as far as they are there."""
     content: dict[str, Any] = {}
-    for file, keys in ((LABELS, NAMES), (SCALING, ("scaling", *_OF_SOME))):
+    for file, keys in ((LABELS, NAMES), (SCALING, _FITTED)):
         values = parse_json_of(files[file], path / file)
         if not isinstance(values, dict):
             raise Damaged(f"{path}: {file}: must be a group of keys")
@@ -186,12 +185,6 @@ def _weights(data: bytes, path: Path) -> dict[str, Tensor]:
     except (*_UNREADABLE, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise Damaged(f"{path}: state_dict: {name} cannot be read: {error}") from None
     return weights
-
-
-def _scaling_keys(content: Mapping[str, Any]) -> list[str]:
-    """Returns the keys of a description that turn raw values into a network's input."""
-    needed = [key for key in KEYS if key not in ("config", *NAMES)]
-    return [*needed, *(key for key in _OF_SOME if key in content)]
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -22,12 +22,12 @@ from seqsweep.suggest import listed
 
 _KINDS = {
     "epoch": int,
-    "config": dict,
+    "config": dict[str, Any],
     "class_names": list[str],
     "channel_names": list[str],
-    "scaling": dict | None,
-    "vocabulary": dict | None,
-    "state_dict": dict,
+    "scaling": dict[str, Any] | None,
+    "vocabulary": dict[str, Any] | None,
+    "state_dict": dict[str, Any],
 }
 _ARRAYS = ("fill", "mean", "deviation")
 
@@ -53,9 +53,10 @@ def check_content(content: dict[str, Any]) -> None:
 
 
 def _convert(values: dict[Any, Any], kinds: Mapping[str, Any], group: str) -> None:
+    missing = [f"{group}{name}" for name in kinds if name not in values]
+    if missing:
+        raise ValueError(f"holds no {', '.join(missing)}; another version has written it")
     for name, kind in kinds.items():
-        if name not in values:
-            raise ValueError(f"{group}{name} is missing")
         values[name] = convert(values[name], kind, f"{group}{name}")
 
 
@@ -122,17 +123,17 @@ def check_weights(weights: Mapping[str, Any], network: nn.Module) -> None:
         if name not in weights:  # `load_state_dict` names it
             continue
         given = weights[name]
-        if not is_lazy(own) and (not isinstance(given, Tensor) or _kind(given) != _kind(own)):
-            words = [
-                f"{w.dtype} {list(w.shape)}" if isinstance(w, Tensor) else w for w in (own, given)
-            ]
-            raise ValueError(f"state_dict.{name}: must be {words[0]}, got {words[1]}")
+        if not is_lazy(own) and _kind(given) != _kind(own):
+            raise ValueError(f"state_dict.{name}: must be {_kind(own)}, got {_kind(given)}")
         # A buffer may be infinite, such as the mask of an attention.
         if given.isnan().any() or (name in parameters and given.isinf().any()):
             raise ValueError(f"state_dict.{name}: must be finite")
 
 
-def _kind(tensor: Tensor) -> tuple[Any, ...]:
-    """Returns what must be equal for a copy; the precision may differ."""
-    is_number = tensor.is_floating_point(), tensor.is_complex()
-    return is_number, tensor.shape, tensor.device.type, tensor.layout
+def _kind(value: Any) -> str:
+    """Returns what must be equal for a copy: all but the precision of floats."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    is_plain = value.layout == torch.strided and value.device.type == "cpu"
+    kind = "float" if is_plain and value.is_floating_point() else f"{value.dtype}"
+    return f"{kind if is_plain else 'sparse or elsewhere'} {list(value.shape)}"

@@ -27,7 +27,7 @@ from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import translate_memory_errors
-from seqsweep.training.description import KEYS, scaling_of, vocabulary_of
+from seqsweep.training.description import scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.using.bundle_file import is_bundle, read_bundle
 from seqsweep.using.check_content import check_content, check_sizes, check_weights
@@ -277,9 +277,6 @@ def _described(content: dict[str, Any], run: RunFolder, path: Path) -> dict[str,
     config = run.config() if path.parent.name == "checkpoints" else None
     if config is not None:
         content = content | {"config": config}
-    missing = [key for key in KEYS if key not in content]
-    if missing:
-        raise ValueError(f"{path}: holds no {', '.join(missing)}; another version has written it")
     return content
 
 
