@@ -68,10 +68,9 @@ def whole_number(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"={text}: must be a whole number")
         # Python refuses to read a number of thousands of digits.
         number = int(text) if len(text) <= 20 else most + 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"={text}: must be at least {least}")
-        if number > most:
-            raise argparse.ArgumentTypeError(f"={text}: must be at most {most}")
+        if not least <= number <= most:
+            limit = f"least {least}" if number < least else f"most {most}"
+            raise argparse.ArgumentTypeError(f"={text}: must be at {limit}")
         return number
 
     return convert

@@ -166,16 +166,8 @@ def sizes_of_logs(folder: Path) -> dict[str, int]:
 
 
 def check_written(folder: Path, files: Mapping[str, int]) -> None:
-    """Checks before the record of a run that nobody has deleted its files.
-
-    Args:
-        files: the names of its logs.
-
-    Raises:
-        FileNotFoundError: one is missing; the message names it.
-    """
-    names = ["checkpoints/best.ckpt", "checkpoints/last.ckpt", *files.keys() & {"metrics.csv"}]
-    for name in names:
+    """Raises FileNotFoundError if somebody has deleted the checkpoints or rows of a run."""
+    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", *files.keys() & {"metrics.csv"}):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name}: was deleted while the run trained")
 

@@ -1,6 +1,7 @@
 """Checks the content of a checkpoint or a bundle before anything is built from it.
 
-A digest shows that a file is whole, and not that its content is right. Messages begin with the key.
+A digest shows that a file is whole, and not that its content is right. What is wrong raises a
+ValueError, whose message begins with the key.
 F features (channels), C classes.
 """
 
@@ -33,11 +34,7 @@ _ARRAYS = ("fill", "mean", "deviation")
 
 
 def check_content(content: dict[str, Any]) -> None:
-    """Checks the description of a run, and gives its values the types of their keys.
-
-    Raises:
-        ValueError: something is missing or wrong.
-    """
+    """Checks the description of a run, and gives its values the types of their keys."""
     content.setdefault("vocabulary", None)
     _convert(content, _KINDS, "")
     _convert(content["config"], {"data": dict, "model": dict}, "config.")
@@ -97,11 +94,7 @@ def _check_scaling(scaling: dict[str, Any], channels: Sequence[str]) -> None:
 
 
 def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str, Any]) -> None:
-    """Refuses a network of ours that is larger than its weights, before it takes memory.
-
-    Raises:
-        ValueError: a size is too large.
-    """
+    """Refuses a network of ours that is larger than its weights, before it takes memory."""
     # A tensor that is not contiguous may repeat its numbers.
     tensors = [w for w in weights.values() if isinstance(w, Tensor) and w.is_contiguous()]
     count = sum(tensor.numel() for tensor in tensors)
@@ -113,11 +106,7 @@ def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str,
 
 
 def check_weights(weights: Mapping[str, Any], network: nn.Module) -> None:
-    """Checks the types and values of weights before they are copied into a network.
-
-    Raises:
-        ValueError: a weight is not finite, or would become another number.
-    """
+    """Checks the types and values of weights before they are copied into a network."""
     parameters = dict(network.named_parameters())
     for name, own in network.state_dict().items():
         if name not in weights:  # `load_state_dict` names it

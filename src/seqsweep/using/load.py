@@ -250,8 +250,11 @@ def read_content(folder: Path | str, checkpoint: str = "best") -> tuple[Path, di
     if is_bundle(path):
         return path, read_bundle(path)
     content = load_sealed(path)
-    run = RunFolder(path.parent.parent if path.parent.name == "checkpoints" else path.parent)
-    return path, _described(content, run, path)
+    if path.parent.name == "checkpoints":
+        # Epochs taken over from a shorter run have the config of that one.
+        config = RunFolder(path.parent.parent).config()
+        content = content if config is None else content | {"config": config}
+    return path, content
 
 
 def _checkpoint_file(path: Path, checkpoint: str) -> Path:
@@ -266,18 +269,6 @@ def _checkpoint_file(path: Path, checkpoint: str) -> Path:
         if found.is_file():
             return found
     raise FileNotFoundError(f"{path}: is not the folder of a run with checkpoints/{name}")
-
-
-def _described(content: dict[str, Any], run: RunFolder, path: Path) -> dict[str, Any]:
-    """Returns a checkpoint's content with the config of its run.
-
-    The config of the run's folder wins: epochs taken over from a shorter run have the config of
-    that one.
-    """
-    config = run.config() if path.parent.name == "checkpoints" else None
-    if config is not None:
-        content = content | {"config": config}
-    return content
 
 
 @contextlib.contextmanager
