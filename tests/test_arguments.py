@@ -8,7 +8,7 @@ from seqsweep.arguments import Parser, whole_number
 def parser() -> Parser:
     made = Parser("leaderboard", "The runs of a folder.")
     made.add_argument("folder", metavar="FOLDER")
-    made.add_argument("--top", type=whole_number(1), metavar="N")
+    made.add_argument("--top", type=whole_number(1, 99), metavar="N")
     return made
 
 
@@ -25,6 +25,8 @@ def test_options_may_stand_before_and_after_the_folder():
         ("a --to=3", "--to: no such option of seqsweep leaderboard; did you mean '--top'?"),
         ("--top x a", "--top=x: must be a whole number"),
         ("--top 0 a", "--top=0: must be at least 1"),
+        ("--top 100 a", "--top=100: must be at most 99"),
+        (f"--top {'9' * 5000} a", f"--top={'9' * 5000}: must be at most 99"),
         ("a --top", "--top: expected one argument"),
     ],
 )

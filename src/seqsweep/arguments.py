@@ -60,15 +60,18 @@ class Parser(argparse.ArgumentParser):
         return " ".join(self.format_usage().split())
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """Returns an option type: whole numbers that are at least `least`."""
+def whole_number(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
+    """Returns an option type: whole numbers from `least` to `most`."""
 
     def convert(text: str) -> Any:
         if not re.fullmatch(r"-?\d+", text):
             raise argparse.ArgumentTypeError(f"={text}: must be a whole number")
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"={text}: must be at least {least}")
-        return int(text)
+        # Python refuses to read a number of thousands of digits.
+        number = int(text) if len(text) <= 20 else most + 1
+        if not least <= number <= most:
+            limit = f"least {least}" if number < least else f"most {most}"
+            raise argparse.ArgumentTypeError(f"={text}: must be at {limit}")
+        return number
 
     return convert
 

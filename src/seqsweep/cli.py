@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from seqsweep.arguments import (
     tensorboard_parser,
     whole_number,
 )
-from seqsweep.console import say, say_error
+from seqsweep.console import is_terminal_closed, say, say_error
 from seqsweep.suggest import nearest_or_all
 
 _USAGE = """\
@@ -82,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         code = _explain(error)
+    if code and is_terminal_closed():
+        # Python's own exit would fail to write what is left to print.
+        for descriptor in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        code = 128 + signal.SIGHUP
     sys.exit(code)
 
 
@@ -269,6 +275,7 @@ def _watch(arguments: list[str]) -> int:
 def _report(arguments: list[str]) -> int:
     from seqsweep.results.report.write import write_report
     from seqsweep.runs.ledger import read_folder
+    from seqsweep.runs.sweep_lock import remove_dead_sweep_locks
     from seqsweep.sweeping.baselines import write_baselines_of
 
     text = "Writes report.html, report.csv and report.json into the folder."
@@ -281,6 +288,7 @@ def _report(arguments: list[str]) -> int:
         write_baselines_of(folder, entries, options.allow)
     except (OSError, ValueError, TypeError) as error:
         say_error(f"no baselines: {error}")
+    remove_dead_sweep_locks(folder)
     try:
         paths = write_report(folder)
     except OSError as error:

@@ -1,8 +1,11 @@
 """Prints lines, errors and notes, and names folders, for all commands."""
 
+import contextlib
+import errno
 import os
 import re
 import sys
+import termios
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO
@@ -13,7 +16,8 @@ from rich.segment import Segment
 from rich.text import Text
 
 _MOST_NOTES = 8
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Control characters and those that turn the direction of a text, without tab and line break."""
 
 shown_above: dict[int, Callable[[str], object]] = {}
 """Shows a message above a live table, by the descriptor that leads to a log file meanwhile."""
@@ -30,7 +34,7 @@ def visible(text: str) -> str:
     >>> visible("a\x1b[2Jb\tc")
     'a\\x1b[2Jb\tc'
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say(line: str) -> None:
@@ -43,12 +47,24 @@ def say_error(message: str) -> None:
     shown_above.get(2, _print_to_stderr)(f"seqsweep: {visible(message)}")
 
 
+def is_terminal_closed() -> bool:
+    """Returns whether stdout or stderr leads to a terminal that was closed."""
+    for descriptor in (1, 2):
+        try:
+            termios.tcgetattr(descriptor)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                return True
+    return False
+
+
 def _print_to_stdout(text: str) -> None:
     print(text, flush=True)
 
 
 def _print_to_stderr(text: str) -> None:
-    print(text, file=sys.stderr)
+    with contextlib.suppress(OSError):  # the exit code says it too, should the terminal be closed
+        print(text, file=sys.stderr)
 
 
 class PlainConsole(Console):

@@ -27,6 +27,7 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("model.hidden_size=ten", "model.hidden_size='ten': must be a whole number"),
         ("model.cell=grru", "must be one of rnn, gru, lstm; did you mean 'gru'?"),
         ("seed=null", "seed=null: must be a whole number"),
+        ("trainer.max_epochs=1e99", "68455469056: must be between 1 and 10,000,000"),
         ("optimizer.lr=0", "optimizer.lr=0.0: must be above 0"),
         ("optimizer.betas=[0.9]", "optimizer.betas=[0.9]: must be a list of 2 values"),
         ("model.dropout=1.0", "model.dropout=1.0: must be at least 0 and below 1"),
@@ -193,3 +194,32 @@ def test_escape_sequences_in_a_message_are_printed_as_text(refused: Refused) -> 
 
 def test_an_unknown_command_is_refused(refused: Refused) -> None:
     assert refused("trian") == "no command 'trian'; did you mean 'train'?"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("work . --processes 100000", "--processes=100000: must be at most 64"),
+        ("work . --code-if-left 256", "--code-if-left=256: must be at most 255"),
+        ("work . --stop-after 99999999999999999999h", "h: must be at most 3650d"),
+        ("work . --idle 9999d", "--idle=9999d: must be at most 3650d"),
+        ("evaluate . --resamples 99999999999", "--resamples=99999999999: must be at most 100000"),
+    ],
+)
+def test_an_option_has_an_upper_limit(refused: Refused, arguments: str, message: str) -> None:
+    assert message in refused(*arguments.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["model.hidden_size=abc", "sweep=architecture", "model.num_layers=0", "data=npz",
+     "-m model.hidden_size=1,x", "-m hydra/sweeper=optuna model.hidden_size=1,2 model.dropout=2"],
+)  # fmt: skip
+def test_a_refused_command_leaves_no_folder(
+    refused: Refused, tmp_path: Path, arguments: str
+) -> None:
+    refused("train", *arguments.split())
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "outputs/runs/default/of_another_run").mkdir(parents=True)
+    refused("train", *arguments.split())
+    assert list(tmp_path.rglob("*"))[-1].name == "of_another_run"

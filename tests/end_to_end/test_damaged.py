@@ -1,12 +1,15 @@
 """A damaged file in a folder of runs is named and hides no other run."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import seqsweep
 from seqsweep.cli import main
+from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -71,6 +74,31 @@ def test_a_damaged_record_hides_no_other_run(
     assert [error for error in errors if str(record) in error] == errors[:1] != []
     if reader != "report":
         assert "2 complete" in out or "2 seeds" in out or "1 of 3 runs is not done" in out
+
+
+@pytest.mark.parametrize("reader", [*READERS, "load_curves", "tensorboard"])
+def test_a_metrics_csv_that_lacks_epochs_is_named_and_the_other_runs_are_shown(
+    ended: Ended, sweep: Path, reader: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(3):
+        rows = [f"{epoch},0.5\n" for epoch in range(3)]
+        path = sweep / f"r{seed}/metrics.csv"
+        path.write_text("epoch,val/acc\n" + "".join(rows[2:] if seed == 1 else rows))
+    message = f"seqsweep: {sweep}/r1/metrics.csv: row 1 must be epoch 0, got 2"
+    if reader == "load_curves":
+        assert list(seqsweep.load_curves(sweep)["run_id"].unique()) == ["r0", "r2"]
+        assert message in capsys.readouterr().err
+    elif reader == "tensorboard":
+        assert len(renew(sweep, images=3).folders) == 3
+    else:
+        code, out, errors = ended(*arguments(reader, sweep))
+        assert code == 0 and all(message in error for error in errors if "metrics" in error)
+        assert len([error for error in errors if message in error]) == int(reader == "report")
+        if reader in ("status", "leaderboard"):
+            assert "3 complete" in out or "0.6000" in out
+    if reader == "report":
+        bands = json.loads((sweep / "report.json").read_text())["curves"][0]["bands"]
+        assert bands["val/acc"]["seeds"] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -1,16 +1,19 @@
 """SIGINT, SIGTERM and SIGHUP stop the training with a message and do not change the result."""
 
+import fcntl
 import functools
 import os
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import StartCommand
+from terminals import terminal
 from waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -103,6 +106,32 @@ def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
     again = seqsweep(*arguments)
     assert again.code == 0, again.err
     assert _metrics(tmp_path) == undisturbed(*LOADED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hangs_up", "state"),
+    [(RUN, True, "interrupted"), (SWEEP, True, "interrupted"), (SWEEP, False, "complete")],
+    ids=["run", "sweep", "sweep-without-signal"],
+)
+def test_a_closed_terminal_ends_the_command_with_129(
+    seqsweep: Command, tmp_path: Path, arguments: tuple[str, ...], hangs_up: bool, state: str
+) -> None:
+    """The kernel sends SIGHUP to the session of a terminal, and refuses its output from then on."""
+    words = [*arguments, "sweep.report=false", *["trainer.max_epochs=100000"] * hangs_up]
+    command = [sys.executable, "-m", "seqsweep", "train", *words]
+
+    def begin() -> None:
+        os.setsid()
+        if hangs_up:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with terminal(command, cwd=tmp_path, preexec_fn=begin, env=environment) as (process, master):
+        wait_until(lambda: list(tmp_path.rglob("last.ckpt")))
+        os.dup2(os.open(os.devnull, os.O_RDWR), master)  # closes the terminal
+        assert process.wait(100) == 129
+    folder = "outputs/runs/default" if arguments == RUN else "outputs/sweeps/mine"
+    assert f" {state}" in seqsweep("status", folder).out.splitlines()[-1]
 
 
 def test_a_run_under_nohup_is_not_stopped_by_the_end_of_its_terminal(

@@ -1,6 +1,8 @@
 """A sweep from the command line is trained once, prints a line for each run and ranks them."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,3 +112,21 @@ def test_rerun_trains_each_member_once_more(seqsweep: Command, tmp_path: Path) -
     assert again.code == 0, again.err
     for log in tmp_path.rglob("train.log"):
         assert log.read_text().count(" INFO done: ") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["train", "report"])
+def test_the_lock_of_a_killed_sweep_is_removed_by_the_next_command(
+    seqsweep: Command, tmp_path: Path, command: str
+) -> None:
+    sweep = ("train", "-m", "data=digits", "trainer.max_epochs=1", "seed=0,1", "sweep.name=mine")
+    assert seqsweep(*sweep).code == 0
+    folder = tmp_path / "outputs/sweeps/mine"
+    hold = (
+        "import os, sys, pathlib; from seqsweep.runs.sweep_lock import sweep_lock;"
+        "sweep_lock(pathlib.Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", hold, str(folder)], check=False)
+    assert list(folder.glob(".running-*"))
+    assert seqsweep(*(sweep if command == "train" else ("report", str(folder)))).code == 0
+    assert not list(folder.glob(".running-*"))

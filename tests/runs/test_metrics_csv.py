@@ -52,8 +52,20 @@ def test_half_of_a_line_never_counts(cut, path):
 
 @pytest.mark.parametrize("line", [b"1,2\n", b"1,2,3,4,5\n", b"\0\0\n", b",6,1,1\n", b"x,6,1,1\n"])
 def test_a_damaged_line_is_left_out_and_the_others_stay(line, path):
-    path.write_bytes(HEAD + b"0,6,1.5,0.5\n" + line + b"2,18,1,1\n")
-    assert [row["epoch"] for row in read_rows(path)] == [0, 2]
+    path.write_bytes(HEAD + b"0,6,1.5,0.5\n" + line + b"1,12,1,1\n")
+    assert [row["epoch"] for row in read_rows(path)] == [0, 1]
+
+
+@pytest.mark.parametrize("epochs", [[1, 2], [0, 2], [0, 1, 1], [0, 1.5], [-1, 0], [1e300]])
+def test_a_file_that_lacks_an_epoch_is_named_and_counts_as_missing(epochs, path, capsys):
+    path.write_bytes(HEAD + b"".join(b"%a,6,1.5,0.5\n" % epoch for epoch in epochs))
+    tail = MetricsTail(path, ["val/acc"])
+    tail.look()
+    assert read_rows(path) == [] and read_columns(path)["epoch"] == []
+    whole = next(n for n, epoch in enumerate(epochs) if n != epoch)
+    assert tail.epochs == whole  # those that were read before the gap was seen
+    message = f"{path}: row {whole + 1} must be epoch {whole}, got {epochs[whole]:g}"
+    assert capsys.readouterr().err == f"seqsweep: {message}; it counts as missing\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"nothing\n", HEAD, HEAD[:-1], b"\0" * 99 + b"\n"])

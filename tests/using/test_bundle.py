@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 
 import numpy as np
@@ -108,6 +109,21 @@ def test_the_readme_has_the_facts_and_intervals_over_seeds(command, trained, bun
     assert "data: seqsweep.data.readers.npz path=train.npz" in text
     assert "seqsweep predict bundle.zip new.npz --out predictions.csv\n" in text
     assert str(trained.folder) not in text
+
+
+def test_names_cannot_become_links_html_or_control_characters(command, trained, tmp_path):
+    """The text is often copied into a page of Markdown."""
+    content = load_sealed(trained.run / "checkpoints" / "best.ckpt")
+    names = ["x`<img src=a onerror=b>`y", "c`[click](javascript:d)`", "e\x1b[2Jf\u202eg\nscores: 1"]
+    content["class_names"] = names
+    content["channel_names"] = ["a_b", "*bold*"]
+    save_sealed(content, tmp_path / "mine.ckpt")
+    assert command("bundle", "mine.ckpt", "mine.zip").code == 0
+    text = files_of(tmp_path / "mine.zip")["README.txt"].decode()
+    assert r"x\`\<img src=a onerror=b\>\`y, c\`\[click\](javascript:d)\`, e\x1b\[2Jf\u202eg" in text
+    assert r"channels: a_b, \*bold\*" in text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]|^scores: 1", text, re.MULTILINE)
+    assert seqsweep.load_run(tmp_path / "mine.zip").class_names == tuple(names)
 
 
 def test_a_copied_checkpoint_has_no_scores(command, trained, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import seqsweep
+from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.find_run import find_run
 
 
@@ -190,3 +191,42 @@ def test_python_predicts_as_the_command_does(command, trained, new_data):
     p = run.predict_proba(as_list)
     assert p.shape == (10, 3) and np.allclose(p.sum(axis=1), 1)
     assert np.allclose(p[:, 0], [float(row["p_fall"]) for row in rows], atol=1e-6)
+
+
+@pytest.fixture
+def hostile(trained, tmp_path):
+    """A checkpoint with names of classes that are formulas and control a terminal."""
+    content = load_sealed(trained.run / "checkpoints" / "best.ckpt")
+    content["class_names"] = ["=cmd|' /C calc'!A0", "-1", "a\x1b[2J\rb"]
+    save_sealed(content, tmp_path / "hostile.ckpt")
+    return tmp_path / "hostile.ckpt"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "aeon"])
+def test_no_name_controls_the_terminal(command, trained, hostile, kind):
+    x, _, lengths = trained.test_data()
+    labels = np.array(["-1", "a\x1b[2J\rb", "=cmd|' /C calc'!A0"])[np.arange(len(x)) % 3]
+    np.savez("data.npz", X=x, y=labels, lengths=lengths)
+    for arguments in (("predict", hostile, "data.npz", "--format", kind),
+                      ("evaluate", hostile, "data.npz", "--resamples", "0")):  # fmt: skip
+        done = command(*arguments)
+        assert done.code == 0
+        assert not set("\x1b\r") & set(done.out + done.err)
+        assert "[2J" in done.out
+
+
+def test_a_spreadsheet_runs_no_cell_of_a_csv_file(command, trained, hostile, tmp_path):
+    x, _, lengths = trained.test_data()
+    ids = ["=1+1", "+1", "-x", "@SUM(A1)", "\tx", "-1.5e3", "a=b", "'=x", *map(str, range(37))]
+    labels = np.array(["-1", "a\x1b[2J\rb", "=cmd|' /C calc'!A0"])[np.arange(len(x)) % 3]
+    np.savez("data.npz", X=x, y=labels, ids=ids, lengths=lengths)
+    assert command("predict", hostile, "data.npz", "--out", "p.csv").code == 0
+    with (tmp_path / "p.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows[1:9]] == [
+        *("'=1+1", "+1", "'-x", "'@SUM(A1)", "'\tx", "-1.5e3", "a=b", "'=x")
+    ]
+    names = {"'=cmd|' /C calc'!A0", "-1", "a\x1b[2J\\rb"}
+    assert {row[-1] for row in rows[1:]} == names
+    assert {row[1] for row in rows[1:]} <= names
+    assert rows[0][2:5] == [f"p_{name}" for name in ("=cmd|' /C calc'!A0", "-1", "a\x1b[2J\\rb")]

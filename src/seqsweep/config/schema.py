@@ -114,8 +114,8 @@ def check(config: DictConfig) -> Config:
     # Targets are replaced first, because the target decides the schema of its section.
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
-    for section, injected in _INJECTED.items():
-        checked[section] = _section(checked[section], section, injected)
+    for section in _INJECTED:
+        checked[section] = check_section(checked[section], section)
     # The defaults of the project's own arguments are filled in by now; Lightning's are dropped
     # here.
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
@@ -178,12 +178,13 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
     }
 
 
-def _section(node: Any, key: str, injected: set[str]) -> Any:
+def check_section(node: Any, key: str) -> Any:
     """Checks a section with a `_target_`, and adds the arguments that have plain defaults.
 
     With the defaults written out, a config is the same run whether it names them or not. The same
     holds for `_partial_`, where the run passes the first argument. The scheduler may be null.
     """
+    injected = _INJECTED[key]
     if node is None and key == "scheduler":
         return None
     if not isinstance(node, dict) or not _has_target(node):

@@ -10,7 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.formatting import count, key_names, number, value_text, with_deviation
+from seqsweep.results.formatting import (
+    count,
+    key_names,
+    number,
+    quoted_formula,
+    value_text,
+    with_deviation,
+)
 from seqsweep.results.ranks import RELIABLE_FROM, Against, Ranking, sets_needed, sets_needed_for_p
 from seqsweep.results.significance import is_significant
 from seqsweep.results.terminal_tables import FittingTable, print_table
@@ -121,9 +128,9 @@ def as_csv(found: AcrossSets) -> str:
     ranks = ["mean rank", "won", "drawn", "lost", "adjusted p"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["config", *keys.values(), *ranks, *parts])
+    writer.writerow(map(quoted_formula, ["config", *keys.values(), *ranks, *parts]))
     for index, method in enumerate(found.methods):
-        values = [value_text(key, value) for key, value in method.keys.items()]
+        values = [quoted_formula(value_text(key, value)) for key, value in method.keys.items()]
         cells = [
             part
             for one in method.cells

@@ -17,6 +17,8 @@ _ABSOLUTE = re.compile(
     r"""(?<=")/[^"\n]+/[^"\n]+(?=")|(?<=')/[^'\n]+/[^'\n]+(?=')"""
     r"""|(?<![\w./:~<>-])/(?:[^\s/'":,;()<>]+/)+[^\s/'":,;()<>]+"""
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The begins of a formula, with the wide forms of the first four signs."""
 _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 
 
@@ -61,6 +63,24 @@ def column_values(key: str, values: Sequence[Any]) -> list[Any]:
     names = [value_text(key, value) if isinstance(value, str) else value for value in values]
     # Two classes of different packages can have the same last name.
     return names if len(set(map(str, names))) == len(set(map(str, values))) else list(values)
+
+
+def quoted_formula(cell: Any) -> Any:
+    """Returns a cell of a csv file with an apostrophe before what a spreadsheet would run.
+
+    >>> quoted_formula("=1+1"), quoted_formula("-1"), quoted_formula(-1)
+    ("'=1+1", '-1', -1)
+    """
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r", "\\r")  # which the csv module does not quote, though it ends a row
+    if not cell.startswith(_FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def plain_text(value: Any) -> str:

@@ -148,6 +148,8 @@ def _temporary(path: Path) -> str:
     Two threads or processes may write the same file, such as the report of a running sweep.
     """
     folder, slash, name = os.fspath(path).rpartition("/")
+    # TensorBoard reads every file with `tfevents` in its name.
+    name = name.replace("tfevents", "events")
     return f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp"
 
 

@@ -3,6 +3,7 @@
 The first line names the columns, and every further line holds the metrics of one epoch. All readers
 agree on which lines count: those that end with a line break, have as many cells as the first line,
 and have a number for the epoch. A run may be writing now, and a killed run leaves half of a line.
+A file whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing.
 """
 
 import csv
@@ -118,7 +119,10 @@ class MetricsTail:
         if row is None:
             return
         values = dict(zip(self._header.names, row, strict=True))
-        self.epochs = int(values["epoch"]) + 1
+        if not _is_epoch(self.epochs, values["epoch"], self.path):
+            self._header = _Header("")  # the rest of the file does not count
+            return
+        self.epochs += 1
         for name in self.metrics:
             if not math.isnan(value := values.get(name, math.nan)):
                 better = min if lower_is_better(name) else max
@@ -163,7 +167,18 @@ def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
     first, *lines = _whole_lines(content) or [""]
     header = _Header(first)
     rows = [row for line in lines if (row := header.numbers(line)) is not None]
-    return header, rows
+    epochs = [row[header.names.index("epoch")] for row in rows]
+    is_whole = all(_is_epoch(number, epoch, path) for number, epoch in enumerate(epochs))
+    return header, rows if is_whole else []
+
+
+def _is_epoch(number: int, epoch: float, path: Path | str) -> bool:
+    """Returns whether a row is that of the next epoch; names the file if not."""
+    if epoch != number:
+        say_once(
+            f"{path}: row {number + 1} must be epoch {number}, got {epoch:g}; it counts as missing"
+        )
+    return epoch == number
 
 
 def _whole_lines(content: bytes) -> list[str]:

@@ -1,5 +1,6 @@
 """Removes files by the patterns of their names, and what killed processes have left."""
 
+import contextlib
 import os
 import re
 from fnmatch import fnmatchcase
@@ -24,11 +25,20 @@ def matching(folder: Path, *patterns: str) -> list[Path]:
     return [folder / name for name in names if any(fnmatchcase(name, p) for p in patterns)]
 
 
-def remove_temporary(folder: Path) -> None:
-    """Removes temporary files of killed processes; those of living processes stay."""
-    for path in matching(folder, TEMPORARY):
+def remove_temporary(folder: Path, pattern: str = TEMPORARY) -> None:
+    """Removes temporary files of killed processes, if possible; those of living ones stay."""
+    for path in matching(folder, pattern):
         if not _is_being_written(path):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def remove_empty_root(root: Path) -> None:
+    """Removes the folder of a refused command, `output_dir`/runs/NAME, as far as it is empty."""
+    with contextlib.suppress(OSError):
+        for folder in (root, *root.parents[:2]):
+            if folder != Path.cwd():
+                folder.rmdir()
 
 
 def _is_being_written(temporary: Path) -> bool:

@@ -28,13 +28,14 @@ from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import given_shape
 from seqsweep.config.where_set import with_place
-from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
+from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, print_notes, say_error
 from seqsweep.importing import without_collections
 from seqsweep.live.display import shows_table
 from seqsweep.output_log import OutputLog
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked, is_locked
+from seqsweep.runs.removing import remove_empty_root
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.habits import with_meant
@@ -109,6 +110,8 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         if full_error:
             raise
+        if is_terminal_closed():
+            return _refuse("the terminal was closed")
         return _refuse(with_meant(explain(error), words))
     finally:
         os.environ["HYDRA_FULL_ERROR"] = "1" if full_error else "0"
@@ -158,6 +161,7 @@ def task(config: DictConfig) -> float | None:
         if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
+        remove_empty_root(root)  # which Hydra has made before the config was checked
         is_reader_gone = isinstance(error, BrokenPipeError)
         _errors.append(error if is_reader_gone else with_place(error, hydra_config))
     except Exception as error:

@@ -18,6 +18,7 @@ from seqsweep.live.sweep_state import duration
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import Entry, read_folder, read_run
+from seqsweep.runs.sweep_lock import remove_dead_sweep_locks
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import SweepMember
@@ -47,6 +48,7 @@ def finish_sweep(
         The exit code of the command.
     """
     seconds = time.monotonic() - started
+    remove_dead_sweep_locks(folder)  # a sweep that was killed at its end begins no training again
     begun = {entry.folder.run_id: entry for entry in read_begun(folder)}
     print_folder(console, folder, list(begun.values()))
     # The folder may hold runs of other sweeps; the exit code is about the members of this one.

@@ -49,6 +49,10 @@ _LOOK_SECONDS = 0.5
 """The time between two looks for runs that a search adds."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST_SECONDS = 3650 * 86400.0
+
+_MOST_PROCESSES = 64
+"""The most worker processes that one command starts on a machine with fewer cores."""
 
 
 def work_command(arguments: Sequence[str]) -> int:
@@ -87,11 +91,14 @@ def _parser() -> Any:
     parser.add_argument("--idle", type=seconds, default=600.0, metavar="TIME", help=words)
     number = whole_number(1)
     words = "worker processes on this machine, which share its cores (1)"
-    parser.add_argument("--processes", type=number, default=1, metavar="N", help=words)
+    processes = whole_number(1, max(_MOST_PROCESSES, os.cpu_count() or 1))
+    parser.add_argument("--processes", type=processes, default=1, metavar="N", help=words)
     words = "runs that train side by side in a process (one for each core)"
     parser.add_argument("--threads", type=number, metavar="N", help=words)
     words = "the exit code if runs are left at the end of --stop-after or at SIGTERM (0)"
-    parser.add_argument("--code-if-left", type=whole_number(0), default=0, metavar="N", help=words)
+    parser.add_argument(
+        "--code-if-left", type=whole_number(0, 255), default=0, metavar="N", help=words
+    )
     add_allow(parser)
     return parser
 
@@ -101,7 +108,10 @@ def seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"={text}: must be a time, such as 90s, 55m or 2h")
-    return float(match[1]) * _UNITS[match[2] or "s"]
+    number = float(match[1]) * _UNITS[match[2] or "s"]
+    if number > _LONGEST_SECONDS:
+        raise argparse.ArgumentTypeError(f"={text}: must be at most 3650d")
+    return number
 
 
 def read_sweep(folder: Path) -> SweepFile:

@@ -11,6 +11,7 @@ import io
 import logging
 import pickle
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, write_bytes
 from seqsweep.runs.lock import check_held
 from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.loggers import continue_rows
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +53,13 @@ def load_sealed(path: Path) -> dict[str, Any]:
     if hashlib.sha256(content).hexdigest().encode() != digest:
         raise Damaged(f"{path} is damaged: its content does not match its digest")
     try:
-        return torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
+        checkpoint = torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError):
         # torch's own message advises the reader to load it with code, so it is not passed on.
         raise Damaged(f"{path} holds more than tensors and plain values: refused") from None
+    if not isinstance(checkpoint, dict):
+        raise Damaged(f"{path}: must hold a group of keys, got {type(checkpoint).__name__}")
+    return checkpoint
 
 
 def save_sealed(
@@ -103,10 +108,14 @@ class BestAndLast(Checkpoint):
 
     Args:
         monitor: see `BestEpoch`.
+
+    Attributes:
+        files: the sizes of the run's logs at its last checkpoint.
     """
 
     def __init__(self, monitor: str = "val/acc") -> None:
         self.best = BestEpoch(monitor)
+        self.files: dict[str, int] = {}
         self._clock = time.perf_counter()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -127,10 +136,16 @@ class BestAndLast(Checkpoint):
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds the sizes of the run's logs; resuming cuts the logs to these sizes."""
-        checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
+        checkpoint["files"] = self.files = sizes_of_logs(Path(trainer.default_root_dir))
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
         checkpoint["last_logged_step"] = batches - 1
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self.files = checkpoint["files"]
+        continue_rows(trainer.loggers, self.files)
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()
@@ -148,6 +163,13 @@ def logs(folder: Path) -> list[Path]:
 def sizes_of_logs(folder: Path) -> dict[str, int]:
     """Returns the sizes in bytes of a run's logs, by name."""
     return {path.name: path.stat().st_size for path in logs(folder)}
+
+
+def check_written(folder: Path, files: Mapping[str, int]) -> None:
+    """Raises FileNotFoundError if somebody has deleted the checkpoints or rows of a run."""
+    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", *files.keys() & {"metrics.csv"}):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder / name}: was deleted while the run trained")
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

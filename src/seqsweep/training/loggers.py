@@ -4,7 +4,7 @@ import logging
 import time
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,23 +138,38 @@ def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 class EpochCSVLogger(RowLogger):
-    """Writes metrics.csv in the run's folder, a row per epoch."""
+    """Writes metrics.csv in the run's folder, a row per epoch.
+
+    Attributes:
+        has_begun: whether the run has written the file.
+    """
 
     def __init__(self, save_dir: str) -> None:
         super().__init__()
         self.path = Path(save_dir, "metrics.csv")
+        self.has_begun = False
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Appends rows to metrics.csv, all or none of them.
 
         Raises:
             LockLost: another process trains the run now.
-            OSError: the file cannot be written.
+            OSError: the file cannot be written, or somebody has deleted it.
             ValueError: a key is not a column.
         """
         check_held(self.path.parent)
         text = "".join([csv_line(row) for row in rows])
-        append_bytes(self.path, text.encode(), header=_CSV_HEADER)
+        # A new file would lack the epochs so far.
+        mode = "r+b" if self.has_begun else "ab"
+        append_bytes(self.path, text.encode(), header=_CSV_HEADER, mode=mode)
+        self.has_begun = True
+
+
+def continue_rows(loggers: Iterable[Logger], files: Mapping[str, int]) -> None:
+    """Tells the loggers of metrics.csv whether it belongs to the checkpoint of a resumed run."""
+    for logger in loggers:
+        if isinstance(logger, EpochCSVLogger):
+            logger.has_begun = logger.path.name in files
 
 
 def csv_line(row: dict[str, Any]) -> str:

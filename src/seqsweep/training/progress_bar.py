@@ -1,5 +1,6 @@
 """The progress bar of a single run."""
 
+import contextlib
 import time
 from typing import Any
 
@@ -75,7 +76,8 @@ class RunProgressBar(ProgressBar):
         self._stop()
 
     def _stop(self) -> None:
-        self.progress.stop()
+        with contextlib.suppress(OSError):
+            self.progress.stop()
         if self._output is not None:
             self._output.restore()
 
@@ -103,4 +105,5 @@ class RunProgressBar(ProgressBar):
         self.progress.update(
             self.task, completed=trainer.current_epoch + part, epoch=epoch, metrics=text
         )
-        self.progress.refresh()
+        with contextlib.suppress(OSError):  # the terminal may have been closed
+            self.progress.refresh()

@@ -20,6 +20,8 @@ from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zer
 
 from seqsweep.training.checkpoints import SealedCheckpointIO
 
+_MOST_EPOCHS = 10_000_000
+
 
 def build_trainer(
     max_epochs: int,
@@ -218,8 +220,8 @@ def _check_parts(**limits: int | float | None) -> None:
 
 
 def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) -> None:
-    if max_epochs < 1:
-        raise ValueError(f"trainer.max_epochs={max_epochs}: must be at least 1")
+    if not 1 <= max_epochs <= _MOST_EPOCHS:
+        raise ValueError(f"trainer.max_epochs={max_epochs}: must be between 1 and {_MOST_EPOCHS:,}")
     if every < 1:
         raise ValueError(f"trainer.check_val_every_n_epoch={every}: must be at least 1")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0

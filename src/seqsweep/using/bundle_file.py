@@ -20,15 +20,14 @@ from torch import Tensor
 from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, write_bytes
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sealed import DIGEST, sealed
-from seqsweep.training.description import KEYS
 
 FORMAT = 2
 CONFIG, LABELS, SCALING, WEIGHTS = "config.json", "labels.json", "scaling.json", "weights.npz"
 README, PROVENANCE, ONNX = "README.txt", "provenance.json", "model.onnx"
 NAMES = ("class_names", "channel_names")
 
-_OF_SOME = ("vocabulary",)
-"""The keys that only the checkpoints of some runs have."""
+_FITTED = ("scaling", "vocabulary")
+"""The keys that turn raw values into a network's input; only runs on texts have the second one."""
 
 _PREFIX = "network."
 _FILES = {CONFIG, LABELS, SCALING, WEIGHTS, README, PROVENANCE, ONNX}
@@ -37,6 +36,9 @@ _LARGEST = {WEIGHTS: 1 << 32, ONNX: 1 << 32}
 _LARGEST_TEXT = 1 << 26
 _RATIO = 100
 """The most that a file may be larger than it is in the zip; weights hardly shrink at all."""
+
+_UNREADABLE = (ValueError, TypeError, RuntimeError, OverflowError)
+"""The errors of numpy and torch for arrays that they cannot hold."""
 
 _WRITTEN = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip, so that equal runs give equal bytes
 
@@ -56,7 +58,7 @@ def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
     """Returns the files that hold the content of a checkpoint, see `read_content`."""
     files = {
         LABELS: _json({key: content[key] for key in NAMES}),
-        SCALING: _json(_plain({key: content[key] for key in _scaling_keys(content)})),
+        SCALING: _json(_plain({key: content[key] for key in _FITTED if key in content})),
         WEIGHTS: _npz({n.removeprefix(_PREFIX): w for n, w in content["state_dict"].items()}),
     }
     config = {
@@ -94,7 +96,7 @@ def read_bundle(path: Path) -> dict[str, Any]:
         if hashlib.sha256(files.get(name, b"")).hexdigest() != digest:
             raise Damaged(f"{path}: {name} does not match its digest in {CONFIG}")
     description = _description(files, path)
-    kept = {key: config[key] for key in ("epoch", "config")}
+    kept = {key: config[key] for key in ("epoch", "config") if key in config}
     return {**description, **kept, "state_dict": _weights(files[WEIGHTS], path)}
 
 
@@ -140,23 +142,22 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
     if config.get("format") != FORMAT:
         expected = f"expected {FORMAT}; it was written by seqsweep {config.get('seqsweep')}"
         raise Damaged(f"{path}: {CONFIG} has format {config.get('format')!r}, {expected}")
-    digests, inner = config.get("sha256"), config.get("config")
-    has_all = isinstance(digests, dict) and set(digests) == {LABELS, SCALING, WEIGHTS}
-    is_config = isinstance(inner, dict) and isinstance(inner.get("model"), dict)
-    if not has_all or not is_config or not isinstance(config.get("epoch"), int):
-        raise Damaged(f"{path}: {CONFIG} does not describe a run")
+    digests = config.get("sha256")
+    if not isinstance(digests, dict) or set(digests) != {LABELS, SCALING, WEIGHTS}:
+        raise Damaged(f"{path}: {CONFIG}: sha256 must have the digests of the other files")
     return config
 
 
 def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
-    """Returns the names and the scaling of a run."""
-    names = parse_json_of(files[LABELS], path / LABELS)
-    scaling = parse_json_of(files[SCALING], path / SCALING)
-    try:
-        content: dict[str, Any] = {key: [str(name) for name in names[key]] for key in NAMES}
-        return content | {key: _tensors(scaling[key]) for key in _scaling_keys(scaling)}
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise Damaged(f"{path}: {LABELS} and {SCALING} do not describe a run: {error}") from None
+    """Returns the names and the scaling of a run, as far as they are there."""
+    content: dict[str, Any] = {}
+    for file, keys in ((LABELS, NAMES), (SCALING, _FITTED)):
+        values = parse_json_of(files[file], path / file)
+        if not isinstance(values, dict):
+            raise Damaged(f"{path}: {file}: must be a group of keys")
+        for key in keys & values.keys():
+            content[key] = _tensors(values[key], f"{path}: {key}")
+    return content
 
 
 def _npz(weights: Mapping[str, Tensor]) -> bytes:
@@ -171,21 +172,19 @@ def _npz(weights: Mapping[str, Tensor]) -> bytes:
 
 
 def _weights(data: bytes, path: Path) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = {}
+    name = WEIGHTS
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             # Compressed, a few bytes could stand for any number of them.
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 raise ValueError("its arrays must not be compressed")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except (ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise Damaged(f"{path}: {WEIGHTS} cannot be read: {error}") from None
-
-
-def _scaling_keys(content: Mapping[str, Any]) -> list[str]:
-    """Returns the keys of a description that turn raw values into a network's input."""
-    needed = [key for key in KEYS if key not in ("config", *NAMES)]
-    return [*needed, *(key for key in _OF_SOME if key in content)]
+            for name in arrays.files:
+                weights[name] = torch.from_numpy(arrays[name])
+    except (*_UNREADABLE, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise Damaged(f"{path}: state_dict: {name} cannot be read: {error}") from None
+    return weights
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
@@ -202,13 +201,18 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _tensors(value: Any) -> Any:
-    """Returns the value that `_plain` was given."""
+def _tensors(value: Any, key: str) -> Any:
+    """Returns the value that `_plain` was given.
+
+    Raises:
+        Damaged: what should be a tensor is not one; the message begins with the key.
+    """
     if isinstance(value, dict):
         if value.keys() == {"dtype", "shape", "values"}:
-            kind = getattr(torch, value["dtype"], None)
-            if not isinstance(kind, torch.dtype):
-                raise TypeError(f"no type {value['dtype']!r}")
-            return torch.tensor(value["values"], dtype=kind).reshape(value["shape"])
-        return {key: _tensors(item) for key, item in value.items()}
-    return [_tensors(item) for item in value] if isinstance(value, list) else value
+            try:
+                kind = {"float32": torch.float32, "float64": torch.float64}[value["dtype"]]
+                return torch.tensor(value["values"], dtype=kind).reshape(value["shape"])
+            except (*_UNREADABLE, KeyError) as error:
+                raise Damaged(f"{key} is not a tensor of floats: {error}") from None
+        return {name: _tensors(item, f"{key}.{name}") for name, item in value.items()}
+    return [_tensors(item, key) for item in value] if isinstance(value, list) else value

@@ -1,9 +1,11 @@
 """Writes README.txt of a bundle: network, data, scores and how to use it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from seqsweep.console import visible
 from seqsweep.results.formatting import bounded_interval, count, key_names, plain_text, run_label
 from seqsweep.results.leaderboard import Row
 from seqsweep.results.replicates import variation_of
@@ -37,17 +39,23 @@ def readme(
     facts.append(("weights", f"of epoch {run.epoch}, counted from 0"))
     facts += _scores(run, record, replicates)
     lines = [f"{name}: {value}" for name, value in facts]
+    lines = [visible(" ".join(line.splitlines())) for line in lines]
     return "\n".join([*lines, "", *_use(run)]) + "\n"
 
 
 def _network(run: LoadedRun, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     parameters = sum(weights.numel() for weights in run.network.parameters())
     yield "network", f"{config['model._target_']}, {parameters:,} parameters"
-    yield "classes", ", ".join(run.class_names)
+    yield "classes", ", ".join(map(_literal, run.class_names))
     if run.vocabulary is None:
-        yield "channels", ", ".join(run.source_channels)
+        yield "channels", ", ".join(map(_literal, run.source_channels))
     else:
         yield "symbols", f"{len(run.vocabulary)} {run.vocabulary.tokens}"
+
+
+def _literal(name: str) -> str:
+    """Returns a name that Markdown and HTML show as it is, wherever the text is copied to."""
+    return re.sub(r"([\\`*<>\[\]&~|])", r"\\\1", name)
 
 
 def _data(
@@ -58,7 +66,8 @@ def _data(
         name = key.removeprefix("data.source.")
         if name not in (key, "_target_") and value is not None:
             # A path of the machine of training would tell nothing elsewhere.
-            words.append(f"{name}={Path(str(value)).name if name in _PATHS else plain_text(value)}")
+            text = Path(str(value)).name if name in _PATHS else plain_text(value)
+            words.append(f"{name}={_literal(text)}")
     yield "data", " ".join(words)
     splits = record.get("splits") or {}
     if sizes := [f"{part['sequences']:,} {name}" for name, part in splits.items() if part]:

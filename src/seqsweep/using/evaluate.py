@@ -33,6 +33,7 @@ from seqsweep.using.scores import evaluate as evaluate_probabilities
 _WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
 _MOST_CLASSES = 20
 """The most classes of a confusion matrix in the terminal; the JSON file has any number."""
+_MOST_RESAMPLES = 100_000
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -70,7 +71,8 @@ def _parser() -> Parser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     words = "resamples of the bootstrap, which gives the intervals (1000); 0 for none"
     number = whole_number(0)
-    parser.add_argument("--resamples", type=number, default=1000, metavar="N", help=words)
+    resamples = whole_number(0, _MOST_RESAMPLES)
+    parser.add_argument("--resamples", type=resamples, default=1000, metavar="N", help=words)
     parser.add_argument("--seed", type=number, default=0, metavar="N", help="of the resamples (0)")
     return parser
 

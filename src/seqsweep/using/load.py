@@ -3,7 +3,8 @@
 B sequences, T time steps, F features (channels), C classes.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,19 +15,22 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
-from seqsweep.config.schema import Config
+from seqsweep.config.schema import Config, check_section
 from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.raw import padded
 from seqsweep.data.symbols import encoded
 from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.runs.files import Damaged
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.description import KEYS, scaling_of, vocabulary_of
+from seqsweep.training.data_cache import translate_memory_errors
+from seqsweep.training.description import scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.using.bundle_file import is_bundle, read_bundle
+from seqsweep.using.check_content import check_content, check_sizes, check_weights
 from seqsweep.using.scores import Evaluation, Float64, evaluate
 
 BATCH_SIZE = 512
@@ -212,15 +216,18 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
         allow: see `load_run`.
 
     Raises:
-        ValueError: the network is not allowed.
+        ValueError: the network is not allowed, or something is wrong in the content.
     """
-    network = _network(content, path, allow)
-    weights = content["state_dict"]
-    try:
-        network.load_state_dict({name.removeprefix(_PREFIX): w for name, w in weights.items()})
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{path}: the weights do not fit the network: {reason}") from None
+    with _naming(path):
+        check_content(content)
+        weights = {name.removeprefix(_PREFIX): w for name, w in content["state_dict"].items()}
+        network = _network(content, weights, allow)
+        check_weights(weights, network)
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(f"the weights do not fit the network: {reason}") from None
     return LoadedRun(
         path,
         content["config"],
@@ -243,8 +250,11 @@ def read_content(folder: Path | str, checkpoint: str = "best") -> tuple[Path, di
     if is_bundle(path):
         return path, read_bundle(path)
     content = load_sealed(path)
-    run = RunFolder(path.parent.parent if path.parent.name == "checkpoints" else path.parent)
-    return path, _described(content, run, path)
+    if path.parent.name == "checkpoints":
+        # Epochs taken over from a shorter run have the config of that one.
+        config = RunFolder(path.parent.parent).config()
+        content = content if config is None else content | {"config": config}
+    return path, content
 
 
 def _checkpoint_file(path: Path, checkpoint: str) -> Path:
@@ -261,24 +271,22 @@ def _checkpoint_file(path: Path, checkpoint: str) -> Path:
     raise FileNotFoundError(f"{path}: is not the folder of a run with checkpoints/{name}")
 
 
-def _described(content: dict[str, Any], run: RunFolder, path: Path) -> dict[str, Any]:
-    """Returns a checkpoint's content with the config of its run.
-
-    The config of the run's folder wins: epochs taken over from a shorter run have the config of
-    that one.
-    """
-    config = run.config() if path.parent.name == "checkpoints" else None
-    if config is not None:
-        content = content | {"config": config}
-    missing = [key for key in KEYS if key not in content]
-    if missing:
-        raise ValueError(f"{path}: holds no {', '.join(missing)}; another version has written it")
-    return content
+@contextlib.contextmanager
+def _naming(path: Path) -> Generator[None]:
+    """Adds the file to the message of an error about its content."""
+    try:
+        yield
+    except RecursionError:
+        raise Damaged(f"{path}: is nested too deeply") from None
+    except (ValueError, TypeError) as error:
+        raise Damaged(f"{path}: {error}") from error
 
 
-def _network(content: dict[str, Any], path: Path, allow: Sequence[str]) -> nn.Module:
+def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[str]) -> nn.Module:
     section = content["config"]["model"]
-    refuse_foreign_targets({"model": section}, [*own_targets(), *allow], str(path))
+    ours = [target for target in own_targets() if target.startswith("seqsweep.models.")]
+    refuse_foreign_targets({"model": section}, [*ours, *allow], "its config")
+    section = check_section(section, "model")
     sizes = {
         "input_size": len(content["channel_names"]),
         "num_classes": len(content["class_names"]),
@@ -286,5 +294,12 @@ def _network(content: dict[str, Any], path: Path, allow: Sequence[str]) -> nn.Mo
     vocabulary = vocabulary_of(content)
     if vocabulary is not None:
         sizes["num_embeddings"] = len(vocabulary)
-    with global_stream(0, "init"):  # leaves torch's global generator as it is
-        return build(section, "model", **sizes_from_data(section, sizes))
+    sizes = sizes_from_data(section, sizes)
+    if section["_target_"] in ours:
+        check_sizes(section, sizes, weights)
+    # The stream leaves torch's global generator as it is.
+    with translate_memory_errors(), global_stream(0, "init"):
+        network = build(section, "model", **sizes)
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"model._target_={section['_target_']}: must make a torch.nn.Module")
+    return network

@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.console import visible
+from seqsweep.results.formatting import quoted_formula
 from seqsweep.suggest import did_you_mean, listed
 
 ENDINGS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl"}
@@ -97,9 +99,12 @@ class CsvWriter(Writer):
 
     def write(self, rows: Predictions) -> None:
         if not self._has_head:  # nothing is printed before the first batch has succeeded
-            self._csv.writerow(self.header.columns)
+            self._csv.writerow(map(quoted_formula, self.header.columns))
             self._has_head = True
-        self._csv.writerows(zip(*self.columns_of(rows), strict=True))
+        columns = self.columns_of(rows)
+        for index in (0, 1) if rows.labels is None else (0, 1, -1):  # the others hold numbers
+            columns[index] = list(map(quoted_formula, columns[index]))
+        self._csv.writerows(zip(*columns, strict=True))
 
 
 class JsonLinesWriter(Writer):
@@ -195,6 +200,13 @@ _WRITERS: dict[str, Callable[[Header, Any], Writer]] = {
 }
 
 
+class _Visible:
+    """Prints on stdout; names of classes from a file must not control the terminal."""
+
+    def write(self, text: str) -> None:
+        sys.stdout.write(visible(text))
+
+
 def format_of(out: Path | None, chosen: str | None) -> str:
     """Returns the format of an output file: the chosen one, or that of its ending.
 
@@ -234,7 +246,7 @@ def writing(out: Path | None, kind: str, header: Header) -> Generator[Writer]:
         kind: one of FORMATS.
     """
     if out is None:
-        writer = _WRITERS[kind](header, sys.stdout)
+        writer = _WRITERS[kind](header, _Visible())
         yield writer
         writer.close()
         sys.stdout.flush()

@@ -1,12 +1,16 @@
 """A renewal of the view writes what has changed, and nothing else."""
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from seqsweep.results.tensorboard.made_files import file_name, write_made_files
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.eventfiles import MADE, write_names
+from seqsweep.runs.files import write_bytes
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
@@ -50,6 +54,28 @@ def test_a_renewal_writes_only_the_files_of_the_changed_run(sweep, made):
     renew(sweep.folder, images=0)
     changed = {run for name, run in made(sweep.folder).items() if name not in before}
     assert changed == {"h008-L2-bi-s0", "h008-L1-bi-s0"}  # The latter has the leaderboard.
+
+
+def test_what_a_killed_renewal_has_left_is_removed(sweep):
+    """TensorBoard reads each file with `tfevents` in its name, so a temporary one has it not."""
+    sweep.grid()
+    renew(sweep.folder, images=0)
+    before = listing(sweep.folder).keys()
+    path = next(path for path in sweep.folder.rglob(f"*{MADE}*.hparams"))
+    path.unlink()
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(path, b"half", confirm=killed)
+    (left,) = listing(sweep.folder).keys() - before
+    assert "tfevents" not in left
+    # The name that a process has given which is dead by now.
+    dead = sweep.folder / re.sub(r"\.\d+-(\d+)\.tmp$", r".999999999-\1.tmp", left)
+    (sweep.folder / left).rename(dead)
+    renew(sweep.folder, images=0)
+    assert listing(sweep.folder).keys() == before
 
 
 def test_deleted_runs_disappear_from_the_view(sweep, shown):

@@ -33,9 +33,8 @@ class Band:
 
     @property
     def whole(self) -> int:
-        """The number of points before the first run ends."""
-        most = max(self.seeds)
-        return next((i for i, n in enumerate(self.seeds) if n < most), len(self.seeds))
+        """The number of points up to the last one that most runs have: then the first one ends."""
+        return len(self.seeds) - self.seeds[::-1].index(max(self.seeds))
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:

@@ -91,7 +91,8 @@ def as_csv(report: Report) -> str:
         ["rank", *report.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
     )
     for config in report.configs:
-        keys = [formatting.plain_text(config.keys[key]) for key in report.names]
+        texts = [formatting.plain_text(config.keys[key]) for key in report.names]
+        keys = map(formatting.quoted_formula, texts)
         values = [value for name in metrics for value in _four(config.metrics.get(name))]
         spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
         row = [config.rank, *keys, len(config.runs), config.lost, *values, *spent]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seqsweep.runs.eventfiles import MADE, PREFIX, grown_and_made_files, made_folder, remove_empty
 from seqsweep.runs.files import make_folder, write_bytes
+from seqsweep.runs.removing import remove_temporary
 
 Files = dict[str, Callable[[], bytes]]
 """Files by name, with functions that make their contents."""
@@ -52,6 +53,7 @@ def write_made_files(run: Path, files: Files) -> list[Path]:
         try:
             if contents:
                 make_folder(folder)
+            remove_temporary(folder, f".*{MADE}*.tmp")
             for path in contents.keys() - set(before):
                 write_bytes(path, contents[path](), sync=False)
             break

@@ -21,6 +21,7 @@ from seqsweep.console import place
 from seqsweep.results.formatting import count
 from seqsweep.results.search.trials import different, ranked, read_trials
 from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.removing import remove_empty_root
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember, not_done
@@ -82,6 +83,7 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
         Locked: another process searches here, and the config says `when_locked=skip`.
     """
     with contextlib.ExitStack() as stack:
+        stack.callback(remove_empty_root, folder)  # of a search that is refused
         for attempt in itertools.count():
             try:
                 stack.enter_context(RunLock(folder, LOCK))

@@ -18,7 +18,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import Parts, build_run, numerics
 from seqsweep.training.callbacks import StopAtLimit, StopOnSignal
-from seqsweep.training.checkpoints import BestAndLast, load_sealed, newest_checkpoint
+from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
 from seqsweep.training.engines.ending import Findings, record_end, record_of
 from seqsweep.training.engines.member_log import MemberLog
@@ -141,6 +141,9 @@ class AutogradEngine(Engine[AutogradRun]):
 
     def record(self, ended: Sequence[Ended[AutogradRun]]) -> None:
         ((run, end),) = ended
+        for callback in run.parts.trainer.checkpoint_callbacks:
+            if isinstance(callback, BestAndLast) and callback.best.epochs:
+                check_written(run.folder.path, callback.files)
         steps = run.parts.trainer.global_step
         self.outcomes[run.run_id] = record_end(run, end, steps, self._splits, synced=False)
 

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from seqsweep.pacing import pause_after
 from seqsweep.runs.files import link
-from seqsweep.training.checkpoints import publish, save_in_run
+from seqsweep.training.checkpoints import check_written, publish, save_in_run
 from seqsweep.training.engines.native.member import PoolMember
 
 
@@ -58,8 +59,12 @@ class MemberFiles:
         """
         member, folder = self.member, self.member.folder.path / "checkpoints"
         member.log.flush()
-        if member.epochs == self._epochs:
-            return
+        if member.epochs != self._epochs:
+            self._save_last(member, folder, sync)
+        if member.epochs:
+            check_written(member.folder.path, member.log.files)
+
+    def _save_last(self, member: PoolMember, folder: Path, sync: bool) -> None:
         last, best = member.checkpoints()
         # The two files have the same content, so one file with two names saves a write.
         if best["epoch"] == last["epoch"]:
