@@ -54,7 +54,7 @@ def _network(run: LoadedRun, config: Mapping[str, Any]) -> Iterator[tuple[str, s
 
 
 def _literal(name: str) -> str:
-    """Returns a name that Markdown and HTML show as it is, wherever the text is copied to."""
+    """Returns a name that Markdown and HTML show as it is."""
     return re.sub(r"([\\`*<>\[\]&~|])", r"\\\1", name)
 
 

@@ -179,7 +179,7 @@ class Pool:
         return chunk
 
     def _next(self) -> PoolMember:
-        """Returns the member to train next, a new one if none in the window is ready."""
+        """Returns the member to train next, perhaps one from outside the window."""
         if self._has_lane and self._later and self._in_lane not in self.training:
             member = self._in_lane = self._later.pop()
         elif self._ready:
