@@ -37,7 +37,8 @@ def run(folder: Path, data: str, config: dict[str, Any], acc: float | None, test
         splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
         scores = {"val/acc": 1 - acc, "test/acc": acc}
         content = f"content of {data}"
-        finish_run(path, config | scores, data_fingerprint=content, splits=splits)
+        same = {"data_fingerprint": content, "recordings": content}
+        finish_run(path, config | scores, **same, splits=splits)
 
 
 def grid(folder: Path, scores: dict[str, dict[int, float]], seeds: Iterable[int] = (0, 1)) -> Path:
@@ -146,7 +147,7 @@ def test_two_paths_of_one_content_are_one_data_set(tmp_path: Path):
         config["data.source.path"] = f"/{name}.ts"
         made = RunFolder(tmp_path / f"{number:016x}")
         made.start(config, {})
-        made.finish({"config": config, "metrics": {}, "data_fingerprint": "same"})
+        made.finish({"config": config, "metrics": {}, "recordings": "same"})
     # The run without a record has a source that is known from a complete run.
     RunFolder(tmp_path / f"{2:016x}").start(config | {"seed": 1}, {})
     assert [len(one.entries) for one in data_sets(read_folder(tmp_path))] == [3]
@@ -157,7 +158,7 @@ def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path
     config = {TARGET: "seqsweep.data.own", "h": 8, "seed": 0, "monitor": "val/acc"}
     made = RunFolder(tmp_path / f"{99:016x}")
     made.start(config, {})
-    record = {"config": config, "metrics": {"val/acc": 0.5}, "data_fingerprint": "own"}
+    record = {"config": config, "metrics": {"val/acc": 0.5}, "recordings": "own"}
     made.finish(record)
     assert table_of(tmp_path).metric == "val/acc"
 

@@ -19,6 +19,9 @@ Floats = npt.NDArray[np.floating[Any]]
 """Values as a file has them: float32 or float64."""
 Mask = npt.NDArray[np.bool_]
 
+COARSE = 1e-3
+"""A channel is refused where a float rounds it by more than this part of its standard deviation."""
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 Layout = Literal["batch_first", "time_first", "channels_first"]
@@ -151,6 +154,25 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
             " must be a number within float32, or NaN for a missing value"
         )
     return values
+
+
+def check_whole_numbers(values: Array, channel: str, where: str) -> None:
+    """Refuses a channel's values (S,) if they are whole numbers that float64 cannot tell apart."""
+    if values.dtype not in (np.int64, np.uint64) or not len(values):
+        return
+    least, most = int(values.min()), int(values.max())
+    if max(-least, most) <= 2**53 or least == most:
+        return
+    floats = values.astype(np.float64)
+    # The largest float of a type's range is below its largest whole number.
+    top = np.nextafter(float(np.iinfo(values.dtype).max), 0)
+    back = np.minimum(floats, top).astype(values.dtype)
+    rounding = int((np.maximum(values, back) - np.minimum(values, back)).max())
+    if rounding > COARSE * floats.std():
+        raise ValueError(
+            f"{where}: {channel} has whole numbers from {least} to {most}, which float64 rounds by"
+            f" up to {rounding}; subtract a whole number near them from all"
+        )
 
 
 def float_type(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:

@@ -7,13 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Float64, Mask
+from seqsweep.data.checks import COARSE, Float64, Mask
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
-
-COARSE = 1e-3
-"""A channel is refused where float32 rounds it by more than this part of its standard deviation."""
 
 
 def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:

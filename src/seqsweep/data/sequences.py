@@ -179,6 +179,20 @@ class Splits:
             prints.append(self.vocabulary.symbols)
         return hashlib.sha256(json.dumps(prints).encode()).hexdigest()
 
+    def recordings(self) -> str:
+        """Returns the sha256 (hex) of what the sequences are read from, with their labels.
+
+        Texts have other values with other tokens, and rows with another frame, but the same
+        `digests`: a network that reads them in one way is comparable with one of another way.
+        """
+        digest = hashlib.sha256()
+        for name, part in self.parts.items():
+            assert part.digests is not None
+            digest.update(json.dumps([name, len(part), part.class_names]).encode())
+            for array in (part.digests, part.labels, part.groups):
+                digest.update(b"" if array is None else array.astype("<u8").tobytes())
+        return digest.hexdigest()
+
 
 def _width(sequences: Sequences) -> str:
     """Returns the numbers of channels and of classes in words."""

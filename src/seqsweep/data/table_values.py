@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array
+from seqsweep.data.checks import Array, check_whole_numbers
 from seqsweep.data.table_files import Columns, Table
 from seqsweep.data.table_roles import Roles
 from seqsweep.suggest import short
@@ -94,7 +94,21 @@ class Rows:
                 f"{self.table.place(row)}: column {name!r} is {values[row]}; must be a number"
                 " within float32, or empty where it is missing"
             )
+        if np.fmax.reduce(np.abs(values), initial=0) > 2**53:
+            check_whole_numbers(self._whole(name), f"column {name!r}", self.table.where)
         return values
+
+    def _whole(self, name: str) -> Array:
+        """Returns the present values of a column as whole numbers; none if they are not."""
+        column = self._column(name)
+        if self.table.has_text_cells:  # which were read as float64
+            present = column.is_valid()
+            column = self.table.read([], [name]).column(name).filter(present)
+            column = pc.utf8_trim_whitespace(column)
+        for kind in (pa.int64(), pa.uint64()):
+            with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                return column.drop_null().cast(kind).to_numpy()
+        return np.empty(0, np.int64)
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a column (S,) of labels, ids, groups, splits or lengths.
