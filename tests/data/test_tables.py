@@ -121,12 +121,9 @@ def test_whole_numbers_beyond_the_digits_of_float64(write, store, kind):
     # Their differences are lost, those of the others are not: large steps, equal, or exact ones.
     for base in (2**53, -(2**62), 2**63 - 500):
         with pytest.raises(ValueError, match="column 'x' has whole numbers from"):
-            read_numbers([base + n for n in (1, 2, None, 3, 4, 5)])
-    for numbers in (
-        [n << 60 for n in range(6)],
-        [2**60 + 1] * 6,
-        [2**53 + 999_999 * n for n in range(6)],
-    ):
+            read_numbers([base, base + 1, None, base + 2, base + 4, base + 5])
+    steps = [2**53 + 999_999 * n for n in range(6)]
+    for numbers in ([n << 60 for n in range(6)], [2**60 + 1] * 6, steps):
         assert read_numbers(numbers).tolist() == list(map(float, numbers))
 
 

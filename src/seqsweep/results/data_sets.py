@@ -1,8 +1,8 @@
 """Divides the runs of a folder by their data sets.
 
 Runs have the same data set if their sources hold the same recordings, however they are split and
-read: the folds and the split seeds of one source are replicates on one data set. A run without a record has the
-data set of the complete runs with the same source in their configs.
+read: the folds and the split seeds of one source are replicates on one data set. A run without a
+record has the data set of the complete runs with the same source in their configs.
 """
 
 import functools

@@ -45,8 +45,8 @@ class Variation:
 
     Args:
         replicates: All replicates.
-        resampled_data: The `recordings_key` of the data that configs were trained on with several splits,
-            whose training sets overlap. On other data only the seed varies.
+        resampled_data: The `recordings_key` of the data that configs were trained on with several
+            splits, whose training sets overlap. On other data only the seed varies.
         shares: The evaluated sequences for each training sequence, by the name of the split.
             Empty if it is unknown, as for a data module of your own.
         folds: The number of folds of a cross-validation, complete or not; 0 without folds.
