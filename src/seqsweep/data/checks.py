@@ -5,6 +5,7 @@ counted from 0 in every message, as NumPy counts them.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,6 +22,9 @@ Mask = npt.NDArray[np.bool_]
 
 COARSE = 1e-3
 """A channel is refused where a float rounds it by more than this part of its standard deviation."""
+
+_AT_ONCE = 1 << 20
+"""The most values, with padding, that are copied at a time."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -173,6 +177,12 @@ def check_whole_numbers(values: Array, channel: str, where: str) -> None:
             f"{where}: {channel} has whole numbers from {least} to {most}, which float64 rounds by"
             f" up to {rounding}; subtract a whole number near them from all"
         )
+
+
+def blocks(x: Array) -> Iterator[slice]:
+    """Yields the rows of x (N, T, F) in slices, because a copy of all values could be large."""
+    count = max(1, _AT_ONCE // max(1, x[:1].size))
+    return (slice(start, start + count) for start in range(0, len(x), count))
 
 
 def float_type(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:

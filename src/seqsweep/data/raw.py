@@ -173,6 +173,8 @@ def make_splits(
 def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
     """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
     longest = int(lengths.max())
+    if longest == lengths.min():
+        return rows.reshape(len(lengths), longest, *rows.shape[1:])
     size = len(lengths) * longest * rows[:1].nbytes
     check_memory(size, "the data", f"{len(lengths):,} sequences, padded to {longest:,} steps,")
     padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)

@@ -90,6 +90,8 @@ def _check_rounding(rounding: Float64, train: Sequences, where: str) -> None:
 
 def _valid_steps(train: Sequences) -> Float64:
     """Returns the steps (S, F) of all sequences."""
+    if train.lengths.min() == train.max_length:  # a copy of large data would be large
+        return train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
     return train.x[train.valid].astype(np.float64, copy=False)
 
 

@@ -12,12 +12,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Floats
+from seqsweep.data.checks import Floats, blocks
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.vocabulary import Vocabulary
-
-_AT_ONCE = 1 << 20
-"""The most values, with padding, that are hashed in one call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +116,7 @@ class Sequences:
         # The byte order is fixed, so that a fingerprint is the same on every machine.
         digest.update(self.lengths.astype("<i8").tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
-        # Some sequences at a time, because a copy of all values could be large.
-        count = max(1, _AT_ONCE // (self.max_length * self.input_size))
-        for start in range(0, len(self), count):
-            rows = slice(start, start + count)
+        for rows in blocks(self.x):
             valid = np.arange(self.max_length) < self.lengths[rows, None]
             digest.update(self.x[rows][valid].astype("<f8").tobytes())
         return digest.hexdigest()

@@ -53,6 +53,7 @@ def read_files(
         test = _read(second, {**options, **_as_in(read, second)}, labelled)
         read.parts["test"] = test.parts["train"]
         read.notes.extend(test.notes)
+    pa.default_memory_pool().release_unused()  # it keeps the columns' memory for other tables
     return _stored(read)
 
 
@@ -145,7 +146,10 @@ def _assemble_long(rows: Rows) -> _Assembled:
         )
     ids = rows.codes("id")
     lengths = np.bincount(ids.codes).astype(np.int64)
-    x = join_padded(rows.features()[_order(rows, ids.codes)], lengths)
+    order, x = _order(rows, ids.codes), rows.features()
+    if (np.diff(order) < 0).any():
+        x = x[order]
+    x = join_padded(x, lengths)
     first = np.unique(ids.codes, return_index=True)[1]
     whole = RawPart(x, None, lengths, rows.table.where, ids.values)
     return _Assembled(whole, first, ids.codes)

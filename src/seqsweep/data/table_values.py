@@ -41,7 +41,7 @@ class Codes(NamedTuple):
         return self.values[self.codes]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rows:
     """The rows of a table, with its columns that have a role."""
 
@@ -71,8 +71,15 @@ class Rows:
         return self.columns.column(self.roles.columns[role])[row].as_py()
 
     def features(self) -> Array:
-        """Returns the feature columns (S, F); NaN where a value is missing."""
-        return np.stack([self._numbers(name) for name in self.roles.features], axis=1)
+        """Returns the feature columns (S, F), once; NaN where a value is missing."""
+        x = np.empty((len(self.columns), len(self.roles.features)), np.float32)
+        for f, name in enumerate(self.roles.features):  # a list of all columns would be a copy
+            values = self._numbers(name)
+            if values.dtype != x.dtype:
+                x = x.astype(np.float64, copy=False)
+            x[:, f] = values
+        self.columns = self.columns.drop_columns(list(self.roles.features))
+        return x
 
     def _numbers(self, name: str) -> Array:
         column, types = self._column(name), pa.types
