@@ -95,21 +95,21 @@ def test_recordings_are_the_same_in_whichever_way_they_are_read(tmp_path):
         {}, {"tokens": "words"}, {"lower": True}, {"max_length": 3}, {"max_symbols": 2},
     ]  # fmt: skip
     texts = [text(str(tmp_path / "t.csv"), **way) for way in ways]
-    assert len({one.recordings() for one in texts}) == 1
+    assert len({one.recordings for one in texts}) == 1
     assert len({one.fingerprint() for one in texts}) > 1
     columns = ",".join(f"x{n}" for n in range(4))
     rows = [",".join(map(str, [*X[n, :2].ravel(), "ab"[n % 2]])) for n in range(12)]
     (tmp_path / "w.csv").write_text("\n".join([f"{columns},label", *rows]))
     read = functools.partial(table, str(tmp_path / "w.csv"))
     tables = [read(), read(frame=2), read(reshape=[2, 2]), read(frame=4)]
-    assert len({one.recordings() for one in tables}) == 1
+    assert len({one.recordings for one in tables}) == 1
     # Other values, labels, order, groups or splits are other recordings.
     others = [
         read(features=["x0", "x1"]), read(group="x0"), texts[0],
         Splits(made()), Splits(made(np.arange(N)[::-1])), Splits(made(y=(Y + 1) % 4)),
         Splits(made(slice(30)), test=made(slice(30, 40))),
     ]  # fmt: skip
-    assert len({one.recordings() for one in [*others, tables[0]]}) == len(others) + 1
+    assert len({one.recordings for one in [*others, tables[0]]}) == len(others) + 1
 
 
 @pytest.mark.parametrize("source", [digits, japanese_vowels])

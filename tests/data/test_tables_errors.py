@@ -58,7 +58,7 @@ BAD_CSV = {
     "whole numbers that float64 rounds": bad(
         "x,label\n" + "".join(f"{2**60 + n},{'ab'[n % 2]}\n" for n in range(-60, 61)),
         f"column 'x' has whole numbers from {2**60 - 60} to {2**60 + 60}, which float64 rounds by"
-        " up to 60; subtract a whole number near them from all",
+        " up to 128; subtract a whole number near them from all",
     ),
     "a cell too many": bad(
         swap("-0.4,run", "-0.4,run,9"), "my.csv:6: 6 cells; expected 5, as in the header"

@@ -19,6 +19,7 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.using.find_run import find_run
 
 TARGET = "data.source._target_"
 
@@ -151,6 +152,33 @@ def test_two_paths_of_one_content_are_one_data_set(tmp_path: Path):
     # The run without a record has a source that is known from a complete run.
     RunFolder(tmp_path / f"{2:016x}").start(config | {"seed": 1}, {})
     assert [len(one.entries) for one in data_sets(read_folder(tmp_path))] == [3]
+
+
+def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
+    """The values differ, the recordings and their split do not."""
+    source = {TARGET: "seqsweep.data.text.text", "data.source.path": "a.csv", "seed": 0}
+    splits = {name: {"fingerprint": name} for name in ("val", "test")}
+
+    def ways(folder: Path, **other: Any) -> list[Any]:
+        for number, (tokens, acc) in enumerate([("words", 0.9), ("characters", 0.8)]):
+            numbers = source | {"data.source.tokens": tokens, "val/acc": acc, "test/acc": acc}
+            found = {"data_fingerprint": tokens, "recordings": "same", "splits": splits}
+            finish_run(folder / f"{number:016x}", numbers, **found | (other if number else {}))
+        return read_folder(folder)
+
+    entries = ways(tmp_path / "one")
+    waiting = source | {"data.source.tokens": "words", "data.source.lower": True}
+    assert len(data_sets(entries, [waiting])) == 1
+    assert across_sets(entries) is None
+    board = leaderboard(entries)
+    assert board.keys == ["data.source.tokens"] and board.sets == 1
+    assert [row.config["data.source.tokens"] for row in board.rows] == ["words", "characters"]
+    assert [row.apart for row in board.rows] == ["", ""] and board.rows[1].difference
+    assert find_run(tmp_path / "one").path.name == f"{0:016x}"
+    # Another test split of the same recordings is not compared; other recordings stand apart.
+    cut = {"val": splits["val"], "test": {"fingerprint": "another"}}
+    assert leaderboard(ways(tmp_path / "cut", splits=cut)).rows[1].apart == "other test set"
+    assert len(data_sets(ways(tmp_path / "two", recordings="other"))) == 2
 
 
 def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path):

@@ -162,20 +162,16 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
 
 def check_whole_numbers(values: Array, channel: str, where: str) -> None:
     """Refuses a channel's values (S,) if they are whole numbers that float64 cannot tell apart."""
-    if values.dtype not in (np.int64, np.uint64) or not len(values):
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not len(values):
         return
     least, most = int(values.min()), int(values.max())
     if max(-least, most) <= 2**53 or least == most:
         return
-    floats = values.astype(np.float64)
-    # The largest float of a type's range is below its largest whole number.
-    top = np.nextafter(float(np.iinfo(values.dtype).max), 0)
-    back = np.minimum(floats, top).astype(values.dtype)
-    rounding = int((np.maximum(values, back) - np.minimum(values, back)).max())
-    if rounding > COARSE * floats.std():
+    rounding = float(np.spacing(float(max(-least, most)))) / 2
+    if rounding > COARSE * values.astype(np.float64).std():
         raise ValueError(
             f"{where}: {channel} has whole numbers from {least} to {most}, which float64 rounds by"
-            f" up to {rounding}; subtract a whole number near them from all"
+            f" up to {rounding:g}; subtract a whole number near them from all"
         )
 
 

@@ -173,8 +173,9 @@ class Splits:
             prints.append(self.vocabulary.symbols)
         return hashlib.sha256(json.dumps(prints).encode()).hexdigest()
 
+    @functools.cached_property
     def recordings(self) -> str:
-        """Returns the sha256 (hex) of what the sequences are read from, with their labels.
+        """The sha256 (hex) of what the sequences are read from, with their labels.
 
         Texts have other values with other tokens, and rows with another frame, but the same
         `digests`: a network that reads them in one way is comparable with one of another way.

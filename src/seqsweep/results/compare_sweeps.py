@@ -9,13 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.datasets import (
-    data_key,
-    data_names,
-    reasons_apart,
-    recordings_key,
-    sets_of,
-)
+from seqsweep.results.datasets import data_key, data_names, reasons_apart, sets_of
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
@@ -44,7 +38,7 @@ class _Match:
     @property
     def data(self) -> str:
         """A text that is equal for configs on the same data set."""
-        return recordings_key(next(entry for runs in self.runs.values() for entry in runs.values()))
+        return sets_of(next(e for runs in self.runs.values() for e in runs.values())).data
 
     def differences(self, label: str, first: str) -> dict[Replicate, float]:
         """The differences of the replicates with the same sequences in both sweeps."""

@@ -80,12 +80,6 @@ def load_source(source: Config) -> Splits:
 
 
 @functools.lru_cache(maxsize=8)
-def recordings_of(source: Splits) -> str:
-    """Returns `source.recordings()`, computed once for each source."""
-    return source.recordings()
-
-
-@functools.lru_cache(maxsize=8)
 def fingerprint_of(source: Splits) -> str:
     """Returns `source.fingerprint()`, computed once for each source."""
     return source.fingerprint()
@@ -93,7 +87,7 @@ def fingerprint_of(source: Splits) -> str:
 
 def forget_sources() -> None:
     """Frees the data of all sources."""
-    for cached in (_load_source, fingerprint_of, recordings_of, _prepared, _prepared_of_small):
+    for cached in (_load_source, fingerprint_of, _prepared, _prepared_of_small):
         cached.cache_clear()
 
 

@@ -16,7 +16,6 @@ from seqsweep.training.data_cache import (
     forget_sources,
     load_source,
     prepared,
-    recordings_of,
     translate_memory_errors,
 )
 from seqsweep.training.limits import Limits
@@ -77,7 +76,7 @@ def plan(config: Config) -> PlannedRun:
     # The size is checked before the first run starts, where it costs nothing.
     check_network_size(config, splits)
     described, lines = _describe(splits)
-    recordings = recordings_of(load_source(config["data"]["source"]))
+    recordings = load_source(config["data"]["source"]).recordings
     name = run_id(config, fingerprint)
     return PlannedRun(config, name, fingerprint, described, lines, recordings)
 

@@ -24,8 +24,8 @@ _AT_ONCE = 2**24
 _FEW = 16
 """The most sequences of a class whose area is computed by products of matrices."""
 
-_TOGETHER, _ROWS = 64, 1024
-"""The number of such classes in one product, and the sequences that are copied at a time."""
+_ROWS = 1024
+"""The sequences whose probabilities are copied at a time."""
 
 METRICS = (
     "accuracy",
@@ -189,19 +189,17 @@ class _Cases:
                 row[c] = ranked.area(one)
         return np.stack([self._scores(*one) for one in zip(weights, areas, strict=True)])
 
+    def _by_class(self, of: Int64, weights: Float64) -> Float64:
+        return np.bincount(of, weights=weights, minlength=self.classes).astype(np.float64)
+
     def _scores(self, counts: Weights, areas: Float64) -> Float64:
         """Returns the scores (M,) for one row of weights."""
         weights = counts.astype(np.float64)
         total = weights.sum()
         # Counts by class, because a matrix of thousands of classes would be summed for each row.
-        hits, actual, predicted = (
-            np.bincount(index, weights=of, minlength=self.classes)
-            for index, of in (
-                (self.labels, weights * self.right),
-                (self.labels, weights),
-                (self.predicted, weights),
-            )
-        )
+        hits = self._by_class(self.labels, weights * self.right)
+        actual = self._by_class(self.labels, weights)
+        predicted = self._by_class(self.predicted, weights)
         seen = actual + predicted > 0
         precision = np.where(seen, _ratio(hits, predicted, 0.0), np.nan)
         recall = np.where(seen, _ratio(hits, actual, 0.0), np.nan)
@@ -238,8 +236,9 @@ class _Compared:
         total = weights.sum(axis=1, dtype=np.float64)
         exact = weights.astype(np.float32 if weights.shape[1] < 2**22 else np.float64)
         areas = np.empty((len(weights), len(self.classes)))
-        for start in range(0, len(self.classes), _TOGETHER):
-            part = slice(start, start + _TOGETHER)
+        at_once = max(1, _AT_ONCE // 8 // weights.shape[1])
+        for start in range(0, len(self.classes), at_once):
+            part = slice(start, start + at_once)
             members = self.members[part]
             rows = np.concatenate(members)
             begins = np.cumsum([0, *map(len, members)])
