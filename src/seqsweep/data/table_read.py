@@ -53,7 +53,7 @@ def read_files(
         test = _read(second, {**options, **_as_in(read, second)}, labelled)
         read.parts["test"] = test.parts["train"]
         read.notes.extend(test.notes)
-    pa.default_memory_pool().release_unused()  # it keeps the columns' memory for other tables
+    pa.default_memory_pool().release_unused()
     return _stored(read)
 
 
@@ -146,7 +146,7 @@ def _assemble_long(rows: Rows) -> _Assembled:
         )
     ids = rows.codes("id")
     lengths = np.bincount(ids.codes).astype(np.int64)
-    order, x = _order(rows, ids.codes), rows.features()
+    x, order = rows.features(), _order(rows, ids.codes)
     if (np.diff(order) < 0).any():
         x = x[order]
     x = join_padded(x, lengths)

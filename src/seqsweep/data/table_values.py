@@ -79,6 +79,7 @@ class Rows:
                 x = x.astype(np.float64, copy=False)
             x[:, f] = values
         self.columns = self.columns.drop_columns(list(self.roles.features))
+        pa.default_memory_pool().release_unused()  # it keeps the memory for other tables
         return x
 
     def _numbers(self, name: str) -> Array:
