@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,8 @@ def evaluate_classes(classes: int) -> None:
     """Trains on five short sequences of each class, and evaluates on as many others."""
     rng, labels = np.random.default_rng(0), np.arange(5 * classes) % classes
     parts = {f"X_{name}": rng.normal(size=(len(labels), 4, 1)) for name in ("train", "test")}
-    np.savez("classes.npz", **parts, y_train=labels, y_test=labels)
+    arrays: dict[str, Any] = {**parts, "y_train": labels, "y_test": labels}
+    np.savez("classes.npz", **arrays)
     run("train", "data=npz", "data.source.path=classes.npz", "name=classes", *_TRAIN)
     found = next(Path("outputs/runs/classes").glob("*/record.json")).parent
     seconds, peak = run("evaluate", str(found), "classes.npz", "--resamples", "100")

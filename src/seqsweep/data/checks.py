@@ -176,7 +176,7 @@ def check_whole_numbers(values: Array, channel: str, where: str) -> None:
 
 
 def blocks(x: Array) -> Iterator[slice]:
-    """Yields the rows of x (N, T, F) in slices, because a copy of all values could be large."""
+    """Yields slices of x (N, T, F): a copy of all could be large."""
     count = max(1, _AT_ONCE // max(1, x[:1].size))
     return (slice(start, start + count) for start in range(0, len(x), count))
 

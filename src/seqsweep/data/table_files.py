@@ -156,7 +156,7 @@ class CsvTable(Table):
         return table.rename_columns(columns)
 
     def _read(self) -> bytes:
-        """Returns the content, which is not kept: it is as large as the numbers in it."""
+        """Returns the content, which is too large to be kept."""
         content, self._unread = self._unread, None
         return _text(self._file) if content is None else content
 

@@ -104,7 +104,7 @@ def reasons_apart(
 
 
 def recordings_key(entry: Entry) -> str:
-    """A text that is equal for runs on the same recordings, in whichever way they are read."""
+    """A text that is equal for all ways to read the same recordings."""
     return value_key((entry.record or {}).get("recordings"))
 
 

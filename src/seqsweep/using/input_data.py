@@ -177,7 +177,7 @@ def reading_options(words: Sequence[str], path: str, reader: str) -> dict[str, A
 
 
 def _note_on_training(path: str, split: str, run: LoadedRun) -> list[str]:
-    """Returns a line if a run was trained on sequences of this file, or of its copy."""
+    """Returns a line if a run was trained on this file."""
     if run.folder is None or split != "train":
         return []
     files = read_object(run.folder / "provenance.json").get("data_files")
