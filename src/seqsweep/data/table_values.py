@@ -72,7 +72,7 @@ class Rows:
 
     def features(self) -> Array:
         """Returns the feature columns (S, F), once; NaN where a value is missing."""
-        x = np.empty((len(self.columns), len(self.roles.features)), np.float32)
+        x = np.zeros((len(self.columns), len(self.roles.features)), np.float32)
         for f, name in enumerate(self.roles.features):  # a list of all columns would be a copy
             values = self._numbers(name)
             if values.dtype != x.dtype:
