@@ -125,7 +125,7 @@ def test_validation_chooses_the_config_and_the_test_split_reports_it(tmp_path: P
             run = RunFolder(tmp_path / f"{2 * number + seed:016x}")
             run.start(config, {})
             metrics = {"val/acc": val, "test/acc": test + 0.02 * seed}
-            run.finish({"config": config, "metrics": metrics, "data_fingerprint": "large"})
+            run.finish({"config": config, "metrics": metrics, "recordings": "large"})
     chosen = archive.choose(tmp_path, ["Large"])
     assert chosen["Large"].words == "h=3"
     assert chosen["Large"].test.mean == pytest.approx(0.51)

@@ -1,5 +1,6 @@
 """Equal splits have equal fingerprints; every sequence of val or test that train has is counted."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from seqsweep.data.bundled import digits, japanese_vowels
 from seqsweep.data.info import contents
 from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits
+from seqsweep.data.tables import table
+from seqsweep.data.text import text
 
 N = 40
 X = np.random.default_rng(0).normal(size=(N, 5, 2)).astype(np.float32).astype(np.float64)
@@ -83,6 +86,30 @@ def test_also_beside_an_offset_that_float32_loses():
     assert contents(make_splits(parts))["test"]["also_in_train"] == 5
     parts["test"] = RawPart(x[3:8] + 1e-3, Y[3:8], None, "test")
     assert contents(make_splits(parts))["test"]["also_in_train"] == 0
+
+
+def test_recordings_are_the_same_in_whichever_way_they_are_read(tmp_path):
+    lines = [f"{'really ' * (n % 3)}word {n},{'ab'[n % 2]}" for n in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *lines]))
+    ways: list[dict[str, Any]] = [
+        {}, {"tokens": "words"}, {"lower": True}, {"max_length": 3}, {"max_symbols": 2},
+    ]  # fmt: skip
+    texts = [text(str(tmp_path / "t.csv"), **way) for way in ways]
+    assert len({one.recordings for one in texts}) == 1
+    assert len({one.fingerprint() for one in texts}) > 1
+    columns = ",".join(f"x{n}" for n in range(4))
+    rows = [",".join(map(str, [*X[n, :2].ravel(), "ab"[n % 2]])) for n in range(12)]
+    (tmp_path / "w.csv").write_text("\n".join([f"{columns},label", *rows]))
+    read = functools.partial(table, str(tmp_path / "w.csv"))
+    tables = [read(), read(frame=2), read(reshape=[2, 2]), read(frame=4)]
+    assert len({one.recordings for one in tables}) == 1
+    # Other values, labels, order, groups or splits are other recordings.
+    others = [
+        read(features=["x0", "x1"]), read(group="x0"), texts[0],
+        Splits(made()), Splits(made(np.arange(N)[::-1])), Splits(made(y=(Y + 1) % 4)),
+        Splits(made(slice(30)), test=made(slice(30, 40))),
+    ]  # fmt: skip
+    assert len({one.recordings for one in [*others, tables[0]]}) == len(others) + 1
 
 
 @pytest.mark.parametrize("source", [digits, japanese_vowels])

@@ -9,7 +9,7 @@ from prepared import prepared
 from seqsweep.data.bundled import digits, japanese_vowels
 from seqsweep.data.info import contents
 from seqsweep.data.notes import notes
-from seqsweep.data.raw import make_sequences
+from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.data.tasks import random_sequences
 
@@ -60,6 +60,22 @@ def test_a_class_that_no_metric_counts_is_noted():
         "class 'rare' (1 in train): no sequence in val or test, so no metric counts them",
     )
     assert said(source, val_fraction=0, test_fraction=0) == ()
+
+
+def test_a_class_that_one_split_lacks_is_noted():
+    rng = np.random.default_rng(0)
+    parts = {
+        name: RawPart(rng.normal(size=(12, 4, 2)), np.arange(12) % classes, None, name)
+        for name, classes in (("train", 4), ("val", 3), ("test", 2))
+    }
+    assert said(make_splits(parts)) == (
+        "class '2' (3 in train): no sequence in test, so no test metric counts them",
+        "class '3' (3 in train): no sequence in val or test, so no metric counts them",
+    )
+    del parts["test"]
+    assert said(make_splits(parts), test_fraction=0) == (
+        "class '3' (3 in train): no sequence in val, so no metric counts them",
+    )
 
 
 def test_labels_that_look_like_numbers_to_predict_are_noted():

@@ -267,3 +267,17 @@ def test_texts_of_numbers_that_are_not_characters_are_damage(save, key, point):
         npz(save(**{"X": X, "y": Y, key: texts}))
     swapped = np.array(["a", "b", "a"], ">U1" if np.little_endian else "<U1")
     assert npz(save(X=X, y=swapped)).class_names == ("a", "b")
+
+
+def test_whole_numbers_that_float64_rounds_are_refused(tmp_path):
+    x = 2**60 + np.random.default_rng(0).integers(-60, 61, (20, 6, 2))
+    x[:, :, 0] = 1
+    np.savez(tmp_path / "my.npz", X=x, y=np.arange(20) % 2)
+    message = (
+        "my.npz: channel 'channel_1' has whole numbers from 1152921504606846.* rounds by up to"
+    )
+    with pytest.raises(ValueError, match=message):
+        npz(str(tmp_path / "my.npz"))
+    # A padded step is not a value, and large differences survive.
+    np.savez(tmp_path / "my.npz", X=x // 2**20 * 2**20, y=np.arange(20) % 2)
+    npz(str(tmp_path / "my.npz"))

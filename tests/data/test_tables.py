@@ -102,6 +102,31 @@ def test_without_a_step_column_rows_keep_the_order_of_the_file(write):
     assert "long form, id=case, label=class, features=x,y" in splits.notes[0]
 
 
+def test_rows_in_any_order_need_a_step_column(write):
+    rows = LONG.splitlines()
+    mixed = "\n".join([rows[0], *rows[1::2], *rows[2::2]])
+    assert table(write(mixed)).train.num_steps == EXPECTED.num_steps
+    with pytest.raises(ValueError, match="begins a second time"):
+        from_frame(pd.read_csv(write(mixed)).drop(columns="time"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_whole_numbers_beyond_the_digits_of_float64(write, store, kind):
+    def read_numbers(numbers):
+        if kind == "parquet":
+            return table(store({"x": pa.array(numbers), "label": ["a", "b"] * 3})).train.x.ravel()
+        lines = [f"{n if n is not None else ''},{'ab'[i % 2]}" for i, n in enumerate(numbers)]
+        return table(write("\n".join(["x,label", *lines]))).train.x.ravel()
+
+    # Their differences are lost, those of the others are not: large steps, equal, or exact ones.
+    for base in (2**53, -(2**62), 2**63 - 500):
+        with pytest.raises(ValueError, match="column 'x' has whole numbers from"):
+            read_numbers([base, base + 1, None, base + 2, base + 4, base + 5])
+    steps = [2**53 + 999_999 * n for n in range(6)]
+    for numbers in ([n << 60 for n in range(6)], [2**60 + 1] * 6, steps):
+        assert read_numbers(numbers).tolist() == list(map(float, numbers))
+
+
 def test_parquet_and_frames_are_the_same_data(store):
     columns = pa.Table.from_pandas(frame(), preserve_index=False)
     path = store(dict(zip(columns.column_names, columns.columns, strict=True)))

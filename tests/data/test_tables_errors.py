@@ -51,6 +51,15 @@ BAD_CSV = {
         "my.csv:6: the step .* '2020-01-01' must be a number or a date, of one kind",
     ),
     "id missing": bad(swap("run_1,1", ",1"), r"my.csv:6: the id \(column 'case'\) is missing$"),
+    "an id in two places": bad(
+        "id,x,label\n0,1,a\n0,2,a\n1,3,b\n\n0,4,a\n0,5,a\n",
+        r"my.csv:6: sequence '0' begins a second time; its first rows are at .*my.csv:2; give each",
+    ),
+    "whole numbers that float64 rounds": bad(
+        "x,label\n" + "".join(f"{2**60 + n},{'ab'[n % 2]}\n" for n in range(-60, 61)),
+        f"column 'x' has whole numbers from {2**60 - 60} to {2**60 + 60}, which float64 rounds by"
+        " up to 128; subtract a whole number near them from all",
+    ),
     "a cell too many": bad(
         swap("-0.4,run", "-0.4,run,9"), "my.csv:6: 6 cells; expected 5, as in the header"
     ),

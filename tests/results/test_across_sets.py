@@ -19,6 +19,7 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.using.find_run import find_run
 
 TARGET = "data.source._target_"
 
@@ -37,7 +38,8 @@ def run(folder: Path, data: str, config: dict[str, Any], acc: float | None, test
         splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
         scores = {"val/acc": 1 - acc, "test/acc": acc}
         content = f"content of {data}"
-        finish_run(path, config | scores, data_fingerprint=content, splits=splits)
+        same = {"data_fingerprint": content, "recordings": content}
+        finish_run(path, config | scores, **same, splits=splits)
 
 
 def grid(folder: Path, scores: dict[str, dict[int, float]], seeds: Iterable[int] = (0, 1)) -> Path:
@@ -146,10 +148,37 @@ def test_two_paths_of_one_content_are_one_data_set(tmp_path: Path):
         config["data.source.path"] = f"/{name}.ts"
         made = RunFolder(tmp_path / f"{number:016x}")
         made.start(config, {})
-        made.finish({"config": config, "metrics": {}, "data_fingerprint": "same"})
+        made.finish({"config": config, "metrics": {}, "recordings": "same"})
     # The run without a record has a source that is known from a complete run.
     RunFolder(tmp_path / f"{2:016x}").start(config | {"seed": 1}, {})
     assert [len(one.entries) for one in data_sets(read_folder(tmp_path))] == [3]
+
+
+def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
+    """The values differ, the recordings and their split do not."""
+    source = {TARGET: "seqsweep.data.text.text", "data.source.path": "a.csv", "seed": 0}
+    splits = {name: {"fingerprint": name} for name in ("val", "test")}
+
+    def ways(folder: Path, **other: Any) -> list[Any]:
+        for number, (tokens, acc) in enumerate([("words", 0.9), ("characters", 0.8)]):
+            numbers = source | {"data.source.tokens": tokens, "val/acc": acc, "test/acc": acc}
+            found = {"data_fingerprint": tokens, "recordings": "same", "splits": splits}
+            finish_run(folder / f"{number:016x}", numbers, **found | (other if number else {}))
+        return read_folder(folder)
+
+    entries = ways(tmp_path / "one")
+    waiting = source | {"data.source.tokens": "words", "data.source.lower": True}
+    assert len(data_sets(entries, [waiting])) == 1
+    assert across_sets(entries) is None
+    board = leaderboard(entries)
+    assert board.keys == ["data.source.tokens"] and board.sets == 1
+    assert [row.config["data.source.tokens"] for row in board.rows] == ["words", "characters"]
+    assert [row.apart for row in board.rows] == ["", ""] and board.rows[1].difference
+    assert find_run(tmp_path / "one").path.name == f"{0:016x}"
+    # Another test split of the same recordings is not compared; other recordings stand apart.
+    cut = {"val": splits["val"], "test": {"fingerprint": "another"}}
+    assert leaderboard(ways(tmp_path / "cut", splits=cut)).rows[1].apart == "other test set"
+    assert len(data_sets(ways(tmp_path / "two", recordings="other"))) == 2
 
 
 def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path):
@@ -157,7 +186,7 @@ def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path
     config = {TARGET: "seqsweep.data.own", "h": 8, "seed": 0, "monitor": "val/acc"}
     made = RunFolder(tmp_path / f"{99:016x}")
     made.start(config, {})
-    record = {"config": config, "metrics": {"val/acc": 0.5}, "data_fingerprint": "own"}
+    record = {"config": config, "metrics": {"val/acc": 0.5}, "recordings": "own"}
     made.finish(record)
     assert table_of(tmp_path).metric == "val/acc"
 

@@ -125,7 +125,9 @@ def on_data(folder: Path, fingerprint: str, *runs: dict[str, Any]) -> None:
     for run in runs:
         path = finish_run(folder / f"{len(list(folder.glob('*'))):016x}", run)
         record = RunFolder(path).record() or {}
-        RunFolder(path).finish(record | {"data_fingerprint": fingerprint})
+        RunFolder(path).finish(
+            record | {"data_fingerprint": fingerprint, "recordings": fingerprint}
+        )
 
 
 def test_configs_are_matched_on_their_data_where_a_sweep_has_several(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -91,3 +92,14 @@ def test_wrong_labels_are_refused_in_python(trained, labels, message):
     x, _, lengths = trained.test_data()
     with pytest.raises(ValueError, match=message):
         seqsweep.load_run(trained.run).evaluate(x, labels, lengths)
+
+
+def test_the_file_of_the_training_is_named(command, trained, tmp_path, labelled):
+    file = trained.folder / "train.npz"
+    line = "the run was trained on this file, so scores on it are optimistic"
+    shutil.copy(file, tmp_path / "copy.npz")
+    for name in ("evaluate", "predict"):
+        assert f"{file}: {line}" in command(name, trained.run, file, "--split", "train").err
+        assert f"copy.npz: {line}" in command(name, trained.run, "copy.npz", "--split", "train").err
+        for other in ([file], [labelled], ["copy.npz", "--split", "test"]):
+            assert line not in command(name, trained.run, *other).err

@@ -195,3 +195,15 @@ def test_scores_lie_in_their_ranges(classes, count, seed, digits):
         for value in (number for number in score if number is not None):
             assert -1e-12 <= value <= (50 if name == "log_loss" else 1 + 1e-12)
     assert sum(result.support.values()) == count
+
+
+def test_the_areas_of_small_classes_are_those_of_large_ones():
+    """Classes of up to 16 sequences are compared by products, larger ones are ranked."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(80), rng.integers(0, 33, 80))
+    p = rng.random((len(labels), 80)).round(1)  # with ties
+    p[np.arange(len(labels)), labels] += 0.2
+    found = evaluate(p, labels, tuple(map(str, range(80))), resamples=0).metrics["roc_auc"]
+    areas = [sk.roc_auc_score(labels == c, p[:, c]) for c in range(80) if (labels == c).any()]
+    assert found.value == pytest.approx(np.mean(areas), abs=1e-12)
+    assert np.bincount(labels).min() == 0 and len(areas) > 64

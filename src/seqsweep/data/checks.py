@@ -5,6 +5,7 @@ counted from 0 in every message, as NumPy counts them.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +19,12 @@ Float64 = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
 """Values as a file has them: float32 or float64."""
 Mask = npt.NDArray[np.bool_]
+
+COARSE = 1e-3
+"""A channel is refused where a float rounds it by more than this part of its standard deviation."""
+
+_AT_ONCE = 1 << 20
+"""The most values, with padding, that are copied at a time."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -151,6 +158,27 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
             " must be a number within float32, or NaN for a missing value"
         )
     return values
+
+
+def check_whole_numbers(values: Array, channel: str, where: str) -> None:
+    """Refuses a channel's values (S,) if they are whole numbers that float64 cannot tell apart."""
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not len(values):
+        return
+    least, most = int(values.min()), int(values.max())
+    if max(-least, most) <= 2**53 or least == most:
+        return
+    rounding = float(np.spacing(float(max(-least, most)))) / 2
+    if rounding > COARSE * values.astype(np.float64).std():
+        raise ValueError(
+            f"{where}: {channel} has whole numbers from {least} to {most}, which float64 rounds by"
+            f" up to {rounding:g}; subtract a whole number near them from all"
+        )
+
+
+def blocks(x: Array) -> Iterator[slice]:
+    """Yields slices of x (N, T, F): a copy of all could be large."""
+    count = max(1, _AT_ONCE // max(1, x[:1].size))
+    return (slice(start, start + count) for start in range(0, len(x), count))
 
 
 def float_type(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:

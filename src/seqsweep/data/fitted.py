@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from seqsweep.data.checks import Array, Float32, Float64, Floats, Mask, float_values
+from seqsweep.data.checks import Array, Float32, Float64, Floats, Mask, blocks, float_values
 from seqsweep.data.transforms.shaping import Lengths, Shaping
 
 Missing = Literal["error", "zero", "mean", "forward"]
@@ -84,7 +84,9 @@ class Scaling:
             if self.mean is None or self.deviation is None:
                 return x.astype(np.float32, copy=False)
             result = np.zeros(x.shape, dtype=np.float32)
-            result[valid] = (x[valid] - self.mean) / self.deviation
+            for rows in blocks(x):
+                steps = valid[rows]
+                result[rows][steps] = (x[rows][steps] - self.mean) / self.deviation
         return result
 
 

@@ -5,13 +5,15 @@ N sequences, S steps of all sequences together, F features (channels), C classes
 
 import hashlib
 import json
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Floats
+from seqsweep.data.checks import Float64, blocks
 from seqsweep.data.sequences import Sequences, Splits
 
 BINS = 16
@@ -131,34 +133,39 @@ def _contradictions(splits: Splits) -> int:
 
 
 def _channels(splits: Splits) -> list[ChannelInfo]:
-    valid = {name: part.valid for name, part in splits.parts.items()}
-    channels: list[ChannelInfo] = []
-    for f, name in enumerate(splits.train.channel_names):  # copies of one channel stay small
-        columns = {split: part.x[:, :, f][valid[split]] for split, part in splits.parts.items()}
-        channels.append(_channel(name, np.concatenate([*columns.values()]), columns["train"]))
-    return channels
+    return [_channel(splits, f, name) for f, name in enumerate(splits.train.channel_names)]
 
 
-def _channel(name: str, values: Floats, train: Floats) -> ChannelInfo:
+def _channel(splits: Splits, f: int, name: str) -> ChannelInfo:
     """Describes a channel by its values in all splits, and in train."""
-    missing = np.isnan(values)
-    present, of_train = values[~missing].astype(np.float64), train[~np.isnan(train)]
-    is_constant = len(of_train) > 0 and bool(of_train.min() == of_train.max())
-    if not len(present):
-        return ChannelInfo(name, None, None, None, None, len(values), [0] * BINS, False)
-    least, most = float(present.min()), float(present.max())
-    position = (present - least) / (most - least or 1.0) * BINS
-    bars = np.bincount(position.astype(np.int64).clip(0, BINS - 1), minlength=BINS)
+    everything = list(splits.parts.values())
+    ends = np.array([(v.min(), v.max()) for v in _values(everything, f)])  # (blocks, 2)
+    number = sum(len(values) for values in _values(everything, f))
+    missing = sum(part.num_steps for part in everything) - number
+    if not number:
+        return ChannelInfo(name, None, None, None, None, missing, [0] * BINS, False)
+    least, most = float(ends[:, 0].min()), float(ends[:, 1].max())
+    mean = math.fsum(float(values.sum()) for values in _values(everything, f)) / number
+    squares, bars = 0.0, np.zeros(BINS, np.int64)
+    for values in _values(everything, f):
+        squares += float(np.square(values - mean).sum())
+        position = ((values - least) / (most - least or 1.0) * BINS).astype(np.int64)
+        bars += np.bincount(position.clip(0, BINS - 1), minlength=BINS)
+    of_train = {value for v in _values([splits.train], f) for value in (v.min(), v.max())}
+    deviation = math.sqrt(squares / number)
     return ChannelInfo(
-        name,
-        least,
-        most,
-        float(present.mean()),
-        float(present.std()),
-        int(missing.sum()),
-        bars.tolist(),
-        is_constant,
+        name, least, most, mean, deviation, missing, bars.tolist(), len(of_train) == 1
     )
+
+
+def _values(parts: Iterable[Sequences], f: int) -> Iterator[Float64]:
+    """Yields the present values of a channel, those of some sequences at a time."""
+    for part in parts:
+        for rows in blocks(part.x):
+            valid = np.arange(part.max_length) < part.lengths[rows, None]
+            values = part.x[rows, :, f][valid].astype(np.float64)
+            if len(present := values[~np.isnan(values)]):
+                yield present
 
 
 def contents(splits: Splits) -> dict[str, dict[str, Any]]:

@@ -63,20 +63,25 @@ def _meaning(name: str) -> str | float:
 
 
 def _unmeasured(splits: Splits) -> list[str]:
-    """Notes classes without a sequence in validation and test."""
-    names = [name for name in splits.parts if name != "train"]
-    if not names:
-        return []
+    """Notes classes without a sequence in validation or test, by the splits that lack them."""
     counts = {
         name: np.bincount(part.labels, minlength=splits.num_classes)
         for name, part in splits.parts.items()
     }
-    absent = np.flatnonzero(sum(counts[name] for name in names) == 0)
-    if not len(absent):
-        return []
-    classes = listed([f"{splits.class_names[c]!r} ({counts['train'][c]} in train)" for c in absent])
-    word = "class" if len(absent) == 1 else "classes"
-    return [f"{word} {classes}: no sequence in {' or '.join(names)}, so no metric counts them"]
+    of_train = counts.pop("train")
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for c, class_name in enumerate(splits.class_names):
+        if names := tuple(name for name, numbers in counts.items() if numbers[c] == 0):
+            lacking.setdefault(names, []).append(f"{class_name!r} ({of_train[c]} in train)")
+    lines: list[str] = []
+    for names, classes in lacking.items():
+        word = "class" if len(classes) == 1 else "classes"
+        metric = "metric" if len(names) == len(counts) else f"{names[0]} metric"
+        where = " or ".join(names)
+        lines.append(
+            f"{word} {listed(classes)}: no sequence in {where}, so no {metric} counts them"
+        )
+    return lines
 
 
 def _regression(splits: Splits) -> list[str]:

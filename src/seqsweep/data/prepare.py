@@ -139,7 +139,9 @@ def _cut(
     if sum(fractions.values()) >= 1:
         both = f"{where}.val_fraction={val_fraction} and {where}.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
-    given = len(splits.train)
+    train, given, notes = splits.train, len(splits.train), list(splits.notes)
+    # The sequences are copied only when all cuts are known.
+    rest, parts = np.arange(given), dict[str, Sequences]()
     # Each cut has its own stream. The test split is cut first, so val_fraction does not change it.
     for stream, (split, fraction) in enumerate(fractions.items()):
         if fraction == 0:
@@ -147,21 +149,23 @@ def _cut(
         size = round(fraction * given)
         option = f"{where}.{split}_fraction={fraction} of {given} sequences"
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
-        train = splits.train
         if train.groups is None:
-            taken = _stratified(train.labels, size, rng, option)
+            taken = _stratified(train.labels[rest], size, rng, option)
         else:
-            taken = grouped(train.labels, train.groups, size, rng, option)
-            splits = replace(splits, notes=(*splits.notes, _group_note(train, taken, split, size)))
-        part, rest = train.select(np.flatnonzero(taken)), train.select(np.flatnonzero(~taken))
-        splits = replace(splits, train=rest, **{split: part})
-    return splits
+            groups = train.groups[rest]
+            taken = grouped(train.labels[rest], groups, size, rng, option)
+            notes.append(_group_note(groups, taken, split, size))
+        parts[split], rest = train.select(rest[taken]), rest[~taken]
+    return (
+        replace(splits, train=train.select(rest), notes=tuple(notes), **parts) if parts else splits
+    )
 
 
-def _group_note(train: Sequences, taken: npt.NDArray[np.bool_], split: str, size: int) -> str:
+def _group_note(
+    groups: npt.NDArray[np.int64], taken: npt.NDArray[np.bool_], split: str, size: int
+) -> str:
     """Returns a line that says how large a cut by groups is."""
-    assert train.groups is not None
-    number, total = len(np.unique(train.groups[taken])), len(np.unique(train.groups))
+    number, total = len(np.unique(groups[taken])), len(np.unique(groups))
     return f"{split}: {number} of {total} groups, {taken.sum()} sequences (asked for {size})"
 
 

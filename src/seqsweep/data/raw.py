@@ -16,6 +16,7 @@ from seqsweep.data.checks import (
     batch_first,
     check_lengths,
     check_names,
+    check_whole_numbers,
     class_indices,
     float_values,
     label_array,
@@ -112,8 +113,11 @@ def make_sequences(
     check_names("channel_names", named, where)
     if len(named) != channels:
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
+    valid = np.arange(values.shape[1]) < steps[:, None]
+    for f, name in enumerate(named if values.dtype.kind in "iu" else ()):
+        check_whole_numbers(values[:, :, f][valid], f"channel {name!r}", where)
     return Sequences(
-        x=float_values(values, np.arange(values.shape[1]) < steps[:, None], where),
+        x=float_values(values, valid, where),
         lengths=steps,
         labels=class_indices(targets, classes, where),
         class_names=classes,
@@ -169,6 +173,8 @@ def make_splits(
 def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
     """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
     longest = int(lengths.max())
+    if longest == lengths.min():
+        return rows.reshape(len(lengths), longest, *rows.shape[1:])
     size = len(lengths) * longest * rows[:1].nbytes
     check_memory(size, "the data", f"{len(lengths):,} sequences, padded to {longest:,} steps,")
     padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)

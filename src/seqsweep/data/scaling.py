@@ -7,13 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Float64, Mask
+from seqsweep.data.checks import COARSE, Float64, Mask
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
-
-COARSE = 1e-3
-"""A channel is refused where float32 rounds it by more than this part of its standard deviation."""
 
 
 def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
@@ -93,6 +90,8 @@ def _check_rounding(rounding: Float64, train: Sequences, where: str) -> None:
 
 def _valid_steps(train: Sequences) -> Float64:
     """Returns the steps (S, F) of all sequences."""
+    if train.lengths.min() == train.max_length:  # a copy of large data would be large
+        return train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
     return train.x[train.valid].astype(np.float64, copy=False)
 
 

@@ -12,12 +12,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Floats
+from seqsweep.data.checks import Floats, blocks
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.vocabulary import Vocabulary
-
-_AT_ONCE = 1 << 20
-"""The most values, with padding, that are hashed in one call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +116,7 @@ class Sequences:
         # The byte order is fixed, so that a fingerprint is the same on every machine.
         digest.update(self.lengths.astype("<i8").tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
-        # Some sequences at a time, because a copy of all values could be large.
-        count = max(1, _AT_ONCE // (self.max_length * self.input_size))
-        for start in range(0, len(self), count):
-            rows = slice(start, start + count)
+        for rows in blocks(self.x):
             valid = np.arange(self.max_length) < self.lengths[rows, None]
             digest.update(self.x[rows][valid].astype("<f8").tobytes())
         return digest.hexdigest()
@@ -178,6 +172,21 @@ class Splits:
         if self.vocabulary is not None:  # other symbols may have the same indices
             prints.append(self.vocabulary.symbols)
         return hashlib.sha256(json.dumps(prints).encode()).hexdigest()
+
+    @functools.cached_property
+    def recordings(self) -> str:
+        """The sha256 (hex) of what the sequences are read from, with their labels.
+
+        Texts have other values with other tokens, and rows with another frame, but the same
+        `digests`: a network that reads them in one way is comparable with one of another way.
+        """
+        digest = hashlib.sha256()
+        for name, part in self.parts.items():
+            assert part.digests is not None
+            digest.update(json.dumps([name, len(part), part.class_names]).encode())
+            for array in (part.digests, part.labels, part.groups):
+                digest.update(b"" if array is None else array.astype("<u8").tobytes())
+        return digest.hexdigest()
 
 
 def _width(sequences: Sequences) -> str:

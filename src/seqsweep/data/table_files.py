@@ -104,14 +104,14 @@ def _damage_named(where: str) -> Generator[None]:
 
 
 class CsvTable(Table):
-    """A csv file in memory, as text; its first line names the columns."""
+    """A csv file, as text; its first line names the columns."""
 
     has_text_cells = True
 
     def __init__(self, file: Path, delimiter: str | None) -> None:
-        self.where = str(file)
-        self._content = _text(file)
-        header = re.search(rb"[^\r\n]+", self._content)  # the first line that is not empty
+        self.where, self._file = str(file), file
+        self._unread: bytes | None = _text(file)
+        header = re.search(rb"[^\r\n]+", self._unread)  # the first line that is not empty
         if header is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
         self._end = header.end()
@@ -129,7 +129,8 @@ class CsvTable(Table):
     def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
         """Reads these columns: `numbers` as float64, the others as text."""
         columns = [*numbers, *others]
-        lines = max(self._content.count(end, self._end) for end in (b"\n", b"\r"))
+        content = self._read()
+        lines = max(content.count(end, self._end) for end in (b"\n", b"\r"))
         _check_size(self.where, lines, len(columns))
         # A position in the file is the name of its column, because names may be there twice.
         position = {name: str(index) for index, name in enumerate(self.names)}
@@ -137,7 +138,7 @@ class CsvTable(Table):
         kinds |= {position[name]: pa.string() for name in others}
         try:
             table = arrow_csv.read_csv(
-                pa.BufferReader(pa.py_buffer(self._content).slice(self._end)),
+                pa.BufferReader(pa.py_buffer(content).slice(self._end)),
                 read_options=arrow_csv.ReadOptions(
                     use_threads=False,  # errors have no row number otherwise
                     block_size=min(max(1 << 23, 64 * self._end), (1 << 31) - 1),
@@ -154,9 +155,14 @@ class CsvTable(Table):
             self._raise_with_line(str(error))
         return table.rename_columns(columns)
 
+    def _read(self) -> bytes:
+        """Returns the content, which is too large to be kept."""
+        content, self._unread = self._unread, None
+        return _text(self._file) if content is None else content
+
     def place(self, row: int) -> str:
         """Returns the line on which a row begins, counted from 1."""
-        text = io.TextIOWrapper(io.BytesIO(self._content), "utf-8", errors="replace", newline="")
+        text = io.TextIOWrapper(io.BytesIO(self._read()), "utf-8", errors="replace", newline="")
         reader = csv.reader(text, delimiter=self._delimiter)
         begins, index = 1, -1  # the header is the row before the first
         with long_fields():

@@ -53,6 +53,7 @@ def read_files(
         test = _read(second, {**options, **_as_in(read, second)}, labelled)
         read.parts["test"] = test.parts["train"]
         read.notes.extend(test.notes)
+    pa.default_memory_pool().release_unused()
     return _stored(read)
 
 
@@ -145,7 +146,10 @@ def _assemble_long(rows: Rows) -> _Assembled:
         )
     ids = rows.codes("id")
     lengths = np.bincount(ids.codes).astype(np.int64)
-    x = join_padded(rows.features()[_order(rows, ids.codes)], lengths)
+    x, order = rows.features(), _order(rows, ids.codes)
+    if (np.diff(order) < 0).any():
+        x = x[order]
+    x = join_padded(x, lengths)
     first = np.unique(ids.codes, return_index=True)[1]
     whole = RawPart(x, None, lengths, rows.table.where, ids.values)
     return _Assembled(whole, first, ids.codes)
@@ -154,6 +158,7 @@ def _assemble_long(rows: Rows) -> _Assembled:
 def _order(rows: Rows, codes: Int64) -> Int64:
     """Returns the order of the rows by sequence and step."""
     if not rows.has("step"):
+        _refuse_parted(rows, codes)
         return np.argsort(codes, kind="stable")
     steps = rows.steps()
     order = np.lexsort((steps, codes))
@@ -167,6 +172,20 @@ def _order(rows: Rows, codes: Int64) -> Int64:
             f" the first is at {place(first)}"
         )
     return order
+
+
+def _refuse_parted(rows: Rows, codes: Int64) -> None:
+    """Refuses an id whose rows do not follow each other: they may be two sequences."""
+    begins = np.flatnonzero(np.diff(codes, prepend=-1))  # the first row of each stretch of an id
+    first = np.unique(codes, return_index=True)[1]
+    if len(begins) > len(first):
+        row = int(np.setdiff1d(begins, first)[0])
+        place, before = rows.table.place, int(first[codes[row]])
+        raise ValueError(
+            f"{place(row)}: sequence {rows.cell(row, 'id')!r} begins a second time; its first rows"
+            f" are at {place(before)}; give each sequence an id of its own, or"
+            " data.source.step=COLUMN, which orders its rows"
+        )
 
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:

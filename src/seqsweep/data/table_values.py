@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array
+from seqsweep.data.checks import Array, check_whole_numbers
 from seqsweep.data.table_files import Columns, Table
 from seqsweep.data.table_roles import Roles
 from seqsweep.suggest import short
@@ -41,7 +41,7 @@ class Codes(NamedTuple):
         return self.values[self.codes]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rows:
     """The rows of a table, with its columns that have a role."""
 
@@ -71,8 +71,16 @@ class Rows:
         return self.columns.column(self.roles.columns[role])[row].as_py()
 
     def features(self) -> Array:
-        """Returns the feature columns (S, F); NaN where a value is missing."""
-        return np.stack([self._numbers(name) for name in self.roles.features], axis=1)
+        """Returns the feature columns (S, F), once; NaN where a value is missing."""
+        x = np.zeros((len(self.columns), len(self.roles.features)), np.float32)
+        for f, name in enumerate(self.roles.features):  # a list of all columns would be a copy
+            values = self._numbers(name)
+            if values.dtype != x.dtype:
+                x = x.astype(np.float64, copy=False)
+            x[:, f] = values
+        self.columns = self.columns.drop_columns(list(self.roles.features))
+        pa.default_memory_pool().release_unused()  # it keeps the memory for other tables
+        return x
 
     def _numbers(self, name: str) -> Array:
         column, types = self._column(name), pa.types
@@ -94,7 +102,21 @@ class Rows:
                 f"{self.table.place(row)}: column {name!r} is {values[row]}; must be a number"
                 " within float32, or empty where it is missing"
             )
+        if np.fmax.reduce(np.abs(values), initial=0) > 2**53:
+            check_whole_numbers(self._whole(name), f"column {name!r}", self.table.where)
         return values
+
+    def _whole(self, name: str) -> Array:
+        """Returns the present values of a column as whole numbers; none if they are not."""
+        column = self._column(name)
+        if self.table.has_text_cells:  # which were read as float64
+            present = column.is_valid()
+            column = self.table.read([], [name]).column(name).filter(present)
+            column = pc.utf8_trim_whitespace(column)
+        for kind in (pa.int64(), pa.uint64()):
+            with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                return column.drop_null().cast(kind).to_numpy()
+        return np.empty(0, np.int64)
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a column (S,) of labels, ids, groups, splits or lengths.

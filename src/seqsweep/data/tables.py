@@ -39,7 +39,7 @@ def table(
         path: the file; `~` is the home folder.
         id: the column that names the sequence of a row.
         step: the column that orders the rows of a sequence: numbers or dates. Without it the rows
-            keep the order of the file.
+            keep the order of the file, in which those of an id follow each other.
         label: the column of the class, one for each sequence.
         features: the columns of values, in the order of the channels; `x*` is each that begins with
             x. By default all that have no other purpose.

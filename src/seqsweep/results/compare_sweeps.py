@@ -38,7 +38,7 @@ class _Match:
     @property
     def data(self) -> str:
         """A text that is equal for configs on the same data set."""
-        return data_key(next(entry for runs in self.runs.values() for entry in runs.values()))
+        return sets_of(next(e for runs in self.runs.values() for e in runs.values())).data
 
     def differences(self, label: str, first: str) -> dict[Replicate, float]:
         """The differences of the replicates with the same sequences in both sweeps."""

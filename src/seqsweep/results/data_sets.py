@@ -1,8 +1,8 @@
 """Divides the runs of a folder by their data sets.
 
-Runs have the same data set if their sources hold the same sequences, whatever the split: the folds
-and the split seeds of one source are replicates on one data set. A run without a record has the
-data set of the complete runs with the same source in their configs.
+Runs have the same data set if their sources hold the same recordings, however they are split and
+read: the folds and the split seeds of one source are replicates on one data set. A run without a
+record has the data set of the complete runs with the same source in their configs.
 """
 
 import functools
@@ -18,6 +18,11 @@ from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.ledger import Entry, differing_keys
 
 _SOURCE = "data.source"
+_WAYS_TO_READ = {
+    "seqsweep.data.text.text": ("tokens", "lower", "max_length", "min_count", "max_symbols"),
+    "seqsweep.data.tables.table": ("frame", "reshape"),
+}
+"""The arguments of a source that do not choose its recordings, only how a network reads them."""
 _TRAIN = "_TRAIN"
 """The end of the names of the archives' training files."""
 
@@ -86,8 +91,8 @@ def by_data_set(folders: Mapping[str, Sequence[Entry]]) -> dict[str, Sequence[En
 
 
 def _content(entry: Entry) -> str | None:
-    """The fingerprint of the data of a complete run."""
-    return (entry.record or {}).get("data_fingerprint")
+    """The recordings of a complete run."""
+    return (entry.record or {}).get("recordings")
 
 
 def _only_set(entries: Sequence[Entry]) -> DataSet:
@@ -104,18 +109,19 @@ def source_of(config: Mapping[str, Any]) -> str:
 def source_keys(config: Mapping[str, Any]) -> list[str]:
     """The keys of a config that say which data it has.
 
-    Keys that split or prepare the data are not among them.
+    Keys that split, read or prepare the data are not among them.
     A data module of the user's own has no source: all of its keys may choose the data.
     """
-    return _source_keys(tuple(config))
+    ways = _WAYS_TO_READ.get(str(config.get(f"{_SOURCE}._target_")), ())
+    return _source_keys(tuple(config), tuple(f"{_SOURCE}.{way}" for way in ways))
 
 
 @functools.lru_cache(maxsize=256)
-def _source_keys(layout: tuple[str, ...]) -> list[str]:
+def _source_keys(layout: tuple[str, ...], without: tuple[str, ...]) -> list[str]:
     """The keys for a layout of a config; thousands of runs share one."""
     below = [key for key in layout if is_below(key, (_SOURCE,))]
     keys = below or [key for key in layout if is_of_data(key)]
-    return sorted(key for key in keys if not is_below(key, WITHOUT_INFLUENCE))
+    return sorted(key for key in keys if not is_below(key, (*WITHOUT_INFLUENCE, *without)))
 
 
 def _name(sets: Sequence[DataSet]) -> None:

@@ -43,7 +43,7 @@ def sets_of(entry: Entry) -> Sets:
     The record of a run with the user's own data module has none: the config represents them.
     """
     record = entry.record or {}
-    data = data_key(entry)
+    data = recordings_key(entry)
     splits = record.get("splits")
     if isinstance(splits, dict):
         val, test = ((splits.get(name) or {}).get("fingerprint") for name in ("val", "test"))
@@ -103,8 +103,13 @@ def reasons_apart(
     return {key: "no shared replicate" if resampled and reason and is_same_data else reason}
 
 
+def recordings_key(entry: Entry) -> str:
+    """A text that is equal for all ways to read the same recordings."""
+    return value_key((entry.record or {}).get("recordings"))
+
+
 def data_key(entry: Entry) -> str:
-    """A text that is equal for runs trained on the same data."""
+    """A text that is equal for runs trained on the same numbers."""
     return value_key((entry.record or {}).get("data_fingerprint"))
 
 

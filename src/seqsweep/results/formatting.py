@@ -66,7 +66,7 @@ def column_values(key: str, values: Sequence[Any]) -> list[Any]:
 
 
 def quoted_formula(cell: Any) -> Any:
-    """Returns a text cell for a csv file, which no spreadsheet runs as a formula."""
+    """Returns a text cell for a csv file, which no spreadsheet runs as a formula.
 
     >>> quoted_formula("=1+1"), quoted_formula("-1"), quoted_formula(-1)
     ("'=1+1", '-1', -1)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seqsweep.results.datasets import data_key, sets_of
+from seqsweep.results.datasets import recordings_key, sets_of
 from seqsweep.results.formatting import count
 from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry
@@ -45,8 +45,8 @@ class Variation:
 
     Args:
         replicates: All replicates.
-        resampled_data: The `data_key` of the data that configs were trained on with several splits,
-            whose training sets overlap. On other data only the seed varies.
+        resampled_data: The `recordings_key` of the data that configs were trained on with several
+            splits, whose training sets overlap. On other data only the seed varies.
         shares: The evaluated sequences for each training sequence, by the name of the split.
             Empty if it is unknown, as for a data module of your own.
         folds: The number of folds of a cross-validation, complete or not; 0 without folds.
@@ -87,7 +87,9 @@ class Variation:
         """
         replicate = replicate_of(entry)
         return (
-            replicate if data_key(entry) in self.resampled_data else Replicate(seed=replicate.seed)
+            replicate
+            if recordings_key(entry) in self.resampled_data
+            else Replicate(seed=replicate.seed)
         )
 
     def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
@@ -136,7 +138,9 @@ def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
         groups: The complete runs of each config.
     """
     entries = [entry for group in groups for entry in group]
-    resampled = frozenset(data_key(e) for group in groups if _is_resampled(group) for e in group)
+    resampled = frozenset(
+        recordings_key(e) for group in groups if _is_resampled(group) for e in group
+    )
     replicates = Variation(resampled_data=resampled).by_replicate(entries)
     folds = [number for e in entries if isinstance(number := e.config.get("data.folds"), int)]
     shares = _shares(entries) if resampled else {}

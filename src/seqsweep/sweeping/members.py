@@ -176,8 +176,8 @@ def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     total = len(records) + len(members)
     which = "run of an earlier command is" if len(records) == 1 else "runs of earlier commands are"
     lines = [f"{len(records)} more {which} in this folder; the table shows all {total}"]
-    data = {member.planned.data_fingerprint for member in members}
-    foreign = sum(record.get("data_fingerprint") not in data for record in records)
+    data = {member.planned.recordings for member in members}
+    foreign = sum(record.get("recordings") not in data for record in records)
     if foreign:
         verb = "has" if foreign == 1 else "have"
         lines.append(f"{foreign} of them {verb} other data: each data set has its own table")

@@ -14,6 +14,7 @@ from seqsweep.training.checks import check_network_size, check_symbols
 from seqsweep.training.data_cache import (
     data_fingerprint,
     forget_sources,
+    load_source,
     prepared,
     translate_memory_errors,
 )
@@ -35,6 +36,8 @@ class PlannedRun:
     """The `contents` of each split; None if the data are read only during training."""
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, a line each."""
+    recordings: str | None = None
+    """A hash that is equal for all ways to read the same labelled recordings."""
     limits: Limits | None = None
     """The limits of a search; None if the run trains to its last epoch."""
 
@@ -51,6 +54,7 @@ class PlannedRun:
             "status": status,
             **result,
             "data_fingerprint": self.data_fingerprint,
+            "recordings": self.recordings,
             **({} if self.splits is None else {"splits": self.splits}),
             "config": self.flat,
         }
@@ -72,7 +76,9 @@ def plan(config: Config) -> PlannedRun:
     # The size is checked before the first run starts, where it costs nothing.
     check_network_size(config, splits)
     described, lines = _describe(splits)
-    return PlannedRun(config, run_id(config, fingerprint), fingerprint, described, lines)
+    recordings = load_source(config["data"]["source"]).recordings
+    name = run_id(config, fingerprint)
+    return PlannedRun(config, name, fingerprint, described, lines, recordings)
 
 
 def forget_data() -> None:

@@ -31,8 +31,11 @@ from seqsweep.using.scores import LEVEL, OF_A_CLASS, Evaluation, Float64, Score
 from seqsweep.using.scores import evaluate as evaluate_probabilities
 
 _WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
-_MOST_CLASSES = 20
-"""The most classes of a confusion matrix in the terminal; the JSON file has any number."""
+_MOST_CLASSES, _MOST_ROWS = 20, 100
+"""The most classes of a confusion matrix, and of the table, in the terminal.
+
+The JSON file has any number.
+"""
 _MOST_RESAMPLES = 100_000
 
 
@@ -52,7 +55,11 @@ def evaluate(arguments: Sequence[str]) -> int:
             say_error(note)
         name, labels = data.name, known_labels(data, run)
         parts = (part for _, part in probabilities_of(run, data, options.batch_size))
-    probabilities = np.concatenate(list(parts))
+    probabilities = np.empty((len(labels), len(run.class_names)))
+    start = 0
+    for part in parts:
+        probabilities[start : start + len(part)] = part
+        start += len(part)
     result = evaluate_probabilities(
         probabilities, labels, run.class_names, options.resamples, options.seed
     )
@@ -118,6 +125,9 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
     console.print(escape(title), highlight=False, soft_wrap=True)
     console.print(_metrics_table(result))
     console.print(_classes_table(result))
+    if (more := len(result.classes) - _MOST_ROWS) > 0:
+        line = f"not listed: {count(more, 'more class', 'more classes')} (--json FILE has all)"
+        console.print(line, highlight=False, soft_wrap=True)
     if len(result.class_names) <= _MOST_CLASSES:
         console.print(_confusion_table(result))
     if any(score.low is not None for score in result.metrics.values()):
@@ -139,7 +149,7 @@ def _classes_table(result: Evaluation) -> Table:
     for key in ("precision", "recall", "F1", "", "support"):
         table.add_column(key, justify="right")
     support = result.support
-    for name, scores in result.classes.items():
+    for name, scores in list(result.classes.items())[:_MOST_ROWS]:
         values = [f"{scores[key].value:.3f}" for key in OF_A_CLASS]
         # The JSON file has the intervals of all three, which would be too wide here.
         table.add_row(escape(name), *values, _texts(scores["f1"], digits=3)[1], str(support[name]))

@@ -3,8 +3,10 @@
 N sequences, T steps, F features (channels).
 """
 
+import filecmp
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from seqsweep.data.raw import RawPart
 from seqsweep.data.text import read as read_text
 from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count
+from seqsweep.runs.files import read_object
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.load import LoadedRun
 
@@ -87,7 +90,8 @@ def open_data(
     name = _chosen(stored, split, path)
     part = stored.parts[name]
     _check_channels(stored, part, run)
-    data = InputData(path, part, None, stored.notes)
+    notes = [*stored.notes, *_note_on_training(path, name, run)]
+    data = InputData(path, part, None, tuple(notes))
     if part.ids is not None and part.ids.shape != (len(data),):
         raise ValueError(f"{part.where}: ids has shape {part.ids.shape}; must be ({len(data)},)")
     labels = None if part.labels is None else _names_of_labels(stored, part, run.class_names)
@@ -170,6 +174,20 @@ def reading_options(words: Sequence[str], path: str, reader: str) -> dict[str, A
             raise ValueError(f"{word}: cannot be read as YAML; put the value in quotes") from None
         options[key] = convert(value, parameters[key].annotation, key)
     return options
+
+
+def _note_on_training(path: str, split: str, run: LoadedRun) -> list[str]:
+    """Returns a line if a run was trained on this file."""
+    if run.folder is None or split != "train":
+        return []
+    files = read_object(run.folder / "provenance.json").get("data_files")
+    trained = str(files.get("path")) if isinstance(files, dict) else ""
+    file = Path(path).expanduser()
+    if not (file.is_file() and Path(trained).is_file()):
+        return []
+    if not (file.samefile(trained) or filecmp.cmp(file, trained, shallow=False)):
+        return []
+    return [f"{path}: the run was trained on this file, so scores on it are optimistic"]
 
 
 def _chosen(stored: Stored, split: str | None, path: str) -> str:

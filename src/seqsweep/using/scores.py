@@ -13,12 +13,22 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.uint16]
 
 BINS = 15
 """The equal bins of the confidence, over which the calibration error is measured."""
 
 LEVEL = 0.95
 _Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
+
+_AT_ONCE = 2**24
+"""The most weights of resamples that are in memory at a time."""
+
+_FEW = 16
+"""The most sequences of a class whose area is computed by products of matrices."""
+
+_ROWS = 1024
+"""The sequences whose probabilities are copied at a time."""
 
 METRICS = (
     "accuracy",
@@ -107,14 +117,17 @@ def evaluate(
     """
     cases = _Cases(probabilities, labels)
     count = len(labels)
-    values = cases.measure(np.ones(count))
     rng = np.random.default_rng(seed)
-    drawn = np.empty((resamples, len(values)))  # (R, M)
-    for row in drawn:
+    measured: list[Float64] = []  # (1 + R, M) together: the scores, then those of the resamples
+    at_once = max(1, _AT_ONCE // count)
+    for start in range(0, 1 + resamples, at_once):
         # A sequence that is drawn twice counts twice, so a resample is a vector of weights.
-        weights = np.bincount(rng.integers(0, count, count), minlength=count)
-        row[:] = cases.measure(weights.astype(np.float64))
-    confusion = cases.confusion(np.ones(count))
+        weights = np.ones((min(at_once, 1 + resamples - start), count), np.uint16)
+        for one in weights[start == 0 :]:
+            one[:] = np.bincount(rng.integers(0, count, count), minlength=count)
+        measured.append(cases.measure(weights))
+    (values,), drawn = np.split(np.concatenate(measured), [1])
+    confusion = cases.confusion()
     shares = _shares(confusion)
     closed = _closed(confusion, shares, values[-1]) if resamples else {}
     metrics = {
@@ -129,7 +142,7 @@ def evaluate(
         class_names[index]: {key: Score(*of[index]) for key, of in listed.items()}
         for index in np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
     }
-    return Evaluation(class_names, confusion.astype(np.int64), metrics, classes)
+    return Evaluation(class_names, confusion, metrics, classes)
 
 
 def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
@@ -162,7 +175,7 @@ def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
     return max(mean - below, 0.0), min(mean + above, 1.0)
 
 
-def _shares(confusion: Float64) -> dict[str, Float64]:
+def _shares(confusion: Int64) -> dict[str, Float64]:
     """Returns precision, recall and F1 of the classes with their bounds (C, 3)."""
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     # F1 follows from the share of right ones among the sequences that have the class as label or
@@ -176,7 +189,7 @@ def _shares(confusion: Float64) -> dict[str, Float64]:
 
 
 def _closed(
-    confusion: Float64, shares: Mapping[str, Float64], area: float
+    confusion: Int64, shares: Mapping[str, Float64], area: float
 ) -> dict[str, tuple[float, float]]:
     """Returns the intervals of metrics that are shares or means of shares."""
     actual, total = confusion.sum(axis=1), confusion.sum()
@@ -213,34 +226,54 @@ class _Cases:
 
     def __init__(self, probabilities: Float64, labels: Int64) -> None:
         count, self.classes = probabilities.shape
-        predicted = probabilities.argmax(axis=1)
+        self.labels, self.predicted = labels, probabilities.argmax(axis=1)
         confidence = probabilities.max(axis=1)
-        self.cells = labels * self.classes + predicted
         of_label = probabilities[np.arange(count), labels]
         # A probability of 0 would make the mean infinite.
         self.losses = -np.log(np.maximum(of_label, np.finfo(np.float64).eps))
         self.bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-        self.gaps = (predicted == labels) - confidence
+        self.right = self.predicted == labels
+        self.gaps = self.right - confidence
         # With two classes both have the same curve.
         ranked = range(1, 2) if self.classes == 2 else range(self.classes)
-        self.ranked = [_Ranked(probabilities[:, c], labels == c) for c in ranked]
+        sizes = np.bincount(labels, minlength=self.classes)
+        many = [c for c in ranked if sizes[c] > _FEW]
+        self.ranked = {c: _Ranked(probabilities[:, c], labels == c) for c in many}
+        few = [c for c in ranked if 0 < sizes[c] <= _FEW]
+        self.compared = _Compared(probabilities, labels, few)
 
-    def confusion(self, weights: Float64) -> Float64:
-        """Returns the weighted counts (C, C) with the true class in the rows."""
-        counts = np.bincount(self.cells, weights=weights, minlength=self.classes**2)
-        return counts.astype(np.float64).reshape(self.classes, self.classes)
+    def confusion(self) -> Int64:
+        """Returns the counts (C, C) with the true class in the rows."""
+        cells = self.labels * self.classes + self.predicted
+        return np.bincount(cells, minlength=self.classes**2).reshape(self.classes, self.classes)
 
-    def measure(self, weights: Float64) -> Float64:
-        """Returns the scores by METRICS; NaN: not defined."""
-        confusion = self.confusion(weights)
-        hits, total = confusion.diagonal(), weights.sum()
-        actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    def measure(self, weights: Weights) -> Float64:
+        """Returns the scores (R, M) by METRICS; NaN: not defined.
+
+        Args:
+            weights: (R, N), how often each sequence counts.
+        """
+        areas = np.full((len(weights), self.classes), np.nan)
+        areas[:, self.compared.classes] = self.compared.areas(weights)
+        for row, one in zip(areas, weights, strict=True):
+            for c, ranked in self.ranked.items():
+                row[c] = ranked.area(one)
+        return np.stack([self._scores(*one) for one in zip(weights, areas, strict=True)])
+
+    def _by_class(self, of: Int64, weights: Float64) -> Float64:
+        return np.bincount(of, weights=weights, minlength=self.classes).astype(np.float64)
+
+    def _scores(self, counts: Weights, areas: Float64) -> Float64:
+        """Returns the scores (M,) for one row of weights."""
+        weights = counts.astype(np.float64)
+        total = weights.sum()
+        # Counts by class, because a matrix of thousands of classes would be summed for each row.
+        hits = self._by_class(self.labels, weights * self.right)
+        actual = self._by_class(self.labels, weights)
+        predicted = self._by_class(self.predicted, weights)
         seen = actual + predicted > 0
         recall, f1 = _ratio(hits, actual, 0.0), _ratio(2 * hits, actual + predicted, 0.0)
         gaps = np.bincount(self.bins, weights=weights * self.gaps, minlength=BINS)
-        # Small integers stay in the cache of a core while each class reads them in its own order.
-        counts = weights.astype(np.uint16)
-        areas = np.array([ranked.area(counts) for ranked in self.ranked])
         defined = areas[~np.isnan(areas)]
         of_all = [
             hits.sum() / total,
@@ -251,6 +284,51 @@ class _Cases:
             defined.mean() if len(defined) else np.nan,
         ]
         return np.array(of_all)
+
+
+class _Compared:
+    """The comparisons of each sequence of some small classes with all others.
+
+    To rank all sequences by each of thousands of probabilities would take far longer.
+    """
+
+    def __init__(self, probabilities: Float64, labels: Int64, classes: list[int]) -> None:
+        self.probabilities = probabilities
+        self.classes = classes
+        members = np.argsort(labels, kind="stable")
+        begins = np.searchsorted(labels[members], classes)
+        ends = np.searchsorted(labels[members], classes, "right")
+        self.members = [members[a:b] for a, b in zip(begins, ends, strict=True)]
+
+    def areas(self, weights: Weights) -> Float64:
+        """Returns the area (R, classes) under the curve of each class; see `_Ranked.area`."""
+        total = weights.sum(axis=1, dtype=np.float64)
+        exact = weights.astype(np.float32 if weights.shape[1] < 2**22 else np.float64)
+        areas = np.empty((len(weights), len(self.classes)))
+        at_once = max(1, _AT_ONCE // 8 // weights.shape[1])
+        for start in range(0, len(self.classes), at_once):
+            part = slice(start, start + at_once)
+            members = self.members[part]
+            rows = np.concatenate(members)
+            begins = np.cumsum([0, *map(len, members)])
+            columns = np.empty((len(members), weights.shape[1]))
+            for row in range(0, weights.shape[1], _ROWS):  # blocks that the core's cache holds
+                block = self.probabilities[row : row + _ROWS, self.classes[part]]
+                columns[:, row : row + _ROWS] = block.T
+            # Twice the share of the pairs that are in order: 2, or 1 for a tie.
+            order = np.empty((len(rows), weights.shape[1]), exact.dtype)
+            for column, among, begin in zip(columns, members, begins, strict=False):
+                own = column[among, None]
+                in_order = (column < own).view(np.int8) + (column <= own).view(np.int8)
+                in_order[:, among] = 0  # a class is compared with the rest
+                order[begin : begin + len(among)] = in_order
+            of_rows = weights[:, rows].astype(np.float64)
+            sums = np.add.reduceat(of_rows * (exact @ order.T), begins[:-1], axis=1)
+            positive = np.add.reduceat(of_rows, begins[:-1], axis=1)
+            pairs = positive * (total[:, None] - positive)
+            undefined = np.full(pairs.shape, np.nan)
+            areas[:, part] = np.divide(sums, 2 * pairs, out=undefined, where=pairs > 0)
+        return areas
 
 
 class _Ranked:
@@ -266,7 +344,7 @@ class _Ranked:
         self.not_above = np.searchsorted(ordered, scores[self.positive], "right")
         self._sums = np.zeros(len(ordered) + 1, np.int64)
 
-    def area(self, weights: npt.NDArray[np.uint16]) -> float:
+    def area(self, weights: Weights) -> float:
         """Returns the weighted share of pairs that are in order; a tie counts half."""
         of_positive = weights[self.positive].astype(np.float64)
         np.cumsum(weights[self.negative], out=self._sums[1:])
