@@ -63,6 +63,8 @@ def work_command(arguments: Sequence[str]) -> int:
     options = _parser().parse(arguments)
     folder: Path = options.folder
     read_sweep(folder)
+    # No process that this one starts looks for modules in its current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
     if options.processes > 1:
         return _start_processes(options, arguments)
     threads = options.threads or cores()
@@ -139,7 +141,7 @@ class Worker:
         # The version is read first, so that a later change is noticed.
         self._version = self._sweep_version()
         self.sweep = read_sweep(folder)
-        _enter(self.sweep.directory)
+        _enter(self.sweep.directory, allowed)
 
     def run(self, idle: float) -> None:
         """Trains until nothing is left that no other worker trains.
@@ -271,16 +273,22 @@ def _nested(flat: Config) -> dict[str, Any]:
     return config
 
 
-def _enter(directory: str) -> None:
-    """Makes the folder in which the sweep was planned the current one.
+def _enter(directory: str, allowed: Sequence[str]) -> None:
+    """Makes the folder in which the sweep was planned the current one, for relative paths of data.
 
-    Relative paths of data and modules of the user's own begin there. The folder may not exist on
-    this host; then the current one stays.
+    It is never a place for modules, because anyone who writes sweep.json names it. Allowed targets
+    may lie in the folder in which `work` was typed. The planned folder may not exist on this host;
+    then the current one stays.
     """
+    here = os.getcwd()
+    if allowed and here not in sys.path:
+        sys.path.append(here)
+    # Python has made relative folders of PYTHONPATH absolute for this process, not for its children.
+    if folders := os.environ.get("PYTHONPATH"):
+        names = folders.split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, names))
     if directory and Path(directory).is_dir():
         os.chdir(directory)
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
 
 
 @contextlib.contextmanager
