@@ -120,7 +120,7 @@ def zig() -> Command:
     It is the C driver, which compiles C++ too. The C++ driver first builds libc++, which takes a
     minute.
     """
-    return (sys.executable, "-P", "-m", "ziglang", "cc")
+    return (sys.executable, "-m", "ziglang", "cc")
 
 
 def _candidates() -> Iterator[Command]:

@@ -25,6 +25,7 @@ from seqsweep.importing import without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import stat_of
+from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
@@ -44,6 +45,7 @@ from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted, RunFailed, is_final
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import member_of
+from seqsweep.training.user_code import code_of
 
 _LOOK_SECONDS = 0.5
 """The time between two looks for runs that a search adds."""
@@ -247,8 +249,10 @@ class Worker:
         config = _nested(self.sweep.configs[run_id])
         planned = member_of(config, self.allowed, self.folder / NAME)
         if planned.run_id != run_id:
+            then, now = config.get(CODE), planned.config.get(CODE)
+            other = "data" if then == now else f"code ({', '.join(code_of(planned.config))})"
             raise ValueError(
-                f"{self.folder / NAME}: run {run_id} has other data here; plan the sweep again"
+                f"{self.folder / NAME}: run {run_id} has other {other} here; plan the sweep again"
             )
         return replace(planned, limits=Limits.from_plain(self.sweep.limits.get(run_id)))
 
@@ -274,16 +278,16 @@ def _nested(flat: Config) -> dict[str, Any]:
 
 
 def _enter(directory: str, allowed: Sequence[str]) -> None:
-    """Makes the folder in which the sweep was planned the current one, for relative paths of data.
+    """Makes the folder in which the sweep was planned the current one.
 
-    It is never a place for modules, because anyone who writes sweep.json names it. Allowed targets
-    may lie in the folder in which `work` was typed. The planned folder may not exist on this host;
-    then the current one stays.
+    Relative paths of data begin there. It is never a place for modules, because anyone who writes
+    sweep.json names it. Allowed targets may lie in the folder in which `work` was typed. If the
+    planned folder does not exist on this host, the current one stays.
     """
     here = os.getcwd()
     if allowed and here not in sys.path:
         sys.path.append(here)
-    # Python has made relative folders of PYTHONPATH absolute for this process, not for its children.
+    # Python has made a relative PYTHONPATH absolute for this process, and not for its children.
     if folders := os.environ.get("PYTHONPATH"):
         names = folders.split(os.pathsep)
         os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, names))

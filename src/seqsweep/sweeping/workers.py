@@ -127,14 +127,15 @@ def _is_stopped(left: Collection[QueuedRun], folder: Path) -> bool:
 def worker_command(
     runs: Sequence[QueuedRun], folder: Path, options: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the command of a worker, which may build what the configs of these runs name.
+    """Returns the command of a worker, which may build the runs' targets.
 
     sweep.json is not asked: others may have written it.
     """
     # Imported here, because reading the packaged configs takes a while.
-    from seqsweep.training.saved_config import own_targets, targets
+    from seqsweep.training.saved_config import own_targets
+    from seqsweep.training.user_code import targets
 
-    values = {target for run in runs for target in targets(run.config)}
+    values = {target for run in runs for _, target in targets(run.config)}
     foreign = sorted(values - own_targets())
     allowed = [word for target in foreign for word in ("--allow", target)]
     return [sys.executable, "-m", "seqsweep", "work", str(folder.resolve()), *options, *allowed]

@@ -20,12 +20,15 @@ from seqsweep.data.fitted import Scaling
 from seqsweep.data.raw import padded
 from seqsweep.data.symbols import encoded
 from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.runs.files import say_once
+from seqsweep.runs.identity import CODE
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.description import KEYS, scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
+from seqsweep.training.user_code import code_of, differing
 from seqsweep.using.bundle_file import is_bundle, read_bundle
 from seqsweep.using.scores import Evaluation, Float64, evaluate
 
@@ -215,6 +218,11 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
         ValueError: the network is not allowed.
     """
     network = _network(content, path, allow)
+    code, now = content.get(CODE), code_of({"model": content["config"]["model"]})
+    # Other code of the user, such as callbacks, has no part in a prediction.
+    then = {name: code[name] for name in now if name in code} if isinstance(code, dict) else now
+    if changed := differing(then, now):
+        say_once(f"{path}: the code has changed since the run was trained: {changed}")
     weights = content["state_dict"]
     try:
         network.load_state_dict({name.removeprefix(_PREFIX): w for name, w in weights.items()})
