@@ -179,12 +179,15 @@ def test_a_detached_command_returns_and_the_workers_use_both_nodes(
 def test_workers_have_their_own_gpus_and_see_no_others(cluster: RayCluster, tmp_path: Path) -> None:
     actors = RayActors(cluster.address, cpus=0.5, gpus=1)
     code = "import os; print('GPUs:', os.environ['CUDA_VISIBLE_DEVICES'])"
+    code += "; import sys; print('begins', os.getcwd(), sys.flags.safe_path)"
     before = signal.getsignal(signal.SIGTERM)
     assert actors.start(tmp_path, 2, ["python", "-c", code]) == f"Ray cluster {cluster.address}"
     assert signal.getsignal(signal.SIGTERM) is before
     logs = list((tmp_path / actors.logs).iterdir())
     wait_for(lambda: all(log.read_text().endswith("exit code 0\n") for log in logs))
-    gpus = re.findall("GPUs: (.*)", "".join(log.read_text() for log in logs))
+    texts = "".join(log.read_text() for log in logs)
+    assert texts.count(f"begins {Path.cwd()} True\n") == 2
+    gpus = re.findall("GPUs: (.*)", texts)
     assert sorted(gpus) == ["0", "1"]
     assert {node for nodes in beginnings(tmp_path).values() for node in nodes} == {cluster.second}
 

@@ -1,9 +1,14 @@
 """`seqsweep work`: workers of one folder train each run once, with the results of one process."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from commands import ENVIRONMENT
 from equal_runs import count_equal_runs
 from waiting import wait_until
 
@@ -114,9 +119,51 @@ def test_a_worker_builds_a_foreign_target_only_if_it_is_allowed(seqsweep, tmp_pa
     assert refused.code == 2
     assert "model._target_=mine.Net" in refused.err and "--allow mine.Net" in refused.err
     assert not list((tmp_path / "outputs/sweeps/own").glob("*/config.yaml"))
-    done = seqsweep("work", "outputs/sweeps/own", "--allow", "mine.Net")
-    assert done.code == 0, done.err
+    done = installed(tmp_path, "work", "outputs/sweeps/own", "--allow", "mine.Net")
+    assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "outputs/sweeps/own").glob("*/record.json"))) == 2
+
+
+def installed(
+    folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the program `seqsweep`, which unlike `python -m` knows no current folder."""
+    program = Path(sys.executable).with_name("seqsweep")
+    return subprocess.run(
+        [program, *arguments],
+        cwd=folder,
+        env={**os.environ, **ENVIRONMENT, **environment},
+        text=True,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+
+
+PLANTED = "import os, pathlib\npathlib.Path(os.environ['MARKS'], __name__).touch()\n"
+"""A module that tells that it has run. torch and Lightning try to import `pynvml`."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--allow", "mine.Net"), ("--processes", "2")])
+def test_a_worker_runs_no_code_of_the_folders_that_a_sweep_lies_in_or_names(
+    options, seqsweep, tmp_path
+):
+    sweep = ("-m", "data=digits", "seed=0,1", "trainer.max_epochs=1", "trainer.accelerator=auto")
+    assert seqsweep("train", *sweep, "sweep.name=shared", "--plan-only").code == 0
+    theirs, here, marks = (tmp_path / name for name in ("theirs", "here", "marks"))
+    for folder in (theirs, here, marks):
+        folder.mkdir()
+    for name in ("pynvml", "cuda", "dill", "sitecustomize"):
+        (theirs / f"{name}.py").write_text(PLANTED)
+    (here / "rich.py").write_text(PLANTED)
+    shared = tmp_path / "outputs/sweeps/shared"
+    content = json.loads((shared / "sweep.json").read_text())
+    (shared / "sweep.json").write_text(json.dumps(content | {"directory": str(theirs)}))
+    done = installed(here, "work", str(shared), *options, MARKS=str(marks), PYTHONPATH="")
+    assert done.returncode == 0, done.stderr
+    assert "nothing of 2 runs is left" in done.stdout
+    assert list(marks.iterdir()) == []
 
 
 @pytest.mark.slow

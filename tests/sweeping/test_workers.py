@@ -142,12 +142,14 @@ def test_at_least_one_worker_is_asked_for():
         Workers(Threads(), 0)
 
 
-def test_a_worker_may_build_what_the_sweep_names(tmp_path):
-    configs = {
-        "0": {"model._target_": "seqsweep.models.classifier.RNNClassifier"},
-        "1": {"model._target_": "mine.Net"},
+def test_a_worker_may_build_what_the_typed_command_names_and_nothing_of_others(tmp_path):
+    SweepFile((), 0.0, {"1": {"model._target_": "theirs.Net"}}).write(tmp_path)
+    config = {
+        "data": {"_target_": "seqsweep.data.datamodule.SequenceDataModule"},
+        "model": {"_target_": "mine.Net", "parts": [{"_target_": "mine.Part"}]},
     }
-    SweepFile((), 0.0, configs).write(tmp_path)
-    command = worker_command(tmp_path, ["--threads", "2"])
+    runs = [QueuedRun(RunFolder(tmp_path / "0"), config=config)]
+    command = worker_command(runs, tmp_path, ["--threads", "2"])
     assert command[1:4] == ["-m", "seqsweep", "work"]
-    assert command[4:] == [str(tmp_path), "--threads", "2", "--allow", "mine.Net"]
+    allowed = ["--allow", "mine.Net", "--allow", "mine.Part"]
+    assert command[4:] == [str(tmp_path), "--threads", "2", *allowed]

@@ -13,6 +13,7 @@ import seqsweep
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.training.description import KEYS
+from seqsweep.using.bundle_file import encode, write_bundle
 
 OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu"]
 ENGINES = ["native", "autograd"]
@@ -159,6 +160,26 @@ def test_a_network_of_the_users_own_is_built_only_if_allowed(tmp_path):
     module = seqsweep.SequenceClassifier.load_from_checkpoint(path, network=Mean(2, 3))
     ours = module.network.state_dict()
     assert all(torch.equal(ours[name], w) for name, w in loaded.network.state_dict().items())
+
+
+def test_other_code_of_a_network_is_named_wherever_its_weights_lie(tmp_path, capsys):
+    raw_data(tmp_path / "mine.npz")
+    config = config_of(tmp_path) | {"model": {"_target_": "own_network.Mean"}}
+    folder = Path(seqsweep.train(config)["folder"])
+    again = seqsweep.train(seqsweep.load_run(folder, allow=["own_network.Mean"]).config)
+    assert Path(again["folder"]) == folder
+    capsys.readouterr()
+    content = load_sealed(folder / "checkpoints" / "best.ckpt")
+    assert list(content["code"]) == ["own_network.py"]
+    content["code"] = {"own_network.py": "0" * 64, "callbacks.py": "1" * 64}
+    checkpoint, bundle = tmp_path / "other.ckpt", tmp_path / "other.zip"
+    save_sealed(content, checkpoint)
+    write_bundle(bundle, encode(content))
+    for path in (checkpoint, bundle):
+        loaded = seqsweep.load_run(path, allow=["own_network.Mean"])
+        assert isinstance(loaded.network, Mean)
+        changed = "the code has changed since the run was trained: own_network.py"
+        assert capsys.readouterr().err == f"seqsweep: {path}: {changed}\n"
 
 
 def test_a_network_that_returns_nan_is_reported(tmp_path):

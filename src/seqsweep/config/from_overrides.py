@@ -26,6 +26,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import given_shape
+from seqsweep.runs.identity import CODE
 
 _IS_NEW = tuple(int(part) for part in hydra.__version__.split(".")[:2]) >= (1, 4)
 
@@ -94,7 +95,8 @@ def check_again(config: Config) -> Config:
     Raises:
         ValueError, TypeError: a value is refused.
     """
-    return check(OmegaConf.create(config))
+    given = {key: value for key, value in config.items() if key != CODE}  # of a trained run
+    return check(OmegaConf.create(given))
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
     if "_target_" not in node:
         return arguments
     # A partial call is wrapped as well, so that errors of a later call name the key too.
-    call = functools.partial(_call, _locate(node["_target_"], key), key, node)
+    call = functools.partial(_call, locate(node["_target_"], key), key, node)
     if node.get("_partial_", False):
         return functools.partial(call, **arguments, **injected)
     return call(**arguments, **injected)
@@ -63,7 +63,8 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
         raise ValueError(f"{key}._target_={node['_target_']}: {named(error)}") from error
 
 
-def _locate(target: str, key: str) -> Any:
+def locate(target: str, key: str) -> Any:
+    """Returns the object of a dotted name; `key` is that of its section, for messages."""
     try:
         return get_object(target)
     except (Exception, SystemExit) as error:  # importing a user's module may raise anything

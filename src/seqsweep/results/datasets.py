@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from seqsweep.results.formatting import split_words
 from seqsweep.results.grouping import group_by
-from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.identity import CODE, REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 Key = TypeVar("Key", bound=tuple[int, ...])
@@ -57,7 +57,7 @@ def sets_of(entry: Entry) -> Sets:
 
 
 def _shapes_splits(key: str) -> bool:
-    return key.startswith("data.") and key not in _NOT_OF_SPLITS
+    return (key.startswith("data.") or key == CODE) and key not in _NOT_OF_SPLITS
 
 
 def is_of_data(key: str) -> bool:

@@ -8,11 +8,11 @@ from rich.markup import escape
 
 from seqsweep.results import formatting
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.ledger import Entry
 
 _LONGEST_VALUE = 30
-_NO_ENVIRONMENT = ("command", "started", "data_files")
+_NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 
 
 def environment_of(entries: Sequence[Entry]) -> dict[str, str]:

@@ -16,6 +16,9 @@ SEMANTICS = 4
 The runs of another number are `of another version`, and stay apart.
 """
 
+CODE = "code"
+"""The key of the digest of the user's own code, only in configs that name such code."""
+
 WITHOUT_INFLUENCE = (
     "name",
     "output_dir",

@@ -59,7 +59,7 @@ def _environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cpu_count": os.cpu_count(),
-        **_code(),
+        **checkout(Path(__file__)),
     }
 
 
@@ -73,19 +73,20 @@ def _cpu_name() -> str:
     return names[0] if names else platform.processor()
 
 
-def _code() -> dict[str, str | None]:
-    """Returns the commit of the checkout, and a digest of the changes since."""
-    if _git("ls-files", "--error-unmatch", __file__) is None:  # installed, not in a checkout
+@functools.cache
+def checkout(file: Path) -> dict[str, str | None]:
+    """Returns the commit of a file's checkout, and a digest of the changes since."""
+    if _git(file, "ls-files", "--error-unmatch", str(file)) is None:  # not in a checkout
         return {"git_commit": None, "git_diff": None}
     # Only a digest is kept, because the diff itself may be large and private.
-    diff = _git("diff", "HEAD") or ""
+    diff = _git(file, "diff", "HEAD") or ""
     digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
-    return {"git_commit": _git("rev-parse", "HEAD"), "git_diff": digest}
+    return {"git_commit": _git(file, "rev-parse", "HEAD"), "git_diff": digest}
 
 
-def _git(*arguments: str) -> str | None:
-    """Returns the output of a git command; None where it fails."""
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+def _git(file: Path, *arguments: str) -> str | None:
+    """Returns the output of git in a file's folder; None where it fails."""
+    command = ["git", "-C", str(file.parent), *arguments]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

@@ -57,6 +57,7 @@ class SweepMember:
             reruns=config["rerun"],
             record_before=time_of_record(self.folder),
             limits=self.planned.limits,
+            config=config,
         )
 
 

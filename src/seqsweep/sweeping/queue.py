@@ -7,9 +7,10 @@ import math
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics_csv import has_finished, read_rows
@@ -53,6 +54,7 @@ class QueuedRun:
         reruns: whether a finished run is trained again.
         record_before: the time of the record before the sweep, which does not count with `reruns`.
         limits: where a search ends or pauses the run; None if it trains to its last epoch.
+        config: its config, from which a launcher takes the targets that its workers may build.
     """
 
     folder: RunFolder
@@ -63,6 +65,7 @@ class QueuedRun:
     reruns: bool = False
     record_before: int | None = None
     limits: Limits | None = None
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
     @property
     def run_id(self) -> str:

@@ -6,6 +6,7 @@ only while it creates the actors, so it goes on if the cluster ends.
 """
 
 import logging
+import os
 import shlex
 import signal
 import socket
@@ -61,7 +62,7 @@ class RayActors:
             actors: list[Any] = []
             for log in _new_logs(path / self.logs, count):
                 actor = ray.remote(Actor).options(name=log.stem, lifetime="detached", **size)
-                actors.append(actor.remote(command, str(log)))
+                actors.append(actor.remote(command, str(log), os.getcwd()))
             _check_beginnings(ray, actors)
         return f"Ray cluster {address}"
 
@@ -86,10 +87,12 @@ class Actor:
     Args:
         command: the command; its first word, a Python, is replaced by the node's own.
         log: the file that the output is appended to.
+        directory: where the command starts, if the node has this folder.
     """
 
-    def __init__(self, command: Sequence[str], log: str) -> None:
+    def __init__(self, command: Sequence[str], log: str, directory: str) -> None:
         command = [sys.executable, *command[1:]]
+        self._directory = directory if os.path.isdir(directory) else None
         file = open(log, "a", encoding="utf-8")  # noqa: SIM115  (the thread closes it)
         threading.Thread(target=self._run, args=(command, file), daemon=True).start()
 
@@ -101,7 +104,13 @@ class Actor:
                 node = ray.util.get_node_ip_address()
                 print(f"node {node}: {shlex.join(command)}", file=log, flush=True)
                 done = subprocess.run(
-                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+                    command,
+                    cwd=self._directory,
+                    env=os.environ | {"PYTHONSAFEPATH": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    check=False,
                 )
                 print(f"exit code {done.returncode}", file=log)
         finally:

@@ -12,11 +12,13 @@ import torch
 from seqsweep.command import is_first_process
 from seqsweep.console import say
 from seqsweep.runs.files import read_object
+from seqsweep.runs.identity import CODE
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.saved_config import saved_member
 from seqsweep.training.train import train
+from seqsweep.training.user_code import code_of, differing
 
 _SCRATCH = "SEQSWEEP_SCRATCH"
 """The environment variable with the scratch folder of a distributed run.
@@ -25,7 +27,7 @@ All processes of the run read the best checkpoint there.
 """
 
 _ENGINES = ("native", "autograd")
-_NOT_THE_MACHINE = ("command", "started", "data_files")
+_NOT_THE_MACHINE = ("command", "started", "data_files", CODE)
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
@@ -48,6 +50,13 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
+    code = read_object(folder / "provenance.json").get(CODE)
+    then = code.get("files") if isinstance(code, dict) else None
+    if isinstance(then, dict) and (changed := differing(then, code_of(member.config))):
+        raise ValueError(
+            f"{folder}: the code has changed since the run was trained: {changed}; reproduce needs "
+            "the code of then"
+        )
     # Another engine rounds differently, so it could not give equal bits.
     engine = read_object(folder / "provenance.json").get("engine")
     engine = engine if engine in _ENGINES else None

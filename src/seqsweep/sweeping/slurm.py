@@ -157,6 +157,7 @@ trap 'limit=1; [ -z "$worker" ] || kill -TERM "$worker"; trap "" USR1' USR1
 trap 'ended=1' TERM
 # A worker is one task. With several GPUs it starts its own processes.
 unset SLURM_NTASKS SLURM_NPROCS
+export PYTHONSAFEPATH=1  # no modules from the current folder
 {setup}
 {command} &
 worker=$!

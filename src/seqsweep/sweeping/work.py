@@ -25,6 +25,7 @@ from seqsweep.importing import without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import stat_of
+from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
@@ -44,6 +45,7 @@ from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted, RunFailed, is_final
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import member_of
+from seqsweep.training.user_code import code_of
 
 _LOOK_SECONDS = 0.5
 """The time between two looks for runs that a search adds."""
@@ -67,6 +69,8 @@ def work_command(arguments: Sequence[str]) -> int:
     options = _parser().parse(arguments)
     folder: Path = options.folder
     read_sweep(folder)
+    # No process that this one starts looks for modules in its current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
     if options.processes > 1:
         return _start_processes(options, arguments)
     threads = options.threads or cores()
@@ -149,7 +153,7 @@ class Worker:
         # The version is read first, so that a later change is noticed.
         self._version = self._sweep_version()
         self.sweep = read_sweep(folder)
-        _enter(self.sweep.directory)
+        _enter(self.sweep.directory, allowed)
 
     def run(self, idle: float) -> None:
         """Trains until nothing is left that no other worker trains.
@@ -255,8 +259,10 @@ class Worker:
         config = _nested(self.sweep.configs[run_id])
         planned = member_of(config, self.allowed, self.folder / NAME)
         if planned.run_id != run_id:
+            then, now = config.get(CODE), planned.config.get(CODE)
+            other = "data" if then == now else f"code ({', '.join(code_of(planned.config))})"
             raise ValueError(
-                f"{self.folder / NAME}: run {run_id} has other data here; plan the sweep again"
+                f"{self.folder / NAME}: run {run_id} has other {other} here; plan the sweep again"
             )
         return replace(planned, limits=Limits.from_plain(self.sweep.limits.get(run_id)))
 
@@ -281,16 +287,22 @@ def _nested(flat: Config) -> dict[str, Any]:
     return config
 
 
-def _enter(directory: str) -> None:
+def _enter(directory: str, allowed: Sequence[str]) -> None:
     """Makes the folder in which the sweep was planned the current one.
 
-    Relative paths of data and modules of the user's own begin there. The folder may not exist on
-    this host; then the current one stays.
+    Relative paths of data begin there. It is never a place for modules, because anyone who writes
+    sweep.json names it. Allowed targets may lie in the folder in which `work` was typed. If the
+    planned folder does not exist on this host, the current one stays.
     """
+    here = os.getcwd()
+    if allowed and here not in sys.path:
+        sys.path.append(here)
+    # Python has made a relative PYTHONPATH absolute for this process, and not for its children.
+    if folders := os.environ.get("PYTHONPATH"):
+        names = folders.split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, names))
     if directory and Path(directory).is_dir():
         os.chdir(directory)
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sweep_lock import short_lock
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.training.outcome import STOP_FILE
 
@@ -89,7 +88,7 @@ class Workers:
                 say(f"workers were started before ({', '.join(before)}); --start starts new ones")
                 return
             number = min(self.count, left)
-            command = worker_command(folder, self.cluster.options)
+            command = worker_command(runs, folder, self.cluster.options)
             name = self.cluster.start(folder, number, command)
             write_json(folder / STARTED, [*before, name])
         say(f"{name}: {count(number, 'worker')}, logs in {place(folder / self.cluster.logs)}")
@@ -125,18 +124,18 @@ def _is_stopped(left: Collection[QueuedRun], folder: Path) -> bool:
     return True
 
 
-def worker_command(folder: Path, options: Sequence[str] = ()) -> list[str]:
-    """Returns the command of a worker, which may build what the sweep's configs name."""
+def worker_command(
+    runs: Sequence[QueuedRun], folder: Path, options: Sequence[str] = ()
+) -> list[str]:
+    """Returns the command of a worker, which may build the runs' targets.
+
+    sweep.json is not asked: others may have written it.
+    """
     # Imported here, because reading the packaged configs takes a while.
     from seqsweep.training.saved_config import own_targets
+    from seqsweep.training.user_code import targets
 
-    sweep = SweepFile.read(folder)
-    values = {
-        value
-        for config in (sweep.configs.values() if sweep else ())
-        for key, value in config.items()
-        if key.rpartition(".")[2] == "_target_"
-    }
+    values = {target for run in runs for _, target in targets(run.config)}
     foreign = sorted(values - own_targets())
     allowed = [word for target in foreign for word in ("--allow", target)]
     return [sys.executable, "-m", "seqsweep", "work", str(folder.resolve()), *options, *allowed]

@@ -13,6 +13,8 @@ from seqsweep.data.fitted import Scaling
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.runs.identity import CODE
+from seqsweep.training.user_code import code_of
 
 KEYS = ("config", "class_names", "channel_names", "scaling")
 
@@ -21,7 +23,7 @@ def description(config: Config, splits: Splits) -> dict[str, Any]:
     """Returns the keys of a checkpoint that describe its run: plain values and tensors (F,).
 
     `scaling` is None for a data module of the user's own, which scales by itself. Only data of
-    symbols have the key `vocabulary`.
+    symbols have the key `vocabulary`, and only the user's own code has the key `code`.
     """
     vocabulary = splits.vocabulary
     return {
@@ -30,6 +32,7 @@ def description(config: Config, splits: Splits) -> dict[str, Any]:
         "channel_names": list(splits.train.channel_names),  # F
         "scaling": None if splits.scaling is None else _plain(splits.scaling),
         **({} if vocabulary is None else {"vocabulary": vocabulary.plain()}),
+        **({CODE: code_of(config)} if CODE in config else {}),
     }
 
 

@@ -19,6 +19,7 @@ from seqsweep.training.data_cache import (
     translate_memory_errors,
 )
 from seqsweep.training.limits import Limits
+from seqsweep.training.user_code import with_code
 
 _Described = WeakKeyDictionary[Splits, tuple[dict[str, dict[str, Any]], tuple[str, ...]]]
 _described: _Described = WeakKeyDictionary()
@@ -30,6 +31,7 @@ class PlannedRun:
     """A checked config with its run_id and what is known of its data."""
 
     config: Config
+    """The checked config, with a digest if it names code of the user."""
     run_id: str
     data_fingerprint: str | None
     splits: dict[str, dict[str, Any]] | None = None
@@ -67,7 +69,7 @@ def plan(config: Config) -> PlannedRun:
     Raises:
         ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.
     """
-    fingerprint = data_fingerprint(config)
+    fingerprint, config = data_fingerprint(config), with_code(config)
     # A user's own data module reads its data only in training, so nothing is known of them yet.
     if fingerprint is None:
         return PlannedRun(config, run_id(config, None), None)

@@ -3,18 +3,20 @@
 import functools
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seqsweep.config.question import namesakes
 from seqsweep.runs.eventfiles import event_folder
-from seqsweep.runs.files import folders_with
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
-from seqsweep.runs.provenance import provenance
+from seqsweep.runs.files import folders_with, read_object
+from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, flatten, is_below, run_id
+from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
 from seqsweep.training.data_cache import data_files
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.user_code import code_of, differing, first_file
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,10 @@ def begin(
     if checkpoint is None:
         files = data_files(member.config["data"])
         origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
+        if CODE in member.config:
+            origin[CODE] = _origin_of_code(member)
+            if is_new:
+                _say_what_changed(origin[CODE], folder.path)
         folder.start(member.config, origin, sync)
         if not reruns and take_over_shorter_run(member, folder.path):
             # The copied files may be damaged or come from another engine.
@@ -52,6 +58,47 @@ def begin(
             if checkpoint is None:
                 folder.start(member.config, origin, sync)
     return checkpoint
+
+
+def _origin_of_code(member: PlannedRun) -> dict[str, Any]:
+    """Returns the user's own code for provenance.json: its files, their commit and its changes.
+
+    `config_id` is equal for runs that differ in nothing else.
+    """
+    others = {key: value for key, value in member.config.items() if key != CODE}
+    file = first_file(member.config)
+    return {
+        "files": code_of(member.config),
+        "config_id": run_id(others, member.data_fingerprint),
+        **({} if file is None else checkout(file)),
+    }
+
+
+def _say_what_changed(code: Mapping[str, Any], folder: Path) -> None:
+    """Names the files that differ from the config's last run, once."""
+    name, before = _last_code(folder.parent).get(code["config_id"], (None, {}))
+    if name is not None:
+        changed = differing(before, code["files"])
+        if changed and changed not in _changes_said:
+            _changes_said.add(changed)
+            say(f"new run: the code has changed since run {name} of this config: {changed}")
+
+
+_changes_said: set[str] = set()
+
+
+@functools.cache
+def _last_code(root: Path) -> dict[str, tuple[str, dict[str, str]]]:
+    """Returns the last run's name and code files in a folder, for each `config_id`."""
+    found: dict[str, tuple[str, dict[str, str]]] = {}
+    paths = folders_with(root, "provenance.json")
+    for path in sorted(paths, key=lambda path: (path / "provenance.json").stat().st_mtime_ns):
+        match read_object(path / "provenance.json").get(CODE):
+            case {"config_id": str(name), "files": dict(files)}:
+                found[name] = (path.name, files)
+            case _:
+                pass
+    return found
 
 
 def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
@@ -79,6 +126,7 @@ def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
 def forget_finished_runs() -> None:
     """Clears the list of finished runs, so that the next run reads them again."""
     _finished_runs.cache_clear()
+    _last_code.cache_clear()
 
 
 @functools.cache

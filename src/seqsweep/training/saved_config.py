@@ -4,7 +4,7 @@ A config in a file names what is built from it. Only targets of an allow-list ma
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from omegaconf import OmegaConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import nearest_or_all
 from seqsweep.training.data_cache import fingerprint_of, load_source
 from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.user_code import targets
 
 
 def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
@@ -43,7 +44,8 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Pl
     """
     # This comes before `check`, which may already import a target to read its signature.
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
-    return plan(check(OmegaConf.create(config)))
+    given = {key: value for key, value in config.items() if key != CODE}  # `plan` adds today's
+    return plan(check(OmegaConf.create(given)))
 
 
 def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
@@ -92,12 +94,7 @@ def own_targets() -> frozenset[str]:
     contents = (
         yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")
     )
-    return frozenset(target for content in contents for target in targets(content))
-
-
-def targets(config: Any) -> list[str]:
-    """Returns every `_target_` of a config."""
-    return [target for _, target in _targets(config, "")]
+    return frozenset(target for content in contents for _, target in targets(content))
 
 
 def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:
@@ -109,19 +106,9 @@ def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> N
     for key, value in flatten(config):
         if "${" in str(value):  # a resolver could return a target that is not allowed
             raise ValueError(f"{where}: {key}={value}: must not contain ${{}}")
-    for key, target in _targets(config, ""):
+    for key, target in targets(config):
         if target not in allowed:
             raise ValueError(
                 f"{where}: {key}={target} is not a target of seqsweep's own configs"
                 f"{nearest_or_all(str(target), allowed)}; if it is yours, give --allow {target}"
             )
-
-
-def _targets(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    items = node.items() if isinstance(node, dict) else ()
-    items = enumerate(node) if isinstance(node, list) else items
-    for name, value in items:
-        path = f"{key}.{name}" if key else str(name)
-        if name == "_target_":
-            yield path, value
-        yield from _targets(value, path)

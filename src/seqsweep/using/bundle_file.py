@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, write_bytes
+from seqsweep.runs.identity import CODE
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sealed import DIGEST, sealed
 
@@ -67,6 +68,7 @@ def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
         "epoch": content["epoch"],
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         "config": content["config"],
+        **({CODE: content[CODE]} if CODE in content else {}),
     }
     return {CONFIG: _json(sealed(config)), **files}
 
@@ -96,7 +98,7 @@ def read_bundle(path: Path) -> dict[str, Any]:
         if hashlib.sha256(files.get(name, b"")).hexdigest() != digest:
             raise Damaged(f"{path}: {name} does not match its digest in {CONFIG}")
     description = _description(files, path)
-    kept = {key: config[key] for key in ("epoch", "config") if key in config}
+    kept = {key: config[key] for key in ("epoch", "config", CODE) if key in config}
     return {**description, **kept, "state_dict": _weights(files[WEIGHTS], path)}
 
 

@@ -21,7 +21,8 @@ from seqsweep.data.fitted import Scaling
 from seqsweep.data.raw import padded
 from seqsweep.data.symbols import encoded
 from seqsweep.data.vocabulary import Vocabulary
-from seqsweep.runs.files import Damaged
+from seqsweep.runs.files import Damaged, say_once
+from seqsweep.runs.identity import CODE
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
@@ -29,6 +30,7 @@ from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import translate_memory_errors
 from seqsweep.training.description import scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
+from seqsweep.training.user_code import code_of, differing
 from seqsweep.using.bundle_file import is_bundle, read_bundle
 from seqsweep.using.check_content import check_content, check_sizes, check_weights
 from seqsweep.using.scores import Evaluation, Float64, evaluate
@@ -222,6 +224,11 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
         check_content(content)
         weights = {name.removeprefix(_PREFIX): w for name, w in content["state_dict"].items()}
         network = _network(content, weights, allow)
+        code, now = content.get(CODE), code_of({"model": content["config"]["model"]})
+        # Other code of the user, such as callbacks, has no part in a prediction.
+        then = {name: code[name] for name in now if name in code} if isinstance(code, dict) else now
+        if changed := differing(then, now):
+            say_once(f"{path}: the code has changed since the run was trained: {changed}")
         check_weights(weights, network)
         try:
             network.load_state_dict(weights)

@@ -337,7 +337,11 @@ def test_runs_that_cannot_be_judged_are_refused(
     [
         ([], {"population": 9}, "holds a search with population=8; give another"),
         ([], {"rungs": [1, 4]}, r"holds a search with rungs=\[1, 2, 4\]; give another"),
-        (["seed=3"], {}, "holds a search with another config or other data; give another"),
+        (
+            ["seed=3"],
+            {},
+            "holds a search with another config, other data or other code; give another",
+        ),
     ],
 )
 def test_the_folder_of_another_search_is_refused(

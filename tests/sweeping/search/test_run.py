@@ -186,7 +186,11 @@ def test_a_run_whose_files_are_gone_is_trained_again(run: Search, tmp_path: Path
         ([], {"seed": 1}, "seed=0; give another sweep.name"),
         ([], {"pruner": "median"}, "pruner=none and another pruner_options; give another"),
         (["optimizer.lr=0.1,0.2"], {}, "another space; give another sweep.name"),
-        (["optimizer.lr=0.1"], {}, "another config or other data; give another sweep.name"),
+        (
+            ["optimizer.lr=0.1"],
+            {},
+            "another config, other data or other code; give another sweep.name",
+        ),
     ],
 )
 def test_another_search_is_refused(

@@ -33,7 +33,7 @@ class Band:
 
     @property
     def whole(self) -> int:
-        """The number of points up to the last one that most runs have: then the first one ends."""
+        """The number of points up to the last one that most runs have."""
         return len(self.seeds) - self.seeds[::-1].index(max(self.seeds))
 
 

@@ -219,7 +219,7 @@ class Search(abc.ABC):
         train = functools.partial(launch_all, left, launcher, self.folder, console)
         return train_pending(self.members(), left, self.folder, console, train)
 
-    def _refuse(self, difference: str = "another config or other data") -> None:
+    def _refuse(self, difference: str = "another config, other data or other code") -> None:
         """Refuses the folder of another search, whose decisions are not those of this one."""
         raise ValueError(
             f"{place(self.folder)}: holds a search with {difference}; give another sweep.name"

@@ -1,0 +1,252 @@
+"""Identifies the user's own code that a config names. Imports no torch.
+
+Its source text is a part of the identity of a run, because another network gives other results. A
+module counts with the modules of the same folder that it imports at its top. They are found in its
+text, so nothing is run. What a program reads later is not seen: files, and imports in functions.
+"""
+
+import ast
+import functools
+import hashlib
+import io
+import json
+import os
+import sys
+import tokenize
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqsweep.config.instantiate import locate
+from seqsweep.runs.files import say_once
+from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
+from seqsweep.training.data_cache import DATA_MODULE
+
+_NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy")
+"""The packages of every run; provenance.json has their versions."""
+
+_INSTALLED = {"site-packages", "dist-packages"}
+"""The folders of installed packages."""
+
+_LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+class Source(NamedTuple):
+    """A module's file as this process first saw it."""
+
+    path: Path
+    name: str
+    """The path from the folder in which Python finds the module, equal on every machine."""
+    digest: str
+    state: tuple[int, int] | None
+    spec: Any
+    """Made anew when the module is imported again; None before its first import."""
+
+
+_known: dict[str, dict[str, Source]] = {}
+"""The files by module and by module that it imports. A process runs what it imported first."""
+
+
+def with_code(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the config with one digest of the user's own code, if it names any.
+
+    Raises:
+        ValueError: see `code_of`.
+    """
+    code = code_of(config)
+    if not code:
+        return config
+    text = json.dumps(code, sort_keys=True)
+    return config | {CODE: hashlib.sha256(text.encode()).hexdigest()[:16]}
+
+
+def code_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the digest of each file and the version of each package.
+
+    Loggers do not count, nor a data source, whose data have a fingerprint.
+
+    Raises:
+        ValueError: a target is neither in a .py file nor in an installed package.
+    """
+    code: dict[str, str] = {}
+    for target, key in _foreign(config):
+        module = _module_of(target, key)
+        sources = _sources(module)
+        code |= {source.name: source.digest for source in sources.values()}
+        code |= {} if sources else _package(module, target, key)
+    return dict(sorted(code.items()))
+
+
+def differing(code: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """Returns the names of the files that differ, for a message: `mine.py, parts/cell.py`."""
+    names = sorted(code.keys() | other.keys())
+    return ", ".join(name for name in names if code.get(name) != other.get(name))
+
+
+def first_file(config: Mapping[str, Any]) -> Path | None:
+    """Returns the first file of the user's code; None without one."""
+    modules = (_module_of(target, key) for target, key in _foreign(config))
+    sources = (source for module in modules for source in _sources(module).values())
+    return next((source.path.absolute() for source in sources), None)
+
+
+def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the dotted key and the value of every `_target_` of a config."""
+    items = node.items() if isinstance(node, dict) else ()
+    items = enumerate(node) if isinstance(node, list) else items
+    for name, value in items:
+        path = f"{key}.{name}" if key else str(name)
+        if name == "_target_":
+            yield path, value
+        elif isinstance(value, (dict, list)):
+            yield from targets(value, path)
+
+
+def _foreign(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the targets of the user's own code, with the first key of each."""
+    ignored = WITHOUT_INFLUENCE
+    if (config.get("data") or {}).get("_target_") == DATA_MODULE:
+        ignored += ("data.source",)
+    found: dict[str, str] = {}
+    for key, target in targets(config):
+        top = target.partition(".")[0]
+        is_foreign = top not in _NOT_OF_USERS and top not in sys.stdlib_module_names
+        if is_foreign and not is_below(key, ignored):
+            found.setdefault(target, key)
+    return list(found.items())
+
+
+def _module_of(target: str, key: str) -> str:
+    """Returns the name of the module that a target names."""
+    name = target.rpartition(".")[0]
+    if name not in sys.modules:
+        locate(target, key.removesuffix("._target_"))
+    while name not in sys.modules:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def _sources(module: str) -> dict[str, Source]:
+    """Returns the files of a module and of what it imports.
+
+    There are none for a module without a file, or of a package. The first look counts until the
+    module is imported again, since its code stays the same.
+    """
+    known = _known.get(module)
+    if known is None or any(_spec(name) is not source.spec for name, source in known.items()):
+        spec = _spec(module)
+        origin = Path(getattr(spec, "origin", None) or "")
+        is_source = origin.suffix == ".py" and origin.is_file() and module != "__main__"
+        is_own = is_source and not _INSTALLED & set(origin.parts)
+        known = _known[module] = _read(module, origin) if is_own else {}
+    for source in known.values():
+        is_same = source.spec is None or _state(source.path) in (source.state, None)
+        if not is_same and _digest(_text(source.path)) != source.digest:
+            say_once(
+                f"{source.path}: has changed since this process imported it, and its runs have the "
+                "code from before; start Python again for the new code"
+            )
+    return known
+
+
+def _read(module: str, origin: Path) -> dict[str, Source]:
+    """Reads a module, what it imports from the same folder, and so on."""
+    root = origin.parents[module.count(".") + (origin.name == "__init__.py")]
+    sources: dict[str, Source] = {}
+    waiting = [module]
+    while waiting:
+        # An import of a.b.c runs a and a.b before.
+        parts = waiting.pop().split(".")
+        for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
+            path = None if name in sources else _file(root, name)
+            if path is not None:
+                state, text = _state(path), _text(path)
+                try:
+                    waiting += _imports(text, name, path)
+                    short = path.relative_to(root).as_posix()
+                    sources[name] = Source(path, short, _digest(text), state, _spec(name))
+                except (SyntaxError, tokenize.TokenError) as error:
+                    raise ValueError(f"{path}: {error}") from None
+    return sources
+
+
+def _file(root: Path, module: str) -> Path | None:
+    """Returns the file of a module below a folder; None if it is not there."""
+    path = root.joinpath(*module.split("."))
+    files = (path / "__init__.py", path.with_name(f"{path.name}.py"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _imports(text: str, module: str, path: Path) -> Iterator[str]:
+    """Yields the names that a module imports outside of functions, modules or not."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    waiting: list[ast.AST] = [ast.parse(text, path)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = [*(above if node.level else ()), *filter(None, [node.module])]
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _text(path: Path) -> str:
+    """Returns the text of a source file, with plain line ends."""
+    with tokenize.open(path) as file:
+        return file.read()
+
+
+def _digest(text: str) -> str:
+    """Returns the sha256 of a program's text without its comments and blank lines."""
+    lines = text.split("\n")
+    filled: set[int] = set()
+    depth = first = 0
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        (row, _), (last, _) = token.start, token.end
+        # Before Python 3.12 an f-string is one token, and it counts like one in every version.
+        name = tokenize.tok_name[token.type]
+        if name.endswith("STRING_START"):
+            first, depth = (row if depth == 0 else first), depth + 1
+        elif name.endswith("STRING_END"):
+            depth, row = depth - 1, first
+        if token.type == tokenize.COMMENT and depth == 0:
+            lines[row - 1] = lines[row - 1].removesuffix(token.string).rstrip()
+        elif token.type not in _LAYOUT:
+            filled.update(range(row, last + 1))
+    kept = [line for row, line in enumerate(lines, 1) if row in filled or line.strip()]
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+
+
+def _package(module: str, target: str, key: str) -> dict[str, str]:
+    """Returns the version of the installed package of a module, by its name."""
+    names = _distributions().get(module.partition(".")[0], ())
+    if not names or not _INSTALLED & set(Path(getattr(_spec(module), "origin", "") or "").parts):
+        raise ValueError(
+            f"{key}={target}: must be in a .py file or an installed package, because a run is "
+            "identified by its code too; move it from the notebook or program into a module such "
+            "as mine.py"
+        )
+    return {name: metadata.version(name) for name in names}
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Returns the installed packages by the modules that they contain."""
+    return metadata.packages_distributions()
+
+
+def _spec(module: str) -> Any:
+    return getattr(sys.modules.get(module), "__spec__", None)
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """Returns the time and size of a file; None if it is gone."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size

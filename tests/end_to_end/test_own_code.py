@@ -1,0 +1,135 @@
+"""A changed network of the user's own is another run, in every command."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+NETWORK = '''\
+from torch import nn
+
+from parts import pooled
+
+
+class Mine(nn.Module):
+    """A linear layer on a pooled sequence."""
+
+    def __init__(self, input_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(input_size, num_classes)
+
+    def forward(self, x, lengths):
+        return self.fc(pooled(x))
+'''
+PARTS = "def pooled(x):\n    return x.amax(dim=1)\n"
+MODULE = '''\
+from seqsweep import SequenceDataModule
+
+
+class Data(SequenceDataModule):
+    """A data module of the user's own."""
+'''
+SETTINGS = ("--config-dir", "conf", "data=digits", "model=mine", "trainer.max_epochs=2")
+ALLOW = ("--allow", "mine.Mine")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A repository of the user with a network, and the module that it imports."""
+    (tmp_path / "mine.py").write_text(NETWORK)
+    (tmp_path / "parts.py").write_text(PARTS)
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").write_text("_target_: mine.Mine\n")
+    commit = ["-c", "user.name=me", "-c", "user.email=me@here", "commit", "-qm", "first"]
+    for command in (["init", "-q"], ["add", "mine.py", "parts.py"], commit):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def edit(folder: Path) -> None:
+    (folder / "parts.py").write_text(PARTS.replace("amax", "mean"))
+
+
+def run_ids(folder: Path) -> set[str]:
+    return {path.parent.name for path in folder.glob("outputs/runs/default/*/record.json")}
+
+
+@pytest.mark.slow
+def test_an_edited_network_is_trained_anew_and_its_old_runs_are_told(seqsweep, folder):
+    def own(*arguments: str):
+        return seqsweep(*arguments, PYTHONPATH=str(folder))
+
+    assert own("train", *SETTINGS).code == 0
+    (first,) = run_ids(folder)
+    old = folder / "outputs/runs/default" / first
+    code = json.loads((old / "provenance.json").read_text())["code"]
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=folder, text=True)
+    assert list(code["files"]) == ["mine.py", "parts.py"]
+    assert (code["git_commit"], code["git_diff"]) == (head.strip(), None)
+
+    (folder / "parts.py").write_text(f"# A comment is no change.\n\n{PARTS}")
+    assert "complete already" in own("train", *SETTINGS).out
+
+    edit(folder)
+    again = own("train", *SETTINGS)
+    assert again.code == 0
+    changed = f"the code has changed since run {first} of this config: parts.py"
+    assert again.err == f"seqsweep: new run: {changed}\n"
+    (second,) = run_ids(folder) - {first}
+    longer = own("train", *SETTINGS[:-1], "trainer.max_epochs=3")
+    assert longer.code == 0
+    (third,) = run_ids(folder) - {first, second}
+    # The epochs of the edited network are taken over, and no others.
+    rows = [(folder / f"outputs/runs/default/{name}/metrics.csv").read_text().splitlines()
+            for name in (second, third)]  # fmt: skip
+    assert rows[1][:3] == rows[0]
+
+    refused = own("reproduce", str(old), *ALLOW)
+    assert refused.code == 2
+    assert "the code has changed since the run was trained: parts.py" in refused.err
+    assert own("reproduce", str(old.with_name(second)), *ALLOW).out == "identical\n"
+    told = own("evaluate", str(old), *ALLOW)
+    assert told.code == 0
+    assert "the code has changed since the run was trained: parts.py" in told.err
+    board = own("leaderboard", "outputs/runs/default").out
+    assert "code" in board and len(run_ids(folder)) == 3
+
+
+@pytest.mark.slow
+def test_a_worker_refuses_other_code_than_the_planned(seqsweep, folder):
+    plan = (*SETTINGS, "-m", "seed=0,1", "sweep.name=own", "--plan-only")
+    assert seqsweep("train", *plan, PYTHONPATH=str(folder)).code == 0
+    edit(folder)
+    refused = seqsweep("work", "outputs/sweeps/own", *ALLOW, PYTHONPATH=str(folder))
+    assert refused.code == 2
+    assert "has other code (mine.py, parts.py) here; plan the sweep again" in refused.err
+
+
+@pytest.mark.slow
+def test_a_launcher_allows_its_workers_what_the_command_names(seqsweep, folder):
+    sbatch = folder / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text("#!/bin/sh\necho 17\n")
+    sbatch.chmod(0o755)
+    path = f"{sbatch.parent}:{os.environ['PATH']}"
+    command = (*SETTINGS, "-m", "seed=0,1", "sweep.name=own", "hydra/launcher=slurm", "--detach")
+    begun = seqsweep("train", *command, PYTHONPATH=str(folder), PATH=path)
+    assert begun.code == 0 and "Slurm job 17" in begun.out, begun.err
+    script = (folder / "outputs/sweeps/own/.slurm/worker.sbatch").read_text()
+    assert f"#SBATCH --chdir={folder}\n" in script
+    assert "\nexport PYTHONSAFEPATH=1" in script
+    assert " --allow mine.Mine &\n" in script
+
+
+@pytest.mark.slow
+def test_plan_and_train_agree_on_the_run_of_a_data_module_of_the_user(seqsweep, folder):
+    (folder / "module.py").write_text(MODULE)
+    settings = ("data=digits", "data._target_=module.Data", "trainer.max_epochs=1")
+    planned = seqsweep("plan", *settings, PYTHONPATH=str(folder))
+    assert planned.code == 0, planned.err
+    trained = seqsweep("train", *settings, PYTHONPATH=str(folder))
+    assert trained.code == 0, trained.err
+    (name,) = run_ids(folder)
+    assert planned.out.startswith(f"{name}  to train")

@@ -1,0 +1,168 @@
+"""The digest of a user's own code changes with its text, and with nothing else."""
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.training.user_code import code_of
+
+NET = '''\
+"""A network."""
+
+import helper  # beside it
+from parts.cells import Cell
+
+
+class Net(Cell):
+    """Text with # no comment
+
+    and a blank line."""
+
+    scale = helper.SCALE
+    text = f"""{
+        scale
+
+    } # no comment
+
+    """
+'''
+FILES = {
+    "net.py": NET,
+    "helper.py": "def f():\n    import late\n\n\nSCALE = 1\n",
+    "late.py": "A = 1\n",
+    "unused.py": "A = 1\n",
+    "parts/__init__.py": "",
+    "parts/cells.py": "from . import other\n\n\nclass Cell:\n    pass\n",
+    "parts/other.py": "try:\n    import missing\nexcept ImportError:\n    missing = None\n",
+}
+
+Digests = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digests]:
+    """`digests({"net.py": text})` writes files and imports them anew."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def forget() -> None:
+        for name in ("net", "helper", "parts", "parts.cells", "parts.other"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+
+    def call(files: dict[str, str], **sections: Any) -> dict[str, str]:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        forget()
+        return code_of(sections or {"model": {"_target_": "net.Net"}})
+
+    call(FILES)
+    yield call
+    forget()
+
+
+def test_a_module_counts_with_what_it_imports_at_its_top_from_its_folder(digests: Digests) -> None:
+    files = ["helper.py", "net.py", "parts/__init__.py", "parts/cells.py", "parts/other.py"]
+    assert list(digests({})) == files
+
+
+@pytest.mark.parametrize("name", ["net.py", "helper.py", "parts/cells.py", "parts/other.py"])
+def test_the_digest_of_a_changed_file_changes_and_no_other(digests: Digests, name: str) -> None:
+    before = digests({})
+    after = digests({name: f"{FILES[name]}\nB = 2\n"})
+    assert [file for file in before if before[file] != after[file]] == [name]
+
+
+@pytest.mark.parametrize("name", ["late.py", "unused.py"])
+def test_files_that_are_not_imported_at_the_top_do_not_count(digests: Digests, name: str) -> None:
+    before = digests({})
+    assert digests({name: "B = 2\n"}) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("import helper  # beside it", "import helper  # elsewhere"),
+        ("import helper  # beside it", "import helper"),
+        ("\n\n\nclass", "\n\nclass"),
+        ("    scale =", "\n    # a reason\n\n    scale ="),
+        ("\n", "\r\n"),
+        ("import helper", "# coding: utf-8\nimport helper"),
+    ],
+)
+def test_comments_and_blank_lines_change_nothing(digests: Digests, old: str, new: str) -> None:
+    before = digests({})
+    assert NET.replace(old, new) != NET
+    assert digests({"net.py": NET.replace(old, new)}) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# no comment\n\n    and", "# a comment\n\n    and"),
+        ("comment\n\n    and", "comment\n    and"),
+        ("} # no comment", "} # a comment"),
+        ('comment\n\n    """', 'comment\n    """'),
+        ("scale\n\n    }", "scale\n    }"),
+        ("    scale = helper.SCALE", "    scale =  helper.SCALE"),
+    ],
+)
+def test_each_other_change_of_the_text_is_seen(digests: Digests, old: str, new: str) -> None:
+    before = digests({})
+    assert NET.replace(old, new) != NET
+    assert digests({"net.py": NET.replace(old, new)}) != before
+
+
+def test_the_digest_is_the_same_under_every_python(digests: Digests) -> None:
+    """Python 3.12 reads an f-string as many tokens, and earlier versions as one."""
+    assert digests({})["net.py"][:16] == "b75fedb11aad9fdc"
+
+
+def test_loggers_and_a_source_with_a_fingerprint_do_not_count(digests: Digests) -> None:
+    ours = "seqsweep.data.datamodule.SequenceDataModule"
+    sections: dict[str, Any] = {
+        "logger": {"mine": {"_target_": "net.Net"}},
+        "data": {"_target_": ours, "source": {"_target_": "net.Net", "x": {"_target_": "net.X"}}},
+        "optimizer": {"_target_": "torch.optim.NAdam"},
+        "callbacks": {"lr": {"_target_": "lightning.pytorch.callbacks.LearningRateMonitor"}},
+        "scheduler": {"_target_": "functools.partial"},
+    }
+    assert digests({}, **sections) == {}
+    sections["data"] |= {"_target_": "net.Net"}
+    assert "net.py" in digests({}, **sections)
+    assert "net.py" in digests({}, callbacks={"mine": [{"_target_": "net.Net"}]})
+
+
+def test_an_installed_package_counts_by_its_version(digests: Digests) -> None:
+    code = digests({}, model={"_target_": "rich.text.Text"})
+    assert code == {"rich": importlib.metadata.version("rich")}
+
+
+def test_a_class_without_a_file_is_refused(
+    digests: Digests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "Net", object, raising=False)
+    message = r"model\._target_=__main__\.Net: must be in a \.py file or an installed package"
+    with pytest.raises(ValueError, match=message):
+        digests({}, model={"_target_": "__main__.Net"})
+
+
+def test_the_code_of_a_process_is_what_it_imported(
+    digests: Digests, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = digests({})
+    importlib.import_module("net")
+    model = {"_target_": "net.Net"}
+    assert code_of({"model": model}) == before
+    (tmp_path / "helper.py").write_text("SCALE = 2\n")
+    assert code_of({"model": model}) == before
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and f"{tmp_path}/helper.py: has changed since" in err
+    importlib.reload(sys.modules["helper"])
+    assert code_of({"model": model}) != before
