@@ -26,6 +26,7 @@ from seqsweep.data.task_parts import (
     recalled,
     stream,
 )
+from seqsweep.elementary import normal
 
 _MOST_CLASSES = 10**6
 _SHORTEST = 4  # the least length at which each range of RANGES holds a step
@@ -65,7 +66,7 @@ def random_sequences(
     if classes > _MOST_CLASSES:
         raise ValueError(f"{where}: num_classes={classes}: must be at most {_MOST_CLASSES}")
     rng = stream(integer("seed", seed, 0, where), 0)
-    x = rng.standard_normal(shape, dtype=np.float32)
+    x = normal(rng.random((*shape, 2), dtype=np.float32))
     indices = (
         draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
     )
