@@ -44,7 +44,7 @@ def random_sequences(
 
     The first of `random_sequences(3, length=2, input_size=2, num_classes=2, labels=[0, 1, 0])`:
 
-        x = [[2.131, 3.446], [-0.009, 0.629]]    label = 0
+        x = [[1.686, -0.042], [-0.292, 0.484]]    label = 0
 
     Args:
         num_sequences, length, input_size: N, T, F, each at least 1; x is standard normal.

@@ -35,6 +35,11 @@ class Library:
     compiler: str
     path: Path
 
+    @property
+    def emulates_fma(self) -> bool:
+        """Whether it computes fused multiply-adds in software, as on an x86-64 CPU without AVX2."""
+        return self.variant == "portable" and len(HERE.variants) > 1
+
 
 def library() -> Library | None:
     """Returns the fastest variant that this CPU runs; None if none can be loaded.
