@@ -1,4 +1,5 @@
-// Trains a fixed set of networks through the C interface and prints a hash of the bits of each.
+// Draws first weights, trains a fixed set of networks through the C interface, and prints a hash of
+// the bits of each.
 //
 // scripts/native_check.py compiles it for several machines, with several compilers and with
 // sanitizers. All must print the same. Every array is allocated separately and in its exact size, so
@@ -6,9 +7,12 @@
 #include "seqsweep.cpp"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <random>
 
 using namespace seqsweep;
 
@@ -191,6 +195,24 @@ uint64_t train_network(int number) {
   return hash.value;
 }
 
+// Draws the weights of a GRU as seqsweep/models/initial.py does. torch's generator is the Mersenne
+// Twister, of which `rand` takes the lowest 24 bits.
+uint64_t hash_first_weights() {
+  const int features = 5, hidden = 33;
+  const Index count = 3 * hidden * (features + hidden + 2);
+  const double bound = 1 / sqrt((double)hidden);
+  std::mt19937 generator(7);
+  float* weights = allocate<float>(count);
+  for (Index i = 0; i < count; i++) {
+    const double uniform = (double)(generator() & 0xffffff) / 16777216.0;
+    weights[i] = (float)((2 * uniform - 1) * bound);
+  }
+  Hash hash;
+  hash.add_floats(weights, count);
+  free(weights);
+  return hash.value;
+}
+
 // Applies a function of functions.h to numbers of every magnitude and sign, infinities and NaN.
 uint64_t hash_function(int32_t which) {
   const int count = 1 << 16;
@@ -230,6 +252,7 @@ uint64_t hash_multiply_add(int32_t in_software) {
 }  // namespace
 
 int main() {
+  printf("first weights %016" PRIx64 "\n", hash_first_weights());
   for (int which = 0; which < 4; which++) printf("function %d %016" PRIx64 "\n", which, hash_function(which));
   const uint64_t in_hardware = hash_multiply_add(0), in_software = hash_multiply_add(1);
   printf("multiply-add %016" PRIx64 "\n", in_hardware);
