@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Floats = TypeVar("Floats", npt.NDArray[np.float32], npt.NDArray[np.float64])
+Kind = TypeVar("Kind", np.float32, np.float64)
 
 # The first powers of the series, so many that the rest is below the last place of float64.
 _COS = [(-1) ** k / math.factorial(2 * k) for k in range(9)]
@@ -22,7 +22,7 @@ _LOG_2 = 0.6931471805599453
 _SQRT_HALF = 0.7071067811865476
 
 
-def cos_of_turns(turns: Floats) -> Floats:
+def cos_of_turns(turns: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
     """Returns cos(2 pi x)."""
     turns = turns - np.rint(turns)  # the whole turns fall away without rounding
     quarter = np.rint(4 * turns)  # -2..2
@@ -33,7 +33,7 @@ def cos_of_turns(turns: Floats) -> Floats:
     return np.where(size == 1, -quarter * sine, (1 - size) * _polynomial(square, _COS))
 
 
-def log(x: Floats) -> Floats:
+def log(x: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
     """Returns the natural logarithm of positive numbers."""
     mantissa, exponent = np.frexp(x)
     is_low = mantissa < _SQRT_HALF
@@ -41,10 +41,10 @@ def log(x: Floats) -> Floats:
     power = (exponent - is_low).astype(x.dtype)
     # log m = 2 atanh((m - 1) / (m + 1)), whose series converges fast here.
     ratio = (mantissa - 1) / (mantissa + 1)
-    return power * _LOG_2 + 2 * ratio * _polynomial(ratio * ratio, _ATANH)
+    return np.add(power * _LOG_2, 2 * ratio * _polynomial(ratio * ratio, _ATANH))
 
 
-def normal(uniform: Floats) -> Floats:
+def normal(uniform: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
     """Returns standard normal numbers (...), one from each pair of numbers in [0, 1), (..., 2).
 
     Source: G. Box, M. Muller (1958), A Note on the Generation of Random Normal Deviates, Annals of
@@ -54,7 +54,7 @@ def normal(uniform: Floats) -> Floats:
     return radius * cos_of_turns(uniform[..., 1])
 
 
-def _polynomial(x: Floats, coefficients: Sequence[float]) -> Floats:
+def _polynomial(x: npt.NDArray[Kind], coefficients: Sequence[float]) -> npt.NDArray[Kind]:
     """Returns the sum of coefficient k times the power k of x, by Horner's scheme."""
     result = np.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:

@@ -54,7 +54,8 @@ class Augmentation:
                 random.random(out=places[index])
             if self.jitter > 0:
                 random.random(dtype=np.float32, out=uniform[index, :length])
-        noise = normal(uniform) * np.float32(self.jitter)  # 0 at padding
+        noise = normal(uniform)  # 0 at padding
+        noise *= np.float32(self.jitter)
         noise[:, :, list(self.exact)] = 0
         result = x + noise
         result[self._spans(places, lengths, x.shape[1])] = 0
