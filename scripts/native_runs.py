@@ -2,8 +2,8 @@
 
     python scripts/native_runs.py
 
-A hash is that of metrics.csv, of the record's metrics, and of all tensors in both checkpoints: the
-weights of the best and of the last epoch, and the optimizer's moments.
+A hash is that of metrics.csv, of the record's metrics, of the weights of the best and of the last
+epoch, and of the optimizer's moments.
 """
 
 import hashlib
@@ -12,11 +12,9 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
-from torch import Tensor
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
@@ -62,19 +60,11 @@ def hash_of(run: Path) -> str:
     record = json.loads((run / "record.json").read_text(encoding="utf-8"))
     digest = hashlib.sha256((run / "metrics.csv").read_bytes())
     digest.update(json.dumps([record["status"], record["metrics"]], sort_keys=True).encode())
-    for name in ("best", "last"):
-        for tensor in _tensors(load_sealed(run / "checkpoints" / f"{name}.ckpt")):
-            digest.update(tensor.contiguous().numpy().tobytes())
+    best, last = (load_sealed(run / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
+    for tensors in (best["state_dict"], last["state_dict"], last["optimizer"]):
+        for name in sorted(tensors):
+            digest.update(tensors[name].numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def _tensors(content: Any) -> Iterator[Tensor]:
-    """Yields the tensors of a checkpoint, in its own order."""
-    if isinstance(content, Tensor):
-        yield content
-    elif isinstance(content, dict):
-        for value in content.values():
-            yield from _tensors(value)
 
 
 if __name__ == "__main__":
