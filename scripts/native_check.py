@@ -1,4 +1,4 @@
-"""Checks that runs have equal bits everywhere and that the C++ source stays within its memory.
+"""Checks that bits are equal everywhere, and the memory of the C++ source.
 
     python scripts/native_check.py
 
@@ -54,7 +54,7 @@ EMULATOR = "qemu-x86_64"
 
 
 class Case(NamedTuple):
-    """One way to compile the program or to train runs, and the emulator that runs it."""
+    """One way to compile the program or to train, and its emulator."""
 
     name: str
     command: list[str]
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def compare(cases: Sequence[Case], run_case: Callable[[Case], Result], noun: str) -> list[str]:
-    """Runs cases and returns the lines that all of them print; exits if one prints others."""
+    """Returns the lines that all cases print; exits if they differ."""
     reference = ""
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for case, result in zip(cases, pool.map(run_case, cases), strict=True):

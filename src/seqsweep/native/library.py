@@ -37,7 +37,7 @@ class Library:
 
     @property
     def emulates_fma(self) -> bool:
-        """Whether it computes fused multiply-adds in software, as on an x86-64 CPU without AVX2."""
+        """Returns whether fused multiply-adds are computed in software, without AVX2."""
         return self.variant == "portable" and len(HERE.variants) > 1
 
 

@@ -48,10 +48,10 @@ _FREE_TRAINER = (
 """The arguments that native takes with any value; a GPU is asked for apart."""
 
 _MOST_EMULATED = 2**17
-"""The most products of a layer's state in one step of a batch, G * H^2 * B, that native should
-compute where the CPU has no fused multiply-add. Beyond it autograd is faster.
+"""The largest G * H^2 * B for which native is faster than autograd on a CPU without AVX2.
 
-Both took the same time between 2^16 and 2^18, in 60 configs of three cells, H 8 to 96, B 16 and 64.
+These are the products of a layer's state in one step of a batch: G gates, H hidden, B batch. Both
+took the same time between 2^16 and 2^18, in 60 configs of three cells, H 8 to 96, B 16 and 64.
 """
 
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")

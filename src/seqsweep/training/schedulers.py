@@ -73,7 +73,7 @@ def plateau(
 
 
 def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
-    """Returns the function that gives the factor of an epoch, from 1 in epoch 0 down to `floor`."""
+    """Returns a function of the epoch: the factor of lr, from 1 to `floor`."""
 
     def factor(epoch: int) -> float:
         # torch's own scheduler takes the cosine of C, whose last bit depends on the CPU.
