@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <random>
-
 using namespace seqsweep;
 
 namespace {
@@ -195,16 +193,38 @@ uint64_t train_network(int number) {
   return hash.value;
 }
 
-// Draws the weights of a GRU as seqsweep/models/initial.py does. torch's generator is the Mersenne
-// Twister, of which `rand` takes the lowest 24 bits.
+// The Mersenne Twister of M. Matsumoto and T. Nishimura (1998), torch's generator.
+struct Twister {
+  uint32_t state[624];
+  int index = 0;
+  explicit Twister(uint32_t seed) {
+    state[0] = seed;
+    for (uint32_t i = 1; i < 624; i++)
+      state[i] = 1812433253u * (state[i - 1] ^ (state[i - 1] >> 30)) + i;
+  }
+  uint32_t next() {
+    const int i = index, after = (i + 1) % 624;
+    const uint32_t mixed = (state[i] & 0x80000000u) | (state[after] & 0x7fffffffu);
+    state[i] = state[(i + 397) % 624] ^ (mixed >> 1) ^ (mixed & 1 ? 0x9908b0dfu : 0);
+    index = after;
+    uint32_t y = state[i];
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c5680u;
+    y ^= (y << 15) & 0xefc60000u;
+    return y ^ (y >> 18);
+  }
+};
+
+// Draws the weights of a GRU as seqsweep/models/initial.py does. `torch.rand` takes the lowest 24
+// bits of a number.
 uint64_t hash_first_weights() {
   const int features = 5, hidden = 33;
   const Index count = 3 * hidden * (features + hidden + 2);
   const double bound = 1 / sqrt((double)hidden);
-  std::mt19937 generator(7);
+  Twister generator(7);
   float* weights = allocate<float>(count);
   for (Index i = 0; i < count; i++) {
-    const double uniform = (double)(generator() & 0xffffff) / 16777216.0;
+    const double uniform = (double)(generator.next() & 0xffffff) / 16777216.0;
     weights[i] = (float)((2 * uniform - 1) * bound);
   }
   Hash hash;
