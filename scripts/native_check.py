@@ -1,11 +1,14 @@
-"""Checks that the C++ source gives equal bits everywhere and stays within its memory.
+"""Checks that bits are equal everywhere, and the memory of the C++ source.
 
     python scripts/native_check.py
 
-tests/native/program.cpp trains small networks and prints a hash of the weights of each. This
-machine's compiler and ziglang compile it for each instruction set of x86-64, also with
-AddressSanitizer and UndefinedBehaviorSanitizer. ziglang compiles it for arm64 too, which qemu-user
-runs here.
+tests/native/program.cpp draws first weights, trains small networks and prints a hash of the weights
+of each. This machine's compiler and ziglang compile it for each instruction set of x86-64, also
+with AddressSanitizer and UndefinedBehaviorSanitizer. ziglang compiles it for arm64 too, which
+qemu-user runs here.
+
+scripts/native_runs.py trains whole runs: with torch's code for each instruction set and each
+variant of the library, and on processors that qemu-user emulates, without AVX and without AVX-512.
 """
 
 import concurrent.futures
@@ -16,9 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+from torch import nn
+
+from seqsweep.models.initial import draw_first_weights
 from seqsweep.native.build import (
     HERE,
     SOURCE,
@@ -39,14 +47,19 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"
 RUN_OPTIONS = {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
 ARM = Target("aarch64", "linux", "aarch64-linux-musl")  # with musl the file needs no others
 QEMU = "qemu-aarch64"
+RUNS = Path(__file__).with_name("native_runs.py")
+TORCH_LEVELS = ("default", "avx2", "avx512")
+PROCESSORS = ("Westmere", "Haswell")  # Intel's of 2010, without AVX, and of 2013, with AVX2 and FMA
+EMULATOR = "qemu-x86_64"
 
 
 class Case(NamedTuple):
-    """One way to compile the program, and the command that runs it."""
+    """One way to compile the program or to train, and its emulator."""
 
     name: str
     command: list[str]
     runner: tuple[str, ...] = ()
+    environment: dict[str, str] | None = None
 
 
 class Result(NamedTuple):
@@ -61,23 +74,31 @@ def main() -> None:
     compiler = find_compiler()
     if compiler is None or compiler == zig():
         sys.exit("native-check needs a C++ compiler besides ziglang")
-    if shutil.which(QEMU) is None:
-        sys.exit(f"{QEMU} not found: apt-get install qemu-user")
-    cases = make_cases(compiler)
+    for emulator in (QEMU, EMULATOR):
+        if shutil.which(emulator) is None:
+            sys.exit(f"{emulator} not found: apt-get install qemu-user")
+    with tempfile.TemporaryDirectory() as folder:
+        hashes = compare(make_cases(compiler), lambda case: check(case, Path(folder)), "builds")
+    expected = f"first weights {first_weights_hash():016x}"
+    if hashes[0] != expected:
+        sys.exit(f"seqsweep draws other first weights\n{expected}\n{hashes[0]}")
+    compare(make_run_cases(), train, "ways to train")
+
+
+def compare(cases: Sequence[Case], run_case: Callable[[Case], Result], noun: str) -> list[str]:
+    """Returns the lines that all cases print; exits if they differ."""
     reference = ""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
-        results = pool.map(lambda case: check(case, Path(folder)), cases)
-        for case, result in zip(cases, results, strict=True):
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for case, result in zip(cases, pool.map(run_case, cases), strict=True):
             digest = hashlib.sha256(result.output.encode()).hexdigest()[:16]
             seconds = f"{result.compile_seconds:5.1f} s  {result.run_seconds:5.1f} s"
             print(f"{case.name:32} {seconds}  {digest}", flush=True)
             reference = reference or result.output
             if result.output != reference:
                 sys.exit(f"{case.name}: differs\n{first_difference(reference, result.output)}")
-    print(f"{len(reference.splitlines())} hashes are equal in {len(cases)} builds")
+    lines = reference.splitlines()
+    print(f"{len(lines)} hashes are equal in {len(cases)} {noun}")
+    return lines
 
 
 def make_cases(compiler: Command) -> list[Case]:
@@ -106,14 +127,53 @@ def check(case: Case, folder: Path) -> Result:
     begin = time.perf_counter()
     run([*case.command, f"-I{SOURCE}", str(PROGRAM), "-o", str(path)])
     compiled = time.perf_counter()
+    output = output_of(case, [str(path)], RUN_OPTIONS)
+    return Result(output, compiled - begin, time.perf_counter() - compiled)
+
+
+def make_run_cases() -> list[Case]:
+    """Returns the ways to train whole runs, the slowest first."""
+    program = [sys.executable, str(RUNS)]
+    cases = [Case(name, program, (EMULATOR, "-cpu", name)) for name in PROCESSORS]
+    highest = TORCH_LEVELS.index(torch.backends.cpu.get_cpu_capability().lower())
+    for level in TORCH_LEVELS[: highest + 1]:
+        # The C library has code of its own for AVX2 and FMA.
+        tunables = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA"} if level == "default" else {}
+        for variant in runnable_variants():
+            environment = {"ATEN_CPU_CAPABILITY": level, "SEQSWEEP_NATIVE": variant, **tunables}
+            cases.append(Case(f"torch {level}, {variant}", program, (), environment))
+    return cases
+
+
+def train(case: Case) -> Result:
+    """Trains the runs in one way; exits if that fails."""
+    begin = time.perf_counter()
+    output = output_of(case, case.command, {"OMP_NUM_THREADS": "1", **(case.environment or {})})
+    return Result(output, 0.0, time.perf_counter() - begin)
+
+
+def output_of(case: Case, command: list[str], environment: dict[str, str]) -> str:
+    """Returns what a command prints; exits if it fails."""
     process = subprocess.run(
-        [*case.runner, path],
-        env=os.environ | RUN_OPTIONS, capture_output=True, text=True, check=False,
+        [*case.runner, *command],
+        env=os.environ | environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if process.returncode:
         output = process.stderr or process.stdout
         sys.exit(f"{case.name}: exit code {process.returncode}\n{output}")
-    return Result(process.stdout, compiled - begin, time.perf_counter() - compiled)
+    return process.stdout
+
+
+def first_weights_hash() -> int:
+    """Returns the FNV-1a hash of the weights that the program draws first."""
+    layer = nn.GRU(5, 33)
+    torch.manual_seed(7)
+    draw_first_weights(layer)
+    value = 14695981039346656037
+    for weight in layer.parameters():
+        for byte in weight.detach().numpy().astype("<f4").tobytes():
+            value = (value ^ byte) * 1099511628211 % 2**64
+    return value
 
 
 def first_difference(expected: str, output: str) -> str:

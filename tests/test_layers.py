@@ -21,6 +21,7 @@ LEAVES = {
     for name in (
         "suggest",
         "seeding",
+        "elementary",
         "command",
         "console",
         "output_log",

@@ -20,6 +20,35 @@ def network(cell: Any = "rnn", layers=2, layer_norm=False, **options) -> RNNClas
     )
 
 
+@pytest.mark.parametrize("cell", GATES)
+def test_weights_are_uniform_as_torchs_and_differ_by_no_more_than_rounding(cell):
+    """`nn.RNN` and `nn.Linear` draw the same numbers and round them in float32."""
+    ours = network(cell)
+    torch.manual_seed(3)
+    theirs = torch.nn.ModuleList(
+        [getattr(torch.nn, cell.upper())(3, 20, 2, bidirectional=True), torch.nn.Linear(40, 2)]
+    )
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=2**-25)
+
+
+def test_an_embedding_is_normal():
+    torch.manual_seed(0)
+    model = RNNClassifier(1, 4, 2, embedding_dim=200, num_embeddings=500)
+    assert model.embedding is not None
+    weight = model.embedding.weight.detach()
+    assert abs(weight.mean()) < 0.01 and abs(weight.std() - 1) < 0.01
+
+
+def test_the_constructor_draws_what_a_reset_draws_and_no_more():
+    """torch's own draws in the constructors of its layers leave no trace."""
+    model = network()
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    model.reset_parameters()
+    assert torch.equal(torch.rand(1), after)
+
+
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("cell", GATES)
 def test_every_recurrent_matrix_of_a_gate_is_orthogonal(cell, layer_norm):
@@ -64,6 +93,16 @@ def test_a_seed_gives_these_bits_on_every_cpu():
     torch.manual_seed(0)
     digest = hashlib.sha256(orthogonal(33).astype("<f8").tobytes()).hexdigest()
     assert digest[:16] == "458cc1c98e1502f5"
+
+
+def test_first_weights_have_these_bits_on_every_cpu():
+    """1 / sqrt(33) is not a power of two, so that torch's own weights depend on AVX2."""
+    torch.manual_seed(0)
+    model = RNNClassifier(1, 33, 4, "gru", embedding_dim=5, num_embeddings=9, pooling="attention")
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        digest.update(parameter.detach().numpy().astype("<f4").tobytes())
+    assert digest.hexdigest()[:16] == "1c9a7124ef45f69c"
 
 
 @pytest.mark.parametrize("layer_norm", [False, True])

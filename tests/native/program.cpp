@@ -1,4 +1,5 @@
-// Trains a fixed set of networks through the C interface and prints a hash of the bits of each.
+// Draws first weights, trains a fixed set of networks through the C interface, and prints a hash of
+// the bits of each.
 //
 // scripts/native_check.py compiles it for several machines, with several compilers and with
 // sanitizers. All must print the same. Every array is allocated separately and in its exact size, so
@@ -6,6 +7,7 @@
 #include "seqsweep.cpp"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +193,46 @@ uint64_t train_network(int number) {
   return hash.value;
 }
 
+// The Mersenne Twister of M. Matsumoto and T. Nishimura (1998), torch's generator.
+struct Twister {
+  uint32_t state[624];
+  int index = 0;
+  explicit Twister(uint32_t seed) {
+    state[0] = seed;
+    for (uint32_t i = 1; i < 624; i++)
+      state[i] = 1812433253u * (state[i - 1] ^ (state[i - 1] >> 30)) + i;
+  }
+  uint32_t next() {
+    const int i = index, after = (i + 1) % 624;
+    const uint32_t mixed = (state[i] & 0x80000000u) | (state[after] & 0x7fffffffu);
+    state[i] = state[(i + 397) % 624] ^ (mixed >> 1) ^ (mixed & 1 ? 0x9908b0dfu : 0);
+    index = after;
+    uint32_t y = state[i];
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c5680u;
+    y ^= (y << 15) & 0xefc60000u;
+    return y ^ (y >> 18);
+  }
+};
+
+// Draws the weights of a GRU as seqsweep/models/initial.py does. `torch.rand` takes the lowest 24
+// bits of a number.
+uint64_t hash_first_weights() {
+  const int features = 5, hidden = 33;
+  const Index count = 3 * hidden * (features + hidden + 2);
+  const double bound = 1 / sqrt((double)hidden);
+  Twister generator(7);
+  float* weights = allocate<float>(count);
+  for (Index i = 0; i < count; i++) {
+    const double uniform = (double)(generator.next() & 0xffffff) / 16777216.0;
+    weights[i] = (float)((2 * uniform - 1) * bound);
+  }
+  Hash hash;
+  hash.add_floats(weights, count);
+  free(weights);
+  return hash.value;
+}
+
 // Applies a function of functions.h to numbers of every magnitude and sign, infinities and NaN.
 uint64_t hash_function(int32_t which) {
   const int count = 1 << 16;
@@ -230,6 +272,7 @@ uint64_t hash_multiply_add(int32_t in_software) {
 }  // namespace
 
 int main() {
+  printf("first weights %016" PRIx64 "\n", hash_first_weights());
   for (int which = 0; which < 4; which++) printf("function %d %016" PRIx64 "\n", which, hash_function(which));
   const uint64_t in_hardware = hash_multiply_add(0), in_software = hash_multiply_add(1);
   printf("multiply-add %016" PRIx64 "\n", in_hardware);

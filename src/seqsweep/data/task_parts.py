@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.elementary import cos_of_turns, normal
 
 _LARGEST = 2**31  # numbers of x: 8 GiB
 
@@ -201,8 +202,9 @@ def noisy_waves(
     cycles = np.linspace(0.05, 0.15, classes)  # per step
     phase = rng.random((count, 1))
     times = np.arange(lengths[1])
-    wave = np.sin(2 * np.pi * (cycles[labels][:, None] * times + phase))  # (N, T)
-    x = wave + noise * rng.standard_normal(wave.shape)
+    turns = cycles[labels][:, None] * times + phase  # (N, T)
+    # The sine is the cosine a quarter of a turn before.
+    x = cos_of_turns(turns - 0.25) + noise * normal(rng.random((*turns.shape, 2)))
     names = tuple(f"{f:.6g}" for f in cycles)
     return Sequences(x[:, :, None].astype(np.float32), steps, labels, names, ("signal",))
 

@@ -26,6 +26,7 @@ from seqsweep.data.task_parts import (
     recalled,
     stream,
 )
+from seqsweep.elementary import normal
 
 _MOST_CLASSES = 10**6
 _SHORTEST = 4  # the least length at which each range of RANGES holds a step
@@ -43,7 +44,7 @@ def random_sequences(
 
     The first of `random_sequences(3, length=2, input_size=2, num_classes=2, labels=[0, 1, 0])`:
 
-        x = [[2.131, 3.446], [-0.009, 0.629]]    label = 0
+        x = [[1.686, -0.042], [-0.292, 0.484]]    label = 0
 
     Args:
         num_sequences, length, input_size: N, T, F, each at least 1; x is standard normal.
@@ -65,7 +66,7 @@ def random_sequences(
     if classes > _MOST_CLASSES:
         raise ValueError(f"{where}: num_classes={classes}: must be at most {_MOST_CLASSES}")
     rng = stream(integer("seed", seed, 0, where), 0)
-    x = rng.standard_normal(shape, dtype=np.float32)
+    x = normal(rng.random((*shape, 2), dtype=np.float32))
     indices = (
         draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
     )

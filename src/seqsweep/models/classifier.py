@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from seqsweep.models.initial import make_orthogonal, set_forget_bias
+from seqsweep.models.initial import draw_first_weights, make_orthogonal, set_forget_bias
 from seqsweep.models.layers import AttentionPooling, NormedLayers, Steps, on_steps
 
 Cell = Literal["rnn", "gru", "lstm"]
@@ -92,32 +92,37 @@ class RNNClassifier(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
         _check_cell(cell, nonlinearity, forget_bias)
-        self.embedding = _embedding(input_size, embedding_dim, num_embeddings)
         kind = {"nonlinearity": nonlinearity} if cell == "rnn" else {}
         features, width = embedding_dim or input_size, hidden_size * (2 if bidirectional else 1)
         options = {"batch_first": True, "bidirectional": bidirectional, **kind}
         self.rnn: nn.RNNBase | NormedLayers
-        if layer_norm and num_layers > 1:
-            sizes = [features] + [width] * (num_layers - 1)
-            layers = [_CELLS[cell](size, hidden_size, **options) for size in sizes]
-            self.rnn = NormedLayers(layers, width, dropout)
-        else:
-            # nn.RNN warns about dropout without effect.
-            between = dropout if num_layers > 1 else 0.0
-            self.rnn = _CELLS[cell](features, hidden_size, num_layers, dropout=between, **options)
-        self.fc = nn.Linear(width, num_classes)
-        self.attention = AttentionPooling(width) if pooling == "attention" else None
+        # torch's constructors draw weights, which `reset_parameters` replaces.
+        with torch.random.fork_rng(devices=()):
+            self.embedding = _embedding(input_size, embedding_dim, num_embeddings)
+            if layer_norm and num_layers > 1:
+                sizes = [features] + [width] * (num_layers - 1)
+                layers = [_CELLS[cell](size, hidden_size, **options) for size in sizes]
+                self.rnn = NormedLayers(layers, width, dropout)
+            else:
+                # nn.RNN warns about dropout without effect.
+                between = dropout if num_layers > 1 else 0.0
+                make = _CELLS[cell]
+                self.rnn = make(features, hidden_size, num_layers, dropout=between, **options)
+            self.fc = nn.Linear(width, num_classes)
+            self.attention = AttentionPooling(width) if pooling == "attention" else None
         self.pooling: Pooling = pooling
         self.recurrent_init: RecurrentInit = recurrent_init
         self.forget_bias = forget_bias
-        self._change_first_weights()
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the first weights again, in the order of the constructor."""
-        for module in self.modules():
-            if isinstance(module, (nn.Embedding, nn.RNNBase, nn.LayerNorm, nn.Linear)):
-                module.reset_parameters()
-        self._change_first_weights()
+        """Draws the first weights, as the constructor does."""
+        draw_first_weights(self)
+        # This comes after all other draws, so that those are the same with and without it.
+        if self.recurrent_init == "orthogonal":
+            make_orthogonal(self.rnn)
+        if self.forget_bias is not None:
+            set_forget_bias(self.rnn, self.forget_bias)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         # Symbols may come without an axis for their only feature.
@@ -138,13 +143,6 @@ class RNNClassifier(nn.Module):
     def _embed(self, x: Tensor) -> Tensor:
         assert self.embedding is not None
         return self.embedding(x.squeeze(-1).long())  # (..., 1) -> (..., E)
-
-    def _change_first_weights(self) -> None:
-        # This comes after all other draws, so that those are the same with and without it.
-        if self.recurrent_init == "orthogonal":
-            make_orthogonal(self.rnn)
-        if self.forget_bias is not None:
-            set_forget_bias(self.rnn, self.forget_bias)
 
     def _final_state(self, state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Returns the last layer's final hidden states, concatenated: (L*D, B, H) -> (B, D*H)."""

@@ -1,4 +1,4 @@
-"""First weights of recurrent layers, other than torch's.
+"""The first weights of a network, with equal bits on every processor.
 
 H hidden, G gates: 1 for the cell rnn, 3 for gru, 4 for lstm.
 """
@@ -11,8 +11,31 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from seqsweep.elementary import normal
+
 _DRAWS = 12
 """The sum of this many uniform numbers has variance 1, and nearly a normal distribution."""
+
+
+@torch.no_grad()
+def draw_first_weights(network: nn.Module) -> None:
+    """Draws the weights of a network's layers from torch's global generator.
+
+    The distributions are torch's own: uniform between -1 / sqrt(n) and 1 / sqrt(n), where n is the
+    number of units of a recurrent layer or of inputs of a linear one, and standard normal for an
+    embedding. But torch's `uniform_` and `normal_` round otherwise on a CPU without AVX2; `rand`
+    and the arithmetic of numpy do not.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.reset_parameters()  # ones and zeros
+        elif isinstance(module, nn.Embedding):
+            _fill(module.weight, normal(_uniform(*module.weight.shape, 2)))
+        elif isinstance(module, (nn.RNNBase, nn.Linear)):
+            is_linear = isinstance(module, nn.Linear)
+            bound = 1 / math.sqrt(module.in_features if is_linear else module.hidden_size)
+            for parameter in module.parameters():
+                _fill(parameter, (2 * _uniform(*parameter.shape) - 1) * bound)
 
 
 @torch.no_grad()
@@ -60,6 +83,16 @@ def orthogonal(size: int) -> npt.NDArray[np.float64]:
         shares = (column[:, None] * others).sum(axis=0)
         others -= column[:, None] * shares
     return vectors
+
+
+def _uniform(*shape: int) -> npt.NDArray[np.float64]:
+    """Returns numbers in [0, 1) of float32's precision, drawn from torch's global generator."""
+    return torch.rand(shape, dtype=torch.float32).numpy().astype(np.float64)
+
+
+def _fill(parameter: Tensor, values: npt.NDArray[np.float64]) -> None:
+    """Rounds values to the type of a parameter, once."""
+    parameter.copy_(torch.from_numpy(values))
 
 
 def _parameters(rnn: nn.Module, kind: str) -> Iterator[Tensor]:

@@ -8,6 +8,7 @@ POOLINGS = {"last": 0, "mean": 1, "max": 2}
 _MOST = 2**31 - 1
 """The largest size that the library's integers hold; ctypes silently truncates larger ones."""
 
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
 
 
@@ -158,9 +159,6 @@ def shape_struct(shape: Shape) -> ShapeStruct:
     )
 
 
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-
-
 def flops(shape: Shape, steps_of_sequences: int) -> float:
     """Returns the floating-point operations of one training epoch.
 
@@ -171,7 +169,7 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
     Args:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
-    outputs = _GATES[shape.cell] * shape.hidden_size
+    outputs = GATES[shape.cell] * shape.hidden_size
     # The input weights of the first layer take part in two products, all others in three.
     first = outputs * (2 * shape.input_size + 3 * shape.hidden_size)
     inputs = shape.directions * shape.hidden_size

@@ -10,7 +10,7 @@ from typing import Any
 REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
 """The keys that repeat a config with other luck: weights and order, or other splits."""
 
-SEMANTICS = 4
+SEMANTICS = 5
 """The number of the version's results, config keys and files of a run, raised by hand.
 
 The runs of another number are `of another version`, and stay apart.

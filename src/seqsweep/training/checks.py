@@ -9,11 +9,11 @@ import numpy as np
 from seqsweep.config.schema import Config, Monitor
 from seqsweep.data.memory import free_memory
 from seqsweep.data.sequences import Splits
+from seqsweep.native.structs import GATES
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.training.engine import Network, architecture_of
 
 _MOST_LAYERS = 1000
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _COPIES = 4
 """The copies of the weights: weights, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
@@ -138,7 +138,7 @@ def _parameters(model: Config, network: Network, splits: Splits) -> int:
         parameters += embedding * num_symbols(model, splits)
     inputs = features + (layers - 1) * width  # the sum over all layers
     # Each gate of a cell has weights for its input and its state, and two biases.
-    gates = _GATES.get(network.cell, 1) * width
+    gates = GATES.get(network.cell, 1) * width
     parameters += gates * (inputs + layers * (hidden + 2))
     if model.get("layer_norm"):
         parameters += 2 * width * (layers - 1)

@@ -1,8 +1,11 @@
 """The learning-rate schedulers of conf/scheduler, each stepped once after an epoch."""
 
+from collections.abc import Callable
+
+import numpy as np
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
-    CosineAnnealingLR,
+    LambdaLR,
     LinearLR,
     LRScheduler,
     ReduceLROnPlateau,
@@ -10,6 +13,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from seqsweep.elementary import cos_of_turns
 from seqsweep.runs.metric_names import lower_is_better
 
 
@@ -27,7 +31,9 @@ def cosine(
             f"trainer.max_epochs={max_epochs}"
         )
     _check_min_lr(optimizer, min_lr)
-    decay = CosineAnnealingLR(optimizer, T_max=max_epochs - warmup_epochs, eta_min=min_lr)
+    epochs = max_epochs - warmup_epochs
+    floors = [min_lr / float(group["lr"]) for group in optimizer.param_groups]
+    decay = LambdaLR(optimizer, [_along_cosine(epochs, floor) for floor in floors])
     if warmup_epochs == 0:
         return decay
     # torch does not accept a start of 0, so the first epoch has a hundredth of lr.
@@ -64,6 +70,17 @@ def plateau(
     # The mode follows from the metric, so that a config cannot set the wrong one.
     mode = "min" if lower_is_better(monitor) else "max"
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)
+
+
+def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
+    """Returns a function of the epoch: the factor of lr, from 1 to `floor`."""
+
+    def factor(epoch: int) -> float:
+        # torch's own scheduler takes the cosine of C, whose last bit depends on the CPU.
+        cosine = float(cos_of_turns(np.array(epoch / (2 * epochs))))
+        return 1 - (1 - floor) * (1 - cosine) / 2
+
+    return factor
 
 
 def _check_min_lr(optimizer: Optimizer, min_lr: float) -> None:

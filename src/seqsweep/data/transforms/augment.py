@@ -11,6 +11,7 @@ import numpy as np
 from seqsweep.data.checks import Float32, Float64, Mask
 from seqsweep.data.transforms.options import TransformOptions, transform_of
 from seqsweep.data.transforms.shaping import Lengths, Shaping
+from seqsweep.elementary import normal
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Augmentation:
             rows: (B,) the index of each sequence in the training split.
             seed: that of the stream `augment/<epoch>`.
         """
-        noise = np.zeros_like(x)
+        uniform = np.zeros((*x.shape, 2), dtype=np.float32)
         places = np.zeros((len(x), 2))
         bits = np.random.Philox(key=seed)
         random = np.random.Generator(bits)
@@ -52,7 +53,8 @@ class Augmentation:
             if self.time_mask > 0:
                 random.random(out=places[index])
             if self.jitter > 0:
-                random.standard_normal(dtype=np.float32, out=noise[index, :length])
+                random.random(dtype=np.float32, out=uniform[index, :length])
+        noise = normal(uniform)  # 0 at padding
         noise *= np.float32(self.jitter)
         noise[:, :, list(self.exact)] = 0
         result = x + noise

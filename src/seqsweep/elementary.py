@@ -1,0 +1,63 @@
+"""Elementary functions of arrays and normal numbers, with equal bits on every processor.
+
+The functions of C and numpy, and torch's `randn`, run other code on another processor, which rounds
+differently. This module uses only + - * /, `sqrt`, `rint` and `frexp` of numpy, whose results
+IEEE 754 fixes to the last bit. A result has the type of the argument, float32 or float64.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Kind = TypeVar("Kind", np.float32, np.float64)
+
+# The first powers of the series, so many that the rest is below the last place of float64.
+_COS = [(-1) ** k / math.factorial(2 * k) for k in range(9)]
+_SIN = [(-1) ** k / math.factorial(2 * k + 1) for k in range(9)]
+_ATANH = [1 / (2 * k + 1) for k in range(12)]
+_LOG_2 = 0.6931471805599453
+_SQRT_HALF = 0.7071067811865476
+
+
+def cos_of_turns(turns: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
+    """Returns cos(2 pi x)."""
+    turns = turns - np.rint(turns)  # the whole turns fall away without rounding
+    quarter = np.rint(4 * turns)  # -2..2
+    angle = (turns - quarter / 4) * (2 * math.pi)  # -pi/4..pi/4
+    square = angle * angle
+    sine = angle * _polynomial(square, _SIN)
+    size = np.abs(quarter)
+    return np.where(size == 1, -quarter * sine, (1 - size) * _polynomial(square, _COS))
+
+
+def log(x: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
+    """Returns the natural logarithm of positive numbers."""
+    mantissa, exponent = np.frexp(x)
+    is_low = mantissa < _SQRT_HALF
+    mantissa = np.where(is_low, 2 * mantissa, mantissa)  # sqrt(1/2)..sqrt(2)
+    power = (exponent - is_low).astype(x.dtype)
+    # log m = 2 atanh((m - 1) / (m + 1)), whose series converges fast here.
+    ratio = (mantissa - 1) / (mantissa + 1)
+    return np.add(power * _LOG_2, 2 * ratio * _polynomial(ratio * ratio, _ATANH))
+
+
+def normal(uniform: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
+    """Returns standard normal numbers (...), one from each pair of numbers in [0, 1), (..., 2).
+
+    Source: G. Box, M. Muller (1958), A Note on the Generation of Random Normal Deviates, Annals of
+    Mathematical Statistics 29(2). A pair of zeros gives 0.
+    """
+    radius = np.sqrt(-2 * log(1 - uniform[..., 0]))
+    return radius * cos_of_turns(uniform[..., 1])
+
+
+def _polynomial(x: npt.NDArray[Kind], coefficients: Sequence[float]) -> npt.NDArray[Kind]:
+    """Returns the sum of coefficient k times the power k of x, by Horner's scheme."""
+    result = np.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        result *= x
+        result += coefficient
+    return result

@@ -1,0 +1,47 @@
+"""Elementary functions and normal numbers are right, and the same on every processor."""
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+
+from seqsweep.elementary import cos_of_turns, log, normal
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_functions_are_those_of_numpy_within_a_few_units_of_the_last_place(kind):
+    x = np.random.default_rng(0).random(100_000).astype(kind)
+    exact = x.astype(np.float64)
+    bound = 4 * float(np.finfo(kind).eps)
+    assert np.abs(cos_of_turns(x) - np.cos(2 * np.pi * exact)).max() < bound
+    for scale in (1, 1e-6, 1e6):
+        values = (x[x > 0] * kind(scale)).astype(kind)
+        reference = np.log(values.astype(np.float64))
+        error = np.abs(log(values) - reference)
+        assert (error <= bound * np.maximum(np.abs(reference), 1e-3)).all()
+    assert cos_of_turns(x).dtype == log(x + kind(1)).dtype == kind
+
+
+def test_quarters_of_a_turn_and_powers_of_two_are_exact():
+    turns = np.arange(-8, 9) / 4
+    assert cos_of_turns(turns).tolist() == [(1, 0, -1, 0)[index % 4] for index in range(-8, 9)]
+    assert log(np.array([1.0, 2.0, 0.5])).tolist() == [0, math.log(2), -math.log(2)]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_normal_numbers_have_the_moments_of_the_normal_distribution(kind):
+    draws = normal(np.random.default_rng(1).random((400_000, 2), dtype=kind))
+    assert draws.dtype == kind and np.isfinite(draws).all()
+    for power, moment in enumerate((0, 1, 0, 3), start=1):
+        assert abs((draws.astype(np.float64) ** power).mean() - moment) < 0.06
+    assert abs((np.abs(draws) > 1.959964).mean() - 0.05) < 0.002
+    assert not normal(np.zeros((3, 2), dtype=kind)).any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"), [(np.float32, "3785cc1e595f251d"), (np.float64, "216c2ee1b0a404d1")]
+)
+def test_a_seed_gives_these_bits_on_every_processor(kind, digest):
+    draws = normal(np.random.default_rng(2).random((5000, 2), dtype=kind))
+    assert hashlib.sha256(draws.tobytes()).hexdigest()[:16] == digest
