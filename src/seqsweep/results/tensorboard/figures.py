@@ -68,7 +68,11 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
     """
     title = "gradient through time: mean |dL/dh| of each step"
     figure, axes = _plot(title, "steps before the last one read", "", (0.15, 0.12, 0.82, 0.79))
-    lines = {name: [_positive(norm) for norm in values] for name, values in norms.items()}
+    # A norm that is missing, zero or too large for an axis leaves a gap.
+    lines = {
+        name: [norm if norm and 1e-100 < norm < 1e100 else math.nan for norm in values]
+        for name, values in norms.items()
+    }
     _set_norm_axes(axes, [norm for line in lines.values() for norm in line if norm == norm])
     axes.grid(color=_GRID)
     # Both directions of a layer have one colour; the reverse direction is dashed.
@@ -150,11 +154,6 @@ def _set_norm_axes(axes: Axes, norms: Sequence[float]) -> None:
     axes.yaxis.set_major_formatter("{x:.4g}")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
-
-
-def _positive(norm: float | None) -> float:
-    """Returns a norm; NaN if it is missing, zero or too large for an axis."""
-    return norm if norm and 1e-100 < norm < 1e100 else math.nan
 
 
 def _columns(path: Sequence[Sequence[float]]) -> Any:
