@@ -10,12 +10,7 @@ from typing import Any
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import across_sets
 from seqsweep.results.datasets import tested_sequences
-from seqsweep.results.effects import (
-    Effect,
-    Interaction,
-    main_effects,
-    strongest_interaction,
-)
+from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import varied_words
@@ -63,8 +58,12 @@ def analyse(folder: Path) -> Report:
     configs = _configs(board, config_runs(board, entries, names, folder), names)
     across = across_sets(entries, others)
     # An effect over several data sets would be a mean of scores of different test sets.
-    compared = [] if across else configs
-    effects, interaction = _effects(compared, board.compared)
+    compared = [] if across else [one for one in configs if board.compared in one.metrics]
+    # Each config counts once, whatever its number of replicates, so that no config weighs more.
+    settings = [config.keys for config in compared]
+    means = [config.metrics[board.compared].mean for config in compared]
+    effects = main_effects(settings, means)
+    interaction = strongest_interaction(settings, means)
     key_names = formatting.key_names(board.keys)
     keys = axes.independent_keys(board.keys, [config.keys for config in configs], effects)
     # The words of a config contain only the keys that are needed to distinguish it.
@@ -79,7 +78,7 @@ def analyse(folder: Path) -> Report:
         written=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         states=states,
         waiting=waiting,
-        running=_running(entries, labels),
+        running=[labels[e.folder.run_id] for e in entries if e.state == "running"],
         left_out=board.left_out,
         monitor=board.monitor,
         score=board.compared,
@@ -90,7 +89,7 @@ def analyse(folder: Path) -> Report:
         configs=configs,
         baselines=baselines,
         baseline_notes=notes,
-        axis=axes.choose_axis(_scored(compared, board.compared), effects, keys, key_names),
+        axis=axes.choose_axis(compared, effects, keys, key_names),
         effects=effects,
         interaction=interaction,
         interaction_words=sentences.interaction_words(interaction, key_names, board.compared),
@@ -127,14 +126,6 @@ def _run_configs(entries: Sequence[Entry]) -> dict[str, Mapping[str, Any]]:
     return {entry.folder.run_id: entry.config for entry in entries}
 
 
-def _running(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[str]:
-    return [labels[entry.folder.run_id] for entry in entries if entry.state == "running"]
-
-
-def _scored(configs: Sequence[Config], score: str) -> list[Config]:
-    return [config for config in configs if score in config.metrics]
-
-
 def _configs(
     board: Leaderboard, runs: Sequence[list[Run]], names: Mapping[str, Name]
 ) -> list[Config]:
@@ -160,15 +151,6 @@ def _configs(
         )
         for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1)
     ]
-
-
-def _effects(configs: Sequence[Config], score: str) -> tuple[list[Effect], Interaction | None]:
-    """The main effects of the keys on a score, and their strongest interaction."""
-    scored = _scored(configs, score)
-    keys = [config.keys for config in scored]
-    # Each config counts once, whatever its number of replicates, so that no config weighs more.
-    means = [config.metrics[score].mean for config in scored]
-    return main_effects(keys, means), strongest_interaction(keys, means)
 
 
 def _add_words(

@@ -74,15 +74,10 @@ def answer(
         baseline=baseline_words(best, judged, baselines, tested, alone=len(configs) == 1)
         if judged in best.metrics
         else None,
-        power=_power_words(board) if has_rivals else None,
+        power=needed_replicates_words(board, _SMALL_DIFFERENCE)
+        if has_rivals and is_bounded(score)
+        else None,
     )
-
-
-def _power_words(board: Leaderboard) -> str | None:
-    """Says how many replicates a small difference takes; None without a spread."""
-    if not is_bounded(board.compared):
-        return None
-    return needed_replicates_words(board, _SMALL_DIFFERENCE)
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
@@ -254,9 +249,8 @@ def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
 
 
 def _tie_words(board: Leaderboard) -> str:
-    if board.tied < 2 or board.monitor == TIE_BREAKER:
-        return ""
-    if TIE_BREAKER not in board.rows[0].metrics:
+    is_tie_broken = board.monitor != TIE_BREAKER and TIE_BREAKER in board.rows[0].metrics
+    if board.tied < 2 or not is_tie_broken:
         return ""
     return f" {board.tied} configs tie in it; {metric_words(TIE_BREAKER)} decides."
 
