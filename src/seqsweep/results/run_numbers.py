@@ -24,7 +24,7 @@ def numbers(entry: Entry) -> dict[str, float]:
 
 
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
-    """The metric to compare among those that all groups of runs have, by the leaderboard's rule."""
+    """The metric to compare that all groups of runs have, by the leaderboard's rule."""
     recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]
     monitor = monitor_of(entry.config for entries in groups for entry in entries)
     return compared_metric(monitor, set[str].intersection(*recorded))

@@ -22,7 +22,7 @@ from seqsweep.results.report.sets_section import answer_over_sets, overlap_words
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.search.findings import find_search
 from seqsweep.results.verdicts import name_test
-from seqsweep.runs.ledger import Entry, not_begun, read_folder
+from seqsweep.runs.ledger import not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
 _NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
@@ -44,7 +44,8 @@ def analyse(folder: Path) -> Report:
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     states = dict(Counter(entry.state for entry in entries))
     others = not_begun(planned, entries)
-    labels = _labels(entries, others)
+    begun = {entry.folder.run_id: entry.config for entry in entries}
+    labels = _labels(begun, others)
     # Every run that has started has a label.
     waiting = len(planned.keys() - labels.keys())
 
@@ -54,7 +55,7 @@ def analyse(folder: Path) -> Report:
     representative = (counted or entries)[0]
 
     # Planned runs are included, so a name does not change when more runs start.
-    names = names_of(planned | _run_configs(entries))
+    names = names_of(planned | begun)
     configs = _configs(board, config_runs(board, entries, names, folder), names)
     across = across_sets(entries, others)
     # An effect over several data sets would be a mean of scores of different test sets.
@@ -113,17 +114,14 @@ def analyse(folder: Path) -> Report:
     )
 
 
-def _labels(entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _labels(
+    configs: Mapping[str, Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
     """The label of each run: the values of the keys in which runs differ."""
-    configs = _run_configs(entries)
     keys = formatting.key_names(distinguishing_keys([*configs.values(), *planned]))
     return {
         run_id: formatting.run_label(config, keys) or run_id for run_id, config in configs.items()
     }
-
-
-def _run_configs(entries: Sequence[Entry]) -> dict[str, Mapping[str, Any]]:
-    return {entry.folder.run_id: entry.config for entry in entries}
 
 
 def _configs(

@@ -184,7 +184,13 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
     verdicts = [config.verdict for config in others]
     by_t = sum(config.differs_by_t for config in others)
     if verdicts.count("undecided") == len(others):
-        sentences = [_too_few_sentence(configs, by_t, variation)]
+        # None of them is compared with the first.
+        differences = [config.difference for config in others if config.difference]
+        runs = [len(config.runs) for config in configs]
+        untested = [difference.untested for difference in differences]
+        shared = [difference.n for difference in differences]
+        few = too_few_words(shared, runs, by_t, untested, variation.folds)
+        sentences = [upper_first(few or "")]
     else:
         sentences = [_count_verdicts(verdicts, variation)]
         if "undecided" in verdicts and not variation.resampled:
@@ -193,15 +199,6 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
         are = "is" if better == 1 else "are"
         sentences.append(f"{better} of those that differ {are} better, but ranked lower")
     return sentences
-
-
-def _too_few_sentence(configs: Sequence[Config], by_t: int, variation: Variation) -> str:
-    """Says why none of the other configs is compared with the first."""
-    differences = [config.difference for config in configs[1:] if config.difference]
-    runs = [len(config.runs) for config in configs]
-    untested = [difference.untested for difference in differences]
-    shared = [difference.n for difference in differences]
-    return upper_first(too_few_words(shared, runs, by_t, untested, variation.folds) or "")
 
 
 def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from seqsweep.results.formatting import cut, split_words
+
 _DPI = 110
 WIDTH, HEIGHT = 5 * _DPI, 4 * _DPI
 """The size of a picture in pixels. TensorBoard's page shows two or three of them side by side."""
@@ -38,8 +40,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
     """
     matrix = np.array(counts)
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    words = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
-    title = f"{words}, best epoch: {matrix.trace()} of {matrix.sum()} right"
+    title = f"{split_words(split)}, best epoch: {matrix.trace()} of {matrix.sum()} right"
     # With many classes, only some have a label. Long labels below the axes read upwards.
     ticks = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
     names = [_label(classes[tick]) for tick in ticks]
@@ -164,8 +165,6 @@ def _columns(path: Sequence[Sequence[float]]) -> Any:
 def _label(name: str, longest: int = _LONGEST_LABEL) -> str:
     """Returns a name in one line that the font can draw."""
     font = get_font(findfont(FontProperties()))
-    text = "".join(char if char.isprintable() else " " for char in name)
-    if len(text) > longest:
-        text = text[: longest - 1] + "…"
+    text = cut("".join(char if char.isprintable() else " " for char in name), longest)
     drawable = (char if font.get_char_index(ord(char)) else _MISSING for char in text)
     return "".join(drawable).replace("$", r"\$")  # a formula would begin there

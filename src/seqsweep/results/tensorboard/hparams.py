@@ -110,7 +110,7 @@ def _kind(values: Sequence[Any]) -> type:
     """Returns the type of a column; str if the types are mixed."""
     if all(isinstance(value, bool) for value in values):
         return bool
-    # NaN is no smaller than anything.
+    # The comparison is false for NaN.
     is_numeric = all(is_number(value) and abs(value) < 1e308 for value in values)
     return float if is_numeric else str
 
