@@ -134,7 +134,6 @@ def clean(
     removals = find_removals(entries, states, checkpoints, wanted)
     for line in _lines(removals, entries):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    size = size_text(freed([path for removal in removals for path in removal.files]))
     summary = _summary(removals)
     # Said even if other runs are deleted: whoever chose them may miss these.
     running = sum(entry.state == "running" for entry in entries)
@@ -143,14 +142,14 @@ def clean(
     if not removals:
         console.print("nothing to delete", highlight=False)
     elif not yes:
-        console.print(f"{summary}, {size}: nothing is deleted without --yes", highlight=False)
+        console.print(f"{summary}: nothing is deleted without --yes", highlight=False)
     else:
         reasons = delete_all(removals)
         if any(removal.is_whole for removal in removals):
             _renew_results(folder, console)
         for reason in reasons:  # for each run that is kept
             console.print(reason, soft_wrap=True, highlight=False, markup=False)
-        console.print(f"deleted: {summary}, {size}", highlight=False)
+        console.print(f"deleted: {summary}", highlight=False)
 
 
 def _renew_results(folder: Path, console: Console) -> None:
@@ -179,8 +178,7 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
         "--checkpoints": find_removals(entries, (), True, {}),
     }
     for option, removals in choices.items():
-        size = size_text(freed([path for removal in removals for path in removal.files]))
-        console.print(f"{option:17} {_summary(removals) or 'nothing'}, {size}", highlight=False)
+        console.print(f"{option:17} {_summary(removals)}", highlight=False)
     console.print("KEY=VALUE ...     the runs with these values", highlight=False)
 
 
@@ -227,8 +225,10 @@ def _lines(removals: Sequence[Removal], entries: Sequence[Entry]) -> list[str]:
 
 
 def _summary(removals: Sequence[Removal]) -> str:
+    """The number of runs and checkpoints, and their size."""
     whole = sum(removal.is_whole for removal in removals)
     last = len(removals) - whole
     parts = [count(whole, "run")] if whole else []
     parts += [f"last.ckpt of {count(last, 'run')}"] if last else []
-    return ", ".join(parts)
+    size = size_text(freed([path for removal in removals for path in removal.files]))
+    return ", ".join([*(parts or ["nothing"]), size])

@@ -122,12 +122,15 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
         # Python keeps the order of equal entries.
         entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
     for entry in entries:
+        values = numbers(entry) if entry.state in ("complete", "pruned") else {}
+        results = [number(values[n]) if n in values else "" for n in ("val/acc", "test/acc")]
         error = f" {escape(error_text(entry.state, entry.error))}" if entry.error else ""
         table.add_row(
             escape(entry.folder.run_id),
             *(escape(value_text(key, entry.config.get(key))) for key in keys),
             _STATES[entry.state] + error,
-            *_result(entry),
+            *results,
+            _cost("train_seconds", values.get("train_seconds")),
         )
     return table
 
@@ -174,12 +177,6 @@ def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[in
         header = escape(name).replace("_", "_\n").replace("/", "/\n")
         table.add_column(header, justify="right", style=style, no_wrap=True, vertical="bottom")
     return list(range(start, len(table.columns)))
-
-
-def _result(entry: Entry) -> list[str]:
-    values = numbers(entry) if entry.state in ("complete", "pruned") else {}
-    scores = [number(values[name]) if name in values else "" for name in ("val/acc", "test/acc")]
-    return [*scores, _cost("train_seconds", values.get("train_seconds"))]
 
 
 def _score(value: Estimate | None, signs: Signs) -> str:
