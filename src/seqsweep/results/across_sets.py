@@ -17,11 +17,11 @@ from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
 from seqsweep.results.replicates import variation_of
-from seqsweep.results.run_numbers import newest, numbers, restrict, shared_splits
+from seqsweep.results.run_numbers import newest, numbers, restrict, shared_metric, shared_splits
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.metric_names import compared_metric, lower_is_better, monitor_of
+from seqsweep.runs.metric_names import lower_is_better
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,20 @@ def across_sets(
         planned: The configs of the sweep's members that have not started.
     """
     sets = data_sets(entries, planned)
-    if len(sets) < 2 or not any(_complete(one) for one in sets):
+    complete = [runs for one in sets if (runs := _complete(one))]
+    if len(sets) < 2 or not complete:
         return None
     keys = config_keys(sets)
-    metric = shared_metric(sets)
+    metric = shared_metric(complete)
     names = key_names(keys)
     methods: dict[str, Method] = {}
     # A config that a search has pruned on every data set has no row.
-    for config in (config for one in sets for config in _not_pruned(one)):
-        values = {key: config.get(key) for key in keys}
-        words = run_label(values, names) or "all runs"
-        methods.setdefault(value_key(values), Method(words, values, [None] * len(sets)))
+    for one in sets:
+        begun = [entry.config for entry in one.entries if entry.state != "pruned"]
+        for config in (*begun, *one.planned):
+            values = {key: config.get(key) for key in keys}
+            words = run_label(values, names) or "all runs"
+            methods.setdefault(value_key(values), Method(words, values, [None] * len(sets)))
     apart: dict[str, str] = {}
     for index, one in enumerate(sets):
         cells, apart[one.name] = _cells(one, keys, metric)
@@ -135,21 +138,6 @@ def config_keys(sets: Sequence[DataSet]) -> list[str]:
         and key not in of_source
         and not follows(names, [value_key(config.get(key)) for config in configs])
     ]
-
-
-def shared_metric(sets: Sequence[DataSet]) -> str:
-    """The metric that all data sets have, of the test split if possible.
-
-    Data sets without a complete run do not count.
-    """
-    complete = [entries for one in sets if (entries := _complete(one))]
-    recorded = [{name for entry in entries for name in numbers(entry)} for entries in complete]
-    monitor = monitor_of(entry.config for entries in complete for entry in entries)
-    return compared_metric(monitor, set[str].intersection(*recorded))
-
-
-def _not_pruned(one: DataSet) -> list[Mapping[str, Any]]:
-    return [*(e.config for e in one.entries if e.state != "pruned"), *one.planned]
 
 
 def _complete(one: DataSet) -> list[Entry]:

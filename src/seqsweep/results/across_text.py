@@ -56,7 +56,7 @@ def across_table(found: AcrossSets, top: int | None = None, deviation: str = "±
             "" if one is None else with_deviation(one.mean, one.std, deviation)
             for one in method.cells
         ]
-        table.add_row(*(values or [escape(method.words)]), *_rank_cells(found, index), *cells)
+        table.add_row(*(values or [escape(method.words)]), *rank_cells(found, index), *cells)
     return table
 
 
@@ -162,7 +162,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _rank_cells(found: AcrossSets, index: int) -> list[str]:
+def rank_cells(found: AcrossSets, index: int) -> list[str]:
     """The mean rank, the comparison with the first, and its p."""
     if found.ranking is None:
         return []

@@ -22,7 +22,8 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     signs = signs or Signs()
     notes: list[str] = []
     if has_replicates(board):
-        legend = f"{signs.deviation} is one standard deviation over the {_varied(board)}"
+        over = f"replicates ({board.variation.words})" if board.variation.resampled else "seeds"
+        legend = f"{signs.deviation} is one standard deviation over the {over}"
         notes.append(f"[dim]{legend}[/]")
     test = f"(paired by {board.variation.unit}, {name_test(board.variation)}, {1 - LEVEL:.0%})"
     if has_marks(board):
@@ -59,12 +60,6 @@ def has_marks(board: Leaderboard) -> bool:
 def is_marked(row: Row) -> bool:
     """Returns whether the row was compared with the first and does not differ."""
     return row.difference is not None and row.difference.verdict == "indistinguishable"
-
-
-def _varied(board: Leaderboard) -> str:
-    """Returns `seeds`, or `replicates (5 folds x 3 seeds)`."""
-    variation = board.variation
-    return f"replicates ({variation.words})" if variation.resampled else "seeds"
 
 
 def _is_tested(row: Row) -> bool:

@@ -1,5 +1,6 @@
 """Prints runs or sweeps side by side: their configs, metrics and environments."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from seqsweep.results import formatting
 from seqsweep.results.compare_sweeps import compare_configs
 from seqsweep.results.data_sets import by_data_set
 from seqsweep.results.datasets import sets_of, why_apart
-from seqsweep.results.environments import environment_of
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import replicate_of, varied_words
@@ -22,7 +22,8 @@ from seqsweep.results.run_names import readable_names
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import status_line
 from seqsweep.results.terminal_tables import print_table
-from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.files import read_object
+from seqsweep.runs.identity import CODE, REPLICATE_KEYS, flatten
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
 
 TOP = 20
@@ -34,6 +35,8 @@ _SIDE_BY_SIDE = 6
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _COSTS = ("best_epoch", "epochs", "params", "train_seconds")
 _LONG_METRICS = ("val/acc", "test/acc", "test/f1")
+_LONGEST_VALUE = 30
+_NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,6 @@ class Side:
     label: str
     folder: Path
     entries: list[Entry]
-
-    @property
-    def is_run(self) -> bool:
-        # Only the folder of a run has one; a sweep's folder has a folder for each run.
-        return (self.folder / "config.yaml").is_file()
 
 
 def compare(folders: Sequence[Path], console: Console) -> None:
@@ -67,7 +65,8 @@ def compare(folders: Sequence[Path], console: Console) -> None:
         raise ValueError(f"compare: expected at least two folders, got {len(folders)}")
     entries = [read_folder(folder) for folder in folders]
     sides = list(map(Side, _labels(folders, entries), folders, entries))
-    if all(side.is_run for side in sides):
+    # A sweep's folder has a folder for each run instead.
+    if all((folder / "config.yaml").is_file() for folder in folders):
         _compare_runs(sides, console)
     else:
         _compare_sweeps(sides, console)
@@ -118,7 +117,7 @@ def _compare_environments(sides: Sequence[Side], console: Console) -> None:
 
     A sweep may have several of each.
     """
-    environments = [environment_of(side.entries) for side in sides]
+    environments = [_environment_of(side.entries) for side in sides]
     cells = {
         key: [environment.get(key, "") for environment in environments]
         for key in dict.fromkeys(key for environment in environments for key in environment)
@@ -133,6 +132,29 @@ def _compare_environments(sides: Sequence[Side], console: Console) -> None:
         )
     else:
         print_table(console, _table("environment", sides, cells))
+
+
+def _environment_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """Returns the versions, machines and engines of runs; several values are in one text."""
+    environment: dict[str, set[str]] = {}
+    for entry in entries:
+        content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
+        # Entries that differ between any two commands say nothing about the environment.
+        for key, value in flatten(content):
+            if key.split(".")[0] not in _NO_ENVIRONMENT:
+                environment.setdefault(key.removeprefix("packages."), set()).add(_short(value))
+    return {key: ", ".join(sorted(values)) for key, values in environment.items()}
+
+
+def _short(value: Any) -> str:
+    """The text of a value, cut if it is long.
+
+    A digest shows differences in the part that is cut off.
+    """
+    text = formatting.plain_text(value)
+    if len(text) > _LONGEST_VALUE:
+        text = f"{text[:16]}… #{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return escape(" ".join(text.split()))
 
 
 def _print_incomparable(sides: Sequence[Side], console: Console) -> None:

@@ -15,13 +15,12 @@ from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import Replicate, Variation, variation_of, varied_words
-from seqsweep.results.run_numbers import newest, numbers
+from seqsweep.results.run_numbers import newest, numbers, shared_metric
 from seqsweep.results.significance import LEVEL, Estimate, mean_of, paired
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.metric_names import compared_metric, monitor_of
 
 _LISTED = 3
 """The number of unmatched configs that are listed."""
@@ -69,8 +68,8 @@ def compare_configs(
         fixed: The keys that distinguish the sweeps, not the configs of one sweep.
         top: The number of rows to print, the largest differences first.
     """
-    metric = _shared_metric(list(sweeps.values()))
-    if metric is None:
+    metric = shared_metric(list(sweeps.values()))
+    if not all(any(metric in numbers(entry) for entry in runs) for runs in sweeps.values()):
         console.print("[yellow]no metric is common to the complete runs[/]", highlight=False)
         return
     runs = [entry for entries in sweeps.values() for entry in entries]
@@ -100,14 +99,6 @@ def compare_configs(
     lines += [line for label in others if (line := _apart_words(matches, label, first, measure))]
     lines += _unmatched(matches, keys, list(sweeps))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
-
-
-def _shared_metric(sweeps: Sequence[Sequence[Entry]]) -> str | None:
-    """The metric to compare among those that all sweeps have, by the leaderboard's rule."""
-    recorded = [{name for entry in entries for name in numbers(entry)} for entries in sweeps]
-    shared = set[str].intersection(*recorded)
-    metric = compared_metric(monitor_of(e.config for entries in sweeps for e in entries), shared)
-    return metric if metric in shared else None
 
 
 def _group_by_config(

@@ -58,7 +58,8 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
     found = set(map(_content, entries))
     if len(found) == 1 and None not in found and not (planned := list(planned)):
         # The usual case of one data set and complete runs alone needs no look at the configs.
-        return [_only_set(entries)]
+        runs = [entry for entry in entries if entry.config]
+        return [DataSet(_base_name(runs[0].config) if runs else "data", runs)]
     begun = [(entry, source_of(entry.config)) for entry in entries if entry.config]
     # The source in the config leads from a run without a record to the content of its data.
     contents = {source: known for entry, source in begun if (known := _content(entry)) is not None}
@@ -93,11 +94,6 @@ def by_data_set(folders: Mapping[str, Sequence[Entry]]) -> dict[str, Sequence[En
 def _content(entry: Entry) -> str | None:
     """The recordings of a complete run."""
     return (entry.record or {}).get("recordings")
-
-
-def _only_set(entries: Sequence[Entry]) -> DataSet:
-    with_config = [entry for entry in entries if entry.config]
-    return DataSet(_base_name(with_config[0].config) if with_config else "data", with_config)
 
 
 def source_of(config: Mapping[str, Any]) -> str:

@@ -211,15 +211,11 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     # The sum of squares between the values, as in a one-way analysis of variance.
     between = math.fsum(len(cell) * (_mean(cell) - mean) ** 2 for cell in cells.values())
     means = [_mean(cells[(text,)]) for text in values]
-    is_alone = _differs_alone(table, key, used)
+    # Whether other keys differ, but not in the used configs.
+    others = [column for other, column in table.columns.items() if other != key]
+    is_alone = bool(others) and all(len({column[i] for i in used}) == 1 for column in others)
     share = None if confounded or is_alone else _share(between, chosen)
     return Effect(key, list(values.values()), means, share, len(used), confounded)
-
-
-def _differs_alone(table: _Table, key: str, used: Sequence[int]) -> bool:
-    """Returns whether other keys differ, but not in the used configs."""
-    others = [column for other, column in table.columns.items() if other != key]
-    return bool(others) and all(len({column[i] for i in used}) == 1 for column in others)
 
 
 def _interaction(

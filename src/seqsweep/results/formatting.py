@@ -255,6 +255,11 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def cut(text: str, most: int) -> str:
+    """The first characters of a text, with `…` in place of the rest."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def upper_first(text: str) -> str:
     """The text with a capital first letter; the rest stays as it is."""
     return text[:1].upper() + text[1:]

@@ -3,12 +3,12 @@
 pandas is imported when a table is asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqsweep.results.formatting import column_values, key_names
-from seqsweep.runs.ledger import Entry, differing_keys, read_folder
+from seqsweep.runs.ledger import differing_keys, read_folder
 from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -85,9 +85,12 @@ def _pandas() -> Any:
 
 
 def _runs(folder: Path) -> "DataFrame":
-    planned, entries = _read_runs(folder)
-    configs = list(planned.values())
-    columns = {"run_id": _column(list(planned))} | _key_columns(configs)
+    known = {entry.folder.run_id: entry for entry in read_folder(folder)}
+    sweep = SweepFile.read(folder)
+    planned = dict(sweep.configs) if sweep else {}
+    configs = planned | {run_id: entry.config for run_id, entry in known.items()}
+    entries = [known.get(run_id) for run_id in configs]
+    columns = {"run_id": _column(list(configs))} | _key_columns(list(configs.values()))
     columns["state"] = _column([entry.state if entry else "not started" for entry in entries])
     columns |= _record_columns([(entry and entry.record) or {} for entry in entries])
     columns["error"] = _column([entry and entry.error for entry in entries])
@@ -95,7 +98,7 @@ def _runs(folder: Path) -> "DataFrame":
     return _pandas().DataFrame(columns)
 
 
-def _key_columns(configs: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
+def _key_columns(configs: Sequence[Mapping[str, Any]]) -> dict[str, "Series"]:
     """The columns of the seed and of the keys that differ."""
     keys = differing_keys(configs)
     if "seed" not in keys and any("seed" in config for config in configs):
@@ -117,15 +120,6 @@ def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
         empty = "Int64" if name in _COUNTS else "float64"
         columns[name] = _column([record.get(name) for record in records], empty)
     return columns
-
-
-def _read_runs(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Entry | None]]:
-    """The config of each run by run_id, and its entry, if any."""
-    entries = {entry.folder.run_id: entry for entry in read_folder(folder)}
-    sweep = SweepFile.read(folder)
-    planned = {run_id: dict(config) for run_id, config in sweep.configs.items()} if sweep else {}
-    configs = planned | {run_id: entry.config for run_id, entry in entries.items()}
-    return configs, [entries.get(run_id) for run_id in configs]
 
 
 def _column(values: Sequence[Any], empty: str = "object") -> "Series":

@@ -26,7 +26,7 @@ from seqsweep.runs.clean import (
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.removing import remove
 from seqsweep.runs.run_folder import State
-from seqsweep.runs.sweep_lock import Process, processes_in, this_process
+from seqsweep.runs.sweep_lock import processes_in, this_process
 from seqsweep.runs.sweepfile import SweepFile
 
 _DEPTH = 4
@@ -74,12 +74,9 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     if waiting:
         have = "has" if waiting == 1 else "have"
         say(f"{count(waiting, 'run')} of the sweep {have} not started")
-    _say_processes(processes_in(folder))
-
-
-def _say_processes(processes: Sequence[Process]) -> None:
-    """Prints which processes train in a folder; one of this host alone needs no line."""
+    processes = processes_in(folder)
     names = [f"{host} pid {pid}" for host, pid in processes]
+    # One process of this host alone needs no line.
     if len(names) > 1 or any(host != this_process()[0] for host, _ in processes):
         more = f" and {len(names) - _MOST_PROCESSES} more" if len(names) > _MOST_PROCESSES else ""
         say(f"trained by {', '.join(names[:_MOST_PROCESSES])}{more}")
@@ -137,7 +134,6 @@ def clean(
     removals = find_removals(entries, states, checkpoints, wanted)
     for line in _lines(removals, entries):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    size = size_text(freed([path for removal in removals for path in removal.files]))
     summary = _summary(removals)
     # Said even if other runs are deleted: whoever chose them may miss these.
     running = sum(entry.state == "running" for entry in entries)
@@ -146,19 +142,14 @@ def clean(
     if not removals:
         console.print("nothing to delete", highlight=False)
     elif not yes:
-        console.print(f"{summary}, {size}: nothing is deleted without --yes", highlight=False)
+        console.print(f"{summary}: nothing is deleted without --yes", highlight=False)
     else:
-        _delete(folder, removals, console)
-        console.print(f"deleted: {summary}, {size}", highlight=False)
-
-
-def _delete(folder: Path, removals: Sequence[Removal], console: Console) -> None:
-    """Deletes the chosen files, and prints the reason for each run that is kept."""
-    reasons = delete_all(removals)
-    if any(removal.is_whole for removal in removals):
-        _renew_results(folder, console)
-    for reason in reasons:
-        console.print(reason, soft_wrap=True, highlight=False, markup=False)
+        reasons = delete_all(removals)
+        if any(removal.is_whole for removal in removals):
+            _renew_results(folder, console)
+        for reason in reasons:  # for each run that is kept
+            console.print(reason, soft_wrap=True, highlight=False, markup=False)
+        console.print(f"deleted: {summary}", highlight=False)
 
 
 def _renew_results(folder: Path, console: Console) -> None:
@@ -187,8 +178,7 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
         "--checkpoints": find_removals(entries, (), True, {}),
     }
     for option, removals in choices.items():
-        size = size_text(freed([path for removal in removals for path in removal.files]))
-        console.print(f"{option:17} {_summary(removals) or 'nothing'}, {size}", highlight=False)
+        console.print(f"{option:17} {_summary(removals)}", highlight=False)
     console.print("KEY=VALUE ...     the runs with these values", highlight=False)
 
 
@@ -235,8 +225,10 @@ def _lines(removals: Sequence[Removal], entries: Sequence[Entry]) -> list[str]:
 
 
 def _summary(removals: Sequence[Removal]) -> str:
+    """The number of runs and checkpoints, and their size."""
     whole = sum(removal.is_whole for removal in removals)
     last = len(removals) - whole
     parts = [count(whole, "run")] if whole else []
     parts += [f"last.ckpt of {count(last, 'run')}"] if last else []
-    return ", ".join(parts)
+    size = size_text(freed([path for removal in removals for path in removal.files]))
+    return ", ".join([*(parts or ["nothing"]), size])

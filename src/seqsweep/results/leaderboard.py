@@ -138,7 +138,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
         monitor = without_validation(entry.config for entry in complete)
-    set_of_run = _sets_of_runs(entries)
+    sets = enumerate(data_sets(entries))
+    set_of_run = {entry.folder.run_id: index for index, one in sets for entry in one.entries}
     by_set = group_by(rows, lambda row: set_of_run.get(_id(row), 0))
     ordered = [row for _, of in sorted(by_set.items()) for row in _ordered(of, monitor, variation)]
     rows = with_data(ordered, variation)
@@ -170,15 +171,6 @@ def _point(keys: Sequence[str], entry: Entry) -> tuple[str, str]:
 
 def _id(row: Row) -> str:
     return row.entries[0].folder.run_id
-
-
-def _sets_of_runs(entries: Sequence[Entry]) -> dict[str, int]:
-    """The index of each run's data set by run_id."""
-    return {
-        entry.folder.run_id: index
-        for index, one in enumerate(data_sets(entries))
-        for entry in one.entries
-    }
 
 
 def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Row]:

@@ -30,12 +30,7 @@ class Replicate(NamedTuple):
 
 def replicate_of(entry: Entry) -> Replicate:
     """Returns the replicate by a run's config, even if its split has no effect."""
-    return replicate_in(entry.config)
-
-
-def replicate_in(config: Mapping[str, Any]) -> Replicate:
-    """Returns the replicate of a flat config."""
-    values = (config.get(key) for key in ("data.fold", "data.split_seed", "seed"))
+    values = (entry.config.get(key) for key in ("data.fold", "data.split_seed", "seed"))
     return Replicate(*(value if isinstance(value, int) else 0 for value in values))
 
 
@@ -86,11 +81,8 @@ class Variation:
         one replicate, not independent samples.
         """
         replicate = replicate_of(entry)
-        return (
-            replicate
-            if recordings_key(entry) in self.resampled_data
-            else Replicate(seed=replicate.seed)
-        )
+        is_resampled = recordings_key(entry) in self.resampled_data
+        return replicate if is_resampled else Replicate(seed=replicate.seed)
 
     def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
         """Returns the run of each replicate of a config, which has one of each."""

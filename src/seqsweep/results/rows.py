@@ -122,13 +122,7 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
     samples = [sample for row, sample in checked if not row.apart]
     measure = Measure(metric, variation)
     judged = iter(measure.differences(samples))
-    compared: list[Row] = []
-    for row, _ in checked:
-        if row.apart:
-            compared.append(row)
-            continue
-        compared.append(replace(row, difference=next(judged)))
-    return compared
+    return [row if row.apart else replace(row, difference=next(judged)) for row, _ in checked]
 
 
 def _check_sets(

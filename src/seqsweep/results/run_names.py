@@ -31,6 +31,7 @@ from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from seqsweep.runs.eventfiles import write_names
+from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import differing_keys, read_run, value_key
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -208,7 +209,7 @@ def _integers(values: Sequence[Any]) -> list[str]:
 
 def _decimals(values: Sequence[Any]) -> list[str]:
     """The values with equally many decimals; empty if one is not a short number."""
-    if not all(_is_number(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
+    if not all(_is_finite(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
     # A float has too many binary digits to count its decimals.
     exact = [Decimal(repr(value)).normalize() for value in values]
@@ -234,14 +235,13 @@ def _order(text: str, value: Any) -> tuple[int, float | int, str]:
     """The sort key of a value: null, false, true, numbers, texts, anything else."""
     if value is None or isinstance(value, bool):
         return 0, -1 if value is None else int(value), ""
-    if _is_number(value):
+    if _is_finite(value):
         return 1, value, text
     return (2, 0, value) if isinstance(value, str) else (3, 0, text)
 
 
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and (isinstance(value, int) or math.isfinite(value))
+def _is_finite(value: Any) -> bool:
+    return is_number(value) and (isinstance(value, int) or math.isfinite(value))
 
 
 def _codes(keys: Iterable[str]) -> dict[str, str]:

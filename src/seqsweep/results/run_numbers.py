@@ -7,6 +7,7 @@ from seqsweep.results.datasets import sets_of
 from seqsweep.results.grouping import group_by
 from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.metric_names import compared_metric, monitor_of
 
 _FROM_RECORD = ("best_epoch", "params", "train_seconds")
 
@@ -20,6 +21,13 @@ def numbers(entry: Entry) -> dict[str, float]:
         for name, value in values.items()
         if isinstance(value, (int, float)) and math.isfinite(value)
     }
+
+
+def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
+    """The metric to compare that all groups of runs have, by the leaderboard's rule."""
+    recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]
+    monitor = monitor_of(entry.config for entries in groups for entry in entries)
+    return compared_metric(monitor, set[str].intersection(*recorded))
 
 
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:

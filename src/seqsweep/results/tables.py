@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -26,7 +25,7 @@ from seqsweep.results.formatting import (
     value_text,
     with_deviation,
 )
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.significance import Estimate
@@ -44,21 +43,14 @@ MOST_ROWS = 1000
 """The most rows of a table, unless more are asked for. Rich takes a millisecond for each."""
 
 
-class _Extras(NamedTuple):
-    """The optional columns that a leaderboard needs."""
-
-    marks: bool
-    replicates: bool
-    lost: bool
-
-
 def leaderboard_table(
     board: Leaderboard, top: int | None = None, signs: Signs | None = None
 ) -> Table:
     """The rows of a leaderboard, best first; `top` limits their number."""
     signs = signs or Signs()
+    # The optional columns that this leaderboard needs.
+    marked, repeated = has_marks(board), has_replicates(board)
     lost = any(row.lost for row in board.rows)
-    extras = _Extras(has_marks(board), has_replicates(board), lost)
     unit = board.variation.unit
     # The metrics that rank and compare; if the first rows tie, also the one that decides.
     needed = [board.monitor, board.compared, *([TIE_BREAKER] if board.tied > 1 else [])]
@@ -66,10 +58,10 @@ def leaderboard_table(
     scores = [name for name in _SCORES if name in recorded.intersection((*_ALWAYS, *needed))]
 
     table = FittingTable(box=SIMPLE_HEAD, title=f"by {board.chosen_by}", pad_edge=False)
-    _add_columns(table, ["#", signs.mark] if extras.marks else ["#"])
+    _add_columns(table, ["#", signs.mark] if marked else ["#"])
     table.keys = _add_columns(table, key_names(board.keys).values(), style="cyan")
-    replicates = _add_columns(table, [f"{unit}s"] if extras.replicates else [])
-    _add_columns(table, [f"{unit}s lost"] if extras.lost else [], style="red")
+    replicates = _add_columns(table, [f"{unit}s"] if repeated else [])
+    _add_columns(table, [f"{unit}s lost"] if lost else [], style="red")
     others: list[int] = []
     for name in scores:
         is_monitor = name == board.monitor
@@ -80,7 +72,16 @@ def leaderboard_table(
     table.spare = _spare_columns([*scores, *_COSTS], len(table.columns), needed)
     table.last = [*replicates, *(index for index in others if index not in table.spare)]
     for rank, row in enumerate(board.rows[:top], start=1):
-        table.add_row(str(rank), *_cells(row, board.keys, scores, extras, signs))
+        mark = signs.mark if is_marked(row) else ""
+        table.add_row(
+            str(rank),
+            *([mark] if marked else []),
+            *(escape(value_text(key, row.config[key])) for key in board.keys),
+            *([str(row.n)] if repeated else []),
+            *([row.lost_words] if lost else []),
+            *(_score(row.metrics.get(name), signs) for name in scores),
+            *(_cost(name, row.metrics.get(name)) for name in _COSTS),
+        )
     return table
 
 
@@ -117,22 +118,21 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     *scores, seconds = _add_columns(table, ["val/acc", "test/acc", "seconds"])
     # The validation score is the last to go.
     table.spare, table.last = [seconds], scores[::-1]
-    for entry in entries if most is None else _most_urgent(entries, most):
+    if most is not None and len(entries) > most:
+        # Python keeps the order of equal entries.
+        entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
+    for entry in entries:
+        values = numbers(entry) if entry.state in ("complete", "pruned") else {}
+        results = [number(values[n]) if n in values else "" for n in ("val/acc", "test/acc")]
+        error = f" {escape(error_text(entry.state, entry.error))}" if entry.error else ""
         table.add_row(
             escape(entry.folder.run_id),
             *(escape(value_text(key, entry.config.get(key))) for key in keys),
-            _STATES[entry.state] + _error(entry),
-            *_result(entry),
+            _STATES[entry.state] + error,
+            *results,
+            _cost("train_seconds", values.get("train_seconds")),
         )
     return table
-
-
-def _most_urgent(entries: Sequence[Entry], most: int) -> list[Entry]:
-    """The first entries in their order, all those that are not done before any other."""
-    if len(entries) <= most:
-        return list(entries)
-    # Python keeps the order of equal entries.
-    return sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
 
 
 def status_line(folder: Path, entries: Sequence[Entry]) -> str:
@@ -153,10 +153,6 @@ _STATES = {
     "damaged": "[red]damaged[/]",
     "of another version": "[yellow]of another version[/]",
 }
-
-
-def _error(entry: Entry) -> str:
-    return f" {escape(error_text(entry.state, entry.error))}" if entry.error else ""
 
 
 def _spare_columns(names: Sequence[str], columns: int, kept: Sequence[str]) -> list[int]:
@@ -181,27 +177,6 @@ def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[in
         header = escape(name).replace("_", "_\n").replace("/", "/\n")
         table.add_column(header, justify="right", style=style, no_wrap=True, vertical="bottom")
     return list(range(start, len(table.columns)))
-
-
-def _result(entry: Entry) -> list[str]:
-    values = numbers(entry) if entry.state in ("complete", "pruned") else {}
-    scores = [number(values[name]) if name in values else "" for name in ("val/acc", "test/acc")]
-    return [*scores, _cost("train_seconds", values.get("train_seconds"))]
-
-
-def _cells(
-    row: Row, keys: Sequence[str], scores: Sequence[str], extras: _Extras, signs: Signs
-) -> list[str]:
-    """The cells of a row after its rank."""
-    mark = signs.mark if is_marked(row) else ""
-    return [
-        *([mark] if extras.marks else []),
-        *(escape(value_text(key, row.config[key])) for key in keys),
-        *([str(row.n)] if extras.replicates else []),
-        *([row.lost_words] if extras.lost else []),
-        *(_score(row.metrics.get(name), signs) for name in scores),
-        *(_cost(name, row.metrics.get(name)) for name in _COSTS),
-    ]
 
 
 def _score(value: Estimate | None, signs: Signs) -> str:

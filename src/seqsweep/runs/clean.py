@@ -14,6 +14,7 @@ import yaml
 
 from seqsweep.runs.config_text import from_text
 from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
+from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock, wait_for_doubts
 from seqsweep.runs.removing import TEMPORARY, matching
@@ -106,7 +107,7 @@ def delete(removal: Removal) -> str | None:
     try:
         with RunLock(folder.path):
             # Another process may have finished the run since the list was made.
-            if _status(folder.record()) != _status(removal.entry.record):
+            if (folder.record() or {}).get("status") != (removal.entry.record or {}).get("status"):
                 return "it has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)
@@ -115,10 +116,6 @@ def delete(removal: Removal) -> str | None:
         return str(error)
     # The folder can go only now: until the block ended it held the lock file.
     return _remove_folders(removal) if removal.is_whole else None
-
-
-def _status(record: Mapping[str, Any] | None) -> str | None:
-    return None if record is None else record["status"]
 
 
 def freed(paths: Iterable[Path]) -> int:
@@ -156,7 +153,7 @@ def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
         target = config.get(f"{key}.{_TARGET}")  # None where the run has no such group
         return target is not None and text in (target, str(target).rpartition(".")[2])
     value, given = config[key], _value(text)
-    if _is_number(value) and _is_number(given):
+    if is_number(value) and is_number(given):
         return value == given
     return text == value or value_key(value) == value_key(given)
 
@@ -174,10 +171,6 @@ def _value(text: str) -> Any:
         except (ValueError, yaml.YAMLError):
             continue
     return text
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _files_of(folder: Path) -> list[Path]:

@@ -249,17 +249,23 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return True
 
 
-def read_json(path: Path) -> Any | None:
+def read_json(
+    path: Path, read: Callable[[Path], Any] = parse_json, and_so: str = "it counts as missing"
+) -> Any | None:
     """Returns the value of a JSON file; None where there is none.
 
     A damaged file counts as missing, and is named on stderr.
+
+    Args:
+        read: returns the value, or raises Damaged.
+        and_so: the consequence, which ends the message.
     """
     try:
-        return parse_json(path)
+        return read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Damaged as error:
-        say_once(f"{error}; it counts as missing")
+        say_once(f"{error}; {and_so}")
         return None
 
 

@@ -84,7 +84,8 @@ def _may_decide(key: str, has_fingerprint: bool, is_reader: bool) -> bool:
     """Returns whether a key may decide a result, whatever its value is."""
     if is_below(key, WITHOUT_INFLUENCE):
         return False
-    is_of_file = is_path(key) or key == _LAYOUT or (is_reader and _is_argument(key))
+    is_argument = key.startswith("data.source.") and key != "data.source._target_"
+    is_of_file = is_path(key) or key == _LAYOUT or (is_reader and is_argument)
     return not (has_fingerprint and is_of_file)
 
 
@@ -105,15 +106,15 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
     return leaves
 
 
-def _is_argument(key: str) -> bool:
-    """Returns whether a dotted key is an argument of the source."""
-    return key.startswith("data.source.") and key != "data.source._target_"
-
-
 @functools.lru_cache(maxsize=4096)
 def is_below(key: str, sections: tuple[str, ...]) -> bool:
     """Returns whether a dotted key is or lies in one of these sections."""
     return any(key == name or key.startswith(f"{name}.") for name in sections)
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a number, which true and false are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_one_value(values: Sequence[Any]) -> bool:

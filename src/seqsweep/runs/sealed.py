@@ -12,7 +12,7 @@ from seqsweep.runs.files import (
     json_text,
     parse_json_of,
     read_bytes,
-    say_once,
+    read_json,
     write_text,
 )
 
@@ -87,17 +87,5 @@ def _digest(text: bytes) -> str:
 
 
 def read_sealed_or_none(path: Path, and_so: str = "it counts as missing") -> dict[str, Any] | None:
-    """Returns the object of a sealed file; None where there is none.
-
-    A damaged file counts as missing, and is named on stderr.
-
-    Args:
-        and_so: the consequence, which ends the message.
-    """
-    try:
-        return read_sealed(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except Damaged as error:
-        say_once(f"{error}; {and_so}")
-        return None
+    """Returns the object of a sealed file as `read_json` does; None where there is none."""
+    return read_json(path, read_sealed, and_so)

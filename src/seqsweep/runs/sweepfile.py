@@ -129,31 +129,24 @@ class SweepFile:
     def joined(self, other: Self) -> Self:
         """Adds the members of another sweep that is training in the same folder."""
         done = self.done_before | other.done_before
-        # The other sweep comes first, because it planned its runs before this one.
-        configs = {**other.configs, **self.configs}
         earlier = other.earlier - self.configs.keys()
-        is_open = self.open or other.open
-        joined = replace(self, configs=configs, done_before=done, earlier=earlier, open=is_open)
-        return joined._with_numbers_of(other, planned=self.configs)
+        joined = replace(self, done_before=done, earlier=earlier, open=self.open or other.open)
+        return joined._with_runs_of(other)
 
     def after(self, other: Self) -> Self:
         """Adds the runs of commands that have ended in the same folder."""
-        configs = {**other.configs, **self.configs}
         earlier = frozenset(other.configs.keys() - self.configs.keys())
-        joined = replace(self, configs=configs, earlier=earlier)
-        return joined._with_numbers_of(other, planned=self.configs)
+        return replace(self, earlier=earlier)._with_runs_of(other)
 
-    def _with_numbers_of(self, other: Self, planned: Mapping[str, Config]) -> Self:
-        """Adds the costs, failures and limits of runs that only another sweep has planned.
-
-        Args:
-            planned: the configs of this sweep alone.
-        """
+    def _with_runs_of(self, other: Self) -> Self:
+        """Adds the runs that another sweep has planned, with their numbers."""
+        # The other sweep comes first, because it planned its runs before this one.
+        configs = {**other.configs, **self.configs}
         costs, failures = {**other.costs, **self.costs}, {**other.failures, **self.failures}
         # A run that this sweep has planned without limits trains to its last epoch.
-        theirs = {name: each for name, each in other.limits.items() if name not in planned}
+        theirs = {name: each for name, each in other.limits.items() if name not in self.configs}
         limits = {**theirs, **self.limits}
-        return replace(self, costs=costs, failures=failures, limits=limits)
+        return replace(self, configs=configs, costs=costs, failures=failures, limits=limits)
 
     def current(self) -> Self:
         """Leaves out the runs that only ended commands planned: no process trains them."""

@@ -10,12 +10,7 @@ from typing import Any
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import across_sets
 from seqsweep.results.datasets import tested_sequences
-from seqsweep.results.effects import (
-    Effect,
-    Interaction,
-    main_effects,
-    strongest_interaction,
-)
+from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import varied_words
@@ -27,7 +22,7 @@ from seqsweep.results.report.sets_section import answer_over_sets, overlap_words
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.search.findings import find_search
 from seqsweep.results.verdicts import name_test
-from seqsweep.runs.ledger import Entry, not_begun, read_folder
+from seqsweep.runs.ledger import not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
 _NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
@@ -49,7 +44,8 @@ def analyse(folder: Path) -> Report:
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     states = dict(Counter(entry.state for entry in entries))
     others = not_begun(planned, entries)
-    labels = _labels(entries, others)
+    begun = {entry.folder.run_id: entry.config for entry in entries}
+    labels = _labels(begun, others)
     # Every run that has started has a label.
     waiting = len(planned.keys() - labels.keys())
 
@@ -59,12 +55,16 @@ def analyse(folder: Path) -> Report:
     representative = (counted or entries)[0]
 
     # Planned runs are included, so a name does not change when more runs start.
-    names = names_of(planned | _run_configs(entries))
+    names = names_of(planned | begun)
     configs = _configs(board, config_runs(board, entries, names, folder), names)
     across = across_sets(entries, others)
     # An effect over several data sets would be a mean of scores of different test sets.
-    compared = [] if across else configs
-    effects, interaction = _effects(compared, board.compared)
+    compared = [] if across else [one for one in configs if board.compared in one.metrics]
+    # Each config counts once, whatever its number of replicates, so that no config weighs more.
+    settings = [config.keys for config in compared]
+    means = [config.metrics[board.compared].mean for config in compared]
+    effects = main_effects(settings, means)
+    interaction = strongest_interaction(settings, means)
     key_names = formatting.key_names(board.keys)
     keys = axes.independent_keys(board.keys, [config.keys for config in configs], effects)
     # The words of a config contain only the keys that are needed to distinguish it.
@@ -79,7 +79,7 @@ def analyse(folder: Path) -> Report:
         written=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         states=states,
         waiting=waiting,
-        running=_running(entries, labels),
+        running=[labels[e.folder.run_id] for e in entries if e.state == "running"],
         left_out=board.left_out,
         monitor=board.monitor,
         score=board.compared,
@@ -90,7 +90,7 @@ def analyse(folder: Path) -> Report:
         configs=configs,
         baselines=baselines,
         baseline_notes=notes,
-        axis=axes.choose_axis(_scored(compared, board.compared), effects, keys, key_names),
+        axis=axes.choose_axis(compared, effects, keys, key_names),
         effects=effects,
         interaction=interaction,
         interaction_words=sentences.interaction_words(interaction, key_names, board.compared),
@@ -114,25 +114,14 @@ def analyse(folder: Path) -> Report:
     )
 
 
-def _labels(entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _labels(
+    configs: Mapping[str, Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
     """The label of each run: the values of the keys in which runs differ."""
-    configs = _run_configs(entries)
     keys = formatting.key_names(distinguishing_keys([*configs.values(), *planned]))
     return {
         run_id: formatting.run_label(config, keys) or run_id for run_id, config in configs.items()
     }
-
-
-def _run_configs(entries: Sequence[Entry]) -> dict[str, Mapping[str, Any]]:
-    return {entry.folder.run_id: entry.config for entry in entries}
-
-
-def _running(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[str]:
-    return [labels[entry.folder.run_id] for entry in entries if entry.state == "running"]
-
-
-def _scored(configs: Sequence[Config], score: str) -> list[Config]:
-    return [config for config in configs if score in config.metrics]
 
 
 def _configs(
@@ -160,15 +149,6 @@ def _configs(
         )
         for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1)
     ]
-
-
-def _effects(configs: Sequence[Config], score: str) -> tuple[list[Effect], Interaction | None]:
-    """The main effects of the keys on a score, and their strongest interaction."""
-    scored = _scored(configs, score)
-    keys = [config.keys for config in scored]
-    # Each config counts once, whatever its number of replicates, so that no config weighs more.
-    means = [config.metrics[score].mean for config in scored]
-    return main_effects(keys, means), strongest_interaction(keys, means)
 
 
 def _add_words(

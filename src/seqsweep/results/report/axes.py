@@ -12,6 +12,7 @@ from seqsweep.results.leaderboard import DATA
 from seqsweep.results.naming import choices_among
 from seqsweep.results.report.findings import Config
 from seqsweep.results.report.plot_parts import Axis, Line, Panel, Point
+from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8
@@ -83,7 +84,7 @@ def choose_axis(
         )
         for group in _group(configs, panels, values)
     ]
-    numeric = _is_numeric(values[key])
+    numeric = all(map(is_number, values[key]))
     log = numeric and min(values[key]) > 0 and max(values[key]) >= _WIDE * min(values[key])
     # Without a common setting, as in a random search, no two points belong on a line.
     points = _points(configs, [key, *lines, *panels])
@@ -96,7 +97,7 @@ def _x_key(values: Mapping[str, list[Any]]) -> str:
 
     It is hidden_size if that is swept, else the numeric key with most values, else any other.
     """
-    numeric = [key for key in values if _is_numeric(values[key])]
+    numeric = [key for key in values if all(map(is_number, values[key]))]
     if "model.hidden_size" in numeric:
         return "model.hidden_size"
     return max(numeric or values, key=lambda key: len(values[key]))
@@ -183,12 +184,8 @@ def _point(x: Any, configs: Sequence[Config]) -> Point:
 
 def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
     values = list(_texts(key, [config.keys for config in configs]).values())
-    return sorted(values) if _is_numeric(values) else values
+    return sorted(values) if all(map(is_number, values)) else values
 
 
 def _texts(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {value_key(config.get(key)): config.get(key) for config in configs}
-
-
-def _is_numeric(values: Sequence[Any]) -> bool:
-    return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)

@@ -36,7 +36,10 @@ def baseline_words(
     where = f", on the data with {baseline.label}" if baseline.label else ""
     text = f"Best baseline: {name}, {metric_words(score)} {short_number(value)}, {relation}{where}."
     # Choosing a baseline on the test split would be unfair, and so would hiding a better one.
-    if better := _better_unchosen(candidates, best.metrics[score].mean, value, score):
+    sign = -1 if lower_is_better(score) else 1
+    bar = max(sign * best.metrics[score].mean, sign * value)
+    if above := [b for b in candidates if sign * b.metrics[score] > bar]:
+        better = ", ".join(f"{b.name} {short_number(b.metrics[score])}" for b in above)
         text += f" Better score, but not chosen by validation: {better}."
     if len(candidates) > 1 and not judge.startswith("val/"):
         text += f" It was chosen by {metric_words(judge)}: baselines have no validation score here."
@@ -107,16 +110,6 @@ def _relation(value: float, best: Config, words: str, score: str, tested: int) -
     if reason:
         return f"statistically indistinguishable from {words} {reason}"
     return f"{short_number(gap)} {'below' if value < network.mean else 'above'} {words}"
-
-
-def _better_unchosen(
-    baselines: Sequence[Baseline], network: float, chosen: float, score: str
-) -> str:
-    """Names the baselines that score above the network and the chosen baseline."""
-    sign = -1 if lower_is_better(score) else 1
-    bar = max(sign * network, sign * chosen)
-    above = [b for b in baselines if sign * b.metrics[score] > bar]
-    return ", ".join(f"{b.name} {short_number(b.metrics[score])}" for b in above)
 
 
 def _share_error(share: float, tested: int) -> float:

@@ -79,12 +79,13 @@ def _point(entry: Entry, keys: Sequence[str]) -> str:
 def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboard) -> Run:
     metrics = {n: v for n, v in numbers(entry).items() if n.startswith(("val/", "test/"))}
     record: dict[str, Any] = entry.record or {}
+    is_replicate = any(key in entry.config for key in REPLICATE_KEYS)
     return Run(
         run_id=entry.folder.run_id,
         folder=relative_folder(entry, folder),
         name=name,
         seed=entry.config.get("seed"),
-        replicate=_replicate(entry, board),
+        replicate=board.variation.label(replicate_of(entry)) if is_replicate else None,
         state=entry.state,
         counted=counted,
         error=without_machine(entry.error, str(folder.resolve())) if entry.error else None,
@@ -93,13 +94,6 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboar
         files=[name for name in _FILES if os.path.isfile(f"{entry.folder.path}/{name}")],
         command=reproduce_command(entry, folder) if entry.state == "complete" else None,
     )
-
-
-def _replicate(entry: Entry, board: Leaderboard) -> int | str | None:
-    """Returns the label of a run's replicate; None without any of its keys."""
-    if not any(key in entry.config for key in REPLICATE_KEYS):
-        return None
-    return board.variation.label(replicate_of(entry))
 
 
 def _rounded(value: float | None) -> float | None:

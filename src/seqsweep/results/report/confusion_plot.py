@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from seqsweep.results.formatting import count
+from seqsweep.results.formatting import count, cut
 from seqsweep.results.report.findings import Confusion
 from seqsweep.results.report.plot_parts import GROUND, SHADES, Figure, ink_on, label, layout
 
@@ -62,10 +62,7 @@ def _numbers(confusion: Confusion, shares: Sequence[Sequence[float]]) -> dict[st
 
 def short_classes(confusion: Confusion) -> list[str]:
     """The names of the classes, cut to the room on an axis."""
-    return [
-        name if len(name) <= _LONGEST_CLASS else f"{name[: _LONGEST_CLASS - 1]}…"
-        for name in confusion.classes
-    ]
+    return [cut(name, _LONGEST_CLASS) for name in confusion.classes]
 
 
 def confusion_width(confusion: Confusion) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from seqsweep.results.formatting import cut
 from seqsweep.results.ranks import Ranking
 
 MOST_DRAWN = 24
@@ -59,7 +60,7 @@ def diagram(names: Sequence[str], ranking: Ranking) -> str:
         names: The names of the methods, in the order of their mean ranks.
         ranking: The ranks of the methods in the same order.
     """
-    drawn = [_short(name) for name in names[:MOST_DRAWN]]
+    drawn = [cut(name, _LONGEST) for name in names[:MOST_DRAWN]]
     texts = [f"{n} ({r:.2f})" for n, r in zip(drawn, ranking.mean_ranks, strict=False)]
     layout = lay_out(texts, ranking)
     left, right = layout.axis
@@ -111,10 +112,6 @@ def lay_out(texts: Sequence[str], ranking: Ranking) -> Layout:
     ticks = [place(rank) for rank in range(1, total + 1)]
     height = top + _ROW * (better - 1) + 14
     return Layout(height, (ticks[-1], ticks[0]), ticks, leaders, bars)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, width: float) -> str:

@@ -114,24 +114,20 @@ def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
 
     It is summed over the replicates.
     """
-    recorded = _records_with_confusion(group)
+    records = [entry.record or {} for entry in group]
+    recorded = [record for record in records if record.get("confusion") and record.get("classes")]
     if not recorded:
         return None, _why_no_confusion(group) if group else None
     first = recorded[0]
     split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
-    matrices = [r["confusion"][split] for r in recorded if split in r["confusion"]]
+    # Matrices of other classes cannot be added.
+    same = [record for record in recorded if record["classes"] == first["classes"]]
+    matrices = [r["confusion"][split] for r in same if split in r["confusion"]]
     # Add the matrices of the replicates cell by cell.
     counts = [list(map(sum, zip(*rows, strict=True))) for rows in zip(*matrices, strict=True)]
     classes = list(map(str, first["classes"]))
     words = sentences.confusion_words(classes, counts)
     return Confusion(split, classes, counts, len(matrices), words), None
-
-
-def _records_with_confusion(group: Sequence[Entry]) -> list[dict[str, Any]]:
-    """The records with a confusion matrix of the same classes."""
-    records = [entry.record or {} for entry in group]
-    recorded = [record for record in records if record.get("confusion") and record.get("classes")]
-    return [record for record in recorded if record["classes"] == recorded[0]["classes"]]
 
 
 def _why_no_confusion(group: Sequence[Entry]) -> str:
@@ -154,11 +150,9 @@ def _why_no_confusion(group: Sequence[Entry]) -> str:
 def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) -> list[Failure]:
     """The runs that ended early, grouped by their error."""
     root = str(folder.resolve())
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        if entry.state in ENDED_EARLY:
-            error = entry.error or _REASONS.get(entry.state, "no error was written")
-            groups.setdefault((entry.state, error), []).append(entry)
+    ended = [entry for entry in entries if entry.state in ENDED_EARLY]
+    unsaid = "no error was written"
+    groups = group_by(ended, lambda e: (e.state, e.error or _REASONS.get(e.state, unsaid)))
     # Failures come before runs that were only interrupted.
     ordered = sorted(groups.items(), key=lambda item: ENDED_EARLY.index(item[0][0]))
     return [

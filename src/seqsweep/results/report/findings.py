@@ -14,7 +14,6 @@ from seqsweep.results.report.plot_parts import Axis
 from seqsweep.results.search.findings import Search
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metric_names import lower_is_better
 
 MOST_LISTED = 1000
 """The most configs on the page, the best first. report.csv has all of them."""
@@ -255,7 +254,3 @@ class Report:
     def scored(self) -> list[Config]:
         """The configs that have the compared metric."""
         return [config for config in self.configs if self.score in config.metrics]
-
-    @property
-    def higher_is_better(self) -> bool:
-        return not lower_is_better(self.score)

@@ -8,6 +8,7 @@ from typing import Any
 from seqsweep.results.formatting import (
     bounded_interval,
     key_names,
+    number_range,
     plain_text,
     run_label,
     value_text,
@@ -18,11 +19,14 @@ from seqsweep.results.report.config_runs import DRAWN_RUNS, RunCurves
 from seqsweep.results.report.confusion_plot import confusion_width
 from seqsweep.results.report.details import ENDED_EARLY
 from seqsweep.results.report.findings import Report
+from seqsweep.results.report.parallel_plot import drawn_keys, drawn_trials
 from seqsweep.results.report.plot_parts import Figure
-from seqsweep.results.report.search_view import search_view
 from seqsweep.results.report.sets_section import sets_view
+from seqsweep.results.search import words
+from seqsweep.results.search.findings import Search
+from seqsweep.results.significance import Estimate
 from seqsweep.results.verdicts import replicates_override
-from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.identity import REPLICATE_KEYS, is_number
 from seqsweep.runs.ledger import value_key
 
 _FOLDED_FROM = 30
@@ -30,6 +34,10 @@ _FOLDED_FROM = 30
 
 _FIRST_CURVES = 5
 """The number of curves that are shown at first: more would cover each other."""
+
+_SEARCH_UNITS = ("trials", "epochs", "seconds")
+_AXIS_WIDTH = 130
+"""The least distance of two axes in CSS pixels; a phone scrolls the plot."""
 
 Scale = tuple[float, float]
 """The smallest and the largest value of an axis."""
@@ -45,7 +53,7 @@ def page_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         **_board_view(report),
         **_effects_view(report),
         **_curves_view(report, drawn),
-        **search_view(report.search, drawn),
+        **_search_view(report.search, drawn),
         **sets_view(report.across),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "ended_early": ", ".join(
@@ -60,6 +68,9 @@ def _board_view(report: Report) -> dict[str, Any]:
     clipped = {rank: bounded_interval(report.score, *ends) for rank, ends in intervals.items()}
     means = [config.metrics[report.score].mean for config in report.scored]
     verdicts = {config.verdict for config in report.configs}
+    differences = [config.difference for config in report.configs if config.difference]
+    # The reasons why splits of the data are not tested.
+    untested = {difference.untested for difference in differences if difference.untested}
     return {
         "intervals": clipped,
         "cut": clipped != intervals,
@@ -68,17 +79,11 @@ def _board_view(report: Report) -> dict[str, Any]:
         "folded": len(report.configs) > _FOLDED_FROM,
         "tested": bool(verdicts & {"different", "indistinguishable"}),
         "by_t": any(config.differs_by_t for config in report.configs),
-        "untested": " or ".join(sorted(_untested(report))),
+        "untested": " or ".join(sorted(untested)),
         "more_replicates": replicates_override(len(report.configs), report.folds),
         "scored": len(means),
         "has_lost": any(config.lost for config in report.configs),
     }
-
-
-def _untested(report: Report) -> set[str]:
-    """The reasons why splits of the data are not tested."""
-    differences = [config.difference for config in report.configs]
-    return {one.untested for one in differences if one is not None and one.untested}
 
 
 def _effects_view(report: Report) -> dict[str, Any]:
@@ -87,6 +92,7 @@ def _effects_view(report: Report) -> dict[str, Any]:
     panels = report.axis.panels if report.axis else []
     # Panels share a legend, with each label once.
     lines = {line.label: line for panel in panels for line in panel.lines}
+    names = key_names([*report.names, *REPLICATE_KEYS])
     return {
         "means": _scale(mean for effect in report.effects for mean in effect.means),
         "grand": math.fsum(means) / len(means) if means else 0.0,
@@ -95,13 +101,10 @@ def _effects_view(report: Report) -> dict[str, Any]:
         "confounded": any(effect.confounded for effect in report.effects),
         "legend": list(lines.values()),
         "has_gaps": bool(report.configs) and report.grid.complete != report.grid.size,
-        "missing": _missing_labels(report),
+        "missing": [
+            run_label(point, {k: names[k] for k in point}) for point in report.grid.missing
+        ],
     }
-
-
-def _missing_labels(report: Report) -> list[str]:
-    names = key_names([*report.names, *REPLICATE_KEYS])
-    return [run_label(point, {key: names[key] for key in point}) for point in report.grid.missing]
 
 
 def _curves_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
@@ -112,6 +115,39 @@ def _curves_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
         "has_validation": any(name.startswith("val/") for name, _ in bands),
     }
+
+
+def _search_view(search: Search | None, drawn: Mapping[str, Figure]) -> dict[str, Any]:
+    """Returns what the page shows of a search: sentences, and which parts exist."""
+    if search is None:
+        return {}
+    having = [trial for trial in search.trials if trial.value is not None]
+    confirmation = search.confirmation
+    return {
+        "said": {
+            "search": words.search_words(search),
+            "best": words.best_words(search),
+            "optimism": words.optimism_words(search),
+            "order": words.order_words(confirmation) if confirmation else "",
+            "importance": words.importance_words(search),
+            "budget": words.budget_words(search),
+        },
+        "fresh_first": words.FRESH_FIRST,
+        "budgets": [unit for unit in _SEARCH_UNITS if f"search-budget-{unit}" in drawn],
+        "has_pruned": any(trial.state == "pruned" for trial in having),
+        "lines": len(drawn_trials(search)),
+        "with_value": len(having),
+        "axes": len(drawn_keys(search)),
+        "parallel_width": _AXIS_WIDTH * (len(drawn_keys(search)) + 1),
+    }
+
+
+def within(value: Estimate, metric: str) -> str:
+    """The interval of an estimate, clipped to the metric's range; empty without one."""
+    if value.low is None or value.high is None:
+        return ""
+    ends = bounded_interval(metric, value.low, value.high)
+    return f"[{', '.join(number_range(*ends))}]"
 
 
 def _columns(report: Report) -> list[str]:
@@ -168,5 +204,4 @@ def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
 
 def _filter_order(value: Any) -> tuple[bool, float, str]:
     """The sort key of a filter's value: numbers by size, then texts."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return (False, value, "") if is_number else (True, 0.0, plain_text(value))
+    return (False, value, "") if is_number(value) else (True, 0.0, plain_text(value))

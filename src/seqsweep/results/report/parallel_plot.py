@@ -125,27 +125,14 @@ def _line(trial: Tried, share: float, axes: Sequence[_Axis], search: Search) -> 
     ]
     is_best = trial.number in search.best[:1]
     pruned = trial.state == "pruned"
+    hover = f"{value_words(trial, search)}<br>{label(trial_words(trial, search.names))}"
     colour = PALETTE[1] if is_best else SCALE[round(share * (len(SCALE) - 1))]
     return {
         "type": "scatter", "mode": "lines", "name": str(trial.number), "x0": 0, "dx": 1,
-        "y": places, "text": hover_text(trial, search), "hoverinfo": "text",
+        "y": places, "text": hover, "hoverinfo": "text",
         "line": {"color": colour, "width": 4 if is_best else 1 if pruned else 1.5},
         "opacity": 1.0 if is_best else 0.25 if pruned else 0.8,
     }  # fmt: skip
-
-
-def _ticks(axes: Sequence[_Axis]) -> list[dict[str, Any]]:
-    """The texts beside the axes, on the colour of the page."""
-    return [
-        {"x": x, "y": round(place, 4), "text": label(text), "showarrow": False,
-         "xanchor": "left", "xshift": 3, "font": {"size": 11}, "bgcolor": GROUND, "borderpad": 1}
-        for x, axis in enumerate(axes) for place, text in axis.ticks
-    ]  # fmt: skip
-
-
-def hover_text(trial: Tried, search: Search) -> str:
-    """The number, the values and the params of a trial, a line each."""
-    return f"{value_words(trial, search)}<br>{label(trial_words(trial, search.names))}"
 
 
 def value_words(trial: Tried, search: Search) -> str:
@@ -164,10 +151,15 @@ def _layout(axes: Sequence[_Axis]) -> Figure:
          "line": {"color": GREY, "width": 1}}
         for x in range(len(axes))
     ]  # fmt: skip
+    ticks: list[Mapping[str, Any]] = [
+        {"x": x, "y": round(place, 4), "text": label(text), "showarrow": False,
+         "xanchor": "left", "xshift": 3, "font": {"size": 11}, "bgcolor": GROUND, "borderpad": 1}
+        for x, axis in enumerate(axes) for place, text in axis.ticks
+    ]  # fmt: skip
     return {
         "height": 420, "margin": {"l": 28, "r": 70, "t": 12, "b": 12},
         "hovermode": "closest", "showlegend": False, "shapes": lines,
-        "annotations": _ticks(axes),
+        "annotations": ticks,
         "xaxis": {
             "tickvals": list(range(len(axes))), "ticktext": [label(axis.name) for axis in axes],
             "range": [-0.04 * last, last], "showgrid": False, "showline": False, "ticks": "",

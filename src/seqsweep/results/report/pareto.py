@@ -15,6 +15,7 @@ from seqsweep.results.report.plot_parts import (
     label,
     layout,
 )
+from seqsweep.runs.metric_names import lower_is_better
 
 _TITLES = {"params": "parameters", "train_seconds": "training time, seconds"}
 _UNITS = {"params": "parameters", "train_seconds": "seconds"}
@@ -27,7 +28,7 @@ def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figur
     costs = [c.metrics[cost].mean for c in drawn]
     if len(set(costs)) < 2:
         return None
-    sign = -1 if report.higher_is_better else 1
+    sign = 1 if lower_is_better(report.score) else -1
     scores = [sign * c.metrics[report.score].mean for c in drawn]
     front = _front(costs, scores)
     shape = layout(_TITLES[cost], metric_words(report.score), 360)

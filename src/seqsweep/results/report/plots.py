@@ -118,7 +118,7 @@ def _band_traces(
     mean, whole = rounded(band.mean), band.epochs[: band.whole]
     hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
     dash, width = ("solid", 2) if is_solid else ("dot", 1.3)
-    line = {
+    line: dict[str, Any] = {
         "type": "scatter", "mode": "lines" if len(band.epochs) > 1 else "markers", "x": whole,
         "y": mean[: band.whole], "name": name,
         "line": {"color": colour, "dash": dash, "width": width},
@@ -129,21 +129,15 @@ def _band_traces(
         ends = rounded(band.low[: band.whole]), rounded(band.high[: band.whole])
         traces.insert(0, filled(whole, *ends, colour) | group)
     if band.whole < len(band.epochs):
-        traces.append(line | _remaining_runs(band, hover))
+        # The mean of the remaining runs. The two parts of the line share a point.
+        start = band.whole - 1
+        counts = [f"<br>{left} of {max(band.seeds)} runs left" for left in band.seeds[start:]]
+        rest = line | {"x": band.epochs[start:], "y": mean[start:], "opacity": 0.4, "text": counts}
+        rest["hovertemplate"] = hover.replace("<extra>", "%{text}<extra>")
+        traces.append(rest)
     if best is not None:
         traces.append(chosen_epoch(band.epochs, mean, best, colour) | group)
     return traces
-
-
-def _remaining_runs(band: Band, hover: str) -> dict[str, Any]:
-    """The changes to a line after its first run has ended."""
-    # The two parts of the line share a point.
-    start = band.whole - 1
-    counts = [f"<br>{left} of {max(band.seeds)} runs left" for left in band.seeds[start:]]
-    return {
-        "x": band.epochs[start:], "y": rounded(band.mean[start:]), "opacity": 0.4, "text": counts,
-        "hovertemplate": hover.replace("<extra>", "%{text}<extra>"),
-    }  # fmt: skip
 
 
 def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> Figure:

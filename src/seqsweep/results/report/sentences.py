@@ -74,15 +74,10 @@ def answer(
         baseline=baseline_words(best, judged, baselines, tested, alone=len(configs) == 1)
         if judged in best.metrics
         else None,
-        power=_power_words(board) if has_rivals else None,
+        power=needed_replicates_words(board, _SMALL_DIFFERENCE)
+        if has_rivals and is_bounded(score)
+        else None,
     )
-
-
-def _power_words(board: Leaderboard) -> str | None:
-    """Says how many replicates a small difference takes; None without a spread."""
-    if not is_bounded(board.compared):
-        return None
-    return needed_replicates_words(board, _SMALL_DIFFERENCE)
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
@@ -189,7 +184,13 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
     verdicts = [config.verdict for config in others]
     by_t = sum(config.differs_by_t for config in others)
     if verdicts.count("undecided") == len(others):
-        sentences = [_too_few_sentence(configs, by_t, variation)]
+        # None of them is compared with the first.
+        differences = [config.difference for config in others if config.difference]
+        runs = [len(config.runs) for config in configs]
+        untested = [difference.untested for difference in differences]
+        shared = [difference.n for difference in differences]
+        few = too_few_words(shared, runs, by_t, untested, variation.folds)
+        sentences = [upper_first(few or "")]
     else:
         sentences = [_count_verdicts(verdicts, variation)]
         if "undecided" in verdicts and not variation.resampled:
@@ -198,15 +199,6 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
         are = "is" if better == 1 else "are"
         sentences.append(f"{better} of those that differ {are} better, but ranked lower")
     return sentences
-
-
-def _too_few_sentence(configs: Sequence[Config], by_t: int, variation: Variation) -> str:
-    """Says why none of the other configs is compared with the first."""
-    differences = [config.difference for config in configs[1:] if config.difference]
-    runs = [len(config.runs) for config in configs]
-    untested = [difference.untested for difference in differences]
-    shared = [difference.n for difference in differences]
-    return upper_first(too_few_words(shared, runs, by_t, untested, variation.folds) or "")
 
 
 def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
@@ -254,9 +246,8 @@ def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
 
 
 def _tie_words(board: Leaderboard) -> str:
-    if board.tied < 2 or board.monitor == TIE_BREAKER:
-        return ""
-    if TIE_BREAKER not in board.rows[0].metrics:
+    is_tie_broken = board.monitor != TIE_BREAKER and TIE_BREAKER in board.rows[0].metrics
+    if board.tied < 2 or not is_tie_broken:
         return ""
     return f" {board.tied} configs tie in it; {metric_words(TIE_BREAKER)} decides."
 

@@ -5,10 +5,9 @@ from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.across_text import (
-    against_text,
     clique_rule,
     left_out_words,
-    probability,
+    rank_cells,
     ranking_words,
     uneven_words,
 )
@@ -27,23 +26,17 @@ def sets_view(across: AcrossSets | None) -> dict[str, Any]:
     if across is None:
         return {"across": None}
     ranking = across.ranking
-    ranks: list[tuple[str, str, str]] = []
-    for index in range(len(across.methods) if ranking else 0):
-        assert ranking is not None
-        against = ranking.against[index]
-        p = probability(against.adjusted) if against else ""
-        ranks.append((f"{ranking.mean_ranks[index]:.2f}", against_text(against), p))
     return {
         "across": across,
         "across_names": list(key_names(across.methods[0].keys).values()),
-        "across_ranks": ranks,
+        "across_ranks": ranking and [rank_cells(across, i) for i in range(len(across.methods))],
         "across_notes": [
             *(f"{upper_first(words)}." for words in ranking_words(across)),
             *(f"{words}." for words in left_out_words(across)),
             *(f"{upper_first(words)}." for words in uneven_words(across)),
             _NO_MEAN,
         ],
-        "across_diagram": _diagram(across),
+        "across_diagram": ranking and diagram([one.words for one in across.methods], ranking),
         "bars_rule": clique_rule(len(across.methods)),
         "across_cut": len(across.methods) > MOST_DRAWN,
     }
@@ -69,12 +62,6 @@ def answer_over_sets(across: AcrossSets) -> Answer | None:
             "validation."
         ),
     )
-
-
-def _diagram(across: AcrossSets) -> str:
-    if across.ranking is None:
-        return ""
-    return diagram([method.words for method in across.methods], across.ranking)
 
 
 Splits = Mapping[str, Mapping[str, Any]]

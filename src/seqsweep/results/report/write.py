@@ -11,15 +11,15 @@ from typing import Any
 from urllib.parse import quote
 
 from seqsweep.results import formatting
+from seqsweep.results.across_text import probability
 from seqsweep.results.formatting import NBSP, true_minus
 from seqsweep.results.report import freshness
 from seqsweep.results.report.analysis import analyse
 from seqsweep.results.report.config_runs import RunCurves, run_curves
 from seqsweep.results.report.findings import Report
-from seqsweep.results.report.page_view import Scale, page_view, row_view
+from seqsweep.results.report.page_view import Scale, page_view, row_view, within
 from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS
 from seqsweep.results.report.plots import figures
-from seqsweep.results.report.search_view import within
 from seqsweep.results.report.sets_section import size_words
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.files import write_text
@@ -151,10 +151,6 @@ def _on(value: float, scale: Scale) -> str:
     return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
 
 
-def _probability(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
 
@@ -189,7 +185,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "sizes": size_words,
     "bounded": formatting.bounded_difference,
     "breakable": _breakable,
-    "probability": _probability,
+    "probability": probability,
     "share": _share,
     "cost": lambda value, name: formatting.cost(name, value),
     "split": formatting.split_words,

@@ -77,7 +77,12 @@ def _board_text(board: Leaderboard, run_names: Mapping[str, Name]) -> str:
         metrics = [_number(score, row.metrics.get(score)) for score in scores]
         values = [value_text(key, row.config[key]) for key in board.keys]
         lines.append([str(rank), name, str(row.n), *metrics, *values])
-    return f"{_title(board)}\n\n" + "\n".join(_code_block(lines)) + "\n"
+    count = len(board.rows)
+    configs = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
+    alone = ", each data set on its own" if board.sets > 1 else ""
+    over = f"mean over {units} ± standard deviation"
+    title = f"{configs}, by {board.chosen_by}{alone}: {over}"
+    return f"{title}\n\n" + "\n".join(_code_block(lines)) + "\n"
 
 
 def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -91,14 +96,6 @@ def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:
         aligned[1] = row[1].ljust(widths[1])
         lines.append("    " + "  ".join(aligned))
     return lines
-
-
-def _title(board: Leaderboard) -> str:
-    count = len(board.rows)
-    configs = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
-    alone = ", each data set on its own" if board.sets > 1 else ""
-    over = f"mean over {board.variation.unit}s ± standard deviation"
-    return f"{configs}, by {board.chosen_by}{alone}: {over}"
 
 
 def _layout() -> Any:

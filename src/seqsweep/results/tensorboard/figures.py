@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from seqsweep.results.formatting import cut, split_words
+
 _DPI = 110
 WIDTH, HEIGHT = 5 * _DPI, 4 * _DPI
 """The size of a picture in pixels. TensorBoard's page shows two or three of them side by side."""
@@ -38,8 +40,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
     """
     matrix = np.array(counts)
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    words = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
-    title = f"{words}, best epoch: {matrix.trace()} of {matrix.sum()} right"
+    title = f"{split_words(split)}, best epoch: {matrix.trace()} of {matrix.sum()} right"
     # With many classes, only some have a label. Long labels below the axes read upwards.
     ticks = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
     names = [_label(classes[tick]) for tick in ticks]
@@ -68,7 +69,11 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
     """
     title = "gradient through time: mean |dL/dh| of each step"
     figure, axes = _plot(title, "steps before the last one read", "", (0.15, 0.12, 0.82, 0.79))
-    lines = {name: [_positive(norm) for norm in values] for name, values in norms.items()}
+    # A norm that is missing, zero or too large for an axis leaves a gap.
+    lines = {
+        name: [norm if norm and 1e-100 < norm < 1e100 else math.nan for norm in values]
+        for name, values in norms.items()
+    }
     _set_norm_axes(axes, [norm for line in lines.values() for norm in line if norm == norm])
     axes.grid(color=_GRID)
     # Both directions of a layer have one colour; the reverse direction is dashed.
@@ -152,11 +157,6 @@ def _set_norm_axes(axes: Axes, norms: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
 
 
-def _positive(norm: float | None) -> float:
-    """Returns a norm; NaN if it is missing, zero or too large for an axis."""
-    return norm if norm and 1e-100 < norm < 1e100 else math.nan
-
-
 def _columns(path: Sequence[Sequence[float]]) -> Any:
     """Returns the coordinates of a path: (T, 2) to (2, T)."""
     return np.array(path, float).reshape(-1, 2).T
@@ -165,8 +165,6 @@ def _columns(path: Sequence[Sequence[float]]) -> Any:
 def _label(name: str, longest: int = _LONGEST_LABEL) -> str:
     """Returns a name in one line that the font can draw."""
     font = get_font(findfont(FontProperties()))
-    text = "".join(char if char.isprintable() else " " for char in name)
-    if len(text) > longest:
-        text = text[: longest - 1] + "…"
+    text = cut("".join(char if char.isprintable() else " " for char in name), longest)
     drawable = (char if font.get_char_index(ord(char)) else _MISSING for char in text)
     return "".join(drawable).replace("$", r"\$")  # a formula would begin there

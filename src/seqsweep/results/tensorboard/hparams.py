@@ -8,7 +8,6 @@ https://github.com/tensorflow/tensorboard/blob/master/tensorboard/plugins/hparam
 
 import importlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from tensorboard.plugins.hparams import metadata
 from seqsweep.results.formatting import key_names
 from seqsweep.results.tensorboard.protobufs import plugin_data, scalar
 from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
+from seqsweep.runs.identity import is_number
 
 _METRICS = ("best_val_acc", "test_acc", "test_f1", "train_seconds", "params", "samples_per_s")
 _DISPLAY_NAMES = {"params": "parameters", "samples_per_s": "samples/s"}
@@ -110,18 +110,15 @@ def _kind(values: Sequence[Any]) -> type:
     """Returns the type of a column; str if the types are mixed."""
     if all(isinstance(value, bool) for value in values):
         return bool
-    return float if all(map(_is_number, values)) else str
+    # The comparison is false for NaN.
+    is_numeric = all(is_number(value) and abs(value) < 1e308 for value in values)
+    return float if is_numeric else str
 
 
 def _typed(value: Any, kind: type) -> Any:
     if kind is str:
         return value if isinstance(value, str) else json.dumps(value)
     return kind(value)
-
-
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and abs(value) < 1e308 and not math.isnan(value)
 
 
 def _serialized(**content: Any) -> bytes:

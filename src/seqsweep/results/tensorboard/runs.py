@@ -125,10 +125,8 @@ class Run:
         if not logged:
             return 0, {}
         # Without the monitored metric, the last epoch is the best one.
-        best = logged[-1]
         judged = [row for row in logged if self.monitor in row]
-        if judged:
-            best = max(judged, key=lambda row: epoch_score(row, self.monitor))
+        best = max(judged, key=lambda row: epoch_score(row, self.monitor), default=logged[-1])
         values = self._summary(best) | {"best_epoch": best["epoch"]}
         return int(best.get("step", 0)), values
 

@@ -54,7 +54,13 @@ def serve(
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port={port}: must be from 0 (any free port) to 65535")
-    _check_host(host)
+    # A wrong address is refused here, before the view is made.
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, 0), family=family).close()
+    except OSError:
+        message = f"host={host}: must be an address of this machine, such as {HOST}"
+        raise ValueError(message) from None
     view = renew(folder, images, most)
     # An exception, unlike the default action of SIGTERM, stops the server and removes the links.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -72,16 +78,6 @@ def serve(
         return 0
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _check_host(host: str) -> None:
-    # A wrong address is refused here, before the view is made.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, 0), family=family).close()
-    except OSError:
-        message = f"host={host}: must be an address of this machine, such as {HOST}"
-        raise ValueError(message) from None
 
 
 def links(view: View, address: str) -> dict[str, str]:
@@ -219,7 +215,11 @@ class _Server:
         self.address = self._process.stdout.readline().strip().rstrip("/")
         if not self.address:
             self._process.wait()
-            raise ValueError(self._start_error())
+            error = self._last_error()
+            if "in use" in error:
+                in_use = "is already in use; choose another port, or 0 for a free one"
+                raise ValueError(f"port={self.port}: {in_use}")
+            raise ValueError(f"TensorBoard did not start: {error}")
         self.port = int(self.address.rpartition(":")[2])
 
     def _stop(self) -> None:
@@ -235,12 +235,6 @@ class _Server:
         except subprocess.TimeoutExpired:
             process.kill()  # It has no state that could be lost.
             process.wait()
-
-    def _start_error(self) -> str:
-        error = self._last_error()
-        if "in use" in error:
-            return f"port={self.port}: is already in use; choose another port, or 0 for a free one"
-        return f"TensorBoard did not start: {error}"
 
     def _last_error(self) -> str:
         self._errors.seek(0)

@@ -4,20 +4,22 @@ The made event files lie beside the curves of each run. They are made from the o
 runs, so they can be removed and made again.
 """
 
+import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.tensorboard.board import best_runs, board_values
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.made_files import Files, digest, file_name, write_made_files
-from seqsweep.results.tensorboard.pictures import pictures_file
-from seqsweep.results.tensorboard.protobufs import event_file, serialized
+from seqsweep.results.tensorboard.protobufs import event_file, image, serialized
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
 from seqsweep.runs.eventfiles import made_files, made_folder, write_names
+from seqsweep.runs.files import read_object
 from seqsweep.runs.sweepfile import SweepFile
 
 MOST_RUNS = 500
@@ -25,6 +27,12 @@ MOST_RUNS = 500
 
 TensorBoard's Time Series selects no more by itself, and TensorBoard becomes slow beyond thousands.
 """
+
+_PICTURES_VERSION = 3
+"""Raised by hand when pictures begin to look different, so that they are drawn again."""
+
+Pictures = Mapping[str, tuple[Any, ...]]
+"""The name of each picture with what is drawn in it."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +94,13 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
         write_names(root, {run_id: name.run for run_id, name in runs.names.items()})
     board = leaderboard([run.entry for run in runs.runs], runs.planned)
     if images is None:
-        images = sum(map(_has_pictures, runs.runs))
-        most = max(most, sum(bool(made_files(run.folder)) for run in runs.runs))
-    shown = _choose(runs, board, most, folder)
+        made_before = [made_files(run.folder) for run in runs.runs]
+        images = sum(any(path.suffix == ".images" for path in files) for files in made_before)
+        most = max(most, sum(map(bool, made_before)))
+    chosen = best_runs(runs, board, most)
+    # The run that was asked for is shown in any case.
+    asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
+    shown = replace(runs, runs=chosen + asked)
     columns, starts = experiment(runs), sessions(shown)
     files = _files(shown, board, columns, starts, images)
     made: list[str] = []
@@ -108,13 +120,6 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     )
 
 
-def _choose(runs: Runs, board: Leaderboard, most: int, folder: Path) -> Runs:
-    """Returns the best runs, and the run that was asked for."""
-    chosen = best_runs(runs, board, most)
-    asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
-    return replace(runs, runs=chosen + asked)
-
-
 def _files(
     runs: Runs, board: Leaderboard, columns: bytes, starts: Mapping[str, bytes], images: int
 ) -> dict[str, Files]:
@@ -123,13 +128,9 @@ def _files(
     # All have hyperparameters, the best have pictures, the first has the leaderboard.
     files = {run.name.run: _hparams_file(run, columns, starts[run.name.run]) for run in runs.runs}
     for run in sorted(complete, key=lambda run: run.score, reverse=True)[:images]:
-        files[run.name.run] |= pictures_file(run)
+        files[run.name.run] |= _pictures_file(run)
     files[runs.runs[0].name.run] |= _board_file(runs, board, complete)
     return files
-
-
-def _has_pictures(run: Run) -> bool:
-    return any(path.suffix == ".images" for path in made_files(run.folder))
 
 
 def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
@@ -152,6 +153,54 @@ def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
     values = values_of(run, columns, start)
     name = file_name(run.started, digest(serialized(values, step)), "hparams")
     return {name: lambda: event_file(run.ended, values, step)}
+
+
+def _pictures_file(run: Run) -> Files:
+    """Returns the event file with a run's pictures, drawn when it is written."""
+    # The record has the confusion in any case, because the report uses it.
+    if run.entry.config.get("diagnostics") is False:
+        return {}
+    content = _pictures_of(run)
+    if not content:
+        return {}
+    identity = json.dumps([_PICTURES_VERSION, content, run.best[0], run.ended]).encode()
+    name = file_name(run.started, digest(identity), "images")
+    return {name: lambda: _drawn(run, content)}
+
+
+def _pictures_of(run: Run) -> Pictures:
+    record = run.entry.record or {}
+    confusion = record.get("confusion") or {}
+    classes = [str(name) for name in record.get("classes") or []]
+    diagnosis = read_object(run.folder / "diagnostics.json")
+    content: dict[str, tuple[Any, ...]] = {}
+    split = next((name for name in ("val", "test") if confusion.get(name)), None)
+    if split:
+        names = classes or [str(index) for index in range(len(confusion[split]))]
+        content["confusion"] = confusion[split], names, split
+    if norms := diagnosis.get("gradient"):
+        content["gradient_through_time"] = (norms,)
+    states = diagnosis.get("trajectories")
+    if states and states.get("classes"):
+        content["states"] = states, classes
+    return content
+
+
+def _drawn(run: Run, content: Pictures) -> bytes:
+    # Imported here, because matplotlib takes 0.5 CPU s, and most renewals draw no picture.
+    from seqsweep.results.tensorboard import figures
+
+    draw: Mapping[str, Callable[..., Any]] = {
+        "confusion": figures.confusion,
+        "gradient_through_time": figures.gradient,
+        "states": figures.trajectories,
+    }
+    # The name `visual` makes their group the last of the page, below train and val.
+    values = [
+        image(f"visual/{name}", figures.png(draw[name](*given)), figures.WIDTH, figures.HEIGHT)
+        for name, given in content.items()
+    ]
+    return event_file(run.ended, values, run.best[0])
 
 
 def _board_file(runs: Runs, board: Leaderboard, complete: list[Run]) -> Files:
