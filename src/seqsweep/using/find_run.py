@@ -39,7 +39,7 @@ def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
 
 
 def find_run(path: Path) -> tuple[Path, str | None]:
-    """Returns the run of a folder or file, and how it was chosen, if there was a choice.
+    """Returns the run of a folder or file, and how it was chosen, if so.
 
     Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
     best mean over its replicates comes first. Of its runs, the one with the best value is taken; of
