@@ -54,12 +54,10 @@ def evaluate(arguments: Sequence[str]) -> int:
         for note in data.notes:
             say_error(note)
         name, labels = data.name, known_labels(data, run)
-        parts = (part for _, part in probabilities_of(run, data, options.batch_size))
+        parts = probabilities_of(run, data, options.batch_size)
     probabilities = np.empty((len(labels), len(run.class_names)))
-    start = 0
-    for part in parts:
-        probabilities[start : start + len(part)] = part
-        start += len(part)
+    for rows, part in parts:
+        probabilities[rows] = part
     result = evaluate_probabilities(
         probabilities, labels, run.class_names, options.resamples, options.seed
     )
@@ -86,7 +84,7 @@ def _parser() -> Parser:
 
 def _own_split(
     run: LoadedRun, split: str | None, batch_size: int, allow: Sequence[str]
-) -> tuple[str, Iterator[Float64], npt.NDArray[np.int64]]:
+) -> tuple[str, Iterator[tuple[slice, Float64]], npt.NDArray[np.int64]]:
     """Returns the name, the probabilities by batch, and the labels of a run's split.
 
     Args:
@@ -113,11 +111,11 @@ def _own_split(
     return f"{folder} ({name})", _batches(run, part, batch_size), part.labels
 
 
-def _batches(run: LoadedRun, part: Sequences, batch_size: int) -> Iterator[Float64]:
+def _batches(run: LoadedRun, part: Sequences, batch_size: int) -> Iterator[tuple[slice, Float64]]:
+    x, lengths = torch.from_numpy(part.x), torch.from_numpy(part.lengths)
     for start in range(0, len(part), batch_size):
-        rows = part.select(np.arange(start, min(start + batch_size, len(part))))
-        x, lengths = torch.from_numpy(rows.x), torch.from_numpy(rows.lengths)
-        yield run.apply(Inputs(x, lengths))
+        rows = slice(start, start + batch_size)
+        yield rows, run.apply(Inputs(x[rows], lengths[rows]))
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
