@@ -52,7 +52,7 @@ def _info(arguments: Sequence[str]) -> int:
     words = "a key of the source or of `data`, such as layout=time_first"
     parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=words)
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
-    options = parser.parse(_flags_first(arguments))
+    options = parser.parse(arguments, intermixed=True)
     overrides = [*_overrides_for(options.source), *map(_override, options.options)]
     config = compose(overrides)["data"]
     with translate_memory_errors():
@@ -71,11 +71,6 @@ def _info(arguments: Sequence[str]) -> int:
     else:
         say(f"\n{command}")
     return 0
-
-
-def _flags_first(arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments with options in front, as argparse expects them."""
-    return sorted(arguments, key=lambda word: not word.startswith("-"))
 
 
 def _overrides_for(source: str) -> list[str]:

@@ -64,8 +64,10 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     row, monitor = board.rows[0], board.monitor
     best = _best_of(board)
     # The seed is always named, folds and splits only where they vary.
-    varied = [key for key in REPLICATE_KEYS if key == "seed" or _varies(row, key)]
-    values = row.config | {key: best.config.get(key) for key in varied}
+    values = dict(row.config)
+    for key in REPLICATE_KEYS:
+        if key == "seed" or len({entry.config.get(key) for entry in row.entries}) > 1:
+            values[key] = best.config.get(key)
     settings = run_label(values, key_names(values))
     runs = sum(entry.state == "complete" for entry in entries)
     score = (best.record or {})["metrics"].get(monitor)
@@ -114,7 +116,3 @@ def _best_of(board: Leaderboard) -> Entry:
     sign = -1 if lower_is_better(monitor) else 1
     # Where no run has logged the metric, all are equal.
     return runs[max(runs, key=lambda key: sign * sample.get(key, -sign * math.inf))]
-
-
-def _varies(row: Row, key: str) -> bool:
-    return len({entry.config.get(key) for entry in row.entries}) > 1
