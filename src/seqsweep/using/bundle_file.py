@@ -35,8 +35,7 @@ PREFIX = "network."
 
 _FILES = {CONFIG, LABELS, SCALING, WEIGHTS, README, PROVENANCE, ONNX}
 _NEEDED = (CONFIG, LABELS, SCALING, WEIGHTS)
-_LARGEST = {WEIGHTS: 1 << 32, ONNX: 1 << 32}
-_LARGEST_TEXT = 1 << 26
+_LARGEST, _LARGEST_TEXT = 1 << 32, 1 << 26
 _RATIO = 100
 """The most that a file may be larger than it is in the zip; weights hardly shrink at all."""
 
@@ -123,7 +122,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
         name = entry.filename
         if name not in _FILES or names.count(name) > 1:
             raise Damaged(f"{path}: {name!r} is not a file of a bundle, or is in it twice")
-        most = _LARGEST.get(name, _LARGEST_TEXT)
+        most = _LARGEST if name in (WEIGHTS, ONNX) else _LARGEST_TEXT
         # An empty or tiny file may shrink by any factor.
         if entry.file_size > min(most, _RATIO * entry.compress_size + 4096):
             raise Damaged(f"{path}: {name} has {entry.file_size:,} bytes, too many for a bundle")

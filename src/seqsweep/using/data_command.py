@@ -109,14 +109,11 @@ def _override(option: str) -> str:
         raise ValueError(f"{option}: must be KEY=VALUE, as in layout=time_first")
     if key.startswith("data."):
         return option
-    section = "data" if key in _shared_keys() else "data.source"
-    return f"{section}.{key}={value}"
-
-
-def _shared_keys() -> set[str]:
-    """Returns the keys that all options of `data` share, such as `missing`."""
     lines = (CONF_DIR / "data" / "_loading.yaml").read_text(encoding="utf-8").splitlines()
-    return {line.partition(":")[0] for line in lines if re.match(r"[a-z]\w*:", line)}
+    # The keys that all options of `data` share, such as `missing`.
+    shared = {line.partition(":")[0] for line in lines if re.match(r"[a-z]\w*:", line)}
+    section = "data" if key in shared else "data.source"
+    return f"{section}.{key}={value}"
 
 
 def _quoted(value: str) -> str:

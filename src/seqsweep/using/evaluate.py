@@ -121,7 +121,10 @@ def _batches(run: LoadedRun, part: Sequences, batch_size: int) -> Iterator[tuple
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
     """Prints the scores, those of each class, and the confusion matrix."""
     console.print(escape(title), highlight=False, soft_wrap=True)
-    console.print(_metrics_table(result))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, score in result.metrics.items():
+        table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
+    console.print(table)
     console.print(_classes_table(result))
     if (more := len(result.classes) - _MOST_ROWS) > 0:
         line = f"not listed: {count(more, 'more class', 'more classes')} (--json FILE has all)"
@@ -132,13 +135,6 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
         kinds = "Wilson's of accuracy and F1, else percentiles of the bootstrap"
         note = f"in brackets: {LEVEL:.0%} intervals, {kinds}"
         console.print(note, highlight=False, soft_wrap=True)
-
-
-def _metrics_table(result: Evaluation) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, score in result.metrics.items():
-        table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
-    return table
 
 
 def _classes_table(result: Evaluation) -> Table:

@@ -95,7 +95,9 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
         steps = int(batch.lengths.max())
         unrolled = Unrolled(layers, rnn.bidirectional, network.pooling, steps)
         blocks = list(_rnn_blocks(network, rnn, unrolled, len(batch.x)))
-        title += f": {_heading(rnn, layers)}"
+        cell = rnn.mode.partition("_")[0].lower()
+        ways = "both directions" if rnn.bidirectional else "one direction"
+        title += f": {cell}, {count(layers, 'layer')}, {ways}, hidden size {rnn.hidden_size}"
     title += f", {sum(weight.numel() for weight in network.parameters()):,} parameters"
     every = (_input(batch), *blocks, _result(logits, batch, class_names))
     return Explanation(title, every, unrolled)
@@ -128,12 +130,6 @@ def _tensors(result: Any) -> Iterator[Tensor]:
     elif isinstance(result, tuple):
         for part in result:
             yield from _tensors(part)
-
-
-def _heading(rnn: nn.RNNBase, layers: int) -> str:
-    cell = rnn.mode.partition("_")[0].lower()
-    ways = "both directions" if rnn.bidirectional else "one direction"
-    return f"{cell}, {count(layers, 'layer')}, {ways}, hidden size {rnn.hidden_size}"
 
 
 def _input(batch: Batch) -> Block:

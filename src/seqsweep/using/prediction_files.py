@@ -23,7 +23,6 @@ from seqsweep.results.formatting import quoted_formula
 from seqsweep.suggest import did_you_mean, listed
 
 ENDINGS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl"}
-FORMATS = ("csv", "parquet", "jsonl", "aeon")
 
 
 class Predictions(NamedTuple):
@@ -187,10 +186,11 @@ class AeonWriter(Writer):
 
 _WRITERS: dict[str, Callable[[Header, Any], Writer]] = {
     "csv": CsvWriter,
-    "jsonl": JsonLinesWriter,
     "parquet": ParquetWriter,
+    "jsonl": JsonLinesWriter,
     "aeon": AeonWriter,
 }
+FORMATS = tuple(_WRITERS)
 
 
 class _Visible:

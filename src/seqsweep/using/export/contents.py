@@ -18,7 +18,6 @@ from seqsweep.using.load import LoadedRun
 _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
 
-
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
 _PARTS = {"embedding", "rnn", "attention", "fc"}
 _LAYERS = (nn.RNN, nn.GRU, nn.LSTM)

@@ -69,7 +69,9 @@ def _scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, 
     whole = _filled(graph, scaling, values)
     if shaping is not None:
         is_missing = graph.node("IsNaN", values)
-        whole = _add_masks(graph, shaping.masked, whole, is_missing, kind)
+        if shaping.masked:  # adds a channel for each: 1 where its value was missing
+            masks = graph.node("Gather", is_missing, graph.axes(*shaping.masked), axis=2)
+            whole = graph.node("Concat", whole, graph.cast(masks, kind), axis=2)
         channels = len(shaping.channel_names) + len(shaping.masked)
         whole, lengths = _add_frames(graph, shaping.frame, whole, lengths, channels)
     if scaling.mean is None or scaling.deviation is None:
@@ -158,20 +160,6 @@ def _add_frames(graph: Graph, size: int, x: str, lengths: str, channels: int) ->
     steps = graph.node("GatherElements", x, by_channel, axis=1)
     frames = graph.node("Reshape", steps, graph.axes(0, -1, size * channels))
     return frames, _blocks(graph, lengths, size)
-
-
-def _add_masks(
-    graph: Graph, masked: tuple[int, ...], x: str, is_missing: str, kind: type[np.generic]
-) -> str:
-    """Adds a channel for each one that is `masked`: 1 where its value was missing.
-
-    Args:
-        kind: the type of x.
-    """
-    if not masked:
-        return x
-    masks = graph.node("Gather", is_missing, graph.axes(*masked), axis=2)
-    return graph.node("Concat", x, graph.cast(masks, kind), axis=2)
 
 
 def _add_valid(graph: Graph, x: str, lengths: str) -> str:
