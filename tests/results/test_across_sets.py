@@ -174,7 +174,7 @@ def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     assert board.keys == ["data.source.tokens"] and board.sets == 1
     assert [row.config["data.source.tokens"] for row in board.rows] == ["words", "characters"]
     assert [row.apart for row in board.rows] == ["", ""] and board.rows[1].difference
-    assert find_run(tmp_path / "one").path.name == f"{0:016x}"
+    assert find_run(tmp_path / "one")[0].name == f"{0:016x}"
     # Another test split of the same recordings is not compared; other recordings stand apart.
     cut = {"val": splits["val"], "test": {"fingerprint": "another"}}
     assert leaderboard(ways(tmp_path / "cut", splits=cut)).rows[1].apart == "other test set"

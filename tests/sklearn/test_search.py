@@ -10,7 +10,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV, runs, search
+from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV, search
 from seqsweep.training.outcome import Interrupted
 
 clone: Any = base.clone
@@ -130,21 +130,21 @@ def test_a_fit_that_diverges_is_an_error_of_the_fit():
 def test_an_interrupted_search_is_a_keyboard_interrupt_and_resumes(tmp_path, monkeypatch):
     x, y = waves()
     base = clone(BASE).set_params(folder=tmp_path)
-    train_groups = runs.train_groups
+    train_groups = search.train_groups
 
     def interrupt(members, root, threads):
         train_groups(members[:1], root, threads)
         raise Interrupted(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "train_groups", interrupt)
+        patch.setattr(search, "train_groups", interrupt)
         with pytest.raises(KeyboardInterrupt):
             RecurrentClassifierCV(base, {"hidden_size": [3, 5]}, cv=2).fit(x, y)
     (first,) = tmp_path.glob("*/record.json")
     written = first.stat().st_mtime_ns
-    search = RecurrentClassifierCV(base, {"hidden_size": [3, 5]}, cv=2).fit(x, y)
+    resumed = RecurrentClassifierCV(base, {"hidden_size": [3, 5]}, cv=2).fit(x, y)
     assert first.stat().st_mtime_ns == written
-    assert_equal_results(search, GridSearchCV(BASE, {"hidden_size": [3, 5]}, cv=2).fit(x, y))
+    assert_equal_results(resumed, GridSearchCV(BASE, {"hidden_size": [3, 5]}, cv=2).fit(x, y))
 
 
 @pytest.mark.parametrize(("n_jobs", "threads"), [(None, 1), (3, 3), (-1, 4), (-2, 3), (-9, 1)])

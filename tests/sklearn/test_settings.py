@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 import seqsweep
 from seqsweep.runs.identity import flatten
 from seqsweep.sklearn import RecurrentClassifier
-from seqsweep.sklearn.settings import KEYS, _override, config_of
+from seqsweep.sklearn.settings import KEYS, _text, config_of
 
 Y = np.arange(30) % 3
 PLAIN = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
@@ -27,7 +27,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 @example("A¹")
 @example(["1e3", "null", "true", ""])
 def test_an_override_keeps_its_value(value):
-    parsed = OverridesParser.create().parse_override(_override("key", value)).value()
+    parsed = OverridesParser.create().parse_override(f"key={_text(value)}").value()
     assert OmegaConf.create({"key": parsed}).key == value
 
 
@@ -36,7 +36,7 @@ def test_an_override_keeps_its_value(value):
     [(np.int64(3), 3), (np.float64(0.1), 0.1), (np.bool_(True), True), (math.pi, math.pi)],
 )
 def test_a_number_of_numpy_is_a_plain_number(value, expected):
-    parsed = OverridesParser.create().parse_override(_override("key", value)).value()
+    parsed = OverridesParser.create().parse_override(f"key={_text(value)}").value()
     assert parsed == expected and type(parsed) is type(expected)
 
 

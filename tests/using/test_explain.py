@@ -12,7 +12,7 @@ from seqsweep.cli import main
 from seqsweep.data.batch import Batch
 from seqsweep.models.classifier import MultiLayerRNN, RNNClassifier
 from seqsweep.using.explain import explain
-from seqsweep.using.explain_page import page
+from seqsweep.using.explain_command import page
 
 CASES = [("rnn", 1, False), ("gru", 3, True), ("lstm", 1, True), ("lstm", 3, False)]
 

@@ -24,9 +24,9 @@ def test_a_run_and_a_checkpoint_are_not_chosen_among_others(trained):
 def test_a_folder_of_one_run_says_so(trained, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / trained.run.name).symlink_to(trained.run)
-    found = find_run(tmp_path / "runs")
-    assert found.path == tmp_path / "runs" / trained.run.name
-    assert found.choice is not None and found.choice.startswith("the only complete run (")
+    path, choice = find_run(tmp_path / "runs")
+    assert path == tmp_path / "runs" / trained.run.name
+    assert choice is not None and choice.startswith("the only complete run (")
 
 
 def test_the_best_config_of_a_cross_validation_has_its_first_fold_chosen(tmp_path):
@@ -34,22 +34,22 @@ def test_the_best_config_of_a_cross_validation_has_its_first_fold_chosen(tmp_pat
     score = {(0, 0): 0.9, (0, 1): 0.1, (1, 0): 0.6, (1, 1): 0.7}
     runs = crossed((0, 1), folds=2, seeds=3)
     ranked(tmp_path, runs, lambda h, r: score[h, r.fold] + (0.02 if r.seed == 1 else 0.0))
-    found = find_run(tmp_path)
-    assert found.choice == (
+    path, choice = find_run(tmp_path)
+    assert choice == (
         "best config by val/acc of 12 complete runs, its best run on the first split"
         " (h=1 seed=1 fold=0, val/acc 0.6200)"
     )
-    row = replicates_of(found.path)
+    row = replicates_of(path)
     assert row is not None and row.n == 6
 
 
 def test_the_lowest_of_several_losses_is_the_best(tmp_path):
     for seed, loss in enumerate((0.5, 0.2, 0.3)):
         finish(tmp_path, seed, {"monitor": "val/loss", "seed": seed}, {"val/loss": loss})
-    found = find_run(tmp_path)
-    assert found.path == tmp_path / f"{1:016x}"
-    assert found.choice is not None
-    assert found.choice.startswith("best by val/loss of 3 complete runs (seed=")
+    path, choice = find_run(tmp_path)
+    assert path == tmp_path / f"{1:016x}"
+    assert choice is not None
+    assert choice.startswith("best by val/loss of 3 complete runs (seed=")
 
 
 def test_replicates_differ_in_their_seed_alone(trained, monkeypatch):

@@ -129,7 +129,7 @@ def test_whole_numbers_are_positions_in_the_class_names(command, trained):
 
 def test_the_best_run_of_a_sweep_by_validation_is_taken_and_said(command, trained, new_data):
     done = command("predict", trained.sweep, new_data)
-    chosen = find_run(trained.sweep).path
+    chosen = find_run(trained.sweep)[0]
     assert f"{chosen}: best by val/acc of 4 complete runs (hidden_size=" in done.err
     assert done.out == command("predict", chosen, new_data).out
 

@@ -91,20 +91,14 @@ def _list_of_arrays(rows: list[Any], layout: str) -> list[Array]:
         if 0 in array.shape:
             raise ValueError(f"X[{index}] has shape {np.shape(rows[index])}; no dimension may be 0")
         if array.shape[1] != channels:
-            hint = _other_layout(arrays, layout)
+            turned = "batch_first" if layout == "channels_first" else "channels_first"
+            # The other axis has one size in all sequences.
+            hint = f"; did you mean layout={turned!r}?" if len({*map(len, arrays)}) == 1 else ""
             raise ValueError(
                 f"X[{index}] has {array.shape[1]} channels, but X[0] has {channels}; all sequences"
                 f" must have the same channels{hint}"
             )
     return arrays
-
-
-def _other_layout(arrays: list[Array], layout: str) -> str:
-    """Returns a question if the other axis has one size in all sequences."""
-    if len({len(array) for array in arrays}) > 1:
-        return ""
-    turned = "batch_first" if layout == "channels_first" else "channels_first"
-    return f"; did you mean layout={turned!r}?"
 
 
 def _sequence(row: Any, index: int, layout: str) -> Array:

@@ -3,13 +3,11 @@
 N sequences, T steps, F features (channels), C classes.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -17,14 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from seqsweep.data.checks import Array, Layout, class_indices
 from seqsweep.data.fitted import Missing
 from seqsweep.models.classifier import Cell, Pooling
-from seqsweep.sklearn.arrays import Rows, labels, num_channels, sequences
-from seqsweep.sklearn.runs import (
-    folder_of_runs,
-    one_at_a_time,
-    store,
-    train_one,
-    trained,
-)
+from seqsweep.runs.metrics_csv import read_columns
+from seqsweep.sklearn.arrays import labels, num_channels, sequences
+from seqsweep.sklearn.runs import folder_of_runs, kept_content, one_at_a_time, store, train_one
 from seqsweep.sklearn.settings import config_of, in_arguments
 from seqsweep.training.checkpoints import save_sealed
 from seqsweep.training.outcome import Outcome
@@ -159,11 +152,13 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
                 f" {self.n_features_in_} channels as input"
             )
         try:
-            with one_at_a_time, restored_torch_state(self.threads), torch.inference_mode():
-                parts = [self._probabilities(batch) for batch in self._batches(x)]
+            with one_at_a_time, restored_torch_state(self.threads):
+                size = self.run_.config["data"]["eval_batch_size"]
+                batches = (x[start : start + size] for start in range(0, len(x), size))
+                parts = [self.run_.apply(self.run_.prepare(batch), size) for batch in batches]
         except ValueError as error:
             raise in_arguments(error) from error
-        return np.concatenate(parts)
+        return np.concatenate(parts)[:, self._order]
 
     def save(self, path: str | Path) -> None:
         """Writes the fitted network to a checkpoint file, which `seqsweep.load_run` takes."""
@@ -195,10 +190,10 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
 
     def _set_fitted(self, outcome: Outcome, y: Array) -> None:
         """Sets the fitted attributes from a finished run."""
-        result = trained(outcome)
-        self._checkpoint = result.checkpoint
-        self._path = str(result.path)
-        self.history_ = result.history
+        path = outcome.folder.path / "checkpoints" / "best.ckpt"
+        self._path = str(path)
+        self._checkpoint = kept_content(path)
+        self.history_ = read_columns(outcome.folder.path / "metrics.csv")
         self.run_ = self._loaded()
         self.classes_ = np.unique(y)
         self.n_classes_ = len(self.classes_)
@@ -208,16 +203,6 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
 
     def _loaded(self) -> LoadedRun:
         return run_of(self._checkpoint, Path(self._path))
-
-    def _batches(self, x: Rows) -> Iterator[Rows]:
-        size = self.run_.config["data"]["eval_batch_size"]
-        for start in range(0, len(x), size):
-            yield x[start : start + size]
-
-    def _probabilities(self, batch: Rows) -> npt.NDArray[np.float64]:
-        logits = self.run_.network(*self.run_.prepare(batch))  # (B, C)
-        # In float64 the probabilities of a sequence add up to 1 for every check of a caller.
-        return logits.double().softmax(dim=1).numpy()[:, self._order]
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns plain values, arrays and tensors; the network is built again from them."""

@@ -8,9 +8,9 @@ import hashlib
 import io
 import tempfile
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -19,29 +19,16 @@ from seqsweep.console import PlainConsole
 from seqsweep.data.checks import Array
 from seqsweep.data.raw import padded
 from seqsweep.runs.files import write_bytes
-from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.sklearn.arrays import Rows
-from seqsweep.sweeping.api import error_of_signal, train_in
-from seqsweep.sweeping.train_groups import train_groups
+from seqsweep.sweeping.api import train_in
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.description import KEYS
-from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
+from seqsweep.training.outcome import Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun, forget_data
 from seqsweep.training.resume import forget_finished_runs
 
 one_at_a_time = threading.RLock()
 """Held while a fit or a prediction of this process uses the global state of torch and Hydra."""
-
-_KEPT = (*KEYS, "state_dict", "epoch")
-"""The keys of a checkpoint that the use of a network needs."""
-
-
-class Trained(NamedTuple):
-    """The result of a run: tensors and plain values."""
-
-    checkpoint: dict[str, Any]
-    path: Path
-    history: dict[str, list[float]]
 
 
 @contextlib.contextmanager
@@ -100,28 +87,10 @@ def train_one(planned: PlannedRun, root: Path, verbose: bool) -> Outcome:
     return outcome
 
 
-def train_all(runs: Sequence[PlannedRun], root: Path, threads: int) -> None:
-    """Trains the missing runs in pools.
-
-    Runs that only autograd can train are left.
-
-    Args:
-        threads: the number of members of a pool that train side by side.
-
-    Raises:
-        KeyboardInterrupt: the next call resumes every run from its last epoch.
-    """
-    try:
-        train_groups(runs, root, threads)
-    except Interrupted as error:
-        raise error_of_signal(error.exit_code) from error
-
-
-def trained(outcome: Outcome) -> Trained:
-    """Reads the result of a finished run."""
-    path = outcome.folder.path / "checkpoints" / "best.ckpt"
+def kept_content(path: Path) -> dict[str, Any]:
+    """Returns what the use of a network needs of a checkpoint: tensors and plain values."""
     content = load_sealed(path)
-    kept = {name: content[name] for name in _KEPT}
+    kept = {name: content[name] for name in (*KEYS, "state_dict", "epoch")}
     # The weights are views of one vector, which a pickle would hold once for each of them.
     kept["state_dict"] = {name: weight.clone() for name, weight in content["state_dict"].items()}
-    return Trained(kept, path, read_columns(outcome.folder.path / "metrics.csv"))
+    return kept

@@ -16,8 +16,11 @@ from seqsweep.data.checks import Array
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sklearn.arrays import Rows, labels, sequences
 from seqsweep.sklearn.classifier import RecurrentClassifier
-from seqsweep.sklearn.runs import folder_of_runs, one_at_a_time, store, train_all
+from seqsweep.sklearn.runs import folder_of_runs, one_at_a_time, store
+from seqsweep.sweeping.api import error_of_signal
 from seqsweep.sweeping.forming import cores
+from seqsweep.sweeping.train_groups import train_groups
+from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun
 
 Split = tuple[Array, Array]
@@ -96,8 +99,13 @@ class RecurrentClassifierCV(GridSearchCV):
         with one_at_a_time, folder_of_runs(self.estimator.folder) as root:
             base = self._base(root)
             fits = self._fits(base, x, targets, splits, root)
-            train_all([fit for fit in fits if fit is not None], root, _threads(self.n_jobs))
-            search = self._search(base, splits)
+            try:
+                # Runs that only autograd can train are left.
+                train_groups([fit for fit in fits if fit is not None], root, _threads(self.n_jobs))
+            except Interrupted as error:
+                raise error_of_signal(error.exit_code) from error
+            own: dict[str, Any] = {"estimator": base, "cv": splits, "n_jobs": None}
+            search = GridSearchCV(**{**self.get_params(deep=False), **own})
             # Each fit of the search finds its run complete, and only loads the result.
             search.fit(X, y)
             self._copy_results(search, _seconds(fits, root).reshape(-1, len(splits)))
@@ -130,17 +138,6 @@ class RecurrentClassifierCV(GridSearchCV):
             path = store(_rows(x, train), y[train], root)
             by_fold.append([_planned(each, path, y[train], root) for each in estimators])
         return [fit for fits in zip(*by_fold, strict=True) for fit in fits]
-
-    def _search(self, base: RecurrentClassifier, splits: Sequence[Split]) -> GridSearchCV:
-        return GridSearchCV(
-            base,
-            self.param_grid,
-            scoring=self.scoring,
-            refit=self.refit,
-            cv=splits,
-            error_score=self.error_score,
-            return_train_score=self.return_train_score,
-        )
 
     def _copy_results(self, search: GridSearchCV, seconds: npt.NDArray[np.float64]) -> None:
         """Takes over the fitted attributes of a search.

@@ -68,7 +68,7 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
     if arguments["batch_size"] == "auto":
         left = _num_train(len(y), values)
         values["data.batch_size"] = max(1, min(_MOST_IN_BATCH, left))
-    lines = ["data=npz", "data.source.path=X", *(_override(*item) for item in values.items())]
+    lines = ["data=npz", "data.source.path=X", *(f"{key}={_text(values[key])}" for key in values)]
     try:
         with hydra_errors_explained():
             config = shared_composer().checked(lines)
@@ -146,11 +146,6 @@ def _num_train(count: int, values: Mapping[str, Any]) -> int:
     # A fraction that is not a number is refused later, with its name.
     numbers = [cut for cut in cuts if isinstance(cut, (int, float))]
     return count - sum(round(count * cut) for cut in numbers)
-
-
-def _override(key: str, value: Any) -> str:
-    """Returns an override as on the command line, `key=value`."""
-    return f"{key}={_text(value)}"
 
 
 def _text(value: Any) -> str:

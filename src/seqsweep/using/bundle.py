@@ -1,9 +1,8 @@
 """The command `bundle`: writes a trained run as one file to pass on."""
 
-import importlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from seqsweep.using.bundle_file import (
     write_bundle,
 )
 from seqsweep.using.bundle_readme import readme
+from seqsweep.using.export import export
 from seqsweep.using.find_run import open_run, replicates_of
 from seqsweep.using.load import LoadedRun, read_content
 from seqsweep.using.prediction_files import check_output
@@ -40,30 +40,17 @@ def bundle(arguments: Sequence[str]) -> int:
     if options.run.is_file() and is_bundle(options.run):
         raise ValueError(f"{options.run}: is a bundle already; copy it")
     run, choice = open_run(options)
-    files, note = bundled_files(run, choice, options.allow)
+    _, content = read_content(run.checkpoint)
+    record = None if run.folder is None else RunFolder(run.folder).record()
+    replicates = None if run.folder is None else replicates_of(run.folder)
+    onnx, note = _onnx(run)
     if note:
         say_error(note)
+    text = readme(run, record, replicates, choice).encode()
+    files = encode(content) | {README: text, PROVENANCE: _provenance(run, record)} | onnx
     write_bundle(options.out, files)
     say(f"{place(options.out)}: {', '.join(files)} ({options.out.stat().st_size:,} bytes)")
     return 0
-
-
-def bundled_files(
-    run: LoadedRun, choice: str | None, allow: Sequence[str] = ()
-) -> tuple[dict[str, bytes], str | None]:
-    """Returns the files of a run's bundle, and why one is missing, if so.
-
-    Args:
-        choice: how the run was chosen among others.
-        allow: see `load_run`.
-    """
-    _, content = read_content(run.checkpoint)
-    folder = run.folder
-    record = None if folder is None else RunFolder(folder).record()
-    replicates = None if folder is None else replicates_of(folder)
-    onnx, note = _onnx(run)
-    text = readme(run, record, replicates, choice).encode()
-    return encode(content) | {README: text, PROVENANCE: _provenance(run, record)} | onnx, note
 
 
 def _parser() -> Parser:
@@ -81,8 +68,6 @@ def _parser() -> Parser:
 def _onnx(run: LoadedRun) -> tuple[dict[str, bytes], str | None]:
     """Returns the network as an ONNX file, or nothing and the reason."""
     try:
-        package: Any = importlib.import_module("seqsweep.using.export")
-        export: Callable[[LoadedRun, Path], float] = package.export
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / ONNX
             export(run, path)

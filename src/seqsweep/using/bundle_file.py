@@ -30,11 +30,12 @@ NAMES = ("class_names", "channel_names")
 _FITTED = ("scaling", "vocabulary")
 """The keys that turn raw values into a network's input; only runs on texts have the second one."""
 
-_PREFIX = "network."
+PREFIX = "network."
+"""Begins the names of the weights in a checkpoint: the attribute of `SequenceClassifier`."""
+
 _FILES = {CONFIG, LABELS, SCALING, WEIGHTS, README, PROVENANCE, ONNX}
 _NEEDED = (CONFIG, LABELS, SCALING, WEIGHTS)
-_LARGEST = {WEIGHTS: 1 << 32, ONNX: 1 << 32}
-_LARGEST_TEXT = 1 << 26
+_LARGEST, _LARGEST_TEXT = 1 << 32, 1 << 26
 _RATIO = 100
 """The most that a file may be larger than it is in the zip; weights hardly shrink at all."""
 
@@ -46,8 +47,6 @@ _WRITTEN = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip, so that equal ru
 
 def is_bundle(path: Path) -> bool:
     """Returns whether a file is a bundle; a checkpoint is another kind of zip."""
-    if not zipfile.is_zipfile(path):
-        return False
     try:
         with zipfile.ZipFile(path) as archive:
             return CONFIG in archive.namelist()
@@ -60,7 +59,7 @@ def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
     files = {
         LABELS: _json({key: content[key] for key in NAMES}),
         SCALING: _json(_plain({key: content[key] for key in _FITTED if key in content})),
-        WEIGHTS: _npz({n.removeprefix(_PREFIX): w for n, w in content["state_dict"].items()}),
+        WEIGHTS: _npz({n.removeprefix(PREFIX): w for n, w in content["state_dict"].items()}),
     }
     config = {
         "format": FORMAT,
@@ -92,7 +91,7 @@ def read_bundle(path: Path) -> dict[str, Any]:
     Raises:
         Damaged: a file is missing, too large, or does not match its digest.
     """
-    files = read_files(path, _NEEDED)
+    files = _needed_files(path)
     config = _config(files[CONFIG], path)
     for name, digest in config["sha256"].items():
         if hashlib.sha256(files.get(name, b"")).hexdigest() != digest:
@@ -102,20 +101,16 @@ def read_bundle(path: Path) -> dict[str, Any]:
     return {**description, **kept, "state_dict": _weights(files[WEIGHTS], path)}
 
 
-def read_files(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Returns the files of a bundle with these names.
-
-    Raises:
-        Damaged: one is missing, or the zip holds something else than the files of a bundle.
-    """
+def _needed_files(path: Path) -> dict[str, bytes]:
+    """Returns the files of a bundle that a network is made from."""
     try:
         with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
             entries = archive.infolist()
             _check_entries(entries, path)
-            missing = set(names) - {entry.filename for entry in entries}
+            missing = set(_NEEDED) - {entry.filename for entry in entries}
             if missing:
                 raise Damaged(f"{path}: {', '.join(sorted(missing))} is missing in the bundle")
-            return {name: archive.read(name) for name in names}
+            return {name: archive.read(name) for name in _NEEDED}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError) as error:
         raise Damaged(f"{path}: is damaged, copy it again: {error}") from None
 
@@ -127,7 +122,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
         name = entry.filename
         if name not in _FILES or names.count(name) > 1:
             raise Damaged(f"{path}: {name!r} is not a file of a bundle, or is in it twice")
-        most = _LARGEST.get(name, _LARGEST_TEXT)
+        most = _LARGEST if name in (WEIGHTS, ONNX) else _LARGEST_TEXT
         # An empty or tiny file may shrink by any factor.
         if entry.file_size > min(most, _RATIO * entry.compress_size + 4096):
             raise Damaged(f"{path}: {name} has {entry.file_size:,} bytes, too many for a bundle")

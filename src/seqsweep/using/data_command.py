@@ -4,17 +4,22 @@ Imports no torch.
 """
 
 import json
+import re
+import shlex
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from pathlib import Path
 
 from seqsweep.arguments import Parser
+from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
+from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, say
+from seqsweep.data.files import ENDINGS, config_of, existing_file
 from seqsweep.data.info import Info, describe
 from seqsweep.data.sequences import Splits
-from seqsweep.suggest import nearest_or_all
+from seqsweep.suggest import did_you_mean, listed, nearest_or_all
+from seqsweep.training.data_cache import load_source, translate_memory_errors
 from seqsweep.training.planned_run import plan
-from seqsweep.using.data_source import Chosen, choose, train_command
 from seqsweep.using.info_view import print_info
 
 _USAGE = """\
@@ -25,18 +30,9 @@ the name of bundled data such as digits, or aeon:NAME. KEY=VALUE is a key of the
 `data`, such as layout=time_first. `seqsweep data info --help` lists the options.
 """
 
-
-class Proposal(NamedTuple):
-    """The overrides of a run on a data set.
-
-    Attributes:
-        notes: what a run would say of the data.
-        problem: why even this run cannot train, or None.
-    """
-
-    overrides: list[str]
-    notes: tuple[str, ...]
-    problem: str | None
+_ARCHIVE = "aeon:"
+_PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")
+"""The values that Hydra reads as text without quotes."""
 
 
 def data(arguments: Sequence[str]) -> int:
@@ -56,46 +52,101 @@ def _info(arguments: Sequence[str]) -> int:
     words = "a key of the source or of `data`, such as layout=time_first"
     parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=words)
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
-    options = parser.parse(_flags_first(arguments))
-    chosen = choose(options.source, options.options)
-    splits = chosen.read()
+    options = parser.parse(arguments, intermixed=True)
+    overrides = [*_overrides_for(options.source), *map(_override, options.options)]
+    config = compose(overrides)["data"]
+    with translate_memory_errors():
+        splits = load_source(config["source"])
     info = describe(splits)
-    proposal = propose(chosen, splits, info)
-    notes = [*too_small(chosen, splits, info, proposal.overrides), *proposal.notes]
-    command = train_command(proposal.overrides)
+    proposed, notes_of_run, problem = _propose(overrides, config, splits, info)
+    notes = [*_too_small(config, splits, info, proposed), *notes_of_run]
+    command = " ".join(["seqsweep", "train", *map(shlex.quote, proposed)])
     if options.json:
         content = {"source": options.source, **info.plain(), "notes": notes}
-        say(json.dumps({**content, "problem": proposal.problem, "command": command}, indent=2))
+        say(json.dumps({**content, "problem": problem, "command": command}, indent=2))
         return 0
     print_info(options.source, info, notes, PlainConsole())
-    if proposal.problem is not None:
-        say(f"no run can train on these data: {proposal.problem}")
+    if problem is not None:
+        say(f"no run can train on these data: {problem}")
     else:
         say(f"\n{command}")
     return 0
 
 
-def _flags_first(arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments with options in front, as argparse expects them."""
-    return sorted(arguments, key=lambda word: not word.startswith("-"))
+def _overrides_for(source: str) -> list[str]:
+    """Returns the overrides that name a source.
+
+    Raises:
+        ValueError, FileNotFoundError: nothing has this name.
+    """
+    if source.startswith(_ARCHIVE):
+        return ["data=aeon", f"data.source.name={_quoted(source.removeprefix(_ARCHIVE))}"]
+    path = Path(source).expanduser()
+    if not path.exists() and source in _bundled():
+        return [f"data={source}"]
+    if group := config_of(source):
+        existing_file(source)
+        return [f"data={group}", f"data.source.path={_quoted(source)}"]
+    if path.is_file():
+        raise ValueError(f"{source}: unknown ending; expected {listed(ENDINGS)}")
+    hint = did_you_mean(source, _bundled())
+    if hint and not path.suffix:
+        raise ValueError(f"{source}: is neither a file nor the name of bundled data{hint}")
+    existing_file(source)
+    raise ValueError(f"{source}: is not a regular file")
 
 
-def propose(chosen: Chosen, splits: Splits, info: Info) -> Proposal:
-    """Returns the overrides that read a data set, and as few others as it needs."""
+def _bundled() -> list[str]:
+    """Returns the options of `data` that need no file."""
+    names = (path.stem for path in (CONF_DIR / "data").glob("[!_]*.yaml"))
+    return sorted(set(names) - {*map(config_of, ENDINGS), "aeon"})
+
+
+def _override(option: str) -> str:
+    """Returns the override of an option, whose key may leave out `data.source.`."""
+    key, equals, value = option.partition("=")
+    if not equals or not key:
+        raise ValueError(f"{option}: must be KEY=VALUE, as in layout=time_first")
+    if key.startswith("data."):
+        return option
+    lines = (CONF_DIR / "data" / "_loading.yaml").read_text(encoding="utf-8").splitlines()
+    # The keys that all options of `data` share, such as `missing`.
+    shared = {line.partition(":")[0] for line in lines if re.match(r"[a-z]\w*:", line)}
+    section = "data" if key in shared else "data.source"
+    return f"{section}.{key}={value}"
+
+
+def _quoted(value: str) -> str:
+    """Returns a text as the value of an override."""
+    if _PLAIN.fullmatch(value) and value.lower() not in ("true", "false", "null", "nan", "inf"):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _propose(
+    overrides: list[str], config: Config, splits: Splits, info: Info
+) -> tuple[list[str], tuple[str, ...], str | None]:
+    """Returns the overrides that read a data set, and as few others as it needs.
+
+    Returns too what a run would say of the data, and why even this run cannot train, if so.
+
+    Args:
+        config: the checked section `data`.
+    """
     problem = None
-    for added in _candidates(chosen, splits, info):
-        overrides = [*chosen.overrides, *added]
+    for added in _candidates(config, splits, info):
+        proposed = [*overrides, *added]
         try:
-            return Proposal(overrides, plan(compose(overrides)).notes, None)
+            return proposed, plan(compose(proposed)).notes, None
         except (ValueError, TypeError) as error:
             problem = str(error)
-    return Proposal(chosen.overrides, splits.notes, problem)
+    return overrides, splits.notes, problem
 
 
-def _candidates(chosen: Chosen, splits: Splits, info: Info) -> Iterator[list[str]]:
+def _candidates(config: Config, splits: Splits, info: Info) -> Iterator[list[str]]:
     """Yields the overrides to try, the first that works being the answer."""
-    others = _for_its_size(chosen, splits, info)
-    if chosen.config["missing"] != "error" or not any(of.missing for of in info.channels):
+    others = _for_its_size(config, splits, info)
+    if config["missing"] != "error" or not any(of.missing for of in info.channels):
         yield others
         return
     # A channel without a value in train has no mean.
@@ -103,9 +154,9 @@ def _candidates(chosen: Chosen, splits: Splits, info: Info) -> Iterator[list[str
         yield [f"data.missing={missing}", *others]
 
 
-def _for_its_size(chosen: Chosen, splits: Splits, info: Info) -> list[str]:
+def _for_its_size(config: Config, splits: Splits, info: Info) -> list[str]:
     """Returns the overrides for data with few sequences."""
-    config, given = chosen.config, len(splits.train)
+    given = len(splits.train)
     classes = sum(of.sequences["train"] > 0 for of in info.classes)
     left, overrides = given, list[str]()
     for split in ("test", "val"):
@@ -120,13 +171,13 @@ def _for_its_size(chosen: Chosen, splits: Splits, info: Info) -> list[str]:
     return [*overrides, *([f"data.batch_size={left}"] if config["batch_size"] > left else [])]
 
 
-def too_small(chosen: Chosen, splits: Splits, info: Info, overrides: Sequence[str]) -> list[str]:
+def _too_small(config: Config, splits: Splits, info: Info, overrides: Sequence[str]) -> list[str]:
     """Returns a line on classes that are too small for every cut."""
     cuts = [
         split
         for split in ("val", "test")
         if split not in splits.parts
-        and chosen.config[f"{split}_fraction"]
+        and config[f"{split}_fraction"]
         and f"data.{split}_fraction=0" not in overrides
     ]
     least = 1 + len(cuts)

@@ -54,12 +54,10 @@ def evaluate(arguments: Sequence[str]) -> int:
         for note in data.notes:
             say_error(note)
         name, labels = data.name, known_labels(data, run)
-        parts = (part for _, part in probabilities_of(run, data, options.batch_size))
+        parts = probabilities_of(run, data, options.batch_size)
     probabilities = np.empty((len(labels), len(run.class_names)))
-    start = 0
-    for part in parts:
-        probabilities[start : start + len(part)] = part
-        start += len(part)
+    for rows, part in parts:
+        probabilities[rows] = part
     result = evaluate_probabilities(
         probabilities, labels, run.class_names, options.resamples, options.seed
     )
@@ -86,7 +84,7 @@ def _parser() -> Parser:
 
 def _own_split(
     run: LoadedRun, split: str | None, batch_size: int, allow: Sequence[str]
-) -> tuple[str, Iterator[Float64], npt.NDArray[np.int64]]:
+) -> tuple[str, Iterator[tuple[slice, Float64]], npt.NDArray[np.int64]]:
     """Returns the name, the probabilities by batch, and the labels of a run's split.
 
     Args:
@@ -113,17 +111,20 @@ def _own_split(
     return f"{folder} ({name})", _batches(run, part, batch_size), part.labels
 
 
-def _batches(run: LoadedRun, part: Sequences, batch_size: int) -> Iterator[Float64]:
+def _batches(run: LoadedRun, part: Sequences, batch_size: int) -> Iterator[tuple[slice, Float64]]:
+    x, lengths = torch.from_numpy(part.x), torch.from_numpy(part.lengths)
     for start in range(0, len(part), batch_size):
-        rows = part.select(np.arange(start, min(start + batch_size, len(part))))
-        x, lengths = torch.from_numpy(rows.x), torch.from_numpy(rows.lengths)
-        yield run.apply(Inputs(x, lengths))
+        rows = slice(start, start + batch_size)
+        yield rows, run.apply(Inputs(x[rows], lengths[rows]))
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
     """Prints the scores, those of each class, and the confusion matrix."""
     console.print(escape(title), highlight=False, soft_wrap=True)
-    console.print(_metrics_table(result))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, score in result.metrics.items():
+        table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
+    console.print(table)
     console.print(_classes_table(result))
     if (more := len(result.classes) - _MOST_ROWS) > 0:
         line = f"not listed: {count(more, 'more class', 'more classes')} (--json FILE has all)"
@@ -134,13 +135,6 @@ def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
         kinds = "Wilson's of accuracy and F1, else percentiles of the bootstrap"
         note = f"in brackets: {LEVEL:.0%} intervals, {kinds}"
         console.print(note, highlight=False, soft_wrap=True)
-
-
-def _metrics_table(result: Evaluation) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, score in result.metrics.items():
-        table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
-    return table
 
 
 def _classes_table(result: Evaluation) -> Table:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seqsweep.data.batch import Batch
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.results.formatting import count
 
 _EQUATIONS = {
     "RNN_TANH": ("h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)",),
@@ -42,8 +43,6 @@ _READING = {
     "max": "the maximum of the outputs over the valid steps",
     "attention": "the sum over the steps of a_t times the output",
 }
-
-_HEAD = {"fc.weight": "one row for each class", "fc.bias": "one number for each class"}
 
 
 class Row(NamedTuple):
@@ -92,11 +91,13 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
     if isinstance(network, RNNClassifier):
         # More is known of a network of this package than its modules show.
         recurrent = [module for module in network.modules() if isinstance(module, nn.RNNBase)]
-        rnn, count = recurrent[0], sum(module.num_layers for module in recurrent)
+        rnn, layers = recurrent[0], sum(module.num_layers for module in recurrent)
         steps = int(batch.lengths.max())
-        unrolled = Unrolled(count, rnn.bidirectional, network.pooling, steps)
+        unrolled = Unrolled(layers, rnn.bidirectional, network.pooling, steps)
         blocks = list(_rnn_blocks(network, rnn, unrolled, len(batch.x)))
-        title += f": {_heading(rnn, count)}"
+        cell = rnn.mode.partition("_")[0].lower()
+        ways = "both directions" if rnn.bidirectional else "one direction"
+        title += f": {cell}, {count(layers, 'layer')}, {ways}, hidden size {rnn.hidden_size}"
     title += f", {sum(weight.numel() for weight in network.parameters()):,} parameters"
     every = (_input(batch), *blocks, _result(logits, batch, class_names))
     return Explanation(title, every, unrolled)
@@ -131,13 +132,6 @@ def _tensors(result: Any) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
-def _heading(rnn: nn.RNNBase, count: int) -> str:
-    cell = rnn.mode.partition("_")[0].lower()
-    layers = "1 layer" if count == 1 else f"{count} layers"
-    ways = "both directions" if rnn.bidirectional else "one direction"
-    return f"{cell}, {layers}, {ways}, hidden size {rnn.hidden_size}"
-
-
 def _input(batch: Batch) -> Block:
     shortest, longest = int(batch.lengths.min()), int(batch.lengths.max())
     valid = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
@@ -151,7 +145,7 @@ def _input(batch: Batch) -> Block:
 
 
 def _rnn_blocks(
-    network: RNNClassifier, rnn: nn.RNNBase, unrolled: Unrolled, count: int
+    network: RNNClassifier, rnn: nn.RNNBase, unrolled: Unrolled, batch: int
 ) -> Iterator[Block]:
     """Yields the blocks of the layers and options, and one of the head.
 
@@ -159,9 +153,9 @@ def _rnn_blocks(
         network: a network of this package.
         rnn: its first recurrent module; the others have the same cell and sizes.
         unrolled: its shape.
-        count: B.
+        batch: B.
     """
-    steps, source = (count, unrolled.steps), "x"
+    steps, source = (batch, unrolled.steps), "x"
     width = network.fc.in_features  # D*H
     if network.embedding is not None:
         shape, source = (*steps, network.embedding.embedding_dim), "e"
@@ -182,12 +176,10 @@ def _rnn_blocks(
             source = f"n{layer + 1}"
     if network.attention is not None:
         yield _attention(network, steps)
-    rows = (
-        Row("features", (count, width), _READING[network.pooling]),
-        *_weights(network, _HEAD),
-    )
+    head = {"fc.weight": "one row for each class", "fc.bias": "one number for each class"}
+    features = Row("features", (batch, width), _READING[network.pooling])
     equations = ("logits = features fc.weight^T + fc.bias",)
-    yield Block(f"Head: reads {network.pooling}", equations, rows)
+    yield Block(f"Head: reads {network.pooling}", equations, (features, *_weights(network, head)))
 
 
 def _weights(network: nn.Module, texts: dict[str, str]) -> list[Row]:

@@ -4,7 +4,6 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from seqsweep.console import say_error
 from seqsweep.data.files import ENDINGS
@@ -20,18 +19,6 @@ _MOST_NAMED = 5
 """The number of data sets whose best run is named."""
 
 
-class FoundRun(NamedTuple):
-    """A run that can be loaded.
-
-    Attributes:
-        path: its folder, checkpoint or bundle.
-        choice: how it was chosen, in one line; None where there was no choice.
-    """
-
-    path: Path
-    choice: str | None = None
-
-
 def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
     """Loads the run of a command by its options `run`, `checkpoint` and `allow`.
 
@@ -40,19 +27,19 @@ def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
     Raises:
         FileNotFoundError, ValueError: see `find_run` and `load_run`.
     """
-    found = find_run(options.run)
-    if options.checkpoint is not None and found.path.is_file():
+    path, choice = find_run(options.run)
+    if options.checkpoint is not None and path.is_file():
         raise ValueError(
-            f"--checkpoint={options.checkpoint}: {found.path} is a file, which holds one network"
+            f"--checkpoint={options.checkpoint}: {path} is a file, which holds one network"
         )
-    run = load_run(found.path, options.checkpoint or "best", options.allow)
-    if found.choice is not None:
-        say_error(f"{found.path}: {found.choice}")
-    return run, found.choice
+    run = load_run(path, options.checkpoint or "best", options.allow)
+    if choice is not None:
+        say_error(f"{path}: {choice}")
+    return run, choice
 
 
-def find_run(path: Path) -> FoundRun:
-    """Returns the run of a folder or file.
+def find_run(path: Path) -> tuple[Path, str | None]:
+    """Returns the run of a folder or file, and how it was chosen, if so.
 
     Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
     best mean over its replicates comes first. Of its runs, the one with the best value is taken; of
@@ -67,7 +54,7 @@ def find_run(path: Path) -> FoundRun:
         expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"
         raise ValueError(f"{path}: is a file of sequences; {expected}")
     if path.is_file() or (path / "checkpoints").is_dir() or list(path.glob("*.ckpt")):
-        return FoundRun(path)
+        return path, None
     entries = read_folder(path)
     board = leaderboard(entries)
     if not board.rows:
@@ -77,8 +64,10 @@ def find_run(path: Path) -> FoundRun:
     row, monitor = board.rows[0], board.monitor
     best = _best_of(board)
     # The seed is always named, folds and splits only where they vary.
-    varied = [key for key in REPLICATE_KEYS if key == "seed" or _varies(row, key)]
-    values = row.config | {key: best.config.get(key) for key in varied}
+    values = dict(row.config)
+    for key in REPLICATE_KEYS:
+        if key == "seed" or len({entry.config.get(key) for entry in row.entries}) > 1:
+            values[key] = best.config.get(key)
     settings = run_label(values, key_names(values))
     runs = sum(entry.state == "complete" for entry in entries)
     score = (best.record or {})["metrics"].get(monitor)
@@ -86,7 +75,7 @@ def find_run(path: Path) -> FoundRun:
     of = f"best by {monitor} of {runs} complete runs" if runs > 1 else "the only complete run"
     if board.variation.resampled:
         of = f"best config by {monitor} of {runs} complete runs, its best run on the first split"
-    return FoundRun(best.folder.path, f"{of} ({settings}{shown})")
+    return best.folder.path, f"{of} ({settings}{shown})"
 
 
 def replicates_of(folder: Path) -> Row | None:
@@ -127,7 +116,3 @@ def _best_of(board: Leaderboard) -> Entry:
     sign = -1 if lower_is_better(monitor) else 1
     # Where no run has logged the metric, all are equal.
     return runs[max(runs, key=lambda key: sign * sample.get(key, -sign * math.inf))]
-
-
-def _varies(row: Row, key: str) -> bool:
-    return len({entry.config.get(key) for entry in row.entries}) > 1

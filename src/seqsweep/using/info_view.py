@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.console import print_notes
-from seqsweep.data.info import ChannelInfo, Info, SplitInfo
+from seqsweep.data.info import Info
 from seqsweep.results.formatting import count
 
 _MOST_ROWS = 20
@@ -121,7 +121,12 @@ def _balance(info: Info) -> str:
 
 def _duplicates(info: Info) -> list[str]:
     """Returns lines on repeated sequences."""
-    repeated = [line for split in info.splits for line in _repeated(split)]
+    repeated: list[str] = []
+    for split in info.splits:
+        if split.repeated:
+            repeated.append(f"{split.repeated:,} within {split.name}")
+        if split.also_in_train:
+            repeated.append(f"{split.also_in_train:,} of {split.name} also in train")
     lines = [f"duplicates: {'; '.join(repeated) if repeated else 'none'}"]
     if info.contradictions:
         lines.append(f"equal values with different labels: {info.contradictions:,} sequences")
@@ -133,18 +138,6 @@ def _constant(info: Info, notes: Sequence[str]) -> list[str]:
     constant = [channel for channel in info.channels if channel.is_constant]
     if not constant or any("constant in train" in note for note in notes):
         return []
-    return [f"constant in train: {_names(constant)}"]
-
-
-def _names(channels: Sequence[ChannelInfo]) -> str:
-    more = f" and {len(channels) - _MOST_ROWS} more" if len(channels) > _MOST_ROWS else ""
-    return ", ".join(repr(channel.name) for channel in channels[:_MOST_ROWS]) + more
-
-
-def _repeated(split: SplitInfo) -> list[str]:
-    lines: list[str] = []
-    if split.repeated:
-        lines.append(f"{split.repeated:,} within {split.name}")
-    if split.also_in_train:
-        lines.append(f"{split.also_in_train:,} of {split.name} also in train")
-    return lines
+    names = ", ".join(repr(channel.name) for channel in constant[:_MOST_ROWS])
+    more = f" and {len(constant) - _MOST_ROWS} more" if len(constant) > _MOST_ROWS else ""
+    return [f"constant in train: {names}{more}"]

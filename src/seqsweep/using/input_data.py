@@ -5,7 +5,7 @@ N sequences, T steps, F features (channels).
 
 import filecmp
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +90,12 @@ def open_data(
     name = _chosen(stored, split, path)
     part = stored.parts[name]
     _check_channels(stored, part, run)
-    notes = [*stored.notes, *_note_on_training(path, name, run)]
-    data = InputData(path, part, None, tuple(notes))
-    if part.ids is not None and part.ids.shape != (len(data),):
-        raise ValueError(f"{part.where}: ids has shape {part.ids.shape}; must be ({len(data)},)")
+    size = len(part.x)
+    if part.ids is not None and part.ids.shape != (size,):
+        raise ValueError(f"{part.where}: ids has shape {part.ids.shape}; must be ({size},)")
     labels = None if part.labels is None else _names_of_labels(stored, part, run.class_names)
     where = f"{path} ({name})" if len(stored.parts) > 1 else path
-    return replace(data, name=where, labels=labels)
+    return InputData(where, part, labels, (*stored.notes, *_note_on_training(path, name, run)))
 
 
 def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
@@ -104,9 +103,13 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
     if run.vocabulary is None:
         reader = reader_of(path)
         options = reading_options(words, path, reader)
-        if reader == _READER:
-            return _stored_table(path, run, options, labelled)
-        return read_file(path, labelled=labelled, **options)
+        if reader != _READER:
+            return read_file(path, labelled=labelled, **options)
+        try:
+            return read_file(path, labelled=labelled, **_columns_of_run(run, path, options))
+        except (ValueError, TypeError) as error:
+            # The arguments of a command have no config before their names.
+            raise reworded(error, str(error).replace("data.source.", "")) from None
     # The file has the columns of the training file, unless the words name others.
     source = run.config["data"]["source"]
     columns = {key: source.get(key) for key in ("text_column", "label_column")}
@@ -114,14 +117,6 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
     # A column that the words name must be there.
     needed = labelled or "label_column" in named
     return read_text(path, run.vocabulary, **(columns | named), labelled=needed)
-
-
-def _stored_table(path: str, run: LoadedRun, options: dict[str, Any], labelled: bool) -> Stored:
-    try:
-        return read_file(path, labelled=labelled, **_columns_of_run(run, path, options))
-    except (ValueError, TypeError) as error:
-        # The arguments of a command have no config before their names.
-        raise reworded(error, str(error).replace("data.source.", "")) from None
 
 
 def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,9 +187,9 @@ def _note_on_training(path: str, split: str, run: LoadedRun) -> list[str]:
 
 def _chosen(stored: Stored, split: str | None, path: str) -> str:
     names = list(stored.parts)
-    if split is None and (len(names) == 1 or "test" in names):
-        return names[0] if len(names) == 1 else "test"
     if split is None:
+        if len(names) == 1 or "test" in names:
+            return names[0] if len(names) == 1 else "test"
         raise ValueError(f"{path}: has the splits {listed(names)}; choose one: --split {names[0]}")
     if split not in names:
         hint = did_you_mean(split, names)

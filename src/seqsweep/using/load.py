@@ -3,8 +3,7 @@
 B sequences, T time steps, F features (channels), C classes.
 """
 
-import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -31,19 +30,14 @@ from seqsweep.training.data_cache import translate_memory_errors
 from seqsweep.training.description import scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of, differing
-from seqsweep.using.bundle_file import is_bundle, read_bundle
+from seqsweep.using.bundle_file import PREFIX, is_bundle, read_bundle
 from seqsweep.using.check_content import check_content, check_sizes, check_weights
 from seqsweep.using.scores import Evaluation, Float64, evaluate
 
 BATCH_SIZE = 512
 """The sequences of a batch; it changes no result but its last bits."""
 
-_PREFIX = "network."
-"""Begins the names of the weights in a checkpoint: the attribute of `SequenceClassifier`."""
-
-
 Checkpoint = Literal["best", "last"]
-
 
 Raw = npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str]
 """Sequences as a user has them: an array, a list of arrays, or a list of texts."""
@@ -220,9 +214,9 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
     Raises:
         ValueError: the network is not allowed, or something is wrong in the content.
     """
-    with _naming(path):
+    try:
         check_content(content)
-        weights = {name.removeprefix(_PREFIX): w for name, w in content["state_dict"].items()}
+        weights = {name.removeprefix(PREFIX): w for name, w in content["state_dict"].items()}
         network = _network(content, weights, allow)
         code, now = content.get(CODE), code_of({"model": content["config"]["model"]})
         # Other code of the user, such as callbacks, has no part in a prediction.
@@ -235,6 +229,10 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise ValueError(f"the weights do not fit the network: {reason}") from None
+    except RecursionError:
+        raise Damaged(f"{path}: is nested too deeply") from None
+    except (ValueError, TypeError) as error:
+        raise Damaged(f"{path}: {error}") from error
     return LoadedRun(
         path,
         content["config"],
@@ -276,17 +274,6 @@ def _checkpoint_file(path: Path, checkpoint: str) -> Path:
         if found.is_file():
             return found
     raise FileNotFoundError(f"{path}: is not the folder of a run with checkpoints/{name}")
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Generator[None]:
-    """Adds the file to the message of an error about its content."""
-    try:
-        yield
-    except RecursionError:
-        raise Damaged(f"{path}: is nested too deeply") from None
-    except (ValueError, TypeError) as error:
-        raise Damaged(f"{path}: {error}") from error
 
 
 def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[str]) -> nn.Module:

@@ -46,7 +46,9 @@ def predict(arguments: Sequence[str]) -> int:
     header = _header(options.data, data, run, "TRAIN" if options.split == "train" else "TEST")
     with writing(options.out, kind, header) as writer:
         hits = _write(writer, data, run, options.batch_size)
-    say_error(_summary(data, hits, options.out))
+    where = "" if options.out is None else f" in {place(options.out)}"
+    score = "" if data.labels is None else f"; accuracy {hits / len(data):.4f}"
+    say_error(f"{data.name}: {count(len(data), 'sequence')}{where}{score}")
     return 0
 
 
@@ -77,12 +79,6 @@ def _write(writer: Writer, data: InputData, run: LoadedRun, batch_size: int) -> 
         writer.write(Predictions(ids[rows], indices, probabilities.astype(np.float32), labels))
         hits += 0 if labels is None else int((names[indices] == labels).sum())
     return hits
-
-
-def _summary(data: InputData, hits: int, out: Path | None) -> str:
-    where = "" if out is None else f" in {place(out)}"
-    score = "" if data.labels is None else f"; accuracy {hits / len(data):.4f}"
-    return f"{data.name}: {count(len(data), 'sequence')}{where}{score}"
 
 
 def probabilities_of(

@@ -23,7 +23,6 @@ from seqsweep.results.formatting import quoted_formula
 from seqsweep.suggest import did_you_mean, listed
 
 ENDINGS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl"}
-FORMATS = ("csv", "parquet", "jsonl", "aeon")
 
 
 class Predictions(NamedTuple):
@@ -69,8 +68,9 @@ class Header(NamedTuple):
 class Writer(ABC):
     """Writes batches of predictions into one file."""
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, file: Any) -> None:
         self.header = header
+        self._file = file
 
     @abstractmethod
     def write(self, rows: Predictions) -> None:
@@ -93,7 +93,7 @@ class CsvWriter(Writer):
     """Writes a line for each sequence, after a line with the names of the columns."""
 
     def __init__(self, header: Header, file: TextIO) -> None:
-        super().__init__(header)
+        super().__init__(header, file)
         self._csv = csv.writer(file, lineterminator="\n")
         self._has_head = False
 
@@ -110,10 +110,6 @@ class CsvWriter(Writer):
 class JsonLinesWriter(Writer):
     """Writes a JSON object for each sequence."""
 
-    def __init__(self, header: Header, file: TextIO) -> None:
-        super().__init__(header)
-        self._file = file
-
     def write(self, rows: Predictions) -> None:
         first, last = 2, 2 + len(self.header.class_names)
         for values in zip(*self.columns_of(rows), strict=True):
@@ -126,11 +122,10 @@ class ParquetWriter(Writer):
     """Writes a column for each value, and a row group for each batch."""
 
     def __init__(self, header: Header, file: BinaryIO) -> None:
-        super().__init__(header)
+        super().__init__(header, file)
         if importlib.util.find_spec("pyarrow") is None:
             package = "the package pyarrow: pip install 'seqsweep[data]'"
             raise ValueError(f"a parquet file needs {package}")
-        self._file = file
         self._parquet: Any = None
 
     def write(self, rows: Predictions) -> None:
@@ -158,8 +153,7 @@ class AeonWriter(Writer):
     """
 
     def __init__(self, header: Header, file: TextIO) -> None:
-        super().__init__(header)
-        self._file = file
+        super().__init__(header, file)
         # The accuracy stands before the lines that it follows from.
         self._lines = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._hits = self._count = 0
@@ -177,11 +171,9 @@ class AeonWriter(Writer):
     def close(self) -> None:
         classes = len(self.header.class_names)
         names = " ".join(f"{index}={name}" for index, name in enumerate(self.header.class_names))
-        first = [
-            *map(_one_field, (self.header.data, self.header.classifier)),
-            self.header.split,
-            "0",
-        ]
+        of_what = map(_one_line, (self.header.data, self.header.classifier))
+        # A comma would begin another field.
+        first = [*(text.replace(",", ";") for text in of_what), self.header.split, "0"]
         # Times, the benchmark's and the memory are not measured: -1, as in the format's own files.
         third = [str(self._hits / self._count), *["-1"] * 4, str(classes), "N/A", "-1", "-1"]
         self._file.write(f"{','.join(first)},MILLISECONDS,classes: {_one_line(names)}\n")
@@ -194,10 +186,11 @@ class AeonWriter(Writer):
 
 _WRITERS: dict[str, Callable[[Header, Any], Writer]] = {
     "csv": CsvWriter,
-    "jsonl": JsonLinesWriter,
     "parquet": ParquetWriter,
+    "jsonl": JsonLinesWriter,
     "aeon": AeonWriter,
 }
+FORMATS = tuple(_WRITERS)
 
 
 class _Visible:
@@ -261,11 +254,6 @@ def writing(out: Path | None, kind: str, header: Header) -> Generator[Writer]:
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _one_field(text: str) -> str:
-    """Returns the text without the commas that separate fields."""
-    return _one_line(text).replace(",", ";")
 
 
 def _one_line(text: str) -> str:

@@ -326,8 +326,7 @@ class _Compared:
             sums = np.add.reduceat(of_rows * (exact @ order.T), begins[:-1], axis=1)
             positive = np.add.reduceat(of_rows, begins[:-1], axis=1)
             pairs = positive * (total[:, None] - positive)
-            undefined = np.full(pairs.shape, np.nan)
-            areas[:, part] = np.divide(sums, 2 * pairs, out=undefined, where=pairs > 0)
+            areas[:, part] = _ratio(sums, 2 * pairs, np.nan)
         return areas
 
 
@@ -358,4 +357,4 @@ class _Ranked:
 
 def _ratio(part: Float64, whole: Float64, otherwise: float) -> Float64:
     """Returns part / whole, and `otherwise` where the whole is 0."""
-    return np.divide(part, whole, out=np.full(len(whole), otherwise), where=whole > 0)
+    return np.divide(part, whole, out=np.full(whole.shape, otherwise), where=whole > 0)

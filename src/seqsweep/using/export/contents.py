@@ -18,7 +18,6 @@ from seqsweep.using.load import LoadedRun
 _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
 
-
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
 _PARTS = {"embedding", "rnn", "attention", "fc"}
 _LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
@@ -136,7 +135,8 @@ def _unknown(run: LoadedRun) -> str | None:
     if type(network) not in _KINDS:
         return f"the network {type(network).__module__}.{type(network).__qualname__}"
     assert isinstance(network, RNNClassifier)
-    parts = sorted(_names(network) - _PARTS)
+    own = [*network.named_parameters(recurse=False), *network.named_buffers(recurse=False)]
+    parts = sorted({name for name, _ in [*network.named_children(), *own]} - _PARTS)
     if parts:
         return f"the part {parts[0]!r} of the network"
     rnn = network.rnn
@@ -146,19 +146,7 @@ def _unknown(run: LoadedRun) -> str | None:
             return f"layers of type {type(module).__name__}"
     if network.pooling not in _POOLINGS:
         return f"pooling={network.pooling!r}"
-    steps = _unknown_steps(run.scaling)
-    return f"the {steps[0]} of the data" if steps else None
-
-
-def _unknown_steps(scaling: Scaling | None) -> list[str]:
-    """Returns the steps of a scaling that cannot be written."""
-    if scaling is None:
-        return []
-    names = [field.name for field in fields(scaling) if field.name not in _STEPS]
-    return [name for name in names if getattr(scaling, name) is not None]
-
-
-def _names(network: nn.Module) -> set[str]:
-    """Returns the names of a network's direct parts: modules, parameters and buffers."""
-    own = [*network.named_parameters(recurse=False), *network.named_buffers(recurse=False)]
-    return {name for name, _ in network.named_children()} | {name for name, _ in own}
+    for field in fields(Scaling if run.scaling is None else run.scaling):
+        if field.name not in _STEPS and getattr(run.scaling, field.name, None) is not None:
+            return f"the {field.name} of the data"
+    return None

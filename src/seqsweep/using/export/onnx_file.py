@@ -16,6 +16,7 @@ from onnx import helper
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.export.check import Answer, Outputs
 from seqsweep.using.export.contents import (
+    count_symbols,
     input_type,
     layers_of,
     metadata,
@@ -83,9 +84,8 @@ def read(content: bytes) -> Answer:
 def _add_network(graph: Graph, network: RNNClassifier, run: LoadedRun) -> None:
     """Adds all nodes, from x and lengths to logits and probabilities."""
     prepared = add_scaling(graph, scaling_inside(run), "x", "lengths")
+    usable = add_usable(graph, prepared, count_symbols(run))
     embedding = network.embedding
-    symbols = None if embedding is None else embedding.num_embeddings
-    usable = add_usable(graph, prepared, symbols)
     x = prepared.x if embedding is None else add_embedding(graph, embedding, prepared.x)
     output, state = add_layers(graph, layers_of(network), x, prepared.lengths)
     features = state if network.pooling == "last" else add_pooling(graph, network, output, prepared)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.models.layers import AttentionPooling
 from seqsweep.using.export.contents import Layer
 from seqsweep.using.export.onnx_nodes import Graph
 from seqsweep.using.export.onnx_scaling import Prepared
@@ -100,21 +99,18 @@ def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Pre
     """
     by_time = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
     if network.attention is not None:
-        scores = _masked(graph, _add_scores(graph, network.attention, output), by_time)
+        # The score of each step: (T, B, D*H) -> (T, B, 1).
+        weight, bias = graph.linear("attention.projection", network.attention.projection)
+        product = graph.node("MatMul", output, graph.node("Transpose", weight, perm=[1, 0]))
+        hidden = graph.node("Tanh", graph.node("Add", product, bias))
+        query = network.attention.query.weight.detach().numpy().T
+        scores = graph.node("MatMul", hidden, graph.constant("attention.query", query))
+        scores = _masked(graph, scores, by_time)
         return _add_sum(graph, graph.node("Mul", output, graph.node("Softmax", scores, axis=0)))
     if network.pooling == "mean":
         lengths = graph.node("Unsqueeze", graph.cast(prepared.lengths, np.float32), graph.axes(1))
         return graph.node("Div", _add_sum(graph, output), lengths)
     return graph.node("ReduceMax", _masked(graph, output, by_time), axes=[0], keepdims=0)
-
-
-def _add_scores(graph: Graph, attention: AttentionPooling, output: str) -> str:
-    """Adds the score of each step: (T, B, D*H) -> (T, B, 1)."""
-    weight, bias = graph.linear("attention.projection", attention.projection)
-    product = graph.node("MatMul", output, graph.node("Transpose", weight, perm=[1, 0]))
-    hidden = graph.node("Tanh", graph.node("Add", product, bias))
-    query = attention.query.weight.detach().numpy().T
-    return graph.node("MatMul", hidden, graph.constant("attention.query", query))
 
 
 def _masked(graph: Graph, values: str, by_time: str) -> str:

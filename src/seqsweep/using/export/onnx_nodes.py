@@ -21,7 +21,8 @@ class Graph:
         Args:
             output: its name; without it, the operator and a number.
         """
-        return self.nodes(operator, inputs, (output or self._name(operator),), **attributes)[0]
+        name = output or f"{operator.lower()}_{len(self._nodes)}"
+        return self.nodes(operator, inputs, (name,), **attributes)[0]
 
     def nodes(
         self, operator: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: Any
@@ -61,9 +62,6 @@ class Graph:
         """Returns the graph."""
         constants = list(self._constants.values())
         return helper.make_graph(self._nodes, name, inputs, outputs, constants)
-
-    def _name(self, operator: str) -> str:
-        return f"{operator.lower()}_{len(self._nodes)}"
 
 
 def array_info(name: str, kind: type[np.generic], shape: tuple[int | str, ...]) -> ValueInfoProto:
