@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from seqsweep.data.checks import Array, Float32, Float64, Floats, Mask, blocks, float_values
-from seqsweep.data.transforms.shaping import Lengths, Shaping
+from seqsweep.data.checks import Array, Float32, Float64, Floats, Int64, Mask, blocks, float_values
+from seqsweep.data.transforms.shaping import Shaping
 
 Missing = Literal["error", "zero", "mean", "forward"]
 
@@ -39,7 +39,7 @@ class Scaling:
     deviation: Float64 | None = None
     shaping: Shaping | None = None
 
-    def apply(self, x: Array, lengths: Lengths, where: str = "x") -> tuple[Float32, Lengths]:
+    def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
         """Returns the input (N, T, F) of a network and its lengths (N,), padded with zeros.
 
         Args:
@@ -62,7 +62,7 @@ class Scaling:
             raise ValueError(f"{where}: has values too far from those of the training split")
         return result, lengths
 
-    def _reshaped(self, values: Floats, lengths: Lengths) -> tuple[Floats, Lengths]:
+    def _reshaped(self, values: Floats, lengths: Int64) -> tuple[Floats, Int64]:
         """Fills in missing values, between the steps of the transform."""
         if self.shaping is not None:
             values, lengths = self.shaping.shorten(values, lengths)

@@ -6,12 +6,10 @@ N sequences, C classes, G groups, K folds.
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.grouped_cut import by_class_and_group, in_shuffled_order
+from seqsweep.data.checks import Int64
+from seqsweep.data.grouped_cut import by_class_and_group
 from seqsweep.data.sequences import Sequences, Splits
-
-Int64 = npt.NDArray[np.int64]
 
 _STREAM = 2
 """The random stream of the folds; the cuts of test and validation have the streams 0 and 1."""
@@ -129,7 +127,7 @@ def _grouped(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator)
     """
     counts, index = by_class_and_group(labels, groups)  # (G, C)
     shares = counts / counts.sum(axis=0)
-    order = in_shuffled_order(index, rng)
+    order = rng.permutation(len(counts)).tolist()
     order.sort(key=lambda group: -int(counts[group].sum()))
     held = np.zeros((folds, counts.shape[1]))
     fold_of_group = np.empty(len(counts), dtype=np.int64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Array, Layout, as_array
+from seqsweep.data.checks import Array, Int64, Layout, as_array
 from seqsweep.data.memory import check_memory
 
 
@@ -23,9 +23,7 @@ def is_list_of_sequences(x: Any) -> bool:
     return len({_shape(item) for item in x}) > 1
 
 
-def pad_list(
-    x: Sequence[npt.ArrayLike], layout: Layout, where: str
-) -> tuple[Array, npt.NDArray[np.int64]]:
+def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:
     """Returns x (N, T, F), padded with zeros, and lengths (N,).
 
     Args:

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.checks import Floats
+from seqsweep.data.checks import Floats, Int64, Mask
 from seqsweep.data.fitted import Missing, Scaling, filled
 from seqsweep.data.folds import check_fold, hold_out
 from seqsweep.data.grouped_cut import grouped
@@ -161,17 +160,13 @@ def _cut(
     )
 
 
-def _group_note(
-    groups: npt.NDArray[np.int64], taken: npt.NDArray[np.bool_], split: str, size: int
-) -> str:
+def _group_note(groups: Int64, taken: Mask, split: str, size: int) -> str:
     """Returns a line that says how large a cut by groups is."""
     number, total = len(np.unique(groups[taken])), len(np.unique(groups))
     return f"{split}: {number} of {total} groups, {taken.sum()} sequences (asked for {size})"
 
 
-def _stratified(
-    labels: npt.NDArray[np.int64], size: int, rng: np.random.Generator, option: str
-) -> npt.NDArray[np.bool_]:
+def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
     """Draws `size` sequences, the classes in proportion: (N,), True where drawn.
 
     At least one sequence of each class is not drawn. The result does not depend on the names of the
@@ -196,7 +191,7 @@ def _stratified(
     return taken
 
 
-def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+def _largest_remainder(counts: Int64, size: int) -> Int64:
     """Divides `size` in proportion to the counts: (C,), each share below its count."""
     total = int(counts.sum())
     # Rounding down leaves less than one sequence for each class; the largest remainders get them.

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Floats, blocks
+from seqsweep.data.checks import Floats, Int64, Mask, blocks
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.vocabulary import Vocabulary
 
@@ -35,12 +35,12 @@ class Sequences:
     """
 
     x: Floats
-    lengths: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
+    lengths: Int64
+    labels: Int64
     class_names: tuple[str, ...]
     channel_names: tuple[str, ...]
     digests: npt.NDArray[np.uint64] | None = None
-    groups: npt.NDArray[np.int64] | None = None
+    groups: Int64 | None = None
 
     def __post_init__(self) -> None:
         count, longest, channels = self.x.shape
@@ -86,7 +86,7 @@ class Sequences:
         return len(self.class_names)
 
     @property
-    def valid(self) -> npt.NDArray[np.bool_]:
+    def valid(self) -> Mask:
         """The mask (N, T): True at the steps of a sequence, False at its padding."""
         return np.arange(self.max_length) < self.lengths[:, None]
 
@@ -195,7 +195,7 @@ def _width(sequences: Sequences) -> str:
     return f"{channels} channel{'s' * (channels > 1)}, {sequences.num_classes} classes"
 
 
-def _digests(x: Floats, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def _digests(x: Floats, lengths: Int64) -> npt.NDArray[np.uint64]:
     """Returns the first eight bytes of the hash of each sequence, as float64: (N,).
 
     Among a million sequences, two agree by chance once in 4e7 data sets.

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from seqsweep.data.checks import Float32
+from seqsweep.data.checks import Float32, Int64
 from seqsweep.data.raw import padded
 from seqsweep.data.sequences import Splits
-from seqsweep.data.vocabulary import Lengths, Vocabulary
+from seqsweep.data.vocabulary import Vocabulary
 
 _MANY = 0.1
 """The share of unknown symbols in a split that is worth a note."""
@@ -56,7 +56,7 @@ def in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
     return replace(splits, **parts, notes=tuple(notes), vocabulary=fitted)
 
 
-def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Lengths]:
+def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
     """Returns the indices (B, T, 1) of a list of texts, and their lengths (B,).
 
     Args:
@@ -82,7 +82,7 @@ def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Leng
     return vocabulary.encode(texts, lambda index: f"x[{index}]")
 
 
-def _checked(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Lengths]:
+def _checked(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
     """Returns indices as they are, with 0 for padding."""
     values, steps = padded(x, lengths)
     valid = np.arange(values.shape[1]) < steps[:, None]

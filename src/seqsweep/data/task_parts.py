@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import SupportsIndex
 
 import numpy as np
-import numpy.typing as npt
 
+from seqsweep.data.checks import Float32, Int64
 from seqsweep.data.sequences import Sequences, Splits
 
 _LARGEST = 2**31  # numbers of x: 8 GiB
@@ -56,7 +56,7 @@ def stream(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
 
 
-def draw_labels(rng: np.random.Generator, count: int, classes: int) -> npt.NDArray[np.int64]:
+def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
     """Draws class indices evenly, (count,), each at least once if there is room."""
     once = rng.permutation(classes)[:count]
     more = rng.integers(classes, size=max(count - classes, 0))
@@ -91,9 +91,7 @@ def check_size(shape: tuple[int, int, int], where: str) -> None:
         )
 
 
-def draw_lengths(
-    rng: np.random.Generator, count: int, shortest: int, longest: int
-) -> npt.NDArray[np.int64]:
+def draw_lengths(rng: np.random.Generator, count: int, shortest: int, longest: int) -> Int64:
     """Draws lengths evenly from `shortest` to `longest`, (count,); the first is the longest."""
     lengths = rng.integers(shortest, longest, size=count, endpoint=True)
     lengths[0] = longest  # so that the shape of a split does not depend on luck
@@ -118,8 +116,8 @@ def channels(count: int) -> tuple[str, ...]:
 
 
 def equal_length(
-    x: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
+    x: Float32,
+    labels: Int64,
     class_names: tuple[str, ...],
     channel_names: tuple[str, ...],
 ) -> Sequences:

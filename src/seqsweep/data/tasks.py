@@ -4,8 +4,8 @@ N sequences, T steps, F features, C classes.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from seqsweep.data.checks import Int64
 from seqsweep.data.sequences import Splits
 from seqsweep.data.task_parts import (
     DISTRACTORS,
@@ -270,7 +270,7 @@ def frequencies(
     )
 
 
-def _checked(labels: list[int], count: int, classes: int, where: str) -> npt.NDArray[np.int64]:
+def _checked(labels: list[int], count: int, classes: int, where: str) -> Int64:
     indices = [integer(f"labels[{i}]", label, 0, where) for i, label in enumerate(labels)]
     if len(indices) != count:
         raise ValueError(f"{where}: {len(indices)} labels for num_sequences={count}")
