@@ -5,13 +5,14 @@ setting these on a copy takes less than 1 ms.
 """
 
 import copy
+import functools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -32,10 +33,11 @@ class MemberComposer:
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
         self.master = master
-        self._parser = OverridesParser.create(config_loader=loader)
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._parsed: dict[str, Override] = {}
-        self._groups: dict[str, bool] = {}
+        self._parse = functools.cache(OverridesParser.create(config_loader=loader).parse_override)
+        # Hydra looks into every folder of configs for this, so the answer is kept.
+        self._is_group = functools.cache(lambda key: bool(loader.get_group_options(key)))
+        # The config with some overrides alone; it must not be changed.
+        self._base = functools.cache(lambda others: self._without_hydra(self.full(others)))
         self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
         self._bound: set[tuple[str, type]] = set()
 
@@ -59,8 +61,7 @@ class MemberComposer:
             others = tuple(text for text in overrides if text not in setting)
             if any(not self._chooses(text) and not self._deletes(text, setting) for text in others):
                 return self._without_hydra(self.full(overrides))  # the order of overrides matters
-            base = self._base(others)
-            config = copy.deepcopy(base)
+            config = copy.deepcopy(self._base(others))
             for text in overrides:
                 if text in setting:
                     override = self._parse(text)
@@ -130,21 +131,10 @@ class MemberComposer:
                 bound.add((key, type(value)))
         return bound
 
-    def _base(self, overrides: tuple[str, ...]) -> DictConfig:
-        """Returns the config with these overrides alone; it must not be changed."""
-        if overrides not in self._bases:
-            self._bases[overrides] = self._without_hydra(self.full(overrides))
-        return self._bases[overrides]
-
     def _without_hydra(self, config: DictConfig) -> DictConfig:
         with open_dict(config):
             config.pop("hydra")
         return config
-
-    def _parse(self, override: str) -> Override:
-        if override not in self._parsed:
-            self._parsed[override] = self._parser.parse_override(override)
-        return self._parsed[override]
 
     def _sets_value(self, text: str) -> bool:
         """Returns whether an override sets a plain key: no group, and not Hydra's."""
@@ -167,12 +157,6 @@ class MemberComposer:
         return override.type == OverrideType.DEL and not any(
             is_below(key, (override.key_or_group,)) for key in keys
         )
-
-    def _is_group(self, key: str) -> bool:
-        # Hydra looks into every folder of configs for this, so the answer is kept.
-        if key not in self._groups:
-            self._groups[key] = bool(self.loader.get_group_options(key))
-        return self._groups[key]
 
 
 def _depends_on_value(key: str) -> bool:

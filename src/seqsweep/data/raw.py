@@ -171,18 +171,6 @@ def make_splits(
     return Splits(made["train"], made.get("val"), made.get("test"))
 
 
-def join_padded(rows: Array, lengths: Int64) -> Array:
-    """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
-    longest = int(lengths.max())
-    if longest == lengths.min():
-        return rows.reshape(len(lengths), longest, *rows.shape[1:])
-    size = len(lengths) * longest * rows[:1].nbytes
-    check_memory(size, "the data", f"{len(lengths):,} sequences, padded to {longest:,} steps,")
-    padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
-    padded[np.arange(longest) < lengths[:, None]] = rows
-    return padded
-
-
 def padded(
     x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None
 ) -> tuple[Array, Int64]:

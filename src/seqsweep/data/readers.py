@@ -23,8 +23,9 @@ from seqsweep.data.checks import (
     label_array,
 )
 from seqsweep.data.files import Stored, existing_file
+from seqsweep.data.lists import join_padded
 from seqsweep.data.memory import check_memory
-from seqsweep.data.raw import RawPart, join_padded, make_splits
+from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, printable
 

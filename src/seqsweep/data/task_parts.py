@@ -7,7 +7,7 @@ import itertools
 import math
 import operator
 from collections.abc import Callable
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -21,31 +21,32 @@ DISTRACTORS = ("a", "b", "c", "d")
 RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
 
 
-Make = Callable[[np.random.Generator, int], Sequences]
-"""Draws a number of sequences from a generator."""
-
-
 def generated_splits(
-    sizes: tuple[int, int, int], shape: tuple[int, int], seed: int, where: str, make: Make
+    where: str,
+    sizes: tuple[int, int, int],
+    seed: int,
+    shape: tuple[int, int],
+    make: Callable[..., Sequences],
+    *options: Any,
 ) -> Splits:
     """Draws the three splits, each from its own stream of the seed.
 
     The size of one split therefore does not change another.
 
     Args:
+        where: the name of the task, which begins every message.
         sizes: the sequences of train, at least 1, and of val and test, at least 0; 0 gives no such
             split.
-        shape: T and F, to refuse what would not fit into memory.
         seed: at least 0.
-        where: the name of the task, which begins every message.
-        make: draws the sequences of one split.
+        shape: T and F, to refuse what would not fit into memory.
+        make: draws a number of sequences from a generator, with the options.
     """
     root = integer("seed", seed, 0, where)
     names = ("num_train", "num_val", "num_test")
     least = (1, 0, 0)
     counts = [integer(*given, where) for given in zip(names, sizes, least, strict=True)]
     check_size((sum(counts), *shape), where)
-    made = [make(stream(root, i), count) if count else None for i, count in enumerate(counts)]
+    made = [make(stream(root, i), n, *options) if n else None for i, n in enumerate(counts)]
     train, val, test = made
     assert train is not None
     return Splits(train, val, test)
@@ -109,10 +110,6 @@ def length_range(length: object, min_length: object, minimum: int, where: str) -
             f"{where}: min_length={shortest}: must be between {minimum} and length={longest}"
         )
     return shortest, longest
-
-
-def channels(count: int) -> tuple[str, ...]:
-    return tuple(f"channel_{i}" for i in range(count))
 
 
 def equal_length(

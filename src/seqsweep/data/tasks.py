@@ -11,7 +11,6 @@ from seqsweep.data.task_parts import (
     DISTRACTORS,
     RANGES,
     bits_with_parity,
-    channels,
     check_size,
     draw_labels,
     equal_length,
@@ -69,7 +68,8 @@ def random_sequences(
     indices = (
         draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
     )
-    return Splits(train=equal_length(x, indices, numbered(classes), channels(shape[2])))
+    channels = tuple(f"channel_{i}" for i in range(shape[2]))
+    return Splits(train=equal_length(x, indices, numbered(classes), channels))
 
 
 def temporal_order(
@@ -107,12 +107,9 @@ def temporal_order(
     if num_symbols not in RANGES:
         raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
     steps = integer("length", length, _SHORTEST, where)
+    sizes = num_train, num_val, num_test
     return generated_splits(
-        (num_train, num_val, num_test),
-        (steps, 2 + len(DISTRACTORS)),
-        seed,
-        where,
-        lambda rng, count: ordered(rng, count, steps, num_symbols),
+        where, sizes, seed, (steps, 2 + len(DISTRACTORS)), ordered, steps, num_symbols
     )
 
 
@@ -147,13 +144,8 @@ def adding(
     where = "adding"
     steps = integer("length", length, 2, where)
     classes = integer("num_classes", num_classes, 2, where)
-    return generated_splits(
-        (num_train, num_val, num_test),
-        (steps, 2),
-        seed,
-        where,
-        lambda rng, count: marked_sums(rng, count, steps, classes),
-    )
+    sizes = num_train, num_val, num_test
+    return generated_splits(where, sizes, seed, (steps, 2), marked_sums, steps, classes)
 
 
 def delayed_recall(
@@ -184,13 +176,8 @@ def delayed_recall(
     where = "delayed_recall"
     steps = integer("length", length, 2, where)
     symbols = integer("num_symbols", num_symbols, 2, where)
-    return generated_splits(
-        (num_train, num_val, num_test),
-        (steps, symbols + 2),
-        seed,
-        where,
-        lambda rng, count: recalled(rng, count, steps, symbols),
-    )
+    sizes = num_train, num_val, num_test
+    return generated_splits(where, sizes, seed, (steps, symbols + 2), recalled, steps, symbols)
 
 
 def parity(
@@ -221,13 +208,8 @@ def parity(
     """
     where = "parity"
     lengths = length_range(length, min_length, 1, where)
-    return generated_splits(
-        (num_train, num_val, num_test),
-        (lengths[1], 1),
-        seed,
-        where,
-        lambda rng, count: bits_with_parity(rng, count, lengths),
-    )
+    sizes = num_train, num_val, num_test
+    return generated_splits(where, sizes, seed, (lengths[1], 1), bits_with_parity, lengths)
 
 
 def frequencies(
@@ -261,12 +243,9 @@ def frequencies(
     lengths = length_range(length, min_length, 2, where)
     classes = integer("num_classes", num_classes, 2, where)
     scale = number("noise", noise, 0.0, where)
+    sizes = num_train, num_val, num_test
     return generated_splits(
-        (num_train, num_val, num_test),
-        (lengths[1], 1),
-        seed,
-        where,
-        lambda rng, count: noisy_waves(rng, count, lengths, classes, scale),
+        where, sizes, seed, (lengths[1], 1), noisy_waves, lengths, classes, scale
     )
 
 

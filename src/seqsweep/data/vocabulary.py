@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from seqsweep.data.checks import Float32, Floats, Int64
+from seqsweep.data.lists import join_padded
 
 Tokens = Literal["characters", "words"]
 
@@ -82,10 +83,7 @@ class Vocabulary:
                 f"{place(first)}: {texts[first]!r} has no {self.tokens}; leave it out, or give it a"
                 " text"
             )
-        x = np.zeros((len(rows), int(lengths.max()), 1), dtype=np.float32)
-        for row, values in zip(x, rows, strict=True):
-            row[: len(values), 0] = values
-        return x, lengths
+        return join_padded(np.concatenate(rows)[:, None], lengths), lengths
 
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
         """Keeps the symbols of the training split, the most frequent ones first.

@@ -163,13 +163,9 @@ def _check_lengths(group: Sequence[str], choices: Mapping[str, Sequence[str]]) -
     for key in group[1:]:
         if (other := len(choices[key])) != length:
             raise ValueError(
-                f"sweep.zip: {first} has {_values(length)} and {key} has {_values(other)}; "
+                f"sweep.zip: {first} has {length} and {key} has {other} values; "
                 "zipped keys must have equally many"
             )
-
-
-def _values(number: int) -> str:
-    return "1 value" if number == 1 else f"{number} values"
 
 
 def _with_zipped(

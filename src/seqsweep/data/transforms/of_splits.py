@@ -46,14 +46,11 @@ def crop(splits: Splits, shaping: Shaping, where: str) -> Splits:
             f" {shortest[name]}: the shortest sequence, {row} of {name}, has"
             f" {count_steps(shortest[name])}"
         )
-    cropped = {name: shaping.crop(p.x, p.lengths, name) for name, p in splits.parts.items()}
-    return replace(
-        splits,
-        **{
-            name: replace(part, x=cropped[name][0], lengths=cropped[name][1])
-            for name, part in splits.parts.items()
-        },
-    )
+    parts: dict[str, Sequences] = {}
+    for name, part in splits.parts.items():
+        x, lengths = shaping.crop(part.x, part.lengths, name)
+        parts[name] = replace(part, x=x, lengths=lengths)
+    return replace(splits, **parts)
 
 
 def shorten(splits: Splits, shaping: Shaping, where: str) -> Splits:

@@ -28,10 +28,6 @@ class TransformOptions(TypedDict, total=False):
     time_mask: int | None
 
 
-AUGMENTATIONS = ("jitter", "time_mask")
-"""The keys that change only what training reads, not the prepared splits."""
-
-
 @dataclass(frozen=True)
 class Transform:
     """The checked options of `data.transform`, in the order in which they are applied.
@@ -97,8 +93,9 @@ def transform_of(options: TransformOptions | None, where: str = "data") -> Trans
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns the options that prepared splits depend on, with null for those not given."""
     given = options or {}
-    names = TransformOptions.__annotations__
-    return {name: given.get(name) for name in names if name not in AUGMENTATIONS}
+    # Jitter and time mask change only what training reads.
+    names = [n for n in TransformOptions.__annotations__ if n not in ("jitter", "time_mask")]
+    return {name: given.get(name) for name in names}
 
 
 def _given(options: Any, key: str) -> dict[str, Any]:
