@@ -193,8 +193,6 @@ def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
 def _from_import(target: str, module_name: str, name: str) -> Signature:
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        raise ValueError(f"_target_={target}: cannot import {module_name!r}: {error}") from error
     except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise ValueError(
             f"_target_={target}: importing {module_name!r} fails: {named(error)}"

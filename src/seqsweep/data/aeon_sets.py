@@ -62,9 +62,7 @@ def _find(name: str, folder: str | None, download: bool) -> tuple[Path, Path]:
     if not _NAME.fullmatch(name):
         raise ValueError(f"data.source.name={name}: must be the name of a data set: GunPoint")
     root = _root(folder)
-    files = _files(root, name)
-    if files is None and download:
-        files = _downloaded(name, root, folder)
+    files = _files(root, name) or (_downloaded(name, root, folder) if download else None)
     if files is None:
         names = available(folder)
         raise FileNotFoundError(

@@ -150,8 +150,8 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
     values[~valid] = 0
     # The ends alone are rounded, because a rounded copy of all values could be large.
     ends = np.array([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)])
-    if _exceeds_float32(ends).any():
-        infinite = _exceeds_float32(values)
+    if exceeds_float32(ends).any():
+        infinite = exceeds_float32(values)
         n, t, f = np.argwhere(infinite)[0]
         position = f"sequence {n}, step {t}, channel {f}"
         raise ValueError(
@@ -187,7 +187,8 @@ def float_type(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:
     return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
 
 
-def _exceeds_float32(values: Floats) -> Mask:
+def exceeds_float32(values: Floats) -> Mask:
+    """Returns which values are infinite, or too large for float32."""
     with np.errstate(over="ignore"):  # what overflows becomes infinite
         return np.isinf(values.astype(np.float32))
 

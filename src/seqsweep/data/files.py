@@ -131,11 +131,7 @@ def read_file(
     if "labelled" in parameters:  # a format in which labels cannot lack has no such argument
         options["labelled"] = labelled
     # The name of a set follows the prefix.
-    stored = read(name.removeprefix(_ARCHIVE), **options)
-    if labelled:
-        for part in stored.parts.values():
-            part.needed_labels()
-    return stored
+    return read(name.removeprefix(_ARCHIVE), **options)
 
 
 def reader_of(path: str | Path) -> str:

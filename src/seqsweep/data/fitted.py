@@ -51,29 +51,20 @@ class Scaling:
         """
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
-        if self.shaping is not None:
-            values, lengths = self.shaping.crop(values, lengths, where)
+        shaping = self.shaping or Shaping(())  # which changes nothing
+        values, lengths = shaping.crop(values, lengths, where)
         if self.fill is None:
             _refuse_missing(values, where)
-        values, lengths = self._reshaped(values, lengths)
+        values, lengths = shaping.shorten(values, lengths)
+        missing = np.isnan(values)
+        if self.fill is not None and missing.any():
+            values = filled(values, self.fill, forward=self.missing == "forward")
+        values, lengths = shaping.widen(values, missing, lengths)
         valid = np.arange(values.shape[1]) < lengths[:, None]
         result = self.standardize(values, valid)
         if not np.isfinite(result).all():
             raise ValueError(f"{where}: has values too far from those of the training split")
         return result, lengths
-
-    def _reshaped(self, values: Floats, lengths: Int64) -> tuple[Floats, Int64]:
-        """Fills in missing values, between the steps of the transform."""
-        if self.shaping is not None:
-            values, lengths = self.shaping.shorten(values, lengths)
-        missing = np.isnan(values)
-        if self.fill is not None and missing.any():
-            values = filled(values, self.fill, forward=self.missing == "forward")
-        return (
-            (values, lengths)
-            if self.shaping is None
-            else self.shaping.widen(values, missing, lengths)
-        )
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
         """Returns the standardised channels of x as float32; padding is 0.

@@ -18,9 +18,7 @@ def is_list_of_sequences(x: Any) -> bool:
 
     Items of one shape are an array, whatever holds them.
     """
-    if not isinstance(x, list | tuple):
-        return False
-    return len({_shape(item) for item in x}) > 1
+    return isinstance(x, list | tuple) and len({_shape(item) for item in x}) > 1
 
 
 def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:

@@ -17,34 +17,30 @@ _MANY = 0.1
 """The share of unknown symbols in a split that is worth a note."""
 
 
-def refuse_numeric_steps(standardize: bool, transforms: bool, where: str) -> None:
+def refuse_numeric_steps(standardize: bool, transforms: bool) -> None:
     """Refuses to scale or to transform texts, which would make numbers of names.
 
     Args:
         standardize: whether the config asks to scale the data.
         transforms: whether it asks for a transform.
-        where: see `prepare`.
     """
     if standardize:
         raise ValueError(
-            f"{where}.standardize=true: must be false for texts, because the index of a symbol is"
+            "data.standardize=true: must be false for texts, because the index of a symbol is"
             " its name and not a size"
         )
     if transforms:
         raise ValueError(
-            f"{where}.transform: must be null for texts, because the index of a symbol is its name"
-            f" and not a size; {where}.source.max_length cuts texts"
+            "data.transform: must be null for texts, because the index of a symbol is its name"
+            " and not a size; data.source.max_length cuts texts"
         )
 
 
-def in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
-    """Returns the splits in the indices of a vocabulary that train alone decides.
-
-    Args:
-        vocabulary: that of the splits.
-    """
+def in_fitted_symbols(splits: Splits) -> Splits:
+    """Returns the splits in the indices of a vocabulary that train alone decides."""
     train = splits.train
-    fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
+    assert splits.vocabulary is not None
+    fitted, moved = splits.vocabulary.fitted(train.x[train.valid][:, 0])
     parts = {
         name: replace(part, x=moved[part.x.astype(np.int64)]) for name, part in splits.parts.items()
     }

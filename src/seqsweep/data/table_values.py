@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array, Int64, Mask, check_whole_numbers
+from seqsweep.data.checks import Array, Int64, Mask, check_whole_numbers, exceeds_float32
 from seqsweep.data.table_files import Columns, Table
 from seqsweep.data.table_roles import Roles
 from seqsweep.suggest import short
@@ -91,8 +91,7 @@ class Rows:
         fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
         # A safe cast would refuse whole numbers above 2**53 instead of rounding them.
         values = column.cast(pa.float32() if fits else pa.float64(), safe=False).to_numpy()
-        with np.errstate(over="ignore"):
-            too_large = np.isinf(values.astype(np.float32))
+        too_large = exceeds_float32(values)
         if too_large.any():
             row = int(too_large.argmax())
             raise ValueError(

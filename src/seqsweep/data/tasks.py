@@ -107,10 +107,8 @@ def temporal_order(
     if num_symbols not in RANGES:
         raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
     steps = integer("length", length, _SHORTEST, where)
-    sizes = num_train, num_val, num_test
-    return generated_splits(
-        where, sizes, seed, (steps, 2 + len(DISTRACTORS)), ordered, steps, num_symbols
-    )
+    sizes, shape = (num_train, num_val, num_test), (steps, 2 + len(DISTRACTORS))
+    return generated_splits(where, sizes, seed, shape, ordered, steps, num_symbols)
 
 
 def adding(
@@ -243,10 +241,8 @@ def frequencies(
     lengths = length_range(length, min_length, 2, where)
     classes = integer("num_classes", num_classes, 2, where)
     scale = number("noise", noise, 0.0, where)
-    sizes = num_train, num_val, num_test
-    return generated_splits(
-        where, sizes, seed, (lengths[1], 1), noisy_waves, lengths, classes, scale
-    )
+    sizes, shape = (num_train, num_val, num_test), (lengths[1], 1)
+    return generated_splits(where, sizes, seed, shape, noisy_waves, lengths, classes, scale)
 
 
 def _checked(labels: list[int], count: int, classes: int, where: str) -> Int64:

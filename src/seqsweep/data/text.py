@@ -89,11 +89,6 @@ def read(
 
 def _note_on_cut(read: Texts, vocabulary: Vocabulary) -> list[str]:
     most = vocabulary.max_length
-    if most is None:
-        return []
-    count = sum(len(vocabulary.split(one)) > most for one in read.texts)
-    if not count:
-        return []
-    return [
-        f"{read.file}: {count} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
-    ]
+    count = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in read.texts)
+    note = f"{read.file}: {count} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
+    return [note] if count else []
