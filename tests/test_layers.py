@@ -84,7 +84,7 @@ HYDRA_APP = (
 )  # fmt: skip
 ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_parts", "readers", "ts", "bundled", "prepare",
-    "checks", "fitted", "info", "files", "memory", "lists", "grouped_cut",
+    "checks", "fitted", "info", "files", "memory", "lists", "folds",
     "tables", "table_roles", "vocabulary", "symbols", "text",
     "transforms.options", "transforms.shaping", "transforms.of_splits",
     "transforms.augment",

@@ -22,7 +22,7 @@ def made(labels: Any, groups: Any = None, names: Any = None) -> Sequences:
 
 
 def divided(sequences: Sequences, folds: int, seed: int = 0) -> np.ndarray:
-    return folds_of(sequences, folds, np.random.default_rng(seed), "data")
+    return folds_of(sequences, folds, np.random.default_rng(seed))
 
 
 def ready(splits: Splits, **options: Any) -> Splits:

@@ -4,14 +4,17 @@ Hydra takes some 60 ms to compose a config. Most members of a sweep differ in va
 setting these on a copy takes less than 1 ms.
 """
 
+import contextlib
 import copy
+import functools
+import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -32,10 +35,11 @@ class MemberComposer:
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
         self.master = master
-        self._parser = OverridesParser.create(config_loader=loader)
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._parsed: dict[str, Override] = {}
-        self._groups: dict[str, bool] = {}
+        self._parse = functools.cache(OverridesParser.create(config_loader=loader).parse_override)
+        # Hydra looks into every folder of configs for this, so the answer is kept.
+        self._is_group = functools.cache(lambda key: bool(loader.get_group_options(key)))
+        # The config with some overrides alone; it must not be changed.
+        self._base = functools.cache(lambda others: without_hydra(self.full(others)))
         self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
         self._bound: set[tuple[str, type]] = set()
 
@@ -53,22 +57,18 @@ class MemberComposer:
         Raises:
             HydraException: an override cannot be applied.
         """
-        try:
+        # Hydra composes what this class cannot, or raises its own error.
+        with contextlib.suppress(HydraException, OmegaConfBaseException):
             # Values are set on a copy of the config that Hydra composes from the other overrides.
             setting = {text for text in overrides if self._sets_value(text)}
             others = tuple(text for text in overrides if text not in setting)
-            if any(not self._chooses(text) and not self._deletes(text, setting) for text in others):
-                return self._without_hydra(self.full(overrides))  # the order of overrides matters
-            base = self._base(others)
-            config = copy.deepcopy(base)
-            for text in overrides:
-                if text in setting:
-                    override = self._parse(text)
+            # The order of other overrides matters.
+            if all(self._chooses(text) or self._deletes(text, setting) for text in others):
+                config = copy.deepcopy(self._base(others))
+                for override in (self._parse(text) for text in overrides if text in setting):
                     OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
-        except (HydraException, OmegaConfBaseException):
-            # Hydra composes what this class cannot, or raises its own error.
-            return self._without_hydra(self.full(overrides))
-        return config
+                return config
+        return without_hydra(self.full(overrides))
 
     def checked(self, overrides: Sequence[str]) -> Config:
         """Composes and checks a member's config; returns plain values.
@@ -86,8 +86,7 @@ class MemberComposer:
             config = self(overrides)
             checked = check(config)
             self._bound |= self._bound_numbers(config, checked, numbers)
-            numbers = self._numbers(overrides)
-            if numbers:
+            if numbers := self._numbers(overrides):
                 self._checked[_key(overrides, numbers)] = checked
             return checked
         for key, value in numbers.values():
@@ -123,36 +122,19 @@ class MemberComposer:
             # The check may have converted the number (1 to 1.0), and would convert others too.
             same = key in values and type(values[key]) is type(value) and values[key] == value
             # An interpolated section holds the number as well.
-            sections = [f"${{{parent}}}" for parent in _parents(key)]
+            parents = itertools.accumulate(key.split(".")[:-1], "{}.{}".format)
+            sections = [f"${{{parent}}}" for parent in parents]
             if not same or any(
                 part in text for text in sources for part in ("${.", key, *sections)
             ):
                 bound.add((key, type(value)))
         return bound
 
-    def _base(self, overrides: tuple[str, ...]) -> DictConfig:
-        """Returns the config with these overrides alone; it must not be changed."""
-        if overrides not in self._bases:
-            self._bases[overrides] = self._without_hydra(self.full(overrides))
-        return self._bases[overrides]
-
-    def _without_hydra(self, config: DictConfig) -> DictConfig:
-        with open_dict(config):
-            config.pop("hydra")
-        return config
-
-    def _parse(self, override: str) -> Override:
-        if override not in self._parsed:
-            self._parsed[override] = self._parser.parse_override(override)
-        return self._parsed[override]
-
     def _sets_value(self, text: str) -> bool:
         """Returns whether an override sets a plain key: no group, and not Hydra's."""
         override = self._parse(text)
-        key = override.key_or_group
-        if override.type != OverrideType.CHANGE or override.package is not None:
-            return False
-        return not key.startswith("hydra") and not self._is_group(key)
+        is_plain = override.type == OverrideType.CHANGE and override.package is None
+        return is_plain and not self._chooses(text)
 
     def _chooses(self, text: str) -> bool:
         """Returns whether an override is `group=option`, or sets one of Hydra's own keys."""
@@ -168,11 +150,12 @@ class MemberComposer:
             is_below(key, (override.key_or_group,)) for key in keys
         )
 
-    def _is_group(self, key: str) -> bool:
-        # Hydra looks into every folder of configs for this, so the answer is kept.
-        if key not in self._groups:
-            self._groups[key] = bool(self.loader.get_group_options(key))
-        return self._groups[key]
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Returns a config after its node `hydra` has been taken out of it."""
+    with open_dict(config):
+        config.pop("hydra")
+    return config
 
 
 def _depends_on_value(key: str) -> bool:
@@ -196,9 +179,3 @@ def _replaced(config: Config, key: str, value: Any) -> Config:
     """Returns a copy with another value of a dotted key; it shares all other sections."""
     name, _, rest = key.partition(".")
     return config | {name: _replaced(config[name], rest, value) if rest else value}
-
-
-def _parents(key: str) -> Iterator[str]:
-    while "." in key:
-        key = key.rpartition(".")[0]
-        yield key

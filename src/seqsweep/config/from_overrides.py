@@ -18,11 +18,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config import CONF_DIR
-from seqsweep.config.compose import MemberComposer
+from seqsweep.config.compose import MemberComposer, without_hydra
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.options import given_shape
@@ -61,9 +61,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
             raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
         if shape := given_shape(config.sweep):
             raise ValueError(f"{shape}: is of a sweep: seqsweep.sweep trains it")
-        with open_dict(config):
-            config.pop("hydra")
-        return check(config)
+        return check(without_hydra(config))
 
 
 def compose_sweep(overrides: Sequence[str]) -> DictConfig:

@@ -25,10 +25,6 @@ def swept_values(override: Override) -> list[str]:
         HydraException: there are no values, or too many to list.
     """
     swept = override.value()
-    if isinstance(swept, Glob):
-        values = _matching(swept, override)
-        check_size(override.input_line or "", len(values))
-        return values
     if isinstance(swept, RangeSweep):
         start, stop = swept.start, swept.stop
         assert start is not None and stop is not None
@@ -36,7 +32,8 @@ def swept_values(override: Override) -> list[str]:
             raise HydraException(f"{override.input_line}: the step of a range must not be 0")
         # The size of a range is computed, because listing it could exhaust the memory.
         check_size(override.input_line or "", math.ceil((stop - start) / swept.step))
-    values = list(override.sweep_string_iterator())
+    is_glob = isinstance(swept, Glob)
+    values = _matching(swept, override) if is_glob else list(override.sweep_string_iterator())
     check_size(override.input_line or "", len(values))
     return values
 

@@ -26,6 +26,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.suggest import listed, nearest_or_all
 
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
+_PARSER = OverridesParser.create()
 _TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
 _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 """The groups of which conf/train.yaml chooses no option."""
@@ -84,19 +85,19 @@ def quoted(override: str) -> str | None:
     key, _, value = override.partition("=")
     is_even = all(value.count(a) == value.count(b) for a, b in ("[]", "{}", "()"))
     new = f'{key}="{value}"'
-    return new if is_even and _parsed(override) is None and _parsed(new) else None
+    return new if is_even and parsed(override) is None and parsed(new) else None
 
 
 def has_several_values(override: str) -> bool:
     """Returns whether an override is one of a sweep."""
-    parsed = _parsed(override)
-    return parsed is not None and parsed.is_sweep_override()
+    given = parsed(override)
+    return given is not None and given.is_sweep_override()
 
 
-def _parsed(override: str) -> Override | None:
+def parsed(override: str) -> Override | None:
     """Returns an override as Hydra's grammar reads it; None if it is not valid."""
     try:
-        return OverridesParser.create().parse_override(override)
+        return _PARSER.parse_override(override)
     except HydraException:
         return None
 
@@ -139,7 +140,6 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
 
 def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
     """Returns the options that have a key, or the nearest names, for a message."""
-    names = sorted(known)
     options = [
         f"{section}={path.stem}"
         for path in sorted((CONF_DIR / section).glob("*.yaml"))
@@ -147,7 +147,7 @@ def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
     ]
     if options:
         return f"; {listed(options)} {'has' if len(options) == 1 else 'have'} it"
-    return nearest_or_all(name, names)
+    return nearest_or_all(name, sorted(known))
 
 
 def reworded(error: Exception, message: str) -> Exception:

@@ -51,9 +51,8 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     paths = [key for key in flat if is_path(key) and flat[key] is not None and key not in swept]
     data = None
     if paths:
-        with contextlib.suppress(
-            ValueError, TypeError, OSError
-        ):  # reported when members are planned
+        # An error is reported when members are planned.
+        with contextlib.suppress(ValueError, TypeError, OSError):
             data = fingerprint(config)
     # A swept fold or split seed counts with its default, so that a sweep without it has one name
     # with the sweep that adds it.

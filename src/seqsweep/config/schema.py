@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import convert
-from seqsweep.config.messages import hint_for_key
+from seqsweep.config.messages import explain, hint_for_key
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
 from seqsweep.config.trainer_arguments import check_trainer_arguments, with_our_target
@@ -86,6 +86,9 @@ _INJECTED = {
     "trainer": {"folder", "logger", "callbacks"},
 }
 
+_SPECIAL = ("_target_", "_partial_")
+"""The keys that `build` reads; all others are arguments."""
+
 
 def check(config: DictConfig) -> Config:
     """Returns a composed config as plain values of the right types, without `hydra`.
@@ -101,8 +104,7 @@ def check(config: DictConfig) -> Config:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
-        reason = str(error.msg or error).splitlines()[0]
-        raise ValueError(f"{error.full_key or 'config'}: {reason}") from error
+        raise ValueError(explain(error)) from error
     assert isinstance(plain, dict)
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     if isinstance(sweep := plain.get("sweep"), dict):
@@ -231,7 +233,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
     except ValueError as error:
         raise ValueError(f"{key}.{error}") from error
     known = signature.parameters
-    values = {name: value for name, value in node.items() if not _is_special(name)}
+    values = {name: value for name, value in node.items() if name not in _SPECIAL}
     if not signature.open:
         _refuse_unknown(values, known, f"{key}.")
     required = [name for name, parameter in known.items() if parameter.required]
@@ -241,7 +243,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
     for name in required:
         if name not in values and name not in injected:
             raise ValueError(f"{key}.{name} is missing: {target} needs it")
-    checked = {name: value for name, value in node.items() if _is_special(name)}
+    checked = {name: value for name, value in node.items() if name in _SPECIAL}
     for name, value in values.items():
         nested = _argument(value, f"{key}.{name}")
         inject_null = name in injected and value is None
@@ -253,11 +255,6 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
 
 def _has_target(node: Any) -> bool:
     return isinstance(node, dict) and "_target_" in node
-
-
-def _is_special(name: str) -> bool:
-    """Returns whether a key is one that `build` reads, not an argument."""
-    return name in ("_target_", "_partial_")
 
 
 def _refuse_unknown(node: Any, known: Any, prefix: str) -> None:

@@ -91,19 +91,14 @@ def _source_file(module_name: str) -> Path | None:
     return Path(spec.origin) if not rest and spec.origin and spec.origin.endswith(".py") else None
 
 
-def _find_function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
+def _find_function(tree: ast.Module | ast.ClassDef, name: str) -> ast.FunctionDef | None:
     """Returns a function, or the `__init__` of a class, if the source has it."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             # A decorator may change the signature, so a decorated function is imported.
-            return node if not node.decorator_list else None
+            return node if name == "__init__" or not node.decorator_list else None
         if isinstance(node, ast.ClassDef) and node.name == name:
-            inits = [
-                item
-                for item in node.body
-                if isinstance(item, ast.FunctionDef) and item.name == "__init__"
-            ]
-            return inits[0] if inits else None
+            return _find_function(node, "__init__")
     return None
 
 
@@ -198,8 +193,6 @@ def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
 def _from_import(target: str, module_name: str, name: str) -> Signature:
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        raise ValueError(f"_target_={target}: cannot import {module_name!r}: {error}") from error
     except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise ValueError(
             f"_target_={target}: importing {module_name!r} fails: {named(error)}"

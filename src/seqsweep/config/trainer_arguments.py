@@ -65,6 +65,5 @@ def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
                 checked[name] = convert(value, parameter.annotation, f"trainer.{name}")
         else:
             known = (ours.keys() | lightnings.keys()) - _REFUSED.keys()
-            hint = nearest_or_all(name, known)
-            raise ValueError(f"trainer.{name}: no such key in trainer{hint}")
+            raise ValueError(f"trainer.{name}: no such key in trainer{nearest_or_all(name, known)}")
     return checked

@@ -37,10 +37,8 @@ def _file_and_line(key: str, hydra_config: DictConfig) -> str:
     for path, package in _files(hydra_config):
         parts = key.split(".")
         prefix = [] if package == "_global_" else package.split(".")
-        if parts[: len(prefix)] == prefix:
-            line = _line(path, parts[len(prefix) :])
-            if line is not None:
-                return f" (in {path}:{line})"
+        if parts[: len(prefix)] == prefix and (line := _line(path, parts[len(prefix) :])):
+            return f" (in {path}:{line})"
     return ""
 
 

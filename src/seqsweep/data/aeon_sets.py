@@ -6,8 +6,8 @@ only for a download.
 
 import importlib.util
 import re
+from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 from seqsweep.data import ts
 from seqsweep.data.checks import label_names
@@ -17,14 +17,8 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed
 
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+_DATA = re.compile(rb"\s*@data", re.IGNORECASE)
 _DECLARES_CLASSES = re.compile(rb"^\s*@classLabel\s+true\b", re.IGNORECASE | re.MULTILINE)
-
-
-class _Files(NamedTuple):
-    """The two files of a data set: the official splits."""
-
-    train: Path
-    test: Path
 
 
 def archive(name: str, folder: str | None = None, download: bool = False) -> Splits:
@@ -47,8 +41,7 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
 
 def read(name: str, folder: str | None = None, download: bool = False) -> Stored:
     """Reads a data set of the archives as `archive` does, but checks only the files."""
-    files = _find(name, folder, download)
-    train, test = ts.read(str(files.train)), ts.read(str(files.test))
+    train, test = (ts.read(str(file)) for file in _find(name, folder, download))
     assert train.class_names is not None and test.class_names is not None
     classes = label_names(list(train.class_names), list(test.class_names))
     return Stored({"train": train.parts["train"], "test": test.parts["train"]}, classes)
@@ -65,13 +58,11 @@ def available(folder: str | None = None) -> list[str]:
     return sorted(names)
 
 
-def _find(name: str, folder: str | None, download: bool) -> _Files:
+def _find(name: str, folder: str | None, download: bool) -> tuple[Path, Path]:
     if not _NAME.fullmatch(name):
         raise ValueError(f"data.source.name={name}: must be the name of a data set: GunPoint")
     root = _root(folder)
-    files = _files(root, name)
-    if files is None and download:
-        files = _downloaded(name, root, folder)
+    files = _files(root, name) or (_downloaded(name, root, folder) if download else None)
     if files is None:
         names = available(folder)
         raise FileNotFoundError(
@@ -95,26 +86,23 @@ def _root(folder: str | None) -> Path:
     return root
 
 
-def _files(root: Path, name: str) -> _Files | None:
+def _files(root: Path, name: str) -> tuple[Path, Path] | None:
+    """Returns the files of the official train and test splits."""
     for base in (root / name, root):
-        files = _Files(base / f"{name}_TRAIN.ts", base / f"{name}_TEST.ts")
-        if files.train.is_file() and files.test.is_file():
-            return files
+        train, test = base / f"{name}_TRAIN.ts", base / f"{name}_TEST.ts"
+        if train.is_file() and test.is_file():
+            return train, test
     return None
 
 
 def _header(file: Path) -> bytes:
     """Returns a file up to its first case."""
-    lines: list[bytes] = []
     with file.open("rb") as opened:
-        for line in opened:
-            if line.strip().lower().startswith(b"@data"):
-                break
-            lines.append(line)
-    return b"".join(lines)
+        lines = iter(opened.readline, b"")
+        return b"".join(takewhile(lambda line: not _DATA.match(line), lines))
 
 
-def _downloaded(name: str, root: Path, folder: str | None) -> _Files | None:
+def _downloaded(name: str, root: Path, folder: str | None) -> tuple[Path, Path] | None:
     """Lets aeon fetch a data set into the folder."""
     if folder is None:
         raise ValueError("data.source.download=true: needs data.source.folder=FOLDER to keep them")

@@ -18,6 +18,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
 """Values as a file has them: float32 or float64."""
+Int64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 COARSE = 1e-3
@@ -47,7 +48,7 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
 
 def check_lengths(
     lengths: npt.ArrayLike, count: int, longest: int | None, where: str, channels: int = 0
-) -> npt.NDArray[np.int64]:
+) -> Int64:
     """Returns the lengths as (count,) int64, each at least 1 and at most `longest`.
 
     Args:
@@ -149,8 +150,8 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
     values[~valid] = 0
     # The ends alone are rounded, because a rounded copy of all values could be large.
     ends = np.array([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)])
-    if _exceeds_float32(ends).any():
-        infinite = _exceeds_float32(values)
+    if exceeds_float32(ends).any():
+        infinite = exceeds_float32(values)
         n, t, f = np.argwhere(infinite)[0]
         position = f"sequence {n}, step {t}, channel {f}"
         raise ValueError(
@@ -186,7 +187,8 @@ def float_type(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:
     return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
 
 
-def _exceeds_float32(values: Floats) -> Mask:
+def exceeds_float32(values: Floats) -> Mask:
+    """Returns which values are infinite, or too large for float32."""
     with np.errstate(over="ignore"):  # what overflows becomes infinite
         return np.isinf(values.astype(np.float32))
 
@@ -230,7 +232,7 @@ def label_texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
     return texts
 
 
-def class_indices(labels: Array, class_names: tuple[str, ...], where: str) -> npt.NDArray[np.int64]:
+def class_indices(labels: Array, class_names: tuple[str, ...], where: str) -> Int64:
     """Returns the position of each label in `class_names`, (N,)."""
     # Whole numbers cannot be names if no name is a number, so they are positions.
     if labels.dtype.kind in "iu" and not any(map(_NUMBER.fullmatch, class_names)):

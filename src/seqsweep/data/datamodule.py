@@ -119,11 +119,8 @@ class SequenceDataModule(L.LightningDataModule):
         """Moves a batch; its lengths stay on the CPU, as `pack_padded_sequence` requires."""
         if device.type == "cpu":
             return batch
-        return Batch(
-            batch.x.to(device, non_blocking=True),
-            batch.lengths,
-            batch.labels.to(device, non_blocking=True),
-        )
+        x, labels = (one.to(device, non_blocking=True) for one in (batch.x, batch.labels))
+        return batch._replace(x=x, labels=labels)
 
     def _evaluation_loader(self, split: Sequences | None) -> DataLoader[Batch] | list[Any]:
         # Lightning takes an empty list for a stage without data.

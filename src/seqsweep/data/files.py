@@ -59,8 +59,8 @@ class Stored(NamedTuple):
 
 def config_of(path: str) -> str | None:
     """Returns the option of `data` that reads files with this ending; None if none does."""
-    ending = next((each for each in ENDINGS if path.lower().endswith(each)), None)
-    return None if ending is None else ending.split(".")[1]
+    ending = _ending(path)
+    return ending.split(".")[1] if ending else None
 
 
 def existing_file(path: str) -> Path:
@@ -131,11 +131,7 @@ def read_file(
     if "labelled" in parameters:  # a format in which labels cannot lack has no such argument
         options["labelled"] = labelled
     # The name of a set follows the prefix.
-    stored = read(name.removeprefix(_ARCHIVE), **options)
-    if labelled:
-        for part in stored.parts.values():
-            part.needed_labels()
-    return stored
+    return read(name.removeprefix(_ARCHIVE), **options)
 
 
 def reader_of(path: str | Path) -> str:
@@ -146,13 +142,15 @@ def reader_of(path: str | Path) -> str:
     """
     name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
-        return _function("aeon_sets")
-    lowered = name.lower()
-    for ending, module in _READERS.items():
-        if lowered.endswith(ending):
-            return _function(module)
+        return "seqsweep.data.aeon_sets.read"
+    if ending := _ending(name):
+        return f"seqsweep.data.{_READERS[ending]}.read"
     existing_file(name)  # a file that is not there is the nearer mistake
-    raise ValueError(f"{name}: unknown ending; expected {listed(list(_READERS))}")
+    raise ValueError(f"{name}: unknown ending; expected {listed(ENDINGS)}")
+
+
+def _ending(path: str) -> str | None:
+    return next((each for each in ENDINGS if path.lower().endswith(each)), None)
 
 
 def check_options(options: Iterable[str], parameters: Sequence[str], name: str) -> None:
@@ -166,7 +164,3 @@ def check_options(options: Iterable[str], parameters: Sequence[str], name: str) 
         if key not in known:
             hint = nearest_or_all(key, known) or "; it has none"
             raise ValueError(f"{key}: no such option to read {name}{hint}")
-
-
-def _function(module: str) -> str:
-    return f"seqsweep.data.{module}.read"

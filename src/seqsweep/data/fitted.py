@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from seqsweep.data.checks import Array, Float32, Float64, Floats, Mask, blocks, float_values
-from seqsweep.data.transforms.shaping import Lengths, Shaping
+from seqsweep.data.checks import Array, Float32, Float64, Floats, Int64, Mask, blocks, float_values
+from seqsweep.data.transforms.shaping import Shaping
 
 Missing = Literal["error", "zero", "mean", "forward"]
 
@@ -39,7 +39,7 @@ class Scaling:
     deviation: Float64 | None = None
     shaping: Shaping | None = None
 
-    def apply(self, x: Array, lengths: Lengths, where: str = "x") -> tuple[Float32, Lengths]:
+    def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
         """Returns the input (N, T, F) of a network and its lengths (N,), padded with zeros.
 
         Args:
@@ -51,29 +51,20 @@ class Scaling:
         """
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
-        if self.shaping is not None:
-            values, lengths = self.shaping.crop(values, lengths, where)
+        shaping = self.shaping or Shaping(())  # which changes nothing
+        values, lengths = shaping.crop(values, lengths, where)
         if self.fill is None:
             _refuse_missing(values, where)
-        values, lengths = self._reshaped(values, lengths)
+        values, lengths = shaping.shorten(values, lengths)
+        missing = np.isnan(values)
+        if self.fill is not None and missing.any():
+            values = filled(values, self.fill, forward=self.missing == "forward")
+        values, lengths = shaping.widen(values, missing, lengths)
         valid = np.arange(values.shape[1]) < lengths[:, None]
         result = self.standardize(values, valid)
         if not np.isfinite(result).all():
             raise ValueError(f"{where}: has values too far from those of the training split")
         return result, lengths
-
-    def _reshaped(self, values: Floats, lengths: Lengths) -> tuple[Floats, Lengths]:
-        """Fills in missing values, between the steps of the transform."""
-        if self.shaping is not None:
-            values, lengths = self.shaping.shorten(values, lengths)
-        missing = np.isnan(values)
-        if self.fill is not None and missing.any():
-            values = filled(values, self.fill, forward=self.missing == "forward")
-        return (
-            (values, lengths)
-            if self.shaping is None
-            else self.shaping.widen(values, missing, lengths)
-        )
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
         """Returns the standardised channels of x as float32; padding is 0.

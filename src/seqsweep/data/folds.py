@@ -1,41 +1,38 @@
-"""Divides sequences into folds for cross-validation.
+"""Divides sequences into folds for cross-validation, and draws splits of whole groups.
 
 N sequences, C classes, G groups, K folds.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.grouped_cut import by_class_and_group, in_shuffled_order
+from seqsweep.data.checks import Float64, Int64, Mask
 from seqsweep.data.sequences import Sequences, Splits
-
-Int64 = npt.NDArray[np.int64]
 
 _STREAM = 2
 """The random stream of the folds; the cuts of test and validation have the streams 0 and 1."""
 
 
-def check_fold(folds: int | None, fold: int, where: str) -> None:
+def check_fold(folds: int | None, fold: int) -> None:
     """Refuses fewer than two folds, and a fold that does not exist."""
     if folds is None:
         if fold != 0:
             raise ValueError(
-                f"{where}.fold={fold}: must be 0 without folds; give {where}.folds, as in"
-                f" {where}.folds=5"
+                f"data.fold={fold}: must be 0 without folds; give data.folds, as in data.folds=5"
             )
         return
     if folds < 2:
-        raise ValueError(f"{where}.folds={folds}: must be at least 2, or null for no folds")
+        raise ValueError(f"data.folds={folds}: must be at least 2, or null for no folds")
     if not 0 <= fold < folds:
         raise ValueError(
-            f"{where}.fold={fold}: must be between 0 and {folds - 1}, because there are"
-            f" {where}.folds={folds}"
+            f"data.fold={fold}: must be between 0 and {folds - 1}, because there are"
+            f" data.folds={folds}"
         )
 
 
-def hold_out(splits: Splits, folds: int, fold: int, seed: int, where: str) -> Splits:
+def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     """Makes one fold of train the test split.
 
     The folds depend on `seed` and `folds` alone, so over all values of `fold` each sequence is
@@ -47,22 +44,20 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int, where: str) -> Sp
     """
     if splits.test is not None:
         raise ValueError(
-            f"{where}.folds={folds}: must be null, because the data have a test split; folds are"
+            f"data.folds={folds}: must be null, because the data have a test split; folds are"
             " for data without one"
         )
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
     train = splits.train
-    is_tested = folds_of(train, folds, rng, where) == fold
+    is_tested = folds_of(train, folds, rng) == fold
     test, rest = (train.select(np.flatnonzero(part)) for part in (is_tested, ~is_tested))
     notes = splits.notes
     if train.groups is not None:
-        assert test.groups is not None
-        number, total = len(np.unique(test.groups)), len(np.unique(train.groups))
-        notes = (*notes, f"test: {number} of {total} groups, {len(test)} sequences")
+        notes = (*notes, group_note("test", train.groups, is_tested))
     return replace(splits, train=rest, test=test, notes=notes)
 
 
-def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator, where: str) -> Int64:
+def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int64:
     """Returns the fold of each sequence: (N,), from 0 to K - 1.
 
     The folds are stratified: their sizes, and their sequences of each class, differ by at most one.
@@ -73,38 +68,35 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator, where: 
         ValueError: a class has too few sequences or groups for so many folds.
     """
     labels, groups = sequences.labels, sequences.groups
-    option = f"{where}.folds={folds}"
     if groups is None:
-        _check_counts(labels, folds, sequences.class_names, option)
+        _check_counts(labels, folds, sequences.class_names)
         return _stratified(labels, folds, rng)
     number = len(np.unique(groups))
     if number < folds:
-        raise ValueError(f"{option}: must be at most {number}, the number of groups")
-    result = _grouped(labels, groups, folds, rng)
-    _check_spread(labels, result, sequences.class_names, folds, where)
+        raise ValueError(f"data.folds={folds}: must be at most {number}, the number of groups")
+    result = _folds_of_groups(labels, groups, folds, rng)
+    _check_spread(labels, result, sequences.class_names, folds)
     return result
 
 
-def _check_counts(labels: Int64, folds: int, names: tuple[str, ...], option: str) -> None:
+def _check_counts(labels: Int64, folds: int, names: tuple[str, ...]) -> None:
     values, counts = np.unique(labels, return_counts=True)
     rarest = int(counts.argmin())
     if counts[rarest] < folds:
         raise ValueError(
-            f"{option}: must be at most {counts[rarest]}, the number of sequences of the rarest"
-            f" class {names[values[rarest]]!r}"
+            f"data.folds={folds}: must be at most {counts[rarest]}, the number of sequences"
+            f" of the rarest class {names[values[rarest]]!r}"
         )
 
 
-def _check_spread(
-    labels: Int64, fold: Int64, names: tuple[str, ...], folds: int, where: str
-) -> None:
+def _check_spread(labels: Int64, fold: Int64, names: tuple[str, ...], folds: int) -> None:
     """Refuses a class that lies in one fold: the other folds would train without it."""
     for label in np.unique(labels).tolist():
         if len(np.unique(fold[labels == label])) == 1:
             raise ValueError(
-                f"{where}.folds={folds}: all sequences of class {names[label]!r} are in one fold,"
+                f"data.folds={folds}: all sequences of class {names[label]!r} are in one fold,"
                 " because whole groups are kept together; give fewer folds, or another"
-                f" {where}.split_seed"
+                " data.split_seed"
             )
 
 
@@ -119,7 +111,7 @@ def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
     return result
 
 
-def _grouped(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator) -> Int64:
+def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator) -> Int64:
     """Puts each group into the fold that has the least of its classes.
 
     Large groups come first.
@@ -129,7 +121,7 @@ def _grouped(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator)
     """
     counts, index = by_class_and_group(labels, groups)  # (G, C)
     shares = counts / counts.sum(axis=0)
-    order = in_shuffled_order(index, rng)
+    order = rng.permutation(len(counts)).tolist()
     order.sort(key=lambda group: -int(counts[group].sum()))
     held = np.zeros((folds, counts.shape[1]))
     fold_of_group = np.empty(len(counts), dtype=np.int64)
@@ -140,3 +132,71 @@ def _grouped(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator)
         fold_of_group[group] = fold
         held[fold] += counts[group]
     return fold_of_group[index]
+
+
+def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
+    """Draws about `size` sequences in whole groups: (N,), True where drawn.
+
+    The groups are shuffled, and taken one by one where that brings the drawn sequences nearer to
+    the class proportions of all. The distance is chi-squared: the sum over the classes of
+    (drawn - wanted)**2 / N_c. A group that would leave a class without a sequence in train is never
+    taken. If even the first group is too large, the one that is least so is taken.
+
+    Names decide nothing: neither those of the groups nor those of the classes.
+
+    Raises:
+        ValueError: no group can be taken.
+    """
+    counts, index = by_class_and_group(labels, groups)
+    total = counts.sum(axis=0)
+    wanted = size / len(labels) * total
+    order = rng.permutation(len(counts)).tolist()
+    drawn = np.zeros_like(total)
+    taken: list[int] = []
+    for group in order:
+        own = counts[group]
+        if _keeps_classes(own, drawn, total) and _change(own, drawn, total, wanted) < 0:
+            taken.append(group)
+            drawn += own
+    if not taken:
+        possible = [group for group in order if _keeps_classes(counts[group], drawn, total)]
+        if not possible:
+            raise ValueError(
+                f"{option}: none of the {len(order)} groups can be taken, because train must keep a"
+                " sequence of each class; set it to 0, or give a split"
+            )
+        taken = [min(possible, key=lambda group: _change(counts[group], drawn, total, wanted))]
+    return np.isin(index, taken)
+
+
+def group_note(split: str, groups: Int64, drawn: Mask) -> str:
+    """Returns a line that says how large a split of whole groups is."""
+    number, total = len(np.unique(groups[drawn])), len(np.unique(groups))
+    return f"{split}: {number} of {total} groups, {drawn.sum()} sequences"
+
+
+def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
+    """Returns the number of sequences (G, C) by group and class, and each sequence's group (N,).
+
+    Groups and classes are numbered by their first sequence, so their names do not matter.
+    """
+    (of_group, number), (of_class, classes) = map(_numbered, (groups, labels))
+    counts = np.zeros((number, classes), dtype=np.int64)
+    np.add.at(counts, (of_group, of_class), 1)
+    return counts, of_group
+
+
+def _numbered(values: Int64) -> tuple[Int64, int]:
+    """Numbers values by their first appearance; returns the numbers and their count."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse], len(first)
+
+
+def _keeps_classes(group: Int64, drawn: Int64, total: Int64) -> bool:
+    return bool(((group == 0) | (drawn + group < total)).all())
+
+
+def _change(group: Int64, drawn: Int64, total: Int64, wanted: Float64) -> float:
+    """Returns by how much a group changes the distance from the wanted proportions."""
+    # `fsum` is exact up to the last rounding, so the order of the classes does not matter.
+    return math.fsum(group * (2 * (drawn - wanted) + group) / total)

@@ -97,7 +97,7 @@ def describe(splits: Splits) -> Info:
     parts = splits.parts
     return Info(
         [_split(name, part, splits.train) for name, part in parts.items()],
-        _channels(splits),
+        [_channel(splits, f, name) for f, name in enumerate(splits.train.channel_names)],
         [
             ClassInfo(name, {split: int((p.labels == c).sum()) for split, p in parts.items()})
             for c, name in enumerate(splits.class_names)
@@ -130,10 +130,6 @@ def _contradictions(splits: Splits) -> int:
     # A digest that occurs in more than one pair has more than one label.
     number = np.bincount(pairs[0])
     return int((number[index] > 1).sum())
-
-
-def _channels(splits: Splits) -> list[ChannelInfo]:
-    return [_channel(splits, f, name) for f, name in enumerate(splits.train.channel_names)]
 
 
 def _channel(splits: Splits, f: int, name: str) -> ChannelInfo:

@@ -1,6 +1,6 @@
-"""Pads a list of sequences that differ in length.
+"""Pads sequences that differ in length.
 
-N sequences, T steps of the longest, F features (channels).
+N sequences, T steps of the longest, S steps of all, F features (channels).
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Array, Layout, as_array
+from seqsweep.data.checks import Array, Int64, Layout, as_array
 from seqsweep.data.memory import check_memory
 
 
@@ -18,14 +18,10 @@ def is_list_of_sequences(x: Any) -> bool:
 
     Items of one shape are an array, whatever holds them.
     """
-    if not isinstance(x, list | tuple):
-        return False
-    return len({_shape(item) for item in x}) > 1
+    return isinstance(x, list | tuple) and len({_shape(item) for item in x}) > 1
 
 
-def pad_list(
-    x: Sequence[npt.ArrayLike], layout: Layout, where: str
-) -> tuple[Array, npt.NDArray[np.int64]]:
+def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:
     """Returns x (N, T, F), padded with zeros, and lengths (N,).
 
     Args:
@@ -51,13 +47,19 @@ def pad_list(
                 f" {channels}; both must be equal{hint}"
             )
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    kind = np.result_type(*{row.dtype for row in rows})
-    size = len(rows) * int(lengths.max()) * channels * kind.itemsize
-    check_memory(size, where, f"{len(rows):,} sequences, padded to {lengths.max():,} steps,")
-    padded = np.zeros((len(rows), int(lengths.max()), channels), dtype=kind)
-    for n, row in enumerate(rows):
-        padded[n, : len(row)] = row
-    return padded, lengths
+    return join_padded(np.concatenate(rows), lengths, where), lengths
+
+
+def join_padded(rows: Array, lengths: Int64, where: str = "the data") -> Array:
+    """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
+    longest = int(lengths.max())
+    if longest == lengths.min():
+        return rows.reshape(len(lengths), longest, *rows.shape[1:])
+    size = len(lengths) * longest * rows[:1].nbytes
+    check_memory(size, where, f"{len(lengths):,} sequences, padded to {longest:,} steps,")
+    padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
+    padded[np.arange(longest) < lengths[:, None]] = rows
+    return padded
 
 
 def _turned(item: npt.ArrayLike, layout: Layout, where: str) -> Array:

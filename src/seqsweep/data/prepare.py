@@ -7,12 +7,10 @@ from dataclasses import replace
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.checks import Floats
+from seqsweep.data.checks import Floats, Int64, Mask
 from seqsweep.data.fitted import Missing, Scaling, filled
-from seqsweep.data.folds import check_fold, hold_out
-from seqsweep.data.grouped_cut import grouped
+from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
 from seqsweep.data.scaling import rounded, standardized
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.symbols import in_fitted_symbols, refuse_numeric_steps
@@ -35,7 +33,6 @@ def prepare(
     transform: TransformOptions | None = None,
     folds: int | None = None,
     fold: int = 0,
-    where: str = "data",
 ) -> Splits:
     """Cuts missing splits from train, fills in missing values and standardises, in this order.
 
@@ -66,68 +63,60 @@ def prepare(
             `time_mask` are checked here, but change only what training reads.
         folds: the number of folds, at least 2; None for none. `test_fraction` has then no effect.
         fold: the fold that is tested, from 0 to folds - 1.
-        where: the config group of the options, which begins every error message.
 
     Raises:
         ValueError: names the option, its value, and what is allowed.
     """
     if missing not in _MISSING:
         hint = did_you_mean(missing, _MISSING)
-        raise ValueError(f"{where}.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
-    wanted, shaping = of_splits.checked(transform, splits, missing, where)
+        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
+    wanted, shaping = of_splits.checked(transform, splits, missing)
     if splits.vocabulary is not None:
-        refuse_numeric_steps(standardize, wanted != Transform(), where)
-    splits = of_splits.crop(splits, shaping, where) if wanted.reshapes else splits
+        refuse_numeric_steps(standardize, wanted != Transform())
+    splits = of_splits.crop(splits, shaping) if wanted.reshapes else splits
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
-        _refuse_missing(splits, shaping.first, where)
+        _refuse_missing(splits, shaping.first)
     if split_seed < 0:
-        raise ValueError(f"{where}.split_seed={split_seed}: must be at least 0")
-    check_fold(folds, fold, where)
+        raise ValueError(f"data.split_seed={split_seed}: must be at least 0")
+    check_fold(folds, fold)
     if folds is not None:
-        splits, test_fraction = hold_out(splits, folds, fold, split_seed, where), 0.0
-    cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
-    _check_classes(cut, where)
-    return _fitted(cut, standardize, missing, wanted, shaping, where)
+        splits, test_fraction = hold_out(splits, folds, fold, split_seed), 0.0
+    cut = _cut(splits, val_fraction, test_fraction, split_seed)
+    _check_classes(cut)
+    return _fitted(cut, standardize, missing, wanted, shaping)
 
 
 def _fitted(
-    cut: Splits,
-    standardize: bool,
-    missing: Missing,
-    wanted: Transform,
-    shaping: Shaping,
-    where: str,
+    cut: Splits, standardize: bool, missing: Missing, wanted: Transform, shaping: Shaping
 ) -> Splits:
     """Fits vocabulary, mask channels, fill values and scaling on train, and applies them."""
     if cut.vocabulary is not None:
-        cut = in_fitted_symbols(cut, cut.vocabulary)
+        cut = in_fitted_symbols(cut)
     if wanted.reshapes:
-        cut = of_splits.shorten(cut, shaping, where)
+        cut = of_splits.shorten(cut, shaping)
         shaping, lines = of_splits.with_masks(shaping, wanted, cut)
         cut = replace(cut, notes=(*cut.notes, *lines))
     dtype = "float32" if cut.train.x.dtype == np.float32 else "float64"
-    scaling = Scaling(missing, dtype, _fill_value(cut, missing, where))
+    scaling = Scaling(missing, dtype, _fill_value(cut, missing))
     whole = _without_missing(cut, scaling)
     if wanted.reshapes:
         scaling = replace(scaling, shaping=shaping)
-        whole = of_splits.widen(cut, whole, shaping, where)
-    of_splits.check_augmentation(wanted, whole.train, where)
-    return (standardized if standardize else rounded)(whole, scaling, where)
+        whole = of_splits.widen(cut, whole, shaping)
+    of_splits.check_augmentation(wanted, whole.train)
+    return (standardized if standardize else rounded)(whole, scaling)
 
 
-def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> None:
+def check_batch_size(batch_size: int, splits: Splits) -> None:
     """Refuses a batch size below 1 or above the number of training sequences."""
     if not 1 <= batch_size <= len(splits.train):
         raise ValueError(
-            f"{where}.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
+            f"data.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
             " the number of sequences in train"
         )
 
 
-def _cut(
-    splits: Splits, val_fraction: float, test_fraction: float, seed: int, where: str
-) -> Splits:
+def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -> Splits:
     """Cuts a missing test split, then a missing validation split, from train."""
     fractions = {
         "test": test_fraction if splits.test is None else 0.0,
@@ -135,9 +124,9 @@ def _cut(
     }
     for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
         if not 0 <= fraction < 1:
-            raise ValueError(f"{where}.{name}={fraction}: must be at least 0 and below 1")
+            raise ValueError(f"data.{name}={fraction}: must be at least 0 and below 1")
     if sum(fractions.values()) >= 1:
-        both = f"{where}.val_fraction={val_fraction} and {where}.test_fraction={test_fraction}"
+        both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
     train, given, notes = splits.train, len(splits.train), list(splits.notes)
     # The sequences are copied only when all cuts are known.
@@ -147,31 +136,23 @@ def _cut(
         if fraction == 0:
             continue
         size = round(fraction * given)
-        option = f"{where}.{split}_fraction={fraction} of {given} sequences"
+        option = f"data.{split}_fraction={fraction} of {given} sequences"
+        if size < 1:
+            raise ValueError(f"{option} rounds to none; set it to 0, or raise it")
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
         if train.groups is None:
             taken = _stratified(train.labels[rest], size, rng, option)
         else:
             groups = train.groups[rest]
             taken = grouped(train.labels[rest], groups, size, rng, option)
-            notes.append(_group_note(groups, taken, split, size))
+            notes.append(f"{group_note(split, groups, taken)} (asked for {size})")
         parts[split], rest = train.select(rest[taken]), rest[~taken]
     return (
         replace(splits, train=train.select(rest), notes=tuple(notes), **parts) if parts else splits
     )
 
 
-def _group_note(
-    groups: npt.NDArray[np.int64], taken: npt.NDArray[np.bool_], split: str, size: int
-) -> str:
-    """Returns a line that says how large a cut by groups is."""
-    number, total = len(np.unique(groups[taken])), len(np.unique(groups))
-    return f"{split}: {number} of {total} groups, {taken.sum()} sequences (asked for {size})"
-
-
-def _stratified(
-    labels: npt.NDArray[np.int64], size: int, rng: np.random.Generator, option: str
-) -> npt.NDArray[np.bool_]:
+def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
     """Draws `size` sequences, the classes in proportion: (N,), True where drawn.
 
     At least one sequence of each class is not drawn. The result does not depend on the names of the
@@ -181,8 +162,6 @@ def _stratified(
     shuffled = rng.permutation(len(labels))
     values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
     order = np.argsort(first)
-    if size < 1:
-        raise ValueError(f"{option} rounds to none; set it to 0, or raise it")
     if size > len(labels) - len(values):
         raise ValueError(
             f"{option} is {size}, but train has {len(labels)} and must keep one of each of"
@@ -196,7 +175,7 @@ def _stratified(
     return taken
 
 
-def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+def _largest_remainder(counts: Int64, size: int) -> Int64:
     """Divides `size` in proportion to the counts: (C,), each share below its count."""
     total = int(counts.sum())
     # Rounding down leaves less than one sequence for each class; the largest remainders get them.
@@ -209,7 +188,7 @@ def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[
     return shares
 
 
-def _check_classes(splits: Splits, where: str) -> None:
+def _check_classes(splits: Splits) -> None:
     """Refuses splits whose train part lacks a class, which no network could learn."""
     counts = {
         name: np.bincount(part.labels, minlength=splits.num_classes)
@@ -223,18 +202,17 @@ def _check_classes(splits: Splits, where: str) -> None:
         ]
         more = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
         raise ValueError(
-            f"{where}: no sequence in train for class {', '.join(classes)}{more};"
-            " each class needs one"
+            f"data: no sequence in train for class {', '.join(classes)}{more}; each class needs one"
         )
 
 
-def _fill_value(splits: Splits, missing: Missing, where: str) -> Floats | None:
+def _fill_value(splits: Splits, missing: Missing) -> Floats | None:
     """Returns the values (F,) that replace missing ones; None if missing values are refused."""
     if missing == "error":
         return None
     if missing == "zero":
         return np.zeros(splits.input_size, dtype=splits.train.x.dtype)
-    return _present_means(splits.train, where)
+    return _present_means(splits.train)
 
 
 def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
@@ -247,7 +225,7 @@ def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
     return replace(splits, **parts)
 
 
-def _present_means(train: Sequences, where: str) -> Floats:
+def _present_means(train: Sequences) -> Floats:
     """Returns the mean of each channel over its present values in train, (F,)."""
     values = train.x[train.valid]  # (S, F)
     present = ~np.isnan(values)
@@ -257,13 +235,13 @@ def _present_means(train: Sequences, where: str) -> Floats:
     empty = [train.channel_names[f] for f in np.flatnonzero(counts == 0)]
     if empty:
         raise ValueError(
-            f"{where}: channel {listed(empty)} has no value in train, so it has no mean; leave it"
-            f" out, or set {where}.missing=zero"
+            f"data: channel {listed(empty)} has no value in train, so it has no mean; leave it"
+            " out, or set data.missing=zero"
         )
     return (sums / counts).astype(train.x.dtype)
 
 
-def _refuse_missing(splits: Splits, first: int, where: str) -> None:
+def _refuse_missing(splits: Splits, first: int) -> None:
     """Refuses NaN; the message names the first one and the ways to replace it.
 
     Args:
@@ -277,7 +255,7 @@ def _refuse_missing(splits: Splits, first: int, where: str) -> None:
     n, t, f = np.unravel_index(hole.argmax(), hole.shape)
     ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
     raise ValueError(
-        f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step"
+        f"data: {total} missing values (NaN); the first is in {name}, sequence {n}, step"
         f" {first + t}, channel {splits.train.channel_names[f]!r};"
-        f" set {where}.missing=mean|zero|forward{ends}"
+        f" set data.missing=mean|zero|forward{ends}"
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from seqsweep.data.checks import (
     Array,
+    Int64,
     Layout,
     as_array,
     batch_first,
@@ -126,7 +127,7 @@ def make_sequences(
     )
 
 
-def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> npt.NDArray[np.int64]:
+def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> Int64:
     """Returns the groups (N,) numbered by first appearance."""
     names = np.asarray(groups)
     if names.shape != (count,):
@@ -170,21 +171,9 @@ def make_splits(
     return Splits(made["train"], made.get("val"), made.get("test"))
 
 
-def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
-    """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
-    longest = int(lengths.max())
-    if longest == lengths.min():
-        return rows.reshape(len(lengths), longest, *rows.shape[1:])
-    size = len(lengths) * longest * rows[:1].nbytes
-    check_memory(size, "the data", f"{len(lengths):,} sequences, padded to {longest:,} steps,")
-    padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
-    padded[np.arange(longest) < lengths[:, None]] = rows
-    return padded
-
-
 def padded(
     x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None
-) -> tuple[Array, npt.NDArray[np.int64]]:
+) -> tuple[Array, Int64]:
     """Returns values (B, T, F) and lengths (B,), cut to the longest sequence.
 
     Args:

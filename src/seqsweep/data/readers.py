@@ -23,8 +23,9 @@ from seqsweep.data.checks import (
     label_array,
 )
 from seqsweep.data.files import Stored, existing_file
+from seqsweep.data.lists import join_padded
 from seqsweep.data.memory import check_memory
-from seqsweep.data.raw import RawPart, join_padded, make_splits
+from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, printable
 
@@ -48,21 +49,13 @@ class _Content(NamedTuple):
         file: its path.
         arrays: the known arrays by key in small letters.
         found: all keys of the file, as text for messages.
-        unused: the keys that are not read.
+        notes: a line for the user where keys are not read.
     """
 
     file: Path
     arrays: dict[str, Array]
     found: str
-    unused: list[str]
-
-    @property
-    def notes(self) -> list[str]:
-        return (
-            [f"{self.file}: keys not used: {', '.join(map(printable, self.unused))}"]
-            if self.unused
-            else []
-        )
+    notes: list[str]
 
 
 def npz(
@@ -163,8 +156,9 @@ def _read(path: str, with_ids: bool = False) -> _Content:
             if small.startswith("ids") and not with_ids:
                 continue
             arrays[small] = _read_array(file, stored, key)
-        unused = [key for key in stored.files if key not in known.values()]
-        return _Content(file, arrays, ", ".join(map(printable, stored.files)) or "none", unused)
+        unused = [printable(key) for key in stored.files if key not in known.values()]
+        notes = [f"{file}: keys not used: {', '.join(unused)}"] if unused else []
+        return _Content(file, arrays, ", ".join(map(printable, stored.files)) or "none", notes)
 
 
 def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:

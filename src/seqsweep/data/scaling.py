@@ -13,7 +13,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
 
-def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
+def standardized(splits: Splits, scaling: Scaling) -> Splits:
     """Scales each channel to mean 0 and deviation 1 over the valid steps of train.
 
     Args:
@@ -31,7 +31,7 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
         if not np.isfinite(x).all():
             f = int(np.argwhere(~np.isfinite(x))[0, 2])
             raise ValueError(
-                f"{where}: channel {part.channel_names[f]!r} of {name} is too far from train's for"
+                f"data: channel {part.channel_names[f]!r} of {name} is too far from train's for"
                 f" float32 (mean {mean[f]:.3g}, deviation {deviation[f]:.3g}); check its unit"
             )
         scaled[name] = replace(part, x=x)
@@ -50,7 +50,7 @@ def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
     return mean, deviation, constant
 
 
-def rounded(splits: Splits, scaling: Scaling, where: str) -> Splits:
+def rounded(splits: Splits, scaling: Scaling) -> Splits:
     """Rounds the values to float32, for networks that take them unscaled.
 
     Args:
@@ -64,25 +64,25 @@ def rounded(splits: Splits, scaling: Scaling, where: str) -> Splits:
         if part.x.dtype == np.float32:
             continue
         x = scaling.standardize(part.x, part.valid)
-        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), splits.train, where)
+        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), splits.train)
         parts[name] = replace(part, x=x)
     return replace(splits, **parts, scaling=scaling)
 
 
-def _check_rounding(rounding: Float64, train: Sequences, where: str) -> None:
+def _check_rounding(rounding: Float64, train: Sequences) -> None:
     """Refuses a channel that loses its differences as float32.
 
     Args:
         rounding: (F,) the largest difference that float32 makes in each channel.
     """
     values = _valid_steps(train)
-    deviation = values.std(axis=0)
-    is_constant = values.min(axis=0) == values.max(axis=0)  # it has no differences to lose
-    coarse = np.flatnonzero((rounding > COARSE * deviation) & ~is_constant)
+    _, deviation, constant = _fit(train)
+    # A constant channel has no differences to lose.
+    coarse = np.flatnonzero((rounding > COARSE * deviation) & ~constant)
     if len(coarse):
         f = int(coarse[0])
         raise ValueError(
-            f"{where}.standardize=false: channel {train.channel_names[f]!r} has values near"
+            f"data.standardize=false: channel {train.channel_names[f]!r} has values near"
             f" {np.median(values[:, f]):.10g} with a deviation of {deviation[f]:.3g},"
             " which float32 cannot hold; set it to true, or subtract a constant"
         )

@@ -8,43 +8,39 @@ from typing import Any
 
 import numpy as np
 
-from seqsweep.data.checks import Float32
+from seqsweep.data.checks import Float32, Int64
 from seqsweep.data.raw import padded
 from seqsweep.data.sequences import Splits
-from seqsweep.data.vocabulary import Lengths, Vocabulary
+from seqsweep.data.vocabulary import Vocabulary
 
 _MANY = 0.1
 """The share of unknown symbols in a split that is worth a note."""
 
 
-def refuse_numeric_steps(standardize: bool, transforms: bool, where: str) -> None:
+def refuse_numeric_steps(standardize: bool, transforms: bool) -> None:
     """Refuses to scale or to transform texts, which would make numbers of names.
 
     Args:
         standardize: whether the config asks to scale the data.
         transforms: whether it asks for a transform.
-        where: see `prepare`.
     """
     if standardize:
         raise ValueError(
-            f"{where}.standardize=true: must be false for texts, because the index of a symbol is"
+            "data.standardize=true: must be false for texts, because the index of a symbol is"
             " its name and not a size"
         )
     if transforms:
         raise ValueError(
-            f"{where}.transform: must be null for texts, because the index of a symbol is its name"
-            f" and not a size; {where}.source.max_length cuts texts"
+            "data.transform: must be null for texts, because the index of a symbol is its name"
+            " and not a size; data.source.max_length cuts texts"
         )
 
 
-def in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
-    """Returns the splits in the indices of a vocabulary that train alone decides.
-
-    Args:
-        vocabulary: that of the splits.
-    """
+def in_fitted_symbols(splits: Splits) -> Splits:
+    """Returns the splits in the indices of a vocabulary that train alone decides."""
     train = splits.train
-    fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
+    assert splits.vocabulary is not None
+    fitted, moved = splits.vocabulary.fitted(train.x[train.valid][:, 0])
     parts = {
         name: replace(part, x=moved[part.x.astype(np.int64)]) for name, part in splits.parts.items()
     }
@@ -56,7 +52,7 @@ def in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
     return replace(splits, **parts, notes=tuple(notes), vocabulary=fitted)
 
 
-def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Lengths]:
+def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
     """Returns the indices (B, T, 1) of a list of texts, and their lengths (B,).
 
     Args:
@@ -82,7 +78,7 @@ def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Leng
     return vocabulary.encode(texts, lambda index: f"x[{index}]")
 
 
-def _checked(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Lengths]:
+def _checked(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
     """Returns indices as they are, with 0 for padding."""
     values, steps = padded(x, lengths)
     valid = np.arange(values.shape[1]) < steps[:, None]

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from seqsweep.data.checks import Array
+from seqsweep.data.checks import Array, Int64
 from seqsweep.data.files import Stored
-from seqsweep.data.raw import RawPart, join_padded
+from seqsweep.data.lists import join_padded
+from seqsweep.data.raw import RawPart
 from seqsweep.data.table_files import Table, open_table
 from seqsweep.data.table_roles import NONE, ROLES, Roles, choose_roles
-from seqsweep.data.table_values import Codes, Int64, Rows
+from seqsweep.data.table_values import Codes, Rows
 from seqsweep.data.tables import Form
 from seqsweep.suggest import listed
 

@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array, check_whole_numbers
+from seqsweep.data.checks import Array, Int64, Mask, check_whole_numbers, exceeds_float32
 from seqsweep.data.table_files import Columns, Table
 from seqsweep.data.table_roles import Roles
 from seqsweep.suggest import short
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported
-
-Int64 = npt.NDArray[np.int64]
 
 _ABSENT = ("", "nan", "NaN")
 """Texts that are never a label or an id: pandas writes the latter two for missing ones."""
@@ -59,7 +56,7 @@ class Rows:
             f"{self.table.place(row)}: the {role} (column {self.roles.columns[role]!r}) {text}"
         )
 
-    def check(self, role: str, wrong: npt.NDArray[np.bool_], expected: str) -> None:
+    def check(self, role: str, wrong: Mask, expected: str) -> None:
         """Refuses a column with wrong cells (S,)."""
         if wrong.any():
             row = int(wrong.argmax())
@@ -94,8 +91,7 @@ class Rows:
         fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
         # A safe cast would refuse whole numbers above 2**53 instead of rounding them.
         values = column.cast(pa.float32() if fits else pa.float64(), safe=False).to_numpy()
-        with np.errstate(over="ignore"):
-            too_large = np.isinf(values.astype(np.float32))
+        too_large = exceeds_float32(values)
         if too_large.any():
             row = int(too_large.argmax())
             raise ValueError(
@@ -185,7 +181,7 @@ class Rows:
             raise self.error(row, "step", f"{short(self.cell(row, 'step'))} {kinds}")
         return values
 
-    def _check_present(self, role: str, missing: npt.NDArray[np.bool_]) -> None:
+    def _check_present(self, role: str, missing: Mask) -> None:
         """Refuses missing values (S,)."""
         if missing.any():
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""

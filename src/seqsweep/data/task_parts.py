@@ -7,11 +7,11 @@ import itertools
 import math
 import operator
 from collections.abc import Callable
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
-import numpy.typing as npt
 
+from seqsweep.data.checks import Float32, Int64
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.elementary import cos_of_turns, normal
 
@@ -22,31 +22,32 @@ DISTRACTORS = ("a", "b", "c", "d")
 RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
 
 
-Make = Callable[[np.random.Generator, int], Sequences]
-"""Draws a number of sequences from a generator."""
-
-
 def generated_splits(
-    sizes: tuple[int, int, int], shape: tuple[int, int], seed: int, where: str, make: Make
+    where: str,
+    sizes: tuple[int, int, int],
+    seed: int,
+    shape: tuple[int, int],
+    make: Callable[..., Sequences],
+    *options: Any,
 ) -> Splits:
     """Draws the three splits, each from its own stream of the seed.
 
     The size of one split therefore does not change another.
 
     Args:
+        where: the name of the task, which begins every message.
         sizes: the sequences of train, at least 1, and of val and test, at least 0; 0 gives no such
             split.
-        shape: T and F, to refuse what would not fit into memory.
         seed: at least 0.
-        where: the name of the task, which begins every message.
-        make: draws the sequences of one split.
+        shape: T and F, to refuse what would not fit into memory.
+        make: draws a number of sequences from a generator, with the options.
     """
     root = integer("seed", seed, 0, where)
     names = ("num_train", "num_val", "num_test")
     least = (1, 0, 0)
     counts = [integer(*given, where) for given in zip(names, sizes, least, strict=True)]
     check_size((sum(counts), *shape), where)
-    made = [make(stream(root, i), count) if count else None for i, count in enumerate(counts)]
+    made = [make(stream(root, i), n, *options) if n else None for i, n in enumerate(counts)]
     train, val, test = made
     assert train is not None
     return Splits(train, val, test)
@@ -57,7 +58,7 @@ def stream(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
 
 
-def draw_labels(rng: np.random.Generator, count: int, classes: int) -> npt.NDArray[np.int64]:
+def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
     """Draws class indices evenly, (count,), each at least once if there is room."""
     once = rng.permutation(classes)[:count]
     more = rng.integers(classes, size=max(count - classes, 0))
@@ -92,9 +93,7 @@ def check_size(shape: tuple[int, int, int], where: str) -> None:
         )
 
 
-def draw_lengths(
-    rng: np.random.Generator, count: int, shortest: int, longest: int
-) -> npt.NDArray[np.int64]:
+def draw_lengths(rng: np.random.Generator, count: int, shortest: int, longest: int) -> Int64:
     """Draws lengths evenly from `shortest` to `longest`, (count,); the first is the longest."""
     lengths = rng.integers(shortest, longest, size=count, endpoint=True)
     lengths[0] = longest  # so that the shape of a split does not depend on luck
@@ -114,13 +113,9 @@ def length_range(length: object, min_length: object, minimum: int, where: str) -
     return shortest, longest
 
 
-def channels(count: int) -> tuple[str, ...]:
-    return tuple(f"channel_{i}" for i in range(count))
-
-
 def equal_length(
-    x: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
+    x: Float32,
+    labels: Int64,
     class_names: tuple[str, ...],
     channel_names: tuple[str, ...],
 ) -> Sequences:

@@ -4,14 +4,13 @@ N sequences, T steps, F features, C classes.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from seqsweep.data.checks import Int64
 from seqsweep.data.sequences import Splits
 from seqsweep.data.task_parts import (
     DISTRACTORS,
     RANGES,
     bits_with_parity,
-    channels,
     check_size,
     draw_labels,
     equal_length,
@@ -70,7 +69,8 @@ def random_sequences(
     indices = (
         draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
     )
-    return Splits(train=equal_length(x, indices, numbered(classes), channels(shape[2])))
+    channels = tuple(f"channel_{i}" for i in range(shape[2]))
+    return Splits(train=equal_length(x, indices, numbered(classes), channels))
 
 
 def temporal_order(
@@ -108,13 +108,8 @@ def temporal_order(
     if num_symbols not in RANGES:
         raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
     steps = integer("length", length, _SHORTEST, where)
-    return generated_splits(
-        (num_train, num_val, num_test),
-        (steps, 2 + len(DISTRACTORS)),
-        seed,
-        where,
-        lambda rng, count: ordered(rng, count, steps, num_symbols),
-    )
+    sizes, shape = (num_train, num_val, num_test), (steps, 2 + len(DISTRACTORS))
+    return generated_splits(where, sizes, seed, shape, ordered, steps, num_symbols)
 
 
 def adding(
@@ -148,13 +143,8 @@ def adding(
     where = "adding"
     steps = integer("length", length, 2, where)
     classes = integer("num_classes", num_classes, 2, where)
-    return generated_splits(
-        (num_train, num_val, num_test),
-        (steps, 2),
-        seed,
-        where,
-        lambda rng, count: marked_sums(rng, count, steps, classes),
-    )
+    sizes = num_train, num_val, num_test
+    return generated_splits(where, sizes, seed, (steps, 2), marked_sums, steps, classes)
 
 
 def delayed_recall(
@@ -185,13 +175,8 @@ def delayed_recall(
     where = "delayed_recall"
     steps = integer("length", length, 2, where)
     symbols = integer("num_symbols", num_symbols, 2, where)
-    return generated_splits(
-        (num_train, num_val, num_test),
-        (steps, symbols + 2),
-        seed,
-        where,
-        lambda rng, count: recalled(rng, count, steps, symbols),
-    )
+    sizes = num_train, num_val, num_test
+    return generated_splits(where, sizes, seed, (steps, symbols + 2), recalled, steps, symbols)
 
 
 def parity(
@@ -222,13 +207,8 @@ def parity(
     """
     where = "parity"
     lengths = length_range(length, min_length, 1, where)
-    return generated_splits(
-        (num_train, num_val, num_test),
-        (lengths[1], 1),
-        seed,
-        where,
-        lambda rng, count: bits_with_parity(rng, count, lengths),
-    )
+    sizes = num_train, num_val, num_test
+    return generated_splits(where, sizes, seed, (lengths[1], 1), bits_with_parity, lengths)
 
 
 def frequencies(
@@ -262,16 +242,11 @@ def frequencies(
     lengths = length_range(length, min_length, 2, where)
     classes = integer("num_classes", num_classes, 2, where)
     scale = number("noise", noise, 0.0, where)
-    return generated_splits(
-        (num_train, num_val, num_test),
-        (lengths[1], 1),
-        seed,
-        where,
-        lambda rng, count: noisy_waves(rng, count, lengths, classes, scale),
-    )
+    sizes, shape = (num_train, num_val, num_test), (lengths[1], 1)
+    return generated_splits(where, sizes, seed, shape, noisy_waves, lengths, classes, scale)
 
 
-def _checked(labels: list[int], count: int, classes: int, where: str) -> npt.NDArray[np.int64]:
+def _checked(labels: list[int], count: int, classes: int, where: str) -> Int64:
     indices = [integer(f"labels[{i}]", label, 0, where) for i, label in enumerate(labels)]
     if len(indices) != count:
         raise ValueError(f"{where}: {len(indices)} labels for num_sequences={count}")

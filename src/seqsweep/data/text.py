@@ -3,16 +3,11 @@
 N texts.
 """
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from seqsweep.data.checks import Array
 from seqsweep.data.files import Stored
 from seqsweep.data.raw import RawPart, make_splits
-from seqsweep.data.sequences import Splits
+from seqsweep.data.sequences import Sequences, Splits, digests_of
 from seqsweep.data.text_files import Texts, read_texts
 from seqsweep.data.vocabulary import Tokens, Vocabulary
 
@@ -62,9 +57,10 @@ def text(
         parts[split] = RawPart(x, part.labels, lengths, str(part.file))
     splits = make_splits(parts, channel_names=("symbol",))
     # The digest is of the text itself, so that runs with other tokens have the same test set.
-    named = {
-        name: replace(p, digests=_digests(read[name].texts)) for name, p in splits.parts.items()
-    }
+    named: dict[str, Sequences] = {}
+    for name, part in splits.parts.items():
+        contents = (one.encode("utf-8", "surrogatepass") for one in read[name].texts)
+        named[name] = replace(part, digests=digests_of(contents))
     notes = [note for part in read.values() for note in _note_on_cut(part, vocabulary)]
     return replace(splits, **named, notes=tuple(notes), vocabulary=vocabulary)
 
@@ -91,19 +87,8 @@ def read(
     return Stored({"train": part}, notes=tuple(_note_on_cut(found, vocabulary)))
 
 
-def _digests(texts: Sequence[str]) -> Array:
-    """Returns the first eight bytes of each text's hash, (N,)."""
-    hashes = (hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=8) for one in texts)
-    return np.array([int.from_bytes(h.digest(), "little") for h in hashes], dtype=np.uint64)
-
-
 def _note_on_cut(read: Texts, vocabulary: Vocabulary) -> list[str]:
     most = vocabulary.max_length
-    if most is None:
-        return []
-    count = sum(len(vocabulary.split(one)) > most for one in read.texts)
-    if not count:
-        return []
-    return [
-        f"{read.file}: {count} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
-    ]
+    count = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in read.texts)
+    note = f"{read.file}: {count} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
+    return [note] if count else []

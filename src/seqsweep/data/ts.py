@@ -12,7 +12,8 @@ import numpy as np
 
 from seqsweep.data.checks import Array, label_names
 from seqsweep.data.files import Stored, existing_file
-from seqsweep.data.raw import RawPart, join_padded, make_splits
+from seqsweep.data.lists import join_padded
+from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed, short
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.checks import Float32, Floats
+from seqsweep.data.checks import Float32, Floats, Int64
+from seqsweep.data.lists import join_padded
 
 Tokens = Literal["characters", "words"]
 
@@ -20,8 +20,6 @@ PADDING, UNKNOWN = "<pad>", "<unknown>"
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 """A word or a number, or a single sign such as a comma."""
-
-Lengths = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Vocabulary:
             found.update(self.split(text)[: self.max_length])
         return replace(self, symbols=(PADDING, UNKNOWN, *sorted(found)))
 
-    def encode(self, texts: Sequence[str], place: Callable[[int], str]) -> tuple[Float32, Lengths]:
+    def encode(self, texts: Sequence[str], place: Callable[[int], str]) -> tuple[Float32, Int64]:
         """Returns the indices (N, T, 1) of the symbols, padded with 0, and the lengths (N,).
 
         Args:
@@ -85,12 +83,9 @@ class Vocabulary:
                 f"{place(first)}: {texts[first]!r} has no {self.tokens}; leave it out, or give it a"
                 " text"
             )
-        x = np.zeros((len(rows), int(lengths.max()), 1), dtype=np.float32)
-        for row, values in zip(x, rows, strict=True):
-            row[: len(values), 0] = values
-        return x, lengths
+        return join_padded(np.concatenate(rows)[:, None], lengths), lengths
 
-    def fitted(self, indices: Floats) -> tuple[Self, npt.NDArray[np.float32]]:
+    def fitted(self, indices: Floats) -> tuple[Self, Float32]:
         """Keeps the symbols of the training split, the most frequent ones first.
 
         Args:

@@ -87,7 +87,7 @@ def test_zipped_keys_take_their_values_together(expanded: Expanded) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("[model.hidden_size,seed]", "model.hidden_size has 3 values and seed has 2 values; zip"),
+        ("[model.hidden_size,seed]", "model.hidden_size has 3 and seed has 2 values; zip"),
         (
             "[model.hidden_size,optimizer.lrr]",
             "optimizer.lrr has no values; did you mean 'optimizer.lr'",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqsweep.config.shape.axes import Axis, Grid
-from seqsweep.config.shape.sample import permuted, sampled_configs
+from seqsweep.config.shape.expansion import permuted, sampled_configs
 
 
 def grid(**choices: list[str]) -> Grid:

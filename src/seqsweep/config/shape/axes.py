@@ -152,24 +152,16 @@ def zipped_groups(given: Any, choices: Mapping[str, Sequence[str]]) -> list[list
         if key not in choices:
             raise ValueError(f"sweep.zip: {key} has no values{nearest_or_all(key, choices)}")
     for group in groups:
-        _check_lengths(group, choices)
+        if len(group) < 2:
+            raise ValueError(f"sweep.zip: expected at least two keys in a group, got {group}")
+        first, length = group[0], len(choices[group[0]])
+        for key in group[1:]:
+            if (other := len(choices[key])) != length:
+                raise ValueError(
+                    f"sweep.zip: {first} has {length} and {key} has {other} values; "
+                    "zipped keys must have equally many"
+                )
     return groups
-
-
-def _check_lengths(group: Sequence[str], choices: Mapping[str, Sequence[str]]) -> None:
-    if len(group) < 2:
-        raise ValueError(f"sweep.zip: expected at least two keys in a group, got {list(group)}")
-    first, length = group[0], len(choices[group[0]])
-    for key in group[1:]:
-        if (other := len(choices[key])) != length:
-            raise ValueError(
-                f"sweep.zip: {first} has {_values(length)} and {key} has {_values(other)}; "
-                "zipped keys must have equally many"
-            )
-
-
-def _values(number: int) -> str:
-    return "1 value" if number == 1 else f"{number} values"
 
 
 def _with_zipped(
@@ -191,8 +183,7 @@ def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
     keys = dict.fromkeys(key for member in members for key in member.overrides)
     given = {key.lstrip("+"): values[0] for key, values in choices.items()}
     for key in keys:
-        if key.lstrip("+") in given:
-            text = given[key.lstrip("+")]
+        if text := given.get(key.lstrip("+")):
             raise ValueError(f"sweep.list: sets {key}, and so does {text}; leave one of them out")
     overrides = [tuple(member.overrides.values()) for member in members]
     return Axis(tuple(keys), overrides, [member.place for member in members])

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from seqsweep.config.messages import parsed
 from seqsweep.config.shape.options import is_shape_key, override_text
 from seqsweep.runs.config_text import check_size
 from seqsweep.runs.files import read_bytes
@@ -119,16 +118,12 @@ def _rows(text: str, path: Path) -> Iterator[ListedMember]:
         raise ValueError(f"{path}:{reader.line_num}: {error}") from None
 
 
-_PARSER = OverridesParser.create()
-
-
 def _check_override(key: str, text: str, place: str) -> None:
     """Refuses what Hydra cannot read as one value of this key."""
-    try:
-        override = _PARSER.parse_override(text)
-    except HydraException:
+    override = parsed(text)
+    if override is None:
         quotes = "; a text with special characters is quoted, as in 'a b'"
-        raise ValueError(f"{place}: cannot read {text}{quotes}") from None
+        raise ValueError(f"{place}: cannot read {text}{quotes}")
     if override.is_sweep_override():
         raise ValueError(f"{place}: {text}: must be one value; a list is written [1,2]")
     if is_shape_key(key):

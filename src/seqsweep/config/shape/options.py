@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from seqsweep.config.messages import parsed
 
 
 @dataclass(kw_only=True)
@@ -66,9 +66,6 @@ def refuse_shape(sweep: Mapping[Any, Any]) -> None:
         raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")
 
 
-_PARSER = OverridesParser.create()
-
-
 def override_text(key: str, value: Any) -> str:
     """Returns `key=value` so that Hydra reads the same value from it.
 
@@ -97,8 +94,5 @@ def _element(value: Any) -> str:
 
 def _is_read_as(text: str) -> bool:
     """Returns whether Hydra reads this text, without quotes, as the text itself."""
-    try:
-        override: Override = _PARSER.parse_override(f"key={text}")
-    except HydraException:
-        return False
-    return not override.is_sweep_override() and override.value() == text
+    override = parsed(f"key={text}")
+    return override is not None and not override.is_sweep_override() and override.value() == text

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqsweep.data.checks import Float32, Float64, Mask
+from seqsweep.data.checks import Float32, Float64, Int64, Mask
 from seqsweep.data.transforms.options import TransformOptions, transform_of
-from seqsweep.data.transforms.shaping import Lengths, Shaping
+from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.elementary import normal
 
 
@@ -32,7 +32,7 @@ class Augmentation:
     time_mask: int
     exact: tuple[int, ...] = ()
 
-    def apply(self, x: Float32, lengths: Lengths, rows: Sequence[int], seed: int) -> Float32:
+    def apply(self, x: Float32, lengths: Int64, rows: Sequence[int], seed: int) -> Float32:
         """Returns a changed copy of x (B, T, F).
 
         Args:
@@ -61,7 +61,7 @@ class Augmentation:
         result[self._spans(places, lengths, x.shape[1])] = 0
         return result
 
-    def _spans(self, places: Float64, lengths: Lengths, longest: int) -> Mask:
+    def _spans(self, places: Float64, lengths: Int64, longest: int) -> Mask:
         """Returns the masked steps (B, T), from two numbers in [0, 1) a sequence."""
         widest = np.minimum(self.time_mask, lengths - 1)
         widths = (places[:, 0] * (widest + 1)).astype(np.int64)

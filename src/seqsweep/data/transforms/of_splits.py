@@ -14,24 +14,24 @@ from seqsweep.data.transforms.shaping import Shaping, count_steps
 
 
 def checked(
-    options: TransformOptions | None, splits: Splits, missing: Missing, where: str
+    options: TransformOptions | None, splits: Splits, missing: Missing
 ) -> tuple[Transform, Shaping]:
     """Returns the checked options, and the shaping as far as nothing must be fitted.
 
     Raises:
         ValueError, TypeError: names the option, its value, and what is allowed.
     """
-    wanted = transform_of(options, where)
+    wanted = transform_of(options)
     if wanted.impute is not None and missing == "error":
         raise ValueError(
-            f"{where}.transform.impute={wanted.impute}: must be null with {where}.missing=error;"
-            f" set {where}.missing=mean|zero|forward"
+            f"data.transform.impute={wanted.impute}: must be null with data.missing=error;"
+            " set data.missing=mean|zero|forward"
         )
     names = splits.train.channel_names
     return wanted, Shaping(names, wanted.first, wanted.last, wanted.downsample, frame=wanted.frame)
 
 
-def crop(splits: Splits, shaping: Shaping, where: str) -> Splits:
+def crop(splits: Splits, shaping: Shaping) -> Splits:
     """Crops every split.
 
     Raises:
@@ -42,23 +42,20 @@ def crop(splits: Splits, shaping: Shaping, where: str) -> Splits:
     if shortest[name] <= shaping.first:
         row = int(splits.parts[name].lengths.argmin())
         raise ValueError(
-            f"{where}.transform.crop=[{shaping.first}, {shaping.last}]: must begin before step"
+            f"data.transform.crop=[{shaping.first}, {shaping.last}]: must begin before step"
             f" {shortest[name]}: the shortest sequence, {row} of {name}, has"
             f" {count_steps(shortest[name])}"
         )
-    cropped = {name: shaping.crop(p.x, p.lengths, name) for name, p in splits.parts.items()}
-    return replace(
-        splits,
-        **{
-            name: replace(part, x=cropped[name][0], lengths=cropped[name][1])
-            for name, part in splits.parts.items()
-        },
-    )
+    parts: dict[str, Sequences] = {}
+    for name, part in splits.parts.items():
+        x, lengths = shaping.crop(part.x, part.lengths, name)
+        parts[name] = replace(part, x=x, lengths=lengths)
+    return replace(splits, **parts)
 
 
-def shorten(splits: Splits, shaping: Shaping, where: str) -> Splits:
+def shorten(splits: Splits, shaping: Shaping) -> Splits:
     """Downsamples every split; the number of steps must fit the training sequences."""
-    _check_size(f"{where}.transform.downsample", shaping.downsample, splits.train)
+    _check_size("data.transform.downsample", shaping.downsample, splits.train)
     parts: dict[str, Sequences] = {}
     for name, part in splits.parts.items():
         x, lengths = shaping.shorten(part.x, part.lengths)
@@ -78,13 +75,13 @@ def with_masks(shaping: Shaping, transform: Transform, splits: Splits) -> tuple[
     return replace(shaping, masked=masked), [] if masked else [note]
 
 
-def widen(holed: Splits, whole: Splits, shaping: Shaping, where: str) -> Splits:
+def widen(holed: Splits, whole: Splits, shaping: Shaping) -> Splits:
     """Adds mask channels to filled splits, and frames them.
 
     Args:
         holed: the same splits before missing values were filled in.
     """
-    _check_size(f"{where}.transform.frame", shaping.frame, whole.train)
+    _check_size("data.transform.frame", shaping.frame, whole.train)
     parts: dict[str, Sequences] = {}
     for name, part in whole.parts.items():
         missing = np.isnan(holed.parts[name].x)
@@ -93,12 +90,12 @@ def widen(holed: Splits, whole: Splits, shaping: Shaping, where: str) -> Splits:
     return replace(whole, **parts)
 
 
-def check_augmentation(transform: Transform, train: Sequences, where: str = "data") -> None:
+def check_augmentation(transform: Transform, train: Sequences) -> None:
     """Refuses a time mask that could cover the longest training sequence."""
     longest = int(train.lengths.max())
     if transform.time_mask and transform.time_mask >= longest:
         raise ValueError(
-            f"{where}.transform.time_mask={transform.time_mask}: must be below {longest}, the steps"
+            f"data.transform.time_mask={transform.time_mask}: must be below {longest}, the steps"
             " of the longest training sequence"
         )
 

@@ -11,7 +11,6 @@ Impute = Literal["missing", "all"]
 
 _IMPUTE: tuple[str, ...] = get_args(Impute)
 
-
 _MOST_NOISE = 1e30
 """The largest standard deviation whose noise certainly fits into float32."""
 
@@ -26,10 +25,6 @@ class TransformOptions(TypedDict, total=False):
     frame: int | None
     jitter: float | None
     time_mask: int | None
-
-
-AUGMENTATIONS = ("jitter", "time_mask")
-"""The keys that change only what training reads, not the prepared splits."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +59,13 @@ class Transform:
         return self.jitter > 0 or self.time_mask > 0
 
 
-def transform_of(options: TransformOptions | None, where: str = "data") -> Transform:
+def transform_of(options: TransformOptions | None) -> Transform:
     """Checks the options of a config.
-
-    Args:
-        where: the config group above `transform`, which begins every error message.
 
     Raises:
         ValueError, TypeError: names the option, its value, and what is allowed.
     """
-    key = f"{where}.transform"
+    key = "data.transform"
     given = _given(options, key)
     first, last = _kept_steps(given, key)
     impute = given.get("impute")
@@ -81,7 +73,9 @@ def transform_of(options: TransformOptions | None, where: str = "data") -> Trans
         hint = did_you_mean(str(impute), _IMPUTE)
         raise ValueError(f"{key}.impute={impute!r}: must be one of {listed(_IMPUTE)}{hint}")
     jitter = given.get("jitter", 0.0)
-    if not 0 <= _number(f"{key}.jitter", jitter) <= _MOST_NOISE:
+    if isinstance(jitter, bool) or not isinstance(jitter, (int, float)):
+        raise TypeError(f"{key}.jitter={jitter!r}: must be a number")
+    if not 0 <= jitter <= _MOST_NOISE:
         raise ValueError(f"{key}.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
     return Transform(
         first,
@@ -97,8 +91,9 @@ def transform_of(options: TransformOptions | None, where: str = "data") -> Trans
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns the options that prepared splits depend on, with null for those not given."""
     given = options or {}
-    names = TransformOptions.__annotations__
-    return {name: given.get(name) for name in names if name not in AUGMENTATIONS}
+    # Jitter and time mask change only what training reads.
+    names = [n for n in TransformOptions.__annotations__ if n not in ("jitter", "time_mask")]
+    return {name: given.get(name) for name in names}
 
 
 def _given(options: Any, key: str) -> dict[str, Any]:
@@ -136,10 +131,4 @@ def _whole(key: str, value: Any, least: int) -> int:
         raise TypeError(f"{key}={value!r}: must be a whole number")
     if value < least:
         raise ValueError(f"{key}={value}: must be at least {least}")
-    return value
-
-
-def _number(key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{key}={value!r}: must be a number")
     return value

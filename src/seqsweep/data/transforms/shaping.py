@@ -10,14 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.checks import Floats, Mask
-
-Lengths = npt.NDArray[np.int64]
+from seqsweep.data.checks import Floats, Int64, Mask
 
 
-def cropped(x: Floats, lengths: Lengths, first: int, last: int | None) -> tuple[Floats, Lengths]:
+def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Floats, Int64]:
     """Keeps the steps from `first` up to `last`, which is not kept.
 
     Every sequence must have a step there.
@@ -28,7 +25,7 @@ def cropped(x: Floats, lengths: Lengths, first: int, last: int | None) -> tuple[
     return x[:, first : first + kept.max()], kept
 
 
-def downsampled(x: Floats, lengths: Lengths, size: int) -> tuple[Floats, Lengths]:
+def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
     """Replaces each `size` steps by their mean; the last mean may be of fewer steps.
 
     A missing value (NaN) has no weight. The result is missing where all steps are.
@@ -50,7 +47,7 @@ def downsampled(x: Floats, lengths: Lengths, size: int) -> tuple[Floats, Lengths
     return _zeroed(result, shorter), shorter
 
 
-def framed(x: Floats, lengths: Lengths, size: int) -> tuple[Floats, Lengths]:
+def framed(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
     """Makes each `size` steps one step of `size * F` channels, in the order of the steps.
 
     Where the last steps of a sequence do not fill a frame, its last step is repeated.
@@ -64,7 +61,7 @@ def framed(x: Floats, lengths: Lengths, size: int) -> tuple[Floats, Lengths]:
     return _zeroed(steps.reshape(count, frames, size * features), fewer), fewer
 
 
-def _zeroed(x: Floats, lengths: Lengths) -> Floats:
+def _zeroed(x: Floats, lengths: Int64) -> Floats:
     """Returns x with zeros at its padding."""
     valid: Mask = np.arange(x.shape[1]) < lengths[:, None]
     return x if valid.all() else np.where(valid[:, :, None], x, np.float32(0))
@@ -90,7 +87,7 @@ class Shaping:
     masked: tuple[int, ...] = ()
     frame: int = 1
 
-    def crop(self, x: Floats, lengths: Lengths, where: str) -> tuple[Floats, Lengths]:
+    def crop(self, x: Floats, lengths: Int64, where: str) -> tuple[Floats, Int64]:
         """Crops sequences.
 
         Raises:
@@ -107,11 +104,11 @@ class Shaping:
             return x, lengths
         return cropped(x, lengths, self.first, self.last)
 
-    def shorten(self, x: Floats, lengths: Lengths) -> tuple[Floats, Lengths]:
+    def shorten(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
         """Downsamples cropped sequences."""
         return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
 
-    def widen(self, x: Floats, missing: Mask, lengths: Lengths) -> tuple[Floats, Lengths]:
+    def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
         """Appends mask channels to filled sequences, and frames them.
 
         Args:
