@@ -130,7 +130,10 @@ def test_a_sweep_survives_its_command_its_workers_and_the_controller(
         assert f"{RUNS} of {RUNS} runs complete" in output
     assert_equal(folder, local)
     assert cluster.jobs() - before == {job}
-    assert "FAILED" in {e.state for e in cluster.elements() if e.name.startswith(f"{job}_")}
+    # The controller, which was down meanwhile, hears of the killed worker by and by.
+    ours = f"{job}_"
+    until(lambda: "FAILED" in {e.state for e in cluster.elements() if e.name.startswith(ours)},
+          60, "the killed worker has failed")  # fmt: skip
     # The worker that finds nothing left lets the next command start workers.
     until(lambda: not (folder / STARTED).exists(), 30, "the note is gone")
     log = (folder / ".slurm" / "logs" / f"{told}.out").read_text()

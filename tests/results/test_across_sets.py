@@ -38,8 +38,13 @@ def run(folder: Path, data: str, config: dict[str, Any], acc: float | None, test
         splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
         scores = {"val/acc": 1 - acc, "test/acc": acc}
         content = f"content of {data}"
-        same = {"data_fingerprint": content, "recordings": content}
-        finish_run(path, config | scores, **same, splits=splits)
+        finish_run(
+            path,
+            config | scores,
+            data_fingerprint=content,
+            recordings=content,
+            splits=splits,
+        )
 
 
 def grid(folder: Path, scores: dict[str, dict[int, float]], seeds: Iterable[int] = (0, 1)) -> Path:
@@ -162,8 +167,12 @@ def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     def ways(folder: Path, **other: Any) -> list[Any]:
         for number, (tokens, acc) in enumerate([("words", 0.9), ("characters", 0.8)]):
             numbers = source | {"data.source.tokens": tokens, "val/acc": acc, "test/acc": acc}
-            found = {"data_fingerprint": tokens, "recordings": "same", "splits": splits}
-            finish_run(folder / f"{number:016x}", numbers, **found | (other if number else {}))
+            found: dict[str, Any] = {"data_fingerprint": tokens, "recordings": "same"}
+            finish_run(
+                folder / f"{number:016x}",
+                numbers,
+                **found | {"splits": splits} | (other if number else {}),
+            )
         return read_folder(folder)
 
     entries = ways(tmp_path / "one")

@@ -117,7 +117,7 @@ def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkey
 def test_sweep_takes_every_form_and_is_never_asked(capsys):
     grid = [*SMALL, *QUICK, "model.hidden_size=2,3,4", "seed=0,1", "sweep.list=[{model.cell:gru}]"]
     shape = ["sweep.zip=[model.hidden_size,seed]", "sweep.filter='seed < 1'"]
-    refused = "zip: model.hidden_size has 3 values and seed has 2 values"
+    refused = "zip: model.hidden_size has 3 and seed has 2 values"
     with pytest.raises(ValueError, match=refused):
         seqsweep.sweep([*grid, *shape])
     seqsweep.sweep([*grid, "seed=0,1,2", *shape, "sweep.name=mine"])

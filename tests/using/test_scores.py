@@ -205,5 +205,5 @@ def test_the_areas_of_small_classes_are_those_of_large_ones():
     p[np.arange(len(labels)), labels] += 0.2
     found = evaluate(p, labels, tuple(map(str, range(80))), resamples=0).metrics["roc_auc"]
     areas = [sk.roc_auc_score(labels == c, p[:, c]) for c in range(80) if (labels == c).any()]
-    assert found.value == pytest.approx(np.mean(areas), abs=1e-12)
+    assert found.value == pytest.approx(sum(areas) / len(areas), abs=1e-12)
     assert np.bincount(labels).min() == 0 and len(areas) > 64

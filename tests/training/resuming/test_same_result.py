@@ -76,7 +76,7 @@ import json, sys
 from pathlib import Path
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train
-train(PlannedRun(*json.loads(sys.argv[1])), Path(sys.argv[2]))
+train(PlannedRun(**json.loads(sys.argv[1])), Path(sys.argv[2]))
 """
 
 
@@ -84,7 +84,8 @@ train(PlannedRun(*json.loads(sys.argv[1])), Path(sys.argv[2]))
 def test_a_run_has_the_same_result_alone_or_as_the_last_of_five(planned, tmp_path, diverging):
     """The same run trains in its own process, and after four others in one process."""
     member = planned(*DROPOUT)
-    planned_as = [member.config, member.run_id, member.data_fingerprint, member.splits]
+    names = ("config", "run_id", "data_fingerprint", "splits", "recordings")
+    planned_as = {name: getattr(member, name) for name in names}
     argument = json.dumps(planned_as)
     subprocess.run(
         [sys.executable, "-c", ALONE, argument, str(tmp_path / "alone")],
