@@ -23,6 +23,7 @@ train data=digits callbacks.model_checkpoint.monitor=val/acc | train data=digits
 train my.csv                            | train data=csv data.source.path=my.csv
 train data=my.csv lr=0.1                | train data=csv data.source.path=my.csv optimizer.lr=0.1
 train data=csv data.path=my.csv         | train data=csv data.source.path=my.csv
+train -m --plan-only data=digits lr=0.1,0.2 | train -m data=digits optimizer.lr=0.1,0.2 --plan-only
 fit data=digits                         | train data=digits
 run data=digits                         | train data=digits
 sweep data=digits seed=0,1              | train -m data=digits seed=0,1

@@ -70,7 +70,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     Returns:
         The exit code: 0, 1 if a run failed, 2 for wrong input, or 128 plus the number of a signal.
     """
-    words = [subcommand, *arguments]
+    words = [subcommand, *arguments, *(f"--{name}" for name in options)]
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them
     _errors.clear()
