@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -79,10 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except (MemoryError, ImportError, OSError, ValueError, TypeError) as error:
-        # `sweeping.app.run` has explained its errors already, unless the variable is set.
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        code = _explain(error)
+            traceback.print_exc()
+        code = _explain(error, arguments)
     if code and is_terminal_closed():
         # Python's own exit would fail to write what is left to print.
         for descriptor in (1, 2):
@@ -91,12 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """Prints an error in one line. Returns the exit code."""
     if isinstance(error, MemoryError):
         say_error("out of memory")
     elif isinstance(error, ImportError):
         say_error(f"cannot import a package: {error}")
+    elif arguments[:1] == ["explain"]:
+        from seqsweep.sweeping.habits import with_meant
+
+        return _refuse(with_meant(str(error), arguments))
     else:
         return _refuse(str(error))
     return 1
@@ -137,6 +141,8 @@ def _print_version() -> int:
 def _train(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
+    if "--version" in arguments:  # Hydra would print its own
+        return _print_version()
     # Hydra does not know these options.
     ours = ("--plan-only", "--detach", "--start", "--yes")
     rest = [word for word in arguments if word not in ours]

@@ -35,6 +35,12 @@ train +experiment=digits                | train experiment=digits
 train data=digits n_trials=10           | train -m data=digits hydra.sweeper.budget.trials=10 hydra/sweeper=optuna
 train -m data=digits 'optimizer.lr=interval(0.1,0.2)' | train -m data=digits 'optimizer.lr=interval(0.1,0.2)' hydra/sweeper=optuna
 train -m data=digits model.hidden_size=8 16 | train -m data=digits model.hidden_size=8,16
+train data=digits seed=0-4               | train -m data=digits 'seed=range(0,5)'
+train data=digits seed=[0,1]            | train -m data=digits seed=0,1
+train data=digits 'model.hidden_size=8 16' | train -m data=digits model.hidden_size=8,16
+train data=digits 'optimizer.lr=loguniform(0.001,0.1)' | train -m data=digits 'optimizer.lr=tag(log,interval(0.001,0.1))' hydra/sweeper=optuna
+train data=digits monitor=test/acc      | train data=digits monitor=val/acc
+explain data=digits model=lstm          | explain data=digits model.cell=lstm
 train data=digits model.cell=rnn, gru   | train -m data=digits model.cell=rnn,gru
 train data=csv 'data.source.step=Zeit [s]' | train data=csv 'data.source.step="Zeit [s]"'
 train -m data=digits 'sweep.filter=model.hidden_size>8' seed=0,1 | train -m data=digits 'sweep.filter="model.hidden_size>8"' seed=0,1
@@ -84,3 +90,48 @@ def test_a_checkpoint_is_not_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ckpt_path: no such key in the config; an interrupted run resumes" in (
         capsys.readouterr().err
     )
+
+
+REFUSED = {
+    "train data=digits hydra.verbose=true": "HYDRA_FULL_ERROR=1 shows",
+    "train data=digits trainer.callbacks=[]": "choose callbacks by the group callbacks",
+    "train data=digits optimizer=lion": "FOLDER/optimizer/lion.yaml with --config-dir FOLDER",
+    "train data=digits loss=focal": "a group of keys: loss.class_weights, loss.label_smoothing",
+    "train -cn other": "known: train",
+    "train -m data=digits seed=0,1 sweep.filter=model.hidden_size": "with > needs quotes",
+    "explain tests": "a run's values are in its config.yaml",
+    "explain --config-dir nowhere": "no such folder",
+}
+
+
+@pytest.mark.parametrize("typed", REFUSED)
+def test_refusals_name_what_to_do(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(typed.split())
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert REFUSED[typed] in line
+
+
+def test_full_error_shows_the_traceback_above_the_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["train", "data=digits", "lr=0.1"])
+    assert end.value.code == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("Traceback")
+    assert last.startswith("seqsweep: lr: no such key")
+
+
+def test_explain_reads_configs_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "experiment").mkdir()
+    own = tmp_path / "experiment" / "own.yaml"
+    own.write_text("# @package _global_\nmodel: {hidden_size: 7}\n")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["explain", "--config-dir", str(tmp_path), "experiment=own"])
+    assert not end.value.code
+    assert "hidden size 7" in capsys.readouterr().out

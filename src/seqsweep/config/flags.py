@@ -13,6 +13,7 @@ OWN = ("--plan-only", "--detach", "--start", "--yes")
 
 _REFUSED = {
     "--experimental-rerun": "loads a pickle, which runs its code; not supported",
+    "hydra.verbose": "has no effect; HYDRA_FULL_ERROR=1 shows the traceback of an error",
     "--config-path": "the folder of the configs is fixed; --config-dir FOLDER adds one of your own",
 }
 
@@ -41,6 +42,8 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
         if not word.startswith("-"):
             if not name.lstrip("+~"):
                 raise ValueError(f"{word!r}: must be KEY=VALUE")
+            if name.lstrip("+") in _REFUSED:
+                raise ValueError(f"{word}: {_REFUSED[name.lstrip('+')]}")
             overrides.append(word)
             continue
         if name not in known:

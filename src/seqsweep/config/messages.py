@@ -107,13 +107,25 @@ def _missing_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     options = list(error.options or [])
     if not group:
-        return f"no config {option!r}{nearest_or_all(option, options)}"
+        known = nearest_or_all(option, options or ["train"])
+        return f"no config {option!r}{known}{_of_your_own(option)}"
     if option == "none" and group in _EMPTY_BY_DEFAULT:
         return f"{group}=none: no {group} is chosen by default; leave {group}=none out"
-    return f"{group}={option}: no such option of {group}{nearest_or_all(option, options)}"
+    hint = nearest_or_all(option, options)
+    if "did you mean" not in hint:
+        hint += _of_your_own(f"{group}/{option}")
+    return f"{group}={option}: no such option of {group}{hint}"
 
 
-_OF_WORKERS = {
+def _of_your_own(name: str) -> str:
+    return f"; one of your own is FOLDER/{name}.yaml with --config-dir FOLDER"
+
+
+_INSTEAD = {
+    "trainer.callbacks": (
+        "trainer.callbacks: cannot be set; choose callbacks by the group callbacks"
+    ),
+    "trainer.logger": "trainer.logger: cannot be set; choose loggers by the group logger",
     "hydra.launcher.detach": (
         "--detach: needs a launcher whose workers outlive the command, such as "
         "hydra/launcher=slurm; on this machine use `nohup seqsweep train -m ... &`"
@@ -123,7 +135,7 @@ _OF_WORKERS = {
         "machine the same command trains what is missing"
     ),
 }
-"""The keys that only launchers with workers have, and what to say where another is chosen."""
+"""The messages for keys that others have, or only launchers with workers."""
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
@@ -131,8 +143,8 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     parent = error.parent_node
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.full_key)
-    if key in _OF_WORKERS:
-        return _OF_WORKERS[key]
+    if key in _INSTEAD:
+        return _INSTEAD[key]
     section = key.rpartition(".")[0] or "the config"
     hint = hint_for_key(str(error.key), [name for name in known if name != "hydra"], section)
     return f"{key}: no such key in {section}{hint}"

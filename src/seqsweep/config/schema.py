@@ -166,7 +166,8 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
     """Checks a section whose schema is a dataclass."""
     prefix = f"{key}." if key else ""
     if not isinstance(node, dict):
-        raise ValueError(f"{key}={node!r}: must be a group of keys")
+        names = ", ".join(f"{prefix}{field.name}" for field in dataclasses.fields(kind))
+        raise ValueError(f"{key}={node!r}: must be a group of keys: {names}")
     fields = {field.name: field.type for field in dataclasses.fields(kind)}
     _refuse_unknown(node, fields, prefix)
     for name in fields:

@@ -15,9 +15,12 @@ from sklearn.utils.validation import (
 )
 
 from seqsweep.data.checks import Array, Layout
+from seqsweep.data.table_roles import ROLES
 from seqsweep.suggest import did_you_mean, listed
 
 _LAYOUTS: tuple[str, ...] = get_args(Layout)
+
+_OF_LONG_TABLES = {name for role in ("id", "step") for name in ROLES[role][0]}
 
 Rows = Array | list[Array]
 """An array (N, T, F), or N arrays (T, F) that may differ in T."""
@@ -39,6 +42,13 @@ def sequences(x: Any, layout: str) -> Rows:
         raise ValueError(f"layout={layout!r}: must be one of {listed(_LAYOUTS)}{hint}")
     if _is_list(x):
         return _list_of_arrays(list(x), layout)
+    names = {str(name).casefold() for name in getattr(x, "columns", ())}
+    if long := sorted(names & _OF_LONG_TABLES):
+        raise ValueError(
+            f"X has the column {long[0]!r}, as a long table with a row for each step has; expected"
+            " a row for each sequence, or a list: [part[FEATURES].to_numpy() for _, part in"
+            " X.groupby(ID)]"
+        )
     # scikit-learn's own check refuses texts, complex numbers and sparse matrices.
     array = check_array(x, allow_nd=True, ensure_all_finite=False, input_name="X")
     if array.ndim > 3:

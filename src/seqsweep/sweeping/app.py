@@ -1,8 +1,10 @@
 """The Hydra application behind `seqsweep train`. Wrong input gives one clear message."""
 
+import logging
 import os
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -57,6 +59,7 @@ from seqsweep.training.outcome import (
 from seqsweep.training.planned_run import PlannedRun, plan
 
 register_resolvers()
+logging.raiseExceptions = False  # Hydra logs its tables, also into a pipe whose reader has gone
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
@@ -88,34 +91,43 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except Interrupted as error:
-        return _say(f"{error}; the same command resumes from the last epoch", error.exit_code)
-    except (RunFailed, Locked) as error:
-        if full_error:
+        say_error(f"{error}; the same command resumes from the last epoch")
+        return error.exit_code
+    except Exception as error:
+        message = _explained(error, words)
+        if message is None:
             raise
-        return _say(str(error), 1)
-    except yaml.YAMLError as error:
         if full_error:
-            raise
-        return _refuse(" ".join(str(error).split()))
-    except UnicodeDecodeError as error:
-        if full_error:
-            raise
-        return _refuse(f"a YAML file of the configs must be saved as UTF-8: {error}")
-    except RecursionError:
-        if full_error:
-            raise
-        return _refuse("the config is nested too deeply, or a defaults list leads back to itself")
-    except BrokenPipeError:  # the reader of the output has gone; cli.py handles this
-        raise
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
-        if full_error:
-            raise
-        if is_terminal_closed():
-            return _refuse("the terminal was closed")
-        return _refuse(with_meant(explain(error), words))
+            traceback.print_exc()
+        say_error(message)
+        return 1 if isinstance(error, (RunFailed, Locked)) else 2
     finally:
         os.environ["HYDRA_FULL_ERROR"] = "1" if full_error else "0"
     return 0
+
+
+def _explained(error: Exception, words: Sequence[str]) -> str | None:
+    """Returns the message of an error of the user's; None for others.
+
+    Args:
+        words: the command line after `seqsweep`.
+    """
+    if isinstance(error, BrokenPipeError):  # the reader of the output has gone; see cli.py
+        return None
+    if isinstance(error, (RunFailed, Locked)):
+        return str(error)
+    if isinstance(error, yaml.YAMLError):
+        return " ".join(str(error).split())
+    if isinstance(error, UnicodeDecodeError):
+        return f"a YAML file of the configs must be saved as UTF-8: {error}"
+    if isinstance(error, RecursionError):
+        return "the config is nested too deeply, or a defaults list leads back to itself"
+    kinds = (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError)
+    if not isinstance(error, kinds):
+        return None
+    if is_terminal_closed():
+        return "the terminal was closed"
+    return with_meant(explain(error), words)
 
 
 def _start_hydra() -> None:
@@ -291,14 +303,3 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
-
-
-def _refuse(message: str) -> int:
-    """Prints why the input is wrong. Returns exit code 2."""
-    return _say(message, 2)
-
-
-def _say(message: str, code: int) -> int:
-    """Prints a message and returns the exit code."""
-    say_error(message)
-    return code

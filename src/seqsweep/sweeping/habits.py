@@ -53,8 +53,18 @@ _KEYS = {
 _VALUES = {
     "trainer.precision": {"16": "16-mixed", "bf16": "bf16-mixed"},
     "callbacks": {"model_checkpoint": "default", "checkpoint": "default"},
+    "monitor": {f"test/{name}": f"val/{name}" for name in ("loss", "acc", "f1")},
 }
 """Values of other tools by our key, with ours."""
+
+_FORMS = {
+    r"(-?\d+)(?:-|\.\.)(\d+)": lambda m: f"range({m[1]},{int(m[2]) + 1})",
+    r"\[(-?[\d.e-]+(?:,-?[\d.e-]+)*)\]": lambda m: m[1],
+    r"(-?[\d.e-]+(?:[ ,]+-?[\d.e-]+)+)": lambda m: ",".join(re.split(r"[ ,]+", m[1])),
+    r"log_?uniform\((.*)\)": lambda m: f"tag(log,interval({m[1]}))",
+    r"uniform\((.*)\)": lambda m: f"interval({m[1]})",
+}
+"""Several numbers as other tools write them, for a key that takes one, with ours."""
 
 _NOTES = {"ckpt_path": "an interrupted run resumes by itself; leave it out"}
 """A sentence for each key that has no counterpart."""
@@ -73,7 +83,9 @@ def with_meant(message: str, words: Sequence[str]) -> str:
     if right is None and not notes:
         return message
     # The right command says more than the nearest names.
-    fact = "; ".join([re.split(r"; (?:known: |did you mean )", message)[0], *notes])
+    fact = "; ".join(
+        [re.split(r"; (?:known: |did you mean )|(?<=must be quoted): ", message)[0], *notes]
+    )
     if right is None:
         return fact
     return f"{fact}; did you mean: {shlex.join(['seqsweep', *right])}"
@@ -94,10 +106,10 @@ def meant(words: Sequence[str]) -> list[str] | None:
     first, *more = _COMMANDS.get(command, (command,))
     if first == "evaluate" and command != first:
         return [first, *more]
-    if first not in ("train", "plan"):
+    if first not in ("train", "plan", "explain"):
         return None
     new = [word for option in _options(rest) for word in _override(option)]
-    searched = [word for word in new if "=interval(" in word or ".budget." in word]
+    searched = [word for word in new if "interval(" in word or ".budget." in word]
     if searched and not any(word.startswith(("hydra/sweeper=", "sweep=")) for word in new):
         new.append(_OPTUNA)
     if "--config-dir" not in new and any(map(_is_in_conf, new)):
@@ -131,7 +143,12 @@ def _options(words: Sequence[str]) -> Iterator[str]:
                 yield rest.popleft()
         else:
             key = word.lstrip("-").replace("-", "_")
-            last = key if equals else f"{key}={rest.popleft() if rest else ''}"
+            if equals:
+                last = key
+            elif rest and not rest[0].startswith("-"):
+                last = f"{key}={rest.popleft()}"
+            else:
+                yield word
     if last:
         yield last
 
@@ -154,6 +171,9 @@ def _override(option: str) -> list[str]:
             key = right + key.removeprefix(wrong)
             break
     value = _VALUES.get(key, {}).get(value, value)
+    if key == "seed" or key.startswith(("model.", "optimizer.lr", "data.batch_size")):
+        for form, ours in _FORMS.items():
+            value = re.sub(f"^{form}$", ours, value)
     return [quoted(f"{key}={value}") or f"{key}={value}"]
 
 

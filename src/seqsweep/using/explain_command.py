@@ -1,5 +1,6 @@
 """The command `seqsweep explain`: a config's network, tensor by tensor, also as an HTML page."""
 
+import json
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -63,10 +64,20 @@ def explain_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="also write a page with a picture"
     )
+    parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help="configs of your own")
     options = parser.parse(sorted(arguments, key=lambda word: "=" in word and word[:2] != "--"))
+    overrides: list[str] = options.overrides
+    for word in overrides:
+        if Path(word).is_dir():
+            raise ValueError(f"{word}: must be KEY=VALUE; a run's values are in its config.yaml")
+    if options.config_dir is not None:
+        if not options.config_dir.is_dir():
+            raise ValueError(f"--config-dir {options.config_dir}: no such folder")
+        folder = json.dumps(str(options.config_dir.resolve()))
+        overrides = [*overrides, f"hydra.searchpath=[{folder}]"]
     if options.html is not None:
         check_output(options.html)
-    config = compose(options.overrides)
+    config = compose(overrides)
     data = build_data(config)
     network = build_module(config, data).network
     batch = next(iter(data.train_dataloader()))

@@ -124,9 +124,12 @@ def _calculate(node: ast.UnaryOp | ast.BinOp, values: Mapping[str, Any]) -> Any:
     return _FUNCTIONS[type(node.op)](*parts)
 
 
+_SHELL = "; in a shell an expression with > needs quotes: 'sweep.filter=model.hidden_size>8'"
+
+
 def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
     if not isinstance(value := _value(node, values), bool):
-        raise ValueError(f"{ast.unparse(node)}: expected true or false, got {value!r}")
+        raise ValueError(f"{ast.unparse(node)}: expected true or false, got {value!r}{_SHELL}")
     return value
 
 
