@@ -25,6 +25,7 @@ test: native  ## the whole suite; three processes, because those with clusters w
 
 check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
+	@$(BIN)/python scripts/code_figures.py --above
 
 style: $(INSTALLED)
 	$(BIN)/ruff check

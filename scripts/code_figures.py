@@ -1,6 +1,8 @@
 """Prints figures of a source tree, such as sizes, comments and imports.
 
 `python scripts/code_figures.py [FOLDER]`, where FOLDER is a package (src/seqsweep by default).
+`--rooms` prints the lines of each part of seqsweep beside its budget, `--above` only the parts that
+are above theirs.
 The figures come from `ast` and `tokenize` alone, so any package can be measured in the same way
 without installing it.
 """
@@ -30,6 +32,25 @@ LAYOUT = {
 IGNORE = re.compile(r"#\s*(type|pyright):\s*ignore")
 MOST_ARGUMENTS = 6
 DEEP = 4
+
+ROOMS = {
+    "config": (2300, "seqsweep/config"),
+    "data": (4500, "seqsweep/data"),
+    "models": (1250, "seqsweep/models"),
+    "native": (1300, "seqsweep/native"),
+    "training": (4600, "seqsweep/training"),
+    "runs": (2600, "seqsweep/runs"),
+    "sweeping": (2900, "seqsweep/sweeping"),
+    "live": (1150, "seqsweep/live"),
+    "report": (2300, "seqsweep/results/report"),
+    "tensorboard": (1000, "seqsweep/results/tensorboard"),
+    "results": (4050, "seqsweep/results"),
+    "using": (2500, "seqsweep/using"),
+    "extras": (4500, "seqsweep/extras seqsweep/sklearn seqsweep/aeon.py"),
+    "plugins": (400, "hydra_plugins"),
+    "commands": (1050, "seqsweep"),
+}
+"""The budget in lines and the paths of each part; a file belongs to the first that has it."""
 
 
 class Import(NamedTuple):
@@ -300,11 +321,40 @@ def structure_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
     }
 
 
+def rooms(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Returns the lines, the files and the budget of each part of `folder`, the source."""
+    sizes = {name: (0, 0, budget) for name, (budget, _) in ROOMS.items()}
+    for path in sorted(folder.rglob("*.py")):
+        inside = {path.relative_to(folder), *path.relative_to(folder).parents}
+        names = (name for name, (_, paths) in ROOMS.items() if inside & {*map(Path, paths.split())})
+        name = next(names)
+        lines, files, budget = sizes[name]
+        sizes[name] = lines + len(path.read_text(encoding="utf-8").splitlines()), files + 1, budget
+    return sizes
+
+
+def print_rooms(folder: Path, only_above: bool) -> None:
+    """Prints a line for each part, and one for their sum."""
+    sizes = rooms(folder)
+    columns = list(zip(*sizes.values(), strict=True))
+    sizes["sum"] = (sum(columns[0]), sum(columns[1]), sum(columns[2]))
+    for name, (lines, files, budget) in sizes.items():
+        above = f"  {lines - budget:,} above" if lines > budget else ""
+        if above or not only_above:
+            print(f"{name:12}{lines:7,} lines{files:5} files, budget {budget:6,}{above}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Prints figures of a package's source.")
+    for name in ("rooms", "above"):
+        parser.add_argument(f"--{name}", action="store_true", help="lines and budgets, by part")
     default = Path(__file__).parents[1] / "src" / "seqsweep"
     parser.add_argument("folder", nargs="?", type=Path, default=default, help="a package's folder")
-    folder: Path = parser.parse_args().folder.resolve()
+    options = parser.parse_args()
+    folder: Path = options.folder.resolve()
+    if options.rooms or options.above:
+        print_rooms(folder.parent, options.above)
+        return
     print(f"| | {folder.name} |\n|---|---|")
     for name, value in figures(folder).items():
         print(f"| {name} | {value} |")
