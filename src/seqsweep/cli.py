@@ -217,7 +217,18 @@ def _status(arguments: list[str]) -> None:
     print_status(options.folder, PlainConsole(), None if options.all else MOST_ROWS)
 
 
-def _leaderboard(arguments: list[str]) -> None:
+def _has_listed(command: str, folder: Path) -> bool:
+    """Lists the folders of runs below a folder without runs; returns whether it has any."""
+    from seqsweep.console import PlainConsole
+    from seqsweep.results.housekeeping import list_folders
+
+    has_listed = list_folders(folder, PlainConsole())
+    if has_listed:
+        say_error(f"{folder}: has no runs itself; choose one of these: seqsweep {command} FOLDER")
+    return has_listed
+
+
+def _leaderboard(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.results.folder_tables import print_folder, write_sets_csv
     from seqsweep.results.tables import status_line
@@ -232,6 +243,8 @@ def _leaderboard(arguments: list[str]) -> None:
     words = "write the table over several data sets, by their ranks, as csv"
     parser.add_argument("--csv", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
+    if _has_listed("leaderboard", options.folder):
+        return 2
     entries, console = read_folder(options.folder, of_all_versions=True), PlainConsole()
     current = of_this_version(entries)
     if options.csv is not None:
@@ -240,9 +253,10 @@ def _leaderboard(arguments: list[str]) -> None:
     if any(entry.state != "complete" for entry in current):
         line = status_line(options.folder, current)
         console.print(line, soft_wrap=True, highlight=False)
+    return 0
 
 
-def _clean(arguments: list[str]) -> None:
+def _clean(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE, OTHER_VERSIONS, PRUNED
@@ -250,6 +264,8 @@ def _clean(arguments: list[str]) -> None:
     # argparse expects the positional arguments together, so the options, which have no values,
     # are moved to the front.
     options = clean_parser().parse(sorted(arguments, key=lambda word: not word.startswith("-")))
+    if _has_listed("clean", options.folder):
+        return 2
     for word in options.values:
         if "=" not in word.strip("="):
             raise ValueError(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
@@ -262,6 +278,7 @@ def _clean(arguments: list[str]) -> None:
     }
     states = frozenset().union(*(states for states, is_chosen in chosen.items() if is_chosen))
     clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
+    return 0
 
 
 def _watch(arguments: list[str]) -> int:
@@ -269,7 +286,8 @@ def _watch(arguments: list[str]) -> int:
     from seqsweep.live.watch import watch
 
     parser = folder_parser("watch", "Shows a running sweep, also one that was started elsewhere.")
-    return watch(parser.parse(arguments).folder, PlainConsole())
+    folder = parser.parse(arguments).folder
+    return 2 if _has_listed("watch", folder) else watch(folder, PlainConsole())
 
 
 def _report(arguments: list[str]) -> int:
@@ -281,18 +299,25 @@ def _report(arguments: list[str]) -> int:
     text = "Writes report.html, report.csv and report.json into the folder."
     parser = folder_parser("report", text)
     add_allow(parser)
+    words = "another place for the page, such as mine.html, for a folder that cannot be written"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
     folder: Path = options.folder
+    if _has_listed("report", folder):
+        return 2
+    if options.out and (options.out.suffix != ".html" or not options.out.parent.is_dir()):
+        return _refuse(f"--out={options.out}: must end in .html, in a folder that exists")
     entries = read_folder(folder)
+    if options.out is None:
+        try:
+            write_baselines_of(folder, entries, options.allow)
+        except (OSError, ValueError, TypeError) as error:
+            say_error(f"no baselines: {error}")
+        remove_dead_sweep_locks(folder)
     try:
-        write_baselines_of(folder, entries, options.allow)
-    except (OSError, ValueError, TypeError) as error:
-        say_error(f"no baselines: {error}")
-    remove_dead_sweep_locks(folder)
-    try:
-        paths = write_report(folder)
+        paths = write_report(folder, options.out)
     except OSError as error:
-        say_error(f"no report: {error}")
+        say_error(f"no report: {error}; --out FILE.html writes it to another place")
         return 1
     for path in paths:
         say(str(path))
@@ -313,6 +338,8 @@ def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import HOST, serve
 
     options = tensorboard_parser(HOST).parse(arguments)
+    if _has_listed("tensorboard", options.folder):
+        return 2
     return serve(options.folder, options.port, options.images, options.host, most=options.runs)
 
 

@@ -94,7 +94,8 @@ def _read_all(folder: Path) -> list[Entry]:
 
 def _below(folder: Path) -> str:
     """Names the subfolders with runs, for a folder without runs, such as `outputs/sweeps`."""
-    names = sorted({path.parent.parent.name for path in folder.glob("*/*/config.yaml")})
+    configs = [path for depth in ("*/*", "*/*/*") for path in folder.glob(f"{depth}/config.yaml")]
+    names = sorted({path.parent.parent.relative_to(folder).as_posix() for path in configs})
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     folders = "folder" if len(names) == 1 else "folders"
     return f"; there are runs in its {folders} {', '.join(names[:5])}{more}" if names else ""

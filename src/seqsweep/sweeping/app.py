@@ -41,7 +41,7 @@ from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.hydra_jobs import launched
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.resolvers import register_resolvers
+from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import (
@@ -112,6 +112,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
             raise
         if is_terminal_closed():
             return _refuse("the terminal was closed")
+        if isinstance(error, OSError) and error.filename and error.errno:
+            # Hydra makes the folder of the runs, and names no key if it cannot.
+            cure = "output_dir=FOLDER chooses where the runs are written"
+            return _refuse(f"{error.filename}: {error.strerror}; {cure}")
         return _refuse(with_meant(explain(error), words))
     finally:
         os.environ["HYDRA_FULL_ERROR"] = "1" if full_error else "0"
@@ -178,11 +182,12 @@ _errors: list[Exception] = []
 
 
 def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
-    """Refuses to train the config of a sweep as a single run.
+    """Refuses to train the config of a sweep as a single run, and a changed folder.
 
     Raises:
         ValueError: the message has the command with `-m`.
     """
+    refuse_ignored(hydra_config)
     grid, shape = hydra_config.sweeper.get("params"), given_shape(config.sweep)
     if not grid and not shape:
         return

@@ -21,6 +21,7 @@ from urllib.parse import quote
 from seqsweep.console import say
 from seqsweep.results.tensorboard.made_files import link_all
 from seqsweep.results.tensorboard.view import MOST_RUNS, View, renew
+from seqsweep.runs.eventfiles import MADE
 
 HOST = "127.0.0.1"
 _RENEW_SECONDS = 3.0
@@ -121,6 +122,8 @@ def greeting(view: View, address: str) -> list[str]:
             f"more than {MOST_RUNS} runs: TensorBoard's Time Series selects none of them; "
             "filter the runs by name on the left of the page, or open the hyperparameters"
         )
+    if all(MADE in path for path in view.files):
+        lines.append("no curves: logger=both or tensorboard writes them; these runs had neither")
     return [*lines, "press Ctrl-C to stop"]
 
 
