@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -38,6 +38,16 @@ def test_the_runs_of_a_config_over_folds_and_seeds_share_a_colour():
     for name, config in names.items():
         match = re.fullmatch(pattern, name)
         assert match is not None and match[1] == config
+
+
+def test_the_links_of_many_runs_filter_the_best_on_the_pages_that_would_select_none():
+    shown = dataclasses.replace(view("h08", "h16", "h32"), best=["h16", "h08"])
+    found = links(shown, "http://x")
+    assert next(iter(found)) == "pictures"
+    for name, page in (("pictures", "images"), ("curves", "timeseries")):
+        fragment = urlsplit(found[name]).fragment
+        assert unquote(fragment) == f"{page}&regexInput=^(h16|h08)$"
+    assert any("press TOGGLE ALL RUNS" in line for line in greeting(shown, "http://x"))
 
 
 @pytest.mark.parametrize(("count", "warned"), [(500, False), (501, True)])
