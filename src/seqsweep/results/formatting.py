@@ -1,16 +1,19 @@
 """Texts for people: names of keys, config values, metrics, numbers. Nothing is escaped here."""
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from seqsweep.config import CONF_DIR
 from seqsweep.runs.ledger import short_names
 from seqsweep.runs.metric_names import is_bounded
 
 _SPLITS = {"val": "validation", "test": "test", "train": "training"}
 _KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}
+_SOURCE = "data.source._target_"
 NBSP = "\N{NO-BREAK SPACE}"
 _ABSOLUTE = re.compile(
     # In quotes a path may contain spaces.
@@ -25,15 +28,17 @@ _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 def key_names(keys: Iterable[str]) -> dict[str, str]:
     """Short names of config keys.
 
-    A `_target_` has the name of the section that it chooses. A callback keeps the name of its
-    group: the user has named the callback, and `lr` alone would be the learning rate.
+    A `_target_` has the name of the group that chooses it. A callback keeps the name of its group:
+    the user has named the callback, and `lr` alone would be the learning rate.
 
     >>> key_names(["model.hidden_size", "optimizer._target_"])
     {'model.hidden_size': 'hidden_size', 'optimizer._target_': 'optimizer'}
-    >>> key_names(["callbacks.lr._target_"])
-    {'callbacks.lr._target_': 'callbacks.lr'}
+    >>> key_names(["callbacks.lr._target_", "data.source._target_"])
+    {'callbacks.lr._target_': 'callbacks.lr', 'data.source._target_': 'data'}
     """
     sections = {key: key.removesuffix("._target_") for key in keys}
+    if "data" not in sections.values() and _SOURCE in sections:
+        sections[_SOURCE] = "data"
     short = short_names(sections.values())
     return {
         key: name if name != key and name.startswith("callbacks.") else short[name]
@@ -42,10 +47,22 @@ def key_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def value_text(key: str, value: Any) -> str:
-    """The text of a config value; for a `_target_` only its last name."""
+    """The text of a config value; for a `_target_` its option, or else its last name.
+
+    >>> value_text("model._target_", "seqsweep.models.classifier.SimpleRNN")
+    'simple'
+    """
     if isinstance(value, str) and key.endswith("_target_"):
-        return value.rpartition(".")[2]
+        return _options().get(value) or value.rpartition(".")[2]
     return plain_text(value)
+
+
+@functools.cache
+def _options() -> Mapping[str, str]:
+    """The option of conf/ that chooses each `_target_`."""
+    paths = [path for group in ("data", "model") for path in CONF_DIR.glob(f"{group}/[!_]*.yaml")]
+    targets = {path.stem: re.search(r"_target_: (\S+)", path.read_text()) for path in paths}
+    return {target[1]: name for name, target in targets.items() if target}
 
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:

@@ -26,7 +26,7 @@ from seqsweep.results.formatting import (
     with_deviation,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
-from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.naming import label_keys
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.significance import Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
@@ -108,7 +108,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     Args:
         most: The number of rows. If there are more runs, those that are not done come first.
     """
-    keys = distinguishing_keys([entry.config for entry in entries])
+    keys = label_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
     table.keys = _add_columns(table, key_names(keys).values(), style="cyan")

@@ -110,8 +110,8 @@ def links(view: View, address: str) -> dict[str, str]:
 def _config_pattern(configs: Mapping[str, str]) -> str:
     """Returns a regular expression that groups the runs of a config."""
     tails = {name.removeprefix(config) for name, config in configs.items()}
-    # All tails have the same parts: `-s0`, or `-f1-s0`; letters stand for long numbers.
-    pattern = re.sub(r"\d+", r"\\d+", re.sub(r"[A-Z]+", "[A-Z]+", min(tails)))
+    # All tails have the same parts: `-s0`, or `-f1-s0`.
+    pattern = re.sub(r"\d+", r"\\d+", min(tails))
     assert all(re.fullmatch(pattern, tail) for tail in tails), tails
     return f"(.*){pattern}"
 
