@@ -98,8 +98,21 @@ def _explain(error: Exception) -> int:
     elif isinstance(error, ImportError):
         say_error(f"cannot import a package: {error}")
     else:
+        _list_folders_below(error)
         return _refuse(str(error))
     return 1
+
+
+def _list_folders_below(error: Exception) -> None:
+    """Lists the folders of runs below a folder such as `outputs`, if this is the error."""
+    from seqsweep.runs.ledger import NoRuns
+
+    if isinstance(error, NoRuns):
+        from seqsweep.console import PlainConsole
+        from seqsweep.results.housekeeping import folders_below, print_folders
+
+        if below := folders_below(error.folder):
+            print_folders(below, PlainConsole())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -217,18 +230,7 @@ def _status(arguments: list[str]) -> None:
     print_status(options.folder, PlainConsole(), None if options.all else MOST_ROWS)
 
 
-def _has_listed(command: str, folder: Path) -> bool:
-    """Lists the folders of runs below a folder without runs; returns whether it has any."""
-    from seqsweep.console import PlainConsole
-    from seqsweep.results.housekeeping import list_folders
-
-    has_listed = list_folders(folder, PlainConsole())
-    if has_listed:
-        say_error(f"{folder}: has no runs itself; choose one of these: seqsweep {command} FOLDER")
-    return has_listed
-
-
-def _leaderboard(arguments: list[str]) -> int:
+def _leaderboard(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.folder_tables import print_folder, write_sets_csv
     from seqsweep.results.tables import status_line
@@ -243,8 +245,6 @@ def _leaderboard(arguments: list[str]) -> int:
     words = "write the table over several data sets, by their ranks, as csv"
     parser.add_argument("--csv", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
-    if _has_listed("leaderboard", options.folder):
-        return 2
     entries, console = read_folder(options.folder, of_all_versions=True), PlainConsole()
     current = of_this_version(entries)
     if options.csv is not None:
@@ -253,10 +253,9 @@ def _leaderboard(arguments: list[str]) -> int:
     if any(entry.state != "complete" for entry in current):
         line = status_line(options.folder, current)
         console.print(line, soft_wrap=True, highlight=False)
-    return 0
 
 
-def _clean(arguments: list[str]) -> int:
+def _clean(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE, OTHER_VERSIONS, PRUNED
@@ -264,8 +263,6 @@ def _clean(arguments: list[str]) -> int:
     # argparse expects the positional arguments together, so the options, which have no values,
     # are moved to the front.
     options = clean_parser().parse(sorted(arguments, key=lambda word: not word.startswith("-")))
-    if _has_listed("clean", options.folder):
-        return 2
     for word in options.values:
         if "=" not in word.strip("="):
             raise ValueError(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
@@ -278,7 +275,6 @@ def _clean(arguments: list[str]) -> int:
     }
     states = frozenset().union(*(states for states, is_chosen in chosen.items() if is_chosen))
     clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
-    return 0
 
 
 def _watch(arguments: list[str]) -> int:
@@ -286,8 +282,7 @@ def _watch(arguments: list[str]) -> int:
     from seqsweep.live.watch import watch
 
     parser = folder_parser("watch", "Shows a running sweep, also one that was started elsewhere.")
-    folder = parser.parse(arguments).folder
-    return 2 if _has_listed("watch", folder) else watch(folder, PlainConsole())
+    return watch(parser.parse(arguments).folder, PlainConsole())
 
 
 def _report(arguments: list[str]) -> int:
@@ -303,8 +298,6 @@ def _report(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
     folder: Path = options.folder
-    if _has_listed("report", folder):
-        return 2
     if options.out and (options.out.suffix != ".html" or not options.out.parent.is_dir()):
         return _refuse(f"--out={options.out}: must end in .html, in a folder that exists")
     entries = read_folder(folder)
@@ -338,8 +331,6 @@ def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import HOST, serve
 
     options = tensorboard_parser(HOST).parse(arguments)
-    if _has_listed("tensorboard", options.folder):
-        return 2
     return serve(options.folder, options.port, options.images, options.host, most=options.runs)
 
 

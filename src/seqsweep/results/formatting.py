@@ -1,19 +1,27 @@
 """Texts for people: names of keys, config values, metrics, numbers. Nothing is escaped here."""
 
-import functools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from seqsweep.config import CONF_DIR
 from seqsweep.runs.ledger import short_names
 from seqsweep.runs.metric_names import is_bounded
 
 _SPLITS = {"val": "validation", "test": "test", "train": "training"}
 _KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}
 _SOURCE = "data.source._target_"
+_OPTIONS = {
+    "seqsweep.models.classifier.RNNClassifier": "rnn",
+    "seqsweep.models.classifier.SimpleRNN": "simple",
+    "seqsweep.models.classifier.MultiLayerRNN": "multilayer",
+    "seqsweep.models.classifier.BiDirectionalRNN": "bidirectional",
+    "seqsweep.data.tasks.random_sequences": "random",
+    "seqsweep.data.aeon_sets.archive": "aeon",
+}
+"""The option that chooses a `_target_`, where its last name is another."""
+
 NBSP = "\N{NO-BREAK SPACE}"
 _ABSOLUTE = re.compile(
     # In quotes a path may contain spaces.
@@ -47,22 +55,14 @@ def key_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def value_text(key: str, value: Any) -> str:
-    """The text of a config value; for a `_target_` its option, or else its last name.
+    """The text of a config value; for a `_target_` the option that was typed.
 
     >>> value_text("model._target_", "seqsweep.models.classifier.SimpleRNN")
     'simple'
     """
     if isinstance(value, str) and key.endswith("_target_"):
-        return _options().get(value) or value.rpartition(".")[2]
+        return _OPTIONS.get(value) or value.rpartition(".")[2]
     return plain_text(value)
-
-
-@functools.cache
-def _options() -> Mapping[str, str]:
-    """The option of conf/ that chooses each `_target_`."""
-    paths = [path for group in ("data", "model") for path in CONF_DIR.glob(f"{group}/[!_]*.yaml")]
-    targets = {path.stem: re.search(r"_target_: (\S+)", path.read_text()) for path in paths}
-    return {target[1]: name for name, target in targets.items() if target}
 
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:

@@ -58,7 +58,8 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
         FileNotFoundError: The folder does not exist.
         ValueError: There is no run in it.
     """
-    if list_folders(folder, console):
+    if below := folders_below(folder):
+        print_folders(below, console)
         return
     entries = read_folder(folder, of_all_versions=True)
     print_table(console, status_table(entries, most))
@@ -79,14 +80,6 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     if len(names) > 1 or any(host != this_process()[0] for host, _ in processes):
         more = f" and {len(names) - _MOST_PROCESSES} more" if len(names) > _MOST_PROCESSES else ""
         say(f"trained by {', '.join(names[:_MOST_PROCESSES])}{more}")
-
-
-def list_folders(folder: Path, console: Console) -> bool:
-    """Lists the folders of runs below a folder, such as `outputs`; returns whether it has any."""
-    folders = folders_below(folder)
-    if folders:
-        print_folders(folders, console)
-    return bool(folders)
 
 
 def print_folders(folders: Sequence[Path], console: Console) -> None:

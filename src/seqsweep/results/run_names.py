@@ -118,7 +118,7 @@ def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
 
 
 def _with_short_words(part: Sequence[str]) -> Sequence[str]:
-    """Cuts the words of a part to 4 characters, or as many more as distinguish them."""
+    """Cuts words to 4 characters, or as many more as distinguish them."""
     if not all(text.isalpha() for text in part):
         return part
     cuts = ([text[:length] for text in part] for length in range(_SHORTEST_WORD, LONGEST + 1))
@@ -211,7 +211,7 @@ def _decimals(values: Sequence[Any]) -> list[str]:
 
 
 def _words(values: Sequence[Any]) -> list[str]:
-    """The values, cut as far as they stay distinct; empty if one is not a plain word."""
+    """Cuts plain words as far as they stay distinct; empty for other values."""
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     if not all(isinstance(value, str) and fullmatch(plain, value) for value in values):
         return []

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.results.board_notes import (
+    CHOSEN,
     Signs,
     has_marks,
     has_replicates,
@@ -74,7 +75,7 @@ def leaderboard_table(
     for rank, row in enumerate(board.rows[:top], start=1):
         mark = signs.mark if is_marked(row) else ""
         table.add_row(
-            str(rank),
+            f"{rank}{CHOSEN if row.is_chosen else ''}",
             *([mark] if marked else []),
             *(escape(value_text(key, row.config[key])) for key in board.keys),
             *([str(row.n)] if repeated else []),

@@ -155,6 +155,7 @@ def task(config: DictConfig) -> float | None:
         return train_member(plan(check(config)), root)
     try:
         console = PlainConsole()
+        refuse_ignored(hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))
         if is_first_process():
@@ -182,12 +183,11 @@ _errors: list[Exception] = []
 
 
 def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
-    """Refuses to train the config of a sweep as a single run, and a changed folder.
+    """Refuses to train the config of a sweep as a single run.
 
     Raises:
         ValueError: the message has the command with `-m`.
     """
-    refuse_ignored(hydra_config)
     grid, shape = hydra_config.sweeper.get("params"), given_shape(config.sweep)
     if not grid and not shape:
         return

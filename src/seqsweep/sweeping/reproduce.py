@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from seqsweep.command import is_first_process
-from seqsweep.console import place, say
+from seqsweep.console import say
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE
@@ -50,10 +50,10 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
     run = RunFolder(folder)
     record = run.record()
-    if record is None and any(folder.glob("*/record.json")):
-        rows = leaderboard(read_folder(folder)).rows
-        best = rows[0].entries[0].folder.path if rows else folder / "RUN_ID"
-        command = f"seqsweep reproduce {shlex.quote(place(best))}"
+    is_sweep = record is None and any(folder.glob("*/record.json"))
+    if is_sweep and (rows := leaderboard(read_folder(folder)).rows):
+        run_id = rows[0].entries[0].folder.run_id
+        command = f"seqsweep reproduce {shlex.quote(str(folder / run_id))}"
         raise ValueError(f"{folder}: expected one run, got a folder of runs; the best: {command}")
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")

@@ -52,11 +52,7 @@ def absolute_path(path: object) -> str:
 
 
 def refuse_ignored(hydra: DictConfig) -> None:
-    """Refuses two keys of Hydra that would put runs where no command looks for them.
-
-    Raises:
-        ValueError: one of them is set.
-    """
+    """Raises a ValueError for keys that would put runs where no command looks for them."""
     if hydra.job.chdir:
         raise ValueError("hydra.job.chdir=true: must be false; paths begin where a command starts")
     if (subdir := hydra.sweep.subdir) != ".":
