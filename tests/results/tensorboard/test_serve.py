@@ -9,6 +9,7 @@ import pytest
 
 from seqsweep.results.tensorboard.serve import greeting, is_stale, links, serve
 from seqsweep.results.tensorboard.view import View
+from seqsweep.runs.events import EventFile
 
 
 def view(*names: str) -> View:
@@ -55,6 +56,15 @@ def test_the_greeting_warns_if_there_are_more_runs_than_a_page_selects(count, wa
     lines = greeting(view(*(f"h{n:03}" for n in range(count))), "http://x")
     assert any("Time Series selects none" in line for line in lines) == warned
     assert lines[0].startswith(f"{count} runs in ")
+
+
+def test_the_greeting_says_if_no_run_has_curves(tmp_path):
+    (tmp_path / "0").mkdir()
+    shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"})
+    assert any(line.startswith("no curves: ") for line in greeting(shown, "http://x"))
+    EventFile(tmp_path / "0").write([(6, 1.7e9, {"val/acc": 0.5})])
+    shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"})
+    assert not any("no curves" in line for line in greeting(shown, "http://x"))
 
 
 def test_the_greeting_says_how_many_runs_are_left_out():
