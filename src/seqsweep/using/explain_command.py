@@ -19,6 +19,8 @@ Shows each tensor of a forward pass, layer by layer and direction by direction. 
 of a config and runs one batch through it; trains nothing.
 """
 
+_EXAMPLE = "seqsweep explain data=digits model.cell=gru"
+
 _MOST_STEPS = 6
 """The number of steps that are drawn; of longer sequences the middle is left out."""
 
@@ -63,9 +65,16 @@ def explain_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="also write a page with a picture"
     )
+    words = "a folder of configs of your own, as in seqsweep train"
+    parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help=words)
     options = parser.parse(sorted(arguments, key=lambda word: "=" in word and word[:2] != "--"))
     if options.html is not None:
         check_output(options.html)
+    for word in options.overrides:
+        if Path(word).is_dir():
+            raise ValueError(f"{word}: is a folder; expected overrides, as in: {_EXAMPLE}")
+    if options.config_dir is not None:
+        options.overrides.append(f"hydra.searchpath=['file://{options.config_dir.absolute()}']")
     config = compose(options.overrides)
     data = build_data(config)
     network = build_module(config, data).network
