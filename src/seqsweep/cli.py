@@ -102,8 +102,21 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
 
         return _refuse(with_meant(str(error), arguments))
     else:
+        _list_folders_below(error)
         return _refuse(str(error))
     return 1
+
+
+def _list_folders_below(error: Exception) -> None:
+    """Lists the folders of runs below a folder such as `outputs`, if this is the error."""
+    from seqsweep.runs.ledger import NoRuns
+
+    if isinstance(error, NoRuns):
+        from seqsweep.console import PlainConsole
+        from seqsweep.results.housekeeping import folders_below, print_folders
+
+        if below := folders_below(error.folder):
+            print_folders(below, PlainConsole())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -287,18 +300,23 @@ def _report(arguments: list[str]) -> int:
     text = "Writes report.html, report.csv and report.json into the folder."
     parser = folder_parser("report", text)
     add_allow(parser)
+    words = "another place for the page, such as mine.html, for a folder that cannot be written"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
     folder: Path = options.folder
+    if options.out and (options.out.suffix != ".html" or not options.out.parent.is_dir()):
+        return _refuse(f"--out={options.out}: must end in .html, in a folder that exists")
     entries = read_folder(folder)
+    if options.out is None:
+        try:
+            write_baselines_of(folder, entries, options.allow)
+        except (OSError, ValueError, TypeError) as error:
+            say_error(f"no baselines: {error}")
+        remove_dead_sweep_locks(folder)
     try:
-        write_baselines_of(folder, entries, options.allow)
-    except (OSError, ValueError, TypeError) as error:
-        say_error(f"no baselines: {error}")
-    remove_dead_sweep_locks(folder)
-    try:
-        paths = write_report(folder)
+        paths = write_report(folder, options.out)
     except OSError as error:
-        say_error(f"no report: {error}")
+        say_error(f"no report: {error}; --out FILE.html writes it to another place")
         return 1
     for path in paths:
         say(str(path))

@@ -40,7 +40,6 @@ def name() -> Iterator[Name]:
     [
         ("data=digits", "model.hidden_size=4,8,16"),
         (*GRID, "data.split_seed=range(3)"),
-        (*GRID, "sweep=splits", "seed=0,1"),
         (*GRID, 'sweep.filter="model.hidden_size < 8"', "sweep.ask_above=3"),
         (*GRID, "sweep.sample=1", "sweep.sample_seed=4", "seed=0,1"),
         (*GRID, "optimizer.lr=3e-3", "model.cell=rnn"),  # the defaults
@@ -98,6 +97,19 @@ def test_the_keys_of_a_list_count_as_swept(name: Name, tmp_path: Path) -> None:
     assert name("data=digits", "model.hidden_size=1,2", "sweep.list=[{optimizer.lr:1}]") == both
     wrong = name("data=digits", "sweep.list=no_such.csv")  # refused when members are planned
     assert wrong == name("data=digits")
+
+
+def test_a_search_and_random_splits_are_not_in_the_folder_of_a_grid(name: Name) -> None:
+    """Their table would mix configs with one seed and configs with many."""
+    digest = name(*GRID).rpartition("-")[2]
+    searched = name(*GRID, "hydra/sweeper=optuna")
+    assert searched == f"digits-hidden_size-tpe-{digest}"
+    assert name(*GRID, "hydra/sweeper=optuna", "hydra.sweeper.budget.trials=9") == searched
+    assert name(*GRID, "hydra/sweeper=optuna", "hydra.sweeper.sampler=random") != searched
+    assert name(*GRID, "hydra/sweeper=halving") == f"digits-hidden_size-halving-{digest}"
+    splits = name(*GRID, "sweep=splits", data__split_seed="range(10)")
+    assert splits == f"digits-hidden_size-splits-{digest}"
+    assert len(name(f"name={'long' * 30}", "hydra/sweeper=optuna", "seed=0,1")) == 60
 
 
 def test_the_values_of_a_swept_group_belong_to_the_question(name: Name) -> None:

@@ -23,6 +23,10 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
     ("arguments", "message"),
     [
         ("model.hiden_size=3", "model.hiden_size: no such key in model; did you mean 'hid"),
+        ("data=mnist", "data=mnist: no such option of data; known: adding, aeon, "),
+        ("output_dir=/dev/null/x", "Not a directory; output_dir=FOLDER chooses"),
+        ("hydra.job.chdir=true", "hydra.job.chdir=true: must be false"),
+        ("-m seed=0,1 hydra.sweep.subdir=x", "hydra.sweep.subdir=x: must be '.'"),
         ("model=rn", "model=rn: no such option of model; did you mean 'rnn'?"),
         ("model.hidden_size=ten", "model.hidden_size='ten': must be a whole number"),
         ("model.cell=grru", "must be one of rnn, gru, lstm; did you mean 'gru'?"),

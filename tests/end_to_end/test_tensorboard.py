@@ -4,6 +4,7 @@ With SEQSWEEP_SHOTS=FOLDER, pictures of the pages are saved in that folder.
 """
 
 import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -40,10 +41,16 @@ except (OSError, ValueError) as error:
 """
 
 
-def start(folder: Path, port: int = 0, cwd: Path | None = None) -> subprocess.Popen[str]:
+def start(
+    folder: Path,
+    port: int = 0,
+    cwd: Path | None = None,
+    prepare: Callable[[], None] | None = None,
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-P", "-c", SERVE, str(folder), str(port)],
         cwd=cwd,
+        preexec_fn=prepare,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -231,6 +238,67 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         assert server.wait(10) == 0
     wait_until(lambda: not processes(logdir))
     assert not Path(logdir).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_tensorboard_of_many_runs_opens_with_pictures_of_the_best(seqsweep, browser, tmp_path):
+    sizes = f"model.hidden_size={','.join(map(str, range(3, 44)))}"
+    trained = seqsweep("train", "-m", "data=digits", sizes, "trainer.max_epochs=2", *QUICKLY)
+    assert trained.code == 0, trained.err
+    page = browser.new_page()
+    with served(tmp_path / "outputs/sweeps/mine") as (_, links):
+        address = links["hyperparameters"].removesuffix("/#hparams")
+        wait_until(lambda: len(runs_at(address)) == 41)
+        pages = Pages(page)
+        pages.open(links["pictures"])
+        page.locator("tf-image-loader img:visible").first.wait_for()
+        pages.open(links["curves"])
+        page.get_by_role("tab", name="Text").click()
+        page.get_by_text("by val/acc of the best epoch").first.wait_for()
+        page.get_by_role("tab", name="Images").click()
+        page.locator("tf-image-loader img:visible").first.wait_for()
+
+
+def forget_the_rights_of_root() -> None:
+    """Makes the next program respect the rights of files, also for root."""
+    drop_from_bounding_set, may_write_all = 24, 1
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, may_write_all, 0, 0, 0)
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_written_is_shown_and_reported(tmp_path):
+    folder = tmp_path / "theirs"
+    for size in (4, 8):
+        config = {"seed": 0, "monitor": "val/acc", "model.hidden_size": size}
+        run = RunFolder(folder / f"{size:016}")
+        run.start(config, {}, sync=False)
+        EventFile(run.path).write([(6, 1.7e9, {"val/acc": 0.5})])
+        run.finish({"config": config, "metrics": {"val/acc": 0.5}}, synced=True)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    for path in folders:
+        path.chmod(0o555)
+    command = [sys.executable, "-m", "seqsweep", "report", str(folder)]
+    given: Any = {"preexec_fn": forget_the_rights_of_root, "capture_output": True, "text": True}
+    refused = subprocess.run(command, **given, check=False)
+    assert refused.returncode == 1
+    assert "--out FILE.html writes it to another place" in refused.stderr
+    subprocess.run([*command, "--out", str(tmp_path / "mine.html")], **given, check=True)
+    assert "hidden_size" in (tmp_path / "mine.html").read_text()
+    server = start(folder, prepare=forget_the_rights_of_root)
+    try:
+        address = first_words(server)["hyperparameters"].removesuffix("/#hparams")
+        wait_until(lambda: runs_at(address) == ["h4", "h8"])
+        wait_until(lambda: statuses_at(address) == ["STATUS_SUCCESS"] * 2)
+        logdir = logdir_at(address)
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate()
+    assert not Path(logdir).exists()
+    for path in folders:
+        path.chmod(0o755)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def add_learning_rate(folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from seqsweep.cli import main
 from seqsweep.results.housekeeping import folders_below
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -73,6 +74,21 @@ def test_the_status_of_one_sweep_lists_its_runs(outputs, said):
     assert "2 runs, 2 complete" in said("status", "outputs/sweeps/one")[1]
 
 
+@pytest.mark.parametrize("command", ["leaderboard", "report", "tensorboard", "watch", "clean"])
+def test_a_command_on_a_folder_of_sweeps_lists_them(outputs, said, command):
+    code, text = said(command, "outputs")
+    assert code == 2
+    assert "3 folders, 5 runs, " in text
+    assert "outputs/sweeps/one" in text
+    assert "no runs in it" in text
+    assert not list(outputs.rglob("report.*"))
+
+
+def test_a_sweep_that_is_loaded_from_a_folder_of_sweeps_names_them(outputs):
+    with pytest.raises(ValueError, match="in its folders runs/default, sweeps/one, sweeps/two"):
+        read_folder(outputs)
+
+
 def test_clean_deletes_nothing_without_yes(outputs, said):
     before = sorted(outputs.rglob("*"))
     for choice in ((), ("--failed",), ("--checkpoints",), ("model.hidden_size=4",)):
@@ -115,7 +131,7 @@ def test_the_report_of_a_folder_does_not_outlive_its_runs(outputs, said):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("outputs",), "no runs in it"),
+        (("outputs/sweeps/tow",), "no such folder"),
         (("outputs/sweeps/one", "--yes"), "--yes: choose what to delete"),
         (("outputs/sweeps/one", "--fialed"), "did you mean '--failed'"),
         (("outputs/sweeps/one", "hidden_size=4"), "did you mean 'model.hidden_size'"),

@@ -1,8 +1,11 @@
 """Tables and labels show the keys that distinguish configs."""
 
+import re
+
 import pytest
 
-from seqsweep.results.formatting import key_names
+from seqsweep.config import CONF_DIR
+from seqsweep.results.formatting import key_names, value_text
 from seqsweep.results.naming import distinguishing_keys, label_keys
 
 ADAM = {"optimizer._target_": "adam", "optimizer.lr": 0.003, "optimizer.eps": 1e-8}
@@ -37,6 +40,14 @@ def test_a_choice_is_one_key_of_a_label(configs, keys):
     labels = [tuple(config.get(key) for key in keys) for config in configs]
     assert len(set(labels)) == len(configs)
     assert set(keys) <= set(distinguishing_keys(configs))
+
+
+@pytest.mark.parametrize("group", ["data", "model", "optimizer", "scheduler"])
+def test_a_class_of_ours_is_called_by_its_option(group):
+    """Apart from data=csv and data=parquet, which are one function and differ in their paths."""
+    for path in (CONF_DIR / group).glob("[!_]*.yaml"):
+        if target := re.search(r"_target_: (\S+)", path.read_text()):
+            assert value_text(f"{group}._target_", target[1]) == path.stem
 
 
 def test_the_name_of_a_callback_differs_from_the_learning_rate():

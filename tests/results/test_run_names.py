@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqsweep.results.formatting import key_names, run_label
+from seqsweep.results.naming import label_keys
 from seqsweep.results.run_names import LONGEST, names_of, readable_names
 
 
@@ -85,10 +87,18 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
          ["bi-s00", "uni-s00", "bi-s10", "uni-s10"]),
         ({"model__cell": ["rnn", "gru"], "optimizer__lr": [0.01, 0.003]},
          ["rnn-lr0.010", "rnn-lr0.003", "gru-lr0.010", "gru-lr0.003"]),
-        ({"optimizer__lr": [0.1, 1e-5]}, ["lrB", "lrA"]),
+        ({"optimizer__lr": [0.1, 1e-5]}, ["lr0.10000", "lr0.00001"]),
+        ({"optimizer__lr": [0.1, 1e-7]}, ["r1", "r0"]),
+        ({"model__num_layers": [None, 2]}, ["Lnone", "L2"]),
         ({"model__dropout": [0, 0.25]}, ["d0.00", "d0.25"]),
         ({"data__source___target_": ["a.digits", "a.japanese_vowels"]}, ["digits", "japane"]),
-        ({"data__source__path": ["long-one.npz", "long-two.npz"]}, ["pA", "pB"]),
+        ({"data__source__path": ["long-one.npz", "long-two.npz"]}, ["r0", "r1"]),
+        ({"model__pooling": ["last", "attention"], "seed": [-1, 5]},
+         ["last-n0", "last-n1", "attent-n0", "attent-n1"]),
+        ({"data__source___target_": ["a.digits", "a.japanese_vowels"], "seed": [0, 1],
+          "model___target_": ["a.simple", "a.bidirectional"], "model__cell": ["gru", "rnn"]},
+         [f"{data}-{model}-{cell}-s{seed}" for data in ("digi", "japa") for seed in (0, 1)
+          for model in ("simp", "bidi") for cell in ("gru", "rnn")]),
         ({"data__source__seed": [0, 1], "seed": [0, 1]},
          ["se0-s0", "se0-s1", "se1-s0", "se1-s1"]),
         ({"data__standardize": [True, False]}, ["st1", "st0"]),
@@ -108,16 +118,37 @@ def test_too_long_names_first_lose_keys_that_follow_from_others():
     assert set(readable_names(follows).values()) >= {"h016-L1-s0", "h128-L2-s1"}
 
 
-def test_too_long_names_lose_the_dashes_then_the_long_numbers_then_get_a_rank():
+def test_too_long_names_get_the_rank_of_their_config_instead_of_the_last_parts():
     axes: dict[str, list[Any]] = {"model__hidden_size": [16, 128], "model__num_layers": [1, 2]}
     both: dict[str, list[Any]] = {"model__bidirectional": [False, True]}
     rates: dict[str, list[Any]] = {"optimizer__lr": [0.001, 0.03]}
     batch: dict[str, list[Any]] = {"data__batch_size": [16, 1024]}
-    assert max(names(**axes, **both, **batch)) == "h128L2unib1024"
+    assert max(names(**axes, **both, **batch)) == "h128-L2-uni-r15"
     assert names(**axes, **rates, seed=[0])[-1] == "h128-L2-lr0.030"
-    assert names(**axes, **rates, seed=[0, 1])[-1] == "h128L2lr0.030-s1"
-    assert names(**axes, **both, **rates, seed=[0, 1])[-1] == "h128L2bilrB-s1"
+    assert names(**axes, **rates, seed=[0, 1])[-1] == "h128-L2-r7-s1"
+    assert names(**axes, **both, **rates, seed=[0, 1])[-1] == "h128-L2-r13-s1"
     assert names(**axes, **both, **rates, **batch, seed=[0, 1])[-1] == "h128-L2-r27-s1"
+
+
+def test_runs_are_called_by_the_options_that_were_typed():
+    """As for `data=digits,japanese_vowels model=simple,multilayer`; SimpleRNN has no layers."""
+    module = "seqsweep.models.classifier"
+    simple = {"model._target_": f"{module}.SimpleRNN", "model.hidden_size": 10}
+    more = {**simple, "model._target_": f"{module}.MultiLayerRNN", "model.num_layers": 4}
+    configs = [
+        {"data.source._target_": f"seqsweep.data.bundled.{data}", **model, "seed": seed}
+        for data in ("digits", "japanese_vowels")
+        for model in (simple, more)
+        for seed in (0, 1)
+    ]
+    found = readable_names({str(index): config for index, config in enumerate(configs)})
+    assert list(found.values())[::2] == [
+        "digits-simple-s0", "digits-multil-s0", "japane-simple-s0", "japane-multil-s0"
+    ]  # fmt: skip
+    keys = key_names(label_keys(configs))
+    labels = [run_label(config, keys) for config in configs]
+    assert labels[0] == "data=digits model=simple seed=0"
+    assert labels[-1] == "data=japanese_vowels model=multilayer seed=1"
 
 
 def test_seeds_of_a_config_share_its_name():

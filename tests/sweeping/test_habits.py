@@ -99,7 +99,7 @@ REFUSED = {
     "train data=digits loss=focal": "a group of keys: loss.class_weights, loss.label_smoothing",
     "train -cn other": "known: train",
     "train -m data=digits seed=0,1 sweep.filter=model.hidden_size": "with > needs quotes",
-    "explain tests": "a run's values are in its config.yaml",
+    "explain tests": "is a folder; expected overrides, as in: seqsweep explain",
     "explain --config-dir nowhere": "no such folder",
 }
 
@@ -123,15 +123,3 @@ def test_full_error_shows_the_traceback_above_the_message(
     first, *_, last = capsys.readouterr().err.splitlines()
     assert first.startswith("Traceback")
     assert last.startswith("seqsweep: lr: no such key")
-
-
-def test_explain_reads_configs_of_ones_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "experiment").mkdir()
-    own = tmp_path / "experiment" / "own.yaml"
-    own.write_text("# @package _global_\nmodel: {hidden_size: 7}\n")
-    with pytest.raises(SystemExit) as end:
-        cli.main(["explain", "--config-dir", str(tmp_path), "experiment=own"])
-    assert not end.value.code
-    assert "hidden size 7" in capsys.readouterr().out

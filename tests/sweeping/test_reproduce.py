@@ -213,6 +213,12 @@ def test_reproduce_refuses_a_run_that_is_not_complete(run: Path, lost: str) -> N
         reproduce(run)
 
 
+def test_reproduce_of_a_sweep_names_its_best_run(original: Path) -> None:
+    best = re.escape(f"seqsweep reproduce {original}")
+    with pytest.raises(ValueError, match=f"expected one run, .*; the best: {best}"):
+        reproduce(original.parent)
+
+
 def test_reproduce_refuses_a_damaged_checkpoint(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

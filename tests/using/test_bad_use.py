@@ -142,6 +142,7 @@ CASES = [
     ("data info", "SOURCE is missing; usage: seqsweep data info"),
     ("data info --jsn good.npz", "--jsn: no such option of seqsweep data info; did you mean '--js"),
     ("data info digit", "neither a file nor the name of bundled data; did you mean 'digits'"),
+    ("data info iris", "A file is given with its ending, as in iris.csv"),
     ("data info data.txt", "data.txt: unknown ending; expected .npz, .ts, "),
     ("data info good.npz layot=time_first", "data.source.layot: no such key in data.source"),
     ("data info good.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),

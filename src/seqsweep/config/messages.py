@@ -105,7 +105,8 @@ def parsed(override: str) -> Override | None:
 def _missing_option(error: MissingConfigException) -> str:
     """Explains `group=option` with an option that does not exist."""
     group, _, option = str(error.missing_cfg_file).rpartition("/")
-    options = list(error.options or [])
+    # A file such as data/_table is only read by other files.
+    options = [name for name in error.options or () if not name.startswith("_")]
     if not group:
         known = nearest_or_all(option, options or ["train"])
         return f"no config {option!r}{known}{_of_your_own(option)}"

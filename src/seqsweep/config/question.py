@@ -2,7 +2,8 @@
 
 A name such as `digits-hidden_size-3fa2c1` consists of what is trained, the swept keys, and a hash
 of everything else that decides a result. So further values, seeds, folds or splits extend the same
-folder, and two sweeps with different questions do not share one.
+folder, and two sweeps with different questions do not share one. A search has its sampler in the
+name, and a sweep over random splits `splits`: their runs would mix seeds in the table of a grid.
 """
 
 import contextlib
@@ -64,7 +65,8 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     parts = [*_subject(master, swept, files), *(short_names(keys).values() or [repeated])]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", "-".join(parts)).strip("_-")
     stem = stem if stem[:1].isalpha() else f"sweep-{stem}"
-    return f"{stem[: _LONGEST - _DIGITS - 1].rstrip('_-')}-{digest}"
+    end = "".join(f"-{word}" for word in (*_method(master.hydra.sweeper), digest))
+    return f"{stem[: _LONGEST - len(end)].rstrip('_-')}{end}"
 
 
 def namesakes(folder: Path) -> list[Path]:
@@ -86,6 +88,15 @@ def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> li
     if {"data", "experiment"} & set(swept):
         return []
     return files[:1] or [str(master.hydra.runtime.choices.get("data"))]
+
+
+def _method(sweeper: DictConfig) -> list[str]:
+    """Returns what makes a sweep no grid: the sampler of a search, or `splits`."""
+    kind = sweeper._target_.rpartition(".")[2].removesuffix("Sweeper").lower()
+    if kind not in ("seqsweep", "basic"):
+        # The published Optuna sweeper has a node of options here.
+        return [sweeper.sampler if isinstance(sweeper.get("sampler"), str) else kind]
+    return ["splits"] if "data.split_seed" in (sweeper.get("params") or {}) else []
 
 
 def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:

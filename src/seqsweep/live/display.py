@@ -41,10 +41,15 @@ class LiveView:
         progress: the state of the sweep, which `look` brings up to date.
         console: the console to print on; `?` replaces the characters that its encoding lacks.
         screen: draws the table; None prints lines instead.
+        counted: how many runs of the same search have ended before, and how many it has at most.
     """
 
     def __init__(
-        self, progress: SweepProgress, console: Console, screen: Live | Screen | None
+        self,
+        progress: SweepProgress,
+        console: Console,
+        screen: Live | Screen | None,
+        counted: tuple[int, int] = (0, 0),
     ) -> None:
         self.progress = progress
         self.console = console
@@ -53,6 +58,7 @@ class LiveView:
         self._pause = 0.5 if screen is None else 0.25
         self._ended: list[RunProgress] = []
         self._printed: set[str] = set()
+        self._ended_before, self._at_most = counted
         self._last_line = progress.clock()
         if isinstance(console.file, io.TextIOWrapper):
             console.file.reconfigure(errors="replace")
@@ -72,12 +78,15 @@ class LiveView:
             self._screen.update(LiveTable(self.progress), refresh=True)
             return
         lines: list[Text] = []
+        total = max(self._at_most, self._ended_before + self.progress.to_train)
         for run in ended:
             self._printed.add(run.folder.name)
-            lines.append(_ended_line(self.progress, run, len(self._printed)))
+            count = self._ended_before + len(self._printed)
+            lines.append(_ended_line(self.progress, run, count, total))
         now = self.progress.clock()
         if not lines and now - self._last_line >= _QUIET_SECONDS:
-            lines.append(_state_line(self.progress, len(self._printed)))
+            count = self._ended_before + len(self._printed)
+            lines.append(_state_line(self.progress, count, total))
         if lines:  # Printing them one by one takes rich four times as long.
             self._last_line = now
             with drawing:
@@ -110,9 +119,13 @@ class Display:
     Args:
         runs: the folders of the runs to wait for, all in one folder.
         console: the console to print on.
+        counted: as of `LiveView`.
     """
 
-    def __init__(self, runs: Sequence[RunFolder], console: Console) -> None:
+    def __init__(
+        self, runs: Sequence[RunFolder], console: Console, counted: tuple[int, int] = (0, 0)
+    ) -> None:
+        self._counted = counted
         self._folder = runs[0].path.parent
         self._run_ids = [run.run_id for run in runs]
         self._console = console
@@ -128,7 +141,7 @@ class Display:
             progress.look()  # The first look finds what was there before the training.
             if shows_table(self._console):
                 self._screen = Screen(self._folder / LOG)
-            view = LiveView(progress, self._console, self._screen)
+            view = LiveView(progress, self._console, self._screen, self._counted)
             view.start()
         except Exception as error:
             self._error = error
@@ -188,26 +201,25 @@ def shows_table(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
-def _ended_line(progress: SweepProgress, run: RunProgress, count: int) -> Text:
+def _ended_line(progress: SweepProgress, run: RunProgress, count: int, total: int) -> Text:
     """Returns the line of the `count`-th run that has ended.
 
     `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left`
     """
-    total = progress.to_train
     seconds = progress.seconds_left
     left = "" if seconds is None or count >= total else f"  {duration(seconds)} left"
     head = f"[{count:{len(str(total))}}/{total}] {one_line(run.label)}  "
     return Text.assemble(head, *_result(run), (f"{_trainer(progress, run)}{left}", "dim"))
 
 
-def _state_line(progress: SweepProgress, count: int) -> Text:
+def _state_line(progress: SweepProgress, count: int, total: int) -> Text:
     """Returns the line for a time in which no run has ended.
 
     `[ 3/24] 412 of 720 epochs  1:50 left`
     """
     seconds = progress.seconds_left
     left = "" if seconds is None else f"  {duration(seconds)} left"
-    head = f"[{count:{len(str(progress.to_train))}}/{progress.to_train}]"
+    head = f"[{count:{len(str(total))}}/{total}]"
     return Text(f"{head} {progress.epochs:,} of {progress.max_epochs:,} epochs{left}", "dim")
 
 

@@ -9,6 +9,9 @@ from seqsweep.results.run_numbers import shared_splits
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.verdicts import name_test, replicates_override, too_few_words
 
+CHOSEN = "*"
+"""Marks the rank of a config without fresh seeds in the leaderboard of a search."""
+
 
 class Signs(NamedTuple):
     """The signs of a deviation and of an indistinguishable row."""
@@ -34,6 +37,8 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     elif board.variation.resampled and (tested := sum(map(_is_tested, board.rows))):
         differ = "config differs" if tested == 1 else "configs differ"
         notes.append(f"{tested} {differ} from the first in {board.compared} {test}")
+    if any(row.is_chosen for row in board.rows):
+        notes.append(f"{CHOSEN} no fresh seeds: the search chose by these values, partly by luck")
     notes += _split_notes(board)
     notes += _missing_notes(board)
     for reason, configs in Counter(row.apart for row in board.rows if row.apart).items():

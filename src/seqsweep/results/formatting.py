@@ -11,6 +11,17 @@ from seqsweep.runs.metric_names import is_bounded
 
 _SPLITS = {"val": "validation", "test": "test", "train": "training"}
 _KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}
+_SOURCE = "data.source._target_"
+_OPTIONS = {
+    "seqsweep.models.classifier.RNNClassifier": "rnn",
+    "seqsweep.models.classifier.SimpleRNN": "simple",
+    "seqsweep.models.classifier.MultiLayerRNN": "multilayer",
+    "seqsweep.models.classifier.BiDirectionalRNN": "bidirectional",
+    "seqsweep.data.tasks.random_sequences": "random",
+    "seqsweep.data.aeon_sets.archive": "aeon",
+}
+"""The option that chooses a `_target_`, where its last name is another."""
+
 NBSP = "\N{NO-BREAK SPACE}"
 _ABSOLUTE = re.compile(
     # In quotes a path may contain spaces.
@@ -25,15 +36,17 @@ _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 def key_names(keys: Iterable[str]) -> dict[str, str]:
     """Short names of config keys.
 
-    A `_target_` has the name of the section that it chooses. A callback keeps the name of its
-    group: the user has named the callback, and `lr` alone would be the learning rate.
+    A `_target_` has the name of the group that chooses it. A callback keeps the name of its group:
+    the user has named the callback, and `lr` alone would be the learning rate.
 
     >>> key_names(["model.hidden_size", "optimizer._target_"])
     {'model.hidden_size': 'hidden_size', 'optimizer._target_': 'optimizer'}
-    >>> key_names(["callbacks.lr._target_"])
-    {'callbacks.lr._target_': 'callbacks.lr'}
+    >>> key_names(["callbacks.lr._target_", "data.source._target_"])
+    {'callbacks.lr._target_': 'callbacks.lr', 'data.source._target_': 'data'}
     """
     sections = {key: key.removesuffix("._target_") for key in keys}
+    if "data" not in sections.values() and _SOURCE in sections:
+        sections[_SOURCE] = "data"
     short = short_names(sections.values())
     return {
         key: name if name != key and name.startswith("callbacks.") else short[name]
@@ -42,9 +55,13 @@ def key_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def value_text(key: str, value: Any) -> str:
-    """The text of a config value; for a `_target_` only its last name."""
+    """The text of a config value; for a `_target_` the option that was typed.
+
+    >>> value_text("model._target_", "seqsweep.models.classifier.SimpleRNN")
+    'simple'
+    """
     if isinstance(value, str) and key.endswith("_target_"):
-        return value.rpartition(".")[2]
+        return _OPTIONS.get(value) or value.rpartition(".")[2]
     return plain_text(value)
 
 

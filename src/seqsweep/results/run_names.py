@@ -5,19 +5,16 @@ last: the fold, the split seed, the seed.
 
 1. A part is a code and a value: `h` hidden_size, `L` num_layers, `b` batch_size, `d` dropout, `lr`,
    `f` fold, `ss` split seed, `s` seed; other keys have the initials of their last part, or more of
-   it if these are taken.
-   `cell` and classes (`_target_`) have no code, only their value: `gru`. bidirectional is `bi` or
-   `uni`.
+   it if these are taken. Words have no code: `gru`, `digits`. bidirectional is `bi` or `uni`.
 2. Integers have as many digits as the largest, numbers with fractions as many decimals as the
-   finest, so the names sort like the numbers.
-3. Words are cut to 6 characters if that distinguishes them. If a key has a longer number, a
-   negative one, or a value that is neither a number nor a plain word, letters replace its values,
-   in their order: `lrA` and `lrB` cannot be mistaken for rates. true and false are 1 and 0.
+   finest, so the names sort like the numbers. true and false are 1 and 0.
+3. Words are cut to 6 characters or as many more as distinguish them. If a key has a longer number,
+   a negative one, or a value that is neither a number nor a plain word, its values are counted in
+   their order: `r0` and `r1` cannot be mistaken for rates.
 4. A name has at most 16 characters, since TensorBoard's tables cut it there. If one would be
    longer, all are shortened in the same way, as little as necessary: first without the keys that
-   follow from the ones before them; then without the dashes; then with letters, as in 3, for
-   numbers that take more than 5 characters with their code, with or without dashes. If that is not
-   enough, the first parts that fit are kept, followed by the rank of the config: `h016-L2-r07-s0`.
+   follow from the ones before them; then words have at least 4 characters. If that is not enough,
+   the first parts that fit are kept, followed by the rank of the config: `h016-L2-r07-s0`.
 5. Runs whose configs do not differ at all are counted: `n0`, `n1`.
 """
 
@@ -27,19 +24,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from re import fullmatch, sub
-from string import ascii_uppercase
 from typing import Any, NamedTuple
 
+from seqsweep.results.formatting import column_values
+from seqsweep.results.naming import label_keys
 from seqsweep.runs.eventfiles import write_names
 from seqsweep.runs.identity import is_number
-from seqsweep.runs.ledger import differing_keys, read_run, value_key
+from seqsweep.runs.ledger import read_run, value_key
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 LONGEST = 16
 """The maximum number of characters in a name."""
 
-_LONGEST_VALUE, _LONG_PART = 6, 5
+_LONGEST_VALUE, _SHORTEST_WORD = 6, 4
 _CODES = {"hidden_size": "h", "num_layers": "L", "batch_size": "b", "dropout": "d", "lr": "lr"}
 _REPLICATES = {"data.fold": "f", "data.split_seed": "ss", "seed": "s"}
 """The codes of the keys of replicates, in the order of a name's last parts."""
@@ -78,7 +76,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
         name = f"run-{sub('[^A-Za-z0-9]', '', run_id)[:8]}".rstrip("-")
         return {run_id: Name(name, name)}
     ids = sorted(configs)
-    keys = differing_keys([configs[run_id] for run_id in ids])
+    keys = label_keys([configs[run_id] for run_id in ids])
     columns = {key: [configs[run_id].get(key) for run_id in ids] for key in keys}
     replicates = [
         _part(code, key, columns.pop(key)) for key, code in _REPLICATES.items() if key in columns
@@ -102,10 +100,10 @@ def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
     """The name of each run's config, with at most `room` characters (rule 4)."""
     rows = list(zip(*parts, strict=True))
     kept = list(zip(*_independent(parts), strict=True))
-    brief = list(zip(*map(_with_letters, _independent(parts)), strict=True))
+    brief = list(zip(*map(_with_short_words, _independent(parts)), strict=True))
     # The first of these forms that fits and keeps the order.
-    for dash, values in (("-", rows), ("-", kept), ("", kept), ("-", brief), ("", brief)):
-        names = [dash.join(value) for value in values]
+    for values in (rows, kept, brief):
+        names = ["-".join(value) for value in values]
         if max(map(len, names)) <= room and _is_same_order(names, values):
             return names
     # Otherwise as many parts as fit, followed by the rank.
@@ -119,14 +117,12 @@ def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
     return [ranks[value] for value in kept]
 
 
-def _with_letters(part: Sequence[str]) -> Sequence[str]:
-    """Replaces long numbers by letters A, B, C in the same order."""
-    matches = [fullmatch("([A-Za-z]+)[0-9.]+", text) for text in part]
-    codes = {match[1] if match else "" for match in matches}
-    if max(map(len, part)) <= _LONG_PART or len(codes) > 1 or "" in codes:
+def _with_short_words(part: Sequence[str]) -> Sequence[str]:
+    """Cuts words to 4 characters, or as many more as distinguish them."""
+    if not all(text.isalpha() for text in part):
         return part
-    letters = _letters(sorted(set(part)))  # equally long numbers sort like texts
-    return [min(codes) + letters[text] for text in part]
+    cuts = ([text[:length] for text in part] for length in range(_SHORTEST_WORD, LONGEST + 1))
+    return next(cut for cut in cuts if len(set(cut)) == len(set(part)))
 
 
 def _is_same_order(names: Sequence[str], values: Sequence[tuple[str, ...]]) -> bool:
@@ -162,41 +158,35 @@ def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
 
 def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
     """The part of each run's name for one key."""
-    name = _last(key)
-    if name == "bidirectional" and all(isinstance(value, bool) for value in values):
+    if _last(key) == "bidirectional" and all(isinstance(value, bool) for value in values):
         return ["bi" if value else "uni" for value in values]
-    if name == "_target_" and all(isinstance(value, str) for value in values):
-        shortened = [value.rpartition(".")[2] for value in values]
-        if len(set(shortened)) == len(set(values)):
-            values = shortened
+    values = column_values(key, values)
     texts = _texts(values)
-    if name in ("cell", "_target_") and all(text[0].isalpha() for text in texts.values()):
-        # A word needs no code to be understood.
-        code = ""
-    return [code + texts[value_key(value)] for value in values]
+    if texts is None:
+        counted = "n" if key in _REPLICATES else "r"
+        distinct = {value_key(value): value for value in values}
+        order = sorted(distinct, key=lambda text: _order(text, distinct[text]))
+        width = len(str(len(order) - 1))
+        texts = {text: f"{counted}{index:0{width}}" for index, text in enumerate(order)}
+    elif not all(text[0].isalpha() for text in texts.values()):
+        texts = {text: code + value for text, value in texts.items()}
+    return [texts[value_key(value)] for value in values]
 
 
-def _texts(values: Iterable[Any]) -> dict[str, str]:
-    """A short text for each value, by its JSON (rules 2 and 3)."""
+def _texts(values: Iterable[Any]) -> dict[str, str] | None:
+    """A short text for each value, by its JSON (rules 2 and 3); None if there is none."""
     distinct = {value_key(value): value for value in values}
-    for write in (_integers, _decimals, _words, _cut_words):
-        texts = write(list(distinct.values()))
-        is_short = max(map(len, texts), default=0) <= _LONGEST_VALUE
-        if texts and is_short and len({text.casefold() for text in texts}) == len(texts):
+    given = [value for value in distinct.values() if value is not None]
+    if given and all(isinstance(value, bool) for value in given):
+        given = [int(value) for value in given]
+    for write in (_integers, _decimals, _words):
+        texts = write(given)
+        if len(given) < len(distinct):
+            index = list(distinct.values()).index(None)
+            texts = [*texts[:index], "none", *texts[index:]]
+        if len({text.casefold() for text in texts}) == len(distinct):
             return dict(zip(distinct, texts, strict=True))
-    # No form fits: booleans are digits, anything else gets letters.
-    if all(isinstance(value, bool) for value in distinct.values()):
-        return {text: str(int(value)) for text, value in distinct.items()}
-    return _letters(sorted(distinct, key=lambda text: _order(text, distinct[text])))
-
-
-def _letters(texts: Sequence[str]) -> dict[str, str]:
-    """The letters A, B, C and so on for the texts, in order."""
-    width = 1
-    while len(ascii_uppercase) ** width < len(texts):
-        width += 1
-    letters = itertools.product(ascii_uppercase, repeat=width)
-    return {text: "".join(group) for text, group in zip(texts, letters, strict=False)}
+    return None
 
 
 def _integers(values: Sequence[Any]) -> list[str]:
@@ -221,14 +211,15 @@ def _decimals(values: Sequence[Any]) -> list[str]:
 
 
 def _words(values: Sequence[Any]) -> list[str]:
-    """The values if all are plain words."""
+    """Cuts plain words as far as they stay distinct; empty for other values."""
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
-    is_plain = all(isinstance(value, str) and fullmatch(plain, value) for value in values)
-    return list(values) if is_plain else []
-
-
-def _cut_words(values: Sequence[Any]) -> list[str]:
-    return [word[:_LONGEST_VALUE].rstrip("_.") for word in _words(values)]
+    if not all(isinstance(value, str) and fullmatch(plain, value) for value in values):
+        return []
+    for length in range(_LONGEST_VALUE, LONGEST):
+        cut = [word[:length].rstrip("_.") for word in values]
+        if len({word.casefold() for word in cut}) == len(cut):
+            return cut
+    return []
 
 
 def _order(text: str, value: Any) -> tuple[int, float | int, str]:

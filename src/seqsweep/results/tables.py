@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.results.board_notes import (
+    CHOSEN,
     Signs,
     has_marks,
     has_replicates,
@@ -26,7 +27,7 @@ from seqsweep.results.formatting import (
     with_deviation,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
-from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.naming import label_keys
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.significance import Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
@@ -74,7 +75,7 @@ def leaderboard_table(
     for rank, row in enumerate(board.rows[:top], start=1):
         mark = signs.mark if is_marked(row) else ""
         table.add_row(
-            str(rank),
+            f"{rank}{CHOSEN if row.is_chosen else ''}",
             *([mark] if marked else []),
             *(escape(value_text(key, row.config[key])) for key in board.keys),
             *([str(row.n)] if repeated else []),
@@ -108,7 +109,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     Args:
         most: The number of rows. If there are more runs, those that are not done come first.
     """
-    keys = distinguishing_keys([entry.config for entry in entries])
+    keys = label_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
     table.keys = _add_columns(table, key_names(keys).values(), style="cyan")

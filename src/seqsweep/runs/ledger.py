@@ -16,6 +16,15 @@ from seqsweep.suggest import did_you_mean
 OF_ANOTHER_VERSION: State = "of another version"
 
 
+class NoRuns(ValueError):
+    """There is no run in a folder; perhaps there are some in folders below it."""
+
+    def __init__(self, folder: Path) -> None:
+        holds = "no runs in it (a run's folder holds a config.yaml)"
+        super().__init__(f"{folder}: {holds}{_below(folder)}")
+        self.folder = folder
+
+
 @dataclass(frozen=True)
 class Entry:
     """One run of a folder.
@@ -83,9 +92,7 @@ def _read_all(folder: Path) -> list[Entry]:
         return [read_run(RunFolder(folder))]
     paths = {path.name: path for path in folders_with(folder, "config.yaml")}
     if not paths:
-        raise ValueError(
-            f"{folder}: no runs in it (a run's folder holds a config.yaml){_below(folder)}"
-        )
+        raise NoRuns(folder)
     sweep = SweepFile.read(folder)
     # Folders are listed after the sweep's own order, for runs of which sweep.json does not know.
     order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
@@ -94,7 +101,8 @@ def _read_all(folder: Path) -> list[Entry]:
 
 def _below(folder: Path) -> str:
     """Names the subfolders with runs, for a folder without runs, such as `outputs/sweeps`."""
-    names = sorted({path.parent.parent.name for path in folder.glob("*/*/config.yaml")})
+    configs = [path for depth in ("*/*", "*/*/*") for path in folder.glob(f"{depth}/config.yaml")]
+    names = sorted({path.parent.parent.relative_to(folder).as_posix() for path in configs})
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     folders = "folder" if len(names) == 1 else "folders"
     return f"; there are runs in its {folders} {', '.join(names[:5])}{more}" if names else ""

@@ -43,7 +43,7 @@ from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.hydra_jobs import launched
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.resolvers import register_resolvers
+from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import (
@@ -127,6 +127,10 @@ def _explained(error: Exception, words: Sequence[str]) -> str | None:
         return None
     if is_terminal_closed():
         return "the terminal was closed"
+    if isinstance(error, OSError) and error.filename and error.errno:
+        # Hydra makes the folder of the runs, and names no key if it cannot.
+        cure = "output_dir=FOLDER chooses where the runs are written"
+        return f"{error.filename}: {error.strerror}; {cure}"
     return with_meant(explain(error), words)
 
 
@@ -163,6 +167,7 @@ def task(config: DictConfig) -> float | None:
         return train_member(plan(check(config)), root)
     try:
         console = PlainConsole()
+        refuse_ignored(hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))
         if is_first_process():

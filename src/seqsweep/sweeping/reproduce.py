@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,10 @@ import torch
 
 from seqsweep.command import is_first_process
 from seqsweep.console import say
+from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
@@ -47,6 +50,11 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
     run = RunFolder(folder)
     record = run.record()
+    is_sweep = record is None and any(folder.glob("*/record.json"))
+    if is_sweep and (rows := leaderboard(read_folder(folder)).rows):
+        run_id = rows[0].entries[0].folder.run_id
+        command = f"seqsweep reproduce {shlex.quote(str(folder / run_id))}"
+        raise ValueError(f"{folder}: expected one run, got a folder of runs; the best: {command}")
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)

@@ -51,6 +51,14 @@ def absolute_path(path: object) -> str:
     return str(Path(str(path)).expanduser().absolute())
 
 
+def refuse_ignored(hydra: DictConfig) -> None:
+    """Raises a ValueError for keys that would put runs where no command looks for them."""
+    if hydra.job.chdir:
+        raise ValueError("hydra.job.chdir=true: must be false; paths begin where a command starts")
+    if (subdir := hydra.sweep.subdir) != ".":
+        raise ValueError(f"hydra.sweep.subdir={subdir}: must be '.'; a run's folder is its run_id")
+
+
 def _sweep_folder(*, _root_: DictConfig) -> str:
     """Returns the name of a sweep's folder: `sweep.name`, or one made from the swept keys.
 
@@ -59,6 +67,7 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
     Raises:
         ValueError: the name could lead to another folder, or is missing and cannot be made.
     """
+    refuse_ignored(_root_.hydra)
     name = _root_.sweep.name
     if name is not None:
         return folder_name(name, "sweep.name")

@@ -188,6 +188,7 @@ def launch_all(
     folder: Path,
     console: Console,
     is_alone: bool = True,
+    counted: tuple[int, int] = (0, 0),
 ) -> None:
     """Launches members until each is done or has failed too often.
 
@@ -198,6 +199,7 @@ def launch_all(
         is_alone: whether no other process trained in the folder when the sweep began. Beside others
             the pools of this process take a share of the runs at a time, as workers do; alone they
             train all of them together, which is the fastest way.
+        counted: as of `Display`.
 
     Raises:
         Interrupted: a signal came.
@@ -217,7 +219,7 @@ def launch_all(
         launcher.workers.begin(queued, folder)  # prints lines, so before the display
         if launcher.workers.detach:
             return
-    with stoppable(folder), Display([member.folder for member in pending], console):
+    with stoppable(folder), Display([member.folder for member in pending], console, counted):
         queue.train(launch, idle=float("inf") if waits else 0.0)
 
 

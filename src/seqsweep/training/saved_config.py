@@ -16,7 +16,6 @@ from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.suggest import nearest_or_all
 from seqsweep.training.data_cache import fingerprint_of, load_source
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.user_code import targets
@@ -109,6 +108,6 @@ def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> N
     for key, target in targets(config):
         if target not in allowed:
             raise ValueError(
-                f"{where}: {key}={target} is not a target of seqsweep's own configs"
-                f"{nearest_or_all(str(target), allowed)}; if it is yours, give --allow {target}"
+                f"{where}: {key}={target} is not a target of seqsweep's own configs; "
+                f"if it is yours, give --allow {target}"
             )

@@ -91,6 +91,7 @@ def _overrides_for(source: str) -> list[str]:
         raise ValueError(f"{source}: unknown ending; expected {listed(ENDINGS)}")
     hint = did_you_mean(source, _bundled())
     if hint and not path.suffix:
+        hint += f" A file is given with its ending, as in {source}.csv"
         raise ValueError(f"{source}: is neither a file nor the name of bundled data{hint}")
     existing_file(source)
     raise ValueError(f"{source}: is not a regular file")

@@ -20,6 +20,8 @@ Shows each tensor of a forward pass, layer by layer and direction by direction. 
 of a config and runs one batch through it; trains nothing.
 """
 
+_EXAMPLE = "seqsweep explain data=digits model.cell=gru"
+
 _MOST_STEPS = 6
 """The number of steps that are drawn; of longer sequences the middle is left out."""
 
@@ -64,12 +66,13 @@ def explain_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="also write a page with a picture"
     )
-    parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help="configs of your own")
+    words = "a folder of configs of your own, as in seqsweep train"
+    parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help=words)
     options = parser.parse(sorted(arguments, key=lambda word: "=" in word and word[:2] != "--"))
     overrides: list[str] = options.overrides
     for word in overrides:
         if Path(word).is_dir():
-            raise ValueError(f"{word}: must be KEY=VALUE; a run's values are in its config.yaml")
+            raise ValueError(f"{word}: is a folder; expected overrides, as in: {_EXAMPLE}")
     if options.config_dir is not None:
         if not options.config_dir.is_dir():
             raise ValueError(f"--config-dir {options.config_dir}: no such folder")

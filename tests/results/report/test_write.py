@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from seqsweep.cli import main
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report.write import write_report
 from seqsweep.results.tensorboard.runs import read_runs
@@ -94,6 +95,21 @@ def test_a_report_replaces_the_previous_one(tmp_path, grid, data):
     assert [path.name for path in paths] == ["report.html", "report.csv", "report.json"]
     assert len(data(folder)["configs"]) == 2
     assert not list(folder.glob(".*"))
+
+
+def test_a_report_can_lie_in_another_place(tmp_path, grid, capsys):
+    folder = grid(tmp_path / "theirs", [8, 16], [1], 1)
+    before = sorted(folder.rglob("*"))
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(SystemExit, match="0"):
+        main(["report", str(folder), "--out", str(tmp_path / "mine/all.html")])
+    assert sorted(folder.rglob("*")) == before
+    files = {path.name: path.read_text() for path in (tmp_path / "mine").iterdir()}
+    assert files.keys() == {"all.html", "all.csv", "all.json"}
+    assert 'href="all.csv"' in files["all.html"]
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", str(folder), "--out", str(tmp_path / "no/all.html")])
+    assert "must end in .html, in a folder that exists" in capsys.readouterr().err
 
 
 def test_a_row_has_all_runs_of_its_config_with_the_way_to_them(
@@ -191,7 +207,7 @@ def test_the_command_names_the_runs_that_it_covers(tmp_path, trained, commands):
     for size in (8, 16, 32):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=0.5)
     assert [what for what, _ in commands(tmp_path)] == [
-        "the best run again, compared bit by bit, from the folder of this report"
+        "the best run again, compared bit by bit, from the folder of the runs"
     ]
     configs: dict[str, dict[str, Any]] = {f"{n:016x}": {"seed": 0} for n in range(3)}
     last = dict(list(configs.items())[1:])

@@ -69,6 +69,24 @@ def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
     assert found.tags(found.runs[1], "text") == []
 
 
+def test_the_text_page_has_the_full_name_of_each_config(sweep, shown):
+    """Also of those that are not among the best of the leaderboard, or have not ended."""
+    module = "seqsweep.models.classifier"
+    for number, name in enumerate(("SimpleRNN", "MultiLayerRNN")):
+        config = {"model._target_": f"{module}.{name}"}
+        for seed in (0, 1):
+            sweep.done(f"{number}{seed}", {**config, "seed": seed}, 0.5)
+    sweep.add("2", {"model._target_": f"{module}.BiDirectionalRNN"}, [0.4])
+    found = shown(sweep.folder)
+    (text,) = texts(found, found.runs[0], "names")
+    assert [line.split() for line in text.splitlines()[2:]] == [
+        ["config", "full", "name"],
+        ["bidire", "model=bidirectional"],
+        ["multil", "model=multilayer"],
+        ["simple", "model=simple"],
+    ]
+
+
 def test_train_and_val_share_a_chart_for_at_most_eight_runs(sweep, shown):
     for size in range(8):
         sweep.add(f"{size}", {"h": size}, [0.5])

@@ -1,5 +1,6 @@
 """A search trains what its config asks for, and its exit code tells what has failed."""
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,6 +73,18 @@ def test_the_seeds_of_a_trial_begin_at_the_seed_of_the_config(run: Search, tmp_p
         assert [seed_of(tmp_path, run_id) for run_id in trial.run_ids] == [4, 5]
     ((confirmed,),) = file.confirmed.values()
     assert seed_of(tmp_path, confirmed) == 6
+
+
+def test_the_counter_runs_over_the_whole_search_and_rows_without_fresh_seeds_are_marked(
+    run: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(parallel=2, budget={"trials": 4}, confirm={"top": 1, "seeds": 2}) == 0
+    out = capsys.readouterr().out
+    counted = re.findall(r"^\[ *(\d+)/(\d+)\]", out, re.MULTILINE)
+    assert counted == [(str(number), "6") for number in range(1, 7)]
+    ranks = re.findall(r"^ +(\d\*?) +\d+ +\d ", out, re.MULTILINE)
+    assert ranks == ["1", *(f"{rank}*" for rank in range(2, len(ranks) + 1))]
+    assert "* no fresh seeds: the search chose by these values, partly by luck" in out
 
 
 @pytest.fixture

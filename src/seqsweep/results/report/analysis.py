@@ -12,7 +12,7 @@ from seqsweep.results.across_sets import across_sets
 from seqsweep.results.datasets import tested_sequences
 from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
-from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.naming import label_keys
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import axes, details, freshness, sentences
 from seqsweep.results.report.config_runs import config_runs
@@ -118,7 +118,7 @@ def _labels(
     configs: Mapping[str, Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
     """The label of each run: the values of the keys in which runs differ."""
-    keys = formatting.key_names(distinguishing_keys([*configs.values(), *planned]))
+    keys = formatting.key_names(label_keys([*configs.values(), *planned]))
     return {
         run_id: formatting.run_label(config, keys) or run_id for run_id, config in configs.items()
     }

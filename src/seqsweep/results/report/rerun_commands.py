@@ -20,7 +20,7 @@ def commands(
     result = [(what, shlex.join(words)) for what, words in _last_command(sweep, entries)]
     if best.state == "complete":
         which = "the best run" if len(entries) > 1 else "the run"
-        what = f"{which} again, compared bit by bit, from the folder of this report{_where(best)}"
+        what = f"{which} again, compared bit by bit, from the folder of the runs{_where(best)}"
         result.append((what, reproduce_command(best, folder)))
     return result
 

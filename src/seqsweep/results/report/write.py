@@ -33,8 +33,11 @@ _NETWORK_DENIED = (
 )
 
 
-def write_report(folder: Path) -> list[Path]:
+def write_report(folder: Path, page: Path | None = None) -> list[Path]:
     """Writes report.html, report.csv and report.json into a folder of runs.
+
+    Args:
+        page: Another place for the page, whose name ends in `.html`; the other two lie beside it.
 
     Each file is replaced as a whole, so it can be renewed while somebody reads it. The folders of
     the runs are read, and sweep.json and baselines.json if they exist.
@@ -48,13 +51,15 @@ def write_report(folder: Path) -> list[Path]:
     """
     report = analyse(folder)
     curves = run_curves([run for config in report.configs for run in config.all_runs], folder)
-    texts = {"report.html": as_html(report, curves), "report.csv": as_csv(report)}
+    page = page or folder / "report.html"
+    texts = {".html": as_html(report, curves, page.stem), ".csv": as_csv(report)}
     # No sync: a report that a power failure destroys can be written again.
-    beside = [write_text(folder / name, texts[name], sync=False) for name in freshness.BESIDE]
+    beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
     # The last file proves that all three are complete.
     proof = freshness.report_proof(report.made_from, beside)
-    write_text(folder / "report.json", as_json(replace(report, made_from=proof)), sync=False)
-    return [folder / name for name in (*texts, "report.json")]
+    content = as_json(replace(report, made_from=proof))
+    write_text(page.with_suffix(".json"), content, sync=False)
+    return [page.with_suffix(end) for end in (*texts, ".json")]
 
 
 def as_json(report: Report) -> str:
@@ -100,15 +105,17 @@ def as_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def as_html(report: Report, curves: RunCurves) -> str:
+def as_html(report: Report, curves: RunCurves, name: str = "report") -> str:
     """The page, which contains plotly's library if it has figures.
 
     Args:
         curves: The curves that the rows of the leaderboard draw when they are opened.
+        name: The name of the page's file without its ending, for links to the other two.
     """
     drawn = figures(report)
     return _template().render(
         report=report,
+        stem=name,
         figures=drawn,
         curves=curves,
         **page_view(report, drawn),

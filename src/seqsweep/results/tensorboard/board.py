@@ -10,7 +10,7 @@ from typing import Any
 from tensorboard.plugins.custom_scalar import metadata
 
 from seqsweep.console import visible
-from seqsweep.results.formatting import key_names, value_text
+from seqsweep.results.formatting import key_names, run_label, value_text
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.run_names import Name
 from seqsweep.results.significance import Estimate
@@ -37,6 +37,8 @@ def board_values(runs: Runs, board: Leaderboard) -> list[Any]:
     values = [_layout()] if len(runs.runs) <= _MOST_CHARTED else []
     if board.rows:
         values.append(text("leaderboard", "text", _board_text(board, runs.names).encode()))
+    if runs.keys:
+        values.append(text("names", "text", _names_text(runs).encode()))
     return values
 
 
@@ -83,6 +85,14 @@ def _board_text(board: Leaderboard, run_names: Mapping[str, Name]) -> str:
     over = f"mean over {units} ± standard deviation"
     title = f"{configs}, by {board.chosen_by}{alone}: {over}"
     return f"{title}\n\n" + "\n".join(_code_block(lines)) + "\n"
+
+
+def _names_text(runs: Runs) -> str:
+    """Returns the short and the full name of each config as Markdown."""
+    names = key_names(runs.keys)
+    full = {run.name.config: run_label(run.config, names) for run in runs.runs}
+    lines = _code_block([["config", "full name"], *map(list, full.items())])
+    return "The names of all configs\n\n" + "\n".join(lines) + "\n"
 
 
 def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:

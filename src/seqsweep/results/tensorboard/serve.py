@@ -5,6 +5,7 @@ nothing but the readable names of the runs.
 """
 
 import contextlib
+import functools
 import json
 import re
 import signal
@@ -21,6 +22,7 @@ from urllib.parse import quote
 from seqsweep.console import say
 from seqsweep.results.tensorboard.made_files import link_all
 from seqsweep.results.tensorboard.view import MOST_RUNS, View, renew
+from seqsweep.runs.eventfiles import MADE
 
 HOST = "127.0.0.1"
 _RENEW_SECONDS = 3.0
@@ -61,19 +63,21 @@ def serve(
     except OSError:
         message = f"host={host}: must be an address of this machine, such as {HOST}"
         raise ValueError(message) from None
-    view = renew(folder, images, most)
     # An exception, unlike the default action of SIGTERM, stops the server and removes the links.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with (
             tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir,
+            tempfile.TemporaryDirectory(prefix="seqsweep-made-") as scratch,
             tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
         ):
+            make_view = functools.partial(renew, folder, images, most, Path(scratch))
+            view = make_view()
             link_all(Path(logdir), view.files)
             with _Server(Path(logdir), host, port, errors) as server:
                 for line in greeting(view, server.address):
                     print(line)
-                _keep_renewing(images, most, view, server, print)
+                _keep_renewing(make_view, view, server, print)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -81,9 +85,10 @@ def serve(
 
 
 def links(view: View, address: str) -> dict[str, str]:
-    """Returns the links to the curves and to the hyperparameters.
+    """Returns the links to the pictures of many runs, the curves and the hyperparameters.
 
-    The curves are coloured by config, below the pinned ranking metric.
+    The curves are coloured by config, below the pinned ranking metric. Of many runs, TensorBoard's
+    older pages would select none, so the links filter the best of them.
 
     Args:
         address: the server's, such as http://127.0.0.1:6006.
@@ -93,8 +98,11 @@ def links(view: View, address: str) -> dict[str, str]:
     # With several replicates, all runs of a config get one colour.
     if any(name != config for name, config in view.configs.items()):
         query += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
-    return {
-        "curves": f"{address}/?{query}#timeseries",
+    names = f"^({'|'.join(view.best)})$"
+    best = f"&regexInput={quote(names, safe='')}" if view.best else ""
+    pictures = {"pictures": f"{address}/#images{best}"} if best else {}
+    return pictures | {
+        "curves": f"{address}/?{query}#timeseries{best}",
         "hyperparameters": f"{address}/#hparams",
     }
 
@@ -102,8 +110,8 @@ def links(view: View, address: str) -> dict[str, str]:
 def _config_pattern(configs: Mapping[str, str]) -> str:
     """Returns a regular expression that groups the runs of a config."""
     tails = {name.removeprefix(config) for name, config in configs.items()}
-    # All tails have the same parts: `-s0`, or `-f1-s0`; letters stand for long numbers.
-    pattern = re.sub(r"\d+", r"\\d+", re.sub(r"[A-Z]+", "[A-Z]+", min(tails)))
+    # All tails have the same parts: `-s0`, or `-f1-s0`.
+    pattern = re.sub(r"\d+", r"\\d+", min(tails))
     assert all(re.fullmatch(pattern, tail) for tail in tails), tails
     return f"(.*){pattern}"
 
@@ -116,22 +124,31 @@ def greeting(view: View, address: str) -> list[str]:
     if view.left_out:
         lines[0] += f": the {count} of the best configs are shown; --runs N shows more"
     lines += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
+    if view.best:
+        lines.append(
+            "Images, Scalars and Text begin with the best runs; to see all, clear the field above "
+            "the runs and press TOGGLE ALL RUNS"
+        )
     if count > MOST_RUNS:
         lines.append(
             f"more than {MOST_RUNS} runs: TensorBoard's Time Series selects none of them; "
             "filter the runs by name on the left of the page, or open the hyperparameters"
         )
+    if all(MADE in path for path in view.files):
+        lines.append("no curves: logger=both or tensorboard writes them; these runs had neither")
     return [*lines, "press Ctrl-C to stop"]
 
 
-def _keep_renewing(images: int, most: int, view: View, server: "_Server", print: Print) -> NoReturn:
+def _keep_renewing(
+    make_view: Callable[[], View], view: View, server: "_Server", print: Print
+) -> NoReturn:
     """Renews the view again and again; prints each error once."""
     printed, seconds = "", _RENEW_SECONDS
     while True:
         server.wait(seconds)
         begun = time.monotonic()
         try:
-            renewed = renew(view.folder, images, most)
+            renewed = make_view()
             link_all(server.logdir, renewed.files)
         except (OSError, ValueError) as error:
             if str(error) != printed:

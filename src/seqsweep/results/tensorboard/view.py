@@ -6,7 +6,7 @@ runs, so they can be removed and made again.
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.made_files import Files, digest, file_name, write_made_files
 from seqsweep.results.tensorboard.protobufs import event_file, image, serialized
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
-from seqsweep.runs.eventfiles import made_files, made_folder, write_names
+from seqsweep.runs.eventfiles import MADE, made_files, made_folder, write_names
 from seqsweep.runs.files import read_object
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -27,6 +27,9 @@ MOST_RUNS = 500
 
 TensorBoard's Time Series selects no more by itself, and TensorBoard becomes slow beyond thousands.
 """
+
+_MOST_SELECTED, _FIRST_RUNS = 40, 20
+"""The most runs that TensorBoard's older pages select by themselves, and how many to begin with."""
 
 _PICTURES_VERSION = 3
 """Raised by hand when pictures begin to look different, so that they are drawn again."""
@@ -48,6 +51,8 @@ class View:
         folders: the folder of each run, by the run's name.
         made: the paths of the made files, relative to the folder of all runs.
         left_out: the number of further runs in the folder, which the view does not show.
+        best: the names of the runs to begin with, where TensorBoard itself would select none.
+        scratch: where the made files lie, in a folder for each run; None: beside the curves.
     """
 
     folder: Path
@@ -57,18 +62,26 @@ class View:
     folders: Mapping[str, Path]
     made: Collection[str] = ()
     left_out: int = 0
+    best: Sequence[str] = ()
+    scratch: Path | None = None
 
     @cached_property
     def files(self) -> dict[str, Path]:
         """The event files by the paths under which TensorBoard shows readable run names."""
-        return {
-            path: file
-            for name, run in self.folders.items()
-            for path, file in _event_paths(name, run)
-        }
+        paths: dict[str, Path] = {}
+        for name, run in self.folders.items():
+            found = dict(_event_paths(name, run))
+            if self.scratch is not None:
+                # Others may have made files there for an earlier view.
+                found = {path: file for path, file in found.items() if MADE not in path}
+                found |= _event_paths(name, self.scratch / run.name)
+            paths |= found
+        return paths
 
 
-def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
+def renew(
+    folder: Path, images: int | None = 8, most: int = MOST_RUNS, scratch: Path | None = None
+) -> View:
     """Makes what TensorBoard shows of a folder, or updates it.
 
     A file's name contains a digest of its content, and a file that exists is not written again. So
@@ -79,6 +92,7 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
         images: how many of the best runs have pictures; None keeps the current number, for callers
             that renew what another process may be showing. They also keep the number of runs.
         most: how many runs the view shows, at least 1. Of more runs it shows the best configs.
+        scratch: a folder for the made files if the folder of the runs cannot be written.
 
     Raises:
         FileNotFoundError, ValueError: there is no such folder, or it contains no run.
@@ -90,7 +104,10 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     # Names and columns are those of the whole sweep, even if only some of its runs are shown.
     root = sweep or folder
     runs = read_runs(root)
-    if sweep is not None:
+    # Also false for root if the file system is mounted read-only.
+    if os.access(root, os.W_OK):
+        scratch = None
+    if sweep is not None and scratch is None:
         write_names(root, {run_id: name.run for run_id, name in runs.names.items()})
     board = leaderboard([run.entry for run in runs.runs], runs.planned)
     if images is None:
@@ -105,9 +122,16 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     files = _files(shown, board, columns, starts, images)
     made: list[str] = []
     for run in runs.runs:
+        home = run.folder
+        if scratch is not None:
+            home = scratch / run.folder.name
+            home.mkdir(exist_ok=True)
         # A run that is not shown has no files, and loses those of an earlier view.
-        paths = write_made_files(run.folder, files.get(run.name.run, {}))
-        made += [path.relative_to(root).as_posix() for path in paths]
+        paths = write_made_files(home, files.get(run.name.run, {}))
+        made += [path.relative_to(scratch or root).as_posix() for path in paths]
+    ranked = sorted(shown.runs, key=lambda run: run.score, reverse=True)
+    # The first run has the leaderboard.
+    best = dict.fromkeys(run.name.run for run in (*ranked[:_FIRST_RUNS], *shown.runs[:1]))
     viewed = {run.name.run: run for run in shown.runs if folder in (root, run.folder)}
     return View(
         folder,
@@ -117,6 +141,8 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
         {name: run.folder for name, run in viewed.items()},
         made,
         len(runs.runs) - len(shown.runs) if folder == root else 0,
+        list(best) if len(viewed) > _MOST_SELECTED else (),
+        scratch,
     )
 
 

@@ -111,6 +111,7 @@ class Search(abc.ABC):
         folder: the sweep's folder.
         before: the trials that earlier commands have chosen.
         minutes_before: the minutes that they have searched.
+        done_before: how many runs were done when the command began to train.
         limits: the limits of runs by run_id.
 
     Raises:
@@ -131,6 +132,7 @@ class Search(abc.ABC):
         self.before = file.trials
         self.minutes_before = file.minutes
         self._confirmed = file.confirmed
+        self.done_before = 0
         self.limits: dict[str, Limits] = {}
         self._members: dict[str, SweepMember] = {}
         self._queued: dict[str, QueuedRun] = {}
@@ -191,6 +193,7 @@ class Search(abc.ABC):
         Returns:
             The exit code.
         """
+        self.done_before = sum(member.is_done() for member in self.members())
         code = self.train(launcher, console)
         # Other processes may still train the trials.
         if code == 0 and self.is_over():
@@ -216,7 +219,9 @@ class Search(abc.ABC):
         if not left:
             return 0
         say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
-        train = functools.partial(launch_all, left, launcher, self.folder, console)
+        ended = sum(member.is_done() for member in self.members()) - self.done_before
+        counted = ended, ended + len(left)
+        train = functools.partial(launch_all, left, launcher, self.folder, console, counted=counted)
         return train_pending(self.members(), left, self.folder, console, train)
 
     def _refuse(self, difference: str = "another config, other data or other code") -> None:

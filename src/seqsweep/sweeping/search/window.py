@@ -90,10 +90,14 @@ class Window(Search):
 
     def _lead(self, launcher: RunLauncher, console: Console) -> None:
         """Trains trials, and chooses others from their results."""
+        budget, confirm = self.settings.budget.get("trials", 0), self.settings.confirm
+        total = budget * self.settings.seeds + confirm["top"] * confirm["seeds"]
         while pending := self.pending():
             known = len(self.results)
             if launcher.workers is None:
-                launch_all(pending, launcher, self.folder, console)
+                ended = len(self._members) - len(self._left()) - self.done_before
+                counted = ended, total - self.done_before if budget else 0
+                launch_all(pending, launcher, self.folder, console, counted=counted)
             else:
                 runs = [member.queued() for member in pending]
                 launcher.workers.train(runs, self.folder, is_one_enough=True)
