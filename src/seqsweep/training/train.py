@@ -209,7 +209,7 @@ def _end_lost(engine: Engine[M], begun: Sequence[M], lost: LockLost) -> None:
 
 
 def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
-    """Writes that a run has failed, or that each run of a pool will train alone."""
+    """Writes that a run has failed, or that the runs of a pool train alone."""
     for member in _left(engine, begun):
         if engine.is_single:
             engine.fail(member, error)
