@@ -84,6 +84,22 @@ def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
     assert not list(tmp_path.rglob("failure.json"))
 
 
+def test_after_a_signal_the_runs_outside_the_window_have_not_started(
+    start_command: StartCommand, tmp_path: Path
+) -> None:
+    size = ("data=digits", "model.hidden_size=128", "trainer.max_epochs=1000")
+    process = start_command("train", "-m", *size, "seed=range(20)", "sweep.name=mine")
+    wait_until(lambda: list(tmp_path.rglob("*.ckpt")), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, out + err
+    begun = len(list(tmp_path.rglob("config.yaml")))
+    assert 0 < begun < 20
+    assert len(list(tmp_path.rglob("failure.json"))) == begun
+    ends = f"({begun} interrupted, {20 - begun} not started)"
+    assert f"20 of 20 runs did not complete {ends}" in out, out
+
+
 @pytest.mark.parametrize(("signum", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
     seqsweep: Command,

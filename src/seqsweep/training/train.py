@@ -5,20 +5,20 @@ The steps are the same for one run and for many, and for every engine: see `trai
 
 import contextlib
 import dataclasses
-import os
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.runs.lock import LockLost, RunLock
+from seqsweep.runs.lock import LockLost, wait_for_doubts
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.engines.native.run import PoolEngine
-from seqsweep.training.engines.protocol import Begun, Engine, M
+from seqsweep.training.engines.protocol import Engine, M
 from seqsweep.training.limits import Judge
-from seqsweep.training.locking import MOST_KILLED, count_killed, lock_all
+from seqsweep.training.locking import MOST_KILLED, count_killed, lock
 from seqsweep.training.outcome import Interrupted, Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import begin
@@ -115,65 +115,59 @@ def train_together(engine: Engine[M]) -> Outcomes:
     assisted = engine.assist(members)
     if assisted is not None:
         return [assisted]
-    alone: list[PlannedRun] = []
+    # Only a clock says that some holders are dead. All are watched at the same time.
+    wait_for_doubts(member.folder.path for member in members)
     with contextlib.ExitStack() as contexts:
-        locks = lock_all(engine, members, contexts)
-        locked = [member for member in members if member.run_id in locks]
-        if locked:
-            contexts.enter_context(restored_torch_state(engine.torch_threads))
-            contexts.enter_context(engine.stop.listening())
-            if engine.is_single:
-                contexts.enter_context(log_file(locked[0].folder.path / "train.log"))
-            begun = _begin(engine, locked, locks, alone)
-            if begun:
-                alone += _fit_test_record(engine, begun)
-    # Only a pool has more than one run. Its locks have been released by now, and training a run
-    # alone takes its lock again.
-    for run in alone:
-        (engine.outcomes[run.run_id],) = train_together(PoolEngine([run], engine.root, 1, None))
+        contexts.enter_context(restored_torch_state(engine.torch_threads))
+        contexts.enter_context(engine.stop.listening())
+        _fit_test_record(engine, contexts)
+    # Only members of a pool have no outcome by now. Their locks have been released, and training
+    # a run alone takes its lock again.
+    for run in engine.runs:
+        if run.run_id not in engine.outcomes:
+            (engine.outcomes[run.run_id],) = train_together(PoolEngine([run], engine.root, 1, None))
     # Signals are not handled from here on. One may have come after the last record.
     return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
 
 
-def _begin(
-    engine: Engine[M], members: Sequence[M], locks: Mapping[str, RunLock], alone: list[PlannedRun]
-) -> list[Begun[M]]:
-    """Prepares the folders of members; returns those that can be trained.
+def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, member: M) -> bool:
+    """Locks a member and prepares its folder; returns whether it can be trained.
 
-    Runs that should train alone, because they may kill the process, are added to `alone`.
+    A member that cannot has an outcome, or it should train alone, because it may kill the process.
     """
-    origin = engine.prepare(members)
-    begun: list[Begun[M]] = []
-    for member in members:
-        try:
-            path = begin(member.planned, member.folder, origin, sync=engine.is_single)
-            killed = count_killed(member, path, locks[member.run_id].taken_from)
-        except Exception as error:
-            engine.fail(member, error)
-            continue
+    held = lock(engine, member, contexts)
+    if held is None:
+        return False
+    if engine.is_single:
+        contexts.enter_context(log_file(member.folder.path / "train.log"))
+    try:
+        path = begin(member.planned, member.folder, engine.origin, sync=engine.is_single)
+        killed = count_killed(member, path, held.taken_from)
         # With the others, a run that kills its process would make all of them fail in the end.
         if killed == MOST_KILLED - 1 and not engine.is_single:
-            alone.append(member.planned)
             member.log.write_lines()
-            continue
+            return False
         start = path or "the start"
         member.log.say(f"run {member.run_id} from {start}: {member.planned.config}")
         # A single run shows at once where it begins; many would open a file each for one line.
         if engine.is_single:
             member.log.write_lines()
-        begun.append(Begun(member, path))
-    if not engine.is_single:
-        os.sync()  # all small files at once; a power failure must not keep only the checkpoints
-    return begun
+        engine.start(member, path)
+    except Exception as error:
+        engine.fail(member, error)
+        return False
+    begun.append(member)
+    return True
 
 
-def _fit_test_record(engine: Engine[M], begun: Sequence[Begun[M]]) -> list[PlannedRun]:
-    """Trains members to their records; returns runs to try again alone."""
+def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> None:
+    """Trains members to their records. Those that should train alone get no outcome."""
+    begun: list[M] = []
     try:
-        with engine.running(begun):
-            engine.fit(begun)
-            ended = engine.test()
-            engine.record(ended)
+        with engine.running(functools.partial(_begin, engine, begun, contexts)):
+            engine.fit()
+            if begun:
+                engine.record(engine.test())
     except (Interrupted, SystemExit) as error:
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
         # A SystemExit without a signal comes from the user's code, and ends the program.
@@ -181,17 +175,16 @@ def _fit_test_record(engine: Engine[M], begun: Sequence[Begun[M]]) -> list[Plann
             raise
         _interrupt(engine, begun, error)
     except LockLost as error:
-        return _end_lost(engine, begun, error)
+        _end_lost(engine, begun, error)
     except Exception as error:
         if engine.stop.has_caused(error):
             _interrupt(engine, begun, error)
         else:
-            return _fail(engine, begun, error)
-    return []
+            _fail(engine, begun, error)
 
 
-def _interrupt(engine: Engine[M], begun: Sequence[Begun[M]], error: BaseException) -> None:
-    """Writes that a signal has interrupted the members that have not ended."""
+def _interrupt(engine: Engine[M], begun: Sequence[M], error: BaseException) -> None:
+    """Writes that a signal has interrupted the members that have begun and not ended."""
     assert engine.stop.received is not None
     reason = Interrupted(engine.stop.received)
     reason.__cause__ = error
@@ -201,37 +194,37 @@ def _interrupt(engine: Engine[M], begun: Sequence[Begun[M]], error: BaseExceptio
             member.folder.interrupt(reason)
         member.log.say(str(reason), level="WARNING")
         member.log.write_lines()
-        engine.outcomes[member.run_id] = reason
+    for run in engine.runs:
+        engine.outcomes.setdefault(run.run_id, reason)
 
 
-def _end_lost(engine: Engine[M], begun: Sequence[Begun[M]], lost: LockLost) -> list[PlannedRun]:
-    """Leaves runs to the processes that have taken them over; returns the others."""
+def _end_lost(engine: Engine[M], begun: Sequence[M], lost: LockLost) -> None:
+    """Leaves runs to the processes that have taken them over."""
     for member in _left(engine, begun):
         try:
             member.folder.check_held()
         except (LockLost, OSError) as error:
             engine.outcomes[member.run_id] = error
-    return _fail(engine, begun, lost)
+    _fail(engine, begun, lost)
 
 
-def _fail(engine: Engine[M], begun: Sequence[Begun[M]], error: Exception) -> list[PlannedRun]:
-    """Writes that a run has failed, or returns runs to try alone."""
-    left = _left(engine, begun)
-    if engine.is_single:
-        for member in left:
+def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
+    """Writes that a run has failed, or that the runs of a pool train alone."""
+    for member in _left(engine, begun):
+        if engine.is_single:
             engine.fail(member, error)
-        return []
-    for member in left:
+            continue
         member.log.say(
             f"the runs trained together failed ({error}); this one trains alone", level="WARNING"
         )
         member.log.write_lines()
-    return [member.planned for member in left]
+    if engine.is_single:  # without files if it has not begun
+        engine.outcomes.setdefault(engine.runs[0].run_id, error)
 
 
-def _left(engine: Engine[M], begun: Sequence[Begun[M]]) -> list[M]:
+def _left(engine: Engine[M], begun: Sequence[M]) -> list[M]:
     """Returns the members without an outcome."""
-    return [member for member, _ in begun if member.run_id not in engine.outcomes]
+    return [member for member in begun if member.run_id not in engine.outcomes]
 
 
 def _with_signal(outcome: Outcome | BaseException, stop: StopOnSignal) -> Outcome | BaseException:

@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from seqsweep.training.checkpoints import BestAndLast, check_written, load_seale
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
 from seqsweep.training.engines.ending import Findings, record_end, record_of
 from seqsweep.training.engines.member_log import MemberLog
-from seqsweep.training.engines.protocol import Begun, Ended, Engine
+from seqsweep.training.engines.protocol import Ended, Engine
 from seqsweep.training.limits import Paused
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
@@ -71,6 +71,8 @@ class AutogradEngine(Engine[AutogradRun]):
         if self.progress is not None:
             callbacks.append(self.progress)
         self.run = AutogradRun(planned, folder, build_run(planned.config, folder, callbacks))
+        self.origin = numerics(self.run.parts.trainer, "autograd")
+        self.has_begun = False
         self.limit: StopAtLimit | None = None
         if planned.limits is not None:
             self.limit = StopAtLimit(planned.limits, _tracked(self.run.parts))
@@ -84,7 +86,8 @@ class AutogradEngine(Engine[AutogradRun]):
         if run.parts.trainer.is_global_zero:
             return None
         with restored_torch_state(self.torch_threads):
-            self.fit([Begun(run, newest_checkpoint(run.folder.path))])
+            self.start(run, newest_checkpoint(run.folder.path))
+            self.fit()
             ((_, end),) = self.test()
         if isinstance(end, Diverged):
             raise end
@@ -94,17 +97,20 @@ class AutogradEngine(Engine[AutogradRun]):
         record = record_of(run, end, run.parts.trainer.global_step, len(splits.train))
         return Outcome(run.folder, record, trained=True)
 
-    def prepare(self, members: Sequence[AutogradRun]) -> dict[str, Any]:
-        return numerics(self.run.parts.trainer, "autograd")
+    def start(self, member: AutogradRun, checkpoint: Path | None) -> None:
+        self.checkpoint = checkpoint
+        self.has_begun = True
 
     @contextlib.contextmanager
-    def running(self, begun: Sequence[Begun[AutogradRun]]) -> Generator[None]:
+    def running(self, begin: Callable[[AutogradRun], bool]) -> Generator[None]:
         with _ending_its_workers():
+            begin(self.run)
             yield
 
-    def fit(self, begun: Sequence[Begun[AutogradRun]]) -> None:
-        ((run, checkpoint),) = begun
-        trainer, module, data = run.parts
+    def fit(self) -> None:
+        if not self.has_begun:
+            return
+        run, (trainer, module, data) = self.run, self.run.parts
         start = time.perf_counter()
         self.diverged: Diverged | None = None
         avoid_missing_kernels(trainer)
@@ -112,7 +118,7 @@ class AutogradEngine(Engine[AutogradRun]):
             with contextlib.ExitStack() as contexts:
                 self.loggers = contexts.enter_context(LoggersOfRun(trainer))
                 self.loggers.log_config(run.planned.config)
-                path = None if checkpoint is None else str(checkpoint)
+                path = None if self.checkpoint is None else str(self.checkpoint)
                 trainer.fit(module, datamodule=data, ckpt_path=path)
                 run.best = _best_epoch(run.parts, time.perf_counter() - start)
                 if run.best.epochs == 0:

@@ -1,10 +1,10 @@
 """The interface of an engine: the steps that `training.train` calls."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lightning.pytorch.callbacks import Callback
 
@@ -17,13 +17,6 @@ M = TypeVar("M", bound=Member)
 
 Ended = tuple[M, End]
 """A member that has ended, and how."""
-
-
-class Begun(NamedTuple, Generic[M]):
-    """A member whose folder is ready, with its checkpoint or None."""
-
-    member: M
-    checkpoint: Path | None
 
 
 class Engine(ABC, Generic[M]):
@@ -39,11 +32,13 @@ class Engine(ABC, Generic[M]):
 
     Attributes:
         torch_threads: the number of threads that torch uses.
+        origin: what decides the last bits of the results, for provenance.json; set by `build`.
         stop: handles the signals; it is a callback of every Trainer.
         outcomes: the outcome or the error of each run that has ended, by run_id.
     """
 
     torch_threads = 1
+    origin: dict[str, Any]
 
     def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
         self.runs = runs
@@ -74,20 +69,22 @@ class Engine(ABC, Generic[M]):
         return None
 
     @abstractmethod
-    def prepare(self, members: Sequence[M]) -> dict[str, Any]:
-        """Returns the settings that decide the last bits of the results, for provenance.json."""
+    def start(self, member: M, checkpoint: Path | None) -> None:
+        """Prepares a member for its training, from its checkpoint if it has one."""
 
     @contextmanager
-    def running(self, begun: Sequence[Begun[M]]) -> Generator[None]:
+    def running(self, begin: Callable[[M], bool]) -> Generator[None]:
         """Holds the engine's resources while members are fitted, tested and recorded.
 
-        A member whose checkpoint cannot be restored gets its outcome here.
+        Args:
+            begin: locks a member whose turn has come, prepares its folder and calls `start`;
+                returns False if the member cannot be trained here.
         """
         yield
 
     @abstractmethod
-    def fit(self, begun: Sequence[Begun[M]]) -> None:
-        """Trains members from their checkpoints until none of them has an epoch left."""
+    def fit(self) -> None:
+        """Begins and trains members until none of them has an epoch left."""
 
     @abstractmethod
     def test(self) -> list[Ended[M]]:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seqsweep.pacing import pause_after
-from seqsweep.runs.files import link
+from seqsweep.runs.files import link, sync_folder
+from seqsweep.runs.files import sync as sync_files
 from seqsweep.training.checkpoints import check_written, publish, save_in_run
 from seqsweep.training.engines.native.member import PoolMember
 
@@ -42,6 +43,10 @@ class MemberFiles:
         member.log.write_lines()
         if member.epochs == self._epochs:
             return
+        # A power failure must not keep only the checkpoints.
+        if sync and not self._epochs:
+            sync_files([folder.parent / "config.yaml", folder.parent / "provenance.json"])
+            sync_folder(folder.parent)
         last, best = member.checkpoints()
         is_better = best["epoch"] == last["epoch"]
         # The best one comes first: `resume_point` accepts one of an epoch that is trained again.

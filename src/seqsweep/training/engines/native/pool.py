@@ -52,10 +52,11 @@ class Pool:
     """Trains members to their ends and keeps their files.
 
     The members train in a window, which is as small as keeps every thread busy. A further one
-    enters it when one of them ends, so that the first results come early.
+    begins and enters it when one of them ends, so that the first results come early.
 
     Args:
-        members: started or restored from a checkpoint; their locks are held.
+        members: built; none of them has begun.
+        begin: locks a member and prepares it; returns False if it cannot be trained here.
         data: the members' data.
         threads: the number of threads that train and test members.
         is_single: whether this is a run by itself, whose files are synced one by one.
@@ -66,14 +67,15 @@ class Pool:
 
     Attributes:
         training: the members that have not finished their last epoch.
-        left: the members without an outcome.
-        steps: the number of steps of all optimizers.
+        left: the members that have begun and have no outcome.
+        steps: the number of steps of all optimizers so far.
         row: the row of the epoch that was finished last.
     """
 
     def __init__(
         self,
         members: Sequence[PoolMember],
+        begin: Callable[[PoolMember], bool],
         data: PoolData,
         threads: int,
         is_single: bool,
@@ -81,33 +83,28 @@ class Pool:
         outcomes: dict[str, Outcome | BaseException],
         judge: Judge | None = None,
     ) -> None:
+        self.begin = begin
         self.data = data
         self.is_single = is_single
         self.budget = budget
         self.ending = Budget(budget.clock)
         self.workers = Workers(min(threads, len(members)))
-        self.left = list(members)
+        self.left: list[PoolMember] = []
         self.outcomes = outcomes
         self.judge = judge
-        self.steps = sum(member.native.steps for member in members)
+        self.steps = 0
         self.row: dict[str, Any] = {}
-        now = budget.clock()
-        self.files = {member: MemberFiles(member, now) for member in members}
-        self._recorded = now
-        # A member that was killed between its last epoch and its record needs only its test.
-        self.training = dict.fromkeys(member for member in members if not member.is_at_end)
-        self._untested = [member for member in members if member.is_at_end]
+        self.files: dict[PoolMember, MemberFiles] = {}
+        self._recorded = budget.clock()
+        self.training = dict.fromkeys(members)
+        self._untested: list[PoolMember] = []
         self._ended: list[EndedMember] = []
         self._waiting: list[PoolMember] = []
-        # A member may have been killed after an epoch whose limit it had reached.
-        for member in [member for member in self.training if member.epochs]:
-            self._leaves_at_limit(member)
-        # The members in the window wait here for a thread, and the others enter it one by one:
-        # those in the middle of their training, then the longest, so that the threads end together.
+        # The members in the window wait here for a thread, and the others enter it one by one.
         self._ready: deque[PoolMember] = deque()
-        self._later = deque(sorted(self.training, key=lambda m: (not m.epochs, -_work_left(m))))
+        self._later = deque(sorted(members, key=_turn))
         # Beside large members, a thread trains the shortest ones, so that results come early.
-        self._has_lane = any(member.flops >= _FLOPS_OF_A_TASK for member in self.training)
+        self._has_lane = any(member.flops >= _FLOPS_OF_A_TASK for member in members)
         self._in_lane: PoolMember | None = None
 
     def advance(self, seconds: float) -> list[PoolMember]:
@@ -116,7 +113,7 @@ class Pool:
         Args:
             seconds: the longest time to wait for a result.
         """
-        self._submit()
+        self.fill()
         done = self.workers.next(seconds) if self.workers.pending else None
         moved = [] if done is None else self._take(done)
         self._release()
@@ -135,7 +132,7 @@ class Pool:
         return self._take_ended()
 
     def settle(self) -> None:
-        """Saves every member after its last finished epoch; no further work is begun."""
+        """Saves the members in the window after their last finished epochs; no other begins."""
         self.workers.withdraw()
         deadline = self.budget.clock() + _GRACE_SECONDS
         while self.workers.pending:
@@ -155,7 +152,7 @@ class Pool:
     def close(self) -> None:
         self.workers.close()
 
-    def _submit(self) -> None:
+    def fill(self) -> None:
         """Gives tasks to the threads, in the order in which members became ready."""
         # Tests come first, so that finished members are recorded as early as possible.
         if self._untested:
@@ -163,31 +160,48 @@ class Pool:
             self._test(members)
         # The member in the lane must not wait for a task of others that no thread has begun.
         tasks = 1 if self._has_lane and self._later else _TASKS_OF_A_THREAD
-        while (self._ready or self._later) and self.workers.pending < tasks * len(self.workers):
-            self._train(self._chunk())
+        while self.workers.pending < tasks * len(self.workers) and (chunk := self._chunk()):
+            self._train(chunk)
 
     def _chunk(self) -> list[PoolMember]:
-        """Returns members for a task of about a millisecond."""
+        """Returns members for a task of about a millisecond; none if no member is ready."""
         # With few members a task takes only some of them, so that every thread gets one.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * len(self.workers)))
-        chunk, cost = [self._next()], 0.0
-        while (self._ready or self._later) and len(chunk) < most and chunk != [self._in_lane]:
-            cost += max(chunk[-1].flops, _LEAST_FLOPS)
-            if cost >= _FLOPS_OF_A_TASK:
+        chunk, cost = list[PoolMember](), 0.0
+        while len(chunk) < most and cost < _FLOPS_OF_A_TASK and chunk != [self._in_lane]:
+            member = self._next()
+            if member is None:
                 break
-            chunk.append(self._next())
+            chunk.append(member)
+            cost += max(member.flops, _LEAST_FLOPS)
         return chunk
 
-    def _next(self) -> PoolMember:
-        """Returns the member to train next, perhaps one from outside the window."""
-        if self._has_lane and self._later and self._in_lane not in self.training:
-            member = self._in_lane = self._later.pop()
-        elif self._ready:
-            return self._ready.popleft()
-        else:
-            member = self._later.popleft()
-        self.files[member].saved = self.budget.clock()
-        return member
+    def _next(self) -> PoolMember | None:
+        """Returns the member to train next, perhaps one that enters the window, or None."""
+        while self._later:
+            if self._has_lane and self._in_lane not in self.training:
+                member = self._in_lane = self._later.pop()
+            elif self._ready:
+                break
+            else:
+                member = self._later.popleft()
+            if self._enters(member):
+                return member
+        return self._ready.popleft() if self._ready else None
+
+    def _enters(self, member: PoolMember) -> bool:
+        """Begins a member; returns whether it has an epoch to train."""
+        if not self.begin(member):
+            del self.training[member]
+            return False
+        self.left.append(member)
+        self.files[member] = MemberFiles(member, self.budget.clock())
+        # A process may have been killed between the last epoch and the record, or at a limit.
+        if member.is_at_end:
+            del self.training[member]
+            self._untested.append(member)
+            return False
+        return not (member.epochs and self._leaves_at_limit(member))
 
     def _train(self, members: Sequence[PoolMember]) -> None:
         works = [member.work() for member in members]
@@ -338,6 +352,10 @@ class Pool:
         self.left.remove(member)
 
 
-def _work_left(member: PoolMember) -> float:
-    """Returns the floating-point operations of the epochs that a member has left."""
-    return member.flops * (member.max_epochs - member.epochs)
+def _turn(member: PoolMember) -> tuple[bool, float]:
+    """Returns a sort key for the turns of members to enter the window.
+
+    Those with a checkpoint come first, then the longest, so that the threads end together.
+    """
+    has_checkpoint = os.path.exists(f"{member.folder.path}/checkpoints/last.ckpt")
+    return not has_checkpoint, -member.flops * member.max_epochs

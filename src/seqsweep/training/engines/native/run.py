@@ -1,9 +1,8 @@
 """The engine `native`: runs that train as one pool."""
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -13,10 +12,10 @@ from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.member_files import Budget
 from seqsweep.training.engines.native.module import PoolModule
-from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
+from seqsweep.training.engines.native.pool import Pool
 from seqsweep.training.engines.native.pool_data import PoolData
 from seqsweep.training.engines.native.schedule import Schedule
-from seqsweep.training.engines.protocol import Begun, Ended, Engine
+from seqsweep.training.engines.protocol import Ended, Engine
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.outcome import Interrupted
@@ -49,8 +48,9 @@ class PoolEngine(Engine[PoolMember]):
     def build(self) -> list[PoolMember]:
         self.data = build_data(self.runs[0].config)
         self.trainer = self._trainer()
+        self.origin = numerics(self.trainer, "native")
         schedules: dict[str, Schedule] = {}
-        members: list[PoolMember] = []
+        self.members: list[PoolMember] = []
         for run in self.runs:
             folder = self.root / run.run_id
             try:
@@ -61,19 +61,22 @@ class PoolEngine(Engine[PoolMember]):
             if not self.is_single:  # many at once would print into each other
                 loggers = member.log.loggers
                 loggers[:] = [logger for logger in loggers if not isinstance(logger, PrintLoss)]
-            members.append(member)
-        return members
+            self.members.append(member)
+        return self.members
 
-    def prepare(self, members: Sequence[PoolMember]) -> dict[str, Any]:
-        return numerics(self.trainer, "native")
+    def start(self, member: PoolMember, checkpoint: Path | None) -> None:
+        member.start()
+        if checkpoint is not None:
+            best = load_sealed(checkpoint.with_name("best.ckpt"))
+            member.restore(load_sealed(checkpoint), best)
 
     @contextlib.contextmanager
-    def running(self, begun: Sequence[Begun[PoolMember]]) -> Generator[None]:
-        members = [each.member for each in begun if self._start(each.member, each.checkpoint)]
+    def running(self, begin: Callable[[PoolMember], bool]) -> Generator[None]:
         data = PoolData(self.data.splits)
         self.pool = Pool(
-            members, data, self.threads, self.is_single, Budget(), self.outcomes, self.judge
-        )
+            self.members, begin, data, self.threads, self.is_single, Budget(), self.outcomes,
+            self.judge,
+        )  # fmt: skip
         # The threads use the members' memory, so they must end before anything is released.
         with contextlib.closing(self.pool):
             try:
@@ -84,15 +87,11 @@ class PoolEngine(Engine[PoolMember]):
                     self.pool.settle()
                 raise
 
-    def fit(self, begun: Sequence[Begun[PoolMember]]) -> None:
-        # All members may have been killed while they waited for the judge.
-        while self.pool.is_judging:
-            self.pool.advance(POLL_SECONDS)
-            self.stop.check()
-        rounds = [member.max_epochs - member.epochs for member in self.pool.training]
-        if rounds:
-            # The Trainer's last epoch is the last round of the member with most epochs left.
-            _start_at_epoch(self.trainer, (self.trainer.max_epochs or 0) - max(rounds))
+    def fit(self) -> None:
+        self.pool.fill()
+        if self.pool.training or self.pool.is_judging:
+            if self.is_single:
+                _start_at_epoch(self.trainer, self.members[0].epochs)
             bar = self.progress if isinstance(self.progress, RunProgressBar) else None
             self.trainer.fit(PoolModule(self.pool, self.stop, bar))
 
@@ -121,21 +120,6 @@ class PoolEngine(Engine[PoolMember]):
             logger=[],
             callbacks=callbacks,
         )
-
-    def _start(self, member: PoolMember, checkpoint: Path | None) -> bool:
-        """Gives a member its network, from its checkpoint if it has one.
-
-        A member whose checkpoint cannot be restored fails alone; then this returns False.
-        """
-        try:
-            member.start()
-            if checkpoint is not None:
-                best = load_sealed(checkpoint.with_name("best.ckpt"))
-                member.restore(load_sealed(checkpoint), best)
-        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-            self.fail(member, error)
-            return False
-        return True
 
 
 def _start_at_epoch(trainer: L.Trainer, epoch: int) -> None:

@@ -1,0 +1,105 @@
+"""A pool begins a run when the run enters its window, and not before."""
+
+import multiprocessing
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.callbacks import Callback
+
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.outcome import Interrupted, Outcome
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
+
+
+class AtStart(Callback):
+    """Calls something once the first members have begun."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action = action
+
+    def on_fit_start(self, *_: object, **__: object) -> None:
+        self.action()
+
+
+@pytest.fixture
+def large(members_of: Callable[..., list[PlannedRun]]) -> list[PlannedRun]:
+    """Members of which a few fill the window."""
+    size = ("model.hidden_size=300", "trainer.max_epochs=3")
+    return members_of(*size, members=[(f"seed={seed}",) for seed in range(8)])
+
+
+def begun(runs: Sequence[PlannedRun], root: Path) -> list[PlannedRun]:
+    return [run for run in runs if (root / run.run_id).exists()]
+
+
+def test_a_run_outside_the_window_has_neither_a_lock_nor_a_folder(large, tmp_path):
+    seen: list[tuple[bool, bool]] = []
+
+    def look() -> None:
+        folders = [tmp_path / run.run_id for run in large]
+        seen.extend((is_locked(folder), (folder / "config.yaml").exists()) for folder in folders)
+
+    train_pool(large, tmp_path, 1, AtStart(look))
+    assert 0 < seen.count((True, True)) < 4
+    assert seen.count((True, True)) + seen.count((False, False)) == len(large)
+
+
+def test_a_signal_leaves_files_only_of_the_runs_in_the_window(
+    large, assert_undisturbed, at, tmp_path
+):
+    outcomes = train_pool(large, tmp_path, 1, at("on_fit_start", 1, signal.SIGINT))
+    assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
+    assert 0 < len(begun(large, tmp_path)) < 4
+    for run in begun(large, tmp_path):
+        assert RunFolder(tmp_path / run.run_id).state() == "interrupted"
+    assert not list(tmp_path.rglob("lock"))
+    train_pool(large, tmp_path, 2)
+    assert_undisturbed(large, tmp_path)
+
+
+def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, tmp_path):
+    train_pool(large, tmp_path / "other", 1)
+    root = tmp_path / "pool"
+
+    with ExitStack() as locks:
+        names: list[str] = []
+
+        def take() -> None:
+            waiting = [run.run_id for run in large if run not in begun(large, root)]
+            shutil.copytree(tmp_path / "other" / waiting[0], root / waiting[0])
+            locks.enter_context(RunLock(root / waiting[1]))
+            names.extend(waiting[:2])
+
+        outcomes = train_pool(large, root, 1, AtStart(take))
+    ended = dict(zip([run.run_id for run in large], outcomes, strict=True))
+    finished, locked = ended.pop(names[0]), ended.pop(names[1])
+    assert isinstance(finished, Outcome) and not finished.trained
+    assert isinstance(locked, Locked)
+    assert not (root / names[1] / "config.yaml").exists()
+    assert all(isinstance(outcome, Outcome) and outcome.trained for outcome in ended.values())
+
+
+def test_two_processes_share_the_runs_of_a_pool(members_of, assert_undisturbed, tmp_path):
+    size = ("model.hidden_size=300", "trainer.max_epochs=20")
+    runs = members_of(*size, members=[(f"seed={seed}",) for seed in range(10)])
+    fork = multiprocessing.get_context("fork")
+    has_begun = fork.Event()
+    arguments = (runs, tmp_path, 1, AtStart(has_begun.set))
+    other = fork.Process(target=train_pool, args=arguments)
+    other.start()
+    assert has_begun.wait(100)
+    outcomes = train_pool(runs[::-1], tmp_path, 1)
+    other.join(100)
+    assert other.exitcode == 0
+    mine = [outcome for outcome in outcomes if isinstance(outcome, Outcome) and outcome.trained]
+    assert 0 < len(mine) < len(runs)
+    assert all(isinstance(outcome, (Outcome, Locked)) for outcome in outcomes), outcomes
+    logs = [(tmp_path / run.run_id / "train.log").read_text() for run in runs]
+    assert [log.count(" INFO epoch 0 ") for log in logs] == [1] * len(runs)
+    assert_undisturbed(runs, tmp_path)
