@@ -48,7 +48,7 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     Raises:
         ValueError, TypeError, OSError: the data cannot be read again, or the file not written.
     """
-    sets = {_name(m.config["data"], m.data_fingerprint): m for m in members if m.data_fingerprint}
+    sets = {_name(m.config["data"], m.data_fingerprint): m for m in members if m.splits}
     if _is_current(folder, sets):
         return
     known = _known(folder)

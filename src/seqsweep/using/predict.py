@@ -14,8 +14,7 @@ from seqsweep.arguments import Parser, add_use_of_run
 from seqsweep.console import place, say_error
 from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed
-from seqsweep.using.find_run import open_run
-from seqsweep.using.input_data import InputData, open_data
+from seqsweep.using.input_data import InputData, open_data, open_run
 from seqsweep.using.load import LoadedRun
 from seqsweep.using.prediction_files import (
     FORMATS,
