@@ -41,11 +41,7 @@ def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
 
 
 def words_of(overrides: Iterable[str | Iterable[str]]) -> list[str]:
-    """Returns overrides that are given one by one or as lists.
-
-    >>> words_of(["data=digits", ["seed=1"]])
-    ['data=digits', 'seed=1']
-    """
+    """Returns overrides that are given one by one or as lists."""
     groups = ([given] if isinstance(given, str) else given for given in overrides)
     return [word for group in groups for word in group]
 

@@ -326,9 +326,7 @@ def _checked(batch: Any) -> Batch:
         TypeError: it is not (x, lengths, y).
     """
     if not isinstance(batch, (tuple, list)) or len(batch) != 3:
-        kind = type(batch).__name__
-        of = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
-        raise TypeError(f"a batch must be (x, lengths, y), got a {kind}{of}")
+        raise TypeError(f"a batch must be (x, lengths, y), got {type(batch).__name__}")
     x, lengths, labels = batch
     return Batch(x, lengths.cpu(), labels)
 

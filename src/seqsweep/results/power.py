@@ -5,12 +5,14 @@ import math
 import operator
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import Any, NamedTuple
 
 from seqsweep.results.formatting import NBSP, count, metric_words
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.significance import LEVEL, are_equal, deviation, paired, seeds_needed
 from seqsweep.results.student_t import quantile
+from seqsweep.runs.metric_names import is_bounded
 
 POWER = 0.8
 """The probability with which a difference is to be found."""
@@ -28,8 +30,21 @@ MOST = 10**6
 """The largest number of replicates that is computed."""
 
 
-def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
-    """Says how many seeds or splits show a difference with probability `POWER`.
+SMALL_DIFFERENCE = 0.01
+"""A difference in accuracy that readers may want to find."""
+
+
+class Needed(NamedTuple):
+    """A number of replicates, with the ends of its interval; None above `MOST`."""
+
+    n: int | None
+    low: int | None
+    high: int | None
+    share: float
+
+
+def needed_replicates(board: Leaderboard, difference: float) -> Needed | None:
+    """Returns how many seeds or splits show a difference with probability `POWER`.
 
     The number has the interval that belongs to that of the spread, which few replicates leave open.
 
@@ -55,7 +70,35 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
         return max(math.ceil(n / SIGNED_RANK_EFFICIENCY), seeds_needed(configs))
 
     spread = _pooled(groups)
-    n, (low, high) = needed(spread), (needed(spread * end) for end in spread_bounds(groups))
+    low, high = (needed(spread * end) for end in spread_bounds(groups))
+    return Needed(needed(spread), low, high, share)
+
+
+def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
+    """Returns how many replicates the configs share, and how many show a small difference.
+
+    None for a single config. The scale of a loss is not known, so neither is a small difference.
+    """
+    compared = [row.difference for row in board.rows if row.difference is not None]
+    if len(compared) < 2:
+        return None
+    have = min(difference.n for difference in compared[1:])
+    plan = {
+        "have": have,
+        "least": None if board.variation.resampled else seeds_needed(len(compared)),
+    }
+    if is_bounded(board.compared) and (found := needed_replicates(board, SMALL_DIFFERENCE)):
+        needed = {"n": found.n, "low": found.low, "high": found.high}
+        more = {name: n and max(0, n - have) for name, n in needed.items()}
+        return {**plan, "difference": SMALL_DIFFERENCE, "power": POWER, "more": more}
+    return plan
+
+
+def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
+    """Says what `needed_replicates` returns."""
+    if (found := needed_replicates(board, difference)) is None:
+        return None
+    n, low, high, share = found
     ends = "" if low is None else f"{low:,} or more" if high is None else f"{low:,} to {high:,}"
     interval = f" ({LEVEL * 100:.0f}{NBSP}% interval: {ends})" if ends else ""
     text = f"{difference:g} in {metric_words(board.compared)}"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, LambdaCallback, ProgressBar
 from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
@@ -17,8 +17,7 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
-from seqsweep.seeding import global_stream
-from seqsweep.training.callbacks import SeedEpochs
+from seqsweep.seeding import global_stream, stream_seed
 from seqsweep.training.checks import check_monitors, check_symbols
 from seqsweep.training.data_cache import build_data, translate_memory_errors
 from seqsweep.training.description import description
@@ -70,12 +69,9 @@ def _check_processes(count: int, splits: Splits | OwnData) -> None:
 
     A process without sequences would block the others.
     """
-    if isinstance(splits, OwnData) and count > 1:
-        raise ValueError(
-            f"trainer.devices={count}: must be 1, because a data module without Splits does not"
-            " share its batches among processes"
-        )
-    for name, part in splits.parts.items():
+    if count > 1 and isinstance(splits, OwnData):
+        raise ValueError(f"trainer.devices={count}: must be 1 for a data module without Splits")
+    for name, part in splits.parts.items() if isinstance(splits, Splits) else ():
         # A small training split is filled up with repeated sequences.
         if name != "train" and len(part) < count:
             raise ValueError(
@@ -144,9 +140,8 @@ def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
     if setting is None:
         return None
     if setting == "balanced" and labels is None:
-        raise ValueError(
-            "loss.class_weights=balanced: must be numbers for a data module without Splits"
-        )
+        where = "loss.class_weights=balanced"
+        raise ValueError(f"{where}: must be numbers for a data module without Splits")
     if setting == "balanced":
         # No count is 0, because `prepare` refuses a train split that lacks a class.
         counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
@@ -171,7 +166,7 @@ def _build_trainer(
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     if isinstance(splits, OwnData):
-        callbacks = [*callbacks, SeedEpochs(config["seed"])]
+        callbacks = [*callbacks, _seeding_epochs(config["seed"])]
     loggers = build_loggers(config, folder)
     # `trainer.logger` is the first logger: one of the user's own comes before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
@@ -186,6 +181,15 @@ def _build_trainer(
         logger=[*loggers, TextLogger()],
         callbacks=[*callbacks, *configured],
     )
+
+
+def _seeding_epochs(seed: int) -> Callback:
+    """Makes the order of a user's own shuffling loader a function of (seed, epoch)."""
+
+    def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
+        torch.manual_seed(stream_seed(seed, f"shuffle/{trainer.current_epoch}"))
+
+    return LambdaCallback(on_fit_start=draw, on_train_epoch_start=draw)
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:

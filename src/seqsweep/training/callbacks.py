@@ -1,4 +1,4 @@
-"""Callbacks that end a run before its last epoch, and the seed of an epoch."""
+"""Callbacks that end a run before its last epoch: early stopping, and signals."""
 
 import signal
 import time
@@ -8,11 +8,9 @@ from types import FrameType
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.seeding import stream_seed
 from seqsweep.signals import ENDING, handled
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.limits import Limits, Paused, Pruned
@@ -41,23 +39,6 @@ class EarlyStop(EarlyStopping):
         # With patience=0 the first condition holds for a new run too, so the second one is needed.
         if self.wait_count >= self.patience and self.wait_count > 0:
             trainer.should_stop = True
-
-
-class SeedEpochs(Callback):
-    """Seeds torch's generator for each epoch, from which the user's own DataLoaders draw.
-
-    So the order of a shuffling loader is a function of (seed, epoch), also in a resumed run; with
-    `num_workers`, a resumed epoch may have another order.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        torch.manual_seed(stream_seed(self.seed, "shuffle"))
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        torch.manual_seed(stream_seed(self.seed, f"shuffle/{trainer.current_epoch}"))
 
 
 class StopAtLimit(Checkpoint):

@@ -61,7 +61,7 @@ def check_symbols(config: Config, splits: Splits | OwnData) -> None:
             f"model.embedding_dim={model['embedding_dim']}: the data have no vocabulary; give "
             "model.num_embeddings=NUMBER, one more than the largest index"
         )
-    if splits.vocabulary is None and count is not None:
+    if isinstance(splits, Splits) and splits.vocabulary is None and count is not None:
         _check_range(splits, count)
 
 
@@ -79,7 +79,7 @@ def _refuse_indices(model: Config, splits: Splits | OwnData) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def _check_range(splits: Splits | OwnData, count: int) -> None:
+def _check_range(splits: Splits, count: int) -> None:
     """Refuses values that are not indices of symbols."""
     for name, part in splits.parts.items():
         x = part.x[part.valid]
