@@ -51,7 +51,7 @@ def folders_below(folder: Path) -> list[Path]:
 
 
 def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> dict[str, Any]:
-    """Prints a line for each run, or for each folder of runs, and returns all of it.
+    """Prints a line for each run or folder of runs, and returns the same.
 
     Args:
         most: The number of runs in the table; None lists all.

@@ -93,7 +93,7 @@ def _describe_groups(planned: Plan) -> list[str]:
 
 
 def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> tuple[str, dict[str, Any]]:
-    """Returns the estimated time and space of the runs to train, as words and numbers.
+    """Returns the estimated time and space of the runs, in words and in numbers.
 
     The space is estimated as the mean of the finished runs, or of some of very many.
     """
