@@ -44,9 +44,6 @@ class My(L.LightningDataModule):
 
 
 class Named(My):
-    class_names = ("low", "middle", "high")
-    channel_names = ("left", "right")
-
     @property
     def fingerprint(self):
         return "rows of May"
@@ -64,10 +61,6 @@ class NoSizes(L.LightningDataModule):
 
 class OddSize(My):
     input_size = 0
-
-
-class OddNames(My):
-    class_names = ("low", "high")
 
 
 class OddFingerprint(My):
@@ -102,12 +95,12 @@ def test_a_plain_data_module_trains_by_autograd_and_can_be_loaded(config):
     record = seqsweep.train(config("Named"))
     assert record["status"] == "complete"
     assert {"val/acc", "test/acc"} <= record["metrics"].keys()
-    assert record["classes"] == ["low", "middle", "high"]
+    assert record["classes"] == ["0", "1", "2"]
     assert not {"splits", "num_train", "samples_per_s"} & record.keys()
     folder = Path(record["folder"])
     assert json.loads((folder / "provenance.json").read_text())["engine"] == "autograd"
     run = seqsweep.load_run(folder)
-    assert (run.class_names, run.channel_names) == (("low", "middle", "high"), ("left", "right"))
+    assert (run.class_names, run.channel_names) == (("0", "1", "2"), ("channel_0", "channel_1"))
     with pytest.raises(ValueError, match=r"holds no scaling; dm\.Named prepares its sequences"):
         run.predict(torch.zeros(1, 3, 2))
 
@@ -144,10 +137,9 @@ def test_arguments_stand_for_the_data_or_a_fingerprint_stands_for_its_path(confi
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("NoSizes", "dm.NoSizes: must have the attribute input_size once it is made"),
-        ("OddSize", "dm.OddSize: input_size=0: must be a whole number, at least 1"),
-        ("OddNames", "dm.OddNames: class_names must be 3 names, got 2"),
-        ("OddFingerprint", "dm.OddFingerprint: its attribute fingerprint must be a text"),
+        ("NoSizes", "dm.NoSizes: must have the attributes input_size .*, got None and None"),
+        ("OddSize", "dm.OddSize: must have the attributes .* at least 1, got 0 and 3"),
+        ("OddFingerprint", "dm.OddFingerprint: fingerprint=3: must be text"),
         ("NotAModule", "must make a lightning.LightningDataModule, got NotAModule"),
     ],
 )
@@ -160,10 +152,10 @@ def test_what_a_data_module_lacks_is_named_before_anything_starts(config, tmp_pa
 def test_options_that_need_the_sequences_are_refused(config):
     with pytest.raises(ValueError, match="class_weights=balanced: must be numbers"):
         seqsweep.train(config("My", "loss.class_weights=balanced"))
-    with pytest.raises(ValueError, match="devices=2: must be 1, because a data module without"):
+    with pytest.raises(ValueError, match="devices=2: must be 1 for a data module without"):
         seqsweep.train(config("My", "trainer.devices=2", "trainer.strategy=ddp"))
 
 
 def test_a_batch_of_another_form_fails_with_the_form_that_is_expected(config):
-    with pytest.raises(RunFailed, match=r"a batch must be \(x, lengths, y\), got a list of 2"):
+    with pytest.raises(RunFailed, match=r"a batch must be \(x, lengths, y\), got list"):
         seqsweep.train(config("Pairs"))
