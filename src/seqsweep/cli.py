@@ -216,7 +216,7 @@ def _status(arguments: list[str]) -> None:
 
 
 def _leaderboard(arguments: list[str]) -> None:
-    from seqsweep.results.folder_tables import print_folder, write_sets_csv
+    from seqsweep.results.folder_tables import boards_of, print_folder, write_sets_csv
     from seqsweep.results.tables import status_line
     from seqsweep.runs.ledger import of_this_version, read_folder
 
@@ -235,9 +235,7 @@ def _leaderboard(arguments: list[str]) -> None:
     if options.csv is not None:
         write_sets_csv(options.csv, options.folder, current)
     if options.json:
-        from seqsweep.results.report.write import answer_of
-
-        print_json(answer_of(options.folder, options.top))
+        print_json(boards_of(options.folder, current, options.top))
         return
     print_folder(console, options.folder, entries, options.top, options.all)
     if any(entry.state != "complete" for entry in current):

@@ -73,20 +73,22 @@ def test_the_schema_is_one():
 
 def test_the_winner_its_interval_and_the_verdict(answer, compared):
     folder, _ = compared(7)
-    best, second = answer("leaderboard", folder)["configs"]
+    (board,) = answer("leaderboard", folder)["sets"]
+    best, second = board["configs"]
     assert (best["keys"], best["verdict"]) == ({"h": 2}, "best")
     interval = best["metrics"]["test/acc"]
     assert interval["low"] < interval["mean"] < interval["high"]
     assert (second["significant"], second["verdict"]) == (True, "different")
     assert second["difference"]["high"] < 0 and second["adjusted"] < 0.05
-    assert answer("leaderboard", folder, "--top", "1")["configs"] == [best]
+    (board,) = answer("leaderboard", folder, "--top", "1")["sets"]
+    assert board["configs"] == [best]
 
 
 def test_the_seeds_still_needed_have_an_interval(answer, compared):
     folder, _ = compared(7)
     found = needed_replicates(leaderboard(read_folder(folder)), SMALL_DIFFERENCE)
     assert found is not None and found.n is not None and found.low is not None
-    replicates = answer("leaderboard", folder)["replicates"]
+    replicates = answer("leaderboard", folder)["sets"][0]["replicates"]
     assert (replicates["have"], replicates["least"], replicates["difference"]) == (7, 6, 0.01)
     assert replicates["more"]["n"] == max(0, found.n - 7)
     assert replicates["more"]["low"] == max(0, found.low - 7)
@@ -94,13 +96,28 @@ def test_the_seeds_still_needed_have_an_interval(answer, compared):
 
 def test_what_one_seed_leaves_unknown_is_absent(answer, compared):
     folder, other = compared(1)
-    content = answer("leaderboard", folder)
+    (content,) = answer("leaderboard", folder)["sets"]
     second = content["configs"][1]
     assert second["verdict"] == "undecided"
     assert "significant" not in second and "low" not in second["difference"]
     assert content["replicates"] == {"have": 1, "least": 6}
     overall = answer("compare", folder, other)["overall"]["other"]
     assert overall.keys() == {"interval"} and overall["interval"]["n"] == 1
+
+
+def test_each_data_set_has_its_winner(answer, tmp_path):
+    for seed in range(6):
+        for h in (1, 2):
+            for data in ("a", "b"):
+                folder = tmp_path / "sets" / f"{data}{h}{seed}"
+                score = 0.5 + (0.1 if (h == 1) == (data == "a") else 0.0) + 0.001 * seed
+                run = {"h": h, "seed": seed, "data.source.name": data, "test/acc": score}
+                known = {"data_fingerprint": data, "recordings": data}
+                finish_run(folder, run | {"val/acc": score}, **known)
+    content = answer("leaderboard", tmp_path / "sets")
+    winners = {one["data"]: one["configs"][0]["keys"] for one in content["sets"]}
+    assert winners == {"a": {"h": 1}, "b": {"h": 2}}
+    assert [one["mean_rank"] for one in content["across"]] == [1.5, 1.5]
 
 
 def test_two_sweeps_or_two_runs_are_compared(answer, compared):

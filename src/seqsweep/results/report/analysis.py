@@ -13,7 +13,6 @@ from seqsweep.results.datasets import tested_sequences
 from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.power import plan_replicates
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import axes, details, freshness, sentences
 from seqsweep.results.report.config_runs import config_runs
@@ -112,7 +111,6 @@ def analyse(folder: Path) -> Report:
         varied=board.variation.words if board.variation.resampled else "",
         folds=board.variation.folds,
         test=name_test(board.variation),
-        replicates=None if across else plan_replicates(board),
     )
 
 

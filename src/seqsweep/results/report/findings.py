@@ -202,7 +202,6 @@ class Report:
         varied: What the replicates differ in; empty if only seeds vary.
         folds: The number of folds of a cross-validation; 0 without folds.
         test: The name of the test and of its correction.
-        replicates: How many there are and how many are needed; None for a single config.
     """
 
     made_from: str
@@ -240,7 +239,6 @@ class Report:
     varied: str = ""
     folds: int = 0
     test: str = ""
-    replicates: dict[str, Any] | None = None
 
     @property
     def listed(self) -> list[Config]:

@@ -26,9 +26,6 @@ from seqsweep.runs.files import write_text
 from seqsweep.runs.metric_names import lower_is_better
 
 _COSTS = ("params", "train_seconds", "best_epoch")
-_ANSWER = ("states", "waiting", "monitor", "score", "unit", "test", "replicates")
-_OF_CONFIG = ("rank", "words", "keys", "runs", "metrics", "verdict", "data")
-_SIGNIFICANT = {"different": True, "indistinguishable": False}
 _TEMPLATES = Path(__file__).with_name("templates")
 _PLOTLY = Path(__file__).with_name("plotly") / "plotly-basic.min.js"
 _NETWORK_DENIED = (
@@ -78,24 +75,6 @@ def _lines(value: Any) -> str:
 
 # With an indent, json would use its slow encoder, which is written in Python.
 _dumped = json.JSONEncoder(allow_nan=False, default=vars).encode
-
-
-def answer_of(folder: Path, top: int | None) -> dict[str, Any]:
-    """Returns the part of a report that `leaderboard --json` prints, of at most `top` configs."""
-    report = analyse(folder)
-    configs: list[dict[str, Any]] = []
-    for config in report.configs[:top]:
-        content = {name: getattr(config, name) for name in _OF_CONFIG}
-        if (difference := config.difference) and difference.verdict != "best":
-            p_values = {"p": difference.p, "adjusted": difference.adjusted}
-            content |= {"difference": difference.interval, **p_values}
-            content |= {"significant": _SIGNIFICANT.get(difference.verdict)}
-        configs.append(content)
-    content = {name: getattr(report, name) for name in _ANSWER} | {"configs": configs}
-    if report.across is not None and report.across.ranking is not None:
-        pairs = zip(report.across.methods, report.across.ranking.mean_ranks, strict=True)
-        content["across"] = [{"keys": one.keys, "mean_rank": rank} for one, rank in pairs]
-    return content
 
 
 def as_csv(report: Report) -> str:
