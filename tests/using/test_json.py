@@ -87,11 +87,11 @@ def test_the_winner_its_interval_and_the_verdict(answer, compared):
 def test_the_seeds_still_needed_have_an_interval(answer, compared):
     folder, _ = compared(7)
     found = needed_replicates(leaderboard(read_folder(folder)), SMALL_DIFFERENCE)
-    assert found is not None and found.n is not None and found.low is not None
+    assert found is not None and found["n"] and found["low"]
     replicates = answer("leaderboard", folder)["sets"][0]["replicates"]
     assert (replicates["have"], replicates["least"], replicates["difference"]) == (7, 6, 0.01)
-    assert replicates["more"]["n"] == max(0, found.n - 7)
-    assert replicates["more"]["low"] == max(0, found.low - 7)
+    assert replicates["more"]["n"] == max(0, found["n"] - 7)
+    assert replicates["more"]["low"] == max(0, found["low"] - 7)
 
 
 def test_what_one_seed_leaves_unknown_is_absent(answer, compared):
@@ -112,8 +112,8 @@ def test_each_data_set_has_its_winner(answer, tmp_path):
                 folder = tmp_path / "sets" / f"{data}{h}{seed}"
                 score = 0.5 + (0.1 if (h == 1) == (data == "a") else 0.0) + 0.001 * seed
                 run = {"h": h, "seed": seed, "data.source.name": data, "test/acc": score}
-                known = {"data_fingerprint": data, "recordings": data}
-                finish_run(folder, run | {"val/acc": score}, **known)
+                run |= {"val/acc": score}
+                finish_run(folder, run, data_fingerprint=data, recordings=data)
     content = answer("leaderboard", tmp_path / "sets")
     winners = {one["data"]: one["configs"][0]["keys"] for one in content["sets"]}
     assert winners == {"a": {"h": 1}, "b": {"h": 2}}

@@ -5,7 +5,7 @@ import math
 import operator
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 from seqsweep.results.formatting import NBSP, count, metric_words
 from seqsweep.results.leaderboard import Leaderboard
@@ -34,17 +34,8 @@ SMALL_DIFFERENCE = 0.01
 """A difference in accuracy that readers may want to find."""
 
 
-class Needed(NamedTuple):
-    """A number of replicates, with the ends of its interval; None above `MOST`."""
-
-    n: int | None
-    low: int | None
-    high: int | None
-    share: float
-
-
-def needed_replicates(board: Leaderboard, difference: float) -> Needed | None:
-    """Returns how many seeds or splits show a difference with probability `POWER`.
+def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | None] | None:
+    """Returns `n`, the seeds or splits that show a difference with probability `POWER`.
 
     The number has the interval that belongs to that of the spread, which few replicates leave open.
 
@@ -52,6 +43,7 @@ def needed_replicates(board: Leaderboard, difference: float) -> Needed | None:
         difference: the true mean difference of two configs in the compared metric, above 0.
 
     Returns:
+        `n`, and `low` and `high` of its interval, each None above `MOST`.
         None if the runs show no spread: fewer than two replicates, equal scores, or splits of
         unknown size.
     """
@@ -71,7 +63,7 @@ def needed_replicates(board: Leaderboard, difference: float) -> Needed | None:
 
     spread = _pooled(groups)
     low, high = (needed(spread * end) for end in spread_bounds(groups))
-    return Needed(needed(spread), low, high, share)
+    return {"n": needed(spread), "low": low, "high": high}
 
 
 def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
@@ -88,8 +80,7 @@ def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
         "least": None if board.variation.resampled else seeds_needed(len(compared)),
     }
     if is_bounded(board.compared) and (found := needed_replicates(board, SMALL_DIFFERENCE)):
-        needed = {"n": found.n, "low": found.low, "high": found.high}
-        more = {name: n and max(0, n - have) for name, n in needed.items()}
+        more = {name: n and max(0, n - have) for name, n in found.items()}
         return {**plan, "difference": SMALL_DIFFERENCE, "power": POWER, "more": more}
     return plan
 
@@ -98,7 +89,8 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
     """Says what `needed_replicates` returns."""
     if (found := needed_replicates(board, difference)) is None:
         return None
-    n, low, high, share = found
+    n, low, high = found.values()
+    share = board.variation.share(board.compared) if board.variation.resampled else 0.0
     ends = "" if low is None else f"{low:,} or more" if high is None else f"{low:,} to {high:,}"
     interval = f" ({LEVEL * 100:.0f}{NBSP}% interval: {ends})" if ends else ""
     text = f"{difference:g} in {metric_words(board.compared)}"

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +54,8 @@ def predict(arguments: Sequence[str]) -> int:
     with writing(options.out, kind, header, rows) as writer:
         hits = _write(writer, data, run, options.batch_size)
     if options.json:
-        made = {"out": str(options.out)} if rows is None else {"predictions": _objects(rows)}
+        lines = [] if rows is None else rows.getvalue().splitlines()
+        made = {"predictions": list(map(json.loads, lines))} if rows else {"out": str(options.out)}
         accuracy = None if data.labels is None else hits / len(data)
         head = {"run": str(run.checkpoint), "data": data.name, "classes": run.class_names}
         print_json(head | {"sequences": len(data), "accuracy": accuracy} | made)
@@ -75,10 +75,6 @@ def _parser() -> Parser:
     words = f"one of {', '.join(FORMATS)}; aeon: the results file of the time series archive"
     parser.add_argument("--format", metavar="NAME", help=words)
     return parser
-
-
-def _objects(rows: io.StringIO) -> list[Any]:
-    return [json.loads(line) for line in rows.getvalue().splitlines()]
 
 
 def _header(path: str, data: InputData, run: LoadedRun, split: str) -> Header:
