@@ -87,12 +87,14 @@ def folder_parser(
 
 def plan_parser() -> Parser:
     """Returns a parser for the help of `seqsweep plan`, whose arguments are Hydra's."""
-    usage = "seqsweep plan [GROUP=OPTION,... ...] [KEY=A,B ...]"
+    usage = "seqsweep plan [GROUP=OPTION,... ...] [KEY=A,B ...] [--json]"
     text = (
         "Lists the runs of a sweep, with estimated time and disk space. Trains nothing."
         " `seqsweep train --help` lists all config groups and values."
     )
-    return Parser("plan", text, usage)
+    parser = Parser("plan", text, usage)
+    add_json(parser)
+    return parser
 
 
 def clean_parser() -> Parser:
@@ -157,3 +159,8 @@ def add_allow(parser: Parser) -> None:
         metavar="TARGET",
         help="a _target_ of your own that its config may build, such as my_package.Net",
     )
+
+
+def add_json(parser: Parser) -> None:
+    """Adds the option `--json`, the form of the answer that docs/schema.json describes."""
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")

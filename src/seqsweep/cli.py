@@ -6,18 +6,21 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from seqsweep.arguments import (
     Parser,
     add_allow,
+    add_json,
     clean_parser,
     folder_parser,
     plan_parser,
     tensorboard_parser,
     whole_number,
 )
-from seqsweep.console import is_terminal_closed, say, say_error
+from seqsweep.console import PlainConsole, is_terminal_closed, print_json, say, say_error
 from seqsweep.suggest import nearest_or_all
 
 _USAGE = """\
@@ -131,7 +134,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(_USAGE, end="")
         return 0
     if command in ("-V", "--version"):
-        return _print_version()
+        return _print_version(arguments[1:])
     if command.startswith(("-sc", "--shell_completion", "--shell-completion")):
         return _complete(arguments)
     if command not in _COMMANDS:
@@ -143,9 +146,14 @@ def _dispatch(arguments: list[str]) -> int:
     return _COMMANDS[command](arguments[1:]) or 0
 
 
-def _print_version() -> int:
-    from seqsweep.installation import installation_lines
+def _print_version(arguments: list[str]) -> int:
+    from seqsweep.installation import installation, installation_lines
 
+    parser = Parser("--version", "Prints the versions, the native engine, the cores and the GPU.")
+    add_json(parser)
+    if parser.parse(arguments).json:
+        print_json(installation())
+        return 0
     for line in installation_lines():
         say(line)
     return 0
@@ -174,12 +182,6 @@ def _train(arguments: list[str]) -> int:
     return run(rest, **{"plan-only": "yes"})
 
 
-def _work(arguments: list[str]) -> int:
-    from seqsweep.sweeping.work import work_command
-
-    return work_command(arguments)
-
-
 def _plan(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
@@ -188,7 +190,8 @@ def _plan(arguments: list[str]) -> int:
         return 0
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
-    return run(arguments, "plan")
+    rest = [word for word in arguments if word != "--json"]
+    return run(rest, "plan", **({"json": "yes"} if "--json" in arguments else {}))
 
 
 def _reproduce(arguments: list[str]) -> int:
@@ -200,12 +203,6 @@ def _reproduce(arguments: list[str]) -> int:
     from seqsweep.sweeping.reproduce import reproduce
 
     return reproduce(options.folder, options.allow)
-
-
-def _export(arguments: list[str]) -> int:
-    from seqsweep.using.export import export_command
-
-    return export_command(arguments)
 
 
 def _complete(arguments: list[str]) -> int:
@@ -225,20 +222,20 @@ def _complete(arguments: list[str]) -> int:
 
 
 def _status(arguments: list[str]) -> None:
-    from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import print_status
     from seqsweep.results.tables import MOST_ROWS
 
     parser = folder_parser("status", "Lists the runs of a folder and their states.")
     words = f"list all runs, even if there are more than {MOST_ROWS:,}"
     parser.add_argument("--all", action="store_true", help=words)
+    add_json(parser)
     options = parser.parse(arguments)
-    print_status(options.folder, PlainConsole(), None if options.all else MOST_ROWS)
+    most = None if options.all else MOST_ROWS
+    _answer(options.json, lambda console: print_status(options.folder, console, most))
 
 
 def _leaderboard(arguments: list[str]) -> None:
-    from seqsweep.console import PlainConsole
-    from seqsweep.results.folder_tables import print_folder, write_sets_csv
+    from seqsweep.results.folder_tables import boards_of, print_folder, write_sets_csv
     from seqsweep.results.tables import status_line
     from seqsweep.runs.ledger import of_this_version, read_folder
 
@@ -250,11 +247,15 @@ def _leaderboard(arguments: list[str]) -> None:
     parser.add_argument("--all", action="store_true", help=words)
     words = "write the table over several data sets, by their ranks, as csv"
     parser.add_argument("--csv", type=Path, metavar="FILE", help=words)
+    add_json(parser)
     options = parser.parse(arguments)
     entries, console = read_folder(options.folder, of_all_versions=True), PlainConsole()
     current = of_this_version(entries)
     if options.csv is not None:
         write_sets_csv(options.csv, options.folder, current)
+    if options.json:
+        print_json(boards_of(options.folder, current, options.top))
+        return
     print_folder(console, options.folder, entries, options.top, options.all)
     if any(entry.state != "complete" for entry in current):
         line = status_line(options.folder, current)
@@ -262,7 +263,6 @@ def _leaderboard(arguments: list[str]) -> None:
 
 
 def _clean(arguments: list[str]) -> None:
-    from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE, OTHER_VERSIONS, PRUNED
 
@@ -284,7 +284,6 @@ def _clean(arguments: list[str]) -> None:
 
 
 def _watch(arguments: list[str]) -> int:
-    from seqsweep.console import PlainConsole
     from seqsweep.live.watch import watch
 
     parser = folder_parser("watch", "Shows a running sweep, also one that was started elsewhere.")
@@ -324,13 +323,14 @@ def _report(arguments: list[str]) -> int:
 
 
 def _compare(arguments: list[str]) -> None:
-    from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
 
     parser = Parser("compare", "Compares runs or sweeps: their configs and their results.")
     words = "folders of runs or of sweeps"
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
-    compare(parser.parse(arguments).folders, PlainConsole())
+    add_json(parser)
+    options = parser.parse(arguments, intermixed=True)
+    _answer(options.json, lambda console: compare(options.folders, console, options.json))
 
 
 def _tensorboard(arguments: list[str]) -> int:
@@ -340,34 +340,16 @@ def _tensorboard(arguments: list[str]) -> int:
     return serve(options.folder, options.port, options.images, options.host, most=options.runs)
 
 
-def _data(arguments: list[str]) -> int:
-    from seqsweep.using.data_command import data
-
-    return data(arguments)
-
-
-def _explain_network(arguments: list[str]) -> int:
-    from seqsweep.using.explain_command import explain_command
-
-    return explain_command(arguments)
+def _in(module: str, function: str) -> Callable[[list[str]], int]:
+    """Returns a command whose module is imported when it runs."""
+    return lambda arguments: getattr(import_module(f"seqsweep.{module}"), function)(arguments)
 
 
-def _predict(arguments: list[str]) -> int:
-    from seqsweep.using.predict import predict
-
-    return predict(arguments)
-
-
-def _evaluate(arguments: list[str]) -> int:
-    from seqsweep.using.evaluate import evaluate
-
-    return evaluate(arguments)
-
-
-def _bundle(arguments: list[str]) -> int:
-    from seqsweep.using.bundle import bundle
-
-    return bundle(arguments)
+def _answer(is_json: bool, command: Callable[[PlainConsole], dict[str, Any]]) -> None:
+    """Runs a command that prints a table and returns its content, which `--json` prints."""
+    content = command(PlainConsole(io.StringIO() if is_json else None))
+    if is_json:
+        print_json(content)
 
 
 def _refuse(message: str) -> int:
@@ -378,7 +360,7 @@ def _refuse(message: str) -> int:
 
 _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "train": _train,
-    "work": _work,
+    "work": _in("sweeping.work", "work_command"),
     "plan": _plan,
     "status": _status,
     "watch": _watch,
@@ -387,11 +369,11 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
-    "export": _export,
-    "explain": _explain_network,
-    "predict": _predict,
-    "evaluate": _evaluate,
-    "bundle": _bundle,
+    "export": _in("using.export", "export_command"),
+    "explain": _in("using.explain_command", "explain_command"),
+    "predict": _in("using.predict", "predict"),
+    "evaluate": _in("using.evaluate", "evaluate"),
+    "bundle": _in("using.bundle", "bundle"),
     "clean": _clean,
-    "data": _data,
+    "data": _in("using.data_command", "data"),
 }

@@ -2,13 +2,15 @@
 
 import contextlib
 import errno
+import json
 import os
 import re
 import sys
 import termios
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
@@ -40,6 +42,18 @@ def visible(text: str) -> str:
 def say(line: str) -> None:
     """Prints a line to stdout or above a live table, without styles."""
     shown_above.get(1, _print_to_stdout)(visible(line))
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Prints the answer of a command with `--json`, without what is None."""
+    say(json.dumps(_known(content), indent=2, allow_nan=False))
+
+
+def _known(value: Any) -> Any:
+    value = vars(value) if is_dataclass(value) else value
+    if isinstance(value, Mapping):
+        return {key: _known(each) for key, each in value.items() if each is not None}
+    return [_known(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def say_error(message: str) -> None:

@@ -5,11 +5,28 @@ import platform
 import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
 
 from seqsweep.native.library import describe, why_missing
 
 _REQUIREMENT = re.compile(r"([\w.-]+)(\[[^\]]*\])?[^;]*(?:;.*extra == ['\"]([\w-]+)['\"])?")
 """A requirement in the metadata of a package: its name, its extras, and the extra that asks it."""
+
+
+def installation() -> dict[str, Any]:
+    """Returns the versions, the native engine, the cores and the GPU for `--json`."""
+    # Imported here, because a package that it needs may be missing.
+    from seqsweep.sweeping.forming import cores, gpu_available
+
+    return {
+        "seqsweep": version("seqsweep"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "native_engine": None if why_missing() else describe(),
+        "packages": {name: v for group in _packages().values() for name, v in group.items()},
+        "cores": cores(),
+        "gpu": gpu_available("auto"),
+    }
 
 
 def installation_lines() -> Iterator[str]:
@@ -20,7 +37,14 @@ def installation_lines() -> Iterator[str]:
     yield f"seqsweep {version('seqsweep')}"
     yield f"python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield why_missing() or "native engine: {variant}, {compiler}".format(**describe())
-    yield from _packages()
+    for extra, versions in _packages().items():
+        installed = ", ".join(f"{name} {each}" for name, each in versions.items() if each)
+        missing = [name for name, each in versions.items() if each is None]
+        what = f"'seqsweep[{extra}]'" if extra else "--force-reinstall seqsweep"
+        line = f"extra {extra}: {installed}" if extra else f"packages: {installed}"
+        if missing:
+            line += f"{'; ' * bool(installed)}without {', '.join(missing)}: pip install {what}"
+        yield line
     # Imported here, because a package that it needs may be missing.
     from seqsweep.sweeping.forming import cores, gpu_available
 
@@ -30,24 +54,16 @@ def installation_lines() -> Iterator[str]:
     yield f"GPU: {'yes' if gpu_available('auto') else 'none; everything trains on the CPU'}"
 
 
-def _packages() -> Iterator[str]:
-    """Yields a line for the needed packages, and one for each extra."""
-    groups: dict[str, list[str]] = {}
+def _packages() -> dict[str, dict[str, str | None]]:
+    """Returns the versions of the needed packages, under an empty name, and of each extra."""
+    groups: dict[str, dict[str, str | None]] = {}
     for text in requires("seqsweep") or []:
         match = _REQUIREMENT.match(text)
         assert match is not None, text
         # Extras of seqsweep itself are listed by their own names.
         if match[1] != "seqsweep" and match[3] != "dev":
-            groups.setdefault(match[3] or "", []).append(match[1])
-    for extra, names in groups.items():
-        versions = {name: _version(name) for name in names}
-        installed = ", ".join(f"{name} {each}" for name, each in versions.items() if each)
-        missing = [name for name, each in versions.items() if each is None]
-        what = f"'seqsweep[{extra}]'" if extra else "--force-reinstall seqsweep"
-        line = f"extra {extra}: {installed}" if extra else f"packages: {installed}"
-        if missing:
-            line += f"{'; ' * bool(installed)}without {', '.join(missing)}: pip install {what}"
-        yield line
+            groups.setdefault(match[3] or "", {})[match[1]] = _version(match[1])
+    return groups
 
 
 def _version(name: str) -> str | None:

@@ -135,7 +135,7 @@ def test_evaluation_keeps_the_order_whatever_the_seed():
     data = SequenceDataModule(
         Splits(splits().train, splits().train, splits().train), batch_size=4, eval_batch_size=7
     )
-    for loader in (data.val_dataloader(), data.test_dataloader()):
+    for loader in (data.val_dataloader(), data.test_dataloader(), data.predict_dataloader()):
         assert torch.cat([batch.labels for batch in loader]).tolist() == [n % 3 for n in range(N)]
 
 
@@ -150,6 +150,16 @@ def test_evaluation_keeps_the_order_whatever_the_seed():
 def test_options_out_of_range_are_refused(option, message):
     with pytest.raises(ValueError, match=message):
         SequenceDataModule(splits(), batch_size=4, **option)
+
+
+def test_sequences_of_one_set_are_cut_as_one_split():
+    train = splits().train
+    parts = SequenceDataModule(train, 4).splits.parts
+    assert {name: len(part) for name, part in parts.items()} == {
+        name: len(part) for name, part in SequenceDataModule(Splits(train), 4).splits.parts.items()
+    }
+    with pytest.raises(TypeError, match=r"^source: must be Splits or Sequences .*, got ndarray$"):
+        SequenceDataModule(train.x, 4)  # pyright: ignore[reportArgumentType]
 
 
 def test_loading_draws_nothing_from_the_global_state():

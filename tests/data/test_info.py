@@ -1,6 +1,7 @@
 """The description of a data set counts what is in it."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -82,4 +83,4 @@ def test_classes_are_counted_by_split():
 
 
 def test_a_description_is_plain_values():
-    assert json.loads(json.dumps(describe(made()).plain(), allow_nan=False))
+    assert json.loads(json.dumps(asdict(describe(made())), allow_nan=False))

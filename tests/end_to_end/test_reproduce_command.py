@@ -15,8 +15,9 @@ from commands import StartCommand
 from waiting import wait_until
 
 from seqsweep.data.batch import SequenceDataset
-from seqsweep.training.build_run import build_data, build_module
+from seqsweep.training.build_run import build_module
 from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.data_cache import build_data
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +87,7 @@ def test_reproduce_accepts_a_run_of_two_processes_that_counts_each_sequence_once
 
     config = yaml.safe_load((folder / "config.yaml").read_text())
     data = build_data(config)
-    module = build_module(config, data)
+    module = build_module(config, data.splits)
     module.load_state_dict(load_sealed(folder / "checkpoints/best.ckpt")["state_dict"])
     test = SequenceDataset(data.splits.test)
     with torch.no_grad():

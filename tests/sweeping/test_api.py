@@ -30,6 +30,7 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
 def test_compose_returns_the_config_of_the_command(checked):
     overrides = ["model=bidirectional", "optimizer.lr=0.1", "experiment=digits"]
     assert seqsweep.compose(overrides) == checked(*overrides)
+    assert seqsweep.compose(*overrides) == seqsweep.compose(tuple(overrides)) == checked(*overrides)
     assert seqsweep.compose() == checked()
 
 
@@ -57,6 +58,7 @@ def test_train_trains_a_complete_run_only_once(capsys):
     assert record | {"digest": ANY} == RunFolder(folder).record()
     written = (folder / "record.json").stat().st_mtime_ns
     assert seqsweep.train(config) == record | {"folder": str(folder)}
+    assert seqsweep.train(SMALL) == record | {"folder": str(folder)}
     assert (folder / "record.json").stat().st_mtime_ns == written
     assert capsys.readouterr().out == ""
 
@@ -110,7 +112,7 @@ def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkey
     assert "2 of 2 runs complete" in capsys.readouterr().out
     single = seqsweep.train(seqsweep.compose([*SMALL, *QUICK, "seed=1"]))
     assert RunFolder(folder / single["run_id"]).record() is not None  # the same run_id
-    assert seqsweep.sweep([*SMALL, *QUICK, "seed=0,1"]) == folder
+    assert seqsweep.sweep(*SMALL, *QUICK, "seed=0,1") == folder
     assert "2 done, 0 to train" in capsys.readouterr().out
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from seqsweep.training import checks
-from seqsweep.training.build_run import build_data, build_module
-from seqsweep.training.data_cache import prepared
+from seqsweep.training.build_run import build_module
+from seqsweep.training.data_cache import build_data, prepared
 
 
 def assert_counted(config, monkeypatch):
     """Asserts that a run without memory is refused with its parameters; returns the network."""
-    network = build_module(config, build_data(config)).network
+    network = build_module(config, build_data(config).splits).network
     count = sum(parameter.numel() for parameter in network.parameters())
     monkeypatch.setattr(checks, "_memory", lambda: 0)
     with pytest.raises(ValueError, match=f": {count:,} parameters take "):

@@ -175,7 +175,7 @@ def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
 
 def test_test_and_validate_return_the_metrics(planned, tmp_path):
     """By hand, with the module, the data and a Trainer of Lightning's."""
-    _, module, data = build_run(planned("engine=autograd").config, tmp_path)
+    _, module, data, _ = build_run(planned("engine=autograd").config, tmp_path)
     plain = L.Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,

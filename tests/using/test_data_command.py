@@ -116,7 +116,7 @@ def test_small_classes_repeats_and_notes_are_said(run, tmp_path):
 def test_json_holds_everything(run):
     code, out, _ = run("info", "a.npz", "--json", "val_fraction=0.1")
     content = json.loads(out)
-    assert code == 0 and content["source"] == "a.npz" and content["problem"] is None
+    assert code == 0 and content["source"] == "a.npz" and "problem" not in content
     assert content["fingerprint"] == npz("a.npz").fingerprint()
     assert [split["sequences"] for split in content["splits"]] == [60]
     assert [of["name"] for of in content["classes"]] == ["0", "1", "2"]

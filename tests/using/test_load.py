@@ -14,6 +14,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.training.description import KEYS
 from seqsweep.using.bundle_file import encode, write_bundle
+from seqsweep.using.find_run import find_run
 
 OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu"]
 ENGINES = ["native", "autograd"]
@@ -204,8 +205,20 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["nowhere", "."])
 def test_a_folder_without_a_checkpoint_is_named(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match=r"no such file|not the folder of a run"):
+    with pytest.raises((FileNotFoundError, ValueError), match=r"no such folder|no runs in it"):
         seqsweep.load_run(tmp_path / name)
+
+
+def test_the_best_run_of_a_sweep_is_loaded(tmp_path):
+    raw_data(tmp_path / "mine.npz")
+    best: dict[str, float] = {}
+    for size in (2, 6):
+        record = seqsweep.train(config_of(tmp_path, f"model.hidden_size={size}"))
+        best[record["folder"]] = record["metrics"]["val/acc"]
+    folders = tmp_path / "outputs/runs/default"
+    chosen = seqsweep.load_run(folders).folder
+    assert chosen == find_run(folders)[0]
+    assert best[str(chosen)] == max(best.values())
 
 
 def test_lightning_tests_a_loaded_module(tmp_path):
@@ -223,6 +236,11 @@ def test_lightning_tests_a_loaded_module(tmp_path):
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False
     )
     (metrics,) = trainer.test(module, datamodule=module_data, verbose=False)
+    logits = trainer.predict(module, datamodule=module_data)
+    assert logits is not None
+    probabilities = torch.cat([*map(torch.as_tensor, logits)]).softmax(dim=1).numpy()
+    expected = loaded.predict_proba(data["X_test"], data["lengths_test"])
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     record = RunFolder(folder).record()
     assert record is not None
     with pytest.raises(ValueError, match="optimizer=None: must be given to train"):

@@ -58,7 +58,7 @@ def takes_value(flag: str) -> bool | None:
     """Returns whether a flag of `train` needs a value; None for other words."""
     option = get_args_parser()._option_string_actions.get(flag)  # pyright: ignore[reportPrivateUsage]
     if option is None:
-        return False if flag in OWN else None
+        return False if flag in (*OWN, "--json") else None
     return option.nargs is None
 
 

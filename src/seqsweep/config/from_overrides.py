@@ -6,7 +6,7 @@ is the new function in OmegaConf 2.4, and a deprecated older one in 2.3.
 """
 
 import functools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,23 +40,31 @@ def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
     getattr(OmegaConf, function)(name, resolver, replace=True)
 
 
-def compose(overrides: Sequence[str] = ()) -> Config:
+def words_of(overrides: Iterable[str | Iterable[str]]) -> list[str]:
+    """Returns overrides that are given one by one or as lists."""
+    groups = ([given] if isinstance(given, str) else given for given in overrides)
+    return [word for group in groups for word in group]
+
+
+def compose(*overrides: str | Iterable[str]) -> Config:
     """Returns the checked config of one run: plain values, defaults written in.
 
     Args:
-        overrides: as on the command line, such as `data=digits` and `model.hidden_size=32`.
+        overrides: as on the command line, such as `data=digits` and `model.hidden_size=32`, one by
+            one or as a list.
 
     Raises:
         ValueError, TypeError: an override is refused, or names several runs.
     """
+    words = words_of(overrides)
     with hydra_errors_explained(), _our_hydra():
-        for override in OverridesParser.create().parse_overrides(list(overrides)):
+        for override in OverridesParser.create().parse_overrides(words):
             # Hydra's own message would advise `--multirun`, which does not exist in Python.
             if override.is_sweep_override():
                 raise ValueError(
                     f"{override.input_line}: several values are a sweep: seqsweep.sweep trains it"
                 )
-        config = hydra_compose("train", list(overrides), return_hydra_config=True)
+        config = hydra_compose("train", words, return_hydra_config=True)
         if grid := config.hydra.sweeper.get("params"):
             raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
         if shape := given_shape(config.sweep):

@@ -29,7 +29,7 @@ class SequenceDataModule(L.LightningDataModule):
     """The sequences of any source, split, filled in, standardised and batched.
 
     Args:
-        source: the data, with official splits or as one set (everything in `train`).
+        source: the data, with official splits or as one set (`Sequences`, or all in `train`).
         batch_size: sequences of a training step, 1 <= B <= number of training sequences.
         eval_batch_size: sequences of a validation or test batch; changes no result.
         num_workers: processes that load batches; changes no result. 0 is best for data in memory.
@@ -56,8 +56,8 @@ class SequenceDataModule(L.LightningDataModule):
 
     def __init__(
         self,
-        source: Splits,
-        batch_size: int,
+        source: Splits | Sequences,
+        batch_size: int = 32,
         eval_batch_size: int = 512,
         num_workers: int = 0,
         val_fraction: float = 0.2,
@@ -72,6 +72,11 @@ class SequenceDataModule(L.LightningDataModule):
         fold: int = 0,
     ) -> None:
         super().__init__()
+        if isinstance(source, Sequences):
+            source = Splits(source)
+        if not isinstance(source, Splits):  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = type(source).__name__
+            raise TypeError(f"source: must be Splits or Sequences (make_sequences), got {kind}")
         self.splits = prepare(
             source,
             val_fraction=val_fraction,
@@ -112,6 +117,9 @@ class SequenceDataModule(L.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Batch] | list[Any]:
         return self._evaluation_loader(self.splits.test)
+
+    def predict_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        return self.test_dataloader()
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -86,10 +86,6 @@ class Info:
     classes: list[ClassInfo]
     contradictions: int
     fingerprint: str
-
-    def plain(self) -> dict[str, Any]:
-        """Returns the content as plain values, for JSON."""
-        return asdict(self)
 
 
 def describe(splits: Splits) -> Info:

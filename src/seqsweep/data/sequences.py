@@ -157,6 +157,11 @@ class Splits:
         return {name: part for name, part in named.items() if part is not None}
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the splits that the data set has."""
+        return tuple(self.parts)
+
+    @property
     def input_size(self) -> int:
         return self.train.input_size
 
@@ -167,6 +172,10 @@ class Splits:
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.train.class_names
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        return self.train.channel_names
 
     def fingerprint(self) -> str:
         """Returns the sha256 (hex) of the content of all three splits."""

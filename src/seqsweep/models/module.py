@@ -150,6 +150,11 @@ class SequenceClassifier(L.LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         self._loss(batch, "test")
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Returns the logits (B, C), as `forward` does."""
+        x, lengths, _ = _checked(batch)
+        return self.network(x, lengths)
+
     def close_train_epoch(self) -> None:
         """Computes the metrics of an epoch: those of training and validation, and the lr."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
@@ -230,15 +235,14 @@ class SequenceClassifier(L.LightningModule):
 
     def _loss(self, batch: Batch, stage: Stage) -> Tensor:
         """Returns the loss of a batch, and adds it to the sums."""
-        logits = self.network(batch.x, batch.lengths)  # (B, C)
+        x, lengths, labels = _checked(batch)
+        logits = self.network(x, lengths)  # (B, C)
         # Runs with different training losses are compared by the plain loss.
         weights, smoothing = self.class_weights, self.label_smoothing
         if stage != "train":
             weights, smoothing = None, 0.0
-        loss = functional.cross_entropy(
-            logits, batch.labels, weight=weights, label_smoothing=smoothing
-        )
-        self.sums[stage].add(loss, logits, batch.labels, weights)
+        loss = functional.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+        self.sums[stage].add(loss, logits, labels, weights)
         return loss
 
     def _clip(self) -> None:
@@ -313,6 +317,18 @@ class SequenceClassifier(L.LightningModule):
                 scheduler.step(metrics[self.monitor])
         elif scheduler is not None:
             scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _checked(batch: Any) -> Batch:
+    """Returns a batch of any DataLoader, with its lengths on the CPU.
+
+    Raises:
+        TypeError: it is not (x, lengths, y).
+    """
+    if not isinstance(batch, (tuple, list)) or len(batch) != 3:
+        raise TypeError(f"a batch must be (x, lengths, y), got {type(batch).__name__}")
+    x, lengths, labels = batch
+    return Batch(x, lengths.cpu(), labels)
 
 
 def check_loss(label_smoothing: float, gradient_clip_val: float | None) -> None:

@@ -1,6 +1,7 @@
 """Prints runs or sweeps side by side: their configs, metrics and environments."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class Side:
     entries: list[Entry]
 
 
-def compare(folders: Sequence[Path], console: Console) -> None:
+def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) -> dict[str, Any]:
     """Prints how runs or sweeps differ from the first one.
 
     For runs it shows the keys and metrics that differ. If one of the folders has several runs,
@@ -56,6 +57,10 @@ def compare(folders: Sequence[Path], console: Console) -> None:
 
     Args:
         folders: At least two folders of runs or of sweeps.
+        as_sweeps: Whether runs are compared as sweeps of one run.
+
+    Returns:
+        The sides and, of sweeps, their differences, for `--json`.
 
     Raises:
         ValueError: There are fewer than two folders, or one has no run.
@@ -66,11 +71,18 @@ def compare(folders: Sequence[Path], console: Console) -> None:
     entries = [read_folder(folder) for folder in folders]
     sides = list(map(Side, _labels(folders, entries), folders, entries))
     # A sweep's folder has a folder for each run instead.
-    if all((folder / "config.yaml").is_file() for folder in folders):
+    differences: dict[str, Any] = {}
+    if not as_sweeps and all((folder / "config.yaml").is_file() for folder in folders):
         _compare_runs(sides, console)
     else:
-        _compare_sweeps(sides, console)
+        differences = _compare_sweeps(sides, console)
     _compare_environments(sides, console)
+    plain = [
+        {"label": side.label, "folder": str(side.folder)}
+        | {"states": Counter(entry.state for entry in side.entries)}
+        for side in sides
+    ]
+    return {"sides": plain} | differences
 
 
 def _compare_runs(sides: Sequence[Side], console: Console) -> None:
@@ -96,7 +108,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     _print_incomparable(sides, console)
 
 
-def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
+def _compare_sweeps(sides: Sequence[Side], console: Console) -> dict[str, Any]:
     for side in sides:
         line = status_line(side.folder, side.entries)
         console.print(f"[bold]{escape(side.label)}[/]  {line}", soft_wrap=True, highlight=False)
@@ -107,9 +119,10 @@ def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
         # These keys are constant within a sweep, so any run shows their values.
         firsts = [entries[0].config if entries else None for entries in complete.values()]
         print_table(console, _config_table("the sweeps differ in", sides, fixed, firsts))
-    compare_configs(complete, fixed, console, TOP)
+    differences = compare_configs(complete, fixed, console, TOP)
     for label, entries in by_data_set(complete).items():
         console.print(_best_line(label, entries), soft_wrap=True, highlight=False)
+    return differences
 
 
 def _compare_environments(sides: Sequence[Side], console: Console) -> None:

@@ -16,7 +16,7 @@ from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import Replicate, Variation, variation_of, varied_words
 from seqsweep.results.run_numbers import newest, numbers, shared_metric
-from seqsweep.results.significance import LEVEL, Estimate, mean_of, paired
+from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_of, paired
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.identity import REPLICATE_KEYS
@@ -60,8 +60,10 @@ class _Match:
 
 def compare_configs(
     sweeps: Mapping[str, Sequence[Entry]], fixed: Sequence[str], console: Console, top: int
-) -> None:
+) -> dict[str, Any]:
     """Prints a row for every config that the first sweep and another one have.
+
+    Returns the same for `--json`.
 
     Args:
         sweeps: The complete runs by the sweep's label; the others are compared with the first.
@@ -71,7 +73,7 @@ def compare_configs(
     metric = shared_metric(list(sweeps.values()))
     if not all(any(metric in numbers(entry) for entry in runs) for runs in sweeps.values()):
         console.print("[yellow]no metric is common to the complete runs[/]", highlight=False)
-        return
+        return {}
     runs = [entry for entries in sweeps.values() for entry in entries]
     keys = distinguishing_keys([entry.config for entry in runs])
     # A key that distinguishes the sweeps would leave no config that both have.
@@ -99,6 +101,21 @@ def compare_configs(
     lines += [line for label in others if (line := _apart_words(matches, label, first, measure))]
     lines += _unmatched(matches, keys, list(sweeps))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
+    head = {"score": metric, "unit": variation.unit, "test": name_test(variation)}
+    # Scores of different data sets have no common scale.
+    is_one_set = len({match.data for match in shared}) == 1
+    pairs = {label: _common_means(shared, label, first) for label in others if is_one_set}
+    overall = {label: _tested(means, measure) for label, means in pairs.items() if means}
+    configs = [
+        {
+            "keys": match.config,
+            "differences": {
+                label: measure.mean(d) for label in others if (d := match.differences(label, first))
+            },
+        }
+        for match in shared
+    ]
+    return {**head, "overall": overall, "configs": configs}
 
 
 def _group_by_config(
@@ -203,17 +220,31 @@ def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure)
         is_apart = any(match.apart(label, first) for match in shared)
         return "" if is_apart else f"{names}: no config and {unit} in both"
     configs = count(len(differences), "config")
-    common = set.intersection(*(set(by_replicate) for by_replicate in differences))
-    if not common:  # the configs have means, but no replicate shows how these vary
+    means = _common_means(shared, label, first)
+    if not means:  # the configs have means, but no replicate shows how these vary
         mean = mean_of(mean_of(d.values()) for d in differences)
         return f"{names}: {metric} {mean:+.4f}, mean of {configs} in both, without a common {unit}"
-    means = {key: mean_of(d[key] for d in differences) for key in sorted(common)}
     are_same = _all_shared(shared, label, first)
     runs = count(len(means), unit if are_same else f"shared {unit}")
     runs += f" ({varied_words(means)})" if measure.variation.resampled else ""
     mean = _text(measure.mean(means))
     line = f"{names}: {metric} {mean}, mean of {configs} in both, over {runs}"
     return line + _tested_words(means, measure)
+
+
+def _common_means(shared: Sequence[_Match], label: str, first: str) -> dict[Replicate, float]:
+    """Returns the mean difference of each replicate that all configs have."""
+    differences = [d for match in shared if (d := match.differences(label, first))]
+    common = set.intersection(*map(set, differences)) if differences else set[Replicate]()
+    return {key: mean_of(d[key] for d in differences) for key in sorted(common)}
+
+
+def _tested(means: Mapping[Replicate, float], measure: Measure) -> dict[str, Any]:
+    """Returns a mean difference with p for `--json`, and whether it is significant."""
+    is_tested = len(measure.units(means)) > 1 and not measure.why_untested(means)
+    p = measure.p(means) if is_tested else None
+    significant = None if p is None else is_significant(p)
+    return {"interval": measure.mean(means), "p": p, "significant": significant}
 
 
 def _tested_words(means: Mapping[Replicate, float], measure: Measure) -> str:

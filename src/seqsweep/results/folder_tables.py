@@ -1,8 +1,10 @@
 """Prints the leaderboard of a folder, or one for each of its data sets."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,12 +13,16 @@ from seqsweep.console import place
 from seqsweep.results.across_sets import across_sets
 from seqsweep.results.across_text import as_csv, print_across_sets
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.power import plan_replicates
 from seqsweep.results.search.words import print_search
 from seqsweep.results.tables import print_leaderboard
+from seqsweep.results.verdicts import name_test
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions
 from seqsweep.runs.sweepfile import SweepFile
+
+_SIGNIFICANT = {"different": True, "indistinguishable": False}
 
 MOST_BOARDS = 8
 """The most data sets whose leaderboards are printed, unless all are asked for."""
@@ -70,6 +76,43 @@ def _print_boards(
         command = f"seqsweep leaderboard {shlex.quote(place(folder))} --all"
         line = f"the leaderboards of the {len(sets)} data sets: {command}"
         console.print(f"[dim]{escape(line)}[/]", soft_wrap=True, highlight=False)
+
+
+def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[str, Any]:
+    """Returns what `print_folder` prints, for `--json`: a board for each data set.
+
+    Args:
+        top: The most configs of a board.
+    """
+    sweep = SweepFile.read(folder)
+    planned = not_begun(sweep.configs, entries) if sweep else []
+    states = Counter(entry.state for entry in entries)
+    sets = [
+        {"data": one.name} | _board_of(leaderboard(one.entries, one.planned), top)
+        for one in data_sets(entries, planned)
+    ]
+    content: dict[str, Any] = {"states": states, "not_started": len(planned), "sets": sets}
+    if (across := across_sets(entries, planned)) and across.ranking:
+        pairs = zip(across.methods, across.ranking.mean_ranks, strict=True)
+        content["across"] = [{"keys": one.keys, "mean_rank": rank} for one, rank in pairs]
+    return content
+
+
+def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
+    configs: list[dict[str, Any]] = []
+    for rank, row in enumerate(board.rows[:top], start=1):
+        runs = [entry.folder.run_id for entry in row.entries]
+        content = {"rank": rank, "keys": row.config, "runs": runs, "metrics": row.metrics}
+        if difference := row.difference:
+            content["verdict"] = difference.verdict
+            content["significant"] = _SIGNIFICANT.get(difference.verdict)
+            # The first config has no p, and its difference to itself tells nothing.
+            content |= {"p": difference.p, "adjusted": difference.adjusted}
+            content["difference"] = difference.interval if rank > 1 else None
+        configs.append(content)
+    head = {"monitor": board.monitor, "score": board.compared, "unit": board.variation.unit}
+    more = {"replicates": plan_replicates(board), "test": name_test(board.variation)}
+    return {**head, **more, "configs": configs}
 
 
 def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:

@@ -4,13 +4,15 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 
-from seqsweep.console import place, say
+from seqsweep.console import place
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.naming import label_keys
+from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import MOST_ROWS, status_line, status_table
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.runs.clean import (
@@ -48,8 +50,8 @@ def folders_below(folder: Path) -> list[Path]:
     return sorted(folders, key=lambda path: (path.stat().st_mtime, path))
 
 
-def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> None:
-    """Prints a line for each run, or for each folder of runs.
+def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> dict[str, Any]:
+    """Prints a line for each run or folder of runs, and returns the same.
 
     Args:
         most: The number of runs in the table; None lists all.
@@ -59,8 +61,7 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
         ValueError: There is no run in it.
     """
     if below := folders_below(folder):
-        print_folders(below, console)
-        return
+        return {"folder": str(folder), "folders": print_folders(below, console)}
     entries = read_folder(folder, of_all_versions=True)
     print_table(console, status_table(entries, most))
     if most is not None and len(entries) > most:
@@ -73,17 +74,29 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     waiting = 0 if sweep is None else len(sweep.configs.keys() - started)
     if waiting:
         have = "has" if waiting == 1 else "have"
-        say(f"{count(waiting, 'run')} of the sweep {have} not started")
+        _say(console, f"{count(waiting, 'run')} of the sweep {have} not started")
     processes = processes_in(folder)
     names = [f"{host} pid {pid}" for host, pid in processes]
     # One process of this host alone needs no line.
     if len(names) > 1 or any(host != this_process()[0] for host, _ in processes):
         more = f" and {len(names) - _MOST_PROCESSES} more" if len(names) > _MOST_PROCESSES else ""
-        say(f"trained by {', '.join(names[:_MOST_PROCESSES])}{more}")
+        _say(console, f"trained by {', '.join(names[:_MOST_PROCESSES])}{more}")
+    keys = label_keys([entry.config for entry in entries if entry.config])
+    runs = [
+        {"run_id": entry.folder.run_id, "state": entry.state, "error": entry.error}
+        | {"keys": {key: entry.config.get(key) for key in keys}, "metrics": numbers(entry)}
+        for entry in entries
+    ]
+    states = Counter(entry.state for entry in entries)
+    return {"folder": str(folder), "states": states, "not_started": waiting, "runs": runs}
 
 
-def print_folders(folders: Sequence[Path], console: Console) -> None:
-    """Prints the number of runs, their states and the size of each folder."""
+def _say(console: Console, line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_folders(folders: Sequence[Path], console: Console) -> list[dict[str, Any]]:
+    """Prints and returns the number of runs, their states and the size of each folder."""
     entries = {path: read_folder(path, of_all_versions=True) for path in folders}
     rows = [(path, Counter(e.state for e in entries[path]), _size(path)) for path in folders]
     states = [state for state in _STATES if any(counts[state] for _, counts, _ in rows)]
@@ -99,6 +112,7 @@ def print_folders(folders: Sequence[Path], console: Console) -> None:
     size = size_text(sum(size for _, _, size in rows))
     words = f"{count(len(rows), 'folder')}, {count(runs, 'run')}, {size}"
     console.print(words, highlight=False)
+    return [{"folder": place(path), "states": of, "bytes": size} for path, of, size in rows]
 
 
 def clean(

@@ -5,12 +5,14 @@ import math
 import operator
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import Any
 
 from seqsweep.results.formatting import NBSP, count, metric_words
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.significance import LEVEL, are_equal, deviation, paired, seeds_needed
 from seqsweep.results.student_t import quantile
+from seqsweep.runs.metric_names import is_bounded
 
 POWER = 0.8
 """The probability with which a difference is to be found."""
@@ -28,8 +30,12 @@ MOST = 10**6
 """The largest number of replicates that is computed."""
 
 
-def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
-    """Says how many seeds or splits show a difference with probability `POWER`.
+SMALL_DIFFERENCE = 0.01
+"""A difference in accuracy that readers may want to find."""
+
+
+def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | None] | None:
+    """Returns `n`, the seeds or splits that show a difference with probability `POWER`.
 
     The number has the interval that belongs to that of the spread, which few replicates leave open.
 
@@ -37,6 +43,7 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
         difference: the true mean difference of two configs in the compared metric, above 0.
 
     Returns:
+        `n`, and `low` and `high` of its interval, each None above `MOST`.
         None if the runs show no spread: fewer than two replicates, equal scores, or splits of
         unknown size.
     """
@@ -55,7 +62,35 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
         return max(math.ceil(n / SIGNED_RANK_EFFICIENCY), seeds_needed(configs))
 
     spread = _pooled(groups)
-    n, (low, high) = needed(spread), (needed(spread * end) for end in spread_bounds(groups))
+    low, high = (needed(spread * end) for end in spread_bounds(groups))
+    return {"n": needed(spread), "low": low, "high": high}
+
+
+def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
+    """Returns how many replicates the configs share, and how many show a small difference.
+
+    None for a single config. The scale of a loss is not known, so neither is a small difference.
+    """
+    compared = [row.difference for row in board.rows if row.difference is not None]
+    if len(compared) < 2:
+        return None
+    have = min(difference.n for difference in compared[1:])
+    plan = {
+        "have": have,
+        "least": None if board.variation.resampled else seeds_needed(len(compared)),
+    }
+    if is_bounded(board.compared) and (found := needed_replicates(board, SMALL_DIFFERENCE)):
+        more = {name: n and max(0, n - have) for name, n in found.items()}
+        return {**plan, "difference": SMALL_DIFFERENCE, "power": POWER, "more": more}
+    return plan
+
+
+def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
+    """Says what `needed_replicates` returns."""
+    if (found := needed_replicates(board, difference)) is None:
+        return None
+    n, low, high = found.values()
+    share = board.variation.share(board.compared) if board.variation.resampled else 0.0
     ends = "" if low is None else f"{low:,} or more" if high is None else f"{low:,} to {high:,}"
     interval = f" ({LEVEL * 100:.0f}{NBSP}% interval: {ends})" if ends else ""
     text = f"{difference:g} in {metric_words(board.compared)}"

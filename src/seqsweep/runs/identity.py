@@ -130,7 +130,8 @@ def is_one_value(values: Sequence[Any]) -> bool:
 
 def is_path(key: str) -> bool:
     """Returns whether a dotted key names a data file."""
-    if not key.startswith("data.source."):
+    if not key.startswith("data."):
         return False
-    name = key.removeprefix("data.source.")
+    # A data module of the user's own has its path beside the keys of a source.
+    name = key.removeprefix("data.").removeprefix("source.")
     return "." not in name and (name == "path" or name.endswith("_path"))

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from rich.console import Console
 
 from seqsweep.config.from_overrides import (
     check_again,
+    compose,
     compose_sweep,
     hydra_errors_explained,
     hydra_set_aside,
+    words_of,
 )
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, print_notes
@@ -27,13 +29,14 @@ from seqsweep.training.outcome import Interrupted, Outcome, finished
 from seqsweep.training.planned_run import PlannedRun, plan
 
 
-def train(config: Config) -> dict[str, Any]:
+def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
     """Trains one run in its folder below `output_dir`, unless it is done already.
 
     Prints notes on the data, as the command does, and a progress bar on a terminal.
 
     Args:
-        config: the result of `compose`; its values may have been changed since.
+        config: the result of `compose`, whose values may have been changed since; or overrides, as
+            `compose` takes them.
 
     Returns:
         The run's record, as in record.json (`status`, `metrics`, `best_epoch`, ...), and its
@@ -45,7 +48,7 @@ def train(config: Config) -> dict[str, Any]:
         Locked: another process trains this run, and the config says `when_locked: skip`.
         KeyboardInterrupt: the same call resumes from the last epoch.
     """
-    planned = plan(check_again(config))
+    planned = plan(check_again(config) if isinstance(config, dict) else compose(config))
     name = folder_name(planned.config["name"], "name")
     root = Path(absolute_path(planned.config["output_dir"])) / "runs" / name
     outcome = train_in(planned, root, PlainConsole())
@@ -76,14 +79,15 @@ def train_in(planned: PlannedRun, root: Path, console: Console) -> Outcome:
     return outcome
 
 
-def sweep(overrides: Sequence[str]) -> Path:
+def sweep(*overrides: str | Iterable[str]) -> Path:
     """Trains the missing runs of a sweep and prints its leaderboard.
 
     It does what `seqsweep train -m` does. A failed run does not stop the others: it leads to a
     warning at the end, and `load_sweep` returns its state.
 
     Args:
-        overrides: as on the command line; `seed=0,1` and `model.cell=rnn,gru` span a grid.
+        overrides: as on the command line, one by one or as a list; `seed=0,1` and
+            `model.cell=rnn,gru` span a grid.
 
     Returns:
         The sweep's folder, which `load_sweep` and `load_curves` take.
@@ -92,10 +96,11 @@ def sweep(overrides: Sequence[str]) -> Path:
         ValueError, TypeError, OSError: a config or the data are refused; nothing was trained.
         KeyboardInterrupt: the same call trains what is missing.
     """
+    words = words_of(overrides)
     with hydra_errors_explained(), hydra_set_aside(), _as_command():
-        folder = Path(compose_sweep(overrides).hydra.sweep.dir)
+        folder = Path(compose_sweep(words).hydra.sweep.dir)
         # A program has no terminal to be asked on; an override of the caller wins.
-        code = run(["-m", "sweep.ask_above=null", *overrides])
+        code = run(["-m", "sweep.ask_above=null", *words])
     if code >= 128:
         raise error_of_signal(code)
     if code:

@@ -298,7 +298,7 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
     scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
     console.print(joined(scores, console), highlight=False, soft_wrap=True)
-    if member.data_fingerprint and (shares := majority_shares(prepared(member.config))):
+    if member.splits and (shares := majority_shares(prepared(member.config))):
         accuracies = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
         console.print(f"majority class: {accuracies}", highlight=False, soft_wrap=True)
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"

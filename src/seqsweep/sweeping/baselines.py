@@ -48,7 +48,9 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     Raises:
         ValueError, TypeError, OSError: the data cannot be read again, or the file not written.
     """
-    sets = {_name(m.config["data"], m.data_fingerprint): m for m in members if m.data_fingerprint}
+    # A data module of the user's own has no source to read.
+    members = [m for m in members if m.data_fingerprint and "source" in m.config["data"]]
+    sets = {_name(m.config["data"], m.data_fingerprint): m for m in members}
     if _is_current(folder, sets):
         return
     known = _known(folder)
@@ -135,7 +137,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
         if not fingerprint or (name := json.dumps([data, fingerprint], sort_keys=True)) in read:
             continue
         config = entry.folder.config()
-        if config is not None and "data" in config:
+        if config is not None and "source" in config.get("data", {}):
             read.add(name)
             runs.setdefault(_name(config["data"], fingerprint), entry.folder)
     if not runs or _is_current(folder, runs):

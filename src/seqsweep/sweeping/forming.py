@@ -128,7 +128,7 @@ def seconds_of(member: PlannedRun, engine: str) -> float:
 def epoch_seconds(member: PlannedRun, engine: str) -> float:
     """Returns the estimated seconds of an epoch on one core; 0 for a user's network."""
     network = architecture_of(member.config["model"])
-    if network is None or member.data_fingerprint is None:
+    if network is None or member.splits is None:
         return 0.0
     splits = prepared(member.config)
     features = member.config["model"].get("embedding_dim") or splits.input_size

@@ -1,13 +1,16 @@
 """The command `plan`. Imports no torch."""
 
+import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from seqsweep.command import restore_subcommand
+from seqsweep.command import option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
+from seqsweep.console import print_json
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
@@ -34,6 +37,8 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
         ValueError, TypeError, OSError: a member's config or data are refused.
     """
     restore_subcommand()
+    is_json = option("json", "") == "yes"
+    console = Console(file=io.StringIO()) if is_json else console
     members = plan_members(jobs, compose, folder)
     pending = not_done(members)
     to_train = {member.folder.run_id for member in pending}
@@ -51,7 +56,11 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     planned = form([member.planned for member in pending], gpu_available)
     for line in _describe_groups(planned):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    console.print(_estimate(done, planned, len(pending)), soft_wrap=True, highlight=False)
+    words, cost = _estimate(done, planned, len(pending))
+    console.print(words, soft_wrap=True, highlight=False)
+    if is_json:
+        head = {"folder": str(folder), "done": len(done), "to_train": len(pending), "cost": cost}
+        print_json(head | {"runs": [_plain(member, to_train) for member in members]})
     limit = jobs.options.ask_above
     if limit is not None and len(pending) > limit:
         line = f"more than sweep.ask_above={limit}: train -m asks first, or takes --yes"
@@ -67,6 +76,13 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
     return f"{run_id}  {state:9}  {member.label}"
 
 
+def _plain(member: SweepMember, to_train: Collection[str]) -> dict[str, Any]:
+    """Returns the line of a member for `--json`."""
+    run_id, is_begun = member.folder.run_id, member.folder.path.is_dir()
+    state = member.folder.state() if is_begun else "not started"
+    return {"run_id": run_id, "name": member.label, "state": state, "trains": run_id in to_train}
+
+
 def _describe_groups(planned: Plan) -> list[str]:
     """Describes the groups of `hydra/launcher=local` and the other runs in one line each."""
     threads = f" on {count(cores(), 'thread')}"
@@ -76,24 +92,27 @@ def _describe_groups(planned: Plan) -> list[str]:
     return lines
 
 
-def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
-    """Describes the estimated time and disk space of the runs to train.
+def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> tuple[str, dict[str, Any]]:
+    """Returns the estimated time and space of the runs, in words and in numbers.
 
     The space is estimated as the mean of the finished runs, or of some of very many.
     """
     if not pending:
-        return "nothing to train"
+        return "nothing to train", {"seconds": 0.0, "bytes": 0}
     # Members of a pool train side by side.
     seconds = sum(pool.seconds for pool in planned.pools) / cores()
     alone = [seconds_of(member, "autograd") for member in planned.alone]
     # The cost of a network of the user's own is unknown and counts as zero.
     least = "at least" if 0.0 in alone else "about"
-    time = duration(seconds + sum(alone))
+    seconds += sum(alone)
+    cost = {"seconds": None if 0.0 in alone else seconds}
+    time = duration(seconds)
     text = f"{pending} to train, {least} {time} (by floating-point operations)"
     sizes = [
         sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
         for folder in done[:: max(1, len(done) // _MOST_SIZES)]
     ]
     if not sizes:
-        return f"{text}; no finished run yet to estimate their space from"
-    return f"{text} and {pending * sum(sizes) / len(sizes) / 2**20:.0f} MiB"
+        return f"{text}; no finished run yet to estimate their space from", cost
+    size = pending * sum(sizes) / len(sizes)
+    return f"{text} and {size / 2**20:.0f} MiB", cost | {"bytes": round(size)}

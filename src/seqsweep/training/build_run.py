@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, LambdaCallback, ProgressBar
 from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
-from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
-from seqsweep.seeding import global_stream
+from seqsweep.seeding import global_stream, stream_seed
 from seqsweep.training.checks import check_monitors, check_symbols
-from seqsweep.training.data_cache import load_source, translate_memory_errors
+from seqsweep.training.data_cache import build_data, translate_memory_errors
 from seqsweep.training.description import description
 from seqsweep.training.loggers import RowLogger, TextLogger
+from seqsweep.training.own_data import OwnData, outline
 
 _SIZES = {
     "input_size": "features per step",
@@ -37,7 +37,8 @@ class Parts(NamedTuple):
 
     trainer: L.Trainer
     module: SequenceClassifier
-    data: SequenceDataModule
+    data: L.LightningDataModule
+    splits: Splits | OwnData
 
 
 @translate_memory_errors()
@@ -53,21 +54,24 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         ValueError, TypeError, OSError: a part of the config is refused.
     """
     data = build_data(config)
-    check_monitors(config, data.splits)
-    module = build_module(config, data)
+    splits = outline(data, config["data"]["_target_"])
+    check_monitors(config, splits)
+    module = build_module(config, splits)
     # The optimizer and the scheduler check their arguments when they are made.
     module.configure_optimizers()
-    trainer = _build_trainer(config, data, folder, callbacks or [])
-    _check_processes(trainer.world_size, data.splits)
-    return Parts(trainer, module, data)
+    trainer = _build_trainer(config, splits, folder, callbacks or [])
+    _check_processes(trainer.world_size, splits)
+    return Parts(trainer, module, data, splits)
 
 
-def _check_processes(count: int, splits: Splits) -> None:
+def _check_processes(count: int, splits: Splits | OwnData) -> None:
     """Refuses more processes than a split has sequences.
 
     A process without sequences would block the others.
     """
-    for name, part in splits.parts.items():
+    if count > 1 and isinstance(splits, OwnData):
+        raise ValueError(f"trainer.devices={count}: must be 1 for a data module without Splits")
+    for name, part in splits.parts.items() if isinstance(splits, Splits) else ():
         # A small training split is filled up with repeated sequences.
         if name != "train" and len(part) < count:
             raise ValueError(
@@ -75,20 +79,8 @@ def _check_processes(count: int, splits: Splits) -> None:
             )
 
 
-def build_data(config: Config) -> Any:
-    """Builds the DataModule; runs of one process share its source."""
-    section = config["data"]
-    injected: dict[str, Any] = {}
-    if "source" in section:
-        injected["source"] = load_source(section["source"])
-    if "seed" in signature_of(section["_target_"]).parameters and section.get("seed") is None:
-        injected["seed"] = config["seed"]
-    return build(section, "data", **injected)
-
-
-def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier:
+def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier:
     """Builds the LightningModule; the network draws its weights from the stream `init`."""
-    splits = data.splits
     check_symbols(config, splits)
     sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
     if splits.vocabulary is not None:
@@ -99,9 +91,8 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
     if not isinstance(network, nn.Module):
         target, kind = config["model"]["_target_"], type(network).__name__
         raise TypeError(f"model._target_={target}: must make a torch.nn.Module, got {kind}")
-    weights = class_weights(
-        config["loss"]["class_weights"], splits.train.labels, splits.num_classes
-    )
+    labels = splits.train.labels if isinstance(splits, Splits) else None
+    weights = class_weights(config["loss"]["class_weights"], labels, splits.num_classes)
     module = SequenceClassifier(
         network,
         splits.num_classes,
@@ -148,6 +139,9 @@ def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
     """
     if setting is None:
         return None
+    if setting == "balanced" and labels is None:
+        where = "loss.class_weights=balanced"
+        raise ValueError(f"{where}: must be numbers for a data module without Splits")
     if setting == "balanced":
         # No count is 0, because `prepare` refuses a train split that lacks a class.
         counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
@@ -161,7 +155,7 @@ def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
 
 
 def _build_trainer(
-    config: Config, data: SequenceDataModule, folder: Path, callbacks: list[Callback]
+    config: Config, splits: Splits | OwnData, folder: Path, callbacks: list[Callback]
 ) -> L.Trainer:
     configured = [
         build(section, f"callbacks.{name}", **_dirpath(name, section, folder))
@@ -171,12 +165,14 @@ def _build_trainer(
     # A progress bar of the user's own replaces the project's: Lightning allows only one.
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
+    if isinstance(splits, OwnData):
+        callbacks = [*callbacks, _seeding_epochs(config["seed"])]
     loggers = build_loggers(config, folder)
     # `trainer.logger` is the first logger: one of the user's own comes before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
     section = dict(config["trainer"])
     # Without a validation split Lightning must not ask for its batches.
-    if data.splits.val is None:
+    if "val" not in splits.names:
         section["limit_val_batches"] = 0
     return build(
         section,
@@ -185,6 +181,15 @@ def _build_trainer(
         logger=[*loggers, TextLogger()],
         callbacks=[*callbacks, *configured],
     )
+
+
+def _seeding_epochs(seed: int) -> Callback:
+    """Makes the order of a user's own shuffling loader a function of (seed, epoch)."""
+
+    def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
+        torch.manual_seed(stream_seed(seed, f"shuffle/{trainer.current_epoch}"))
+
+    return LambdaCallback(on_fit_start=draw, on_train_epoch_start=draw)
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seqsweep.training.build_run import build_data, build_run
-from seqsweep.training.data_cache import prepared
+from seqsweep.training.build_run import build_run
+from seqsweep.training.data_cache import build_data, prepared
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.planned_run import PlannedRun

@@ -12,6 +12,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.native.structs import GATES
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.training.engine import Network, architecture_of
+from seqsweep.training.own_data import OwnData
 
 _MOST_LAYERS = 1000
 _COPIES = 4
@@ -28,14 +29,14 @@ _OF_OUR_METRICS = (
 _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 
-def num_symbols(model: Config, splits: Splits) -> int:
+def num_symbols(model: Config, splits: Splits | OwnData) -> int:
     """Returns the number of symbols of an embedding: the vocabulary's, or the config's."""
     if splits.vocabulary is not None:
         return len(splits.vocabulary)
     return model["num_embeddings"]
 
 
-def check_symbols(config: Config, splits: Splits) -> None:
+def check_symbols(config: Config, splits: Splits | OwnData) -> None:
     """Refuses an embedding of data without symbols, and symbols without an embedding.
 
     A user's own network decides for itself.
@@ -60,11 +61,11 @@ def check_symbols(config: Config, splits: Splits) -> None:
             f"model.embedding_dim={model['embedding_dim']}: the data have no vocabulary; give "
             "model.num_embeddings=NUMBER, one more than the largest index"
         )
-    if splits.vocabulary is None and count is not None:
+    if isinstance(splits, Splits) and splits.vocabulary is None and count is not None:
         _check_range(splits, count)
 
 
-def _refuse_indices(model: Config, splits: Splits) -> None:
+def _refuse_indices(model: Config, splits: Splits | OwnData) -> None:
     if splits.vocabulary is None:
         return
     if "embedding_dim" in model:
@@ -151,7 +152,7 @@ def _gigabytes(size: float) -> str:
     return f"{size / 2**30:,.0f} GiB"
 
 
-def check_monitors(config: Config, splits: Splits) -> None:
+def check_monitors(config: Config, splits: Splits | OwnData) -> None:
     """Refuses callbacks and schedulers that monitor a metric never logged.
 
     Checkpoints may monitor a missing metric (see `BestEpoch`), and callbacks of the user's own may
@@ -189,10 +190,10 @@ def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
             yield f"callbacks.{name}", section
 
 
-def _why_no_validation(trainer: Config, splits: Splits) -> str | None:
+def _why_no_validation(trainer: Config, splits: Splits | OwnData) -> str | None:
     """Returns the reason why a run never validates, or None."""
     every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer["max_epochs"]
-    if splits.val is None:
+    if "val" not in splits.names:
         return "there is no validation split"
     if trainer.get("limit_val_batches") == 0:
         return "trainer.limit_val_batches=0"

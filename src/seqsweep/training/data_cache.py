@@ -6,9 +6,11 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
+from seqsweep.config.signatures import signature_of
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms.of_splits import check_augmentation
@@ -41,19 +43,26 @@ def translate_memory_errors() -> Generator[None]:
         raise OSError(f"out of memory: {str(error).splitlines()[0]}") from error
 
 
-def data_fingerprint(config: Config) -> str | None:
-    """Returns the fingerprint of the sequences; None for a user's own data module.
+def source_fingerprint(data: Config) -> str:
+    """Returns the fingerprint of the sequences of a source.
 
     Raises:
         ValueError, TypeError, OSError: the source refuses its arguments or files.
     """
-    data = config["data"]
-    # Only training itself reads the data of such a module, so its files cannot be hashed before.
-    if data.get("_target_") != DATA_MODULE:
-        return None
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
     return fingerprint_of(load_source(data["source"]))
+
+
+def build_data(config: Config) -> Any:
+    """Builds the DataModule; runs of one process share its source."""
+    section = config["data"]
+    injected: dict[str, Any] = {}
+    if "source" in section:
+        injected["source"] = load_source(section["source"])
+    if "seed" in signature_of(section["_target_"]).parameters and section.get("seed") is None:
+        injected["seed"] = config["seed"]
+    return build(section, "data", **injected)
 
 
 def prepared(config: Config) -> Splits:
@@ -76,7 +85,7 @@ def prepared(config: Config) -> Splits:
 
 def load_source(source: Config) -> Splits:
     """Returns the sequences of `data.source`, read once."""
-    return _load_source(json.dumps(source, sort_keys=True), _state_of_files(source))
+    return _load_source(json.dumps(source, sort_keys=True), state_of_files(source))
 
 
 @functools.lru_cache(maxsize=8)
@@ -91,8 +100,8 @@ def forget_sources() -> None:
         cached.cache_clear()
 
 
-def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
-    """Returns path, time and size of each file of a source.
+def state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
+    """Returns path, time and size of each file that a section names.
 
     They are part of a cache's key, so that a changed file is read again.
     """

@@ -14,12 +14,13 @@ from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.identity import CODE
+from seqsweep.training.own_data import OwnData
 from seqsweep.training.user_code import code_of
 
 KEYS = ("config", "class_names", "channel_names", "scaling")
 
 
-def description(config: Config, splits: Splits) -> dict[str, Any]:
+def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
     """Returns the keys of a checkpoint that describe its run: plain values and tensors (F,).
 
     `scaling` is None for a data module of the user's own, which scales by itself. Only data of
@@ -29,7 +30,7 @@ def description(config: Config, splits: Splits) -> dict[str, Any]:
     return {
         "config": config,
         "class_names": list(splits.class_names),  # C
-        "channel_names": list(splits.train.channel_names),  # F
+        "channel_names": list(splits.channel_names),  # F
         "scaling": None if splits.scaling is None else _plain(splits.scaling),
         **({} if vocabulary is None else {"vocabulary": vocabulary.plain()}),
         **({CODE: code_of(config)} if CODE in config else {}),

@@ -20,6 +20,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import write_text
 from seqsweep.training.engine import network_of
+from seqsweep.training.own_data import OwnData
 from seqsweep.training.trace import trace_module
 from seqsweep.training.trajectory_paths import Paths, by_class, principal
 
@@ -36,18 +37,18 @@ _NUMBERS = 2**21
 """The most numbers in the states of the network that is diagnosed."""
 
 
-def splits_tested(config: Config, splits: Splits) -> list[str]:
+def splits_tested(config: Config, splits: Splits | OwnData) -> list[str]:
     """Returns the splits on which a run's best weights are evaluated.
 
     These are the test split and, where the record holds the confusion, the validation split.
     """
     has_confusion = config["diagnostics"] and splits.num_classes <= MOST_CLASSES
     return [
-        name for name in (("val", "test") if has_confusion else ("test",)) if name in splits.parts
+        name for name in (("val", "test") if has_confusion else ("test",)) if name in splits.names
     ]
 
 
-def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
+def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[str, Any]:
     """Returns the part of a record about the predictions at the best epoch.
 
     Args:
@@ -56,7 +57,7 @@ def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
     if splits.num_classes > MOST_CLASSES:
         return {}
     plain = {split: table.tolist() for split, table in counts.items()}
-    return {"classes": list(splits.train.class_names), "confusion": plain} if plain else {}
+    return {"classes": list(splits.class_names), "confusion": plain} if plain else {}
 
 
 class Chosen:

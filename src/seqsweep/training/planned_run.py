@@ -12,13 +12,14 @@ from seqsweep.data.sequences import Splits
 from seqsweep.runs.identity import SEMANTICS, flatten, run_id
 from seqsweep.training.checks import check_network_size, check_symbols
 from seqsweep.training.data_cache import (
-    data_fingerprint,
+    DATA_MODULE,
     forget_sources,
     load_source,
     prepared,
     translate_memory_errors,
 )
 from seqsweep.training.limits import Limits
+from seqsweep.training.own_data import data_fingerprint
 from seqsweep.training.user_code import with_code
 
 _Described = WeakKeyDictionary[Splits, tuple[dict[str, dict[str, Any]], tuple[str, ...]]]
@@ -70,16 +71,16 @@ def plan(config: Config) -> PlannedRun:
         ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
+    name = run_id(config, fingerprint)
     # A user's own data module reads its data only in training, so nothing is known of them yet.
-    if fingerprint is None:
-        return PlannedRun(config, run_id(config, None), None)
+    if config["data"]["_target_"] != DATA_MODULE:
+        return PlannedRun(config, name, fingerprint, recordings=fingerprint)
     splits = prepared(config)
     check_symbols(config, splits)
     # The size is checked before the first run starts, where it costs nothing.
     check_network_size(config, splits)
     described, lines = _describe(splits)
     recordings = load_source(config["data"]["source"]).recordings
-    name = run_id(config, fingerprint)
     return PlannedRun(config, name, fingerprint, described, lines, recordings)
 
 

@@ -21,7 +21,8 @@ from seqsweep.using.bundle_file import (
 )
 from seqsweep.using.bundle_readme import readme
 from seqsweep.using.export import export
-from seqsweep.using.find_run import open_run, replicates_of
+from seqsweep.using.find_run import replicates_of
+from seqsweep.using.input_data import open_run
 from seqsweep.using.load import LoadedRun, read_content
 from seqsweep.using.prediction_files import check_output
 

@@ -3,17 +3,16 @@
 Imports no torch.
 """
 
-import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seqsweep.arguments import Parser
+from seqsweep.arguments import Parser, add_json
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.config.schema import Config
-from seqsweep.console import PlainConsole, say
+from seqsweep.console import PlainConsole, print_json, say
 from seqsweep.data.files import ENDINGS, config_of, existing_file
 from seqsweep.data.info import Info, describe
 from seqsweep.data.sequences import Splits
@@ -51,7 +50,7 @@ def _info(arguments: Sequence[str]) -> int:
     parser.add_argument("source", metavar="SOURCE", help="a file, a name or aeon:NAME")
     words = "a key of the source or of `data`, such as layout=time_first"
     parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=words)
-    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    add_json(parser)
     options = parser.parse(arguments, intermixed=True)
     overrides = [*_overrides_for(options.source), *map(_override, options.options)]
     config = compose(overrides)["data"]
@@ -62,8 +61,8 @@ def _info(arguments: Sequence[str]) -> int:
     notes = [*_too_small(config, splits, info, proposed), *notes_of_run]
     command = " ".join(["seqsweep", "train", *map(shlex.quote, proposed)])
     if options.json:
-        content = {"source": options.source, **info.plain(), "notes": notes}
-        say(json.dumps({**content, "problem": problem, "command": command}, indent=2))
+        content = {"source": options.source, **vars(info), "notes": notes}
+        print_json({**content, "problem": problem, "command": command})
         return 0
     print_info(options.source, info, notes, PlainConsole())
     if problem is not None:

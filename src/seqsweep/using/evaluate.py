@@ -22,8 +22,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.saved_config import saved_data
-from seqsweep.using.find_run import open_run
-from seqsweep.using.input_data import open_data
+from seqsweep.using.input_data import open_data, open_run
 from seqsweep.using.load import Inputs, LoadedRun
 from seqsweep.using.predict import known_labels, probabilities_of
 from seqsweep.using.prediction_files import check_output

@@ -11,7 +11,9 @@ from seqsweep.arguments import Parser
 from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, say
 from seqsweep.runs.files import write_text
-from seqsweep.training.build_run import build_data, build_module
+from seqsweep.training.build_run import build_module
+from seqsweep.training.data_cache import build_data
+from seqsweep.training.own_data import outline
 from seqsweep.using.explain import Block, Explanation, Unrolled, explain
 from seqsweep.using.prediction_files import check_output
 
@@ -82,9 +84,10 @@ def explain_command(arguments: Sequence[str]) -> int:
         check_output(options.html)
     config = compose(overrides)
     data = build_data(config)
-    network = build_module(config, data).network
+    splits = outline(data, config["data"]["_target_"])
+    network = build_module(config, splits).network
     batch = next(iter(data.train_dataloader()))
-    explanation = explain(network, batch, data.splits.class_names)
+    explanation = explain(network, batch, splits.class_names)
     _print(explanation)
     if options.html is not None:
         write_text(options.html, page(explanation, " ".join(options.overrides)))

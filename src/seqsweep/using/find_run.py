@@ -1,11 +1,9 @@
-"""Finds the run that a command is to use, also in a sweep's folder."""
+"""Finds the run to use, also in a sweep's folder."""
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.console import say_error
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
@@ -13,29 +11,9 @@ from seqsweep.results.leaderboard import Leaderboard, Row, leaderboard
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.using.load import LoadedRun, load_run
 
 _MOST_NAMED = 5
 """The number of data sets whose best run is named."""
-
-
-def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
-    """Loads the run of a command by its options `run`, `checkpoint` and `allow`.
-
-    Returns how it was chosen too, which is said on stderr.
-
-    Raises:
-        FileNotFoundError, ValueError: see `find_run` and `load_run`.
-    """
-    path, choice = find_run(options.run)
-    if options.checkpoint is not None and path.is_file():
-        raise ValueError(
-            f"--checkpoint={options.checkpoint}: {path} is a file, which holds one network"
-        )
-    run = load_run(path, options.checkpoint or "best", options.allow)
-    if choice is not None:
-        say_error(f"{path}: {choice}")
-    return run, choice
 
 
 def find_run(path: Path) -> tuple[Path, str | None]:

@@ -1,8 +1,9 @@
-"""Reads the sequences that a command predicts or evaluates.
+"""Opens the run of a command, and reads the sequences that it predicts or evaluates.
 
 N sequences, T steps, F features (channels).
 """
 
+import argparse
 import filecmp
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import yaml
 from seqsweep.config.convert import convert
 from seqsweep.config.messages import reworded
 from seqsweep.config.signatures import signature_of
+from seqsweep.console import say_error
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, reader_of
 from seqsweep.data.raw import RawPart
@@ -23,7 +25,8 @@ from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_object
 from seqsweep.suggest import did_you_mean, listed
-from seqsweep.using.load import LoadedRun
+from seqsweep.using.find_run import find_run
+from seqsweep.using.load import LoadedRun, load_run
 
 _READER = "seqsweep.data.tables.read"
 _SOURCE = "seqsweep.data.tables.table"
@@ -70,6 +73,25 @@ class InputData:
                 yield x[rows], None
             else:
                 yield x[rows, : lengths[rows].max()], lengths[rows]
+
+
+def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
+    """Loads the run of a command by its options `run`, `checkpoint` and `allow`.
+
+    Returns how it was chosen too, which is said on stderr.
+
+    Raises:
+        FileNotFoundError, ValueError: see `find_run` and `load_run`.
+    """
+    path, choice = find_run(options.run)
+    if options.checkpoint is not None and path.is_file():
+        raise ValueError(
+            f"--checkpoint={options.checkpoint}: {path} is a file, which holds one network"
+        )
+    run = load_run(path, options.checkpoint or "best", options.allow)
+    if choice is not None:
+        say_error(f"{path}: {choice}")
+    return run, choice
 
 
 def open_data(

@@ -32,6 +32,7 @@ from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of, differing
 from seqsweep.using.bundle_file import PREFIX, is_bundle, read_bundle
 from seqsweep.using.check_content import check_content, check_sizes, check_weights
+from seqsweep.using.find_run import find_run
 from seqsweep.using.scores import Evaluation, Float64, evaluate
 
 BATCH_SIZE = 512
@@ -191,15 +192,17 @@ def load_run(
     The training data are not needed: a checkpoint holds all of it.
 
     Args:
-        folder: a run's folder, or a checkpoint file or a bundle (.zip) wherever it lies.
+        folder: a run's folder, or a sweep's, of which the best run by validation is taken as
+            `seqsweep predict` takes it; or a checkpoint file or a bundle (.zip) wherever it lies.
         checkpoint: which of the folder's two.
         allow: dotted names of your own networks, which a config out of a file may build.
 
     Raises:
         FileNotFoundError: no checkpoint is there.
-        ValueError: the file is damaged, something is missing in it, or its network is not allowed.
+        ValueError: the file is damaged, something is missing in it, or its network is not allowed;
+            or a sweep has no complete run, or several data sets.
     """
-    path, content = read_content(folder, checkpoint)
+    path, content = read_content(find_run(Path(folder))[0], checkpoint)
     return run_of(content, path, allow)
 
 

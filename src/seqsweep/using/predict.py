@@ -3,6 +3,8 @@
 N sequences, B sequences of a batch, C classes.
 """
 
+import io
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.arguments import Parser, add_use_of_run
-from seqsweep.console import place, say_error
+from seqsweep.arguments import Parser, add_json, add_use_of_run
+from seqsweep.console import place, print_json, say_error
 from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed
-from seqsweep.using.find_run import open_run
-from seqsweep.using.input_data import InputData, open_data
+from seqsweep.using.input_data import InputData, open_data, open_run
 from seqsweep.using.load import LoadedRun
 from seqsweep.using.prediction_files import (
     FORMATS,
@@ -32,7 +33,13 @@ from seqsweep.using.scores import Float64
 def predict(arguments: Sequence[str]) -> int:
     """Writes the class and the probabilities of each sequence. Returns the exit code."""
     options = _parser().parse(arguments, intermixed=True)
-    kind = format_of(options.out, options.format)
+    # Without a file, the predictions are a part of the JSON.
+    rows = io.StringIO() if options.json and options.out is None else None
+    if rows is not None and options.format is not None:
+        raise ValueError(
+            f"--format={options.format}: is of a file; give --out, or leave out --json"
+        )
+    kind = "jsonl" if rows is not None else format_of(options.out, options.format)
     if options.out is not None:
         check_output(options.out)
     run, _ = open_run(options)
@@ -44,8 +51,15 @@ def predict(arguments: Sequence[str]) -> int:
     for note in data.notes:
         say_error(note)
     header = _header(options.data, data, run, "TRAIN" if options.split == "train" else "TEST")
-    with writing(options.out, kind, header) as writer:
+    with writing(options.out, kind, header, rows) as writer:
         hits = _write(writer, data, run, options.batch_size)
+    if options.json:
+        lines = [] if rows is None else rows.getvalue().splitlines()
+        made = {"predictions": list(map(json.loads, lines))} if rows else {"out": str(options.out)}
+        accuracy = None if data.labels is None else hits / len(data)
+        head = {"run": str(run.checkpoint), "data": data.name, "classes": run.class_names}
+        print_json(head | {"sequences": len(data), "accuracy": accuracy} | made)
+        return 0
     where = "" if options.out is None else f" in {place(options.out)}"
     score = "" if data.labels is None else f"; accuracy {hits / len(data):.4f}"
     say_error(f"{data.name}: {count(len(data), 'sequence')}{where}{score}")
@@ -55,6 +69,7 @@ def predict(arguments: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser("predict", "Writes the class and the probabilities of each sequence.")
     add_use_of_run(parser)
+    add_json(parser)
     words = "the file to write (csv in the terminal); its ending is its format"
     parser.add_argument("--out", type=Path, metavar="FILE", help=words)
     words = f"one of {', '.join(FORMATS)}; aeon: the results file of the time series archive"

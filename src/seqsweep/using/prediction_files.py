@@ -231,15 +231,18 @@ def check_output(path: Path) -> None:
 
 
 @contextmanager
-def writing(out: Path | None, kind: str, header: Header) -> Generator[Writer]:
+def writing(
+    out: Path | None, kind: str, header: Header, text: TextIO | None = None
+) -> Generator[Writer]:
     """Opens a writer; its file takes its name only when it is complete.
 
     Args:
         out: None for the terminal.
         kind: one of FORMATS.
+        text: takes the place of the terminal.
     """
     if out is None:
-        writer = _WRITERS[kind](header, _Visible())
+        writer = _WRITERS[kind](header, text or _Visible())
         yield writer
         writer.close()
         sys.stdout.flush()

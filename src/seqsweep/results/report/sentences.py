@@ -19,16 +19,13 @@ from seqsweep.results.formatting import (
     value_text,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
-from seqsweep.results.power import needed_replicates_words
+from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates_words
 from seqsweep.results.replicates import Variation
 from seqsweep.results.report.baselines_text import baseline_words, test_set_words
 from seqsweep.results.report.findings import Answer, Baseline, Config
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.verdicts import needed_words, t_test_words, too_few_words
 from seqsweep.runs.metric_names import is_bounded, lower_is_better
-
-_SMALL_DIFFERENCE = 0.01
-"""A difference in accuracy that readers may want to find."""
 
 _MOST_NAMED = 3
 """The number of other data sets whose best configs are named."""
@@ -74,7 +71,7 @@ def answer(
         baseline=baseline_words(best, judged, baselines, tested, alone=len(configs) == 1)
         if judged in best.metrics
         else None,
-        power=needed_replicates_words(board, _SMALL_DIFFERENCE)
+        power=needed_replicates_words(board, SMALL_DIFFERENCE)
         if has_rivals and is_bounded(score)
         else None,
     )

@@ -52,6 +52,8 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
     restore_subcommand()
     if option("plan-only", "") == "yes":
         raise ValueError("--plan-only: a search chooses its runs while it trains; leave it out")
+    if option("json", "") == "yes":
+        raise ValueError("--json: a search chooses its runs while it trains; leave it out")
     refuse_shape(compose.master.sweep)
     if launcher.workers is not None and launcher.workers.detach:
         raise ValueError(

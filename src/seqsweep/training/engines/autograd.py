@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
+from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.best_epoch import BestEpoch
@@ -93,8 +93,7 @@ class AutogradEngine(Engine[AutogradRun]):
             raise end
         if isinstance(end, Paused):
             return Outcome(run.folder, {}, trained=True)
-        splits = run.parts.data.splits
-        record = record_of(run, end, run.parts.trainer.global_step, len(splits.train))
+        record = record_of(run, end, run.parts.trainer.global_step, self._num_train)
         return Outcome(run.folder, record, trained=True)
 
     def start(self, member: AutogradRun, checkpoint: Path | None) -> None:
@@ -110,7 +109,8 @@ class AutogradEngine(Engine[AutogradRun]):
     def fit(self) -> None:
         if not self.has_begun:
             return
-        run, (trainer, module, data) = self.run, self.run.parts
+        run = self.run
+        trainer, module, data, _ = run.parts
         start = time.perf_counter()
         self.diverged: Diverged | None = None
         avoid_missing_kernels(trainer)
@@ -140,9 +140,11 @@ class AutogradEngine(Engine[AutogradRun]):
                 metrics = self._evaluate()
         except Diverged as error:
             return [(self.run, error)]
-        config, module, splits = self.run.planned.config, self.run.parts.module, self._splits
+        config, (_, module, _, splits) = self.run.planned.config, self.run.parts
         # The loggers are closed by now: a diagnosis may take long, and logs nothing.
-        diagnosis = diagnose_run(config, module, splits) if config["diagnostics"] else None
+        diagnosis = None
+        if config["diagnostics"] and isinstance(splits, Splits):
+            diagnosis = diagnose_run(config, module, splits)
         return [(self.run, Findings(metrics, confusion_of(splits, module.confusions), diagnosis))]
 
     def record(self, ended: Sequence[Ended[AutogradRun]]) -> None:
@@ -151,7 +153,7 @@ class AutogradEngine(Engine[AutogradRun]):
             if isinstance(callback, BestAndLast) and callback.best.epochs:
                 check_written(run.folder.path, callback.files)
         steps = run.parts.trainer.global_step
-        self.outcomes[run.run_id] = record_end(run, end, steps, self._splits, synced=False)
+        self.outcomes[run.run_id] = record_end(run, end, steps, self._num_train, synced=False)
 
     def _evaluate(self) -> dict[str, float]:
         """Tests the weights of the best epoch; returns the test metrics.
@@ -159,13 +161,13 @@ class AutogradEngine(Engine[AutogradRun]):
         Raises:
             Diverged: the loss on the test split is not finite.
         """
-        run, (trainer, module, data) = self.run, self.run.parts
+        run, (trainer, module, data, known) = self.run, self.run.parts
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         best = run.folder.path / "checkpoints" / "best.ckpt"
         if best.is_file():
             module.load_state_dict(load_sealed(best)["state_dict"])
         module.confusions.clear()  # the last epoch's validation has left one
-        splits = splits_tested(run.planned.config, data.splits)
+        splits = splits_tested(run.planned.config, known)
         if "val" in splits:
             _validate_quietly(run.parts)
         if "test" not in splits:
@@ -178,8 +180,9 @@ class AutogradEngine(Engine[AutogradRun]):
         return module.test_metrics
 
     @property
-    def _splits(self) -> Any:
-        return self.run.parts.data.splits
+    def _num_train(self) -> int | None:
+        splits = self.run.parts.splits
+        return len(splits.train) if isinstance(splits, Splits) else None
 
 
 def _validate_quietly(parts: Parts) -> None:
@@ -187,7 +190,7 @@ def _validate_quietly(parts: Parts) -> None:
 
     Between the stages of a run the trainer has no loggers.
     """
-    trainer, module, data = parts
+    trainer, module, data, _ = parts
     # The user's callbacks must not see this validation, but a signal must still end it.
     callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
     kept = [callback for callback in callbacks if isinstance(callback, StopOnSignal)]

@@ -5,7 +5,6 @@ import math
 import traceback
 from typing import Any, NamedTuple, Protocol
 
-from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.runs.lock import LockLost
 from seqsweep.runs.run_folder import RunFolder
@@ -50,7 +49,7 @@ def record_end(
     member: Member,
     end: End,
     steps: int,
-    splits: Splits,
+    num_train: int | None,
     synced: bool,
 ) -> Outcome:
     """Writes the record of a member, the last of its files.
@@ -59,7 +58,8 @@ def record_end(
 
     Args:
         steps: the number of optimizer steps.
-        splits: the data that it was trained on.
+        num_train: the number of training sequences; None if a data module of the user's own does
+            not tell it.
         synced: whether all of its other files are on disk.
 
     Raises:
@@ -70,7 +70,7 @@ def record_end(
         member.log.say(f"paused after {end.epochs} epochs")
         member.log.write_lines()
         return Outcome(member.folder, {}, trained=True)
-    record = record_of(member, end, steps, len(splits.train))
+    record = record_of(member, end, steps, num_train)
     member.folder.check_held()
     if isinstance(end, Findings) and end.diagnosis is not None and record["status"] == "complete":
         write_diagnosis(member.folder.path, end.diagnosis)
@@ -82,7 +82,7 @@ def record_end(
 
 
 def record_of(
-    member: Member, end: Findings | Diverged | Pruned, steps: int, num_train: int
+    member: Member, end: Findings | Diverged | Pruned, steps: int, num_train: int | None
 ) -> dict[str, Any]:
     """Returns the content of record.json."""
     best = member.best
@@ -101,9 +101,10 @@ def record_of(
         "steps": steps,
         "params": member.params,
         "train_seconds": round(best.seconds, 3),
-        "samples_per_s": round(best.epochs * num_train / best.seconds, 1),
-        "num_train": num_train,
     }
+    if num_train is not None:
+        result["samples_per_s"] = round(best.epochs * num_train / best.seconds, 1)
+        result["num_train"] = num_train
     if isinstance(end, Pruned):
         return member.planned.record("pruned", result | {"pruned": end._asdict()})
     return member.planned.record("complete", result | end.confusion)

@@ -23,7 +23,7 @@ def export_command(arguments: Sequence[str]) -> int:
     # A wrong name should not take the seconds that the import of torch takes.
     check_path(path)
     from seqsweep.using.export.contents import channels_beyond_float32
-    from seqsweep.using.find_run import open_run
+    from seqsweep.using.input_data import open_run
 
     run, _ = open_run(options)
     difference = export(run, path)

@@ -328,7 +328,7 @@ class Pool:
 
     def _record_one(self, member: PoolMember, end: End) -> None:
         self.outcomes[member.run_id] = record_end(
-            member, end, member.native.steps, self.data.splits, synced=not self.is_single
+            member, end, member.native.steps, len(self.data.splits.train), synced=not self.is_single
         )
 
     def _is_due(self, member: PoolMember) -> bool:

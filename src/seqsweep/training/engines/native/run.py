@@ -7,8 +7,9 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.training.build_run import build_data, numerics
+from seqsweep.training.build_run import numerics
 from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.data_cache import build_data
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.member_files import Budget
 from seqsweep.training.engines.native.module import PoolModule

@@ -1,0 +1,161 @@
+"""A plain LightningDataModule trains, and what it lacks is named before anything starts."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import seqsweep
+from seqsweep.training.outcome import RunFailed
+
+MODULE = '''\
+import lightning as L
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class My(L.LightningDataModule):
+    """Sequences of two channels whose class is in their mean."""
+
+    num_classes = 3
+    input_size = 2
+
+    def __init__(self, path: str | None = None, shift: float = 0.0) -> None:
+        super().__init__()
+        self.shift = shift
+
+    def loader(self, seed: int, shuffle: bool = False) -> DataLoader:
+        draw = torch.Generator().manual_seed(seed)
+        y = torch.randint(3, (40,), generator=draw)
+        x = torch.randn(40, 7, 2, generator=draw) + y[:, None, None] + self.shift
+        lengths = torch.randint(2, 8, (40,), generator=draw)
+        return DataLoader(TensorDataset(x, lengths, y), 8, shuffle=shuffle)
+
+    def train_dataloader(self):
+        return self.loader(0, shuffle=True)
+
+    def val_dataloader(self):
+        return self.loader(1)
+
+    def test_dataloader(self):
+        return self.loader(2)
+
+
+class Named(My):
+    @property
+    def fingerprint(self):
+        return "rows of May"
+
+
+class TrainOnly(My):
+    val_dataloader = L.LightningDataModule.val_dataloader
+    test_dataloader = L.LightningDataModule.test_dataloader
+
+
+class NoSizes(L.LightningDataModule):
+    def train_dataloader(self):
+        return []
+
+
+class OddSize(My):
+    input_size = 0
+
+
+class OddFingerprint(My):
+    fingerprint = 3
+
+
+class Pairs(My):
+    def train_dataloader(self):
+        return DataLoader(TensorDataset(torch.zeros(8, 7, 2), torch.zeros(8)), 4)
+
+
+class NotAModule:
+    num_classes = input_size = 2
+'''
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Composes the config of a run on a data module of the user's own."""
+    (tmp_path / "dm.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def call(name: str = "My", *overrides: str, **arguments: object):
+        shared = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "model.hidden_size=4"]
+        words = ["data=digits", f"output_dir={tmp_path}/outputs", *shared, *overrides]
+        return seqsweep.compose(words) | {"data": {"_target_": f"dm.{name}", **arguments}}
+
+    return call
+
+
+def test_a_plain_data_module_trains_by_autograd_and_can_be_loaded(config):
+    record = seqsweep.train(config("Named"))
+    assert record["status"] == "complete"
+    assert {"val/acc", "test/acc"} <= record["metrics"].keys()
+    assert record["classes"] == ["0", "1", "2"]
+    assert not {"splits", "num_train", "samples_per_s"} & record.keys()
+    folder = Path(record["folder"])
+    assert json.loads((folder / "provenance.json").read_text())["engine"] == "autograd"
+    run = seqsweep.load_run(folder)
+    assert (run.class_names, run.channel_names) == (("0", "1", "2"), ("channel_0", "channel_1"))
+    with pytest.raises(ValueError, match=r"holds no scaling; dm\.Named prepares its sequences"):
+        run.predict(torch.zeros(1, 3, 2))
+
+
+def test_a_data_module_without_validation_and_test_trains(config):
+    metrics = seqsweep.train(config("TrainOnly", "monitor=train/loss"))["metrics"]
+    assert {name.partition("/")[0] for name in metrics} == {"train", "lr"}
+
+
+def test_a_resumed_run_has_the_order_of_an_uninterrupted_one(config, tmp_path):
+    whole = seqsweep.train(config("My", "trainer.max_epochs=4"))
+    shutil.rmtree(tmp_path / "outputs")
+    seqsweep.train(config("My", "trainer.max_epochs=2"))
+    torch.randn(3)  # what a program draws besides has no part in it
+    resumed = seqsweep.train(config("My", "trainer.max_epochs=4"))
+    lines = (Path(resumed["folder"]) / "train.log").read_text()
+    assert "epoch 2" in lines
+    assert resumed["metrics"] == whole["metrics"]
+
+
+def run_id(config):
+    return Path(seqsweep.train(config)["folder"]).name
+
+
+def test_arguments_stand_for_the_data_or_a_fingerprint_stands_for_its_path(config):
+    plain = [run_id(config("My", path=path)) for path in (None, "a.npy", "b.npy")]
+    assert len(set(plain)) == 3
+    record = seqsweep.train(config("Named", path="a.npy"))
+    assert record["data_fingerprint"] == record["recordings"] == "rows of May"
+    assert run_id(config("Named", path="b.npy")) == record["run_id"]
+    assert run_id(config("Named", path="b.npy", shift=1.0)) != record["run_id"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("NoSizes", "dm.NoSizes: must have the attributes input_size .*, got None and None"),
+        ("OddSize", "dm.OddSize: must have the attributes .* at least 1, got 0 and 3"),
+        ("OddFingerprint", "dm.OddFingerprint: fingerprint=3: must be text"),
+        ("NotAModule", "must make a lightning.LightningDataModule, got NotAModule"),
+    ],
+)
+def test_what_a_data_module_lacks_is_named_before_anything_starts(config, tmp_path, name, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        seqsweep.train(config(name))
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_options_that_need_the_sequences_are_refused(config):
+    with pytest.raises(ValueError, match="class_weights=balanced: must be numbers"):
+        seqsweep.train(config("My", "loss.class_weights=balanced"))
+    with pytest.raises(ValueError, match="devices=2: must be 1 for a data module without"):
+        seqsweep.train(config("My", "trainer.devices=2", "trainer.strategy=ddp"))
+
+
+def test_a_batch_of_another_form_fails_with_the_form_that_is_expected(config):
+    with pytest.raises(RunFailed, match=r"a batch must be \(x, lengths, y\), got list"):
+        seqsweep.train(config("Pairs"))

@@ -1,0 +1,181 @@
+"""`--json` prints what docs/schema.json says, and nothing else; errors stay on stderr."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from finished_runs import finish_run
+
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates
+from seqsweep.runs.ledger import read_folder
+
+SCHEMA: dict[str, Any] = json.loads(
+    (Path(__file__).parents[2] / "docs" / "schema.json").read_text(encoding="utf-8")
+)
+PLAN = ["plan", "data=digits", "model.hidden_size=4,8", "seed=0,1"]
+
+
+def leaves(value: Any):
+    """Yields all values of nested objects and arrays."""
+    if isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from leaves(each)
+    else:
+        yield value
+
+
+def checked(name: str, text: str) -> Any:
+    """Returns the content of an answer that has the form of its schema, and no null."""
+    content = json.loads(text)
+    reference = {"$ref": f"#/$defs/{name}", "$defs": SCHEMA["$defs"]}
+    jsonschema.Draft202012Validator(reference).validate(content)
+    assert None not in list(leaves(content))
+    return content
+
+
+@pytest.fixture
+def answer(command):
+    """The answer of a command that succeeds, by the words of the command."""
+
+    def ask(*words: Any, name: str = "") -> Any:
+        done = command(*words, "--json")
+        assert done.code == 0, done.err
+        return checked(name or str(words[0]), done.out)
+
+    return ask
+
+
+@pytest.fixture
+def compared(tmp_path):
+    """A function that writes two sweeps of two configs; `h=2` is better, and `other` still more."""
+
+    def write(seeds: int) -> tuple[Path, Path]:
+        for name, gain in (("first", 0.0), ("other", 0.05)):
+            for seed in range(seeds):
+                for h in (1, 2):
+                    noise = 0.01 * math.sin(7 * seed + h)
+                    score = {"val/acc": 0.5 + 0.1 * h + noise, "test/acc": 0.5 + 0.1 * h + gain}
+                    score["test/acc"] += noise
+                    folder = tmp_path / name / f"{10 * seed + h:016x}"
+                    finish_run(folder, {"h": h, "seed": seed, "gain": gain, **score})
+        return tmp_path / "first", tmp_path / "other"
+
+    return write
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_winner_its_interval_and_the_verdict(answer, compared):
+    folder, _ = compared(7)
+    (board,) = answer("leaderboard", folder)["sets"]
+    best, second = board["configs"]
+    assert (best["keys"], best["verdict"]) == ({"h": 2}, "best")
+    interval = best["metrics"]["test/acc"]
+    assert interval["low"] < interval["mean"] < interval["high"]
+    assert (second["significant"], second["verdict"]) == (True, "different")
+    assert second["difference"]["high"] < 0 and second["adjusted"] < 0.05
+    (board,) = answer("leaderboard", folder, "--top", "1")["sets"]
+    assert board["configs"] == [best]
+
+
+def test_the_seeds_still_needed_have_an_interval(answer, compared):
+    folder, _ = compared(7)
+    found = needed_replicates(leaderboard(read_folder(folder)), SMALL_DIFFERENCE)
+    assert found is not None and found["n"] and found["low"]
+    replicates = answer("leaderboard", folder)["sets"][0]["replicates"]
+    assert (replicates["have"], replicates["least"], replicates["difference"]) == (7, 6, 0.01)
+    assert replicates["more"]["n"] == max(0, found["n"] - 7)
+    assert replicates["more"]["low"] == max(0, found["low"] - 7)
+
+
+def test_what_one_seed_leaves_unknown_is_absent(answer, compared):
+    folder, other = compared(1)
+    (content,) = answer("leaderboard", folder)["sets"]
+    second = content["configs"][1]
+    assert second["verdict"] == "undecided"
+    assert "significant" not in second and "low" not in second["difference"]
+    assert content["replicates"] == {"have": 1, "least": 6}
+    overall = answer("compare", folder, other)["overall"]["other"]
+    assert overall.keys() == {"interval"} and overall["interval"]["n"] == 1
+
+
+def test_each_data_set_has_its_winner(answer, tmp_path):
+    for seed in range(6):
+        for h in (1, 2):
+            for data in ("a", "b"):
+                folder = tmp_path / "sets" / f"{data}{h}{seed}"
+                score = 0.5 + (0.1 if (h == 1) == (data == "a") else 0.0) + 0.001 * seed
+                run = {"h": h, "seed": seed, "data.source.name": data, "test/acc": score}
+                run |= {"val/acc": score}
+                finish_run(folder, run, data_fingerprint=data, recordings=data)
+    content = answer("leaderboard", tmp_path / "sets")
+    winners = {one["data"]: one["configs"][0]["keys"] for one in content["sets"]}
+    assert winners == {"a": {"h": 1}, "b": {"h": 2}}
+    assert [one["mean_rank"] for one in content["across"]] == [1.5, 1.5]
+
+
+def test_two_sweeps_or_two_runs_are_compared(answer, compared):
+    folders = compared(7)
+    content = answer("compare", *folders)
+    overall = content["overall"]["other"]
+    assert overall["significant"] and overall["interval"]["mean"] == pytest.approx(0.05)
+    assert [config["keys"] for config in content["configs"]] == [{"h": 1}, {"h": 2}]
+    runs = [folder / f"{1:016x}" for folder in folders]
+    (only,) = answer("compare", *runs)["overall"].values()
+    assert only["interval"]["mean"] == pytest.approx(0.05)
+
+
+def test_the_runs_of_a_sweep_and_the_folders_above_it(answer, trained):
+    content = answer("status", trained.sweep)
+    assert content["states"] == {"complete": 4} and len(content["runs"]) == 4
+    assert all(run["metrics"]["test/acc"] >= 0 for run in content["runs"])
+    (folder,) = answer("status", trained.folder / "outputs")["folders"]
+    assert folder["bytes"] > 0
+
+
+def test_a_plan_has_its_cost(answer, tmp_path):
+    content = answer(*PLAN)
+    assert (content["done"], content["to_train"]) == (0, 4)
+    assert content["cost"].keys() == {"seconds"} and content["cost"]["seconds"] > 0
+    assert {(run["state"], run["trains"]) for run in content["runs"]} == {("not started", True)}
+
+
+def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, new_data, tmp_path):
+    content = answer("predict", trained.run, new_data)
+    assert len(content["predictions"]) == content["sequences"]
+    rows = command("predict", trained.run, new_data, "--format", "jsonl").out.splitlines()
+    assert content["predictions"] == list(map(json.loads, rows))
+    written = answer("predict", trained.run, new_data, "--out", "p.csv")
+    assert written.pop("out") == "p.csv" and (tmp_path / "p.csv").is_file()
+    assert written == {key: content[key] for key in written}
+
+
+def test_data_and_the_installation_are_described(answer):
+    assert answer("data", "info", "digits", name="data info")["command"].endswith("data=digits")
+    assert answer("--version")["cores"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["leaderboard", "nowhere"], "no such folder"),
+        (["status", "nowhere"], "no such folder"),
+        (["compare", "nowhere"], "expected at least two folders"),
+        (["predict", "nowhere", "x.npz"], "no such folder"),
+        (["predict", "nowhere", "x.npz", "--format", "csv"], "--format=csv: is of a file"),
+        (["plan", "data=digitz"], "did you mean 'digits'"),
+        (["plan", "hydra/sweeper=optuna"], "--json: a search chooses its runs while it trains"),
+        (["data", "info", "nowhere"], "nowhere"),
+        (["--version", "now"], "one argument too many"),
+    ],
+)
+def test_an_error_goes_to_stderr_with_code_2(command, words, message):
+    done = command(*words, "--json")
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err and done.err.count("\n") == 1
