@@ -111,7 +111,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _list_folders_below(error: Exception) -> None:
-    """Lists the folders of runs below a folder such as `outputs`, if this is the error."""
+    """Lists the folders below a folder without runs, if that is the error."""
     from seqsweep.runs.ledger import NoRuns
 
     if isinstance(error, NoRuns):

@@ -150,6 +150,7 @@ CASES = [
     ("data info bad.ts", "bad.ts:5: "),
     # explain
     ("explain model.hiden_size=3", "did you mean 'hidden_size'"),
+    ("explain run", "run: is a folder; expected overrides, as in: seqsweep explain data=digits"),
     ("explain model.hidden_size=3,4", "model.hidden_size=3,4: several values are a sweep"),
     ("explain --html no/a.html", "no/a.html: there is no folder no"),
 ]

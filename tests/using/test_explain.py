@@ -111,6 +111,17 @@ def test_a_page_draws_each_state_once(pooling, steps):
     assert "a&lt;b&gt;&amp;" in text and "http" not in text.replace("http-equiv", "")
 
 
+def test_the_command_reads_configs_of_the_users_own(tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    text = "_target_: seqsweep.RNNClassifier\ninput_size: null\nnum_classes: null\nhidden_size: 3\n"
+    (tmp_path / "model/mine.yaml").write_text(text)
+    given = ["data=digits", "model=mine", "--config-dir", str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", *given])
+    assert ended.value.code == 0
+    assert "(10, 3)" in capsys.readouterr().out
+
+
 def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["explain", "experiment=notebook_multilayer", "--html", str(tmp_path / "e.html")])

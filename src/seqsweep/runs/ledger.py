@@ -17,7 +17,7 @@ OF_ANOTHER_VERSION: State = "of another version"
 
 
 class NoRuns(ValueError):
-    """There is no run in a folder; perhaps there are some in folders below it."""
+    """The error for a folder without runs; folders below it may have some."""
 
     def __init__(self, folder: Path) -> None:
         holds = "no runs in it (a run's folder holds a config.yaml)"

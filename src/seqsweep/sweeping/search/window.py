@@ -90,7 +90,7 @@ class Window(Search):
 
     def _lead(self, launcher: RunLauncher, console: Console) -> None:
         """Trains trials, and chooses others from their results."""
-        budget, confirm = self.settings.budget.get("trials", 0), self.settings.confirm
+        budget, confirm = int(self.settings.budget.get("trials", 0)), self.settings.confirm
         total = budget * self.settings.seeds + confirm["top"] * confirm["seeds"]
         while pending := self.pending():
             known = len(self.results)
