@@ -163,7 +163,7 @@ def _train(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
     if "--version" in arguments:  # Hydra would print its own
-        return _print_version()
+        return _print_version([])
     # Hydra does not know these options.
     ours = ("--plan-only", "--detach", "--start", "--yes")
     rest = [word for word in arguments if word not in ours]

@@ -102,7 +102,8 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
     configs: list[dict[str, Any]] = []
     for rank, row in enumerate(board.rows[:top], start=1):
         runs = [entry.folder.run_id for entry in row.entries]
-        content = {"rank": rank, "keys": row.config, "runs": runs, "metrics": row.metrics}
+        content: dict[str, Any] = {"rank": rank, "keys": row.config}
+        content |= {"runs": runs, "metrics": row.metrics}
         if difference := row.difference:
             content["verdict"] = difference.verdict
             content["significant"] = _SIGNIFICANT.get(difference.verdict)
