@@ -17,6 +17,7 @@ from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Begun, Engine, M
+from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
 from seqsweep.training.locking import MOST_KILLED, count_killed, lock_all
 from seqsweep.training.outcome import Interrupted, Outcome
@@ -127,6 +128,9 @@ def train_together(engine: Engine[M]) -> Outcomes:
             begun = _begin(engine, locked, locks, alone)
             if begun:
                 alone += _fit_test_record(engine, begun)
+            for member in locked:
+                if engine.stop.received is None and member.planned not in alone:
+                    feed(member.planned.config, member.folder)
     # Only a pool has more than one run. Its locks have been released by now, and training a run
     # alone takes its lock again.
     for run in alone:

@@ -21,6 +21,7 @@ from seqsweep.training.engines.native.pool_data import (
     why_diverged,
 )
 from seqsweep.training.engines.native.workers import Done, Task, Workers
+from seqsweep.training.fed_loggers import fed_loggers, feed
 from seqsweep.training.limits import Judge, Paused
 from seqsweep.training.outcome import Outcome
 
@@ -85,6 +86,7 @@ class Pool:
         self.is_single = is_single
         self.budget = budget
         self.ending = Budget(budget.clock)
+        self.feeding = Budget(budget.clock)
         self.workers = Workers(min(threads, len(members)))
         self.left = list(members)
         self.outcomes = outcomes
@@ -93,7 +95,8 @@ class Pool:
         self.row: dict[str, Any] = {}
         now = budget.clock()
         self.files = {member: MemberFiles(member, now) for member in members}
-        self._recorded = now
+        self._recorded = self._fed = now
+        self._unfed: list[PoolMember] = []
         # A member that was killed between its last epoch and its record needs only its test.
         self.training = dict.fromkeys(member for member in members if not member.is_at_end)
         self._untested = [member for member in members if member.is_at_end]
@@ -122,6 +125,12 @@ class Pool:
         self._release()
         if self._ended and self.ending.is_due(self._recorded):
             self.record(self._take_ended(_MOST_ENDS))
+        # The loggers of the others get their rows when the threads have ended.
+        if self._unfed and self.feeding.is_due(self._fed):
+            member = self._unfed.pop(0)
+            with self.feeding.measuring():
+                feed(member.planned.config, member.folder)
+            self._fed = self.budget.clock()
         return moved
 
     def test(self, stop: StopOnSignal) -> list[EndedMember]:
@@ -316,6 +325,8 @@ class Pool:
         self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, self.data.splits, synced=not self.is_single
         )
+        if fed_loggers(member.config):
+            self._unfed.append(member)
 
     def _is_due(self, member: PoolMember) -> bool:
         in_window = len(self.training) - len(self._later)
