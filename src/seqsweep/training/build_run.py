@@ -189,7 +189,7 @@ def _build_trainer(
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """Builds the loggers that a run writes to while it trains, by default in its folder."""
+    """Builds the loggers that get the rows of a run while it trains."""
     check_fed_loggers(config, folder)
     fed = fed_loggers(config)
     return [

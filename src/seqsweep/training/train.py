@@ -20,7 +20,7 @@ from seqsweep.training.engines.protocol import Begun, Engine, M
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
 from seqsweep.training.locking import MOST_KILLED, count_killed, lock_all
-from seqsweep.training.outcome import Interrupted, Outcome
+from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import begin
 from seqsweep.training.run_loggers import log_file
@@ -129,7 +129,8 @@ def train_together(engine: Engine[M]) -> Outcomes:
             if begun:
                 alone += _fit_test_record(engine, begun)
             for member in locked:
-                if engine.stop.received is None and member.planned not in alone:
+                has_ended = isinstance(engine.outcomes.get(member.run_id), (Outcome, RunFailed))
+                if has_ended and engine.stop.received is None:
                     feed(member.planned.config, member.folder)
     # Only a pool has more than one run. Its locks have been released by now, and training a run
     # alone takes its lock again.
