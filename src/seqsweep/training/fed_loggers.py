@@ -5,13 +5,12 @@ network trains. So these loggers stay out of the training: they get their rows a
 a time. Imports no torch.
 """
 
-import ast
 import contextlib
 import functools
 import inspect
 import json
-import textwrap
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,22 @@ from seqsweep.config.messages import named
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
-from seqsweep.runs.eventfiles import read_names
 from seqsweep.runs.files import read_object, write_json
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.metrics_csv import read_rows
-from seqsweep.runs.run_folder import FINISHED, RunFolder
+from seqsweep.runs.run_folder import RunFolder
 
 FED = "loggers.json"
-"""The file of a run that holds for each logger how many rows it has, and the run's last status."""
-
-_ENDS = ("finish", "end", "stop")
-"""The methods that end an open run of W&B, Comet and Neptune, which `finalize` leaves open."""
+"""The file of a run with each logger's number of rows, and the run's status at that time."""
 
 _AT_ONCE = 90
 """The rows that MLflow gets at once, which takes 1,000 numbers at most."""
 
 _given_up: set[str] = set()
-"""The loggers that have raised an error; the next command tries them again."""
+"""The loggers that have raised an error, until the next command."""
+
+Rows = Sequence[tuple[dict[str, float], int]]
+"""The metrics of each epoch, and last of the test, with their step."""
 
 
 def forget_errors() -> None:
@@ -46,13 +44,9 @@ def forget_errors() -> None:
 
 def fed_loggers(config: Config) -> dict[str, Config]:
     """Returns the sections of the loggers that are fed from a run's files."""
-    return {
-        name: section
-        for name, section in (config["logger"] or {}).items()
-        if section is not None
-        and not section["_target_"].startswith("seqsweep.")
-        and why_in_trainer(section["_target_"]) is None
-    }
+    sections = {name: node for name, node in (config["logger"] or {}).items() if node is not None}
+    theirs = {name: n for name, n in sections.items() if not n["_target_"].startswith("seqsweep.")}
+    return {name: node for name, node in theirs.items() if not why_in_trainer(node["_target_"])}
 
 
 @functools.cache
@@ -61,22 +55,14 @@ def why_in_trainer(target: str) -> str | None:
     if target.startswith(("seqsweep.", "lightning.")):
         return None
     logger = locate(target, "logger")
-    for part in getattr(logger, "__mro__", (logger,)):
-        if part.__module__.startswith("lightning.") and part.__name__ == "Callback":
-            return "is a callback too"
-        if not part.__module__.startswith(("lightning.", "builtins")) and _reads_trainer(part):
+    parts = getattr(logger, "__mro__", (logger,))
+    if any(part.__name__ == "Callback" for part in parts):
+        return "is a callback too"
+    with contextlib.suppress(OSError, TypeError):  # it has no source
+        own = [part for part in parts if not part.__module__.startswith(("lightning.", "builtins"))]
+        if re.search(r"\.trainer\b|\btrainer\.\w", "".join(map(inspect.getsource, own))):
             return "reads `trainer`"
     return None
-
-
-def _reads_trainer(part: Any) -> bool:
-    """Returns whether the code of a class or a function names a `trainer`."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
-    except (OSError, TypeError, SyntaxError):  # it has no source
-        return False
-    names = (getattr(node, key, None) for node in ast.walk(tree) for key in ("id", "attr", "arg"))
-    return "trainer" in names
 
 
 def writes_rows(config: Config) -> bool:
@@ -93,9 +79,7 @@ def check_fed_loggers(config: Config, folder: Path) -> None:
     """
     for name, section in fed_loggers(config).items():
         if not writes_rows(config):
-            raise ValueError(
-                f"logger.{name}: gets the rows of metrics.csv, so give logger=csv or both beside it"
-            )
+            raise ValueError(f"logger.{name}: is fed from metrics.csv; give logger=csv or both too")
         _build_once(name, json.dumps(section, sort_keys=True), folder.parent)
 
 
@@ -105,14 +89,10 @@ def _build_once(name: str, section: str, root: Path) -> None:
     build(node, f"logger.{name}", **open_arguments(node, save_dir=str(root)))
 
 
-def open_arguments(section: Config, **values: str | None) -> dict[str, str]:
+def open_arguments(section: Config, **values: Any) -> dict[str, Any]:
     """Returns those of the values that a target takes and its section leaves open."""
     known = signature_of(section["_target_"]).parameters
-    return {
-        argument: value
-        for argument, value in values.items()
-        if value is not None and argument in known and section.get(argument) is None
-    }
+    return {key: v for key, v in values.items() if key in known and section.get(key) is None}
 
 
 def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
@@ -135,16 +115,13 @@ def feed(config: Config, folder: RunFolder) -> None:
     """
     if not fed_loggers(config):
         return
-    record = folder.record()
-    failure = folder.failure() or {"kind": "paused"}
-    status: str = failure["kind"] if record is None else record["status"]
-    unfed = _unfed(config, folder, status)
-    rows = _rows_of(folder, record or {}) if unfed else []
+    record = folder.record() or {}
+    rows = _rows_of(folder, record)
+    kind = (folder.failure() or {"kind": "paused"})["kind"]
+    status: str = record.get("status") or f"{kind} after {len(rows)} epochs"
     fed = read_object(folder.path / FED)
-    for name, section in unfed.items():
+    for name, section in _unfed(config, folder, status).items():
         state = fed[name] = fed.get(name) or {}
-        if (state.get("rows"), state.get("status")) == (len(rows), status):
-            continue  # it has paused once more
         try:
             try:
                 _feed(name, section, config, folder, rows, status, state)
@@ -152,30 +129,23 @@ def feed(config: Config, folder: RunFolder) -> None:
                 write_json(folder.path / FED, fed, sync=False, confirm=folder.check_held)
         except (Exception, SystemExit) as error:
             _given_up.add(name)
-            say_error(
-                f"logger.{name}: {named(error)}; the runs are not affected, and the same command"
-                " feeds this logger again"
-            )
+            reason = "the runs are not affected, and the same command feeds this logger again"
+            say_error(f"logger.{name}: {named(error)}; {reason}")
 
 
 def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
     """Returns the sections of loggers that have not got a run up to this status."""
-    sections = fed_loggers(config)
-    fed = read_object(folder.path / FED) if sections else {}
+    fed = read_object(folder.path / FED)
     return {
         name: section
-        for name, section in sections.items()
-        if name not in _given_up
-        and not (status in FINISHED and (fed.get(name) or {}).get("status") == status)
+        for name, section in fed_loggers(config).items()
+        if name not in _given_up and (fed.get(name) or {}).get("status") != status
     }
 
 
-def _rows_of(folder: RunFolder, record: dict[str, Any]) -> list[tuple[dict[str, float], int]]:
-    """Returns the metrics of each epoch with their step, and last the test metrics."""
-    rows = [
-        ({key: v for key, v in row.items() if key != "step"}, int(row["step"]))
-        for row in read_rows(folder.path / "metrics.csv")
-    ]
+def _rows_of(folder: RunFolder, record: dict[str, Any]) -> Rows:
+    table = read_rows(folder.path / "metrics.csv")
+    rows = [({k: v for k, v in row.items() if k != "step"}, int(row["step"])) for row in table]
     tested = {k: v for k, v in record.get("metrics", {}).items() if k.startswith("test/")}
     if tested:
         rows.append((tested | {"epoch": record["epochs"]}, record["steps"]))
@@ -183,26 +153,18 @@ def _rows_of(folder: RunFolder, record: dict[str, Any]) -> list[tuple[dict[str, 
 
 
 def _feed(
-    name: str,
-    section: Config,
-    config: Config,
-    folder: RunFolder,
-    rows: list[tuple[dict[str, float], int]],
-    status: str,
+    name: str, section: Config, config: Config, folder: RunFolder, rows: Rows, status: str,
     state: dict[str, Any],
-) -> None:
+) -> None:  # fmt: skip
     """Feeds a logger, and keeps in `state` what it has got."""
-    values = {"save_dir": str(folder.path), "id": folder.run_id, "run_name": folder.run_id}
-    given = open_arguments(section, **values, run_id=state.get("id"))
-    if "id" in given:  # of W&B; other loggers take `name` for a folder
-        readable = read_names(folder.path.parent).get(folder.run_id, folder.run_id)
-        given |= open_arguments(section, name=readable)
+    # MLflow makes ids of its own, with which a resumed run is opened again.
+    ids = {"id": folder.run_id, "run_name": folder.run_id, "run_id": state.get("id")}
+    given = open_arguments(section, save_dir=str(folder.path), **ids)
     logger = build(section, f"logger.{name}", **given)
-    is_good = status not in ("failed", "diverged")
+    is_good = not status.startswith(("failed", "diverged"))
     experiment = getattr(logger, "experiment", None)  # opens the run
     try:
-        # MLflow makes ids of its own, with which a resumed run is opened again.
-        if "run_id" in signature_of(section["_target_"]).parameters:
+        if "run_id" in given:
             state["id"] = logger.version
         if "rows" not in state:
             if config["trainer"].get("enable_autolog_hparams", True):
@@ -211,7 +173,7 @@ def _feed(
         size = _AT_ONCE if hasattr(experiment, "log_batch") else 1
         for start in range(state["rows"], len(rows), size):
             _log(logger, experiment, rows[start : start + size])
-            state["rows"] += len(rows[start : start + size])
+            state["rows"] = min(start + size, len(rows))
         logger.save()
         logger.finalize("success" if is_good else "failed")
         state["status"] = status
@@ -219,24 +181,24 @@ def _feed(
         end_experiment(experiment, is_good)
 
 
-def _log(logger: Any, experiment: Any, rows: list[tuple[dict[str, float], int]]) -> None:
-    """Logs rows. MLflow gets them in one transaction, since each one takes 20 ms."""
-    send, held = getattr(experiment, "log_batch", None), list[Any]()
-    if send is not None:
+def _log(logger: Any, experiment: Any, rows: Rows) -> None:
+    """Logs rows; MLflow gets them in one transaction, since each one takes 20 ms."""
+    held: list[Any] = []
+    if send := getattr(experiment, "log_batch", None):
         experiment.log_batch = lambda run_id, metrics, **_: held.extend(metrics)
     try:
         for metrics, step in rows:
             logger.log_metrics(metrics, step=step)
     finally:
-        if send is not None:
+        if send:
             experiment.log_batch = send
-    if send is not None:
+    if send:
         send(logger.version, metrics=held)
 
 
 def end_experiment(experiment: Any, is_good: bool) -> None:
-    """Ends the open run of a tracker, which would else take the next run too."""
-    methods = [method for name in _ENDS if callable(method := getattr(experiment, name, None))]
-    for method in methods[:1]:
-        takes_code = "exit_code" in inspect.signature(method).parameters
-        method(**{"exit_code": int(not is_good)} if takes_code else {})
+    """Ends the open run of W&B, Comet or Neptune, which would else take the next run too."""
+    ends = (getattr(experiment, name, None) for name in ("finish", "end", "stop"))
+    if (end := next(filter(callable, ends), None)) is not None:
+        takes_code = "exit_code" in inspect.signature(end).parameters
+        end(**{"exit_code": int(not is_good)} if takes_code else {})

@@ -31,9 +31,7 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     config = _config(run)
     # A run that is trained once more has reported to its trackers already.
     if isinstance(loggers := config.get("logger"), dict):
-        targets_of = {key: str(target) for key, target in targets(loggers)}
-        foreign = {key.partition(".")[0] for key, t in targets_of.items() if t[:9] != "seqsweep."}
-        config["logger"] = {key: v for key, v in loggers.items() if key not in foreign}
+        config["logger"] = {k: node for k, node in loggers.items() if "seqsweep." in str(node)}
     return member_of(config, allowed, run.path / "config.yaml")
 
 
