@@ -150,7 +150,9 @@ def test_a_sweep_feeds_the_runs_that_were_complete_before(tmp_path, monkeypatch,
 
 def test_without_metrics_csv_nothing_could_be_fed(planned, tmp_path):
     member = planned("logger=tensorboard")
-    with pytest.raises(ValueError, match=r"^logger\.own: gets the rows of metrics\.csv, so give"):
+    with pytest.raises(
+        ValueError, match=r"^logger\.own: is fed from metrics\.csv; give logger=csv"
+    ):
         train(member, tmp_path)
     assert not (tmp_path / member.run_id).exists()
 

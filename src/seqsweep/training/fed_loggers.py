@@ -197,7 +197,7 @@ def _log(logger: Any, experiment: Any, rows: Rows) -> None:
 
 
 def end_experiment(experiment: Any, is_good: bool) -> None:
-    """Ends the open run of W&B, Comet or Neptune, which would else take the next run too."""
+    """Ends the open run of W&B, Comet or Neptune, before the next one begins."""
     ends = (getattr(experiment, name, None) for name in ("finish", "end", "stop"))
     if (end := next(filter(callable, ends), None)) is not None:
         takes_code = "exit_code" in inspect.signature(end).parameters
