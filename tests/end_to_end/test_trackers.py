@@ -14,27 +14,27 @@ from google.protobuf.json_format import MessageToDict
 Command = Callable[..., Any]
 
 SWEEP = (
-    "train", "-m", "--config-dir", "conf", "data=random", "data.source.num_sequences=40",
-    "data.batch_size=8", "trainer=cpu", "trainer.max_epochs=2", "logger=tracker", "seed=0,1",
-    "sweep.name=tracked",
+    "train", "-m", "data=random", "data.source.num_sequences=40", "data.batch_size=8",
+    "trainer=cpu", "trainer.max_epochs=2", "seed=0,1", "sweep.name=tracked", "sweep.report=false",
 )  # fmt: skip
 
 
 @pytest.fixture
-def sweep(seqsweep: Command, tmp_path: Path) -> Callable[[str], dict[str, dict[str, Any]]]:
-    """Trains two runs with one more logger. Returns their records by run_id."""
+def sweep(seqsweep: Command, tmp_path: Path) -> Callable[..., dict[str, dict[str, Any]]]:
+    """Trains two runs with a tracker. Returns their records by run_id."""
 
-    def run(logger: str) -> dict[str, dict[str, Any]]:
-        (tmp_path / "conf" / "logger").mkdir(parents=True)
-        path = tmp_path / "conf" / "logger" / "tracker.yaml"
-        path.write_text(f"defaults: [both]\ntracker:\n{logger}")
+    def run(*logger: str) -> dict[str, dict[str, Any]]:
         done = seqsweep(
-            *SWEEP, HOME=str(tmp_path), DO_NOT_TRACK="true", MLFLOW_ALLOW_FILE_STORE="true",
-            MPLCONFIGDIR=str(tmp_path), WANDB_MODE="offline", WANDB_SILENT="true",
+            *SWEEP, *logger, HOME=str(tmp_path), DO_NOT_TRACK="true",
+            MLFLOW_ALLOW_FILE_STORE="true", MPLCONFIGDIR=str(tmp_path), WANDB_MODE="offline",
         )  # fmt: skip
         assert done.code == 0, done.err
-        records = tmp_path.glob("outputs/sweeps/tracked/*/record.json")
-        return {path.parent.name: json.loads(path.read_text()) for path in records}
+        assert "logger." not in done.err  # no warning
+        folders = [path.parent for path in tmp_path.glob("outputs/sweeps/tracked/*/record.json")]
+        for folder in folders:
+            origin = json.loads((folder / "provenance.json").read_text())
+            assert origin["engine"] == "native"
+        return {path.name: json.loads((path / "record.json").read_text()) for path in folders}
 
     return run
 
@@ -64,13 +64,15 @@ def test_weights_and_biases_logs_each_run_offline(
     sweep: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Each run has a W&B run in its folder, although one process trains both."""
-    trained = sweep("  _target_: lightning.pytorch.loggers.WandbLogger\n  offline: true\n")
+    trained = sweep("logger=wandb", "logger.wandb.offline=true")
     assert len(trained) == 2
+    sweep("logger=wandb", "logger.wandb.offline=true")  # has nothing to feed
     for name, record in trained.items():
         folder = tmp_path / "outputs" / "sweeps" / "tracked" / name
         (path,) = folder.glob("wandb/offline-run-*/*.wandb")
         written = records_of(path)
         (run,) = [each["run"] for each in written if "run" in each][:1]
+        assert run["run_id"] == name
         config = {item["key"]: json.loads(item["value_json"]) for item in run["config"]["update"]}
         config |= {
             item["key"]: json.loads(item["value_json"])
@@ -87,10 +89,8 @@ def test_weights_and_biases_logs_each_run_offline(
 
 @pytest.mark.slow
 def test_mlflow_logs_each_run_to_a_local_folder(sweep: Callable[..., Any], tmp_path: Path) -> None:
-    trained = sweep(
-        "  _target_: lightning.pytorch.loggers.MLFlowLogger\n"
-        f"  tracking_uri: file:{tmp_path}/mlruns\n  experiment_name: here\n"
-    )
+    sweep()  # the logger is added to finished runs
+    trained = sweep("logger=mlflow", f"logger.mlflow.tracking_uri=file:{tmp_path}/mlruns")
     by_seed = {str(record["config"]["seed"]): record for record in trained.values()}
     assert by_seed.keys() == {"0", "1"}
     folders = [path.parents[1] for path in tmp_path.glob("mlruns/*/*/params/seed")]
@@ -102,6 +102,7 @@ def test_mlflow_logs_each_run_to_a_local_folder(sweep: Callable[..., Any], tmp_p
         assert values(folder, "test/acc") == [record["metrics"]["test/acc"]]
         assert len(values(folder, "val/acc")) == 2
         meta = yaml.safe_load((folder / "meta.yaml").read_text())
+        assert meta["run_name"] == record["run_id"]
         assert meta["status"] == FINISHED
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from seqsweep.config.schema import Config
-from seqsweep.sweeping.forming import Plan, form
+from seqsweep.sweeping.forming import Plan, form, why_autograd
 from seqsweep.training import engine
 from seqsweep.training.planned_run import plan
 
@@ -32,6 +32,7 @@ def sizes(found: Plan) -> list[int]:
     return sorted(len(group.members) for group in found.pools)
 
 
+TIMER = "lightning.pytorch.callbacks.Timer"
 FREE = [
     "seed=1", "optimizer.lr=0.1", "optimizer.weight_decay=0.1",
     "optimizer.betas=[0.5,0.9]", "trainer.gradient_clip_val=null", "loss.label_smoothing=0.1",
@@ -88,3 +89,37 @@ def test_a_pool_begins_with_its_most_expensive_member(formed: Formed) -> None:
     assert [m.config["model"]["hidden_size"] for m in pool.members] == [64, 16, 8]
     more = formed(("trainer.max_epochs=9",), ("trainer.max_epochs=1", "model.hidden_size=33"))
     assert [m.config["trainer"]["max_epochs"] for m in more.pools[0].members] == [9, 1]
+
+
+@pytest.mark.parametrize(
+    ("own", "line"),
+    [
+        (("model.pooling=attention",), "model.pooling=attention: autograd trains 2 runs"),
+        (("model.layer_norm=true", "model.num_layers=2"), "model.layer_norm=true: autograd"),
+        (("trainer.devices=2",), "trainer.devices=2: autograd trains 2 runs, one at a time, in ab"),
+        (("optimizer._target_=torch.optim.NAdam",), "optimizer=torch.optim.NAdam, which is you"),
+        ((f"+callbacks.t._target_={TIMER}",), f"the callback {TIMER}: autograd trains 2 runs"),
+        (("engine=autograd", "trainer.devices=2"), None),
+        ((), None),
+    ],
+)
+def test_a_line_says_why_autograd_trains_runs_and_what_it_costs(checked, own, line):
+    """An engine that was asked for needs no line."""
+    runs = [plan(checked(*BASE, *own, f"seed={seed}")) for seed in range(2)]
+    lines = why_autograd(runs, lambda accelerator: False)
+    assert [each[: len(line or "")] for each in lines] == ([] if line is None else [line])
+    assert all("times the time that native takes" in each for each in lines)
+
+
+def test_a_network_of_the_users_own_has_a_cost_that_is_not_known(checked):
+    run = plan(checked(*BASE))
+    run.config["model"] = {"_target_": "mine.Net"}
+    (line,) = why_autograd([run], lambda accelerator: False)
+    assert line.startswith("model=mine.Net, which is a network of your own: autograd trains 1 run")
+    assert "in many times the time" in line
+
+
+def test_a_line_says_how_to_leave_the_gpu(checked):
+    (line,) = why_autograd([plan(checked("data=digits"))], lambda accelerator: True)
+    assert line.startswith("trainer.accelerator=auto, a GPU: autograd trains 1 run, one at a time")
+    assert line.endswith("trainer=cpu trains them with native")

@@ -8,8 +8,6 @@ from seqsweep.training import engine
 from seqsweep.training.engine import (
     engine_of,
     missing_library,
-    network_of,
-    slower_options,
     why_not_native,
 )
 
@@ -62,7 +60,6 @@ def set_library(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
 def test_networks_of_ours_are_native_on_a_cpu(checked, has_library, own):
     config = checked(*BASE, *own)
     assert engine_of(config, on_cpu) == ("native" if has_library else "autograd")
-    assert slower_options([config], on_cpu) == []
 
 
 @pytest.mark.parametrize(
@@ -85,23 +82,6 @@ def test_auto_takes_the_faster_engine_where_the_cpu_has_no_avx2(
         monkeypatch.setattr(engine, "library", lambda emulates=emulates: Library(emulates))
         assert engine_of(config, on_cpu) == expected
         assert engine_of(config | {"engine": "native"}, on_cpu) == "native"
-
-
-def test_options_that_only_autograd_trains_are_named_with_their_runs(checked):
-    normed = checked(*BASE, "model.layer_norm=true", "model.num_layers=2")
-    attentive = checked(*BASE, "model.pooling=attention")
-    lines = slower_options([normed, attentive, checked(*BASE), normed], on_cpu)
-    assert [line.partition(",")[0] for line in lines] == [
-        "model.layer_norm=true: autograd trains 2 runs",
-        "model.pooling=attention: autograd trains 1 run",
-    ]
-    assert network_of(attentive["model"]) is None
-
-
-@pytest.mark.parametrize("other", ["engine=autograd", "trainer.devices=2"])
-def test_an_option_costs_nothing_where_autograd_trains_anyway(checked, other):
-    assert slower_options([checked(*BASE, "model.pooling=attention", other)], on_cpu) == []
-    assert slower_options([checked("data=digits", "model.pooling=attention")], has_gpu) == []
 
 
 @pytest.mark.parametrize("own", ONLY_AUTOGRAD, ids=" ".join)

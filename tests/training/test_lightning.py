@@ -74,6 +74,13 @@ class Lines(Logger):
 
     def finalize(self, status):
         self.tell("end", status)
+
+
+class Inside(Lines, Callback):
+    """Is called back by the Trainer too."""
+
+    def on_fit_start(self, trainer, module):
+        self.tell("fit", trainer.max_epochs)
 '''
 LOGGING, LINES = "+callbacks.own._target_=own_parts.Logging", "+logger.own._target_=own_parts.Lines"
 
@@ -96,9 +103,10 @@ def lines(folder: Path, kind: str) -> list[Any]:
     return [value for each, value in told if each == kind]
 
 
-def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_of_the_users_own(planned, tmp_path):
+def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_in_the_trainer(planned, tmp_path):
     plain = train(planned("engine=autograd"), tmp_path).folder.path
-    folder = train(planned(LOGGING, LINES, "trainer.log_every_n_steps=1"), tmp_path).folder.path
+    inside = "+logger.own._target_=own_parts.Inside"
+    folder = train(planned(LOGGING, inside, "trainer.log_every_n_steps=1"), tmp_path).folder.path
     assert (folder / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
     last = [STEPS * (epoch + 1) - 1 for epoch in range(EPOCHS)]
     expected = {
@@ -114,12 +122,15 @@ def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_of_the_users_own(p
     for tag, curve in expected.items():
         assert found[tag] == curve, tag
         assert [(step, row[tag]) for step, row in told if tag in row] == curve, tag
+    assert lines(folder, "fit") == [EPOCHS]
+    assert lines(folder, "end") == ["success"]
 
 
+@pytest.mark.parametrize("logger", ["Lines", "Inside"])
 def test_a_logger_of_the_users_own_gets_config_rows_and_test_metrics_and_ends_once(
-    planned, tmp_path
+    planned, tmp_path, logger
 ):
-    member = planned(LINES)
+    member = planned(f"+logger.own._target_=own_parts.{logger}")
     outcome = train(member, tmp_path)
     folder, record = outcome.folder.path, outcome.record
     assert lines(folder, "config") == [member.config]
@@ -132,8 +143,9 @@ def test_a_logger_of_the_users_own_gets_config_rows_and_test_metrics_and_ends_on
     assert step == record["steps"]
 
 
-def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path):
-    member = planned(LINES)
+@pytest.mark.parametrize("logger", ["Lines", "Inside"])
+def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path, logger):
+    member = planned(f"+logger.own._target_=own_parts.{logger}")
     with pytest.raises(RunFailed, match="here"):
         train(member, tmp_path, at("on_train_epoch_end", 2, RuntimeError))
     assert lines(tmp_path / member.run_id, "end") == ["failed"]
@@ -191,13 +203,11 @@ def test_test_and_validate_return_the_metrics(planned, tmp_path):
 
 def test_the_learning_rate_monitor(planned, tmp_path):
     monitor = f"+callbacks.lr._target_={CALLBACKS}.LearningRateMonitor"
-    member = planned(monitor, "scheduler=step", "scheduler.step_size=1", LINES)
+    member = planned(monitor, "scheduler=step", "scheduler.step_size=1")
     folder = train(member, tmp_path).folder.path
     lrs = [float(row["lr"]) for row in rows(folder)]
     found = curves(folder)["lr-Adam"]
     assert found == [(STEPS * epoch, pytest.approx(lr)) for epoch, lr in enumerate(lrs)]
-    told = [(step, row["lr-Adam"]) for step, row in lines(folder, "metrics") if "lr-Adam" in row]
-    assert [step for step, _ in told] == [0, 3, 6]
 
 
 @pytest.mark.parametrize("monitor", ["val/loss", "own/epoch"])

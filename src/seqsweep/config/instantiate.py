@@ -13,6 +13,9 @@ from hydra.utils import get_object
 
 from seqsweep.config.messages import named, reworded
 
+_EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
+"""The extras with the packages of loggers that conf/logger offers."""
+
 
 def build(node: Any, key: str, **injected: Any) -> Any:
     """Returns the object that a section describes; returns other values unchanged.
@@ -49,7 +52,8 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
     try:
         return target(*values, **arguments)
     except ImportError as error:  # a logger may need a package that is not installed
-        reason = " ".join(str(error).split())
+        extra = _EXTRAS.get(node["_target_"].rpartition(".")[2])
+        reason = f"pip install 'seqsweep[{extra}]'" if extra else " ".join(str(error).split())
         raise ValueError(f"{key}: {node['_target_']} lacks a package: {reason}") from error
     except (ValueError, TypeError, OSError) as error:
         raise reworded(error, _with_key(str(error), key, node)) from error

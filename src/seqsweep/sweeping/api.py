@@ -21,11 +21,11 @@ from seqsweep.config.from_overrides import (
 )
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, print_notes
-from seqsweep.sweeping.app import run, train_when_free
-from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.app import finished_and_fed, run, train_when_free
+from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
-from seqsweep.training.engine import missing_library
-from seqsweep.training.outcome import Interrupted, Outcome, finished
+from seqsweep.training.fed_loggers import forget_errors
+from seqsweep.training.outcome import Interrupted, Outcome
 from seqsweep.training.planned_run import PlannedRun, plan
 
 
@@ -69,9 +69,12 @@ def train_in(planned: PlannedRun, root: Path, console: Console) -> Outcome:
     Args:
         console: prints notes on the data, and a progress bar on a terminal.
     """
-    print_notes([*missing_library([planned.config], gpu_available), *planned.notes], console)
+    forget_errors()
     try:
-        outcome = finished(planned, root) or train_when_free(planned, root, console)
+        outcome = finished_and_fed(planned, root)
+        notes = [] if outcome else why_autograd([planned], gpu_available)
+        print_notes([*notes, *planned.notes], console)
+        outcome = outcome or train_when_free(planned, root, console)
     except Interrupted as error:
         raise error_of_signal(error.exit_code) from error
     if outcome.signum is not None:

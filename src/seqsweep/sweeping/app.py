@@ -39,13 +39,13 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.removing import remove_empty_root
 from seqsweep.sweeping.baselines import majority_shares
-from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.hydra_jobs import launched
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
 from seqsweep.training.data_cache import prepared
-from seqsweep.training.engine import missing_library, slower_options
+from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.outcome import (
     STOP_FILE,
     Interrupted,
@@ -78,6 +78,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them
     _errors.clear()
     launched.clear()
+    forget_errors()
     try:
         own = [*(OWN if subcommand == "train" else ()), *(f"--{name}" for name in options)]
         arguments = flags_first(arguments, subcommand, own)
@@ -170,11 +171,11 @@ def task(config: DictConfig) -> float | None:
         refuse_ignored(hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))
+        outcome = finished_and_fed(member, root)
         if is_first_process():
-            notes = missing_library([member.config], gpu_available)
-            notes += [*slower_options([member.config], gpu_available), *member.notes]
-            print_notes(notes, console)
-        outcome = finished(member, root) or train_when_free(member, root, console)
+            notes = [] if outcome else why_autograd([member], gpu_available)
+            print_notes([*notes, *member.notes], console)
+        outcome = outcome or train_when_free(member, root, console)
         if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
@@ -219,7 +220,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
     if (root / STOP_FILE).exists():
         return None
     try:
-        outcome = finished(member, root) or _import_train()(member, root)
+        outcome = finished_and_fed(member, root) or _import_train()(member, root)
     except Locked:
         return None
     except RunFailed:
@@ -232,6 +233,14 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
     if outcome.signum is not None:
         raise Interrupted(outcome.signum)
     return monitored(outcome.record)
+
+
+def finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
+    """Returns the outcome of a finished run, whose loggers get what they lack."""
+    outcome = finished(member, root)
+    if outcome is not None and is_first_process():
+        feed_done([(member.config, outcome.folder)])
+    return outcome
 
 
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:

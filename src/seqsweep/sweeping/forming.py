@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 from seqsweep.native.structs import Shape, flops
 from seqsweep.training.data_cache import prepared
-from seqsweep.training.engine import Network, architecture_of, engine_of, network_of, pool_key
+from seqsweep.training.engine import (
+    Network,
+    architecture_of,
+    engine_of,
+    missing_library,
+    network_of,
+    pool_key,
+    why_not_native,
+)
 from seqsweep.training.planned_run import PlannedRun
 
 
@@ -118,6 +126,27 @@ _RATES = {"native": 5e10, "autograd": 5e9}
 
 _EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
 """The seconds of an epoch apart from its operations: metrics, logs, Lightning."""
+
+
+def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[str]:
+    """Returns a line for each reason why autograd trains runs, with what it costs."""
+    by_reason: dict[str, list[PlannedRun]] = {}
+    for run in runs:
+        reason = why_not_native(run.config, takes_gpu) if run.config["engine"] == "auto" else None
+        if reason is not None:
+            by_reason.setdefault(reason, []).append(run)
+    lines = missing_library([run.config for run in runs], takes_gpu)
+    for reason, slow in by_reason.items():
+        native, autograd = (sum(seconds_of(run, kind) for run in slow) for kind in _RATES)
+        ratio = f"about {autograd / native:.0f}" if native else "many"
+        cost = f"in {ratio} times the time that native takes for a network of this size"
+        if reason.endswith("a GPU"):
+            cost = "which is slower for small networks; trainer=cpu trains them with native"
+        lines.append(
+            f"{reason}: autograd trains {len(slow)} run{'s' if len(slow) > 1 else ''}, one at a"
+            f" time, {cost}"
+        )
+    return lines
 
 
 def seconds_of(member: PlannedRun, engine: str) -> float:

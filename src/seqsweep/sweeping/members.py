@@ -22,9 +22,8 @@ from seqsweep.results.naming import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metric_names import monitor_of
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import gpu_available, seconds_of
+from seqsweep.sweeping.forming import gpu_available, seconds_of, why_autograd
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
-from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import finished
 from seqsweep.training.planned_run import PlannedRun, plan
 
@@ -159,8 +158,7 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)
-    configs = [member.planned.config for member in pending]
-    notes = missing_library(configs, gpu_available) + slower_options(configs, gpu_available)
+    notes = why_autograd([member.planned for member in pending], gpu_available)
     notes += [note for member in members for note in member.planned.notes]
     print_notes(notes, console)
     for line in _describe_others(members, folder):

@@ -23,6 +23,7 @@ from seqsweep.signals import ENDING
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.summary import write_summary
+from seqsweep.training.fed_loggers import feed_done
 from seqsweep.training.outcome import Interrupted
 
 
@@ -48,6 +49,8 @@ def finish_sweep(
         The exit code of the command.
     """
     seconds = time.monotonic() - started
+    if code == 0:  # runs that were done before may lack a logger
+        feed_done((member.planned.config, member.folder) for member in members)
     remove_dead_sweep_locks(folder)  # a sweep that was killed at its end begins no training again
     begun = {entry.folder.run_id: entry for entry in read_begun(folder)}
     print_folder(console, folder, list(begun.values()))

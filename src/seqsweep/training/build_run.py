@@ -21,6 +21,7 @@ from seqsweep.seeding import global_stream, stream_seed
 from seqsweep.training.checks import check_monitors, check_symbols
 from seqsweep.training.data_cache import build_data, translate_memory_errors
 from seqsweep.training.description import description
+from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.own_data import OwnData, outline
 
@@ -179,7 +180,7 @@ def _build_trainer(
         "trainer",
         folder=folder,
         logger=[*loggers, TextLogger()],
-        callbacks=[*callbacks, *configured],
+        callbacks=[*callbacks, *configured, *(x for x in loggers if isinstance(x, Callback))],
     )
 
 
@@ -193,11 +194,13 @@ def _seeding_epochs(seed: int) -> Callback:
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """Builds the loggers of the config, by default in the run's folder."""
+    """Builds the loggers that get the rows of a run while it trains."""
+    check_fed_loggers(config, folder)
+    fed = fed_loggers(config)
     return [
         build(section, f"logger.{name}", **_save_dir(name, section, folder))
         for name, section in (config["logger"] or {}).items()
-        if section is not None
+        if section is not None and name not in fed
     ]
 
 
@@ -205,17 +208,12 @@ def _save_dir(name: str, section: Config, folder: Path) -> dict[str, str]:
     given = section.get("save_dir")
     if given is not None and section["_target_"].startswith("seqsweep."):
         raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; it is the run's folder")
-    return _if_open("save_dir", section, folder)
+    return open_arguments(section, save_dir=str(folder))
 
 
 def _dirpath(name: str, section: Config, folder: Path) -> dict[str, str]:
     """Returns a folder for a user's checkpoint callback, apart from the project's checkpoints."""
-    return _if_open("dirpath", section, folder / "checkpoints" / name)
-
-
-def _if_open(argument: str, section: Config, value: Path) -> dict[str, str]:
-    takes = argument in signature_of(section["_target_"]).parameters
-    return {argument: str(value)} if takes and section.get(argument) is None else {}
+    return open_arguments(section, dirpath=str(folder / "checkpoints" / name))
 
 
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:

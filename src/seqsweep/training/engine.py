@@ -13,13 +13,13 @@ from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
 from seqsweep.native.structs import GATES
 from seqsweep.training.data_cache import DATA_MODULE
+from seqsweep.training.fed_loggers import why_in_trainer
 
 _MODELS = "seqsweep.models.classifier."
 _TRAINER = "seqsweep.training.trainer.build_trainer"
 _OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
 _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
-_LOGGERS = ("RunTensorBoardLogger", "EpochCSVLogger", "PrintLoss")
 
 # With any other value of these arguments only autograd trains a run.
 _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
@@ -142,9 +142,9 @@ def _why_not_called_back(config: Config) -> str | None:
             return f"the callback {target}"
     if callbacks.count(_EARLY_STOP) > 1:
         return "more than one EarlyStop"
-    for node in (config["logger"] or {}).values():
-        if node and node["_target_"] not in _ours("training.loggers", _LOGGERS):
-            return f"the logger {node['_target_']}"
+    for name, node in (config["logger"] or {}).items():
+        if node and (why := why_in_trainer(node["_target_"])):
+            return f"logger.{name}={node['_target_']}, which {why}"
     return None
 
 
@@ -197,24 +197,6 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
     wanted = (config for config in configs if config["engine"] == "auto")
     are_ours = any(why_not_native(config, takes_gpu) is None for config in wanted)
     return [str(why_missing())] if are_ours else []
-
-
-def slower_options(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
-    """Returns a line for each option that leaves runs to autograd."""
-    counts: dict[str, int] = {}
-    for config in configs:
-        option = option_of_autograd(config["model"])
-        plain = {"_target_": f"{_MODELS}SimpleRNN"}
-        # Where another part of the config asks for autograd anyway, the option costs nothing.
-        if option is None or config["engine"] != "auto":
-            continue
-        if why_not_native(config | {"model": plain}, takes_gpu) is None:
-            counts[option] = counts.get(option, 0) + 1
-    return [
-        f"{option}: autograd trains {count} run{'s' if count > 1 else ''}, one at a time, because"
-        " the native engine does not know this option"
-        for option, count in counts.items()
-    ]
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import Logger
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.lock import LockLost, check_held
+from seqsweep.training.fed_loggers import end_experiment
 from seqsweep.training.loggers import RowLogger
 
 
@@ -44,11 +45,11 @@ class LoggersOfRun(Callback):
         self.trainer.callbacks.remove(self)  # pyright: ignore[reportAttributeAccessIssue]
         for logger in self.loggers:
             logger.finalize("success" if error is None else "failed")
-            if isinstance(logger, WandbLogger):  # else the next run of the process would use it
-                logger.experiment.finish(exit_code=int(error is not None))
+        for logger in self._users():
+            end_experiment(getattr(logger, "experiment", None), error is None)
 
     def log_config(self, config: Config) -> None:
-        """Gives the config to the user's own loggers; config.yaml serves the others."""
+        """Gives the config to loggers of the user's own; config.yaml serves the others."""
         if config["trainer"].get("enable_autolog_hparams", True):
             for logger in self._users():
                 logger.log_hyperparams(config)

@@ -27,7 +27,11 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     Raises:
         ValueError: there is no such file, or it names a target that is not allowed.
     """
-    return member_of(_config(run), allowed, run.path / "config.yaml")
+    config = _config(run)
+    # A run that is trained once more has reported to its trackers already.
+    if isinstance(loggers := config.get("logger"), dict):
+        config["logger"] = {k: node for k, node in loggers.items() if "seqsweep." in str(node)}
+    return member_of(config, allowed, run.path / "config.yaml")
 
 
 def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> PlannedRun:
@@ -89,11 +93,15 @@ def _find_files(config: dict[str, Any], run: RunFolder) -> None:
 
 @functools.cache
 def own_targets() -> frozenset[str]:
-    """Returns every `_target_` of the packaged configs: what a saved config may build."""
+    """Returns every `_target_` of the packaged configs: what a saved config may build.
+
+    Trackers are left out: a saved config could send the user's keys to any host.
+    """
     contents = (
         yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")
     )
-    return frozenset(target for content in contents for _, target in targets(content))
+    names = (target for content in contents for _, target in targets(content))
+    return frozenset(name for name in names if name.startswith("seqsweep."))
 
 
 def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:

@@ -17,9 +17,10 @@ from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Engine, M
+from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
 from seqsweep.training.locking import MOST_KILLED, count_killed, lock
-from seqsweep.training.outcome import Interrupted, Outcome
+from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import begin
 from seqsweep.training.run_loggers import log_file
@@ -120,7 +121,10 @@ def train_together(engine: Engine[M]) -> Outcomes:
     with contextlib.ExitStack() as contexts:
         contexts.enter_context(restored_torch_state(engine.torch_threads))
         contexts.enter_context(engine.stop.listening())
-        _fit_test_record(engine, contexts)
+        for member in _fit_test_record(engine, contexts):
+            has_ended = isinstance(engine.outcomes.get(member.run_id), (Outcome, RunFailed))
+            if has_ended and engine.stop.received is None:
+                feed(member.planned.config, member.folder)
     # Only members of a pool have no outcome by now. Their locks have been released, and training
     # a run alone takes its lock again.
     for run in engine.runs:
@@ -160,8 +164,11 @@ def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, me
     return True
 
 
-def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> None:
-    """Trains members to their records. Those that should train alone get no outcome."""
+def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[M]:
+    """Trains members to their records; returns those that have begun.
+
+    Members that should train alone get no outcome.
+    """
     begun: list[M] = []
     try:
         with engine.running(functools.partial(_begin, engine, begun, contexts)):
@@ -181,6 +188,7 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> None:
             _interrupt(engine, begun, error)
         else:
             _fail(engine, begun, error)
+    return begun
 
 
 def _interrupt(engine: Engine[M], begun: Sequence[M], error: BaseException) -> None:

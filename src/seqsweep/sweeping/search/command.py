@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from seqsweep.config.compose import MemberComposer
 from seqsweep.console import PlainConsole, place, print_notes
 from seqsweep.results.formatting import count
-from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each
@@ -20,7 +20,6 @@ from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import overrides_of
 from seqsweep.sweeping.search.study import first_params
 from seqsweep.sweeping.search.window import Window
-from seqsweep.training.engine import missing_library, slower_options
 
 
 @interruptible()
@@ -72,8 +71,7 @@ def search(
         chosen = len(window.trials)
         if chosen:
             say(f"{count(chosen, 'trial')} chosen before", console)
-        notes = missing_library([config], gpu_available) + slower_options([config], gpu_available)
-        print_notes([*notes, *first.notes], console)
+        print_notes([*why_autograd([first], gpu_available), *first.notes], console)
         if not chosen:
             # A network that cannot be built is refused now, and not after hours of others.
             build_each(ends, compose)

@@ -16,6 +16,7 @@ from seqsweep.runs.ledger import Entry
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.members import SweepMember, plan_members
 from seqsweep.sweeping.search.space import Choice, Space, overrides_of, parse, value_at
+from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.planned_run import PlannedRun
 
 _OWN_SEARCH = "give each value a search with a sweep.name of its own"
@@ -153,8 +154,7 @@ def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
             f"hydra.sweeper.rungs: the first must be at least {every}, since"
             f" trainer.check_val_every_n_epoch={every} leaves earlier epochs without {monitor}"
         )
-    targets = [node["_target_"] for node in (run.config["logger"] or {}).values() if node]
-    if not any(target.endswith("EpochCSVLogger") for target in targets):
+    if not writes_rows(run.config):
         raise ValueError(
             "logger: must be csv or both for a search, which reads the metrics.csv of its runs"
         )

@@ -21,6 +21,7 @@ from seqsweep.training.engines.native.pool_data import (
     why_diverged,
 )
 from seqsweep.training.engines.native.workers import Done, Task, Workers
+from seqsweep.training.fed_loggers import fed_loggers, feed
 from seqsweep.training.limits import Judge, Paused
 from seqsweep.training.outcome import Outcome
 
@@ -88,6 +89,7 @@ class Pool:
         self.is_single = is_single
         self.budget = budget
         self.ending = Budget(budget.clock)
+        self.feeding = Budget(budget.clock)
         self.workers = Workers(min(threads, len(members)))
         self.left: list[PoolMember] = []
         self.outcomes = outcomes
@@ -95,7 +97,8 @@ class Pool:
         self.steps = 0
         self.row: dict[str, Any] = {}
         self.files: dict[PoolMember, MemberFiles] = {}
-        self._recorded = budget.clock()
+        self._recorded = self._fed = budget.clock()
+        self._unfed: list[PoolMember] = []
         self.training = dict.fromkeys(members)
         self._untested: list[PoolMember] = []
         self._ended: list[EndedMember] = []
@@ -119,6 +122,12 @@ class Pool:
         self._release()
         if self._ended and self.ending.is_due(self._recorded):
             self.record(self._take_ended(_MOST_ENDS))
+        # The loggers of the others get their rows when the threads have ended.
+        if self._unfed and self.feeding.is_due(self._fed):
+            member = self._unfed.pop(0)
+            with self.feeding.measuring():
+                feed(member.planned.config, member.folder)
+            self._fed = self.budget.clock()
         return moved
 
     def test(self, stop: StopOnSignal) -> list[EndedMember]:
@@ -330,6 +339,8 @@ class Pool:
         self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, len(self.data.splits.train), synced=not self.is_single
         )
+        if fed_loggers(member.config):
+            self._unfed.append(member)
 
     def _is_due(self, member: PoolMember) -> bool:
         in_window = len(self.training) - len(self._later)

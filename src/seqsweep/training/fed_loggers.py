@@ -1,0 +1,204 @@
+"""Feeds the loggers of other packages, such as W&B and MLflow, from a run's files.
+
+A tracker often has one open run per process (`wandb.run`), and opening it takes longer than a small
+network trains. So these loggers stay out of the training: they get their rows after it, one run at
+a time. Imports no torch.
+"""
+
+import contextlib
+import functools
+import inspect
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqsweep.config.instantiate import build, locate
+from seqsweep.config.messages import named
+from seqsweep.config.schema import Config
+from seqsweep.config.signatures import signature_of
+from seqsweep.console import say_error
+from seqsweep.runs.files import read_object, write_json
+from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.metrics_csv import read_rows
+from seqsweep.runs.run_folder import RunFolder
+
+FED = "loggers.json"
+"""The file of a run with each logger's number of rows, and the run's status at that time."""
+
+_AT_ONCE = 90
+"""The rows that MLflow gets at once, which takes 1,000 numbers at most."""
+
+_given_up: set[str] = set()
+"""The loggers that have raised an error, until the next command."""
+
+Rows = Sequence[tuple[dict[str, float], int]]
+"""The metrics of each epoch, and last of the test, with their step."""
+
+
+def forget_errors() -> None:
+    """Lets loggers be fed again that have raised an error."""
+    _given_up.clear()
+
+
+def fed_loggers(config: Config) -> dict[str, Config]:
+    """Returns the sections of the loggers that are fed from a run's files."""
+    sections = {name: node for name, node in (config["logger"] or {}).items() if node is not None}
+    theirs = {name: n for name, n in sections.items() if not n["_target_"].startswith("seqsweep.")}
+    return {name: node for name, node in theirs.items() if not why_in_trainer(node["_target_"])}
+
+
+@functools.cache
+def why_in_trainer(target: str) -> str | None:
+    """Returns why a logger must be a part of Lightning's Trainer, or None."""
+    if target.startswith(("seqsweep.", "lightning.")):
+        return None
+    logger = locate(target, "logger")
+    parts = getattr(logger, "__mro__", (logger,))
+    if any(part.__name__ == "Callback" for part in parts):
+        return "is a callback too"
+    with contextlib.suppress(OSError, TypeError):  # it has no source
+        own = [part for part in parts if not part.__module__.startswith(("lightning.", "builtins"))]
+        if re.search(r"\.trainer\b|\btrainer\.\w", "".join(map(inspect.getsource, own))):
+            return "reads `trainer`"
+    return None
+
+
+def writes_rows(config: Config) -> bool:
+    """Returns whether the loggers of a config write metrics.csv."""
+    sections = (config["logger"] or {}).values()
+    return any(node and node["_target_"].endswith("EpochCSVLogger") for node in sections)
+
+
+def check_fed_loggers(config: Config, folder: Path) -> None:
+    """Builds the fed loggers of a config once, to find mistakes before the training.
+
+    Raises:
+        ValueError, TypeError, OSError: a logger is refused, or nothing writes its rows.
+    """
+    for name, section in fed_loggers(config).items():
+        if not writes_rows(config):
+            raise ValueError(f"logger.{name}: is fed from metrics.csv; give logger=csv or both too")
+        _build_once(name, json.dumps(section, sort_keys=True), folder.parent)
+
+
+@functools.lru_cache(maxsize=64)
+def _build_once(name: str, section: str, root: Path) -> None:
+    node: Config = json.loads(section)
+    build(node, f"logger.{name}", **open_arguments(node, save_dir=str(root)))
+
+
+def open_arguments(section: Config, **values: Any) -> dict[str, Any]:
+    """Returns those of the values that a target takes and its section leaves open."""
+    known = signature_of(section["_target_"]).parameters
+    return {key: v for key, v in values.items() if key in known and section.get(key) is None}
+
+
+def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
+    """Feeds the loggers of runs that are done, unless another process holds their lock."""
+    for config, folder in runs:
+        record = folder.record() if fed_loggers(config) else None
+        if record is not None and _unfed(config, folder, record["status"]):
+            try:
+                with contextlib.suppress(Locked), RunLock(folder.path):
+                    feed(config, folder)
+            except OSError as error:  # a folder that cannot be written
+                say_error(f"no logger was fed: {error}")
+
+
+def feed(config: Config, folder: RunFolder) -> None:
+    """Gives the loggers of a run the rows and test metrics that they lack.
+
+    The caller holds the lock of the run. An error of a logger becomes one warning; the next
+    command goes on behind the last row that the logger has taken.
+    """
+    if not fed_loggers(config):
+        return
+    record = folder.record() or {}
+    rows = _rows_of(folder, record)
+    kind = (folder.failure() or {"kind": "paused"})["kind"]
+    status: str = record.get("status") or f"{kind} after {len(rows)} epochs"
+    fed = read_object(folder.path / FED)
+    for name, section in _unfed(config, folder, status).items():
+        state = fed[name] = fed.get(name) or {}
+        try:
+            try:
+                _feed(name, section, config, folder, rows, status, state)
+            finally:
+                write_json(folder.path / FED, fed, sync=False, confirm=folder.check_held)
+        except (Exception, SystemExit) as error:
+            _given_up.add(name)
+            reason = "the runs are not affected, and the same command feeds this logger again"
+            say_error(f"logger.{name}: {named(error)}; {reason}")
+
+
+def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
+    """Returns the sections of loggers that have not got a run up to this status."""
+    fed = read_object(folder.path / FED)
+    return {
+        name: section
+        for name, section in fed_loggers(config).items()
+        if name not in _given_up and (fed.get(name) or {}).get("status") != status
+    }
+
+
+def _rows_of(folder: RunFolder, record: dict[str, Any]) -> Rows:
+    table = read_rows(folder.path / "metrics.csv")
+    rows = [({k: v for k, v in row.items() if k != "step"}, int(row["step"])) for row in table]
+    tested = {k: v for k, v in record.get("metrics", {}).items() if k.startswith("test/")}
+    if tested:
+        rows.append((tested | {"epoch": record["epochs"]}, record["steps"]))
+    return rows
+
+
+def _feed(
+    name: str, section: Config, config: Config, folder: RunFolder, rows: Rows, status: str,
+    state: dict[str, Any],
+) -> None:  # fmt: skip
+    """Feeds a logger, and keeps in `state` what it has got."""
+    # MLflow makes ids of its own, with which a resumed run is opened again.
+    ids = {"id": folder.run_id, "run_name": folder.run_id, "run_id": state.get("id")}
+    given = open_arguments(section, save_dir=str(folder.path), **ids)
+    logger = build(section, f"logger.{name}", **given)
+    is_good = not status.startswith(("failed", "diverged"))
+    experiment = getattr(logger, "experiment", None)  # opens the run
+    try:
+        if "run_id" in given:
+            state["id"] = logger.version
+        if "rows" not in state:
+            if config["trainer"].get("enable_autolog_hparams", True):
+                logger.log_hyperparams(config)
+            state["rows"] = 0
+        size = _AT_ONCE if hasattr(experiment, "log_batch") else 1
+        for start in range(state["rows"], len(rows), size):
+            _log(logger, experiment, rows[start : start + size])
+            state["rows"] = min(start + size, len(rows))
+        logger.save()
+        logger.finalize("success" if is_good else "failed")
+        state["status"] = status
+    finally:
+        end_experiment(experiment, is_good)
+
+
+def _log(logger: Any, experiment: Any, rows: Rows) -> None:
+    """Logs rows; MLflow gets them in one transaction, since each one takes 20 ms."""
+    held: list[Any] = []
+    if send := getattr(experiment, "log_batch", None):
+        experiment.log_batch = lambda run_id, metrics, **_: held.extend(metrics)
+    try:
+        for metrics, step in rows:
+            logger.log_metrics(metrics, step=step)
+    finally:
+        if send:
+            experiment.log_batch = send
+    if send:
+        send(logger.version, metrics=held)
+
+
+def end_experiment(experiment: Any, is_good: bool) -> None:
+    """Ends the open run of W&B, Comet or Neptune, before the next one begins."""
+    ends = (getattr(experiment, name, None) for name in ("finish", "end", "stop"))
+    if (end := next(filter(callable, ends), None)) is not None:
+        takes_code = "exit_code" in inspect.signature(end).parameters
+        end(**{"exit_code": int(not is_good)} if takes_code else {})

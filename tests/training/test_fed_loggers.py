@@ -1,0 +1,200 @@
+"""Loggers of other packages get each row once, and cost a run neither its engine nor its life."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from one_open_run import epochs, told
+from run_files import SMALL, rows
+
+from seqsweep.config.schema import Config
+from seqsweep.runs.files import read_object
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.app import run, train_member
+from seqsweep.sweeping.forming import why_autograd
+from seqsweep.training.engine import engine_of, why_not_native
+from seqsweep.training.fed_loggers import FED, feed_done, forget_errors
+from seqsweep.training.limits import Limits
+from seqsweep.training.outcome import RunFailed
+from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.train import train, train_pool
+
+BASE = (*SMALL, "trainer.max_epochs=5")
+BROKEN = "logger.own: ConnectionError: no answer; the runs are not affected"
+
+Plan = Callable[..., PlannedRun]
+
+
+def on_cpu(_: str) -> bool:
+    return False
+
+
+@pytest.fixture
+def planned(checked: Callable[..., Config], tmp_path: Path) -> Plan:
+    """A small run with a tracker that writes into tmp_path."""
+    forget_errors()
+    own = f"+logger.own={{_target_: one_open_run.Tracker, folder: '{tmp_path}'}}"
+    return lambda *overrides, logger=own: plan(checked(*BASE, logger, *overrides))
+
+
+@pytest.mark.parametrize("engine", ["native", "autograd"])
+def test_a_run_is_fed_when_it_has_ended(planned, tmp_path, engine):
+    member = planned() if engine == "native" else planned("engine=autograd")
+    assert engine_of(member.config, on_cpu) == engine
+    outcome = train(member, tmp_path)
+    *of_epochs, (step, tested) = told(tmp_path, member.run_id, "row")
+    written = [{k: float(v) for k, v in row.items()} for row in rows(outcome.folder.path)]
+    assert [row | {"step": at} for at, row in of_epochs] == written
+    record = outcome.record
+    expected = {k: v for k, v in record["metrics"].items() if k.startswith("test/")}
+    assert (step, tested) == (record["steps"], expected | {"epoch": 5})
+    assert told(tmp_path, member.run_id, "config") == [member.config]
+    assert told(tmp_path, member.run_id, "end") == ["success"]
+    assert told(tmp_path, member.run_id, "exit") == [0]
+
+
+def test_a_logger_changes_neither_the_id_nor_the_results(planned, tmp_path):
+    member, plain = planned(), planned(logger="seed=0")
+    assert member.run_id == plain.run_id
+    ours, theirs = (train(each, tmp_path / str(i)) for i, each in enumerate((plain, member)))
+    assert rows(ours.folder.path) == rows(theirs.folder.path)
+    assert ours.record["metrics"] == theirs.record["metrics"]
+
+
+def test_the_members_of_a_pool_are_fed_one_at_a_time(planned, tmp_path):
+    members = [planned(f"seed={seed}", "optimizer.lr=0.01") for seed in range(4)]
+    train_pool(members, tmp_path, 2)
+    for member in members:
+        assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("engine", ["auto", "autograd"])
+def test_a_run_that_pauses_and_resumes_has_each_row_once(planned, tmp_path, engine):
+    member = planned(f"engine={engine}")
+    train(replace(member, limits=Limits(until=2)), tmp_path)
+    assert epochs(tmp_path, member.run_id) == [0, 1]
+    train(replace(member, limits=Limits({4: 1.1})), tmp_path)  # is pruned
+    train(member, tmp_path)
+    assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
+    assert len(told(tmp_path, member.run_id, "config")) == 1
+    assert told(tmp_path, member.run_id, "exit") == [0, 0, 0]
+
+
+def test_a_run_that_fails_and_resumes_has_each_row_once(planned, at, tmp_path):
+    member = planned("engine=autograd")
+    with pytest.raises(RunFailed):
+        train(member, tmp_path, at("on_train_epoch_start", 3, RuntimeError))
+    assert epochs(tmp_path, member.run_id) == [0, 1]
+    train(member, tmp_path)
+    assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
+    assert told(tmp_path, member.run_id, "end") == ["failed", "success"]
+    assert told(tmp_path, member.run_id, "exit") == [1, 0]
+
+
+def test_a_run_that_diverges_has_failed_for_its_logger(planned, tmp_path):
+    diverges = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
+    member = planned(*diverges, "optimizer.lr=1000")
+    assert train(member, tmp_path).record["status"] == "diverged"
+    assert told(tmp_path, member.run_id, "end") == ["failed"]
+
+
+def test_an_error_of_a_logger_is_one_warning_and_the_rest_is_fed_later(planned, tmp_path, capsys):
+    members = [planned(f"seed={seed}") for seed in range(3)]
+    (tmp_path / "broken").write_text("3")
+    train_pool(members, tmp_path, 1)
+    assert all(RunFolder(tmp_path / each.run_id).state() == "complete" for each in members)
+    assert capsys.readouterr().err.count(BROKEN) == 1
+    (tmp_path / "broken").unlink()
+    forget_errors()  # as the next command does
+    for member in members:
+        train_member(member, tmp_path)
+        assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
+        train_member(member, tmp_path)  # has nothing to feed
+        assert told(tmp_path, member.run_id, "end") == ["success"]
+
+
+def test_a_logger_that_is_added_to_a_finished_run_is_fed(planned, tmp_path):
+    plain = planned(logger="seed=0")
+    path = train(plain, tmp_path).folder.path
+    assert not (path / FED).exists()
+    train_member(planned(), tmp_path)
+    assert epochs(tmp_path, plain.run_id) == [0, 1, 2, 3, 4, 5]
+    assert read_object(path / FED) == {"own": {"rows": 6, "status": "complete"}}
+
+
+def test_a_run_that_another_process_holds_or_that_is_not_done_is_left_alone(planned, tmp_path):
+    forgotten, member = planned("seed=1"), planned()
+    path = train(planned(logger="seed=0"), tmp_path).folder.path
+    with RunLock(path):
+        feed_done((each.config, RunFolder(tmp_path / each.run_id)) for each in (forgotten, member))
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_a_sweep_feeds_the_runs_that_were_complete_before(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sweep = ["-m", *BASE, "seed=0,1", "sweep.name=fed", "sweep.report=false"]
+    own = f"+logger.own={{_target_: one_open_run.Tracker, folder: '{tmp_path}'}}"
+    assert run(sweep) == 0
+    (tmp_path / "broken").write_text("0")
+    assert run([*sweep, own]) == 0
+    assert capsys.readouterr().err.count(BROKEN) == 1
+    (tmp_path / "broken").unlink()
+    assert run([*sweep, own]) == 0
+    ids = [path.parent.name for path in Path("outputs/sweeps/fed").glob("*/record.json")]
+    assert len(ids) == 2
+    for run_id in ids:
+        assert epochs(tmp_path, run_id) == [0, 1, 2, 3, 4, 5]
+
+
+def test_without_metrics_csv_nothing_could_be_fed(planned, tmp_path):
+    member = planned("logger=tensorboard")
+    with pytest.raises(ValueError, match=r"^logger\.own: is fed from metrics\.csv; give logger="):
+        train(member, tmp_path)
+    assert not (tmp_path / member.run_id).exists()
+
+
+READS = """
+from one_open_run import Tracker
+
+
+class Reads(Tracker):
+    def finalize(self, status):
+        print(self.trainer.current_epoch)
+
+
+class Mentions(Tracker):
+    '''Needs no trainer.'''
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("Reads", "logger.own=reading.Reads, which reads `trainer`"), ("Mentions", None)],
+)
+def test_a_logger_that_reads_the_trainer_means_autograd_and_a_line_says_so(
+    planned, tmp_path, monkeypatch, name, why
+):
+    (tmp_path / "reading.py").write_text(READS)
+    monkeypatch.syspath_prepend(tmp_path)
+    member = planned(logger=f"+logger.own={{_target_: reading.{name}, folder: '{tmp_path}'}}")
+    assert why_not_native(member.config, on_cpu) == why
+    lines = why_autograd([member], on_cpu)
+    assert [line.partition(":")[0] for line in lines] == ([] if why is None else [why])
+
+
+MISSING = """
+class WandbLogger:
+    def __init__(self):
+        raise ModuleNotFoundError("Requirement 'wandb>=0.12' not met")
+"""
+
+
+def test_a_tracker_whose_package_is_missing_names_the_extra(planned, tmp_path, monkeypatch):
+    (tmp_path / "without.py").write_text(MISSING)
+    monkeypatch.syspath_prepend(tmp_path)
+    member = planned(logger="+logger.own._target_=without.WandbLogger")
+    with pytest.raises(ValueError, match=r"^logger\.own: .* pip install 'seqsweep\[wandb\]'"):
+        train(member, tmp_path)
+    assert not (tmp_path / member.run_id).exists()
