@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z_./][\w./-]*|0|[1-9]\d*", re.ASCII)
-"""The values that Hydra reads as text, or as equal numbers, without quotes."""
+_PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[\w./-]*", re.ASCII)
+"""The texts that Hydra reads as such without quotes."""
 
 _hidden: list[str] = []
 _options: dict[str, str] = {}
@@ -72,14 +72,28 @@ def with_options(options: Mapping[str, Any]) -> str:
 
 
 def quoted_value(value: Any) -> str:
-    """Returns a value as that of an override, texts in quotes where Hydra needs them."""
-    if isinstance(value, list):
+    """Returns a plain value, or one of numpy, in the grammar of Hydra's overrides."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
         return f"[{','.join(map(quoted_value, value))}]"
-    if not isinstance(value, str):
-        return str(value).lower()
-    if _PLAIN.fullmatch(value) and value.lower() not in ("true", "false", "null", "nan", "inf"):
-        return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{name}:{quoted_value(each)}' for name, each in value.items())}}}"
+    text = str(value)
+    if _PLAIN.fullmatch(text) and text.lower() not in ("null", "true", "false", "nan", "inf"):
+        return text
+    escaped = re.sub(r'(\\*)("|\$\{|$)', _escaped, text)
+    return f'"{escaped}"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    r"""Returns a quote or an interpolation with its backslashes, escaped."""
+    slashes, character = match[1] * 2, match[2]
+    return f"{slashes}\\{character}" if character else slashes
 
 
 def is_first_process() -> bool:

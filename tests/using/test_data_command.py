@@ -60,13 +60,13 @@ NEEDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a channel without values": (
         {"X": np.where([True, False], X, np.nan), "y": Y}, ["data.missing=zero"]
     ),
-    "few sequences": (small(), ["data.batch_size=8"]),
+    "few sequences": (small(), []),
     "one sequence a class": (
         {"X": X[:3], "y": Y[:3]},
-        ["data.test_fraction=0", "data.val_fraction=0", "data.batch_size=3"],
+        ["data.test_fraction=0", "data.val_fraction=0"],
     ),
     "no room for both cuts": (
-        {"X": X[:5], "y": [0, 1, 2, 3, 0]}, ["data.val_fraction=0", "data.batch_size=4"]
+        {"X": X[:5], "y": [0, 1, 2, 3, 0]}, ["data.val_fraction=0"]
     ),
 }  # fmt: skip
 

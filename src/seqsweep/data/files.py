@@ -59,9 +59,9 @@ class Stored(NamedTuple):
 
 
 def config_of(path: str) -> str | None:
-    """Returns the option of `data` that reads a file, by its ending and its first lines.
+    """Returns the option of `data` that reads a file; None if none does.
 
-    None if none does.
+    The ending decides, and the first lines tell texts from numbers.
     """
     ending = _ending(path)
     if ending is None:

@@ -1,8 +1,9 @@
-"""Proposes the options that read a file whose reading has failed, by what its first rows hold.
+"""Proposes options for a file whose reading has failed, by its first rows.
 
 S rows of the sample.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
@@ -60,7 +61,7 @@ class _Column(NamedTuple):
 
 
 def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exception:
-    """Returns an error of reading a file, with the command that reads it, if one is found.
+    """Returns an error of a reader, with the command that reads the file, if any.
 
     Args:
         given: the options of the reader; only those of texts have `text_column`.
@@ -77,14 +78,14 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
 
 
 def _for_texts(path: str, _: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the column of texts, which has most values, and that of labels, with the fewest."""
+    """Returns the column with most values, of texts, and the one with fewest, of labels."""
     columns = sorted(_columns(open_table(path)), key=lambda column: len(column.values))
     texts = [column.name for column in columns[1:] if column.order is None]
     return {"text_column": texts[-1], "label_column": columns[0].name} if texts else {}
 
 
 def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options for the cells of a csv file, and the roles of the columns."""
+    """Returns options for the cells of a csv file, and the roles of columns."""
     options = {key: given[key] for key in CSV_OPTIONS}
     start = unpacked(existing_file(path))[: 1 << 20]
     is_csv = not start.startswith(b"PAR1")
@@ -100,7 +101,9 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
         options["header"] = False
         columns = _columns(open_table(path, **options))
     numbers = [column for column in columns if column.order is not None]
-    if not numbers or (len(columns) == 2 and numbers[0].is_label()):
+    texts = [column for column in columns if any(" " in str(value) for value in column.values)]
+    # A label beside texts may be a number.
+    if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
         return {"data": "text", **_for_texts(path, given)}
     roles = choose_roles(path, [column.name for column in columns], given)
     return {**options, **_roles(columns, roles, given)}
@@ -139,11 +142,18 @@ def _columns(table: Table) -> list[_Column]:
         coded = column.combine_chunks().dictionary_encode()
         values = [value for value in coded.dictionary.to_pylist() if value is not None]
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        is_word = any(isinstance(value, (str, bool)) for value in values)
+        # Numbers with a few wrong cells are numbers.
+        is_word = sum(map(_is_word, values)) > len(values) // 2
         # The last rank is that of missing cells, whose code is -1.
         ranks = [*np.argsort(np.argsort(np.array(values))), -1]
         columns.append(_Column(name, codes, values, None if is_word else np.array(ranks)[codes]))
     return columns
+
+
+def _is_word(value: Any) -> bool:
+    if isinstance(value, str):
+        return re.fullmatch(r"\s*[+-]?[\d.]+(e[+-]?\d+)?\s*", value, re.IGNORECASE) is None
+    return isinstance(value, bool)
 
 
 def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,7 +187,7 @@ def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -
         steps = [c for c in free if c not in found.values() and c.orders(found["id"])]
         if steps:
             found["step"] = steps[0]
-    new: dict[str, Any] = {role: column.name for role, column in found.items()}
+    new: dict[str, Any] = {role: column.name for role, column in found.items() if role not in known}
     return new | _features([c for c in free if c.name not in new.values()] if is_free else [])
 
 
@@ -189,4 +199,4 @@ def _features(columns: Sequence[_Column]) -> dict[str, list[str]]:
     # `w*` stands for w0, w1, ... where it stands for no other column.
     if begin and [c.name for c in columns if c.name.startswith(begin)] == numbers:
         numbers = [f"{begin}*"]
-    return {"features": numbers} if words else {}
+    return {"features": numbers} if words and numbers else {}

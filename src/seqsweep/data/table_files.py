@@ -201,7 +201,7 @@ class CsvTable(Table):
         return self._text() if content is None else content
 
     def _text(self) -> bytes:
-        """Returns the content of the file in UTF-8, which must be a text with whole quotes."""
+        """Returns the content in UTF-8, which must be a text with whole quotes."""
         file, content = self._file, unpacked(self._file)
         if self._encoding != CSV_OPTIONS["encoding"]:
             content = _recoded(content, self._encoding, file)

@@ -37,7 +37,7 @@ def table(
     header: bool = True,
     test_path: str | None = None,
 ) -> Splits:
-    """Reads a csv or parquet file; a csv file may have any name, and be compressed (.gz).
+    """Reads a csv or parquet file; a csv file may be compressed (.gz).
 
     In long form each row is a step, in wide form each row is a sequence. A column that is not named
     is found by its name where only one has a usual one; `none` means that there is no such column.

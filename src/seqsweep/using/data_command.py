@@ -26,9 +26,9 @@ from seqsweep.using.info_view import print_info
 _USAGE = """\
 usage: seqsweep data info SOURCE [KEY=VALUE ...]
 
-Describes data: sizes, channels, classes, duplicates. SOURCE is a file (.npz, .ts, .csv, .tsv, .txt,
-.parquet), the name of bundled data such as digits, or aeon:NAME. KEY=VALUE is a key of the source or of
-`data`, such as layout=time_first. `seqsweep data info --help` lists the options.
+Describes data: sizes, channels, classes, duplicates. SOURCE is a file (.npz, .ts, .csv, .tsv,
+.txt, .parquet), the name of bundled data such as digits, or aeon:NAME. KEY=VALUE is a key of the
+source or of `data`, such as layout=time_first. `seqsweep data info --help` lists the options.
 """
 
 _ARCHIVE = "aeon:"
@@ -163,7 +163,7 @@ def _for_its_size(config: Config, splits: Splits, info: Info) -> list[str]:
             left -= size
         else:
             overrides.append(f"data.{split}_fraction=0")
-    return [*overrides, *([f"data.batch_size={left}"] if config["batch_size"] > left else [])]
+    return overrides
 
 
 def _too_small(config: Config, splits: Splits, info: Info, overrides: Sequence[str]) -> list[str]:

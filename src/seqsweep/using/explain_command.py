@@ -11,6 +11,7 @@ from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, say
 from seqsweep.runs.files import write_text
 from seqsweep.training.build_run import build_data, build_module
+from seqsweep.training.checks import with_sizes
 from seqsweep.using.explain import Block, Explanation, Unrolled, explain
 from seqsweep.using.prediction_files import check_output
 
@@ -68,7 +69,7 @@ def explain_command(arguments: Sequence[str]) -> int:
         check_output(options.html)
     config = compose(options.overrides)
     data = build_data(config)
-    network = build_module(config, data).network
+    network = build_module(with_sizes(config, data.splits), data).network
     batch = next(iter(data.train_dataloader()))
     explanation = explain(network, batch, data.splits.class_names)
     _print(explanation)
