@@ -36,6 +36,9 @@ train data=digits n_trials=10           | train -m data=digits hydra.sweeper.bud
 train -m data=digits 'optimizer.lr=interval(0.1,0.2)' | train -m data=digits 'optimizer.lr=interval(0.1,0.2)' hydra/sweeper=optuna
 train -m data=digits model.hidden_size=8 16 | train -m data=digits model.hidden_size=8,16
 train data=digits model.cell=rnn, gru   | train -m data=digits model.cell=rnn,gru
+train data=csv data.source.step=Zeit [s] | train data=csv 'data.source.step="Zeit [s]"'
+train data=csv data.source.decimal=,    | train data=csv 'data.source.decimal=","'
+train übung.csv                         | train data=csv 'data.source.path="übung.csv"'
 train data=csv 'data.source.step=Zeit [s]' | train data=csv 'data.source.step="Zeit [s]"'
 train -m data=digits 'sweep.filter=model.hidden_size>8' seed=0,1 | train -m data=digits 'sweep.filter="model.hidden_size>8"' seed=0,1
 """  # noqa: E501
