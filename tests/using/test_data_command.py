@@ -103,7 +103,9 @@ def test_texts_and_tables_of_each_ending_are_described(name, run, tmp_path):
 
 
 def test_another_option_of_data_may_be_named(run, tmp_path):
-    (tmp_path / "names.csv").write_text("n,lang\nAnna,de\nJohn,en\nEva,de\nJim,en\nPia,de\nBob,en\n")
+    (tmp_path / "names.csv").write_text(
+        "n,lang\nAnna,de\nJohn,en\nEva,de\nJim,en\nPia,de\nBob,en\n"
+    )
     code, _, err = run("info", "names.csv")
     assert code == 2 and err.endswith("text_column=n data.source.label_column=lang\n")
     words = ("data=text", "text_column=n", "label_column=lang")

@@ -137,7 +137,7 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
     if not isinstance(source, dict) or source.get("_target_") != _SOURCE:
         source = {}
     options = {key: source[key] for key in _RUN_SHAPE if source.get(key) is not None}
-    merged = options | given
+    merged = {**options, **given}
     table = open_table(path, **{key: merged[key] for key in CSV_OPTIONS if key in merged})
     options |= {key: source[key] for key in _RUN_COLUMNS if source.get(key) in table.names}
     channels = list(run.source_channels)
