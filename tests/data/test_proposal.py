@@ -56,7 +56,7 @@ def test_the_message_of_a_command_is_the_whole_command_for_a_shell(tmp_path, mon
 BY_HAND: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "an unusual label": ("x,species\n1,a\n2,b\n3,a\n4,b\n", {}, {"label": "species"}),
     "a remark": (
-        "x1,x2,label,by\n2,4,a,K B\n2,3,b,M\n1,3,a,K B\n4,3,b,L\n", {}, {"features": ["x*"]}
+        "x1,x2,label,by\n2,4,a,K B\n2,3,b,M\n1,3,a,K B\n4,3,b,L\n", {}, {"features": ["x1", "x2"]}
     ),
     "what was chosen stays": (
         "x;art\n1,5;a\n2,5;b\n1,5;a\n2,0;b\n", {"label": "x"}, {"decimal": ","}

@@ -20,7 +20,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.listed import read_list
-from seqsweep.data.prepare import AUTO_BATCH
 from seqsweep.runs.identity import REPLICATE_KEYS, decisive, flatten, is_path
 from seqsweep.runs.ledger import short_names
 
@@ -48,8 +47,9 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     keys = sorted(swept.difference(REPLICATE_KEYS))
     config = _plain(master)
     flat = dict(flatten(config))
-    if flat.get("data.batch_size") == "auto":  # the data, which decide, may not be read here
-        config = config | {"data": config["data"] | {"batch_size": AUTO_BATCH}}
+    # The data decide what `auto` is, and may not be read here; of most it is 32.
+    if flat.get("data.batch_size") == "auto":
+        config = config | {"data": config["data"] | {"batch_size": 32}}
     # A swept path is a part of the question's keys, so its content must not decide the name.
     paths = [key for key in flat if is_path(key) and flat[key] is not None and key not in swept]
     data = None

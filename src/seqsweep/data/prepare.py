@@ -21,9 +21,6 @@ from seqsweep.suggest import did_you_mean, listed
 
 _MISSING: tuple[str, ...] = get_args(Missing)
 
-AUTO_BATCH = 32
-"""The most sequences in a batch with `batch_size=auto`."""
-
 
 def prepare(
     splits: Splits,
@@ -112,7 +109,7 @@ def _fitted(
 
 def auto_batch_size(splits: Splits) -> int:
     """Returns what `batch_size=auto` stands for with these data."""
-    return min(AUTO_BATCH, len(splits.train))
+    return min(32, len(splits.train))
 
 
 def check_batch_size(batch_size: int, splits: Splits) -> None:

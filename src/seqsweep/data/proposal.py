@@ -181,7 +181,8 @@ def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -
         if column.names_sequences(label, free)
     )
     # Without an id, only words or the only column of whole numbers can be the label.
-    alone = {"label": labels[0]} if labels and (words or not labels[1:]) else {}
+    is_clear = labels and free[1:] and (words or not labels[1:])
+    alone = {"label": labels[0]} if is_clear else {}
     found: dict[str, _Column] = {**known, **next(pairs, alone)}
     if "id" in found and "step" not in found and len(found["id"].values) < rows:
         steps = [c for c in free if c not in found.values() and c.orders(found["id"])]
@@ -195,8 +196,4 @@ def _features(columns: Sequence[_Column]) -> dict[str, list[str]]:
     """Returns the option that leaves out columns of words; none without such a column."""
     words = [column.name for column in columns if column.order is None]
     numbers = [column.name for column in columns if column.order is not None]
-    begin = numbers[0].rstrip("0123456789") if numbers else ""
-    # `w*` stands for w0, w1, ... where it stands for no other column.
-    if begin and [c.name for c in columns if c.name.startswith(begin)] == numbers:
-        numbers = [f"{begin}*"]
     return {"features": numbers} if words and numbers else {}
