@@ -75,7 +75,7 @@ def config_of(path: str) -> str | None:
 def _holds_texts(path: str, kind: str) -> bool:
     """Returns whether the first lines hold texts, and not a table of numbers."""
     try:
-        content = unpacked(existing_file(path))[: 1 << 16].decode("latin-1")
+        content = unpacked(existing_file(path))[: 1 << 16].decode("latin-1").replace("\0", "")
     except (OSError, ValueError):
         return False
     first, *lines = content.splitlines()[:20] or [""]
