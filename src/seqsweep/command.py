@@ -1,9 +1,15 @@
 """Hides the subcommand and its options from Hydra, whose parser does not know them."""
 
 import os
+import re
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+_PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[\w./-]*", re.ASCII)
+"""The texts that Hydra reads as such without quotes."""
 
 _hidden: list[str] = []
 _options: dict[str, str] = {}
@@ -44,6 +50,50 @@ def as_multirun() -> str:
     restore_subcommand()
     program, rest = command_line(), sys.argv[2:]
     return shlex.join([*program[: len(program) - len(rest)], "-m", *rest])
+
+
+def with_options(options: Mapping[str, Any]) -> str:
+    """Returns the end of a message: the command with these options of the data's source.
+
+    In a program, or a command without such options, there are only the options.
+    """
+    if _hidden:
+        restore_subcommand()
+    is_seqsweep = Path(sys.argv[0]).name in ("seqsweep", "__main__.py")
+    command = sys.argv[1] if is_seqsweep and sys.argv[1:] else ""
+    has_prefix = command not in ("data", "predict", "evaluate")
+    is_known = command in ("train", "plan", "explain") or not has_prefix
+    words = [*command_line(), *(f"--{name}" for name in _options)] if is_known else []
+    for key, value in options.items():
+        name = f"data.source.{key}" if has_prefix and key != "data" else key
+        words = [word for word in words if not word.startswith(f"{name}=")]
+        words.append(f"{name}={quoted_value(value)}")
+    return f"{'did you mean:' if is_known else 'set'} {shlex.join(words)}"
+
+
+def quoted_value(value: Any) -> str:
+    """Returns a plain value, or one of numpy, in the grammar of Hydra's overrides."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(quoted_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{name}:{quoted_value(each)}' for name, each in value.items())}}}"
+    text = str(value)
+    if _PLAIN.fullmatch(text) and text.lower() not in ("null", "true", "false", "nan", "inf"):
+        return text
+    escaped = re.sub(r'(\\*)("|\$\{|$)', _escaped, text)
+    return f'"{escaped}"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    r"""Returns a quote or an interpolation with its backslashes, escaped."""
+    slashes, character = match[1] * 2, match[2]
+    return f"{slashes}\\{character}" if character else slashes
 
 
 def is_first_process() -> bool:

@@ -1,10 +1,35 @@
-"""Imports torch and Lightning in less time."""
+"""Imports torch and Lightning in less time, and finds modules in the current folder."""
 
 import atexit
 import gc
+import importlib.util
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
+
+from seqsweep.console import say_error
+
+_typed_in: list[str] = []
+"""The folder in which the command was typed, if the process has another one now."""
+
+
+def keep_folder_of_modules() -> None:
+    """Lets modules be found in the present current folder after the process has left it."""
+    _typed_in[:] = [os.getcwd()]
+
+
+def find_in_current_folder(target: str) -> None:
+    """Appends the current folder to sys.path, if only it has the module of a `_target_`."""
+    top = target.partition(".")[0]
+    here = Path(*_typed_in or [os.getcwd()])
+    is_here = (here / f"{top}.py").is_file() or (here / top / "__init__.py").is_file()
+    if not is_here or top in sys.modules or importlib.util.find_spec(top) is not None:
+        return
+    sys.path.append(str(here))
+    importlib.invalidate_caches()
+    say_error(f"{target}: {top} is found in the current folder, which is now last in sys.path")
 
 
 @contextmanager

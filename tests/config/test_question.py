@@ -142,6 +142,12 @@ def test_a_file_is_known_by_its_content(name: Name, tmp_path: Path) -> None:
     assert one.startswith("one-seed-")
 
 
+def test_an_automatic_batch_is_that_of_large_data(name: Name) -> None:
+    """So the name does not depend on data, which are read later."""
+    sweep = ("data=digits", "model.hidden_size=8,16")
+    assert name(*sweep) == name(*sweep, "data.batch_size=32") != name(*sweep, "data.batch_size=8")
+
+
 def test_namesakes_differ_in_the_hash_alone(tmp_path: Path) -> None:
     names = ("a-b-012345", "a-b-abcdef", "a-b-c-012345", "a-b-0123456", "a-b", "a-b-xyzxyz")
     for each in names:

@@ -97,7 +97,7 @@ def test_wrong_options_are_refused(save, arguments, message):
 
 
 def test_an_unknown_ending_and_a_missing_file_are_named(write, tmp_path):
-    with pytest.raises(ValueError, match=r"data.txt: unknown ending; expected .npz, .ts, .csv"):
-        read_file(write("", "data.txt"))
-    with pytest.raises(FileNotFoundError, match=r"did you mean 'data\.txt'"):
-        read_file(tmp_path / "data.tx")
+    with pytest.raises(ValueError, match=r"data.xls: unknown ending; expected .npz, .ts, .csv"):
+        read_file(write("", "data.xls"))
+    with pytest.raises(FileNotFoundError, match=r"did you mean 'data\.xls'"):
+        read_file(tmp_path / "data.xl")

@@ -161,7 +161,7 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path, content, message):
         ("a.tsv", b"yes\tgo\xffod\n", ": is not UTF-8: invalid start byte (byte 6)"),
         ("a.csv.gz", TEXTS_GZ[:-9], ": is cut off or damaged"),
         ("a.parquet", b"text,label\n", ": is not a parquet file: "),
-        ("a.json", b"{}", ": must end with one of .csv, .csv.gz, .parquet, .tsv, .txt"),
+        ("a.json", b"{}", ": must end with one of .csv, .csv.gz, .parquet, .tsv, .tsv.gz, .txt"),
     ],
 )
 def test_a_bad_file_is_refused(tmp_path, name, content, message):

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,46 @@ def test_plan_and_train_agree_on_the_run_of_a_data_module_of_the_user(seqsweep, 
     assert trained.code == 0, trained.err
     (name,) = run_ids(folder)
     assert planned.out.startswith(f"{name}  to train")
+
+
+@pytest.mark.slow
+def test_a_module_beside_is_found_without_a_pythonpath(seqsweep, folder):
+    """PYTHONSAFEPATH keeps the current folder out of sys.path, as the installed command does."""
+
+    def own(*arguments: str):
+        return seqsweep(*arguments, PYTHONPATH="", PYTHONSAFEPATH="1")
+
+    line = "seqsweep: mine.Mine: mine is found in the current folder, which is now last in sys.path"
+    trained = own("train", *SETTINGS)
+    assert trained.code == 0 and line in trained.err.splitlines()
+    again = seqsweep("train", *SETTINGS, PYTHONPATH=str(folder))
+    assert "complete already" in again.out and line not in again.err
+    plan = (*SETTINGS, "-m", "seed=1,2", "sweep.name=own", "--plan-only")
+    assert own("train", *plan).code == 0
+    worked = own("work", "outputs/sweeps/own", *ALLOW)
+    assert worked.code == 0 and "2 of 2 done" in worked.out
+    # A module of the same name elsewhere comes first.
+    other = folder / "other"
+    other.mkdir()
+    (other / "mine.py").write_text("def Mine(input_size, num_classes): raise ValueError('other')")
+    refused = seqsweep("train", *SETTINGS, PYTHONPATH=str(other), PYTHONSAFEPATH="1")
+    assert refused.code == 2 and "other" in refused.err and line not in refused.err
+
+
+@pytest.mark.slow
+def test_a_worker_takes_no_module_from_the_folder_that_the_sweep_names(seqsweep, folder):
+    plan = (*SETTINGS, "-m", "seed=0,1", "sweep.name=own", "--plan-only")
+    assert seqsweep("train", *plan, PYTHONPATH=str(folder)).code == 0
+    sweep = folder / "outputs/sweeps/own"
+    here = folder / "here"
+    here.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "seqsweep", "work", str(sweep), *ALLOW],
+        cwd=here,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+        text=True,
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 2 and "No module named 'mine'" in done.stderr

@@ -57,7 +57,7 @@ def test_the_example_of_data_larger_than_memory_trains_on_a_memory_map(
     Path("conf/data/mapped.yaml").write_text(option)
     (arguments,) = commands(text)
 
-    trained = seqsweep(*arguments, PYTHONPATH=".")
+    trained = seqsweep(*arguments, PYTHONPATH="", PYTHONSAFEPATH="1")
     assert trained.code == 0, trained.err
     (record,) = records(tmp_path)
     assert record["metrics"]["test/acc"] > 0.9
@@ -132,7 +132,7 @@ def test_the_example_of_a_folder_of_your_own_trains_and_sweeps(
     text = own_folder(tmp_path)
     assert len(list(tmp_path.glob("conf/*/*.yaml"))) == 4
     for arguments in commands(text):
-        done = seqsweep(*arguments, PYTHONPATH=".")
+        done = seqsweep(*arguments, PYTHONPATH="", PYTHONSAFEPATH="1")
         assert done.code == 0, done.err
     (single,) = records(tmp_path / "outputs" / "runs")
     assert f"outputs/runs/sines/{single['run_id']}  (" in text

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import seqsweep
+from seqsweep.command import quoted_value
 from seqsweep.runs.identity import flatten
 from seqsweep.sklearn import RecurrentClassifier
-from seqsweep.sklearn.settings import KEYS, _text, config_of
+from seqsweep.sklearn.settings import KEYS, config_of
 
 Y = np.arange(30) % 3
 PLAIN = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
@@ -27,7 +28,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 @example("A¹")
 @example(["1e3", "null", "true", ""])
 def test_an_override_keeps_its_value(value):
-    parsed = OverridesParser.create().parse_override(f"key={_text(value)}").value()
+    parsed = OverridesParser.create().parse_override(f"key={quoted_value(value)}").value()
     assert OmegaConf.create({"key": parsed}).key == value
 
 
@@ -36,7 +37,7 @@ def test_an_override_keeps_its_value(value):
     [(np.int64(3), 3), (np.float64(0.1), 0.1), (np.bool_(True), True), (math.pi, math.pi)],
 )
 def test_a_number_of_numpy_is_a_plain_number(value, expected):
-    parsed = OverridesParser.create().parse_override(f"key={_text(value)}").value()
+    parsed = OverridesParser.create().parse_override(f"key={quoted_value(value)}").value()
     assert parsed == expected and type(parsed) is type(expected)
 
 
@@ -50,7 +51,6 @@ def test_the_defaults_are_those_of_the_config():
             "data.test_fraction=0",
             "logger=csv",
             "diagnostics=false",
-            "data.batch_size=24",
         ]
     )
     assert config == expected
@@ -70,8 +70,7 @@ def test_each_argument_sets_its_key():
         after = dict(flatten(config_of(estimator.get_params(), Y, "a", "b")))
         assert after[KEYS[name]] == value != before[KEYS[name]]
         others = {key for key in before if before[key] != after[key]} - {KEYS[name]}
-        # Fewer training sequences make a smaller batch.
-        assert others <= {"data.batch_size"}
+        assert others == set()
 
 
 def test_overrides_set_the_keys_that_no_argument_sets():
@@ -86,4 +85,4 @@ def test_overrides_set_the_keys_that_no_argument_sets():
     assert config["optimizer"]["momentum"] == 0.9 and config["optimizer"]["lr"] == 0.003
     assert config["scheduler"]["monitor"] == "val/loss"  # interpolated
     assert config["trainer"]["gradient_clip_val"] is None
-    assert config["data"]["batch_size"] == 30 - 6 - 3
+    assert config["data"]["batch_size"] == "auto"

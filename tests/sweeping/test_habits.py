@@ -42,6 +42,9 @@ train data=digits 'optimizer.lr=loguniform(0.001,0.1)' | train -m data=digits 'o
 train data=digits monitor=test/acc      | train data=digits monitor=val/acc
 explain data=digits model=lstm          | explain data=digits model.cell=lstm
 train data=digits model.cell=rnn, gru   | train -m data=digits model.cell=rnn,gru
+train data=csv data.source.step=Zeit [s] | train data=csv 'data.source.step="Zeit [s]"'
+train data=csv data.source.decimal=,    | train data=csv 'data.source.decimal=","'
+train übung.csv                         | train data=csv 'data.source.path="übung.csv"'
 train data=csv 'data.source.step=Zeit [s]' | train data=csv 'data.source.step="Zeit [s]"'
 train -m data=digits 'sweep.filter=model.hidden_size>8' seed=0,1 | train -m data=digits 'sweep.filter="model.hidden_size>8"' seed=0,1
 """  # noqa: E501

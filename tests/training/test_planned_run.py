@@ -49,6 +49,29 @@ def test_another_split_seed_is_another_test_set(checked):
     assert one["test"] != two["test"] and one == unscaled
 
 
+def test_an_automatic_batch_is_a_number_before_the_identity(checked):
+    """So a run has the same id, whether the number is given or not."""
+    few = plan(checked(*DATA[:-3], "data.source.num_sequences=40", "data.batch_size=auto"))
+    assert few.config["data"]["batch_size"] == 24 == few.flat["data.batch_size"]
+    many = plan(checked("data=digits"))
+    assert many.config["data"]["batch_size"] == 32
+    given = plan(checked("data=digits", "data.batch_size=32"))
+    assert many.run_id == given.run_id and many.config == given.config
+    with pytest.raises(ValueError, match=r"data\.batch_size=25: must be between 1 and 24"):
+        plan(checked(*DATA, "data.batch_size=25"))
+
+
+def test_texts_have_a_default_embedding(checked, tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{'de' if i % 2 else 'en'}\tname {i}\n" for i in range(40)))
+    texts = ("data=text", f"data.source.path={path}")
+    run, given = (plan(checked(*texts, *more)) for more in ((), ("model.embedding_dim=16",)))
+    assert run.flat["model.embedding_dim"] == 16 and run.run_id == given.run_id
+    assert plan(checked(*texts, "model.embedding_dim=4")).flat["model.embedding_dim"] == 4
+    with pytest.raises(ValueError, match="cannot read symbols; give model=rnn"):
+        plan(checked(*texts, "model=simple"))
+
+
 def test_folds_are_other_data_of_one_source(checked, monkeypatch):
     """The run_id of fold 0 is not that of a run without folds; the source is read once for all."""
     forget_data()

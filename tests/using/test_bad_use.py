@@ -41,7 +41,7 @@ def files(trained, tmp_path, monkeypatch):
     for name, arrays in contents.items():
         np.savez(tmp_path / name, **arrays)
     (tmp_path / "table.csv").write_text("name,value\na,1\na,2\n")
-    (tmp_path / "data.txt").write_text("1,2,3")
+    (tmp_path / "data.bin").write_text("1,2,3")
     (tmp_path / "bad.ts").write_text(HEADER + "1,2:3,4:fall\n1,x:3,4:fall\n")
     (tmp_path / "cut.npz").write_bytes((tmp_path / "good.npz").read_bytes()[:-50])
     (tmp_path / "nothing").mkdir()
@@ -71,7 +71,7 @@ CASES = [
     ("predict sweeps good.npz", "there are runs in its folder small"),
     ("predict alone good.npz", r"alone: has no complete run \(1: incomplete\)"),
     ("predict good.npz run", "good.npz: is a file of sequences; expected a run's folder, a sweep"),
-    ("predict data.txt good.npz", "data.txt is damaged"),
+    ("predict data.bin good.npz", "data.bin is damaged"),
     ("predict run good.npz --checkpoint worst", "checkpoint='worst': must be best or last"),
     (
         "predict moved/checkpoints/best.ckpt good.npz --checkpoint last",
@@ -143,7 +143,7 @@ CASES = [
     ("data info --jsn good.npz", "--jsn: no such option of seqsweep data info; did you mean '--js"),
     ("data info digit", "neither a file nor the name of bundled data; did you mean 'digits'"),
     ("data info iris", "A file is given with its ending, as in iris.csv"),
-    ("data info data.txt", "data.txt: unknown ending; expected .npz, .ts, "),
+    ("data info data.bin", "data.bin: unknown ending; expected .npz, .ts, "),
     ("data info good.npz layot=time_first", "data.source.layot: no such key in data.source"),
     ("data info good.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),
     ("data info good.npz missing=men", "data.missing='men': must be one of"),

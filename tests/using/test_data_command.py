@@ -60,13 +60,13 @@ NEEDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a channel without values": (
         {"X": np.where([True, False], X, np.nan), "y": Y}, ["data.missing=zero"]
     ),
-    "few sequences": (small(), ["data.batch_size=8"]),
+    "few sequences": (small(), []),
     "one sequence a class": (
         {"X": X[:3], "y": Y[:3]},
-        ["data.test_fraction=0", "data.val_fraction=0", "data.batch_size=3"],
+        ["data.test_fraction=0", "data.val_fraction=0"],
     ),
     "no room for both cuts": (
-        {"X": X[:5], "y": [0, 1, 2, 3, 0]}, ["data.val_fraction=0", "data.batch_size=4"]
+        {"X": X[:5], "y": [0, 1, 2, 3, 0]}, ["data.val_fraction=0"]
     ),
 }  # fmt: skip
 
@@ -82,6 +82,34 @@ def test_the_command_has_the_options_that_the_data_need(need, run, tmp_path):
     assert code == 0
     assert overrides == ["data=npz", "data.source.path=need.npz", *expected]
     plan(compose(overrides))
+
+
+FILES = {
+    "names.txt": "".join(f"{'de' if i % 2 else 'en'}\tName {i}\n" for i in range(20)),
+    "reviews.csv": "text,label\n" + "".join(f"It is {i},{i % 2}\n" for i in range(20)),
+    "walks.tsv": "id\tx\tlabel\n" + "".join(f"{i // 3}\t{i}.5\t{i // 3 % 2}\n" for i in range(60)),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_texts_and_tables_of_each_ending_are_described(name, run, tmp_path):
+    (tmp_path / name).write_text(FILES[name])
+    code, out, err = run("info", name)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{name}: 20 sequences, 1 channel, 2 classes\n")
+    overrides = overrides_in(out.rstrip().splitlines()[-1])
+    assert overrides[0] == ("data=csv" if name == "walks.tsv" else "data=text")
+    plan(compose(overrides))
+
+
+def test_another_option_of_data_may_be_named(run, tmp_path):
+    (tmp_path / "names.csv").write_text(
+        "n,lang\nAnna,de\nJohn,en\nEva,de\nJim,en\nPia,de\nBob,en\n"
+    )
+    code, _, err = run("info", "names.csv")
+    assert code == 2 and err.endswith("text_column=n data.source.label_column=lang\n")
+    words = ("data=text", "text_column=n", "label_column=lang")
+    assert run("info", "names.csv", *words)[0] == 0
 
 
 def test_data_that_no_run_can_train_on_are_described_all_the_same(run, tmp_path):

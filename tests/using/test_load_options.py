@@ -63,7 +63,6 @@ def test_symbols_of_the_users_own_need_no_vocabulary(tmp_path):
 @pytest.mark.parametrize(
     ("own", "message"),
     [
-        ((), "model.embedding_dim=null: must be a number, such as 16, because the data are symbol"),
         (("model=simple",), "model._target_=.*SimpleRNN: cannot read symbols; give model=rnn"),
         (("model.embedding_dim=2", "model.num_embeddings=4"), "model.num_embeddings=4, but the da"),
     ],

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.utils import get_object
 
 from seqsweep.config.messages import named, reworded
+from seqsweep.importing import find_in_current_folder
 
 _EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
 """The extras with the packages of loggers that conf/logger offers."""
@@ -69,6 +70,7 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
 
 def locate(target: str, key: str) -> Any:
     """Returns the object of a dotted name; `key` is that of its section, for messages."""
+    find_in_current_folder(target)
     try:
         return get_object(target)
     except (Exception, SystemExit) as error:  # importing a user's module may raise anything

@@ -73,7 +73,7 @@ def _unreadable(error: OverrideParseException) -> str:
     key, equals, value = override.partition("=")
     if not equals:
         return f"{override}: must be KEY=VALUE"
-    if value.endswith(","):  # the shell has split `cell=rnn, gru`
+    if value.endswith(",") and value != ",":  # the shell has split `cell=rnn, gru`
         return f"{override}: must not end with a comma; write {key}=A,B without spaces"
     if with_quotes := quoted(override):
         return f"{override}: has a character that must be quoted: {shlex.quote(with_quotes)}"

@@ -48,6 +48,9 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     keys = sorted(swept.difference(REPLICATE_KEYS))
     config = _plain(master)
     flat = dict(flatten(config))
+    # The data decide what `auto` is, and may not be read here; of most it is 32.
+    if flat.get("data.batch_size") == "auto":
+        config = config | {"data": config["data"] | {"batch_size": 32}}
     # A swept path is a part of the question's keys, so its content must not decide the name.
     paths = [key for key in flat if is_path(key) and flat[key] is not None and key not in swept]
     data = None

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Optional, TypedDict, Union
 
 from seqsweep.config.messages import named
+from seqsweep.importing import find_in_current_folder
 from seqsweep.suggest import nearest_or_all
 
 _NAMES: dict[str, Any] = {
@@ -62,6 +63,7 @@ def signature_of(target: str) -> Signature:
     Raises:
         ValueError: the module does not exist, or has no such name.
     """
+    find_in_current_folder(target)
     module_name, _, name = target.rpartition(".")
     path = _source_file(module_name) if module_name else None
     if path is not None:

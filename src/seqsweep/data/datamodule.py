@@ -15,7 +15,7 @@ from seqsweep.data.batch import (
     SequenceDataset,
     as_is,
 )
-from seqsweep.data.prepare import check_batch_size, prepare
+from seqsweep.data.prepare import auto_batch_size, check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms.augment import augmentation_of
 from seqsweep.data.transforms.options import TransformOptions
@@ -30,7 +30,8 @@ class SequenceDataModule(L.LightningDataModule):
 
     Args:
         source: the data, with official splits or as one set (`Sequences`, or all in `train`).
-        batch_size: sequences of a training step, 1 <= B <= number of training sequences.
+        batch_size: sequences of a training step, 1 <= B <= number of training sequences; `auto` is
+            32, or all of them where there are fewer.
         eval_batch_size: sequences of a validation or test batch; changes no result.
         num_workers: processes that load batches; changes no result. 0 is best for data in memory.
             Only engine=autograd uses these processes.
@@ -57,7 +58,7 @@ class SequenceDataModule(L.LightningDataModule):
     def __init__(
         self,
         source: Splits | Sequences,
-        batch_size: int = 32,
+        batch_size: int | Literal["auto"] = "auto",
         eval_batch_size: int = 512,
         num_workers: int = 0,
         val_fraction: float = 0.2,
@@ -90,6 +91,7 @@ class SequenceDataModule(L.LightningDataModule):
         )
         scaling = self.splits.scaling
         self.augmentation = augmentation_of(transform, scaling and scaling.shaping)
+        batch_size = auto_batch_size(self.splits) if batch_size == "auto" else batch_size
         check_batch_size(batch_size, self.splits)
         if eval_batch_size < 1:
             raise ValueError(f"data.eval_batch_size={eval_batch_size}: must be at least 1")

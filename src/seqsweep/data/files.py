@@ -6,6 +6,7 @@ import importlib
 import inspect
 import io
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -29,8 +30,8 @@ _READERS = {
     ".npz": "readers",
     ".ts": "ts",
     ".csv": "tables",
-    ".csv.gz": "tables",
     ".parquet": "tables",
+    **dict.fromkeys((".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"), "tables"),
 }
 """The module of this package whose `read` reads files with this ending."""
 
@@ -58,9 +59,34 @@ class Stored(NamedTuple):
 
 
 def config_of(path: str) -> str | None:
-    """Returns the option of `data` that reads files with this ending; None if none does."""
+    """Returns the option of `data` that reads a file; None if none does.
+
+    The ending decides, and the first lines tell texts from numbers.
+    """
     ending = _ending(path)
-    return ending.split(".")[1] if ending else None
+    if ending is None:
+        return None
+    kind = ending.split(".")[1]
+    if kind not in ("csv", "tsv", "txt"):
+        return kind
+    return "text" if _holds_texts(path, kind) else "csv"
+
+
+def _holds_texts(path: str, kind: str) -> bool:
+    """Returns whether the first lines hold texts, and not a table of numbers."""
+    try:
+        content = unpacked(existing_file(path))[: 1 << 16].decode("latin-1").replace("\0", "")
+    except (OSError, ValueError):
+        return False
+    first, *lines = content.splitlines()[:20] or [""]
+    if kind != "csv":  # LABEL<TAB>TEXT
+        return all(line.count("\t") == 1 and not _is_number(line.split("\t")[1]) for line in lines)
+    cells = (cell for line in lines for cell in re.split("[,;\t|]", line))
+    return "text" in first.lower().split(",") or not any(map(_is_number, cells))
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"[\s\d.e+-]*\d[\s\d.e+-]*", cell) is not None
 
 
 def existing_file(path: str) -> Path:

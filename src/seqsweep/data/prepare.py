@@ -107,6 +107,11 @@ def _fitted(
     return (standardized if standardize else rounded)(whole, scaling)
 
 
+def auto_batch_size(splits: Splits) -> int:
+    """Returns what `batch_size=auto` stands for with these data."""
+    return min(32, len(splits.train))
+
+
 def check_batch_size(batch_size: int, splits: Splits) -> None:
     """Refuses a batch size below 1 or above the number of training sequences."""
     if not 1 <= batch_size <= len(splits.train):

@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.memory import check_memory
+from seqsweep.data.tables import CSV_OPTIONS
 from seqsweep.data.text_files import long_fields
 from seqsweep.suggest import short
 
@@ -25,6 +26,7 @@ Columns = Any
 
 Read = Callable[[Sequence[str], Sequence[str]], Columns]
 
+_FILLED_LINE = re.compile(rb"[^\r\n]+")
 _DELIMITERS = ",\t;|"
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. A label may be any of them except the empty one."""
@@ -43,19 +45,27 @@ class Table:
     """
 
     has_text_cells = False
+    decimal = "."
 
     def __init__(self, where: str, names: Sequence[str], read: Read) -> None:
         self.where = where
         self.names = list(map(str, names))
         self.read = read
 
+    def sample(self) -> Columns:
+        """Returns the first rows, for a look at the columns."""
+        return self.read(self.names, [])
+
     def place(self, row: int) -> str:
         """Returns the place of a row, counted from 0, for messages."""
         return f"{self.where}: row {row}"
 
 
-def open_table(path: str, delimiter: str | None = None) -> Table:
+def open_table(path: str, **csv_options: Any) -> Table:
     """Opens a csv or parquet file; its content, not its name, says which.
+
+    Args:
+        csv_options: see `CsvTable`.
 
     Raises:
         FileNotFoundError: with the nearest names in that folder.
@@ -65,9 +75,10 @@ def open_table(path: str, delimiter: str | None = None) -> Table:
     with file.open("rb") as opened:
         start = opened.read(4)
     if start != b"PAR1":
-        return CsvTable(file, delimiter)
-    if delimiter is not None:
-        raise ValueError(f"data.source.delimiter={delimiter!r}: {file} is a parquet file")
+        return CsvTable(file, **csv_options)
+    for key, value in csv_options.items():
+        if value != CSV_OPTIONS[key]:
+            raise ValueError(f"data.source.{key}={value!r}: {file} is a parquet file")
     return _parquet_table(file)
 
 
@@ -104,67 +115,113 @@ def _damage_named(where: str) -> Generator[None]:
 
 
 class CsvTable(Table):
-    """A csv file, as text; its first line names the columns."""
+    """A csv file, as text.
+
+    Args:
+        delimiter, decimal, encoding, header: see `tables.table`.
+    """
 
     has_text_cells = True
 
-    def __init__(self, file: Path, delimiter: str | None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        delimiter: str | None = None,
+        decimal: str = ".",
+        encoding: str = "utf-8",
+        header: bool = True,
+    ) -> None:
         self.where, self._file = str(file), file
-        self._unread: bytes | None = _text(file)
-        header = re.search(rb"[^\r\n]+", self._unread)  # the first line that is not empty
-        if header is None:
+        self.decimal, self._encoding, self._header = decimal, encoding, header
+        self._delimiter = delimiter or ""
+        self._unread: bytes | None = self._text()
+        first = _FILLED_LINE.search(self._unread)
+        if first is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
-        self._end = header.end()
-        text = header[0].decode("utf-8", "backslashreplace")
-        self._delimiter = delimiter or max(_DELIMITERS, key=text.count)
+        text = first[0].decode("utf-8", "backslashreplace")
+        # Blanks separate cells only where no other sign does: `Zeit [s]` is one name.
+        signs = [*filter(text.count, _DELIMITERS)] or [" " if text.split()[1:] else ","]
+        self._delimiter = delimiter or max(signs, key=text.count)
         if len(self._delimiter) != 1 or self._delimiter in '"\r\n':
             raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
-        if text.encode() != header[0]:
-            place = self.place(-1)
+        if text.encode() != first[0]:
+            place = self.place(-header)
             raise ValueError(f"{place}: {short(text)} is not UTF-8; save the file as UTF-8")
+        if self._delimiter == " ":
+            self._unread, text = self._text(), " ".join(text.split())
+            first = _FILLED_LINE.search(self._unread)
+        self._start = first.end() if header and first else 0
         with long_fields():
             cells = next(csv.reader([text], delimiter=self._delimiter))
-        super().__init__(self.where, [cell.strip() for cell in cells], self._parse)
+        names = [cell.strip() for cell in cells] if header else map(str, range(len(cells)))
+        super().__init__(self.where, [*names], self._parse)
 
     def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
         """Reads these columns: `numbers` as float64, the others as text."""
         columns = [*numbers, *others]
         content = self._read()
-        lines = max(content.count(end, self._end) for end in (b"\n", b"\r"))
+        lines = max(content.count(end, self._start) for end in (b"\n", b"\r"))
         _check_size(self.where, lines, len(columns))
         # A position in the file is the name of its column, because names may be there twice.
         position = {name: str(index) for index, name in enumerate(self.names)}
         kinds = {position[name]: pa.float64() for name in numbers}
         kinds |= {position[name]: pa.string() for name in others}
         try:
-            table = arrow_csv.read_csv(
-                pa.BufferReader(pa.py_buffer(content).slice(self._end)),
-                read_options=arrow_csv.ReadOptions(
-                    use_threads=False,  # errors have no row number otherwise
-                    block_size=min(max(1 << 23, 64 * self._end), (1 << 31) - 1),
-                    column_names=[str(index) for index in range(len(self.names))],
-                ),
-                parse_options=arrow_csv.ParseOptions(
-                    delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
-                ),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types=kinds, include_columns=list(kinds), null_values=_CELLS_MISSING
-                ),
-            )
+            table = self._table(content, column_types=kinds, include_columns=list(kinds))
         except pa.ArrowInvalid as error:
             self._raise_with_line(str(error))
         return table.rename_columns(columns)
 
+    def sample(self) -> Columns:
+        """Returns the first rows; pyarrow finds the type of each column."""
+        content = self._read()[: self._start + (1 << 20)]
+        content = content[: content.rfind(b"\n") + 1] or content
+        return self._table(content, strings_can_be_null=True)
+
+    def _table(self, content: bytes, **options: Any) -> Columns:
+        """Parses the rows; the name of a column is its position."""
+        return arrow_csv.read_csv(
+            pa.BufferReader(pa.py_buffer(content).slice(self._start)),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False,  # errors have no row number otherwise
+                block_size=min(max(1 << 23, 64 * self._start), (1 << 31) - 1),
+                column_names=[str(index) for index in range(len(self.names))],
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                null_values=_CELLS_MISSING, decimal_point=self.decimal, **options
+            ),
+        )
+
     def _read(self) -> bytes:
         """Returns the content, which is too large to be kept."""
         content, self._unread = self._unread, None
-        return _text(self._file) if content is None else content
+        return self._text() if content is None else content
+
+    def _text(self) -> bytes:
+        """Returns the content in UTF-8, which must be a text with whole quotes."""
+        file, content = self._file, unpacked(self._file)
+        if self._encoding != CSV_OPTIONS["encoding"]:
+            content = _recoded(content, self._encoding, file)
+        if b"\0" in content[: 1 << 20]:
+            raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
+        if content.count(b'"') % 2:
+            problem = "a quoted cell does not end: the file has an odd number of"
+            raise ValueError(f"{file}: {problem} '\"'")
+        if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
+            content = content[5:]  # Excel's first line; the others keep their numbers
+        if self._delimiter == " ":
+            content = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", content)
+            content = re.sub(rb"[ \t]+", b" ", content)
+        return content
 
     def place(self, row: int) -> str:
         """Returns the line on which a row begins, counted from 1."""
         text = io.TextIOWrapper(io.BytesIO(self._read()), "utf-8", errors="replace", newline="")
         reader = csv.reader(text, delimiter=self._delimiter)
-        begins, index = 1, -1  # the header is the row before the first
+        begins, index = 1, -int(self._header)  # the header is the row before the first
         with long_fields():
             for cells in reader:
                 if cells and index == row:
@@ -192,14 +249,15 @@ class CsvTable(Table):
         raise ValueError(f"{place}: {message.splitlines()[0]}")
 
 
-def _text(file: Path) -> bytes:
-    """Returns the content of a file, which must be a text with whole quotes."""
-    content = unpacked(file)
-    if b"\0" in content[: 1 << 20]:
-        raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
-    if content.count(b'"') % 2:
-        raise ValueError(f"{file}: a quoted cell does not end: the file has an odd number of '\"'")
-    return content
+def _recoded(content: bytes, encoding: str, file: Path) -> bytes:
+    """Returns a text in UTF-8."""
+    try:
+        return content.decode(encoding).encode()
+    except LookupError:
+        known = "must be an encoding that Python knows, such as latin-1"
+        raise ValueError(f"data.source.encoding={encoding}: {known}") from None
+    except UnicodeError as error:
+        raise ValueError(f"{file}: is not {encoding}: {error}") from None
 
 
 def _check_size(where: str, rows: int, columns: int) -> None:

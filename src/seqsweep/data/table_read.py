@@ -11,11 +11,12 @@ import pyarrow as pa
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.files import Stored
 from seqsweep.data.lists import join_padded
+from seqsweep.data.proposal import with_proposal
 from seqsweep.data.raw import RawPart
 from seqsweep.data.table_files import Table, open_table
 from seqsweep.data.table_roles import NONE, ROLES, Roles, choose_roles
 from seqsweep.data.table_values import Codes, Rows
-from seqsweep.data.tables import Form
+from seqsweep.data.tables import CSV_OPTIONS, Form
 from seqsweep.suggest import listed
 
 _SPLITS = {
@@ -41,16 +42,18 @@ class _Assembled(NamedTuple):
     of_row: Int64  # (S,) the sequence of each row
 
 
-def read_files(
-    path: str, delimiter: str | None, test_path: str | None, labelled: bool, **options: Any
-) -> Stored:
+def read_files(path: str, test_path: str | None, labelled: bool, **options: Any) -> Stored:
     """Reads a file, and a second one that is its test split; see `tables.table`."""
-    read = _read(open_table(path, delimiter), options, labelled)
+    csv_options = {key: options[key] for key in CSV_OPTIONS}
+    try:
+        read = _read(open_table(path, **csv_options), options, labelled)
+    except (ValueError, TypeError) as error:
+        raise (with_proposal(error, path, options) if labelled else error) from error
     if test_path is not None:
         if "test" in read.parts:
             given = f"data.source.test_path={test_path}"
             raise ValueError(f"{given}, but {path} has a test split; give only one")
-        second = open_table(test_path, delimiter)
+        second = open_table(test_path, **csv_options)
         test = _read(second, {**options, **_as_in(read, second)}, labelled)
         read.parts["test"] = test.parts["train"]
         read.notes.extend(test.notes)

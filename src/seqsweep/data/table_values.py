@@ -156,7 +156,7 @@ class Rows:
         texts: list[str] = labels.tolist()
         if {text.lower() for text in texts} <= {"true", "false"}:
             texts = [text.capitalize() for text in texts]
-        elif all(re.fullmatch(r"-?\d+\.0+", text) for text in texts):
+        elif all(re.fullmatch(r"-?\d+\.0+(e\+00)?", text) for text in texts):
             texts = [text.partition(".")[0] for text in texts]
         return np.array(texts, dtype=np.str_)
 
@@ -166,6 +166,8 @@ class Rows:
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         if is_text:
             column = pc.utf8_trim_whitespace(column)
+            if self.table.decimal != ".":
+                column = pc.replace_substring(column, self.table.decimal, ".")
             column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
         self._check_present("step", column.is_null(nan_is_null=True).to_numpy())
         if pa.types.is_temporal(column.type):

@@ -13,6 +13,10 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import listed
 
 Form = Literal["long", "wide"]
+Decimal = Literal[".", ","]
+
+CSV_OPTIONS = {"delimiter": None, "decimal": ".", "encoding": "utf-8", "header": True}
+"""The options of csv files, and their defaults."""
 
 
 def table(
@@ -28,6 +32,9 @@ def table(
     frame: int | None = None,
     reshape: list[int] | None = None,
     delimiter: str | None = None,
+    decimal: Decimal = ".",
+    encoding: str = "utf-8",
+    header: bool = True,
     test_path: str | None = None,
 ) -> Splits:
     """Reads a csv or parquet file; a csv file may be compressed (.gz).
@@ -50,7 +57,11 @@ def table(
             there is a step column or an id repeats, else `wide`.
         frame: in wide form, so many columns in a row are the channels of one step.
         reshape: in wide form, [T, F]: the columns are T steps of F channels each.
-        delimiter: of a csv file; by default the most frequent of `,` tab `;` and `|`.
+        delimiter: of a csv file; by default the most frequent of `,` tab `;` and `|` in the first
+            line, or blanks where it has none of them.
+        decimal: the sign in the decimal numbers of a csv file.
+        encoding: of a csv file, such as latin-1.
+        header: False: a csv file has no line with names; its columns are called 0, 1, 2, ...
         test_path: a second file with the same columns, which is the test split.
 
     Raises:
@@ -74,6 +85,9 @@ def read(
     frame: int | None = None,
     reshape: list[int] | None = None,
     delimiter: str | None = None,
+    decimal: Decimal = ".",
+    encoding: str = "utf-8",
+    header: bool = True,
     test_path: str | None = None,
     *,
     labelled: bool = True,

@@ -48,7 +48,15 @@ def text(
     if min_count < 1:
         raise ValueError(f"min_count={min_count}: must be at least 1")
     paths = {"train": path} if test_path is None else {"train": path, "test": test_path}
-    read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
+    try:
+        read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
+    except ValueError as error:
+        try:
+            from seqsweep.data.proposal import with_proposal  # needs pyarrow
+        except ImportError:
+            raise error from None
+        given = {"text_column": text_column, "label_column": label_column}
+        raise with_proposal(error, path, given) from error
     everything = [one for part in read.values() for one in part.texts]
     vocabulary = Vocabulary((), tokens, lower, max_length, min_count, max_symbols).of(everything)
     parts: dict[str, RawPart] = {}

@@ -17,7 +17,7 @@ from seqsweep.data.checks import Array
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.suggest import did_you_mean, listed
 
-_ENDINGS = (".csv", ".csv.gz", ".parquet", ".tsv", ".txt")
+_ENDINGS = (".csv", ".csv.gz", ".parquet", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 
 
 class Texts(NamedTuple):
@@ -54,7 +54,7 @@ def read_texts(
     ending = next((end for end in _ENDINGS if file.name.lower().endswith(end)), None)
     if ending is None:
         raise ValueError(f"{file}: must end with one of {', '.join(_ENDINGS)}")
-    if ending in (".tsv", ".txt"):
+    if ending.startswith((".tsv", ".txt")):
         read = _read_lines(file, labelled)
     else:
         columns = {"text_column": text_column, "label_column": label_column}

@@ -3,7 +3,6 @@
 C classes.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from numbers import Real
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from seqsweep.command import quoted_value
 from seqsweep.config.from_overrides import hydra_errors_explained, shared_composer
 from seqsweep.config.messages import reworded
 from seqsweep.config.schema import Config
@@ -44,10 +44,6 @@ _DEFAULTS = {"data.test_fraction": 0.0, "logger": "csv", "diagnostics": False}
 _FIXED = ("data", "model", "experiment", "debug", "sweep", "hydra", "name", "output_dir")
 """The groups and keys that the estimator itself sets."""
 
-_PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
-_WORDS = ("null", "true", "false", "nan", "inf")
-_MOST_IN_BATCH = 32
-
 
 def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) -> Config:
     """Returns the checked config of a run.
@@ -65,10 +61,8 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
     values = {KEYS[name]: arguments[name] for name in KEYS}
     values["loss.class_weights"] = _class_weights(arguments["class_weight"], y)
     values = _DEFAULTS | values | overrides
-    if arguments["batch_size"] == "auto":
-        left = _num_train(len(y), values)
-        values["data.batch_size"] = max(1, min(_MOST_IN_BATCH, left))
-    lines = ["data=npz", "data.source.path=X", *(f"{key}={_text(values[key])}" for key in values)]
+    texts = (f"{key}={quoted_value(values[key])}" for key in values)
+    lines = ["data=npz", "data.source.path=X", *texts]
     try:
         with hydra_errors_explained():
             config = shared_composer().checked(lines)
@@ -135,39 +129,3 @@ def _class_weights(setting: Any, y: Array) -> Any:
     ordered = np.empty(len(classes))
     ordered[class_indices(classes, label_names(y), "y")] = weights
     return ordered.tolist()
-
-
-def _num_train(count: int, values: Mapping[str, Any]) -> int:
-    """Returns the number of sequences that are left to train on."""
-    cuts = (values["data.val_fraction"], values["data.test_fraction"])
-    folds = values.get("data.folds")
-    if isinstance(folds, int) and folds > 1:  # the largest fold is tested
-        count, cuts = count - math.ceil(count / folds), cuts[:1]
-    # A fraction that is not a number is refused later, with its name.
-    numbers = [cut for cut in cuts if isinstance(cut, (int, float))]
-    return count - sum(round(count * cut) for cut in numbers)
-
-
-def _text(value: Any) -> str:
-    """Returns a plain value in the grammar of Hydra's overrides."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_text, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{name}:{_text(each)}' for name, each in value.items())}}}"
-    text = str(value)
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    escaped = re.sub(r'(\\*)("|\$\{|$)', _escaped, text)
-    return f'"{escaped}"'
-
-
-def _escaped(match: re.Match[str]) -> str:
-    r"""Returns a quote or an interpolation with its backslashes, escaped."""
-    slashes, character = match[1] * 2, match[2]
-    return f"{slashes}\\{character}" if character else slashes

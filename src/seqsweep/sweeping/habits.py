@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.config.flags import takes_value
 from seqsweep.config.messages import has_several_values, quoted
@@ -130,7 +131,9 @@ def _options(words: Sequence[str]) -> Iterator[str]:
         name, equals, _ = word.partition("=")
         is_value = not (equals or word.startswith("-") or config_of(word))
         if is_value and "." in last.partition("=")[0]:
-            last += word if last.endswith(("=", ",")) else f",{word}"
+            # A name such as `Zeit [s]` has a blank; other words are values of a sweep.
+            sign = " " if word.startswith("[") else ","
+            last += word if last.endswith(("=", ",")) else f"{sign}{word}"
             continue
         if last:
             yield last
@@ -161,7 +164,9 @@ def _override(option: str) -> list[str]:
     if not equals or (key == "data" and config_of(value)):
         path = value or option
         data = config_of(path)
-        return [option] if data is None else [f"data={data}", f"data.source.path={path}"]
+        return (
+            [option] if data is None else [f"data={data}", f"data.source.path={quoted_value(path)}"]
+        )
     if key.startswith("+") and (CONF_DIR / key[1:]).is_dir():
         key = key[1:]
     if key == "model" and value != "rnn" and {*value.split(",")} <= {"rnn", "gru", "lstm"}:

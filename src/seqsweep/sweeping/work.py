@@ -21,7 +21,7 @@ from typing import Any
 
 from seqsweep.arguments import add_allow, folder_parser, whole_number
 from seqsweep.console import PlainConsole, place, print_notes, say, say_error
-from seqsweep.importing import without_collections
+from seqsweep.importing import keep_folder_of_modules, without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import stat_of
@@ -294,9 +294,7 @@ def _enter(directory: str, allowed: Sequence[str]) -> None:
     sweep.json names it. Allowed targets may lie in the folder in which `work` was typed. If the
     planned folder does not exist on this host, the current one stays.
     """
-    here = os.getcwd()
-    if allowed and here not in sys.path:
-        sys.path.append(here)
+    keep_folder_of_modules()
     # Python has made a relative PYTHONPATH absolute for this process, and not for its children.
     if folders := os.environ.get("PYTHONPATH"):
         names = folders.split(os.pathsep)

@@ -8,6 +8,7 @@ import numpy as np
 
 from seqsweep.config.schema import Config, Monitor
 from seqsweep.data.memory import free_memory
+from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.native.structs import GATES
 from seqsweep.runs.metric_names import lower_is_better
@@ -19,6 +20,8 @@ _COPIES = 4
 """The copies of the weights: weights, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
 """The states that an engine keeps of each time step until the backward pass has reached it."""
+_EMBEDDING = 16
+"""The default of model.embedding_dim where the data are symbols."""
 _memory = functools.cache(free_memory)  # a sweep asks for each of its runs
 
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
@@ -27,6 +30,19 @@ _OF_OUR_METRICS = (
     "seqsweep.training.schedulers.plateau",
 )
 _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+
+
+def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
+    """Returns the config with numbers for what depends on the data: batches, and embeddings."""
+    data, model = config["data"], config["model"]
+    if isinstance(splits, Splits) and data.get("batch_size") == "auto":
+        data = data | {"batch_size": auto_batch_size(splits)}
+    # Only a network of ours with this key reads symbols.
+    if splits.vocabulary is not None and architecture_of(model) is not None:
+        model = {
+            k: _EMBEDDING if k == "embedding_dim" and v is None else v for k, v in model.items()
+        }
+    return config | {"data": data, "model": model}
 
 
 def num_symbols(model: Config, splits: Splits | OwnData) -> int:
@@ -68,10 +84,6 @@ def check_symbols(config: Config, splits: Splits | OwnData) -> None:
 def _refuse_indices(model: Config, splits: Splits | OwnData) -> None:
     if splits.vocabulary is None:
         return
-    if "embedding_dim" in model:
-        raise ValueError(
-            "model.embedding_dim=null: must be a number, such as 16, because the data are symbols"
-        )
     raise ValueError(
         f"model._target_={model['_target_']}: cannot read symbols; give model=rnn "
         "model.embedding_dim=16"

@@ -72,7 +72,7 @@ def prepared(config: Config) -> Splits:
         ValueError, TypeError, OSError: see `plan`.
     """
     data = config["data"]
-    options = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
+    options = {key: data[key] for key in _PREPARATION if key in data}
     # Runs that differ only in what training does to the sequences share the prepared splits.
     options["transform"] = shaping_options(data.get("transform"))
     source = load_source(data["source"])
@@ -80,6 +80,8 @@ def prepared(config: Config) -> Splits:
     cached = _prepared_of_small if size <= _SMALL else _prepared
     splits = cached(source, json.dumps(options, sort_keys=True))
     check_augmentation(transform_of(data.get("transform")), splits.train)
+    if data["batch_size"] != "auto":
+        check_batch_size(data["batch_size"], splits)
     return splits
 
 
@@ -137,11 +139,7 @@ def _load_source(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits
 
 def _prepare(source: Splits, arguments: str) -> Splits:
     """Prepares splits; `Splits` are compared by identity, so a cache holds each source once."""
-    options = json.loads(arguments)
-    batch_size = options.pop("batch_size")
-    splits = prepare(source, **options)
-    check_batch_size(batch_size, splits)
-    return splits
+    return prepare(source, **json.loads(arguments))
 
 
 _prepared = functools.lru_cache(maxsize=8)(_prepare)

@@ -10,7 +10,7 @@ from seqsweep.data.info import contents
 from seqsweep.data.notes import notes
 from seqsweep.data.sequences import Splits
 from seqsweep.runs.identity import SEMANTICS, flatten, run_id
-from seqsweep.training.checks import check_network_size, check_symbols
+from seqsweep.training.checks import check_network_size, check_symbols, with_sizes
 from seqsweep.training.data_cache import (
     DATA_MODULE,
     forget_sources,
@@ -32,7 +32,7 @@ class PlannedRun:
     """A checked config with its run_id and what is known of its data."""
 
     config: Config
-    """The checked config, with a digest if it names code of the user."""
+    """The checked config, with sizes from the data, and a digest if it names code of the user."""
     run_id: str
     data_fingerprint: str | None
     splits: dict[str, dict[str, Any]] | None = None
@@ -76,6 +76,7 @@ def plan(config: Config) -> PlannedRun:
     if config["data"]["_target_"] != DATA_MODULE:
         return PlannedRun(config, name, fingerprint, recordings=fingerprint)
     splits = prepared(config)
+    config = with_sizes(config, splits)
     check_symbols(config, splits)
     # The size is checked before the first run starts, where it costs nothing.
     check_network_size(config, splits)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seqsweep.arguments import Parser, add_json
+from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.config.schema import Config
@@ -24,14 +25,12 @@ from seqsweep.using.info_view import print_info
 _USAGE = """\
 usage: seqsweep data info SOURCE [KEY=VALUE ...]
 
-Describes data: sizes, channels, classes, duplicates. SOURCE is a file (.npz, .ts, .csv, .parquet),
-the name of bundled data such as digits, or aeon:NAME. KEY=VALUE is a key of the source or of
-`data`, such as layout=time_first. `seqsweep data info --help` lists the options.
+Describes data: sizes, channels, classes, duplicates. SOURCE is a file (.npz, .ts, .csv, .tsv,
+.txt, .parquet), the name of bundled data such as digits, or aeon:NAME. KEY=VALUE is a key of the
+source or of `data`, such as layout=time_first. `seqsweep data info --help` lists the options.
 """
 
 _ARCHIVE = "aeon:"
-_PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")
-"""The values that Hydra reads as text without quotes."""
 
 
 def data(arguments: Sequence[str]) -> int:
@@ -52,7 +51,10 @@ def _info(arguments: Sequence[str]) -> int:
     parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=words)
     add_json(parser)
     options = parser.parse(arguments, intermixed=True)
-    overrides = [*_overrides_for(options.source), *map(_override, options.options)]
+    given = list(map(_override, options.options))
+    overrides = [*_overrides_for(options.source), *given]
+    if any(word.startswith("data=") for word in given):
+        del overrides[0]  # another option of `data` than that of the file's ending
     config = compose(overrides)["data"]
     with translate_memory_errors():
         splits = load_source(config["source"])
@@ -79,13 +81,13 @@ def _overrides_for(source: str) -> list[str]:
         ValueError, FileNotFoundError: nothing has this name.
     """
     if source.startswith(_ARCHIVE):
-        return ["data=aeon", f"data.source.name={_quoted(source.removeprefix(_ARCHIVE))}"]
+        return ["data=aeon", f"data.source.name={quoted_value(source.removeprefix(_ARCHIVE))}"]
     path = Path(source).expanduser()
     if not path.exists() and source in _bundled():
         return [f"data={source}"]
     if group := config_of(source):
         existing_file(source)
-        return [f"data={group}", f"data.source.path={_quoted(source)}"]
+        return [f"data={group}", f"data.source.path={quoted_value(source)}"]
     if path.is_file():
         raise ValueError(f"{source}: unknown ending; expected {listed(ENDINGS)}")
     hint = did_you_mean(source, _bundled())
@@ -99,7 +101,7 @@ def _overrides_for(source: str) -> list[str]:
 def _bundled() -> list[str]:
     """Returns the options of `data` that need no file."""
     names = (path.stem for path in (CONF_DIR / "data").glob("[!_]*.yaml"))
-    return sorted(set(names) - {*map(config_of, ENDINGS), "aeon"})
+    return sorted(set(names) - {"aeon", "csv", "npz", "parquet", "text", "ts"})
 
 
 def _override(option: str) -> str:
@@ -107,20 +109,13 @@ def _override(option: str) -> str:
     key, equals, value = option.partition("=")
     if not equals or not key:
         raise ValueError(f"{option}: must be KEY=VALUE, as in layout=time_first")
-    if key.startswith("data."):
+    if key == "data" or key.startswith("data."):
         return option
     lines = (CONF_DIR / "data" / "_loading.yaml").read_text(encoding="utf-8").splitlines()
     # The keys that all options of `data` share, such as `missing`.
     shared = {line.partition(":")[0] for line in lines if re.match(r"[a-z]\w*:", line)}
     section = "data" if key in shared else "data.source"
     return f"{section}.{key}={value}"
-
-
-def _quoted(value: str) -> str:
-    """Returns a text as the value of an override."""
-    if _PLAIN.fullmatch(value) and value.lower() not in ("true", "false", "null", "nan", "inf"):
-        return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _propose(
@@ -168,7 +163,7 @@ def _for_its_size(config: Config, splits: Splits, info: Info) -> list[str]:
             left -= size
         else:
             overrides.append(f"data.{split}_fraction=0")
-    return [*overrides, *([f"data.batch_size={left}"] if config["batch_size"] > left else [])]
+    return overrides
 
 
 def _too_small(config: Config, splits: Splits, info: Info, overrides: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from seqsweep.config.from_overrides import compose
 from seqsweep.console import PlainConsole, say
 from seqsweep.runs.files import write_text
 from seqsweep.training.build_run import build_module
+from seqsweep.training.checks import with_sizes
 from seqsweep.training.data_cache import build_data
 from seqsweep.training.own_data import outline
 from seqsweep.using.explain import Block, Explanation, Unrolled, explain
@@ -85,7 +86,7 @@ def explain_command(arguments: Sequence[str]) -> int:
     config = compose(overrides)
     data = build_data(config)
     splits = outline(data, config["data"]["_target_"])
-    network = build_module(config, splits).network
+    network = build_module(with_sizes(config, splits), splits).network
     batch = next(iter(data.train_dataloader()))
     explanation = explain(network, batch, splits.class_names)
     _print(explanation)

@@ -20,6 +20,7 @@ from seqsweep.console import say_error
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, reader_of
 from seqsweep.data.raw import RawPart
+from seqsweep.data.tables import CSV_OPTIONS
 from seqsweep.data.text import read as read_text
 from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count
@@ -31,7 +32,7 @@ from seqsweep.using.load import LoadedRun, load_run
 _READER = "seqsweep.data.tables.read"
 _SOURCE = "seqsweep.data.tables.table"
 _RUN_COLUMNS = ("id", "step", "label", "length")
-_RUN_SHAPE = ("form", "frame", "reshape", "delimiter")
+_RUN_SHAPE = ("form", "frame", "reshape", *CSV_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
     if not isinstance(source, dict) or source.get("_target_") != _SOURCE:
         source = {}
     options = {key: source[key] for key in _RUN_SHAPE if source.get(key) is not None}
-    table = open_table(path, given.get("delimiter", options.get("delimiter")))
+    merged = {**options, **given}
+    table = open_table(path, **{key: merged[key] for key in CSV_OPTIONS if key in merged})
     options |= {key: source[key] for key in _RUN_COLUMNS if source.get(key) in table.names}
     channels = list(run.source_channels)
     if set(channels) <= set(table.names):

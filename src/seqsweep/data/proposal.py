@@ -1,0 +1,199 @@
+"""Proposes options for a file whose reading has failed, by its first rows.
+
+S rows of the sample.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from seqsweep.command import with_options
+from seqsweep.data.checks import Array, Int64
+from seqsweep.data.files import existing_file, unpacked
+from seqsweep.data.table_files import Table, open_table
+from seqsweep.data.table_roles import Roles, choose_roles
+from seqsweep.data.tables import CSV_OPTIONS
+
+_MOST_CLASSES = 20
+"""The most values of a column of whole numbers that is proposed as the label."""
+
+
+class _Column(NamedTuple):
+    """A column of the sample."""
+
+    name: str
+    codes: Int64  # (S,) equal for equal cells
+    values: list[Any]  # the different cells
+    order: Array | None  # (S,) the ranks of numbers and dates; None for words
+
+    @property
+    def is_whole(self) -> bool:
+        return all(isinstance(value, (int, float)) and value % 1 == 0 for value in self.values)
+
+    def is_label(self) -> bool:
+        """Returns whether the cells look like classes: some words, or few whole numbers."""
+        if self.order is None:
+            return 2 <= len(self.values) <= len(self.codes) // 2
+        return self.is_whole and 2 <= len(self.values) <= _MOST_CLASSES
+
+    def names_sequences(self, label: "_Column", others: Sequence["_Column"]) -> bool:
+        """Returns whether the cells look like names of sequences, each of which has one label."""
+        size, rows = len(self.values), len(self.codes)
+        pairs = np.unique(np.stack([self.codes, label.codes]), axis=1)
+        if size <= len(label.values) or pairs.shape[1] > size:
+            return False
+        is_word, in_blocks = self.order is None, (np.diff(self.codes) != 0).sum() < size
+        if is_word:
+            return in_blocks or any(other.orders(self) for other in others)
+        return in_blocks and self.is_whole and size <= rows // 2
+
+    def orders(self, ids: "_Column") -> bool:
+        """Returns whether the cells rise from row to row of each id."""
+        if self.order is None:
+            return False
+        rows = np.argsort(ids.codes, kind="stable")
+        return bool((np.diff(self.order[rows])[np.diff(ids.codes[rows]) == 0] > 0).all())
+
+
+def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exception:
+    """Returns an error of a reader, with the command that reads the file, if any.
+
+    Args:
+        given: the options of the reader; only those of texts have `text_column`.
+    """
+    options: dict[str, Any] = {}
+    with suppress(ValueError, TypeError, OSError, pa.ArrowException):
+        options = (_for_texts if "text_column" in given else _for_table)(path, given)
+    # What the user has chosen stays.
+    kept = {key: v for key, v in options.items() if given.get(key) == CSV_OPTIONS.get(key) != v}
+    message = str(error)
+    if kept:
+        message = f"{message.partition('; data.source.')[0]}; {with_options(kept)}"
+    return (TypeError if isinstance(error, TypeError) else ValueError)(message)
+
+
+def _for_texts(path: str, _: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the column with most values, of texts, and the one with fewest, of labels."""
+    columns = sorted(_columns(open_table(path)), key=lambda column: len(column.values))
+    texts = [column.name for column in columns[1:] if column.order is None]
+    return {"text_column": texts[-1], "label_column": columns[0].name} if texts else {}
+
+
+def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options for the cells of a csv file, and the roles of columns."""
+    options = {key: given[key] for key in CSV_OPTIONS}
+    start = unpacked(existing_file(path))[: 1 << 20]
+    is_csv = not start.startswith(b"PAR1")
+    if is_csv:
+        options["encoding"] = _encoding_of(start, options["encoding"])
+        tables = [
+            open_table(path, **{**options, "decimal": sign})
+            for sign in (options["decimal"], ".", ",")
+        ]
+        options["decimal"] = max(tables, key=_count_numbers).decimal
+    columns = _columns(open_table(path, **options))
+    if is_csv and options["header"] and _has_no_header(columns, options["decimal"]):
+        options["header"] = False
+        columns = _columns(open_table(path, **options))
+    numbers = [column for column in columns if column.order is not None]
+    texts = [column for column in columns if any(" " in str(value) for value in column.values)]
+    # A label beside texts may be a number.
+    if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
+        return {"data": "text", **_for_texts(path, given)}
+    roles = choose_roles(path, [column.name for column in columns], given)
+    return {**options, **_roles(columns, roles, given)}
+
+
+def _encoding_of(start: bytes, encoding: str) -> str:
+    try:
+        start[:-4].decode(encoding)  # the last character may be cut
+    except UnicodeError:
+        return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+    return encoding
+
+
+def _count_numbers(table: Table) -> int:
+    return sum(column.order is not None for column in _columns(table))
+
+
+def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
+    """Returns whether the first line is like the others: numbers, and words that come again."""
+    names = [column.name for column in columns]
+    if names in ([str(index + first) for index in range(len(names))] for first in (0, 1)):
+        return False
+    words = [column for column in columns if column.order is None]
+    try:
+        for column in columns:
+            float("0" if column.order is None else column.name.replace(decimal, "."))
+    except ValueError:
+        return False
+    return not words or any(word.name in word.values for word in words)
+
+
+def _columns(table: Table) -> list[_Column]:
+    """Returns the columns of the first rows."""
+    columns: list[_Column] = []
+    for name, column in zip(table.names, table.sample().columns, strict=True):
+        coded = column.combine_chunks().dictionary_encode()
+        values = [value for value in coded.dictionary.to_pylist() if value is not None]
+        codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        # Numbers with a few wrong cells are numbers.
+        is_word = sum(map(_is_word, values)) > len(values) // 2
+        # The last rank is that of missing cells, whose code is -1.
+        ranks = [*np.argsort(np.argsort(np.array(values))), -1]
+        columns.append(_Column(name, codes, values, None if is_word else np.array(ranks)[codes]))
+    return columns
+
+
+def _is_word(value: Any) -> bool:
+    if isinstance(value, str):
+        return re.fullmatch(r"\s*[+-]?[\d.]+(e[+-]?\d+)?\s*", value, re.IGNORECASE) is None
+    return isinstance(value, bool)
+
+
+def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the roles that columns without usual names seem to have."""
+    by_name = {column.name: column for column in columns}
+    known = {role: by_name[name] for role, name in roles.columns.items()}
+    is_free = given["features"] is None
+    free = [c for c in columns if c.name not in roles.columns.values()]
+    free = [c for c in free if c.name and (c.name in roles.features) == is_free]
+    words = [column for column in free if column.order is None]
+    wholes = [column for column in free if column.order is not None and column.is_whole]
+    rows = len(columns[0].codes)
+    labels = [
+        column
+        for column in sorted(words or wholes, key=lambda column: len(column.values))
+        if column.is_label()
+    ]
+    labels = [known["label"]] if "label" in known else labels
+    ids = [known["id"]] if "id" in known else [*words, *wholes]
+    if given["form"] == "wide" or given["frame"] or given["reshape"]:
+        ids = [column for column in ids if len(column.values) == rows]
+    pairs = (
+        {"label": label, "id": column}
+        for label, column in product(labels, ids)
+        if column.names_sequences(label, free)
+    )
+    # Without an id, only words or the only column of whole numbers can be the label.
+    is_clear = labels and free[1:] and (words or not labels[1:])
+    alone = {"label": labels[0]} if is_clear else {}
+    found: dict[str, _Column] = {**known, **next(pairs, alone)}
+    if "id" in found and "step" not in found and len(found["id"].values) < rows:
+        steps = [c for c in free if c not in found.values() and c.orders(found["id"])]
+        if steps:
+            found["step"] = steps[0]
+    new: dict[str, Any] = {role: column.name for role, column in found.items() if role not in known}
+    return new | _features([c for c in free if c.name not in new.values()] if is_free else [])
+
+
+def _features(columns: Sequence[_Column]) -> dict[str, list[str]]:
+    """Returns the option that leaves out columns of words; none without such a column."""
+    words = [column.name for column in columns if column.order is None]
+    numbers = [column.name for column in columns if column.order is not None]
+    return {"features": numbers} if words and numbers else {}
