@@ -24,12 +24,12 @@ def test_the_messages_alone_lead_from_a_table_to_predictions_in_three_tries(
 ) -> None:
     (tmp_path / name).write_bytes(TABLES[name])
     typed = ["train", "data=csv", f"data.source.path={name}"]
-    for _ in range(3):
-        done = seqsweep(*typed)
+    done = seqsweep(*typed)
+    for _ in range(2):
         if done.code == 0:
             break
         meant = shlex.split(done.err.partition("did you mean: ")[2])
-        typed = meant[meant.index("seqsweep") + 1 :]
+        done = seqsweep(*meant[meant.index("seqsweep") + 1 :])
     assert done.code == 0, done.err
     (record,) = tmp_path.glob("outputs/runs/default/*/record.json")
     predicted = seqsweep("predict", str(record.parent), name, "--out", "predictions.csv")

@@ -71,9 +71,9 @@ def plan(config: Config) -> PlannedRun:
         ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
-    name = run_id(config, fingerprint)
     # A user's own data module reads its data only in training, so nothing is known of them yet.
     if config["data"]["_target_"] != DATA_MODULE:
+        name = run_id(config, fingerprint)
         return PlannedRun(config, name, fingerprint, recordings=fingerprint)
     splits = prepared(config)
     config = with_sizes(config, splits)
@@ -82,6 +82,7 @@ def plan(config: Config) -> PlannedRun:
     check_network_size(config, splits)
     described, lines = _describe(splits)
     recordings = load_source(config["data"]["source"]).recordings
+    name = run_id(config, fingerprint)
     return PlannedRun(config, name, fingerprint, described, lines, recordings)
 
 
