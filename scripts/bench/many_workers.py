@@ -26,7 +26,7 @@ from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.lock_held import held
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping import queue
-from seqsweep.sweeping.queue import Queue, QueuedRun
+from seqsweep.sweeping.queue import AT_ONCE, Queue, QueuedRun
 
 FIRST_PLAN = 4.0
 """The seconds in which a worker imports torch, between its first look and its first lock."""
@@ -87,7 +87,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         self.woken.wait()
         with RunLock(self.folder, self.name):
-            left = Queue(self.runs, self.folder, self.options.threads, is_shared=True)
+            left = Queue(self.runs, self.folder, AT_ONCE)
             self.look = left.take
             left.take = self._take
             left.train(self._train, idle=600.0)
@@ -103,18 +103,30 @@ class Worker(threading.Thread):
         return taken
 
     def _train(self, runs: Sequence[QueuedRun]) -> Collection[str]:
-        """Locks runs as the training does, and writes their records one after another."""
+        """Locks, trains and records runs as a pool does: a thread that is free takes the next."""
         self.clock.sleep(self.planning + PLAN * len(runs))
         self.planning = 0.0
         locked: set[str] = set()
-        self.tried += len(runs)
+        training: list[tuple[float, str]] = []
         with contextlib.ExitStack() as contexts:
-            mine = [run for run in runs if self._lock(run, contexts, locked)]
-            self._record(mine)
+            # The longest first, and after the last one the threads end.
+            for run in [
+                *sorted(runs, key=lambda run: -run.seconds),
+                *[None] * self.options.threads,
+            ]:
+                while training and (run is None or len(training) == self.options.threads):
+                    self._record(*heapq.heappop(training))
+                    if run is None:
+                        break
+                if run is not None and self._lock(run, contexts, locked):
+                    self.busy += run.seconds
+                    heapq.heappush(training, (self.clock.now + run.seconds, run.run_id))
         self.locked += len(locked)
         return locked
 
     def _lock(self, run: QueuedRun, contexts: contextlib.ExitStack, locked: set[str]) -> bool:
+        self.tried += 1
+        self.clock.sleep(self.options.call / 1e3)
         try:
             contexts.enter_context(RunLock(run.folder.path))
         except Locked:
@@ -122,23 +134,10 @@ class Worker(threading.Thread):
             return False
         return not run.is_done()
 
-    def _record(self, runs: Sequence[QueuedRun]) -> None:
-        """Trains and records runs on all threads.
-
-        A thread that is free takes the next run, as in a pool.
-        """
-        ends = [0.0] * self.options.threads
-        events: list[tuple[float, QueuedRun]] = []
-        for run in runs:
-            thread = ends.index(min(ends))
-            ends[thread] += run.seconds
-            events.append((ends[thread], run))
-        began = self.clock.now
-        for end, run in sorted(events, key=lambda event: event[0]):
-            self.clock.sleep(began + end - self.clock.now)
-            done.add(run.run_id)
-            self.busy += run.seconds
-            self.last = self.clock.now
+    def _record(self, end: float, run_id: str) -> None:
+        self.clock.sleep(end - self.clock.now)
+        done.add(run_id)
+        self.last = self.clock.now
 
 
 def count_questions(clock: Clock) -> None:
@@ -151,7 +150,7 @@ def count_questions(clock: Clock) -> None:
     def record(self: RunFolder) -> dict[str, Any] | None:
         is_done = self.run_id in done
         counts["record.json is read" if is_done else "record.json is missing"] += 1
-        return {} if is_done else None
+        return {"status": "complete"} if is_done else None
 
     def failures(self: RunFolder) -> int:
         counts["failure.json is looked for"] += 1
@@ -161,15 +160,8 @@ def count_questions(clock: Clock) -> None:
         counts["the lock of a run is asked"] += 1
         return f"{run}/{name}" in locks
 
-    def running(folder: Path) -> list[str]:
-        paths = [Path(path) for path in tuple(locks)]
-        names = [path.name for path in paths if path.parent == folder]
-        counts["the folder is listed"] += 1
-        counts["the lock of a worker is asked"] += len(names)
-        return names
-
     RunFolder.record, RunFolder.attempts = record, failures
-    queue.is_locked, queue.running_sweeps = looks_locked, running
+    queue.is_locked = looks_locked
     queue.time = clock
     # The queue of a worker orders its runs by this name.
     queue.sweep_lock_name = lambda: threading.current_thread().name

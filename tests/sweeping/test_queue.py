@@ -123,48 +123,18 @@ def test_with_rerun_an_old_record_does_not_count(run_at, tmp_path):
     assert Queue([run], tmp_path).take() == []
 
 
-def test_a_shared_queue_hands_out_long_runs_first_and_smaller_shares_in_the_end(run_at, tmp_path):
+def test_a_worker_plans_a_few_runs_at_once_and_the_longest_first(run_at, tmp_path):
     runs = [run_at(f"{seconds:02}", seconds=float(seconds)) for seconds in range(1, 21)]
-    shared = Queue(runs, tmp_path, is_shared=True)
-    sizes: list[float] = []
-    while taken := shared.take():
-        costs = [run.seconds for run in taken]
-        assert all(
-            later <= 1.5 * cost for cost, later in pairwise(costs)
-        )  # similar ones in any order
-        sizes.append(sum(run.seconds for run in taken))
+    queue = Queue(runs, tmp_path, most=8)
+    order: list[float] = []
+    while taken := queue.take():
+        assert len(taken) <= 8
+        order += [run.seconds for run in taken]
         for run in taken:
             finish(run)
-    assert sum(sizes) == 210
-    assert sizes[0] >= 20 / 1.5 and max(sizes) <= 20  # ten seconds of work are reached by one run
-    assert sizes[-1] <= 6
-
-
-def test_runs_of_unknown_cost_are_shared_by_their_number(run_at, tmp_path):
-    runs = [run_at(f"{number:02}") for number in range(40)]
-    assert len(Queue(runs, tmp_path, threads=2, is_shared=True).take()) == 8
-    assert len(Queue(runs[:6], tmp_path, threads=2, is_shared=True).take()) == 3
-
-
-def test_a_run_that_was_locked_is_asked_again_only_if_no_other_is_free(
-    run_at, tmp_path, monkeypatch
-):
-    asked: list[str] = []
-
-    def is_locked(folder: Path) -> bool:
-        asked.append(folder.name)
-        return folder.name.startswith("9")
-
-    monkeypatch.setattr("seqsweep.sweeping.queue.is_locked", is_locked)
-    runs = [run_at(name, seconds=float(name)) for name in ("90", "91", "20", "10")]
-    shared = Queue(runs, tmp_path, is_shared=True)
-    assert names(shared.take()) == ["20"] and {"90", "91"} < {*asked}
-    finish(runs[2])
-    asked.clear()
-    assert names(shared.take()) == ["10"] and asked == ["10"]
-    finish(runs[3])
-    asked.clear()
-    assert shared.take() == [] and {"90", "91"} <= {*asked}
+    # Runs of similar cost come in any order, so that workers seldom meet.
+    assert sorted(order) == list(range(1, 21))
+    assert all(later <= 1.5 * cost for cost, later in pairwise(order))
 
 
 def test_a_pruned_run_is_done_for_a_search_alone(run_at, tmp_path):

@@ -90,8 +90,7 @@ def run_sweep(
         write_plan(members, pending, folder, console)
         return 0
     is_detached = launcher.workers is not None and launcher.workers.detach
-    is_alone = not is_sweep_running(folder)
-    train = functools.partial(launch_all, pending, launcher, folder, console, is_alone)
+    train = functools.partial(launch_all, pending, launcher, folder, console)
     code = train_pending(members, pending, folder, console, train, is_detached=is_detached)
     if pending and is_detached:
         console.print(
@@ -187,7 +186,6 @@ def launch_all(
     launcher: RunLauncher,
     folder: Path,
     console: Console,
-    is_alone: bool = True,
     counted: tuple[int, int] = (0, 0),
 ) -> None:
     """Launches members until each is done or has failed too often.
@@ -196,9 +194,6 @@ def launch_all(
     commands that sweep into one folder share the work, and both end with the whole table.
 
     Args:
-        is_alone: whether no other process trained in the folder when the sweep began. Beside others
-            the pools of this process take a share of the runs at a time, as workers do; alone they
-            train all of them together, which is the fastest way.
         counted: as of `Display`.
 
     Raises:
@@ -210,9 +205,7 @@ def launch_all(
     def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
         return launch_members([members[run.run_id] for run in runs], runs, launcher, folder)
 
-    shares = not is_alone and launcher.threads is not None
     queued = [member.queued() for member in pending]
-    queue = Queue(queued, folder, launcher.threads or 1, shares)
     waits = pending[0].planned.config["when_locked"] == "wait"
     if launcher.workers is not None:
         (folder / STOP_FILE).unlink(missing_ok=True)
@@ -220,7 +213,7 @@ def launch_all(
         if launcher.workers.detach:
             return
     with stoppable(folder), Display([member.folder for member in pending], console, counted):
-        queue.train(launch, idle=float("inf") if waits else 0.0)
+        Queue(queued, folder).train(launch, idle=float("inf") if waits else 0.0)
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import tries_of
-from seqsweep.sweeping.queue import Queue, QueuedRun
+from seqsweep.sweeping.queue import AT_ONCE, Queue, QueuedRun
 from seqsweep.sweeping.summary import write_summary
 from seqsweep.sweeping.workers import STARTED
 from seqsweep.training.limits import Limits
@@ -137,7 +137,7 @@ def read_sweep(folder: Path) -> SweepFile:
 
 
 class Worker:
-    """Trains the runs that sweep.json lists, a share at a time.
+    """Trains the runs that sweep.json lists, a few at a time.
 
     Args:
         folder: the sweep's folder.
@@ -168,7 +168,7 @@ class Worker:
         with sweep_lock(self.folder):
             print_notes(lock_notes(self.folder), PlainConsole())
             while True:
-                queue = Queue(self._queued(), self.folder, self.threads, is_shared=True)
+                queue = Queue(self._queued(), self.folder, AT_ONCE)
                 queue.train(self._train, idle, self._is_outdated)
                 # Another command may have extended the sweep meanwhile, and a search may soon.
                 if not (self._is_outdated() or (self.sweep.open and self._wait_for_runs(idle))):
