@@ -149,7 +149,7 @@ def parity(variant: str, folder: Path, seed: int = 0) -> Parity:
         planned = plan(check(compose("train", overrides)))
     data = build_data(planned.config)
     (batch,) = data.train_dataloader()
-    weights = build_module(planned.config, data).network.state_dict()
+    weights = build_module(planned.config, data.splits).network.state_dict()
     outcome = train(planned, folder)
     model = BLOCKS[variant].make()
     model.load_state_dict(weights)

@@ -103,7 +103,7 @@ class Worker(threading.Thread):
         return taken
 
     def _train(self, runs: Sequence[QueuedRun]) -> Collection[str]:
-        """Locks, trains and records runs as a pool does: a thread that is free takes the next."""
+        """Locks, trains and records runs one after another, as the threads of a pool do."""
         self.clock.sleep(self.planning + PLAN * len(runs))
         self.planning = 0.0
         locked: set[str] = set()

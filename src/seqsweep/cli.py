@@ -105,9 +105,14 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
 
         return _refuse(with_meant(str(error), arguments))
     else:
-        _list_folders_below(error)
+        if arguments[0] in _LISTING and "--json" not in arguments:
+            _list_folders_below(error)
         return _refuse(str(error))
     return 1
+
+
+_LISTING = ("leaderboard", "report", "tensorboard", "watch", "clean")
+"""The commands that list the folders below a folder without runs."""
 
 
 def _list_folders_below(error: Exception) -> None:

@@ -19,6 +19,7 @@ TARGETS = sorted(
         target
         for path in CONF_DIR.rglob("*.yaml")
         for target in re.findall(r"_target_: *(\S+)", path.read_text(encoding="utf-8"))
+        if not target.startswith("lightning.")  # their defaults are read from the environment
     }
 )
 PLAIN = (Any, bool, float, int, str, dict, list, tuple, type(None))

@@ -48,11 +48,11 @@ def test_the_help_of_train_has_the_defaults_of_a_run(capsys: pytest.CaptureFixtu
     section = capsys.readouterr().out.partition("== The keys")[2].partition("seqsweep train")[0]
     words = [line.split()[0] for line in section.splitlines()[1:] if "=" in line]
     given = [word for word in words if "FILE" not in word and "experiment=" not in word]
-    # An override that is the default changes nothing. The data have another batch size.
-    given.remove("data.batch_size=32")
+    # An override that is the default changes nothing. The random data have another batch size.
+    given.remove("data.batch_size=auto")
     assert len(words) == 15
     assert compose(given) == compose([])
-    assert compose(["data=digits"])["data"]["batch_size"] == 32
+    assert compose(["data=digits"])["data"]["batch_size"] == "auto"
 
 
 @pytest.mark.slow

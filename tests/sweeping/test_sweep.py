@@ -14,7 +14,6 @@ from rich.console import Console
 from seqsweep.config.from_overrides import shared_composer
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweep_lock import is_sweep_running
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping import work
 from seqsweep.sweeping.hydra_jobs import Launched
@@ -68,25 +67,13 @@ def launched(members: list[SweepMember], threads: int | None) -> list[int]:
     launcher: Any = Launcher(threads)
     folder = members[0].folder.path.parent
     console = Console(file=io.StringIO())
-    is_alone = not is_sweep_running(folder)
-    train = functools.partial(launch_all, members, launcher, folder, console, is_alone)
+    train = functools.partial(launch_all, members, launcher, folder, console)
     assert train_pending(members, members, folder, console, train) == 0
     return launcher.sizes
 
 
 def test_a_sweep_alone_trains_all_runs_together(members):
     assert launched(members, threads=2) == [12]
-
-
-def test_a_sweep_beside_workers_leaves_them_runs(members):
-    """It takes half of its part at a time, so that all end together."""
-    folder = members[0].folder.path.parent
-    folder.mkdir()
-    with RunLock(folder, ".running-elsewhere-1"):
-        sizes = launched(members, threads=1)
-    assert sum(sizes) == 12
-    assert sizes[0] == 3
-    assert sizes[-1] == 1
 
 
 def test_jobs_of_another_launcher_start_all_at_once_beside_workers(members):

@@ -1,6 +1,5 @@
 """The Python functions `train` and `sweep`, which do what `seqsweep train` does."""
 
-import os
 import signal
 import sys
 import warnings
@@ -21,7 +20,7 @@ from seqsweep.config.from_overrides import (
 )
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, print_notes
-from seqsweep.sweeping.app import finished_and_fed, run, train_when_free
+from seqsweep.sweeping.app import finished_and_fed, start, train_when_free
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.fed_loggers import forget_errors
@@ -103,7 +102,7 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
     with hydra_errors_explained(), hydra_set_aside(), _as_command():
         folder = Path(compose_sweep(words).hydra.sweep.dir)
         # A program has no terminal to be asked on; an override of the caller wins.
-        code = run(["-m", "sweep.ask_above=null", *words])
+        code = start(["-m", "sweep.ask_above=null", *words])
     if code >= 128:
         raise error_of_signal(code)
     if code:
@@ -113,18 +112,14 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
 
 @contextmanager
 def _as_command() -> Generator[None]:
-    """Sets `sys.argv` and Hydra's handling of errors as a command has them, for a block."""
-    words, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    """Sets `sys.argv` as a command has it, for a block."""
+    words = sys.argv
     # The command that a person would type, with a path that ddp can start the program from.
     sys.argv = [str(Path(sys.executable).with_name("seqsweep"))]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised instead of printed
     try:
         yield
     finally:
         sys.argv = words
-        del os.environ["HYDRA_FULL_ERROR"]
-        if full_error is not None:
-            os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
 def error_of_signal(exit_code: int) -> BaseException:

@@ -73,8 +73,21 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     Returns:
         The exit code: 0, 1 if a run failed, 2 for wrong input, or 128 plus the number of a signal.
     """
-    words = [subcommand, *arguments, *(f"--{name}" for name in options)]
-    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    try:
+        return start(arguments, subcommand, **options)
+    except Exception as error:
+        message = _explained(error, [subcommand, *arguments, *(f"--{name}" for name in options)])
+        if message is None:
+            raise
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            traceback.print_exc()
+        say_error(message)
+        return 1 if isinstance(error, (RunFailed, Locked)) else 2
+
+
+def start(arguments: list[str], subcommand: str = "train", **options: str) -> int:
+    """Does what `run` does, but raises errors."""
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them
     _errors.clear()
     launched.clear()
@@ -94,16 +107,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     except Interrupted as error:
         say_error(f"{error}; the same command resumes from the last epoch")
         return error.exit_code
-    except Exception as error:
-        message = _explained(error, words)
-        if message is None:
-            raise
-        if full_error:
-            traceback.print_exc()
-        say_error(message)
-        return 1 if isinstance(error, (RunFailed, Locked)) else 2
     finally:
-        os.environ["HYDRA_FULL_ERROR"] = "1" if full_error else "0"
+        del os.environ["HYDRA_FULL_ERROR"]
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
     return 0
 
 

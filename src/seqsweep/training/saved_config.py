@@ -16,6 +16,7 @@ from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.suggest import did_you_mean
 from seqsweep.training.data_cache import fingerprint_of, load_source
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.user_code import targets
@@ -116,6 +117,6 @@ def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> N
     for key, target in targets(config):
         if target not in allowed:
             raise ValueError(
-                f"{where}: {key}={target} is not a target of seqsweep's own configs; "
-                f"if it is yours, give --allow {target}"
+                f"{where}: {key}={target} is not a target of seqsweep's own configs"
+                f"{did_you_mean(str(target), allowed)}; if it is yours, give --allow {target}"
             )
