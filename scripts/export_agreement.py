@@ -21,9 +21,9 @@ import numpy as np
 import torch
 
 from seqsweep.data.fitted import Scaling
+from seqsweep.extras.export import onnx_file
+from seqsweep.extras.export.check import difference, network_outputs, raw_sequences
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.using.export import onnx_file
-from seqsweep.using.export.check import difference, network_outputs, raw_sequences
 from seqsweep.using.load import LoadedRun
 
 CHANNELS, HIDDEN, CLASSES = 12, 32, 9

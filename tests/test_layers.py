@@ -51,6 +51,19 @@ KNOWS = {
         "config",
     },
     "using": {"using", "training", "models", "results", "data", "runs", "config"},
+    "extras": {
+        "extras",
+        "sweeping",
+        "using",
+        "live",
+        "training",
+        "models",
+        "native",
+        "results",
+        "data",
+        "runs",
+        "config",
+    },
     "sklearn": {
         "sklearn",
         "sweeping",
@@ -74,13 +87,14 @@ TORCH = (
     "training",
     "sweeping",
     "using",
+    "extras",
     "sklearn",
     "seeding",
 )
 PROGRAM = ("cli", "console")
 HYDRA_APP = (
     "sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs",
-    "sweeping.search",
+    "extras.search",
 )  # fmt: skip
 ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_parts", "readers", "ts", "bundled", "prepare",
@@ -207,6 +221,7 @@ def test_the_imports_have_no_cycle():
                 "live",
                 "sweeping",
                 "using",
+                "extras",
                 "sklearn",
                 "training.progress_bar",
                 "cli",
@@ -220,14 +235,14 @@ def test_the_imports_have_no_cycle():
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
-        ("ray", ("sweeping.ray_workers",)),
-        ("optuna", ("sweeping.search.study", "results.search.study")),
+        ("ray", ("extras.clusters.ray_workers",)),
+        ("optuna", ("extras.search.study", "extras.search.stored_study")),
         ("pyarrow", ("using.prediction_files", "data")),
         (
             "onnx",
-            ("using.export.onnx_nodes", "using.export.onnx_file", "using.export.onnx_scaling"),
+            ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_scaling"),
         ),
-        ("onnxruntime", ("using.export.onnx_file",)),
+        ("onnxruntime", ("extras.export.onnx_file",)),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):
@@ -261,7 +276,7 @@ import seqsweep.sweeping.forming, seqsweep.sweeping.hydra_jobs
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper
 import hydra_plugins.seqsweep_local.seqsweep_local
 import hydra_plugins.seqsweep_slurm.seqsweep_slurm
-import hydra_plugins.seqsweep_optuna.seqsweep_optuna, seqsweep.sweeping.search.command
+import hydra_plugins.seqsweep_optuna.seqsweep_optuna, seqsweep.extras.search.command
 print([name for name in ("torch", "lightning") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,8 +13,8 @@ import optuna
 import pytest
 from commands import StartCommand
 
-from seqsweep.results.search.study import read_study
-from seqsweep.results.search.trials import Tried, read_trials
+from seqsweep.extras.search.stored_study import read_study
+from seqsweep.extras.search.trials import Tried, read_trials
 from seqsweep.runs.searchfile import SearchFile
 
 pytestmark = pytest.mark.slow

@@ -18,13 +18,13 @@ from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.results.search.trials import read_trials
+from seqsweep.extras.clusters.workers import Workers
+from seqsweep.extras.search.command import search
+from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.queue import QueuedRun
-from seqsweep.sweeping.search.command import search
-from seqsweep.sweeping.workers import Workers
 
 pytestmark = pytest.mark.slow
 

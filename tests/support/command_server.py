@@ -36,7 +36,7 @@ LATE = (
 NEVER = (
     "seqsweep.__main__",  # would start the command
     "seqsweep.aeon",  # no command imports it, and numba takes seconds
-    "seqsweep.using.export.onnx_file",  # onnxruntime starts threads
+    "seqsweep.extras.export.onnx_file",  # onnxruntime starts threads
 )
 
 

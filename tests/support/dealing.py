@@ -5,11 +5,11 @@ from itertools import groupby
 from typing import Protocol, TypeVar
 
 SECONDS = {
-    "clusters/test_ray.py": 150,
-    "clusters/test_slurm_sweeps.py": 150,
+    "extras/clusters/test_ray.py": 150,
+    "extras/clusters/test_slurm_sweeps.py": 150,
     "end_to_end/test_faults.py": 100,
     "end_to_end/test_chaos.py": 50,
-    "clusters/test_slurm_workers.py": 45,
+    "extras/clusters/test_slurm_workers.py": 45,
     "end_to_end/test_crash.py": 45,
     "sklearn/test_classifier.py": 45,
     "end_to_end/test_signals.py": 40,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.search.trials import Tried, ranked, read_trials
+from seqsweep.extras.search.trials import Tried, ranked, read_trials
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 

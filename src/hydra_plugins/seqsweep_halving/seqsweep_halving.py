@@ -56,8 +56,8 @@ class HalvingSweeper(RunsSweeper):
     def sweep(self, arguments: list[str]) -> None:
         # Imported here for the reason in the module's docstring.
         from seqsweep.console import PlainConsole
-        from seqsweep.sweeping.search.halving import Halving
-        from seqsweep.sweeping.search.halving_command import search
+        from seqsweep.extras.search.halving import Halving
+        from seqsweep.extras.search.halving_command import search
 
         halving, overrides = Halving(*self.numbers), self.overrides(arguments)
         launcher, console = self.run_launcher(), PlainConsole()

@@ -84,7 +84,7 @@ class WorkersLauncher(RunsLauncher):
     """The base of launchers whose workers train the runs on a cluster.
 
     Args:
-        workers: the `seqsweep.sweeping.workers.Workers`.
+        workers: the `seqsweep.extras.clusters.workers.Workers`.
         name: the launcher's name, for messages.
     """
 

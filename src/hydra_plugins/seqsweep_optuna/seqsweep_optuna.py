@@ -45,7 +45,7 @@ class PrunerOptionsConf:
 
 @dataclass
 class OptunaSweeperConf:
-    """The sweeper's config; `seqsweep.sweeping.search.settings` says what the keys mean."""
+    """The sweeper's config; `seqsweep.extras.search.settings` says what the keys mean."""
 
     _target_: str = "hydra_plugins.seqsweep_optuna.seqsweep_optuna.OptunaSweeper"
     params: dict[str, Any] | None = field(default_factory=dict)
@@ -68,7 +68,7 @@ ConfigStore.instance().store(
 
 
 class OptunaSweeper(RunsSweeper):
-    """Passes a space and the settings of its search to `seqsweep.sweeping.search`.
+    """Passes a space and the settings of its search to `seqsweep.extras.search`.
 
     Args:
         params: overrides with the space. Those on the command line take precedence.
@@ -81,13 +81,13 @@ class OptunaSweeper(RunsSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         # Imported here for the reason in the module's docstring.
-        from seqsweep.results.search.findings import has_optuna
+        from seqsweep.extras.search.findings import has_optuna
 
         if not has_optuna():
             raise ModuleNotFoundError(
                 "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
             )
-        from seqsweep.sweeping.search.command import search
+        from seqsweep.extras.search.command import search
 
         overrides, launcher = self.overrides(arguments), self.run_launcher()
         code = search(self.options, overrides, self.composer(), launcher, self.folder)

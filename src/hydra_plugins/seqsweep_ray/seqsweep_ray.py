@@ -37,7 +37,7 @@ class RayLauncher(WorkersLauncher):
 
     def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
         # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.ray_workers import RayActors
-        from seqsweep.sweeping.workers import Workers
+        from seqsweep.extras.clusters.ray_workers import RayActors
+        from seqsweep.extras.clusters.workers import Workers
 
         super().__init__(Workers(RayActors(**actors), count, detach, start), "ray")

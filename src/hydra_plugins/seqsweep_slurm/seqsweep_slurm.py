@@ -43,8 +43,8 @@ class SlurmLauncher(WorkersLauncher):
 
     def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
         # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.slurm import SlurmJobs
-        from seqsweep.sweeping.workers import Workers
+        from seqsweep.extras.clusters.slurm import SlurmJobs
+        from seqsweep.extras.clusters.workers import Workers
 
         if not isinstance(options, Mapping | None):
             raise ValueError(f"hydra.launcher.options={options}: must be a mapping")

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.console import place
+from seqsweep.extras.search.words import print_search
 from seqsweep.results.across_sets import across_sets
 from seqsweep.results.across_text import as_csv, print_across_sets
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
-from seqsweep.results.search.words import print_search
 from seqsweep.results.tables import print_leaderboard
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.files import write_text

@@ -13,11 +13,11 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import say_error
+from seqsweep.extras.clusters.workers import Workers
 from seqsweep.importing import without_collections
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import QueuedRun
-from seqsweep.sweeping.workers import Workers
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import RunFailed, monitored
 from seqsweep.training.planned_run import PlannedRun, plan

@@ -8,6 +8,7 @@ from typing import Any
 
 from seqsweep.arguments import Parser, add_allow
 from seqsweep.console import place, say, say_error
+from seqsweep.extras.export import export
 from seqsweep.runs.files import read_object
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
@@ -20,7 +21,6 @@ from seqsweep.using.bundle_file import (
     write_bundle,
 )
 from seqsweep.using.bundle_readme import readme
-from seqsweep.using.export import export
 from seqsweep.using.find_run import replicates_of
 from seqsweep.using.input_data import open_run
 from seqsweep.using.load import LoadedRun, read_content

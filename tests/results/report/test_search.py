@@ -24,11 +24,11 @@ from made_search import (
 )
 from scipy import stats
 
+from seqsweep.extras.search.parallel_plot import MOST_LINES
+from seqsweep.extras.search.trials import ranked
+from seqsweep.extras.search.words import search_lines
 from seqsweep.results.board_notes import leaderboard_notes
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.report.parallel_plot import MOST_LINES
-from seqsweep.results.search.trials import ranked
-from seqsweep.results.search.words import search_lines
 from seqsweep.results.significance import paired
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seqsweep.extras.search.findings import find_search
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import across_sets
 from seqsweep.results.datasets import tested_sequences
@@ -20,7 +21,6 @@ from seqsweep.results.report.findings import Answer, Baseline, Config, Report, R
 from seqsweep.results.report.rerun_commands import commands
 from seqsweep.results.report.sets_section import answer_over_sets, overlap_words, splits_of
 from seqsweep.results.run_names import Name, names_of
-from seqsweep.results.search.findings import find_search
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile

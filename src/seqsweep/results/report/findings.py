@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqsweep.extras.search.findings import Search
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.effects import Effect, Grid, Interaction
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.plot_parts import Axis
-from seqsweep.results.search.findings import Search
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
 

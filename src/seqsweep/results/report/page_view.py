@@ -5,6 +5,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from seqsweep.extras.search import words
+from seqsweep.extras.search.findings import Search
+from seqsweep.extras.search.parallel_plot import drawn_keys, drawn_trials
 from seqsweep.results.formatting import (
     bounded_interval,
     key_names,
@@ -19,11 +22,8 @@ from seqsweep.results.report.config_runs import DRAWN_RUNS, RunCurves
 from seqsweep.results.report.confusion_plot import confusion_width
 from seqsweep.results.report.details import ENDED_EARLY
 from seqsweep.results.report.findings import Report
-from seqsweep.results.report.parallel_plot import drawn_keys, drawn_trials
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.sets_section import sets_view
-from seqsweep.results.search import words
-from seqsweep.results.search.findings import Search
 from seqsweep.results.significance import Estimate
 from seqsweep.results.verdicts import replicates_override
 from seqsweep.runs.identity import REPLICATE_KEYS, is_number

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
+from seqsweep.extras.search.plots import search_figures
 from seqsweep.results.formatting import count, interval_text, kind_words, metric_words, value_text
 from seqsweep.results.report.confusion_plot import confusion_figure
 from seqsweep.results.report.curves import Band
@@ -33,7 +34,6 @@ from seqsweep.results.report.plot_parts import (
     rounded,
     ticks,
 )
-from seqsweep.results.report.search_plots import search_figures
 
 _MOST_STRIPS = 12
 _LONGEST_LINE = 48

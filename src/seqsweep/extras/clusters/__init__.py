@@ -1,0 +1,1 @@
+"""Workers on clusters: Slurm and Ray."""

@@ -1,0 +1,98 @@
+"""The command `export`: writes a trained network as an ONNX file, for other programs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seqsweep.arguments import Parser, add_allow
+from seqsweep.console import place, say
+from seqsweep.results.formatting import count
+from seqsweep.runs.files import write_bytes
+from seqsweep.suggest import did_you_mean, listed
+
+if TYPE_CHECKING:
+    from seqsweep.using.load import LoadedRun
+
+_ENDING = ".onnx"
+
+
+def export_command(arguments: Sequence[str]) -> int:
+    """Writes a run's network as a file, and prints how exactly the file computes it."""
+    options = _parser().parse(arguments)
+    path: Path = options.to
+    # A wrong name should not take the seconds that the import of torch takes.
+    check_path(path)
+    from seqsweep.extras.export.contents import channels_beyond_float32
+    from seqsweep.using.input_data import open_run
+
+    run, _ = open_run(options)
+    difference = export(run, path)
+    channels = count(len(run.source_channels), "channel")
+    say(
+        f"{place(path)}: {type(run.network).__name__}, {channels}, "
+        f"{len(run.class_names)} classes, {path.stat().st_size:,} bytes; differs from the network "
+        f"by at most {difference:.1e}"
+    )
+    if precise := channels_beyond_float32(run):
+        say(f"x must be given as float64: float32 would round {listed(precise)}")
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser("export", "Writes a trained network as an ONNX file, for other programs.")
+    words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
+    parser.add_argument("run", type=Path, metavar="RUN", help=words)
+    words = "the file, which ends with .onnx"
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help=words)
+    words = "best or last: which weights of the run (best)"
+    parser.add_argument("--checkpoint", metavar="NAME", help=words)
+    add_allow(parser)
+    return parser
+
+
+def export(run: "LoadedRun", path: Path) -> float:
+    """Writes a run's network as an ONNX file.
+
+    The content is compared with the network before the file appears, so an existing file is
+    replaced only by a correct one.
+
+    Args:
+        path: ends with .onnx.
+
+    Returns:
+        The largest difference between the file's outputs and the network's; see `check`.
+
+    Raises:
+        ValueError: the path or the network is not suitable, or the difference is too large.
+        OSError: the file could not be written.
+        ImportError: onnx or onnxruntime is missing.
+    """
+    check_path(path)
+    # Imported late, because they need torch and packages that are not always installed.
+    try:
+        from seqsweep.extras.export import onnx_file
+    except ImportError as error:
+        needed = f"{path} needs the package {error.name}"
+        raise ImportError(f"{needed}: pip install 'seqsweep[export]'") from error
+    from seqsweep.extras.export.check import checked
+
+    content = onnx_file.write(run)
+    difference = checked(run, onnx_file.read(content), str(path))
+    write_bytes(path, content)
+    return difference
+
+
+def check_path(path: Path) -> None:
+    """Refuses a path that `export` could not write. Needs no torch.
+
+    Raises:
+        ValueError: the ending is unknown, or the path is a folder.
+        FileNotFoundError: the folder of the path does not exist.
+    """
+    if path.is_dir():
+        raise ValueError(f"--to={path}: is a folder; expected a file such as {path / 'model.onnx'}")
+    if path.suffix != _ENDING:
+        hint = did_you_mean(path.suffix, [_ENDING])
+        raise ValueError(f"--to={path}: must end with {_ENDING}{hint}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--to={path}: no folder {path.parent} (in {Path.cwd()})")

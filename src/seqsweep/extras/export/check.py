@@ -1,0 +1,115 @@
+"""Compares an exported file with the network, on sequences of mixed lengths.
+
+B sequences, T time steps, F features (channels), C classes.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from seqsweep.data.checks import Array
+from seqsweep.extras.export.contents import count_symbols, input_type, scaling_inside, source_scale
+from seqsweep.using.load import Inputs, LoadedRun
+
+BOUND = 1e-5
+"""The largest accepted difference: some hundred roundings of float32."""
+
+_SHAPES = ((1, 1), (5, 13), (3, 40))
+"""The batches and time steps of the compared inputs."""
+
+
+class Outputs(NamedTuple):
+    """The outputs of a network for B sequences: logits and probabilities, each (B, C)."""
+
+    logits: Array
+    probabilities: Array
+
+
+Answer = Callable[[Array, npt.NDArray[np.int64]], Outputs]
+"""Maps raw values x (B, T, F) and lengths (B,) to outputs, as an exported file does."""
+
+
+def checked(run: LoadedRun, answer: Answer, where: str) -> float:
+    """Returns the largest difference between a file's outputs and the network's.
+
+    Raises:
+        ValueError: it is above `BOUND`.
+    """
+    worst = largest_difference(run, answer)
+    if not worst <= BOUND:  # NaN is refused too
+        raise ValueError(
+            f"{where}: not written, because its outputs differ from the network's by {worst:.1e};"
+            f" must be at most {BOUND:.0e}"
+        )
+    return worst
+
+
+def largest_difference(run: LoadedRun, answer: Answer) -> float:
+    """Returns the largest difference of an answer from the network's, see `difference`."""
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for batch, steps in _SHAPES:
+        x, lengths = raw_sequences(run, batch, steps, rng)
+        result, expected = answer(x, lengths), network_outputs(run, x, lengths)
+        # The larger one of NaN and a number is NaN in numpy, but not always in Python.
+        worst = np.max([worst, *map(difference, result, expected)])
+    return float(worst)
+
+
+def difference(result: Array, expected: Array) -> float:
+    """Returns the largest absolute difference, relative to the largest value if that is above 1.
+
+    Two NaN are equal. The rounding of float32 grows with the values.
+    """
+    if result.shape != expected.shape:
+        raise ValueError(f"outputs: expected shape {expected.shape}, got {result.shape}")
+    differs = ~(np.isnan(result) & np.isnan(expected))
+    if not differs.any():
+        return 0.0
+    with np.errstate(invalid="ignore"):  # of two infinite values
+        distance = np.abs(result - expected)[differs].max()
+    return float(distance / max(1.0, np.abs(expected[differs]).max()))
+
+
+def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Outputs:
+    """Returns the outputs of the run's network for raw sequences."""
+    with torch.inference_mode():
+        logits = run.network(*prepared(run, x, lengths))
+    return Outputs(logits.numpy(), logits.softmax(dim=1).numpy())
+
+
+def prepared(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Inputs:
+    """Returns the network's input: scaled, or without a scaling as given, with zeros as padding."""
+    if scaling_inside(run) is not None:
+        return run.prepare(x, lengths)
+    is_padding = np.arange(x.shape[1]) >= lengths[:, None]
+    values = np.where(is_padding[:, :, None], 0, x)
+    return Inputs(torch.from_numpy(values), torch.from_numpy(lengths))
+
+
+def raw_sequences(
+    run: LoadedRun, batch: int, steps: int, rng: np.random.Generator
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Draws raw values (B, T, F) like those of the training split, and lengths (B,).
+
+    Values are missing where the run fills them in. The padding holds values that would change
+    the outputs if they were read.
+    """
+    scaling, scale = scaling_inside(run), source_scale(run)
+    shaping = None if scaling is None else scaling.shaping
+    cropped = 0 if shaping is None else shaping.first
+    steps += cropped  # a sequence must have a step that is left
+    lengths = rng.integers(cropped + 1, steps + 1, batch)
+    lengths[0] = steps  # `prepare` cuts to the longest sequence
+    shape = (batch, steps, len(run.source_channels))
+    symbols = count_symbols(run)
+    x = rng.normal(size=shape) if symbols is None else rng.integers(symbols, size=shape) * 1.0
+    x = x if scale is None else scale[0] + scale[1] * x
+    if scaling is not None and scaling.fill is not None:
+        x[rng.random(x.shape) < 0.1] = np.nan
+    is_padding = np.arange(steps) >= lengths[:, None]
+    x[is_padding] = rng.choice([1e6, np.nan, np.inf], size=x.shape)[is_padding]
+    return x.astype(input_type(run)), lengths

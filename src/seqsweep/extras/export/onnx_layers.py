@@ -1,0 +1,123 @@
+"""The layers of a network as ONNX nodes: embedding, recurrent layers and pooling.
+
+B sequences, T time steps, E embedding, H hidden, D directions.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from seqsweep.extras.export.contents import Layer
+from seqsweep.extras.export.onnx_nodes import Graph
+from seqsweep.extras.export.onnx_scaling import Prepared
+from seqsweep.models.classifier import RNNClassifier
+
+_GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
+"""The order of torch's gates in ONNX: torch has r z n and i f g o, ONNX has z r n and i o f g."""
+
+
+def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
+    """Adds the learned numbers of each symbol: (B, T, 1) -> (B, T, E)."""
+    # What is not the index of a symbol would end the whole batch with an error.
+    first = graph.constant("first_symbol", np.array([0], dtype=np.float32))
+    last = np.array([embedding.num_embeddings - 1], dtype=np.float32)
+    at_most = graph.node("LessOrEqual", x, graph.constant("last_symbol", last))
+    is_index = graph.node("And", graph.node("GreaterOrEqual", x, first), at_most)
+    index = graph.cast(graph.node("Where", is_index, x, first), np.int64)
+    vectors = graph.constant("embedding.weight", embedding.weight.detach().numpy())
+    return graph.node("Gather", vectors, graph.node("Squeeze", index, graph.axes(2)))
+
+
+def add_layers(graph: Graph, layers: list[Layer], x: str, lengths: str) -> tuple[str, str]:
+    """Adds the recurrent layers.
+
+    Returns the last layer's outputs (T, B, D*H), which are 0 at padding, and its final states
+    (B, D*H).
+    """
+    lengths = graph.cast(lengths, np.int32)
+    output, state = graph.node("Transpose", x, perm=[1, 0, 2]), ""
+    for position, layer in enumerate(layers):
+        if layer.norm is not None:
+            weights = graph.linear(f"rnn.norms.{position - 1}", layer.norm)
+            options: dict[str, Any] = {"axis": -1, "epsilon": layer.norm.eps}
+            output = graph.node("LayerNormalization", output, *weights, **options)
+        output, state = _add_layer(graph, layer, position, output, lengths)
+    by_sequence = graph.node("Transpose", state, perm=[1, 0, 2])  # (B, D, H)
+    return output, graph.node("Reshape", by_sequence, graph.axes(0, -1))
+
+
+def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) -> tuple[str, str]:
+    """Adds one layer of both directions: x (T, B, ...) -> (T, B, D*H) and (D, B, H)."""
+    rnn = layer.rnn
+    attributes: dict[str, Any] = {
+        "hidden_size": rnn.hidden_size,
+        "direction": "bidirectional" if rnn.bidirectional else "forward",
+    }
+    if isinstance(rnn, nn.GRU):
+        # torch applies the reset gate after the product with the state, ONNX before it.
+        attributes["linear_before_reset"] = 1
+    if isinstance(rnn, nn.RNN):
+        # One for each direction.
+        attributes["activations"] = [rnn.nonlinearity.capitalize()] * (1 + rnn.bidirectional)
+    inputs = (x, *_add_weights(graph, layer, position), lengths)
+    outputs = (f"output_{position}", f"state_{position}")
+    output, state = graph.nodes(type(rnn).__name__, inputs, outputs, **attributes)
+    together = graph.node("Transpose", output, perm=[0, 2, 1, 3])  # (T, B, D, H)
+    return graph.node("Reshape", together, graph.axes(0, 0, -1)), state
+
+
+def _add_weights(graph: Graph, layer: Layer, position: int) -> tuple[str, str, str]:
+    """Adds a layer's weights (of the input, of the state) and both its biases together."""
+    rnn, number = layer.rnn, layer.number
+    suffixes = [f"l{number}", f"l{number}_reverse"][: 1 + rnn.bidirectional]
+
+    def stacked(kind: str) -> npt.NDArray[np.float32]:
+        return np.stack([_gates(rnn, getattr(rnn, f"{kind}_{s}")) for s in suffixes])
+
+    biases = np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
+    return (
+        graph.constant(f"rnn.weight_ih_l{position}", stacked("weight_ih")),
+        graph.constant(f"rnn.weight_hh_l{position}", stacked("weight_hh")),
+        graph.constant(f"rnn.bias_l{position}", biases),
+    )
+
+
+def _gates(rnn: nn.RNNBase, weight: Tensor) -> npt.NDArray[np.float32]:
+    """Returns a weight (gates * H, ...) with its gates in the order of ONNX."""
+    array = weight.detach().numpy()
+    gates = array.reshape(-1, rnn.hidden_size, *array.shape[1:])
+    return np.concatenate([gates[index] for index in _GATES[type(rnn).__name__]])
+
+
+def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Prepared) -> str:
+    """Adds the pooling over the valid steps: (T, B, D*H) -> (B, D*H).
+
+    Args:
+        output: is 0 at padding.
+    """
+    by_time = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
+    if network.attention is not None:
+        # The score of each step: (T, B, D*H) -> (T, B, 1).
+        weight, bias = graph.linear("attention.projection", network.attention.projection)
+        product = graph.node("MatMul", output, graph.node("Transpose", weight, perm=[1, 0]))
+        hidden = graph.node("Tanh", graph.node("Add", product, bias))
+        query = network.attention.query.weight.detach().numpy().T
+        scores = graph.node("MatMul", hidden, graph.constant("attention.query", query))
+        scores = _masked(graph, scores, by_time)
+        return _add_sum(graph, graph.node("Mul", output, graph.node("Softmax", scores, axis=0)))
+    if network.pooling == "mean":
+        lengths = graph.node("Unsqueeze", graph.cast(prepared.lengths, np.float32), graph.axes(1))
+        return graph.node("Div", _add_sum(graph, output), lengths)
+    return graph.node("ReduceMax", _masked(graph, output, by_time), axes=[0], keepdims=0)
+
+
+def _masked(graph: Graph, values: str, by_time: str) -> str:
+    """Adds minus infinity in place of the values at padding."""
+    least = graph.constant("minus_infinity", np.array([-np.inf], dtype=np.float32))
+    return graph.node("Where", by_time, values, least)
+
+
+def _add_sum(graph: Graph, values: str) -> str:
+    return graph.node("ReduceSum", values, graph.axes(0), keepdims=0)

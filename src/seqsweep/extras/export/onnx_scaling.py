@@ -1,0 +1,192 @@
+"""The scaling of raw values as ONNX nodes, which give the bits of `Scaling.apply`.
+
+B sequences, T time steps, F features (channels). The steps of `data.transform` take and return the
+names of x (B, T, F) and, where they change, of lengths (B,).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from onnx import GraphProto
+
+from seqsweep.data.checks import Floats
+from seqsweep.data.fitted import Scaling
+from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.extras.export.onnx_nodes import Graph, array_info
+
+_END = 2**31 - 1
+"""An end behind all steps."""
+
+
+class Prepared(NamedTuple):
+    """The names of a network's input: x (B, T, F), lengths (B,), and valid (B, T, 1)."""
+
+    x: str
+    lengths: str
+    valid: str
+
+
+def add_scaling(graph: Graph, scaling: Scaling | None, x: str, lengths: str) -> Prepared:
+    """Adds the steps from raw values to a network's input, with zeros as padding.
+
+    Args:
+        scaling: None for x that is prepared already.
+    """
+    values = x
+    if scaling is not None:
+        values, lengths = _scaled(graph, scaling, x, lengths)
+    valid = _add_valid(graph, values, lengths)
+    return Prepared(graph.node("Where", valid, values, _zero(graph)), lengths, valid)
+
+
+def add_usable(graph: Graph, prepared: Prepared, symbols: int | None) -> str:
+    """Adds a mask (B, 1) of the sequences with steps and only usable values.
+
+    Args:
+        symbols: the number of symbols, where x holds their indices; else values must be finite.
+    """
+    x, lengths, valid = prepared
+    bound = graph.constant("bound", np.array([symbols or np.inf], dtype=np.float32))
+    is_usable = graph.node("Less", graph.node("Abs", x), bound)  # False for NaN
+    if symbols is not None:
+        not_negative = graph.node("GreaterOrEqual", x, _zero(graph))
+        is_usable = graph.node("And", is_usable, not_negative)
+    counted = graph.cast(graph.node("Or", is_usable, graph.node("Not", valid)), np.float32)
+    all_usable = graph.node("ReduceMin", counted, axes=[1, 2], keepdims=0)  # (B,) 0.0 or 1.0
+    has_steps = graph.node("Greater", lengths, graph.axes(0))
+    result = graph.node("And", graph.cast(all_usable, np.bool_), has_steps)
+    return graph.node("Unsqueeze", result, graph.axes(1))
+
+
+def _scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, str]:
+    """Adds transform, missing values and standardisation, as `Scaling.apply` has them."""
+    kind, shaping = np.dtype(scaling.dtype).type, scaling.shaping
+    values = graph.cast(x, kind)
+    if shaping is not None:
+        values, lengths = _add_crop(graph, shaping, values, lengths)
+        may_lack = scaling.fill is not None
+        values, lengths = _add_means(graph, shaping.downsample, values, lengths, may_lack, kind)
+    whole = _filled(graph, scaling, values)
+    if shaping is not None:
+        is_missing = graph.node("IsNaN", values)
+        if shaping.masked:  # adds a channel for each: 1 where its value was missing
+            masks = graph.node("Gather", is_missing, graph.axes(*shaping.masked), axis=2)
+            whole = graph.node("Concat", whole, graph.cast(masks, kind), axis=2)
+        channels = len(shaping.channel_names) + len(shaping.masked)
+        whole, lengths = _add_frames(graph, shaping.frame, whole, lengths, channels)
+    if scaling.mean is None or scaling.deviation is None:
+        return graph.cast(whole, np.float32), lengths
+    # In float64, as `Scaling.apply` has it, and rounded at the end.
+    mean = graph.constant("mean", scaling.mean)
+    difference = graph.node("Sub", graph.cast(whole, np.float64), mean)
+    deviation = graph.constant("deviation", scaling.deviation)
+    return graph.cast(graph.node("Div", difference, deviation), np.float32), lengths
+
+
+def _filled(graph: Graph, scaling: Scaling, x: str) -> str:
+    """Adds the replacement of missing values."""
+    if scaling.fill is None:
+        return x
+    fill = graph.constant("fill", scaling.fill)
+    if scaling.missing != "forward":
+        return graph.node("Where", graph.node("IsNaN", x), fill, x)
+    batch = graph.node("Gather", graph.node("Shape", x), graph.axes(0))
+    channels = graph.axes(len(scaling.fill))
+    first = graph.node("Expand", fill, graph.node("Concat", batch, channels, axis=0))
+    outputs = ("last_value", "without_missing")
+    along_time = {"scan_input_axes": [1], "scan_output_axes": [1], "num_scan_inputs": 1}
+    return graph.nodes("Scan", (first, x), outputs, body=_step(scaling.fill), **along_time)[1]
+
+
+def _step(fill: Floats) -> GraphProto:
+    """Returns one time step of filling forward: a missing value becomes the last one."""
+    body = Graph()
+    body.node("IsNaN", "now", output="is_missing")
+    body.node("Where", "is_missing", "before", "now", output="after")
+    body.node("Identity", "after", output="filled")
+    names = ("before", "now"), ("after", "filled")
+    kind, shape = fill.dtype.type, ("batch", len(fill))
+    inputs, outputs = ([array_info(name, kind, shape) for name in group] for group in names)
+    return body.finish("fill_forward", inputs, outputs)
+
+
+def _zero(graph: Graph) -> str:
+    return graph.constant("zero", np.zeros(1, dtype=np.float32))
+
+
+def _add_crop(graph: Graph, shaping: Shaping, x: str, lengths: str) -> tuple[str, str]:
+    """Adds the crop. A sequence of which nothing is left gets the length 0."""
+    if shaping.first == 0 and shaping.last is None:
+        return x, lengths
+    last = _END if shaping.last is None else shaping.last
+    x = graph.node("Slice", x, graph.axes(shaping.first), graph.axes(last), graph.axes(1))
+    ends = graph.node("Min", lengths, graph.axes(last))
+    kept = graph.node("Sub", ends, graph.axes(shaping.first))
+    return x, graph.node("Max", kept, graph.axes(0))
+
+
+def _add_means(
+    graph: Graph, size: int, x: str, lengths: str, may_lack: bool, kind: type[np.generic]
+) -> tuple[str, str]:
+    """Adds the mean of each `size` steps.
+
+    Args:
+        may_lack: a missing value has no weight; else the result is missing too.
+        kind: the type of x, and of the result.
+    """
+    if size == 1:
+        return x, lengths
+    present = _add_valid(graph, x, lengths)
+    if may_lack:
+        present = graph.node("And", present, graph.node("Not", graph.node("IsNaN", x)))
+    zero = graph.constant("missing", np.zeros(1, dtype=kind))
+    total = _sum(graph, size, x, graph.node("Where", present, x, zero))
+    ones = graph.node("Expand", graph.cast(present, np.float32), graph.node("Shape", x))
+    mean = graph.node("Div", total, _sum(graph, size, x, ones))
+    return graph.cast(mean, kind), _blocks(graph, lengths, size)
+
+
+def _add_frames(graph: Graph, size: int, x: str, lengths: str, channels: int) -> tuple[str, str]:
+    """Adds the frames: each `size` steps become one of `size * channels` channels."""
+    if size == 1:
+        return x, lengths
+    count = graph.node("Mul", _blocks(graph, _count_steps(graph, x), size), graph.number(size))
+    step = graph.node("Range", graph.number(0), count, graph.number(1))
+    # Where the last steps do not fill a frame, the last one is repeated.
+    last = graph.node("Max", graph.node("Sub", lengths, graph.axes(1)), graph.axes(0))
+    index = graph.node("Min", step, graph.node("Unsqueeze", last, graph.axes(1)))  # (B, T)
+    by_channel = graph.node("Unsqueeze", index, graph.axes(2))
+    by_channel = graph.node("Expand", by_channel, graph.axes(1, 1, channels))
+    steps = graph.node("GatherElements", x, by_channel, axis=1)
+    frames = graph.node("Reshape", steps, graph.axes(0, -1, size * channels))
+    return frames, _blocks(graph, lengths, size)
+
+
+def _add_valid(graph: Graph, x: str, lengths: str) -> str:
+    """Adds the mask (B, T, 1) of the steps before the end of each sequence."""
+    step = graph.node("Range", graph.number(0), _count_steps(graph, x), graph.number(1))  # (T,)
+    is_valid = graph.node("Less", step, graph.node("Unsqueeze", lengths, graph.axes(1)))
+    return graph.node("Unsqueeze", is_valid, graph.axes(2))
+
+
+def _count_steps(graph: Graph, x: str) -> str:
+    return graph.node("Gather", graph.node("Shape", x), graph.number(1))
+
+
+def _blocks(graph: Graph, count: str, size: int) -> str:
+    """Adds the number of blocks of `size` steps that hold `count` steps."""
+    return graph.node("Div", graph.node("Add", count, graph.number(size - 1)), graph.number(size))
+
+
+def _sum(graph: Graph, size: int, x: str, values: str) -> str:
+    """Adds the sums of `size` steps each, in float64."""
+    steps = _count_steps(graph, x)
+    blocks = graph.node("Mul", _blocks(graph, steps, size), graph.number(size))
+    more = graph.node("Unsqueeze", graph.node("Sub", blocks, steps), graph.axes(0))
+    pads = graph.node("Concat", graph.axes(0, 0, 0, 0), more, graph.axes(0), axis=0)
+    padded = graph.cast(graph.node("Pad", values, pads), np.float64)
+    # A 0 in the shape keeps the batch; the channels follow from the rest.
+    channels = graph.node("Gather", graph.node("Shape", x), graph.axes(2))
+    shape = graph.node("Concat", graph.axes(0, -1, size), channels, axis=0)
+    grouped = graph.node("Reshape", padded, shape)
+    return graph.node("ReduceSum", grouped, graph.axes(2), keepdims=0)

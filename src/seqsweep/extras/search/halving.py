@@ -1,0 +1,182 @@
+"""The rules of a successive halving: its settings, its population and its rungs.
+
+Imports no torch.
+"""
+
+import hashlib
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seqsweep.config.grid import check_size
+from seqsweep.extras.search.space import Space, described, value_at
+from seqsweep.runs.metric_names import epoch_score
+from seqsweep.runs.metrics_csv import has_finished, read_rows
+from seqsweep.runs.searchfile import SearchFile
+from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.training.limits import Limits
+
+
+@dataclass(frozen=True)
+class Halving:
+    """The settings of a successive halving: the keys of `hydra.sweeper`, checked.
+
+    Attributes:
+        population: the number of configs.
+        rungs: the numbers of epochs after which the runs are judged; the last one is their end.
+        seed: the seed of the draws.
+        top: how many of the best configs are trained again at the end.
+        seeds: with how many fresh seeds each.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    population: int
+    rungs: Sequence[int]
+    seed: int
+    top: int
+    seeds: int
+
+    def __post_init__(self) -> None:
+        least = {"population": (self.population, 2), "seed": (self.seed, 0)}
+        least |= {"confirm.top": (self.top, 0), "confirm.seeds": (self.seeds, 0)}
+        for name, (value, lowest) in least.items():
+            if value < lowest:
+                raise ValueError(f"hydra.sweeper.{name}={value}: must be at least {lowest}")
+        check_size(f"hydra.sweeper.population={self.population}", self.population)
+        is_increasing = all(a < b for a, b in itertools.pairwise(self.rungs))
+        if len(self.rungs) < 2 or self.rungs[0] < 1 or not is_increasing:
+            listed = ",".join(map(str, self.rungs))
+            raise ValueError(
+                f"hydra.sweeper.rungs=[{listed}]: must be at least two increasing numbers of"
+                " epochs, as in [1,3,9,27]"
+            )
+
+    def sizes(self, configs: int) -> list[int]:
+        """Returns the number of runs that train to each rung, if none fails."""
+        sizes = [configs]
+        for rung, following in itertools.pairwise(self.rungs):
+            sizes.append(-(-sizes[-1] * rung // following))
+        return sizes
+
+    def epochs(self, configs: int) -> int:
+        """Returns the number of epochs that the search trains in all."""
+        steps = [self.rungs[0], *(b - a for a, b in itertools.pairwise(self.rungs))]
+        return sum(n * step for n, step in zip(self.sizes(configs), steps, strict=True))
+
+    def search_file(self, space: Space, monitor: str) -> SearchFile:
+        """Returns the search.json of a search without its trials."""
+        return SearchFile(
+            "halving",
+            "halving",
+            monitor,
+            described(space),
+            {"population": self.population, "seed": self.seed},
+            {"trials": self.population},
+            rungs=list(self.rungs),
+        )
+
+
+def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
+    """Returns a value of each key.
+
+    Each value depends on the seed of the search, the number of the config and the key alone. So a
+    larger population begins with the configs of a smaller one.
+
+    >>> from seqsweep.extras.search.space import Numbers
+    >>> draw({"optimizer.lr": Numbers(0.001, 0.1, log=True)}, seed=0, number=3)
+    {'optimizer.lr': 0.069148}
+    """
+    return {key: value_at(values, _share(seed, number, key)) for key, values in space.items()}
+
+
+def _share(seed: int, number: int, key: str) -> float:
+    """Returns a random number in [0, 1)."""
+    # Unlike a generator of NumPy, a digest gives the same number in any version.
+    digest = hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+class Standing:
+    """The files of a run, read once.
+
+    Args:
+        run: counts the failures in this command.
+
+    Attributes:
+        rows: the metrics of each finished epoch.
+        record: None while the run has no record.
+    """
+
+    def __init__(self, run: QueuedRun) -> None:
+        self.run = run
+        self.rows = read_rows(run.folder.path / "metrics.csv")
+        self.record = run.folder.record()
+
+    def has_reached(self, rung: int) -> bool:
+        """Returns whether the run has finished so many epochs without diverging."""
+        return has_finished(self.rows, rung)
+
+    def was_ended_at(self, rung: int) -> bool:
+        """Returns whether a rung has pruned the run."""
+        pruned = (self.record or {}).get("pruned", {})
+        return pruned.get("epoch") == rung and pruned["threshold"] is None
+
+    def is_lost(self, rung: int) -> bool:
+        """Returns whether the run has failed or diverged before a rung."""
+        if self.has_reached(rung):
+            return False
+        return self.record is None or self.record["status"] == "diverged"
+
+    def is_settled(self, rung: int, was_judged: bool) -> bool:
+        """Returns whether nothing changes the place of the run at a rung any more."""
+        has_failed = self.run.failures() >= self.run.tries
+        if self.has_reached(rung) or self.record is not None or has_failed:
+            return True
+        # A run that had failed when the rung was judged has lost its place, and was not tried
+        # again. One that was killed after that has kept it, and trains to the rung once more.
+        failure = self.run.folder.failure() or {}
+        return was_judged and failure.get("kind") == "failed"
+
+    def rank(self, rung: int, monitor: str) -> tuple[float, ...]:
+        """Returns the key that sorts runs, the best one first.
+
+        Runs without a value come after those with one, and lost ones at the end.
+        """
+        judged = [row for row in self.rows if row["epoch"] < rung and monitor in row]
+        # The best epoch counts; higher scores are better.
+        scores = [epoch_score(row, monitor) for row in judged]
+        value, loss = max(scores, default=(-math.inf, -math.inf))
+        return self.is_lost(rung), -value, -loss
+
+
+def judge(runs: Sequence[QueuedRun], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
+    """Returns the limits of all runs, as far as their files decide them.
+
+    The first rung that some run has not reached stops the others. Every earlier rung is decided
+    again by the same rows of metrics.csv, so a kill at any moment changes no decision.
+
+    Source: Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and
+    hyperparameter optimization", AISTATS.
+
+    Args:
+        runs: the whole population; equal runs keep this order.
+        monitor: the metric by which they are judged.
+        rungs: increasing numbers of epochs. At each of them a part of the runs continues: the
+            quotient of this number and the next one, rounded up.
+    """
+    limits: dict[str, Limits] = {}
+    alive = {run.run_id: Standing(run) for run in runs}
+    for rung, following in itertools.pairwise(rungs):
+        was_judged = any(run.was_ended_at(rung) for run in alive.values())
+        if not all(run.is_settled(rung, was_judged) for run in alive.values()):
+            return limits | dict.fromkeys(alive, Limits(until=rung))
+        ranked = sorted(alive, key=lambda run_id: alive[run_id].rank(rung, monitor))
+        kept = set(ranked[: -(-len(alive) * rung // following)])
+        left = {name: run for name, run in alive.items() if name in kept and not run.is_lost(rung)}
+        limits |= dict.fromkeys(alive.keys() - left.keys(), Limits(ends_at=rung))
+        alive = left
+    return limits | dict.fromkeys(alive, Limits())

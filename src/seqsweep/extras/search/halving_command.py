@@ -1,0 +1,231 @@
+"""Runs a successive halving, from its population to the leaderboard.
+
+All that it decides follows from the files of the runs. The module imports no torch at the top.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hydra.errors import HydraException
+from rich.console import Console
+
+from seqsweep.config.compose import MemberComposer
+from seqsweep.extras.search.halving import Halving, Standing, draw, judge
+from seqsweep.extras.search.planning import TrialPlanner, check_comparable, check_searchable
+from seqsweep.extras.search.session import Search, begin, say, searching
+from seqsweep.extras.search.space import overrides_of
+from seqsweep.live.display import Display
+from seqsweep.runs.searchfile import Trial
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.interruptible import interruptible
+from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
+from seqsweep.sweeping.queue import Queue, QueuedRun
+from seqsweep.sweeping.sweep import launch_members, stoppable, train_pending
+from seqsweep.training.limits import Limits
+
+
+@interruptible()
+def search(
+    halving: Halving,
+    overrides: Sequence[str],
+    compose: MemberComposer,
+    launcher: RunLauncher,
+    folder: Path,
+    console: Console,
+) -> int:
+    """Searches a space and prints the leaderboard of the folder.
+
+    All configs are checked before the first run starts. The same command continues an interrupted
+    search and trains nothing twice.
+
+    Args:
+        halving: the settings of the search.
+        overrides: the space, and the values that all configs share.
+        compose: composes the config of a run.
+        launcher: trains the runs.
+        folder: the sweep's folder.
+        console: prints the plan, the progress and the results.
+
+    Returns:
+        The exit code, as `run_sweep` returns it.
+
+    Raises:
+        ValueError, TypeError, OSError, HydraException: a config, its data, or the search are
+            refused; nothing was trained.
+        Locked: another process searches here, and the config says `when_locked=skip`.
+    """
+    started = time.monotonic()
+    is_plan = begin(compose, launcher, prunes=True)
+    planner = to_the_last_rung(TrialPlanner.of(overrides, compose, folder), halving.rungs[-1])
+    population = plan_population(halving, planner)
+    planned = Searched(halving, planner, *population)
+    pending = [planned.member(run.run_id) for run in planned.pending()]
+    if pending:
+        build_each(pending, compose)
+    members = planned.members()
+    total, sizes = len(members), zip(halving.sizes(len(members)), halving.rungs, strict=True)
+    steps = ", ".join(f"{size:,} to epoch {rung}" for size, rung in sizes)
+    full = total * halving.rungs[-1]
+    say(f"successive halving: {steps}: {halving.epochs(total):,} of {full:,} epochs", console)
+    say_plan(members, pending, halving.population, folder, console)
+    if is_plan:
+        return 0
+    with searching(folder, members[0].planned, console):
+        # Another command may have searched here since the first look.
+        searched = Searched(halving, planner, *population)
+        return searched.run(launcher, console, started)
+
+
+def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
+    """Returns a planner whose runs train to the last rung.
+
+    Raises:
+        HydraException: the overrides give another number of epochs.
+    """
+    last = f"trainer.max_epochs={epochs}"
+    for text in planner.fixed:
+        if text.lstrip("+").startswith("trainer.max_epochs=") and text != last:
+            raise HydraException(
+                f"{text}: must be {epochs}, the last of hydra.sweeper.rungs, or left out"
+            )
+    return replace(planner, fixed=[*planner.fixed, last])
+
+
+def plan_population(
+    halving: Halving, planner: TrialPlanner
+) -> tuple[list[Trial], list[SweepMember]]:
+    """Draws and plans the population; returns a trial and a run for each distinct config.
+
+    Raises:
+        ValueError, TypeError, OSError: a config or its data are refused, or cannot be judged.
+    """
+    drawn = [draw(planner.space, halving.seed, n) for n in range(halving.population)]
+    jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
+    # Of equal draws, the first one counts.
+    numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
+    members = plan_members(jobs, planner.compose, planner.folder)
+    trials: list[Trial] = []
+    for member in members:
+        number = numbers[tuple(member.overrides)]
+        trials.append(Trial(number, drawn[number], [member.folder.run_id]))
+        check_searchable(member.planned, halving.rungs[0])
+    check_comparable(members)
+    return trials, members
+
+
+class Searched(Search):
+    """A successive halving, whose limits were decided last by the files of its runs.
+
+    Args:
+        halving: the settings.
+        planner: plans runs of the search.
+        trials: the population, in the order of the draws.
+        members: the run of each trial.
+
+    Raises:
+        ValueError: the folder holds another search.
+    """
+
+    def __init__(
+        self,
+        halving: Halving,
+        planner: TrialPlanner,
+        trials: Sequence[Trial],
+        members: Sequence[SweepMember],
+    ) -> None:
+        config = members[0].planned.config
+        fresh = [seed for seed in range(halving.seeds + 1) if seed != config["seed"]]
+        new = halving.search_file(planner.space, config["monitor"])
+        super().__init__(planner, new, halving.top, fresh[: halving.seeds])
+        self.halving = halving
+        self._monitor = config["monitor"]
+        self._trials = trials
+        if self.before and [t.run_ids for t in self.before] != [t.run_ids for t in trials]:
+            self._refuse()
+        self.add(members)
+        self.decide()
+
+    @property
+    def trials(self) -> list[Trial]:
+        ends = [self.limits[trial.run_ids[0]].ends_at for trial in self._trials]
+        return [replace(t, ends_at=end) for t, end in zip(self._trials, ends, strict=True)]
+
+    def is_over(self) -> bool:
+        self.decide()
+        # A run that has paused at a rung is not pending, though the rung is not decided yet.
+        is_decided = all(limits.until is None for limits in self.limits.values())
+        return is_decided and not self.pending()
+
+    def lost(self) -> list[str]:
+        return [run.run_id for run in self._runs() if self._is_lost(run)]
+
+    def train(self, launcher: RunLauncher, console: Console) -> int:
+        # Workers may read sweep.json at once, so it has the decided limits from the beginning.
+        members, pending = self.members(), self.pending()
+        if not pending:
+            return 0
+        left = [self.member(run.run_id) for run in pending]
+
+        def lead() -> None:
+            with stoppable(self.folder), Display([run.folder for run in pending], console):
+                self._lead(launcher)
+
+        return train_pending(members, left, self.folder, console, lead, is_open=True)
+
+    def _lead(self, launcher: RunLauncher) -> None:
+        """Launches the runs until each has come to its end.
+
+        Pools ask the judge themselves. Other runs pause at a rung, and are launched again when all
+        have reached it.
+        """
+        waits = self.members()[0].planned.config["when_locked"] == "wait"
+
+        def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
+            taken = [self.member(run.run_id) for run in runs]
+            return launch_members(taken, runs, launcher, self.folder, self.judge)
+
+        before = None
+        while True:
+            limits = self.judge()
+            pending = self.pending()
+            state = limits, [run.run_id for run in pending]
+            # Without progress, the search was stopped, or other processes train what is left, or it
+            # cannot be trained.
+            if not pending or state == before:
+                return
+            before = state
+            Queue(pending, self.folder).train(launch, idle=float("inf") if waits else 0.0)
+
+    def decide(self) -> None:
+        """Brings the limits up to date with the files of the runs; writes nothing."""
+        self.limits = judge(self._runs(), self._monitor, self.halving.rungs)
+
+    def judge(self) -> Mapping[str, Limits]:
+        """Decides the limits, and writes them for workers and for the report."""
+        self.decide()
+        limits = {name: each.plain() for name, each in self.limits.items()}
+        with SweepFile.changing(self.folder):
+            sweep = SweepFile.read(self.folder)
+            if sweep is not None and not limits.items() <= sweep.limits.items():
+                replace(sweep, limits={**sweep.limits, **limits}).write(self.folder)
+        self.write()
+        return self.limits
+
+    def pending(self) -> list[QueuedRun]:
+        """Returns the runs that have something left to train, as the limits stand."""
+        # A run that has lost its place by a failure is not tried again. One that has reached the
+        # rung is launched once more, even if it had failed before, and gets its record.
+        return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]
+
+    def _runs(self) -> list[QueuedRun]:
+        return [self.queued(trial.run_ids[0]) for trial in self._trials]
+
+    def _is_lost(self, run: QueuedRun) -> bool:
+        """Returns whether a run has failed before the rung that was decided without it."""
+        standing, ends_at = Standing(run), self.limits[run.run_id].ends_at
+        if ends_at is None or standing.record is not None or standing.has_reached(ends_at):
+            return False
+        return run.folder.attempts() > 0

@@ -1,0 +1,171 @@
+"""Plans the runs of trials, and refuses what a search cannot compare. Imports no torch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.messages import explain
+from seqsweep.extras.search.space import Choice, Space, overrides_of, parse, value_at
+from seqsweep.results.datasets import Sets, sets_of, why_apart
+from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.ledger import Entry
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.members import SweepMember, plan_members
+from seqsweep.training.fed_loggers import writes_rows
+from seqsweep.training.planned_run import PlannedRun
+
+_OWN_SEARCH = "give each value a search with a sweep.name of its own"
+
+_NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
+"""The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
+
+
+_INSIDE = (0.2361, 0.618, 0.8541)
+"""Places from 0 to 1 in an interval, where hardly all numbers happen to be whole."""
+
+
+@dataclass(frozen=True)
+class TrialPlanner:
+    """Turns the params of trials into planned runs.
+
+    Attributes:
+        compose: composes the config of a run.
+        fixed: the overrides that all trials share.
+        space: of the search.
+        folder: the sweep's folder.
+    """
+
+    compose: MemberComposer
+    fixed: Sequence[str]
+    space: Space
+    folder: Path
+
+    @classmethod
+    def of(cls, overrides: Sequence[str], compose: MemberComposer, folder: Path) -> "TrialPlanner":
+        """Returns the planner of a search whose space these overrides give.
+
+        Raises:
+            HydraException: no key is searched, or an override is not valid.
+            ValueError: a key is searched that must have one value.
+        """
+        parser = OverridesParser.create(config_loader=compose.loader)
+        fixed, space = parse(overrides, parser)
+        if not space:
+            raise HydraException(
+                "a search needs a space: several values for at least one key, such as"
+                " 'optimizer.lr=tag(log,interval(0.001,0.1))'"
+            )
+        for key in space:
+            if key.lstrip("+") in _NEEDS_ONE_VALUE:
+                raise ValueError(
+                    f"{key}: must have one value in a search, which ranks its trials together;"
+                    f" {_OWN_SEARCH}"
+                )
+        return cls(compose, fixed, space, folder)
+
+    def plan(
+        self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
+    ) -> list[SweepMember]:
+        """Plans a run of a trial for each seed, by default the config's.
+
+        Raises:
+            HydraException, ValueError, TypeError, OSError: the config or its data are refused.
+        """
+        # Of two values of a key, the last one counts.
+        job = [*self.fixed, *overrides_of(self.space, params)]
+        jobs = [job] if seeds is None else [[*job, f"seed={seed}"] for seed in seeds]
+        return plan_members(jobs, self.compose, self.folder)
+
+    def plan_ends(self) -> list[SweepMember]:
+        """Plans a run for each choice and both ends of each interval.
+
+        The first of these runs has the first value of every key.
+
+        Raises:
+            HydraException, ValueError, TypeError, OSError: a value is refused, or the trials cannot
+                be compared.
+        """
+        first = {key: value_at(values, 0.0) for key, values in self.space.items()}
+        planned = self.plan(first)
+        for key, values in self.space.items():
+            is_choice = isinstance(values, Choice)
+            for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
+                planned += self.plan({**first, key: value})
+            if is_choice or values.integer:
+                continue
+            # The ends of the interval may be whole, as a key needs them, and the rest not.
+            for place in _INSIDE:
+                try:
+                    self.plan({**first, key: value_at(values, place)})
+                except ValueError as error:
+                    whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
+                    raise ValueError(f"{explain(error)}; or give '{whole}'") from None
+        check_comparable(planned)
+        return planned
+
+
+def check_comparable(members: Iterable[SweepMember]) -> None:
+    """Refuses runs that would be evaluated on other sequences.
+
+    Args:
+        members: the runs of the ends of the space, or of the whole population.
+
+    Raises:
+        ValueError: there are such runs.
+    """
+    first, *others = members
+    sets = _sets_of(first.planned)
+    for other in others:
+        reason = why_apart(sets, _sets_of(other.planned))
+        if reason:
+            raise ValueError(
+                f"{_differing(other.overrides, first.overrides)}: {reason} than"
+                f" {_differing(first.overrides, other.overrides)}: a search ranks its trials"
+                f" together, so all must have the same validation and test sequences; {_OWN_SEARCH}"
+            )
+
+
+def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
+    """Refuses runs that a search cannot judge by their files.
+
+    Args:
+        run: a run of the search.
+        first_rung: the first number of epochs after which runs are judged; None for the end.
+
+    Raises:
+        ValueError: the run lacks what the search compares.
+    """
+    if run.config["rerun"]:
+        raise ValueError("rerun=true: must be false in a search; give another sweep.name")
+    monitor: str = run.config["monitor"]
+    if monitor.startswith("val/") and run.splits is not None and "val" not in run.splits:
+        raise ValueError(
+            f"monitor={monitor}: there is no validation split, by which a search ranks its runs;"
+            " give data.val_fraction=0.2"
+        )
+    every = run.config["trainer"].get("check_val_every_n_epoch", 1)
+    if first_rung is not None and monitor.startswith("val/") and every > first_rung:
+        raise ValueError(
+            f"hydra.sweeper.rungs: the first must be at least {every}, since"
+            f" trainer.check_val_every_n_epoch={every} leaves earlier epochs without {monitor}"
+        )
+    if not writes_rows(run.config):
+        raise ValueError(
+            "logger: must be csv or both for a search, which reads the metrics.csv of its runs"
+        )
+
+
+def _sets_of(run: PlannedRun) -> Sets:
+    record = run.record("complete", {})
+    return sets_of(Entry(RunFolder(Path(run.run_id)), "complete", run.flat, record, None))
+
+
+def _differing(overrides: Sequence[str], others: Sequence[str]) -> str:
+    """Returns the overrides that others lack, those of the data if there are some."""
+    differing = [text for text in overrides if text not in others]
+    return " ".join([text for text in differing if text.startswith("data")] or differing)

@@ -1,0 +1,233 @@
+"""The parts that both searches share: refusals, lock, fresh seeds and end.
+
+The module imports no torch.
+"""
+
+import abc
+import contextlib
+import functools
+import itertools
+import time
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from seqsweep.command import option, restore_subcommand, subcommand
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.options import refuse_shape
+from seqsweep.console import place
+from seqsweep.extras.search.planning import TrialPlanner
+from seqsweep.extras.search.trials import different, ranked, read_trials
+from seqsweep.results.formatting import count
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.removing import remove_empty_root
+from seqsweep.runs.searchfile import SearchFile, Trial
+from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.members import SweepMember, not_done
+from seqsweep.sweeping.planned_sweep import close_sweep
+from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.sweep import launch_all, train_pending
+from seqsweep.sweeping.sweep_end import finish_sweep
+from seqsweep.training.limits import Limits
+from seqsweep.training.planned_run import PlannedRun
+
+LOCK = ".searching"
+"""The lock of the process that chooses or judges the runs of a folder."""
+
+
+def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
+    """Refuses what a search cannot do; returns whether the command only plans.
+
+    Args:
+        compose: composes the config of a run.
+        launcher: trains the runs.
+        prunes: whether the search ends runs early.
+
+    Raises:
+        ValueError: the command asks for such a thing.
+    """
+    is_plan = subcommand() == "plan"
+    restore_subcommand()
+    if option("plan-only", "") == "yes":
+        raise ValueError("--plan-only: a search chooses its runs while it trains; leave it out")
+    if option("json", "") == "yes":
+        raise ValueError("--json: a search chooses its runs while it trains; leave it out")
+    refuse_shape(compose.master.sweep)
+    if launcher.workers is not None and launcher.workers.detach:
+        raise ValueError(
+            "hydra.launcher.detach=true: must be false for a search, which its command leads"
+        )
+    if prunes and launcher.threads is None and launcher.workers is None:
+        raise ValueError(
+            "hydra/launcher: must be local, slurm or ray for a search that ends runs early, without"
+            " hydra.callbacks"
+        )
+    return is_plan
+
+
+def say(line: str, console: Console) -> None:
+    """Prints a line as it is."""
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+@contextlib.contextmanager
+def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[None]:
+    """Holds the lock of the search during the block; waits for another process before.
+
+    Args:
+        folder: the sweep's folder.
+        first: a run of the search, whose config says if the command waits.
+        console: prints that the command waits.
+
+    Raises:
+        Locked: another process searches here, and the config says `when_locked=skip`.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.callback(remove_empty_root, folder)  # of a search that is refused
+        for attempt in itertools.count():
+            try:
+                stack.enter_context(RunLock(folder, LOCK))
+                break
+            except Locked:
+                if first.config["when_locked"] == "skip":
+                    raise
+            if not attempt:
+                say(f"another process searches in {place(folder)}; waiting for it", console)
+            while is_locked(folder, LOCK):
+                time.sleep(0.5)
+        yield
+
+
+class Search(abc.ABC):
+    """A search in the folder of a sweep, which may have been interrupted.
+
+    Args:
+        planner: plans the runs of the trials.
+        new: the search without its trials.
+        top: how many of the best trials are trained again at the end.
+        fresh: with these seeds, which the search has not used.
+
+    Attributes:
+        folder: the sweep's folder.
+        before: the trials that earlier commands have chosen.
+        minutes_before: the minutes that they have searched.
+        done_before: how many runs were done when the command began to train.
+        limits: the limits of runs by run_id.
+
+    Raises:
+        ValueError: the folder holds another search.
+    """
+
+    def __init__(
+        self, planner: TrialPlanner, new: SearchFile, top: int, fresh: Sequence[int]
+    ) -> None:
+        self.planner = planner
+        self.folder = planner.folder
+        self._new = new
+        self._top = top
+        self._fresh = fresh
+        file = SearchFile.read(self.folder) or new
+        if differences := file.differences(new):
+            self._refuse(" and ".join(differences))
+        self.before = file.trials
+        self.minutes_before = file.minutes
+        self._confirmed = file.confirmed
+        self.done_before = 0
+        self.limits: dict[str, Limits] = {}
+        self._members: dict[str, SweepMember] = {}
+        self._queued: dict[str, QueuedRun] = {}
+
+    @property
+    @abc.abstractmethod
+    def trials(self) -> Sequence[Trial]:
+        """All trials that were chosen."""
+
+    @abc.abstractmethod
+    def train(self, launcher: RunLauncher, console: Console) -> int:
+        """Trains the trials that are left; returns the exit code."""
+
+    @abc.abstractmethod
+    def is_over(self) -> bool:
+        """Returns whether nothing is left to choose or to train."""
+
+    @abc.abstractmethod
+    def lost(self) -> Collection[str]:
+        """Returns the run_ids of the failed runs that the search has gone on without."""
+
+    def add(self, members: Sequence[SweepMember]) -> None:
+        """Adds the runs of a trial, apart from those that an earlier trial has."""
+        for member in members:
+            if member.folder.run_id not in self._members:
+                self._members[member.folder.run_id] = member
+                self._queued[member.folder.run_id] = member.queued()
+
+    def member(self, run_id: str) -> SweepMember:
+        """Returns a run for a launcher, with its present limits."""
+        member, limits = self._members[run_id], self.limits.get(run_id)
+        return replace(member, planned=replace(member.planned, limits=limits))
+
+    def queued(self, run_id: str) -> QueuedRun:
+        """Returns a run for a queue, which counts its failures in this command."""
+        return replace(self._queued[run_id], limits=self.limits.get(run_id))
+
+    def members(self) -> list[SweepMember]:
+        """Returns the runs of all trials, and those with fresh seeds once they are planned."""
+        return [self.member(run_id) for run_id in self._members]
+
+    def file(self) -> SearchFile:
+        """Returns the search as search.json has it."""
+        return replace(self._new, trials=self.trials, confirmed=self._confirmed)
+
+    def write(self) -> None:
+        """Writes search.json."""
+        self.file().write(self.folder)
+
+    def run(self, launcher: RunLauncher, console: Console, started: float) -> int:
+        """Trains the trials and the best ones again, and prints the results.
+
+        Args:
+            launcher: trains the runs.
+            console: prints the results.
+            started: when the command started, on the clock of `time.monotonic`.
+
+        Returns:
+            The exit code.
+        """
+        self.done_before = sum(member.is_done() for member in self.members())
+        code = self.train(launcher, console)
+        # Other processes may still train the trials.
+        if code == 0 and self.is_over():
+            code = self._train_fresh_seeds(launcher, console)
+        # Workers waited for the fresh seeds until now.
+        close_sweep(self.folder)
+        members = self.members()
+        if members:
+            code = finish_sweep(members, self.folder, console, code, started, self.lost())
+        return code
+
+    def _train_fresh_seeds(self, launcher: RunLauncher, console: Console) -> int:
+        """Trains the best trials again; returns the exit code."""
+        file = self.file()
+        best = different(ranked(read_trials(file, self.folder), file.sign))[: self._top]
+        planned = {t.number: self.planner.plan(t.params, self._fresh) for t in best}
+        run_ids = {n: [m.folder.run_id for m in members] for n, members in planned.items()}
+        self._confirmed = {**self._confirmed, **run_ids}
+        self.write()
+        members = [member for each in planned.values() for member in each]
+        self.add(members)
+        left = not_done(members)
+        if not left:
+            return 0
+        say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
+        ended = sum(member.is_done() for member in self.members()) - self.done_before
+        counted = ended, ended + len(left)
+        train = functools.partial(launch_all, left, launcher, self.folder, console, counted=counted)
+        return train_pending(self.members(), left, self.folder, console, train)
+
+    def _refuse(self, difference: str = "another config, other data or other code") -> None:
+        """Refuses the folder of another search, whose decisions are not those of this one."""
+        raise ValueError(
+            f"{place(self.folder)}: holds a search with {difference}; give another sweep.name"
+        )

@@ -1,0 +1,147 @@
+"""Checks the settings of a search by Optuna's samplers, as `hydra.sweeper` gives them."""
+
+import functools
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seqsweep.extras.search.pruning import Hyperband, Median
+from seqsweep.extras.search.space import Space, described
+from seqsweep.extras.search.trials import Result
+from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.searchfile import SearchFile
+from seqsweep.suggest import nearest_or_all
+
+SAMPLERS: Mapping[str, Sequence[str]] = {
+    "tpe": ("n_startup_trials", "n_ei_candidates", "multivariate", "group", "constant_liar"),
+    "random": (),
+    "gp": ("n_startup_trials", "deterministic_objective"),
+}
+"""The options of each sampler."""
+
+PRUNERS: Mapping[str, Mapping[str, int]] = {
+    "none": {},
+    "median": {"n_startup_trials": 0, "n_warmup_epochs": 0, "interval": 1},
+    "hyperband": {"min_epochs": 1, "eta": 2},
+}
+"""The options of each pruner, with their least values."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a search, besides its space: the keys of `hydra.sweeper`, checked.
+
+    Options that are null are left out.
+
+    Attributes:
+        monitor: the metric by which the trials are judged.
+        max_epochs: the epochs of a run.
+        sampler: one of `SAMPLERS`.
+        seed: the seed of the sampler. The seed of the runs is a key of their config.
+        budget: the limits of the search, of which the first one reached ends it: `trials`,
+            `epochs` of all runs, and `minutes` from the first start to the choice of the last
+            trial, without those between two commands.
+        parallel: the number of trials that may be without a result while another one is chosen.
+        pruner: one of `PRUNERS`.
+        seeds: the number of runs of a trial, which is judged by their mean.
+        confirm: how many of the best trials are trained again at the end (`top`), and with how
+            many fresh seeds (`seeds`).
+
+    Raises:
+        ValueError: a setting is refused.
+    """
+
+    monitor: str
+    max_epochs: int
+    sampler: str
+    sampler_options: Mapping[str, Any]
+    seed: int
+    budget: Mapping[str, float]
+    parallel: int
+    pruner: str
+    pruner_options: Mapping[str, int]
+    seeds: int
+    confirm: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        _check_options("sampler", self.sampler, self.sampler_options, SAMPLERS)
+        _check_options("pruner", self.pruner, self.pruner_options, PRUNERS)
+        least = {"seed": (self.seed, 0), "parallel": (self.parallel, 1), "seeds": (self.seeds, 1)}
+        least |= {f"confirm.{key}": (value, 0) for key, value in self.confirm.items()}
+        least |= {
+            f"pruner_options.{key}": (value, PRUNERS[self.pruner][key])
+            for key, value in self.pruner_options.items()
+        }
+        for key, (value, number) in least.items():
+            if value < number:
+                raise ValueError(f"hydra.sweeper.{key}={value}: must be at least {number}")
+        limits = self.budget
+        if not limits:
+            raise ValueError("hydra.sweeper.budget: must have trials, epochs or minutes")
+        for unit, limit in limits.items():
+            if not (limit > 0 and math.isfinite(limit)):
+                raise ValueError(f"hydra.sweeper.budget.{unit}={limit}: must be above 0")
+        if limits.get("epochs", math.inf) < self.cost:
+            raise ValueError(
+                f"hydra.sweeper.budget.epochs={limits['epochs']}: must be at least {self.cost}, the"
+                f" epochs of one trial (hydra.sweeper.seeds={self.seeds},"
+                f" trainer.max_epochs={self.max_epochs})"
+            )
+
+    @property
+    def cost(self) -> int:
+        """The most epochs of a trial, of all its runs together."""
+        return self.max_epochs * self.seeds
+
+    @functools.cached_property
+    def rule(self) -> Median | Hyperband | None:
+        """The rule that ends trials early; None for never."""
+        if self.pruner == "none":
+            return None
+        made = Median if self.pruner == "median" else Hyperband
+        return made(self.max_epochs, lower_is_better(self.monitor), **self.pruner_options)
+
+    def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
+        """Returns whether one more trial may begin.
+
+        A trial that runs counts with all its epochs, until it is known how many it has taken. So
+        the answer for a trial may change from no to yes while others end, but never back.
+
+        Args:
+            results: the result of each trial; None while it runs.
+            minutes: the minutes that the search has taken.
+        """
+        used = sum(self.cost if result is None else result.epochs for result in results)
+        return (
+            len(results) < self.budget.get("trials", math.inf)
+            and used + self.cost <= self.budget.get("epochs", math.inf)
+            and minutes < self.budget.get("minutes", math.inf)
+        )
+
+    def search_file(self, space: Space) -> SearchFile:
+        """Returns the search.json of a search that has chosen no trial yet."""
+        settings = {
+            "sampler_options": self.sampler_options,
+            "pruner_options": {key: getattr(self.rule, key) for key in PRUNERS[self.pruner]},
+            "seed": self.seed,
+            "parallel": self.parallel,
+            "seeds": self.seeds,
+            "max_epochs": self.max_epochs,
+        }
+        keys = described(space)
+        return SearchFile(self.sampler, self.pruner, self.monitor, keys, settings, self.budget)
+
+
+def _check_options(
+    kind: str, name: str, options: Mapping[str, Any], known: Mapping[str, Collection[str]]
+) -> None:
+    """Refuses an unknown sampler or pruner, and an option that belongs to another one."""
+    if name not in known:
+        raise ValueError(f"hydra.sweeper.{kind}={name}: unknown{nearest_or_all(name, list(known))}")
+    for key, value in options.items():
+        if key not in known[name]:
+            raise ValueError(
+                f"hydra.sweeper.{kind}_options.{key}={value}: {kind}={name} has no such option"
+                f"{nearest_or_all(key, list(known[name]))}"
+            )

@@ -1,0 +1,182 @@
+"""The window of trials of a search that have no result yet."""
+
+import functools
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from hydra.errors import HydraException
+from rich.console import Console
+
+from seqsweep.console import say_error
+from seqsweep.extras.search.planning import TrialPlanner
+from seqsweep.extras.search.session import Search
+from seqsweep.extras.search.settings import Settings
+from seqsweep.extras.search.study import SearchStudy
+from seqsweep.extras.search.trials import Result, owners_of, result_of
+from seqsweep.runs.searchfile import SearchFile, Trial
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.members import SweepMember, labelled
+from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
+from seqsweep.sweeping.sweep import launch_all, train_pending
+from seqsweep.training.limits import Limits
+from seqsweep.training.outcome import STOP_FILE
+
+
+class Window(Search):
+    """The trials of a search, of which at most `parallel` have no result yet.
+
+    Args:
+        settings: of the search.
+        planner: plans the runs of the trials.
+        seed: the first seed of a trial.
+
+    Attributes:
+        results: of all trials that have ended, by number.
+
+    Raises:
+        ValueError: the folder holds another search, or the data have changed.
+    """
+
+    def __init__(self, settings: Settings, planner: TrialPlanner, seed: int) -> None:
+        self.seeds = range(seed, seed + settings.seeds)
+        fresh = range(self.seeds.stop, self.seeds.stop + settings.confirm["seeds"])
+        new = settings.search_file(planner.space)
+        super().__init__(planner, new, settings.confirm["top"], fresh)
+        self.settings = settings
+        # Monotonic, because the clock of the machine may be set while a search trains for hours.
+        self._started = time.monotonic()
+        self.study = SearchStudy(settings, planner.space, self.before)
+        for trial in self.before:
+            planned = self.planner.plan(trial.params, self.seeds) if trial.refusal is None else []
+            if list(trial.run_ids) != [member.folder.run_id for member in planned]:
+                self._refuse()
+            self._add(trial, planned)
+        # Later choices depend on these results, so their failures are final. Other runs that have
+        # failed are tried again.
+        decided = {t.number: self._result_of(t) for t in self.before[: -settings.parallel]}
+        self.results = {n: each for n, each in decided.items() if each.state != "running"}
+
+    @property
+    def trials(self) -> list[Trial]:
+        return self.study.trials
+
+    def is_over(self) -> bool:
+        return not self.pending() and not self.is_stopped()
+
+    def is_stopped(self) -> bool:
+        """Returns whether a run has failed whose failure ends the search."""
+        return any(self.queued(run_id).ends_sweep() for run_id in self._left())
+
+    def lost(self) -> Collection[str]:
+        decided = self.trials[: -self.settings.parallel]
+        run_ids = {run_id for trial in decided for run_id in trial.run_ids}
+        return [run_id for run_id in run_ids if not self.member(run_id).is_done()]
+
+    def train(self, launcher: RunLauncher, console: Console) -> int:
+        self.advance()
+        # Written before the first run starts, so that no choice is lost.
+        self.write()
+        pending = self.pending()
+        if not pending:
+            return 0
+        (self.folder / STOP_FILE).unlink(missing_ok=True)
+        lead = functools.partial(self._lead, launcher, console)
+        try:
+            return train_pending(self.members(), pending, self.folder, console, lead, is_open=True)
+        finally:
+            self.write()
+
+    def _lead(self, launcher: RunLauncher, console: Console) -> None:
+        """Trains trials, and chooses others from their results."""
+        budget, confirm = int(self.settings.budget.get("trials", 0)), self.settings.confirm
+        total = budget * self.settings.seeds + confirm["top"] * confirm["seeds"]
+        while pending := self.pending():
+            known = len(self.results)
+            if launcher.workers is None:
+                ended = len(self._members) - len(self._left()) - self.done_before
+                counted = ended, total - self.done_before if budget else 0
+                launch_all(pending, launcher, self.folder, console, counted=counted)
+            else:
+                runs = [member.queued() for member in pending]
+                launcher.workers.train(runs, self.folder, is_one_enough=True)
+            self.look()
+            # Without a new result, another round would end in the same way.
+            if len(self.results) == known or self.is_stopped():
+                return
+            self.advance()
+            self.write()
+            # Workers and tables read from sweep.json which runs there are.
+            with SweepFile.changing(self.folder):
+                file = new_sweep_file(self.members(), self.pending(), self.folder)
+                if file is not None:
+                    begin_sweep(replace(file, open=True), self.folder, console, is_alone=False)
+
+    def file(self) -> SearchFile:
+        return replace(super().file(), minutes=self.minutes())
+
+    def minutes(self) -> float:
+        """Returns the minutes that all commands of the search have taken."""
+        return self.minutes_before + (time.monotonic() - self._started) / 60
+
+    def advance(self) -> None:
+        """Reads results and chooses trials until only a trained run can lead further."""
+        self.look()
+        while self._may_choose():
+            # A trial whose runs are done already, as those of an equal trial, has its result.
+            self._look_at(self._choose_one())
+
+    def look(self) -> None:
+        """Reads the results of the trials that have ended since the last look."""
+        for trial in self._running():
+            self._look_at(trial)
+
+    def pending(self) -> list[SweepMember]:
+        """Returns the runs to train now, of the trials without a result."""
+        members = [self.member(name) for name in self._left() if not self.queued(name).is_over()]
+        planned = {each.folder.run_id: (each.overrides, each.planned) for each in members}
+        # Each is called after the keys in which it differs from the others of now.
+        return labelled(planned, self.folder)
+
+    def _running(self) -> Iterator[Trial]:
+        return (trial for trial in list(self.trials) if trial.number not in self.results)
+
+    def _left(self) -> dict[str, None]:
+        """Returns the run_ids of the trials without a result, each once."""
+        return dict.fromkeys(run_id for trial in self._running() for run_id in trial.run_ids)
+
+    def _look_at(self, trial: Trial) -> None:
+        runs = [self.queued(run_id) for run_id in trial.run_ids]
+        # With `on_error=stop` the next command tries a failed trial again.
+        if all(run.is_over() and not run.ends_sweep() for run in runs):
+            self.results[trial.number] = self._result_of(trial)
+
+    def _may_choose(self) -> bool:
+        if not all(number in self.results for number in self.study.needed()):
+            return False
+        results = [self.results.get(trial.number) for trial in self.trials]
+        return self.settings.allows(results, self.minutes())
+
+    def _choose_one(self) -> Trial:
+        chosen = self.study.choose(self.results)
+        members, refusal = list[SweepMember](), None
+        try:
+            members = self.planner.plan(chosen.params, self.seeds)
+        except (HydraException, ValueError, TypeError) as error:
+            refusal = " ".join(str(error).split())
+            say_error(f"trial {chosen.number} is refused: {refusal}")
+        run_ids = [member.folder.run_id for member in members]
+        trial = replace(chosen, run_ids=run_ids, refusal=refusal)
+        self.trials.append(trial)
+        self._add(trial, members)
+        return trial
+
+    def _add(self, trial: Trial, members: Sequence[SweepMember]) -> None:
+        if self.settings.rule is not None:
+            # Of equal trials, the thresholds of the first one hold.
+            self.limits = dict.fromkeys(trial.run_ids, Limits(trial.thresholds)) | self.limits
+        self.add(members)
+
+    def _result_of(self, trial: Trial) -> Result:
+        return result_of(trial, self.folder, self.settings.monitor, owners_of(self.trials))

@@ -1,1 +1,0 @@
-"""Reads what a search has found: its best trials and which keys matter."""

@@ -1,0 +1,239 @@
+"""`hydra/launcher=ray` on a real cluster of two nodes, which tests cut off and kill."""
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from commands import Command, CommandServer, StartCommand
+from ray_cluster import VARIABLES, RayCluster
+
+from seqsweep.extras.clusters.ray_workers import RayActors
+from seqsweep.runs.lock import holder_of
+from seqsweep.extras.clusters import ray_workers
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
+
+
+EPOCHS = 250  # seconds, in which a test can kill something
+SWEEP = (
+    "data=digits",
+    "data.batch_size=16",
+    "model.hidden_size=64",
+    "seed=0,1,2,3",
+    f"trainer.max_epochs={EPOCHS}",
+    "sweep.report=false",
+)
+
+
+@pytest.fixture(scope="module")
+def two_nodes() -> Iterator[RayCluster]:
+    cluster = RayCluster(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.end()
+
+
+@pytest.fixture
+def cluster(two_nodes: RayCluster, monkeypatch: pytest.MonkeyPatch) -> RayCluster:
+    """The cluster with both nodes, also after a test that has killed one."""
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    two_nodes.start()
+    return two_nodes
+
+
+@pytest.fixture
+def sweep(start_command: StartCommand, cluster: RayCluster) -> StartCommand:
+    """Starts the sweep with workers in the cluster."""
+
+    def begin(count: int = 2, *arguments: str) -> Command:
+        address = f"hydra.launcher.address={cluster.address}"
+        launcher = ("hydra/launcher=ray", address, f"hydra.launcher.count={count}")
+        return start_command("train", "-m", *SWEEP, *launcher, "output_dir=ray", *arguments)
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Path:
+    """The folder of the same sweep without a cluster."""
+    folder = tmp_path_factory.mktemp("local")
+    ended(command_server.start(folder, "train", "-m", *SWEEP))
+    return folder
+
+
+def ended(process: Command) -> str:
+    """Waits for the end of a command, which must succeed; returns its output."""
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (0, ""), out + err
+    return out
+
+
+def wait_for(value: Callable[[], Any]) -> Any:
+    """Returns the first value that is true."""
+    deadline = time.monotonic() + 200
+    while not (found := value()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def runs(folder: Path) -> dict[str, Path]:
+    return {path.parent.name: path.parent for path in folder.rglob("metrics.csv")}
+
+
+def assert_equal(folder: Path, local: Path) -> None:
+    """Checks that two sweeps have the same weights and metrics, to the bit."""
+    assert runs(folder).keys() == runs(local).keys()
+    for name, run in runs(folder).items():
+        other = runs(local)[name]
+        assert (run / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+        for checkpoint in ("best.ckpt", "last.ckpt"):
+            one, two = (
+                torch.load(path / "checkpoints" / checkpoint, weights_only=True)["state_dict"]
+                for path in (run, other)
+            )
+            assert one.keys() == two.keys()
+            assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def beginnings(folder: Path) -> dict[str, list[str]]:
+    """Returns the nodes on which each worker has begun, as Ray names them."""
+    logs = folder.rglob("worker-*.out")
+    return {log.stem: re.findall(r"(?m)^node (\S+):", log.read_text()) for log in logs}
+
+
+def wait_for_training(cluster: RayCluster, nodes: Sequence[str], folder: Path) -> psutil.Process:
+    """Waits until a node trains a run; returns the command of its worker."""
+
+    def search() -> psutil.Process | None:
+        epochs = {
+            run: (run / "metrics.csv").read_text().count("\n") for run in runs(folder).values()
+        }
+        holders = [holder_of(run) for run, rows in epochs.items() if rows > 2]
+        pids = {holder.pid for holder in holders if holder}
+        commands = [p for node in nodes for p in cluster.processes(node)] if pids else []
+        return next((command for command in commands if command.pid in pids), None)
+
+    return wait_for(search)
+
+
+def test_a_sweep_survives_its_command_a_worker_an_actor_and_a_node(
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
+) -> None:
+    first = sweep()
+    wait_for_training(cluster, [cluster.second], tmp_path)
+    os.kill(first.pid, signal.SIGKILL)
+    both = [sweep(), sweep()]
+    # Ray starts a killed actor again.
+    actor = wait_for_training(cluster, [cluster.head], tmp_path).parent()
+    assert actor is not None
+    actor.kill()
+    wait_for(lambda: [cluster.head] * 2 in beginnings(tmp_path).values())
+    cluster.cut_power(cluster.second)
+    # The actor ends with its command, so the one of the lost node finds a free CPU.
+    wait_for_training(cluster, [cluster.head], tmp_path).kill()
+    wait_for(lambda: [cluster.second, cluster.head] in beginnings(tmp_path).values())
+    for process in both:
+        out = ended(process)
+        assert f"workers were started before (Ray cluster {cluster.address}); --start " in out
+        assert "4 of 4 runs complete" in out
+    assert sorted(beginnings(tmp_path)) == ["worker-1", "worker-2"]
+    assert_equal(tmp_path, local)
+
+
+def test_a_new_cluster_trains_what_is_left_by_the_same_command(
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
+) -> None:
+    waiting = sweep(1)
+    wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
+    for node in (cluster.head, cluster.second):
+        cluster.cut_power(node)
+    cluster.start()
+    for process in (sweep(1, "--start"), waiting):
+        assert "4 of 4 runs complete" in ended(process)
+    assert sorted(beginnings(tmp_path)) == ["worker-1", "worker-2"]
+    assert_equal(tmp_path, local)
+
+
+def test_a_detached_command_returns_and_the_workers_use_both_nodes(
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
+) -> None:
+    assert f"Ray cluster {cluster.address}: 2 workers, logs in" in ended(sweep(2, "--detach"))
+    wait_for(lambda: len(list(tmp_path.glob("ray/**/record.json"))) == 4)
+    assert sorted(beginnings(tmp_path).values()) == [[cluster.head], [cluster.second]]
+    assert_equal(tmp_path, local)
+
+
+def test_workers_have_their_own_gpus_and_see_no_others(cluster: RayCluster, tmp_path: Path) -> None:
+    actors = RayActors(cluster.address, cpus=0.5, gpus=1)
+    code = "import os; print('GPUs:', os.environ['CUDA_VISIBLE_DEVICES'])"
+    code += "; import sys; print('begins', os.getcwd(), sys.flags.safe_path)"
+    before = signal.getsignal(signal.SIGTERM)
+    assert actors.start(tmp_path, 2, ["python", "-c", code]) == f"Ray cluster {cluster.address}"
+    assert signal.getsignal(signal.SIGTERM) is before
+    logs = list((tmp_path / actors.logs).iterdir())
+    wait_for(lambda: all(log.read_text().endswith("exit code 0\n") for log in logs))
+    texts = "".join(log.read_text() for log in logs)
+    assert texts.count(f"begins {Path.cwd()} True\n") == 2
+    gpus = re.findall("GPUs: (.*)", texts)
+    assert sorted(gpus) == ["0", "1"]
+    assert {node for nodes in beginnings(tmp_path).values() for node in nodes} == {cluster.second}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"gpus": 8}, r"launcher.gpus=8: no node .* CPU: 1, GPU: 0; CPU: 1, GPU: 2"),
+        ({"gpus": -1}, "cannot be negative"),
+        ({"restarts": -2}, "a positive integer"),
+    ],
+)
+def test_a_wrong_number_is_refused(
+    cluster: RayCluster, tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        RayActors(cluster.address, **values).start(tmp_path, 1, ["python", "-c", "pass"])
+    assert not any(beginnings(tmp_path).values())
+
+
+def test_a_node_that_does_not_see_the_folder_is_reported(
+    cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_workers, "_new_logs", lambda folder, count: [folder / "worker-1.out"])
+    with pytest.raises(ValueError, match=r"No such file .*; all nodes must see the sweep's folder"):
+        RayActors(cluster.address).start(tmp_path, 1, ["python"])
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (
+            "127.0.0.1:1",
+            r"launcher.address=127.0.0.1:1: no Ray cluster answers \(.*refused\); must be HOST",
+        ),
+        ("here", "launcher.address=here: must be HOST:PORT or auto"),
+    ],
+)
+def test_a_wrong_address_is_refused_at_once(tmp_path: Path, address: str, message: str) -> None:
+    with pytest.raises((ValueError, ConnectionError), match=message):
+        RayActors(address).start(tmp_path, 1, ["python"])
+
+
+def test_a_missing_ray_is_named_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"needs Ray: pip install 'seqsweep\[ray\]'"):
+        RayActors().start(tmp_path, 1, ["python"])

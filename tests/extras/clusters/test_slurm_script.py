@@ -1,0 +1,152 @@
+"""The batch script of Slurm's workers, without Slurm: its options, its signals, its messages."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurm_cluster import until
+
+from seqsweep.extras.clusters.slurm import SlurmJobs
+
+WORKER = """
+import os, signal, sys, time
+def end(signum, frame):
+    print("worker", signal.Signals(signum).name, flush=True)
+    raise SystemExit(85)
+signal.signal(signal.SIGTERM, end)
+print("worker", *sys.argv[1:], flush=True)
+for _ in range(600):
+    time.sleep(0.05)
+"""
+
+
+def test_unset_values_are_left_to_the_cluster(tmp_path: Path) -> None:
+    names = {option.split("=")[0] for option in SlurmJobs().sbatch_options(tmp_path, 1)}
+    ours = {"--job-name", "--array", "--output", "--open-mode", "--chdir"}
+    assert names == ours | {"--cpus-per-task", "--requeue", "--signal"}
+
+
+def test_each_value_becomes_an_option_of_sbatch(tmp_path: Path) -> None:
+    jobs = SlurmJobs(
+        "gpu", "lab", "high", "1:30:00", 4, "8G", "a100:2", False,
+        more={"constraint": "avx512", "exclusive": True, "nice": 10, "reservation": None},
+    )  # fmt: skip
+    options = jobs.sbatch_options(tmp_path, 3)
+    assert {
+        "--partition=gpu", "--account=lab", "--qos=high", "--time=1:30:00", "--cpus-per-task=4",
+        "--mem=8G", "--gres=gpu:a100:2", "--no-requeue", "--array=0-2", "--constraint=avx512",
+        "--exclusive", "--nice=10",
+    } <= set(options)  # fmt: skip
+    assert not [option for option in options if "reservation" in option or option == "--requeue"]
+
+
+@pytest.mark.parametrize(("time", "notice"), [(None, 90), ("1:30:00", 90), (120, 90), (2, 30)])
+def test_a_short_time_limit_has_a_short_notice(tmp_path: Path, time: Any, notice: int) -> None:
+    assert f"--signal=B:USR1@{notice}" in SlurmJobs(time=time).sbatch_options(tmp_path, 1)
+
+
+def test_a_user_may_ask_for_a_longer_notice(tmp_path: Path) -> None:
+    options = SlurmJobs(more={"signal": "B:USR1@300"}).sbatch_options(tmp_path, 1)
+    assert [word for word in options if "signal" in word] == ["--signal=B:USR1@300"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"time": "90m"}, "time=90m: must be minutes, or a time such as '1:30:00' or '2-12:00'"),
+        ({"cpus": 0}, "cpus=0: must be at least 1"),
+        ({"memory": "4 GB"}, "memory=4 GB: must be megabytes, or a size such as \"4G\""),
+        ({"gpus": "-1"}, 'gpus=-1: must be a number, or a type and a number: "a100:1"'),
+        ({"more": {"array": "0-3"}}, "options.array: is set by seqsweep, or by another key of "
+         "hydra.launcher"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named(values: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r"hydra\.launcher") as error:
+        SlurmJobs(**values)
+    assert str(error.value) == f"hydra.launcher.{message}"
+
+
+def test_an_option_of_two_lines_is_refused() -> None:
+    with pytest.raises(ValueError, match="no line breaks"):
+        SlurmJobs().script(["--comment=a\nb"], ["true"])
+
+
+def scontrol_in(folder: Path) -> Path:
+    """Makes a folder with a `scontrol` that writes down how it was called."""
+    program = folder / "bin" / "scontrol"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/scontrol\n')
+    program.chmod(0o755)
+    return program.parent
+
+
+def run_script(
+    folder: Path, jobs: SlurmJobs, signals: Sequence[signal.Signals], worker: str = WORKER
+) -> str:
+    """Runs the script without Slurm, sends it signals, and returns the output and exit code."""
+    text = jobs.script(["--nice=1"], [sys.executable, "-c", worker, "a b", "$HOME"])
+    script = folder / "worker.sbatch"
+    script.write_text(text)
+    variables = os.environ | {
+        "PATH": f"{scontrol_in(folder)}:{os.environ['PATH']}",
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "2",
+        "SLURM_NTASKS": "4",
+    }
+    log = folder / "log"
+    with (
+        log.open("w") as file,
+        subprocess.Popen(["bash", script], stdout=file, stderr=file, env=variables) as shell,
+    ):
+        until(lambda: "worker a b $HOME" in log.read_text(), 20, "the worker has started")
+        shell.send_signal(signals[0])
+        # bash may lose one of two signals that come at the same moment.
+        for signum in signals[1:]:
+            until(lambda: "worker SIGTERM" in log.read_text(), 20, "the worker is told")
+            shell.send_signal(signum)
+        code = shell.wait(20)
+    return f"{log.read_text()}{code}\n"
+
+
+def test_at_the_time_limit_the_worker_ends_and_queues_again(tmp_path: Path) -> None:
+    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1])
+    assert printed == "worker a b $HOME\nworker SIGTERM\n85\n"
+    assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
+
+
+def test_a_worker_that_is_told_while_it_starts_queues_again(tmp_path: Path) -> None:
+    worker = "import time; print('worker a b $HOME', flush=True); time.sleep(30)"
+    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1], worker)
+    assert printed.endswith("143\n")
+    assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
+
+
+def test_a_worker_that_must_not_queue_again_does_not(tmp_path: Path) -> None:
+    printed = run_script(tmp_path, SlurmJobs(requeue=False), [signal.SIGUSR1])
+    assert printed.endswith("worker SIGTERM\n85\n")
+    assert not (tmp_path / "scontrol").exists()
+
+
+def test_a_worker_that_is_cancelled_at_its_time_limit_does_not_queue_again(tmp_path: Path) -> None:
+    slow = WORKER.replace("raise SystemExit", "time.sleep(1); raise SystemExit")
+    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1, signal.SIGTERM], slow)
+    assert printed == "worker a b $HOME\nworker SIGTERM\n85\n"
+    assert not (tmp_path / "scontrol").exists()
+
+
+def test_setup_lines_run_before_the_worker_in_one_shell(tmp_path: Path) -> None:
+    lines = ["export SHOWN=yes", 'echo "setup ${SLURM_NTASKS-unset}"']
+    command = ["sh", "-c", 'echo "worker $SHOWN"; exit 3']
+    script = tmp_path / "worker.sbatch"
+    script.write_text(SlurmJobs(setup=lines).script([], command))
+    done = subprocess.run(
+        ["bash", script], capture_output=True, text=True, check=False,
+        env=os.environ | {"SLURM_NTASKS": "4"},
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("setup unset\nworker yes\n", 3)

@@ -1,0 +1,182 @@
+"""Sweeps on a real Slurm of two nodes, disturbed in every way, end as a local sweep does."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from commands import Command, CommandServer, StartCommand
+from slurm_cluster import SlurmCluster, until
+
+from seqsweep.extras.clusters.workers import STARTED
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+
+RUNS = 6
+GRID = (
+    f"seed=range({RUNS})", "model.hidden_size=48", "trainer.max_epochs=80", "sweep.report=false",
+)  # fmt: skip
+Start = Callable[..., Command]
+
+
+@pytest.fixture
+def start_sweep(start_command: StartCommand) -> Start:
+    """Starts the sweep in a folder, with workers in the cluster."""
+
+    def start(folder: Path, *arguments: str) -> Command:
+        launcher = ("hydra/launcher=slurm", f"hydra.sweep.dir={folder}")
+        return start_command("train", "-m", *launcher, *GRID, *arguments, stderr=subprocess.STDOUT)
+
+    return start
+
+
+def ended(process: Command) -> tuple[int, str]:
+    """Waits for the end of a command; returns the exit code and the output."""
+    output, _ = process.communicate(timeout=300)
+    return process.returncode, output
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Path:
+    """The folder of the same sweep, trained without Slurm."""
+    folder = tmp_path_factory.mktemp("local")
+    sweep = command_server.start(folder, "train", "-m", "hydra.sweep.dir=sweep", *GRID)
+    code, output = ended(sweep)
+    assert code == 0, output
+    return folder / "sweep"
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def run_folders(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("*/config.yaml"))
+
+
+def assert_equal(folder: Path, expected: Path) -> None:
+    """Asserts that two sweeps have the same weights and metrics, to the bit."""
+    names = [path.name for path in run_folders(expected)]
+    assert len(names) == RUNS
+    assert [path.name for path in run_folders(folder)] == names
+    for name in names:
+        one, other = folder / name, expected / name
+        assert json.loads((one / "record.json").read_text())["status"] == "complete"
+        assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+        for file in ("best.ckpt", "last.ckpt"):
+            for first, second in zip(
+                *map(weights, (one / "checkpoints" / file, other / "checkpoints" / file)),
+                strict=True,
+            ):
+                assert torch.equal(first, second)  # fmt: skip
+
+
+def weights(checkpoint: Path) -> Iterator[torch.Tensor]:
+    yield from torch.load(checkpoint, weights_only=True)["state_dict"].values()
+
+
+def epochs_of(folder: Path) -> int:
+    """Returns how many epochs of the sweep are trained."""
+    return sum(len(p.read_text().splitlines()) - 1 for p in folder.glob("*/metrics.csv"))
+
+
+def until_trains(folder: Path, epochs: int = 10) -> None:
+    until(lambda: epochs_of(folder) >= epochs, 120, f"{epochs} epochs are trained")
+
+
+def workers_on(cluster: SlurmCluster, node: str) -> list[psutil.Process]:
+    return [p for p in cluster.job_processes(node) if "work" in p.cmdline()]
+
+
+def the_job(cluster: SlurmCluster, before: set[str]) -> str:
+    """Returns the number of the only job that was submitted since."""
+    (job,) = cluster.jobs() - before
+    return job
+
+
+def until_both_train(cluster: SlurmCluster, folder: Path) -> None:
+    until(lambda: workers_on(cluster, "n1") and workers_on(cluster, "n2"), 120, "both work")
+    until(lambda: sum(p.exists() for p in folder.glob("*/lock")) >= 2, 120, "both train")
+    until_trains(folder)
+
+
+def test_a_sweep_survives_its_command_its_workers_and_the_controller(
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
+) -> None:
+    folder, before = tmp_path / "sweep", cluster.jobs()
+    killed = start_sweep(folder, "hydra.launcher.count=2")
+    until_both_train(cluster, folder)
+    killed.kill()
+    assert ended(killed)[0] == -signal.SIGKILL
+    job = the_job(cluster, before)
+    both = [start_sweep(folder, "hydra.launcher.count=2") for _ in range(2)]
+    for worker in workers_on(cluster, "n1"):
+        worker.kill()
+    cluster.stop_controller()
+    until_trains(folder, epochs_of(folder) + 10)
+    cluster.start_controller()
+    # What Slurm sends some time before the limit.
+    (told,) = [e.name for e in cluster.running() if e.nodes == "n2"]
+    cluster.call("scancel", "--batch", "--signal=USR1", told)
+    cluster.release(told)
+    for code, output in [ended(sweep) for sweep in both]:
+        assert code == 0, output
+        assert f"workers were started before (Slurm job {job}); --start starts new ones" in output
+        assert f"{RUNS} of {RUNS} runs complete" in output
+    assert_equal(folder, local)
+    assert cluster.jobs() - before == {job}
+    # The controller, which was down meanwhile, hears of the killed worker by and by.
+    ours = f"{job}_"
+    until(lambda: "FAILED" in {e.state for e in cluster.elements() if e.name.startswith(ours)},
+          60, "the killed worker has failed")  # fmt: skip
+    # The worker that finds nothing left lets the next command start workers.
+    until(lambda: not (folder / STARTED).exists(), 30, "the note is gone")
+    log = (folder / ".slurm" / "logs" / f"{told}.out").read_text()
+    assert log.index("interrupted by SIGTERM: ") < log.rindex("nothing of")
+
+
+def test_a_node_that_dies_leaves_its_runs_to_the_other_one(
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
+) -> None:
+    folder = tmp_path / "sweep"
+    sweep = start_sweep(folder, "hydra.launcher.count=2")
+    until_both_train(cluster, folder)
+    cluster.kill_node("n1")
+    code, output = ended(sweep)
+    assert code == 0, output
+    assert_equal(folder, local)
+
+
+def test_new_workers_start_where_all_were_cancelled(
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
+) -> None:
+    folder, before = tmp_path / "sweep", cluster.jobs()
+    waiting = start_sweep(folder)
+    until_trains(folder)
+    first = the_job(cluster, before)
+    cluster.call("scancel", first)
+    again = start_sweep(folder, "--start")
+    for code, output in (ended(again), ended(waiting)):
+        assert code == 0, output
+        assert "the same command with --start starts new ones" in output
+    assert len(cluster.jobs() - before) == 2
+    assert_equal(folder, local)
+
+
+def test_a_detached_command_returns_and_the_workers_continue(
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
+) -> None:
+    folder, before = tmp_path / "sweep", cluster.jobs()
+    code, output = ended(start_sweep(folder, "--detach"))
+    assert "Slurm job" in output
+    assert code == 0, output
+    assert epochs_of(folder) < RUNS * 80
+    job = the_job(cluster, before)
+    until(lambda: {e.state for e in cluster.elements() if e.name == f"{job}_0"} == {"COMPLETED"},
+          180, "the worker has ended")  # fmt: skip
+    assert_equal(folder, local)

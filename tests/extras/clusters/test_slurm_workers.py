@@ -1,0 +1,96 @@
+"""SlurmJobs on a real Slurm: what starts, what queues again, and what Slurm refuses."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from slurm_cluster import SlurmCluster, until
+
+from seqsweep.extras.clusters.slurm import SlurmJobs
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+
+WORKER = """
+import os, signal, sys, time
+def end(signum, frame):
+    print("ended", flush=True)
+    raise SystemExit(85)
+signal.signal(signal.SIGTERM, end)
+print("begun", flush=True)
+for _ in range(600):
+    time.sleep(0.1)
+"""
+COMMAND = [sys.executable, "-c", WORKER]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "a sweep, 50%#"
+    folder.mkdir()
+    return folder
+
+
+def log(folder: Path) -> str:
+    """Returns what the only worker has printed."""
+    (path,) = folder.glob(".slurm/logs/*_0.out")
+    return path.read_text()
+
+
+def started(jobs: SlurmJobs, folder: Path) -> str:
+    """Starts a worker that has begun; returns the name of its element of the array."""
+    job = jobs.start(folder, 1, COMMAND).removeprefix("Slurm job ")
+    until(lambda: list(folder.glob(".slurm/logs/*_0.out")), 20, "it has a log")
+    until(lambda: "begun" in log(folder), 20, "it has begun")
+    return f"{job}_0"
+
+
+def test_a_preempted_worker_is_told_and_starts_again(cluster: SlurmCluster, folder: Path) -> None:
+    element = started(SlurmJobs(), folder)
+    urgent = ("--partition=urgent", "--nodes=2", f"--output={folder}/urgent", "--wrap=sleep 2")
+    cluster.call("sbatch", *urgent)
+    until(lambda: "DUE TO PREEMPTION" in log(folder), 20, "it was preempted")
+    cluster.release(element)
+    until(lambda: log(folder).count("begun") == 2, 30, "it has begun again")
+    assert log(folder).index("ended") < log(folder).rindex("begun")
+
+
+def test_at_the_time_limit_a_worker_is_told_and_queues_again(
+    cluster: SlurmCluster, folder: Path
+) -> None:
+    # Slurm knows no limit below a minute, so the notice comes early instead.
+    element = started(SlurmJobs(time=1, more={"signal": "B:USR1@57"}), folder)
+    until(lambda: "ended" in log(folder), 50, "it was told")
+    cluster.release(element)
+    until(lambda: log(folder).count("begun") == 2, 30, "it has begun again")
+
+
+def test_a_script_may_be_submitted_by_hand(cluster: SlurmCluster, folder: Path) -> None:
+    cluster.call("scancel", started(SlurmJobs(), folder))
+    cluster.call("sbatch", str(folder / ".slurm" / "worker.sbatch"))
+    until(lambda: len(list(folder.glob(".slurm/logs/*_0.out"))) == 2, 20, "another has begun")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "message"),
+    [
+        (SlurmJobs(partition="gone"), "invalid partition specified: gone"),
+        (SlurmJobs(more={"cpus_per_task": 2}), "unrecognized option '--cpus_per_task=2'"),
+    ],
+    ids=["value", "option"],
+)
+def test_what_slurm_refuses_is_told_in_one_line(
+    cluster: SlurmCluster, folder: Path, jobs: SlurmJobs, message: str
+) -> None:
+    before = cluster.jobs()
+    with pytest.raises(ValueError, match=message) as error:
+        jobs.start(folder, 1, COMMAND)
+    assert str(error.value).startswith(f"sbatch refused {folder}/.slurm/worker.sbatch: ")
+    assert "\n" not in str(error.value)
+    assert cluster.jobs() == before
+
+
+def test_a_worker_sees_the_gpus_that_it_has_asked_for(cluster: SlurmCluster, folder: Path) -> None:
+    show = [sys.executable, "-c", "import os; print('gpus', os.environ['CUDA_VISIBLE_DEVICES'])"]
+    SlurmJobs(gpus=2, memory="100M").start(folder, 1, show)
+    until(lambda: list(folder.glob(".slurm/logs/*_0.out")), 20, "it has begun")
+    until(lambda: log(folder) == "gpus 0,1\n", 20, "it has printed its GPUs")

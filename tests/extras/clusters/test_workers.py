@@ -1,0 +1,155 @@
+"""The first command of a sweep starts its workers, and the same command follows them."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from seqsweep.extras.clusters.workers import STARTED, Workers, worker_command
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.extras.clusters import workers
+from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.training.outcome import STOP_FILE
+
+
+@dataclass
+class Threads:
+    """A cluster whose workers are threads; each finishes some runs."""
+
+    runs: Sequence[Path] = ()
+    options: Sequence[str] = ()
+    logs: Path = Path("logs")
+    started: list[int] = field(default_factory=list[int])
+    threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
+
+    def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
+        time.sleep(0.05)  # meanwhile another command looks
+        self.started.append(count)
+        for number in range(count):
+            work = threading.Thread(target=self._work, args=(self.runs[number::count],))
+            self.threads.append(work)
+            work.start()
+        return f"job {len(self.started)}"
+
+    def _work(self, runs: Sequence[Path]) -> None:
+        time.sleep(0.2)
+        for run in runs:
+            run.mkdir()
+            RunFolder(run).finish({"config": {}, "metrics": {}})
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_POLL_SECONDS", 0.01)
+
+
+def queued(folder: Path, names: str = "ab") -> list[QueuedRun]:
+    return [QueuedRun(RunFolder(folder / name)) for name in names]
+
+
+def test_two_commands_at_once_start_the_workers_once(tmp_path, capsys):
+    cluster = Threads()
+    commands = [
+        threading.Thread(
+            target=Workers(cluster, 3).begin, args=(queued(tmp_path, "abcd"), tmp_path)
+        )
+        for _ in range(2)
+    ]
+    for command in commands:
+        command.start()
+    for thread in [*commands, *cluster.threads]:
+        thread.join()
+    assert cluster.started == [3]
+    out = capsys.readouterr().out
+    assert "job 1: 3 workers, logs in " in out
+    assert "workers were started before (job 1); --start starts new ones\n" in out
+
+
+def test_new_workers_start_only_if_they_are_asked_for(tmp_path):
+    cluster = Threads()
+    for anew in (False, False, True):
+        command = Workers(cluster, anew=anew)
+        for _ in range(2):  # a search begins once for each of its rounds
+            command.begin(queued(tmp_path), tmp_path)
+    assert cluster.started == [1, 1]
+
+
+def test_there_are_at_most_as_many_workers_as_runs_that_are_left(tmp_path):
+    (tmp_path / "a").mkdir()
+    RunFolder(tmp_path / "a").finish({"config": {}, "metrics": {}})
+    cluster = Threads()
+    Workers(cluster, 5).begin(queued(tmp_path, "a"), tmp_path)
+    assert cluster.started == []
+    Workers(cluster, 5).begin(queued(tmp_path, "abc"), tmp_path)
+    assert cluster.started == [2]
+
+
+def test_a_refused_start_is_no_start(tmp_path):
+    class Refusing(Threads):
+        def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
+            raise ValueError("invalid partition")
+
+    with pytest.raises(ValueError, match="invalid partition"):
+        Workers(Refusing()).begin(queued(tmp_path), tmp_path)
+    assert not (tmp_path / STARTED).exists()
+
+
+def test_a_command_waits_until_all_runs_are_done_or_one_is(tmp_path):
+    runs = queued(tmp_path, "abc")
+    cluster = Threads([run.folder.path for run in runs])
+    Workers(cluster).train(runs, tmp_path, is_one_enough=True)
+    assert any(run.is_done() for run in runs)
+    Workers(cluster).train(runs, tmp_path)
+    assert all(run.is_done() for run in runs)
+    assert cluster.started == [1]
+
+
+def test_a_command_does_not_wait_for_a_run_that_has_failed_too_often(tmp_path):
+    """Workers of a search wait for its next runs, and would keep the command for minutes."""
+    folder = RunFolder(tmp_path / "a")
+    folder.path.mkdir()
+    folder.fail(ValueError("in an earlier command"))
+
+    class Failing(Threads):
+        def _work(self, runs: Sequence[Path]) -> None:
+            for _ in range(2):
+                folder.fail(ValueError("no"))
+
+    Workers(Failing()).train([QueuedRun(folder, tries=2, failures_before=1)], tmp_path)
+    assert folder.attempts() == 3
+
+
+def test_a_stopped_sweep_ends_and_the_next_command_starts_new_workers(tmp_path):
+    cluster = Threads()
+    (tmp_path / STOP_FILE).touch()
+    Workers(cluster).train(queued(tmp_path), tmp_path)
+    Workers(cluster).train(queued(tmp_path), tmp_path)
+    assert cluster.started == [1, 1]
+
+
+def test_a_detached_command_does_not_wait(tmp_path):
+    cluster = Threads([tmp_path / "a"])
+    Workers(cluster, detach=True).train(queued(tmp_path, "a"), tmp_path)
+    assert not (tmp_path / "a").exists()
+
+
+def test_at_least_one_worker_is_asked_for():
+    with pytest.raises(ValueError, match=r"hydra.launcher.count=0: must be at least 1"):
+        Workers(Threads(), 0)
+
+
+def test_a_worker_may_build_what_the_typed_command_names_and_nothing_of_others(tmp_path):
+    SweepFile((), 0.0, {"1": {"model._target_": "theirs.Net"}}).write(tmp_path)
+    config = {
+        "data": {"_target_": "seqsweep.data.datamodule.SequenceDataModule"},
+        "model": {"_target_": "mine.Net", "parts": [{"_target_": "mine.Part"}]},
+    }
+    runs = [QueuedRun(RunFolder(tmp_path / "0"), config=config)]
+    command = worker_command(runs, tmp_path, ["--threads", "2"])
+    assert command[1:4] == ["-m", "seqsweep", "work"]
+    allowed = ["--allow", "mine.Net", "--allow", "mine.Part"]
+    assert command[4:] == [str(tmp_path), "--threads", "2", *allowed]

@@ -1,0 +1,204 @@
+"""ONNX Runtime computes from a file what the network computes, for any batch, steps, lengths."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from torch import nn
+
+from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.extras.export import onnx_file
+from seqsweep.extras.export.check import (
+    difference,
+    largest_difference,
+    network_outputs,
+    raw_sequences,
+)
+from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, SimpleRNN
+from seqsweep.runs.provenance import version
+
+CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
+POOLINGS = ["last", "mean", "max", "attention"]
+SHAPES = [(1, 1), (1, 9), (7, 1), (4, 6), (2, 50), (33, 8), (64, 21)]
+
+
+def written(run):
+    """The function that ONNX Runtime computes from the run's file."""
+    return onnx_file.read(onnx_file.write(run))
+
+
+def largest_over(run, answer, x, lengths):
+    outputs = zip(answer(x, lengths), network_outputs(run, x, lengths), strict=True)
+    return np.max([difference(*pair) for pair in outputs])  # NaN where one of them is
+
+
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize("is_bidirectional", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
+def test_a_file_computes_what_the_network_does(
+    made_run, cell, nonlinearity, layers, is_bidirectional
+):
+    rng = np.random.default_rng(1)
+    norms = [{"layer_norm": True}] if layers > 1 else []
+    for option in [*({"pooling": pooling} for pooling in POOLINGS), *norms]:
+        run = made_run(
+            cell=cell,
+            nonlinearity=nonlinearity,
+            num_layers=layers,
+            bidirectional=is_bidirectional,
+            dropout=0.5 if layers > 1 else 0,
+            **option,
+        )
+        for norm in run.network.rnn.norms if "layer_norm" in option else ():
+            nn.init.uniform_(norm.weight, -2, 2)
+            nn.init.uniform_(norm.bias, -2, 2)
+        answer = written(run)
+        for shape in SHAPES:
+            assert largest_over(run, answer, *raw_sequences(run, *shape, rng)) < 2e-6
+
+
+def test_a_file_reads_the_indices_of_symbols(symbols_run):
+    answer = written(symbols_run)
+    rng = np.random.default_rng(1)
+    for shape in SHAPES:
+        x, lengths = raw_sequences(symbols_run, *shape, rng)
+        assert set(np.unique(x[np.isfinite(x)])) <= {0, 1, 2, 3, 4, 1e6}
+        assert largest_over(symbols_run, answer, x, lengths) < 2e-6
+    x, lengths = np.ones((5, 4, 1), dtype=np.float32), np.array([4, 4, 4, 3, 4])
+    x[0, 1], x[1, 2], x[2, 0], x[3, 3] = 5, -1, np.nan, 99
+    rows = np.isnan(answer(x, lengths).logits).all(axis=1)
+    assert rows.tolist() == [True, True, True, False, False]
+
+
+def test_a_file_on_texts_holds_the_vocabulary(symbols_run):
+    model = onnx.load_from_string(onnx_file.write(symbols_run))
+    names = {one.key: one.value for one in model.metadata_props}
+    if symbols_run.vocabulary is None:
+        assert names["input"] == "raw values"
+        assert "vocabulary" not in names
+        return
+    assert names["input"] == "indices of symbols, see vocabulary"
+    again = Vocabulary.from_plain(json.loads(names["vocabulary"]))
+    assert again == symbols_run.vocabulary
+    # The indices that the vocabulary gives are those that the run itself reads.
+    x, lengths = again.encode(["cab", "a?"], str)
+    expected = symbols_run.network(*symbols_run.prepare(["cab", "a?"])).detach().numpy()
+    assert difference(written(symbols_run)(x, lengths).logits, expected) < 2e-6
+
+
+@pytest.mark.sampled(9)
+def test_a_file_takes_any_batch_steps_and_lengths_of_raw_values(made_run, scaling):
+    run = made_run(scaling, cell="lstm", bidirectional=True, pooling="max")
+    answer = written(run)
+    rng = np.random.default_rng(1)
+    for shape in SHAPES:
+        x, lengths = raw_sequences(run, *shape, rng)
+        assert np.isfinite(network_outputs(run, x, lengths).logits).all()
+        assert largest_over(run, answer, x, lengths) < 2e-6
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_values_behind_the_lengths_change_no_bit(made_run, pooling):
+    run = made_run(cell="gru", num_layers=2, bidirectional=True, pooling=pooling)
+    answer = written(run)
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(3, 9, 3)).astype(np.float32)
+    lengths = np.array([4, 7, 1])
+    expected = answer(x, lengths)
+    for value in (0, 1e30, np.nan, np.inf):
+        changed = x.copy()
+        changed[np.arange(9) >= lengths[:, None]] = value
+        logits, probabilities = answer(changed, lengths)
+        assert np.array_equal(logits, expected.logits)
+        assert np.array_equal(probabilities, expected.probabilities)
+    # Fewer or more steps of padding change the shapes of the products, so only the last bits.
+    shorter = answer(x[:, :7], lengths)
+    assert max(map(difference, shorter, expected)) < 2e-6
+
+
+@pytest.mark.parametrize(
+    "network",
+    [SimpleRNN(3, 5, 4), MultiLayerRNN(3, 5, 2, 4), BiDirectionalRNN(3, 5, 2, 4)],
+    ids=lambda network: type(network).__name__,
+)
+def test_the_networks_of_the_notebook_can_be_written(made_run, network):
+    run = made_run("standard", network=network)
+    assert largest_difference(run, written(run)) < 2e-6
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_a_sequence_that_a_prediction_would_refuse_has_nan_as_outputs(
+    made_run, pooling, nonlinearity
+):
+    run = made_run("standard", pooling=pooling, nonlinearity=nonlinearity, num_layers=2)
+    x, _ = raw_sequences(run, 4, 6, np.random.default_rng(3))
+    x[~np.isfinite(x)] = 0
+    lengths = np.array([6, 5, 6, 0])
+    whole = written(run)(x, lengths)
+    x[0, 2, 1] = np.nan
+    x[1, 4, 0] = -np.inf
+    for value, expected in zip(written(run)(x, lengths), whole, strict=True):
+        assert np.isnan(value[[0, 1, 3]]).all()
+        assert np.array_equal(value[2], expected[2])
+    with pytest.raises(ValueError, match="missing"):
+        run.prepare(x[:1])
+
+
+def test_more_lengths_than_steps_are_an_error_of_the_runtime(made_run):
+    x = np.zeros((2, 3, 3), np.float32)
+    with pytest.raises(Exception, match="sequence_lens"):
+        written(made_run())(x, np.array([3, 4]))
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_a_sequence_of_which_a_crop_leaves_nothing_has_nan_as_outputs(made_run, size):
+    run = made_run("standard, crop the start", pooling="max")
+    x = np.zeros((3, 7, 3), dtype=np.float32)
+    rows = np.isnan(written(run)(x, np.array([7, size, 2])).logits).all(axis=1)
+    assert rows.tolist() == [False, size <= 3, True]
+
+
+def test_a_missing_value_that_is_refused_does_not_vanish_in_a_mean(made_run):
+    run = made_run("standard, downsample")
+    x = np.zeros((2, 7, 3), dtype=np.float32)
+    x[0, 1, 1] = np.nan
+    rows = np.isnan(written(run)(x, np.array([7, 7])).logits).all(axis=1)
+    assert rows.tolist() == [True, False]
+    with pytest.raises(ValueError, match="missing"):
+        run.prepare(x[:1])
+
+
+def test_a_file_says_what_it_is(made_run):
+    run = made_run(cell="gru", num_layers=3, bidirectional=True)
+    content = onnx_file.write(run)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    names = session.get_modelmeta().custom_metadata_map
+    assert json.loads(names["class_names"]) == ["up", "down", "left", "größer"]
+    assert json.loads(names["channel_names"]) == ["a", "b", "c"]
+    assert names["run_id"] == "0123456789abcdef"
+    assert names["seqsweep_version"] == version()
+    assert names["input"] == "raw values; NaN is filled in: mean"
+    shapes = {one.name: (one.type, one.shape) for one in session.get_inputs()}
+    assert shapes == {
+        "x": ("tensor(float)", ["batch", "time", 3]),
+        "lengths": ("tensor(int64)", ["batch"]),
+    }
+    outputs = {one.name: one.shape for one in session.get_outputs()}
+    assert outputs == {"logits": ["batch", 4], "probabilities": ["batch", 4]}
+    model = onnx.load_from_string(content)
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 17)]
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert operators["GRU"] == 3  # one operator for each layer, which runtimes have optimised
+
+
+def test_input_that_a_data_module_of_your_own_prepares_is_taken_as_it_is(made_run):
+    run = made_run("none")
+    content = onnx_file.write(run)
+    model = onnx.load_from_string(content)
+    assert {p.key: p.value for p in model.metadata_props}["input"] == "prepared by mine.Data"
+    assert largest_difference(run, written(run)) < 2e-6

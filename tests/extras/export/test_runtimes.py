@@ -1,0 +1,188 @@
+"""Other languages read an exported file, and compute the same numbers.
+
+The programs are those of docs/using.md. Node.js runs ONNX Runtime for the web, which is what a
+browser runs: WebAssembly.
+"""
+
+import functools
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import seqsweep
+from seqsweep.cli import main
+from seqsweep.extras.export import onnx_file
+from seqsweep.extras.export.check import network_outputs, raw_sequences
+
+PAGE = Path(__file__).parents[3] / "docs" / "using.md"
+SECTION = PAGE.read_text(encoding="utf-8").partition("## The exported file")[2]
+WEB = "onnxruntime-web@1.30.0"
+HEADER = Path("/usr/include/onnxruntime/onnxruntime_cxx_api.h")
+SHAPES = [(1, 1), (3, 7), (2, 40), (17, 12)]
+
+pytestmark = pytest.mark.slow
+
+
+def block(language: str) -> str:
+    """The first code of a language in the section."""
+    match = re.search(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    assert match, f"no {language} in {PAGE}"
+    return match[1]
+
+
+def commands() -> list[str]:
+    return re.findall(r"^\$ (.*)$", SECTION, re.MULTILINE)
+
+
+def required(is_there: object, what: str) -> None:
+    """CI has all runtimes; on another machine the test of a missing one is left out."""
+    if not is_there:
+        assert os.environ.get("CI") != "true", f"{what} is missing: see .ci/run"
+        pytest.skip(f"{what} is not installed")
+
+
+def run(folder: Path, *command: str) -> list[str]:
+    """The lines that a program prints to stdout."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def vowels(tmp_path_factory) -> Path:
+    """A folder with vowels.onnx, which the commands of the section have made."""
+    folder = tmp_path_factory.mktemp("vowels")
+    train, export = (line.split()[1:] for line in commands()[:2])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        record = seqsweep.train(seqsweep.compose(train[1:]))
+        words = [word.replace("RUN_ID", record["run_id"]) for word in export]
+        assert Path(words[1]).resolve() == Path(record["folder"]).resolve()
+        with redirect_stdout(StringIO()) as printed, pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 0
+    shown = re.findall(r"^vowels.onnx: .* classes", SECTION, re.MULTILINE)
+    assert shown == re.findall(r"^vowels.onnx: .* classes", printed.getvalue(), re.MULTILINE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory) -> Iterator[Path]:
+    """A folder with ONNX Runtime for the web, which npm has installed."""
+    required(shutil.which("node") and shutil.which("npm"), "Node.js with npm")
+    folder = tmp_path_factory.mktemp("node")
+    run(folder, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", WEB)
+    yield folder
+    shutil.rmtree(folder)  # 150 MB
+
+
+@pytest.fixture
+def expected(vowels) -> list[str]:
+    """What the network itself says of the sequences of the section."""
+    (folder,) = vowels.glob("outputs/runs/vowels/*")
+    loaded = seqsweep.load_run(folder)
+    x, lengths = loaded.prepare(np.full((2, 20, 12), 0.5, dtype=np.float32), [9, 20])
+    with torch.inference_mode():
+        rows = loaded.network(x, lengths).softmax(dim=1)
+    return [f"{loaded.class_names[row.argmax()]} {row.max():.3f}" for row in rows]
+
+
+def test_the_page_shows_what_its_python_program_prints(vowels, expected):
+    assert run(vowels, sys.executable, "-c", block("python")) == expected
+    assert block("text").splitlines() == expected
+
+
+def test_the_program_in_javascript_prints_the_same(vowels, node, expected):
+    shutil.copy(vowels / "vowels.onnx", node)
+    (node / "vowels.mjs").write_text(block("js"), encoding="utf-8")
+    assert run(node, "node", "vowels.mjs") == expected
+
+
+def test_the_program_in_cpp_prints_the_same(vowels, expected):
+    required(HEADER.is_file() and shutil.which("c++"), "libonnxruntime-dev with a C++ compiler")
+    (vowels / "vowels.cpp").write_text(block("cpp"), encoding="utf-8")
+    compile_line, run_line = commands()[-2:]
+    run(vowels, *compile_line.split())
+    names, *rows = run(vowels, *run_line.split())
+    named = [re.sub(r"^\d+", lambda at: json.loads(names)[int(at[0])], row) for row in rows]
+    assert named == expected
+    assert SECTION.rstrip().endswith("\n".join([names, *rows, "```"]))
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and prints nothing."""
+
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.mark.browser
+def test_the_program_in_a_browser_prints_the_same(vowels, node, browser, expected):
+    module = "/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs"
+    names = json.dumps({"imports": {"onnxruntime-web": module}})
+    shutil.copy(vowels / "vowels.onnx", node)
+    icon = '<link rel="icon" href="data:,">'  # the browser asks for no other one
+    program = f'<script type="module">{block("js")}</script>'
+    (node / "index.html").write_text(f'{icon}<script type="importmap">{names}</script>{program}')
+    handler = functools.partial(Quiet, directory=node)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            page = browser.new_page()
+            printed = list[str]()
+            page.on("console", lambda message: printed.append(message.text))
+            with page.expect_console_message(lambda _: len(printed) == len(expected)):
+                page.goto(f"http://127.0.0.1:{server.server_port}/")
+            page.close()
+        finally:
+            server.shutdown()
+    assert printed == expected
+
+
+NETWORKS = [
+    ("mean", {"cell": "gru", "num_layers": 2, "bidirectional": True, "pooling": "mean"}),
+    ("forward", {"cell": "lstm", "bidirectional": True, "pooling": "max"}),
+    ("time stamps", {"nonlinearity": "relu", "num_layers": 3}),
+    ("standard", {"cell": "rnn", "num_layers": 2, "bidirectional": True}),
+]
+
+
+def test_webassembly_computes_what_torch_does(made_run, node):
+    """ONNX Runtime for servers is held to torch by test_onnx_file.py, on the same inputs."""
+    rng = np.random.default_rng(1)
+    cases, expected = list[dict[str, Any]](), list[tuple[np.ndarray, ...]]()
+    for scaling, options in NETWORKS:
+        loaded = made_run(scaling, **options)
+        (node / f"{scaling}.onnx").write_bytes(onnx_file.write(loaded))
+        for batch, steps in SHAPES:
+            x, lengths = raw_sequences(loaded, batch, steps, rng)
+            path = f"{len(cases)}.bin"
+            (node / path).write_bytes(x.tobytes())
+            case = {"model": f"{scaling}.onnx", "type": str(x.dtype), "path": path}
+            cases.append(case | {"shape": x.shape, "lengths": lengths.tolist()})
+            expected.append(network_outputs(loaded, x, lengths))
+    assert {case["type"] for case in cases} == {"float32", "float64"}
+    (node / "cases.json").write_text(json.dumps(cases))
+    shutil.copy(Path(__file__).with_name("outputs.mjs"), node)
+    run(node, "node", "outputs.mjs")
+    results = json.loads((node / "results.json").read_text())
+    assert len(results) == len(cases)
+    for outputs, own in zip(results, expected, strict=True):
+        for output, value in zip(outputs, own, strict=True):
+            read = np.array(output["values"]).reshape(output["shape"])
+            assert read.shape == value.shape
+            assert np.abs(read - value).max() < 1e-5

@@ -1,0 +1,58 @@
+"""The sweeper is found by its name, and says what it needs."""
+
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import open_dict
+
+from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeper
+from seqsweep.config import CONF_DIR
+from seqsweep.config.from_overrides import VERSION_BASE
+from seqsweep.sweeping.hydra_jobs import Launched, launch_jobs
+
+OURS = "hydra_plugins.seqsweep_optuna.seqsweep_optuna.OptunaSweeper"
+
+
+def sweeper_of(name: str) -> str:
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        chosen = [f"hydra/sweeper={name}"]
+        return compose("train", chosen, return_hydra_config=True).hydra.sweeper._target_
+
+
+def test_both_names_lead_to_the_sweeper():
+    assert sweeper_of("optuna") == sweeper_of("seqsweep_optuna") == OURS
+
+
+class Launcher:
+    """Trains nothing."""
+
+    def launch(self, *arguments: Any) -> Launched:
+        return Launched({}, ())
+
+
+@pytest.mark.parametrize(
+    ("monitor", "direction", "best"),
+    [("val/acc", "minimize", "maximize"), ("val/loss", "Direction.maximize", "minimize")],
+)
+def test_another_sweeper_cannot_look_for_the_worst_value(
+    compose, tmp_path, monitor, direction, best
+):
+    """hydra-optuna-sweeper minimizes unless it is told otherwise."""
+    master = compose.master.copy()
+    with open_dict(master):
+        master.hydra.sweep.dir = str(tmp_path)
+        master.hydra.sweeper = {"direction": direction}
+    launcher: Any = Launcher()
+    jobs = [["data=digits", f"monitor={monitor}"]]
+    with pytest.raises(ValueError, match=f"hydra.sweeper.direction=.*: must be {best} for"):
+        launch_jobs(launcher, jobs, 0, compose.loader, master)
+    assert not list(tmp_path.iterdir())
+    master.hydra.sweeper["direction"] = best
+    assert len(launch_jobs(launcher, jobs, 0, compose.loader, master)) == 1
+
+
+def test_a_missing_optuna_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("seqsweep.extras.search.findings.has_optuna", lambda: False)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'seqsweep\[search\]'"):
+        OptunaSweeper().sweep([])

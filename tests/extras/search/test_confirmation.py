@@ -1,0 +1,133 @@
+"""Fresh seeds show how much of a trial's value in the search was luck."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_search import random_search, sampled, write_search
+
+from seqsweep.extras.search.confirmation import Confirmation, confirmation_of
+from seqsweep.extras.search.findings import find_search
+from seqsweep.extras.search.trials import ranked, read_trials, search_names
+from seqsweep.extras.search.words import optimism_words, order_words
+from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import SearchFile, Trial
+
+
+def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:
+    order = ranked(read_trials(search, folder), search.sign)
+    runs = {entry.folder.run_id: entry for entry in read_folder(folder)}
+    return confirmation_of(search, order, runs, search_names(search))
+
+
+def write(folder: Path, run_id: str, seed: int, **metrics: float) -> str:
+    config: dict[str, Any] = {"seed": seed, "monitor": "val/acc"}
+    values = {name.replace("__", "/"): value for name, value in metrics.items()}
+    RunFolder(folder / run_id).start(config, {}, sync=False)
+    record: dict[str, Any] = {"config": config, "metrics": values, "epochs": 1}
+    RunFolder(folder / run_id).finish(record, synced=True)
+    return run_id
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, SearchFile]:
+    """Two trials: the first was lucky in the search, the second is better over fresh seeds."""
+    ids: dict[int, list[str]] = {0: [], 1: []}
+    for trial, mean in ((0, 0.7), (1, 0.8)):
+        for seed in range(1, 7):
+            value = mean + seed / 1000
+            name = f"c{trial}{seed}"
+            ids[trial].append(write(tmp_path, name, seed, val__acc=value, test__acc=value - 0.1))
+    trials = [
+        Trial(0, sampled(0), [write(tmp_path, "a", 0, val__acc=0.9)]),
+        Trial(1, sampled(1), [write(tmp_path, "b", 0, val__acc=0.8)]),
+    ]
+    return tmp_path, write_search(tmp_path, trials, confirmed=ids)
+
+
+def test_ranks_change_with_fresh_seeds(two):
+    found = confirmed(*two)
+    assert found is not None
+    assert [(row.number, row.before) for row in found.trials] == [(1, 2), (0, 1)]
+    assert found.metric == "test/acc"
+    assert found.first.number == 0
+    assert found.first.fresh.mean == pytest.approx(0.7035)
+    assert [row.difference.verdict for row in found.trials] == ["best", "different"]
+    assert found.trials[1].difference.interval is not None
+    assert found.trials[1].difference.interval.mean == pytest.approx(-0.1)
+    assert found.missing == 0
+    assert order_words(found).endswith("Significantly different from it: 1 of 1.")
+
+
+def test_runs_that_are_not_complete_are_counted(two):
+    folder, search = two
+    for name in ("c01", "c12"):
+        (folder / name / "record.json").unlink()
+    found = confirmed(folder, search)
+    assert found is not None
+    assert found.missing == 2
+    assert {row.number: row.fresh.n for row in found.trials} == {0: 5, 1: 5}
+    # Four seeds are left that both trials have.
+    assert found.trials[1].difference.n == 4
+    assert "4 seeds are too few for a signed-rank test" in order_words(found)
+
+
+def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
+    folder, search = two
+    runs = [write(folder, f"c2{seed}", seed, val__acc=0.1) for seed in range(1, 7)]
+    third = Trial(2, sampled(2), [write(folder, "c", 0, val__acc=0.7)])
+    ids = {**search.confirmed, 2: runs}
+    found = confirmed(folder, write_search(folder, [*search.trials, third], confirmed=ids))
+    assert found is not None
+    assert found.metric == "val/acc"
+    assert [row.number for row in found.trials] == [1, 0, 2]
+    assert order_words(found).startswith("Trial 1 is the first of 3 by the mean over fresh seeds.")
+
+
+def test_equal_configs_are_one_trial(two):
+    """Two trials with the same runs were confirmed by the same runs."""
+    folder, search = two
+    again = Trial(2, sampled(0), search.trials[0].run_ids)
+    ids = {**search.confirmed, 2: search.confirmed[0]}
+    third = Trial(3, sampled(3), [write(folder, "d", 0, val__acc=0.7)])
+    runs = [write(folder, f"c3{seed}", seed, val__acc=0.6) for seed in range(1, 7)]
+    written = write_search(folder, [*search.trials, again, third], confirmed={**ids, 3: runs})
+    found = confirmed(folder, written)
+    assert found is not None
+    assert [(row.number, row.before) for row in found.trials] == [(1, 2), (0, 1), (3, 3)]
+    assert found.missing == 0
+
+
+@pytest.mark.parametrize(
+    ("searched", "seeds", "words"),
+    [
+        (0.80, 6, "over 6 fresh seeds: the search was optimistic by 0.097."),
+        (0.705, 6, "[0.702, 0.705], over 6 fresh seeds: the value in the search is within this"),
+        (0.60, 6, "over 6 fresh seeds: the search was not optimistic."),
+        (0.80, 1, "over 1 fresh seed: without an interval it is open if the search was optimistic"),
+    ],
+)
+def test_a_search_was_optimistic_if_the_interval_excludes_its_value(
+    tmp_path, searched, seeds, words
+):
+    ids = [write(tmp_path, f"c{s}", s, val__acc=0.7 + s / 1000) for s in range(1, seeds + 1)]
+    trial = Trial(0, sampled(0), [write(tmp_path, "a", 0, val__acc=searched)])
+    write_search(tmp_path, [trial], confirmed={0: ids})
+    found = find_search(tmp_path, read_folder(tmp_path))
+    assert found is not None and words in optimism_words(found)
+
+
+def test_a_seed_of_the_search_is_not_fresh(two):
+    folder, search = two
+    search.confirmed[0].append("a")  # pyright: ignore[reportAttributeAccessIssue]
+    found = confirmed(folder, search)
+    assert found is not None
+    assert found.first.fresh.n == 6
+
+
+def test_without_fresh_seeds_there_is_no_confirmation(tmp_path):
+    search = random_search(tmp_path, 3)
+    assert confirmed(tmp_path, search) is None
+    search = write_search(tmp_path, search.trials, confirmed={0: ["absent"]})
+    assert confirmed(tmp_path, search) is None

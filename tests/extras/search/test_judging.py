@@ -1,0 +1,121 @@
+"""A rung is decided by the rows of the runs, in the same way at any later time."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.extras.search.halving import judge
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.training.limits import Limits
+
+RUNGS = [1, 2, 4]
+HEADER = "epoch,train/loss,val/loss,val/acc"
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Any:
+    """Makes a run with these validation accuracies; the loss breaks ties."""
+
+    def make(number: int, *accuracies: float | None, loss: float = 1.0) -> QueuedRun:
+        folder = RunFolder(tmp_path / f"run{number}")
+        folder.path.mkdir(exist_ok=True)
+        rows = [
+            f"{epoch},0.5,{loss},{'' if value is None else value}"
+            for epoch, value in enumerate(accuracies)
+        ]
+        (folder.path / "metrics.csv").write_text("\n".join([HEADER, *rows, ""]))
+        return QueuedRun(folder)
+
+    return make
+
+
+def judged(runs: list[QueuedRun], monitor: str = "val/acc") -> dict[str, Limits]:
+    return judge(runs, monitor, RUNGS)
+
+
+def number(run: QueuedRun) -> int:
+    return int(run.run_id.removeprefix("run"))
+
+
+def record(run: QueuedRun, status: str, **content: Any) -> None:
+    content = {"status": status, "config": {}, "metrics": {}} | content
+    run.folder.finish(content, synced=True)
+
+
+def prune(run: QueuedRun, epoch: int) -> None:
+    record(run, "pruned", pruned={"epoch": epoch, "value": 0.1, "threshold": None})
+
+
+def test_all_train_to_the_first_rung_before_it_is_decided(candidate: Any) -> None:
+    runs = [candidate(0, 0.9), candidate(1)]
+    assert judged(runs) == {run.run_id: Limits(until=1) for run in runs}
+
+
+def test_the_best_part_goes_on_and_the_others_end(candidate: Any) -> None:
+    runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9, 0.4, 0.8, 0.5])]
+    ends, until = Limits(ends_at=1), Limits(until=2)
+    limits = judged(runs)
+    assert [limits[run.run_id] for run in runs] == [ends, until, ends, until, until]
+
+
+def test_ties_are_broken_by_the_loss_and_then_by_the_number(candidate: Any) -> None:
+    runs = [candidate(0, 0.5), candidate(1, 0.5), candidate(2, 0.5, loss=0.9), candidate(3, 0.5)]
+    kept = [number(run) for run in runs if judged(runs)[run.run_id].until]
+    assert kept == [0, 2]
+
+
+def test_a_loss_is_better_if_it_is_lower(candidate: Any) -> None:
+    losses = [0.5, 0.1, 0.9, 0.2]
+    runs = [candidate(n, 0.5, loss=loss) for n, loss in enumerate(losses)]
+    assert [number(r) for r in runs if judged(runs, "val/loss")[r.run_id].until] == [1, 3]
+
+
+def test_the_best_epoch_so_far_counts(candidate: Any) -> None:
+    runs = [candidate(0, 0.9, 0.1), candidate(1, 0.2, 0.5), candidate(2, 0.1), candidate(3, 0.1)]
+    limits = judged(runs)
+    assert limits["run0"] == Limits() and limits["run1"] == Limits(ends_at=2)
+
+
+def test_lost_runs_leave_their_places_empty_and_runs_without_a_value_come_last(
+    candidate: Any,
+) -> None:
+    diverged, failed = candidate(0), candidate(1)
+    record(diverged, "diverged", epoch=0)
+    failed.folder.fail(ValueError("x"))
+    runs = [diverged, failed, candidate(2, None), candidate(3, 0.1)]
+    limits = judged(runs)
+    assert limits["run3"] == limits["run2"] == Limits(until=2)
+    assert limits["run0"] == limits["run1"] == Limits(ends_at=1)
+    lost = judged([diverged, failed, candidate(2, 0.2)])
+    assert lost["run2"] == Limits(until=2)
+    assert lost["run0"] == lost["run1"] == Limits(ends_at=1)
+
+
+def test_later_events_change_no_earlier_rung(candidate: Any) -> None:
+    """A survivor that diverges, or that lost its rows with its checkpoint, keeps its place."""
+    runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9, 0.4, 0.8])]
+    prune(runs[0], 1)
+    prune(runs[2], 1)
+    before = judged(runs)
+    assert [number(run) for run in runs if before[run.run_id] == Limits(until=2)] == [1, 3]
+    record(runs[3], "diverged", epoch=1)
+    after = judged(runs)
+    assert after["run1"] == Limits(until=2) and after["run3"] == Limits(until=2)
+    candidate(1)
+    again = judged(runs)
+    assert again["run1"] == Limits(until=1)  # it trains to the rung once more
+    assert judged([*runs[:1], candidate(1, 0.9), *runs[2:]]) == after
+
+
+def test_a_run_that_failed_before_a_decided_rung_stays_out(candidate: Any) -> None:
+    runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9])] + [candidate(2)]
+    folder = runs[2].folder
+    folder.fail(ValueError("x"))
+    # In the next command, failures of this one do not count.
+    later = [*runs[:2], QueuedRun(folder, failures_before=1)]
+    assert judged(later)["run1"] == Limits(until=1)
+    prune(runs[0], 1)
+    limits = judged(later)
+    assert limits["run1"] == Limits(until=2) and limits["run2"] == Limits(ends_at=1)

@@ -1,0 +1,74 @@
+"""Settings of a search are refused with a message that says what is allowed."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from seqsweep.extras.search.trials import Result
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sampler": "tpee"}, "hydra.sweeper.sampler=tpee: unknown; did you mean 'tpe'"),
+        ({"pruner": "meadian"}, "did you mean 'median'"),
+        ({"parallel": 0}, "hydra.sweeper.parallel=0: must be at least 1"),
+        ({"confirm": {"top": -1, "seeds": 5}}, "confirm.top=-1: must be at least 0"),
+        ({"sampler_options": {"deterministic_objective": True}}, "sampler=tpe has no such option"),
+        ({"pruner": "median", "pruner_options": {"eta": 3}}, "pruner=median has no such option"),
+        ({"pruner": "hyperband", "pruner_options": {"eta": 1}}, "eta=1: must be at least 2"),
+        ({"budget": {}}, "must have trials, epochs or minutes"),
+        ({"budget": {"trials": 0}}, "budget.trials=0: must be above 0"),
+        ({"budget": {"minutes": float("nan")}}, "budget.minutes=nan: must be above 0"),
+        ({"budget": {"epochs": 17}, "seeds": 2},
+         r"budget.epochs=17: must be at least 18, .*seeds=2, trainer.max_epochs=9"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_refused(settings, options, words):
+    with pytest.raises(ValueError, match=words):
+        settings(**options)
+
+
+def taken(*epochs: int | None) -> list[Result | None]:
+    """Returns trials that have taken so many epochs; None for one that runs."""
+    return [None if each is None else Result("complete", epochs=each) for each in epochs]
+
+
+def test_the_first_limit_counts(settings):
+    def allows(used: list[int | None], spent: float, **budget: Any) -> bool:
+        return settings(budget=budget).allows(taken(*used), spent)
+
+    assert allows([9], 1e9, trials=2)
+    assert not allows([9, 9], 0, trials=2)
+    assert allows([9, 9], 0, epochs=27)
+    assert not allows([9, 9], 0, epochs=26)
+    assert not allows([9, 9], 0, trials=9, epochs=26, minutes=1)
+    assert allows([9] * 99, 0.99, minutes=1)
+    assert not allows([], 1.0, minutes=1)
+
+
+def test_a_pruned_trial_gives_back_what_it_has_not_used(settings):
+    chosen = settings(budget={"epochs": 30})
+    assert not chosen.allows(taken(9, 9, None), 0)
+    assert chosen.allows(taken(9, 9, 3), 0)
+    assert not chosen.allows(taken(9, 9, 4), 0)
+
+
+def test_the_order_of_the_results_does_not_decide_how_many_trials_there_are(settings):
+    """A trial that may begin in some order may begin in every other order, at the latest."""
+    chosen, epochs = settings(budget={"epochs": 40}), [9, 1, 4, 9, 1, 2, 9, 9, 9]
+    counts = set[int]()
+    for order in itertools.permutations(range(4)):
+        known: list[int | None] = []
+        for position in itertools.cycle(order):  # the trials that are running end in this order
+            while chosen.allows(taken(*known), 0) and len(known) < len(epochs):
+                known.append(None)
+            running = [i for i, value in enumerate(known) if value is None]
+            if not running:
+                break
+            ended = running[position % len(running)]
+            known[ended] = epochs[ended]
+        counts.add(len(known))
+        assert sum(value or 0 for value in known) <= 40
+    assert len(counts) == 1

@@ -1,0 +1,70 @@
+"""A study chooses the same trials wherever it was interrupted, and however often."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from seqsweep.extras.search.settings import SAMPLERS
+from seqsweep.extras.search.space import described
+from seqsweep.extras.search.stored_study import read_study
+from seqsweep.extras.search.study import SearchStudy
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import SearchFile, Trial
+
+PRUNES = {"pruner": "median", "pruner_options": {"n_startup_trials": 2}}
+GP = {"n_startup_trials": 3}
+
+
+def choices(trials: Sequence[Trial]) -> list[tuple[Mapping[str, Any], Mapping[int, float]]]:
+    return [(trial.params, trial.thresholds) for trial in trials]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_each_sampler_continues_as_if_it_had_never_ended(
+    sampler, settings, space, advance, tmp_path
+):
+    options = PRUNES | ({"sampler_options": GP} if sampler == "gp" else {})
+    chosen = settings(sampler=sampler, **options)
+    count = 9 if sampler == "gp" else 24
+    whole = choices(advance(SearchStudy(chosen, space), count))
+    trials = [Trial(n, params, [], limits) for n, (params, limits) in enumerate(whole)]
+    SearchFile("tpe", "none", "val/acc", described(space), {}, {}, trials).write(tmp_path)
+    written = SearchFile.read(tmp_path)
+    assert written is not None
+    for number in {count // 4, count - 2}:
+        study = SearchStudy(chosen, space, written.trials[:number])
+        assert choices(advance(study, count)) == whole
+    assert len({str(params) for params, _ in whole}) == count
+    assert any(thresholds for _, thresholds in whole)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_seed_of_the_search_decides(sampler, settings, space, advance):
+    one, other, same = (
+        advance(SearchStudy(settings(sampler=sampler, seed=seed), space), 6) for seed in (0, 1, 0)
+    )
+    assert one == same
+    assert one != other
+
+
+def test_the_study_of_a_folder_has_all_trials(space, tmp_path):
+    """Also those that run, and those that were refused."""
+    params = {"model.hidden_size": 5, "optimizer.lr": 0.01, "model.cell": "gru"}
+    trials = [Trial(0, params, ["a"]), Trial(1, params), Trial(2, params, ["b"], {1: 0.9})]
+    trials += [Trial(3, params, ["c"])]
+    SearchFile("tpe", "median", "val/acc", described(space), {}, {}, trials).write(tmp_path)
+    for name, status in (("a", "complete"), ("b", "pruned")):
+        run = RunFolder(tmp_path / name)
+        run.path.mkdir()
+        (run.path / "metrics.csv").write_text("epoch,train/loss,val/acc\n0,1.0,0.5\n")
+        record = {"status": status, "config": {}, "metrics": {"val/acc": 0.5}, "epochs": 1}
+        run.finish(record | {"pruned": {"epoch": 1, "value": 0.5, "threshold": 0.9}})
+    study = read_study(tmp_path)
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "FAIL", "PRUNED", "RUNNING"]
+    assert [trial.value for trial in study.trials] == [0.5, None, 0.5, None]
+    assert all(trial.params == params for trial in study.trials)
+    assert study.best_trial.intermediate_values == {1: 0.5}
+    with pytest.raises(FileNotFoundError, match="the folder holds no search"):
+        read_study(tmp_path / "absent")

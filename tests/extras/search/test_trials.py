@@ -1,0 +1,99 @@
+"""The result of a trial follows from the values of its runs and from their thresholds alone."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.extras.search.trials import (
+    Result,
+    Tried,
+    ranked,
+    read_trials,
+)
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import SearchFile, Trial
+
+CURVE = [0.2, 0.5, 0.4, 0.7]
+
+
+@pytest.fixture
+def result(tmp_path: Path):
+    """Writes runs with these values of val/acc, and reads the result of their trial."""
+
+    def call(
+        *runs: tuple[list[float], str | None], metric: str = "val/acc", **trial: Any
+    ) -> Result:
+        run_ids: list[str] = []
+        for values, status in runs:
+            folder = RunFolder(tmp_path / f"run{len(list(tmp_path.iterdir()))}")
+            run_ids.append(folder.run_id)
+            folder.path.mkdir()
+            lines = ["epoch,train/loss,val/acc", *(f"{i},1.0,{v}" for i, v in enumerate(values))]
+            (folder.path / "metrics.csv").write_text("\n".join(lines) + "\n")
+            record: dict[str, Any] = {
+                "config": {}, "metrics": {"val/acc": max(values)}, "epochs": len(values),
+                "train_seconds": 2.0,
+            }  # fmt: skip
+            if status == "pruned":
+                record["pruned"] = {"epoch": len(values), "value": max(values), "threshold": 1.0}
+            if status == "failed":
+                folder.fail(ValueError("broken"))
+            elif status is not None:
+                folder.finish({**record, "status": status})
+        trials = [Trial(0, {}, run_ids, **trial), Trial(1, {}, run_ids)]
+        search = SearchFile("tpe", "none", metric, {}, {}, {}, trials)
+        first, same = (each.result for each in read_trials(search, tmp_path))
+        # The epochs of a run belong to the first of the trials that have it.
+        assert same == replace(first, epochs=0, seconds=0.0)
+        return first
+
+    return call
+
+
+def test_a_complete_trial_has_the_value_of_its_record(result):
+    expected = Result("complete", 0.7, 4, 2.0, [0.2, 0.5, 0.5, 0.7])
+    assert result((CURVE, "complete")) == expected
+
+
+def test_the_mean_over_the_runs_counts(result):
+    found = result((CURVE, "complete"), ([0.4, 0.4, 0.6], "complete"))
+    assert (found.value, found.epochs) == (pytest.approx(0.65), 7)
+    assert found.curve == pytest.approx([0.3, 0.45, 0.55])  # the epochs that both have
+
+
+def test_a_trial_with_a_pruned_run_is_pruned_at_the_last_common_epoch(result):
+    found = result((CURVE, "complete"), ([0.1, 0.3], "pruned"))
+    assert (found.state, found.value) == ("pruned", pytest.approx(0.4))
+    assert found.epochs == 6
+
+
+def test_a_pruned_run_ends_where_its_record_says(result):
+    assert result((CURVE[:2], "pruned")) == Result("pruned", 0.5, 2, 2.0, [0.2, 0.5])
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_a_trial_with_a_failed_run_has_failed(result, status):
+    found = result((CURVE, "complete"), (CURVE[:1], status))
+    assert (found.state, found.value, found.epochs) == ("failed", None, 5)
+
+
+def test_a_trial_whose_run_has_not_ended_is_running(result):
+    assert result((CURVE, "complete"), (CURVE[:1], None)).state == "running"
+
+
+def test_a_record_without_the_metric_is_a_failure(result):
+    assert result((CURVE, "complete"), metric="val/loss").state == "failed"
+
+
+def test_a_refused_trial_has_failed(result):
+    assert result(refusal="no such combination") == Result("failed")
+
+
+def test_only_complete_trials_are_ranked_and_of_equal_ones_the_earlier_is_first():
+    results = [Result("complete", value) for value in (0.5, 0.9, 0.9)]
+    results += [Result("pruned", 1.0), Result("failed"), Result()]
+    trials = [Tried(number, {}, result=each) for number, each in enumerate(results)]
+    assert [trial.number for trial in ranked(trials, -1)] == [1, 2, 0]
+    assert [trial.number for trial in ranked(trials, 1)] == [0, 1, 2]
