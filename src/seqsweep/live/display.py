@@ -1,15 +1,16 @@
 """The display of a sweep: a table, or a line for each run.
 
-A terminal shows a table. Any other output gets a line for each run that ends. `Display` shows the
-sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch` shows
-any sweep with the same `LiveView`.
+A terminal shows a table. Any other output gets a line for each run that ends. `show_progress` shows
+the sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch`
+shows any sweep with the same `LiveView`.
 """
 
 import contextlib
 import io
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -108,92 +109,85 @@ class LiveView:
         self._screen.stop()
 
 
-class Display:
+@contextlib.contextmanager
+def show_progress(
+    runs: Sequence[RunFolder], console: Console, counted: tuple[int, int] = (0, 0)
+) -> Generator[None]:
     """Shows the progress of a sweep while the block runs.
 
     It works with every launcher, since it reads only the runs' folders. Display errors never stop
-    the training; they are reported on exit. The display also touches the sweep's sweep.json, which
-    shows other processes that the sweep is alive. While a table is shown, all other output goes to
+    the training; they are reported on exit. While a table is shown, all other output goes to
     sweep.log. If a run does not end well, what was printed is shown below the table.
 
     Args:
         runs: the folders of the runs to wait for, all in one folder.
         console: the console to print on.
-        counted: as of `LiveView`.
+        counted: as for `LiveView`.
     """
-
-    def __init__(
-        self, runs: Sequence[RunFolder], console: Console, counted: tuple[int, int] = (0, 0)
-    ) -> None:
-        self._counted = counted
-        self._folder = runs[0].path.parent
-        self._run_ids = [run.run_id for run in runs]
-        self._console = console
-        self._error: Exception | None = None
-        self._screen: Screen | None = None
-        self._progress: SweepProgress | None = None
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> None:
+    folder = runs[0].path.parent
+    run_ids = [run.run_id for run in runs]
+    errors: list[Exception] = []
+    ended = threading.Event()
+    screen: Screen | None = None
+    thread: threading.Thread | None = None
+    watched: list[RunProgress] = []
+    has_failed = True
+    try:
         try:
-            progress = SweepProgress(self._folder, self._sweep())
+            progress = SweepProgress(folder, _sweep_file(folder, run_ids))
             progress.look()  # The first look finds what was there before the training.
-            if shows_table(self._console):
-                self._screen = Screen(self._folder / LOG)
-            view = LiveView(progress, self._console, self._screen, self._counted)
+            if shows_table(console):
+                screen = Screen(folder / LOG)
+            view = LiveView(progress, console, screen, counted)
             view.start()
+            watched = [run for run in progress.runs if run.folder.name in run_ids]
+            thread = threading.Thread(target=_show, args=(view, ended, errors), daemon=True)
+            thread.start()
         except Exception as error:
-            self._error = error
-            return
-        except BaseException:  # A signal has come, and nothing calls `__exit__`.
-            if self._screen is not None:
-                self._screen.close(has_failed=False)
-            raise
-        self._progress = progress
-        self._thread = threading.Thread(target=self._show, args=(view,), daemon=True)
-        self._thread.start()
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+            errors.append(error)
+        yield
+        has_failed = False
+    finally:
+        ended.set()
         try:
-            self._ended.set()
-            if self._thread is not None:
-                self._thread.join()
+            if thread is not None:
+                thread.join()
         finally:
-            if self._screen is not None:
-                self._screen.close(has_failed=error is not None or self._has_failed())
-        # Without a screen, a broken pipe means that the reader has gone, such as `head`. This is
+            if screen is not None:
+                screen.close(has_failed or any(run.record is None for run in watched))
+        _report(errors, has_table=screen is not None)
+
+
+def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> None:
+    """Shows the sweep until it has ended; adds an error to `errors`."""
+    try:
+        pause = 0.0
+        # The last look comes after the loop, because runs end between two looks.
+        while not ended.wait(pause):
+            pause = view.renew()
+        view.look()
+        view.stop()
+    except Exception as error:
+        errors.append(error)
+
+
+def _report(errors: Sequence[Exception], has_table: bool) -> None:
+    for error in errors:
+        # Without a table, a broken pipe means that the reader has gone, such as `head`. This is
         # not an error of the display.
-        reader_has_gone = isinstance(self._error, BrokenPipeError) and self._screen is None
-        if self._error is not None and not reader_has_gone:
-            message = " ".join(f"{type(self._error).__name__}: {self._error}".split())
+        if has_table or not isinstance(error, BrokenPipeError):
+            message = " ".join(f"{type(error).__name__}: {error}".split())
             with contextlib.suppress(Exception):
                 say_error(f"the sweep's progress could not be shown: {message}")
 
-    def _has_failed(self) -> bool:
-        """Returns whether a run has not ended well."""
-        runs = self._progress.runs if self._progress is not None else []
-        wanted = set(self._run_ids)
-        return any(run.record is None for run in runs if run.folder.name in wanted)
 
-    def _sweep(self) -> SweepFile:
-        """Returns sweep.json, or a substitute if it does not list all runs."""
-        sweep = SweepFile.read(self._folder)
-        # Another process may have replaced the file since.
-        if sweep is None or not set(self._run_ids) <= sweep.configs.keys():
-            return SweepFile((), time.time(), {run_id: {} for run_id in self._run_ids})
-        return sweep.current()
-
-    def _show(self, view: LiveView) -> None:
-        try:
-            pause = 0.0
-            # The last look comes after the loop, because runs end between two looks.
-            while not self._ended.wait(pause):
-                pause = view.renew()
-            view.look()
-            view.stop()
-        except Exception as error:
-            self._error = error
+def _sweep_file(folder: Path, run_ids: Collection[str]) -> SweepFile:
+    """Returns sweep.json, or a substitute if it does not list all runs."""
+    sweep = SweepFile.read(folder)
+    # Another process may have replaced the file since.
+    if sweep is None or not set(run_ids) <= sweep.configs.keys():
+        return SweepFile((), time.time(), {run_id: {} for run_id in run_ids})
+    return sweep.current()
 
 
 def shows_table(console: Console) -> bool:
