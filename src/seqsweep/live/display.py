@@ -9,9 +9,8 @@ import contextlib
 import io
 import threading
 import time
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -36,7 +35,10 @@ _QUIET_SECONDS = 30.0
 
 
 class LiveView:
-    """Shows the progress of a sweep on a console.
+    """Shows the progress of a sweep on a console: a table, or lines.
+
+    `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left` stands for a
+    run that has ended, and `[ 3/24] 412 of 720 epochs  1:50 left` for a time without one.
 
     Args:
         progress: the state of the sweep, which `look` brings up to date.
@@ -79,19 +81,40 @@ class LiveView:
             self._screen.update(LiveTable(self.progress), refresh=True)
             return
         lines: list[Text] = []
-        total = max(self._at_most, self._ended_before + self.progress.to_train)
         for run in ended:
             self._printed.add(run.folder.name)
-            count = self._ended_before + len(self._printed)
-            lines.append(_ended_line(self.progress, run, count, total))
+            is_last = self._number >= self._total
+            left = "" if is_last else self._time_left
+            trainer = _trainer(self.progress, run)
+            head = f"{self._head} {one_line(run.label)}  "
+            lines.append(Text.assemble(head, *_result(run), (f"{trainer}{left}", "dim")))
         now = self.progress.clock()
         if not lines and now - self._last_line >= _QUIET_SECONDS:
-            count = self._ended_before + len(self._printed)
-            lines.append(_state_line(self.progress, count, total))
+            epochs = f"{self.progress.epochs:,} of {self.progress.max_epochs:,} epochs"
+            lines.append(Text(f"{self._head} {epochs}{self._time_left}", "dim"))
         if lines:  # Printing them one by one takes rich four times as long.
             self._last_line = now
             with drawing:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
+
+    @property
+    def _number(self) -> int:
+        """The number of runs that have ended."""
+        return self._ended_before + len(self._printed)
+
+    @property
+    def _total(self) -> int:
+        return max(self._at_most, self._ended_before + self.progress.to_train)
+
+    @property
+    def _head(self) -> str:
+        """The beginning of a line: `[ 3/24]`."""
+        return f"[{self._number:{len(str(self._total))}}/{self._total}]"
+
+    @property
+    def _time_left(self) -> str:
+        seconds = self.progress.seconds_left
+        return "" if seconds is None else f"  {duration(seconds)} left"
 
     def renew(self) -> float:
         """Reads the folders and draws; returns the seconds to wait afterwards."""
@@ -195,39 +218,10 @@ def shows_table(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
-def _ended_line(progress: SweepProgress, run: RunProgress, count: int, total: int) -> Text:
-    """Returns the line of the `count`-th run that has ended.
-
-    `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left`
-    """
-    seconds = progress.seconds_left
-    left = "" if seconds is None or count >= total else f"  {duration(seconds)} left"
-    head = f"[{count:{len(str(total))}}/{total}] {one_line(run.label)}  "
-    return Text.assemble(head, *_result(run), (f"{_trainer(progress, run)}{left}", "dim"))
-
-
-def _state_line(progress: SweepProgress, count: int, total: int) -> Text:
-    """Returns the line for a time in which no run has ended.
-
-    `[ 3/24] 412 of 720 epochs  1:50 left`
-    """
-    seconds = progress.seconds_left
-    left = "" if seconds is None else f"  {duration(seconds)} left"
-    head = f"[{count:{len(str(total))}}/{total}]"
-    return Text(f"{head} {progress.epochs:,} of {progress.max_epochs:,} epochs{left}", "dim")
-
-
 def _trainer(progress: SweepProgress, run: RunProgress) -> str:
     """Returns which worker has trained a run, if there are several and it is known."""
     worker = progress.workers.trainer(run) if progress.workers.is_shown else None
     return "" if worker is None else f"  {worker.host} pid {worker.pid}"
-
-
-def _pruned(config: Mapping[str, Any], record: Mapping[str, Any]) -> list[str | tuple[str, str]]:
-    """Returns the epoch after which a run was pruned, and its best value."""
-    epoch, value = record["pruned"]["epoch"], record["pruned"]["value"]
-    score = "" if value is None else f"  {config.get('monitor')} {value:.4f}"
-    return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
 
 
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:
@@ -240,7 +234,9 @@ def _result(run: RunProgress) -> list[str | tuple[str, str]]:
     if run.record is None:
         return [("failed", "red"), f" {one_line(run.error)}"]
     if run.state == "pruned":
-        return [*_pruned(run.config, run.record)]
+        epoch, value = run.record["pruned"]["epoch"], run.record["pruned"]["value"]
+        score = "" if value is None else f"  {run.config.get('monitor')} {value:.4f}"
+        return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
     metrics = run.record["metrics"]
     names = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
     scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names)
