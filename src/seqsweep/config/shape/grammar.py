@@ -12,8 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqsweep.config.messages import with_place
 from seqsweep.config.schema import Config
-from seqsweep.config.where_set import with_place
 from seqsweep.runs.identity import flatten
 from seqsweep.suggest import did_you_mean
 
