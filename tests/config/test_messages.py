@@ -5,7 +5,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqsweep.config.messages import explain
+from seqsweep.config import CONF_DIR
+from seqsweep.config.messages import explain, with_place
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,22 @@ def test_an_error_of_omegaconf_begins_with_its_key():
     with pytest.raises(OmegaConfBaseException) as refused:
         OmegaConf.to_container(config, resolve=True)
     assert explain(refused.value).startswith("a.b: ")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message", "place"),
+    [
+        ([], "seed=-1: must be", "train.yaml:22"),
+        (["model=simple"], "model.hidden_size=0: must be", "model/simple.yaml:3"),
+        (["data=npz"], "data.batch_size=0: must be", "data/_loading.yaml:3"),
+        (["data=npz"], "data.source: no file x.npz", "data/npz.yaml:3"),
+        (["data=npz", "data.source.path=x.npz"], "data.source: no file x.npz", None),
+        ([], "something else", None),
+    ],
+)
+def test_a_message_ends_with_the_place_that_set_its_key(overrides, message, place, composed):
+    """The command line needs no place."""
+    config = composed(*overrides, return_hydra_config=True)
+    explained = with_place(ValueError(message), config.hydra)
+    suffix = "" if place is None else f" (in {CONF_DIR / place})"
+    assert str(explained) == f"{message}{suffix}"

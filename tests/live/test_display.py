@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from seqsweep.live.display import Display, LiveView
+from seqsweep.live.display import LiveView, show_progress
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -29,7 +29,7 @@ def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> Non
     finish(runs[0])
     configs = {run.run_id: {"h": n} for n, run in enumerate(runs)}
     SweepFile(("x",), time.time(), configs, frozenset(["run0"])).write(tmp_path)
-    with Display(runs[1:], Console(file=out, width=200)):
+    with show_progress(runs[1:], Console(file=out, width=200)):
         finish(runs[2])
     assert out.getvalue().startswith("[1/2] h=2  val/acc 0.9000  test/acc 0.8000  1.5 s")
 
@@ -55,7 +55,7 @@ def test_a_reader_that_has_gone_is_not_an_error_of_the_display(
         raise BrokenPipeError
 
     monkeypatch.setattr(LiveView, "draw", gone)
-    with Display(run_folders(tmp_path, 1), Console(file=io.StringIO())):
+    with show_progress(run_folders(tmp_path, 1), Console(file=io.StringIO())):
         pass
     assert capsys.readouterr() == ("", "")
 
@@ -70,9 +70,9 @@ def test_an_error_of_the_display_is_reported_and_does_not_stop_the_training(
     monkeypatch.setattr(LiveView, name, broken)
     runs = run_folders(tmp_path, 1)
     SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
-    with Display(runs, Console(file=io.StringIO())):
+    with show_progress(runs, Console(file=io.StringIO())):
         time.sleep(0.1)
     said = "seqsweep: the sweep's progress could not be shown: OSError: no terminal\n"
     assert capsys.readouterr() == ("", said)
-    with pytest.raises(KeyboardInterrupt), Display(runs, Console(file=io.StringIO())):
+    with pytest.raises(KeyboardInterrupt), show_progress(runs, Console(file=io.StringIO())):
         raise KeyboardInterrupt

@@ -15,7 +15,7 @@ import ctypes, faulthandler, logging, os, signal, sys, threading, time, warnings
 from pathlib import Path
 from rich.text import Text
 from seqsweep.console import PlainConsole, say, say_error
-from seqsweep.live.display import Display
+from seqsweep.live.display import show_progress
 from seqsweep.live.terminal import Screen
 from test_display import finish, run_folders
 
@@ -31,7 +31,7 @@ PRINTING = """
     os.system("echo by another program")
     ctypes.CDLL(None).printf(b"printed from C\\n")
     os.write(2, b"\\x1b[31mto the descriptor\\x1b[0m\\n")
-    with Display(runs, PlainConsole()):
+    with show_progress(runs, PlainConsole()):
         print("in a nested display")
     for n, run in enumerate(runs):
         time.sleep(0.3)
@@ -57,7 +57,9 @@ PRINTED = (
 def test_all_output_goes_to_the_log_and_is_shown_below_the_table_after_a_failure(
     tmp_path: Path, finished: int
 ) -> None:
-    program = f"{BEGINNING}\nprint('before')\nwith Display(runs, console):{PRINTING}\nsay('after')"
+    program = (
+        f"{BEGINNING}\nprint('before')\nwith show_progress(runs, console):{PRINTING}\nsay('after')"
+    )
     printed, code = on_terminal(program, tmp_path, str(finished))
     assert code == 0, printed
     log = (tmp_path / "sweep.log").read_text()
@@ -89,7 +91,7 @@ def test_an_early_end_leads_the_output_to_the_terminal_again(tmp_path: Path, end
 for n in range(99):
     (folder / "sweep.log").open("a").write(f"before {{n}}\\n")
 try:
-    with Display(runs, console):
+    with show_progress(runs, console):
         os.write(1, b"".join(b"%d meanwhile\\n" % n for n in range(60)))
         time.sleep(0.3)
         {ending}
@@ -119,7 +121,7 @@ DEATHS = {
 def test_after_a_death_the_prompt_stands_behind_the_last_frame(tmp_path: Path, death: str) -> None:
     program = f"""{BEGINNING}
 if not os.fork():
-    with Display(runs, console):
+    with show_progress(runs, console):
         os.write(2, b"before the end\\n")
         time.sleep(0.5)
         {DEATHS[death]}

@@ -7,9 +7,8 @@ setting these on a copy takes less than 1 ms.
 import contextlib
 import copy
 import functools
-import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -20,8 +19,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.schema import Config, check
-from seqsweep.config.trainer_arguments import is_lightnings
-from seqsweep.runs.identity import flatten, is_below
+from seqsweep.runs.identity import flatten
+
+_JUDGED = ("threads", "sweep.", "trainer.")
+"""The beginnings of keys of which the check treats some numbers differently from others.
+
+It compares `threads` with the cores of the machine and some keys of `sweep` with their range, and
+it drops arguments of `trainer` that equal Lightning's default.
+"""
 
 
 class MemberComposer:
@@ -40,6 +45,7 @@ class MemberComposer:
         self._is_group = functools.cache(lambda key: bool(loader.get_group_options(key)))
         # The config with some overrides alone; it must not be changed.
         self._base = functools.cache(lambda others: without_hydra(self.full(others)))
+        # The checked config of the first member of each kind, from which the others are made.
         self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
         self._bound: set[tuple[str, type]] = set()
 
@@ -62,8 +68,7 @@ class MemberComposer:
             # Values are set on a copy of the config that Hydra composes from the other overrides.
             setting = {text for text in overrides if self._sets_value(text)}
             others = tuple(text for text in overrides if text not in setting)
-            # The order of other overrides matters.
-            if all(self._chooses(text) or self._deletes(text, setting) for text in others):
+            if all(self._chooses(text) for text in others):
                 config = copy.deepcopy(self._base(others))
                 for override in (self._parse(text) for text in overrides if text in setting):
                     OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
@@ -74,20 +79,23 @@ class MemberComposer:
         """Composes and checks a member's config; returns plain values.
 
         Members that set the same keys to other numbers differ in these numbers alone, unless
-        something is interpolated from them. All but the first are copies of its checked config that
-        share its other sections with it, which must not be changed.
+        something is interpolated from them. They are copies of the first one's checked config and
+        share its other sections, which must not be changed.
 
         Raises:
             HydraException, ValueError: composing or checking has failed.
         """
         numbers = self._numbers(overrides)
-        known = self._checked.get(_key(overrides, numbers))
+        others = tuple(text for text in overrides if text not in numbers)
+        kind = others, tuple((key, type(value)) for key, value in numbers.values())
+        known = self._checked.get(kind)
         if known is None:
             config = self(overrides)
             checked = check(config)
-            self._bound |= self._bound_numbers(config, checked, numbers)
-            if numbers := self._numbers(overrides):
-                self._checked[_key(overrides, numbers)] = checked
+            bound = _bound_numbers(config, checked, numbers.values())
+            self._bound |= bound
+            if not bound:
+                self._checked[kind] = checked
             return checked
         for key, value in numbers.values():
             known = _replaced(known, key, value)
@@ -97,38 +105,14 @@ class MemberComposer:
         """Returns the key and value of each override `key=number` that decides this key alone."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
-            if not self._sets_value(text):
-                continue
-            override = self._parse(text)
-            key, value = override.key_or_group, override.value()
-            # The check refuses infinite numbers, so each of them must be checked.
-            is_number = isinstance(value, (int, float)) and math.isfinite(value)
-            if is_number and not _depends_on_value(key) and (key, type(value)) not in self._bound:
-                numbers[text] = key, value
+            if self._sets_value(text):
+                key, value = self._parse(text).key_or_group, self._parse(text).value()
+                # The check refuses infinite numbers, so each of them must be checked.
+                is_number = isinstance(value, (int, float)) and math.isfinite(value)
+                is_free = not key.startswith(_JUDGED) and (key, type(value)) not in self._bound
+                if is_number and is_free:
+                    numbers[text] = key, value
         return numbers
-
-    def _bound_numbers(
-        self, config: DictConfig, checked: Config, numbers: dict[str, tuple[str, Any]]
-    ) -> set[tuple[str, type]]:
-        """Returns the numbers that decide more than their own key, as keys and types.
-
-        The check has converted such a number, or something is interpolated from it.
-        """
-        leaves = dict(flatten(OmegaConf.to_container(config, resolve=False)))
-        sources = [value for value in leaves.values() if isinstance(value, str) and "${" in value]
-        values = dict(flatten(checked))
-        bound: set[tuple[str, type]] = set()
-        for key, value in numbers.values():
-            # The check may have converted the number (1 to 1.0), and would convert others too.
-            same = key in values and type(values[key]) is type(value) and values[key] == value
-            # An interpolated section holds the number as well.
-            parents = itertools.accumulate(key.split(".")[:-1], "{}.{}".format)
-            sections = [f"${{{parent}}}" for parent in parents]
-            if not same or any(
-                part in text for text in sources for part in ("${.", key, *sections)
-            ):
-                bound.add((key, type(value)))
-        return bound
 
     def _sets_value(self, text: str) -> bool:
         """Returns whether an override sets a plain key: no group, and not Hydra's."""
@@ -142,14 +126,6 @@ class MemberComposer:
         key = override.key_or_group
         return key.startswith("hydra") or self._is_group(key)
 
-    def _deletes(self, text: str, setting: Collection[str]) -> bool:
-        """Returns whether an override is `~key`, and no other override sets that key."""
-        override = self._parse(text)
-        keys = (self._parse(other).key_or_group for other in setting)
-        return override.type == OverrideType.DEL and not any(
-            is_below(key, (override.key_or_group,)) for key in keys
-        )
-
 
 def without_hydra(config: DictConfig) -> DictConfig:
     """Returns a config after its node `hydra` has been taken out of it."""
@@ -158,21 +134,21 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return config
 
 
-def _depends_on_value(key: str) -> bool:
-    """Returns whether the check treats some numbers of a key differently from others.
-
-    It compares `threads` with the cores of the machine and some keys of `sweep` with their range,
-    and it drops arguments that equal Lightning's default.
-    """
-    return key == "threads" or key.startswith("sweep.") or is_lightnings(key)
-
-
-def _key(
-    overrides: Sequence[str], numbers: dict[str, tuple[str, Any]]
-) -> tuple[tuple[str, ...], tuple[tuple[str, type], ...]]:
-    """Returns what members must share to differ in their numbers alone."""
-    others = tuple(text for text in overrides if text not in numbers)
-    return others, tuple((key, type(value)) for key, value in numbers.values())
+def _bound_numbers(
+    config: DictConfig, checked: Config, numbers: Iterable[tuple[str, Any]]
+) -> set[tuple[str, type]]:
+    """Returns the numbers that decide more than their own key, as keys and types."""
+    leaves = flatten(OmegaConf.to_container(config, resolve=False))
+    sources = " ".join(text for _, text in leaves if isinstance(text, str) and "${" in text)
+    values = dict(flatten(checked))
+    bound: set[tuple[str, type]] = set()
+    for key, value in numbers:
+        # The check may have converted the number (1 to 1.0), and would convert others too.
+        is_converted = repr(values.get(key)) != repr(value)
+        # Where something of its section is interpolated, the number may be a part of that.
+        if is_converted or "${." in sources or key.partition(".")[0] in sources:
+            bound.add((key, type(value)))
+    return bound
 
 
 def _replaced(config: Config, key: str, value: Any) -> Config:

@@ -1,8 +1,12 @@
-"""Turns errors of Hydra, OmegaConf, user code and our own checks into one clear message."""
+"""Turns errors into one clear message, with the file and line that set the key.
+
+The errors are those of Hydra, OmegaConf, user code and our own checks.
+"""
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,7 +17,7 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -23,6 +27,7 @@ from omegaconf.errors import (
 
 from seqsweep.command import as_multirun
 from seqsweep.config import CONF_DIR
+from seqsweep.runs.identity import is_below
 from seqsweep.suggest import listed, nearest_or_all
 
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
@@ -177,3 +182,80 @@ def reworded(error: Exception, message: str) -> Exception:
 def named(error: BaseException) -> str:
     """Returns the error in one line with its class: `KeyError: 'x'`."""
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+_PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
+
+
+def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
+    """Adds to an error's message the file and line that set its key.
+
+    Args:
+        error: its message begins with the key, such as `model.hidden_size=0: must be at least 1`.
+        hydra_config: the node `hydra` of the composed config.
+    """
+    key = re.match(r"\w+(\.\w+)*", str(error))
+    if key is None:
+        return error
+    # Unresolved, because an override may hold an interpolation that leads nowhere.
+    for override in OmegaConf.to_container(hydra_config.overrides.task, resolve=False) or ():
+        # The command line set the key, or a key below it: then `data.source.path=x.npz` is the
+        # cause of `data.source: no file x.npz`, and not the line that begins the section.
+        if is_below(str(override).lstrip("+~").partition("=")[0], (key[0],)):
+            return error
+    for path, package in _files(hydra_config):
+        parts = key[0].split(".")
+        prefix = [] if package == "_global_" else package.split(".")
+        if parts[: len(prefix)] == prefix and (line := _line(path, parts[len(prefix) :])):
+            return reworded(error, f"{error} (in {path}:{line})")
+    return error
+
+
+def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
+    """Yields the chosen files, the one that wins first, each with the section that it fills.
+
+    Experiments and other files for the whole config come before the files of the groups, and
+    train.yaml comes last.
+    """
+    folders = [
+        Path(str(source.path))
+        for source in hydra_config.runtime.config_sources
+        if source.schema == "file"
+    ]
+    files: list[tuple[Path, str]] = []
+    for group, option in hydra_config.runtime.choices.items():
+        for path in _with_parents(folders, str(group), str(option)):
+            match = _PACKAGE.search(path.read_text(encoding="utf-8"))
+            files.append((path, match[1] if match else str(group).replace("/", ".")))
+    # The sort is stable, so files of equal rank keep the order of Hydra's choices.
+    yield from sorted(files, key=lambda item: item[1] != "_global_")
+    for folder in folders:
+        if (folder / "train.yaml").is_file():
+            yield folder / "train.yaml", "_global_"
+
+
+def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
+    """Yields the file of an option, then the files that it builds on."""
+    for folder in folders:
+        path = folder / group / f"{option}.yaml"
+        if path.is_file():
+            yield path
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            defaults = content.get("defaults", []) if isinstance(content, dict) else []
+            for name in defaults:
+                if isinstance(name, str) and name not in ("_self_", option):
+                    yield from _with_parents(folders, group, name)
+
+
+def _line(path: Path, parts: list[str]) -> int | None:
+    """Returns the line, from 1, of a nested key in a file."""
+    with path.open(encoding="utf-8") as file:
+        node: yaml.Node | None = yaml.compose(file)
+    line = None
+    for part in parts:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        found = next(((name, value) for name, value in pairs if name.value == part), None)
+        if found is None:
+            return None
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line

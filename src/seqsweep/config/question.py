@@ -15,10 +15,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from seqsweep.config.messages import parsed
 from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.listed import read_list
 from seqsweep.runs.identity import REPLICATE_KEYS, decisive, flatten, is_path
@@ -108,27 +107,26 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
     Hydra has applied the single values of the command line to the config, but not those of the
     sweeper's `params`.
     """
-    parser = OverridesParser.create()
     params = OmegaConf.to_container(hydra.sweeper, resolve=False)
     params = (params.get("params") if isinstance(params, dict) else None) or {}
     swept: set[str] = set()
     fixed: dict[str, str] = {}
     for key, value in params.items():
-        try:
-            is_swept = parser.parse_override(f"{key}={value}").is_sweep_override()
-        except HydraException:  # a distribution in the syntax of another sweeper
-            is_swept = True
-        if is_swept:
+        override = parsed(f"{key}={value}")
+        # A distribution in the syntax of another sweeper cannot be parsed.
+        if override is None or override.is_sweep_override():
             swept.add(str(key))
         else:
             fixed[str(key)] = str(value)
     for text in OmegaConf.to_container(hydra.overrides.task, resolve=False) or ():
-        override = parser.parse_override(str(text))
-        swept.discard(override.key_or_group)  # the command line wins over the sweeper's params
+        override = parsed(str(text))
+        assert override is not None  # Hydra has applied it.
+        # The command line wins over the sweeper's params.
+        swept.discard(override.key_or_group)
         fixed.pop(override.key_or_group, None)
         if override.is_sweep_override():
             swept.add(override.key_or_group)
-    return swept, dict(sorted(fixed.items()))
+    return swept, fixed
 
 
 def _listed_keys(members: Any) -> set[str]:

@@ -35,12 +35,6 @@ def with_our_target(section: Any) -> Any:
     return section
 
 
-def is_lightnings(key: str) -> bool:
-    """Returns whether a dotted key sets an argument that only Lightning's Trainer has."""
-    section, _, name = key.partition(".")
-    return section == "trainer" and name not in signature_of(BUILD_TRAINER).parameters
-
-
 def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
     """Returns the section without the arguments that have Lightning's own defaults.
 

@@ -1,16 +1,16 @@
 """The display of a sweep: a table, or a line for each run.
 
-A terminal shows a table. Any other output gets a line for each run that ends. `Display` shows the
-sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch` shows
-any sweep with the same `LiveView`.
+A terminal shows a table. Any other output gets a line for each run that ends. `show_progress` shows
+the sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch`
+shows any sweep with the same `LiveView`.
 """
 
 import contextlib
 import io
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Generator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -35,7 +35,10 @@ _QUIET_SECONDS = 30.0
 
 
 class LiveView:
-    """Shows the progress of a sweep on a console.
+    """Shows the progress of a sweep on a console: a table, or lines.
+
+    `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left` stands for a
+    run that has ended, and `[ 3/24] 412 of 720 epochs  1:50 left` for a time without one.
 
     Args:
         progress: the state of the sweep, which `look` brings up to date.
@@ -78,19 +81,40 @@ class LiveView:
             self._screen.update(LiveTable(self.progress), refresh=True)
             return
         lines: list[Text] = []
-        total = max(self._at_most, self._ended_before + self.progress.to_train)
         for run in ended:
             self._printed.add(run.folder.name)
-            count = self._ended_before + len(self._printed)
-            lines.append(_ended_line(self.progress, run, count, total))
+            is_last = self._number >= self._total
+            left = "" if is_last else self._time_left
+            trainer = _trainer(self.progress, run)
+            head = f"{self._head} {one_line(run.label)}  "
+            lines.append(Text.assemble(head, *_result(run), (f"{trainer}{left}", "dim")))
         now = self.progress.clock()
         if not lines and now - self._last_line >= _QUIET_SECONDS:
-            count = self._ended_before + len(self._printed)
-            lines.append(_state_line(self.progress, count, total))
+            epochs = f"{self.progress.epochs:,} of {self.progress.max_epochs:,} epochs"
+            lines.append(Text(f"{self._head} {epochs}{self._time_left}", "dim"))
         if lines:  # Printing them one by one takes rich four times as long.
             self._last_line = now
             with drawing:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
+
+    @property
+    def _number(self) -> int:
+        """The number of runs that have ended."""
+        return self._ended_before + len(self._printed)
+
+    @property
+    def _total(self) -> int:
+        return max(self._at_most, self._ended_before + self.progress.to_train)
+
+    @property
+    def _head(self) -> str:
+        """The beginning of a line: `[ 3/24]`."""
+        return f"[{self._number:{len(str(self._total))}}/{self._total}]"
+
+    @property
+    def _time_left(self) -> str:
+        seconds = self.progress.seconds_left
+        return "" if seconds is None else f"  {duration(seconds)} left"
 
     def renew(self) -> float:
         """Reads the folders and draws; returns the seconds to wait afterwards."""
@@ -108,92 +132,85 @@ class LiveView:
         self._screen.stop()
 
 
-class Display:
+@contextlib.contextmanager
+def show_progress(
+    runs: Sequence[RunFolder], console: Console, counted: tuple[int, int] = (0, 0)
+) -> Generator[None]:
     """Shows the progress of a sweep while the block runs.
 
     It works with every launcher, since it reads only the runs' folders. Display errors never stop
-    the training; they are reported on exit. The display also touches the sweep's sweep.json, which
-    shows other processes that the sweep is alive. While a table is shown, all other output goes to
+    the training; they are reported on exit. While a table is shown, all other output goes to
     sweep.log. If a run does not end well, what was printed is shown below the table.
 
     Args:
         runs: the folders of the runs to wait for, all in one folder.
         console: the console to print on.
-        counted: as of `LiveView`.
+        counted: as for `LiveView`.
     """
-
-    def __init__(
-        self, runs: Sequence[RunFolder], console: Console, counted: tuple[int, int] = (0, 0)
-    ) -> None:
-        self._counted = counted
-        self._folder = runs[0].path.parent
-        self._run_ids = [run.run_id for run in runs]
-        self._console = console
-        self._error: Exception | None = None
-        self._screen: Screen | None = None
-        self._progress: SweepProgress | None = None
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> None:
+    folder = runs[0].path.parent
+    run_ids = [run.run_id for run in runs]
+    errors: list[Exception] = []
+    ended = threading.Event()
+    screen: Screen | None = None
+    thread: threading.Thread | None = None
+    watched: list[RunProgress] = []
+    has_failed = True
+    try:
         try:
-            progress = SweepProgress(self._folder, self._sweep())
+            progress = SweepProgress(folder, _sweep_file(folder, run_ids))
             progress.look()  # The first look finds what was there before the training.
-            if shows_table(self._console):
-                self._screen = Screen(self._folder / LOG)
-            view = LiveView(progress, self._console, self._screen, self._counted)
+            if shows_table(console):
+                screen = Screen(folder / LOG)
+            view = LiveView(progress, console, screen, counted)
             view.start()
+            watched = [run for run in progress.runs if run.folder.name in run_ids]
+            thread = threading.Thread(target=_show, args=(view, ended, errors), daemon=True)
+            thread.start()
         except Exception as error:
-            self._error = error
-            return
-        except BaseException:  # A signal has come, and nothing calls `__exit__`.
-            if self._screen is not None:
-                self._screen.close(has_failed=False)
-            raise
-        self._progress = progress
-        self._thread = threading.Thread(target=self._show, args=(view,), daemon=True)
-        self._thread.start()
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+            errors.append(error)
+        yield
+        has_failed = False
+    finally:
+        ended.set()
         try:
-            self._ended.set()
-            if self._thread is not None:
-                self._thread.join()
+            if thread is not None:
+                thread.join()
         finally:
-            if self._screen is not None:
-                self._screen.close(has_failed=error is not None or self._has_failed())
-        # Without a screen, a broken pipe means that the reader has gone, such as `head`. This is
+            if screen is not None:
+                screen.close(has_failed or any(run.record is None for run in watched))
+        _report(errors, has_table=screen is not None)
+
+
+def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> None:
+    """Shows the sweep until it has ended; adds an error to `errors`."""
+    try:
+        pause = 0.0
+        # The last look comes after the loop, because runs end between two looks.
+        while not ended.wait(pause):
+            pause = view.renew()
+        view.look()
+        view.stop()
+    except Exception as error:
+        errors.append(error)
+
+
+def _report(errors: Sequence[Exception], has_table: bool) -> None:
+    for error in errors:
+        # Without a table, a broken pipe means that the reader has gone, such as `head`. This is
         # not an error of the display.
-        reader_has_gone = isinstance(self._error, BrokenPipeError) and self._screen is None
-        if self._error is not None and not reader_has_gone:
-            message = " ".join(f"{type(self._error).__name__}: {self._error}".split())
+        if has_table or not isinstance(error, BrokenPipeError):
+            message = " ".join(f"{type(error).__name__}: {error}".split())
             with contextlib.suppress(Exception):
                 say_error(f"the sweep's progress could not be shown: {message}")
 
-    def _has_failed(self) -> bool:
-        """Returns whether a run has not ended well."""
-        runs = self._progress.runs if self._progress is not None else []
-        wanted = set(self._run_ids)
-        return any(run.record is None for run in runs if run.folder.name in wanted)
 
-    def _sweep(self) -> SweepFile:
-        """Returns sweep.json, or a substitute if it does not list all runs."""
-        sweep = SweepFile.read(self._folder)
-        # Another process may have replaced the file since.
-        if sweep is None or not set(self._run_ids) <= sweep.configs.keys():
-            return SweepFile((), time.time(), {run_id: {} for run_id in self._run_ids})
-        return sweep.current()
-
-    def _show(self, view: LiveView) -> None:
-        try:
-            pause = 0.0
-            # The last look comes after the loop, because runs end between two looks.
-            while not self._ended.wait(pause):
-                pause = view.renew()
-            view.look()
-            view.stop()
-        except Exception as error:
-            self._error = error
+def _sweep_file(folder: Path, run_ids: Collection[str]) -> SweepFile:
+    """Returns sweep.json, or a substitute if it does not list all runs."""
+    sweep = SweepFile.read(folder)
+    # Another process may have replaced the file since.
+    if sweep is None or not set(run_ids) <= sweep.configs.keys():
+        return SweepFile((), time.time(), {run_id: {} for run_id in run_ids})
+    return sweep.current()
 
 
 def shows_table(console: Console) -> bool:
@@ -201,39 +218,10 @@ def shows_table(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
-def _ended_line(progress: SweepProgress, run: RunProgress, count: int, total: int) -> Text:
-    """Returns the line of the `count`-th run that has ended.
-
-    `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left`
-    """
-    seconds = progress.seconds_left
-    left = "" if seconds is None or count >= total else f"  {duration(seconds)} left"
-    head = f"[{count:{len(str(total))}}/{total}] {one_line(run.label)}  "
-    return Text.assemble(head, *_result(run), (f"{_trainer(progress, run)}{left}", "dim"))
-
-
-def _state_line(progress: SweepProgress, count: int, total: int) -> Text:
-    """Returns the line for a time in which no run has ended.
-
-    `[ 3/24] 412 of 720 epochs  1:50 left`
-    """
-    seconds = progress.seconds_left
-    left = "" if seconds is None else f"  {duration(seconds)} left"
-    head = f"[{count:{len(str(total))}}/{total}]"
-    return Text(f"{head} {progress.epochs:,} of {progress.max_epochs:,} epochs{left}", "dim")
-
-
 def _trainer(progress: SweepProgress, run: RunProgress) -> str:
     """Returns which worker has trained a run, if there are several and it is known."""
     worker = progress.workers.trainer(run) if progress.workers.is_shown else None
     return "" if worker is None else f"  {worker.host} pid {worker.pid}"
-
-
-def _pruned(config: Mapping[str, Any], record: Mapping[str, Any]) -> list[str | tuple[str, str]]:
-    """Returns the epoch after which a run was pruned, and its best value."""
-    epoch, value = record["pruned"]["epoch"], record["pruned"]["value"]
-    score = "" if value is None else f"  {config.get('monitor')} {value:.4f}"
-    return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
 
 
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:
@@ -246,7 +234,9 @@ def _result(run: RunProgress) -> list[str | tuple[str, str]]:
     if run.record is None:
         return [("failed", "red"), f" {one_line(run.error)}"]
     if run.state == "pruned":
-        return [*_pruned(run.config, run.record)]
+        epoch, value = run.record["pruned"]["epoch"], run.record["pruned"]["value"]
+        score = "" if value is None else f"  {run.config.get('monitor')} {value:.4f}"
+        return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
     metrics = run.record["metrics"]
     names = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
     scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names)

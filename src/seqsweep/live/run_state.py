@@ -1,12 +1,13 @@
 """The state of one run, read from the small files of its folder."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.runs.files import stat_of
+from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
 
@@ -88,12 +89,10 @@ class RunProgress:
             return self.tail.best.get(metric)
         return self.record.get("metrics", {}).get(metric)
 
-    def look(self, is_running: Callable[[Path], bool], is_first: bool) -> bool:
+    def look(self, is_first: bool) -> bool:
         """Reads what is new; returns whether the run has just ended.
 
-        Args:
-            is_running: whether a folder that contains a lock is being trained.
-            is_first: whether this is the first look at the sweep.
+        `is_first` says that this is the first look at the sweep.
         """
         # The lock is read first: a run writes its last file before it gives its lock back.
         self.lock = stat_of(f"{self.folder}/lock")
@@ -101,7 +100,7 @@ class RunProgress:
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
-        is_trained_now = self.lock is not None and is_running(self.folder)
+        is_trained_now = self.lock is not None and is_locked(self.folder)
         self.state = "running" if is_trained_now else self._unlocked_state
         self._read_epochs(is_first)
         return failed_again

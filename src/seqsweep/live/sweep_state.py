@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.live.run_state import RunProgress, RunState
+from seqsweep.live.run_state import RunProgress
 from seqsweep.live.worker_state import Workers
 from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.naming import label_keys
 from seqsweep.results.run_names import readable_names
-from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metric_names import lower_is_better, monitor_of, without_validation
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.sweepfile import SweepFile
@@ -64,7 +63,6 @@ class SweepProgress:
     Args:
         folder: the folder of the runs.
         sweep: the runs, and when the sweep was started.
-        is_running: whether a run's folder that contains a lock is being trained.
         clock: returns seconds since 1970.
 
     Attributes:
@@ -75,15 +73,10 @@ class SweepProgress:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        sweep: SweepFile,
-        is_running: Callable[[Path], bool] = is_locked,
-        clock: Callable[[], float] = time.time,
+        self, folder: Path, sweep: SweepFile, clock: Callable[[], float] = time.time
     ) -> None:
         self.folder = folder
         self.sweep = sweep
-        self.is_running = is_running
         self.clock = clock
         configs = sweep.configs
         self.keys = key_names(label_keys(list(configs.values())))
@@ -113,7 +106,7 @@ class SweepProgress:
         # One listing of the folder saves a look at each run that has not been started.
         names = _names_in(self.folder)
         pending = [run for name, run in self._pending.items() if name in names]
-        ended = [run for run in pending if run.look(self.is_running, self._is_first)]
+        ended = [run for run in pending if run.look(self._is_first)]
         self.has_begun |= bool(pending)
         self.workers.look(names, pending, self.clock(), self._is_first)
         self._is_first = False
@@ -158,9 +151,6 @@ class SweepProgress:
         """The number of runs by state; `skipped` were done before the sweep."""
         return Counter("skipped" if run.skipped else run.state for run in self.runs)
 
-    def in_state(self, state: RunState) -> list[RunProgress]:
-        return [run for run in self.runs if run.state == state]
-
     @property
     def monitor(self) -> str:
         """The metric that ranks the runs; without validation a training metric."""
@@ -172,12 +162,12 @@ class SweepProgress:
 
     @functools.cached_property
     def sources(self) -> dict[str, str]:
-        """The data source of each run by the name of its folder."""
+        """The data source of each run by run_id."""
         return {name: source_of(config) for name, config in self.sweep.configs.items()}
 
     @property
     def has_several_sources(self) -> bool:
-        """Returns whether runs have different data, whose scores cannot be ranked together."""
+        """Whether runs have different data, whose scores cannot be ranked together."""
         return len(set(self.sources.values())) > 1
 
     def best(self, most: int) -> list[tuple[RunProgress, float]]:

@@ -71,7 +71,8 @@ class LiveTable:
         if best:
             yield ""
             yield _best_table(self.progress, best, width)
-        failed = self.progress.in_state("failed") + self.progress.in_state("diverged")
+        runs = self.progress.runs
+        failed = [run for kind in ("failed", "diverged") for run in runs if run.state == kind]
         if failed:
             yield ""
             yield _failed_table(self.progress, failed[:_MOST_FAILED], width)

@@ -19,7 +19,7 @@ from seqsweep.runs.sweepfile import NAME, SweepFile
 
 _TOP = 5
 _PAUSE = 20.0
-"""Seconds without a running run after which nobody is taken to train a folder."""
+"""Seconds without a running run after which the watching ends, if no sweep holds the folder."""
 
 
 def watch(folder: Path, console: Console) -> int:
@@ -109,22 +109,25 @@ class WatchedFolder:
         # The same sweep writes its end into the file; what has been read of its runs stays valid. A
         # search adds runs.
         before = self.sweep
-        is_new = before is None or sweep.started != before.started
-        if before is None or is_new or sweep.configs.keys() != before.configs.keys():
+        now = sweep.started, sweep.configs.keys()
+        if before is None or now != (before.started, before.configs.keys()):
             self.progress = SweepProgress(self.folder, sweep.current())
         self.sweep = self.progress.sweep = sweep
 
     def is_over(self) -> bool:
-        """Returns whether no process trains these runs any longer.
-
-        It judges by the last look at the runs.
-        """
+        """Returns whether no process trains these runs any longer, by the last look at them."""
         if self.progress.counts["running"]:
             self._seen_running = time.time()
             return False
-        if self.sweep is not None and self.sweep.open and is_sweep_running(self.folder):
-            return False  # a search will add runs
-        return not self.missing() or self.has_ended or self._is_quiet()
+        is_held = is_sweep_running(self.folder)
+        # A search will add runs.
+        if self.sweep is not None and self.sweep.open and is_held:
+            return False
+        if not self.missing() or self.has_ended:
+            return True
+        # Runs that other programs start one by one have pauses between them.
+        is_quiet = time.time() - self._seen_running > _PAUSE
+        return is_quiet and not is_held and not self.is_only_planned()
 
     def is_only_planned(self) -> bool:
         """Returns whether the sweep still waits for its first worker, perhaps in a queue."""
@@ -138,16 +141,8 @@ class WatchedFolder:
     def missing(self) -> int:
         """Returns the number of runs that are not done."""
         counts = self.progress.counts
-        done = counts["complete"] + counts["diverged"] + counts["pruned"] + counts["skipped"]
+        done = sum(counts[state] for state in ("complete", "diverged", "pruned", "skipped"))
         return len(self.progress.runs) - done
-
-    def _is_quiet(self) -> bool:
-        """Returns whether no sweep trains here and no run has been seen running lately.
-
-        Runs that other programs start one by one have pauses between them.
-        """
-        is_quiet = time.time() - self._seen_running > _PAUSE
-        return is_quiet and not self.is_only_planned() and not is_sweep_running(self.folder)
 
     def _sweep_file_version(self) -> tuple[int, int, int] | None:
         """Returns a value that changes with sweep.json.
@@ -165,9 +160,9 @@ def _conclude(watched: WatchedFolder, console: Console) -> int:
     if any(run.state == "complete" for run in progress.runs):
         entries = read_folder(watched.folder, of_all_versions=True)
         print_folder(console, watched.folder, entries, top=_TOP)
-    missing = watched.missing()
-    total = len(progress.runs)
-    of_all = f"of {count(total, 'run')} {'is' if (missing or total) == 1 else 'are'}"
+    missing, total = watched.missing(), len(progress.runs)
+    verb = "is" if (missing or total) == 1 else "are"
+    of_all = f"of {count(total, 'run')} {verb}"
     if not missing:
         console.print(f"{total} {of_all} done", highlight=False)
         return 0

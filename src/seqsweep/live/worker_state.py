@@ -1,11 +1,11 @@
 """The processes that train a sweep, on any host.
 
 A process that trains a sweep holds a lock in the sweep's folder, and one in the folder of each run
-that it trains. It touches their files every few seconds. The name of a sweep's lock contains host
-and process. The lock of a run is read while the run is running, and only after it was touched.
+that it trains. It touches both every few seconds, which is called a beat. The name of the sweep's
+lock contains host and process. The text of a run's lock contains them too.
 """
 
-import re
+import contextlib
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -53,13 +53,10 @@ class Rate:
 
 
 WorkerState = Literal["alive", "frozen", "dead", "silent"]
-"""The state of a worker. On another host, `silent` means frozen or dead, which cannot be told."""
+"""`silent` is a worker of another host without a beat: nobody here can see whether it is dead."""
 
 _ABSENT = 3.0
 """Seconds without a lock after which a worker has ended. It may hold none between two runs."""
-
-_LOOKED_UP = 100
-"""The most runs per look that are attributed by their event files."""
 
 
 @dataclass
@@ -74,7 +71,9 @@ class Worker:
         epochs: the number of epochs that it has trained since the first look.
         lock: the name of its lock in the sweep's folder; empty if it holds none.
         silence: the seconds since its last beat.
-        seen: when it last held a lock, by the clock of the process that looks.
+        touched: when it touched a lock last, by the clock of the folder.
+        heard: when a look found a beat last, by the clock of the process that looks.
+        seen: when a look found a lock of it last, by the same clock.
     """
 
     host: str
@@ -85,55 +84,33 @@ class Worker:
     lock: str = ""
     state: WorkerState = "alive"
     silence: float = 0.0
+    touched: float = 0.0
+    heard: float = 0.0
     seen: float = 0.0
     rate: Rate = field(default_factory=Rate)
-    _beat: float = 0.0
-    _newest: float = 0.0
-    _heard: float = 0.0
-
-    def begin_look(self) -> None:
-        self.running, self.lock, self._newest = 0, "", 0.0
 
     def see(self, touched: float, now: float) -> None:
-        """Notes when one of its lock files was touched, by the clock of the folder."""
+        """Notes a lock that it holds, and when it touched the lock."""
         self.seen = now
-        self._newest = max(self._newest, touched)
+        if touched > self.touched:
+            self.touched, self.heard = touched, now
 
-    def end_look(self, now: float, folder: Path, folder_now: float | None) -> None:
-        """Brings rate and state up to date.
-
-        Args:
-            now: the present time in seconds.
-            folder: the sweep's folder.
-            folder_now: the present time by the clock of the folder; None after the first look.
-        """
-        # A beat is a change between two looks, so that clocks of other machines do not matter. Only
-        # the first look must ask how old a beat is.
-        if folder_now is not None:
-            self._heard = now - max(folder_now - self._newest, 0.0)
-        elif self._newest > self._beat:
-            self._heard = now
-        self._beat = self._newest
-        self.silence = max(now - self._heard, 0.0)
-        self.state = self._judge(folder)
-        self.rate.sample(now, self.epochs)
-
-    def _judge(self, folder: Path) -> WorkerState:
+    def judge(self, folder: Path, now: float) -> None:
+        """Brings the state up to date; `folder` is the sweep's."""
+        self.silence = max(now - self.heard, 0.0)
         is_late = self.silence > STALE_SECONDS
-        process = self.host, self.pid
+        here = this_process()
         # The file of a lock that this process holds must not be opened.
-        if process == this_process():
-            return "alive"
-        if not self.lock or self.host != this_process()[0] or self.silence <= 2 * BEAT_SECONDS:
-            return "silent" if is_late else "alive"
+        if (self.host, self.pid) == here:
+            self.state = "alive"
+            return
+        self.state = "silent" if is_late else "alive"
         # The system knows at once whether a process of this host has ended.
-        try:
-            found = look(f"{folder}/{self.lock}")
-        except (OSError, Damaged):
-            return "silent" if is_late else "alive"
-        if found.life is Life.DEAD and not found.is_posix_held:
-            return "dead"
-        return "frozen" if is_late else "alive"
+        if self.lock and self.host == here[0] and self.silence > 2 * BEAT_SECONDS:
+            with contextlib.suppress(OSError, Damaged):
+                found = look(f"{folder}/{self.lock}")
+                is_dead = found.life is Life.DEAD and not found.is_posix_held
+                self.state = "dead" if is_dead else "frozen" if is_late else "alive"
 
 
 class Workers:
@@ -155,10 +132,11 @@ class Workers:
         # Older locks were left by processes that were killed before the sweep was started.
         self._since = 0.0 if stat is None else stat.st_mtime
         self._workers: dict[Process, Worker] = {}
-        self._holders: dict[str, tuple[tuple[int, int], Process]] = {}
+        # The process that trains or trained each run, with the version of the lock that names it.
+        self._trainers: dict[str, tuple[tuple[int, int], Process]] = {}
         self._counted: dict[str, int] = {}
-        self._unknown: deque[RunProgress] = deque()
         self._epochs = 0
+        self._unknown: list[RunProgress] = []
         self._now = 0.0
 
     def look(
@@ -174,24 +152,31 @@ class Workers:
         """
         self._now = now
         for worker in self._workers.values():
-            worker.begin_look()
+            worker.running, worker.lock = 0, ""
         self._see_sweep_locks(names)
         for run in runs:
-            self._see_run(run)
-        present = self.present
-        folder_now = time_in(self.folder) if is_first and present else None
-        for worker in present:
-            worker.end_look(now, self.folder, folder_now)
+            if run.state == "running":
+                self._see_run_lock(run)
+            self._count(run)
+        if is_first and self.present:
+            # Later a beat is a change between two looks, which needs no clock of another machine.
+            # The first look must ask how old the last beat is.
+            folder_now = time_in(self.folder)
+            for worker in self.present:
+                worker.heard = now - max(folder_now - worker.touched, 0.0)
+        for worker in self.present:
+            worker.judge(self.folder, now)
+            worker.rate.sample(now, worker.epochs)
         self.rate.sample(now, self._epochs)
-        is_elsewhere = any(worker.host != this_process()[0] for worker in present)
-        self.is_shown |= len(present) > 1 or is_elsewhere
+        is_elsewhere = any(worker.host != this_process()[0] for worker in self.present)
+        self.is_shown |= len(self.present) > 1 or is_elsewhere
         if self.is_shown:
-            self._look_up()
+            self._attribute_by_event_files()
 
     @property
     def present(self) -> list[Worker]:
         """The workers that hold a lock, alive or not."""
-        return [w for w in self._workers.values() if w.lock or self._now - w.seen < _ABSENT]
+        return [w for w in self._workers.values() if self._now - w.seen < _ABSENT]
 
     @property
     def active(self) -> list[Worker]:
@@ -200,7 +185,7 @@ class Workers:
 
     def trainer(self, run: RunProgress) -> Worker | None:
         """Returns the worker that trains a run or trained it last, if known."""
-        _, process = self._holders.get(run.folder.name, (None, None))
+        _, process = self._trainers.get(run.folder.name, (None, None))
         return None if process is None else self._workers[process]
 
     def _see_sweep_locks(self, names: Iterable[str]) -> None:
@@ -211,12 +196,25 @@ class Workers:
                 worker.lock = name
                 worker.see(stat.st_mtime, self._now)
 
-    def _see_run(self, run: RunProgress) -> None:
+    def _see_run_lock(self, run: RunProgress) -> None:
+        if run.lock is None:
+            return
+        name, folder = run.folder.name, stat_of(str(run.folder))
+        # A lock is read again only if it may name another process: it was touched, or the folder
+        # has changed, because a process that takes the lock over makes a file beside it.
+        version = run.lock.st_mtime_ns, 0 if folder is None else folder.st_mtime_ns
+        if self._trainers.get(name, (None, None))[0] != version:
+            holder = holder_of(run.folder)
+            if holder is None:  # released since, or about to be written
+                return
+            self._trainers[name] = version, process_of(holder.host, holder.pid)
+        worker = self._worker(self._trainers[name][1])
+        worker.running += 1
+        worker.see(run.lock.st_mtime, self._now)
+
+    def _count(self, run: RunProgress) -> None:
         """Adds a run and its new epochs to what its worker has done."""
-        name = run.folder.name
-        if run.state == "running":
-            self._see_run_lock(run)
-        worker = self.trainer(run)
+        worker, name = self.trainer(run), run.folder.name
         new = max(run.trained_here - self._counted.get(name, 0), 0)
         self._counted[name] = run.trained_here
         self._epochs += new
@@ -229,41 +227,18 @@ class Workers:
         else:
             self._unknown.append(run)
 
-    def _see_run_lock(self, run: RunProgress) -> None:
-        if run.lock is None:
-            return
-        name, folder = run.folder.name, stat_of(str(run.folder))
-        # A process that takes the lock over makes a file beside it, which changes the folder.
-        changed = 0 if folder is None else folder.st_mtime_ns
-        version = run.lock.st_mtime_ns, changed
-        if self._holders.get(name, (None, None))[0] != version:
-            holder = holder_of(run.folder)
-            if holder is None:  # released since, or about to be written
-                return
-            self._holders[name] = version, process_of(holder.host, holder.pid)
-        worker = self._worker(self._holders[name][1])
-        worker.running += 1
-        worker.see(run.lock.st_mtime, self._now)
-
     def _worker(self, process: Process) -> Worker:
         return self._workers.setdefault(process, Worker(*process))
 
-    def _look_up(self) -> None:
+    def _attribute_by_event_files(self) -> None:
         """Attributes done runs whose lock was never seen, by the names of their event files.
 
         They were done before the first look, or trained between two looks.
         """
-        for _ in range(min(len(self._unknown), _LOOKED_UP)):
-            run = self._unknown.popleft()
+        unknown, self._unknown = self._unknown, []
+        for run in unknown:
             writer = writer_of(run.folder)
             worker = None if writer is None else self._workers.get(process_of(*writer))
             if worker is not None:
                 worker.done += 1
-                self._holders[run.folder.name] = (0, 0), (worker.host, worker.pid)
-
-
-def by_name(worker: Worker) -> tuple[list[str | int], int]:
-    """Returns a key that sorts n2 before n10."""
-    parts = re.split(r"(\d+)", worker.host)
-    # Every second part is a number, so that equal places hold equal types.
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], worker.pid
+                self._trainers[run.folder.name] = (0, 0), (worker.host, worker.pid)

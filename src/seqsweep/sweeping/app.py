@@ -26,10 +26,9 @@ from seqsweep.command import (
 from seqsweep.config import CONF_DIR
 from seqsweep.config.flags import OWN, flags_first
 from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.config.messages import explain
+from seqsweep.config.messages import explain, with_place
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import given_shape
-from seqsweep.config.where_set import with_place
 from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, print_notes, say_error
 from seqsweep.importing import without_collections
 from seqsweep.live.display import shows_table

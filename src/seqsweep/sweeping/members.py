@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.messages import with_place
 from seqsweep.config.shape.expansion import Expansion
-from seqsweep.config.where_set import with_place
 from seqsweep.console import place, print_notes
 from seqsweep.importing import without_collections
 from seqsweep.results.formatting import count, key_names, run_label

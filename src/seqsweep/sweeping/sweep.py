@@ -18,7 +18,7 @@ from seqsweep.command import option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place
-from seqsweep.live.display import Display
+from seqsweep.live.display import show_progress
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -194,7 +194,7 @@ def launch_all(
     commands that sweep into one folder share the work, and both end with the whole table.
 
     Args:
-        counted: as of `Display`.
+        counted: as for `show_progress`.
 
     Raises:
         Interrupted: a signal came.
@@ -212,7 +212,7 @@ def launch_all(
         launcher.workers.begin(queued, folder)  # prints lines, so before the display
         if launcher.workers.detach:
             return
-    with stoppable(folder), Display([member.folder for member in pending], console, counted):
+    with stoppable(folder), show_progress([member.folder for member in pending], console, counted):
         Queue(queued, folder).train(launch, idle=float("inf") if waits else 0.0)
 
 

@@ -1,20 +1,27 @@
-"""The axes of a grid: free keys, zipped keys, and the members of a list."""
+"""The grid of a sweep: its axes (free keys, zipped keys, a list of members) and their values."""
 
+import glob
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import HydraException
 
-from seqsweep.config.grid import swept_values
 from seqsweep.config.shape.listed import read_list
-from seqsweep.config.shape.options import ShapeOptions, is_shape_key
+from seqsweep.config.shape.options import ShapeOptions, is_shape_key, override_text
+from seqsweep.runs.identity import is_path
 from seqsweep.runs.ledger import short_names
 from seqsweep.suggest import nearest_or_all
+
+MOST_RUNS = 100_000
+"""The largest number of runs that is planned and shown in reasonable time."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Axis:
     Attributes:
         keys: the left sides of their overrides.
         choices: the overrides of each choice.
-        places: for members of a list, where each choice stands in it; else empty.
+        places: the place of each choice in the list of members; empty for other axes.
     """
 
     keys: Sequence[str]
@@ -141,8 +148,9 @@ def zipped_groups(given: Any, choices: Mapping[str, Sequence[str]]) -> list[list
     """
     if given is None:
         return []
-    items: list[Any] = given if isinstance(given, list) else [None]
-    groups: list[Any] = items if isinstance(items[0] if items else None, list) else [items]
+    groups: list[Any] = given if isinstance(given, list) else [given]
+    if not groups or not isinstance(groups[0], list):
+        groups = [given]
     if any(not isinstance(g, list) or any(not isinstance(k, str) for k in g) for g in groups):
         raise ValueError(f"sweep.zip={given}: must be keys, as in [a,b], or groups [[a,b],[c,d]]")
     keys = [key for group in groups for key in group]
@@ -181,9 +189,75 @@ def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
     """Returns the axis of a list; its keys must not be given elsewhere as well."""
     members = read_list(given)
     keys = dict.fromkeys(key for member in members for key in member.overrides)
-    given = {key.lstrip("+"): values[0] for key, values in choices.items()}
+    elsewhere = {key.lstrip("+"): values[0] for key, values in choices.items()}
     for key in keys:
-        if text := given.get(key.lstrip("+")):
+        if text := elsewhere.get(key.lstrip("+")):
             raise ValueError(f"sweep.list: sets {key}, and so does {text}; leave one of them out")
     overrides = [tuple(member.overrides.values()) for member in members]
     return Axis(tuple(keys), overrides, [member.place for member in members])
+
+
+def swept_values(override: Override) -> list[str]:
+    """Returns the values of `key=1,2,4` or `key=range(1,5)`, as overrides hold them.
+
+    `glob(...)` stands for the options of a config group, or for the files of `data.source.path`.
+
+    Raises:
+        HydraException: there are no values, or too many to list.
+    """
+    given, swept = override.input_line or "", override.value()
+    if isinstance(swept, RangeSweep):
+        start, stop = swept.start, swept.stop
+        assert start is not None and stop is not None
+        if swept.step == 0:
+            raise HydraException(f"{given}: the step of a range must not be 0")
+        # The size of a range is computed, because listing it could exhaust the memory.
+        check_size(given, math.ceil((stop - start) / swept.step))
+    key = override.key_or_group
+    if isinstance(swept, Glob) and is_path(key):
+        return [override_text(key, file).partition("=")[2] for file in _files(swept, given)]
+    if isinstance(swept, Glob) and "." in key:
+        raise HydraException(
+            f"{given}: glob(...) takes options of a config group or data files, "
+            "as in data.source.path=glob(*.ts)"
+        )
+    values = list(override.sweep_string_iterator())
+    check_size(given, len(values))
+    return values
+
+
+def _files(pattern: Glob, given: str) -> list[str]:
+    """Returns the files that match, sorted; folders if no file matches.
+
+    `**` matches any number of folders. A pattern of `exclude` is compared with the path of a file
+    and with its name. `given` is the override, for the message.
+    """
+    paths = {
+        path
+        for include in pattern.include
+        for path in glob.glob(str(Path(include).expanduser()), recursive=True)
+        if not any(fnmatch(path, out) or fnmatch(Path(path).name, out) for out in pattern.exclude)
+    }
+    files = {path for path in paths if Path(path).is_file()}
+    if not paths:
+        raise HydraException(f"{given}: no file matches (in {Path.cwd()})")
+    check_size(given, len(files or paths))
+    return sorted(files or paths)
+
+
+def check_grid(choices: Sequence[Sequence[object]]) -> None:
+    """Refuses a grid of too many runs; the message names the number."""
+    given = " x ".join(str(len(values)) for values in choices if len(values) > 1)
+    check_size(f"a grid of {given}", math.prod(len(values) for values in choices))
+
+
+def check_size(given: str, count: int) -> None:
+    """Refuses a sweep without runs, or with more than `MOST_RUNS`.
+
+    Raises:
+        HydraException: the message begins with `given`.
+    """
+    if count < 1:
+        raise HydraException(f"{given}: has no values, so the sweep has no runs")
+    if count > MOST_RUNS:
+        raise HydraException(f"{given}: {count:,} runs; a sweep has at most {MOST_RUNS:,}")

@@ -14,13 +14,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.grid import check_grid, check_size
-from seqsweep.config.messages import explain
+from seqsweep.config.messages import explain, with_place
 from seqsweep.config.schema import Config, check_shape
-from seqsweep.config.shape.axes import Axis, Grid, Point, grid_of
+from seqsweep.config.shape.axes import Axis, Grid, Point, check_grid, check_size, grid_of
 from seqsweep.config.shape.grammar import Rule
 from seqsweep.config.shape.options import ShapeOptions
-from seqsweep.config.where_set import with_place
 from seqsweep.runs.identity import is_below
 
 MOST_FILTERED = 500_000

@@ -4,19 +4,18 @@ Its expressions are a part of Python's, evaluated without `eval`.
 """
 
 import ast
+import contextlib
 import itertools
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from seqsweep.config.messages import with_place
 from seqsweep.config.schema import Config
-from seqsweep.config.where_set import with_place
 from seqsweep.runs.identity import flatten
 from seqsweep.suggest import did_you_mean
-
-_MISSING = object()
 
 _LARGEST_POWER = 1000  # larger ones could take all memory
 
@@ -150,22 +149,19 @@ class Rule:
     Args:
         text: the filter; None keeps every member.
         master: the config of the whole sweep, with the node `hydra`.
+
+    Raises:
+        ValueError: the text is not a filter. All errors name the file that set the filter.
     """
 
     def __init__(self, text: str | None, master: DictConfig) -> None:
         self._hydra = master.hydra
         self._choices: Any = OmegaConf.to_container(master.hydra.runtime.choices)
-        self._filter = None if text is None else self._parsed(text)
+        with self._errors_placed():
+            self._filter = None if text is None else Filter(text)
         self._tried = 0
         self._last: Mapping[str, Any] = {}
-        self._names = self._filter.names if self._filter else frozenset[str]()
-        self._never_known = set(self._names)
-
-    def _parsed(self, text: str) -> Filter:
-        try:
-            return Filter(text)
-        except ValueError as error:
-            raise with_place(error, self._hydra) from error
+        self._never_known = set(self._filter.names if self._filter else ())
 
     def keeps(self, overrides: Sequence[str], config: Config) -> bool:
         """Returns whether the filter is true for a member.
@@ -175,47 +171,31 @@ class Rule:
         """
         if self._filter is None:
             return True
-        values = self._values(overrides, config)
-        self._tried, self._last = self._tried + 1, values
-        self._never_known -= values.keys()
-        try:
-            return self._filter.keeps(values)
-        except ValueError as error:
-            raise with_place(error, self._hydra) from error
-
-    def _values(self, overrides: Sequence[str], config: Config) -> Mapping[str, Any]:
-        """Returns the values that the filter names, or all where one of them is missing."""
         # The name of a group stands for the chosen option, as in `optimizer == 'sgd'`.
-        options = self._choices
-        for text in overrides:
-            group, _, option = text.partition("=")
-            if group in options:
-                options = options | {group: option}
-        values = {name: options[name] for name in self._names if name in options}
-        # Only these keys are read, because flattening a whole config takes longer than the filter.
-        for name in self._names - options.keys():
-            node: Any = config
-            for part in name.split("."):
-                node = node.get(part, _MISSING) if isinstance(node, dict) else _MISSING
-            if node is _MISSING or (isinstance(node, dict) and node):
-                return dict(flatten(config)) | options
-            values[name] = node
-        return values
+        given = (text.partition("=") for text in overrides)
+        options = {group: option for group, _, option in given if group in self._choices}
+        self._last = dict(flatten(config)) | self._choices | options
+        self._tried += 1
+        self._never_known -= self._last.keys()
+        with self._errors_placed():
+            return self._filter.keeps(self._last)
 
     def check_result(self, kept: int) -> None:
-        """Refuses a filter that keeps nothing, or that names a key which no member has.
-
-        Raises:
-            ValueError: the message names the filter, and the file that set it.
-        """
+        """Refuses a filter that keeps nothing, or that names a key which no member has."""
         if self._filter is None or not self._tried:
             return
-        problem = None
-        if self._never_known:
-            problem = unknown_key(min(self._never_known), self._last)
-        elif not kept:
-            problem = f"keeps none of {self._tried:,} runs"
-        if problem:
-            raise with_place(
-                ValueError(f"sweep.filter={self._filter.text}: {problem}"), self._hydra
-            )
+        with self._errors_placed():
+            if self._never_known:
+                problem = unknown_key(min(self._never_known), self._last)
+                raise ValueError(f"sweep.filter={self._filter.text}: {problem}")
+            if not kept:
+                none = f"keeps none of {self._tried:,} runs"
+                raise ValueError(f"sweep.filter={self._filter.text}: {none}")
+
+    @contextlib.contextmanager
+    def _errors_placed(self) -> Generator[None]:
+        """Adds to an error of the block the file and line that set the filter."""
+        try:
+            yield
+        except ValueError as error:
+            raise with_place(error, self._hydra) from error

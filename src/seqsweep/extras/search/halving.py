@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.config.grid import check_size
+from seqsweep.config.shape.axes import check_size
 from seqsweep.extras.search.space import Space, described, value_at
 from seqsweep.runs.metric_names import epoch_score
 from seqsweep.runs.metrics_csv import has_finished, read_rows

@@ -16,7 +16,7 @@ from seqsweep.extras.search.halving import Halving, Standing, draw, judge
 from seqsweep.extras.search.planning import TrialPlanner, check_comparable, check_searchable
 from seqsweep.extras.search.session import Search, begin, say, searching
 from seqsweep.extras.search.space import overrides_of
-from seqsweep.live.display import Display
+from seqsweep.live.display import show_progress
 from seqsweep.runs.searchfile import Trial
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -170,7 +170,7 @@ class Searched(Search):
         left = [self.member(run.run_id) for run in pending]
 
         def lead() -> None:
-            with stoppable(self.folder), Display([run.folder for run in pending], console):
+            with stoppable(self.folder), show_progress([run.folder for run in pending], console):
                 self._lead(launcher)
 
         return train_pending(members, left, self.folder, console, lead, is_open=True)

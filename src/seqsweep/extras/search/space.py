@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
-from seqsweep.config.grid import swept_values
+from seqsweep.config.shape.axes import swept_values
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from seqsweep.config.grid import MOST_RUNS, check_grid, swept_values
+from seqsweep.config.shape.axes import MOST_RUNS, check_grid, swept_values
 
 
 def values(text):
