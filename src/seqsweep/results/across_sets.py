@@ -9,15 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.data_sets import DataSet, data_sets, source_keys
-from seqsweep.results.datasets import sets_of
+from seqsweep.results.data_sets import DataSet, data_sets, sets_of, source_keys
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
-from seqsweep.results.replicates import variation_of
-from seqsweep.results.run_numbers import newest, numbers, restrict, shared_metric, shared_splits
+from seqsweep.results.replicates import (
+    newest,
+    numbers,
+    restrict,
+    shared_metric,
+    shared_splits,
+    variation_of,
+)
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key

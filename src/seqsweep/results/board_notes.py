@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from seqsweep.results.formatting import count
 from seqsweep.results.leaderboard import Leaderboard, Row
-from seqsweep.results.run_numbers import shared_splits
+from seqsweep.results.replicates import shared_splits
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.verdicts import name_test, replicates_override, too_few_words
 

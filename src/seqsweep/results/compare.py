@@ -14,13 +14,11 @@ from rich.table import Table
 
 from seqsweep.results import formatting
 from seqsweep.results.compare_sweeps import compare_configs
-from seqsweep.results.data_sets import by_data_set
-from seqsweep.results.datasets import sets_of, why_apart
+from seqsweep.results.data_sets import by_data_set, sets_of, why_apart
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import replicate_of, varied_words
+from seqsweep.results.replicates import numbers, replicate_of, varied_words
 from seqsweep.results.run_names import readable_names
-from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import status_line
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.runs.files import read_object

@@ -9,13 +9,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.datasets import data_key, data_names, reasons_apart, sets_of
+from seqsweep.results.data_sets import data_key, data_names, reasons_apart, sets_of
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import Replicate, Variation, variation_of, varied_words
-from seqsweep.results.run_numbers import newest, numbers, shared_metric
+from seqsweep.results.replicates import (
+    Replicate,
+    Variation,
+    newest,
+    numbers,
+    shared_metric,
+    variation_of,
+    varied_words,
+)
 from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_of, paired
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.results.verdicts import name_test

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seqsweep.results.datasets import Sets, data_key, reasons_apart, sets_of
+from seqsweep.results.data_sets import Sets, data_key, reasons_apart, sets_of
 from seqsweep.results.measures import Measure
-from seqsweep.results.replicates import Replicate, Variation
+from seqsweep.results.replicates import Replicate, Variation, numbers, restrict, shared_splits
 from seqsweep.results.resampled import corrected_estimate
-from seqsweep.results.run_numbers import numbers, restrict, shared_splits
 from seqsweep.results.significance import Difference, Estimate, estimate
 from seqsweep.runs.ledger import Entry, value_key
 

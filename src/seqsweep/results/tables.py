@@ -28,7 +28,7 @@ from seqsweep.results.formatting import (
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.naming import label_keys
-from seqsweep.results.run_numbers import numbers
+from seqsweep.results.replicates import numbers
 from seqsweep.results.significance import Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.runs.ledger import Entry

@@ -10,7 +10,7 @@ from typing import Any
 from seqsweep.extras.search.findings import find_search
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import across_sets
-from seqsweep.results.datasets import tested_sequences
+from seqsweep.results.data_sets import tested_sequences
 from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.naming import label_keys
