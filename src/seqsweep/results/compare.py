@@ -19,8 +19,7 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import numbers, replicate_of, varied_words
 from seqsweep.results.run_names import readable_names
-from seqsweep.results.tables import status_line
-from seqsweep.results.terminal_tables import print_table
+from seqsweep.results.tables import print_table, status_line
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, REPLICATE_KEYS, flatten
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder

@@ -24,8 +24,8 @@ from seqsweep.results.replicates import (
     varied_words,
 )
 from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_of, paired
-from seqsweep.results.terminal_tables import print_table
-from seqsweep.results.verdicts import name_test
+from seqsweep.results.tables import print_table
+from seqsweep.results.words import name_test
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
 

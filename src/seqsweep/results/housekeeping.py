@@ -13,8 +13,7 @@ from seqsweep.console import place
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.naming import label_keys
 from seqsweep.results.replicates import numbers
-from seqsweep.results.tables import MOST_ROWS, status_line, status_table
-from seqsweep.results.terminal_tables import FittingTable, print_table
+from seqsweep.results.tables import MOST_ROWS, FittingTable, print_table, status_line, status_table
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,

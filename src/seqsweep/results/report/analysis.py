@@ -21,7 +21,7 @@ from seqsweep.results.report.findings import Answer, Baseline, Config, Report, R
 from seqsweep.results.report.rerun_commands import commands
 from seqsweep.results.report.sets_section import answer_over_sets, overlap_words, splits_of
 from seqsweep.results.run_names import Name, names_of
-from seqsweep.results.verdicts import name_test
+from seqsweep.results.words import name_test
 from seqsweep.runs.ledger import not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
