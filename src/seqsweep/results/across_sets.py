@@ -17,8 +17,8 @@ from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
 from seqsweep.results.replicates import (
     newest,
-    numbers,
     restrict,
+    sample_of,
     shared_metric,
     shared_splits,
     variation_of,
@@ -170,9 +170,7 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
     splits = shared_splits(list(runs.values()), metric)
     cells: dict[str, Estimate] = {}
     for point, by_replicate in runs.items():
-        values = {key: numbers(entry).get(metric) for key, entry in by_replicate.items()}
-        known = {key: value for key, value in values.items() if value is not None}
-        if sample := restrict(known, splits):
+        if sample := restrict(sample_of(by_replicate, metric), splits):
             cells[point] = Measure(metric, variation).mean(sample)
     return cells, _why_apart(one, metric, bool(splits) if variation.resampled else None)
 

@@ -174,6 +174,12 @@ def numbers(entry: Entry) -> dict[str, float]:
     }
 
 
+def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, float]:
+    """The values of a metric by replicate, without the runs that have none."""
+    values = {replicate: numbers(entry).get(metric) for replicate, entry in runs.items()}
+    return {replicate: value for replicate, value in values.items() if value is not None}
+
+
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
     """The metric to compare that all groups of runs have, by the leaderboard's rule."""
     recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]

@@ -116,6 +116,15 @@ def _width(console: Console, table: Table) -> int:
     return console.measure(table, options=console.options.update(width=10_000)).maximum
 
 
+def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
+    """An empty table; the first columns are those of keys, or one of names."""
+    table = FittingTable(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
+    for index, header in enumerate(headers):
+        justify, style = "right" if index or keys else "left", "cyan" if index < keys else ""
+        table.add_column(escape(header), justify=justify, style=style, no_wrap=True)
+    return table
+
+
 def leaderboard_table(
     board: Leaderboard, top: int | None = None, signs: Signs | None = None
 ) -> Table:
@@ -197,15 +206,12 @@ def print_across_sets(console: Console, found: AcrossSets, top: int | None = Non
 
 def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
     """The rows of configs with their ranks and a column for each data set."""
-    title = f"{found.metric} by data set"
-    table = FittingTable(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    headers = list(key_names(found.methods[0].keys).values()) or ["config"]
+    keys = list(key_names(found.methods[0].keys).values()) or ["config"]
     ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
-    for index, name in enumerate([*headers, *ranks, *found.sets]):
-        style = "cyan" if index < len(headers) else ""
-        table.add_column(escape(name), justify="right", style=style, no_wrap=True)
+    headers = [*keys, *ranks, *found.sets]
+    table = titled_table(f"{found.metric} by data set", headers, keys=len(keys))
     # A narrow terminal first loses the last data sets: the ranks stand for all of them.
-    table.spare = range(len(table.columns) - 1, len(headers) + len(ranks), -1)
+    table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
     for index, method in enumerate(found.methods[:top]):
         values = [escape(value_text(key, value)) for key, value in method.keys.items()]
         cells = [_score(cell, deviation) for cell in method.cells]

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import count
 from seqsweep.results.leaderboard import Leaderboard, Row
+from seqsweep.results.measures import SPLITS_NEEDED
 from seqsweep.results.ranks import RELIABLE_FROM, Against, sets_needed, sets_needed_for_p
 from seqsweep.results.replicates import Variation, shared_splits
-from seqsweep.results.resampled import SPLITS_NEEDED
 from seqsweep.results.significance import LEVEL, is_significant, seeds_needed
 
 CHOSEN = "*"
