@@ -81,7 +81,7 @@ def across_sets(
         planned: The configs of the sweep's members that have not started.
     """
     sets = data_sets(entries, planned)
-    complete = [runs for one in sets if (runs := _complete(one))]
+    complete = [runs for one in sets if (runs := one.complete)]
     if len(sets) < 2 or not complete:
         return None
     keys = config_keys(sets)
@@ -145,14 +145,6 @@ def config_keys(sets: Sequence[DataSet]) -> list[str]:
     ]
 
 
-def _complete(one: DataSet) -> list[Entry]:
-    return [entry for entry in one.entries if entry.state == "complete"]
-
-
-def _point(config: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return value_key({key: config.get(key) for key in keys})
-
-
 def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Ranking:
     scores = [[one.mean for method in methods if (one := method.cells[index])] for index in kept]
     return rank_methods(scores, lower_is_better(metric))
@@ -164,7 +156,9 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
     A repeated replicate counts once. Folds and random splits have other test sets by design, so
     only those count that all configs have.
     """
-    groups = group_by(_complete(one), lambda entry: _point(entry.config, keys))
+    groups = group_by(
+        one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
+    )
     variation = variation_of(list(groups.values()))
     runs = {p: variation.by_replicate(newest(group, variation)) for p, group in groups.items()}
     splits = shared_splits(list(runs.values()), metric)
@@ -185,7 +179,7 @@ def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
     if split not in ("val", "test"):
         return ""
     if share_splits is None:
-        share_splits = len({getattr(sets_of(entry), split) for entry in _complete(one)}) < 2
+        share_splits = len({getattr(sets_of(entry), split) for entry in one.complete}) < 2
     name = "test" if split == "test" else "validation"
     return "" if share_splits else f"its configs have different {name} sets"
 

@@ -61,6 +61,11 @@ class DataSet:
     planned: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
 
     @property
+    def complete(self) -> list[Entry]:
+        """The complete runs."""
+        return [entry for entry in self.entries if entry.state == "complete"]
+
+    @property
     def configs(self) -> list[Mapping[str, Any]]:
         """The configs of all runs."""
         return [*(entry.config for entry in self.entries), *self.planned]

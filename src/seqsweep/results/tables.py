@@ -118,7 +118,9 @@ def _width(console: Console, table: Table) -> int:
 
 def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
     """An empty table; the first columns are those of keys, or one of names."""
-    table = FittingTable(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
+    table = FittingTable(
+        box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False
+    )
     for index, header in enumerate(headers):
         justify, style = "right" if index or keys else "left", "cyan" if index < keys else ""
         table.add_column(escape(header), justify=justify, style=style, no_wrap=True)
