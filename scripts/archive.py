@@ -27,13 +27,13 @@ from seqsweep.config.from_overrides import hydra_errors_explained
 from seqsweep.console import place, say, say_error
 from seqsweep.data.aeon_sets import available
 from seqsweep.results.across_sets import AcrossSets, Method, table
-from seqsweep.results.across_text import as_markdown
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.formatting import key_names, run_label
+from seqsweep.results.formatting import key_names, number, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report.critical_difference import diagram
 from seqsweep.results.significance import Estimate
+from seqsweep.results.words import against_text, left_out_words, ranking_words
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import read_folder
 from seqsweep.suggest import did_you_mean
@@ -243,6 +243,28 @@ def as_csv(chosen: Mapping[str, Chosen], found: AcrossSets) -> str:
         cells = [one.mean if (one := method.cells[index]) else None for method in found.methods]
         writer.writerow([name, *parts, *cells, own.test.std if own else None])
     return text.getvalue()
+
+
+def as_markdown(found: AcrossSets) -> str:
+    """A row per data set and a column per method, as in published tables."""
+    lines = [_markdown_row(["data set", *(method.words for method in found.methods)])]
+    lines.append(_markdown_row(["---", *("---:" for _ in found.methods)]))
+    for index, name in enumerate(found.sets):
+        cells = [method.cells[index] for method in found.methods]
+        texts = ["" if one is None else number(one.mean) for one in cells]
+        lines.append(_markdown_row([name, *texts]))
+    if found.ranking:
+        ranks = [f"{rank:.2f}" for rank in found.ranking.mean_ranks]
+        against = [against_text(one) for one in found.ranking.against]
+        lines.append(_markdown_row(["**mean rank**", *ranks]))
+        lines.append(_markdown_row(["won/drawn/lost", *against]))
+    notes = [*ranking_words(found), *left_out_words(found)]
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    # A bar in a name would begin a new cell.
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def quoted(text: str) -> str:

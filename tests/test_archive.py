@@ -132,3 +132,15 @@ def test_validation_chooses_the_config_and_the_test_split_reports_it(tmp_path: P
     found = archive.ranked(["Large", "Small"], chosen, {"Large": {"A": 0.4}})
     assert [method.words for method in found.methods] == ["seqsweep", "A"]
     assert archive.as_csv(chosen, found).splitlines()[1].startswith("Large,h=3,val/acc,0.9,2,")
+
+
+def test_markdown_has_every_cell_and_the_mean_ranks(archive: Any):
+    from seqsweep.results.across_sets import Method, table
+    from seqsweep.results.significance import Estimate
+
+    scores = {"h=16": (0.9, 0.6, 0.3), "h=8": (0.8, 0.5, 0.4)}
+    methods = [Method(name, {}, [Estimate(1, x) for x in each]) for name, each in scores.items()]
+    lines = archive.as_markdown(table("test/acc", ["digits", "vowels", "order"], methods))
+    assert lines.startswith("| data set | h=16 | h=8 |\n")
+    assert "\n| vowels | 0.6000 | 0.5000 |\n" in lines
+    assert "\n| **mean rank** | 1.33 | 1.67 |\n" in lines

@@ -9,6 +9,7 @@ import pytest
 from replicate_runs import crossed, ranked
 from scipy import stats
 
+from seqsweep.results.measures import corrected_t_p
 from seqsweep.results.power import (
     chi_squared_quantile,
     needed_replicates_words,
@@ -17,7 +18,6 @@ from seqsweep.results.power import (
     spread_bounds,
 )
 from seqsweep.results.replicates import Replicate
-from seqsweep.results.resampled import corrected_t_p
 from seqsweep.results.significance import signed_rank_p
 
 NOISE = np.random.default_rng(0).normal(0, 0.02, size=(3, 30)).tolist()

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seqsweep.results.replicates import Replicate
-from seqsweep.results.resampled import (
+from seqsweep.results.measures import (
     corrected_estimate,
     corrected_t_p,
     resampled_differences,
     split_means,
 )
+from seqsweep.results.replicates import Replicate
 from seqsweep.results.significance import estimate, paired_t_p
 
 SHARE = 0.25

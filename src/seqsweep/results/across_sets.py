@@ -9,15 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.data_sets import DataSet, data_sets, source_keys
-from seqsweep.results.datasets import sets_of
+from seqsweep.results.data_sets import DataSet, data_sets, sets_of, source_keys
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
-from seqsweep.results.replicates import variation_of
-from seqsweep.results.run_numbers import newest, numbers, restrict, shared_metric, shared_splits
+from seqsweep.results.replicates import (
+    newest,
+    restrict,
+    sample_of,
+    shared_metric,
+    shared_splits,
+    variation_of,
+)
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
@@ -76,7 +81,7 @@ def across_sets(
         planned: The configs of the sweep's members that have not started.
     """
     sets = data_sets(entries, planned)
-    complete = [runs for one in sets if (runs := _complete(one))]
+    complete = [runs for one in sets if (runs := one.complete)]
     if len(sets) < 2 or not complete:
         return None
     keys = config_keys(sets)
@@ -140,14 +145,6 @@ def config_keys(sets: Sequence[DataSet]) -> list[str]:
     ]
 
 
-def _complete(one: DataSet) -> list[Entry]:
-    return [entry for entry in one.entries if entry.state == "complete"]
-
-
-def _point(config: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return value_key({key: config.get(key) for key in keys})
-
-
 def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Ranking:
     scores = [[one.mean for method in methods if (one := method.cells[index])] for index in kept]
     return rank_methods(scores, lower_is_better(metric))
@@ -159,15 +156,15 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
     A repeated replicate counts once. Folds and random splits have other test sets by design, so
     only those count that all configs have.
     """
-    groups = group_by(_complete(one), lambda entry: _point(entry.config, keys))
+    groups = group_by(
+        one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
+    )
     variation = variation_of(list(groups.values()))
     runs = {p: variation.by_replicate(newest(group, variation)) for p, group in groups.items()}
     splits = shared_splits(list(runs.values()), metric)
     cells: dict[str, Estimate] = {}
     for point, by_replicate in runs.items():
-        values = {key: numbers(entry).get(metric) for key, entry in by_replicate.items()}
-        known = {key: value for key, value in values.items() if value is not None}
-        if sample := restrict(known, splits):
+        if sample := restrict(sample_of(by_replicate, metric), splits):
             cells[point] = Measure(metric, variation).mean(sample)
     return cells, _why_apart(one, metric, bool(splits) if variation.resampled else None)
 
@@ -182,7 +179,7 @@ def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
     if split not in ("val", "test"):
         return ""
     if share_splits is None:
-        share_splits = len({getattr(sets_of(entry), split) for entry in _complete(one)}) < 2
+        share_splits = len({getattr(sets_of(entry), split) for entry in one.complete}) < 2
     name = "test" if split == "test" else "validation"
     return "" if share_splits else f"its configs have different {name} sets"
 

@@ -7,22 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.results import formatting
 from seqsweep.results.compare_sweeps import compare_configs
-from seqsweep.results.data_sets import by_data_set
-from seqsweep.results.datasets import sets_of, why_apart
+from seqsweep.results.data_sets import by_data_set, sets_of, why_apart
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import replicate_of, varied_words
+from seqsweep.results.replicates import numbers, replicate_of, varied_words
 from seqsweep.results.run_names import readable_names
-from seqsweep.results.run_numbers import numbers
-from seqsweep.results.tables import status_line
-from seqsweep.results.terminal_tables import print_table
+from seqsweep.results.tables import print_table, status_line, titled_table
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE, REPLICATE_KEYS, flatten
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
@@ -52,8 +48,8 @@ class Side:
 def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) -> dict[str, Any]:
     """Prints how runs or sweeps differ from the first one.
 
-    For runs it shows the keys and metrics that differ. If one of the folders has several runs,
-    configs are matched over the folders and compared on the seeds that they share.
+    Of runs it shows the keys and metrics that differ. The configs of sweeps are matched, and
+    compared on the seeds that they share.
 
     Args:
         folders: At least two folders of runs or of sweeps.
@@ -70,19 +66,26 @@ def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) 
         raise ValueError(f"compare: expected at least two folders, got {len(folders)}")
     entries = [read_folder(folder) for folder in folders]
     sides = list(map(Side, _labels(folders, entries), folders, entries))
-    # A sweep's folder has a folder for each run instead.
     differences: dict[str, Any] = {}
-    if not as_sweeps and all((folder / "config.yaml").is_file() for folder in folders):
+    if not as_sweeps and all(map(_is_run, folders)):
         _compare_runs(sides, console)
     else:
         differences = _compare_sweeps(sides, console)
     _compare_environments(sides, console)
     plain = [
-        {"label": side.label, "folder": str(side.folder)}
-        | {"states": Counter(entry.state for entry in side.entries)}
+        {
+            "label": side.label,
+            "folder": str(side.folder),
+            "states": Counter(entry.state for entry in side.entries),
+        }
         for side in sides
     ]
     return {"sides": plain} | differences
+
+
+def _is_run(folder: Path) -> bool:
+    # A sweep's folder has a folder for each run instead.
+    return (folder / "config.yaml").is_file()
 
 
 def _compare_runs(sides: Sequence[Side], console: Console) -> None:
@@ -186,11 +189,8 @@ def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list
 
     It is a run's readable name, or the end of a sweep's path.
     """
-    runs = {
-        str(index): group[0].config
-        for index, (folder, group) in enumerate(zip(folders, entries, strict=True))
-        if (folder / "config.yaml").is_file()
-    }
+    groups = enumerate(zip(folders, entries, strict=True))
+    runs = {str(index): group[0].config for index, (folder, group) in groups if _is_run(folder)}
     # A single run has no name that would distinguish it from others.
     names = readable_names(runs) if len(runs) > 1 else {}
     paths = [folder.resolve() for folder in folders]
@@ -224,7 +224,10 @@ def _metric_cells(entries: Sequence[Entry], names: Sequence[str]) -> dict[str, l
 
     Scores on other sequences are not comparable with the first run's, costs are.
     """
-    values = [_results(entry) for entry in entries]
+    values = [numbers(entry) for entry in entries]
+    for entry, result in zip(entries, values, strict=True):
+        if isinstance(epochs := (entry.record or {}).get("epochs"), int):
+            result["epochs"] = epochs
     costs = {name: value for name, value in values[0].items() if name in _COSTS}
     firsts: list[dict[str, float]] = [{}]
     for entry in entries[1:]:
@@ -235,11 +238,6 @@ def _metric_cells(entries: Sequence[Entry], names: Sequence[str]) -> dict[str, l
         for name in names
         if any(name in result for result in values)
     }
-
-
-def _results(entry: Entry) -> dict[str, float]:
-    epochs = (entry.record or {}).get("epochs")
-    return numbers(entry) | ({"epochs": epochs} if isinstance(epochs, int) else {})
 
 
 def _cell(name: str, value: float | None, first: float | None) -> str:
@@ -285,7 +283,7 @@ def _config_table(
 
 def _table(title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]]) -> Table:
     """A table with a column for each side."""
-    table = _empty_table(title, ["", *(side.label for side in sides)])
+    table = titled_table(title, ["", *(side.label for side in sides)])
     for name, cells in rows.items():
         table.add_row(escape(name), *cells)
     return table
@@ -297,16 +295,9 @@ def _long_table(sides: Sequence[Side]) -> Table:
     keys = distinguishing_keys([entry.config for entry in entries])
     metrics = _metric_cells(entries, _LONG_METRICS)
     names = formatting.key_names(keys).values()
-    table = _empty_table("difference to the first", ["run", *names, "state", *metrics])
+    table = titled_table("difference to the first", ["run", *names, "state", *metrics])
     for index, (side, entry) in enumerate(list(zip(sides, entries, strict=True))[:TOP]):
         values = [_value(key, entry.config) for key in keys]
         scores = [cells[index] for cells in metrics.values()]
         table.add_row(escape(side.label), *values, entry.state, *scores)
-    return table
-
-
-def _empty_table(title: str, headers: Sequence[str]) -> Table:
-    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for index, header in enumerate(headers):
-        table.add_column(escape(header), justify="right" if index else "left", no_wrap=True)
     return table

@@ -4,21 +4,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.datasets import data_key, data_names, reasons_apart, sets_of
+from seqsweep.results.data_sets import data_key, data_names, reasons_apart, recordings_key, sets_of
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import Replicate, Variation, variation_of, varied_words
-from seqsweep.results.run_numbers import newest, numbers, shared_metric
+from seqsweep.results.replicates import (
+    Replicate,
+    newest,
+    numbers,
+    sample_of,
+    shared_metric,
+    variation_of,
+    varied_words,
+)
 from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_of, paired
-from seqsweep.results.terminal_tables import print_table
-from seqsweep.results.verdicts import name_test
+from seqsweep.results.tables import print_table, titled_table
+from seqsweep.results.words import name_test
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
 
@@ -37,7 +43,7 @@ class _Match:
     @property
     def data(self) -> str:
         """A text that is equal for configs on the same data set."""
-        return sets_of(next(e for runs in self.runs.values() for e in runs.values())).data
+        return recordings_key(next(run for runs in self.runs.values() for run in runs.values()))
 
     def differences(self, label: str, first: str) -> dict[Replicate, float]:
         """The differences of the replicates with the same sequences in both sweeps."""
@@ -83,15 +89,17 @@ def compare_configs(
     grouped = _group_by_config(sweeps, keys, datasets)
     keys += [DATA] if datasets else []
     variation = variation_of([group for _, groups in grouped for group in groups.values()])
-    matches = [_match(config, groups, metric, variation) for config, groups in grouped]
-    matches = [match for match in matches if match.samples]
     measure = Measure(metric, variation)
+    matches = [_match(config, groups, measure) for config, groups in grouped]
+    matches = [match for match in matches if match.samples]
     first, *others = sweeps
     shared = _shared(matches, first, others)
     if shared:
         print_table(console, _table(shared[:top], keys, list(sweeps), measure))
     lines = [f"[dim]and {len(shared) - top} more configs that differ less[/]"][: len(shared) > top]
-    if len({match.data for match in shared}) > 1:
+    # Scores of different data sets have no common scale.
+    is_one_set = len({match.data for match in shared}) == 1
+    if shared and not is_one_set:
         lines.append("no mean over configs: scores of different data sets have no common scale")
     else:
         lines += [line for label in others if (line := _overall(shared, label, first, measure))]
@@ -102,8 +110,6 @@ def compare_configs(
     lines += _unmatched(matches, keys, list(sweeps))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     head = {"score": metric, "unit": variation.unit, "test": name_test(variation)}
-    # Scores of different data sets have no common scale.
-    is_one_set = len({match.data for match in shared}) == 1
     pairs = {label: _common_means(shared, label, first) for label in others if is_one_set}
     overall = {label: _tested(means, measure) for label, means in pairs.items() if means}
     configs = [
@@ -133,15 +139,12 @@ def _group_by_config(
     return list(grouped.values())
 
 
-def _match(
-    config: dict[str, Any], groups: Mapping[str, list[Entry]], metric: str, variation: Variation
-) -> _Match:
+def _match(config: dict[str, Any], groups: Mapping[str, list[Entry]], measure: Measure) -> _Match:
     """Returns the match of a config, with the sweeps that have its metric."""
     match = _Match(config, {}, {})
     for label, group in groups.items():
-        runs = variation.by_replicate(newest(group, variation))
-        values = {key: numbers(entry).get(metric) for key, entry in runs.items()}
-        if sample := {key: value for key, value in values.items() if value is not None}:
+        runs = measure.variation.by_replicate(newest(group, measure.variation))
+        if sample := sample_of(runs, measure.metric):
             match.samples[label], match.runs[label] = sample, runs
     return match
 
@@ -171,13 +174,10 @@ def _table(
         f"{measure.metric} by config{every}, and minus {first} over shared {unit}s"
         f" ({LEVEL:.0%} interval)"
     )
-    table = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
-    for name in key_names(keys).values():
-        table.add_column(escape(name), justify="right", style="cyan", no_wrap=True)
-    for label in labels:
-        names = [label] if label == first else [label, f"- {first}", f"{unit}s"]
-        for name in names:
-            table.add_column(escape(name), justify="right", no_wrap=True)
+    headers = [*key_names(keys).values(), first]
+    for label in labels[1:]:
+        headers += [label, f"- {first}", f"{unit}s"]
+    table = titled_table(title, headers, keys=len(keys))
     for match in matches:
         values = [escape(value_text(key, match.config[key])) for key in keys]
         table.add_row(*values, *_cells(match, labels, measure))

@@ -1,21 +1,24 @@
-"""Divides the runs of a folder by their data sets.
+"""Says which runs have the same data: by data set, by split, and by sequence.
 
 Runs have the same data set if their sources hold the same recordings, however they are split and
 read: the folds and the split seeds of one source are replicates on one data set. A run without a
-record has the data set of the complete runs with the same source in their configs.
+record has the data set of the complete runs with the same source in their configs. Scores are
+comparable only on equal sequences.
 """
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from seqsweep.results.datasets import is_of_data
-from seqsweep.results.formatting import key_names, run_label, value_text
+from seqsweep.results.formatting import key_names, run_label, split_words, value_text
 from seqsweep.results.grouping import group_by
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
-from seqsweep.runs.ledger import Entry, differing_keys
+from seqsweep.runs.identity import CODE, REPLICATE_KEYS, WITHOUT_INFLUENCE, is_below
+from seqsweep.runs.ledger import Entry, differing_keys, value_key
+
+Key = TypeVar("Key", bound=tuple[int, ...])
+"""A replicate of a config."""
 
 _SOURCE = "data.source"
 _WAYS_TO_READ = {
@@ -23,8 +26,24 @@ _WAYS_TO_READ = {
     "seqsweep.data.tables.table": ("frame", "reshape"),
 }
 """The arguments of a source that do not choose its recordings, only how a network reads them."""
+
 _TRAIN = "_TRAIN"
 """The end of the names of the archives' training files."""
+
+_PREFIX = 8
+"""The characters of a fingerprint that tables show."""
+
+_OF_SPLITS = ("data.val_fraction", "data.test_fraction", "data.folds", *REPLICATE_KEYS)
+_NOT_OF_SPLITS = (
+    "data.batch_size",
+    "data.eval_batch_size",
+    "data.num_workers",
+    "data.seed",
+    "data.shuffle",
+    "data.standardize",
+    "data.missing",
+)
+"""The keys of the data section that do not affect which sequences a split has."""
 
 
 @dataclass
@@ -42,6 +61,11 @@ class DataSet:
     planned: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
 
     @property
+    def complete(self) -> list[Entry]:
+        """The complete runs."""
+        return [entry for entry in self.entries if entry.state == "complete"]
+
+    @property
     def configs(self) -> list[Mapping[str, Any]]:
         """The configs of all runs."""
         return [*(entry.config for entry in self.entries), *self.planned]
@@ -55,24 +79,27 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
     Args:
         planned: The configs of the sweep's members that have not started.
     """
-    found = set(map(_content, entries))
-    if len(found) == 1 and None not in found and not (planned := list(planned)):
-        # The usual case of one data set and complete runs alone needs no look at the configs.
-        runs = [entry for entry in entries if entry.config]
-        return [DataSet(_base_name(runs[0].config) if runs else "data", runs)]
-    begun = [(entry, source_of(entry.config)) for entry in entries if entry.config]
-    # The source in the config leads from a run without a record to the content of its data.
-    contents = {source: known for entry, source in begun if (known := _content(entry)) is not None}
+    begun = [entry for entry in entries if entry.config]
+    planned = [config for config in planned if config]
+    contents: dict[str, str] = {}
+    # The source in the config leads from a run without a record to the content of its data. A
+    # folder with complete runs alone, the usual case, needs no look at the sources.
+    if planned or any(_recordings(entry) is None for entry in begun):
+        known = [(source_of(entry.config), _recordings(entry)) for entry in begun]
+        contents = {source: content for source, content in known if content is not None}
     sets: dict[str, DataSet] = {}
-    for entry, source in begun:
-        key = _content(entry) or contents.get(source, source)
-        sets.setdefault(key, DataSet(key)).entries.append(entry)
+
+    def set_of(config: Mapping[str, Any], content: str | None = None) -> DataSet:
+        key = content or contents.get(source := source_of(config), source)
+        return sets.setdefault(key, DataSet(key))
+
+    for entry in begun:
+        set_of(entry.config, _recordings(entry)).entries.append(entry)
     for config in planned:
-        if config:
-            source = source_of(config)
-            key = contents.get(source, source)
-            sets.setdefault(key, DataSet(key)).planned.append(config)
-    _name(list(sets.values()))
+        set_of(config).planned.append(config)
+    for name, group in group_by(sets.values(), lambda one: _base_name(one.configs[0])).items():
+        for one, label in zip(group, _labels(group), strict=True):
+            one.name = f"{name} {label}".strip()
     return list(sets.values())
 
 
@@ -89,11 +116,6 @@ def by_data_set(folders: Mapping[str, Sequence[Entry]]) -> dict[str, Sequence[En
         else:
             result |= {f"{label} on {one.name}": one.entries for one in sets}
     return result
-
-
-def _content(entry: Entry) -> str | None:
-    """The recordings of a complete run."""
-    return (entry.record or {}).get("recordings")
 
 
 def source_of(config: Mapping[str, Any]) -> str:
@@ -115,18 +137,9 @@ def source_keys(config: Mapping[str, Any]) -> list[str]:
 @functools.lru_cache(maxsize=256)
 def _source_keys(layout: tuple[str, ...], without: tuple[str, ...]) -> list[str]:
     """The keys for a layout of a config; thousands of runs share one."""
-    below = [key for key in layout if is_below(key, (_SOURCE,))]
-    keys = below or [key for key in layout if is_of_data(key)]
+    keys = [key for key in layout if is_below(key, (_SOURCE,))]
+    keys = keys or [key for key in layout if _shapes_splits(key) and key not in _OF_SPLITS]
     return sorted(key for key in keys if not is_below(key, (*WITHOUT_INFLUENCE, *without)))
-
-
-def _name(sets: Sequence[DataSet]) -> None:
-    """Names the data sets, each by what distinguishes it from others of the same source."""
-    same = group_by(sets, lambda one: _base_name(one.configs[0]))
-    for name, group in same.items():
-        labels = _labels(group)
-        for one, label in zip(group, labels, strict=True):
-            one.name = f"{name} {label}".strip()
 
 
 def _base_name(config: Mapping[str, Any]) -> str:
@@ -145,10 +158,126 @@ def _labels(group: Sequence[DataSet]) -> list[str]:
     if len(group) == 1:
         return [""]
     configs = [one.configs[0] for one in group]
-    known = [dict.fromkeys(source_keys(config)) for config in configs]
-    keys = [key for key in differing_keys(configs) if any(key in own for own in known)]
-    labels = [run_label(config, key_names(keys)) for config in configs]
+    known = {key for config in configs for key in source_keys(config)}
+    names = key_names(key for key in differing_keys(configs) if key in known)
+    labels = [run_label(config, names) for config in configs]
     if len(set(labels)) == len(labels):
         return labels
     # The content of a file has changed, so its fingerprint alone distinguishes the two.
     return [f"{label} #{index}".strip() for index, label in enumerate(labels, start=1)]
+
+
+class Sets(NamedTuple):
+    """The training and evaluation sequences of a run, as comparable texts.
+
+    Args:
+        is_known: Whether the splits have fingerprints; otherwise the config represents them.
+    """
+
+    data: str
+    val: str
+    test: str
+    is_known: bool
+
+
+def sets_of(entry: Entry) -> Sets:
+    """The fingerprints of a run's splits.
+
+    The record of a run with the user's own data module has none: the config represents them.
+    """
+    record = entry.record or {}
+    data = recordings_key(entry)
+    splits = record.get("splits")
+    if isinstance(splits, dict):
+        val, test = ((splits.get(name) or {}).get("fingerprint") for name in ("val", "test"))
+        return Sets(data, value_key(val), value_key(test), is_known=True)
+    shaping = {key: value for key, value in sorted(entry.config.items()) if _shapes_splits(key)}
+    if record.get("data_fingerprint") is not None:  # it represents the source
+        shaping = {k: v for k, v in shaping.items() if not k.startswith(f"{_SOURCE}.")}
+    # The part of the training data held out for validation does not change the test split.
+    of_test = {key: value for key, value in shaping.items() if key != "data.val_fraction"}
+    return Sets(data, value_key([data, shaping]), value_key([data, of_test]), is_known=False)
+
+
+def _shapes_splits(key: str) -> bool:
+    return (key.startswith("data.") or key == CODE) and key not in _NOT_OF_SPLITS
+
+
+def why_apart(first: Sets, other: Sets) -> str:
+    """The reason why scores of two runs are not comparable: `other test set`.
+
+    It is empty if they are comparable. The validation sets must be equal too, because
+    validation has chosen the configs.
+    """
+    differing = [name for name in ("val", "test") if getattr(first, name) != getattr(other, name)]
+    if not differing:
+        return ""
+    if first.data != other.data:
+        return "other data"
+    if first.is_known != other.is_known:
+        return "unknown whether its validation and test sets are the same"
+    names = " and ".join(map(split_words, differing))
+    return f"other {names} {'set' if len(differing) == 1 else 'sets'}"
+
+
+def reasons_apart(
+    first: Mapping[Key, Sets], other: Mapping[Key, Sets], resampled: bool = False
+) -> dict[Key, str]:
+    """The reason against a comparison of two configs, for each replicate that they share.
+
+    A reason is empty if both have the same sequences. Without a shared replicate the result has
+    one reason, by any run of each config.
+
+    Args:
+        resampled: Whether the replicates of one config have several splits of the data.
+    """
+    shared = sorted(first.keys() & other.keys())
+    if shared:
+        return {key: why_apart(first[key], other[key]) for key in shared}
+    key, any_of_first = next(iter(other)), next(iter(first.values()))
+    reason = why_apart(any_of_first, other[key])
+    is_same_data = any_of_first.data == other[key].data
+    return {key: "no shared replicate" if resampled and reason and is_same_data else reason}
+
+
+def _recordings(entry: Entry) -> str | None:
+    """The recordings of a complete run."""
+    return (entry.record or {}).get("recordings")
+
+
+def recordings_key(entry: Entry) -> str:
+    """A text that is equal for all ways to read the same recordings."""
+    return value_key(_recordings(entry))
+
+
+def data_key(entry: Entry) -> str:
+    """A text that is equal for runs trained on the same numbers."""
+    return value_key((entry.record or {}).get("data_fingerprint"))
+
+
+def data_names(entries: Sequence[Entry]) -> dict[str, str]:
+    """A short name for each `data_key`.
+
+    Empty if the keys of the data already distinguish the data sets.
+    """
+    if len({data_key(entry) for entry in entries}) <= 1:
+        return {}
+    keys = differing_keys([entry.config for entry in entries])
+    # Tables do not show the keys of replicates.
+    keys = [key for key in keys if key.startswith("data.") and key not in REPLICATE_KEYS]
+    # One data set for each setting of the keys of the data needs no other name.
+    settings = group_by(entries, lambda entry: value_key([entry.config.get(key) for key in keys]))
+    if all(len(set(map(data_key, group))) == 1 for group in settings.values()):
+        return {}
+    texts = {key: key.strip('"') for key in map(data_key, entries)}
+    return {key: "unknown" if key == "null" else text[:_PREFIX] for key, text in texts.items()}
+
+
+def tested_sequences(record: dict[str, Any], score: str) -> int:
+    """The number of sequences behind a run's score; 0 if unknown."""
+    split = score.partition("/")[0]
+    known = (record.get("splits") or {}).get(split) or {}
+    if isinstance(size := known.get("sequences"), int):
+        return size
+    counts = (record.get("confusion") or {}).get(split)
+    return sum(map(sum, counts)) if counts else 0

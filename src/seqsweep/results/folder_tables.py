@@ -1,5 +1,7 @@
 """Prints the leaderboard of a folder, or one for each of its data sets."""
 
+import csv
+import io
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -11,13 +13,14 @@ from rich.markup import escape
 
 from seqsweep.console import place
 from seqsweep.extras.search.words import print_search
-from seqsweep.results.across_sets import across_sets
-from seqsweep.results.across_text import as_csv, print_across_sets
+from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.data_sets import data_sets
+from seqsweep.results.formatting import key_names, quoted_formula, value_text
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
-from seqsweep.results.tables import print_leaderboard
-from seqsweep.results.verdicts import name_test
+from seqsweep.results.ranks import Ranking
+from seqsweep.results.tables import print_across_sets, print_leaderboard
+from seqsweep.results.words import name_test
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, not_begun, of_this_version, other_versions
 from seqsweep.runs.sweepfile import SweepFile
@@ -127,3 +130,31 @@ def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
     if across is None:
         raise ValueError(f"--csv={path}: {folder} has one data set; its table is in report.csv")
     write_text(path, as_csv(across))
+
+
+def as_csv(found: AcrossSets) -> str:
+    """A row per method, with three columns for each data set: mean, std, runs."""
+    keys = key_names(found.methods[0].keys) if found.methods else {}
+    parts = [f"{name}{part}" for name in found.sets for part in ("", " std", " runs")]
+    ranks = ["mean rank", "won", "drawn", "lost", "adjusted p"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(quoted_formula, ["config", *keys.values(), *ranks, *parts]))
+    for index, method in enumerate(found.methods):
+        values = [quoted_formula(value_text(key, value)) for key, value in method.keys.items()]
+        cells = [
+            part
+            for one in method.cells
+            for part in ((one.mean, one.std, one.n) if one else (None, None, None))
+        ]
+        writer.writerow([method.words, *values, *_five(found.ranking, index), *cells])
+    return text.getvalue()
+
+
+def _five(ranking: Ranking | None, index: int) -> list[float | None]:
+    if ranking is None:
+        return [None] * 5
+    mean, against = ranking.mean_ranks[index], ranking.against[index]
+    if against is None:
+        return [mean, None, None, None, None]
+    return [mean, against.wins, against.draws, against.losses, against.adjusted]

@@ -6,15 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 
 from seqsweep.console import place
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.naming import label_keys
-from seqsweep.results.run_numbers import numbers
-from seqsweep.results.tables import MOST_ROWS, status_line, status_table
-from seqsweep.results.terminal_tables import FittingTable, print_table
+from seqsweep.results.replicates import numbers
+from seqsweep.results.tables import MOST_ROWS, print_table, status_line, status_table, titled_table
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
@@ -71,7 +69,7 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     started = {entry.folder.run_id for entry in entries}
     sweep = SweepFile.read(folder)
     # A member that has not started has no folder, so only sweep.json knows it.
-    waiting = 0 if sweep is None else len(sweep.configs.keys() - started)
+    waiting = len(sweep.configs.keys() - started) if sweep else 0
     if waiting:
         have = "has" if waiting == 1 else "have"
         _say(console, f"{count(waiting, 'run')} of the sweep {have} not started")
@@ -97,21 +95,19 @@ def _say(console: Console, line: str) -> None:
 
 def print_folders(folders: Sequence[Path], console: Console) -> list[dict[str, Any]]:
     """Prints and returns the number of runs, their states and the size of each folder."""
-    entries = {path: read_folder(path, of_all_versions=True) for path in folders}
-    rows = [(path, Counter(e.state for e in entries[path]), _size(path)) for path in folders]
+    rows = [
+        (path, Counter(e.state for e in read_folder(path, of_all_versions=True)), _size(path))
+        for path in folders
+    ]
     states = [state for state in _STATES if any(counts[state] for _, counts, _ in rows)]
-    table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("folder", overflow="fold")
-    for name in ("runs", *states, "size"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = titled_table("", ["folder", "runs", *states, "size"])
     for path, counts, size in rows:
         numbers = [str(counts[state] or "") for state in states]
         table.add_row(place(path), str(counts.total()), *numbers, size_text(size))
     print_table(console, table)
     runs = sum(counts.total() for _, counts, _ in rows)
     size = size_text(sum(size for _, _, size in rows))
-    words = f"{count(len(rows), 'folder')}, {count(runs, 'run')}, {size}"
-    console.print(words, highlight=False)
+    _say(console, f"{count(len(rows), 'folder')}, {count(runs, 'run')}, {size}")
     return [{"folder": place(path), "states": of, "bytes": size} for path, of, size in rows]
 
 
@@ -147,23 +143,22 @@ def clean(
         return
     removals = find_removals(entries, states, checkpoints, wanted)
     for line in _lines(removals, entries):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-    summary = _summary(removals)
+        _say(console, line)
     # Said even if other runs are deleted: whoever chose them may miss these.
-    running = sum(entry.state == "running" for entry in entries)
-    if running:
-        console.print(f"{count(running, 'run')} in use: not deleted", highlight=False)
+    if running := sum(entry.state == "running" for entry in entries):
+        _say(console, f"{count(running, 'run')} in use: not deleted")
     if not removals:
-        console.print("nothing to delete", highlight=False)
+        _say(console, "nothing to delete")
     elif not yes:
-        console.print(f"{summary}: nothing is deleted without --yes", highlight=False)
+        _say(console, f"{_summary(removals)}: nothing is deleted without --yes")
     else:
+        summary = _summary(removals)
         reasons = delete_all(removals)
         if any(removal.is_whole for removal in removals):
             _renew_results(folder, console)
         for reason in reasons:  # for each run that is kept
-            console.print(reason, soft_wrap=True, highlight=False, markup=False)
-        console.print(f"deleted: {summary}", highlight=False)
+            _say(console, reason)
+        _say(console, f"deleted: {summary}")
 
 
 def _renew_results(folder: Path, console: Console) -> None:
@@ -180,20 +175,21 @@ def _renew_results(folder: Path, console: Console) -> None:
         write_report(folder)
         renew(folder, images=None)
     except (OSError, ValueError) as error:  # the runs are deleted nevertheless
-        console.print(f"no report: {error}", soft_wrap=True, highlight=False, markup=False)
+        _say(console, f"no report: {error}")
 
 
 def _print_choices(entries: Sequence[Entry], console: Console) -> None:
     choices = {
-        "--failed": find_removals(entries, FAILED, False, {}),
-        "--incomplete": find_removals(entries, INCOMPLETE, False, {}),
-        "--pruned": find_removals(entries, PRUNED, False, {}),
-        "--other-versions": find_removals(entries, OTHER_VERSIONS, False, {}),
-        "--checkpoints": find_removals(entries, (), True, {}),
+        "--failed": FAILED,
+        "--incomplete": INCOMPLETE,
+        "--pruned": PRUNED,
+        "--other-versions": OTHER_VERSIONS,
+        "--checkpoints": (),
     }
-    for option, removals in choices.items():
-        console.print(f"{option:17} {_summary(removals)}", highlight=False)
-    console.print("KEY=VALUE ...     the runs with these values", highlight=False)
+    for option, states in choices.items():
+        removals = find_removals(entries, states, option == "--checkpoints", {})
+        _say(console, f"{option:17} {_summary(removals)}")
+    _say(console, "KEY=VALUE ...     the runs with these values")
 
 
 def size_text(size: float) -> str:
@@ -244,5 +240,5 @@ def _summary(removals: Sequence[Removal]) -> str:
     last = len(removals) - whole
     parts = [count(whole, "run")] if whole else []
     parts += [f"last.ckpt of {count(last, 'run')}"] if last else []
-    size = size_text(freed([path for removal in removals for path in removal.files]))
-    return ", ".join([*(parts or ["nothing"]), size])
+    files = [path for removal in removals for path in removal.files]
+    return ", ".join([*(parts or ["nothing"]), size_text(freed(files))])

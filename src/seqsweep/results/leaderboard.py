@@ -14,17 +14,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Literal
 
-from seqsweep.results.data_sets import data_sets
-from seqsweep.results.datasets import data_key, data_names
+from seqsweep.results.data_sets import data_key, data_names, data_sets
 from seqsweep.results.effects import Grid, find_missing
 from seqsweep.results.grouping import group_by
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import Variation, variation_of
+from seqsweep.results.replicates import Variation, newest, numbers, variation_of
 from seqsweep.results.rows import DATA, Row, compare_rows, make_row, shared_means, with_data
-from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import ranks_by_size
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
@@ -126,7 +123,10 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     keys = [key for key in swept if key not in REPLICATE_KEYS]
     datasets = data_names(complete)
     # One row per config and data set; a repeated replicate counts once.
-    repeated = list(group_by(complete, partial(_point, keys)).values())
+    points = group_by(
+        complete, lambda e: (value_key([e.config.get(key) for key in keys]), data_key(e))
+    )
+    repeated = list(points.values())
     variation, lost = variation_of(repeated), count_lost(entries)
     groups = [newest(group, variation) for group in repeated]
     left_out = len(complete) - sum(map(len, groups))
@@ -162,11 +162,6 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
         sets=len({set_of_run.get(_id(row), 0) for row in rows}),
         variation=variation,
     )
-
-
-def _point(keys: Sequence[str], entry: Entry) -> tuple[str, str]:
-    """Returns a run's values of the keys, and its data set."""
-    return value_key([entry.config.get(key) for key in keys]), data_key(entry)
 
 
 def _id(row: Row) -> str:

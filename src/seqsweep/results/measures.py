@@ -1,25 +1,129 @@
-"""Judges the paired differences of two configs, by what their replicates differ in."""
+"""Judges the differences of two configs, by what their replicates differ in: seeds or splits.
 
+Seeds are judged by `results.significance`. The training sets of two folds or random splits overlap,
+so their scores are not independent, and the usual variance of a mean is too small. The corrected
+resampled t-test (Nadeau and Bengio 2003, Machine Learning 52) replaces 1 / J by
+1 / J + n_test / n_train, for J splits.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seqsweep.results.formatting import count
+from seqsweep.results.grouping import group_by
 from seqsweep.results.replicates import Replicate, Variation
-from seqsweep.results.resampled import (
-    corrected_estimate,
-    corrected_t_p,
-    resampled_differences,
-    split_means,
-    why_untested,
-)
 from seqsweep.results.significance import (
+    LEVEL,
     Difference,
     Estimate,
+    are_equal,
+    deviation,
     differences_to_best,
     estimate,
+    holm,
+    is_significant,
+    mean_of,
+    paired,
     seeds_needed,
     signed_rank_p,
 )
+from seqsweep.results.student_t import quantile, two_sided_p
+
+SPLITS_NEEDED = 3
+"""The fewest splits that are tested. Two differences show too little of their spread."""
+
+
+def split_means(sample: Mapping[Replicate, float]) -> list[float]:
+    """Returns the mean of each split, over its seeds.
+
+    Runs on one split have the same sequences, so they are not samples of their own.
+    """
+    groups = group_by(sorted(sample), lambda replicate: replicate.split)
+    return [mean_of(sample[replicate] for replicate in group) for group in groups.values()]
+
+
+def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
+    """The mean over the splits with its corrected interval, and the deviation over all replicates.
+
+    A split with more seeds than another one counts as much as that, as in the test.
+
+    Args:
+        share: The evaluated sequences for each training sequence. Without it there is no interval.
+    """
+    means = split_means(sample)
+    values = list(sample.values())
+    plain = replace(estimate(values), mean=mean_of(means), low=None, high=None)
+    if share is None or len(means) < 2 or are_equal(means):
+        return plain
+    half = quantile(round(1 - LEVEL, 12), len(means) - 1) * corrected_error(means, share)
+    return replace(plain, low=plain.mean - half, high=plain.mean + half)
+
+
+def corrected_error(means: Sequence[float], share: float) -> float:
+    """Returns the standard error of the mean over splits, corrected for their overlap."""
+    return math.sqrt(1 / len(means) + share) * deviation(means)
+
+
+def why_untested(means: Sequence[float], share: float | None) -> str:
+    """Says why the differences of splits have no test; empty if they have one.
+
+    Args:
+        means: The paired difference of each split.
+    """
+    if not means:
+        return "no split has a score of both configs"
+    if share is None:
+        return "the sizes of the splits are unknown, so there is no corrected t-test"
+    if len(means) < SPLITS_NEEDED:
+        splits, are = count(len(means), "shared split"), "is" if len(means) == 1 else "are"
+        return f"{splits} {are} too few: a corrected t-test needs at least {SPLITS_NEEDED} splits"
+    # Differences that are equal, but not zero, have no spread that could be tested.
+    if are_equal(means) and any(means):
+        return "the difference is the same on all splits, so a corrected t-test is not defined"
+    return ""
+
+
+def corrected_t_p(means: Sequence[float], share: float | None) -> float:
+    """The two-sided p of the corrected resampled t-test; 1 where it is undefined.
+
+    It is undefined for fewer than `SPLITS_NEEDED` differences, for equal ones, and if the sizes of
+    the splits are unknown.
+
+    Args:
+        means: The paired difference of each split.
+    """
+    if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
+        return 1.0
+    t = math.fsum(means) / len(means) / corrected_error(means, share)
+    return two_sided_p(t, len(means) - 1)
+
+
+def resampled_differences(
+    samples: Sequence[Mapping[Replicate, float]], best: int, share: float | None
+) -> list[Difference]:
+    """Compares each config with the best one, over the replicates that the two share.
+
+    As in `significance.differences_to_best`, p is corrected for the number of configs.
+    """
+    pairs = [paired(sample, samples[best]) for sample in samples]
+    others = [index for index in range(len(samples)) if index != best]
+    p_values = [corrected_t_p(split_means(pairs[index]), share) for index in others]
+    result = {best: Difference(Estimate(len(samples[best]), 0.0), None, None, "best")}
+    for index, p, adjusted in zip(others, p_values, holm(p_values), strict=True):
+        result[index] = _judge(pairs[index], p, adjusted, share)
+    return [result[index] for index in range(len(samples))]
+
+
+def _judge(
+    pairs: Mapping[Replicate, float], p: float, adjusted: float, share: float | None
+) -> Difference:
+    interval = corrected_estimate(pairs, share) if pairs else None
+    if reason := why_untested(split_means(pairs), share):
+        return Difference(interval, None, None, "undecided", untested=reason)
+    verdict = "different" if is_significant(adjusted) else "indistinguishable"
+    return Difference(interval, p, adjusted, verdict)
+
 
 Differences = Mapping[Replicate, float]
 """A config's score minus that of another one, by replicate."""
@@ -36,38 +140,41 @@ class Measure:
     metric: str
     variation: Variation
 
+    @property
+    def share(self) -> float | None:
+        """The evaluated sequences for each training sequence; None if unknown."""
+        return self.variation.share(self.metric)
+
     def differences(self, samples: Sequence[Mapping[Replicate, float]]) -> list[Difference]:
         """Compares the samples of configs with the first one."""
         if not samples:
             return []
         if self.variation.resampled:
-            return resampled_differences(samples, 0, self.variation.share(self.metric))
+            return resampled_differences(samples, 0, self.share)
         return differences_to_best(samples, best=0)
 
-    def mean(self, differences: Differences) -> Estimate:
-        """The mean difference with its interval."""
+    def mean(self, values: Mapping[Replicate, float]) -> Estimate:
+        """The mean of scores or of differences, with its interval."""
         if self.variation.resampled:
-            return corrected_estimate(differences, self.variation.share(self.metric))
-        return estimate(list(differences.values()))
+            return corrected_estimate(values, self.share)
+        return estimate(list(values.values()))
 
     def units(self, differences: Differences) -> list[float]:
         """The differences that are independent samples: one for each split, or for each seed."""
-        if self.variation.resampled:
-            return split_means(differences)
-        return list(differences.values())
+        return split_means(differences) if self.variation.resampled else [*differences.values()]
 
     def p(self, differences: Differences) -> float:
         """The two-sided p of the folder's test."""
         units = self.units(differences)
-        if self.variation.resampled:
-            return corrected_t_p(units, self.variation.share(self.metric))
-        return signed_rank_p(units)
+        return (
+            corrected_t_p(units, self.share) if self.variation.resampled else signed_rank_p(units)
+        )
 
     def why_untested(self, differences: Differences) -> str:
         """Says why the test cannot find the differences significant; empty if it can."""
         units = self.units(differences)
         if self.variation.resampled:
-            return why_untested(units, self.variation.share(self.metric))
+            return why_untested(units, self.share)
         needed = seeds_needed(configs=2)
         if len(units) >= needed:
             return ""

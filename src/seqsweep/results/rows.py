@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seqsweep.results.datasets import Sets, data_key, reasons_apart, sets_of
+from seqsweep.results.data_sets import Sets, data_key, reasons_apart, sets_of
 from seqsweep.results.measures import Measure
-from seqsweep.results.replicates import Replicate, Variation
-from seqsweep.results.resampled import corrected_estimate
-from seqsweep.results.run_numbers import numbers, restrict, shared_splits
-from seqsweep.results.significance import Difference, Estimate, estimate
+from seqsweep.results.replicates import Replicate, Variation, numbers, restrict, shared_splits
+from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry, value_key
 
 DATA = "data"
@@ -74,12 +72,7 @@ def make_row(
     config = {key: group[0].config.get(key) for key in keys}
     if datasets:
         config[DATA] = datasets[data_key(group[0])]
-    metrics = {
-        name: corrected_estimate(sample, variation.share(name))
-        if variation.resampled
-        else estimate(list(sample.values()))
-        for name, sample in samples.items()
-    }
+    metrics = {name: Measure(name, variation).mean(sample) for name, sample in samples.items()}
     return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
 
 

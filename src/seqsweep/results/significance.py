@@ -2,7 +2,7 @@
 
 A config is one point of a sweep, a sample of it one seed. Two configs are compared on the seeds
 that they share, so an effect that a seed has on both of them cancels out. If configs were also
-trained on several splits of the data, see `results.resampled`.
+trained on several splits of the data, see `results.measures`.
 """
 
 import math

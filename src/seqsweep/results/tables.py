@@ -1,7 +1,8 @@
-"""Terminal tables: the leaderboard and the state of a folder."""
+"""Terminal tables: the leaderboard, the configs by data sets, the state of a folder."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import copy
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -9,14 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.board_notes import (
-    CHOSEN,
-    Signs,
-    has_marks,
-    has_replicates,
-    is_marked,
-    leaderboard_notes,
-)
+from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import (
     cost,
     count,
@@ -28,9 +22,19 @@ from seqsweep.results.formatting import (
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.naming import label_keys
-from seqsweep.results.run_numbers import numbers
+from seqsweep.results.replicates import numbers
 from seqsweep.results.significance import Estimate
-from seqsweep.results.terminal_tables import FittingTable, print_table
+from seqsweep.results.words import (
+    CHOSEN,
+    Signs,
+    has_replicates,
+    is_marked,
+    leaderboard_notes,
+    left_out_words,
+    rank_cells,
+    ranking_words,
+    uneven_words,
+)
 from seqsweep.runs.ledger import Entry
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
@@ -40,8 +44,87 @@ _COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """The columns that a narrow terminal loses, the first one first, unless they rank or compare."""
 
+_STATES = {
+    "complete": "[green]complete[/]",
+    "diverged": "[red]diverged[/]",
+    "pruned": "[yellow]pruned[/]",
+    "running": "[cyan]running[/]",
+    "interrupted": "[yellow]interrupted[/]",
+    "failed": "[red]failed[/]",
+    "incomplete": "[yellow]incomplete[/]",
+    "damaged": "[red]damaged[/]",
+    "of another version": "[yellow]of another version[/]",
+}
+
+_SHORTEST = 24
+"""The characters of a long text that are kept, even if the table is then too wide."""
+
 MOST_ROWS = 1000
 """The most rows of a table, unless more are asked for. Rich takes a millisecond for each."""
+
+
+class FittingTable(Table):
+    """A table that knows what a narrow terminal can do without; columns are given by index.
+
+    Args:
+        spare: The columns that may go, the least important first.
+        long: A column of texts that may be cropped.
+    """
+
+    spare: Sequence[int] = ()
+    long: int | None = None
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Prints a table: on a terminal the columns that fit, elsewhere all of them.
+
+    A table that cannot be made to fit is printed whole, where rich would cut numbers short.
+    """
+    if console.is_terminal and isinstance(table, FittingTable):
+        table = _fitted(console, table)
+    # rich shortens what is wider than the console, so the console is made wide enough.
+    console.width = max(console.width, _width(console, table))
+    console.print(table)
+
+
+def _fitted(console: Console, table: FittingTable) -> Table:
+    """The table without as many of its spare columns as it takes to fit."""
+    result: Table = table
+    for lost in range(len(table.spare) + 1):
+        gone = table.spare[:lost]
+        columns = {i: copy(column) for i, column in enumerate(table.columns) if i not in gone}
+        result = Table(
+            *columns.values(),
+            box=table.box,
+            title=table.title,
+            title_justify=table.title_justify,
+            pad_edge=table.pad_edge,
+        )
+        result.rows = table.rows
+        over = _width(console, result) - console.width
+        if over > 0 and table.long is not None:
+            texts = columns[table.long]
+            widest = max((console.measure(cell).maximum for cell in texts.cells), default=0)
+            texts.max_width = max(_SHORTEST, widest - over)
+            over = _width(console, result) - console.width
+        if over <= 0:
+            break
+    return result
+
+
+def _width(console: Console, table: Table) -> int:
+    return console.measure(table, options=console.options.update(width=10_000)).maximum
+
+
+def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
+    """An empty table; the first columns are those of keys, or one of names."""
+    table = FittingTable(
+        box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False
+    )
+    for index, header in enumerate(headers):
+        justify, style = "right" if index or keys else "left", "cyan" if index < keys else ""
+        table.add_column(escape(header), justify=justify, style=style, no_wrap=True)
+    return table
 
 
 def leaderboard_table(
@@ -50,7 +133,7 @@ def leaderboard_table(
     """The rows of a leaderboard, best first; `top` limits their number."""
     signs = signs or Signs()
     # The optional columns that this leaderboard needs.
-    marked, repeated = has_marks(board), has_replicates(board)
+    marked, repeated = any(map(is_marked, board.rows)), has_replicates(board)
     lost = any(row.lost for row in board.rows)
     unit = board.variation.unit
     # The metrics that rank and compare; if the first rows tie, also the one that decides.
@@ -60,18 +143,23 @@ def leaderboard_table(
 
     table = FittingTable(box=SIMPLE_HEAD, title=f"by {board.chosen_by}", pad_edge=False)
     _add_columns(table, ["#", signs.mark] if marked else ["#"])
-    table.keys = _add_columns(table, key_names(board.keys).values(), style="cyan")
+    _add_columns(table, key_names(board.keys).values(), style="cyan")
     replicates = _add_columns(table, [f"{unit}s"] if repeated else [])
     _add_columns(table, [f"{unit}s lost"] if lost else [], style="red")
-    others: list[int] = []
+    results: dict[str, int] = {}
     for name in scores:
-        is_monitor = name == board.monitor
-        index = _add_columns(table, [name], style="bold" if is_monitor else "")
-        others += [] if is_monitor else index
-    _add_columns(table, ["epoch", "params", "seconds"])
+        (results[name],) = _add_columns(table, [name], "bold" if name == board.monitor else "")
+    costs = _add_columns(table, ["epoch", "params", "seconds"])
+    results |= dict(zip(_COSTS, costs, strict=True))
     # A narrow terminal first loses other metrics and costs, then replicates and scores.
-    table.spare = _spare_columns([*scores, *_COSTS], len(table.columns), needed)
-    table.last = [*replicates, *(index for index in others if index not in table.spare)]
+    spare = [
+        results[name]
+        for kind in _SPARE
+        for name in results
+        if name.rpartition("/")[2] == kind and name not in needed
+    ]
+    others = [results[name] for name in scores if name != board.monitor]
+    table.spare = list(dict.fromkeys([*spare, *replicates, *others]))
     for rank, row in enumerate(board.rows[:top], start=1):
         mark = signs.mark if is_marked(row) else ""
         table.add_row(
@@ -80,7 +168,7 @@ def leaderboard_table(
             *(escape(value_text(key, row.config[key])) for key in board.keys),
             *([str(row.n)] if repeated else []),
             *([row.lost_words] if lost else []),
-            *(_score(row.metrics.get(name), signs) for name in scores),
+            *(_score(row.metrics.get(name), signs.deviation) for name in scores),
             *(_cost(name, row.metrics.get(name)) for name in _COSTS),
         )
     return table
@@ -95,12 +183,42 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
     top = MOST_ROWS if top is None else top
     signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
     print_table(console, leaderboard_table(board, top, signs))
+    _print_below(console, len(board.rows) - top, leaderboard_notes(board, signs))
+
+
+def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
     # A shortened table must not look like the whole.
-    if len(board.rows) > top:
-        console.print(f"[dim]and {len(board.rows) - top} more[/]", highlight=False)
-    for note in leaderboard_notes(board, signs):
+    if cut > 0:
+        console.print(f"[dim]and {cut} more[/]", highlight=False)
+    for note in notes:
         # A terminal breaks the line between words; in a file it stays one line.
         console.print(note, soft_wrap=not console.is_terminal, highlight=False)
+
+
+def print_across_sets(console: Console, found: AcrossSets, top: int | None = None) -> None:
+    """Prints the table of configs by data sets, and its notes.
+
+    Args:
+        top: The most rows; None for all.
+    """
+    print_table(console, _across_table(found, top, "+/-" if console.options.ascii_only else "±"))
+    notes = [*ranking_words(found), *left_out_words(found), *uneven_words(found)]
+    _print_below(console, len(found.methods) - (top or len(found.methods)), map(escape, notes))
+
+
+def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
+    """The rows of configs with their ranks and a column for each data set."""
+    keys = list(key_names(found.methods[0].keys).values()) or ["config"]
+    ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
+    headers = [*keys, *ranks, *found.sets]
+    table = titled_table(f"{found.metric} by data set", headers, keys=len(keys))
+    # A narrow terminal first loses the last data sets: the ranks stand for all of them.
+    table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
+    for index, method in enumerate(found.methods[:top]):
+        values = [escape(value_text(key, value)) for key, value in method.keys.items()]
+        cells = [_score(cell, deviation) for cell in method.cells]
+        table.add_row(*(values or [escape(method.words)]), *rank_cells(found, index), *cells)
+    return table
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
@@ -112,13 +230,12 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     keys = label_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
-    table.keys = _add_columns(table, key_names(keys).values(), style="cyan")
-    table.add_column("state")
-    # The state ends with the error, the one text that may be broken into lines.
-    table.long = len(table.columns) - 1
-    *scores, seconds = _add_columns(table, ["val/acc", "test/acc", "seconds"])
+    _add_columns(table, key_names(keys).values(), style="cyan")
+    # The state ends with the error, the one text that may be cropped.
+    table.long = len(table.columns)
+    table.add_column("state", no_wrap=True, overflow="ellipsis")
     # The validation score is the last to go.
-    table.spare, table.last = [seconds], scores[::-1]
+    table.spare = _add_columns(table, ["val/acc", "test/acc", "seconds"])[::-1]
     if most is not None and len(entries) > most:
         # Python keeps the order of equal entries.
         entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
@@ -143,33 +260,6 @@ def status_line(folder: Path, entries: Sequence[Entry]) -> str:
     return f"{escape(str(folder))}: {count(len(entries), 'run')}, {', '.join(parts)}"
 
 
-_STATES = {
-    "complete": "[green]complete[/]",
-    "diverged": "[red]diverged[/]",
-    "pruned": "[yellow]pruned[/]",
-    "running": "[cyan]running[/]",
-    "interrupted": "[yellow]interrupted[/]",
-    "failed": "[red]failed[/]",
-    "incomplete": "[yellow]incomplete[/]",
-    "damaged": "[red]damaged[/]",
-    "of another version": "[yellow]of another version[/]",
-}
-
-
-def _spare_columns(names: Sequence[str], columns: int, kept: Sequence[str]) -> list[int]:
-    """The indices of the last columns that may go, in order.
-
-    `names` are the names of the last columns.
-    """
-    start = columns - len(names)
-    return [
-        start + index
-        for kind in _SPARE
-        for index, name in enumerate(names)
-        if name.rpartition("/")[2] == kind and name not in kept
-    ]
-
-
 def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[int]:
     """Adds columns of numbers and returns their indices."""
     start = len(table.columns)
@@ -180,8 +270,8 @@ def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[in
     return list(range(start, len(table.columns)))
 
 
-def _score(value: Estimate | None, signs: Signs) -> str:
-    return "" if value is None else with_deviation(value.mean, value.std, signs.deviation)
+def _score(value: Estimate | None, deviation: str) -> str:
+    return "" if value is None else with_deviation(value.mean, value.std, deviation)
 
 
 def _cost(name: str, value: Estimate | float | None) -> str:

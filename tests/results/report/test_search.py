@@ -27,9 +27,9 @@ from scipy import stats
 from seqsweep.extras.search.parallel_plot import MOST_LINES
 from seqsweep.extras.search.trials import ranked
 from seqsweep.extras.search.words import search_lines
-from seqsweep.results.board_notes import leaderboard_notes
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import paired
+from seqsweep.results.words import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seqsweep.extras.search.trials import Tried, different, trial_words
-from seqsweep.results.replicates import Replicate, replicate_of
-from seqsweep.results.run_numbers import numbers
+from seqsweep.results.replicates import Replicate, numbers, replicate_of
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import explain
 from seqsweep.extras.search.space import Choice, Space, overrides_of, parse, value_at
-from seqsweep.results.datasets import Sets, sets_of, why_apart
+from seqsweep.results.data_sets import Sets, sets_of, why_apart
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.run_folder import RunFolder

@@ -10,7 +10,7 @@ from typing import Literal
 
 from seqsweep.results.formatting import key_names, value_text
 from seqsweep.results.grouping import group_by
-from seqsweep.results.run_numbers import numbers
+from seqsweep.results.replicates import numbers
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.metrics_csv import read_rows

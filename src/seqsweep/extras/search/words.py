@@ -23,7 +23,7 @@ from seqsweep.results.formatting import (
     upper_first,
 )
 from seqsweep.results.significance import LEVEL
-from seqsweep.results.verdicts import too_few_words
+from seqsweep.results.words import too_few_words
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
 

@@ -10,7 +10,7 @@ from typing import Any
 from seqsweep.extras.search.findings import find_search
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import across_sets
-from seqsweep.results.datasets import tested_sequences
+from seqsweep.results.data_sets import tested_sequences
 from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.naming import label_keys
@@ -21,7 +21,7 @@ from seqsweep.results.report.findings import Answer, Baseline, Config, Report, R
 from seqsweep.results.report.rerun_commands import commands
 from seqsweep.results.report.sets_section import answer_over_sets, overlap_words, splits_of
 from seqsweep.results.run_names import Name, names_of
-from seqsweep.results.verdicts import name_test
+from seqsweep.results.words import name_test
 from seqsweep.runs.ledger import not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 

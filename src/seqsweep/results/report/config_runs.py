@@ -7,12 +7,11 @@ from typing import Any
 
 from seqsweep.results.formatting import without_machine
 from seqsweep.results.leaderboard import DATA, Leaderboard
-from seqsweep.results.replicates import replicate_of
+from seqsweep.results.replicates import numbers, replicate_of
 from seqsweep.results.report.curves import CURVES, read_metrics, thinned
 from seqsweep.results.report.findings import MOST_LISTED, Run
 from seqsweep.results.report.rerun_commands import relative_folder, reproduce_command
 from seqsweep.results.run_names import Name
-from seqsweep.results.run_numbers import numbers
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
 

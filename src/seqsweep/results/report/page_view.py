@@ -25,7 +25,7 @@ from seqsweep.results.report.findings import Report
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.sets_section import sets_view
 from seqsweep.results.significance import Estimate
-from seqsweep.results.verdicts import replicates_override
+from seqsweep.results.words import replicates_override
 from seqsweep.runs.identity import REPLICATE_KEYS, is_number
 from seqsweep.runs.ledger import value_key
 

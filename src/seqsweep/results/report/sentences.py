@@ -24,7 +24,7 @@ from seqsweep.results.replicates import Variation
 from seqsweep.results.report.baselines_text import baseline_words, test_set_words
 from seqsweep.results.report.findings import Answer, Baseline, Config
 from seqsweep.results.significance import LEVEL
-from seqsweep.results.verdicts import needed_words, t_test_words, too_few_words
+from seqsweep.results.words import needed_words, t_test_words, too_few_words
 from seqsweep.runs.metric_names import is_bounded, lower_is_better
 
 _MOST_NAMED = 3

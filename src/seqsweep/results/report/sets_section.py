@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.across_text import (
+from seqsweep.results.formatting import count, key_names, metric_words, split_words, upper_first
+from seqsweep.results.report.critical_difference import MOST_DRAWN, diagram
+from seqsweep.results.report.findings import Answer
+from seqsweep.results.words import (
     clique_rule,
     left_out_words,
     rank_cells,
     ranking_words,
     uneven_words,
 )
-from seqsweep.results.formatting import count, key_names, metric_words, split_words, upper_first
-from seqsweep.results.report.critical_difference import MOST_DRAWN, diagram
-from seqsweep.results.report.findings import Answer
 from seqsweep.runs.ledger import Entry
 
 _NO_MEAN = (

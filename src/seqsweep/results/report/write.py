@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 from seqsweep.results import formatting
-from seqsweep.results.across_text import probability
 from seqsweep.results.formatting import NBSP, true_minus
 from seqsweep.results.report import freshness
 from seqsweep.results.report.analysis import analyse
@@ -22,6 +21,7 @@ from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS
 from seqsweep.results.report.plots import figures
 from seqsweep.results.report.sets_section import size_words
 from seqsweep.results.significance import Difference, Estimate
+from seqsweep.results.words import probability
 from seqsweep.runs.files import write_text
 from seqsweep.runs.metric_names import lower_is_better
 
