@@ -24,8 +24,9 @@ from seqsweep.sweeping.api import train_in
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.description import KEYS
 from seqsweep.training.outcome import Outcome, RunFailed
-from seqsweep.training.planned_run import PlannedRun, forget_data
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import forget_finished_runs
+from seqsweep.training.run_data import forget_data
 
 one_at_a_time = threading.RLock()
 """Held while a fit or a prediction of this process uses the global state of torch and Hydra."""
