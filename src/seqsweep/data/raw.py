@@ -26,6 +26,7 @@ from seqsweep.data.checks import (
 from seqsweep.data.lists import is_list_of_sequences, pad_list
 from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.suggest import listed
 
 _FURTHER_BYTES = 12
 """The bytes that a run needs for each value of a file, for the split and the scaled copy."""
@@ -138,12 +139,18 @@ def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> Int64:
 
 def make_splits(
     parts: Mapping[str, RawPart],
-    *,
     class_names: tuple[str, ...] | None = None,
     channel_names: tuple[str, ...] | None = None,
-    layout: Layout = "batch_first",
+    notes: tuple[str, ...] = (),
 ) -> Splits:
-    """Checks the splits and gives them common class indices; keys are train, val, test."""
+    """Checks the splits of a file and gives them common class indices.
+
+    Args:
+        parts, class_names, channel_names, notes: see `seqsweep.data.files.Stored`.
+    """
+    if "train" not in parts:
+        where = next(iter(parts.values())).where
+        raise ValueError(f"{where}: no sequence is in train; found {listed([*parts])}")
     further = _FURTHER_BYTES * sum(part.x.size for part in parts.values())
     check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}
@@ -159,7 +166,6 @@ def make_splits(
             part.lengths,
             class_names=class_names,
             channel_names=channel_names,
-            layout=layout,
             groups=part.groups,
             where=part.where,
         )
@@ -168,7 +174,7 @@ def make_splits(
                 f"{part.where}: {made[split].input_size} channels, but"
                 f" {parts['train'].where} has {made['train'].input_size}; both must be equal"
             )
-    return Splits(made["train"], made.get("val"), made.get("test"))
+    return Splits(made["train"], made.get("val"), made.get("test"), notes)
 
 
 def padded(
