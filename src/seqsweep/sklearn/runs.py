@@ -17,7 +17,7 @@ from rich.console import Console
 
 from seqsweep.console import PlainConsole
 from seqsweep.data.checks import Array
-from seqsweep.data.raw import padded
+from seqsweep.data.lists import padded
 from seqsweep.runs.files import write_bytes
 from seqsweep.sklearn.arrays import Rows
 from seqsweep.sweeping.api import train_in

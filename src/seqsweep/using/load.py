@@ -17,9 +17,8 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config, check_section
 from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.raw import padded
-from seqsweep.data.symbols import encoded
-from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.data.lists import padded
+from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.runs.files import Damaged, say_once
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.run_folder import RunFolder
