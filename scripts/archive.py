@@ -37,7 +37,8 @@ from seqsweep.results.words import against_text, left_out_words, ranking_words
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import read_folder
 from seqsweep.suggest import did_you_mean
-from seqsweep.training.planned_run import forget_data, plan
+from seqsweep.training.planned_run import plan
+from seqsweep.training.run_data import forget_data
 
 OURS = "seqsweep"
 METRIC = "test/acc"

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.question import namesakes, sweep_name
-from seqsweep.training.own_data import data_fingerprint
+from seqsweep.training.run_data import data_fingerprint
 
 Name = Callable[..., str]
 GRID = ("data=digits", "model.hidden_size=4,8")

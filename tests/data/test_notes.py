@@ -7,8 +7,7 @@ import pytest
 from prepared import prepared
 
 from seqsweep.data.bundled import digits, japanese_vowels
-from seqsweep.data.info import contents
-from seqsweep.data.notes import notes
+from seqsweep.data.info import contents, notes
 from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.data.tasks import random_sequences

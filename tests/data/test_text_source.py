@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from prepared import prepared
 
-from seqsweep.data.text import text
-from seqsweep.data.text_files import read_texts
+from seqsweep.data.text import read_texts, text
 
 TEXTS = ["Good, really good", "bad", 'so "so"', "two\nlines", "ünïcode 語"] * 4
 LABELS = ["yes", "no"] * 10
@@ -138,10 +137,10 @@ def test_a_cut_of_texts_is_noted(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text,label\na,x\nb\n", ":3: expected 2 columns, got 1"),
-        ('text,label\n"a,x\n', ":2: unexpected end of data"),
+        ("text,label\na,x\nb\n", ":3: 1 cells; expected 2, as in the header"),
+        ('text,label\n"a,x\n', ": a quoted cell does not end: the file has an odd number of"),
         ('text,label\n"two\nlines",x\n,y\n', ":4: '' has no characters"),
-        ("", "text_column=null: must be a column of CSV: it has none"),
+        ("", "CSV: is empty; expected a line with the names of the columns"),
         ("txt,label\na,x\n", "text_column=null: must be a column of CSV: txt, label; did you mean"),
         ("text,label\na,x\nb,\n", "sequence 1 has label '': it is missing"),
     ],
@@ -160,7 +159,7 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path, content, message):
         ("a.tsv", b"yes\tgood\nno\t\n", ":2: '' has no characters"),
         ("a.tsv", b"yes\tgo\xffod\n", ": is not UTF-8: invalid start byte (byte 6)"),
         ("a.csv.gz", TEXTS_GZ[:-9], ": is cut off or damaged"),
-        ("a.parquet", b"text,label\n", ": is not a parquet file: "),
+        ("a.parquet", b"PAR1text", ": is cut off or damaged"),
         ("a.json", b"{}", ": must end with one of .csv, .csv.gz, .parquet, .tsv, .tsv.gz, .txt"),
     ],
 )
@@ -173,7 +172,7 @@ def test_a_bad_file_is_refused(tmp_path, name, content, message):
 def test_a_missing_value_of_a_parquet_file_is_named(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["a", None], "label": ["x", "y"]}), path)
-    with pytest.raises(ValueError, match=r"a\.parquet: row 2: text is missing"):
+    with pytest.raises(ValueError, match=r"a\.parquet: row 1: text is missing"):
         text(str(path))
     pq.write_table(pa.table({"text": ["a", "b"], "label": [[1], [2, 3]]}), path)
     with pytest.raises(ValueError, match=r"a\.parquet: label holds lists; expected a label"):

@@ -17,7 +17,7 @@ from waiting import wait_until
 from seqsweep.data.batch import SequenceDataset
 from seqsweep.training.build_run import build_module
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.data_cache import build_data
+from seqsweep.training.run_data import build_data
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,8 @@ from seqsweep.sweeping.baselines import (
     write_baselines,
     write_baselines_of,
 )
-from seqsweep.training.data_cache import prepared
 from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.run_data import data_of
 from seqsweep.training.train import train
 
 BASE = ("data=random", "data.source.num_sequences=60", "data.source.length=4", "data.batch_size=8")
@@ -120,7 +120,7 @@ def test_baselines_are_measured_on_transformed_data_once_for_all_augmentations(
     write_baselines(members, tmp_path)
     found = rows(tmp_path)
     assert [row["data"]["data.transform.frame"] for row in found] == [None] * 3 + [4] * 3
-    measured, _ = measure(prepared(members[1].config))
+    measured, _ = measure(data_of(members[1].config["data"]).prepared)
     metrics = [row["metrics"] for row in measured]
     assert [row["metrics"] for row in found if row["data"]["data.transform.frame"]] == metrics
 

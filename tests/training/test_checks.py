@@ -5,7 +5,7 @@ import pytest
 
 from seqsweep.training import checks
 from seqsweep.training.build_run import build_module
-from seqsweep.training.data_cache import build_data, prepared
+from seqsweep.training.run_data import build_data, data_of
 
 
 def assert_counted(config, monkeypatch):
@@ -14,7 +14,7 @@ def assert_counted(config, monkeypatch):
     count = sum(parameter.numel() for parameter in network.parameters())
     monkeypatch.setattr(checks, "_memory", lambda: 0)
     with pytest.raises(ValueError, match=f": {count:,} parameters take "):
-        checks.check_network_size(config, prepared(config))
+        checks.check_network_size(config, data_of(config["data"]).prepared)
     return network
 
 
@@ -49,7 +49,7 @@ def test_an_embedding_has_a_row_for_each_symbol(checked, monkeypatch, tmp_path, 
 def test_too_many_layers_are_refused(checked):
     config = checked("data=digits", "model.num_layers=100000")
     with pytest.raises(ValueError, match=r"model\.num_layers=100000: must be at most 1000"):
-        checks.check_network_size(config, prepared(config))
+        checks.check_network_size(config, data_of(config["data"]).prepared)
 
 
 @pytest.mark.parametrize(("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7)])
@@ -60,9 +60,9 @@ def test_a_batch_whose_states_do_not_fit_is_refused(checked, monkeypatch, cell, 
     )  # fmt: skip
     needed = 1000 * 8 * 2 * 2 * states * 4  # 8 steps, layers, directions, bytes
     monkeypatch.setattr(checks, "_memory", lambda: needed)
-    checks.check_network_size(config, prepared(config))
+    checks.check_network_size(config, data_of(config["data"]).prepared)
     monkeypatch.setattr(checks, "_memory", lambda: needed - 1)
     with pytest.raises(
         ValueError, match=r"data\.batch_size=1000: the states of 1000 sequences of 8"
     ):
-        checks.check_network_size(config, prepared(config))
+        checks.check_network_size(config, data_of(config["data"]).prepared)

@@ -7,9 +7,9 @@ import pytest
 from run_files import SMALL
 
 from seqsweep.data.info import contents
-from seqsweep.training import data_cache
-from seqsweep.training.data_cache import prepared, translate_memory_errors
-from seqsweep.training.planned_run import forget_data, plan
+from seqsweep.training import run_data
+from seqsweep.training.planned_run import plan
+from seqsweep.training.run_data import data_of, forget_data, translate_memory_errors
 from seqsweep.training.train import train, train_pool
 
 DATA = (*SMALL, "trainer.max_epochs=1", "diagnostics=false", "logger=none")
@@ -18,7 +18,7 @@ DATA = (*SMALL, "trainer.max_epochs=1", "diagnostics=false", "logger=none")
 @pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_a_record_says_what_each_split_holds(checked, tmp_path, engine):
     member = plan(checked(*DATA, f"engine={engine}"))
-    expected = contents(prepared(member.config))
+    expected = contents(data_of(member.config["data"]).prepared)
     assert {name: held["sequences"] for name, held in expected.items()} == {
         "train": 24, "val": 8, "test": 8,
     }  # fmt: skip
@@ -75,8 +75,8 @@ def test_texts_have_a_default_embedding(checked, tmp_path):
 def test_folds_are_other_data_of_one_source(checked, monkeypatch):
     """The run_id of fold 0 is not that of a run without folds; the source is read once for all."""
     forget_data()
-    read = Mock(wraps=data_cache.build)
-    monkeypatch.setattr(data_cache, "build", read)
+    read = Mock(wraps=run_data.build)
+    monkeypatch.setattr(run_data, "build", read)
     runs = [plan(checked(*DATA))]
     runs += [plan(checked(*DATA, "data.folds=5", f"data.fold={fold}")) for fold in range(5)]
     assert len({run.run_id for run in runs}) == 6

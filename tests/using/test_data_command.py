@@ -9,8 +9,8 @@ import pytest
 
 from seqsweep.config.from_overrides import compose
 from seqsweep.data.readers import npz
-from seqsweep.training.data_cache import load_source
 from seqsweep.training.planned_run import plan
+from seqsweep.training.run_data import data_of
 
 X = np.random.default_rng(0).normal(size=(60, 7, 2)).astype(np.float32)
 Y = np.arange(60) % 3
@@ -40,7 +40,7 @@ def test_info_fits_80_columns_and_ends_with_a_command_that_reads_the_data(source
     assert (code, err) == (0, "")
     assert max(map(len, lines)) <= 80
     config = compose(overrides_in(lines[-1]))
-    assert plan(config).data_fingerprint == load_source(config["data"]["source"]).fingerprint()
+    assert plan(config).data_fingerprint == data_of(config["data"]).fingerprint
     assert lines[0].startswith(f"{source}: ")
 
 

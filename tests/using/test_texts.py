@@ -9,8 +9,7 @@ import pytest
 import torch
 
 import seqsweep
-from seqsweep.data.symbols import encoded
-from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.data.vocabulary import Vocabulary, encoded
 
 NEW = ["it was good", "so it was bad", "a one good"]
 

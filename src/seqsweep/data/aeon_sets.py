@@ -10,7 +10,6 @@ from itertools import takewhile
 from pathlib import Path
 
 from seqsweep.data import ts
-from seqsweep.data.checks import label_names
 from seqsweep.data.files import Stored
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
@@ -35,16 +34,15 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
         ModuleNotFoundError: aeon is not installed and no folder is given.
         ValueError: what is wrong, in which line of which file.
     """
-    stored = read(name, folder, download)
-    return make_splits(stored.parts, class_names=stored.class_names)
+    return make_splits(*read(name, folder, download))
 
 
-def read(name: str, folder: str | None = None, download: bool = False) -> Stored:
+def read(
+    name: str, folder: str | None = None, download: bool = False, labelled: bool = True
+) -> Stored:
     """Reads a data set of the archives as `archive` does, but checks only the files."""
-    train, test = (ts.read(str(file)) for file in _find(name, folder, download))
-    assert train.class_names is not None and test.class_names is not None
-    classes = label_names(list(train.class_names), list(test.class_names))
-    return Stored({"train": train.parts["train"], "test": test.parts["train"]}, classes)
+    train, test = _find(name, folder, download)
+    return ts.read(str(train), str(test), labelled)
 
 
 def available(folder: str | None = None) -> list[str]:

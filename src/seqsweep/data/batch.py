@@ -27,63 +27,46 @@ class Batch(NamedTuple):
 class SequenceDataset(Dataset[Batch]):
     """The sequences as tensors; a DataLoader gets a whole batch from `__getitems__`.
 
+    The indices may count on through the epochs: row n of epoch e has the index e * N + n. So
+    processes that load batches know the epoch too, in which an augmentation changes the sequences.
+
     Attributes:
         x: (N, T, F) float32, padded with zeros.
         lengths: (N,).
         labels: (N,) class indices.
     """
 
-    def __init__(self, sequences: Sequences) -> None:
+    def __init__(
+        self, sequences: Sequences, augmentation: Augmentation | None = None, seed: int = 0
+    ) -> None:
         self.x = torch.from_numpy(sequences.x)
         self.lengths = torch.from_numpy(sequences.lengths)
         self.labels = torch.from_numpy(sequences.labels)
         self.equal_lengths = bool((self.lengths == self.x.shape[1]).all())
+        self.augmentation = augmentation
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> Batch:
-        return Batch(self.x[index], self.lengths[index], self.labels[index])
+        row = index % len(self)
+        return Batch(self.x[row], self.lengths[row], self.labels[row])
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Returns the batch of these rows, cut to its longest sequence."""
-        rows = torch.tensor(indices)
+        rows = torch.tensor(indices) % len(self)
         lengths = self.lengths[rows]
         x = self.x[rows]
         # Steps that no sequence of the batch has would cost time and change nothing.
         if not self.equal_lengths:
             x = x[:, : int(lengths.max())]
+        if self.augmentation is not None:
+            seed = augment_seed(self.seed, indices[0] // len(self))
+            x = torch.from_numpy(
+                self.augmentation.apply(x.numpy(), lengths.numpy(), rows.tolist(), seed)
+            )
         return Batch(x, lengths, self.labels[rows])
-
-
-class AugmentedDataset(Dataset[Batch]):
-    """The training sequences, changed anew in each epoch.
-
-    The indices count on through the epochs: row n of epoch e has the index e * N + n. So processes
-    that load batches know the epoch too.
-
-    Args:
-        seed: the seed of the run.
-    """
-
-    def __init__(self, sequences: Sequences, augmentation: Augmentation, seed: int) -> None:
-        self.plain = SequenceDataset(sequences)
-        self.augmentation = augmentation
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return len(self.plain)
-
-    def __getitem__(self, index: int) -> Batch:
-        return self.plain[index % len(self)]
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        epoch = indices[0] // len(self)
-        rows = [index % len(self) for index in indices]
-        batch = self.plain.__getitems__(rows)
-        seed = augment_seed(self.seed, epoch)
-        x = self.augmentation.apply(batch.x.numpy(), batch.lengths.numpy(), rows, seed)
-        return batch._replace(x=torch.from_numpy(x))
 
 
 def augment_seed(seed: int, epoch: int) -> int:
@@ -110,7 +93,7 @@ class EpochBatches(Sampler[list[int]]):
         seed: the run's; None keeps the order of the data.
         rank, world_size: the index of this process, and the number of processes.
         fills_up: whether all processes get the same number of rows.
-        counts_epochs: whether the indices count on through the epochs, see `AugmentedDataset`.
+        counts_epochs: whether the indices count on through the epochs, see `SequenceDataset`.
     """
 
     def __init__(

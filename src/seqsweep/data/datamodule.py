@@ -8,13 +8,7 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from seqsweep.data.batch import (
-    AugmentedDataset,
-    Batch,
-    EpochBatches,
-    SequenceDataset,
-    as_is,
-)
+from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
 from seqsweep.data.prepare import auto_batch_size, check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms.augment import augmentation_of
@@ -108,11 +102,9 @@ class SequenceDataModule(L.LightningDataModule):
         self.shuffle_seed = seed if shuffle else None
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        train = self.splits.train
-        if self.augmentation is None:
-            return self._loader(SequenceDataset(train), self.batch_size, self.shuffle_seed)
-        augmented = AugmentedDataset(train, self.augmentation, self.seed)
-        return self._loader(augmented, self.batch_size, self.shuffle_seed, counts_epochs=True)
+        train = SequenceDataset(self.splits.train, self.augmentation, self.seed)
+        counts_epochs = self.augmentation is not None
+        return self._loader(train, self.batch_size, self.shuffle_seed, counts_epochs=counts_epochs)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         return self._evaluation_loader(self.splits.val)
@@ -139,11 +131,7 @@ class SequenceDataModule(L.LightningDataModule):
         return self._loader(SequenceDataset(split), self.eval_batch_size, None, fills_up=False)
 
     def _loader(
-        self,
-        data: SequenceDataset | AugmentedDataset,
-        batch_size: int,
-        seed: int | None,
-        **options: bool,
+        self, data: SequenceDataset, batch_size: int, seed: int | None, **options: bool
     ) -> DataLoader[Batch]:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)

@@ -9,11 +9,10 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqsweep.data.checks import Layout
 from seqsweep.data.memory import check_memory
 from seqsweep.data.raw import RawPart
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
@@ -27,13 +26,13 @@ _KINDS = {
 
 
 _READERS = {
-    ".npz": "readers",
-    ".ts": "ts",
-    ".csv": "tables",
-    ".parquet": "tables",
-    **dict.fromkeys((".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"), "tables"),
+    ".npz": "readers.npz",
+    ".ts": "ts.ts",
+    **dict.fromkeys(
+        (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"), "tables.table"
+    ),
 }
-"""The module of this package whose `read` reads files with this ending."""
+"""The source in this package for files with this ending."""
 
 ENDINGS = tuple(_READERS)
 
@@ -131,16 +130,13 @@ def unpacked(file: Path) -> bytes:
     return content.removeprefix(codecs.BOM_UTF8)
 
 
-def read_file(
-    path: str | Path, layout: Layout = "batch_first", labelled: bool = True, **options: Any
-) -> Stored:
+def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored:
     """Reads a file, whose ending decides the format.
 
     Args:
         path: the file, or `aeon:NAME`; `~` is the home folder.
-        layout: of a padded X in an .npz file, see `npz`.
         labelled: False accepts sequences without labels.
-        options: further arguments of the format's reader, such as column names.
+        options: further arguments of the format's source, such as column names.
 
     Raises:
         FileNotFoundError: with the nearest names in that folder.
@@ -148,29 +144,24 @@ def read_file(
             format does not have.
     """
     name = os.path.expanduser(path)
-    module, _, function = reader_of(name).rpartition(".")
-    read: Callable[..., Stored] = getattr(importlib.import_module(module), function)
-    if layout != "batch_first":
-        options["layout"] = layout
-    parameters = list(inspect.signature(read).parameters)
-    check_options(options, parameters, name)
-    if "labelled" in parameters:  # a format in which labels cannot lack has no such argument
-        options["labelled"] = labelled
+    module, _, source = source_of(name).rpartition(".")
+    reader: Any = importlib.import_module(module)
+    check_options(options, list(inspect.signature(getattr(reader, source)).parameters), name)
     # The name of a set follows the prefix.
-    return read(name.removeprefix(_ARCHIVE), **options)
+    return reader.read(name.removeprefix(_ARCHIVE), labelled=labelled, **options)
 
 
-def reader_of(path: str | Path) -> str:
-    """Returns the dotted name of the function that reads a file.
+def source_of(path: str | Path) -> str:
+    """Returns the dotted name of the source that trains on a file; `read` beside it reads it.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, or its ending is not known.
     """
     name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
-        return "seqsweep.data.aeon_sets.read"
+        return "seqsweep.data.aeon_sets.archive"
     if ending := _ending(name):
-        return f"seqsweep.data.{_READERS[ending]}.read"
+        return f"seqsweep.data.{_READERS[ending]}"
     existing_file(name)  # a file that is not there is the nearer mistake
     raise ValueError(f"{name}: unknown ending; expected {listed(ENDINGS)}")
 
@@ -180,12 +171,12 @@ def _ending(path: str) -> str | None:
 
 
 def check_options(options: Iterable[str], parameters: Sequence[str], name: str) -> None:
-    """Refuses an option that is not among the parameters of a file's reader.
+    """Refuses an option that is not among the parameters of a file's source.
 
     Args:
         parameters: the first of them takes the path.
     """
-    known = set(parameters[1:]) - {"labelled"}
+    known = [name for name in parameters[1:] if name != "labelled"]
     for key in options:
         if key not in known:
             hint = nearest_or_all(key, known) or "; it has none"

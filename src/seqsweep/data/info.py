@@ -1,20 +1,22 @@
-"""Describes a data set: sizes, lengths, channels, classes, duplicates and fingerprints.
+"""Describes a data set in numbers, and writes the notes that its user should read.
 
-N sequences, S steps of all sequences together, F features (channels), C classes.
+N sequences, S steps of all sequences together.
 """
 
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Float64, blocks
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.suggest import listed
+
+_FEW = 3
+"""The mean number of sequences in a class below which labels look like numbers to predict."""
 
 BINS = 16
 """The bars of each histogram."""
@@ -129,35 +131,25 @@ def _contradictions(splits: Splits) -> int:
 
 
 def _channel(splits: Splits, f: int, name: str) -> ChannelInfo:
-    """Describes a channel by its values in all splits, and in train."""
-    everything = list(splits.parts.values())
-    ends = np.array([(v.min(), v.max()) for v in _values(everything, f)])  # (blocks, 2)
-    number = sum(len(values) for values in _values(everything, f))
-    missing = sum(part.num_steps for part in everything) - number
-    if not number:
+    """Describes a channel by its values (S,) in all splits."""
+    columns = [part.x[:, :, f][part.valid].astype(np.float64) for part in splits.parts.values()]
+    everything, train = np.concatenate(columns), columns[0]
+    values, train = everything[~np.isnan(everything)], train[~np.isnan(train)]
+    missing = len(everything) - len(values)
+    if not len(values):
         return ChannelInfo(name, None, None, None, None, missing, [0] * BINS, False)
-    least, most = float(ends[:, 0].min()), float(ends[:, 1].max())
-    mean = math.fsum(float(values.sum()) for values in _values(everything, f)) / number
-    squares, bars = 0.0, np.zeros(BINS, np.int64)
-    for values in _values(everything, f):
-        squares += float(np.square(values - mean).sum())
-        position = ((values - least) / (most - least or 1.0) * BINS).astype(np.int64)
-        bars += np.bincount(position.clip(0, BINS - 1), minlength=BINS)
-    of_train = {value for v in _values([splits.train], f) for value in (v.min(), v.max())}
-    deviation = math.sqrt(squares / number)
+    least, most = float(values.min()), float(values.max())
+    bars = ((values - least) / (most - least or 1.0) * BINS).astype(np.int64).clip(0, BINS - 1)
     return ChannelInfo(
-        name, least, most, mean, deviation, missing, bars.tolist(), len(of_train) == 1
+        name,
+        least,
+        most,
+        float(values.mean()),
+        float(values.std()),
+        missing,
+        np.bincount(bars, minlength=BINS).tolist(),
+        len(train) > 0 and bool(train.min() == train.max()),
     )
-
-
-def _values(parts: Iterable[Sequences], f: int) -> Iterator[Float64]:
-    """Yields the present values of a channel, those of some sequences at a time."""
-    for part in parts:
-        for rows in blocks(part.x):
-            valid = np.arange(part.max_length) < part.lengths[rows, None]
-            values = part.x[rows, :, f][valid].astype(np.float64)
-            if len(present := values[~np.isnan(values)]):
-                yield present
 
 
 def contents(splits: Splits) -> dict[str, dict[str, Any]]:
@@ -191,3 +183,86 @@ def digests_in(part: Sequences) -> npt.NDArray[np.uint64]:
     """Returns the hash of each sequence, (N,)."""
     assert part.digests is not None, "the constructor of Sequences computes them"
     return part.digests
+
+
+def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Returns the notes on prepared splits, those of their source included.
+
+    Args:
+        contents: the result of `contents` for these splits.
+    """
+    return (
+        # The notes of the source come first: what it did not read may explain the others.
+        *splits.notes,
+        *_repeated(contents),
+        *_alike(splits.class_names),
+        *_unmeasured(splits),
+        *_regression(splits),
+    )
+
+
+def _repeated(contents: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{split['also_in_train']} of {split['sequences']} {name} sequences are also in train"
+        for name, split in contents.items()
+        if split.get("also_in_train")
+    ]
+
+
+def _alike(class_names: tuple[str, ...]) -> list[str]:
+    """Notes class names that read like one class, or like a missing value."""
+    groups: dict[str | float, list[str]] = {}
+    for name in class_names:
+        # Labels are never merged by themselves: "1" and "1.0" may be different classes.
+        groups.setdefault(_meaning(name), []).append(name)
+    lines = [
+        f"labels {' and '.join(map(repr, names))} are classes of their own; are they the same?"
+        for names in groups.values()
+        if len(names) > 1
+    ]
+    absent = [name for name in class_names if name.strip().lower() in _ABSENT]
+    return lines + [f"label {name!r} is a class; does it mean a missing label?" for name in absent]
+
+
+_ABSENT = ("none", "null", "n/a", "na", "<na>", "nan")
+
+
+def _meaning(name: str) -> str | float:
+    text = name.strip().casefold()
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _unmeasured(splits: Splits) -> list[str]:
+    """Notes classes without a sequence in validation or test, by the splits that lack them."""
+    counts = {
+        name: np.bincount(part.labels, minlength=splits.num_classes)
+        for name, part in splits.parts.items()
+    }
+    of_train = counts.pop("train")
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for c, class_name in enumerate(splits.class_names):
+        if names := tuple(name for name, numbers in counts.items() if numbers[c] == 0):
+            lacking.setdefault(names, []).append(f"{class_name!r} ({of_train[c]} in train)")
+    lines: list[str] = []
+    for names, classes in lacking.items():
+        word = "class" if len(classes) == 1 else "classes"
+        metric = "metric" if len(names) == len(counts) else f"{names[0]} metric"
+        where = " or ".join(names)
+        lines.append(
+            f"{word} {listed(classes)}: no sequence in {where}, so no {metric} counts them"
+        )
+    return lines
+
+
+def _regression(splits: Splits) -> list[str]:
+    total = sum(len(part) for part in splits.parts.values())
+    # Ten classes or more, because small data sets may have few sequences in each class.
+    if splits.num_classes * _FEW <= total or splits.num_classes < 10:
+        return []
+    return [
+        f"{splits.num_classes} classes for {total} sequences; are the labels numbers to predict"
+        " (regression)?"
+    ]

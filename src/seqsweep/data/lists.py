@@ -1,15 +1,15 @@
 """Pads sequences that differ in length.
 
-N sequences, T steps of the longest, S steps of all, F features (channels).
+N sequences, B without labels, T steps of the longest, S steps of all, F features (channels).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Array, Int64, Layout, as_array
+from seqsweep.data.checks import Array, Int64, Layout, as_array, check_lengths
 from seqsweep.data.memory import check_memory
 
 
@@ -60,6 +60,38 @@ def join_padded(rows: Array, lengths: Int64, where: str = "the data") -> Array:
     padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
     padded[np.arange(longest) < lengths[:, None]] = rows
     return padded
+
+
+def padded(
+    x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None
+) -> tuple[Array, Int64]:
+    """Returns values (B, T, F) and lengths (B,), cut to the longest sequence.
+
+    Args:
+        x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).
+        lengths: (B,) valid steps of each sequence in an array; without them all T.
+
+    Raises:
+        ValueError, TypeError: with the argument, what it got and what is allowed.
+    """
+    # An array with lengths is padded already, so only a list without lengths holds single
+    # sequences.
+    if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
+        if not x:
+            raise ValueError("x: must be at least one sequence")
+        values, steps = pad_list(x, "batch_first", "x")
+    else:
+        values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", "x")
+        if values.ndim not in (2, 3):
+            raise ValueError(f"x has shape {values.shape}; must be (B, T, F) or (B, T)")
+        values = values if values.ndim == 3 else values[:, :, None]
+        steps = np.full(len(values), values.shape[1], dtype=np.int64)
+    if 0 in values.shape:
+        raise ValueError(f"x has shape {values.shape}; no dimension may be 0")
+    given = steps if lengths is None else lengths
+    steps = check_lengths(given, len(values), values.shape[1], "x")
+    # Steps beyond the longest sequence are padding, which the network need not compute.
+    return values[:, : steps.max()], steps
 
 
 def _turned(item: npt.ArrayLike, layout: Layout, where: str) -> Array:

@@ -13,13 +13,15 @@ from seqsweep.data.fitted import Missing, Scaling, filled
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
 from seqsweep.data.scaling import rounded, standardized
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.symbols import in_fitted_symbols, refuse_numeric_steps
 from seqsweep.data.transforms import of_splits
 from seqsweep.data.transforms.options import Transform, TransformOptions
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.suggest import did_you_mean, listed
 
 _MISSING: tuple[str, ...] = get_args(Missing)
+
+_MANY = 0.1
+"""The share of unknown symbols in a split that is worth a note."""
 
 
 def prepare(
@@ -72,7 +74,7 @@ def prepare(
         raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
     wanted, shaping = of_splits.checked(transform, splits, missing)
     if splits.vocabulary is not None:
-        refuse_numeric_steps(standardize, wanted != Transform())
+        _refuse_numeric_steps(standardize, wanted != Transform())
     splits = of_splits.crop(splits, shaping) if wanted.reshapes else splits
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
@@ -92,7 +94,7 @@ def _fitted(
 ) -> Splits:
     """Fits vocabulary, mask channels, fill values and scaling on train, and applies them."""
     if cut.vocabulary is not None:
-        cut = in_fitted_symbols(cut)
+        cut = _in_fitted_symbols(cut)
     if wanted.reshapes:
         cut = of_splits.shorten(cut, shaping)
         shaping, lines = of_splits.with_masks(shaping, wanted, cut)
@@ -105,6 +107,33 @@ def _fitted(
         whole = of_splits.widen(cut, whole, shaping)
     of_splits.check_augmentation(wanted, whole.train)
     return (standardized if standardize else rounded)(whole, scaling)
+
+
+def _refuse_numeric_steps(standardize: bool, transforms: bool) -> None:
+    """Refuses to scale or to transform texts, which would make numbers of names."""
+    reason = "because the index of a symbol is its name and not a size"
+    if standardize:
+        raise ValueError(f"data.standardize=true: must be false for texts, {reason}")
+    if transforms:
+        raise ValueError(
+            f"data.transform: must be null for texts, {reason}; data.source.max_length cuts texts"
+        )
+
+
+def _in_fitted_symbols(splits: Splits) -> Splits:
+    """Returns the splits in the indices of a vocabulary that train alone decides."""
+    train = splits.train
+    assert splits.vocabulary is not None
+    fitted, moved = splits.vocabulary.fitted(train.x[train.valid][:, 0])
+    parts = {
+        name: replace(part, x=moved[part.x.astype(np.int64)]) for name, part in splits.parts.items()
+    }
+    notes = list(splits.notes)
+    for name, part in parts.items():
+        unknown = float((part.x[part.valid] == 1).mean())
+        if unknown > _MANY:
+            notes.append(f"{unknown:.0%} of the symbols in {name} are unknown")
+    return replace(splits, **parts, notes=tuple(notes), vocabulary=fitted)
 
 
 def auto_batch_size(splits: Splits) -> int:

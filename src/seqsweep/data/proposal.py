@@ -70,7 +70,8 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
     with suppress(ValueError, TypeError, OSError, pa.ArrowException):
         options = (_for_texts if "text_column" in given else _for_table)(path, given)
     # What the user has chosen stays.
-    kept = {key: v for key, v in options.items() if given.get(key) == CSV_OPTIONS.get(key) != v}
+    defaults = {key: given.get(key, CSV_OPTIONS.get(key)) for key in options}
+    kept = {k: v for k, v in options.items() if defaults[k] == CSV_OPTIONS.get(k) != v}
     message = str(error)
     if kept:
         message = f"{message.partition('; data.source.')[0]}; {with_options(kept)}"
@@ -86,7 +87,7 @@ def _for_texts(path: str, _: Mapping[str, Any]) -> dict[str, Any]:
 
 def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns options for the cells of a csv file, and the roles of columns."""
-    options = {key: given[key] for key in CSV_OPTIONS}
+    options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
     start = unpacked(existing_file(path))[: 1 << 20]
     is_csv = not start.startswith(b"PAR1")
     if is_csv:
@@ -160,7 +161,7 @@ def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -
     """Returns the roles that columns without usual names seem to have."""
     by_name = {column.name: column for column in columns}
     known = {role: by_name[name] for role, name in roles.columns.items()}
-    is_free = given["features"] is None
+    is_free = given.get("features") is None
     free = [c for c in columns if c.name not in roles.columns.values()]
     free = [c for c in free if c.name and (c.name in roles.features) == is_free]
     words = [column for column in free if column.order is None]
@@ -173,7 +174,7 @@ def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -
     ]
     labels = [known["label"]] if "label" in known else labels
     ids = [known["id"]] if "id" in known else [*words, *wholes]
-    if given["form"] == "wide" or given["frame"] or given["reshape"]:
+    if given.get("form") == "wide" or given.get("frame") or given.get("reshape"):
         ids = [column for column in ids if len(column.values) == rows]
     pairs = (
         {"label": label, "id": column}

@@ -26,6 +26,7 @@ from seqsweep.data.checks import (
 from seqsweep.data.lists import is_list_of_sequences, pad_list
 from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.suggest import listed
 
 _FURTHER_BYTES = 12
 """The bytes that a run needs for each value of a file, for the split and the scaled copy."""
@@ -138,12 +139,18 @@ def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> Int64:
 
 def make_splits(
     parts: Mapping[str, RawPart],
-    *,
     class_names: tuple[str, ...] | None = None,
     channel_names: tuple[str, ...] | None = None,
-    layout: Layout = "batch_first",
+    notes: tuple[str, ...] = (),
 ) -> Splits:
-    """Checks the splits and gives them common class indices; keys are train, val, test."""
+    """Checks the splits of a file and gives them common class indices.
+
+    Args:
+        parts, class_names, channel_names, notes: see `seqsweep.data.files.Stored`.
+    """
+    if "train" not in parts:
+        where = next(iter(parts.values())).where
+        raise ValueError(f"{where}: no sequence is in train; found {listed([*parts])}")
     further = _FURTHER_BYTES * sum(part.x.size for part in parts.values())
     check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}
@@ -159,7 +166,6 @@ def make_splits(
             part.lengths,
             class_names=class_names,
             channel_names=channel_names,
-            layout=layout,
             groups=part.groups,
             where=part.where,
         )
@@ -168,36 +174,4 @@ def make_splits(
                 f"{part.where}: {made[split].input_size} channels, but"
                 f" {parts['train'].where} has {made['train'].input_size}; both must be equal"
             )
-    return Splits(made["train"], made.get("val"), made.get("test"))
-
-
-def padded(
-    x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None
-) -> tuple[Array, Int64]:
-    """Returns values (B, T, F) and lengths (B,), cut to the longest sequence.
-
-    Args:
-        x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).
-        lengths: (B,) valid steps of each sequence in an array; without them all T.
-
-    Raises:
-        ValueError, TypeError: with the argument, what it got and what is allowed.
-    """
-    # An array with lengths is padded already, so only a list without lengths holds single
-    # sequences.
-    if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
-        if not x:
-            raise ValueError("x: must be at least one sequence")
-        values, steps = pad_list(x, "batch_first", "x")
-    else:
-        values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", "x")
-        if values.ndim not in (2, 3):
-            raise ValueError(f"x has shape {values.shape}; must be (B, T, F) or (B, T)")
-        values = values if values.ndim == 3 else values[:, :, None]
-        steps = np.full(len(values), values.shape[1], dtype=np.int64)
-    if 0 in values.shape:
-        raise ValueError(f"x has shape {values.shape}; no dimension may be 0")
-    given = steps if lengths is None else lengths
-    steps = check_lengths(given, len(values), values.shape[1], "x")
-    # Steps beyond the longest sequence are padding, which the network need not compute.
-    return values[:, : steps.max()], steps
+    return Splits(made["train"], made.get("val"), made.get("test"), notes)

@@ -7,7 +7,6 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -83,62 +82,51 @@ def npz(
         FileNotFoundError: with the nearest names in that folder.
         ValueError, TypeError: what is wrong with which key of which file.
     """
-    content = _read(path)
-    parts = {split or "train": part for split, part in _parts(content).items()}
-    if "train" not in parts:
+    return make_splits(*_stored(path, layout, test_path, is_for_training=True))
+
+
+def read(
+    path: str, layout: Layout = "batch_first", test_path: str | None = None, labelled: bool = True
+) -> Stored:
+    """Reads a file as `npz` does, but checks only its own content, and keeps the ids.
+
+    Args:
+        labelled: False accepts splits without y.
+    """
+    return _stored(path, layout, test_path, labelled)
+
+
+def _stored(
+    path: str,
+    layout: Layout,
+    test_path: str | None,
+    labelled: bool = True,
+    is_for_training: bool = False,
+) -> Stored:
+    """Reads one or two files.
+
+    Args:
+        is_for_training: a split train must be there, and ids are not read: a run must not fail on
+            ids that cannot be read.
+    """
+    content = _read(path, with_ids=not is_for_training)
+    parts = {split or "train": part for split, part in _parts(content, labelled).items()}
+    if not parts or (is_for_training and "train" not in parts):
         raise ValueError(f"{content.file}: found keys {content.found}; expected {_EXPECTED}")
     notes = content.notes
     if test_path is not None:
         test = _read(test_path)
         parts["test"] = _test_part(test, content, parts)
         notes = [*notes, *test.notes]
-    splits = make_splits(
-        {split: _unjoined(part, layout) for split, part in parts.items()},
-        class_names=_names(content, "class_names"),
-        channel_names=_names(content, "channel_names"),
-        layout=layout,
-    )
-    if layout == "batch_first" and parts["train"].x.ndim == 3:
-        notes = [*notes, *channels_first_note(parts["train"].x, path)]
-    return replace(splits, notes=tuple(notes))
-
-
-def read(path: str, layout: Layout = "batch_first", labelled: bool = True) -> Stored:
-    """Reads the splits of an .npz file, each with x (N, T, F), for `read_file`.
-
-    Args:
-        path, layout: see `npz`.
-        labelled: False accepts splits without y.
-
-    Raises:
-        FileNotFoundError, ValueError, TypeError: see `npz`.
-    """
-    content = _read(path, with_ids=True)
-    parts = {split or "train": part for split, part in _parts(content, labelled).items()}
-    if not parts:
-        raise ValueError(f"{content.file}: found keys {content.found}; expected {_EXPECTED}")
-    turned = {name: _turned(_unjoined(part, layout), layout) for name, part in parts.items()}
+    padded = {split: _padded(part, layout) for split, part in parts.items()}
+    if is_for_training and layout == "batch_first" and parts["train"].x.ndim == 3:
+        notes = [*notes, *channels_first_note(padded["train"].x, path)]
     class_names, channel_names = (_names(content, f"{key}_names") for key in ("class", "channel"))
-    return Stored(turned, class_names, channel_names, tuple(content.notes))
-
-
-def _turned(part: RawPart, layout: str) -> RawPart:
-    """Returns the part with x as (N, T, F) and checked lengths."""
-    shape = (*part.x.shape, 0, 0)  # `batch_first` names a shape of too few dimensions
-    count = shape[layout == "time_first"] if part.labels is None else len(part.labels)
-    x = batch_first(part.x, count, layout, part.where)
-    if part.lengths is None:
-        return part._replace(x=x)
-    return part._replace(x=x, lengths=check_lengths(part.lengths, len(x), x.shape[1], part.where))
+    return Stored(padded, class_names, channel_names, tuple(notes))
 
 
 def _read(path: str, with_ids: bool = False) -> _Content:
-    """Reads the known arrays of an .npz file.
-
-    Only predictions need the ids. A run must not fail on ids that cannot be read.
-
-    Each array is read once: an NpzFile reads its file again at every index.
-    """
+    """Reads the known arrays of an .npz file, once: an NpzFile reads it again at every index."""
     file = existing_file(path)
     _check_is_zip(file)
     arrays: dict[str, Array] = {}
@@ -275,21 +263,28 @@ def _test_part(test: _Content, train: _Content, parts: Mapping[str, RawPart]) ->
     return next(iter(test_parts.values()))
 
 
-def _unjoined(part: RawPart, layout: str) -> RawPart:
-    """Pads x where the file stores its sequences one after the other."""
+def _padded(part: RawPart, layout: Layout) -> RawPart:
+    """Returns the part with x as (N, T, F), which may be stored one sequence after the other."""
     x, lengths, where = part.x, part.lengths, part.where
-    if lengths is None or layout == "time_first" or x.ndim not in (1, 2):
-        return part
-    count = len(lengths if part.labels is None else label_array(part.labels, where))
-    steps = check_lengths(lengths, count, None, where)
-    if len(x) == steps.sum():
-        return part._replace(x=join_padded(x if x.ndim == 2 else x[:, None], steps))
-    if x.ndim == 1 or len(x) != count:
-        raise ValueError(
-            f"{where}: X has {len(x)} rows; expected {count} (padded, one for each sequence) or"
-            f" {steps.sum()} (one for each step, the sum of lengths)"
-        )
-    return part  # x is (N, T): padded, with one channel
+    count = None if part.labels is None else len(label_array(part.labels, where))
+    if lengths is not None and layout != "time_first" and x.ndim in (1, 2):
+        number = lengths.size if count is None else count
+        steps = check_lengths(lengths, number, None, where)
+        if len(x) == steps.sum():
+            x = join_padded(x if x.ndim == 2 else x[:, None], steps)
+            return part._replace(x=x, lengths=steps)
+        if x.ndim == 1 or len(x) != number:
+            raise ValueError(
+                f"{where}: X has {len(x)} rows; expected {number} (padded, one for each sequence)"
+                f" or {steps.sum()} (one for each step, the sum of lengths)"
+            )
+    if count is None:
+        count = (*x.shape, 0, 0)[layout == "time_first"]
+    x = batch_first(x, count, layout, where)
+    if lengths is not None:
+        others = x.shape[2] if layout == "batch_first" else 0
+        lengths = check_lengths(lengths, count, x.shape[1], where, channels=others)
+    return part._replace(x=x, lengths=lengths)
 
 
 def _names(stored: _Content, key: str) -> tuple[str, ...] | None:

@@ -3,8 +3,7 @@
 pyarrow parses the files. Columns are read only if they have a purpose.
 """
 
-import csv
-import io
+import itertools
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from pyarrow import parquet
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.memory import check_memory
 from seqsweep.data.tables import CSV_OPTIONS
-from seqsweep.data.text_files import long_fields
 from seqsweep.suggest import short
 
 Columns = Any
@@ -27,6 +25,8 @@ Columns = Any
 Read = Callable[[Sequence[str], Sequence[str]], Columns]
 
 _FILLED_LINE = re.compile(rb"[^\r\n]+")
+_LINE_END = re.compile(rb"\r\n?|\n")
+_ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of lines
 _DELIMITERS = ",\t;|"
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. A label may be any of them except the empty one."""
@@ -148,13 +148,23 @@ class CsvTable(Table):
             place = self.place(-header)
             raise ValueError(f"{place}: {short(text)} is not UTF-8; save the file as UTF-8")
         if self._delimiter == " ":
-            self._unread, text = self._text(), " ".join(text.split())
+            self._unread = self._text()
             first = _FILLED_LINE.search(self._unread)
-        self._start = first.end() if header and first else 0
-        with long_fields():
-            cells = next(csv.reader([text], delimiter=self._delimiter))
+            assert first is not None
+        self._start = first.end() if header else 0
+        cells = self._cells(first[0])
         names = [cell.strip() for cell in cells] if header else map(str, range(len(cells)))
         super().__init__(self.where, [*names], self._parse)
+
+    def _cells(self, line: bytes) -> list[str]:
+        """Returns the cells of a line, which pyarrow takes for names of columns."""
+        content = pa.BufferReader(line + b"\n")
+        read = arrow_csv.ReadOptions(block_size=len(line) + 1)
+        parse = arrow_csv.ParseOptions(delimiter=self._delimiter)
+        try:
+            return arrow_csv.read_csv(content, read, parse).column_names
+        except pa.ArrowInvalid:
+            raise ValueError(f"{self.where}: {short(line)} is not a line of names") from None
 
     def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
         """Reads these columns: `numbers` as float64, the others as text."""
@@ -219,16 +229,12 @@ class CsvTable(Table):
 
     def place(self, row: int) -> str:
         """Returns the line on which a row begins, counted from 1."""
-        text = io.TextIOWrapper(io.BytesIO(self._read()), "utf-8", errors="replace", newline="")
-        reader = csv.reader(text, delimiter=self._delimiter)
-        begins, index = 1, -int(self._header)  # the header is the row before the first
-        with long_fields():
-            for cells in reader:
-                if cells and index == row:
-                    break
-                index += bool(cells)  # an empty line is not a row
-                begins = reader.line_num + 1
-        return f"{self.where}:{begins}"
+        content = self._read()
+        # The header is the row before the first; an empty line is not a row.
+        rows = itertools.islice(_ROW.finditer(content), row + self._header, None)
+        found = next(rows, None)
+        before = content if found is None else content[: found.start()]
+        return f"{self.where}:{len(_LINE_END.findall(before)) + 1}"
 
     def _raise_with_line(self, message: str) -> NoReturn:
         """Raises what pyarrow has found in terms of the file."""

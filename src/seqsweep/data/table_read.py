@@ -3,6 +3,7 @@
 S rows, N sequences, T steps, F features (channels).
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,14 +43,14 @@ class _Assembled(NamedTuple):
     of_row: Int64  # (S,) the sequence of each row
 
 
-def read_files(path: str, test_path: str | None, labelled: bool, **options: Any) -> Stored:
+def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
     """Reads a file, and a second one that is its test split; see `tables.table`."""
-    csv_options = {key: options[key] for key in CSV_OPTIONS}
+    csv_options = {key: options.get(key, value) for key, value in CSV_OPTIONS.items()}
     try:
         read = _read(open_table(path, **csv_options), options, labelled)
     except (ValueError, TypeError) as error:
         raise (with_proposal(error, path, options) if labelled else error) from error
-    if test_path is not None:
+    if (test_path := options.get("test_path")) is not None:
         if "test" in read.parts:
             given = f"data.source.test_path={test_path}"
             raise ValueError(f"{given}, but {path} has a test split; give only one")
@@ -61,7 +62,7 @@ def read_files(path: str, test_path: str | None, labelled: bool, **options: Any)
     return _stored(read)
 
 
-def read_frame(dataframe: Any, **options: Any) -> Stored:
+def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
     """Reads a DataFrame or an Arrow table; see `tables.from_frame`."""
     data = dataframe
     if not isinstance(data, pa.Table):
@@ -92,7 +93,7 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     }
 
 
-def _read(table: Table, options: dict[str, Any], labelled: bool) -> _Read:
+def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column."""
     roles = choose_roles(table.where, table.names, options)
     rows = Rows(table, roles, table.read(roles.features, list(roles.columns.values())))
@@ -111,7 +112,7 @@ def _read(table: Table, options: dict[str, Any], labelled: bool) -> _Read:
     return _Read(parts, roles, form, notes)
 
 
-def _steps_and_channels(rows: Rows, options: dict[str, Any]) -> tuple[int, int] | None:
+def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, int] | None:
     """Returns the steps and channels of a wide row; None for one channel."""
     frame, reshape = options.get("frame"), options.get("reshape")
     if frame is not None and reshape is not None:

@@ -4,13 +4,12 @@ N sequences, T steps, F features (channels).
 """
 
 import importlib.util
-from dataclasses import replace
+import inspect
 from typing import Any, Literal
 
-from seqsweep.data.files import Stored
+from seqsweep.data.files import Stored, check_options
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
-from seqsweep.suggest import listed
 
 Form = Literal["long", "wide"]
 Decimal = Literal[".", ","]
@@ -69,78 +68,45 @@ def table(
         ModuleNotFoundError: pyarrow is not installed.
         ValueError, TypeError: what is wrong, in which line of a csv file or row of another one.
     """
-    return _checked(read(**locals()))
+    return make_splits(*read(**locals()))
 
 
-def read(
-    path: str,
-    id: str | None = None,
-    step: str | None = None,
-    label: str | None = None,
-    features: str | list[str] | None = None,
-    split: str | None = None,
-    group: str | None = None,
-    length: str | None = None,
-    form: Form | None = None,
-    frame: int | None = None,
-    reshape: list[int] | None = None,
-    delimiter: str | None = None,
-    decimal: Decimal = ".",
-    encoding: str = "utf-8",
-    header: bool = True,
-    test_path: str | None = None,
-    *,
-    labelled: bool = True,
-) -> Stored:
+def read(path: str, labelled: bool = True, **options: Any) -> Stored:
     """Reads a csv or parquet file as `table` does, but checks only its own content.
 
     Args:
         labelled: False accepts a file without labels; a part then has none where any is missing.
+        options: the other arguments of `table`.
     """
-    arguments = dict(locals())
-    _require_pyarrow(path)
+    require_pyarrow(path)
     from seqsweep.data.table_read import read_files
 
-    return read_files(**arguments)
+    return read_files(path, labelled, options)
 
 
-def from_frame(
-    dataframe: Any,
-    id: str | None = None,
-    step: str | None = None,
-    label: str | None = None,
-    features: str | list[str] | None = None,
-    split: str | None = None,
-    group: str | None = None,
-    length: str | None = None,
-    form: Form | None = None,
-    frame: int | None = None,
-    reshape: list[int] | None = None,
-) -> Splits:
+def from_frame(dataframe: Any, **options: Any) -> Splits:
     """Returns the sequences of a pandas DataFrame, or of a pyarrow Table.
 
-    The arguments are those of `table`. Levels of an index that have names count as columns. Without
-    a split column all sequences are in `train`.
+    Levels of an index that have names count as columns. Without a split column all sequences are in
+    `train`.
+
+    Args:
+        options: the arguments of `table`, without those about files.
     """
-    arguments = dict(locals())
-    _require_pyarrow("from_frame")
+    require_pyarrow("from_frame")
     from seqsweep.data.table_read import read_frame
 
+    of_files = ("test_path", *CSV_OPTIONS)
+    known = [name for name in inspect.signature(table).parameters if name not in of_files]
+    check_options(options, known, "a DataFrame")
     try:
-        return _checked(read_frame(**arguments))
+        return make_splits(*read_frame(dataframe, options))
     except (ValueError, TypeError) as error:
         # In Python the arguments have no config before their names.
         raise type(error)(str(error).replace("data.source.", "")) from None
 
 
-def _require_pyarrow(what: str) -> None:
+def require_pyarrow(what: str) -> None:
+    """Refuses what needs pyarrow where it is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
         raise ModuleNotFoundError(f"{what}: needs pyarrow: pip install 'seqsweep[data]'")
-
-
-def _checked(stored: Stored) -> Splits:
-    if "train" not in stored.parts:
-        only = next(iter(stored.parts.values()))
-        raise ValueError(f"{only.where}: no sequence is in train; found {listed([*stored.parts])}")
-    splits = make_splits(stored.parts, channel_names=stored.channel_names)
-    return replace(splits, notes=stored.notes)

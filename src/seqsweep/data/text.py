@@ -3,13 +3,37 @@
 N texts.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from seqsweep.data.files import Stored
+import numpy as np
+
+from seqsweep.data.checks import Array
+from seqsweep.data.files import Stored, existing_file, unpacked
 from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Sequences, Splits, digests_of
-from seqsweep.data.text_files import Texts, read_texts
+from seqsweep.data.tables import require_pyarrow
 from seqsweep.data.vocabulary import Tokens, Vocabulary
+from seqsweep.suggest import did_you_mean, listed
+
+_OF_LINES = (".tsv", ".tsv.gz", ".txt", ".txt.gz")
+_ENDINGS = (".csv", ".csv.gz", ".parquet", *_OF_LINES)
+
+
+class Texts(NamedTuple):
+    """The texts of a file.
+
+    Attributes:
+        labels: (N,); None where they were not asked for.
+        place: names a text by its position, for messages.
+    """
+
+    file: Path
+    texts: list[str]
+    labels: Array | None
+    place: Callable[[int], str]
 
 
 def text(
@@ -28,8 +52,8 @@ def text(
     `prepare` fits the vocabulary on the training split, after it has cut the other splits from it.
 
     Args:
-        path: a .csv (also .csv.gz) or .parquet file with a column of texts and one of
-            labels; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT. UTF-8.
+        path: a .csv (also .csv.gz) or .parquet file with a column of texts and one of labels, which
+            need pyarrow; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT. UTF-8.
         text_column, label_column: of a csv or parquet file; None takes `text` and `label`.
         tokens: `characters`; or `words`: words, numbers and single signs, without white space.
         lower: reads texts in small letters.
@@ -48,29 +72,21 @@ def text(
     if min_count < 1:
         raise ValueError(f"min_count={min_count}: must be at least 1")
     paths = {"train": path} if test_path is None else {"train": path, "test": test_path}
-    try:
-        read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
-    except ValueError as error:
-        try:
-            from seqsweep.data.proposal import with_proposal  # needs pyarrow
-        except ImportError:
-            raise error from None
-        given = {"text_column": text_column, "label_column": label_column}
-        raise with_proposal(error, path, given) from error
+    read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
     everything = [one for part in read.values() for one in part.texts]
     vocabulary = Vocabulary((), tokens, lower, max_length, min_count, max_symbols).of(everything)
     parts: dict[str, RawPart] = {}
     for split, part in read.items():
         x, lengths = vocabulary.encode(part.texts, part.place)
         parts[split] = RawPart(x, part.labels, lengths, str(part.file))
-    splits = make_splits(parts, channel_names=("symbol",))
+    notes = [note for part in read.values() for note in _note_on_cut(part, vocabulary)]
+    splits = make_splits(parts, channel_names=("symbol",), notes=tuple(notes))
     # The digest is of the text itself, so that runs with other tokens have the same test set.
     named: dict[str, Sequences] = {}
     for name, part in splits.parts.items():
         contents = (one.encode("utf-8", "surrogatepass") for one in read[name].texts)
         named[name] = replace(part, digests=digests_of(contents))
-    notes = [note for part in read.values() for note in _note_on_cut(part, vocabulary)]
-    return replace(splits, **named, notes=tuple(notes), vocabulary=vocabulary)
+    return replace(splits, **named, vocabulary=vocabulary)
 
 
 def read(
@@ -93,6 +109,104 @@ def read(
     x, lengths = vocabulary.encode(found.texts, found.place)
     part = RawPart(x, found.labels, lengths, str(found.file))
     return Stored({"train": part}, notes=tuple(_note_on_cut(found, vocabulary)))
+
+
+def read_texts(
+    path: str,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    labelled: bool = True,
+) -> Texts:
+    """Reads the texts of a file, and their labels.
+
+    Args:
+        path, text_column, label_column: see `text`.
+        labelled: False accepts a file without labels: one without their column, or a .txt or .tsv
+            file in which a line has no tab. Each of its lines is a whole text.
+
+    Raises:
+        FileNotFoundError, ValueError: see `text`.
+    """
+    file = existing_file(path)
+    if not file.name.lower().endswith(_ENDINGS):
+        raise ValueError(f"{file}: must end with one of {', '.join(_ENDINGS)}")
+    if file.name.lower().endswith(_OF_LINES):
+        return _read_lines(file, labelled)
+    require_pyarrow(str(file))
+    from seqsweep.data.proposal import with_proposal
+
+    columns = {"text_column": text_column, "label_column": label_column}
+    try:
+        return _read_columns(file, columns, labelled)
+    except ValueError as error:
+        raise (with_proposal(error, path, columns) if labelled else error) from error
+
+
+def _read_lines(file: Path, labelled: bool) -> Texts:
+    """Reads a file of LABEL<TAB>TEXT, or of texts; empty lines are left out."""
+    try:
+        content = unpacked(file).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: is not UTF-8: {error.reason} (byte {error.start})") from None
+    lines = content.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    rows = {number: line for number, line in enumerate(lines, start=1) if line.strip()}
+    numbers, texts = list(rows), list(rows.values())
+    if not texts:
+        raise ValueError(f"{file}: has no texts")
+
+    def place(index: int) -> str:
+        return f"{file}:{numbers[index]}"
+
+    without = next((index for index, line in enumerate(texts) if "\t" not in line), None)
+    if without is None:
+        pairs = [line.partition("\t") for line in texts]
+        labels = np.array([label for label, *_ in pairs], dtype=np.str_)
+        return Texts(file, [text for *_, text in pairs], labels, place)
+    if labelled:
+        raise ValueError(f"{place(without)}: expected LABEL<TAB>TEXT, got no tab")
+    return Texts(file, texts, None, place)
+
+
+def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool) -> Texts:
+    """Reads the columns of texts and labels of a csv or parquet file."""
+    from seqsweep.data.table_files import open_table
+
+    table = open_table(str(file))
+    chosen = _choose(file, table.names, columns, labelled)
+    read = table.read([], chosen)
+    values: list[list[Any]] = [read.column(name).to_pylist() for name in chosen]
+    for name, column in zip(chosen, values, strict=True):
+        if None in column:
+            raise ValueError(f"{table.place(column.index(None))}: {name} is missing")
+    for row, value in enumerate(values[0]):
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise ValueError(f"{table.place(row)}: {chosen[0]} is {kind}; expected a text")
+    if not values[0]:
+        raise ValueError(f"{file}: has no texts")
+    if not chosen[1:]:
+        return Texts(file, values[0], None, table.place)
+    if isinstance(values[1][0], list | dict):
+        raise ValueError(f"{file}: {chosen[1]} holds lists; expected a label in each row")
+    return Texts(file, values[0], np.asarray(values[1]), table.place)
+
+
+def _choose(
+    file: Path, names: Sequence[str], columns: Mapping[str, str | None], labelled: bool
+) -> list[str]:
+    """Returns the names of the columns of texts and labels."""
+    chosen: list[str] = []
+    for argument, given in columns.items():
+        name = argument.removesuffix("_column") if given is None else given
+        if name in names:
+            chosen.append(name)
+        elif argument == "text_column" or labelled:
+            value = "null" if given is None else given
+            hint = did_you_mean(name, names)
+            raise ValueError(
+                f"{argument}={value}: must be a column of {file}: {listed(names)}{hint}"
+            )
+    return chosen
 
 
 def _note_on_cut(read: Texts, vocabulary: Vocabulary) -> list[str]:

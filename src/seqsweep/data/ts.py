@@ -63,18 +63,25 @@ def ts(path: str, test_path: str | None = None) -> Splits:
         FileNotFoundError: with the nearest names in that folder.
         ValueError: what is wrong, in which line.
     """
-    files = {"train": read(path)} | ({} if test_path is None else {"test": read(test_path)})
-    parts = {name: stored.parts["train"] for name, stored in files.items()}
-    declared = [list(stored.class_names or ()) for stored in files.values()]
-    return make_splits(parts, class_names=label_names(*declared))
+    return make_splits(*read(path, test_path))
 
 
-def read(path: str, labelled: bool = True) -> Stored:
-    """Reads the cases of a .ts file; see `ts`.
+def read(path: str, test_path: str | None = None, labelled: bool = True) -> Stored:
+    """Reads .ts files as `ts` does, but checks only their own content.
 
     Args:
         labelled: False accepts a file without labels: `@classLabel false`, or no such tag.
     """
+    stored = _read_cases(path, labelled)
+    if test_path is None:
+        return stored
+    test = _read_cases(test_path, labelled)
+    names = label_names(list(stored.class_names or ()), list(test.class_names or ()))
+    return Stored({**stored.parts, "test": test.parts["train"]}, names or None)
+
+
+def _read_cases(path: str, labelled: bool) -> Stored:
+    """Reads the cases of a file as `train`."""
     file = existing_file(path)
     lines = _lines(file)
     tags = _read_tags(file, lines)

@@ -1,6 +1,6 @@
 """Texts as sequences of symbols, and symbols as indices of a vocabulary.
 
-N texts, T symbols of the longest, S symbols of all texts together.
+N texts, B of them without labels, T symbols of the longest, S symbols of all texts together.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from seqsweep.data.checks import Float32, Floats, Int64
-from seqsweep.data.lists import join_padded
+from seqsweep.data.lists import join_padded, padded
 
 Tokens = Literal["characters", "words"]
 
@@ -115,3 +115,42 @@ class Vocabulary:
         """Returns the vocabulary that `plain` has described."""
         options = {key: value for key, value in values.items() if key != "symbols"}
         return cls(tuple(values["symbols"]), **options)
+
+
+def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
+    """Returns the indices (B, T, 1) of a list of texts, and their lengths (B,).
+
+    Args:
+        x: a list of texts; or indices (B, T, 1) of the vocabulary's symbols.
+        lengths: (B,) of indices; None for texts.
+
+    Raises:
+        ValueError, TypeError: x is neither, a text has no symbols, or there are lengths of texts.
+    """
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
+        return _checked_indices(vocabulary, x, lengths)
+    if isinstance(x, str):
+        raise TypeError("x: must be a list of texts, got one text")
+    texts = list(x)
+    for index, one in enumerate(texts):
+        if not isinstance(one, str):
+            kind = type(one).__name__
+            raise TypeError(f"x[{index}]: must be a text, because the run reads texts; got {kind}")
+    if not texts:
+        raise ValueError("x: must be at least one text")
+    if lengths is not None:
+        raise ValueError("lengths: must be left out with texts, which have their own")
+    return vocabulary.encode(texts, lambda index: f"x[{index}]")
+
+
+def _checked_indices(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
+    """Returns indices as they are, with 0 for padding."""
+    values, steps = padded(x, lengths)
+    valid = np.arange(values.shape[1]) < steps[:, None]
+    values = np.where(valid[:, :, None], values, 0)
+    is_wrong = (values != np.floor(values)) | (values < 0) | (values >= len(vocabulary))
+    if is_wrong.any() or values.shape[2] != 1:
+        raise ValueError(
+            f"x: must be texts, or indices (B, T, 1) of the {len(vocabulary)} symbols of the run"
+        )
+    return values.astype(np.float32), steps

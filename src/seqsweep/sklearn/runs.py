@@ -17,15 +17,16 @@ from rich.console import Console
 
 from seqsweep.console import PlainConsole
 from seqsweep.data.checks import Array
-from seqsweep.data.raw import padded
+from seqsweep.data.lists import padded
 from seqsweep.runs.files import write_bytes
 from seqsweep.sklearn.arrays import Rows
 from seqsweep.sweeping.api import train_in
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.description import KEYS
 from seqsweep.training.outcome import Outcome, RunFailed
-from seqsweep.training.planned_run import PlannedRun, forget_data
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import forget_finished_runs
+from seqsweep.training.run_data import forget_data
 
 one_at_a_time = threading.RLock()
 """Held while a fit or a prediction of this process uses the global state of torch and Hydra."""

@@ -43,7 +43,6 @@ from seqsweep.sweeping.habits import with_meant
 from seqsweep.sweeping.hydra_jobs import launched
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
-from seqsweep.training.data_cache import prepared
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.outcome import (
     STOP_FILE,
@@ -56,6 +55,7 @@ from seqsweep.training.outcome import (
     request_stop_if_configured,
 )
 from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.run_data import data_of
 
 register_resolvers()
 logging.raiseExceptions = False  # Hydra logs its tables, also into a pipe whose reader has gone
@@ -313,7 +313,7 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
     scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
     console.print(joined(scores, console), highlight=False, soft_wrap=True)
-    if member.splits and (shares := majority_shares(prepared(member.config))):
+    if member.splits and (shares := majority_shares(data_of(member.config["data"]).prepared)):
         accuracies = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
         console.print(f"majority class: {accuracies}", highlight=False, soft_wrap=True)
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"

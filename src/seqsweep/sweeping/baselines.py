@@ -24,8 +24,8 @@ from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import read_sealed_or_none, write_sealed
-from seqsweep.training.data_cache import prepared
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.run_data import data_of
 
 NAME = "baselines.json"
 LARGEST = 2**24
@@ -59,7 +59,7 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     for name, member in sets.items():
         data = dict(flatten(_data(member)))
         head = {"of": name, "data": data, "data_fingerprint": member.data_fingerprint}
-        measured, missing = measure(prepared(member.config))
+        measured, missing = measure(data_of(member.config["data"]).prepared)
         rows += [head | row for row in measured]
         notes += [note for note in missing if note not in notes]
     of = sorted({*known.get("of", []), *sets})

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seqsweep.native.structs import Shape, flops
-from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import (
     Network,
     architecture_of,
@@ -20,6 +19,7 @@ from seqsweep.training.engine import (
     why_not_native,
 )
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.run_data import data_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,7 @@ def epoch_seconds(member: PlannedRun, engine: str) -> float:
     network = architecture_of(member.config["model"])
     if network is None or member.splits is None:
         return 0.0
-    splits = prepared(member.config)
+    splits = data_of(member.config["data"]).prepared
     features = member.config["model"].get("embedding_dim") or splits.input_size
     shape = Shape(input_size=features, num_classes=splits.num_classes, **network._asdict())
     return flops(shape, splits.train.num_steps) / _RATES[engine] + _EPOCH_SECONDS[engine]

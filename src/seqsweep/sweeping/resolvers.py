@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqsweep.config.from_overrides import register_resolver
 from seqsweep.config.question import sweep_name
-from seqsweep.training.own_data import data_fingerprint
+from seqsweep.training.run_data import data_fingerprint
 
 _MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
 """The environment variable that passes a sweep's name to jobs in other processes."""

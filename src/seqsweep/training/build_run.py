@@ -19,11 +19,10 @@ from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
 from seqsweep.seeding import global_stream, stream_seed
 from seqsweep.training.checks import check_monitors, check_symbols
-from seqsweep.training.data_cache import build_data, translate_memory_errors
 from seqsweep.training.description import description
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
 from seqsweep.training.loggers import RowLogger, TextLogger
-from seqsweep.training.own_data import OwnData, outline
+from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
 
 _SIZES = {
     "input_size": "features per step",

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.training.build_run import build_run
-from seqsweep.training.data_cache import build_data, prepared
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.run_data import build_data, data_of
 from seqsweep.training.trainer import build_trainer, takes_gpu
 
 
@@ -27,7 +27,7 @@ def check_parts(run: PlannedRun, root: Path) -> None:
     # The seed is left out, because it would make the section of each member another one.
     _check_data(json.dumps(run.config["data"] | {"seed": 0}, sort_keys=True))
     # Building is the check, so that no rule of a constructor stands twice.
-    PoolMember(run, folder, prepared(run.config), {})
+    PoolMember(run, folder, data_of(run.config["data"]).prepared, {})
 
 
 @functools.lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.native.structs import GATES
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.training.engine import Network, architecture_of
-from seqsweep.training.own_data import OwnData
+from seqsweep.training.run_data import OwnData
 
 _MOST_LAYERS = 1000
 _COPIES = 4

@@ -14,7 +14,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.identity import CODE
-from seqsweep.training.own_data import OwnData
+from seqsweep.training.run_data import OwnData
 from seqsweep.training.user_code import code_of
 
 KEYS = ("config", "class_names", "channel_names", "scaling")

@@ -20,7 +20,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import write_text
 from seqsweep.training.engine import network_of
-from seqsweep.training.own_data import OwnData
+from seqsweep.training.run_data import OwnData
 from seqsweep.training.trace import trace_module
 from seqsweep.training.trajectory_paths import Paths, by_class, principal
 

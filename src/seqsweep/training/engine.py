@@ -12,8 +12,8 @@ from seqsweep.config.schema import Config
 from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
 from seqsweep.native.structs import GATES
-from seqsweep.training.data_cache import DATA_MODULE
 from seqsweep.training.fed_loggers import why_in_trainer
+from seqsweep.training.run_data import DATA_MODULE
 
 _MODELS = "seqsweep.models.classifier."
 _TRAINER = "seqsweep.training.trainer.build_trainer"

@@ -3,28 +3,21 @@
 import functools
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from seqsweep.config.schema import Config
-from seqsweep.data.info import contents
-from seqsweep.data.notes import notes
-from seqsweep.data.sequences import Splits
+from seqsweep.data.prepare import check_batch_size
+from seqsweep.data.transforms.of_splits import check_augmentation
+from seqsweep.data.transforms.options import transform_of
 from seqsweep.runs.identity import SEMANTICS, flatten, run_id
 from seqsweep.training.checks import check_network_size, check_symbols, with_sizes
-from seqsweep.training.data_cache import (
+from seqsweep.training.limits import Limits
+from seqsweep.training.run_data import (
     DATA_MODULE,
-    forget_sources,
-    load_source,
-    prepared,
+    data_fingerprint,
+    data_of,
     translate_memory_errors,
 )
-from seqsweep.training.limits import Limits
-from seqsweep.training.own_data import data_fingerprint
 from seqsweep.training.user_code import with_code
-
-_Described = WeakKeyDictionary[Splits, tuple[dict[str, dict[str, Any]], tuple[str, ...]]]
-_described: _Described = WeakKeyDictionary()
-"""The descriptions of the splits that are in memory."""
 
 
 @dataclass(frozen=True)
@@ -75,26 +68,16 @@ def plan(config: Config) -> PlannedRun:
     if config["data"]["_target_"] != DATA_MODULE:
         name = run_id(config, fingerprint)
         return PlannedRun(config, name, fingerprint, recordings=fingerprint)
-    splits = prepared(config)
+    data = data_of(config["data"])
+    splits = data.prepared
+    # These options change only what training does to the prepared splits.
+    check_augmentation(transform_of(config["data"].get("transform")), splits.train)
+    if config["data"]["batch_size"] != "auto":
+        check_batch_size(config["data"]["batch_size"], splits)
     config = with_sizes(config, splits)
     check_symbols(config, splits)
     # The size is checked before the first run starts, where it costs nothing.
     check_network_size(config, splits)
-    described, lines = _describe(splits)
-    recordings = load_source(config["data"]["source"]).recordings
     name = run_id(config, fingerprint)
-    return PlannedRun(config, name, fingerprint, described, lines, recordings)
-
-
-def forget_data() -> None:
-    """Frees the data of all planned runs, which are read again where they are needed."""
-    _described.clear()
-    forget_sources()
-
-
-def _describe(splits: Splits) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
-    """Returns the contents of prepared splits, and notes on them."""
-    if splits not in _described:
-        described = contents(splits)
-        _described[splits] = (described, notes(splits, described))
-    return _described[splits]
+    recordings = data.source.recordings
+    return PlannedRun(config, name, fingerprint, data.contents, data.notes, recordings)

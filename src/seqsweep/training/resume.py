@@ -14,8 +14,8 @@ from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, flatten, is_below, r
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
-from seqsweep.training.data_cache import data_files
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.run_data import data_files
 from seqsweep.training.user_code import code_of, differing, first_file
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from seqsweep.config.instantiate import locate
 from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
-from seqsweep.training.data_cache import DATA_MODULE
+from seqsweep.training.run_data import DATA_MODULE
 
 _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy")
 """The packages of every run; provenance.json has their versions."""

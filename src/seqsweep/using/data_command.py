@@ -18,8 +18,8 @@ from seqsweep.data.files import ENDINGS, config_of, existing_file
 from seqsweep.data.info import Info, describe
 from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
-from seqsweep.training.data_cache import load_source, translate_memory_errors
 from seqsweep.training.planned_run import plan
+from seqsweep.training.run_data import data_of, translate_memory_errors
 from seqsweep.using.info_view import print_info
 
 _USAGE = """\
@@ -57,7 +57,7 @@ def _info(arguments: Sequence[str]) -> int:
         del overrides[0]  # another option of `data` than that of the file's ending
     config = compose(overrides)["data"]
     with translate_memory_errors():
-        splits = load_source(config["source"])
+        splits = data_of(config).source
     info = describe(splits)
     proposed, notes_of_run, problem = _propose(overrides, config, splits, info)
     notes = [*_too_small(config, splits, info, proposed), *notes_of_run]

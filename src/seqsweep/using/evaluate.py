@@ -20,7 +20,7 @@ from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_json
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import did_you_mean, listed
-from seqsweep.training.data_cache import prepared
+from seqsweep.training.run_data import data_of
 from seqsweep.training.saved_config import saved_data
 from seqsweep.using.input_data import open_data, open_run
 from seqsweep.using.load import Inputs, LoadedRun
@@ -101,7 +101,7 @@ def _own_split(
     if not isinstance(run.config["data"].get("source"), dict):
         target = run.config["data"].get("_target_")
         raise ValueError(f"{folder}: {target} reads its data by itself; give DATA")
-    splits = prepared(saved_data(RunFolder(folder), allow).config).parts
+    splits = data_of(saved_data(RunFolder(folder), allow).config["data"]).prepared.parts
     name = split or "test"
     if name not in splits:
         hint = did_you_mean(name, splits)

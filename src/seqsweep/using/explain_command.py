@@ -13,8 +13,7 @@ from seqsweep.console import PlainConsole, say
 from seqsweep.runs.files import write_text
 from seqsweep.training.build_run import build_module
 from seqsweep.training.checks import with_sizes
-from seqsweep.training.data_cache import build_data
-from seqsweep.training.own_data import outline
+from seqsweep.training.run_data import build_data, outline
 from seqsweep.using.explain import Block, Explanation, Unrolled, explain
 from seqsweep.using.prediction_files import check_output
 

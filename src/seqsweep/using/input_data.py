@@ -18,18 +18,16 @@ from seqsweep.config.messages import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.console import say_error
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
-from seqsweep.data.files import Stored, check_options, read_file, reader_of
+from seqsweep.data.files import Stored, check_options, read_file, source_of
 from seqsweep.data.raw import RawPart
 from seqsweep.data.tables import CSV_OPTIONS
 from seqsweep.data.text import read as read_text
-from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_object
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.find_run import find_run
 from seqsweep.using.load import LoadedRun, load_run
 
-_READER = "seqsweep.data.tables.read"
 _SOURCE = "seqsweep.data.tables.table"
 _RUN_COLUMNS = ("id", "step", "label", "length")
 _RUN_SHAPE = ("form", "frame", "reshape", *CSV_OPTIONS)
@@ -102,7 +100,7 @@ def open_data(
 
     Args:
         path: see `read_file`.
-        words: options of the format's reader, `KEY=VALUE`.
+        words: options of the format, `KEY=VALUE`.
         split: which one of the file; None for its only one, or for test.
         labelled: False accepts sequences without labels.
 
@@ -124,9 +122,9 @@ def open_data(
 def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
     """Reads a file: one of texts for a run on texts, else one of numbers."""
     if run.vocabulary is None:
-        reader = reader_of(path)
-        options = reading_options(words, path, reader)
-        if reader != _READER:
+        target = source_of(path)
+        options = reading_options(words, path, target)
+        if target != _SOURCE:
             return read_file(path, labelled=labelled, **options)
         try:
             return read_file(path, labelled=labelled, **_columns_of_run(run, path, options))
@@ -136,7 +134,7 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
     # The file has the columns of the training file, unless the words name others.
     source = run.config["data"]["source"]
     columns = {key: source.get(key) for key in ("text_column", "label_column")}
-    named = reading_options(words, path, f"{read_texts.__module__}.read_texts")
+    named = reading_options(words, path, "seqsweep.data.text.read_texts")
     # A column that the words name must be there.
     needed = labelled or "label_column" in named
     return read_text(path, run.vocabulary, **(columns | named), labelled=needed)
@@ -171,16 +169,16 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
     return {**options, **given}
 
 
-def reading_options(words: Sequence[str], path: str, reader: str) -> dict[str, Any]:
-    """Returns the options `KEY=VALUE` of a file's reader, each of the type that it takes.
+def reading_options(words: Sequence[str], path: str, target: str) -> dict[str, Any]:
+    """Returns the options `KEY=VALUE` for a file, each of the type that its source takes.
 
     Args:
-        reader: the dotted name of the function that reads the file.
+        target: the dotted name of a function with these arguments.
 
     Raises:
-        ValueError: an option is not one of the reader, or its value has another type.
+        ValueError: an option is not one of the target, or its value has another type.
     """
-    parameters = signature_of(reader).parameters
+    parameters = signature_of(target).parameters
     options: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")

@@ -17,17 +17,16 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config, check_section
 from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.raw import padded
-from seqsweep.data.symbols import encoded
-from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.data.lists import padded
+from seqsweep.data.vocabulary import Vocabulary, encoded
 from seqsweep.runs.files import Damaged, say_once
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.data_cache import translate_memory_errors
 from seqsweep.training.description import scaling_of, vocabulary_of
+from seqsweep.training.run_data import translate_memory_errors
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of, differing
 from seqsweep.using.bundle_file import PREFIX, is_bundle, read_bundle

@@ -9,7 +9,6 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.build_run import numerics
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.data_cache import build_data
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.member_files import Budget
 from seqsweep.training.engines.native.module import PoolModule
@@ -22,6 +21,7 @@ from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.progress_bar import RunProgressBar
+from seqsweep.training.run_data import build_data
 from seqsweep.training.trainer import build_trainer
 
 

@@ -16,7 +16,7 @@ from seqsweep.config.schema import Config
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
-from seqsweep.training.data_cache import translate_memory_errors
+from seqsweep.training.run_data import translate_memory_errors
 
 
 class Template:

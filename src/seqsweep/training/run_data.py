@@ -1,0 +1,232 @@
+"""The data of runs, loaded once for all with the same section. Imports no torch by itself."""
+
+import functools
+import json
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqsweep.config.instantiate import build
+from seqsweep.config.schema import Config
+from seqsweep.config.signatures import signature_of
+from seqsweep.data.info import contents, notes
+from seqsweep.data.prepare import prepare
+from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.transforms.options import shaping_options
+
+DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
+_PREPARATION = (
+    "val_fraction",
+    "test_fraction",
+    "split_seed",
+    "folds",
+    "fold",
+    "standardize",
+    "missing",
+)
+
+_SMALL = 2**22
+"""The bytes of a source whose prepared splits are kept in large numbers."""
+
+
+class Data:
+    """One source of sequences, and the splits that one way to prepare them makes of it.
+
+    `data_of` returns it for a section `data`.
+
+    Args:
+        source: the sequences as their files have them.
+        options: the arguments of `prepare`, as JSON.
+    """
+
+    def __init__(self, source: Splits, options: str) -> None:
+        self.source = source
+        self._options = options
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of the sequences of the source, which is part of a run_id."""
+        return _fingerprint(self.source)
+
+    @functools.cached_property
+    def prepared(self) -> Splits:
+        """The splits that a run trains on.
+
+        Raises:
+            ValueError, TypeError: see `prepare`.
+        """
+        return prepare(self.source, **json.loads(self._options))
+
+    @functools.cached_property
+    def contents(self) -> dict[str, dict[str, Any]]:
+        """The size and fingerprint of each prepared split."""
+        return contents(self.prepared)
+
+    @functools.cached_property
+    def notes(self) -> tuple[str, ...]:
+        """The notes for the user of the data, a line each."""
+        return notes(self.prepared, self.contents)
+
+
+_fingerprint = functools.lru_cache(maxsize=8)(Splits.fingerprint)
+_data = functools.lru_cache(maxsize=8)(Data)
+# The members of a cross-validation have many splits of one source in turn.
+_small_data = functools.lru_cache(maxsize=128)(Data)
+
+
+def data_of(section: Config) -> Data:
+    """Returns the data of a section `data`, once for all runs that prepare them alike.
+
+    Raises:
+        ValueError, TypeError, OSError: the source refuses its arguments or files.
+    """
+    source = _source(section)
+    options = {key: section[key] for key in _PREPARATION if key in section}
+    # Runs that differ only in what training does to the sequences share the prepared splits.
+    options["transform"] = shaping_options(section.get("transform"))
+    size = sum(part.x.nbytes for part in source.parts.values())
+    # `Splits` are compared by identity, so each source has data of its own.
+    kept = _small_data if size <= _SMALL else _data
+    return kept(source, json.dumps(options, sort_keys=True))
+
+
+def forget_data() -> None:
+    """Frees the data of all runs, which are read again where they are needed."""
+    for cached in (_load, _fingerprint, _data, _small_data):
+        cached.cache_clear()
+
+
+def data_files(section: Config) -> dict[str, str]:
+    """Returns the absolute paths of a source's files, by its keys."""
+    source = section.get("source")
+    return _files(source) if isinstance(source, dict) else {}
+
+
+def build_data(config: Config) -> Any:
+    """Builds the DataModule; runs of one process share its source."""
+    section = config["data"]
+    injected: dict[str, Any] = {}
+    if "source" in section:
+        injected["source"] = _source(section)
+    if "seed" in signature_of(section["_target_"]).parameters and section.get("seed") is None:
+        injected["seed"] = config["seed"]
+    return build(section, "data", **injected)
+
+
+def _source(section: Config) -> Splits:
+    """Returns the sequences of `data.source`, read once."""
+    source = section.get("source")
+    if not isinstance(source, dict):
+        raise ValueError(f"data.source={source}: must be a group with a _target_")
+    return _load(json.dumps(source, sort_keys=True), _state_of_files(source))
+
+
+@functools.lru_cache(maxsize=8)
+def _load(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits:
+    loaded = build(json.loads(source), "data.source")
+    if isinstance(loaded, Sequences):
+        return Splits(loaded)
+    if not isinstance(loaded, Splits):
+        raise TypeError(
+            f"data.source: {json.loads(source)['_target_']} returned {type(loaded).__name__}; "
+            "a source returns seqsweep.data.sequences.Splits or Sequences"
+        )
+    return loaded
+
+
+def _state_of_files(section: Config) -> tuple[tuple[str, int, int], ...]:
+    """Returns path, time and size of each file that a section names.
+
+    They are part of a cache's key, so that a changed file is read again.
+    """
+    files = [(path, os.stat(path)) for path in _files(section).values()]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
+
+
+def _files(section: Mapping[str, Any]) -> dict[str, str]:
+    # Any text that is the path of a file counts: a user's own source may name its arguments freely.
+    texts = {k: v for k, v in section.items() if isinstance(v, str) and k != "_target_"}
+    paths = {key: Path(text).expanduser() for key, text in texts.items()}
+    return {key: str(path.absolute()) for key, path in paths.items() if path.is_file()}
+
+
+@contextmanager
+def translate_memory_errors() -> Generator[None]:
+    """Turns numpy's and torch's out-of-memory errors into an OSError of one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch raises a RuntimeError if memory runs out; any other one is passed on.
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        raise OSError(f"out of memory: {str(error).splitlines()[0]}") from error
+
+
+class OwnData(NamedTuple):
+    """Takes the place of `Splits` for a LightningDataModule that holds no `Splits`.
+
+    Attributes:
+        names: the splits that it has a dataloader for.
+    """
+
+    input_size: int
+    num_classes: int
+    names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    channel_names: tuple[str, ...]
+    vocabulary: None = None
+    scaling: None = None
+
+
+def outline(data: Any, target: str) -> Splits | OwnData:
+    """Returns the splits of a data module, or what its attributes say of them.
+
+    Raises:
+        TypeError, ValueError: it is not a LightningDataModule, or an attribute is missing or wrong.
+    """
+    if isinstance(splits := getattr(data, "splits", None), Splits):
+        return splits
+    # Lightning takes a second to import, but the module of the user has imported it already.
+    from lightning import LightningDataModule as Base
+
+    where = f"data._target_={target}"
+    if not isinstance(data, Base):
+        kind = type(data).__name__
+        raise TypeError(f"{where}: must make a lightning.LightningDataModule, got {kind}")
+    sizes: list[Any] = [getattr(data, name, None) for name in ("input_size", "num_classes")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ValueError(
+            f"{where}: must have the attributes input_size (features per step) and num_classes,"
+            f" whole numbers of at least 1, got {sizes[0]} and {sizes[1]}"
+        )
+    hooks = {name: f"{name}_dataloader" for name in ("train", "val", "test")}
+    has = [name for name, h in hooks.items() if getattr(type(data), h) is not getattr(Base, h)]
+    classes = tuple(map(str, range(sizes[1])))
+    channels = tuple(f"channel_{f}" for f in range(sizes[0]))
+    return OwnData(sizes[0], sizes[1], tuple(has), classes, channels)
+
+
+def data_fingerprint(config: Config) -> str | None:
+    """Returns the fingerprint of the sequences; None if a user's own data module has none.
+
+    Raises:
+        ValueError, TypeError, OSError: the data cannot be read, or see `outline`.
+    """
+    section = config["data"]
+    if section.get("_target_") == DATA_MODULE:
+        return _fingerprint(_source(section))
+    # Built once for all seeds, which have the same data.
+    return _own_fingerprint(json.dumps(section, sort_keys=True), _state_of_files(section))
+
+
+@functools.lru_cache(maxsize=64)
+def _own_fingerprint(section: str, files: tuple[tuple[str, int, int], ...]) -> str | None:
+    config: Config = {"data": json.loads(section), "seed": 0}
+    data, target = build_data(config), config["data"]["_target_"]
+    outline(data, target)
+    fingerprint = getattr(data, "fingerprint", None)
+    if fingerprint is not None and not isinstance(fingerprint, str):
+        raise TypeError(f"data._target_={target}: fingerprint={fingerprint!r}: must be text")
+    return fingerprint
