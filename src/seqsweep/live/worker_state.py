@@ -14,7 +14,6 @@ from typing import Literal
 
 from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.eventfiles import writer_of
-from seqsweep.runs.files import Damaged
 from seqsweep.runs.host import time_in
 from seqsweep.runs.lock import holder_of
 from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, Life, look
@@ -129,7 +128,7 @@ class Worker:
         # The system knows at once whether a process of this host has ended.
         try:
             found = look(f"{folder}/{self.lock}")
-        except (OSError, Damaged):
+        except OSError:
             return "silent" if is_late else "alive"
         if found.life is Life.DEAD and not found.is_posix_held:
             return "dead"
