@@ -22,8 +22,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.runs.lock_held import held
+from seqsweep.runs.lock import Locked, RunLock, taken
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping import queue
 from seqsweep.sweeping.queue import AT_ONCE, Queue, QueuedRun
@@ -145,7 +144,7 @@ def count_questions(clock: Clock) -> None:
 
     The answers come from memory: they are those that the files would give.
     """
-    locks = held
+    locks = taken
 
     def record(self: RunFolder) -> dict[str, Any] | None:
         is_done = self.run_id in done

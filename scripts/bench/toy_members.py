@@ -44,7 +44,6 @@ PARTS = {
         "runs.lock:RunLock.__enter__",
         "runs.lock:RunLock.__exit__",
         "runs.lock:is_locked",
-        "runs.lock:remove_dead_lock",
     ),
     "begin folders": ("training.resume:begin",),
     "log epochs": (

@@ -86,12 +86,12 @@ def test_a_record_of_another_version_counts_as_none_and_is_not_damaged(content, 
     (folder.path / "record.json").write_text(content)
     (folder.path / "provenance.json").write_text('{"packages": {"seqsweep": "0.1.0"}}')
     assert (folder.state(), folder.record()) == ("of another version", None)
-    assert (folder.damage(), folder.other_version()) == (None, "seqsweep 0.1.0")
+    assert folder.problem() == ("of another version", "seqsweep 0.1.0")
     assert capsys.readouterr().err == ""
 
 
 def test_an_interrupted_run_of_another_version_is_one(folder):
-    assert folder.other_version() is None
+    assert folder.problem() is None
     failed(folder, "lost")
     (folder.path / "provenance.json").write_text(f'{{"semantics": {SEMANTICS - 1}}}')
     assert folder.state() == "of another version"

@@ -45,9 +45,7 @@ def test_a_search_is_read_as_it_was_written(tmp_path):
     ],
     ids=str,
 )
-def test_a_search_with_values_of_other_types_counts_as_missing(
-    wrong: dict[str, Any], tmp_path, capsys
-):
+def test_a_search_that_was_changed_counts_as_missing(wrong: dict[str, Any], tmp_path, capsys):
     SEARCH.write(tmp_path)
     content = json.loads((tmp_path / NAME).read_text())
     content["trials"][0] |= wrong.get("trial", {})
@@ -55,7 +53,7 @@ def test_a_search_with_values_of_other_types_counts_as_missing(
     (tmp_path / NAME).write_text(json.dumps(content))
     files._said.clear()
     assert SearchFile.read(tmp_path) is None
-    assert "is not what a search writes; it counts as missing" in capsys.readouterr().err
+    assert "does not match its digest; it counts as missing" in capsys.readouterr().err
 
 
 def test_what_decides_the_choices_tells_two_searches_apart():

@@ -4,16 +4,16 @@ import threading
 import time
 from pathlib import Path
 
-from seqsweep.runs import sweep_lock as module
-from seqsweep.runs.sweep_lock import short_lock
+from seqsweep.runs import lock
+from seqsweep.runs.lock import RunLock
 
 
 def test_blocks_with_the_same_lock_do_not_overlap(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(lock, "_PAUSE_SECONDS", 0.001)
     path = tmp_path / "made" / "count"
 
     def add() -> None:
-        with short_lock(path.parent, ".lock"):
+        with RunLock(path.parent, ".lock", waits=True):
             before = int(path.read_text()) if path.exists() else 0
             time.sleep(0.005)
             path.write_text(str(before + 1))

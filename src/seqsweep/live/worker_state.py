@@ -14,7 +14,6 @@ from typing import Literal
 
 from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.eventfiles import writer_of
-from seqsweep.runs.files import Damaged
 from seqsweep.runs.host import time_in
 from seqsweep.runs.lock import holder_of
 from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, Life, look
@@ -107,7 +106,7 @@ class Worker:
         self.state = "silent" if is_late else "alive"
         # The system knows at once whether a process of this host has ended.
         if self.lock and self.host == here[0] and self.silence > 2 * BEAT_SECONDS:
-            with contextlib.suppress(OSError, Damaged):
+            with contextlib.suppressOSError:
                 found = look(f"{folder}/{self.lock}")
                 is_dead = found.life is Life.DEAD and not found.is_posix_held
                 self.state = "dead" if is_dead else "frozen" if is_late else "alive"

@@ -124,10 +124,9 @@ def read_run(folder: RunFolder) -> Entry:
     except ValueError as error:  # a damaged config must not hide other runs
         say_once(str(error))
         return Entry(folder, "damaged", {}, None, str(error).removeprefix(f"{folder.path}/"))
-    if state == OF_ANOTHER_VERSION:
-        return Entry(folder, state, config, None, folder.other_version())
-    if state == "damaged":
-        return Entry(folder, state, config, None, folder.damage())
+    if state in (OF_ANOTHER_VERSION, "damaged"):
+        _, what = folder.problem() or (state, None)
+        return Entry(folder, state, config, None, what)
     failure = folder.failure()
     return Entry(folder, state, config, None, failure["error"] if failure else None)
 

@@ -1,44 +1,49 @@
-"""Locks a run's folder by a file that names its holder: see `runs.lock_files`."""
+"""Locks a folder by a file that names its holder: see `runs.lock_files`."""
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from seqsweep.runs import lock_held
-from seqsweep.runs.files import Damaged
-from seqsweep.runs.lock_files import (
-    RUN_LOCK,
-    Holder,
-    Life,
-    Look,
-    create,
-    file_of,
-    generations,
-    look,
-    seconds_to_be_sure,
-)
-from seqsweep.runs.lock_held import Hold, Locked, LockLost, held, taken
+from seqsweep.runs import lock_files
+from seqsweep.runs.lock_files import RUN_LOCK, Holder, Life, Look, file_of, generations
 
-__all__ = [
-    "LockLost",
-    "Locked",
-    "RunLock",
-    "check_held",
-    "holder_of",
-    "is_locked",
-    "remove_dead_lock",
-    "remove_lock_of_finished_run",
-    "wait_for_doubts",
-]
+taken: dict[str, "RunLock"] = {}
+"""The locks that blocks of this process have taken and not given back, also the lost ones.
+
+The keys are the path as the block has it and the resolved path."""
+
+_changing = threading.Lock()
+"""Held while `taken` changes, and from the opening of a lock file until its owner is known.
+
+Closing any descriptor of a file drops the process's POSIX locks on it. So no thread may open the
+file of a lock that this process holds, or is about to hold."""
 
 _refused: set[str] = set()
 """The locks that this process could not take.
 
 `is_locked` calls them free only when `RunLock` would succeed, so that nobody tries in vain again
 and again."""
+
+_idle = threading.Event()
+"""Set when this process gives back its last lock: then the heartbeat thread ends."""
+
+_HASTE_SECONDS = 0.2
+_PAUSE_SECONDS = 0.05
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""A clock that counts the time of a suspended machine, where there is one."""
+
+
+class Locked(Exception):
+    """Another process is training this run; the message names the process."""
+
+
+class LockLost(Locked):
+    """The error of a process whose run another process has taken over."""
 
 
 class RunLock:
@@ -48,65 +53,96 @@ class RunLock:
     hosts. The lock of a process that has stood still for a minute is taken over. Such a process
     finds out by `check_held`, before it writes.
 
+    Args:
+        folder: where the lock file is made; the folder need not exist.
+        waits: whether to wait while another process holds the lock.
+
     Attributes:
+        holder: this process, as the lock file names it.
         taken_from: the dead holder from which the lock was taken over, if any.
+        is_lost: whether another process has taken the lock over.
 
     Raises:
-        Locked: another process holds the lock, or it is not certain yet that its holder is dead.
+        Locked: another process holds the lock, or it is not certain yet that its holder is dead;
+            never with `waits`.
         OSError: the lock file cannot be written.
     """
 
-    def __init__(self, folder: Path, name: str = RUN_LOCK) -> None:
+    holder: Holder
+    _descriptor: int
+
+    def __init__(self, folder: Path, name: str = RUN_LOCK, waits: bool = False) -> None:
         self.folder = folder
         self.path = _lock_path(folder, name)
-        self._given_path = f"{folder}/{name}"
         self.taken_from: Holder | None = None
+        self.is_lost = False
+        self._waits = waits
+        self._given_path = f"{folder}/{name}"
+        self._number = 0
+        self._beaten = 0.0  # when this process certainly held the lock, by `_now`
 
     def __enter__(self) -> Self:
-        with lock_held.changing:
+        while True:
+            try:
+                self._enter()
+                return self
+            except Locked:
+                if not self._waits:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+
+    def _enter(self) -> None:
+        global _idle
+        with _changing:
             if self.path in taken:
                 raise Locked(f"{self.folder} is being trained by this process")
             # In each further round another process has taken or released the lock meanwhile.
-            while (hold := self._take()) is None:
+            while not self._take():
                 pass
             _refused.discard(self.path)
-            taken[self.path] = taken[self._given_path] = self._hold = hold
-            lock_held.add_held(hold)
-        return self
+            if not taken:
+                _idle = threading.Event()
+                threading.Thread(target=_beat, args=(_idle,), daemon=True).start()
+            taken[self.path] = taken[self._given_path] = self
 
     def __exit__(self, *error: object) -> None:
-        # `changing` is held until the lock is dropped. If `is_locked` opened the file in between,
-        # it would drop the lock and leave the file.
-        with lock_held.changing:
-            taken.pop(self.path, None)
-            taken.pop(self._given_path, None)
-            if lock_held.discard_held(self._hold):
-                self._hold.release()
-            elif not self._hold.is_lost:  # in a forked child, whose parent holds the lock
-                os.close(self._hold.descriptor)
+        with _changing:
+            # A forked child has no locks, and must not release those of its parent.
+            if taken.get(self.path) is self:
+                taken.pop(self.path)
+                taken.pop(self._given_path, None)
+                if not self.is_lost:
+                    self._remove_files()
+                if not taken:
+                    _idle.set()
+            os.close(self._descriptor)  # which drops the POSIX lock
 
-    def _take(self) -> Hold | None:
-        """Takes the lock; returns None if another process has changed its files meanwhile.
+    def _take(self) -> bool:
+        """Takes the lock; returns False if another process has changed its files meanwhile.
 
         Two processes never hold the lock: a process first makes its file, and then looks at those
         of the others. So at least one of two sees the other, and the one that does withdraws. The
         holder of an old file that wakes touches it before it looks for newer ones.
         """
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
         before = self._dead_generations()
-        number = before[-1] + 1 if before else 1
-        made = create(file_of(self.path, number))
+        self._number = before[-1] + 1 if before else 1
+        made = lock_files.create(self._file)
         if made is None:
-            return None
-        hold = Hold(self.path, number, *made)
+            return False
+        self._descriptor, self.holder = made
+        self._beaten = _now()
         is_held = False
         try:
             # A process that withdraws looks again: of two that saw each other one succeeds.
             with contextlib.suppress(Locked):
-                is_held = self._dead_generations(number) == before
+                is_held = self._dead_generations(self._number) == before and self._is_highest()
         finally:
             if not is_held:
-                hold.withdraw()
-        return hold if is_held else None
+                with contextlib.suppress(OSError):
+                    os.unlink(self._file)
+                os.close(self._descriptor)
+        return is_held
 
     def _dead_generations(self, mine: int | None = None) -> list[int]:
         """Returns the generations besides mine, all of which are dead.
@@ -114,13 +150,9 @@ class RunLock:
         Raises:
             Locked: one of them may be alive.
         """
-        if mine is None:
-            with contextlib.suppress(FileExistsError):
-                os.makedirs(os.path.dirname(self.path))
-                return []
         numbers = [number for number in generations(self.path) if number != mine]
         for number in numbers:
-            found = self._look(file_of(self.path, number))
+            found = lock_files.look(file_of(self.path, number))
             if found.life is not Life.DEAD:
                 _refused.add(self.path)
                 raise Locked(
@@ -129,11 +161,81 @@ class RunLock:
             self.taken_from = found.holder
         return numbers
 
-    def _look(self, path: str) -> Look:
+    @property
+    def _file(self) -> str:
+        return file_of(self.path, self._number)
+
+    def _is_highest(self) -> bool:
+        # In this order: a newer holder removes this file before its own.
+        if os.path.lexists(file_of(self.path, self._number + 1)):
+            return False
         try:
-            return look(path)
-        except Damaged:
-            raise OSError(f"{path}: must be a regular file; remove it") from None
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._file))
+        except FileNotFoundError:
+            return False
+
+    def _remove_files(self) -> None:
+        # The lower files go first. An old holder that wakes must not find its file on top again.
+        # In a folder that cannot be changed any more the files stay, without a lock.
+        with contextlib.suppress(OSError):
+            if self._is_highest():
+                for number in generations(self.path):
+                    if number < self._number:
+                        os.unlink(file_of(self.path, number))
+                os.unlink(self._file)
+
+    def check(self) -> None:
+        """Raises LockLost if the lock is lost; looks only after a pause of the heartbeat."""
+        if not self.is_lost and _now() - self._beaten < lock_files.seconds_to_be_sure():
+            return
+        # A process that takes the lock by mistake sees that this one lives, and withdraws.
+        if self.beat() or (not self.is_lost and time.sleep(_HASTE_SECONDS) is None and self.beat()):
+            return
+        self.is_lost = True
+        raise LockLost(
+            f"{os.path.dirname(self.path)} is trained by another process now, because this one "
+            "has stood still for a minute; it writes nothing more there"
+        )
+
+    def beat(self) -> bool:
+        """Touches the file; returns whether this process still holds the lock.
+
+        Raises:
+            OSError: the file cannot be touched.
+        """
+        with _changing:
+            if self.is_lost or taken.get(self.path) is not self:
+                return False
+            now = _now()
+            # The touch comes first: a process that takes the lock now sees it, or is seen below.
+            os.utime(self._descriptor)
+            if self._is_highest():
+                self._beaten = now
+                return True
+            return False
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
+def _beat(idle: threading.Event) -> None:
+    """Touches all lock files of this process every few seconds, until it holds none."""
+    while not idle.wait(lock_files.BEAT_SECONDS):
+        for lock in dict.fromkeys(tuple(taken.values())):
+            # What is lost is found out again by `check_held`, which takes its time.
+            with contextlib.suppress(OSError):
+                lock.beat()
+
+
+def _forget_taken() -> None:
+    """Clears this module's state in a forked child, which has no locks."""
+    global _changing
+    _changing = threading.Lock()  # another thread may have held it at the fork
+    taken.clear()
+
+
+os.register_at_fork(after_in_child=_forget_taken)
 
 
 def check_held(folder: Path, name: str = RUN_LOCK) -> None:
@@ -145,11 +247,11 @@ def check_held(folder: Path, name: str = RUN_LOCK) -> None:
         LockLost: another process has taken the lock over.
         OSError: the lock file cannot be touched any more.
     """
-    hold = taken.get(f"{folder}/{name}")
-    if hold is None and taken:
-        hold = taken.get(_lock_path(folder, name))
-    if hold is not None:
-        hold.check()
+    lock = taken.get(f"{folder}/{name}")
+    if lock is None and taken:
+        lock = taken.get(_lock_path(folder, name))
+    if lock is not None:
+        lock.check()
 
 
 def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
@@ -165,30 +267,21 @@ def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
 
 def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
     """Returns the process that is training this run, if any."""
-    if not is_locked(folder, name):
-        return None
     found = _look_at_all(_lock_path(folder, name))
-    return found[-1].holder if found else None
+    return found[-1].holder if found and is_locked(folder, name) else None
 
 
-def wait_for_doubts(folders: Iterable[Path], name: str = RUN_LOCK) -> bool:
-    """Waits until it is certain which of these locks are dead.
+def wait_for_doubts(folders: Iterable[Path]) -> bool:
+    """Waits until it is certain which of these runs' locks are dead.
 
     Returns whether it had to wait. A lock that only the clock calls dead is watched
     for two heartbeats.
     """
-    looks = [found for folder in folders for found in _look_at_all(_lock_path(folder, name))]
+    looks = [found for folder in folders for found in _look_at_all(_lock_path(folder, RUN_LOCK))]
     if all(found.life is not Life.UNSURE for found in looks):
         return False
-    time.sleep(seconds_to_be_sure() * 1.01)
+    time.sleep(lock_files.seconds_to_be_sure() * 1.01)
     return True
-
-
-def remove_dead_lock(folder: Path, name: str = RUN_LOCK) -> None:
-    """Removes the lock files that killed processes have left in a folder, if possible."""
-    if os.path.lexists(f"{folder}/{name}"):
-        with contextlib.suppress(Locked, OSError), RunLock(folder, name):
-            pass  # releasing the lock removes the files
 
 
 def remove_lock_of_finished_run(folder: Path) -> None:
@@ -198,24 +291,28 @@ def remove_lock_of_finished_run(folder: Path) -> None:
     to train the run again finds out that it has lost the lock.
     """
     # To resolve the path takes several times as long as this question, which very many runs get.
-    if os.path.lexists(f"{folder}/{RUN_LOCK}"):
-        path = _lock_path(folder, RUN_LOCK)
+    if not os.path.lexists(f"{folder}/{RUN_LOCK}"):
+        return
+    path = _lock_path(folder, RUN_LOCK)
+    numbers = generations(path)  # before the look: what is made after it stays
+    # A file without a name may be that of a process that takes the lock just now.
+    if all(found.holder for found in _look_at_all(path)) and not is_locked(folder):
         with contextlib.suppress(OSError):
-            numbers = generations(path)  # before the look: what is made after it stays
-            for number in numbers if not is_locked(folder) else ():
+            for number in numbers:
                 os.unlink(file_of(path, number))
 
 
 def _look_at_all(path: str) -> list[Look]:
     """Looks at the readable generations of a lock, the lowest first."""
-    with lock_held.changing:
-        if (hold := held.get(path)) is not None:
-            return [Look(Life.ALIVE, hold.holder, is_posix_held=True)]
-        found: list[Look] = []
-        with contextlib.suppress(OSError, Damaged):
+    found: list[Look] = []
+    with _changing:
+        lock = taken.get(path)
+        if lock is not None and not lock.is_lost:
+            return [Look(Life.ALIVE, lock.holder, is_posix_held=True)]
+        with contextlib.suppress(OSError):
             for number in generations(path):
-                found.append(look(file_of(path, number)))
-        return found
+                found.append(lock_files.look(file_of(path, number)))
+    return found
 
 
 def _lock_path(folder: Path, name: str) -> str:

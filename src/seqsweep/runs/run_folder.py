@@ -93,28 +93,21 @@ class RunFolder:
             say_once(f"{error}; the run counts as not done")
             return None
 
-    def damage(self) -> str | None:
-        """Returns what is wrong with record.json; None if it is sound or missing."""
-        try:
-            _read_record(self.path / "record.json")
-        except Damaged as error:
-            return str(error).removeprefix(f"{self.path}/")
-        except (FileNotFoundError, NotADirectoryError, _OfAnotherVersion):
-            pass
-        return None
+    def problem(self) -> tuple[State, str] | None:
+        """Returns why the run cannot be used as it is: damaged, or of another version.
 
-    def other_version(self) -> str | None:
-        """Returns the other version that wrote this run, or None."""
+        With the state comes what is wrong with record.json, or the version that wrote the run.
+        """
         try:
             _read_record(self.path / "record.json")
+            is_other = False
+        except Damaged as error:
+            return "damaged", str(error).removeprefix(f"{self.path}/")
         except _OfAnotherVersion:
-            return self._writer()
+            is_other = True
         except OSError:  # the run has not ended, so its provenance.json decides
             is_other = _is_of_another_version(read_object(self.path / "provenance.json"))
-            return self._writer() if is_other else None
-        except Damaged:
-            pass
-        return None
+        return ("of another version", self._writer()) if is_other else None
 
     def _writer(self) -> str:
         """Returns the version of seqsweep that wrote the run."""
@@ -164,10 +157,8 @@ class RunFolder:
         if is_running:
             return "running"
         # What is wrong with a record counts only now: a running process may be about to replace it.
-        if self.damage() is not None:
-            return "damaged"
-        if self.other_version() is not None:
-            return "of another version"
+        if (problem := self.problem()) is not None:
+            return problem[0]
         failure = self.failure()
         return "incomplete" if failure is None else failure["kind"]
 

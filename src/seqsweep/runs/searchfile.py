@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.sealed import DIGEST, read_sealed_or_none, write_sealed
 
 NAME = "search.json"
 
@@ -93,49 +93,13 @@ class SearchFile:
     @classmethod
     def read(cls, folder: Path) -> Self | None:
         """Reads the search.json of a folder; returns None where it is missing or damaged."""
-        content = read_json(folder / NAME)
+        content = read_sealed_or_none(folder / NAME)
         if content is None:
             return None
-        try:
-            search = cls(
-                **content
-                | {
-                    "trials": [_trial(trial) for trial in content["trials"]],
-                    "confirmed": {int(k): v for k, v in content["confirmed"].items()},
-                }
-            )
-            search._check()
-            return search
-        except (TypeError, KeyError, AttributeError, ValueError):
-            say_once(f"{folder / NAME}: is not what a search writes; it counts as missing")
-            return None
-
-    def _check(self) -> None:
-        """Refuses values of other types than a search writes.
-
-        Raises:
-            TypeError, KeyError, AttributeError, ValueError: there are such values.
-        """
-        texts = [self.method, self.pruner, self.metric]
-        numbers: list[float] = [*self.budget.values(), *self.rungs, self.minutes]
-        lists = [*self.confirmed.values()]
-        self.settings.items()
-        for values in self.space.values():
-            if "choices" in values:
-                lists.append(values["choices"])
-            else:
-                numbers += [values["low"], values["high"], values["step"] or 0]
-        for trial in self.trials:
-            if trial.params.keys() != self.space.keys():
-                raise KeyError(f"trial {trial.number}: its keys are not those of the space")
-            lists.append(trial.run_ids)
-            texts.append(trial.refusal or "")
-            numbers += [trial.number, *trial.thresholds.values(), trial.ends_at or 0]
-        if not all(isinstance(each, list) for each in lists):
-            raise TypeError("expected lists")
-        # These raise a TypeError unless all are texts and numbers.
-        "".join([*texts, *(text for each in lists for text in each)])
-        sum(numbers)
+        values = {key: value for key, value in content.items() if key != DIGEST}
+        values["trials"] = [_trial(trial) for trial in content["trials"]]
+        values["confirmed"] = {int(k): v for k, v in content["confirmed"].items()}
+        return cls(**values)
 
     def write(self, folder: Path) -> None:
         """Writes search.json into an existing folder.
@@ -143,7 +107,7 @@ class SearchFile:
         Without a sync, because the same command chooses the same trials again where a power failure
         has destroyed the file.
         """
-        write_json(folder / NAME, _with_text_keys(asdict(self)), sync=False, levels=2)
+        write_sealed(folder / NAME, _with_text_keys(asdict(self)), sync=False)
 
 
 def chosen_runs(folders: Iterable[Path]) -> set[str]:

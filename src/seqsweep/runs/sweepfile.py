@@ -5,7 +5,6 @@ when it began, and by which command. It writes this when it starts and when it e
 for `seqsweep watch`.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any, Self
 
 from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import SEMANTICS, is_one_value
-from seqsweep.runs.sweep_lock import is_sweep_running, short_lock
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.sweep_lock import is_sweep_running
 
 NAME = "sweep.json"
 _LOCK = ".changing"
@@ -108,12 +108,12 @@ class SweepFile:
         write_json(folder / NAME, content, sync=False, levels=2)
 
     @staticmethod
-    def changing(folder: Path) -> contextlib.AbstractContextManager[None]:
+    def changing(folder: Path) -> RunLock:
         """Returns a lock to hold while sweep.json is read, changed and written.
 
         Without it, two processes that change the file at once would lose one of the changes.
         """
-        return short_lock(folder, _LOCK)
+        return RunLock(folder, _LOCK, waits=True)
 
     def end(self, folder: Path, when: float) -> None:
         """Marks the folder's sweep.json as ended, unless another sweep still trains there.

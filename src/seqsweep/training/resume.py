@@ -11,17 +11,26 @@ from seqsweep.config.question import namesakes
 from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with, read_object
 from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, flatten, is_below, run_id
+from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoints import logs, resume_point, say
+from seqsweep.training.checkpoints import load_sealed, logs, resume_point, say
+from seqsweep.training.engines.ending import Member
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import data_files
 from seqsweep.training.user_code import code_of, differing, first_file
 
 log = logging.getLogger(__name__)
 
+MOST_KILLED = 3
+"""The number of processes killed in a row, without a new epoch, after which a run has failed."""
+
 _LENGTH = "trainer.max_epochs"
 _SCHEDULER_LENGTH = "scheduler.max_epochs"
+
+
+class KilledTooOften(Exception):
+    """Each process that trained a run was killed before it had trained another epoch."""
 
 
 def begin(
@@ -58,6 +67,26 @@ def begin(
             if checkpoint is None:
                 folder.start(member.config, origin, sync)
     return checkpoint
+
+
+def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> int:
+    """Counts that the process that trained a run before was killed, if it was.
+
+    Returns how many were killed in a row without a new epoch of this run.
+
+    Raises:
+        KilledTooOften: so many were killed that the run has failed.
+    """
+    if killed is None:
+        return 0
+    epochs = 0 if checkpoint is None else load_sealed(checkpoint)["epoch"] + 1
+    member.log.say(f"{killed} was killed or stood still while it trained this run", "WARNING")
+    count = member.folder.count_killed(epochs)
+    if count >= MOST_KILLED:
+        raise KilledTooOften(
+            f"{count} processes were killed while they trained it; the last was {killed}"
+        )
+    return count
 
 
 def _origin_of_code(member: PlannedRun) -> dict[str, Any]:

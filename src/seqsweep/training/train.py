@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.runs.lock import LockLost, wait_for_doubts
+from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_for_doubts
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
@@ -19,10 +19,9 @@ from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Engine, M
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
-from seqsweep.training.locking import MOST_KILLED, count_killed, lock
-from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
+from seqsweep.training.outcome import Interrupted, Outcome, RunFailed, finished
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.resume import begin
+from seqsweep.training.resume import MOST_KILLED, begin, count_killed
 from seqsweep.training.run_loggers import log_file
 from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
@@ -139,14 +138,20 @@ def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, me
 
     A member that cannot has an outcome, or it should train alone, because it may kill the process.
     """
-    held = lock(engine, member, contexts)
-    if held is None:
+    try:
+        lock = contexts.enter_context(RunLock(member.folder.path))
+    except (Locked, OSError) as error:
+        engine.outcomes[member.run_id] = error
+        return False
+    # Another process may have finished the run since it was planned.
+    if (outcome := finished(member.planned, engine.root)) is not None:
+        engine.outcomes[member.run_id] = outcome
         return False
     if engine.is_single:
         contexts.enter_context(log_file(member.folder.path / "train.log"))
     try:
         path = begin(member.planned, member.folder, engine.origin, sync=engine.is_single)
-        killed = count_killed(member, path, held.taken_from)
+        killed = count_killed(member, path, lock.taken_from)
         # With the others, a run that kills its process would make all of them fail in the end.
         if killed == MOST_KILLED - 1 and not engine.is_single:
             member.log.write_lines()

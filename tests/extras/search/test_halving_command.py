@@ -374,7 +374,13 @@ def test_a_second_search_waits_for_the_first(
         first.enter_context(RunLock(undisturbed["folder"], LOCK))
         with pytest.raises(Locked):
             run(undisturbed["folder"], "when_locked=skip")
-        monkeypatch.setattr(session, "is_locked", lambda *_: first.close())
+        say = session.say
+
+        def say_and_release(line: str, console: Console) -> None:
+            say(line, console)
+            first.close()
+
+        monkeypatch.setattr(session, "say", say_and_release)
         assert run(undisturbed["folder"]) == 0
     assert "another process searches in" in run.printed  # type: ignore[attr-defined]
     assert found(undisturbed["folder"]) == expected

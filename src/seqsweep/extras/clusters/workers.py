@@ -15,8 +15,7 @@ from typing import Protocol
 from seqsweep.console import place, say
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_json, write_json
-from seqsweep.runs.lock import is_locked
-from seqsweep.runs.sweep_lock import short_lock
+from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.training.outcome import STOP_FILE
 
@@ -82,7 +81,8 @@ class Workers:
         if not left:
             return
         self._has_begun = True
-        with short_lock(folder, _STARTING):  # a second command finds the note of the first one
+        # A second command finds the note of the first one.
+        with RunLock(folder, _STARTING, waits=True):
             before: list[str] = read_json(folder / STARTED) or []
             if before and not self.anew:
                 say(f"workers were started before ({', '.join(before)}); --start starts new ones")

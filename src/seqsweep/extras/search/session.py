@@ -6,8 +6,6 @@ The module imports no torch.
 import abc
 import contextlib
 import functools
-import itertools
-import time
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from seqsweep.console import place
 from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.trials import different, ranked, read_trials
 from seqsweep.results.formatting import count
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.removing import remove_empty_root
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -86,17 +84,13 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
     """
     with contextlib.ExitStack() as stack:
         stack.callback(remove_empty_root, folder)  # of a search that is refused
-        for attempt in itertools.count():
-            try:
-                stack.enter_context(RunLock(folder, LOCK))
-                break
-            except Locked:
-                if first.config["when_locked"] == "skip":
-                    raise
-            if not attempt:
-                say(f"another process searches in {place(folder)}; waiting for it", console)
-            while is_locked(folder, LOCK):
-                time.sleep(0.5)
+        try:
+            stack.enter_context(RunLock(folder, LOCK))
+        except Locked:
+            if first.config["when_locked"] == "skip":
+                raise
+            say(f"another process searches in {place(folder)}; waiting for it", console)
+            stack.enter_context(RunLock(folder, LOCK, waits=True))
         yield
 
 

@@ -12,9 +12,9 @@ from seqsweep.runs.lock_files import boot_id
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
-from seqsweep.training.locking import KilledTooOften
 from seqsweep.training.outcome import Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.resume import KilledTooOften
 from seqsweep.training.train import train_pool
 
 

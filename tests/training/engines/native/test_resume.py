@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.training import locking
+from seqsweep.training import resume
 from seqsweep.training import train as training
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import pool
@@ -97,7 +97,7 @@ def test_a_pool_killed_at_random_moments_equals_the_uninterrupted_one(
     mixed_members, assert_undisturbed, tmp_path, monkeypatch
 ):
     """SIGKILL, at moments that nobody has chosen."""
-    for module in (locking, training):
+    for module in (resume, training):
         monkeypatch.setattr(module, "MOST_KILLED", 99)  # a slow machine may train no epoch
     root, fork = tmp_path / "killed", multiprocessing.get_context("fork")
     for attempt in range(12):
