@@ -374,7 +374,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
-    "export": _in("using.export", "export_command"),
+    "export": _in("extras.export", "export_command"),
     "explain": _in("using.explain_command", "explain_command"),
     "predict": _in("using.predict", "predict"),
     "evaluate": _in("using.evaluate", "evaluate"),
