@@ -30,8 +30,8 @@ def _file_and_line(key: str, hydra_config: DictConfig) -> str:
     # Unresolved, because an override may hold an interpolation that leads nowhere.
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False) or ()
     for override in overrides:
-        # An error of a whole section (`data.source: no file x.npz`) has its cause in
-        # `data.source.path=x.npz` where that is given: the section's line would mislead.
+        # The error may name a section (`data.source: no file x.npz`) although an override inside it
+        # (`data.source.path=x.npz`) is wrong. Then the section's line in a file would mislead.
         if is_below(str(override).lstrip("+~").partition("=")[0], (key,)):
             return ""
     for path, package in _files(hydra_config):

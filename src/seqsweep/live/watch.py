@@ -19,7 +19,7 @@ from seqsweep.runs.sweepfile import NAME, SweepFile
 
 _TOP = 5
 _PAUSE = 20.0
-"""Seconds without a running run after which nobody is taken to train a folder."""
+"""The seconds without a running run after which no process seems to train a folder."""
 
 
 def watch(folder: Path, console: Console) -> int:

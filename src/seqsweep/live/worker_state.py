@@ -2,7 +2,7 @@
 
 A process that trains a sweep holds a lock in the sweep's folder, and one in the folder of each run
 that it trains. It touches their files every few seconds. The name of a sweep's lock contains host
-and process. The lock of a run is read while the run is running, and only after it was touched.
+and process. A run's lock is read only while the run is running, and again after each new touch.
 """
 
 import re
@@ -53,7 +53,7 @@ class Rate:
 
 
 WorkerState = Literal["alive", "frozen", "dead", "silent"]
-"""The state of a worker. On another host, `silent` means frozen or dead, which cannot be told."""
+"""The state of a worker. `silent`: on another host, and either frozen or dead."""
 
 _ABSENT = 3.0
 """Seconds without a lock after which a worker has ended. It may hold none between two runs."""
@@ -107,8 +107,8 @@ class Worker:
             folder: the sweep's folder.
             folder_now: the present time by the clock of the folder; None after the first look.
         """
-        # A beat is a change between two looks, so that clocks of other machines do not matter. Only
-        # the first look must ask how old a beat is.
+        # A worker is heard when its files have changed since the last look, so the clocks of other
+        # machines do not matter. Only the first look compares a file's time with the clock.
         if folder_now is not None:
             self._heard = now - max(folder_now - self._newest, 0.0)
         elif self._newest > self._beat:
@@ -233,7 +233,7 @@ class Workers:
         if run.lock is None:
             return
         name, folder = run.folder.name, stat_of(str(run.folder))
-        # A process that takes the lock over makes a file beside it, which changes the folder.
+        # A process that takes over a lock makes a file beside it, so the folder's time changes.
         changed = 0 if folder is None else folder.st_mtime_ns
         version = run.lock.st_mtime_ns, changed
         if self._holders.get(name, (None, None))[0] != version:

@@ -28,7 +28,7 @@ class Sets(NamedTuple):
     """The training and evaluation sequences of a run, as comparable texts.
 
     Args:
-        is_known: Whether the splits have fingerprints; otherwise the config represents them.
+        is_known: Whether the splits have fingerprints; if not, the config takes their place.
     """
 
     data: str
@@ -40,7 +40,7 @@ class Sets(NamedTuple):
 def sets_of(entry: Entry) -> Sets:
     """The fingerprints of a run's splits.
 
-    The record of a run with the user's own data module has none: the config represents them.
+    A run with the user's own data module has no fingerprints, so its config takes their place.
     """
     record = entry.record or {}
     data = recordings_key(entry)
@@ -86,10 +86,10 @@ def why_apart(first: Sets, other: Sets) -> str:
 def reasons_apart(
     first: Mapping[Key, Sets], other: Mapping[Key, Sets], resampled: bool = False
 ) -> dict[Key, str]:
-    """The reason against a comparison of two configs, for each replicate that they share.
+    """Why two configs cannot be compared, for each replicate that they share.
 
-    A reason is empty if the two have the same sequences. Without a shared replicate, any two runs
-    show whether the configs have the same sequences, and the result has one reason.
+    A reason is empty if the two have the same sequences. If they share no replicate, the result has
+    a single reason, found with the first run of each config.
 
     Args:
         resampled: Whether the replicates of one config have several splits of the data.

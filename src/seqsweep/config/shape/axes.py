@@ -24,7 +24,7 @@ class Axis:
     Attributes:
         keys: the left sides of their overrides.
         choices: the overrides of each choice.
-        places: for members of a list, where each choice stands in it; else empty.
+        places: the file and line of each choice, for the members of a list; else empty.
     """
 
     keys: Sequence[str]
