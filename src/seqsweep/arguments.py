@@ -85,49 +85,6 @@ def folder_parser(
     return parser
 
 
-def plan_parser() -> Parser:
-    """Returns a parser for the help of `seqsweep plan`, whose arguments are Hydra's."""
-    usage = "seqsweep plan [GROUP=OPTION,... ...] [KEY=A,B ...] [--json]"
-    text = (
-        "Lists the runs of a sweep, with estimated time and disk space. Trains nothing."
-        " `seqsweep train --help` lists all config groups and values."
-    )
-    parser = Parser("plan", text, usage)
-    add_json(parser)
-    return parser
-
-
-def clean_parser() -> Parser:
-    """Returns the parser of `seqsweep clean`."""
-    text = "Lists runs and checkpoints that could be deleted, with their sizes; --yes deletes them."
-    parser = folder_parser("clean", text)
-    parser.add_argument("--failed", action="store_true", help="failed runs")
-    parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")
-    parser.add_argument("--pruned", action="store_true", help="runs that a search has ended early")
-    words = "runs of other versions of seqsweep"
-    parser.add_argument("--other-versions", action="store_true", help=words)
-    parser.add_argument("--checkpoints", action="store_true", help="last.ckpt of complete runs")
-    parser.add_argument("--yes", action="store_true", help="delete them")
-    words = "only runs with this value; without an option above: these runs, whatever their state"
-    parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help=words)
-    return parser
-
-
-def tensorboard_parser(host: str) -> Parser:
-    """Returns the parser of `seqsweep tensorboard`, which listens on `host` by default."""
-    parser = folder_parser("tensorboard", "Starts TensorBoard on a folder of runs.")
-    number = whole_number(0)
-    words = "0 for any free one (6006)"
-    parser.add_argument("--port", type=number, default=6006, metavar="N", help=words)
-    words = "pictures of the N best runs (8)"
-    parser.add_argument("--images", type=number, default=8, metavar="N", help=words)
-    words = "how many runs TensorBoard gets; of more, those of the best configs (500)"
-    parser.add_argument("--runs", type=whole_number(1), default=500, metavar="N", help=words)
-    words = f"the address to listen on ({host}); 0.0.0.0 lets other machines connect"
-    parser.add_argument("--host", default=host, metavar="ADDRESS", help=words)
-    return parser
-
-
 def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
     """Adds the arguments of a command that applies a trained run to data."""
     words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"

@@ -14,10 +14,7 @@ from seqsweep.arguments import (
     Parser,
     add_allow,
     add_json,
-    clean_parser,
     folder_parser,
-    plan_parser,
-    tensorboard_parser,
     whole_number,
 )
 from seqsweep.console import PlainConsole, is_terminal_closed, print_json, say, say_error
@@ -191,7 +188,14 @@ def _plan(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
     if {"-h", "--help"} & set(arguments):
-        plan_parser().print_help()
+        usage = "seqsweep plan [GROUP=OPTION,... ...] [KEY=A,B ...] [--json]"
+        text = (
+            "Lists the runs of a sweep, with estimated time and disk space. Trains nothing."
+            " `seqsweep train --help` lists all config groups and values."
+        )
+        parser = Parser("plan", text, usage)
+        add_json(parser)
+        parser.print_help()
         return 0
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
@@ -271,20 +275,29 @@ def _clean(arguments: list[str]) -> None:
     from seqsweep.results.housekeeping import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE, OTHER_VERSIONS, PRUNED
 
+    text = "Lists runs and checkpoints that could be deleted, with their sizes; --yes deletes them."
+    parser = folder_parser("clean", text)
+    by_option: dict[str, tuple[frozenset[Any], str]] = {
+        "failed": (FAILED, "failed runs"),
+        "incomplete": (INCOMPLETE, "killed or interrupted runs"),
+        "pruned": (PRUNED, "runs that a search has ended early"),
+        "other_versions": (OTHER_VERSIONS, "runs of other versions of seqsweep"),
+        "checkpoints": (frozenset(), "last.ckpt of complete runs"),
+        "yes": (frozenset(), "delete them"),
+    }
+    for name, (_, words) in by_option.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=words)
+    words = "only runs with this value; without an option above: these runs, whatever their state"
+    parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help=words)
     # argparse expects the positional arguments together, so the options, which have no values,
     # are moved to the front.
-    options = clean_parser().parse(sorted(arguments, key=lambda word: not word.startswith("-")))
+    options = parser.parse(sorted(arguments, key=lambda word: not word.startswith("-")))
     for word in options.values:
         if "=" not in word.strip("="):
             raise ValueError(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
     wanted = dict(word.split("=", 1) for word in options.values)
-    chosen = {
-        FAILED: options.failed,
-        INCOMPLETE: options.incomplete,
-        PRUNED: options.pruned,
-        OTHER_VERSIONS: options.other_versions,
-    }
-    states = frozenset().union(*(states for states, is_chosen in chosen.items() if is_chosen))
+    chosen = (of for name, (of, _) in by_option.items() if getattr(options, name))
+    states = frozenset[Any]().union(*chosen)
     clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
 
 
@@ -341,7 +354,18 @@ def _compare(arguments: list[str]) -> None:
 def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import HOST, serve
 
-    options = tensorboard_parser(HOST).parse(arguments)
+    parser = folder_parser("tensorboard", "Starts TensorBoard on a folder of runs.")
+    most = "how many runs TensorBoard gets; of more, those of the best configs (500)"
+    for name, least, default, words in (
+        ("port", 0, 6006, "0 for any free one (6006)"),
+        ("images", 0, 8, "pictures of the N best runs (8)"),
+        ("runs", 1, 500, most),
+    ):
+        number = whole_number(least)
+        parser.add_argument(f"--{name}", type=number, default=default, metavar="N", help=words)
+    words = f"the address to listen on ({HOST}); 0.0.0.0 lets other machines connect"
+    parser.add_argument("--host", default=HOST, metavar="ADDRESS", help=words)
+    options = parser.parse(arguments)
     return serve(options.folder, options.port, options.images, options.host, most=options.runs)
 
 
@@ -374,7 +398,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
-    "export": _in("using.export", "export_command"),
+    "export": _in("extras.export", "export_command"),
     "explain": _in("using.explain_command", "explain_command"),
     "predict": _in("using.predict", "predict"),
     "evaluate": _in("using.evaluate", "evaluate"),

@@ -9,6 +9,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,7 +42,7 @@ def visible(text: str) -> str:
 
 def say(line: str) -> None:
     """Prints a line to stdout or above a live table, without styles."""
-    shown_above.get(1, _print_to_stdout)(visible(line))
+    shown_above.get(1, partial(print, flush=True))(visible(line))
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -70,10 +71,6 @@ def is_terminal_closed() -> bool:
             if error.args[0] == errno.EIO:
                 return True
     return False
-
-
-def _print_to_stdout(text: str) -> None:
-    print(text, flush=True)
 
 
 def _print_to_stderr(text: str) -> None:

@@ -184,8 +184,9 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
 def check_section(node: Any, key: str) -> Any:
     """Checks a section with a `_target_`, and adds the arguments that have plain defaults.
 
-    With the defaults written out, a config is the same run whether it names them or not. The same
-    holds for `_partial_`, where the run passes the first argument. The scheduler may be null.
+    The defaults are written out, so a config that names a default has the same run_id as one that
+    does not. `_partial_` is written out too, where the run passes the first argument. The scheduler
+    may be null.
     """
     injected = _INJECTED[key]
     if node is None and key == "scheduler":

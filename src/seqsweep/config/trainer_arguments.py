@@ -38,7 +38,7 @@ def with_our_target(section: Any) -> Any:
 def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
     """Returns the section without the arguments that have Lightning's own defaults.
 
-    So a config is the same run whether it names them or not.
+    So a config that names them has the same run_id as one that does not.
 
     Raises:
         ValueError: a name is unknown, a run sets it itself, or its value has the wrong type.

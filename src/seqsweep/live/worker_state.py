@@ -106,7 +106,7 @@ class Worker:
         self.state = "silent" if is_late else "alive"
         # The system knows at once whether a process of this host has ended.
         if self.lock and self.host == here[0] and self.silence > 2 * BEAT_SECONDS:
-            with contextlib.suppressOSError:
+            with contextlib.suppress(OSError):
                 found = look(f"{folder}/{self.lock}")
                 is_dead = found.life is Life.DEAD and not found.is_posix_held
                 self.state = "dead" if is_dead else "frozen" if is_late else "alive"

@@ -29,7 +29,7 @@ from seqsweep.training.run_data import data_of
 
 NAME = "baselines.json"
 LARGEST = 2**24
-"""The largest training set, in numbers, that the baselines with scikit-learn are fitted to."""
+"""The most values of a training set to which the baselines of scikit-learn are fitted."""
 
 Labels = npt.NDArray[np.int64]
 Predict = Callable[[Sequences], Labels]
@@ -71,8 +71,8 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     """Returns each baseline's name, metrics and seconds, and notes on those that are missing.
 
     The majority class is always measured. Logistic regression (Cox 1958) and the nearest neighbour
-    (Cover and Hart 1967), on the padded and flattened sequences, need scikit-learn. Of texts they
-    read how often each symbol occurs (Joachims 1998): an index is not a size.
+    (Cover and Hart 1967), on the padded and flattened sequences, need scikit-learn. They represent
+    a text by the count of each symbol (Joachims 1998), since its indices are not quantities.
     """
     if splits.val is None and splits.test is None:
         return [], ["No baselines: there is neither a validation nor a test split."]

@@ -49,7 +49,7 @@ class Renewing:
         self.every = every
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
-        # What has ended before the sweep is in the report already, or is added at its end.
+        # Runs that ended before the sweep began are in the report already, or are added at the end.
         self._counted = self._count_ended()
 
     def __enter__(self) -> Self:

@@ -98,7 +98,8 @@ class RunTensorBoardLogger(RowLogger, TensorBoardLogger):
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         self.events.write(event_rows(rows))
-        if self._experiment is not None:  # the checkpoint of the epoch holds the size of its file
+        # The epoch's checkpoint records how long the event file is, so all rows must be in it.
+        if self._experiment is not None:
             self._experiment.flush()
 
     @rank_zero_only

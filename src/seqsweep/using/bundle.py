@@ -1,15 +1,21 @@
 """The command `bundle`: writes a trained run as one file to pass on."""
 
 import json
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqsweep.arguments import Parser, add_allow
-from seqsweep.console import place, say, say_error
+from seqsweep.console import place, say, say_error, visible
 from seqsweep.extras.export import export
+from seqsweep.results.formatting import bounded_interval, count, key_names, plain_text, run_label
+from seqsweep.results.leaderboard import Row
+from seqsweep.results.replicates import variation_of
+from seqsweep.results.significance import LEVEL
 from seqsweep.runs.files import read_object
+from seqsweep.runs.identity import flatten
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.bundle_file import (
@@ -20,7 +26,6 @@ from seqsweep.using.bundle_file import (
     is_bundle,
     write_bundle,
 )
-from seqsweep.using.bundle_readme import readme
 from seqsweep.using.find_run import replicates_of
 from seqsweep.using.input_data import open_run
 from seqsweep.using.load import LoadedRun, read_content
@@ -90,3 +95,103 @@ def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:
         "record": {key: value for key, value in (record or {}).items() if key in _OF_RECORD},
     }
     return (json.dumps(content, indent=1) + "\n").encode()
+
+
+_SETTINGS = (
+    *("optimizer._target_", "optimizer.lr", "data.batch_size", "trainer.max_epochs"),
+    *("data.split_seed", "data.standardize", "data.missing", "seed"),
+)
+_PATHS = ("path", "test_path")
+
+
+def readme(
+    run: LoadedRun, record: Mapping[str, Any] | None, replicates: Row | None, choice: str | None
+) -> str:
+    """Returns the text.
+
+    Args:
+        record: of the run; None where only its checkpoint is there.
+        replicates: the runs that differ in their seed, fold or split seed alone, with this run.
+        choice: how it was chosen among the runs of a sweep.
+    """
+    config = dict(flatten(run.config))
+    facts = [*_network(run, config), *_data(run, config, record or {})]
+    settings = [key for key in _SETTINGS if key in config]
+    facts.append(("settings", f"{run_label(config, key_names(settings))}; all: config.json"))
+    if choice is not None:
+        facts.append(("choice", choice))
+    facts.append(("weights", f"of epoch {run.epoch}, counted from 0"))
+    facts += _scores(run, record, replicates)
+    lines = [f"{name}: {value}" for name, value in facts]
+    lines = [visible(" ".join(line.splitlines())) for line in lines]
+    return "\n".join([*lines, "", *_use(run)]) + "\n"
+
+
+def _network(run: LoadedRun, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    parameters = sum(weights.numel() for weights in run.network.parameters())
+    yield "network", f"{config['model._target_']}, {parameters:,} parameters"
+    yield "classes", ", ".join(map(_literal, run.class_names))
+    if run.vocabulary is None:
+        yield "channels", ", ".join(map(_literal, run.source_channels))
+    else:
+        yield "symbols", f"{len(run.vocabulary)} {run.vocabulary.tokens}"
+
+
+def _literal(name: str) -> str:
+    """Returns a name that Markdown and HTML show as it is."""
+    return re.sub(r"([\\`*<>\[\]&~|])", r"\\\1", name)
+
+
+def _data(
+    run: LoadedRun, config: Mapping[str, Any], record: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    words = [str(config.get("data.source._target_", config.get("data._target_")))]
+    for key, value in config.items():
+        name = key.removeprefix("data.source.")
+        if name not in (key, "_target_") and value is not None:
+            # A path of the machine of training would tell nothing elsewhere.
+            text = Path(str(value)).name if name in _PATHS else plain_text(value)
+            words.append(f"{name}={_literal(text)}")
+    yield "data", " ".join(words)
+    splits = record.get("splits") or {}
+    if sizes := [f"{part['sequences']:,} {name}" for name, part in splits.items() if part]:
+        yield "sequences", ", ".join(sizes)
+
+
+def _scores(
+    run: LoadedRun, record: Mapping[str, Any] | None, replicates: Row | None
+) -> Iterator[tuple[str, str]]:
+    """Yields the metrics, if they are those of these weights."""
+    if record is None or record.get("best_epoch") != run.epoch:
+        yield "scores", "there is no record of the metrics of these weights"
+        return
+    for name, value in record["metrics"].items():
+        if not name.startswith(("val/", "test/")):
+            continue
+        words = f"{value:.4f}"
+        if replicates is not None and replicates.n > 1:
+            mean = replicates.metrics[name]
+            words += f", mean of {variation_of([replicates.entries]).words} {mean.mean:.4f}"
+            if mean.low is not None and mean.high is not None:
+                low, high = bounded_interval(name, mean.low, mean.high)
+                words += f" ({LEVEL:.0%} interval {low:.4f} to {high:.4f})"
+        yield name, words
+
+
+def _use(run: LoadedRun) -> list[str]:
+    """Returns the lines that show how to use the bundle."""
+    target = str(run.config["model"]["_target_"])
+    is_ours = target.startswith("seqsweep.")
+    allow, option = ("", "") if is_ours else (f', allow=["{target}"]', f" --allow {target}")
+    new, x = "npz", f"a list of arrays (steps, {count(len(run.source_channels), 'channel')})"
+    if run.vocabulary is not None:
+        new, x = "csv", "a list of texts"
+    return [
+        "Use it with the package seqsweep. Data are given raw:",
+        "",
+        f"    seqsweep predict bundle.zip new.{new} --out predictions.csv{option}",
+        f"    seqsweep evaluate bundle.zip labelled.{new}{option}",
+        "",
+        f'    run = seqsweep.load_run("bundle.zip"{allow})',
+        f"    run.predict(x), run.predict_proba(x)  # x: {x}",
+    ]

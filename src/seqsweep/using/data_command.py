@@ -3,24 +3,30 @@
 Imports no torch.
 """
 
+import itertools
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from seqsweep.arguments import Parser, add_json
 from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.config.schema import Config
-from seqsweep.console import PlainConsole, print_json, say
+from seqsweep.console import PlainConsole, print_json, print_notes, say
 from seqsweep.data.files import ENDINGS, config_of, existing_file
 from seqsweep.data.info import Info, describe
 from seqsweep.data.sequences import Splits
+from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of, translate_memory_errors
-from seqsweep.using.info_view import print_info
 
 _USAGE = """\
 usage: seqsweep data info SOURCE [KEY=VALUE ...]
@@ -129,8 +135,13 @@ def _propose(
         config: the checked section `data`.
     """
     problem = None
-    for added in _candidates(config, splits, info):
-        proposed = [*overrides, *added]
+    has_holes = config["missing"] == "error" and any(of.missing for of in info.channels)
+    # A channel without a value in train has no mean.
+    fills = [["data.missing=mean"], ["data.missing=zero"]] if has_holes else [[]]
+    cuts = [f"data.{split}_fraction=0" for split in _cuts(config, splits)]
+    fewer = (of for n in range(len(cuts) + 1) for of in itertools.combinations(cuts, n))
+    for left_out, fill in itertools.product(fewer, fills):
+        proposed = [*overrides, *fill, *sorted(left_out)]
         try:
             return proposed, plan(compose(proposed)).notes, None
         except (ValueError, TypeError) as error:
@@ -138,43 +149,18 @@ def _propose(
     return overrides, splits.notes, problem
 
 
-def _candidates(config: Config, splits: Splits, info: Info) -> Iterator[list[str]]:
-    """Yields the overrides to try, the first that works being the answer."""
-    others = _for_its_size(config, splits, info)
-    if config["missing"] != "error" or not any(of.missing for of in info.channels):
-        yield others
-        return
-    # A channel without a value in train has no mean.
-    for missing in ("mean", "zero"):
-        yield [f"data.missing={missing}", *others]
-
-
-def _for_its_size(config: Config, splits: Splits, info: Info) -> list[str]:
-    """Returns the overrides for data with few sequences."""
-    given = len(splits.train)
-    classes = sum(of.sequences["train"] > 0 for of in info.classes)
-    left, overrides = given, list[str]()
-    for split in ("test", "val"):
-        if split in splits.parts or not config[f"{split}_fraction"]:
-            continue
-        size = round(config[f"{split}_fraction"] * given)
-        # A cut takes a sequence or more, and leaves one of each class.
-        if 1 <= size <= left - classes:
-            left -= size
-        else:
-            overrides.append(f"data.{split}_fraction=0")
-    return overrides
+def _cuts(config: Config, splits: Splits) -> list[str]:
+    """Returns the splits that a run would cut off from the training sequences."""
+    return [
+        split
+        for split in ("val", "test")
+        if split not in splits.parts and config[f"{split}_fraction"]
+    ]
 
 
 def _too_small(config: Config, splits: Splits, info: Info, overrides: Sequence[str]) -> list[str]:
     """Returns a line on classes that are too small for every cut."""
-    cuts = [
-        split
-        for split in ("val", "test")
-        if split not in splits.parts
-        and config[f"{split}_fraction"]
-        and f"data.{split}_fraction=0" not in overrides
-    ]
+    cuts = [split for split in _cuts(config, splits) if f"data.{split}_fraction=0" not in overrides]
     least = 1 + len(cuts)
     few = [of for of in info.classes if of.sequences["train"] < least]
     if not cuts or not few:
@@ -184,3 +170,131 @@ def _too_small(config: Config, splits: Splits, info: Info, overrides: Sequence[s
     return [
         f"too few sequences to be in train, {' and '.join(cuts)} ({least} needed): {names}{more}"
     ]
+
+
+_MOST_ROWS = 20
+"""The most channels or classes that are listed; --json lists all."""
+
+_NAME = 20
+"""The most characters of a name in a table."""
+
+_BARS, _ASCII_BARS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
+
+
+def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -> None:
+    """Prints sizes, channels, classes, duplicates and notes."""
+    say_line = partial(console.print, soft_wrap=True, highlight=False, markup=False)
+    total = sum(split.sequences for split in info.splits)
+    channels = count(len(info.channels), "channel")
+    classes = count(len(info.classes), "class", "classes")
+    say_line(f"{title}: {count(total, 'sequence')}, {channels}, {classes}")
+    for table in (_splits(info, console), _channels(info, console), _classes(info)):
+        say_line("")
+        console.print(table)
+    say_line("")
+    for line in (*_left_out(info), _balance(info), *_duplicates(info), *_constant(info, notes)):
+        say_line(line)
+    print_notes(notes, console)
+
+
+def spark(bars: Sequence[int], console: Console) -> str:
+    """Returns a histogram as a line of bars; only an empty bar is blank."""
+    signs = _BARS if "utf" in console.encoding.lower() else _ASCII_BARS
+    most = max(bars, default=0) or 1
+    return "".join(signs[-(-bar * (len(signs) - 1) // most)] for bar in bars)
+
+
+def _table(first: str, *numbers: str, last: str = "") -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, max_width=_NAME, no_wrap=True, overflow="ellipsis")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    if last:
+        table.add_column(last, no_wrap=True)
+    return table
+
+
+def _splits(info: Info, console: Console) -> Table:
+    table = _table("split", "sequences", "steps", "shortest", "median", "longest", last="lengths")
+    for split in info.splits:
+        table.add_row(
+            split.name,
+            f"{split.sequences:,}",
+            f"{split.steps:,}",
+            f"{split.shortest:,}",
+            f"{split.median:,.10g}",
+            f"{split.longest:,}",
+            spark(split.lengths, console) if split.shortest < split.longest else "all equal",
+        )
+    return table
+
+
+def _channels(info: Info, console: Console) -> Table:
+    table = _table("channel", "min", "max", "mean", "deviation", "missing", last="values")
+    for channel in info.channels[:_MOST_ROWS]:
+        numbers = (channel.min, channel.max, channel.mean, channel.std)
+        table.add_row(
+            escape(channel.name),
+            *("-" if number is None else f"{number:.4g}" for number in numbers),
+            f"{channel.missing:,}",
+            spark(channel.values, console),
+        )
+    return table
+
+
+def _classes(info: Info) -> Table:
+    names = [split.name for split in info.splits]
+    table = _table("class", *names, "share", last="")
+    total = sum(of.total for of in info.classes)
+    for of in info.classes[:_MOST_ROWS]:
+        counts = (f"{of.sequences[name]:,}" for name in names)
+        table.add_row(escape(of.name), *counts, f"{of.total / total:.1%}")
+    return table
+
+
+def _left_out(info: Info) -> list[str]:
+    """Returns a line on the channels and classes that the tables leave out."""
+    left = [
+        count(len(rows) - _MOST_ROWS, f"more {one}", f"more {many}")
+        for rows, one, many in (
+            (info.channels, "channel", "channels"),
+            (info.classes, "class", "classes"),
+        )
+        if len(rows) > _MOST_ROWS
+    ]
+    return [f"not listed: {', '.join(left)} (--json lists all)"] if left else []
+
+
+def _balance(info: Info) -> str:
+    """Returns a line that compares the largest class with the smallest."""
+    ordered = sorted(info.classes, key=lambda of: of.total)
+    least, most = ordered[0], ordered[-1]
+    ratio = f"{most.total / least.total:.3g} : 1" if least.total else "a class has none"
+    return (
+        f"balance: largest class {most.name!r} {most.total:,}, smallest {least.name!r}"
+        f" {least.total:,} ({ratio})"
+    )
+
+
+def _duplicates(info: Info) -> list[str]:
+    """Returns lines on repeated sequences."""
+    repeated: list[str] = []
+    for split in info.splits:
+        if split.repeated:
+            repeated.append(f"{split.repeated:,} within {split.name}")
+        if split.also_in_train:
+            repeated.append(f"{split.also_in_train:,} of {split.name} also in train")
+    lines = [f"duplicates: {'; '.join(repeated) if repeated else 'none'}"]
+    if info.contradictions:
+        lines.append(f"equal values with different labels: {info.contradictions:,} sequences")
+    return lines
+
+
+def _constant(info: Info, notes: Sequence[str]) -> list[str]:
+    """Returns a line on constant channels, unless a note names them."""
+    constant = [channel for channel in info.channels if channel.is_constant]
+    if not constant or any("constant in train" in note for note in notes):
+        return []
+    names = ", ".join(repr(channel.name) for channel in constant[:_MOST_ROWS])
+    more = f" and {len(constant) - _MOST_ROWS} more" if len(constant) > _MOST_ROWS else ""
+    return [f"constant in train: {names}{more}"]

@@ -3,7 +3,9 @@
 N sequences, B sequences of a batch, C classes.
 """
 
-from collections.abc import Iterator, Sequence
+import argparse
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,6 @@ from rich.table import Table
 
 from seqsweep.arguments import Parser, add_use_of_run, whole_number
 from seqsweep.console import PlainConsole, say_error
-from seqsweep.data.sequences import Sequences
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import write_json
 from seqsweep.runs.run_folder import RunFolder
@@ -47,16 +48,15 @@ def evaluate(arguments: Sequence[str]) -> int:
     if options.data is None:
         if options.options:
             raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
-        name, parts, labels = _own_split(run, options.split, options.batch_size, options.allow)
+        name, probabilities, labels = _own_split(run, options)
     else:
         data = open_data(options.data, options.options, run, options.split, labelled=True)
         for note in data.notes:
             say_error(note)
         name, labels = data.name, known_labels(data, run)
-        parts = probabilities_of(run, data, options.batch_size)
-    probabilities = np.empty((len(labels), len(run.class_names)))
-    for rows, part in parts:
-        probabilities[rows] = part
+        probabilities = np.empty((len(labels), len(run.class_names)))
+        for rows, part in probabilities_of(run, data, options.batch_size):
+            probabilities[rows] = part
     result = evaluate_probabilities(
         probabilities, labels, run.class_names, options.resamples, options.seed
     )
@@ -74,21 +74,17 @@ def _parser() -> Parser:
     add_use_of_run(parser, needs_data=False)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     words = "resamples of the bootstrap, which gives the intervals (1000); 0 for none"
-    number = whole_number(0)
-    resamples = whole_number(0, _MOST_RESAMPLES)
-    parser.add_argument("--resamples", type=resamples, default=1000, metavar="N", help=words)
-    parser.add_argument("--seed", type=number, default=0, metavar="N", help="of the resamples (0)")
+    number = whole_number(0, _MOST_RESAMPLES)
+    parser.add_argument("--resamples", type=number, default=1000, metavar="N", help=words)
+    words = "of the resamples (0)"
+    parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help=words)
     return parser
 
 
 def _own_split(
-    run: LoadedRun, split: str | None, batch_size: int, allow: Sequence[str]
-) -> tuple[str, Iterator[tuple[slice, Float64]], npt.NDArray[np.int64]]:
-    """Returns the name, the probabilities by batch, and the labels of a run's split.
-
-    Args:
-        split: train, val or test; None for test.
-        allow: targets of the run's data that may be built.
+    run: LoadedRun, options: argparse.Namespace
+) -> tuple[str, Float64, npt.NDArray[np.int64]]:
+    """Returns the name, the probabilities and the labels of a split of the run's data.
 
     Raises:
         ValueError, TypeError, OSError: the data cannot be read, or have changed since.
@@ -101,39 +97,32 @@ def _own_split(
     if not isinstance(run.config["data"].get("source"), dict):
         target = run.config["data"].get("_target_")
         raise ValueError(f"{folder}: {target} reads its data by itself; give DATA")
-    splits = data_of(saved_data(RunFolder(folder), allow).config["data"]).prepared.parts
-    name = split or "test"
+    splits = data_of(saved_data(RunFolder(folder), options.allow).config["data"]).prepared.parts
+    name = options.split or "test"
     if name not in splits:
         hint = did_you_mean(name, splits)
         raise ValueError(f"--split={name}: the run's data have only {listed(list(splits))}{hint}")
     part = splits[name]
-    return f"{folder} ({name})", _batches(run, part, batch_size), part.labels
-
-
-def _batches(run: LoadedRun, part: Sequences, batch_size: int) -> Iterator[tuple[slice, Float64]]:
-    x, lengths = torch.from_numpy(part.x), torch.from_numpy(part.lengths)
-    for start in range(0, len(part), batch_size):
-        rows = slice(start, start + batch_size)
-        yield rows, run.apply(Inputs(x[rows], lengths[rows]))
+    inputs = Inputs(torch.from_numpy(part.x), torch.from_numpy(part.lengths))
+    return f"{folder} ({name})", run.apply(inputs, options.batch_size), part.labels
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
     """Prints the scores, those of each class, and the confusion matrix."""
-    console.print(escape(title), highlight=False, soft_wrap=True)
+    say = partial(console.print, highlight=False, soft_wrap=True)
+    say(escape(title))
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, score in result.metrics.items():
         table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
     console.print(table)
     console.print(_classes_table(result))
     if (more := len(result.classes) - _MOST_ROWS) > 0:
-        line = f"not listed: {count(more, 'more class', 'more classes')} (--json FILE has all)"
-        console.print(line, highlight=False, soft_wrap=True)
+        say(f"not listed: {count(more, 'more class', 'more classes')} (--json FILE has all)")
     if len(result.class_names) <= _MOST_CLASSES:
         console.print(_confusion_table(result))
     if any(score.low is not None for score in result.metrics.values()):
         kinds = "Wilson's of accuracy and F1, else percentiles of the bootstrap"
-        note = f"in brackets: {LEVEL:.0%} intervals, {kinds}"
-        console.print(note, highlight=False, soft_wrap=True)
+        say(f"in brackets: {LEVEL:.0%} intervals, {kinds}")
 
 
 def _classes_table(result: Evaluation) -> Table:

@@ -22,10 +22,9 @@ from seqsweep.using.prediction_files import (
     FORMATS,
     Header,
     Predictions,
-    Writer,
     check_output,
     format_of,
-    writing,
+    write_predictions,
 )
 from seqsweep.using.scores import Float64
 
@@ -51,17 +50,18 @@ def predict(arguments: Sequence[str]) -> int:
     for note in data.notes:
         say_error(note)
     header = _header(options.data, data, run, "TRAIN" if options.split == "train" else "TEST")
-    with writing(options.out, kind, header, rows) as writer:
-        hits = _write(writer, data, run, options.batch_size)
+    right: list[int] = []
+    batches = _batches(data, run, options.batch_size, right)
+    write_predictions(options.out, kind, header, batches, rows)
+    accuracy = None if data.labels is None else sum(right) / len(data)
     if options.json:
         lines = [] if rows is None else rows.getvalue().splitlines()
         made = {"predictions": list(map(json.loads, lines))} if rows else {"out": str(options.out)}
-        accuracy = None if data.labels is None else hits / len(data)
         head = {"run": str(run.checkpoint), "data": data.name, "classes": run.class_names}
         print_json(head | {"sequences": len(data), "accuracy": accuracy} | made)
         return 0
     where = "" if options.out is None else f" in {place(options.out)}"
-    score = "" if data.labels is None else f"; accuracy {hits / len(data):.4f}"
+    score = "" if accuracy is None else f"; accuracy {accuracy:.4f}"
     say_error(f"{data.name}: {count(len(data), 'sequence')}{where}{score}")
     return 0
 
@@ -85,15 +85,16 @@ def _header(path: str, data: InputData, run: LoadedRun, split: str) -> Header:
     return Header(run.class_names, data.labels is not None, name, classifier, settings, split)
 
 
-def _write(writer: Writer, data: InputData, run: LoadedRun, batch_size: int) -> int:
-    """Writes the predictions of all sequences. Returns the number of right ones."""
-    names, ids, hits = np.array(run.class_names), data.ids, 0
+def _batches(
+    data: InputData, run: LoadedRun, batch_size: int, right: list[int]
+) -> Iterator[Predictions]:
+    """Yields the predictions of all sequences, and adds the number of right ones to `right`."""
+    names, ids = np.array(run.class_names), data.ids
     for rows, probabilities in probabilities_of(run, data, batch_size):
         indices = probabilities.argmax(axis=1)
         labels = None if data.labels is None else data.labels[rows]
-        writer.write(Predictions(ids[rows], indices, probabilities.astype(np.float32), labels))
-        hits += 0 if labels is None else int((names[indices] == labels).sum())
-    return hits
+        right.append(0 if labels is None else int((names[indices] == labels).sum()))
+        yield Predictions(ids[rows], indices, probabilities.astype(np.float32), labels)
 
 
 def probabilities_of(

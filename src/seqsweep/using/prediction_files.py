@@ -7,11 +7,11 @@ import csv
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
@@ -65,130 +65,93 @@ class Header(NamedTuple):
         return [*own, "label"] if self.has_labels else own
 
 
-class Writer(ABC):
-    """Writes batches of predictions into one file."""
-
-    def __init__(self, header: Header, file: Any) -> None:
-        self.header = header
-        self._file = file
-
-    @abstractmethod
-    def write(self, rows: Predictions) -> None:
-        """Writes the rows of a batch."""
-
-    def close(self) -> None:
-        """Writes what follows the last batch."""
-        return
-
-    def columns_of(self, rows: Predictions) -> list[Sequence[Any]]:
-        """Returns the values of each column of a table, with probabilities as shortest decimals."""
-        names = np.array(self.header.class_names)
-        # As text, a float32 has the fewest digits that give back its bits.
-        texts = rows.probabilities.astype(np.str_)
-        columns = [rows.ids, names[rows.indices].tolist(), *texts.T.tolist()]
-        return columns if rows.labels is None else [*columns, rows.labels]
+def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
+    """Returns the values of each column of a table, with probabilities as shortest decimals."""
+    names = np.array(header.class_names)
+    # As text, a float32 has the fewest digits that give back its bits.
+    texts = rows.probabilities.astype(np.str_)
+    columns = [rows.ids, names[rows.indices].tolist(), *texts.T.tolist()]
+    return columns if rows.labels is None else [*columns, rows.labels]
 
 
-class CsvWriter(Writer):
+def _write_csv(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
     """Writes a line for each sequence, after a line with the names of the columns."""
-
-    def __init__(self, header: Header, file: TextIO) -> None:
-        super().__init__(header, file)
-        self._csv = csv.writer(file, lineterminator="\n")
-        self._has_head = False
-
-    def write(self, rows: Predictions) -> None:
-        if not self._has_head:  # nothing is printed before the first batch has succeeded
-            self._csv.writerow(map(quoted_formula, self.header.columns))
-            self._has_head = True
-        columns = self.columns_of(rows)
-        for index in (0, 1) if rows.labels is None else (0, 1, -1):  # the others hold numbers
-            columns[index] = list(map(quoted_formula, columns[index]))
-        self._csv.writerows(zip(*columns, strict=True))
+    writer = csv.writer(file, lineterminator="\n")
+    for index, rows in enumerate(batches):
+        if index == 0:  # nothing is printed before the first batch has succeeded
+            writer.writerow(map(quoted_formula, header.columns))
+        columns = _columns(header, rows)
+        for column in (0, 1) if rows.labels is None else (0, 1, -1):  # the others hold numbers
+            columns[column] = list(map(quoted_formula, columns[column]))
+        writer.writerows(zip(*columns, strict=True))
 
 
-class JsonLinesWriter(Writer):
+def _write_json_lines(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
     """Writes a JSON object for each sequence."""
-
-    def write(self, rows: Predictions) -> None:
-        first, last = 2, 2 + len(self.header.class_names)
-        for values in zip(*self.columns_of(rows), strict=True):
-            numbers = map(float, values[first:last])
-            row = [*values[:first], *numbers, *values[last:]]
-            self._file.write(json.dumps(dict(zip(self.header.columns, row, strict=True))) + "\n")
+    first, last = 2, 2 + len(header.class_names)
+    for rows in batches:
+        for values in zip(*_columns(header, rows), strict=True):
+            row = [*values[:first], *map(float, values[first:last]), *values[last:]]
+            file.write(json.dumps(dict(zip(header.columns, row, strict=True))) + "\n")
 
 
-class ParquetWriter(Writer):
+def _write_parquet(file: BinaryIO, header: Header, batches: Iterable[Predictions]) -> None:
     """Writes a column for each value, and a row group for each batch."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ValueError("a parquet file needs the package pyarrow: pip install 'seqsweep[data]'")
+    import pyarrow
+    import pyarrow.parquet
 
-    def __init__(self, header: Header, file: BinaryIO) -> None:
-        super().__init__(header, file)
-        if importlib.util.find_spec("pyarrow") is None:
-            package = "the package pyarrow: pip install 'seqsweep[data]'"
-            raise ValueError(f"a parquet file needs {package}")
-        self._parquet: Any = None
-
-    def write(self, rows: Predictions) -> None:
-        import pyarrow
-        import pyarrow.parquet
-
-        columns = self.columns_of(rows)
-        columns[2 : 2 + len(self.header.class_names)] = list(rows.probabilities.T)
-        arrays = [pyarrow.array(column) for column in columns]
-        table = pyarrow.Table.from_arrays(arrays, names=self.header.columns)
-        if self._parquet is None:  # the first batch shows the type of the ids
-            self._parquet = pyarrow.parquet.ParquetWriter(self._file, table.schema)
-        self._parquet.write_table(table)
-
-    def close(self) -> None:
-        if self._parquet is not None:
-            self._parquet.close()
+    with ExitStack() as stack:
+        writer: Any = None
+        for rows in batches:
+            columns = _columns(header, rows)
+            columns[2 : 2 + len(header.class_names)] = list(rows.probabilities.T)
+            arrays = [pyarrow.array(column) for column in columns]
+            table = pyarrow.Table.from_arrays(arrays, names=header.columns)
+            if writer is None:  # the first batch shows the type of the ids
+                writer = stack.enter_context(pyarrow.parquet.ParquetWriter(file, table.schema))
+            writer.write_table(table)
 
 
-class AeonWriter(Writer):
+def _write_aeon(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
     """Writes the results file of the time series archive, which tsml-eval reads.
 
     Three lines come first: what was classified by what, the settings, and the accuracy. The lines
     of the sequences hold the true and the predicted class, as numbers from 0, and probabilities.
     """
-
-    def __init__(self, header: Header, file: TextIO) -> None:
-        super().__init__(header, file)
-        # The accuracy stands before the lines that it follows from.
-        self._lines = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
-        self._hits = self._count = 0
-
-    def write(self, rows: Predictions) -> None:
-        assert rows.labels is not None
-        position = {name: index for index, name in enumerate(self.header.class_names)}
-        actual = [position[label] for label in rows.labels]
-        texts = rows.probabilities.astype(np.str_)
-        for label, index, of_classes in zip(actual, rows.indices, texts, strict=True):
-            self._lines.write(f"{label},{index},,{','.join(of_classes)}\n")
-        self._hits += int((rows.indices == actual).sum())
-        self._count += len(actual)
-
-    def close(self) -> None:
-        classes = len(self.header.class_names)
-        names = " ".join(f"{index}={name}" for index, name in enumerate(self.header.class_names))
-        of_what = map(_one_line, (self.header.data, self.header.classifier))
+    position = {name: index for index, name in enumerate(header.class_names)}
+    hits = count = 0
+    # The accuracy stands before the lines that it follows from.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as lines:
+        for rows in batches:
+            assert rows.labels is not None
+            actual = [position[label] for label in rows.labels]
+            texts = rows.probabilities.astype(np.str_)
+            for label, index, of_classes in zip(actual, rows.indices, texts, strict=True):
+                lines.write(f"{label},{index},,{','.join(of_classes)}\n")
+            hits += int((rows.indices == actual).sum())
+            count += len(actual)
+        names = " ".join(f"{index}={name}" for name, index in position.items())
         # A comma would begin another field.
-        first = [*(text.replace(",", ";") for text in of_what), self.header.split, "0"]
+        what = [_one_line(text).replace(",", ";") for text in (header.data, header.classifier)]
+        first = [*what, header.split, "0", "MILLISECONDS", f"classes: {_one_line(names)}"]
         # Times, the benchmark's and the memory are not measured: -1, as in the format's own files.
-        third = [str(self._hits / self._count), *["-1"] * 4, str(classes), "N/A", "-1", "-1"]
-        self._file.write(f"{','.join(first)},MILLISECONDS,classes: {_one_line(names)}\n")
-        self._file.write(f"{_one_line(self.header.settings)}\n{','.join(third)}\n")
-        self._lines.seek(0)
-        for line in self._lines:
-            self._file.write(line)
-        self._lines.close()
+        third = [str(hits / count), *["-1"] * 4, str(len(position)), "N/A", "-1", "-1"]
+        file.write(f"{','.join(first)}\n{_one_line(header.settings)}\n{','.join(third)}\n")
+        lines.seek(0)
+        shutil.copyfileobj(lines, file)
 
 
-_WRITERS: dict[str, Callable[[Header, Any], Writer]] = {
-    "csv": CsvWriter,
-    "parquet": ParquetWriter,
-    "jsonl": JsonLinesWriter,
-    "aeon": AeonWriter,
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+_WRITERS: dict[str, Callable[[Any, Header, Iterable[Predictions]], None]] = {
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+    "jsonl": _write_json_lines,
+    "aeon": _write_aeon,
 }
 FORMATS = tuple(_WRITERS)
 
@@ -230,11 +193,14 @@ def check_output(path: Path) -> None:
         raise PermissionError(f"{path}: the folder {path.parent} cannot be written")
 
 
-@contextmanager
-def writing(
-    out: Path | None, kind: str, header: Header, text: TextIO | None = None
-) -> Generator[Writer]:
-    """Opens a writer; its file takes its name only when it is complete.
+def write_predictions(
+    out: Path | None,
+    kind: str,
+    header: Header,
+    batches: Iterable[Predictions],
+    text: TextIO | None = None,
+) -> None:
+    """Writes all batches; the file takes its name only when it is complete.
 
     Args:
         out: None for the terminal.
@@ -242,22 +208,14 @@ def writing(
         text: takes the place of the terminal.
     """
     if out is None:
-        writer = _WRITERS[kind](header, text or _Visible())
-        yield writer
-        writer.close()
+        _WRITERS[kind](text or _Visible(), header, batches)
         sys.stdout.flush()
         return
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         mode, encoding, newline = ("wb", None, None) if kind == "parquet" else ("w", "utf-8", "")
         with temporary.open(mode, encoding=encoding, newline=newline) as file:
-            writer = _WRITERS[kind](header, file)
-            yield writer
-            writer.close()
+            _WRITERS[kind](file, header, batches)
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -31,7 +31,7 @@ class Axis:
     Attributes:
         keys: the left sides of their overrides.
         choices: the overrides of each choice.
-        places: the place of each choice in the list of members; empty for other axes.
+        places: the file and line of each choice, for the members of a list; else empty.
     """
 
     keys: Sequence[str]

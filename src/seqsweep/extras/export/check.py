@@ -82,7 +82,7 @@ def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) ->
 
 
 def prepared(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Inputs:
-    """Returns the network's input: scaled, or without a scaling as given, with zeros as padding."""
+    """Returns the network's input, padded with zeros, and scaled if the run has a scaling."""
     if scaling_inside(run) is not None:
         return run.prepare(x, lengths)
     is_padding = np.arange(x.shape[1]) >= lengths[:, None]

@@ -31,15 +31,15 @@ def config_runs(
 ) -> list[list[Run]]:
     """All runs of each row's config, ordered by replicate.
 
-    These are the runs that the row's numbers are computed from, and the runs of the same config
-    that failed, are still training, or are repeated by a newer run. Rows that are not on the page
-    have none.
+    The row's numbers are computed from some of these runs. The others have the same config, but
+    failed, are still training, or are repeated by a newer run. Rows that are not on the page have
+    none.
     """
     keys = [key for key in board.keys if key != DATA]
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
     all_counted = set[str]().union(*counted)
     groups = [list(row.entries) for row in board.rows]
-    # The first row with each setting of the keys. Rows on other data can have the same setting.
+    # The first row with each setting of the keys; several data sets give several such rows.
     rows: dict[str, int] = {}
     for index, row in enumerate(board.rows):
         rows.setdefault(_point(row.entries[0], keys), index)

@@ -28,7 +28,7 @@ def commands(
 def reproduce_command(entry: Entry, folder: Path) -> str:
     """The command that trains a run again and compares the two.
 
-    It is for a shell in the folder of the report, so it stays valid if that is moved.
+    Its path starts at the folder of the report, so the command stays valid when that folder moves.
     """
     targets = [entry.config[key] for key in choices_among(entry.config)]
     names = dict.fromkeys(str(target) for target in targets if target)

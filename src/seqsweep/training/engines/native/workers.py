@@ -40,7 +40,7 @@ class Workers:
         threads: the number of threads, at least 1.
 
     Attributes:
-        stop: ends the works of all threads once it is set.
+        stop: set to end the tasks of all threads early.
         pending: the number of tasks whose results have not been taken.
     """
 
