@@ -14,7 +14,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.profilers import Profiler, SimpleProfiler
+from lightning.pytorch.profilers import SimpleProfiler
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 
 from seqsweep.training.checkpoints import SealedCheckpointIO
@@ -101,7 +101,7 @@ def build_trainer(
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in kept),
             deterministic=deterministic and on_gpu,
             use_distributed_sampler=False,  # EpochBatches shares the order among the processes
-            profiler=_profiler(profiler, folder),
+            profiler=None if profiler is None else SimpleProfiler(folder, "profile"),
             detect_anomaly=detect_anomaly,
             default_root_dir=folder,
             plugins=plugins,
@@ -185,10 +185,6 @@ def _as_value_error() -> Generator[None]:
         yield
     except (MisconfigurationException, RuntimeError) as error:
         raise ValueError(" ".join(str(error).split())) from error
-
-
-def _profiler(kind: str | None, folder: Path) -> Profiler | None:
-    return None if kind is None else SimpleProfiler(dirpath=folder, filename="profile")
 
 
 def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) -> None:

@@ -1,7 +1,6 @@
 """The rows of a member, written some epochs at a time, and its train.log."""
 
 import contextlib
-import functools
 import json
 import logging
 import time
@@ -84,13 +83,8 @@ def _remove_special(path: Path) -> None:
 
 def _line(when: float, level: str, message: str) -> str:
     """Formats a line as `logging` does."""
-    return f"{_second(int(when))},{int(when % 1 * 1000):03} {level} {message}\n"
-
-
-@functools.lru_cache(maxsize=1024)
-def _second(when: int) -> str:
-    """Formats a second, once for all members."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+    second = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+    return f"{second},{int(when % 1 * 1000):03} {level} {message}\n"
 
 
 # Without this handler, logging would print warnings on stderr before a run has its file. They are

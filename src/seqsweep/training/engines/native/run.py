@@ -1,7 +1,7 @@
 """The engine `native`: runs that train as one pool."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,8 @@ class PoolModule(L.LightningModule):
     def configure_optimizers(self) -> list[Any]:
         return []
 
-    def train_dataloader(self) -> "OneRound":
-        return OneRound()
+    def train_dataloader(self) -> range:
+        return range(1)  # the batches of an epoch: a single one, without content
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         pool, steps = self.pool, self.pool.steps
@@ -176,13 +176,3 @@ class PoolModule(L.LightningModule):
     def on_train_epoch_end(self) -> None:
         if not self.pool.training:
             self.trainer.should_stop = True
-
-
-class OneRound:
-    """The batches of an epoch for Lightning: a single one, without content."""
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[int]:
-        yield 0
