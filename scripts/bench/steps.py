@@ -22,7 +22,7 @@ from torch import nn
 from seqsweep.models.classifier import Cell, RNNClassifier
 from seqsweep.native.step import Data, Network, Shape, Work, run
 from seqsweep.native.structs import flops
-from seqsweep.training.engines.native.schedule import hyperparameters
+from seqsweep.training.engines.native.shared import hyperparameters
 
 
 class Problem(NamedTuple):

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.native.step import Data, Network, Shape, Work
-from seqsweep.training.engines.native.schedule import hyperparameters
+from seqsweep.training.engines.native.shared import hyperparameters
 
 OPTIMIZERS: Mapping[str, Any] = {
     "adam": torch.optim.Adam,

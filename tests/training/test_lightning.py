@@ -13,10 +13,9 @@ from run_files import SMALL, curves, rows
 
 from seqsweep.config.schema import Config
 from seqsweep.training.build_run import build_run
-from seqsweep.training.check_parts import check_parts
 from seqsweep.training.outcome import RunFailed
 from seqsweep.training.planned_run import PlannedRun, plan
-from seqsweep.training.train import train
+from seqsweep.training.train import check_parts, train
 
 BASE = (*SMALL, "trainer.max_epochs=3", "diagnostics=true")
 STEPS, EPOCHS = 3, 3

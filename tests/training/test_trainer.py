@@ -13,10 +13,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from run_files import SMALL, rows
 
 from seqsweep.config.schema import Config
-from seqsweep.training.check_parts import check_parts
 from seqsweep.training.outcome import RunFailed
 from seqsweep.training.planned_run import PlannedRun, plan
-from seqsweep.training.train import train
+from seqsweep.training.train import check_parts, train
 from seqsweep.training.trainer import build_trainer
 
 BASE = (*SMALL, "trainer.max_epochs=4")

@@ -48,7 +48,7 @@ class Work(NamedTuple):
 
     Attributes:
         order: (S,) int64, the order of the training sequences in this epoch.
-        options: the hyperparameters, as `training.engines.native.schedule` names them.
+        options: the hyperparameters, as `training.engines.native.shared` names them.
         dropout_seed: the seed of the masks; the seed of step n is `dropout_seed + n`.
         validates: whether the network is evaluated after the epoch.
     """

@@ -126,7 +126,7 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
     """
     # Imported here, because a sweep that is complete does not need torch.
     with without_collections():
-        from seqsweep.training.check_parts import check_parts
+        from seqsweep.training.train import check_parts
 
     # Members that differ only in their seeds have the same parts.
     distinct = {json.dumps(m.planned.config | {"seed": 0}, sort_keys=True): m for m in members}

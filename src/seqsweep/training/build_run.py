@@ -158,7 +158,12 @@ def _build_trainer(
     config: Config, splits: Splits | OwnData, folder: Path, callbacks: list[Callback]
 ) -> L.Trainer:
     configured = [
-        build(section, f"callbacks.{name}", **_dirpath(name, section, folder))
+        # A checkpoint callback of the user's own writes apart from the project's checkpoints.
+        build(
+            section,
+            f"callbacks.{name}",
+            **open_arguments(section, dirpath=str(folder / "checkpoints" / name)),
+        )
         for name, section in (config["callbacks"] or {}).items()
         if section is not None
     ]
@@ -208,11 +213,6 @@ def _save_dir(name: str, section: Config, folder: Path) -> dict[str, str]:
     if given is not None and section["_target_"].startswith("seqsweep."):
         raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; it is the run's folder")
     return open_arguments(section, save_dir=str(folder))
-
-
-def _dirpath(name: str, section: Config, folder: Path) -> dict[str, str]:
-    """Returns a folder for a user's checkpoint callback, apart from the project's checkpoints."""
-    return open_arguments(section, dirpath=str(folder / "checkpoints" / name))
 
 
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """The diagnosis of a finished run: its confusion, and diagnostics.json for pictures.
 
-D directions, T steps, R rows, H hidden, L layers, C classes.
+D directions, T steps, L layers, P parameters, C classes.
 """
 
-import dataclasses
 import functools
 import json
 import logging
@@ -14,14 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.native.library import library
+from seqsweep.native.step import Data, Network, Shape, trace
 from seqsweep.runs.files import write_text
 from seqsweep.training.engine import network_of
 from seqsweep.training.run_data import OwnData
-from seqsweep.training.trace import trace_module
 from seqsweep.training.trajectory_paths import Paths, by_class, principal
 
 log = logging.getLogger(__name__)
@@ -60,65 +61,35 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[st
     return {"classes": list(splits.class_names), "confusion": plain} if plain else {}
 
 
-class Chosen:
-    """The sequences of a diagnosis, the same for all runs of one data set.
+def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any] | None:
+    """Returns the content of diagnostics.json of a network with these weights (P,).
 
-    Args:
-        sequences: sorted by falling length, so that their rows are those of a `PackedSequence`.
-
-    Attributes:
-        paths: the rows that are drawn.
+    Its sequences are of all classes, from validation, else from test, else from training. It is
+    None if the states are not finite, or if torch cannot find their main directions. A run is
+    complete without a diagnosis.
     """
-
-    def __init__(self, sequences: Sequences) -> None:
-        self.sequences = sequences
-        self.paths = Paths(sequences.lengths, sequences.labels)
-
-
-def choose(splits: Splits, units: int) -> Chosen:
-    """Chooses sequences of all classes from validation, else from test, else from training.
-
-    Args:
-        units: the units of a network, over its layers and directions. A large network gets fewer
-            sequences if they are long.
-    """
-    sequences = getattr(splits, _split(splits))
-    count = min(_SEQUENCES, max(2, _NUMBERS // (units * sequences.max_length)))
-    return _chosen(sequences, count)
-
-
-def diagnosis_of(
-    splits: Splits, chosen: Chosen, norms: npt.NDArray[Any], states: npt.NDArray[Any]
-) -> dict[str, Any] | None:
-    """Returns the content of diagnostics.json of one network.
-
-    It is None if the states are not finite, or if torch cannot find their main directions. A run
-    is complete without a diagnosis.
-
-    Args:
-        norms: (L, D, T) of the gradients, see `native.step.Trace`.
-        states: (R, D*H) of the last layer.
-    """
+    split = next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
+    sequences, shape = getattr(splits, split), network.shape
+    # A large network gets fewer sequences if they are long.
+    numbers = shape.num_layers * shape.directions * shape.hidden_size * sequences.max_length
+    data, paths = _chosen(sequences, min(_SEQUENCES, max(2, _NUMBERS // numbers)))
+    traced = trace(network, data, weights)
     try:
-        projected = principal(states)
+        projected = principal(traced.states)
     except RuntimeError as error:
         log.warning("no diagnosis: %s", error)
         return None
     if projected is None:
         return None
     return {
-        "split": _split(splits),
-        "sequences": len(chosen.sequences),
-        "gradient": _curves(norms),
+        "split": split,
+        "sequences": data.count,
+        "gradient": _curves(traced.gradients),
         "trajectories": {
             "explained": [_short(share) for share in projected.explained],
-            "classes": chosen.paths.of(projected.points),
+            "classes": paths.of(projected.points),
         },
     }
-
-
-def _split(splits: Splits) -> str:
-    return next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
 
 
 def diagnose_run(
@@ -126,19 +97,17 @@ def diagnose_run(
 ) -> dict[str, Any] | None:
     """Returns the content of diagnostics.json for a run that autograd has trained.
 
-    It is None for a network of the user's own.
+    It is None for a network that the native library cannot trace, or without this library.
     """
     kind = network_of(config["model"])
-    if kind is None:
+    if kind is None or library() is None:
         return None
-    directions = 2 if kind.bidirectional else 1
-    chosen = choose(splits, kind.num_layers * directions * kind.hidden_size)
-    try:
-        norms, states = trace_module(module, chosen.sequences)
-    except RuntimeError as error:  # for example out of memory
-        log.warning("no diagnosis: %s", error)
-        return None
-    return diagnosis_of(splits, chosen, norms, states)
+    shape = Shape(splits.input_size, num_classes=splits.num_classes, **kind._asdict())
+    parameters = module.network.parameters()
+    weights = torch.cat([p.detach().cpu().float().flatten() for p in parameters])
+    by_class = None if module.class_weights is None else module.class_weights.cpu()
+    network = Network(shape, "sgd", weights, by_class, module.label_smoothing)
+    return diagnose(splits, network, weights)
 
 
 def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
@@ -153,13 +122,16 @@ def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _chosen(sequences: Sequences, count: int) -> Chosen:
+def _chosen(sequences: Sequences, count: int) -> tuple[Data, Paths]:
+    """Returns some sequences and the paths to draw, the same for all runs of one data set."""
     chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count))
-    # Sequences of equal length keep their order, so the choice is the same on every machine.
+    # By falling length their rows are those of a `PackedSequence`. Sequences of equal length keep
+    # their order, so the choice is the same on every machine.
     chosen = chosen.select(np.argsort(-chosen.lengths, kind="stable"))
     # A step that no chosen sequence has would have no gradient.
-    longest = int(chosen.lengths[0])
-    return Chosen(dataclasses.replace(chosen, x=chosen.x[:, :longest]))
+    x = chosen.x[:, : int(chosen.lengths[0])]
+    data = Data(x, chosen.lengths, chosen.labels, chosen.num_classes)
+    return data, Paths(chosen.lengths, chosen.labels)
 
 
 def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:

@@ -117,8 +117,9 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
     for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):
         if config[section]["_target_"] != target:
             return f"{section}={config[section]['_target_']}, which is your own"
-    if config["optimizer"]["_target_"] not in _ours("training.optimizers", _OPTIMIZERS):
-        return f"optimizer={config['optimizer']['_target_']}, which is your own"
+    optimizer = config["optimizer"]["_target_"]
+    if optimizer.removeprefix("seqsweep.training.optimizers.") not in _OPTIMIZERS:
+        return f"optimizer={optimizer}, which is your own"
     for name, allowed in _PLAIN_TRAINER.items():
         value = config["trainer"].get(name, allowed[0])
         if value not in allowed:
@@ -146,10 +147,6 @@ def _why_not_called_back(config: Config) -> str | None:
         if node and (why := why_in_trainer(node["_target_"])):
             return f"logger.{name}={node['_target_']}, which {why}"
     return None
-
-
-def _ours(module: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"seqsweep.{module}.{name}" for name in names)
 
 
 def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:

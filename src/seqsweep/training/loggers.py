@@ -4,17 +4,22 @@ import logging
 import time
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import lightning as L
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from seqsweep.config.schema import Config
 from seqsweep.console import say
 from seqsweep.runs.eventfiles import WRITER, event_folder
 from seqsweep.runs.events import EventFile, Row, append_bytes
 from seqsweep.runs.lock import check_held
+from seqsweep.training.fed_loggers import end_experiment
 
 COLUMNS: tuple[str, ...] = (
     "epoch", "step", "lr", "train/loss", "train/acc", "train/f1", "train/grad_norm",
@@ -217,3 +222,55 @@ class PrintLoss(RowLogger):
             epoch = row["epoch"] + 1
             if epoch % self.every_n_epochs == 0:
                 say(f"Epoch [{epoch}/{self.max_epochs}], Loss: {row['train/loss']:.4f}")
+
+
+class LoggersOfRun(Callback):
+    """Keeps the loggers of a run open through its stages.
+
+    Lightning closes its loggers after each stage, and a run has two stages. So the Trainer has no
+    loggers from the end of one stage until `resume`.
+
+    Args:
+        trainer: the Trainer, which gets this object as its last callback.
+    """
+
+    def __init__(self, trainer: L.Trainer) -> None:
+        self.trainer = trainer
+        self.loggers: list[Logger] = list(trainer.loggers)
+
+    @contextmanager
+    def open(self) -> Generator[None]:
+        """Closes the loggers when the block ends."""
+        callbacks: list[Any] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+        callbacks.append(self)
+        is_good = False
+        try:
+            yield
+            is_good = True
+        finally:
+            callbacks.remove(self)
+            for logger in self.loggers:
+                logger.finalize("success" if is_good else "failed")
+            for logger in self._users():
+                end_experiment(getattr(logger, "experiment", None), is_good)
+
+    def log_config(self, config: Config) -> None:
+        """Gives the config to loggers of the user's own; config.yaml serves the others."""
+        if config["trainer"].get("enable_autolog_hparams", True):
+            for logger in self._users():
+                logger.log_hyperparams(config)
+
+    def resume(self) -> None:
+        """Gives the loggers back to the Trainer for the next stage."""
+        self.trainer.loggers = self.loggers
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        trainer.loggers = []
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        trainer.loggers = []
+
+    def _users(self) -> Iterator[Any]:
+        return (logger for logger in self.loggers if not isinstance(logger, RowLogger))

@@ -168,15 +168,10 @@ def _finished_runs(root: Path, epochs: int) -> list[tuple[Path, dict[str, Any]]]
     for folder in (root, *namesakes(root)):
         # Each worker reads all records once, and keeps only those that a run may begin with.
         for path in folders_with(folder, "record.json"):
-            record = RunFolder(path).record()
-            if record is not None and _may_begin_with(record, epochs):
+            record = RunFolder(path).record() or {"status": None}
+            if record["status"] == "complete" and record["config"].get(_LENGTH, 0) < epochs:
                 shorter.append((path, record))
     return shorter
-
-
-def _may_begin_with(record: dict[str, Any], epochs: int) -> bool:
-    """Returns whether a finished run is shorter."""
-    return record["status"] == "complete" and record["config"].get(_LENGTH, 0) < epochs
 
 
 def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:

@@ -6,15 +6,20 @@ The steps are the same for one run and for many, and for every engine: see `trai
 import contextlib
 import dataclasses
 import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_for_doubts
+from seqsweep.training.build_run import build_run
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
+from seqsweep.training.engines.member_log import log_file
+from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Engine, M
 from seqsweep.training.fed_loggers import feed
@@ -22,8 +27,8 @@ from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed, finished
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import MOST_KILLED, begin, count_killed
-from seqsweep.training.run_loggers import log_file
-from seqsweep.training.trainer import restored_torch_state, takes_gpu
+from seqsweep.training.run_data import build_data, data_of
+from seqsweep.training.trainer import build_trainer, restored_torch_state, takes_gpu
 
 Outcomes = list[Outcome | BaseException]
 
@@ -179,7 +184,7 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
         with engine.running(functools.partial(_begin, engine, begun, contexts)):
             engine.fit()
             if begun:
-                engine.record(engine.test())
+                engine.finish()
     except (Interrupted, SystemExit) as error:
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
         # A SystemExit without a signal comes from the user's code, and ends the program.
@@ -254,3 +259,32 @@ def _signal_of(outcomes: Outcomes) -> int | None:
         if isinstance(outcome, Outcome) and outcome.signum is not None:
             return outcome.signum
     return None
+
+
+def check_parts(run: PlannedRun, root: Path) -> None:
+    """Builds the parts of a run, shared ones once, and drops them.
+
+    Raises:
+        ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
+    """
+    folder = root / run.run_id
+    if engine_of(run.config, takes_gpu) == "autograd":
+        build_run(run.config, folder)
+        return
+    _check_trainer(json.dumps(run.config["trainer"], sort_keys=True))
+    # The seed is left out, because it would make the section of each member another one.
+    _check_data(json.dumps(run.config["data"] | {"seed": 0}, sort_keys=True))
+    # Building is the check, so that no rule of a constructor stands twice.
+    PoolMember(run, folder, data_of(run.config["data"]).prepared, {})
+
+
+@functools.lru_cache(maxsize=64)
+def _check_data(section: str) -> None:
+    build_data({"data": json.loads(section)})
+
+
+@functools.lru_cache(maxsize=64)
+def _check_trainer(section: str) -> None:
+    options: dict[str, Any] = json.loads(section)
+    options.pop("_target_", None)
+    build_trainer(**options, folder=Path(), logger=[], callbacks=[])

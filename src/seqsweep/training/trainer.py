@@ -1,6 +1,5 @@
 """The Lightning Trainer of a run, with settings for small networks."""
 
-import functools
 import logging
 import os
 import warnings
@@ -15,7 +14,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.profilers import Profiler, SimpleProfiler
+from lightning.pytorch.profilers import SimpleProfiler
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 
 from seqsweep.training.checkpoints import SealedCheckpointIO
@@ -62,20 +61,14 @@ def build_trainer(
     # Lightning accepts 0 and then trains nothing, which would leave a run without an epoch.
     if not limit_train_batches and limit_train_batches is not None:
         raise ValueError(f"trainer.limit_train_batches={limit_train_batches}: must be above 0")
-    _check_parts(
-        limit_train_batches=limit_train_batches,
-        limit_val_batches=limit_val_batches,
-        limit_test_batches=limit_test_batches,
-        overfit_batches=overfit_batches,
-    )
     quiet()
     # A fast_dev_run leaves no checkpoints, and Lightning refuses callbacks that would write one.
-    unwanted = tuple(
-        kind
-        for kind, is_unwanted in ((Checkpoint, fast_dev_run), (ProgressBar, not progress_bar))
-        if is_unwanted
-    )
-    kept = [callback for callback in callbacks if not isinstance(callback, unwanted)]
+    kept = [
+        callback
+        for callback in callbacks
+        if not (fast_dev_run and isinstance(callback, Checkpoint))
+        and (progress_bar or not isinstance(callback, ProgressBar))
+    ]
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
     if precision == "16-mixed" and not on_gpu:
         raise ValueError(
@@ -108,7 +101,7 @@ def build_trainer(
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in kept),
             deterministic=deterministic and on_gpu,
             use_distributed_sampler=False,  # EpochBatches shares the order among the processes
-            profiler=_profiler(profiler, folder),
+            profiler=None if profiler is None else SimpleProfiler(folder, "profile"),
             detect_anomaly=detect_anomaly,
             default_root_dir=folder,
             plugins=plugins,
@@ -155,18 +148,9 @@ def avoid_missing_kernels(trainer: L.Trainer) -> None:
     `restored_torch_state` switches oneDNN on again.
     """
     on_cpu = trainer.strategy.root_device.type == "cpu"
-    if on_cpu and trainer.precision == "bf16-mixed" and not _onednn_has_half_lstm():
+    has_kernel = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    if on_cpu and trainer.precision == "bf16-mixed" and not has_kernel:
         torch.backends.mkldnn.enabled = False
-
-
-@functools.cache
-def _onednn_has_half_lstm() -> bool:
-    with torch.autocast("cpu", torch.bfloat16), torch.random.fork_rng(devices=()):
-        try:
-            torch.nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
-        except RuntimeError:
-            return False
-    return True
 
 
 def count_steps(trainer: L.Trainer, steps: int) -> None:
@@ -201,22 +185,6 @@ def _as_value_error() -> Generator[None]:
         yield
     except (MisconfigurationException, RuntimeError) as error:
         raise ValueError(" ".join(str(error).split())) from error
-
-
-def _profiler(kind: str | None, folder: Path) -> Profiler | None:
-    return None if kind is None else SimpleProfiler(dirpath=folder, filename="profile")
-
-
-def _check_parts(**limits: int | float | None) -> None:
-    """Refuses a limit that is neither a count nor a fraction."""
-    for name, limit in limits.items():
-        # An int counts batches and a float is a share, as in Lightning: 1 is one batch, 1.0 is all.
-        too_large = isinstance(limit, float) and limit > 1
-        if limit is not None and (limit < 0 or too_large):
-            raise ValueError(
-                f"trainer.{name}={limit}: must be a whole number of batches, or a part of them "
-                "from 0.0 to 1.0"
-            )
 
 
 def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) -> None:

@@ -44,6 +44,9 @@ class Source(NamedTuple):
     """Made anew when the module is imported again; None before its first import."""
 
 
+_distributions = functools.cache(metadata.packages_distributions)
+"""Returns the installed packages by the modules that they contain."""
+
 _known: dict[str, dict[str, Source]] = {}
 """The files by module and by module that it imports. A process runs what it imported first."""
 
@@ -231,12 +234,6 @@ def _package(module: str, target: str, key: str) -> dict[str, str]:
             "as mine.py"
         )
     return {name: metadata.version(name) for name in names}
-
-
-@functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    """Returns the installed packages by the modules that they contain."""
-    return metadata.packages_distributions()
 
 
 def _spec(module: str) -> Any:

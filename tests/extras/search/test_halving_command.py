@@ -30,7 +30,7 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.work import Worker
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native import member_files as budget
+from seqsweep.training.engines.native import threads as budget
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted

@@ -20,13 +20,13 @@ from seqsweep.training.build_run import Parts, build_run, numerics
 from seqsweep.training.callbacks import StopAtLimit, StopOnSignal
 from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
-from seqsweep.training.engines.ending import Findings, record_end, record_of
+from seqsweep.training.engines.ending import End, Findings, record_end, record_of
 from seqsweep.training.engines.member_log import MemberLog
-from seqsweep.training.engines.protocol import Ended, Engine
+from seqsweep.training.engines.protocol import Engine
 from seqsweep.training.limits import Paused
+from seqsweep.training.loggers import LoggersOfRun
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.run_loggers import LoggersOfRun
 from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
 
 
@@ -35,6 +35,7 @@ class AutogradRun:
 
     Attributes:
         log: the lines of train.log about the run; the loggers write its rows.
+        checkpoints: the callback that writes the run's checkpoints, if its config has one.
         best: the best epoch, known when the fit has ended.
     """
 
@@ -43,7 +44,9 @@ class AutogradRun:
         self.folder = RunFolder(folder)
         self.parts = parts
         self.log = MemberLog(folder, [])
-        self.best = BestEpoch(parts.module.monitor)
+        kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
+        self.checkpoints = kept[0] if kept else None
+        self.best = kept[0].best if kept else BestEpoch(parts.module.monitor)
 
     @property
     def run_id(self) -> str:
@@ -75,7 +78,12 @@ class AutogradEngine(Engine[AutogradRun]):
         self.has_begun = False
         self.limit: StopAtLimit | None = None
         if planned.limits is not None:
-            self.limit = StopAtLimit(planned.limits, _tracked(self.run.parts))
+            if self.run.checkpoints is None:
+                raise ValueError(
+                    "callbacks: must contain a BestAndLast, since a search resumes runs from its "
+                    "checkpoints"
+                )
+            self.limit = StopAtLimit(planned.limits, self.run.best)
             # At the end of the list, so that it asks after the epoch has been taken in and saved.
             self.run.parts.trainer.callbacks.append(self.limit)  # pyright: ignore[reportAttributeAccessIssue]
         return [self.run]
@@ -88,7 +96,7 @@ class AutogradEngine(Engine[AutogradRun]):
         with restored_torch_state(self.torch_threads):
             self.start(run, newest_checkpoint(run.folder.path))
             self.fit()
-            ((_, end),) = self.test()
+            end = self._test()
         if isinstance(end, Diverged):
             raise end
         if isinstance(end, Paused):
@@ -116,11 +124,15 @@ class AutogradEngine(Engine[AutogradRun]):
         avoid_missing_kernels(trainer)
         try:
             with contextlib.ExitStack() as contexts:
-                self.loggers = contexts.enter_context(LoggersOfRun(trainer))
+                self.loggers = LoggersOfRun(trainer)
+                contexts.enter_context(self.loggers.open())
                 self.loggers.log_config(run.planned.config)
                 path = None if self.checkpoint is None else str(self.checkpoint)
                 trainer.fit(module, datamodule=data, ckpt_path=path)
-                run.best = _best_epoch(run.parts, time.perf_counter() - start)
+                if run.checkpoints is None:  # the last epoch counts as the best one
+                    epochs = run.best.epochs = trainer.current_epoch
+                    run.best.best_epoch, run.best.best_metrics = epochs - 1, module.epoch_metrics
+                    run.best.seconds = time.perf_counter() - start
                 if run.best.epochs == 0:
                     raise RuntimeError(
                         "trainer.max_time or max_steps ended the run in its first epoch"
@@ -129,31 +141,31 @@ class AutogradEngine(Engine[AutogradRun]):
         except Diverged as error:
             self.diverged = error
 
-    def test(self) -> list[Ended[AutogradRun]]:
+    def finish(self) -> None:
+        run, end = self.run, self._test()
+        if run.checkpoints is not None and run.best.epochs:
+            check_written(run.folder.path, run.checkpoints.files)
+        steps = run.parts.trainer.global_step
+        self.outcomes[run.run_id] = record_end(run, end, steps, self._num_train, synced=False)
+
+    def _test(self) -> End:
+        """Returns the end of the run, with the results of its best weights if it has any."""
         if self.diverged is not None:
-            return [(self.run, self.diverged)]
+            return self.diverged
         if self.limit is not None and self.limit.reached is not None:
             self.open_loggers.close()
-            return [(self.run, self.limit.reached)]
+            return self.limit.reached
         try:
             with self.open_loggers:
                 metrics = self._evaluate()
         except Diverged as error:
-            return [(self.run, error)]
+            return error
         config, (_, module, _, splits) = self.run.planned.config, self.run.parts
         # The loggers are closed by now: a diagnosis may take long, and logs nothing.
         diagnosis = None
         if config["diagnostics"] and isinstance(splits, Splits):
             diagnosis = diagnose_run(config, module, splits)
-        return [(self.run, Findings(metrics, confusion_of(splits, module.confusions), diagnosis))]
-
-    def record(self, ended: Sequence[Ended[AutogradRun]]) -> None:
-        ((run, end),) = ended
-        for callback in run.parts.trainer.checkpoint_callbacks:
-            if isinstance(callback, BestAndLast) and callback.best.epochs:
-                check_written(run.folder.path, callback.files)
-        steps = run.parts.trainer.global_step
-        self.outcomes[run.run_id] = record_end(run, end, steps, self._num_train, synced=False)
+        return Findings(metrics, confusion_of(splits, module.confusions), diagnosis)
 
     def _evaluate(self) -> dict[str, float]:
         """Tests the weights of the best epoch; returns the test metrics.
@@ -199,31 +211,6 @@ def _validate_quietly(parts: Parts) -> None:
         trainer.validate(module, datamodule=data, verbose=False)
     finally:
         trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _tracked(parts: Parts) -> BestEpoch:
-    """Returns the best epoch that the run's checkpoints keep track of.
-
-    Raises:
-        ValueError: the run writes no checkpoints, so it could not be resumed.
-    """
-    for callback in parts.trainer.checkpoint_callbacks:
-        if isinstance(callback, BestAndLast):
-            return callback.best
-    raise ValueError(
-        "callbacks: must contain a BestAndLast, since a search resumes runs from its checkpoints"
-    )
-
-
-def _best_epoch(parts: Parts, seconds: float) -> BestEpoch:
-    """Returns the best epoch of a run; without checkpoints, the last one."""
-    for callback in parts.trainer.checkpoint_callbacks:
-        if isinstance(callback, BestAndLast):
-            return callback.best
-    last = BestEpoch(parts.module.monitor)
-    last.epochs, last.seconds = parts.trainer.current_epoch, seconds
-    last.best_epoch, last.best_metrics = last.epochs - 1, parts.module.epoch_metrics
-    return last
 
 
 @contextlib.contextmanager

@@ -1,10 +1,10 @@
-"""The log of a member, written some epochs at a time."""
+"""The rows of a member, written some epochs at a time, and its train.log."""
 
 import contextlib
-import functools
 import json
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +70,55 @@ class MemberLog:
         lines, self._lines = self._lines, []
         with contextlib.suppress(OSError, LockLost):
             check_held(self.folder)
-            # A link could lead out of the folder, and writing to a FIFO could block for ever.
-            if path.is_symlink() or path.is_fifo():
-                path.unlink()
+            _remove_special(path)
             with path.open("a", encoding="utf-8") as file:
                 file.writelines(lines)
 
 
+def _remove_special(path: Path) -> None:
+    """Removes a link, which could lead out of the folder, or a FIFO, which could block for ever."""
+    if path.is_symlink() or path.is_fifo():
+        path.unlink()
+
+
 def _line(when: float, level: str, message: str) -> str:
     """Formats a line as `logging` does."""
-    return f"{_second(int(when))},{int(when % 1 * 1000):03} {level} {message}\n"
+    second = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+    return f"{second},{int(when % 1 * 1000):03} {level} {message}\n"
 
 
-@functools.lru_cache(maxsize=1024)
-def _second(when: int) -> str:
-    """Formats a second, once for all members."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+# Without this handler, logging would print warnings on stderr before a run has its file. They are
+# printed there anyway.
+logging.getLogger("seqsweep").addHandler(logging.NullHandler())
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that ignores write errors and lost locks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(LockLost, OSError):
+            check_held(Path(self.baseFilename).parent)
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def log_file(path: Path) -> Generator[None]:
+    """Writes what seqsweep and Lightning log in the block to a file."""
+    _remove_special(path)
+    handler = _LogFile(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("seqsweep", "lightning.pytorch")]
+    level = loggers[0].level
+    loggers[0].setLevel(logging.INFO)
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        loggers[0].setLevel(level)
+        handler.close()

@@ -9,21 +9,18 @@ from typing import Any, Generic, TypeVar
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.engines.ending import End, Member, fail_member
+from seqsweep.training.engines.ending import Member, fail_member
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 
 M = TypeVar("M", bound=Member)
-
-Ended = tuple[M, End]
-"""A member that has ended, and how."""
 
 
 class Engine(ABC, Generic[M]):
     """Trains one or more runs of one data set together.
 
     A member that ends before the others is tested and recorded inside `fit`. The members that end
-    last are tested and recorded by `test` and `record`.
+    last are tested and recorded by `finish`.
 
     Args:
         runs: checked configs; at least one.
@@ -87,12 +84,8 @@ class Engine(ABC, Generic[M]):
         """Begins and trains members until none of them has an epoch left."""
 
     @abstractmethod
-    def test(self) -> list[Ended[M]]:
-        """Evaluates the best weights of the members that `fit` has left."""
-
-    @abstractmethod
-    def record(self, ended: Sequence[Ended[M]]) -> None:
-        """Writes the records of members, each the last file of its run."""
+    def finish(self) -> None:
+        """Tests and records the members that `fit` has left; records are their last files."""
 
     def fail(self, member: M, error: Exception) -> None:
         """Writes that a member has failed."""

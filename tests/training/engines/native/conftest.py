@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seqsweep.training.engines.native import member_files as budget
+from seqsweep.training.engines.native import threads as budget
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqsweep.training.engines.native.member_files import Budget
+from seqsweep.training.engines.native.threads import Budget
 
 
 class Clock:

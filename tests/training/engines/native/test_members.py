@@ -13,9 +13,7 @@ from seqsweep.training import resume
 from seqsweep.training import train as story
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import pool, pool_data
-from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
-from seqsweep.training.engines.protocol import Ended
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
 from seqsweep.training.train import train_pool
 
@@ -115,11 +113,11 @@ def test_a_longer_run_begins_where_a_shorter_one_ended(members_of, assert_undist
 def test_a_signal_after_the_last_record_is_not_lost(members_of, tmp_path, monkeypatch, signum):
     """Nothing of this pool is left to stop, but a sweep has more to do."""
 
-    def record(self: PoolEngine, ended: Sequence[Ended[PoolMember]]) -> None:
-        self.pool.record(ended)
+    def finish(self: PoolEngine) -> None:
+        self.pool.finish(self.stop)
         signal.raise_signal(signum)
 
-    monkeypatch.setattr(PoolEngine, "record", record)
+    monkeypatch.setattr(PoolEngine, "finish", finish)
     outcomes = train_pool(members_of("trainer.max_epochs=1"), tmp_path, 2)
     assert [outcome.signum for outcome in outcomes if isinstance(outcome, Outcome)] == [signum] * 4
 

@@ -3,6 +3,7 @@
 P parameters of the network, S training sequences.
 """
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,23 @@ from seqsweep.data.transforms.augment import augmentation_of
 from seqsweep.models.module import check_loss
 from seqsweep.native.step import Network, Shape, Work
 from seqsweep.native.structs import flops
+from seqsweep.runs.files import sync as sync_files
+from seqsweep.runs.files import sync_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import build_loggers, class_weights
 from seqsweep.training.callbacks import EarlyStop
-from seqsweep.training.checkpoints import BestAndLast
+from seqsweep.training.checkpoints import BestAndLast, publish, save_in_run
 from seqsweep.training.checks import check_monitors
 from seqsweep.training.description import description
 from seqsweep.training.engine import network_of
 from seqsweep.training.engines.member_log import MemberLog
-from seqsweep.training.engines.native.schedule import Schedule, shared_schedule
-from seqsweep.training.engines.native.template import template_of
+from seqsweep.training.engines.native.shared import Schedule, shared_schedule, template_of
 from seqsweep.training.limits import Paused, Pruned
 from seqsweep.training.planned_run import PlannedRun
 
 Checkpoint = dict[str, Any]
-
-_ORDERS_HELD = 2**20
-"""The most numbers in the orders that are kept for members of equal seeds."""
 
 
 class PoolMember:
@@ -52,6 +51,7 @@ class PoolMember:
         native: its network and its optimizer's state after `epochs` epochs, unless it trains.
         best_weights: (P,) the weights of its best epoch so far.
         flops: the floating-point operations of an epoch.
+        saved: the time in seconds at which it began, or its last checkpoint was written.
 
     Raises:
         ValueError, TypeError, OSError: a part of the config is refused.
@@ -102,6 +102,10 @@ class PoolMember:
         self.description = description(config, splits)
         self.log = MemberLog(folder, build_loggers(config, folder))
         self.epochs = 0
+        self.saved = 0.0
+        # The last and the best epoch on disk.
+        self._epochs_saved = 0
+        self._best_saved: int | None = None
 
     @property
     def run_id(self) -> str:
@@ -144,6 +148,7 @@ class PoolMember:
             self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
         self.schedule.load_state_dict(last["schedule"])
         self.log.restore(last["files"], last["pending"])
+        self._epochs_saved, self._best_saved = self.epochs, self.best.best_epoch
 
     @property
     def is_at_end(self) -> bool:
@@ -205,12 +210,38 @@ class PoolMember:
         stops = is_validated and self._should_stop(row)
         return not stops and self.epochs < self.max_epochs
 
-    def checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
-        """Returns its last checkpoint and its best one, after its last finished epoch.
+    def save(self, now: float, sync: bool) -> None:
+        """Writes its logs and checkpoints after its last finished epoch.
 
-        Both hold the weights by the names of the network's parameters, and the run's description,
-        as every checkpoint of a run does. The best one holds no optimizer, since a run resumes from
-        its last checkpoint.
+        The checkpoint that was the last one becomes `previous.ckpt`.
+
+        Raises:
+            LockLost: another process trains the run now.
+            OSError: a file cannot be written.
+        """
+        self.saved = now
+        self.log.flush()
+        self.log.write_lines()
+        if self.epochs == self._epochs_saved:
+            return
+        folder = self.folder.path / "checkpoints"
+        # A power failure must not keep only the checkpoints.
+        if sync and not self._epochs_saved:
+            sync_files([folder.parent / "config.yaml", folder.parent / "provenance.json"])
+            sync_folder(folder.parent)
+        last, best = self._checkpoints()
+        is_better = best["epoch"] == last["epoch"]
+        # The best one comes first: `resume_point` accepts one of an epoch that is trained again.
+        if not is_better and best["epoch"] != self._best_saved:
+            save_in_run(best, folder / "best.ckpt", sync)
+        save_in_run(last, folder / "next.ckpt", sync)
+        publish(folder, is_better)
+        self._epochs_saved, self._best_saved = self.epochs, best["epoch"]
+
+    def _checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
+        """Returns its last checkpoint and its best one.
+
+        The best one holds no optimizer, since a run resumes from its last checkpoint.
         """
         weights, *moments = self.native.memory.clone()
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
@@ -218,9 +249,8 @@ class PoolMember:
             # A tensor would not be a plain value.
             stop = self.early_stop.state_dict()
             callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
+        common = {"engine": "native", "callbacks": callbacks, **self.description}
         last = {
-            "engine": "native",
-            "callbacks": callbacks,
             "files": self.log.files,
             "pending": self.log.pending,
             "schedule": self.schedule.state_dict(),
@@ -228,16 +258,12 @@ class PoolMember:
             "global_step": self.native.steps,
             "state_dict": self.template.named(weights),
             "optimizer": dict(zip(self.native.state, moments, strict=True)),
-            **self.description,
         }
         best = {
-            "engine": "native",
-            "callbacks": callbacks,
-            "epoch": callbacks["BestAndLast"]["best_epoch"],
+            "epoch": self.best.best_epoch,
             "state_dict": self.template.named(self.best_weights),
-            **self.description,
         }
-        return last, best
+        return common | last, common | best
 
     def _should_stop(self, metrics: Mapping[str, float]) -> bool:
         """Returns whether early stopping ends the run after an epoch with these metrics."""
@@ -250,29 +276,13 @@ class PoolMember:
         return stop
 
 
-class _Orders:
-    """Draws the orders of epochs, once for members of equal seeds."""
+@functools.lru_cache(maxsize=64)
+def _order(size: int, seed: int | None, epoch: int) -> Tensor:
+    """Draws the order (S,) of an epoch, the same as in `EpochBatches`.
 
-    def __init__(self) -> None:
-        self._orders: dict[tuple[int, int | None, int], Tensor] = {}
-        self._generator = torch.Generator()
-
-    def __call__(self, size: int, seed: int | None, epoch: int) -> Tensor:
-        """Returns the order (S,) of an epoch, the same as in `EpochBatches`."""
-        # Without a seed the order is that of the data, in every epoch.
-        key = (size, seed, epoch if seed is not None else 0)
-        if key not in self._orders:
-            # Members train at about the same pace, so old orders are seldom needed again.
-            if (len(self._orders) + 1) * size > _ORDERS_HELD:
-                self._orders.clear()
-            self._orders[key] = self._draw(size, seed, epoch)
-        return self._orders[key]
-
-    def _draw(self, size: int, seed: int | None, epoch: int) -> Tensor:
-        if seed is None:
-            return torch.arange(size)
-        self._generator.manual_seed(stream_seed(seed, f"shuffle/{epoch}"))
-        return torch.randperm(size, generator=self._generator)
-
-
-_order = _Orders()
+    Without a seed the order is that of the data.
+    """
+    if seed is None:
+        return torch.arange(size)
+    generator = torch.Generator().manual_seed(stream_seed(seed, f"shuffle/{epoch}"))
+    return torch.randperm(size, generator=generator)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,9 +11,9 @@ from typing import Any
 from seqsweep.native.step import Result, Stopped
 from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
+from seqsweep.training.checkpoints import check_written
 from seqsweep.training.engines.ending import End, fail_member, record_end
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.member_files import Budget, MemberFiles
 from seqsweep.training.engines.native.pool_data import (
     Evaluated,
     PoolData,
@@ -20,7 +21,7 @@ from seqsweep.training.engines.native.pool_data import (
     rows_of,
     why_diverged,
 )
-from seqsweep.training.engines.native.workers import Done, Task, Workers
+from seqsweep.training.engines.native.threads import Budget, Task, Workers
 from seqsweep.training.fed_loggers import fed_loggers, feed
 from seqsweep.training.limits import Judge, Paused
 from seqsweep.training.outcome import Outcome
@@ -61,7 +62,6 @@ class Pool:
         data: the members' data.
         threads: the number of threads that train and test members.
         is_single: whether this is a run by itself, whose files are synced one by one.
-        budget: limits the time for checkpoints and logs.
         outcomes: gets the outcome of each member that has ended, by run_id.
         judge: decides about the members that have reached their limits, once all have. Without a
             judge, a member pauses at its limit.
@@ -80,24 +80,21 @@ class Pool:
         data: PoolData,
         threads: int,
         is_single: bool,
-        budget: Budget,
         outcomes: dict[str, Outcome | BaseException],
         judge: Judge | None = None,
     ) -> None:
         self.begin = begin
         self.data = data
         self.is_single = is_single
-        self.budget = budget
-        self.ending = Budget(budget.clock)
-        self.feeding = Budget(budget.clock)
+        # The time for checkpoints and logs, for records, and for loggers of other packages.
+        self.saving, self.ending, self.feeding = Budget(), Budget(), Budget()
         self.workers = Workers(min(threads, len(members)))
         self.left: list[PoolMember] = []
         self.outcomes = outcomes
         self.judge = judge
         self.steps = 0
         self.row: dict[str, Any] = {}
-        self.files: dict[PoolMember, MemberFiles] = {}
-        self._recorded = self._fed = budget.clock()
+        self._recorded = self._fed = time.perf_counter()
         self._unfed: list[PoolMember] = []
         self.training = dict.fromkeys(members)
         self._untested: list[PoolMember] = []
@@ -117,42 +114,39 @@ class Pool:
             seconds: the longest time to wait for a result.
         """
         self.fill()
-        done = self.workers.next(seconds) if self.workers.pending else None
-        moved = [] if done is None else self._take(done)
+        moved = self._take(seconds) if self.workers.pending else []
         self._release()
         if self._ended and self.ending.is_due(self._recorded):
-            self.record(self._take_ended(_MOST_ENDS))
+            self._record(self._take_ended(_MOST_ENDS))
         # The loggers of the others get their rows when the threads have ended.
         if self._unfed and self.feeding.is_due(self._fed):
             member = self._unfed.pop(0)
             with self.feeding.measuring():
                 feed(member.planned.config, member.folder)
-            self._fed = self.budget.clock()
+            self._fed = time.perf_counter()
         return moved
 
-    def test(self, stop: StopOnSignal) -> list[EndedMember]:
-        """Waits until the threads have tested all members that have finished training."""
+    def finish(self, stop: StopOnSignal) -> None:
+        """Waits until all members that have finished training are tested, and records them."""
         # Members wait here only if the last one that trained has failed. They pause.
         self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
         self._waiting = []
         while self.workers.pending or self._untested:
             self.advance(POLL_SECONDS)
             stop.check()
-        return self._take_ended()
+        self._record(self._take_ended())
 
     def settle(self) -> None:
         """Saves the members in the window after their last finished epochs; no other begins."""
         self.workers.withdraw()
-        deadline = self.budget.clock() + _GRACE_SECONDS
+        deadline = time.perf_counter() + _GRACE_SECONDS
         while self.workers.pending:
-            seconds = deadline - self.budget.clock()
+            seconds = deadline - time.perf_counter()
             # Once the grace period is over, works end at their next step and are undone.
             if seconds <= 0:
                 self.workers.stop.set()
-            done = self.workers.next(max(0.0, seconds) if seconds > 0 else None)
-            if done is not None:
-                self._take(done)
-        self.record(self._take_ended())
+            self._take(seconds if seconds > 0 else None)
+        self._record(self._take_ended())
         for member in tuple(self.left):
             self._save(member, sync=self.is_single)
         if not self.is_single:
@@ -169,13 +163,13 @@ class Pool:
             self._test(members)
         # The member in the lane must not wait for a task of others that no thread has begun.
         tasks = 1 if self._has_lane and self._later else _TASKS_OF_A_THREAD
-        while self.workers.pending < tasks * len(self.workers) and (chunk := self._chunk()):
+        while self.workers.pending < tasks * self.workers.threads and (chunk := self._chunk()):
             self._train(chunk)
 
     def _chunk(self) -> list[PoolMember]:
         """Returns members for a task of about a millisecond; none if no member is ready."""
         # With few members a task takes only some of them, so that every thread gets one.
-        most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * len(self.workers)))
+        most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * self.workers.threads))
         chunk, cost = list[PoolMember](), 0.0
         while len(chunk) < most and cost < _FLOPS_OF_A_TASK and chunk != [self._in_lane]:
             member = self._next()
@@ -204,7 +198,7 @@ class Pool:
             del self.training[member]
             return False
         self.left.append(member)
-        self.files[member] = MemberFiles(member, self.budget.clock())
+        member.saved = time.perf_counter()
         # A process may have been killed between the last epoch and the record, or at a limit.
         if member.is_at_end:
             del self.training[member]
@@ -223,19 +217,28 @@ class Pool:
 
         self.workers.submit(Task(members, compute, self._take_findings))
 
-    def _take(self, done: Done) -> list[PoolMember]:
-        task = done.task
-        if done.error is None:
-            return task.take(task.members, done.result)
+    def _take(self, seconds: float | None) -> list[PoolMember]:
+        """Waits for a result and takes it in; returns the members that have moved on."""
+        done = self.workers.next(seconds)
+        if done is None:
+            return []
+        task, future = done
+        try:
+            result = future.result()
+        except Exception as error:
+            return self._take_error(task, error)
+        return task.take(task.members, result)
+
+    def _take_error(self, task: Task, error: Exception) -> list[PoolMember]:
         # An error may have come in the middle of an epoch, which is then trained again.
         trains = task.take == self._take_epochs
         if trains:
             for member in task.members:
                 member.undo()
-        if isinstance(done.error, Stopped):
+        if isinstance(error, Stopped):
             return []
         if len(task.members) == 1:
-            self._fail(task.members[0], done.error)
+            self._fail(task.members[0], error)
             return list(task.members)
         # One task for each member shows which of them has caused the error.
         for member in task.members:
@@ -260,7 +263,7 @@ class Pool:
                 self._untested.append(member)
                 continue
             if self._is_due(member):
-                with self.budget.measuring():
+                with self.saving.measuring():
                     self._save(member)
             # A member whose folder could not be written has failed meanwhile.
             if member in self.training and not self._leaves_at_limit(member):
@@ -279,7 +282,7 @@ class Pool:
         if self.judge is None or not self.is_judging or self._untested or self.workers.pending:
             return
         # The judge takes a run that has ended without a record for one that still trains.
-        self.record(self._take_ended())
+        self._record(self._take_ended())
         waiting, self._waiting = self._waiting, []
         # The judge reads the files of all runs, so that a kill changes no decision.
         for member in waiting:
@@ -314,20 +317,19 @@ class Pool:
         self._ended += zip(members, self.data.findings(evaluated), strict=True)
         return []
 
-    def record(self, ended: Sequence[EndedMember]) -> None:
+    def _record(self, ended: Sequence[EndedMember]) -> None:
         """Writes the records of members that have ended; one failure does not stop the others."""
         if not ended:
             return
         with self.ending.measuring():
             for member, _ in ended:
-                save = functools.partial(self.files[member].save_at_end, self.is_single)
-                self._try(member, save)
+                self._save(member, sync=self.is_single)
             if not self.is_single:
                 os.sync()  # everything is on disk before the first record can be seen
             for member, end in ended:
                 if member.run_id not in self.outcomes:
                     self._try(member, functools.partial(self._record_one, member, end))
-        self._recorded = self.budget.clock()
+        self._recorded = time.perf_counter()
         self.left = [member for member in self.left if member.run_id not in self.outcomes]
 
     def _take_ended(self, most: int | None = None) -> list[EndedMember]:
@@ -336,6 +338,8 @@ class Pool:
         return ended
 
     def _record_one(self, member: PoolMember, end: End) -> None:
+        if member.epochs:
+            check_written(member.folder.path, member.log.files)
         self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, len(self.data.splits.train), synced=not self.is_single
         )
@@ -344,11 +348,10 @@ class Pool:
 
     def _is_due(self, member: PoolMember) -> bool:
         in_window = len(self.training) - len(self._later)
-        return self.budget.is_due(self.files[member].saved, in_window)
+        return self.saving.is_due(member.saved, in_window)
 
     def _save(self, member: PoolMember, sync: bool = True) -> None:
-        files = self.files[member]
-        self._try(member, lambda: files.save(self.budget.clock(), sync))
+        self._try(member, lambda: member.save(time.perf_counter(), sync))
 
     def _try(self, member: PoolMember, action: Callable[[], object]) -> None:
         """Calls an action for a member; the member ends if its folder cannot be written."""

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms.augment import Augmentation
 from seqsweep.models.module import Diverged
-from seqsweep.native.step import Data, Network, Result, Stop, Sums, Work, evaluate, run, trace
-from seqsweep.training.diagnosis import Chosen, choose, confusion_of, diagnosis_of, splits_tested
+from seqsweep.native.step import Data, Result, Stop, Sums, Work, evaluate, run
+from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested
 from seqsweep.training.engines.ending import Findings
 from seqsweep.training.engines.native.member import PoolMember
 
@@ -107,7 +106,7 @@ class PoolData:
         }
         if not member.config["diagnostics"]:
             return sums, None
-        return sums, self.diagnose(member.native, member.best_weights)
+        return sums, diagnose(self.splits, member.native, member.best_weights)
 
     def findings(self, evaluated: Sequence[Evaluated]) -> list[Findings]:
         """Returns what each member's record says about its best weights."""
@@ -123,21 +122,9 @@ class PoolData:
             result.append(Findings(metrics, confusion_of(self.splits, counts), diagnosis))
         return result
 
-    def diagnose(self, network: Network, weights: Tensor) -> dict[str, Any] | None:
-        """Returns the content of diagnostics.json, see `diagnosis_of`; called by a thread."""
-        shape = network.shape
-        chosen = choose(self.splits, shape.num_layers * shape.directions * shape.hidden_size)
-        traced = trace(network, _chosen_data(chosen), weights)
-        return diagnosis_of(self.splits, chosen, traced.gradients, traced.states)
-
 
 def _data(part: Sequences) -> Data:
     return Data(part.x, part.lengths, part.labels, part.num_classes)
-
-
-@functools.lru_cache(maxsize=16)
-def _chosen_data(chosen: Chosen) -> Data:
-    return _data(chosen.sequences)
 
 
 def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -3,26 +3,27 @@
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.build_run import numerics
+from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.member_files import Budget
-from seqsweep.training.engines.native.module import PoolModule
-from seqsweep.training.engines.native.pool import Pool
-from seqsweep.training.engines.native.pool_data import PoolData
-from seqsweep.training.engines.native.schedule import Schedule
-from seqsweep.training.engines.protocol import Ended, Engine
+from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
+from seqsweep.training.engines.native.pool_data import PoolData, metrics_of
+from seqsweep.training.engines.native.shared import Schedule
+from seqsweep.training.engines.protocol import Engine
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.run_data import build_data
-from seqsweep.training.trainer import build_trainer
+from seqsweep.training.trainer import build_trainer, count_steps
 
 
 class PoolEngine(Engine[PoolMember]):
@@ -75,7 +76,7 @@ class PoolEngine(Engine[PoolMember]):
     def running(self, begin: Callable[[PoolMember], bool]) -> Generator[None]:
         data = PoolData(self.data.splits)
         self.pool = Pool(
-            self.members, begin, data, self.threads, self.is_single, Budget(), self.outcomes,
+            self.members, begin, data, self.threads, self.is_single, self.outcomes,
             self.judge,
         )  # fmt: skip
         # The threads use the members' memory, so they must end before anything is released.
@@ -96,11 +97,8 @@ class PoolEngine(Engine[PoolMember]):
             bar = self.progress if isinstance(self.progress, RunProgressBar) else None
             self.trainer.fit(PoolModule(self.pool, self.stop, bar))
 
-    def test(self) -> list[Ended[PoolMember]]:
-        return self.pool.test(self.stop)
-
-    def record(self, ended: Sequence[Ended[PoolMember]]) -> None:
-        self.pool.record(ended)
+    def finish(self) -> None:
+        self.pool.finish(self.stop)
 
     def _trainer(self) -> L.Trainer:
         """Builds the Trainer that counts the rounds of the pool."""
@@ -129,3 +127,52 @@ def _start_at_epoch(trainer: L.Trainer, epoch: int) -> None:
     # Lightning derives `current_epoch` from `processed`, and the others must agree with it.
     for stage in ("ready", "started", "processed", "completed"):
         setattr(progress, stage, epoch)
+
+
+class PoolModule(L.LightningModule):
+    """Trains a pool by manual optimisation.
+
+    In a round every member that still trains finishes at least one epoch; fast members finish
+    several meanwhile. A round is one batch for Lightning. The members have optimizers of their own,
+    so Lightning gets none, but it still counts their steps.
+
+    Args:
+        pool: its members have epochs left.
+        stop: takes the signals.
+        bar: a progress bar, drawn while a round goes on.
+    """
+
+    def __init__(self, pool: Pool, stop: StopOnSignal, bar: RunProgressBar | None) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.pool = pool
+        self.stop = stop
+        self.bar = bar
+
+    def configure_optimizers(self) -> list[Any]:
+        return []
+
+    def train_dataloader(self) -> range:
+        return range(1)  # the batches of an epoch: a single one, without content
+
+    def training_step(self, batch: int, batch_idx: int) -> None:
+        pool, steps = self.pool, self.pool.steps
+        # Results come in any order, so a round ends when no member is behind. If all others wait
+        # for the judge, it ends when the judge has resumed some of them.
+        behind = set(pool.training)
+        while behind or pool.is_judging:
+            behind.difference_update(pool.advance(POLL_SECONDS))
+            # Members that ended or failed in this round have no further epoch to wait for.
+            behind.intersection_update(pool.training)
+            self.stop.check()
+            if self.bar is not None:
+                part = max((member.part for member in pool.training), default=1.0)
+                self.bar.draw(self.trainer, part)
+        count_steps(self.trainer, pool.steps - steps)
+        self.trainer.callback_metrics.update(
+            {name: torch.tensor(value) for name, value in metrics_of(pool.row).items()}
+        )
+
+    def on_train_epoch_end(self) -> None:
+        if not self.pool.training:
+            self.trainer.should_stop = True

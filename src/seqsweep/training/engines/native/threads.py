@@ -1,0 +1,107 @@
+"""The threads that train and test a pool's members, and the budget of their writes."""
+
+import queue
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from seqsweep.native.step import Stop
+from seqsweep.pacing import pause_after
+from seqsweep.training.engines.native.member import PoolMember
+
+
+class Task(NamedTuple):
+    """A computation for some members, and the call that takes in its result.
+
+    `compute` is called by a thread, `take` by the main thread.
+    """
+
+    members: Sequence[PoolMember]
+    compute: Callable[[], Any]
+    take: Callable[[Sequence[PoolMember], Any], list[PoolMember]]
+
+
+class Workers:
+    """Threads that compute tasks.
+
+    Threads suffice, because the C++ code works without Python's global lock.
+
+    Args:
+        threads: the number of threads.
+
+    Attributes:
+        stop: ends the works of all threads once it is set.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.stop = Stop()
+        self.threads = max(1, threads)
+        self._executor = ThreadPoolExecutor(self.threads)
+        self._tasks: dict[Future[Any], Task] = {}
+        self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+
+    @property
+    def pending(self) -> int:
+        """The number of tasks whose results have not been taken."""
+        return len(self._tasks)
+
+    def submit(self, task: Task) -> None:
+        future = self._executor.submit(task.compute)
+        self._tasks[future] = task
+        future.add_done_callback(self._done.put)
+
+    def next(self, seconds: float | None) -> tuple[Task, Future[Any]] | None:
+        """Returns a task with its result; None if none ends in so many seconds."""
+        try:
+            future = self._done.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        # A task that was withdrawn is not known any more.
+        task = self._tasks.pop(future, None)
+        return None if task is None else (task, future)
+
+    def withdraw(self) -> None:
+        """Takes back the tasks that no thread has begun."""
+        self._tasks = {future: task for future, task in self._tasks.items() if not future.cancel()}
+
+    def close(self) -> None:
+        """Ends the threads, each after its current step."""
+        self.stop.set()
+        self._executor.shutdown(cancel_futures=True)
+
+
+_LONGEST_SECONDS = 60.0
+_FIRST_GUESS = 0.005
+"""The assumed duration of the first write, in seconds."""
+
+
+class Budget:
+    """Allows writes for 5 % of the time, or once a minute for each writer.
+
+    Args:
+        clock: returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
+        self._seconds = _FIRST_GUESS
+
+    def is_due(self, since: float, writers: int = 1) -> bool:
+        """Returns whether a writer may write again.
+
+        Args:
+            since: the time at which its last write ended.
+            writers: the number of writers that share the budget.
+        """
+        wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
+        return self.clock() - since >= wait
+
+    @contextmanager
+    def measuring(self) -> Generator[None]:
+        """Measures the write in the block."""
+        start = self.clock()
+        yield
+        # The running mean follows a disk that becomes slower, but one slow write does not decide.
+        self._seconds += (self.clock() - start - self._seconds) / 4
