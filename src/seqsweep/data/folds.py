@@ -69,7 +69,13 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
     """
     labels, groups = sequences.labels, sequences.groups
     if groups is None:
-        _check_counts(labels, folds, sequences.class_names)
+        values, counts = np.unique(labels, return_counts=True)
+        rarest = int(counts.argmin())
+        if counts[rarest] < folds:
+            raise ValueError(
+                f"data.folds={folds}: must be at most {counts[rarest]}, the number of sequences"
+                f" of the rarest class {sequences.class_names[values[rarest]]!r}"
+            )
         return _stratified(labels, folds, rng)
     number = len(np.unique(groups))
     if number < folds:
@@ -77,16 +83,6 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
     result = _folds_of_groups(labels, groups, folds, rng)
     _check_spread(labels, result, sequences.class_names, folds)
     return result
-
-
-def _check_counts(labels: Int64, folds: int, names: tuple[str, ...]) -> None:
-    values, counts = np.unique(labels, return_counts=True)
-    rarest = int(counts.argmin())
-    if counts[rarest] < folds:
-        raise ValueError(
-            f"data.folds={folds}: must be at most {counts[rarest]}, the number of sequences"
-            f" of the rarest class {names[values[rarest]]!r}"
-        )
 
 
 def _check_spread(labels: Int64, fold: Int64, names: tuple[str, ...], folds: int) -> None:

@@ -91,7 +91,11 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     start = unpacked(existing_file(path))[: 1 << 20]
     is_csv = not start.startswith(b"PAR1")
     if is_csv:
-        options["encoding"] = _encoding_of(start, options["encoding"])
+        try:
+            start[:-4].decode(options["encoding"])  # the last character may be cut
+        except UnicodeError:
+            is_utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
+            options["encoding"] = "utf-16" if is_utf16 else "latin-1"
         tables = [
             open_table(path, **{**options, "decimal": sign})
             for sign in (options["decimal"], ".", ",")
@@ -108,14 +112,6 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"data": "text", **_for_texts(path, given)}
     roles = choose_roles(path, [column.name for column in columns], given)
     return {**options, **_roles(columns, roles, given)}
-
-
-def _encoding_of(start: bytes, encoding: str) -> str:
-    try:
-        start[:-4].decode(encoding)  # the last character may be cut
-    except UnicodeError:
-        return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
-    return encoding
 
 
 def _count_numbers(table: Table) -> int:
@@ -190,11 +186,7 @@ def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -
         if steps:
             found["step"] = steps[0]
     new: dict[str, Any] = {role: column.name for role, column in found.items() if role not in known}
-    return new | _features([c for c in free if c.name not in new.values()] if is_free else [])
-
-
-def _features(columns: Sequence[_Column]) -> dict[str, list[str]]:
-    """Returns the option that leaves out columns of words; none without such a column."""
-    words = [column.name for column in columns if column.order is None]
-    numbers = [column.name for column in columns if column.order is not None]
-    return {"features": numbers} if words and numbers else {}
+    left = [c for c in free if c.name not in new.values()] if is_free else []
+    numbers = [column.name for column in left if column.order is not None]
+    # Columns of words can only be left out.
+    return new | ({"features": numbers} if 0 < len(numbers) < len(left) else {})

@@ -205,11 +205,8 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
     """
     known: dict[str, str] = {}
     for key in stored:
-        small = key.lower()
-        if small in _KEYS and small in known:
-            raise ValueError(f"{file}: there are both {known[small]} and {key}; keep one")
-        if small in _KEYS:
-            known[small] = key
+        if key.lower() in _KEYS and (other := known.setdefault(key.lower(), key)) != key:
+            raise ValueError(f"{file}: there are both {other} and {key}; keep one")
     has_lengths = any(key.startswith("lengths") for key in known)
     for key in sorted(set(stored) - set(known.values())):
         # A similar name is refused instead of ignored: it is more likely a mistake than another

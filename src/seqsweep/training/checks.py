@@ -64,7 +64,11 @@ def check_symbols(config: Config, splits: Splits | OwnData) -> None:
     if architecture_of(model) is None:
         return
     if model.get("embedding_dim") is None:
-        _refuse_indices(model, splits)
+        if splits.vocabulary is not None:
+            raise ValueError(
+                f"model._target_={model['_target_']}: cannot read symbols; give model=rnn "
+                "model.embedding_dim=16"
+            )
         return
     if splits.input_size != 1:
         raise ValueError(
@@ -79,15 +83,6 @@ def check_symbols(config: Config, splits: Splits | OwnData) -> None:
         )
     if isinstance(splits, Splits) and splits.vocabulary is None and count is not None:
         _check_range(splits, count)
-
-
-def _refuse_indices(model: Config, splits: Splits | OwnData) -> None:
-    if splits.vocabulary is None:
-        return
-    raise ValueError(
-        f"model._target_={model['_target_']}: cannot read symbols; give model=rnn "
-        "model.embedding_dim=16"
-    )
 
 
 @functools.lru_cache(maxsize=64)
