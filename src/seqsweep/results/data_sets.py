@@ -31,7 +31,7 @@ _TRAIN = "_TRAIN"
 """The end of the names of the archives' training files."""
 
 _PREFIX = 8
-"""The characters of a fingerprint that tables show."""
+"""The fewest characters of a fingerprint that tables show."""
 
 _OF_SPLITS = ("data.val_fraction", "data.test_fraction", "data.folds", *REPLICATE_KEYS)
 _NOT_OF_SPLITS = (
@@ -270,7 +270,11 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
     if all(len(set(map(data_key, group))) == 1 for group in settings.values()):
         return {}
     texts = {key: key.strip('"') for key in map(data_key, entries)}
-    return {key: "unknown" if key == "null" else text[:_PREFIX] for key, text in texts.items()}
+    # As many characters of the fingerprints as distinguish them.
+    length = _PREFIX
+    while len({text[:length] for text in texts.values()}) < len(texts):
+        length += 1
+    return {key: "unknown" if key == "null" else text[:length] for key, text in texts.items()}
 
 
 def tested_sequences(record: dict[str, Any], score: str) -> int:

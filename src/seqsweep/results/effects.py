@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from seqsweep.results.grouping import group_by
@@ -207,10 +208,10 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
         used = list(range(len(scores)))
     cells = _cells(table, [key], scores, used)
     chosen = [scores[i] for i in used]
-    mean = _mean(chosen)
+    mean = fmean(chosen)
     # The sum of squares between the values, as in a one-way analysis of variance.
-    between = math.fsum(len(cell) * (_mean(cell) - mean) ** 2 for cell in cells.values())
-    means = [_mean(cells[(text,)]) for text in values]
+    between = math.fsum(len(cell) * (fmean(cell) - mean) ** 2 for cell in cells.values())
+    means = [fmean(cells[(text,)]) for text in values]
     # Whether other keys differ, but not in the used configs.
     others = [column for other, column in table.columns.items() if other != key]
     is_alone = bool(others) and all(len({column[i] for i in used}) == 1 for column in others)
@@ -226,10 +227,10 @@ def _interaction(
         return None
     cells = _cells(table, pair, scores, used)
     rows, columns = (table.values[key] for key in pair)
-    means = [[_mean(cells[row, column]) for column in columns] for row in rows]
-    by_row = [_mean(line) for line in means]
-    by_column = [_mean(line) for line in zip(*means, strict=True)]
-    mean = _mean(by_row)
+    means = [[fmean(cells[row, column]) for column in columns] for row in rows]
+    by_row = [fmean(line) for line in means]
+    by_column = [fmean(line) for line in zip(*means, strict=True)]
+    mean = fmean(by_row)
     # What remains of each cell after the main effects of its row and its column.
     squares = math.fsum(
         (value - row - column + mean) ** 2
@@ -246,18 +247,16 @@ def _cells(
 ) -> dict[tuple[str, ...], list[float]]:
     """The scores of the used configs, grouped by their values of the keys."""
     points = table.points(keys)
-    cells = group_by(used, lambda index: points[index])
-    return {point: [scores[index] for index in indices] for point, indices in cells.items()}
+    cells: dict[tuple[str, ...], list[float]] = {}
+    for index in used:
+        cells.setdefault(points[index], []).append(scores[index])
+    return cells
 
 
 def _share(squares: float, scores: Sequence[float]) -> float:
     """The fraction of the total sum of squares; 0 if all scores are equal."""
-    mean = _mean(scores)
+    mean = fmean(scores)
     total = math.fsum((score - mean) ** 2 for score in scores)
     # The sum of squares that rounding of equal scores can cause.
     noise = len(scores) * (1e-12 * max(abs(score) for score in scores)) ** 2
     return min(1.0, squares / total) if total > noise else 0.0
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -157,9 +157,9 @@ def short_number(value: float) -> str:
 def number_range(low: float, high: float) -> tuple[str, str]:
     """Both bounds with the decimals of the larger one, for a page."""
     size = max(abs(low), abs(high))
-    decimals = 3
-    if size and not 0.01 <= size < 10:  # four significant digits
-        decimals = max(0, 3 - math.floor(math.log10(size)))
+    # Four significant digits of a large or a tiny number.
+    is_usual = not size or 0.01 <= size < 10
+    decimals = 3 if is_usual else max(0, 3 - math.floor(math.log10(size)))
     return true_minus(f"{low:.{decimals}f}"), true_minus(f"{high:.{decimals}f}")
 
 
@@ -231,13 +231,12 @@ def without_machine(text: str, folder: str) -> str:
     >>> without_machine("no file /home/me/a.npz; see /data/sweep/1f/train.log", "/data/sweep")
     'no file …/a.npz; see 1f/train.log'
     """
-    text = text.replace(f"{folder}/", "")
-    return _ABSOLUTE.sub(lambda match: f"…/{_short_path(match[0])}", text)
 
+    def shorten(match: re.Match[str]) -> str:
+        installed = _INSTALLED.match(match[0])
+        return f"…/{match[0][installed.end() :] if installed else PurePosixPath(match[0]).name}"
 
-def _short_path(path: str) -> str:
-    installed = _INSTALLED.match(path)
-    return path[installed.end() :] if installed else PurePosixPath(path).name
+    return _ABSOLUTE.sub(shorten, text.replace(f"{folder}/", ""))
 
 
 def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:

@@ -13,9 +13,7 @@ from seqsweep.runs.metric_names import compared_metric, monitor_of
 
 
 class Replicate(NamedTuple):
-    """The fold, split seed and seed of a run.
-
-    It repeats a config, and pairs the run with a run of another config.
+    """The fold, split seed and seed of a run, which repeat a config and pair runs of two configs.
 
     A key that a config does not have counts as 0.
     """

@@ -10,7 +10,7 @@ from typing import Any
 from tensorboard.plugins.custom_scalar import metadata
 
 from seqsweep.console import visible
-from seqsweep.results.formatting import key_names, run_label, value_text
+from seqsweep.results.formatting import cost, key_names, run_label, value_text, with_deviation
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.run_names import Name
 from seqsweep.results.significance import Estimate
@@ -84,28 +84,28 @@ def _board_text(board: Leaderboard, run_names: Mapping[str, Name]) -> str:
     alone = ", each data set on its own" if board.sets > 1 else ""
     over = f"mean over {units} ± standard deviation"
     title = f"{configs}, by {board.chosen_by}{alone}: {over}"
-    return f"{title}\n\n" + "\n".join(_code_block(lines)) + "\n"
+    return f"{title}\n\n{_code_block(lines)}"
 
 
 def _names_text(runs: Runs) -> str:
     """Returns the short and the full name of each config as Markdown."""
     names = key_names(runs.keys)
     full = {run.name.config: run_label(run.config, names) for run in runs.runs}
-    lines = _code_block([["config", "full name"], *map(list, full.items())])
-    return "The names of all configs\n\n" + "\n".join(lines) + "\n"
+    block = _code_block([["config", "full name"], *map(list, full.items())])
+    return f"The names of all configs\n\n{block}"
 
 
-def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:
+def _code_block(rows: Sequence[Sequence[str]]) -> str:
     """Returns rows of cells as a code block with aligned columns."""
     cells = [[visible(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines: list[str] = []
+    block = ""
     for row in cells:
         # Only the second column, the name of the config, is aligned to the left.
         aligned = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
         aligned[1] = row[1].ljust(widths[1])
-        lines.append("    " + "  ".join(aligned))
-    return lines
+        block += f"    {'  '.join(aligned)}\n"
+    return block
 
 
 def _layout() -> Any:
@@ -125,6 +125,5 @@ def _layout() -> Any:
 def _number(name: str, value: Estimate | None) -> str:
     if value is None:
         return ""
-    if name == "params":
-        return f"{value.mean:,.0f}"
-    return f"{value.mean:.4f}" + ("" if value.std is None else f" ±{value.std:.4f}")
+    is_cost = name == "params"
+    return cost(name, value.mean) if is_cost else with_deviation(value.mean, value.std)

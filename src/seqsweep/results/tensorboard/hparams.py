@@ -35,17 +35,15 @@ def experiment(runs: Runs) -> bytes:
     content = api_pb2.Experiment(
         hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
         metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=f"summary/{tag}"), display_name=name)
-            for tag, name in _metrics(runs).items()
+            api_pb2.MetricInfo(
+                name=api_pb2.MetricName(tag=f"summary/{tag}"),
+                display_name=_DISPLAY_NAMES.get(tag, tag.replace("_", " ")),
+            )
+            # The metric that ranks the runs comes first.
+            for tag in dict.fromkeys((summary_name(runs.monitor), *_METRICS))
         ],
     )
     return _serialized(experiment=content)
-
-
-def _metrics(runs: Runs) -> dict[str, str]:
-    """Returns the display names of metrics by tag, the ranking metric first."""
-    tags = dict.fromkeys((summary_name(runs.monitor), *_METRICS))
-    return {tag: _DISPLAY_NAMES.get(tag, tag.replace("_", " ")) for tag in tags}
 
 
 def sessions(runs: Runs) -> dict[str, bytes]:
