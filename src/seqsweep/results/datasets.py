@@ -86,7 +86,7 @@ def why_apart(first: Sets, other: Sets) -> str:
 def reasons_apart(
     first: Mapping[Key, Sets], other: Mapping[Key, Sets], resampled: bool = False
 ) -> dict[Key, str]:
-    """Why two configs cannot be compared, for each replicate that they share.
+    """The reason against comparing two configs, for each replicate that they share.
 
     A reason is empty if the two have the same sequences. If they share no replicate, the result has
     a single reason, found with the first run of each config.
