@@ -13,7 +13,7 @@ import seqsweep
 from seqsweep.command import quoted_value
 from seqsweep.runs.identity import flatten
 from seqsweep.sklearn import RecurrentClassifier
-from seqsweep.sklearn.settings import KEYS, config_of
+from seqsweep.sklearn.runs import KEYS, config_of
 
 Y = np.arange(30) % 3
 PLAIN = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)

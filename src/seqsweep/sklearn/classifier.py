@@ -17,8 +17,15 @@ from seqsweep.data.fitted import Missing
 from seqsweep.models.classifier import Cell, Pooling
 from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.sklearn.arrays import labels, num_channels, sequences
-from seqsweep.sklearn.runs import folder_of_runs, kept_content, one_at_a_time, store, train_one
-from seqsweep.sklearn.settings import config_of, in_arguments
+from seqsweep.sklearn.runs import (
+    config_of,
+    folder_of_runs,
+    in_arguments,
+    kept_content,
+    one_at_a_time,
+    store,
+    train_one,
+)
 from seqsweep.training.checkpoints import save_sealed
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun, plan
