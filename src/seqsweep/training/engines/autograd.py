@@ -149,7 +149,7 @@ class AutogradEngine(Engine[AutogradRun]):
         self.outcomes[run.run_id] = record_end(run, end, steps, self._num_train, synced=False)
 
     def _test(self) -> End:
-        """Returns the end of the run, with the results of its best weights if it has any."""
+        """Returns the end of the run, after a test of its best weights."""
         if self.diverged is not None:
             return self.diverged
         if self.limit is not None and self.limit.reached is not None:

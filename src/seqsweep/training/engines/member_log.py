@@ -76,7 +76,8 @@ class MemberLog:
 
 
 def _remove_special(path: Path) -> None:
-    """Removes a link, which could lead out of the folder, or a FIFO, which could block for ever."""
+    """Removes a log that is a link or a FIFO."""
+    # A link could lead out of the folder, and writing to a FIFO could block for ever.
     if path.is_symlink() or path.is_fifo():
         path.unlink()
 
