@@ -3,6 +3,7 @@
 import ast
 import functools
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -181,6 +182,20 @@ def test_the_reader_of_imports_finds_known_imports():
 def test_no_package_imports_one_above_it():
     inside = [found for found in all_imports() if ours(found) and below(found.module, *KNOWS)]
     assert [found for found in inside if unwanted(found)] == []
+
+
+def test_the_core_names_an_extra_only_in_one_table():
+    """A module can be imported by its name as well, as a text."""
+    extras = re.compile(r"(seqsweep[./])?(extras|sklearn|aeon)([.:/]\w+)+")
+    core = KNOWS.keys() - {"extras", "sklearn", "aeon"}
+    named = {
+        module
+        for module, path in MODULES.items()
+        if below(module, *core)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and extras.fullmatch(str(node.value))
+    }
+    assert named == {"seqsweep.results.report.extra_sections"}
 
 
 def test_leaves_import_only_leaves():

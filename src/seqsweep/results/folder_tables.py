@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.console import place
-from seqsweep.extras.search.words import print_search
 from seqsweep.results.across_sets import across_sets
 from seqsweep.results.across_text import as_csv, print_across_sets
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
+from seqsweep.results.report.extra_sections import extra_lines
 from seqsweep.results.tables import print_leaderboard
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.files import write_text
@@ -61,7 +61,8 @@ def _print_boards(
     across = across_sets(entries, planned)
     if across is None:
         print_leaderboard(console, leaderboard(entries, planned), top)
-        print_search(console, folder, entries)
+        for line in extra_lines(folder, entries):
+            console.print(line, soft_wrap=not console.is_terminal, highlight=False, markup=False)
         return
     sets = data_sets(entries, planned)
     for one in sets if every or len(sets) <= MOST_BOARDS else ():

@@ -15,9 +15,9 @@ import torch
 from commands import Command, CommandServer, StartCommand
 from ray_cluster import VARIABLES, RayCluster
 
+from seqsweep.extras.clusters import ray_workers
 from seqsweep.extras.clusters.ray_workers import RayActors
 from seqsweep.runs.lock import holder_of
-from seqsweep.extras.clusters import ray_workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from seqsweep.extras.clusters import workers
 from seqsweep.extras.clusters.workers import STARTED, Workers, worker_command
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.extras.clusters import workers
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.training.outcome import STOP_FILE
 

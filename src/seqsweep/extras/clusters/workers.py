@@ -17,11 +17,8 @@ from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sweep_lock import short_lock
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.queue import STARTED, QueuedRun
 from seqsweep.training.outcome import STOP_FILE
-
-STARTED = ".workers.json"
-"""The file with the names of the started workers, which the worker that finds no run removes."""
 
 _STARTING = ".starting"
 """The lock of a command that starts workers."""

@@ -1,15 +1,9 @@
-"""The sentences on a search for terminal and report, and the lines below a leaderboard."""
+"""The sentences on a search, for terminal and report."""
 
-import shlex
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
 
-from rich.console import Console
-
-from seqsweep.console import place
 from seqsweep.extras.search.confirmation import Confirmation
-from seqsweep.extras.search.findings import Search, find_search
+from seqsweep.extras.search.findings import Search
 from seqsweep.extras.search.trials import trial_words
 from seqsweep.results.formatting import (
     NBSP,
@@ -24,7 +18,6 @@ from seqsweep.results.formatting import (
 )
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.verdicts import too_few_words
-from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
 
 FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and are compared by \
@@ -34,29 +27,6 @@ FEWEST_TRIALS = 20
 """The fewest trials of which the best tenth are two; with fewer, chance decides."""
 
 _STATES = ("complete", "pruned", "failed", "running")
-
-
-def print_search(console: Console, folder: Path, entries: Iterable[Entry]) -> None:
-    """Prints the lines on a folder's search; nothing without one."""
-    for line in search_lines(folder, entries):
-        console.print(line, soft_wrap=not console.is_terminal, highlight=False, markup=False)
-
-
-def search_lines(folder: Path, entries: Iterable[Entry]) -> list[str]:
-    """Returns the best trial, its confirmation and where to read more; empty without a search."""
-    search = find_search(folder, entries, with_importance=False)
-    if search is None:
-        return []
-    lines = [f"search: {trials_words(search)}. {best_words(search)}", optimism_words(search)]
-    if search.confirmation is not None:
-        lines += [order_words(search.confirmation), FRESH_FIRST]
-    lines.append(budget_words(search))
-    lines.append(
-        f"importance of the keys, all trials, budget: seqsweep report {shlex.quote(place(folder))}"
-    )
-    # A terminal may lack these two characters.
-    plain = (line.replace(NBSP, " ").replace("\N{MINUS SIGN}", "-") for line in lines)
-    return [line for line in plain if line]
 
 
 def search_words(search: Search) -> str:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seqsweep.extras.search.findings import find_search
 from seqsweep.results import formatting
 from seqsweep.results.across_sets import across_sets
 from seqsweep.results.datasets import tested_sequences
@@ -17,6 +16,7 @@ from seqsweep.results.naming import label_keys
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import axes, details, freshness, sentences
 from seqsweep.results.report.config_runs import config_runs
+from seqsweep.results.report.extra_sections import extra_sections
 from seqsweep.results.report.findings import Answer, Baseline, Config, Report, Run
 from seqsweep.results.report.rerun_commands import commands
 from seqsweep.results.report.sets_section import answer_over_sets, overlap_words, splits_of
@@ -105,7 +105,7 @@ def analyse(folder: Path) -> Report:
         splits={} if across else splits_of(counted),
         overlaps=overlap_words(counted),
         tied=board.tied,
-        search=find_search(folder, entries),
+        extras=extra_sections(folder, entries),
         across=across,
         unit=board.variation.unit,
         varied=board.variation.words if board.variation.resampled else "",

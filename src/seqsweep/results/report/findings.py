@@ -3,15 +3,15 @@
 report.json is this tree, and the HTML page shows it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from seqsweep.extras.search.findings import Search
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.effects import Effect, Grid, Interaction
 from seqsweep.results.report.curves import Band
-from seqsweep.results.report.plot_parts import Axis
+from seqsweep.results.report.plot_parts import Axis, Figure
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
 
@@ -177,6 +177,29 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Args:
+        name: The id of the section in the page.
+        title: The text of the link to it.
+        template: The file of its Jinja template.
+        findings: Its fields in report.json.
+        figures: Its figures, by their place in the page.
+        view: The variables of its template.
+        chosen_by: The run_ids by which a config was chosen, so that its numbers leave them out.
+    """
+
+    name: str
+    title: str
+    template: Path
+    findings: Mapping[str, Any]
+    figures: Mapping[str, Figure]
+    view: Mapping[str, Any]
+    chosen_by: Collection[str] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole report, in its order.
 
@@ -195,7 +218,7 @@ class Report:
             with several data sets.
         overlaps: A sentence for each split that shares sequences with training.
         tied: The number of configs that equal the best in the monitor.
-        search: What the search of the folder has found; None without a search.json.
+        extras: The sections of extras.
         across: The table of configs by data sets; None if there is one data set. With several,
             there are no effects and no costs, since these would mix scores of different test sets.
         unit: The name of a replicate, `seed` if only seeds vary.
@@ -233,7 +256,7 @@ class Report:
     splits: Mapping[str, Mapping[str, Any]]
     overlaps: list[str]
     tied: int = 1
-    search: Search | None = None
+    extras: Sequence[Section] = ()
     across: AcrossSets | None = None
     unit: str = "seed"
     varied: str = ""

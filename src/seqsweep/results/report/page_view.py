@@ -5,9 +5,6 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seqsweep.extras.search import words
-from seqsweep.extras.search.findings import Search
-from seqsweep.extras.search.parallel_plot import drawn_keys, drawn_trials
 from seqsweep.results.formatting import (
     bounded_interval,
     key_names,
@@ -35,10 +32,6 @@ _FOLDED_FROM = 30
 _FIRST_CURVES = 5
 """The number of curves that are shown at first: more would cover each other."""
 
-_SEARCH_UNITS = ("trials", "epochs", "seconds")
-_AXIS_WIDTH = 130
-"""The least distance of two axes in CSS pixels; a phone scrolls the plot."""
-
 Scale = tuple[float, float]
 """The smallest and the largest value of an axis."""
 
@@ -53,7 +46,6 @@ def page_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         **_board_view(report),
         **_effects_view(report),
         **_curves_view(report, drawn),
-        **_search_view(report.search, drawn),
         **sets_view(report.across),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "ended_early": ", ".join(
@@ -117,31 +109,6 @@ def _curves_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
     }
 
 
-def _search_view(search: Search | None, drawn: Mapping[str, Figure]) -> dict[str, Any]:
-    """Returns what the page shows of a search: sentences, and which parts exist."""
-    if search is None:
-        return {}
-    having = [trial for trial in search.trials if trial.value is not None]
-    confirmation = search.confirmation
-    return {
-        "said": {
-            "search": words.search_words(search),
-            "best": words.best_words(search),
-            "optimism": words.optimism_words(search),
-            "order": words.order_words(confirmation) if confirmation else "",
-            "importance": words.importance_words(search),
-            "budget": words.budget_words(search),
-        },
-        "fresh_first": words.FRESH_FIRST,
-        "budgets": [unit for unit in _SEARCH_UNITS if f"search-budget-{unit}" in drawn],
-        "has_pruned": any(trial.state == "pruned" for trial in having),
-        "lines": len(drawn_trials(search)),
-        "with_value": len(having),
-        "axes": len(drawn_keys(search)),
-        "parallel_width": _AXIS_WIDTH * (len(drawn_keys(search)) + 1),
-    }
-
-
 def within(value: Estimate, metric: str) -> str:
     """The interval of an estimate, clipped to the metric's range; empty without one."""
     if value.low is None or value.high is None:
@@ -186,10 +153,9 @@ def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
         filters[key] = [value_text(key, values[text]) for text in ordered]
     metrics = {name for columns in curves.values() for name in columns}
     has_validation = any(name.startswith("val/") for name in metrics)
-    trials = report.search.trials if report.search else []
     return {
         "filters": filters,
-        "searched": {run_id for trial in trials for run_id in trial.run_ids},
+        "chosen_by": {run_id for extra in report.extras for run_id in extra.chosen_by},
         "filter_values": [
             [indices[key][value_key(config.keys[key])] for key in filters]
             for config in report.listed

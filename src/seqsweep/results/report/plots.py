@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from seqsweep.extras.search.plots import search_figures
 from seqsweep.results.formatting import count, interval_text, kind_words, metric_words, value_text
 from seqsweep.results.report.confusion_plot import confusion_figure
 from seqsweep.results.report.curves import Band
@@ -55,8 +54,8 @@ def figures(report: Report) -> dict[str, Figure]:
         result["confusion"] = confusion_figure(report.confusion)
     if report.has_seeds:
         result["seeds"] = seeds_figure(report.scored, report.score, report.unit)
-    if report.search:
-        result |= search_figures(report.search)
+    for extra in report.extras:
+        result |= extra.figures
     return {name: figure for name, figure in result.items() if figure is not None}
 
 

@@ -64,9 +64,9 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
 
 def as_json(report: Report) -> str:
     """The content of the page, with a line for each field, config and curve."""
-    content = vars(report)
-    if report.search is None:
-        content = {name: value for name, value in content.items() if name != "search"}
+    content = {name: value for name, value in vars(report).items() if name != "extras"}
+    for extra in report.extras:
+        content |= extra.findings
     fields = [f" {_dumped(name)}: {_lines(value)}" for name, value in content.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
@@ -113,7 +113,10 @@ def as_html(report: Report, curves: RunCurves, name: str = "report") -> str:
         name: The name of the page's file without its ending, for links to the other two.
     """
     drawn = figures(report)
-    return _template().render(
+    environment = _environment()
+    return environment.get_template("report.html.j2").render(
+        # The templates of extras are their own files.
+        extras=[(each, environment.from_string(_part(each.template))) for each in report.extras],
         report=report,
         stem=name,
         figures=drawn,
@@ -132,7 +135,7 @@ def as_html(report: Report, curves: RunCurves, name: str = "report") -> str:
 
 
 @functools.cache
-def _template() -> Any:
+def _environment() -> Any:
     import jinja2  # takes a tenth of a second, so the runs' folders are checked first
 
     environment = jinja2.Environment(
@@ -144,7 +147,7 @@ def _template() -> Any:
     )
     environment.filters |= _FILTERS
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return environment.get_template("report.html.j2")
+    return environment
 
 
 @functools.cache
