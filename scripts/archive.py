@@ -32,7 +32,7 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.report.critical_difference import diagram
+from seqsweep.results.report.sets import diagram
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import read_folder

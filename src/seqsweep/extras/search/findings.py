@@ -6,13 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqsweep.extras.search.confirmation import Confirmation, confirmation_of
-from seqsweep.extras.search.trials import (
-    Tried,
-    metrics_of,
-    ranked,
-    read_trials,
-    search_names,
-)
+from seqsweep.extras.search.trials import Tried, metrics_of, ranked, read_trials, search_names
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.searchfile import SearchFile
 

@@ -4,33 +4,160 @@ import csv
 import functools
 import io
 import json
-from collections.abc import Callable
-from dataclasses import is_dataclass, replace
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from seqsweep.results import formatting
 from seqsweep.results.across_text import probability
-from seqsweep.results.formatting import NBSP, true_minus
-from seqsweep.results.report import freshness
-from seqsweep.results.report.analysis import analyse
-from seqsweep.results.report.config_runs import RunCurves, run_curves
-from seqsweep.results.report.findings import Report
-from seqsweep.results.report.page_view import Scale, page_view, row_view, within
-from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS
-from seqsweep.results.report.plots import figures
-from seqsweep.results.report.sets_section import size_words
+from seqsweep.results.datasets import tested_sequences
+from seqsweep.results.formatting import NBSP, bounded_interval, number_range, true_minus
+from seqsweep.results.report import freshness, words
+from seqsweep.results.report.baselines import Baseline, find_baselines
+from seqsweep.results.report.board import board_section
+from seqsweep.results.report.confusion import confusion_section
+from seqsweep.results.report.costs import costs_section, seeds_section
+from seqsweep.results.report.curves import curves_section
+from seqsweep.results.report.effects import effects_section
+from seqsweep.results.report.extra_sections import extra_sections
+from seqsweep.results.report.findings import TEMPLATES, Facts, Section, find_facts
+from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS, Scale
+from seqsweep.results.report.runs import ENDED_EARLY, commands, environment, failures
+from seqsweep.results.report.sets import (
+    answer_over_sets,
+    overlap_words,
+    sets_section,
+    size_words,
+    splits_of,
+)
+from seqsweep.results.report.words import Answer
 from seqsweep.results.significance import Difference, Estimate
+from seqsweep.results.verdicts import name_test
 from seqsweep.runs.files import write_text
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metric_names import lower_is_better
 
 _COSTS = ("params", "train_seconds", "best_epoch")
-_TEMPLATES = Path(__file__).with_name("templates")
 _PLOTLY = Path(__file__).with_name("plotly") / "plotly-basic.min.js"
 _NETWORK_DENIED = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 )
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report of a folder.
+
+    Args:
+        head: What the page says before its sections, by the fields of report.json.
+        sections: In the order of the page.
+    """
+
+    facts: Facts
+    head: Mapping[str, Any]
+    sections: list[Section]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The fields of report.json."""
+        content = dict(self.head)
+        for section in self.sections:
+            content |= section.findings
+        return content
+
+
+def analyse(folder: Path) -> Report:
+    """Returns the report on the folder of a sweep or of a run.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+        ValueError: There is no run in it.
+    """
+    entries = read_folder(folder)
+    # The digest is taken before anything else is read, so that a later change makes the report
+    # stale.
+    made_from = freshness.made_from(folder, entries)
+    facts = find_facts(folder, entries)
+    sections = [
+        sets_section(facts),
+        board_section(facts),
+        *extra_sections(folder, entries),
+        effects_section(facts),
+        curves_section(facts),
+        costs_section(facts),
+        confusion_section(facts),
+        seeds_section(facts),
+        _failures_section(facts),
+        _again_section(facts),
+    ]
+    return Report(facts, {"made_from": made_from} | _head(facts), sections)
+
+
+def _head(facts: Facts) -> dict[str, Any]:
+    """What the page says before its sections."""
+    board, across = facts.board, facts.across
+    variation = board.variation
+    baselines, notes = find_baselines(facts.folder, board.entries)
+    return {
+        "name": facts.folder.resolve().name,
+        "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "states": facts.states,
+        "waiting": facts.waiting,
+        "running": [facts.labels[e.folder.run_id] for e in facts.entries if e.state == "running"],
+        # The runs that repeat the config, data and replicate of a newer run.
+        "left_out": board.left_out,
+        "monitor": board.monitor,
+        "score": facts.score,
+        "names": facts.names,
+        "answer": (across and answer_over_sets(across))
+        or _answer(facts, baselines)
+        or words.no_answer(facts.states, facts.waiting),
+        "baselines": baselines,
+        "baseline_notes": notes,
+        "splits": {} if across else splits_of(board.entries),
+        "overlaps": overlap_words(board.entries),
+        # The configs that equal the best in the monitor.
+        "tied": board.tied,
+        "unit": facts.unit,
+        "varied": variation.words if variation.resampled else "",
+        "folds": variation.folds,
+        "test": name_test(variation),
+    }
+
+
+def _answer(facts: Facts, baselines: list[Baseline]) -> Answer | None:
+    """Returns the answer in sentences; None if the best config has no score."""
+    board = facts.board
+    if not facts.configs or facts.score not in facts.configs[0].metrics:
+        return None
+    best = board.rows[0].entries[0]
+    # A baseline on another data set would make the networks look better or worse than they are.
+    comparable = [baseline for baseline in baselines if baseline.has_data_of(best)]
+    # The interval over splits contains the choice of the test sequences already.
+    is_one_split = not board.variation.resampled
+    tested = tested_sequences(best.record or {}, facts.score) if is_one_split else 0
+    return words.answer(facts.configs, board, comparable, tested)
+
+
+def _failures_section(facts: Facts) -> Section:
+    found = failures(facts.entries, facts.labels, facts.folder)
+    ended = [f"{number} {state}" for state, number in facts.states.items() if state in ENDED_EARLY]
+    template, view = TEMPLATES / "failures.html.j2", {"ended_early": ", ".join(ended)}
+    content = {"failures": found}
+    return Section("failures", "Failures", template, content, view=view, is_shown=bool(found))
+
+
+def _again_section(facts: Facts) -> Section:
+    # The environment is that of a run that the numbers are computed from, if there is one.
+    run = (facts.board.entries or facts.entries)[0]
+    content = {
+        "environment": environment(run),
+        "commands": commands(facts.sweep, facts.entries, run, facts.folder),
+    }
+    return Section("again", "Run it again", TEMPLATES / "again.html.j2", content)
 
 
 def write_report(folder: Path, page: Path | None = None) -> list[Path]:
@@ -50,23 +177,19 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
         ValueError: There is no run in it.
     """
     report = analyse(folder)
-    curves = run_curves([run for config in report.configs for run in config.all_runs], folder)
     page = page or folder / "report.html"
-    texts = {".html": as_html(report, curves, page.stem), ".csv": as_csv(report)}
+    texts = {".html": as_html(report, page.stem), ".csv": as_csv(report.facts)}
     # No sync: a report that a power failure destroys can be written again.
     beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
     # The last file proves that all three are complete.
-    proof = freshness.report_proof(report.made_from, beside)
-    content = as_json(replace(report, made_from=proof))
-    write_text(page.with_suffix(".json"), content, sync=False)
+    proof = freshness.report_proof(report.head["made_from"], beside)
+    content = report.content | {"made_from": proof}
+    write_text(page.with_suffix(".json"), as_json(content), sync=False)
     return [page.with_suffix(end) for end in (*texts, ".json")]
 
 
-def as_json(report: Report) -> str:
+def as_json(content: Mapping[str, Any]) -> str:
     """The content of the page, with a line for each field, config and curve."""
-    content = {name: value for name, value in vars(report).items() if name != "extras"}
-    for extra in report.extras:
-        content |= extra.findings
     fields = [f" {_dumped(name)}: {_lines(value)}" for name, value in content.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
@@ -82,21 +205,21 @@ def _lines(value: Any) -> str:
 _dumped = json.JSONEncoder(allow_nan=False, default=vars).encode
 
 
-def as_csv(report: Report) -> str:
+def as_csv(facts: Facts) -> str:
     """A row per config: keys, metrics of validation and test, costs, the comparison."""
-    metrics = list(dict.fromkeys(name for config in report.configs for name in config.metrics))
+    metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
     # Training metrics are of interest only if there is nothing else.
-    metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [report.score]
+    metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [facts.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
-    difference = [f"{report.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
+    difference = [f"{facts.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
     costs = ("params", "seconds", "epoch")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["rank", *report.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
+        ["rank", *facts.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
     )
-    for config in report.configs:
-        texts = [formatting.plain_text(config.keys[key]) for key in report.names]
+    for config in facts.configs:
+        texts = [formatting.plain_text(config.keys[key]) for key in facts.names]
         keys = map(formatting.quoted_formula, texts)
         values = [value for name in metrics for value in _four(config.metrics.get(name))]
         spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
@@ -105,32 +228,36 @@ def as_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def as_html(report: Report, curves: RunCurves, name: str = "report") -> str:
+def as_html(report: Report, name: str = "report") -> str:
     """The page, which contains plotly's library if it has figures.
 
     Args:
-        curves: The curves that the rows of the leaderboard draw when they are opened.
         name: The name of the page's file without its ending, for links to the other two.
     """
-    drawn = figures(report)
-    environment = _environment()
+    facts, environment = report.facts, _environment()
+    figures: dict[str, Any] = {}
+    # The variables of all templates; those of two sections must have different names.
+    view: dict[str, Any] = {"curves": {}}
+    for section in report.sections:
+        figures |= section.figures
+        view |= section.view
+    shown = [section for section in report.sections if section.is_shown]
     return environment.get_template("report.html.j2").render(
-        # The templates of extras are their own files.
-        extras=[(each, environment.from_string(_part(each.template))) for each in report.extras],
-        report=report,
+        # The template of an extra is a file of its own folder.
+        sections=[(each, environment.from_string(_part(each.template))) for each in shown],
+        report=report.content | {"listed": facts.listed, "has_seeds": facts.has_seeds},
+        chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
         stem=name,
-        figures=drawn,
-        curves=curves,
-        **page_view(report, drawn),
-        **row_view(report, curves),
+        figures=figures,
+        **view,
         dark=DARK,
         palette=PALETTE,
         dashes=DASHES,
         symbols=SYMBOLS,
         policy=_NETWORK_DENIED,
-        style=_part(_TEMPLATES / "report.css"),
-        script=_part(_TEMPLATES / "report.js"),
-        plotly=_part(_PLOTLY) if drawn or curves else "",
+        style=_part(TEMPLATES / "report.css"),
+        script=_part(TEMPLATES / "report.js"),
+        plotly=_part(_PLOTLY) if figures or view["curves"] else "",
     )
 
 
@@ -139,7 +266,7 @@ def _environment() -> Any:
     import jinja2  # takes a tenth of a second, so the runs' folders are checked first
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -159,6 +286,14 @@ def _on(value: float, scale: Scale) -> str:
     """The position of a value on a scale, as a CSS length."""
     low, high = scale
     return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
+
+
+def _within(value: Estimate, metric: str) -> str:
+    """The interval of an estimate, clipped to the metric's range; empty without one."""
+    if value.low is None or value.high is None:
+        return ""
+    ends = bounded_interval(metric, value.low, value.high)
+    return f"[{', '.join(number_range(*ends))}]"
 
 
 def _share(value: float) -> str:
@@ -202,7 +337,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "kind": formatting.kind_words,
     "on": _on,
     "metric": formatting.metric_words,
-    "within": within,
+    "within": _within,
     "order": lambda name: "ascending" if lower_is_better(name) else "descending",
     "count": formatting.count,
     "shown": lambda value, key="": formatting.value_text(key, value),
