@@ -251,7 +251,7 @@ def test_the_imports_have_no_cycle():
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
         ("ray", ("extras.clusters.ray_workers",)),
-        ("optuna", ("extras.search.study", "extras.search.stored_study")),
+        ("optuna", ("extras.search.study",)),
         ("pyarrow", ("using.prediction_files", "data")),
         (
             "onnx",

@@ -24,7 +24,7 @@ from made_search import (
 )
 from scipy import stats
 
-from seqsweep.extras.search.parallel_plot import MOST_LINES
+from seqsweep.extras.search.plots import MOST_LINES
 from seqsweep.extras.search.section import table_lines
 from seqsweep.extras.search.trials import ranked
 from seqsweep.results.board_notes import leaderboard_notes

@@ -70,7 +70,6 @@ class Workers:
 
         Args:
             runs: the runs to train. If all are over meanwhile, no worker is started.
-            folder: the sweep's folder.
 
         Raises:
             ValueError, OSError: the cluster refuses the workers, or cannot be reached.

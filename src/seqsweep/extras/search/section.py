@@ -1,17 +1,30 @@
 """The section on a search in a report, and its lines below a leaderboard."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.console import place
-from seqsweep.extras.search import words
-from seqsweep.extras.search.findings import find_search
-from seqsweep.extras.search.parallel_plot import drawn_keys, drawn_trials
-from seqsweep.extras.search.plots import search_figures
-from seqsweep.results.formatting import NBSP
+from seqsweep.extras.search.findings import Confirmation, Search, find_search
+from seqsweep.extras.search.plots import drawn_keys, drawn_trials, search_figures
+from seqsweep.extras.search.trials import trial_words
+from seqsweep.results.formatting import (
+    NBSP,
+    bounded_interval,
+    count,
+    metric_words,
+    number,
+    number_range,
+    short_number,
+    true_minus,
+    upper_first,
+)
 from seqsweep.results.report.findings import Section
+from seqsweep.results.significance import LEVEL
+from seqsweep.results.verdicts import too_few_words
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.metric_names import compared_metric
 
 _TEMPLATE = Path(__file__).with_name("section.html.j2")
 _UNITS = ("trials", "epochs", "seconds")
@@ -29,14 +42,14 @@ def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
     confirmation = search.confirmation
     view = {
         "said": {
-            "search": words.search_words(search),
-            "best": words.best_words(search),
-            "optimism": words.optimism_words(search),
-            "order": words.order_words(confirmation) if confirmation else "",
-            "importance": words.importance_words(search),
-            "budget": words.budget_words(search),
+            "search": search_words(search),
+            "best": best_words(search),
+            "optimism": optimism_words(search),
+            "order": order_words(confirmation) if confirmation else "",
+            "importance": importance_words(search),
+            "budget": budget_words(search),
         },
-        "fresh_first": words.FRESH_FIRST,
+        "fresh_first": FRESH_FIRST,
         "budgets": [unit for unit in _UNITS if f"search-budget-{unit}" in figures],
         "has_pruned": any(trial.state == "pruned" for trial in having),
         "lines": len(drawn_trials(search)),
@@ -54,15 +67,128 @@ def table_lines(folder: Path, entries: Sequence[Entry]) -> list[str]:
     if search is None:
         return []
     lines = [
-        f"search: {words.trials_words(search)}. {words.best_words(search)}",
-        words.optimism_words(search),
+        f"search: {trials_words(search)}. {best_words(search)}",
+        optimism_words(search),
     ]
     if search.confirmation is not None:
-        lines += [words.order_words(search.confirmation), words.FRESH_FIRST]
-    lines.append(words.budget_words(search))
+        lines += [order_words(search.confirmation), FRESH_FIRST]
+    lines.append(budget_words(search))
     lines.append(
         f"importance of the keys, all trials, budget: seqsweep report {shlex.quote(place(folder))}"
     )
     # A terminal may lack these two characters.
     plain = (line.replace(NBSP, " ").replace("\N{MINUS SIGN}", "-") for line in lines)
     return [line for line in plain if line]
+
+
+FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and are compared by \
+these alone: the seeds of the search were partly lucky."""
+
+FEWEST_TRIALS = 20
+"""The fewest trials of which the best tenth are two; with fewer, chance decides."""
+
+_STATES = ("complete", "pruned", "failed", "running")
+
+
+def search_words(search: Search) -> str:
+    """Says how the search chose its trials, how many there are, and its budget."""
+    file = search.file
+    limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in file.budget.items())
+    budget = f" Budget: {limits}." if limits else ""
+    return f"Search by {file.method}, pruner {file.pruner}: {trials_words(search)}.{budget}"
+
+
+def trials_words(search: Search) -> str:
+    """Counts the trials by state: `256 trials, 9 complete, 247 pruned`."""
+    states = Counter[str](trial.state for trial in search.trials)
+    parts = [f"{states[state]:,} {state}" for state in _STATES if states[state]]
+    return ", ".join([count(len(search.trials), "trial"), *parts])
+
+
+def best_words(search: Search) -> str:
+    """Names the best trial with its values."""
+    if not search.best:
+        return "No trial is complete, so there is no best one."
+    best, metric = search.complete[0], search.file.metric
+    values = {metric: best.value or 0.0}
+    compared = compared_metric(metric, search.best_metrics)
+    if compared in search.best_metrics:
+        values.setdefault(compared, search.best_metrics[compared])
+    texts = [f"{metric_words(name)} {true_minus(number(value))}" for name, value in values.items()]
+    trial = [f"trial {best.number}", trial_words(best, search.names), *texts]
+    return f"Best in the search: {', '.join(trial)}."
+
+
+def optimism_words(search: Search) -> str:
+    """Says how much of the best value was luck of the seed, if known."""
+    metric, sign = search.file.metric, search.file.sign
+    if not search.best:
+        return ""
+    name = metric_words(metric)
+    if search.confirmation is None:
+        return (
+            f"The best {name} of {count(len(search.best), 'complete trial')} is partly luck. How "
+            "much is unknown: no trial was trained again over fresh seeds."
+        )
+    row = search.confirmation.first
+    # A positive number says that the value in the search was too good.
+    luck = -sign * (row.searched - row.fresh.mean)
+    fresh = true_minus(short_number(row.fresh.mean))
+    verdict = "without an interval it is open if the search was optimistic"
+    if row.fresh.low is not None and row.fresh.high is not None:
+        low, high = number_range(*bounded_interval(metric, row.fresh.low, row.fresh.high))
+        fresh += f", {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}],"
+        verdict = "the value in the search is within this interval"
+        if not row.fresh.low <= row.searched <= row.fresh.high:
+            by = f"optimistic by {short_number(luck)}" if luck > 0 else "not optimistic"
+            verdict = f"the search was {by}"
+    return (
+        f"Trial {row.number} had {name} {short_number(row.searched)} in the search, and "
+        f"{fresh} over {count(row.fresh.n, 'fresh seed')}: {verdict}."
+    )
+
+
+def order_words(confirmation: Confirmation) -> str:
+    """Says which confirmed trial is first after the fresh seeds, and whether others differ."""
+    first, *others = confirmation.trials
+    undecided = [row.difference for row in others if row.difference.verdict == "undecided"]
+    decided = [row.difference.verdict for row in others if row.difference.verdict != "undecided"]
+    parts = [f"Trial {first.number} is the first of {len(others) + 1} by the mean over fresh seeds"]
+    if decided:
+        different = decided.count("different")
+        parts.append(f"Significantly different from it: {different} of {len(decided)}")
+    seeds = [row.difference.n for row in confirmation.trials]
+    by_t = sum(difference.differs_by_t for difference in undecided)
+    few = too_few_words([difference.n for difference in undecided], seeds, by_t)
+    if few:
+        parts.append(upper_first(few))
+    if confirmation.missing:
+        runs = count(confirmation.missing, "run is", "runs are")
+        parts.append(f"{runs} not complete: the numbers are preliminary")
+    return f"{'. '.join(parts)}."
+
+
+def importance_words(search: Search) -> str:
+    """Says which key matters most, for which trials, and how reliable that is."""
+    importance, epochs = search.importance, search.compared_after
+    if importance is None:
+        return "Optuna computes the importance of the keys: pip install 'seqsweep[search]'."
+    at = f"after {count(epochs, 'epoch')} " if epochs is not None else ""
+    trials = count(search.compared, "trial")
+    of = f"Computed from the {metric_words(search.file.metric)} {at}of {trials}."
+    if not any(importance.values()):
+        return f"The best trials cannot be distinguished from the others. {of}"
+    if search.compared < FEWEST_TRIALS:
+        of += f" With fewer than {FEWEST_TRIALS} trials the importances are unreliable."
+    first, share = next(iter(importance.items()))
+    return f"{search.names[first]} matters most: {share * 100:.0f}{NBSP}% of the importance. {of}"
+
+
+def budget_words(search: Search) -> str:
+    """Says what the search has cost, and when it found its best trial."""
+    results = [trial.result for trial in search.trials]
+    epochs, seconds = sum(each.epochs for each in results), sum(each.seconds for each in results)
+    text = f"Spent: {count(epochs, 'epoch')}, {seconds:,.1f} seconds of training."
+    if not search.best or search.file.method == "halving":
+        return text
+    return f"{text} The best was found after {search.best[0] + 1:,} of {len(results):,} trials."
