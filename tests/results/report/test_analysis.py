@@ -6,7 +6,8 @@ from typing import Any
 
 from finished_runs import finish_run
 
-from seqsweep.results.report.write import analyse, as_html
+from seqsweep.results.report.analysis import analyse
+from seqsweep.results.report.write import as_html
 from seqsweep.runs.sealed import write_sealed
 
 
