@@ -31,7 +31,7 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, number, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.report.critical_difference import diagram
+from seqsweep.results.report.sets import diagram
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import against_text, left_out_words, ranking_words
 from seqsweep.runs.files import write_text

@@ -3,6 +3,7 @@
 import ast
 import functools
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -183,6 +184,20 @@ def test_no_package_imports_one_above_it():
     assert [found for found in inside if unwanted(found)] == []
 
 
+def test_the_core_names_an_extra_only_in_one_table():
+    """A module can be imported by its name as well, as a text."""
+    extras = re.compile(r"(seqsweep[./])?(extras|sklearn|aeon)([.:/]\w+)+")
+    core = KNOWS.keys() - {"extras", "sklearn", "aeon"}
+    named = {
+        module
+        for module, path in MODULES.items()
+        if below(module, *core)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and extras.fullmatch(str(node.value))
+    }
+    assert named == {"seqsweep.results.report.extra_sections"}
+
+
 def test_leaves_import_only_leaves():
     theirs = [found for found in all_imports() if found.module in LEAVES and ours(found)]
     assert [found for found in theirs if found.imported not in LEAVES] == []
@@ -236,7 +251,7 @@ def test_the_imports_have_no_cycle():
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
         ("ray", ("extras.clusters.ray_workers",)),
-        ("optuna", ("extras.search.study", "extras.search.stored_study")),
+        ("optuna", ("extras.search.study",)),
         ("pyarrow", ("using.prediction_files", "data")),
         (
             "onnx",

@@ -301,6 +301,13 @@ def _clean(arguments: list[str]) -> None:
     clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
 
 
+def _bundle(arguments: list[str]) -> int:
+    from seqsweep.extras.export import encode
+    from seqsweep.using.bundle import bundle
+
+    return bundle(arguments, encode)
+
+
 def _watch(arguments: list[str]) -> int:
     from seqsweep.live.watch import watch
 
@@ -402,7 +409,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "explain": _in("using.explain_command", "explain_command"),
     "predict": _in("using.predict", "predict"),
     "evaluate": _in("using.evaluate", "evaluate"),
-    "bundle": _in("using.bundle", "bundle"),
+    "bundle": _bundle,
     "clean": _clean,
     "data": _in("using.data_command", "data"),
 }

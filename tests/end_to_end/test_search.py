@@ -13,7 +13,7 @@ import optuna
 import pytest
 from commands import StartCommand
 
-from seqsweep.extras.search.stored_study import read_study
+from seqsweep.extras.search.study import read_study
 from seqsweep.extras.search.trials import Tried, read_trials
 from seqsweep.runs.searchfile import SearchFile
 

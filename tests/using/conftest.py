@@ -1,27 +1,19 @@
-"""A trained run, a sweep, and commands that run in this process."""
+"""A trained run, a sweep, and new data."""
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from typed_commands import command
 
 import seqsweep
-from seqsweep.cli import main
+
+__all__ = ["command"]
 
 CLASSES = ("fall", "rise", "still")
 CHANNELS = ("left", "right")
-
-
-class Done(NamedTuple):
-    """The exit code and the output of a command."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
@@ -74,25 +66,6 @@ def trained(tmp_path_factory) -> Trained:
         ]
     )  # fmt: skip
     return Trained(folder)
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def command(monkeypatch, capsys, tmp_path) -> Command:
-    """Runs `seqsweep ARGUMENTS` in this process, in the test's folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str | Path) -> Done:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([os.fspath(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, printed.out, printed.err)
-
-    return run
 
 
 @pytest.fixture

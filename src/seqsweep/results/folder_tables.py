@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.console import place
-from seqsweep.extras.search.words import print_search
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, quoted_formula, value_text
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.ranks import Ranking
+from seqsweep.results.report.extra_sections import extra_lines
 from seqsweep.results.tables import print_across_sets, print_leaderboard
 from seqsweep.results.words import name_test
 from seqsweep.runs.files import write_text
@@ -64,7 +64,8 @@ def _print_boards(
     across = across_sets(entries, planned)
     if across is None:
         print_leaderboard(console, leaderboard(entries, planned), top)
-        print_search(console, folder, entries)
+        for line in extra_lines(folder, entries):
+            console.print(line, soft_wrap=not console.is_terminal, highlight=False, markup=False)
         return
     sets = data_sets(entries, planned)
     for one in sets if every or len(sets) <= MOST_BOARDS else ():

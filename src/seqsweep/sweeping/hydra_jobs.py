@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
@@ -13,7 +13,6 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import say_error
-from seqsweep.extras.clusters.workers import Workers
 from seqsweep.importing import without_collections
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.run_folder import RunFolder
@@ -39,6 +38,24 @@ class Launched(NamedTuple):
 
     returned: Mapping[str, JobReturn]
     locked: Collection[str]
+
+
+class Workers(Protocol):
+    """The workers of a cluster, which train the runs of a sweep's folder.
+
+    Attributes:
+        detach: whether the command ends once the workers are started.
+    """
+
+    detach: bool
+
+    def begin(self, runs: Sequence[QueuedRun], folder: Path) -> None:
+        """Starts the workers unless that has been done."""
+        ...
+
+    def train(self, runs: Sequence[QueuedRun], folder: Path, is_one_enough: bool = False) -> None:
+        """Begins, and waits until all runs or one of them are over, unless it detaches."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from typing import Any
 
 from seqsweep.arguments import add_allow, folder_parser, whole_number
 from seqsweep.console import PlainConsole, place, print_notes, say, say_error
-from seqsweep.extras.clusters.workers import STARTED
 from seqsweep.importing import keep_folder_of_modules, without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
@@ -39,7 +38,7 @@ from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import tries_of
-from seqsweep.sweeping.queue import AT_ONCE, Queue, QueuedRun
+from seqsweep.sweeping.queue import AT_ONCE, STARTED, Queue, QueuedRun
 from seqsweep.sweeping.summary import write_summary
 from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted, RunFailed, is_final

@@ -2,14 +2,12 @@
 
 import json
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqsweep.arguments import Parser, add_allow
 from seqsweep.console import place, say, say_error, visible
-from seqsweep.extras.export import export
 from seqsweep.results.formatting import bounded_interval, count, key_names, plain_text, run_label
 from seqsweep.results.leaderboard import Row
 from seqsweep.results.replicates import variation_of
@@ -37,8 +35,14 @@ _OF_RECORD = (
 )
 
 
-def bundle(arguments: Sequence[str]) -> int:
-    """Writes a run into a zip file. Returns the exit code."""
+def bundle(
+    arguments: Sequence[str], encode_onnx: Callable[[LoadedRun, str], tuple[bytes, float]]
+) -> int:
+    """Writes a run into a zip file. Returns the exit code.
+
+    Args:
+        encode_onnx: returns the ONNX file of a run and its error, as a number.
+    """
     options = _parser().parse(arguments)
     check_output(options.out)
     if options.out.suffix.lower() != ".zip":
@@ -49,9 +53,11 @@ def bundle(arguments: Sequence[str]) -> int:
     _, content = read_content(run.checkpoint)
     record = None if run.folder is None else RunFolder(run.folder).record()
     replicates = None if run.folder is None else replicates_of(run.folder)
-    onnx, note = _onnx(run)
-    if note:
-        say_error(note)
+    onnx = dict[str, bytes]()
+    try:
+        onnx = {ONNX: encode_onnx(run, ONNX)[0]}
+    except (ImportError, ValueError, TypeError) as error:
+        say_error(f"without {ONNX}: {error}")
     text = readme(run, record, replicates, choice).encode()
     files = encode(content) | {README: text, PROVENANCE: _provenance(run, record)} | onnx
     write_bundle(options.out, files)
@@ -69,17 +75,6 @@ def _parser() -> Parser:
     parser.add_argument("--checkpoint", metavar="NAME", help=words)
     add_allow(parser)
     return parser
-
-
-def _onnx(run: LoadedRun) -> tuple[dict[str, bytes], str | None]:
-    """Returns the network as an ONNX file, or nothing and the reason."""
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / ONNX
-            export(run, path)
-            return {ONNX: path.read_bytes()}, None
-    except (ImportError, ValueError, TypeError) as error:
-        return {}, f"without {ONNX}: {error}"
 
 
 def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:

@@ -82,7 +82,7 @@ def test_a_file_that_computes_something_else_does_not_appear(made_run, tmp_path,
 def test_what_cannot_be_written_is_named(made_run, network, part):
     with pytest.raises(ValueError, match="cannot write") as raised:
         onnx_file.write(made_run(network=network))
-    message = str(raised.value).replace("tests.using.export.", "")
+    message = str(raised.value).replace("tests.extras.export.", "")
     assert message.endswith(f"best.ckpt: cannot write {part} as .onnx")
 
 

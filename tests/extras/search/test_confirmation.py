@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from made_search import random_search, sampled, write_search
 
-from seqsweep.extras.search.confirmation import Confirmation, confirmation_of
-from seqsweep.extras.search.findings import find_search
+from seqsweep.extras.search.findings import Confirmation, confirmation_of, find_search
+from seqsweep.extras.search.section import optimism_words, order_words
 from seqsweep.extras.search.trials import ranked, read_trials, search_names
-from seqsweep.extras.search.words import optimism_words, order_words
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial

@@ -4,7 +4,7 @@ import pytest
 from made_search import LR, SIZE, SPACE, halving, sampled
 
 from seqsweep.extras.search.findings import find_search
-from seqsweep.extras.search.stored_study import importances
+from seqsweep.extras.search.study import importances
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.searchfile import Trial
 

@@ -10,7 +10,7 @@ from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.pruners import MedianPruner as OptunaMedian
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from seqsweep.extras.search.pruning import Hyperband, Median
+from seqsweep.extras.search.settings import Hyperband, Median
 from seqsweep.extras.search.trials import Result
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.limits import Limits

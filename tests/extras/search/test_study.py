@@ -7,8 +7,7 @@ import pytest
 
 from seqsweep.extras.search.settings import SAMPLERS
 from seqsweep.extras.search.space import described
-from seqsweep.extras.search.stored_study import read_study
-from seqsweep.extras.search.study import SearchStudy
+from seqsweep.extras.search.study import SearchStudy, read_study
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 

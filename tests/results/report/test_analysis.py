@@ -1,21 +1,30 @@
 """The content of a report: the compared metric, names of configs, what is left out."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from finished_runs import finish_run
 
 from seqsweep.results.report.analysis import analyse
-from seqsweep.results.report.findings import Report
 from seqsweep.results.report.write import as_html
 from seqsweep.runs.sealed import write_sealed
 
 
-def found(folder: Path, *runs: dict[str, Any], **record: Any) -> Report:
+def found(folder: Path, *runs: dict[str, Any], **record: Any) -> Any:
     """The findings of complete runs; keys with a slash are metrics."""
+    finish_runs(folder, *runs, **record)
+    return SimpleNamespace(**analyse(folder).content)
+
+
+def finish_runs(folder: Path, *runs: dict[str, Any], **record: Any) -> None:
     for number, run in enumerate(runs):
         finish_run(folder / f"{number:016x}", run, **record)
-    return analyse(folder)
+
+
+def page_of(folder: Path, *runs: dict[str, Any]) -> str:
+    finish_runs(folder, *runs)
+    return as_html(analyse(folder))
 
 
 def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):
@@ -61,9 +70,9 @@ def test_an_effect_between_other_sets_has_a_warning(tmp_path):
         for h in (0.4, 0.5)
     ]
     words = "Each value of test_fraction has its own validation or test sequences"
-    assert words in as_html(found(tmp_path / "splits", *runs), {})
+    assert words in page_of(tmp_path / "splits", *runs)
     same = [{**run, "data.test_fraction": 0, "d": run["data.test_fraction"]} for run in runs]
-    assert "its own validation" not in as_html(found(tmp_path / "same", *same), {})
+    assert "its own validation" not in page_of(tmp_path / "same", *same)
 
 
 def test_few_test_sequences_limit_the_claims(tmp_path):

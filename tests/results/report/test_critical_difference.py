@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from seqsweep.results.ranks import rank_methods
-from seqsweep.results.report.critical_difference import MOST_DRAWN, diagram, lay_out
+from seqsweep.results.report.sets import MOST_DRAWN, diagram, lay_out
 from seqsweep.runs.run_folder import RunFolder
 
 WIDTH = 900

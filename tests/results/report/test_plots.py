@@ -7,24 +7,30 @@ import pytest
 
 from seqsweep.results.effects import main_effects
 from seqsweep.results.formatting import key_names
-from seqsweep.results.report.axes import choose_axis, independent_keys
-from seqsweep.results.report.confusion_plot import confusion_figure
-from seqsweep.results.report.curves import MOST_POINTS, Band, band, bands, read_metrics
-from seqsweep.results.report.findings import Config, Confusion, Curve
+from seqsweep.results.report.axes import Axis, choose_axis
+from seqsweep.results.report.confusion import Confusion, confusion_figure
+from seqsweep.results.report.curves import (
+    MOST_POINTS,
+    Band,
+    Curve,
+    band,
+    bands,
+    curves_figure,
+    read_metrics,
+)
+from seqsweep.results.report.findings import Config, independent_keys
 from seqsweep.results.report.plot_parts import (
     DARK,
     HEAT,
     HEAT_ON_DARK,
     PALETTE,
     SHADES,
-    Axis,
     decades,
     faded,
     ink_on,
     luminance,
     shade,
 )
-from seqsweep.results.report.plots import curves_figure
 from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"

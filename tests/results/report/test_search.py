@@ -24,9 +24,9 @@ from made_search import (
 )
 from scipy import stats
 
-from seqsweep.extras.search.parallel_plot import MOST_LINES
+from seqsweep.extras.search.plots import MOST_LINES
+from seqsweep.extras.search.section import table_lines
 from seqsweep.extras.search.trials import ranked
-from seqsweep.extras.search.words import search_lines
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import paired
 from seqsweep.results.words import leaderboard_notes
@@ -118,7 +118,7 @@ def test_a_damaged_search_json_counts_as_missing(tmp_path, grid, page):
     (folder / "search.json").write_text('{"method": "tpe", "trials": [')
     assert "The search" not in page(folder).headings
     assert "search" not in json.loads((folder / "report.json").read_text())
-    assert search_lines(folder, read_folder(folder)) == []
+    assert table_lines(folder, read_folder(folder)) == []
 
 
 def failed(folder: Path, count: int) -> list[Trial]:
@@ -169,7 +169,7 @@ def test_a_search_that_is_unusual_has_a_report(case, tmp_path, page):
     write_run(tmp_path, "f" * 16, sampled(0), 99, 3)
     found = page(tmp_path)
     assert "The search" in found.headings
-    assert search_lines(tmp_path, read_folder(tmp_path))
+    assert table_lines(tmp_path, read_folder(tmp_path))
     json.loads((tmp_path / "report.json").read_text())
 
 
@@ -187,7 +187,7 @@ def test_a_large_search_draws_the_best_lines_and_a_sample(tmp_path, said, figure
 
 def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):
     random_search(tmp_path / "my search", 6, seeds=2)
-    lines = search_lines(tmp_path / "my search", read_folder(tmp_path / "my search"))
+    lines = table_lines(tmp_path / "my search", read_folder(tmp_path / "my search"))
     assert lines[0].startswith("search: 6 trials, 6 complete. Best in the search: trial ")
     assert "over 2 fresh seeds" in lines[1]
     assert lines[-3].startswith("In the leaderboard the configs with fresh seeds come first")
@@ -195,7 +195,7 @@ def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):
     assert lines[-1].endswith(f"seqsweep report '{tmp_path / 'my search'}'")
     assert all(line.isascii() for line in lines)
     random_search(tmp_path / "once", 6)
-    assert "leaderboard" not in " ".join(search_lines(tmp_path / "once", []))
+    assert "leaderboard" not in " ".join(table_lines(tmp_path / "once", []))
 
 
 def test_the_leaderboard_of_a_search_compares_fresh_seeds_alone(tmp_path, page):

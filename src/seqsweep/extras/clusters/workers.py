@@ -16,11 +16,8 @@ from seqsweep.console import place, say
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.lock import RunLock, is_locked
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.queue import STARTED, QueuedRun
 from seqsweep.training.outcome import STOP_FILE
-
-STARTED = ".workers.json"
-"""The file with the names of the started workers, which the worker that finds no run removes."""
 
 _STARTING = ".starting"
 """The lock of a command that starts workers."""
@@ -72,7 +69,6 @@ class Workers:
 
         Args:
             runs: the runs to train. If all are over meanwhile, no worker is started.
-            folder: the sweep's folder.
 
         Raises:
             ValueError, OSError: the cluster refuses the workers, or cannot be reached.

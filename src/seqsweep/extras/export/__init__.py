@@ -53,8 +53,7 @@ def _parser() -> Parser:
 def export(run: "LoadedRun", path: Path) -> float:
     """Writes a run's network as an ONNX file.
 
-    The content is compared with the network before the file appears, so an existing file is
-    replaced only by a correct one.
+    An existing file is replaced only by a correct one.
 
     Args:
         path: ends with .onnx.
@@ -68,18 +67,31 @@ def export(run: "LoadedRun", path: Path) -> float:
         ImportError: onnx or onnxruntime is missing.
     """
     check_path(path)
+    content, difference = encode(run, str(path))
+    write_bytes(path, content)
+    return difference
+
+
+def encode(run: "LoadedRun", name: str) -> tuple[bytes, float]:
+    """Returns a run's network as the content of an ONNX file, and its largest difference.
+
+    Args:
+        name: the name of the file, for messages.
+
+    Raises:
+        ValueError: the network is not suitable, or the difference is too large.
+        ImportError: onnx or onnxruntime is missing.
+    """
     # Imported late, because they need torch and packages that are not always installed.
     try:
         from seqsweep.extras.export import onnx_file
     except ImportError as error:
-        needed = f"{path} needs the package {error.name}"
+        needed = f"{name} needs the package {error.name}"
         raise ImportError(f"{needed}: pip install 'seqsweep[export]'") from error
     from seqsweep.extras.export.check import checked
 
     content = onnx_file.write(run)
-    difference = checked(run, onnx_file.read(content), str(path))
-    write_bytes(path, content)
-    return difference
+    return content, checked(run, onnx_file.read(content), name)
 
 
 def check_path(path: Path) -> None:

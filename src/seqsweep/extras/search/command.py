@@ -35,9 +35,6 @@ def search(
     Args:
         options: the keys of `hydra.sweeper`, without `params`.
         overrides: the space, and the values that all trials share.
-        compose: composes the config of a run.
-        launcher: trains the runs.
-        folder: the sweep's folder.
 
     Returns:
         The exit code, as `run_sweep` returns it.

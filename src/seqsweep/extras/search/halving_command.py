@@ -42,11 +42,7 @@ def search(
     search and trains nothing twice.
 
     Args:
-        halving: the settings of the search.
         overrides: the space, and the values that all configs share.
-        compose: composes the config of a run.
-        launcher: trains the runs.
-        folder: the sweep's folder.
         console: prints the plan, the progress and the results.
 
     Returns:
@@ -120,8 +116,6 @@ class Searched(Search):
     """A successive halving, whose limits were decided last by the files of its runs.
 
     Args:
-        halving: the settings.
-        planner: plans runs of the search.
         trials: the population, in the order of the draws.
         members: the run of each trial.
 

@@ -24,7 +24,6 @@ _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
 """The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
 
-
 _INSIDE = (0.2361, 0.618, 0.8541)
 """Places from 0 to 1 in an interval, where hardly all numbers happen to be whole."""
 
@@ -34,10 +33,7 @@ class TrialPlanner:
     """Turns the params of trials into planned runs.
 
     Attributes:
-        compose: composes the config of a run.
         fixed: the overrides that all trials share.
-        space: of the search.
-        folder: the sweep's folder.
     """
 
     compose: MemberComposer
@@ -134,7 +130,6 @@ def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
     """Refuses runs that a search cannot judge by their files.
 
     Args:
-        run: a run of the search.
         first_rung: the first number of epochs after which runs are judged; None for the end.
 
     Raises:

@@ -39,8 +39,6 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
     """Refuses what a search cannot do; returns whether the command only plans.
 
     Args:
-        compose: composes the config of a run.
-        launcher: trains the runs.
         prunes: whether the search ends runs early.
 
     Raises:
@@ -75,7 +73,6 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
     """Holds the lock of the search during the block; waits for another process before.
 
     Args:
-        folder: the sweep's folder.
         first: a run of the search, whose config says if the command waits.
         console: prints that the command waits.
 
@@ -104,7 +101,6 @@ class Search(abc.ABC):
         fresh: with these seeds, which the search has not used.
 
     Attributes:
-        folder: the sweep's folder.
         before: the trials that earlier commands have chosen.
         minutes_before: the minutes that they have searched.
         done_before: how many runs were done when the command began to train.
@@ -182,8 +178,6 @@ class Search(abc.ABC):
         """Trains the trials and the best ones again, and prints the results.
 
         Args:
-            launcher: trains the runs.
-            console: prints the results.
             started: when the command started, on the clock of `time.monotonic`.
 
         Returns:

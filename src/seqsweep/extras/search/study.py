@@ -1,26 +1,134 @@
-"""Chooses trials by Optuna's samplers, in an order that interruptions do not change.
+"""Chooses trials by Optuna's samplers, and rebuilds the study of a search.
 
-With a window of `parallel` trials, trial n is chosen when exactly the trials 0 to n - parallel have
-been told, in the order of their numbers. The sampler is made anew for each trial, from the seed of
-the search and the number of the trial. So a choice depends on the results alone, and not on which
-run ends first, nor on where the search was interrupted, nor on what a process has in its memory.
+Optuna's study is rebuilt from search.json and the records of the runs. With a window of `parallel`
+trials, trial n is chosen when exactly the trials 0 to n - parallel have been told, in the order of
+their numbers. The sampler is made anew for each trial, from the seed of the search and the number
+of the trial. So a choice depends on the results alone: not on which run ends first, nor on where
+the search was interrupted, nor on what a process has in its memory.
 """
 
 import functools
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.exceptions import ExperimentalWarning
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState, create_trial
 
+from seqsweep.console import place
 from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import Space, described, rounded
-from seqsweep.extras.search.stored_study import MemoryStudy
-from seqsweep.extras.search.trials import Result
+from seqsweep.extras.search.trials import Result, read_trials
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.searchfile import Trial
+from seqsweep.runs.searchfile import NAME, SearchFile, Trial
+from seqsweep.runs.searchfile import Space as Described
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def read_study(folder: Path | str) -> optuna.Study:
+    """Returns the study of a search in memory: all its trials, those that run included.
+
+    Raises:
+        FileNotFoundError: the folder holds no search.
+    """
+    folder = Path(folder)
+    search = SearchFile.read(folder)
+    if search is None:
+        raise FileNotFoundError(f"{place(folder / NAME)}: no such file: the folder holds no search")
+    study = MemoryStudy(search.space, search.sign < 0)
+    for tried in read_trials(search, folder):
+        study.add(tried)
+        if tried.state != "running":
+            study.tell(tried.number, tried.result)
+    return study.study
+
+
+class MemoryStudy:
+    """An Optuna study in memory, whose trials are known before they are told.
+
+    Args:
+        space: the searched keys, as search.json has them.
+        maximizes: whether higher values are better.
+    """
+
+    def __init__(self, space: Described, maximizes: bool) -> None:
+        self.distributions = {key: distribution(values) for key, values in space.items()}
+        self.storage = InMemoryStorage()
+        direction = "maximize" if maximizes else "minimize"
+        self.study = optuna.create_study(storage=self.storage, direction=direction)
+        self._id = self.storage.get_study_id_from_name(self.study.study_name)
+
+    def add(self, trial: Trial) -> None:
+        """Adds the next trial, which runs until it is told."""
+        self.study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=dict(trial.params),
+                distributions=self.distributions,
+            )
+        )
+
+    def tell(self, number: int, result: Result) -> None:
+        """Tells the result of a trial."""
+        trial_id = self.trial_id(number)
+        for epoch, value in enumerate(result.curve, start=1):
+            if value is not None:
+                self.storage.set_trial_intermediate_value(trial_id, epoch, value)
+        values = result.value if result.state == "complete" else None
+        state = "fail" if result.state == "failed" else result.state
+        self.study.tell(number, values, TrialState[state.upper()])
+
+    def trial_id(self, number: int) -> int:
+        """Returns the id that the storage gives to a trial."""
+        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+
+def distribution(values: Mapping[str, Any]) -> BaseDistribution:
+    """Returns the distribution of a key, whose values search.json describes."""
+    if "choices" in values:
+        return CategoricalDistribution(tuple(values["choices"]))
+    low, high, step = values["low"], values["high"], values["step"]
+    if values["integer"]:
+        return IntDistribution(round(low), round(high), log=values["log"], step=round(step or 1))
+    return FloatDistribution(low, high, log=values["log"], step=step)
+
+
+def importances(
+    trials: Sequence[Trial], costs: Mapping[int, float], space: Described
+) -> dict[str, float]:
+    """Returns the importance of each key by PED-ANOVA, the largest first; they sum to 1.
+
+    All are 0 if the best trials cannot be distinguished from all trials.
+
+    Args:
+        costs: the values of the compared trials by number; lower is better.
+    """
+    study = MemoryStudy(space, maximizes=False)
+    for number, trial in enumerate(trial for trial in trials if trial.number in costs):
+        study.add(trial)
+        study.study.tell(number, costs[trial.number])
+    # Optuna warns where all keys are equally important, and of `normalize`, which is experimental.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        evaluator = PedAnovaImportanceEvaluator()
+        found = get_param_importances(study.study, evaluator=evaluator, normalize=False)
+    total = sum(found.values())
+    ordered = sorted(found.items(), key=lambda item: -item[1])
+    return {key: value / total if total > 0 else 0.0 for key, value in ordered}
+
 
 _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
     # Bergstra et al. 2011, NeurIPS. A trial without a result counts as a bad one, so that trials
@@ -35,8 +143,6 @@ class SearchStudy(MemoryStudy):
     """A study whose trials are chosen and told in a fixed order.
 
     Args:
-        settings: of the search.
-        space: of the search.
         trials: the trials that were chosen before; none of them is told yet.
 
     Attributes:

@@ -88,9 +88,6 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
     all its runs have.
 
     Args:
-        trial: one of a search.
-        folder: the folder of the search.
-        metric: by which the trials are judged.
         owners: the trials by run, as `owners_of` returns them.
     """
     if not trial.run_ids:  # its config was refused

@@ -28,8 +28,6 @@ class Window(Search):
     """The trials of a search, of which at most `parallel` have no result yet.
 
     Args:
-        settings: of the search.
-        planner: plans the runs of the trials.
         seed: the first seed of a trial.
 
     Attributes:

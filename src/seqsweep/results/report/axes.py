@@ -3,15 +3,14 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.effects import Effect
 from seqsweep.results.formatting import run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import DATA
-from seqsweep.results.naming import choices_among
-from seqsweep.results.report.findings import Config
-from seqsweep.results.report.plot_parts import Axis, Line, Panel, Point
+from seqsweep.results.report.findings import Config, distinct_values
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import value_key
 
@@ -25,40 +24,59 @@ _MOST_DASHES = 4
 """The number of kinds of dashes that a reader can distinguish."""
 
 
-def independent_keys(
-    keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
-) -> list[str]:
-    """The keys that suffice to distinguish the configs, without those that follow from others.
+@dataclass(frozen=True)
+class Point:
+    """The mean, smallest and largest score at one value of an axis."""
 
-    A key with another value in every config, as in a random search, counts as well, unless it
-    repeats the values of another key or a `_target_` is such a key and sets it.
+    x: Any
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """The points for one setting of the other keys; the group is its colour."""
+
+    label: str
+    group: int
+    style: int
+    points: list[Point]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The lines for one setting of the keys that divide the plot into panels."""
+
+    label: str
+    lines: list[Line]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The score along one swept key.
+
+    Args:
+        numeric: The values are numbers on a scale, not words side by side.
+        log: The scale is logarithmic.
+        joined: Neighbours on a line differ only in this key.
+        averaged: The keys over which each point is a mean.
     """
-    chosen = {effect.key for effect in effects}
-    single = [key for key in keys if len(_texts(key, configs)) == len(configs)]
-    if not choices_among(single):
-        columns = {value_key([c.get(key) for c in configs]): key for key in reversed(single)}
-        chosen |= set(columns.values())
-    independent = [key for key in keys if key in chosen]
-    points = {value_key([config.get(key) for key in independent]) for config in configs}
-    return independent if len(points) == len(configs) else list(keys)
 
+    key: str
+    values: list[Any]
+    numeric: bool
+    log: bool
+    joined: bool
+    averaged: list[str]
+    panels: list[Panel]
 
-def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
-    """The keys of the data whose values all have different validation and test sets.
-
-    The scores at two of its values are scores of different sequences.
-    """
-    result: list[str] = []
-    for key in dict.fromkeys(key for config in configs for key in config.keys):
-        if key.partition(".")[0] != DATA:
-            continue
-        # The sets of sequences at each value of the key.
-        groups = _points(configs, [key]).values()
-        sets = [{config.data for config in group} for group in groups]
-        # No set occurs at two values if the union has as many sets as all values together.
-        if len(sets) > 1 and sum(map(len, sets)) == len(set[str]().union(*sets)):
-            result.append(key)
-    return result
+    @property
+    def is_uneven(self) -> bool:
+        """Returns whether points of a line are means over different combinations of keys."""
+        lines = [line for panel in self.panels for line in panel.lines]
+        return bool(self.averaged) and any(len({p.n for p in line.points}) > 1 for line in lines)
 
 
 def choose_axis(
@@ -183,9 +201,23 @@ def _point(x: Any, configs: Sequence[Config]) -> Point:
 
 
 def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
-    values = list(_texts(key, [config.keys for config in configs]).values())
+    values = list(distinct_values(key, [config.keys for config in configs]).values())
     return sorted(values) if all(map(is_number, values)) else values
 
 
-def _texts(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {value_key(config.get(key)): config.get(key) for config in configs}
+def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
+    """The keys of the data whose values all have different validation and test sets.
+
+    The scores at two of its values are scores of different sequences.
+    """
+    result: list[str] = []
+    for key in dict.fromkeys(key for config in configs for key in config.keys):
+        if key.partition(".")[0] != DATA:
+            continue
+        # The sets of sequences at each value of the key.
+        groups = _points(configs, [key]).values()
+        sets = [{config.data for config in group} for group in groups]
+        # No set occurs at two values if the union has as many sets as all values together.
+        if len(sets) > 1 and sum(map(len, sets)) == len(set[str]().union(*sets)):
+            result.append(key)
+    return result

@@ -1,10 +1,23 @@
-"""Reads learning curves, averages them over replicates and thins them."""
+"""The section on the learning curves."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from seqsweep.results.formatting import kind_words, metric_words
+from seqsweep.results.report.findings import TEMPLATES, Facts, Section
+from seqsweep.results.report.plot_parts import (
+    Figure,
+    chosen_epoch,
+    colour_of,
+    filled,
+    label,
+    layout,
+    literal,
+    rounded,
+)
 from seqsweep.runs.metrics_csv import read_columns
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
@@ -12,6 +25,12 @@ CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 
 MOST_POINTS = 200
 """More points than this cannot be distinguished in a plot and make its file large."""
+
+MOST_CURVES = 8
+"""The number of colours that a reader can distinguish."""
+
+_FIRST_CURVES = 5
+"""The number of curves that are shown at first: more would cover each other."""
 
 Column = Mapping[int, float]
 """The value of a metric at each epoch that has one."""
@@ -35,6 +54,57 @@ class Band:
     def whole(self) -> int:
         """The number of points up to the last one that most runs have."""
         return len(self.seeds) - self.seeds[::-1].index(max(self.seeds))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The metrics of a config, or of an unfinished run, over its epochs."""
+
+    label: str
+    bands: dict[str, Band]
+    best_epoch: float | None
+
+
+def curves_section(facts: Facts) -> Section:
+    """The learning curves of the best configs, or else of the runs that are not complete."""
+    curves = config_curves(facts) or unfinished_curves(facts)
+    figures = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
+    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    bands = [item for curve in curves for item in curve.bands.items()]
+    view = {
+        "first_curves": _FIRST_CURVES,
+        "pale": any(band.whole < len(band.epochs) for _, band in bands),
+        "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
+        "has_validation": any(name.startswith("val/") for name, _ in bands),
+    }
+    template = TEMPLATES / "curves.html.j2"
+    content = {"curves": curves}
+    return Section(
+        "curves", "Learning curves", template, content, drawn, view, is_shown=bool(curves)
+    )
+
+
+def config_curves(facts: Facts) -> list[Curve]:
+    """The learning curves of the best configs that have a metrics.csv."""
+    result: list[Curve] = []
+    for config, row in zip(facts.configs[:MOST_CURVES], facts.board.rows, strict=False):
+        columns = bands([entry.folder.path for entry in row.entries], CURVES)
+        best = config.metrics.get("best_epoch")
+        if columns:
+            result.append(Curve(config.words, columns, best.mean if best else None))
+    return result
+
+
+def unfinished_curves(facts: Facts) -> list[Curve]:
+    """The learning curves of runs that are not complete, runs in training first."""
+    result: list[Curve] = []
+    for entry in sorted(facts.entries, key=lambda entry: entry.state != "running"):
+        columns = bands([entry.folder.path], CURVES)
+        if columns:
+            result.append(Curve(facts.labels[entry.folder.run_id], columns, None))
+        if len(result) == MOST_CURVES:
+            break
+    return result
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
@@ -87,3 +157,62 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
     # A fraction of an epoch, so that the last index is the last epoch.
     step = (len(epochs) - 1) / (most - 1)
     return [epochs[round(index * step)] for index in range(most)]
+
+
+def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
+    """Loss or accuracy over the epochs: validation solid with its band, training dotted.
+
+    Without validation, training is solid. After the first run has ended the line is pale and has no
+    band: it is the mean of the remaining runs. The traces of a curve are one legendgroup,
+    which the page shows and hides.
+    """
+    traces: list[dict[str, Any]] = []
+    has_validation = any(f"val/{kind}" in curve.bands for curve in curves)
+    solid = "val" if has_validation else "train"
+    for index, curve in enumerate(curves):
+        for split in ("val", "train"):
+            if band := curve.bands.get(f"{split}/{kind}"):
+                name = f"{label(curve.label)}, {metric_words(f'{split}/{kind}')}"
+                best = curve.best_epoch if split == "val" else None
+                traces += _band_traces(band, name, index, split == solid, best)
+    if not traces:
+        return None
+    shape = layout("epoch", kind_words(kind), 400)
+    if max(trace["x"][-1] for trace in traces) < 10:
+        shape["xaxis"]["dtick"] = 1  # no half epochs
+    # A loss that falls by orders of magnitude needs a logarithmic axis.
+    values = [value for trace in traces for value in trace["y"]]
+    if kind == "loss" and min(values) > 0 and max(values) > 20 * min(values):
+        shape["yaxis"] |= {"type": "log", "dtick": 1, "tickformat": "~g"}
+    return {"data": traces, "layout": shape}
+
+
+def _band_traces(
+    band: Band, name: str, index: int, is_solid: bool, best: float | None
+) -> list[dict[str, Any]]:
+    """The band, the line and the best epoch of one metric."""
+    colour = colour_of(index)
+    group = {"legendgroup": f"{index}"}
+    mean, whole = rounded(band.mean), band.epochs[: band.whole]
+    hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
+    dash, width = ("solid", 2) if is_solid else ("dot", 1.3)
+    line: dict[str, Any] = {
+        "type": "scatter", "mode": "lines" if len(band.epochs) > 1 else "markers", "x": whole,
+        "y": mean[: band.whole], "name": name,
+        "line": {"color": colour, "dash": dash, "width": width},
+        "marker": {"color": colour}, "hovertemplate": hover, **group,
+    }  # fmt: skip
+    traces = [line]
+    if is_solid and band.low != band.high:
+        ends = rounded(band.low[: band.whole]), rounded(band.high[: band.whole])
+        traces.insert(0, filled(whole, *ends, colour) | group)
+    if band.whole < len(band.epochs):
+        # The mean of the remaining runs. The two parts of the line share a point.
+        start = band.whole - 1
+        counts = [f"<br>{left} of {max(band.seeds)} runs left" for left in band.seeds[start:]]
+        rest = line | {"x": band.epochs[start:], "y": mean[start:], "opacity": 0.4, "text": counts}
+        rest["hovertemplate"] = hover.replace("<extra>", "%{text}<extra>")
+        traces.append(rest)
+    if best is not None:
+        traces.append(chosen_epoch(band.epochs, mean, best, colour) | group)
+    return traces

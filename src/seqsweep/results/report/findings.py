@@ -1,51 +1,28 @@
-"""The content of a report as plain values.
+"""The findings that all sections of a report share, as plain values."""
 
-report.json is this tree, and the HTML page shows it.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from seqsweep.extras.search.findings import Search
-from seqsweep.results.across_sets import AcrossSets
-from seqsweep.results.effects import Effect, Grid, Interaction
-from seqsweep.results.report.curves import Band
-from seqsweep.results.report.plot_parts import Axis
+from seqsweep.results import formatting
+from seqsweep.results.across_sets import AcrossSets, across_sets
+from seqsweep.results.effects import Effect, main_effects
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.naming import choices_among, label_keys
+from seqsweep.results.replicates import varied_words
+from seqsweep.results.report.plot_parts import Figure
+from seqsweep.results.report.runs import Run, config_runs
+from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.significance import Difference, Estimate
-from seqsweep.runs.ledger import Entry
+from seqsweep.runs.ledger import Entry, not_begun, value_key
+from seqsweep.runs.sweepfile import SweepFile
+
+TEMPLATES = Path(__file__).with_name("templates")
 
 MOST_LISTED = 1000
 """The most configs on the page, the best first. report.csv has all of them."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a config.
-
-    Args:
-        folder: The path from the report's folder; `.` if they are the same.
-        name: The name in TensorBoard's view.
-        replicate: The seed, or what varies between the runs of a config: `fold=1 seed=0`.
-        counted: Whether the numbers of its config include it.
-        metrics: The metrics of validation and test at the best epoch.
-        files: The files of its folder that a reader may want to open.
-        command: Trains the run again and compares the two, from the report's folder. None if the
-            run is not complete.
-    """
-
-    run_id: str
-    folder: str
-    name: str
-    seed: int | None
-    replicate: int | str | None
-    state: str
-    counted: bool
-    error: str | None
-    metrics: dict[str, float]
-    best_epoch: int | None
-    files: list[str]
-    command: str | None
 
 
 @dataclass(frozen=True)
@@ -96,149 +73,80 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """A method without a network.
+class Section:
+    """One section of the page.
 
     Args:
-        data: The keys of the config that say which data it was measured on.
-        label: The data in words, if the sweep has several data sets.
+        name: The id of the section in the page.
+        title: The text of the link to it.
+        template: The file of its Jinja template.
+        findings: Its fields in report.json.
+        figures: Its figures, by their place in the page.
+        view: The variables of its template.
+        chosen_by: The run_ids by which a config was chosen, so that its numbers leave them out.
+        is_shown: Whether the page has the section; report.json has its findings in any case.
     """
 
     name: str
-    metrics: dict[str, float]
-    seconds: float | None
-    data: dict[str, Any]
-    fingerprint: str | None
-    label: str = ""
-
-    def has_data_of(self, entry: Entry) -> bool:
-        """Returns whether a run has the same data, split in the same way."""
-        # The fingerprint covers all data, before the split.
-        fingerprint = (entry.record or {}).get("data_fingerprint")
-        if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
-            return False
-        return all(entry.config.get(key) == value for key, value in self.data.items())
+    title: str
+    template: Path
+    findings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+    view: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    chosen_by: Collection[str] = ()
+    is_shown: bool = True
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The first sentences of the report.
-
-    `lead`, `best` and `rest` are read as one text. `power` says how many replicates would show a
-    difference.
-    """
-
-    best: str
-    rest: str
-    lead: str = ""
-    choice: str | None = None
-    baseline: str | None = None
-    power: str | None = None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The metrics of a config, or of an unfinished run, over its epochs."""
-
-    label: str
-    bands: dict[str, Band]
-    best_epoch: float | None
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """A confusion matrix summed over the replicates; rows are the true classes."""
-
-    split: str
-    classes: list[str]
-    counts: list[list[int]]
-    seeds: int
-    words: list[str]
-
-    @property
-    def sequences(self) -> int:
-        """The number of sequences in the split."""
-        return self.total // self.seeds
-
-    @property
-    def total(self) -> int:
-        """The number of classified sequences, those of all replicates."""
-        return sum(map(sum, self.counts))
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Runs that ended early for one reason, each with its folder and its label."""
-
-    state: str
-    error: str
-    traceback: str | None
-    runs: list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Report:
-    """The whole report, in its order.
+class Facts:
+    """What the sections of a report are made from.
 
     Args:
-        made_from: The digest of what the report was made from, see `report.freshness`.
         waiting: The number of runs that have not started.
-        running: The labels of the runs that are training.
-        left_out: The number of runs that repeat the config, data and replicate of a newer run.
-        monitor: The metric that ranks the configs.
-        score: The metric in which they are compared.
-        names: The short names of the keys.
-        effects: The main effects of the keys.
-        interaction: The strongest interaction of two keys, and its words.
-        grid: The missing runs, and their number by state.
-        splits: The splits of the best run, as in its record; empty if the record lacks them, and
-            with several data sets.
-        overlaps: A sentence for each split that shares sequences with training.
-        tied: The number of configs that equal the best in the monitor.
-        search: What the search of the folder has found; None without a search.json.
+        labels: The label of each run: the values of the keys in which runs differ.
         across: The table of configs by data sets; None if there is one data set. With several,
             there are no effects and no costs, since these would mix scores of different test sets.
-        unit: The name of a replicate, `seed` if only seeds vary.
-        varied: What the replicates differ in; empty if only seeds vary.
-        folds: The number of folds of a cross-validation; 0 without folds.
-        test: The name of the test and of its correction.
+        effects: The main effects of the keys.
+        keys: The keys that suffice to distinguish the configs.
+        names: The short names of all keys in which the configs differ.
     """
 
-    made_from: str
-    name: str
-    written: str
-    states: dict[str, int]
+    folder: Path
+    entries: Sequence[Entry]
+    sweep: SweepFile | None
     waiting: int
-    running: list[str]
-    left_out: int
-    monitor: str
-    score: str
-    names: dict[str, str]
-    answer: Answer
-    configs: list[Config]
-    baselines: list[Baseline]
-    baseline_notes: list[str]
-    axis: Axis | None
+    labels: Mapping[str, str]
+    board: Leaderboard
+    across: AcrossSets | None
     effects: list[Effect]
-    interaction: Interaction | None
-    interaction_words: str
-    grid: Grid
-    missing_states: Mapping[str, int]
-    curves: list[Curve]
-    confusion: Confusion | None
-    confusion_absent: str | None
-    failures: list[Failure]
-    environment: list[tuple[str, str]]
-    commands: list[tuple[str, str]]
-    splits: Mapping[str, Mapping[str, Any]]
-    overlaps: list[str]
-    tied: int = 1
-    search: Search | None = None
-    across: AcrossSets | None = None
-    unit: str = "seed"
-    varied: str = ""
-    folds: int = 0
-    test: str = ""
+    keys: list[str]
+    names: dict[str, str]
+    configs: list[Config]
+
+    @property
+    def states(self) -> dict[str, int]:
+        """The number of runs in each state."""
+        return dict(Counter(entry.state for entry in self.entries))
+
+    @property
+    def score(self) -> str:
+        """The metric in which the configs are compared."""
+        return self.board.compared
+
+    @property
+    def unit(self) -> str:
+        """The name of a replicate, `seed` if only seeds vary."""
+        return self.board.variation.unit
+
+    @property
+    def scored(self) -> list[Config]:
+        """The configs that have the compared metric."""
+        return [config for config in self.configs if self.score in config.metrics]
+
+    @property
+    def compared(self) -> list[Config]:
+        """The scored configs if they have one data set, else none."""
+        return [] if self.across else self.scored
 
     @property
     def listed(self) -> list[Config]:
@@ -250,7 +158,122 @@ class Report:
         """Returns whether a config has more than one run."""
         return any(len(config.runs) > 1 for config in self.configs)
 
-    @property
-    def scored(self) -> list[Config]:
-        """The configs that have the compared metric."""
-        return [config for config in self.configs if self.score in config.metrics]
+
+def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
+    """Reads what a report is made from.
+
+    Args:
+        entries: The runs of the folder.
+    """
+    sweep = SweepFile.read(folder)
+    planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
+    others = not_begun(planned, entries)
+    begun = {entry.folder.run_id: entry.config for entry in entries}
+    labels = _labels(begun, others)
+    board = leaderboard(entries, others)
+    # Planned runs are included, so a name does not change when more runs start.
+    names = names_of(planned | begun)
+    runs = config_runs(board, entries, names, folder, MOST_LISTED)
+    configs = _configs(board, runs, names)
+    across = across_sets(entries, others)
+    # An effect over several data sets would be a mean of scores of different test sets. Each
+    # config counts once, whatever its number of replicates, so that no config weighs more.
+    compared = [] if across else [one for one in configs if board.compared in one.metrics]
+    means = [config.metrics[board.compared].mean for config in compared]
+    effects = main_effects([config.keys for config in compared], means)
+    key_names = formatting.key_names(board.keys)
+    keys = independent_keys(board.keys, [config.keys for config in configs], effects)
+    return Facts(
+        folder=folder,
+        entries=entries,
+        sweep=sweep,
+        # Every run that has started has a label.
+        waiting=len(planned.keys() - labels.keys()),
+        labels=labels,
+        board=board,
+        across=across,
+        effects=effects,
+        keys=keys,
+        names=key_names,
+        # The words of a config contain only the keys that are needed to distinguish it.
+        configs=_add_words(configs, {key: key_names[key] for key in keys}, board),
+    )
+
+
+_NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
+"""The keys whose values name a config if no key distinguishes the configs."""
+
+
+def _labels(
+    configs: Mapping[str, Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """The label of each run: the values of the keys in which runs differ."""
+    keys = formatting.key_names(label_keys([*configs.values(), *planned]))
+    return {
+        run_id: formatting.run_label(config, keys) or run_id for run_id, config in configs.items()
+    }
+
+
+def _configs(
+    board: Leaderboard, runs: Sequence[list[Run]], names: Mapping[str, Name]
+) -> list[Config]:
+    """The rows of the leaderboard as plain values."""
+    return [
+        Config(
+            rank=rank,
+            name=names[row.entries[0].folder.run_id].config,
+            words="",
+            keys=row.config,
+            runs=[entry.folder.run_id for entry in row.entries],
+            metrics=row.metrics,
+            scores=[
+                (board.variation.label(replicate), value)
+                for replicate, value in sorted(row.samples.get(board.compared, {}).items())
+            ],
+            difference=row.difference if len(board.rows) > 1 else None,
+            apart=row.apart,
+            lost=row.lost_words,
+            data=row.data,
+            varied=varied_words(board.variation.by_replicate(row.entries)),
+            all_runs=all_runs,
+        )
+        for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1)
+    ]
+
+
+def _add_words(
+    configs: Sequence[Config], names: Mapping[str, str], board: Leaderboard
+) -> list[Config]:
+    """Adds to each config the values that distinguish it, or else its network's settings."""
+    if names:
+        words = [formatting.run_label(config.keys, names) for config in configs]
+    else:
+        network = formatting.key_names(_NETWORK)
+        words = [formatting.known_settings(row.entries[0].config, network) for row in board.rows]
+    return [
+        replace(config, words=text or "This run")
+        for config, text in zip(configs, words, strict=True)
+    ]
+
+
+def independent_keys(
+    keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
+) -> list[str]:
+    """The keys that suffice to distinguish the configs, without those that follow from others.
+
+    A key with another value in every config, as in a random search, counts as well, unless it
+    repeats the values of another key or a `_target_` is such a key and sets it.
+    """
+    chosen = {effect.key for effect in effects}
+    single = [key for key in keys if len(distinct_values(key, configs)) == len(configs)]
+    if not choices_among(single):
+        columns = {value_key([c.get(key) for c in configs]): key for key in reversed(single)}
+        chosen |= set(columns.values())
+    independent = [key for key in keys if key in chosen]
+    points = {value_key([config.get(key) for key in independent]) for config in configs}
+    return independent if len(points) == len(configs) else list(keys)
+
+
+def distinct_values(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The values of a key, by a text that is equal for equal values."""
+    return {value_key(config.get(key)): config.get(key) for config in configs}

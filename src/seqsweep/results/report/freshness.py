@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from seqsweep.results.report.extra_sections import extra_contents
 from seqsweep.runs.eventfiles import all_made_files
-from seqsweep.runs.files import Damaged, open_regular, read_bytes, read_json, write_text
+from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sealed import DIGEST, read_sealed_or_none
-from seqsweep.runs.searchfile import NAME as SEARCH
 from seqsweep.runs.sweepfile import SweepFile
 
 KEY = "made_from"
@@ -39,11 +39,10 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     sweep = SweepFile.read(folder)
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
     baselines = read_sealed_or_none(folder / "baselines.json") or {}
-    search = read_json(folder / SEARCH)
-    found = [] if search is None else [search]
     # The digest of a record identifies its content.
     runs = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
-    return _digest([version(), planned, baselines.get(DIGEST), sorted(runs, key=str), *found])
+    own = [version(), planned, baselines.get(DIGEST), sorted(runs, key=str)]
+    return _digest([*own, *extra_contents(folder)])
 
 
 def report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:

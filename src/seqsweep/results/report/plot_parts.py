@@ -5,8 +5,7 @@ page; the page replaces them by those of DARK if a reader prefers a dark one.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -14,6 +13,9 @@ from typing import Any
 from seqsweep.results.formatting import value_text
 
 Figure = dict[str, Any]
+
+Scale = tuple[float, float]
+"""The smallest and the largest value of an axis."""
 
 PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#6A4C93", "#6B7280",
@@ -229,56 +231,7 @@ def padded(values: Sequence[float]) -> list[float]:
     return [low - room, high + room]
 
 
-@dataclass(frozen=True)
-class Point:
-    """The mean, smallest and largest score at one value of an axis."""
-
-    x: Any
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True)
-class Line:
-    """The points for one setting of the other keys; the group is its colour."""
-
-    label: str
-    group: int
-    style: int
-    points: list[Point]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """The lines for one setting of the keys that divide the plot into panels."""
-
-    label: str
-    lines: list[Line]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The score along one swept key.
-
-    Args:
-        numeric: The values are numbers on a scale, not words side by side.
-        log: The scale is logarithmic.
-        joined: Neighbours on a line differ only in this key.
-        averaged: The keys over which each point is a mean.
-    """
-
-    key: str
-    values: list[Any]
-    numeric: bool
-    log: bool
-    joined: bool
-    averaged: list[str]
-    panels: list[Panel]
-
-    @property
-    def is_uneven(self) -> bool:
-        """Returns whether points of a line are means over different combinations of keys."""
-        lines = [line for panel in self.panels for line in panel.lines]
-        return bool(self.averaged) and any(len({p.n for p in line.points}) > 1 for line in lines)
+def scale_of(values: Iterable[float]) -> Scale:
+    """The smallest and the largest value; 0 and 0 without values."""
+    values = list(values)
+    return (min(values), max(values)) if values else (0.0, 0.0)

@@ -4,29 +4,25 @@ import csv
 import functools
 import io
 import json
-from collections.abc import Callable
-from dataclasses import is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from seqsweep.results import formatting
-from seqsweep.results.formatting import NBSP, true_minus
+from seqsweep.results.formatting import NBSP, bounded_interval, number_range, true_minus
 from seqsweep.results.report import freshness
-from seqsweep.results.report.analysis import analyse
-from seqsweep.results.report.config_runs import RunCurves, run_curves
-from seqsweep.results.report.findings import Report
-from seqsweep.results.report.page_view import Scale, page_view, row_view, within
-from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS
-from seqsweep.results.report.plots import figures
-from seqsweep.results.report.sets_section import size_words
+from seqsweep.results.report.analysis import Report, analyse
+from seqsweep.results.report.findings import TEMPLATES, Facts
+from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS, Scale
+from seqsweep.results.report.sets import size_words
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.results.words import probability
 from seqsweep.runs.files import write_text
 from seqsweep.runs.metric_names import lower_is_better
 
 _COSTS = ("params", "train_seconds", "best_epoch")
-_TEMPLATES = Path(__file__).with_name("templates")
 _PLOTLY = Path(__file__).with_name("plotly") / "plotly-basic.min.js"
 _NETWORK_DENIED = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -50,23 +46,19 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
         ValueError: There is no run in it.
     """
     report = analyse(folder)
-    curves = run_curves([run for config in report.configs for run in config.all_runs], folder)
     page = page or folder / "report.html"
-    texts = {".html": as_html(report, curves, page.stem), ".csv": as_csv(report)}
+    texts = {".html": as_html(report, page.stem), ".csv": as_csv(report.facts)}
     # No sync: a report that a power failure destroys can be written again.
     beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
     # The last file proves that all three are complete.
-    proof = freshness.report_proof(report.made_from, beside)
-    content = as_json(replace(report, made_from=proof))
-    write_text(page.with_suffix(".json"), content, sync=False)
+    proof = freshness.report_proof(report.head["made_from"], beside)
+    content = report.content | {"made_from": proof}
+    write_text(page.with_suffix(".json"), as_json(content), sync=False)
     return [page.with_suffix(end) for end in (*texts, ".json")]
 
 
-def as_json(report: Report) -> str:
+def as_json(content: Mapping[str, Any]) -> str:
     """The content of the page, with a line for each field, config and curve."""
-    content = vars(report)
-    if report.search is None:
-        content = {name: value for name, value in content.items() if name != "search"}
     fields = [f" {_dumped(name)}: {_lines(value)}" for name, value in content.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
@@ -82,21 +74,21 @@ def _lines(value: Any) -> str:
 _dumped = json.JSONEncoder(allow_nan=False, default=vars).encode
 
 
-def as_csv(report: Report) -> str:
+def as_csv(facts: Facts) -> str:
     """A row per config: keys, metrics of validation and test, costs, the comparison."""
-    metrics = list(dict.fromkeys(name for config in report.configs for name in config.metrics))
+    metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
     # Training metrics are of interest only if there is nothing else.
-    metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [report.score]
+    metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [facts.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
-    difference = [f"{report.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
+    difference = [f"{facts.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
     costs = ("params", "seconds", "epoch")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["rank", *report.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
+        ["rank", *facts.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
     )
-    for config in report.configs:
-        texts = [formatting.plain_text(config.keys[key]) for key in report.names]
+    for config in facts.configs:
+        texts = [formatting.plain_text(config.keys[key]) for key in facts.names]
         keys = map(formatting.quoted_formula, texts)
         values = [value for name in metrics for value in _four(config.metrics.get(name))]
         spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
@@ -105,38 +97,45 @@ def as_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def as_html(report: Report, curves: RunCurves, name: str = "report") -> str:
+def as_html(report: Report, name: str = "report") -> str:
     """The page, which contains plotly's library if it has figures.
 
     Args:
-        curves: The curves that the rows of the leaderboard draw when they are opened.
         name: The name of the page's file without its ending, for links to the other two.
     """
-    drawn = figures(report)
-    return _template().render(
-        report=report,
+    facts, environment = report.facts, _environment()
+    figures: dict[str, Any] = {}
+    # The variables of all templates; those of two sections must have different names.
+    view: dict[str, Any] = {"curves": {}}
+    for section in report.sections:
+        figures |= section.figures
+        view |= section.view
+    shown = [section for section in report.sections if section.is_shown]
+    return environment.get_template("report.html.j2").render(
+        # The template of an extra is a file of its own folder.
+        sections=[(each, environment.from_string(_part(each.template))) for each in shown],
+        report=report.content | {"listed": facts.listed, "has_seeds": facts.has_seeds},
+        chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
         stem=name,
-        figures=drawn,
-        curves=curves,
-        **page_view(report, drawn),
-        **row_view(report, curves),
+        figures=figures,
+        **view,
         dark=DARK,
         palette=PALETTE,
         dashes=DASHES,
         symbols=SYMBOLS,
         policy=_NETWORK_DENIED,
-        style=_part(_TEMPLATES / "report.css"),
-        script=_part(_TEMPLATES / "report.js"),
-        plotly=_part(_PLOTLY) if drawn or curves else "",
+        style=_part(TEMPLATES / "report.css"),
+        script=_part(TEMPLATES / "report.js"),
+        plotly=_part(_PLOTLY) if figures or view["curves"] else "",
     )
 
 
 @functools.cache
-def _template() -> Any:
+def _environment() -> Any:
     import jinja2  # takes a tenth of a second, so the runs' folders are checked first
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -144,7 +143,7 @@ def _template() -> Any:
     )
     environment.filters |= _FILTERS
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return environment.get_template("report.html.j2")
+    return environment
 
 
 @functools.cache
@@ -156,6 +155,14 @@ def _on(value: float, scale: Scale) -> str:
     """The position of a value on a scale, as a CSS length."""
     low, high = scale
     return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
+
+
+def _within(value: Estimate, metric: str) -> str:
+    """The interval of an estimate, clipped to the metric's range; empty without one."""
+    if value.low is None or value.high is None:
+        return ""
+    ends = bounded_interval(metric, value.low, value.high)
+    return f"[{', '.join(number_range(*ends))}]"
 
 
 def _share(value: float) -> str:
@@ -199,7 +206,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "kind": formatting.kind_words,
     "on": _on,
     "metric": formatting.metric_words,
-    "within": within,
+    "within": _within,
     "order": lambda name: "ascending" if lower_is_better(name) else "descending",
     "count": formatting.count,
     "shown": lambda value, key="": formatting.value_text(key, value),

@@ -1,16 +1,105 @@
-"""Writes the sentences on baselines and on the size of the test split."""
+"""The baselines of a report, and what the size of the test split allows to say."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
+from seqsweep.results import formatting
 from seqsweep.results.formatting import count, metric_words, short_number, split_words
-from seqsweep.results.report.findings import Baseline, Config
+from seqsweep.results.grouping import group_by
+from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.report.findings import Config
+from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metric_names import is_bounded, lower_is_better
+from seqsweep.runs.sealed import read_sealed_or_none
 
 _MAJORITY = "majority class"
-
 _SMALL = 0.01
 """An error of the test split that does not limit three decimals."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A method without a network.
+
+    Args:
+        data: The keys of the config that say which data it was measured on.
+        label: The data in words, if the sweep has several data sets.
+    """
+
+    name: str
+    metrics: dict[str, float]
+    seconds: float | None
+    data: dict[str, Any]
+    fingerprint: str | None
+    label: str = ""
+
+    def has_data_of(self, entry: Entry) -> bool:
+        """Returns whether a run has the same data, split in the same way."""
+        # The fingerprint covers all data, before the split.
+        fingerprint = (entry.record or {}).get("data_fingerprint")
+        if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
+            return False
+        return all(entry.config.get(key) == value for key, value in self.data.items())
+
+
+def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], list[str]]:
+    """The baselines in the folder's baselines.json, and its notes.
+
+    Args:
+        entries: A baseline of data that none of these runs has is left out.
+    """
+    content = read_sealed_or_none(folder / "baselines.json") or {}
+    items = [
+        Baseline(
+            item["name"],
+            item["metrics"],
+            item.get("seconds"),
+            item.get("data", {}),
+            item.get("data_fingerprint"),
+        )
+        for item in content.get("baselines", [])
+    ]
+    # One run per data set is enough.
+    known: list[Entry] = list({value_key(_data_of(entry)): entry for entry in entries}.values())
+    items = _mean_over_splits([item for item in items if any(map(item.has_data_of, known))])
+    names = formatting.key_names(distinguishing_keys([item.data for item in items]))
+    root = str(folder.resolve())
+    return (
+        [replace(item, label=formatting.known_settings(item.data, names)) for item in items],
+        [formatting.without_machine(str(note), root) for note in content.get("notes", [])],
+    )
+
+
+def _mean_over_splits(items: Sequence[Baseline]) -> list[Baseline]:
+    """Averages each baseline over the splits of one data set."""
+
+    def point(item: Baseline) -> tuple[str, str]:
+        data = {key: value for key, value in item.data.items() if key not in REPLICATE_KEYS}
+        return item.name, value_key([data, item.fingerprint])
+
+    return [_mean(group) for group in group_by(items, point).values()]
+
+
+def _mean(items: Sequence[Baseline]) -> Baseline:
+    """Returns the mean of a baseline over its splits."""
+    if len(items) == 1:
+        return items[0]
+    names = [name for name in items[0].metrics if all(name in item.metrics for item in items)]
+    metrics = {n: math.fsum(item.metrics[n] for item in items) / len(items) for n in names}
+    seconds = [item.seconds for item in items if item.seconds is not None]
+    data = {key: value for key, value in items[0].data.items() if key not in REPLICATE_KEYS}
+    mean = math.fsum(seconds) / len(seconds) if seconds else None
+    return replace(items[0], metrics=metrics, seconds=mean, data=data)
+
+
+def _data_of(entry: Entry) -> list[Any]:
+    """The keys of a run's data and its fingerprint."""
+    keys = {key: value for key, value in entry.config.items() if key.startswith("data.")}
+    return [keys, (entry.record or {}).get("data_fingerprint")]
 
 
 def baseline_words(

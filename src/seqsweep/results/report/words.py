@@ -1,10 +1,8 @@
-"""The sentences of a report, each by a fixed frame."""
+"""The first sentences of a report, each by a fixed frame."""
 
-import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from seqsweep.results.effects import Interaction
 from seqsweep.results.formatting import (
     NBSP,
     bounded_interval,
@@ -12,17 +10,15 @@ from seqsweep.results.formatting import (
     metric_words,
     number_range,
     short_number,
-    signed,
     split_words,
     true_minus,
     upper_first,
-    value_text,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates_words
 from seqsweep.results.replicates import Variation
-from seqsweep.results.report.baselines_text import baseline_words, test_set_words
-from seqsweep.results.report.findings import Answer, Baseline, Config
+from seqsweep.results.report.baselines import Baseline, baseline_words, test_set_words
+from seqsweep.results.report.findings import Config
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import needed_words, t_test_words, too_few_words
 from seqsweep.runs.metric_names import is_bounded, lower_is_better
@@ -39,6 +35,22 @@ _VERDICTS = {
     "undecided": ("has too few seeds", "have too few seeds"),
 }
 """The words for one and for several configs with a verdict."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first sentences of the report.
+
+    `lead`, `best` and `rest` are read as one text. `power` says how many replicates would show a
+    difference.
+    """
+
+    best: str
+    rest: str
+    lead: str = ""
+    choice: str | None = None
+    baseline: str | None = None
+    power: str | None = None
 
 
 def answer(
@@ -106,57 +118,6 @@ def choice_words(board: Leaderboard) -> str:
         return f"{lacks}{chosen}, not by any {split} number."
     optimistic = "number is" if is_one else "number and the differences to it are"
     return f"{lacks}{chosen}. There is no test split, so this {split} {optimistic} optimistic."
-
-
-def interaction_words(interaction: Interaction | None, names: Mapping[str, str], score: str) -> str:
-    """Says where the effect of one key depends most on another."""
-    if interaction is None:
-        return ""
-    if interaction.share < 0.01:
-        return (
-            "No interaction: no pair of keys with all combinations explains as much as "
-            f"1{NBSP}% of the variance between configs beyond the main effects."
-        )
-    rows, columns = interaction.values
-    key, other = interaction.keys
-    lines: Sequence[Sequence[float]] = interaction.means
-    changed, values, at, settings = key, rows, other, columns
-    if len(rows) > len(columns):  # the key with fewer values is the one that is changed
-        lines = list(zip(*lines, strict=True))
-        changed, values, at, settings = other, columns, key, rows
-    ends, changes = _most_apart(values, lines)
-    low, high = changes.index(min(changes)), changes.index(max(changes))
-    first, last = (value_text(changed, end) for end in ends)
-    by_low, by_high = (
-        f"{signed(changes[index])} at {names[at]}={value_text(at, settings[index])}"
-        for index in (low, high)
-    )
-    return (
-        f"Strongest interaction: {names[key]} and {names[other]}, "
-        f"{interaction.share * 100:.0f}{NBSP}% of the variance between configs; "
-        f"{names[changed]} from {first} to {last} changes the {metric_words(score)} "
-        f"by {by_low} and by {by_high}."
-    )
-
-
-def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
-    """The three most frequent confusions, and the class with the lowest recall."""
-    pairs = [
-        (number, true, predicted)
-        for true, row in enumerate(counts)
-        for predicted, number in enumerate(row)
-        if number and true != predicted
-    ]
-    if not pairs:
-        return ["No sequence is misclassified."]
-    words = [
-        f"“{classes[true]}” is classified as “{classes[predicted]}” {count(number, 'time')} "
-        f"({number / sum(counts[true]) * 100:.1f}{NBSP}% of its {sum(counts[true]):,})."
-        for number, true, predicted in sorted(pairs, key=lambda pair: -pair[0])[:3]
-    ]
-    # A class without a sequence has no recall.
-    recall, worst = min((row[i] / sum(row), i) for i, row in enumerate(counts) if sum(row))
-    return [*words, f"Lowest recall: “{classes[worst]}”, {recall * 100:.1f}{NBSP}%."]
 
 
 def _estimate_words(config: Config, score: str, variation: Variation) -> str:
@@ -247,19 +208,3 @@ def _tie_words(board: Leaderboard) -> str:
     if board.tied < 2 or not is_tie_broken:
         return ""
     return f" {board.tied} configs tie in it; {metric_words(TIE_BREAKER)} decides."
-
-
-def _most_apart(
-    values: Sequence[Any], lines: Sequence[Sequence[float]]
-) -> tuple[tuple[Any, Any], list[float]]:
-    """The two values whose difference depends most on the setting.
-
-    Args:
-        lines: The score by values and settings.
-    """
-    last = len(values) - 1
-    # Between equal pairs the first and the last value come first.
-    pairs = sorted(itertools.combinations(range(last + 1), 2), key=lambda pair: pair != (0, last))
-    changes = {(i, j): [b - a for a, b in zip(lines[i], lines[j], strict=True)] for i, j in pairs}
-    i, j = max(pairs, key=lambda pair: round(max(changes[pair]) - min(changes[pair]), 9))
-    return (values[i], values[j]), changes[i, j]

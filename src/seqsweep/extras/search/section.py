@@ -1,15 +1,13 @@
-"""The sentences on a search for terminal and report, and the lines below a leaderboard."""
+"""The section on a search in a report, and its lines below a leaderboard."""
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from seqsweep.console import place
-from seqsweep.extras.search.confirmation import Confirmation
-from seqsweep.extras.search.findings import Search, find_search
+from seqsweep.extras.search.findings import Confirmation, Search, find_search
+from seqsweep.extras.search.plots import drawn_keys, drawn_trials, search_figures
 from seqsweep.extras.search.trials import trial_words
 from seqsweep.results.formatting import (
     NBSP,
@@ -22,32 +20,56 @@ from seqsweep.results.formatting import (
     true_minus,
     upper_first,
 )
+from seqsweep.results.report.findings import Section
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import too_few_words
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
 
-FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and are compared by \
-these alone: the seeds of the search were partly lucky."""
-
-FEWEST_TRIALS = 20
-"""The fewest trials of which the best tenth are two; with fewer, chance decides."""
-
-_STATES = ("complete", "pruned", "failed", "running")
+_TEMPLATE = Path(__file__).with_name("section.html.j2")
+_UNITS = ("trials", "epochs", "seconds")
+_AXIS_WIDTH = 130
+"""The least distance of two axes in CSS pixels; a phone scrolls the plot."""
 
 
-def print_search(console: Console, folder: Path, entries: Iterable[Entry]) -> None:
-    """Prints the lines on a folder's search; nothing without one."""
-    for line in search_lines(folder, entries):
-        console.print(line, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
+    """Returns the section on the search of a folder; None without a search."""
+    search = find_search(folder, entries)
+    if search is None:
+        return None
+    figures = search_figures(search)
+    having = [trial for trial in search.trials if trial.value is not None]
+    confirmation = search.confirmation
+    view = {
+        "said": {
+            "search": search_words(search),
+            "best": best_words(search),
+            "optimism": optimism_words(search),
+            "order": order_words(confirmation) if confirmation else "",
+            "importance": importance_words(search),
+            "budget": budget_words(search),
+        },
+        "fresh_first": FRESH_FIRST,
+        "budgets": [unit for unit in _UNITS if f"search-budget-{unit}" in figures],
+        "has_pruned": any(trial.state == "pruned" for trial in having),
+        "lines": len(drawn_trials(search)),
+        "with_value": len(having),
+        "axes": len(drawn_keys(search)),
+        "parallel_width": _AXIS_WIDTH * (len(drawn_keys(search)) + 1),
+    }
+    run_ids = {run_id for trial in search.trials for run_id in trial.run_ids}
+    return Section("search", "The search", _TEMPLATE, {"search": search}, figures, view, run_ids)
 
 
-def search_lines(folder: Path, entries: Iterable[Entry]) -> list[str]:
-    """Returns the best trial, its confirmation and where to read more; empty without a search."""
+def table_lines(folder: Path, entries: Sequence[Entry]) -> list[str]:
+    """Returns the best trial, its confirmation and where to read more."""
     search = find_search(folder, entries, with_importance=False)
     if search is None:
         return []
-    lines = [f"search: {trials_words(search)}. {best_words(search)}", optimism_words(search)]
+    lines = [
+        f"search: {trials_words(search)}. {best_words(search)}",
+        optimism_words(search),
+    ]
     if search.confirmation is not None:
         lines += [order_words(search.confirmation), FRESH_FIRST]
     lines.append(budget_words(search))
@@ -57,6 +79,15 @@ def search_lines(folder: Path, entries: Iterable[Entry]) -> list[str]:
     # A terminal may lack these two characters.
     plain = (line.replace(NBSP, " ").replace("\N{MINUS SIGN}", "-") for line in lines)
     return [line for line in plain if line]
+
+
+FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and are compared by \
+these alone: the seeds of the search were partly lucky."""
+
+FEWEST_TRIALS = 20
+"""The fewest trials of which the best tenth are two; with fewer, chance decides."""
+
+_STATES = ("complete", "pruned", "failed", "running")
 
 
 def search_words(search: Search) -> str:

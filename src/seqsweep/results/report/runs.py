@@ -1,0 +1,242 @@
+"""The single runs of a report: folders, failures, environment, commands."""
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqsweep.results import formatting
+from seqsweep.results.formatting import without_machine
+from seqsweep.results.grouping import group_by
+from seqsweep.results.leaderboard import DATA, Leaderboard
+from seqsweep.results.naming import choices_among
+from seqsweep.results.replicates import numbers, replicate_of
+from seqsweep.results.run_names import Name
+from seqsweep.runs.files import read_object
+from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.sweepfile import SweepFile
+
+_FILES = ("config.yaml", "train.log", "metrics.csv")
+ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete", "damaged")
+_MACHINE = ("device", "engine", "threads", "cpu", "cpu_count", "cpu_capability", "platform")
+_REASONS = {
+    "diverged": "the loss or a gradient became NaN or infinite",
+    "interrupted": "stopped by request",
+    "incomplete": "killed without a message",
+}
+_OURS = "seqsweep."
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a config.
+
+    Args:
+        folder: The path from the report's folder; `.` if they are the same.
+        name: The name in TensorBoard's view.
+        replicate: The seed, or what varies between the runs of a config: `fold=1 seed=0`.
+        counted: Whether the numbers of its config include it.
+        metrics: The metrics of validation and test at the best epoch.
+        files: The files of its folder that a reader may want to open.
+        command: Trains the run again and compares the two, from the report's folder. None if the
+            run is not complete.
+    """
+
+    run_id: str
+    folder: str
+    name: str
+    seed: int | None
+    replicate: int | str | None
+    state: str
+    counted: bool
+    error: str | None
+    metrics: dict[str, float]
+    best_epoch: int | None
+    files: list[str]
+    command: str | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Runs that ended early for one reason, each with its folder and its label."""
+
+    state: str
+    error: str
+    traceback: str | None
+    runs: list[tuple[str, str]]
+
+
+def config_runs(
+    board: Leaderboard, entries: Sequence[Entry], names: Mapping[str, Name], folder: Path, most: int
+) -> list[list[Run]]:
+    """All runs of each row's config, ordered by replicate.
+
+    These are the runs that the row's numbers are computed from, and the runs of the same config
+    that failed, are still training, or are repeated by a newer run.
+
+    Args:
+        most: The number of rows on the page. Others get no runs.
+    """
+    keys = [key for key in board.keys if key != DATA]
+    counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
+    all_counted = set[str]().union(*counted)
+    groups = [list(row.entries) for row in board.rows]
+    # The first row with each setting of the keys. Rows on other data can have the same setting.
+    rows: dict[str, int] = {}
+    for index, row in enumerate(board.rows):
+        rows.setdefault(_point(row.entries[0], keys), index)
+    for entry in entries:
+        index = rows.get(_point(entry, keys))
+        # A run that counts for another row, on other data, belongs to that row.
+        if index is not None and entry.folder.run_id not in all_counted:
+            groups[index].append(entry)
+    listed = [
+        [
+            _run(entry, names[entry.folder.run_id].run, folder, entry.folder.run_id in ids, board)
+            for entry in sorted(group, key=replicate_of)
+        ]
+        for group, ids in zip(groups[:most], counted, strict=False)
+    ]
+    return listed + [[] for _ in groups[most:]]
+
+
+def _point(entry: Entry, keys: Sequence[str]) -> str:
+    return value_key([entry.config.get(key) for key in keys])
+
+
+def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboard) -> Run:
+    metrics = {n: v for n, v in numbers(entry).items() if n.startswith(("val/", "test/"))}
+    record: dict[str, Any] = entry.record or {}
+    is_replicate = any(key in entry.config for key in REPLICATE_KEYS)
+    return Run(
+        run_id=entry.folder.run_id,
+        folder=relative_folder(entry, folder),
+        name=name,
+        seed=entry.config.get("seed"),
+        replicate=board.variation.label(replicate_of(entry)) if is_replicate else None,
+        state=entry.state,
+        counted=counted,
+        error=without_machine(entry.error, str(folder.resolve())) if entry.error else None,
+        metrics=metrics,
+        best_epoch=record.get("best_epoch"),
+        files=[name for name in _FILES if os.path.isfile(f"{entry.folder.path}/{name}")],
+        command=reproduce_command(entry, folder) if entry.state == "complete" else None,
+    )
+
+
+def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) -> list[Failure]:
+    """The runs that ended early, grouped by their error."""
+    root = str(folder.resolve())
+    ended = [entry for entry in entries if entry.state in ENDED_EARLY]
+    unsaid = "no error was written"
+    groups = group_by(ended, lambda e: (e.state, e.error or _REASONS.get(e.state, unsaid)))
+    # Failures come before runs that were only interrupted.
+    ordered = sorted(groups.items(), key=lambda item: ENDED_EARLY.index(item[0][0]))
+    return [
+        Failure(
+            state,
+            formatting.without_machine(formatting.error_text(state, error), root),
+            formatting.without_machine(_traceback(group[0]), root) or None,
+            [(relative_folder(entry, folder), labels[entry.folder.run_id]) for entry in group],
+        )
+        for (state, error), group in ordered
+    ]
+
+
+def _traceback(entry: Entry) -> str:
+    return (entry.folder.failure() or {}).get("traceback") or ""
+
+
+def environment(entry: Entry) -> list[tuple[str, str]]:
+    """The data, machine, versions and commit of one run."""
+    # The file may be missing or damaged.
+    origin: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
+    record = entry.record or {}
+    source = entry.config.get("data.source._target_")
+    lines = [
+        ("data", formatting.value_text("data.source._target_", source) if source else None),
+        ("training sequences", record.get("num_train")),
+        ("data fingerprint", (origin.get("data_fingerprint") or "")[:16] or None),
+        *((name.replace("_", " "), origin.get(name)) for name in _MACHINE),
+        ("python", origin.get("python")),
+        *((origin.get("packages") or {}).items()),
+        ("commit", origin.get("git_commit")),
+        ("uncommitted changes", (origin.get("git_diff") or "")[:16] or None),
+        ("started", origin.get("started")),
+    ]
+    return [(name, str(value)) for name, value in lines if value is not None]
+
+
+def commands(
+    sweep: SweepFile | None, entries: Sequence[Entry], best: Entry, folder: Path
+) -> list[tuple[str, str]]:
+    """The commands for all runs and for the best, with descriptions."""
+    result = [(what, shlex.join(words)) for what, words in _last_command(sweep, entries)]
+    if best.state == "complete":
+        which = "the best run" if len(entries) > 1 else "the run"
+        what = f"{which} again, compared bit by bit, from the folder of the runs{_where(best)}"
+        result.append((what, reproduce_command(best, folder)))
+    return result
+
+
+def reproduce_command(entry: Entry, folder: Path) -> str:
+    """The command that trains a run again and compares the two.
+
+    It is for a shell in the folder of the report, so it stays valid if that is moved.
+    """
+    targets = [entry.config[key] for key in choices_among(entry.config)]
+    names = dict.fromkeys(str(target) for target in targets if target)
+    # `reproduce` builds only allowed classes, and those of seqsweep are always allowed.
+    foreign = [name for name in names if not name.startswith(_OURS)]
+    allowed = [word for name in foreign for word in ("--allow", name)]
+    return shlex.join(["seqsweep", "reproduce", relative_folder(entry, folder), *allowed])
+
+
+def relative_folder(entry: Entry, folder: Path) -> str:
+    """The path of a run's folder from the report's; `.` if equal."""
+    path = entry.folder.path.relative_to(folder).as_posix()
+    # A path that begins with a dash would be read as an option.
+    return f"./{path}" if path.startswith("-") else path
+
+
+def _where(entry: Entry) -> str:
+    """Says where to start the command, if the data have a relative path."""
+    paths = [
+        value
+        for key, value in entry.config.items()
+        if key.startswith("data.source.") and key.endswith("path") and isinstance(value, str)
+    ]
+    relative = [path for path in paths if not path.startswith(("/", "~"))]
+    if not relative:
+        return ""
+    return (
+        f", but {relative[0]} is relative to the current folder: run the command where the sweep "
+        "was started, with the path of this folder before the run's name"
+    )
+
+
+def _last_command(
+    sweep: SweepFile | None, entries: Sequence[Entry]
+) -> list[tuple[str, Sequence[str]]]:
+    """The last command of a folder, and the runs that it covers, in words.
+
+    Without a sweep.json this is only known for a run that was trained alone.
+    """
+    if sweep is None:
+        origin: dict[str, Any] = read_object(entries[0].folder.path / "provenance.json")
+        command: list[str] = origin.get("command") or []
+        alone = len(entries) == 1 and not {"-m", "--multirun"} & set(command)
+        what = "the same run again; a complete run is skipped"
+        return [(what, command)] if command and alone else []
+    # Earlier commands in the same folder may have asked for other runs.
+    configs = sweep.current().configs
+    covered = sum(entry.folder.run_id in configs for entry in entries)
+    if not covered and configs:
+        return []
+    which = "the same runs again"
+    if covered < len(entries):
+        which = f"{covered} of the {len(entries)} runs again, by the last command in this folder"
+    return [(f"{which}; complete runs are skipped", sweep.command)]
