@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.runs.files import stat_of
-from seqsweep.runs.lock import is_locked
+from seqsweep.runs.lock import holder_of, is_locked
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sweep_lock import Process, process_of
 
 RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
 """A killed run is `waiting` too: it waits for a process that resumes it."""
@@ -35,10 +36,11 @@ class RunProgress:
         since: the start of the sweep, in seconds since 1970. An older failure does not count, nor
             does an older record if the config says `rerun`.
         already: the epochs that were trained before the first look; they tell nothing of the pace.
-        record: from the record of a run that is complete, pruned or has diverged, what a display
-            needs.
+        record: what a display needs of the record of a complete, pruned or diverged run.
         error: the reason why the run failed or diverged.
         lock: the state of the run's lock file at the last look.
+        trainer: the process that trains the run or trained it last, if known.
+        new_epochs: the epochs that were trained between the last two looks.
     """
 
     folder: Path
@@ -53,6 +55,9 @@ class RunProgress:
     record: dict[str, Any] | None = None
     error: str = ""
     lock: os.stat_result | None = None
+    trainer: Process | None = None
+    new_epochs: int = 0
+    _lock_version: tuple[int, int] | None = None
     _failure: tuple[int, int] | None = None
     _old_record: tuple[int, int] | None = None
     _unlocked_state: RunState = "waiting"
@@ -94,6 +99,14 @@ class RunProgress:
 
         `is_first` says that this is the first look at the sweep.
         """
+        before = self.trained_here
+        has_ended = self._read(is_first)
+        if self.state == "running" and self.lock is not None:
+            self._read_trainer(self.lock)
+        self.new_epochs = max(self.trained_here - before, 0)
+        return has_ended
+
+    def _read(self, is_first: bool) -> bool:
         # The lock is read first: a run writes its last file before it gives its lock back.
         self.lock = stat_of(f"{self.folder}/lock")
         if self._has_record(is_first):
@@ -114,6 +127,14 @@ class RunProgress:
             self.already = self.trained
         # A resumed run cuts off the rows behind its checkpoint.
         self.already = min(self.already, self.trained)
+
+    def _read_trainer(self, lock: os.stat_result) -> None:
+        # The lock may name another process only if it was touched or the folder has changed: a
+        # process that takes the lock over makes a file beside it.
+        folder = stat_of(str(self.folder))
+        version = lock.st_mtime_ns, 0 if folder is None else folder.st_mtime_ns
+        if version != self._lock_version and (holder := holder_of(self.folder)) is not None:
+            self._lock_version, self.trainer = version, process_of(holder.host, holder.pid)
 
     def _has_record(self, is_first: bool) -> bool:
         stat = stat_of(f"{self.folder}/record.json")

@@ -15,7 +15,6 @@ from typing import Literal
 from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.eventfiles import writer_of
 from seqsweep.runs.host import time_in
-from seqsweep.runs.lock import holder_of
 from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, Life, look
 from seqsweep.runs.metrics_csv import stat_of
 from seqsweep.runs.sweep_lock import Process, lock_names, process_of, this_process
@@ -131,9 +130,6 @@ class Workers:
         # Older locks were left by processes that were killed before the sweep was started.
         self._since = 0.0 if stat is None else stat.st_mtime
         self._workers: dict[Process, Worker] = {}
-        # The process that trains or trained each run, with the version of the lock that names it.
-        self._trainers: dict[str, tuple[tuple[int, int], Process]] = {}
-        self._counted: dict[str, int] = {}
         self._epochs = 0
         self._unknown: list[RunProgress] = []
         self._now = 0.0
@@ -154,9 +150,7 @@ class Workers:
             worker.running, worker.lock = 0, ""
         self._see_sweep_locks(names)
         for run in runs:
-            if run.state == "running":
-                self._see_run_lock(run)
-            self._count(run)
+            self._see_run(run)
         if is_first and self.present:
             # Later a beat is a change between two looks, which needs no clock of another machine.
             # The first look must ask how old the last beat is.
@@ -184,8 +178,7 @@ class Workers:
 
     def trainer(self, run: RunProgress) -> Worker | None:
         """Returns the worker that trains a run or trained it last, if known."""
-        _, process = self._trainers.get(run.folder.name, (None, None))
-        return None if process is None else self._workers[process]
+        return None if run.trainer is None else self._worker(run.trainer)
 
     def _see_sweep_locks(self, names: Iterable[str]) -> None:
         for name, process in lock_names(names).items():
@@ -195,30 +188,15 @@ class Workers:
                 worker.lock = name
                 worker.see(stat.st_mtime, self._now)
 
-    def _see_run_lock(self, run: RunProgress) -> None:
-        if run.lock is None:
-            return
-        name, folder = run.folder.name, stat_of(str(run.folder))
-        # A lock is read again only if it may name another process: it was touched, or the folder
-        # has changed, because a process that takes the lock over makes a file beside it.
-        version = run.lock.st_mtime_ns, 0 if folder is None else folder.st_mtime_ns
-        if self._trainers.get(name, (None, None))[0] != version:
-            holder = holder_of(run.folder)
-            if holder is None:  # released since, or about to be written
-                return
-            self._trainers[name] = version, process_of(holder.host, holder.pid)
-        worker = self._worker(self._trainers[name][1])
-        worker.running += 1
-        worker.see(run.lock.st_mtime, self._now)
-
-    def _count(self, run: RunProgress) -> None:
+    def _see_run(self, run: RunProgress) -> None:
         """Adds a run and its new epochs to what its worker has done."""
-        worker, name = self.trainer(run), run.folder.name
-        new = max(run.trained_here - self._counted.get(name, 0), 0)
-        self._counted[name] = run.trained_here
-        self._epochs += new
+        worker = self.trainer(run)
+        self._epochs += run.new_epochs
         if worker is not None:
-            worker.epochs += new
+            worker.epochs += run.new_epochs
+            if run.state == "running" and run.lock is not None:
+                worker.running += 1
+                worker.see(run.lock.st_mtime, self._now)
         if run.record is None or run.skipped:
             return
         if worker is not None:
@@ -237,7 +215,7 @@ class Workers:
         unknown, self._unknown = self._unknown, []
         for run in unknown:
             writer = writer_of(run.folder)
-            worker = None if writer is None else self._workers.get(process_of(*writer))
-            if worker is not None:
-                worker.done += 1
-                self._trainers[run.folder.name] = (0, 0), (worker.host, worker.pid)
+            process = None if writer is None else process_of(*writer)
+            if process is not None and process in self._workers:
+                self._workers[process].done += 1
+                run.trainer = process
