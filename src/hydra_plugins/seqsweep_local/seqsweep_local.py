@@ -4,7 +4,6 @@ Every Hydra app of the environment imports this module at its start, so it impor
 """
 
 import os
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,10 +35,16 @@ class RunsLauncher(Launcher):
     """The base of launchers that know the runs of seqsweep.
 
     Hydra's basic launcher runs the jobs of any other Hydra app.
+
+    Attributes:
+        threads: the number of runs that train side by side in this process; None with workers.
+        workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs; None without.
     """
 
-    def __init__(self) -> None:
-        self.basic: Launcher | None = None
+    def __init__(self, threads: int | None = None, workers: Any = None) -> None:
+        self.threads = threads
+        self.workers = workers
+        self.basic = BasicLauncher()
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
         self.is_ours = False
@@ -50,7 +55,6 @@ class RunsLauncher(Launcher):
         self.hydra_context = hydra_context
         self.config = config
         self.is_ours = task_function.__module__ == _OUR_TASK
-        self.basic = BasicLauncher()
         self.basic.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     @property
@@ -62,48 +66,23 @@ class RunsLauncher(Launcher):
         assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
 
-    @abstractmethod
-    def run_launcher(self) -> Any:
-        """Returns the RunLauncher that trains the runs, for seqsweep's own sweeper as well."""
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        context, config, basic = self.hydra_context, self.config, self.basic
-        assert context is not None and config is not None and basic is not None
-        if not self.launches_runs:
-            return basic.launch(job_overrides, initial_job_idx)
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.hydra_jobs import launch_jobs
-
-        loader = context.config_loader
-        return launch_jobs(self.run_launcher(), job_overrides, initial_job_idx, loader, config)
-
 
 class WorkersLauncher(RunsLauncher):
     """The base of launchers whose workers train the runs on a cluster.
 
     Args:
-        workers: the `seqsweep.extras.clusters.workers.Workers`.
+        workers: as of `RunsLauncher`.
         name: the launcher's name, for messages.
     """
 
     def __init__(self, workers: Any, name: str) -> None:
-        super().__init__()
-        self.workers = workers
+        super().__init__(workers=workers)
         self.name = name
-
-    def run_launcher(self) -> Any:
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
-
-        assert self.basic is not None
-        return RunLauncher(self.basic, workers=self.workers)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        # Sweepers of seqsweep take the RunLauncher. Others write no sweep.json for workers.
+        # Sweepers of seqsweep take the workers. Others write no sweep.json for them.
         if self.launches_runs:
             raise ValueError(f"hydra/launcher={self.name}: needs a sweeper of seqsweep")
         other = {"slurm": "submitit"}.get(self.name, self.name)
@@ -114,9 +93,7 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains runs of the native engine together, as pools.
-
-    Hydra's basic launcher trains the other runs, one after another.
+    """Trains runs of the native engine together, as pools, and the others one by one.
 
     Args:
         threads: the number of members that the native engine trains side by side; None for one per
@@ -124,17 +101,23 @@ class LocalLauncher(RunsLauncher):
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        super().__init__()
         most = max(4, 2 * (os.cpu_count() or 1))
         if threads is not None and not 1 <= threads <= most:
             allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
             raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
-        self.threads = threads
-
-    def run_launcher(self) -> Any:
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.forming import cores
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
 
-        assert self.basic is not None
-        return RunLauncher(self.basic, self.threads or cores())
+        super().__init__(threads or cores())
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        context, config = self.hydra_context, self.config
+        assert context is not None and config is not None and self.threads is not None
+        if not self.launches_runs:
+            return self.basic.launch(job_overrides, initial_job_idx)
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.sweeping.hydra_jobs import launch_jobs
+
+        return launch_jobs(self.threads, job_overrides, context.config_loader, config)

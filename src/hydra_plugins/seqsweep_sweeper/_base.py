@@ -82,7 +82,6 @@ class RunsSweeper(Sweeper):
         from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
         from seqsweep.sweeping.hydra_jobs import RunLauncher
 
-        assert self.launcher is not None
         if isinstance(self.launcher, RunsLauncher) and self.launcher.launches_runs:
-            return self.launcher.run_launcher()
+            return RunLauncher(threads=self.launcher.threads, workers=self.launcher.workers)
         return RunLauncher(self.launcher)

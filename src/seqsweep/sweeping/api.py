@@ -20,7 +20,7 @@ from seqsweep.config.from_overrides import (
 )
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, print_notes
-from seqsweep.sweeping.app import finished_and_fed, start, train_when_free
+from seqsweep.sweeping.app import finished_and_fed, run, train_when_free
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.fed_loggers import forget_errors
@@ -102,7 +102,7 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
     with hydra_errors_explained(), hydra_set_aside(), _as_command():
         folder = Path(compose_sweep(words).hydra.sweep.dir)
         # A program has no terminal to be asked on; an override of the caller wins.
-        code = start(["-m", "sweep.ask_above=null", *words])
+        code = run(["-m", "sweep.ask_above=null", *words], raises=True)
     if code >= 128:
         raise error_of_signal(code)
     if code:

@@ -24,9 +24,10 @@ from seqsweep.training.planned_run import PlannedRun
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that train together, as a pool."""
+    """Runs that train together, as a pool of the native engine, or a single run."""
 
     members: tuple[PlannedRun, ...]
+    engine: str = "native"
 
     @property
     def seconds(self) -> float:

@@ -15,13 +15,8 @@ from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import Plan, cores, form, gpu_available, seconds_of
-from seqsweep.sweeping.members import (
-    SweepMember,
-    not_done,
-    plan_members,
-    say_expansion,
-    say_plan,
-)
+from seqsweep.sweeping.members import plan_members, say_expansion, say_plan
+from seqsweep.sweeping.queue import SweepMember
 
 _MOST_LINES = 250
 """The number of members listed from the beginning and from the end of a large sweep."""
@@ -40,8 +35,8 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     is_json = option("json", "") == "yes"
     console = Console(file=io.StringIO()) if is_json else console
     members = plan_members(jobs, compose, folder)
-    pending = not_done(members)
-    to_train = {member.folder.run_id for member in pending}
+    pending = [member for member in members if not member.was_done()]
+    to_train = {member.run_id for member in pending}
     # The first key changes slowest, so one end of a long list would show one value of it.
     first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
     lines = [_line(member, to_train) for member in first]
@@ -52,8 +47,8 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     say_expansion(jobs, console)
     say_plan(members, pending, jobs.runs, folder, console)
-    done = [member.folder for member in members if member.folder.run_id not in to_train]
-    planned = form([member.planned for member in pending], gpu_available)
+    done = [member.folder for member in members if member.run_id not in to_train]
+    planned = form(pending, gpu_available)
     for line in _describe_groups(planned):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     words, cost = _estimate(done, planned, len(pending))
@@ -69,7 +64,7 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:
     """Returns the run_id, the state and the label of a member."""
-    run_id = member.folder.run_id
+    run_id = member.run_id
     state = "to train" if run_id in to_train else member.folder.state()
     if run_id in to_train and member.folder.path.is_dir():
         state = f"{member.folder.state()}, to resume"
@@ -78,7 +73,7 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
 
 def _plain(member: SweepMember, to_train: Collection[str]) -> dict[str, Any]:
     """Returns the line of a member for `--json`."""
-    run_id, is_begun = member.folder.run_id, member.folder.path.is_dir()
+    run_id, is_begun = member.run_id, member.folder.path.is_dir()
     state = member.folder.state() if is_begun else "not started"
     return {"run_id": run_id, "name": member.label, "state": state, "trains": run_id in to_train}
 

@@ -19,9 +19,11 @@ from seqsweep.results.run_names import name_runs
 from seqsweep.runs.removing import remove_temporary
 from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, remove_dead_sweep_locks
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.forming import epoch_seconds
-from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.outcome import STOP_FILE
+
+STARTED = ".workers.json"
+"""The file with the names of the started workers, which the worker that finds no run removes."""
 
 
 def new_sweep_file(
@@ -101,7 +103,7 @@ def refuse_reruns(members: Sequence[SweepMember]) -> None:
     Raises:
         ValueError: a member has `rerun=true`.
     """
-    if any(member.planned.config["rerun"] for member in members):
+    if any(member.config["rerun"] for member in members):
         raise ValueError(
             "rerun=true: must be false if workers train the sweep, since they could not tell old"
             " results from new ones; remove the old ones with seqsweep clean"
@@ -110,21 +112,17 @@ def refuse_reruns(members: Sequence[SweepMember]) -> None:
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
     """Returns the content of sweep.json: the command and the runs that it asks for."""
-    left = {member.folder.run_id for member in pending}
-    configs = {m.folder.run_id: m.planned.flat for m in members}
-    done = frozenset(name for name in configs if name not in left)
-    costs = {m.folder.run_id: epoch_seconds(m.planned, "native") for m in members}
-    failures = {m.folder.run_id: count for m in pending if (count := m.folder.attempts())}
-    limits = {m.folder.run_id: limits.plain() for m in members if (limits := m.planned.limits)}
+    left = {member.run_id for member in pending}
+    costs = {m.run_id: m.epoch_seconds for m in members}
     return SweepFile(
         command_line(),
         time.time(),
-        configs,
-        done,
+        {m.run_id: m.flat for m in members},
+        frozenset(m.run_id for m in members if m.run_id not in left),
         costs=costs if all(costs.values()) else {},  # the cost of a user's network is unknown
-        failures=failures,
+        failures={m.run_id: count for m in pending if (count := m.folder.attempts())},
         directory=str(Path.cwd()),
-        limits=limits,
+        limits={m.run_id: m.limits.plain() for m in members if m.limits is not None},
     )
 
 

@@ -21,10 +21,19 @@ from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweep_lock import remove_dead_sweep_locks
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.summary import write_summary
 from seqsweep.training.fed_loggers import feed_done
 from seqsweep.training.outcome import Interrupted
+
+folders_to_print: dict[Path, None] = {}
+"""The folders in which another sweeper of Hydra has trained runs, for `print_folders`."""
+
+
+def print_folders(console: Console) -> None:
+    """Prints the leaderboards of other sweepers. Our own sweepers print theirs themselves."""
+    for folder in folders_to_print:
+        print_folder(console, folder, read_folder(folder, of_all_versions=True))
 
 
 def finish_sweep(
@@ -50,21 +59,19 @@ def finish_sweep(
     """
     seconds = time.monotonic() - started
     if code == 0:  # runs that were done before may lack a logger
-        feed_done((member.planned.config, member.folder) for member in members)
+        feed_done((member.config, member.folder) for member in members)
     remove_dead_sweep_locks(folder)  # a sweep that was killed at its end begins no training again
     begun = {entry.folder.run_id: entry for entry in read_begun(folder)}
     print_folder(console, folder, list(begun.values()))
     # The folder may hold runs of other sweeps; the exit code is about the members of this one.
-    entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
-    reports = members[0].planned.config["sweep"]["report"]
+    entries = [begun.get(member.run_id) or read_run(member.folder) for member in members]
+    reports = members[0].config["sweep"]["report"]
     # After an error or a signal a report would be incomplete, and the command is to end soon.
     if reports and code == 0:
         code = summarise(members, folder, console, list(begun.values()))
     # A search counts the runs as done that it has pruned.
-    ended = [
-        m.planned.limits is not None and e.state == "pruned"
-        for m, e in zip(members, entries, strict=True)
-    ]
+    pairs = zip(members, entries, strict=True)
+    ended = [m.limits is not None and entry.state == "pruned" for m, entry in pairs]
     failed = _conclude(entries, folder, console, seconds, sum(ended), lost)
     return code or int(failed > 0)
 
@@ -87,7 +94,7 @@ def summarise(
     """
     try:
         with interruptible(ENDING):
-            problems = write_summary([member.planned for member in members], folder, entries)
+            problems = write_summary(members, folder, entries)
     except Interrupted as error:
         words = f"[red]{error}[/]; the same command completes the report"
         console.print(words, soft_wrap=True, highlight=False)

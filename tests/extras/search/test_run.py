@@ -43,7 +43,7 @@ def run(compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         structured = OmegaConf.structured(OptunaSweeperConf)
         options: Any = OmegaConf.to_container(OmegaConf.merge(structured, SETTINGS, settings))
         del options["_target_"], options["params"]
-        local = RunLauncher(None, threads=1)  # type: ignore[arg-type]
+        local = RunLauncher(threads=1)
         return search(options, [*RUNS, *overrides], compose, launcher or local, tmp_path)
 
     return call

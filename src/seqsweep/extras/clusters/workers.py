@@ -17,11 +17,9 @@ from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sweep_lock import short_lock
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.planned_sweep import STARTED
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.outcome import STOP_FILE
-
-STARTED = ".workers.json"
-"""The file with the names of the started workers, which the worker that finds no run removes."""
 
 _STARTING = ".starting"
 """The lock of a command that starts workers."""
@@ -68,7 +66,7 @@ class Workers:
         if self.count < 1:
             raise ValueError(f"hydra.launcher.count={self.count}: must be at least 1")
 
-    def begin(self, runs: Sequence[QueuedRun], folder: Path) -> None:
+    def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
         """Starts the workers unless this or an earlier command has; prints which it is.
 
         Args:
@@ -94,7 +92,7 @@ class Workers:
         say(f"{name}: {count(number, 'worker')}, logs in {place(folder / self.cluster.logs)}")
         say("if all of them end early, the same command with --start starts new ones")
 
-    def train(self, runs: Sequence[QueuedRun], folder: Path, is_one_enough: bool = False) -> None:
+    def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
         """Begins, and waits until all runs are over; with `detach` it does not wait.
 
         Args:
@@ -115,7 +113,7 @@ class Workers:
             time.sleep(_POLL_SECONDS)
 
 
-def _is_stopped(left: Collection[QueuedRun], folder: Path) -> bool:
+def _is_stopped(left: Collection[SweepMember], folder: Path) -> bool:
     """Returns whether the sweep was stopped and none of the runs trains."""
     if not (folder / STOP_FILE).exists() or any(is_locked(run.folder.path) for run in left):
         return False
@@ -125,7 +123,7 @@ def _is_stopped(left: Collection[QueuedRun], folder: Path) -> bool:
 
 
 def worker_command(
-    runs: Sequence[QueuedRun], folder: Path, options: Sequence[str] = ()
+    runs: Sequence[SweepMember], folder: Path, options: Sequence[str] = ()
 ) -> list[str]:
     """Returns the command of a worker, which may build the runs' targets.
 
