@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE

@@ -1,11 +1,12 @@
-"""`hydra/launcher=local` trains the jobs of a multirun together, in one process.
+"""The launchers of seqsweep: `local` in one process, `slurm` and `ray` by workers of a cluster.
 
 Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -15,6 +16,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+_HERE = "hydra_plugins.seqsweep_local.seqsweep_local"
 _OUR_TASK = "seqsweep.sweeping.app"
 
 
@@ -22,13 +24,54 @@ _OUR_TASK = "seqsweep.sweeping.app"
 class LocalLauncherConf:
     """The launcher's config, with the arguments of LocalLauncher."""
 
-    _target_: str = "hydra_plugins.seqsweep_local.seqsweep_local.LocalLauncher"
+    _target_: str = f"{_HERE}.LocalLauncher"
     threads: int | None = None
 
 
-ConfigStore.instance().store(
-    group="hydra/launcher", name="local", node=LocalLauncherConf, provider="seqsweep"
-)
+@dataclass
+class SlurmLauncherConf:
+    """The launcher's config, with the arguments of `Workers` and of `SlurmJobs`."""
+
+    _target_: str = f"{_HERE}.SlurmLauncher"
+    count: int = 1
+    detach: bool = False
+    start: bool = False
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: Any = None  # minutes or a text
+    cpus: int = 1
+    memory: Any = None
+    gpus: Any = None
+    requeue: bool = True
+    setup: list[str] = field(default_factory=list[str])
+    options: Any = None  # not a dict, to which Hydra would add no keys of the command line
+
+
+@dataclass
+class RayLauncherConf:
+    """The launcher's config, with the arguments of `Workers` and of `RayActors`."""
+
+    _target_: str = f"{_HERE}.RayLauncher"
+    count: int = 1
+    detach: bool = False
+    start: bool = False
+    address: str = "auto"
+    cpus: float = 1
+    gpus: float = 0
+    restarts: int = 10
+
+
+# conf/hydra/launcher/ray.yaml gives it the name `ray` for seqsweep alone: hydra-ray-launcher uses
+# this name for all Hydra apps of an environment.
+for _name, _node in {
+    "local": LocalLauncherConf,
+    "slurm": SlurmLauncherConf,
+    "seqsweep_ray": RayLauncherConf,
+}.items():
+    ConfigStore.instance().store(
+        group="hydra/launcher", name=_name, node=_node, provider="seqsweep"
+    )
 
 
 class RunsLauncher(Launcher):
@@ -71,7 +114,6 @@ class WorkersLauncher(RunsLauncher):
     """The base of launchers whose workers train the runs on a cluster.
 
     Args:
-        workers: as of `RunsLauncher`.
         name: the launcher's name, for messages.
     """
 
@@ -121,3 +163,33 @@ class LocalLauncher(RunsLauncher):
         from seqsweep.sweeping.hydra_jobs import launch_jobs
 
         return launch_jobs(self.threads, job_overrides, context.config_loader, config)
+
+
+class SlurmLauncher(WorkersLauncher):
+    """Queues a job array of workers, which train the runs of the sweep's folder."""
+
+    def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.extras.clusters.slurm import SlurmJobs
+        from seqsweep.extras.clusters.workers import Workers
+
+        if not isinstance(options, Mapping | None):
+            raise ValueError(f"hydra.launcher.options={options}: must be a mapping")
+        cluster = SlurmJobs(**jobs, more=dict(options or {}))
+        super().__init__(Workers(cluster, count, detach, start), "slurm")
+        if shutil.which("sbatch") is None:
+            raise FileNotFoundError(
+                "hydra/launcher=slurm: no `sbatch` in PATH; run the command on a machine that "
+                "submits jobs to Slurm"
+            )
+
+
+class RayLauncher(WorkersLauncher):
+    """Starts workers in a Ray cluster, which train the runs of the sweep's folder."""
+
+    def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.extras.clusters.ray_workers import RayActors
+        from seqsweep.extras.clusters.workers import Workers
+
+        super().__init__(Workers(RayActors(**actors), count, detach, start), "ray")

@@ -4,13 +4,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 
-from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeper
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeper
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.sweeping.hydra_jobs import launch_jobs
 from seqsweep.training.outcome import STOP_FILE
 
-OURS = "hydra_plugins.seqsweep_optuna.seqsweep_optuna.OptunaSweeper"
+OURS = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.OptunaSweeper"
 
 
 def sweeper_of(name: str) -> str:

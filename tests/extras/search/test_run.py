@@ -10,7 +10,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
 from seqsweep.config.compose import MemberComposer
 from seqsweep.extras.search.command import search
 from seqsweep.extras.search.planning import TrialPlanner
