@@ -129,7 +129,7 @@ def test_limits_that_a_search_sets_while_a_sweep_begins_stay(
         judging.join(0.2)
         return planned
 
-    monkeypatch.setattr("seqsweep.sweeping.sweep.new_sweep_file", plan_and_judge)
+    monkeypatch.setattr("seqsweep.sweeping.planned_sweep.new_sweep_file", plan_and_judge)
     launched(members, threads=1)
     judging.join()
     sweep = SweepFile.read(folder)

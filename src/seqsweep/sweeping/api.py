@@ -19,9 +19,8 @@ from seqsweep.config.from_overrides import (
     words_of,
 )
 from seqsweep.config.schema import Config
-from seqsweep.console import PlainConsole, print_notes
-from seqsweep.sweeping.app import finished_and_fed, run, train_when_free
-from seqsweep.sweeping.forming import gpu_available, why_autograd
+from seqsweep.console import PlainConsole
+from seqsweep.sweeping.app import run, train_run
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.fed_loggers import forget_errors
 from seqsweep.training.outcome import Interrupted, Outcome
@@ -70,10 +69,7 @@ def train_in(planned: PlannedRun, root: Path, console: Console) -> Outcome:
     """
     forget_errors()
     try:
-        outcome = finished_and_fed(planned, root)
-        notes = [] if outcome else why_autograd([planned], gpu_available)
-        print_notes([*notes, *planned.notes], console)
-        outcome = outcome or train_when_free(planned, root, console)
+        outcome = train_run(planned, root, console)
     except Interrupted as error:
         raise error_of_signal(error.exit_code) from error
     if outcome.signum is not None:

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,14 +46,11 @@ from seqsweep.sweeping.sweep_end import folders_to_print, print_folders
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.outcome import (
-    STOP_FILE,
     Interrupted,
     Outcome,
     RunFailed,
     finished,
     monitored,
-    record_refusal,
-    request_stop_if_configured,
 )
 from seqsweep.training.planned_run import PlannedRun, plan
 
@@ -178,11 +175,7 @@ def task(config: DictConfig) -> float | None:
         refuse_ignored(hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))
-        outcome = finished_and_fed(member, root)
-        if is_first_process():
-            notes = [] if outcome else why_autograd([member], gpu_available)
-            print_notes([*notes, *member.notes], console)
-        outcome = outcome or train_when_free(member, root, console)
+        outcome = train_run(member, root, console)
         if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
@@ -224,30 +217,38 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
     A run is skipped if another process trains it or if the sweep has been stopped. A run that
     cannot be built leaves failure.json, like a run that fails later.
     """
-    if (root / STOP_FILE).exists():
+    outcome = _finished_and_fed(member, root)
+    if outcome is None:
+        with without_collections():  # imported here for the reason in `_wait_and_train`
+            from seqsweep.sweeping.train_groups import train_groups
+
+        outcome = train_groups([member], root, threads=1).get(member.run_id)
+    if outcome is None or isinstance(outcome, Locked):
         return None
-    try:
-        outcome = finished_and_fed(member, root) or _import_train()(member, root)
-    except Locked:
-        return None
-    except RunFailed:
-        request_stop_if_configured(member, root)
-        raise
-    except (ValueError, TypeError, OSError) as error:
-        record_refusal(member, error, root)
-        request_stop_if_configured(member, root)
-        raise
-    if outcome.signum is not None:
-        raise Interrupted(outcome.signum)
+    if isinstance(outcome, BaseException):
+        raise outcome
     return monitored(outcome.record)
 
 
-def finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
+def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
     """Returns the outcome of a finished run, whose loggers get what they lack."""
     outcome = finished(member, root)
     if outcome is not None and is_first_process():
         feed_done([(member.config, outcome.folder)])
     return outcome
+
+
+def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
+    """Trains a single run unless it is done; prints notes on it.
+
+    Raises:
+        Locked: another process trains the run, and the config says `when_locked=skip`.
+    """
+    outcome = _finished_and_fed(member, root)
+    if is_first_process():
+        notes = [] if outcome else why_autograd([member], gpu_available)
+        print_notes([*notes, *member.notes], console)
+    return outcome or train_when_free(member, root, console)
 
 
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
@@ -276,7 +277,10 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
 
 def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any = None) -> Outcome:
     """Trains a single run as soon as no other process does."""
-    train = _import_train()
+    # torch and Lightning take seconds to import, so the config is checked first.
+    with without_collections():
+        from seqsweep.training.train import train
+
     waiting = False
     while True:
         try:
@@ -291,17 +295,6 @@ def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any =
                 waiting = True
             while is_locked(root / member.run_id):
                 time.sleep(0.5)
-
-
-def _import_train() -> Callable[..., Outcome]:
-    """Imports and returns `train`.
-
-    torch and Lightning take seconds to import, so the config is checked first.
-    """
-    with without_collections():
-        from seqsweep.training.train import train
-
-    return train
 
 
 def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:

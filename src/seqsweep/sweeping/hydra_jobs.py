@@ -95,7 +95,6 @@ def launch_jobs(
     Args:
         threads: the number of members of a pool that train side by side.
         jobs: the overrides of each job.
-        loader: Hydra's config loader.
         master: the sweep's config.
 
     Returns:

@@ -4,7 +4,7 @@ Imports no torch.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,8 +33,6 @@ def plan_members(
 
     Args:
         jobs: the overrides of each member, or what expands to them.
-        compose: composes the config of a member.
-        folder: the sweep's folder.
 
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused; the message says where
@@ -54,22 +52,29 @@ def plan_members(
         except (ValueError, TypeError, OSError) as error:
             raise expansion.placed(error, overrides, listed, compose) from error
         planned.setdefault(member.run_id, (overrides, member))
-    members = [
+    name = _labels([run for _, run in planned.values()])
+    return [
         SweepMember.of(
             run,
             RunFolder(folder / run.run_id),
             overrides=overrides,
+            label=name(run),
             epoch_seconds=epoch_seconds(run, "native"),
         )
         for overrides, run in planned.values()
     ]
-    return labelled(members)
 
 
 def labelled(members: Sequence[SweepMember]) -> list[SweepMember]:
-    """Returns the members of a sweep, each called after the keys in which they differ."""
-    keys = key_names(label_keys([member.flat for member in members]))
-    return [replace(member, label=run_label(member.flat, keys)) for member in members]
+    """Returns members, each called after the keys in which they differ."""
+    name = _labels(members)
+    return [replace(member, label=name(member)) for member in members]
+
+
+def _labels(runs: Sequence[PlannedRun]) -> Callable[[PlannedRun], str]:
+    """Returns the function that names a run after the keys in which the runs differ."""
+    keys = key_names(label_keys([run.flat for run in runs]))
+    return lambda run: run_label(run.flat, keys)
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:

@@ -14,7 +14,7 @@ from seqsweep.console import print_json
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import Plan, cores, form, gpu_available, seconds_of
+from seqsweep.sweeping.forming import cores, form, gpu_available
 from seqsweep.sweeping.members import plan_members, say_expansion, say_plan
 from seqsweep.sweeping.queue import SweepMember
 
@@ -48,10 +48,18 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     say_expansion(jobs, console)
     say_plan(members, pending, jobs.runs, folder, console)
     done = [member.folder for member in members if member.run_id not in to_train]
-    planned = form(pending, gpu_available)
-    for line in _describe_groups(planned):
+    groups = form(pending, gpu_available)
+    pools = [group for group in groups if group.engine == "native"]
+    alone = [group for group in groups if group.engine == "autograd"]
+    lines = [f"native on {count(cores(), 'thread')}: {pool.text()}" for pool in pools]
+    if alone:
+        lines.append(f"autograd: {count(len(alone), 'run')}, one by one")
+    for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    words, cost = _estimate(done, planned, len(pending))
+    # Members of a pool train side by side.
+    seconds = sum(pool.seconds for pool in pools) / cores() + sum(run.seconds for run in alone)
+    is_known = all(run.seconds for run in alone)
+    words, cost = _estimate(done, len(pending), seconds, is_known)
     console.print(words, soft_wrap=True, highlight=False)
     if is_json:
         head = {"folder": str(folder), "done": len(done), "to_train": len(pending), "cost": cost}
@@ -78,29 +86,18 @@ def _plain(member: SweepMember, to_train: Collection[str]) -> dict[str, Any]:
     return {"run_id": run_id, "name": member.label, "state": state, "trains": run_id in to_train}
 
 
-def _describe_groups(planned: Plan) -> list[str]:
-    """Describes the groups of `hydra/launcher=local` and the other runs in one line each."""
-    threads = f" on {count(cores(), 'thread')}"
-    lines = [f"native{threads}: {pool.text()}" for pool in planned.pools]
-    if planned.alone:
-        lines.append(f"autograd: {count(len(planned.alone), 'run')}, one by one")
-    return lines
-
-
-def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> tuple[str, dict[str, Any]]:
+def _estimate(
+    done: Sequence[RunFolder], pending: int, seconds: float, is_known: bool
+) -> tuple[str, dict[str, Any]]:
     """Returns the estimated time and space of the runs, in words and in numbers.
 
     The space is estimated as the mean of the finished runs, or of some of very many.
     """
     if not pending:
         return "nothing to train", {"seconds": 0.0, "bytes": 0}
-    # Members of a pool train side by side.
-    seconds = sum(pool.seconds for pool in planned.pools) / cores()
-    alone = [seconds_of(member, "autograd") for member in planned.alone]
     # The cost of a network of the user's own is unknown and counts as zero.
-    least = "at least" if 0.0 in alone else "about"
-    seconds += sum(alone)
-    cost = {"seconds": None if 0.0 in alone else seconds}
+    least = "about" if is_known else "at least"
+    cost = {"seconds": seconds if is_known else None}
     time = duration(seconds)
     text = f"{pending} to train, {least} {time} (by floating-point operations)"
     sizes = [

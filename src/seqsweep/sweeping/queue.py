@@ -56,7 +56,9 @@ class SweepMember(PlannedRun):
         """Returns a planned run as a member; its failures and record up to now do not count."""
         known = {field.name: getattr(run, field.name) for field in fields(PlannedRun)}
         counted = {"failures_before": folder.attempts(), "record_before": time_of_record(folder)}
-        return cls(**known, **counted, folder=folder, **more)
+        member = cls(**known, **counted, folder=folder, **more)
+        vars(member)["flat"] = run.flat  # which is cached, and takes a while for many runs
+        return member
 
     @property
     def seconds(self) -> float:

@@ -7,7 +7,6 @@ import contextlib
 import shlex
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,17 +17,16 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place
 from seqsweep.live.display import Display
-from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each, plan_members, say_expansion, say_plan
 from seqsweep.sweeping.planned_sweep import (
-    begin_sweep,
     confirm_size,
     new_sweep_file,
     refuse_reruns,
+    say_red,
     write_plan,
+    write_sweep,
 )
 from seqsweep.sweeping.queue import Queue, SweepMember
 from seqsweep.sweeping.summary import Renewing
@@ -53,8 +51,7 @@ def run_sweep(
     All members are checked before the first one starts.
 
     Args:
-        jobs: the members of the sweep.
-        compose: composes the config of a member.
+        jobs: the members of the sweep, whose configs `compose` composes.
         launcher: trains the runs.
         folder: the sweep's folder.
         console: prints the plan, the progress and the results.
@@ -114,9 +111,6 @@ def train_sweep(
     Args:
         members: the runs that the command asks for.
         pending: those of them that are not done.
-        launcher: trains the runs.
-        folder: the sweep's folder.
-        console: prints the progress and errors.
         rounds: the runs to train, if they are not just the pending ones.
         judge: decides about the runs of a search at their limits.
         is_open: whether the sweep is a search that may add runs, so that workers wait for more. It
@@ -126,65 +120,37 @@ def train_sweep(
         The exit code: 0, 1 after an error, or 128 plus the number of a signal.
     """
     codes: list[int] = []
-    is_detached = launcher.workers is not None and launcher.workers.detach
-    begun = _begun(members, pending, folder, console, codes, is_open, is_detached)
-    with begun as has_begun:
-        if pending and has_begun:
-            rounds = shown(pending, console) if rounds is None else rounds
-            turns = _turns(pending, rounds, launcher, folder)
-            with _printed(pending, folder, console, codes), contextlib.closing(turns):
-                train = launcher.trainer()
-                for queue, taken in turns:
-                    queue.settle(taken, train(taken, folder, judge))
-    return codes[0] if codes else 0
-
-
-@contextlib.contextmanager
-def _begun(
-    members: Sequence[SweepMember],
-    pending: Sequence[SweepMember],
-    folder: Path,
-    console: Console,
-    codes: list[int],
-    is_open: bool,
-    is_detached: bool,
-) -> Generator[bool]:
-    """Holds the lock of a sweep and writes sweep.json, before the block and after it.
-
-    Yields whether there is anything to do. The other arguments are those of `train_sweep`.
-
-    Args:
-        codes: the exit codes of errors in the block, and then of this function's own.
-        is_detached: whether workers train on after the block.
-    """
     file = None
     try:
         with contextlib.ExitStack() as sweep:
             # Most often sweep.json stays, and so the folder may be one that cannot be written.
             if pending or new_sweep_file(members, pending, folder) is not None:
-                with SweepFile.changing(folder):
-                    file = new_sweep_file(members, pending, folder)
-                    if file is not None:
-                        is_alone = not is_sweep_running(folder)
-                        sweep.enter_context(sweep_lock(folder))
-                        begin_sweep(replace(file, open=is_open), folder, console, is_alone)
-            yield file is not None
+                file = write_sweep(members, pending, folder, console, is_open, sweep)
+            if pending and file is not None:
+                sweep.enter_context(_printed(pending, console, codes))
+                rounds = shown(pending, console) if rounds is None else rounds
+                turns = _turns(pending, rounds, launcher, folder)
+                sweep.enter_context(contextlib.closing(turns))
+                train = launcher.trainer()
+                for queue, taken in turns:
+                    queue.settle(taken, train(taken, folder, judge))
     finally:
-        if file is not None and not is_open and (not is_detached or codes):
+        is_detached = launcher.workers is not None and launcher.workers.detach
+        if file is not None and not is_open and (codes or not is_detached):
             try:
                 file.end(folder, time.time())
             except OSError as error:  # not raised, because the runs are trained
-                _print_error(error, console)
+                say_red(str(error), console)
                 codes.append(1)
+    return codes[0] if codes else 0
 
 
 @contextlib.contextmanager
-def _printed(
-    pending: Sequence[SweepMember], folder: Path, console: Console, codes: list[int]
-) -> Generator[None]:
+def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int]) -> Generator[None]:
     """Renews the report in the block; prints an error of the block and adds its exit code."""
+    folder, reports = pending[0].folder.path.parent, pending[0].config["sweep"]["report"]
     try:
-        with Renewing(folder) if pending[0].config["sweep"]["report"] else contextlib.nullcontext():
+        with Renewing(folder) if reports else contextlib.nullcontext():
             yield
     except Interrupted as error:
         console.print(f"[red]{error}[/]")
@@ -195,12 +161,8 @@ def _printed(
         # provenance.json is written when a run begins, so its absence shows that none has begun.
         if not any((member.folder.path / "provenance.json").exists() for member in pending):
             raise  # nothing was trained, so the input is refused as a whole
-        _print_error(error, console)
+        say_red(str(error), console)
         codes.append(1)
-
-
-def _print_error(error: Exception, console: Console) -> None:
-    console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
 
 
 def _turns(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqsweep.console import say_error
 from seqsweep.runs.lock import Locked
-from seqsweep.sweeping.forming import Group, form
+from seqsweep.sweeping.forming import form
 from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import (
@@ -45,9 +45,8 @@ def train_groups(
     root.mkdir(parents=True, exist_ok=True)
     # A dict by run_id, because another sweeper may give the same job twice.
     pending = {member.run_id: member for member in members if finished(member, root) is None}
-    planned = form(list(pending.values()), takes_gpu)
     outcomes: dict[str, Outcome | BaseException] = {}
-    for group in [*planned.pools, *(Group((run,), "autograd") for run in planned.alone)]:
+    for group in form(list(pending.values()), takes_gpu):
         if (root / STOP_FILE).exists():
             break
         try:

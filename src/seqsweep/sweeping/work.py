@@ -30,13 +30,13 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, sweep_lock
-from seqsweep.runs.sweepfile import NAME, Config, SweepFile
+from seqsweep.runs.sweepfile import NAME, SweepFile
 from seqsweep.signals import ENDING, handled
 from seqsweep.suggest import did_you_mean
 from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.planned_sweep import STARTED
+from seqsweep.sweeping.planned_sweep import STARTED, nested
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
 from seqsweep.sweeping.summary import write_summary
 from seqsweep.training.limits import Limits
@@ -210,7 +210,7 @@ class Worker:
         sweep = self.sweep
         members = (
             SweepMember(
-                config=_nested(config),
+                config=nested(config),
                 run_id=run_id,
                 data_fingerprint=None,
                 limits=Limits.from_plain(sweep.limits.get(run_id)),
@@ -267,22 +267,6 @@ class Worker:
     def _sweep_version(self) -> tuple[int, int] | None:
         stat = stat_of(str(self.folder / NAME))
         return None if stat is None else (stat.st_ino, stat.st_mtime_ns)
-
-
-def _nested(flat: Config) -> dict[str, Any]:
-    """Returns a flat config as nested sections.
-
-    >>> _nested({"a.b": 1, "c": [2]})
-    {'a': {'b': 1}, 'c': [2]}
-    """
-    config: dict[str, Any] = {}
-    for key, value in flat.items():
-        *sections, name = key.split(".")
-        node = config
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[name] = value
-    return config
 
 
 def _enter(directory: str, allowed: Sequence[str]) -> None:

@@ -14,10 +14,9 @@ from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.study import SearchStudy
 from seqsweep.extras.search.trials import Result, owners_of, result_of
 from seqsweep.runs.searchfile import SearchFile, Trial
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import labelled
-from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
+from seqsweep.sweeping.planned_sweep import write_sweep
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds, shown, train_sweep
 from seqsweep.training.limits import Limits
@@ -107,10 +106,7 @@ class Window(Search):
             self.advance()
             self.write()
             # Workers and tables read from sweep.json which runs there are.
-            with SweepFile.changing(self.folder):
-                file = new_sweep_file(self.members(), self.pending(), self.folder)
-                if file is not None:
-                    begin_sweep(replace(file, open=True), self.folder, console, is_alone=False)
+            write_sweep(self.members(), self.pending(), self.folder, console, is_open=True)
 
     def file(self) -> SearchFile:
         return replace(super().file(), minutes=self.minutes())
