@@ -288,10 +288,8 @@ def test_planning_tables_and_the_command_start_without_torch():
 import sys
 import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planned_run, seqsweep.sweeping.sweep
 import seqsweep.sweeping.forming, seqsweep.sweeping.hydra_jobs
-import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper
 import hydra_plugins.seqsweep_local.seqsweep_local
-import hydra_plugins.seqsweep_slurm.seqsweep_slurm
-import hydra_plugins.seqsweep_optuna.seqsweep_optuna, seqsweep.extras.search.command
+import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper, seqsweep.extras.search.command
 print([name for name in ("torch", "lightning") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

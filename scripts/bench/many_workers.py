@@ -25,12 +25,15 @@ from typing import Any
 from seqsweep.runs.lock import Locked, RunLock, taken
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping import queue
-from seqsweep.sweeping.queue import AT_ONCE, Queue, QueuedRun
+from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
 
 FIRST_PLAN = 4.0
 """The seconds in which a worker imports torch, between its first look and its first lock."""
 PLAN = 0.002
 """The seconds in which a worker plans a run that it has taken."""
+
+CONFIG = {"trainer": {"max_epochs": 1}, "sweep": {"on_error": "continue"}, "rerun": False}
+"""The part of a run's config that a queue reads."""
 
 counts: Counter[str] = Counter()
 """The number of the workers' questions to the file system, by kind."""
@@ -71,7 +74,7 @@ class Worker(threading.Thread):
     """One simulated worker."""
 
     def __init__(
-        self, number: int, clock: Clock, runs: Sequence[QueuedRun], options: argparse.Namespace
+        self, number: int, clock: Clock, runs: Sequence[SweepMember], options: argparse.Namespace
     ) -> None:
         super().__init__(name=f".running-host{number}-1")
         self.clock = clock
@@ -87,21 +90,21 @@ class Worker(threading.Thread):
         self.woken.wait()
         with RunLock(self.folder, self.name):
             left = Queue(self.runs, self.folder, AT_ONCE)
-            self.look = left.take
-            left.take = self._take
-            left.train(self._train, idle=600.0)
+            while taken := self._take(left):
+                locked = self._train(taken)
+                left.settle(taken, {run_id: Locked() for run_id in locked})
         self.clock.wake_next()
 
-    def _take(self) -> list[QueuedRun]:
+    def _take(self, left: Queue) -> list[SweepMember]:
         before = counts.total()
-        taken = self.look()
+        taken = left.take(idle=600.0)
         seconds = (counts.total() - before) * self.options.call / 1e3
         self.looks += 1
         self.looking += seconds
         self.clock.sleep(seconds)
         return taken
 
-    def _train(self, runs: Sequence[QueuedRun]) -> Collection[str]:
+    def _train(self, runs: Sequence[SweepMember]) -> Collection[str]:
         """Locks, trains and records runs one after another, as the threads of a pool do."""
         self.clock.sleep(self.planning + PLAN * len(runs))
         self.planning = 0.0
@@ -123,7 +126,7 @@ class Worker(threading.Thread):
         self.locked += len(locked)
         return locked
 
-    def _lock(self, run: QueuedRun, contexts: contextlib.ExitStack, locked: set[str]) -> bool:
+    def _lock(self, run: SweepMember, contexts: contextlib.ExitStack, locked: set[str]) -> bool:
         self.tried += 1
         self.clock.sleep(self.options.call / 1e3)
         try:
@@ -166,14 +169,20 @@ def count_questions(clock: Clock) -> None:
     queue.sweep_lock_name = lambda: threading.current_thread().name
 
 
-def plan(folder: Path, runs: int, seconds: float) -> list[QueuedRun]:
+def plan(folder: Path, runs: int, seconds: float) -> list[SweepMember]:
     """Returns runs whose costs are spread evenly on a logarithmic scale."""
     draw = random.Random(0)
     costs = [math.exp(draw.uniform(0.0, math.log(30.0))) for _ in range(runs)]
     names = [f"{draw.getrandbits(64):016x}" for _ in range(runs)]
     scale = seconds * runs / sum(costs)
     return [
-        QueuedRun(RunFolder(folder / name), cost * scale)
+        SweepMember(
+            config=CONFIG,
+            run_id=name,
+            data_fingerprint=None,
+            folder=RunFolder(folder / name),
+            epoch_seconds=cost * scale,
+        )
         for name, cost in zip(names, costs, strict=True)
     ]
 

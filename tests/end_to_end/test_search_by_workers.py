@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
@@ -24,7 +23,7 @@ from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.queue import SweepMember
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +63,7 @@ class Noting(Workers):
 
     planned: list[int] = field(default_factory=list[int])
 
-    def train(self, runs: Sequence[QueuedRun], folder: Path, is_one_enough: bool = False) -> None:
+    def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
         sweep = SweepFile.read(folder)
         self.planned.append(0 if sweep is None else len(sweep.configs))
         super().train(runs, folder, is_one_enough)
@@ -86,15 +85,6 @@ def composer() -> MemberComposer:
     return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
 
 
-class NoLauncher(Launcher):
-    """A launcher of Hydra for runs that need a job of their own; here there are none."""
-
-    def setup(self, **_: Any) -> None: ...
-
-    def launch(self, job_overrides: Any, initial_job_idx: int) -> Any:
-        raise AssertionError(job_overrides)
-
-
 def test_workers_train_the_trials_that_one_machine_trains(
     cluster: Processes, composer: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,8 +98,8 @@ def test_workers_train_the_trials_that_one_machine_trains(
         return search(options, RUNS, composer, launcher, tmp_path / name)
 
     workers = Noting(cluster, 2)
-    assert by(RunLauncher(NoLauncher(), workers=workers), "by_workers") == 0
-    assert by(RunLauncher(NoLauncher(), threads=1), "here") == 0
+    assert by(RunLauncher(workers=workers), "by_workers") == 0
+    assert by(RunLauncher(threads=1), "here") == 0
     one, other = (SearchFile.read(tmp_path / name) for name in ("by_workers", "here"))
     assert one is not None
     assert other is not None

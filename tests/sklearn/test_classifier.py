@@ -240,7 +240,7 @@ def test_a_folder_keeps_the_runs_and_none_is_trained_twice(tmp_path, monkeypatch
     def refuse(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("seqsweep.sweeping.api.train_when_free", refuse)
+    monkeypatch.setattr("seqsweep.sweeping.app.train_when_free", refuse)
     again = RecurrentClassifier(**SHORT, folder=tmp_path / "fits").fit(x, y)
     assert weights_of(again) == weights_of(first)
     with pytest.raises(AssertionError, match="trained again"):

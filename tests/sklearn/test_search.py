@@ -133,7 +133,7 @@ def test_an_interrupted_search_is_a_keyboard_interrupt_and_resumes(tmp_path, mon
     train_groups = search.train_groups
 
     def interrupt(members, root, threads):
-        train_groups(members[:1], root, threads)
+        train_groups(members[:1], root, threads=threads)
         raise Interrupted(signal.SIGINT)
 
     with monkeypatch.context() as patch:

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from seqsweep.config.schema import Config
-from seqsweep.sweeping.forming import Plan, form, why_autograd
+from seqsweep.sweeping.forming import Group, form, why_autograd
 from seqsweep.training import engine
 from seqsweep.training.planned_run import plan
 
 Checked = Callable[..., Config]
-Formed = Callable[..., Plan]
+Formed = Callable[..., list[Group]]
 BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=1")
 
 
@@ -20,7 +20,7 @@ def formed(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> Formed:
     """Returns the groups of members on a machine with the native library."""
     monkeypatch.setattr(engine, "library", lambda: SimpleNamespace(emulates_fma=False))
 
-    def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> Plan:
+    def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> list[Group]:
         chosen = [{text.partition("=")[0]: text for text in (*common, *own)} for own in members]
         planned = [plan(checked(*texts.values())) for texts in chosen]
         return form(planned, lambda accelerator: accelerator == "gpu")
@@ -28,8 +28,12 @@ def formed(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> Formed:
     return call
 
 
-def sizes(found: Plan) -> list[int]:
-    return sorted(len(group.members) for group in found.pools)
+def pools(found: list[Group]) -> list[Group]:
+    return [group for group in found if group.engine == "native"]
+
+
+def sizes(found: list[Group]) -> list[int]:
+    return sorted(len(group.members) for group in pools(found))
 
 
 TIMER = "lightning.pytorch.callbacks.Timer"
@@ -71,8 +75,8 @@ def test_members_of_a_pool_may_differ_in_what_training_does_to_sequences(formed:
 
 def test_each_engine_gets_the_members_that_it_trains(formed: Formed) -> None:
     found = formed((), ("engine=autograd",), ("seed=1",))
-    assert [len(pool.members) for pool in found.pools] == [2]
-    assert len(found.alone) == 1
+    assert [len(pool.members) for pool in pools(found)] == [2]
+    assert len(found) - len(pools(found)) == 1
 
 
 def test_the_engine_of_a_member_does_not_depend_on_other_members(formed: Formed) -> None:
@@ -80,15 +84,16 @@ def test_the_engine_of_a_member_does_not_depend_on_other_members(formed: Formed)
     lstm = [("model.cell=lstm", f"seed={seed}") for seed in range(4)]
     for members in (lstm, lstm[:1]):
         assert sizes(formed(*members)) == [len(members)]
-        assert not formed(*members).alone
+        found = formed(*members)
+        assert pools(found) == found
 
 
 def test_a_pool_begins_with_its_most_expensive_member(formed: Formed) -> None:
     widths = ("model.hidden_size=8", "model.hidden_size=64", "model.hidden_size=16")
-    (pool,) = formed(*((width,) for width in widths)).pools
+    (pool,) = pools(formed(*((width,) for width in widths)))
     assert [m.config["model"]["hidden_size"] for m in pool.members] == [64, 16, 8]
     more = formed(("trainer.max_epochs=9",), ("trainer.max_epochs=1", "model.hidden_size=33"))
-    assert [m.config["trainer"]["max_epochs"] for m in more.pools[0].members] == [9, 1]
+    assert [m.config["trainer"]["max_epochs"] for m in pools(more)[0].members] == [9, 1]
 
 
 @pytest.mark.parametrize(

@@ -4,30 +4,32 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sweep_members import member_at
 
-from seqsweep.runs.lock import RunLock
+from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping import queue
-from seqsweep.sweeping.queue import Queue, QueuedRun, time_of_record
+from seqsweep.sweeping.queue import Queue, SweepMember, time_of_record
 from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import STOP_FILE
 
 
-def finish(run: QueuedRun) -> None:
+def finish(run: SweepMember) -> None:
     run.folder.path.mkdir(exist_ok=True)
     run.folder.finish({"config": {}, "metrics": {}})
 
 
-def fail(run: QueuedRun) -> None:
+def fail(run: SweepMember) -> None:
     run.folder.path.mkdir(exist_ok=True)
     run.folder.fail(ValueError("no"))
 
 
 @pytest.fixture
-def run_at(tmp_path: Path) -> Callable[..., QueuedRun]:
-    return lambda name, **options: QueuedRun(RunFolder(tmp_path / name), **options)
+def run_at(tmp_path: Path) -> Callable[..., SweepMember]:
+    return lambda name, **options: member_at(tmp_path / name, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -35,24 +37,34 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "_PAUSES", (0.001, 0.001))
 
 
-def never(runs: Sequence[QueuedRun]) -> Collection[str]:
+Train = Callable[[Sequence[SweepMember]], Collection[str]]
+
+
+def never(runs: Sequence[SweepMember]) -> Collection[str]:
     raise AssertionError(f"{names(runs)} must not be trained")
 
 
-def names(runs: Sequence[QueuedRun]) -> list[str]:
+def train_all(queue: Queue, train: Train, idle: float = float("inf"), **options: Any) -> None:
+    """Trains runs until none is left, as a sweep does."""
+    while taken := queue.take(idle, **options):
+        locked = train(taken)
+        queue.settle(taken, {run_id: Locked() for run_id in locked})
+
+
+def names(runs: Sequence[SweepMember]) -> list[str]:
     return [run.run_id for run in runs]
 
 
 def test_every_run_is_handed_out_until_it_is_done(run_at, tmp_path):
     handed: list[str] = []
 
-    def train(runs: Sequence[QueuedRun]) -> Collection[str]:
+    def train(runs: Sequence[SweepMember]) -> Collection[str]:
         handed.extend(names(runs))
         for run in runs[:2]:
             finish(run)
         return ()
 
-    Queue([run_at(name) for name in "abcde"], tmp_path).train(train)
+    train_all(Queue([run_at(name) for name in "abcde"], tmp_path), train)
     assert handed == [*"abcde", *"cde", *"e"]
 
 
@@ -67,7 +79,7 @@ def test_a_run_that_is_done_or_locked_is_not_handed_out(run_at, tmp_path):
 
 def test_the_queue_ends_where_others_hold_the_rest_for_too_long(run_at, tmp_path):
     with RunLock(tmp_path / "a"):
-        Queue([run_at("a")], tmp_path).train(never, idle=0.01)
+        train_all(Queue([run_at("a")], tmp_path), never, idle=0.01)
 
 
 @pytest.mark.parametrize("tries", [1, 3])
@@ -75,41 +87,41 @@ def test_a_run_fails_as_often_as_it_may_in_this_sweep(tries, run_at, tmp_path):
     fail(run_at("a"))
     failed: list[str] = []
 
-    def train(runs: Sequence[QueuedRun]) -> Collection[str]:
+    def train(runs: Sequence[SweepMember]) -> Collection[str]:
         failed.extend(names(runs))
         for run in runs:
             fail(run)
         return ()
 
-    Queue([run_at("a", tries=tries, failures_before=1)], tmp_path).train(train)
+    train_all(Queue([run_at("a", tries=tries, failures_before=1)], tmp_path), train)
     assert failed == ["a"] * tries
 
 
 def test_a_failure_ends_the_sweep_where_it_should(run_at, tmp_path):
     runs = [run_at(name, stops=True) for name in "ab"]
     fail(runs[0])
-    Queue(runs, tmp_path).train(never)
+    train_all(Queue(runs, tmp_path), never)
     runs[0].folder.path.joinpath("failure.json").unlink()
     (tmp_path / STOP_FILE).touch()
-    Queue(runs, tmp_path).train(never)
+    train_all(Queue(runs, tmp_path), never)
 
 
 def test_a_run_that_leaves_nothing_is_given_up_at_the_second_time(run_at, tmp_path):
     handed: list[list[str]] = []
-    Queue([run_at("a")], tmp_path).train(lambda runs: handed.append(names(runs)) or ())
+    train_all(Queue([run_at("a")], tmp_path), lambda runs: handed.append(names(runs)) or ())
     assert handed == [["a"], ["a"]]
 
 
 def test_a_run_that_another_process_has_taken_is_not_given_up(run_at, tmp_path):
     handed: list[list[str]] = []
 
-    def train(runs: Sequence[QueuedRun]) -> Collection[str]:
+    def train(runs: Sequence[SweepMember]) -> Collection[str]:
         handed.append(names(runs))
         if len(handed) == 6:
             finish(runs[0])
         return names(runs)
 
-    Queue([run_at("a")], tmp_path).train(train)
+    train_all(Queue([run_at("a")], tmp_path), train)
     assert len(handed) == 6
 
 
@@ -161,4 +173,4 @@ def test_a_run_that_pauses_is_over_once_it_has_logged_its_epochs(run_at, tmp_pat
 def test_a_queue_that_waits_ends_when_there_may_be_other_runs(run_at, tmp_path):
     run = run_at("a")
     with RunLock(run.folder.path):
-        Queue([run], tmp_path).train(never, is_outdated=lambda: True)
+        train_all(Queue([run], tmp_path), never, is_outdated=lambda: True)

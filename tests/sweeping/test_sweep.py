@@ -1,9 +1,8 @@
 """A sweep trains all of its runs together, or beside other workers a share at a time."""
 
-import functools
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping import work
-from seqsweep.sweeping.hydra_jobs import Launched
-from seqsweep.sweeping.members import SweepMember, plan_members
+from seqsweep.sweeping.hydra_jobs import Train
+from seqsweep.sweeping.members import plan_members
 from seqsweep.sweeping.planned_sweep import new_sweep_file
-from seqsweep.sweeping.queue import QueuedRun
-from seqsweep.sweeping.sweep import launch_all, train_pending
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.sweeping.queue import SweepMember
+from seqsweep.sweeping.sweep import train_sweep
 
 WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")
 
@@ -39,22 +37,19 @@ class Launcher:
         self.threads = threads
         self.sizes: list[int] = []
 
-    def launch(
-        self,
-        jobs: object,
-        members: Sequence[PlannedRun],
-        root: Path,
-        judge: object,
-        queued: Sequence[QueuedRun],
-    ) -> Launched:
-        assert [run.run_id for run in queued] == [member.run_id for member in members]
+    def trainer(self) -> Train:
+        return self._train
+
+    def _train(
+        self, members: Sequence[SweepMember], root: Path, judge: object
+    ) -> Mapping[str, object]:
         self.sizes.append(len(members))
         for member in members:
             run = RunFolder(root / member.run_id)
             run.start(member.config, {}, sync=False)
             result = {"metrics": {"val/acc": 0.5}, "train_seconds": 0.1, "epochs": 20}
             run.finish(member.record("complete", result), synced=True)
-        return Launched({}, ())
+        return {}
 
 
 @pytest.fixture
@@ -67,8 +62,7 @@ def launched(members: list[SweepMember], threads: int | None) -> list[int]:
     launcher: Any = Launcher(threads)
     folder = members[0].folder.path.parent
     console = Console(file=io.StringIO())
-    train = functools.partial(launch_all, members, launcher, folder, console)
-    assert train_pending(members, members, folder, console, train) == 0
+    assert train_sweep(members, members, launcher, folder, console) == 0
     return launcher.sizes
 
 
@@ -104,10 +98,10 @@ def test_a_worker_notices_a_change_of_sweep_json_while_it_begins(tmp_path, monke
 def test_a_worker_queues_the_runs_that_are_not_done_and_reads_each_record_once(members):
     folder = members[0].folder.path.parent
     assert launched(members[:2], threads=1) == [2]
-    configs = {member.folder.run_id: member.planned.flat for member in members}
+    configs = {member.run_id: member.flat for member in members}
     SweepFile((), 0.0, configs).write(folder)
     worker = work.Worker(folder, 1, ())
-    assert [run.run_id for run in worker._queued()] == [m.folder.run_id for m in members[2:]]
+    assert [run.run_id for run in worker._queued()] == [m.run_id for m in members[2:]]
     (members[0].folder.path / "record.json").write_text("")
     assert worker.left() == 10
     (members[0].folder.path / "record.json").unlink()
@@ -135,7 +129,8 @@ def test_limits_that_a_search_sets_while_a_sweep_begins_stay(
         judging.join(0.2)
         return planned
 
-    monkeypatch.setattr("seqsweep.sweeping.sweep.new_sweep_file", plan_and_judge)
-    assert train_pending(members, members, folder, Console(file=io.StringIO()), judging.join) == 0
+    monkeypatch.setattr("seqsweep.sweeping.planned_sweep.new_sweep_file", plan_and_judge)
+    launched(members, threads=1)
+    judging.join()
     sweep = SweepFile.read(folder)
     assert sweep is not None and sweep.limits == limits and len(sweep.configs) == 13

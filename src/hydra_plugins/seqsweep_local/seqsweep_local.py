@@ -1,12 +1,12 @@
-"""`hydra/launcher=local` trains the jobs of a multirun together, in one process.
+"""The launchers of seqsweep: `local` in one process, `slurm` and `ray` by workers of a cluster.
 
 Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
 
 import os
-from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -16,6 +16,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+_HERE = "hydra_plugins.seqsweep_local.seqsweep_local"
 _OUR_TASK = "seqsweep.sweeping.app"
 
 
@@ -23,23 +24,70 @@ _OUR_TASK = "seqsweep.sweeping.app"
 class LocalLauncherConf:
     """The launcher's config, with the arguments of LocalLauncher."""
 
-    _target_: str = "hydra_plugins.seqsweep_local.seqsweep_local.LocalLauncher"
+    _target_: str = f"{_HERE}.LocalLauncher"
     threads: int | None = None
 
 
-ConfigStore.instance().store(
-    group="hydra/launcher", name="local", node=LocalLauncherConf, provider="seqsweep"
-)
+@dataclass
+class SlurmLauncherConf:
+    """The launcher's config, with the arguments of `Workers` and of `SlurmJobs`."""
+
+    _target_: str = f"{_HERE}.SlurmLauncher"
+    count: int = 1
+    detach: bool = False
+    start: bool = False
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: Any = None  # minutes or a text
+    cpus: int = 1
+    memory: Any = None
+    gpus: Any = None
+    requeue: bool = True
+    setup: list[str] = field(default_factory=list[str])
+    options: Any = None  # not a dict, to which Hydra would add no keys of the command line
+
+
+@dataclass
+class RayLauncherConf:
+    """The launcher's config, with the arguments of `Workers` and of `RayActors`."""
+
+    _target_: str = f"{_HERE}.RayLauncher"
+    count: int = 1
+    detach: bool = False
+    start: bool = False
+    address: str = "auto"
+    cpus: float = 1
+    gpus: float = 0
+    restarts: int = 10
+
+
+# conf/hydra/launcher/ray.yaml gives it the name `ray` for seqsweep alone: hydra-ray-launcher uses
+# this name for all Hydra apps of an environment.
+for _name, _node in {
+    "local": LocalLauncherConf,
+    "slurm": SlurmLauncherConf,
+    "seqsweep_ray": RayLauncherConf,
+}.items():
+    ConfigStore.instance().store(
+        group="hydra/launcher", name=_name, node=_node, provider="seqsweep"
+    )
 
 
 class RunsLauncher(Launcher):
     """The base of launchers that know the runs of seqsweep.
 
     Hydra's basic launcher runs the jobs of any other Hydra app.
+
+    Attributes:
+        threads: the number of runs that train side by side in this process; None with workers.
+        workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs; None without.
     """
 
-    def __init__(self) -> None:
-        self.basic: Launcher | None = None
+    def __init__(self, threads: int | None = None, workers: Any = None) -> None:
+        self.threads = threads
+        self.workers = workers
+        self.basic = BasicLauncher()
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
         self.is_ours = False
@@ -50,7 +98,6 @@ class RunsLauncher(Launcher):
         self.hydra_context = hydra_context
         self.config = config
         self.is_ours = task_function.__module__ == _OUR_TASK
-        self.basic = BasicLauncher()
         self.basic.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     @property
@@ -62,48 +109,22 @@ class RunsLauncher(Launcher):
         assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
 
-    @abstractmethod
-    def run_launcher(self) -> Any:
-        """Returns the RunLauncher that trains the runs, for seqsweep's own sweeper as well."""
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        context, config, basic = self.hydra_context, self.config, self.basic
-        assert context is not None and config is not None and basic is not None
-        if not self.launches_runs:
-            return basic.launch(job_overrides, initial_job_idx)
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.hydra_jobs import launch_jobs
-
-        loader = context.config_loader
-        return launch_jobs(self.run_launcher(), job_overrides, initial_job_idx, loader, config)
-
 
 class WorkersLauncher(RunsLauncher):
     """The base of launchers whose workers train the runs on a cluster.
 
     Args:
-        workers: the `seqsweep.extras.clusters.workers.Workers`.
         name: the launcher's name, for messages.
     """
 
     def __init__(self, workers: Any, name: str) -> None:
-        super().__init__()
-        self.workers = workers
+        super().__init__(workers=workers)
         self.name = name
-
-    def run_launcher(self) -> Any:
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
-
-        assert self.basic is not None
-        return RunLauncher(self.basic, workers=self.workers)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        # Sweepers of seqsweep take the RunLauncher. Others write no sweep.json for workers.
+        # Sweepers of seqsweep take the workers. Others write no sweep.json for them.
         if self.launches_runs:
             raise ValueError(f"hydra/launcher={self.name}: needs a sweeper of seqsweep")
         other = {"slurm": "submitit"}.get(self.name, self.name)
@@ -114,9 +135,7 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains runs of the native engine together, as pools.
-
-    Hydra's basic launcher trains the other runs, one after another.
+    """Trains runs of the native engine together, as pools, and the others one by one.
 
     Args:
         threads: the number of members that the native engine trains side by side; None for one per
@@ -124,17 +143,53 @@ class LocalLauncher(RunsLauncher):
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        super().__init__()
         most = max(4, 2 * (os.cpu_count() or 1))
         if threads is not None and not 1 <= threads <= most:
             allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
             raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
-        self.threads = threads
-
-    def run_launcher(self) -> Any:
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.forming import cores
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
 
-        assert self.basic is not None
-        return RunLauncher(self.basic, self.threads or cores())
+        super().__init__(threads or cores())
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        context, config = self.hydra_context, self.config
+        assert context is not None and config is not None and self.threads is not None
+        if not self.launches_runs:
+            return self.basic.launch(job_overrides, initial_job_idx)
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.sweeping.hydra_jobs import launch_jobs
+
+        return launch_jobs(self.threads, job_overrides, context.config_loader, config)
+
+
+class SlurmLauncher(WorkersLauncher):
+    """Queues a job array of workers, which train the runs of the sweep's folder."""
+
+    def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.extras.clusters.slurm import SlurmJobs
+        from seqsweep.extras.clusters.workers import Workers
+
+        if not isinstance(options, Mapping | None):
+            raise ValueError(f"hydra.launcher.options={options}: must be a mapping")
+        cluster = SlurmJobs(**jobs, more=dict(options or {}))
+        super().__init__(Workers(cluster, count, detach, start), "slurm")
+        if shutil.which("sbatch") is None:
+            raise FileNotFoundError(
+                "hydra/launcher=slurm: no `sbatch` in PATH; run the command on a machine that "
+                "submits jobs to Slurm"
+            )
+
+
+class RayLauncher(WorkersLauncher):
+    """Starts workers in a Ray cluster, which train the runs of the sweep's folder."""
+
+    def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.extras.clusters.ray_workers import RayActors
+        from seqsweep.extras.clusters.workers import Workers
+
+        super().__init__(Workers(RayActors(**actors), count, detach, start), "ray")

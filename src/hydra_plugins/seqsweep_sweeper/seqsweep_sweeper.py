@@ -1,40 +1,166 @@
-"""`hydra/sweeper=seqsweep` checks the whole grid of a multirun before it trains the first run.
+"""The sweepers of seqsweep: `seqsweep` for a grid, `halving` and `optuna` for a search.
 
 Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
-from hydra_plugins.seqsweep_sweeper._base import RunsSweeper
+_HERE = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper"
 
 
 @dataclass
 class SeqsweepSweeperConf:
     """The sweeper's config, with `params` as in Hydra's basic sweeper."""
 
-    _target_: str = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.SeqsweepSweeper"
+    _target_: str = f"{_HERE}.SeqsweepSweeper"
     # An empty dict, because with None Hydra raises an AttributeError for
     # `hydra.sweeper.params={seed:1}`.
     params: dict[str, Any] | None = field(default_factory=dict)
 
 
-ConfigStore.instance().store(
-    group="hydra/sweeper", name="seqsweep", node=SeqsweepSweeperConf, provider="seqsweep"
-)
+@dataclass
+class ConfirmConf:
+    """The number of best configs that a search trains again, and their fresh seeds."""
+
+    top: int = 5
+    seeds: int = 5
 
 
-class SeqsweepSweeper(RunsSweeper):
-    """Expands the grid and passes it to `seqsweep.sweeping.sweep.run_sweep`.
+@dataclass
+class HalvingSweeperConf(SeqsweepSweeperConf):
+    """The sweeper's config; `seqsweep.extras.search.halving` says what the keys mean."""
+
+    _target_: str = f"{_HERE}.HalvingSweeper"
+    population: int = 256
+    rungs: list[int] = field(default_factory=lambda: [1, 3, 9, 27])
+    seed: int = 0
+    confirm: ConfirmConf = field(default_factory=ConfirmConf)
+
+
+@dataclass
+class BudgetConf:
+    """The limits of a search; the first one that is reached ends it."""
+
+    trials: int | None = 50
+    epochs: int | None = None
+    minutes: float | None = None
+
+
+@dataclass
+class SamplerOptionsConf:
+    """The options of all samplers; those that are not null must be the sampler's."""
+
+    n_startup_trials: int | None = None  # tpe, gp
+    n_ei_candidates: int | None = None  # tpe
+    multivariate: bool | None = None
+    group: bool | None = None
+    constant_liar: bool | None = None
+    deterministic_objective: bool | None = None  # gp
+
+
+@dataclass
+class PrunerOptionsConf:
+    """The options of all pruners; those that are not null must be the pruner's."""
+
+    n_startup_trials: int | None = None  # median
+    n_warmup_epochs: int | None = None
+    interval: int | None = None
+    min_epochs: int | None = None  # hyperband
+    eta: int | None = None
+
+
+@dataclass
+class OptunaSweeperConf(SeqsweepSweeperConf):
+    """The sweeper's config; `seqsweep.extras.search.settings` says what the keys mean."""
+
+    _target_: str = f"{_HERE}.OptunaSweeper"
+    sampler: str = "tpe"
+    sampler_options: SamplerOptionsConf = field(default_factory=SamplerOptionsConf)
+    seed: int = 0
+    budget: BudgetConf = field(default_factory=BudgetConf)
+    parallel: int = 16
+    pruner: str = "none"
+    pruner_options: PrunerOptionsConf = field(default_factory=PrunerOptionsConf)
+    seeds: int = 1
+    confirm: ConfirmConf = field(default_factory=ConfirmConf)
+
+
+# conf/hydra/sweeper/optuna.yaml gives it the name `optuna` for seqsweep alone: hydra-optuna-sweeper
+# uses this name for all Hydra apps of an environment.
+for _name, _node in {
+    "seqsweep": SeqsweepSweeperConf,
+    "halving": HalvingSweeperConf,
+    "seqsweep_optuna": OptunaSweeperConf,
+}.items():
+    ConfigStore.instance().store(group="hydra/sweeper", name=_name, node=_node, provider="seqsweep")
+
+
+class RunsSweeper(Sweeper):
+    """A sweeper that checks the configs of its runs before it launches them.
 
     Args:
-        params: overrides with comma-separated values. Those on the command line take precedence.
+        params: overrides by key. Those on the command line take precedence.
+        options: the other keys of the sweeper's config.
     """
+
+    def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:
+        self.params = params or {}
+        self.options = options
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.loader = hydra_context.config_loader
+        self.master = config
+        self.folder = Path(config.hydra.sweep.dir)
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> None:
         # Imported here for the reason in the module's docstring.
+        from seqsweep.config.compose import MemberComposer
+
+        if code := self.run(arguments, MemberComposer(self.loader, self.master)):
+            raise SystemExit(code)
+
+    @abstractmethod
+    def run(self, arguments: list[str], composer: Any) -> int:
+        """Trains the runs of overrides with a `MemberComposer`; returns the exit code."""
+
+    def overrides(self, arguments: list[str]) -> list[str]:
+        """Returns `params` and then the arguments of the command line."""
+        return [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+
+    def run_launcher(self) -> Any:
+        """Returns the RunLauncher of the runs.
+
+        A launcher of another package trains each run as a job of Hydra.
+        """
+        # Hydra loads the plugins by their names, and loads one again that another has imported.
+        from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
+        from seqsweep.sweeping.hydra_jobs import RunLauncher
+
+        if isinstance(self.launcher, RunsLauncher) and self.launcher.launches_runs:
+            return RunLauncher(threads=self.launcher.threads, workers=self.launcher.workers)
+        return RunLauncher(self.launcher)
+
+
+class SeqsweepSweeper(RunsSweeper):
+    """Expands the grid and passes it to `seqsweep.sweeping.sweep.run_sweep`."""
+
+    def run(self, arguments: list[str], composer: Any) -> int:
         from seqsweep.command import subcommand
         from seqsweep.config.shape.expansion import expand
         from seqsweep.console import PlainConsole
@@ -42,9 +168,39 @@ class SeqsweepSweeper(RunsSweeper):
         from seqsweep.sweeping.plan_command import show_plan
         from seqsweep.sweeping.sweep import run_sweep
 
-        jobs = expand(self.params, arguments, self.parser(), self.master, REPLICATE_KEYS)
-        composer, console = self.composer(), PlainConsole()
+        parser = OverridesParser.create(config_loader=self.loader)
+        jobs = expand(self.params, arguments, parser, self.master, REPLICATE_KEYS)
         if subcommand() == "plan":
-            show_plan(jobs, composer, self.folder, console)
-        elif code := run_sweep(jobs, composer, self.run_launcher(), self.folder, console):
-            raise SystemExit(code)
+            show_plan(jobs, composer, self.folder, PlainConsole())
+            return 0
+        return run_sweep(jobs, composer, self.run_launcher(), self.folder, PlainConsole())
+
+
+class HalvingSweeper(RunsSweeper):
+    """Draws configs at random and trains the better ones for longer."""
+
+    def run(self, arguments: list[str], composer: Any) -> int:
+        from seqsweep.console import PlainConsole
+        from seqsweep.extras.search.halving import Halving
+        from seqsweep.extras.search.halving_command import search
+
+        confirm = self.options.pop("confirm")
+        halving = Halving(**{**self.options, "rungs": list(self.options["rungs"])}, **confirm)
+        launcher, overrides = self.run_launcher(), self.overrides(arguments)
+        return search(halving, overrides, composer, launcher, self.folder, PlainConsole())
+
+
+class OptunaSweeper(RunsSweeper):
+    """Passes a space and the settings of its search to `seqsweep.extras.search`."""
+
+    def run(self, arguments: list[str], composer: Any) -> int:
+        from seqsweep.extras.search.findings import has_optuna
+
+        if not has_optuna():
+            raise ModuleNotFoundError(
+                "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
+            )
+        from seqsweep.extras.search.command import search
+
+        overrides, launcher = self.overrides(arguments), self.run_launcher()
+        return search(self.options, overrides, composer, launcher, self.folder)

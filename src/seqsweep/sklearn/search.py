@@ -100,8 +100,8 @@ class RecurrentClassifierCV(GridSearchCV):
             base = self._base(root)
             fits = self._fits(base, x, targets, splits, root)
             try:
-                # Runs that only autograd can train are left.
-                train_groups([fit for fit in fits if fit is not None], root, _threads(self.n_jobs))
+                planned = [fit for fit in fits if fit is not None]
+                train_groups(planned, root, threads=_threads(self.n_jobs))
             except Interrupted as error:
                 raise error_of_signal(error.exit_code) from error
             own: dict[str, Any] = {"estimator": base, "cv": splits, "n_jobs": None}

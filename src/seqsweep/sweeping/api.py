@@ -19,9 +19,8 @@ from seqsweep.config.from_overrides import (
     words_of,
 )
 from seqsweep.config.schema import Config
-from seqsweep.console import PlainConsole, print_notes
-from seqsweep.sweeping.app import finished_and_fed, start, train_when_free
-from seqsweep.sweeping.forming import gpu_available, why_autograd
+from seqsweep.console import PlainConsole
+from seqsweep.sweeping.app import run, train_run
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.fed_loggers import forget_errors
 from seqsweep.training.outcome import Interrupted, Outcome
@@ -70,10 +69,7 @@ def train_in(planned: PlannedRun, root: Path, console: Console) -> Outcome:
     """
     forget_errors()
     try:
-        outcome = finished_and_fed(planned, root)
-        notes = [] if outcome else why_autograd([planned], gpu_available)
-        print_notes([*notes, *planned.notes], console)
-        outcome = outcome or train_when_free(planned, root, console)
+        outcome = train_run(planned, root, console)
     except Interrupted as error:
         raise error_of_signal(error.exit_code) from error
     if outcome.signum is not None:
@@ -102,7 +98,7 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
     with hydra_errors_explained(), hydra_set_aside(), _as_command():
         folder = Path(compose_sweep(words).hydra.sweep.dir)
         # A program has no terminal to be asked on; an override of the caller wins.
-        code = start(["-m", "sweep.ask_above=null", *words])
+        code = run(["-m", "sweep.ask_above=null", *words], raises=True)
     if code >= 128:
         raise error_of_signal(code)
     if code:

@@ -1,10 +1,11 @@
 """The Hydra application behind `seqsweep train`. Wrong input gives one clear message."""
 
+import contextlib
 import logging
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,26 +34,21 @@ from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, pr
 from seqsweep.importing import without_collections
 from seqsweep.live.display import shows_table
 from seqsweep.output_log import OutputLog
-from seqsweep.results.folder_tables import print_folder
-from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.removing import remove_empty_root
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.habits import with_meant
-from seqsweep.sweeping.hydra_jobs import launched
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
+from seqsweep.sweeping.sweep_end import folders_to_print, print_folders
 from seqsweep.training.fed_loggers import feed_done, forget_errors
 from seqsweep.training.outcome import (
-    STOP_FILE,
     Interrupted,
     Outcome,
     RunFailed,
     finished,
     monitored,
-    record_refusal,
-    request_stop_if_configured,
 )
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
@@ -61,56 +57,77 @@ register_resolvers()
 logging.raiseExceptions = False  # Hydra logs its tables, also into a pipe whose reader has gone
 
 
-def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
+def run(
+    arguments: list[str],
+    subcommand: str = "train",
+    options: Mapping[str, str] | None = None,
+    raises: bool = False,
+) -> int:
     """Composes the configs and trains one run or a sweep.
 
     Args:
         arguments: the overrides and options for Hydra.
         subcommand: `train`, or `plan`, which only prints what a sweep would train.
         options: the options of the subcommand.
+        raises: whether an error is raised instead of explained.
 
     Returns:
         The exit code: 0, 1 if a run failed, 2 for wrong input, or 128 plus the number of a signal.
     """
+    options = options or {}
+    given = [f"--{name}" for name in options]
+    _errors.clear()
+    folders_to_print.clear()
+    forget_errors()
     try:
-        return start(arguments, subcommand, **options)
+        with _hydra_raises():
+            own = [*(OWN if subcommand == "train" else ()), *given]
+            hide_subcommand(subcommand, flags_first(arguments, subcommand, own), **options)
+            hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
+        if _errors:
+            raise _errors[0]
+        print_folders(PlainConsole())
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except Interrupted as error:
+        say_error(f"{error}; the same command resumes from the last epoch")
+        return error.exit_code
     except Exception as error:
-        message = _explained(error, [subcommand, *arguments, *(f"--{name}" for name in options)])
+        message = None if raises else _explained(error, [subcommand, *arguments, *given])
         if message is None:
             raise
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
         say_error(message)
         return 1 if isinstance(error, (RunFailed, Locked)) else 2
+    return 0
 
 
-def start(arguments: list[str], subcommand: str = "train", **options: str) -> int:
-    """Does what `run` does, but raises errors."""
+@contextlib.contextmanager
+def _hydra_raises() -> Generator[None]:
+    """Makes Hydra raise errors in the block instead of printing them.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, also while Hydra composes. Hydra's clean-up may hide it behind
+            another error.
+    """
     full_error = os.environ.get("HYDRA_FULL_ERROR")
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them
-    _errors.clear()
-    launched.clear()
-    forget_errors()
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        own = [*(OWN if subcommand == "train" else ()), *(f"--{name}" for name in options)]
-        arguments = flags_first(arguments, subcommand, own)
-        hide_subcommand(subcommand, arguments, **options)
-        _start_hydra()
-        if _errors:
-            raise _errors[0]
-        for folder in launched:  # our own sweepers print their tables themselves
-            runs = read_folder(folder, of_all_versions=True)
-            print_folder(PlainConsole(), folder, runs)
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except Interrupted as error:
-        say_error(f"{error}; the same command resumes from the last epoch")
-        return error.exit_code
+        yield
+    except Exception as error:
+        before: BaseException | None = error
+        seen: list[BaseException] = []
+        while before is not None and before not in seen:  # an error can be its own cause
+            if isinstance(before, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            seen.append(before)
+            before = before.__cause__ or before.__context__
+        raise
     finally:
         del os.environ["HYDRA_FULL_ERROR"]
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
-    return 0
 
 
 def _explained(error: Exception, words: Sequence[str]) -> str | None:
@@ -141,26 +158,6 @@ def _explained(error: Exception, words: Sequence[str]) -> str | None:
     return with_meant(explain(error), words)
 
 
-def _start_hydra() -> None:
-    """Composes the config and calls `task`, or the sweeper.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C, also while Hydra composes. Hydra's clean-up may hide it behind
-            another error.
-    """
-    try:
-        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
-    except Exception as error:
-        before: BaseException | None = error
-        seen: list[BaseException] = []
-        while before is not None and before not in seen:  # an error can be its own cause
-            if isinstance(before, KeyboardInterrupt):
-                raise KeyboardInterrupt from error
-            seen.append(before)
-            before = before.__cause__ or before.__context__
-        raise
-
-
 @interruptible()
 def task(config: DictConfig) -> float | None:
     """Trains the run of one Hydra job and returns its monitored metric.
@@ -177,11 +174,7 @@ def task(config: DictConfig) -> float | None:
         refuse_ignored(hydra_config)
         _refuse_sweep(config, hydra_config)
         member = plan(check(config))
-        outcome = finished_and_fed(member, root)
-        if is_first_process():
-            notes = [] if outcome else why_autograd([member], gpu_available)
-            print_notes([*notes, *member.notes], console)
-        outcome = outcome or train_when_free(member, root, console)
+        outcome = train_run(member, root, console)
         if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
@@ -223,30 +216,38 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
     A run is skipped if another process trains it or if the sweep has been stopped. A run that
     cannot be built leaves failure.json, like a run that fails later.
     """
-    if (root / STOP_FILE).exists():
+    outcome = _finished_and_fed(member, root)
+    if outcome is None:
+        with without_collections():  # imported here for the reason in `_wait_and_train`
+            from seqsweep.sweeping.train_groups import train_groups
+
+        outcome = train_groups([member], root, threads=1).get(member.run_id)
+    if outcome is None or isinstance(outcome, Locked):
         return None
-    try:
-        outcome = finished_and_fed(member, root) or _import_train()(member, root)
-    except Locked:
-        return None
-    except RunFailed:
-        request_stop_if_configured(member, root)
-        raise
-    except (ValueError, TypeError, OSError) as error:
-        record_refusal(member, error, root)
-        request_stop_if_configured(member, root)
-        raise
-    if outcome.signum is not None:
-        raise Interrupted(outcome.signum)
+    if isinstance(outcome, BaseException):
+        raise outcome
     return monitored(outcome.record)
 
 
-def finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
+def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
     """Returns the outcome of a finished run, whose loggers get what they lack."""
     outcome = finished(member, root)
     if outcome is not None and is_first_process():
         feed_done([(member.config, outcome.folder)])
     return outcome
+
+
+def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
+    """Trains a single run unless it is done; prints notes on it.
+
+    Raises:
+        Locked: another process trains the run, and the config says `when_locked=skip`.
+    """
+    outcome = _finished_and_fed(member, root)
+    if is_first_process():
+        notes = [] if outcome else why_autograd([member], gpu_available)
+        print_notes([*notes, *member.notes], console)
+    return outcome or train_when_free(member, root, console)
 
 
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
@@ -275,7 +276,10 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
 
 def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any = None) -> Outcome:
     """Trains a single run as soon as no other process does."""
-    train = _import_train()
+    # torch and Lightning take seconds to import, so the config is checked first.
+    with without_collections():
+        from seqsweep.training.train import train
+
     waiting = False
     while True:
         try:
@@ -290,17 +294,6 @@ def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any =
                 waiting = True
             while is_locked(root / member.run_id):
                 time.sleep(0.5)
-
-
-def _import_train() -> Callable[..., Outcome]:
-    """Imports and returns `train`.
-
-    torch and Lightning take seconds to import, so the config is checked first.
-    """
-    with without_collections():
-        from seqsweep.training.train import train
-
-    return train
 
 
 def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:

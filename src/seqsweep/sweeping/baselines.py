@@ -24,6 +24,7 @@ from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import read_sealed_or_none, write_sealed
+from seqsweep.sweeping.planned_sweep import nested
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import data_of
 
@@ -57,7 +58,7 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     rows = [row for row in known.get("baselines", []) if row.get("of") not in sets]
     notes: list[str] = known.get("notes", [])
     for name, member in sets.items():
-        data = dict(flatten(_data(member)))
+        data = dict(flatten({"data": _shaping(member.config["data"])}))
         head = {"of": name, "data": data, "data_fingerprint": member.data_fingerprint}
         measured, missing = measure(data_of(member.config["data"]).prepared)
         rows += [head | row for row in measured]
@@ -86,9 +87,9 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
         why = f"a training set of {size:,} numbers, more than {LARGEST:,}"
         return rows, [f"no logistic regression and no nearest neighbour: {why}"]
     notes: list[str] = []
-    for name, fit in (("logistic regression", _logistic), ("1-nearest neighbour", _nearest)):
+    for name, model in _models().items():
         try:
-            rows.append(_row(name, splits, fit))
+            rows.append(_row(name, splits, functools.partial(_fitted, model)))
         except ValueError as error:  # for example a training split with only one class
             notes.append(f"no {name}: {error}")
     return rows, notes
@@ -129,17 +130,11 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
             or the file cannot be written.
     """
     runs: dict[str, RunFolder] = {}
-    read: set[str] = set()
     for entry in entries:
         fingerprint = (entry.record or {}).get("data_fingerprint")
-        data = {key: value for key, value in entry.config.items() if _is_of_data(key)}
-        # One config.yaml for each data set is read. Each takes milliseconds.
-        if not fingerprint or (name := json.dumps([data, fingerprint], sort_keys=True)) in read:
-            continue
-        config = entry.folder.config()
-        if config is not None and "source" in config.get("data", {}):
-            read.add(name)
-            runs.setdefault(_name(config["data"], fingerprint), entry.folder)
+        data = nested(entry.config).get("data", {})
+        if fingerprint and "source" in data:
+            runs.setdefault(_name(data, fingerprint), entry.folder)
     if not runs or _is_current(folder, runs):
         return
     # Imported here, because a folder with current baselines does not need OmegaConf.
@@ -148,23 +143,15 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
     write_baselines([saved_data(run, allowed) for run in runs.values()], folder)
 
 
-@functools.lru_cache(maxsize=1024)
-def _is_of_data(key: str) -> bool:
-    """Returns whether the sequences may depend on a dotted key."""
-    section, *rest = key.split(".")
-    return section == "data" and rest[:1] != [] and rest[0] not in _IGNORED
-
-
 def _name(data: Config, fingerprint: str | None) -> str:
     """Returns a name that is equal for all configs with the same sequences."""
+    return json.dumps([_shaping(data), fingerprint], sort_keys=True)
+
+
+def _shaping(data: Config) -> Config:
+    """Returns the part of a data section that the sequences depend on."""
     kept = {key: value for key, value in data.items() if key not in _IGNORED}
-    kept["transform"] = shaping_options(kept.get("transform"))
-    return json.dumps([kept, fingerprint], sort_keys=True)
-
-
-def _data(member: PlannedRun) -> Config:
-    kept = {key: v for key, v in member.config["data"].items() if key not in _IGNORED}
-    return {"data": kept | {"transform": shaping_options(kept.get("transform"))}}
+    return kept | {"transform": shaping_options(kept.get("transform"))}
 
 
 def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> dict[str, Any]:
@@ -192,16 +179,15 @@ def _majority(splits: Splits) -> Predict:
     return lambda sequences: np.full(len(sequences), most)
 
 
-def _logistic(splits: Splits) -> Predict:
+def _models() -> dict[str, Any]:
+    """Returns the models of scikit-learn by the names of their baselines."""
     from sklearn.linear_model import LogisticRegression
-
-    return _fitted(LogisticRegression(max_iter=1000), splits)
-
-
-def _nearest(splits: Splits) -> Predict:
     from sklearn.neighbors import KNeighborsClassifier
 
-    return _fitted(KNeighborsClassifier(n_neighbors=1), splits)
+    return {
+        "logistic regression": LogisticRegression(max_iter=1000),
+        "1-nearest neighbour": KNeighborsClassifier(n_neighbors=1),
+    }
 
 
 def _fitted(model: Any, splits: Splits) -> Predict:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from seqsweep.native.structs import Shape, flops
 from seqsweep.training.engine import (
-    Network,
     architecture_of,
     engine_of,
     missing_library,
@@ -24,19 +23,20 @@ from seqsweep.training.run_data import data_of
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that train together, as a pool."""
+    """Runs that train together, as a pool of the native engine, or a single run."""
 
     members: tuple[PlannedRun, ...]
+    engine: str = "native"
 
     @property
     def seconds(self) -> float:
-        """The estimated seconds of all runs of the group on one thread."""
-        return sum(seconds_of(member, "native") for member in self.members)
+        """The estimated seconds of all runs of the group on one thread; 0 if unknown."""
+        return sum(seconds_of(member, self.engine) for member in self.members)
 
     def text(self) -> str:
         """Describes the group in one line."""
         # Members of a pool may differ in all of these.
-        networks = [_network(member) for member in self.members]
+        networks = [network for run in self.members if (network := network_of(run.config["model"]))]
         cells = ", ".join(sorted({network.cell for network in networks}))
         layers = sorted({network.num_layers for network in networks})
         depth = f"{_listed(layers)} layer{'' if layers == [1] else 's'}"
@@ -47,22 +47,10 @@ class Group:
         return f"{count}: {cells}, {depth}{both if True in directions else ''}, {width}"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The runs of a sweep by engine.
+def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[Group]:
+    """Groups runs: a pool for each prepared data set, then the runs that train one by one.
 
-    Attributes:
-        pools: the groups of the native engine, one for each prepared data set; each begins with its
-            longest run.
-        alone: the runs that autograd trains one by one.
-    """
-
-    pools: list[Group]
-    alone: list[PlannedRun]
-
-
-def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> Plan:
-    """Groups runs by the engine that trains them.
+    A pool begins with its longest run.
 
     Args:
         members: the runs to train.
@@ -72,14 +60,14 @@ def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> Pla
         ValueError: a config asks for an engine that cannot train it.
     """
     pools: dict[str, list[PlannedRun]] = {}
-    alone: list[PlannedRun] = []
+    alone: list[Group] = []
     for member in members:
         if engine_of(member.config, takes_gpu) == "native":
             key = pool_key(member.config, member.data_fingerprint)
             pools.setdefault(key, []).append(member)
         else:
-            alone.append(member)
-    return Plan([Group(tuple(sorted(pool, key=_by_length))) for pool in pools.values()], alone)
+            alone.append(Group((member,), "autograd"))
+    return [*(Group(tuple(sorted(pool, key=_by_length))) for pool in pools.values()), *alone]
 
 
 def _by_length(member: PlannedRun) -> tuple[float, str]:
@@ -108,13 +96,6 @@ def gpu_available(accelerator: str) -> bool:
 
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-
-
-def _network(member: PlannedRun) -> Network:
-    """Returns the architecture of a run that is not trained by autograd."""
-    network = network_of(member.config["model"])
-    assert network is not None, "groups have only networks of seqsweep"
-    return network
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -1,9 +1,10 @@
-"""Trains the jobs of a Hydra sweep, in groups if possible, else one by one."""
+"""Trains runs as jobs of Hydra, and the jobs of Hydra's other sweepers as runs."""
 
-from collections.abc import Collection, Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
@@ -12,143 +13,88 @@ from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
-from seqsweep.console import say_error
 from seqsweep.importing import without_collections
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.interruptible import interruptible
+from seqsweep.sweeping.queue import SweepMember
+from seqsweep.sweeping.sweep_end import folders_to_print
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import RunFailed, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
 
-Jobs = Sequence[Sequence[str]]
-"""The overrides of each job."""
-
-launched: dict[Path, None] = {}
-"""The folders in which another sweeper has trained jobs, for the leaderboard at its end."""
-
-
-class Launched(NamedTuple):
-    """The results of a launch besides the folders of the runs.
-
-    Attributes:
-        returned: what Hydra's launcher returned for the runs that it trained, by run_id.
-        locked: the run_ids of runs that another process trains.
-    """
-
-    returned: Mapping[str, JobReturn]
-    locked: Collection[str]
+Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
+"""Trains members below a folder; returns their outcomes or errors by run_id, where known."""
 
 
 class Workers(Protocol):
-    """The workers of a cluster, which train the runs of a sweep's folder.
+    """The workers of a cluster, of `seqsweep.extras.clusters`."""
 
-    Attributes:
-        detach: whether the command ends once the workers are started.
-    """
-
-    detach: bool
-
-    def begin(self, runs: Sequence[QueuedRun], folder: Path) -> None:
-        """Starts the workers unless that has been done."""
+    @property
+    def detach(self) -> bool:
+        """Whether the command ends once the workers are started."""
         ...
 
-    def train(self, runs: Sequence[QueuedRun], folder: Path, is_one_enough: bool = False) -> None:
-        """Begins, and waits until all runs or one of them are over, unless it detaches."""
+    def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
+        """Starts the workers unless this or an earlier command has; prints which it is."""
+        ...
+
+    def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
+        """Begins, and waits until all runs are over, or until one is."""
         ...
 
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """Trains the runs of any sweeper, with pools or any launcher of Hydra.
+    """The place where the runs of a sweep are trained.
 
     Attributes:
-        hydra: a launcher of Hydra, for the runs that need a job of their own.
-        threads: the number of members of a pool that train side by side; None if every run trains
-            as a job of its own.
-        workers: the workers of a cluster that train all runs; None for this process.
+        hydra: a launcher of Hydra, which trains every run as a job if both others are None.
+        threads: the number of members of a pool that train side by side in this process.
+        workers: the workers of a cluster that train all runs.
     """
 
-    hydra: Launcher
+    hydra: Launcher | None = None
     threads: int | None = None
     workers: Workers | None = None
 
-    def launch(
-        self,
-        jobs: Jobs,
-        members: Sequence[PlannedRun],
-        root: Path,
-        first: int = 0,
-        judge: Judge | None = None,
-        queued: Sequence[QueuedRun] = (),
-    ) -> Launched:
-        """Trains runs. The result of a run is its folder.
+    def trainer(self) -> Train:
+        """Returns the function that trains members here. It reads finished runs anew."""
+        return self._launch if self.threads is None else _trainer(self.threads)
 
-        Args:
-            jobs: the overrides of each run, for Hydra.
-            members: the runs, checked and identified.
-            root: the folder of the runs.
-            first: the number of the first job.
-            judge: decides about the runs of a search at their limits; without it they pause.
-            queued: the same runs, with the failures and tries that count for workers.
-
-        Raises:
-            ValueError, TypeError, OSError: nothing could be launched.
-            Interrupted: a signal came.
-        """
-        if self.workers is not None:
-            self.workers.train(queued, root)
-            return Launched({}, ())
-        alone, locked = list(members), set[str]()
-        if self.threads is not None:
-            # Imported here, because this module needs torch, and other launchers may not need it.
-            with without_collections():
-                from seqsweep.sweeping.train_groups import train_groups
-                from seqsweep.training.resume import forget_finished_runs
-
-            forget_finished_runs()
-            alone, locked = train_groups(members, root, self.threads, judge)
-        # Hydra knows the overrides of a run alone, and not the limits of a search.
-        if any(run.limits is not None for run in alone):
-            _train_one_by_one(alone, root)
-            return Launched({}, locked)
-        # Runs are matched by their ids, because pools have taken some of the jobs.
-        names = {member.run_id for member in alone}
-        singles = {m.run_id: job for m, job in zip(members, jobs, strict=True) if m.run_id in names}
-        if not singles:
-            return Launched({}, locked)
-        returned = self.hydra.launch(list(singles.values()), initial_job_idx=first)
-        # seqsweep's sweeper does not use the results, so a launcher may return fewer than it got
-        # jobs.
-        return Launched(dict(zip(singles, returned, strict=False)), locked)
+    def _launch(
+        self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
+    ) -> Mapping[str, object]:
+        """Trains each member as a job of Hydra. The results are in their folders."""
+        assert self.hydra is not None
+        # Hydra composes a job from its own overrides, but the folder is named after the swept keys.
+        # So each job gets the folder as an override.
+        jobs = [[*member.overrides, f"hydra.sweep.dir='{folder}'"] for member in members]
+        self.hydra.launch(jobs, initial_job_idx=0)
+        return {}
 
 
-def _train_one_by_one(runs: Sequence[PlannedRun], root: Path) -> None:
-    """Trains runs with limits by autograd; errors are in failure.json.
+def _trainer(
+    threads: int,
+) -> Callable[[Sequence[PlannedRun], Path, Judge | None], Mapping[str, object]]:
+    # Imported here, because they need torch, and other launchers may not need it.
+    with without_collections():
+        from seqsweep.sweeping.train_groups import train_groups
+        from seqsweep.training.resume import forget_finished_runs
 
-    Raises:
-        Interrupted: a signal came.
-    """
-    # Imported here, because the module of Hydra's jobs is not needed for pools.
-    from seqsweep.sweeping.app import train_member
-
-    for run in runs:
-        try:
-            train_member(run, root)
-        except (RunFailed, ValueError, TypeError, OSError) as error:
-            say_error(str(error))
+    forget_finished_runs()
+    return functools.partial(train_groups, threads=threads)
 
 
+@interruptible()
 def launch_jobs(
-    launcher: RunLauncher, jobs: Jobs, first: int, loader: ConfigLoader, master: DictConfig
+    threads: int, jobs: Sequence[Sequence[str]], loader: ConfigLoader, master: DictConfig
 ) -> list[JobReturn]:
     """Trains the jobs of another sweeper of Hydra, which knows only their overrides.
 
     Args:
-        launcher: trains the runs.
+        threads: the number of members of a pool that train side by side.
         jobs: the overrides of each job.
-        first: the number of the first job.
-        loader: Hydra's config loader.
         master: the sweep's config.
 
     Returns:
@@ -157,6 +103,7 @@ def launch_jobs(
     Raises:
         ValueError: the config gives the sweep a shape, which other sweepers do not read, or the
             sweeper looks for the worst value of the monitored metric.
+        Interrupted: a signal came.
     """
     refuse_shape(master.sweep)
     composer = MemberComposer(loader, master)
@@ -170,16 +117,20 @@ def launch_jobs(
         if worst in str(master.hydra.sweeper.get("direction")):
             raise ValueError(f"hydra.sweeper.direction={worst}: must be {best} for {monitor}")
     root = Path(master.hydra.sweep.dir)
-    launched[root] = None
-    returned, _ = launcher.launch(jobs, members, root, first)
+    folders_to_print[root] = None
+    outcomes = _trainer(threads)(members, root, None)
     return [
-        returned.get(member.run_id) or _job_return(job, composer(job), member, root)
+        _job_return(job, composer(job), member, root, outcomes.get(member.run_id))
         for job, member in zip(jobs, members, strict=True)
     ]
 
 
 def _job_return(
-    overrides: Sequence[str], config: DictConfig, member: PlannedRun, root: Path
+    overrides: Sequence[str],
+    config: DictConfig,
+    member: PlannedRun,
+    root: Path,
+    outcome: object,
 ) -> JobReturn:
     """Returns a job's result as Hydra would, read from the folder of the run."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
@@ -188,8 +139,9 @@ def _job_return(
     # A run that diverged has a record too, but no metric: the sweeper gets None.
     if record is not None:
         result.status, result.return_value = JobStatus.COMPLETED, monitored(record)
-    else:
-        failure = folder.failure() or {"error": "it left neither a record nor failure.json"}
-        result.status = JobStatus.FAILED
-        result.return_value = RunFailed(folder.path, failure["error"])
+        return result
+    result.status = JobStatus.FAILED
+    failure = folder.failure() or {"error": "it left neither a record nor failure.json"}
+    is_known = isinstance(outcome, Exception)
+    result.return_value = outcome if is_known else RunFailed(folder.path, failure["error"])
     return result

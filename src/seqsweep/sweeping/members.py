@@ -4,10 +4,9 @@ Imports no torch.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,48 +21,9 @@ from seqsweep.results.naming import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metric_names import monitor_of
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import gpu_available, seconds_of, why_autograd
-from seqsweep.sweeping.queue import QueuedRun, time_of_record
-from seqsweep.training.outcome import finished
+from seqsweep.sweeping.forming import epoch_seconds, gpu_available, why_autograd
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.planned_run import PlannedRun, plan
-
-
-@dataclass(frozen=True)
-class SweepMember:
-    """A planned run of a sweep, with its Hydra overrides, folder and label."""
-
-    overrides: Sequence[str]
-    planned: PlannedRun
-    folder: RunFolder
-    label: str
-
-    def is_done(self) -> bool:
-        """Returns whether the run is done and `rerun` does not ask for it again."""
-        return finished(self.planned, self.folder.path.parent) is not None
-
-    def queued(self) -> QueuedRun:
-        """Returns the run for a queue.
-
-        Failures up to now do not count against its tries.
-        """
-        config = self.planned.config
-        return QueuedRun(
-            self.folder,
-            seconds=seconds_of(self.planned, "native"),
-            tries=tries_of(self.planned.flat),
-            stops=config["sweep"]["on_error"] == "stop",
-            failures_before=self.folder.attempts(),
-            reruns=config["rerun"],
-            record_before=time_of_record(self.folder),
-            limits=self.planned.limits,
-            config=config,
-        )
-
-
-def tries_of(config: Mapping[str, Any]) -> int:
-    """Returns how many attempts of a run may fail, from its flat config."""
-    # Only `on_error=retry` reads the number of retries.
-    return 1 + (config["sweep.retries"] if config["sweep.on_error"] == "retry" else 0)
 
 
 def plan_members(
@@ -73,8 +33,6 @@ def plan_members(
 
     Args:
         jobs: the overrides of each member, or what expands to them.
-        compose: composes the config of a member.
-        folder: the sweep's folder.
 
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused; the message says where
@@ -94,28 +52,29 @@ def plan_members(
         except (ValueError, TypeError, OSError) as error:
             raise expansion.placed(error, overrides, listed, compose) from error
         planned.setdefault(member.run_id, (overrides, member))
-    return labelled(planned, folder)
-
-
-def labelled(
-    planned: Mapping[str, tuple[Sequence[str], PlannedRun]], folder: Path
-) -> list[SweepMember]:
-    """Returns the members of a sweep, each called after the keys in which they differ.
-
-    Args:
-        planned: the overrides and the planned run by run_id.
-        folder: the sweep's folder.
-    """
-    keys = key_names(label_keys([member.flat for _, member in planned.values()]))
+    name = _labels([run for _, run in planned.values()])
     return [
-        SweepMember(overrides, member, RunFolder(folder / run_id), run_label(member.flat, keys))
-        for run_id, (overrides, member) in planned.items()
+        SweepMember.of(
+            run,
+            RunFolder(folder / run.run_id),
+            overrides=overrides,
+            label=name(run),
+            epoch_seconds=epoch_seconds(run, "native"),
+        )
+        for overrides, run in planned.values()
     ]
 
 
-def not_done(members: Sequence[SweepMember]) -> list[SweepMember]:
-    """Returns the members that are not done."""
-    return [member for member in members if not member.is_done()]
+def labelled(members: Sequence[SweepMember]) -> list[SweepMember]:
+    """Returns members, each called after the keys in which they differ."""
+    name = _labels(members)
+    return [replace(member, label=name(member)) for member in members]
+
+
+def _labels(runs: Sequence[PlannedRun]) -> Callable[[PlannedRun], str]:
+    """Returns the function that names a run after the keys in which the runs differ."""
+    keys = key_names(label_keys([run.flat for run in runs]))
+    return lambda run: run_label(run.flat, keys)
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
@@ -129,10 +88,10 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
         from seqsweep.training.train import check_parts
 
     # Members that differ only in their seeds have the same parts.
-    distinct = {json.dumps(m.planned.config | {"seed": 0}, sort_keys=True): m for m in members}
+    distinct = {json.dumps(m.config | {"seed": 0}, sort_keys=True): m for m in members}
     for member in distinct.values():
         try:
-            check_parts(member.planned, member.folder.path.parent)
+            check_parts(member, member.folder.path.parent)
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(member.overrides).hydra) from error
 
@@ -158,8 +117,8 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)
-    notes = why_autograd([member.planned for member in pending], gpu_available)
-    notes += [note for member in members for note in member.planned.notes]
+    notes = why_autograd(pending, gpu_available)
+    notes += [note for member in members for note in member.notes]
     print_notes(notes, console)
     for line in _describe_others(members, folder):
         console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
@@ -167,7 +126,7 @@ def say_plan(
 
 def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     """Describes the other runs in the folder, and how the table ranks them."""
-    known = {member.folder.run_id for member in members}
+    known = {member.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
     records = [record for path in paths if (record := RunFolder(path).record()) is not None]
     if not records:
@@ -175,13 +134,13 @@ def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     total = len(records) + len(members)
     which = "run of an earlier command is" if len(records) == 1 else "runs of earlier commands are"
     lines = [f"{len(records)} more {which} in this folder; the table shows all {total}"]
-    data = {member.planned.recordings for member in members}
+    data = {member.recordings for member in members}
     foreign = sum(record.get("recordings") not in data for record in records)
     if foreign:
         verb = "has" if foreign == 1 else "have"
         lines.append(f"{foreign} of them {verb} other data: each data set has its own table")
     # The runs may monitor different metrics, but one table can rank them by only one.
-    ours = [member.planned.flat for member in members]
+    ours = [member.flat for member in members]
     theirs = [record["config"] for record in records]
     monitor, others = monitor_of(ours), monitor_of(theirs)
     if monitor != others:

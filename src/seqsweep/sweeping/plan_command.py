@@ -14,14 +14,9 @@ from seqsweep.console import print_json
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import Plan, cores, form, gpu_available, seconds_of
-from seqsweep.sweeping.members import (
-    SweepMember,
-    not_done,
-    plan_members,
-    say_expansion,
-    say_plan,
-)
+from seqsweep.sweeping.forming import cores, form, gpu_available
+from seqsweep.sweeping.members import plan_members, say_expansion, say_plan
+from seqsweep.sweeping.queue import SweepMember
 
 _MOST_LINES = 250
 """The number of members listed from the beginning and from the end of a large sweep."""
@@ -40,8 +35,8 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     is_json = option("json", "") == "yes"
     console = Console(file=io.StringIO()) if is_json else console
     members = plan_members(jobs, compose, folder)
-    pending = not_done(members)
-    to_train = {member.folder.run_id for member in pending}
+    pending = [member for member in members if not member.was_done()]
+    to_train = {member.run_id for member in pending}
     # The first key changes slowest, so one end of a long list would show one value of it.
     first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
     lines = [_line(member, to_train) for member in first]
@@ -52,11 +47,19 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     say_expansion(jobs, console)
     say_plan(members, pending, jobs.runs, folder, console)
-    done = [member.folder for member in members if member.folder.run_id not in to_train]
-    planned = form([member.planned for member in pending], gpu_available)
-    for line in _describe_groups(planned):
+    done = [member.folder for member in members if member.run_id not in to_train]
+    groups = form(pending, gpu_available)
+    pools = [group for group in groups if group.engine == "native"]
+    alone = [group for group in groups if group.engine == "autograd"]
+    lines = [f"native on {count(cores(), 'thread')}: {pool.text()}" for pool in pools]
+    if alone:
+        lines.append(f"autograd: {count(len(alone), 'run')}, one by one")
+    for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    words, cost = _estimate(done, planned, len(pending))
+    # Members of a pool train side by side.
+    seconds = sum(pool.seconds for pool in pools) / cores() + sum(run.seconds for run in alone)
+    is_known = all(run.seconds for run in alone)
+    words, cost = _estimate(done, len(pending), seconds, is_known)
     console.print(words, soft_wrap=True, highlight=False)
     if is_json:
         head = {"folder": str(folder), "done": len(done), "to_train": len(pending), "cost": cost}
@@ -69,7 +72,7 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:
     """Returns the run_id, the state and the label of a member."""
-    run_id = member.folder.run_id
+    run_id = member.run_id
     state = "to train" if run_id in to_train else member.folder.state()
     if run_id in to_train and member.folder.path.is_dir():
         state = f"{member.folder.state()}, to resume"
@@ -78,34 +81,23 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
 
 def _plain(member: SweepMember, to_train: Collection[str]) -> dict[str, Any]:
     """Returns the line of a member for `--json`."""
-    run_id, is_begun = member.folder.run_id, member.folder.path.is_dir()
+    run_id, is_begun = member.run_id, member.folder.path.is_dir()
     state = member.folder.state() if is_begun else "not started"
     return {"run_id": run_id, "name": member.label, "state": state, "trains": run_id in to_train}
 
 
-def _describe_groups(planned: Plan) -> list[str]:
-    """Describes the groups of `hydra/launcher=local` and the other runs in one line each."""
-    threads = f" on {count(cores(), 'thread')}"
-    lines = [f"native{threads}: {pool.text()}" for pool in planned.pools]
-    if planned.alone:
-        lines.append(f"autograd: {count(len(planned.alone), 'run')}, one by one")
-    return lines
-
-
-def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> tuple[str, dict[str, Any]]:
+def _estimate(
+    done: Sequence[RunFolder], pending: int, seconds: float, is_known: bool
+) -> tuple[str, dict[str, Any]]:
     """Returns the estimated time and space of the runs, in words and in numbers.
 
     The space is estimated as the mean of the finished runs, or of some of very many.
     """
     if not pending:
         return "nothing to train", {"seconds": 0.0, "bytes": 0}
-    # Members of a pool train side by side.
-    seconds = sum(pool.seconds for pool in planned.pools) / cores()
-    alone = [seconds_of(member, "autograd") for member in planned.alone]
     # The cost of a network of the user's own is unknown and counts as zero.
-    least = "at least" if 0.0 in alone else "about"
-    seconds += sum(alone)
-    cost = {"seconds": None if 0.0 in alone else seconds}
+    least = "about" if is_known else "at least"
+    cost = {"seconds": seconds if is_known else None}
     time = duration(seconds)
     text = f"{pending} to train, {least} {time} (by floating-point operations)"
     sizes = [

@@ -3,12 +3,14 @@
 Imports no torch.
 """
 
+import contextlib
 import shlex
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,23 +19,24 @@ from seqsweep.command import command_line
 from seqsweep.console import place, print_notes
 from seqsweep.results.run_names import name_runs
 from seqsweep.runs.removing import remove_temporary
-from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, remove_dead_sweep_locks
-from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.forming import epoch_seconds
-from seqsweep.sweeping.members import SweepMember
+from seqsweep.runs.sweep_lock import (
+    is_sweep_running,
+    lock_notes,
+    remove_dead_sweep_locks,
+    sweep_lock,
+)
+from seqsweep.runs.sweepfile import Config, SweepFile
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.outcome import STOP_FILE
+
+STARTED = ".workers.json"
+"""The file with the names of the started workers, which the worker that finds no run removes."""
 
 
 def new_sweep_file(
     members: Sequence[SweepMember], pending: Sequence[SweepMember], folder: Path
 ) -> SweepFile | None:
-    """Returns the next sweep.json of a folder; None if the present one should stay.
-
-    Args:
-        members: the runs that the command asks for.
-        pending: those of them that are not done.
-        folder: the sweep's folder.
-    """
+    """Returns the next sweep.json of a folder; None if the present one should stay."""
     before = SweepFile.read(folder)
     # Another process may be training a sweep in this folder at this moment.
     others = before if is_sweep_running(folder) else None
@@ -49,39 +52,73 @@ def new_sweep_file(
     return file if before is None else file.after(before)
 
 
-def begin_sweep(file: SweepFile, folder: Path, console: Console, is_alone: bool) -> None:
-    """Writes sweep.json and the names of the runs, and removes what killed sweeps have left.
+def write_sweep(
+    members: Sequence[SweepMember],
+    pending: Sequence[SweepMember],
+    folder: Path,
+    console: Console,
+    is_open: bool = False,
+    sweep: contextlib.ExitStack | None = None,
+) -> SweepFile | None:
+    """Writes sweep.json and the names of the runs; returns None if the present ones stay.
 
-    The caller holds the lock of sweep.json since it has read the file.
+    It also removes what killed sweeps have left.
 
     Args:
-        is_alone: whether no other process trains in the folder.
+        members: the runs that the command asks for; `pending` are those that are not done.
+        is_open: whether the sweep is a search that may add runs.
+        sweep: takes the lock of this process's sweep; None if it does not train, or trains already.
     """
-    remove_dead_sweep_locks(folder)
-    if is_alone:  # a process on another host may be writing what looks like left behind
-        remove_temporary(folder)
-    file.write(folder)
-    print_notes(lock_notes(folder), console)
-    try:
-        name_runs(folder)
-    except (OSError, ValueError) as error:  # not raised, because a sweep works without names
-        console.print(f"[red]no names: {escape(str(error))}[/]", soft_wrap=True, highlight=False)
+    with SweepFile.changing(folder):
+        file = new_sweep_file(members, pending, folder)
+        if file is None:
+            return None
+        is_alone = not is_sweep_running(folder)
+        if sweep is not None:
+            sweep.enter_context(sweep_lock(folder))
+        elif is_alone:
+            (folder / STOP_FILE).unlink(missing_ok=True)  # of an earlier sweep that has failed
+        remove_dead_sweep_locks(folder)
+        if is_alone:  # a process on another host may be writing what looks like left behind
+            remove_temporary(folder)
+        replace(file, open=is_open or file.open).write(folder)
+        print_notes(lock_notes(folder), console)
+        try:
+            name_runs(folder)
+        except (OSError, ValueError) as error:  # not raised, because a sweep works without names
+            say_red(f"no names: {error}", console)
+        return file
+
+
+def say_red(text: str, console: Console) -> None:
+    """Prints an error that ends no command, as it is."""
+    console.print(f"[red]{escape(text)}[/]", soft_wrap=True, highlight=False)
 
 
 def write_plan(
     members: Sequence[SweepMember], pending: Sequence[SweepMember], folder: Path, console: Console
 ) -> None:
     """Writes sweep.json without training, and prints the command of a worker."""
-    with SweepFile.changing(folder):
-        file = new_sweep_file(members, pending, folder)
-        if file is not None:
-            is_alone = not is_sweep_running(folder)
-            if is_alone:
-                (folder / STOP_FILE).unlink(missing_ok=True)  # of an earlier sweep that has failed
-            begin_sweep(file, folder, console, is_alone)
+    write_sweep(members, pending, folder, console)
     quoted = escape(shlex.quote(place(folder)))
     lines = ["start any number of workers, on any host that sees the folder:"]
     console.print("\n".join([*lines, f"  seqsweep work {quoted}"]), soft_wrap=True, highlight=False)
+
+
+def nested(flat: Config) -> dict[str, Any]:
+    """Returns a flat config as nested sections.
+
+    >>> nested({"a.b": 1, "c": [2]})
+    {'a': {'b': 1}, 'c': [2]}
+    """
+    config: dict[str, Any] = {}
+    for key, value in flat.items():
+        *sections, name = key.split(".")
+        node = config
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = value
+    return config
 
 
 def close_sweep(folder: Path) -> None:
@@ -101,7 +138,7 @@ def refuse_reruns(members: Sequence[SweepMember]) -> None:
     Raises:
         ValueError: a member has `rerun=true`.
     """
-    if any(member.planned.config["rerun"] for member in members):
+    if any(member.config["rerun"] for member in members):
         raise ValueError(
             "rerun=true: must be false if workers train the sweep, since they could not tell old"
             " results from new ones; remove the old ones with seqsweep clean"
@@ -110,21 +147,17 @@ def refuse_reruns(members: Sequence[SweepMember]) -> None:
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
     """Returns the content of sweep.json: the command and the runs that it asks for."""
-    left = {member.folder.run_id for member in pending}
-    configs = {m.folder.run_id: m.planned.flat for m in members}
-    done = frozenset(name for name in configs if name not in left)
-    costs = {m.folder.run_id: epoch_seconds(m.planned, "native") for m in members}
-    failures = {m.folder.run_id: count for m in pending if (count := m.folder.attempts())}
-    limits = {m.folder.run_id: limits.plain() for m in members if (limits := m.planned.limits)}
+    left = {member.run_id for member in pending}
+    costs = {m.run_id: m.epoch_seconds for m in members}
     return SweepFile(
         command_line(),
         time.time(),
-        configs,
-        done,
+        {m.run_id: m.flat for m in members},
+        frozenset(m.run_id for m in members if m.run_id not in left),
         costs=costs if all(costs.values()) else {},  # the cost of a user's network is unknown
-        failures=failures,
+        failures={m.run_id: count for m in pending if (count := m.folder.attempts())},
         directory=str(Path.cwd()),
-        limits=limits,
+        limits={m.run_id: m.limits.plain() for m in members if m.limits is not None},
     )
 
 

@@ -1,23 +1,23 @@
-"""The runs of a sweep that are left to train.
+"""The members of a sweep, and which of them are left to train.
 
-Processes that train in one folder share them. Imports no torch.
+Processes that train in one folder share its runs. Imports no torch.
 """
 
 import math
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from seqsweep.runs.lock import is_locked
+from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import sweep_lock_name
-from seqsweep.training.limits import Limits
-from seqsweep.training.outcome import STOP_FILE, is_final
+from seqsweep.training.outcome import STOP_FILE, finished, is_final
+from seqsweep.training.planned_run import PlannedRun
 
 STARTED = ".workers.json"
 """The file with the names of the workers on a cluster. A worker that finds no run removes it."""
@@ -32,39 +32,56 @@ _STEP = 1.5
 """The factor within which the costs of runs are similar. Workers take such runs in any order."""
 
 
-@dataclass(frozen=True)
-class QueuedRun:
-    """A run to train, and how often it may be tried.
+@dataclass(frozen=True, kw_only=True)
+class SweepMember(PlannedRun):
+    """A planned run of a sweep, with its folder, its label and what the sweep counts.
+
+    A worker takes it from sweep.json, with its config and run_id alone, and plans it later.
 
     Attributes:
         folder: the folder of the run.
-        seconds: the estimated time on one thread; 0 if it is unknown.
-        tries: how many attempts may fail.
-        stops: whether a failure ends the sweep.
+        overrides: Hydra's overrides, from which its config was composed; a worker has none.
+        label: the keys in which it differs from the others.
+        epoch_seconds: the estimated time of an epoch on one thread; 0 if it is unknown.
         failures_before: the failed attempts of earlier sweeps, which do not count.
-        reruns: whether a finished run is trained again.
-        record_before: the time of the record before the sweep, which does not count with `reruns`.
-        limits: where a search ends or pauses the run; None if it trains to its last epoch.
-        config: its config, from which a launcher takes the targets that its workers may build.
+        record_before: the time of the record before the sweep, which does not count with `rerun`.
     """
 
     folder: RunFolder
-    seconds: float = 0.0
-    tries: int = 1
-    stops: bool = False
+    overrides: Sequence[str] = ()
+    label: str = ""
+    epoch_seconds: float = 0.0
     failures_before: int = 0
-    reruns: bool = False
     record_before: int | None = None
-    limits: Limits | None = None
-    config: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
+
+    @classmethod
+    def of(cls, run: PlannedRun, folder: RunFolder, **more: Any) -> Self:
+        """Returns a planned run as a member; its failures and record up to now do not count."""
+        known = {field.name: getattr(run, field.name) for field in fields(PlannedRun)}
+        counted = {"failures_before": folder.attempts(), "record_before": time_of_record(folder)}
+        member = cls(**known, **counted, folder=folder, **more)
+        vars(member)["flat"] = run.flat  # which is cached, and takes a while for many runs
+        return member
 
     @property
-    def run_id(self) -> str:
-        return self.folder.run_id
+    def seconds(self) -> float:
+        """The estimated time on one thread; 0 if it is unknown."""
+        return self.epoch_seconds * self.config["trainer"].get("max_epochs", 0)
+
+    @property
+    def tries(self) -> int:
+        """How many attempts of the run may fail."""
+        sweep = self.config["sweep"]
+        # Only `on_error=retry` reads the number of retries.
+        return 1 + (sweep["retries"] if sweep["on_error"] == "retry" else 0)
+
+    def was_done(self) -> bool:
+        """Returns whether the run is done and `rerun` does not ask for it again."""
+        return finished(self, self.folder.path.parent) is not None
 
     def is_done(self) -> bool:
-        """Returns whether the run is done or has paused; with `reruns`, since the sweep's start."""
-        if self.reruns:
+        """Returns whether the run is done or has paused; with `rerun`, since the sweep's start."""
+        if self.config["rerun"]:
             return time_of_record(self.folder) != self.record_before
         record = self.folder.record()
         if record is not None:
@@ -84,17 +101,13 @@ class QueuedRun:
 
     def ends_sweep(self) -> bool:
         """Returns whether the run has failed and its failure ends the sweep."""
-        return self.stops and self.failures() > 0
+        return self.config["sweep"]["on_error"] == "stop" and self.failures() > 0
 
 
 def time_of_record(folder: RunFolder) -> int | None:
     """Returns when a run's record was written; None if it has no record."""
     path = folder.path / "record.json"
     return path.stat().st_mtime_ns if path.is_file() else None
-
-
-Train = Callable[[Sequence[QueuedRun]], Collection[str]]
-"""Trains runs; returns the run_ids of those that another process has locked meanwhile."""
 
 
 class Queue:
@@ -110,53 +123,67 @@ class Queue:
             time, the longest first, and runs of similar cost in different orders.
     """
 
-    def __init__(self, runs: Sequence[QueuedRun], folder: Path, most: int | None = None) -> None:
+    def __init__(self, runs: Sequence[SweepMember], folder: Path, most: int | None = None) -> None:
         self.folder = folder
         self.most = most
         if most is not None:
-            own = sweep_lock_name().encode()
             # Workers that start at the same time seldom meet, and end together.
-            order = {run: zlib.crc32(run.run_id.encode(), zlib.crc32(own)) for run in runs}
-            runs = sorted(runs, key=lambda run: (-_magnitude(run.seconds), order[run]))
+            beginning = zlib.crc32(sweep_lock_name().encode())
+
+            def order(run: SweepMember) -> tuple[int, int]:
+                return -_magnitude(run.seconds), zlib.crc32(run.run_id.encode(), beginning)
+
+            runs = sorted(runs, key=order)
         self._open = {run.run_id: run for run in runs}
         self._silent: Counter[str] = Counter()
         self._is_stopped = False
 
-    def train(
-        self,
-        train: Train,
-        idle: float = float("inf"),
-        is_outdated: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Trains runs until none is left.
-
-        Args:
-            train: trains the runs that this process takes.
-            idle: the longest time to wait, in seconds, while other processes train the rest.
-            is_outdated: whether there may be other runs than these; asked before each wait.
-        """
-        pause, waited = _PAUSES[0], 0.0
-        while True:
-            taken = self.take()
-            if taken:
-                self._train(taken, train)
-                pause, waited = _PAUSES[0], 0.0
-            elif not self._open or self._is_stopped or waited >= idle or is_outdated():
-                return
-            else:
-                time.sleep(pause)
-                waited += pause
-                pause = min(1.2 * pause, _PAUSES[1])
-
-    def take(self) -> list[QueuedRun]:
+    def take(
+        self, idle: float = float("inf"), is_outdated: Callable[[], bool] = lambda: False
+    ) -> list[SweepMember]:
         """Returns the free runs that this process should train next; takes no lock.
 
-        Runs that are over leave the queue. It is empty if none is left, and without a free run if
-        other processes train the rest.
+        Without a free run it waits while other processes train the rest.
+
+        Args:
+            idle: the longest time to wait, in seconds.
+            is_outdated: whether there may be other runs than these; asked before each wait.
+
+        Returns:
+            The runs; an empty list if there is nothing to do here any more.
         """
+        pause, waited = _PAUSES[0], 0.0
+        while not (free := self._free()):
+            if not self._open or self._is_stopped or waited >= idle or is_outdated():
+                return []
+            time.sleep(pause)
+            waited += pause
+            pause = min(1.2 * pause, _PAUSES[1])
+        return free
+
+    def settle(self, taken: Sequence[SweepMember], outcomes: Mapping[str, object]) -> None:
+        """Takes note of runs that were trained, so that none is taken again for ever.
+
+        Args:
+            taken: the runs that `take` has returned.
+            outcomes: the outcome or error of each run by run_id, as far as they are known.
+        """
+        locked = {name for name, outcome in outcomes.items() if isinstance(outcome, Locked)}
+        ended = [run for run in taken if run.run_id not in locked and self._is_over(run)]
+        for run in ended:  # not asked again
+            self._open.pop(run.run_id, None)
+        if ended:  # the training makes progress, so runs that wait for their turn keep it
+            self._silent.clear()
+            return
+        # A launch that leaves nothing, as when a worker was killed, must not go on for ever.
+        failed = {run.run_id for run in taken if run.failures() > 0}
+        self._silent.update({run.run_id for run in taken} - locked - failed)
+
+    def _free(self) -> list[SweepMember]:
+        """Returns the free runs. Runs that are over leave the queue."""
         if (self.folder / STOP_FILE).exists():
             self._is_stopped = True
-        free: list[QueuedRun] = []
+        free: list[SweepMember] = []
         for run in tuple(self._open.values()):
             if self._is_stopped or len(free) == self.most:
                 break
@@ -173,19 +200,7 @@ class Queue:
             }
         return [] if self._is_stopped else free
 
-    def _train(self, taken: Sequence[QueuedRun], train: Train) -> None:
-        locked = train(taken)
-        ended = [run for run in taken if run.run_id not in locked and self._is_over(run)]
-        for run in ended:  # not asked again
-            self._open.pop(run.run_id, None)
-        if ended:  # the training makes progress, so runs that wait for their turn keep it
-            self._silent.clear()
-            return
-        # A launch that leaves nothing, as when a worker was killed, must not go on for ever.
-        failed = {run.run_id for run in taken if run.failures() > 0}
-        self._silent.update({run.run_id for run in taken} - set(locked) - failed)
-
-    def _is_over(self, run: QueuedRun) -> bool:
+    def _is_over(self, run: SweepMember) -> bool:
         """Returns whether a run is over; one that has failed may stop the sweep."""
         # Runs that were training already when one failed are completed first.
         if run.ends_sweep():

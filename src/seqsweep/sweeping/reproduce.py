@@ -6,7 +6,6 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -106,14 +105,15 @@ def _difference(one: Path, other: Path) -> str | None:
 
 def _epochs_differ(one: Path, other: Path) -> str | None:
     """Names the first epoch whose metrics differ, and the largest difference of all epochs."""
-    counts = [len(_epochs_of(folder)) for folder in (one, other)]
-    if counts[0] != counts[1]:
-        return f"differs: {counts[0]} epochs, and {counts[1]} again"
+    before, again = (read_rows(folder / "metrics.csv") for folder in (one, other))
+    if len(before) != len(again):
+        return f"differs: {len(before)} epochs, and {len(again)} again"
+    # A difference is NaN where only one of the runs has a finite number.
     differences = [
         (epoch, name, difference)
-        for epoch, row in enumerate(_differences_by_epoch(one, other))
-        for name, difference in row.items()
-        if difference != 0
+        for epoch, (first, second) in enumerate(zip(before, again, strict=True))
+        for name in dict.fromkeys((*first, *second))
+        if (difference := abs(first.get(name, math.nan) - second.get(name, math.nan))) != 0
     ]
     if not differences:
         return None
@@ -131,9 +131,13 @@ def _weights_differ(one: Path, other: Path) -> str | None:
             continue
         if not all(exists):
             return f"differs: only the {'first' if exists[0] else 'second'} training has {name}"
-        most = _weight_difference(one, other, name)
-        if most is None:
+        first, second = (
+            load_sealed(folder / "checkpoints" / name)["state_dict"] for folder in (one, other)
+        )
+        if first.keys() != second.keys():
             return f"differs: the weights of {name} have other names"
+        # Unlike Python's, torch's maximum is NaN if one of the numbers is.
+        most = float(torch.stack([(first[key] - second[key]).abs().max() for key in first]).max())
         if most != 0:
             return f"differs: the weights of {name}, by at most {most:.3g}"
     return None
@@ -141,7 +145,8 @@ def _weights_differ(one: Path, other: Path) -> str | None:
 
 def _records_differ(one: Path, other: Path) -> str | None:
     """Names the metrics that differ in the records."""
-    first, second = _metrics_of(one), _metrics_of(other)
+    records = (RunFolder(folder).record() or {} for folder in (one, other))
+    first, second = (record.get("metrics", {}) for record in records)
     names = [
         name for name in dict.fromkeys((*first, *second)) if first.get(name) != second.get(name)
     ]
@@ -157,46 +162,3 @@ def _environments_differ(one: Path, other: Path) -> list[str]:
         for key in dict.fromkeys(keys)
         if before.get(key) != now.get(key)
     ]
-
-
-def _epochs_of(folder: Path) -> list[dict[str, float]]:
-    """Returns the metrics of each epoch; an empty list for a run without metrics.csv."""
-    return read_rows(folder / "metrics.csv")
-
-
-def _differences_by_epoch(one: Path, other: Path) -> list[dict[str, float]]:
-    """Returns the absolute difference of each metric in each epoch that both runs have trained.
-
-    A difference is NaN where only one of the runs has a finite number.
-    """
-    return [
-        {
-            name: abs(first.get(name, math.nan) - second.get(name, math.nan))
-            for name in dict.fromkeys((*first, *second))
-        }
-        for first, second in zip(_epochs_of(one), _epochs_of(other), strict=False)
-    ]
-
-
-def _weight_difference(one: Path, other: Path, name: str) -> float | None:
-    """Returns the largest absolute difference of the weights in two checkpoints.
-
-    Args:
-        one, other: the folders of the runs.
-        name: the file of the checkpoint, such as `last.ckpt`.
-
-    Returns:
-        NaN if a difference is not a number; None if the weights have other names.
-    """
-    first, second = (
-        load_sealed(folder / "checkpoints" / name)["state_dict"] for folder in (one, other)
-    )
-    if first.keys() != second.keys():
-        return None
-    # Unlike Python's, torch's maximum is NaN if one of the numbers is.
-    return float(torch.stack([(first[key] - second[key]).abs().max() for key in first]).max())
-
-
-def _metrics_of(folder: Path) -> dict[str, Any]:
-    """Returns the metrics of a run's record."""
-    return (RunFolder(folder).record() or {}).get("metrics", {})

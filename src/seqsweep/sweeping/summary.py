@@ -86,7 +86,6 @@ def write_summary(
 
     Args:
         members: the runs whose data the baselines are computed from.
-        folder: the sweep's folder.
         entries: the runs of the folder, if they have just been read.
 
     Returns:

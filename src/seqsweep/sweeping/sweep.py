@@ -4,11 +4,9 @@ The module imports no torch at the top.
 """
 
 import contextlib
-import functools
 import shlex
 import time
-from collections.abc import Callable, Collection, Generator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,30 +17,25 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place
 from seqsweep.live.display import show_progress
-from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import (
-    SweepMember,
-    build_each,
-    not_done,
-    plan_members,
-    say_expansion,
-    say_plan,
-)
+from seqsweep.sweeping.members import build_each, plan_members, say_expansion, say_plan
 from seqsweep.sweeping.planned_sweep import (
-    begin_sweep,
     confirm_size,
     new_sweep_file,
     refuse_reruns,
+    say_red,
     write_plan,
+    write_sweep,
 )
-from seqsweep.sweeping.queue import Queue, QueuedRun
+from seqsweep.sweeping.queue import Queue, SweepMember
 from seqsweep.sweeping.summary import Renewing
 from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import STOP_FILE, Interrupted
+
+Rounds = Generator[Sequence[SweepMember]]
+"""The members to train next, one list after another. Between two lists a search reads results."""
 
 
 @interruptible()
@@ -58,8 +51,7 @@ def run_sweep(
     All members are checked before the first one starts.
 
     Args:
-        jobs: the members of the sweep.
-        compose: composes the config of a member.
+        jobs: the members of the sweep, whose configs `compose` composes.
         launcher: trains the runs.
         folder: the sweep's folder.
         console: prints the plan, the progress and the results.
@@ -76,7 +68,7 @@ def run_sweep(
     # Monotonic, because the clock of the machine may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
-    pending = not_done(members)
+    pending = [member for member in members if not member.was_done()]
     # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)
@@ -89,10 +81,8 @@ def run_sweep(
     if plan_only:
         write_plan(members, pending, folder, console)
         return 0
-    is_detached = launcher.workers is not None and launcher.workers.detach
-    train = functools.partial(launch_all, pending, launcher, folder, console)
-    code = train_pending(members, pending, folder, console, train, is_detached=is_detached)
-    if pending and is_detached:
+    code = train_sweep(members, pending, launcher, folder, console)
+    if pending and launcher.workers is not None and launcher.workers.detach:
         console.print(
             f"to follow them:\n  seqsweep watch {escape(shlex.quote(place(folder)))}",
             soft_wrap=True,
@@ -102,146 +92,114 @@ def run_sweep(
     return finish_sweep(members, folder, console, code, started)
 
 
-def train_pending(
+def train_sweep(
     members: Sequence[SweepMember],
     pending: Sequence[SweepMember],
+    launcher: RunLauncher,
     folder: Path,
     console: Console,
-    train: Callable[[], None],
+    rounds: Rounds | None = None,
+    judge: Judge | None = None,
     *,
-    is_detached: bool = False,
     is_open: bool = False,
 ) -> int:
-    """Trains the members that are not done, and keeps sweep.json up to date.
+    """Trains members until each is done or has failed too often; keeps sweep.json up to date.
+
+    A member that another process is training is left to it, and checked again later. So two
+    commands that sweep into one folder share the work, and both end with the whole table.
 
     Args:
         members: the runs that the command asks for.
         pending: those of them that are not done.
-        folder: the sweep's folder.
-        console: prints errors.
-        train: trains the pending members.
-        is_detached: whether workers train on after this returns.
+        rounds: the runs to train, if they are not just the pending ones.
+        judge: decides about the runs of a search at their limits.
         is_open: whether the sweep is a search that may add runs, so that workers wait for more. It
             closes and ends sweep.json itself.
 
     Returns:
         The exit code: 0, 1 after an error, or 128 plus the number of a signal.
     """
-    # Most often sweep.json stays, and so the folder may be one that cannot be written.
-    if not pending and new_sweep_file(members, pending, folder) is None:
-        return 0
-    code, file = 0, None
+    codes: list[int] = []
+    file = None
     try:
         with contextlib.ExitStack() as sweep:
-            with SweepFile.changing(folder):
-                file = new_sweep_file(members, pending, folder)
-                if file is None:
-                    return 0
-                is_alone = not is_sweep_running(folder)
-                sweep.enter_context(sweep_lock(folder))
-                begin_sweep(replace(file, open=is_open), folder, console, is_alone)
-            if pending:
-                code = train_queue(pending, folder, console, train)
+            # Most often sweep.json stays, and so the folder may be one that cannot be written.
+            if pending or new_sweep_file(members, pending, folder) is not None:
+                file = write_sweep(members, pending, folder, console, is_open, sweep)
+            if pending and file is not None:
+                sweep.enter_context(_printed(pending, console, codes))
+                rounds = shown(pending, console) if rounds is None else rounds
+                turns = _turns(pending, rounds, launcher, folder)
+                sweep.enter_context(contextlib.closing(turns))
+                train = launcher.trainer()
+                for queue, taken in turns:
+                    queue.settle(taken, train(taken, folder, judge))
     finally:
-        if file is not None and not is_open and (not is_detached or code):
-            ended = end_sweep(file, folder, console)
-            code = code or ended
-    return code
+        is_detached = launcher.workers is not None and launcher.workers.detach
+        if file is not None and not is_open and (codes or not is_detached):
+            try:
+                file.end(folder, time.time())
+            except OSError as error:  # not raised, because the runs are trained
+                say_red(str(error), console)
+                codes.append(1)
+    return codes[0] if codes else 0
 
 
-def end_sweep(file: SweepFile, folder: Path, console: Console) -> int:
-    """Marks a sweep as ended, after its lock was released; returns the exit code."""
+@contextlib.contextmanager
+def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int]) -> Generator[None]:
+    """Renews the report in the block; prints an error of the block and adds its exit code."""
+    folder, reports = pending[0].folder.path.parent, pending[0].config["sweep"]["report"]
     try:
-        file.end(folder, time.time())
-    except OSError as error:  # not raised, because the runs are trained
-        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
-        return 1
-    return 0
-
-
-def train_queue(
-    pending: Sequence[SweepMember], folder: Path, console: Console, train: Callable[[], None]
-) -> int:
-    """Trains the members. Prints an error and returns the exit code."""
-    config = pending[0].planned.config
-    try:
-        with Renewing(folder) if config["sweep"]["report"] else contextlib.nullcontext():
-            train()
+        with Renewing(folder) if reports else contextlib.nullcontext():
+            yield
     except Interrupted as error:
         console.print(f"[red]{error}[/]")
-        return error.exit_code
+        codes.append(error.exit_code)
     except KeyboardInterrupt:
-        return 130
+        codes.append(130)
     except (ValueError, TypeError, OSError) as error:
         # provenance.json is written when a run begins, so its absence shows that none has begun.
         if not any((member.folder.path / "provenance.json").exists() for member in pending):
             raise  # nothing was trained, so the input is refused as a whole
-        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
-        return 1
-    return 0
+        say_red(str(error), console)
+        codes.append(1)
 
 
-def launch_all(
-    pending: Sequence[SweepMember],
-    launcher: RunLauncher,
-    folder: Path,
-    console: Console,
-    counted: tuple[int, int] = (0, 0),
-) -> None:
-    """Launches members until each is done or has failed too often.
-
-    A member that another process is training is left to it, and checked again later. So two
-    commands that sweep into one folder share the work, and both end with the whole table.
-
-    Args:
-        counted: as for `show_progress`.
+def _turns(
+    pending: Sequence[SweepMember], rounds: Rounds, launcher: RunLauncher, folder: Path
+) -> Generator[tuple[Queue, list[SweepMember]]]:
+    """Yields members to train here, with their queue; follows the workers of a cluster instead.
 
     Raises:
-        Interrupted: a signal came.
-        ValueError, TypeError, OSError: the members could not be launched.
+        ValueError, OSError: a cluster refuses the workers.
     """
-    members = {member.folder.run_id: member for member in pending}
-
-    def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
-        return launch_members([members[run.run_id] for run in runs], runs, launcher, folder)
-
-    queued = [member.queued() for member in pending]
-    waits = pending[0].planned.config["when_locked"] == "wait"
-    if launcher.workers is not None:
-        (folder / STOP_FILE).unlink(missing_ok=True)
-        launcher.workers.begin(queued, folder)  # prints lines, so before the display
-        if launcher.workers.detach:
-            return
-    with stoppable(folder), show_progress([member.folder for member in pending], console, counted):
-        Queue(queued, folder).train(launch, idle=float("inf") if waits else 0.0)
-
-
-@contextlib.contextmanager
-def stoppable(folder: Path) -> Generator[None]:
-    """Removes the file that stops a sweep, before the block and after it."""
+    waits = pending[0].config["when_locked"] == "wait"
     # A sweep that was killed may have left the file, and this one would stop at once.
     (folder / STOP_FILE).unlink(missing_ok=True)
     try:
-        yield
+        if launcher.workers is not None:
+            launcher.workers.begin(pending, folder)  # prints lines, so before the display
+            if launcher.workers.detach:
+                return
+        with contextlib.closing(rounds):
+            for left in rounds:
+                if launcher.workers is not None:
+                    launcher.workers.train(left, folder)
+                    continue
+                queue = Queue(left, folder)
+                while taken := queue.take(float("inf") if waits else 0.0):
+                    yield queue, taken
     finally:
         (folder / STOP_FILE).unlink(missing_ok=True)
 
 
-def launch_members(
-    members: Sequence[SweepMember],
-    queued: Sequence[QueuedRun],
-    launcher: RunLauncher,
-    folder: Path,
-    judge: Judge | None = None,
-) -> Collection[str]:
-    """Launches members; returns the run_ids of those that another process trains.
+def shown(
+    members: Sequence[SweepMember], console: Console, counted: tuple[int, int] = (0, 0)
+) -> Rounds:
+    """Yields members as one round, and shows their progress meanwhile.
 
     Args:
-        queued: the same runs, as a queue counts their failures.
-        judge: decides about the runs of a search at their limits.
+        counted: as of `Display`.
     """
-    # Hydra composes a job from its own overrides, but the folder is named after the swept keys. So
-    # each job gets the folder as an override.
-    jobs = [[*member.overrides, f"hydra.sweep.dir='{folder}'"] for member in members]
-    planned = [member.planned for member in members]
-    return launcher.launch(jobs, planned, folder, judge=judge, queued=queued).locked
+    with show_progress([member.folder for member in members], console, counted):
+        yield members

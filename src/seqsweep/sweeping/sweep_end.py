@@ -21,10 +21,20 @@ from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweep_lock import remove_dead_sweep_locks
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.planned_sweep import say_red
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.summary import write_summary
 from seqsweep.training.fed_loggers import feed_done
 from seqsweep.training.outcome import Interrupted
+
+folders_to_print: dict[Path, None] = {}
+"""The folders in which another sweeper of Hydra has trained runs, for `print_folders`."""
+
+
+def print_folders(console: Console) -> None:
+    """Prints the leaderboards of other sweepers. Our own sweepers print theirs themselves."""
+    for folder in folders_to_print:
+        print_folder(console, folder, read_folder(folder, of_all_versions=True))
 
 
 def finish_sweep(
@@ -39,8 +49,6 @@ def finish_sweep(
 
     Args:
         members: the runs that the command asks for.
-        folder: the sweep's folder.
-        console: prints the results.
         code: the exit code of the training.
         started: when the command started, on the clock of `time.monotonic`.
         lost: the run_ids of failed runs that a search has gone on without.
@@ -50,50 +58,41 @@ def finish_sweep(
     """
     seconds = time.monotonic() - started
     if code == 0:  # runs that were done before may lack a logger
-        feed_done((member.planned.config, member.folder) for member in members)
+        feed_done((member.config, member.folder) for member in members)
     remove_dead_sweep_locks(folder)  # a sweep that was killed at its end begins no training again
-    begun = {entry.folder.run_id: entry for entry in read_begun(folder)}
-    print_folder(console, folder, list(begun.values()))
+    has_runs = any(folder.glob("*/config.yaml"))
+    found = read_folder(folder, of_all_versions=True) if has_runs else []
+    begun = {entry.folder.run_id: entry for entry in found}
+    print_folder(console, folder, found)
     # The folder may hold runs of other sweeps; the exit code is about the members of this one.
-    entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
-    reports = members[0].planned.config["sweep"]["report"]
+    entries = [begun.get(member.run_id) or read_run(member.folder) for member in members]
+    reports = members[0].config["sweep"]["report"]
     # After an error or a signal a report would be incomplete, and the command is to end soon.
     if reports and code == 0:
-        code = summarise(members, folder, console, list(begun.values()))
+        code = _summarise(members, folder, console, found)
     # A search counts the runs as done that it has pruned.
-    ended = [
-        m.planned.limits is not None and e.state == "pruned"
-        for m, e in zip(members, entries, strict=True)
-    ]
+    pairs = zip(members, entries, strict=True)
+    ended = [m.limits is not None and entry.state == "pruned" for m, entry in pairs]
     failed = _conclude(entries, folder, console, seconds, sum(ended), lost)
     return code or int(failed > 0)
 
 
-def read_begun(folder: Path) -> list[Entry]:
-    """Returns the runs of the folder, including those of other commands."""
-    has_runs = any(folder.glob("*/config.yaml"))
-    return read_folder(folder, of_all_versions=True) if has_runs else []
-
-
-def summarise(
-    members: Sequence[SweepMember], folder: Path, console: Console, entries: Sequence[Entry] = ()
+def _summarise(
+    members: Sequence[SweepMember], folder: Path, console: Console, entries: Sequence[Entry]
 ) -> int:
     """Writes baselines, report and TensorBoard view. Returns the exit code.
 
     The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.
-
-    Args:
-        entries: the runs of the folder, if they have just been read.
     """
     try:
         with interruptible(ENDING):
-            problems = write_summary([member.planned for member in members], folder, entries)
+            problems = write_summary(members, folder, entries)
     except Interrupted as error:
         words = f"[red]{error}[/]; the same command completes the report"
         console.print(words, soft_wrap=True, highlight=False)
         return error.exit_code
     for problem in problems:
-        console.print(f"[red]{escape(problem)}[/]", soft_wrap=True, highlight=False)
+        say_red(problem, console)
     return int(bool(problems))
 
 
@@ -118,7 +117,10 @@ def _conclude(
     quoted = escape(shlex.quote(place(folder)))
     of_all = f"of {count(len(entries), 'run')}"
     lines = [f"{states['complete']} {of_all} complete{others} ({duration(seconds)})"]
-    lines += where_to_look(folder, bool(states["complete"]))
+    if (folder / "report.html").is_file():
+        lines.append(f"  {escape(place(folder / 'report.html'))}")
+    if states["complete"]:
+        lines.append(f"  seqsweep tensorboard {quoted}")
     left = len(entries) - states["complete"] - sum(ends.values())
     if left:
         started = [entry for entry in entries if entry.folder.path.is_dir()]
@@ -137,13 +139,3 @@ def _conclude(
             lines += ["this trains what is missing:", f"  {escape(shlex.join(command_line()))}"]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     return left
-
-
-def where_to_look(folder: Path, has_complete: bool) -> list[str]:
-    """Returns the path of the report and the command for TensorBoard, as markup of rich."""
-    lines: list[str] = []
-    if (folder / "report.html").is_file():
-        lines.append(f"  {escape(place(folder / 'report.html'))}")
-    if has_complete:
-        lines.append(f"  seqsweep tensorboard {escape(shlex.quote(place(folder)))}")
-    return lines

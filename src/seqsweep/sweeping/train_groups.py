@@ -1,13 +1,13 @@
-"""Trains the groups of a sweep, one pool after another."""
+"""Trains the groups of a sweep, one after another."""
 
 import resource
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from seqsweep.console import say_error
 from seqsweep.runs.lock import Locked
 from seqsweep.sweeping.forming import form
+from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import (
     STOP_FILE,
@@ -18,32 +18,24 @@ from seqsweep.training.outcome import (
     request_stop_if_configured,
 )
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.train import train_pool
+from seqsweep.training.train import train_pool, train_together
 from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 
-class Trained(NamedTuple):
-    """The runs that `train_groups` has left.
-
-    Attributes:
-        alone: the runs that autograd trains one by one; none of them has been trained.
-        locked: the run_ids of runs that another process trains.
-    """
-
-    alone: list[PlannedRun]
-    locked: set[str]
-
-
 def train_groups(
-    members: Sequence[PlannedRun], root: Path, threads: int, judge: Judge | None = None
-) -> Trained:
-    """Trains the pools of a sweep into the folders of their runs.
+    members: Sequence[PlannedRun], root: Path, judge: Judge | None = None, *, threads: int
+) -> dict[str, Outcome | BaseException]:
+    """Trains the runs of a sweep into their folders: pool after pool, then the others one by one.
 
     Args:
         members: the planned runs; those that are complete are left out.
         root: the folder of the runs.
-        threads: the number of members of a pool that train side by side.
         judge: decides about the runs of pools at their limits; without it they pause.
+        threads: the number of members of a pool that train side by side.
+
+    Returns:
+        The outcome or the error of each run that was tried, by run_id. A run that cannot be built
+        has left failure.json, like a run that failed later.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
@@ -53,21 +45,22 @@ def train_groups(
     root.mkdir(parents=True, exist_ok=True)
     # A dict by run_id, because another sweeper may give the same job twice.
     pending = {member.run_id: member for member in members if finished(member, root) is None}
-    locked: set[str] = set()
-    planned = form(list(pending.values()), takes_gpu)
-    for group in planned.pools:
+    outcomes: dict[str, Outcome | BaseException] = {}
+    for group in form(list(pending.values()), takes_gpu):
         if (root / STOP_FILE).exists():
             break
         try:
             with restored_torch_state(threads=1):
-                outcomes = train_pool(group.members, root, threads, judge=judge)
+                if group.engine == "native":
+                    ended = train_pool(group.members, root, threads, judge=judge)
+                else:
+                    ended = train_together(AutogradEngine(group.members, root, None))
         except OSError as error:  # for example a full disk; the next group may still fit
             say_error(str(error))
             continue
-        _record_errors(group.members, outcomes, root)
-        pairs = zip(group.members, outcomes, strict=True)
-        locked |= {member.run_id for member, outcome in pairs if isinstance(outcome, Locked)}
-    return Trained(planned.alone, locked)
+        _record_errors(group.members, ended, root)
+        outcomes |= zip([member.run_id for member in group.members], ended, strict=True)
+    return outcomes
 
 
 def _record_errors(

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -30,18 +30,17 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, sweep_lock
-from seqsweep.runs.sweepfile import NAME, Config, SweepFile
+from seqsweep.runs.sweepfile import NAME, SweepFile
 from seqsweep.signals import ENDING, handled
 from seqsweep.suggest import did_you_mean
-from seqsweep.sweeping.app import train_member
 from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import tries_of
-from seqsweep.sweeping.queue import AT_ONCE, STARTED, Queue, QueuedRun
+from seqsweep.sweeping.planned_sweep import STARTED, nested
+from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
 from seqsweep.sweeping.summary import write_summary
 from seqsweep.training.limits import Limits
-from seqsweep.training.outcome import Interrupted, RunFailed, is_final
+from seqsweep.training.outcome import Interrupted, is_final
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import member_of
 from seqsweep.training.user_code import code_of
@@ -168,7 +167,8 @@ class Worker:
             print_notes(lock_notes(self.folder), PlainConsole())
             while True:
                 queue = Queue(self._queued(), self.folder, AT_ONCE)
-                queue.train(self._train, idle, self._is_outdated)
+                while taken := queue.take(idle, self._is_outdated):
+                    queue.settle(taken, self._train(taken))
                 # Another command may have extended the sweep meanwhile, and a search may soon.
                 if not (self._is_outdated() or (self.sweep.open and self._wait_for_runs(idle))):
                     return
@@ -205,23 +205,24 @@ class Worker:
                 _write_report(self.folder, allowed)
         return 0
 
-    def _queued(self) -> list[QueuedRun]:
-        """Returns the runs of the sweep that are not done."""
-        sweep, left = self.sweep, list[QueuedRun]()
-        for run_id, config in sweep.current().configs.items():
-            run = QueuedRun(
-                RunFolder(self.folder / run_id),
-                seconds=sweep.costs.get(run_id, 0.0) * config.get("trainer.max_epochs", 0),
-                tries=tries_of(config),
-                stops=config["sweep.on_error"] == "stop",
-                failures_before=sweep.failures.get(run_id, 0),
+    def _queued(self) -> list[SweepMember]:
+        """Returns the runs of the sweep that are not done, as sweep.json has them."""
+        sweep = self.sweep
+        members = (
+            SweepMember(
+                config=nested(config),
+                run_id=run_id,
+                data_fingerprint=None,
                 limits=Limits.from_plain(sweep.limits.get(run_id)),
+                folder=RunFolder(self.folder / run_id),
+                epoch_seconds=sweep.costs.get(run_id, 0.0),
+                failures_before=sweep.failures.get(run_id, 0),
             )
-            if not self._is_done(run):
-                left.append(run)
-        return left
+            for run_id, config in sweep.current().configs.items()
+        )
+        return [member for member in members if not self._is_done(member)]
 
-    def _is_done(self, run: QueuedRun) -> bool:
+    def _is_done(self, run: SweepMember) -> bool:
         """Returns whether a run is done; its record is read once."""
         if run.run_id in self._done:
             return stat_of(f"{run.folder.path}/record.json") is not None
@@ -231,59 +232,41 @@ class Worker:
         self._done.add(run.run_id)
         return True
 
-    def _train(self, runs: Sequence[QueuedRun]) -> Collection[str]:
-        planned = [self._plan(run.run_id) for run in runs]
+    def _train(self, runs: Sequence[SweepMember]) -> Mapping[str, object]:
+        planned = [self._plan(run) for run in runs]
         say(f"training {count(len(planned), 'run')}")
         begun = time.monotonic()
         # Imported here, because a worker that finds nothing to do needs no torch.
         with without_collections():
             from seqsweep.sweeping.train_groups import train_groups
 
-        alone, locked = train_groups(planned, self.folder, self.threads)
-        for run in alone:
-            try:
-                train_member(run, self.folder)
-            except (RunFailed, ValueError, TypeError, OSError) as error:
-                say_error(str(error))  # also in failure.json; the other runs go on
+        outcomes = train_groups(planned, self.folder, threads=self.threads)
+        for outcome in outcomes.values():
+            if isinstance(outcome, Exception) and not isinstance(outcome, Locked):
+                say_error(str(outcome))  # also in failure.json; the other runs go on
         done = sum(run.is_done() for run in runs)
         say(f"  {done} of {len(runs)} done after {duration(time.monotonic() - begun)}")
-        return locked
+        return outcomes
 
-    def _plan(self, run_id: str) -> PlannedRun:
-        """Plans the run of a config in sweep.json.
+    def _plan(self, run: SweepMember) -> PlannedRun:
+        """Plans a run of sweep.json.
 
         Raises:
             ValueError, TypeError, OSError: the config is refused, or its data.
         """
-        config = _nested(self.sweep.configs[run_id])
-        planned = member_of(config, self.allowed, self.folder / NAME)
-        if planned.run_id != run_id:
-            then, now = config.get(CODE), planned.config.get(CODE)
+        planned = member_of(dict(run.config), self.allowed, self.folder / NAME)
+        if planned.run_id != run.run_id:
+            then, now = run.config.get(CODE), planned.config.get(CODE)
             other = "data" if then == now else f"code ({', '.join(code_of(planned.config))})"
             raise ValueError(
-                f"{self.folder / NAME}: run {run_id} has other {other} here; plan the sweep again"
+                f"{self.folder / NAME}: run {run.run_id} has other {other} here; plan the sweep"
+                " again"
             )
-        return replace(planned, limits=Limits.from_plain(self.sweep.limits.get(run_id)))
+        return replace(planned, limits=run.limits)
 
     def _sweep_version(self) -> tuple[int, int] | None:
         stat = stat_of(str(self.folder / NAME))
         return None if stat is None else (stat.st_ino, stat.st_mtime_ns)
-
-
-def _nested(flat: Config) -> dict[str, Any]:
-    """Returns a flat config as nested sections.
-
-    >>> _nested({"a.b": 1, "c": [2]})
-    {'a': {'b': 1}, 'c': [2]}
-    """
-    config: dict[str, Any] = {}
-    for key, value in flat.items():
-        *sections, name = key.split(".")
-        node = config
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[name] = value
-    return config
 
 
 def _enter(directory: str, allowed: Sequence[str]) -> None:

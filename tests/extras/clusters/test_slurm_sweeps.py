@@ -12,7 +12,7 @@ import torch
 from commands import Command, CommandServer, StartCommand
 from slurm_cluster import SlurmCluster, until
 
-from seqsweep.extras.clusters.workers import STARTED
+from seqsweep.sweeping.planned_sweep import STARTED
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sweep_members import member_at
 
 from seqsweep.extras.clusters import workers
-from seqsweep.extras.clusters.workers import STARTED, Workers, worker_command
+from seqsweep.extras.clusters.workers import Workers, worker_command
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.planned_sweep import STARTED
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.outcome import STOP_FILE
 
 
@@ -47,8 +49,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_POLL_SECONDS", 0.01)
 
 
-def queued(folder: Path, names: str = "ab") -> list[QueuedRun]:
-    return [QueuedRun(RunFolder(folder / name)) for name in names]
+def queued(folder: Path, names: str = "ab") -> list[SweepMember]:
+    return [member_at(folder / name) for name in names]
 
 
 def test_two_commands_at_once_start_the_workers_once(tmp_path, capsys):
@@ -119,7 +121,7 @@ def test_a_command_does_not_wait_for_a_run_that_has_failed_too_often(tmp_path):
             for _ in range(2):
                 folder.fail(ValueError("no"))
 
-    Workers(Failing()).train([QueuedRun(folder, tries=2, failures_before=1)], tmp_path)
+    Workers(Failing()).train([member_at(folder.path, tries=2, failures_before=1)], tmp_path)
     assert folder.attempts() == 3
 
 
@@ -148,7 +150,7 @@ def test_a_worker_may_build_what_the_typed_command_names_and_nothing_of_others(t
         "data": {"_target_": "seqsweep.data.datamodule.SequenceDataModule"},
         "model": {"_target_": "mine.Net", "parts": [{"_target_": "mine.Part"}]},
     }
-    runs = [QueuedRun(RunFolder(tmp_path / "0"), config=config)]
+    runs = [member_at(tmp_path / "0", config=config)]
     command = worker_command(runs, tmp_path, ["--threads", "2"])
     assert command[1:4] == ["-m", "seqsweep", "work"]
     allowed = ["--allow", "mine.Net", "--allow", "mine.Part"]

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.extras.clusters.workers import Workers
-from seqsweep.extras.search import halving_command, session
+from seqsweep.extras.search import session
 from seqsweep.extras.search.halving import Halving
 from seqsweep.extras.search.halving_command import Searched, search
 from seqsweep.extras.search.session import LOCK
@@ -26,8 +26,8 @@ from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.hydra_jobs import RunLauncher, Train
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.work import Worker
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import threads as budget
@@ -65,7 +65,7 @@ def run(compose: MemberComposer, monkeypatch: pytest.MonkeyPatch) -> Search:
         folder: Path, *overrides: str, launcher: RunLauncher | None = None, **settings: Any
     ) -> int:
         halving = Halving(**{**SETTINGS, **settings})
-        local = RunLauncher(None, threads=1)  # type: ignore[arg-type]
+        local = RunLauncher(threads=1)
         console = Console(file=io.StringIO(), width=200)
         given = [*FIXED, *SPACE, *overrides]
         code = search(halving, given, compose, launcher or local, folder, console)
@@ -149,25 +149,28 @@ def _runs(folder: Path) -> dict[str, Any]:
 
 
 def test_the_same_command_trains_nothing_again(
-    run: Search, expected: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
+    run: Search, expected: Any, undisturbed: Any
 ) -> None:
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("nothing is left")
+    class Never(RunLauncher):
+        def trainer(self) -> Train:
+            raise AssertionError("nothing is left")
 
-    monkeypatch.setattr(halving_command, "launch_members", never)
-    monkeypatch.setattr(session, "launch_all", never)
-    assert run(undisturbed["folder"]) == 0
+    assert run(undisturbed["folder"], launcher=Never(threads=1)) == 0
     assert "0 to train" in run.printed and "16 of 32 epochs" in run.printed  # type: ignore[attr-defined]
     assert found(undisturbed["folder"]) == expected
 
 
 def test_runs_that_pause_at_rungs_come_to_the_same(
-    run: Search, expected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Search, expected: Any, tmp_path: Path
 ) -> None:
     """Runs of autograd, of several pools and of workers have no pool that asks the judge."""
-    launch = halving_command.launch_members
-    monkeypatch.setattr(halving_command, "launch_members", lambda *a: launch(*a[:-1]))
-    assert run(tmp_path) == 0
+
+    class Pausing(RunLauncher):
+        def trainer(self) -> Train:
+            train = super().trainer()
+            return lambda members, folder, judge: train(members, folder, None)
+
+    assert run(tmp_path, launcher=Pausing(threads=1)) == 0
     assert found(tmp_path) == expected
 
 
@@ -176,13 +179,15 @@ def test_sweep_json_has_the_limits_from_its_first_write(
 ) -> None:
     """A worker that waits for the search reads the file before the first rung is judged."""
     begun: list[list[int | None]] = []
-    lead, judge = Searched._lead, Searched.judge
+    judge = Searched.judge
 
-    def look(searched: Searched, launcher: RunLauncher) -> None:
-        sweep = SweepFile.read(tmp_path)
-        assert sweep is not None and sweep.open
-        begun.append([sweep.limits[run_id]["until"] for run_id in sweep.configs])
-        lead(searched, launcher)
+    class Looking(RunLauncher):
+        def trainer(self) -> Train:
+            sweep = SweepFile.read(tmp_path)
+            assert sweep is not None
+            if sweep.open:  # and not at the fresh seeds
+                begun.append([sweep.limits[run_id]["until"] for run_id in sweep.configs])
+            return super().trainer()
 
     def end_at_a_later_rung(searched: Searched) -> Any:
         limits = judge(searched)
@@ -190,11 +195,10 @@ def test_sweep_json_has_the_limits_from_its_first_write(
             raise Interrupted(signal.SIGTERM)
         return limits
 
-    monkeypatch.setattr(Searched, "_lead", look)
     with monkeypatch.context() as patched:
         patched.setattr(Searched, "judge", end_at_a_later_rung)
-        assert run(tmp_path) == 143
-    assert run(tmp_path) == 0
+        assert run(tmp_path, launcher=Looking(threads=1)) == 143
+    assert run(tmp_path, launcher=Looking(threads=1)) == 0
     first, again = begun
     assert first == [1] * 8
     assert sorted(map(str, again)) == ["2"] * 4 + ["None"] * 4
@@ -226,7 +230,7 @@ def test_a_worker_trains_a_search_rung_by_rung(
     monkeypatch.setattr("seqsweep.sweeping.work._LOOK_SECONDS", 0.05)
     monkeypatch.setattr("seqsweep.sweeping.work.sweep_lock", lambda _: memoryview(b""))
     cluster = Threads()
-    launcher = RunLauncher(None, workers=Workers(cluster))  # type: ignore[arg-type]
+    launcher = RunLauncher(workers=Workers(cluster))
     assert run(tmp_path, launcher=launcher) == 0
     for thread in cluster.threads:
         thread.join()
@@ -293,20 +297,23 @@ def _refers_to_no_command(run: Search) -> None:
 
 
 def test_nothing_is_confirmed_before_the_search_is_over(
-    run: Search, expected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Search, expected: Any, tmp_path: Path
 ) -> None:
     """A command may end while another process trains the last runs."""
-    launch = halving_command.launch_members
     elsewhere: list[str] = []
 
-    def leave_a_survivor(members: Sequence[SweepMember], *rest: Any) -> Any:
-        survivors = [m.folder.run_id for m in members if m.planned.limits == Limits()]
-        elsewhere.extend(survivors[: 1 - len(elsewhere)])
-        return launch([m for m in members if m.folder.run_id not in elsewhere], *rest[:-1])
+    class LeavingASurvivor(RunLauncher):
+        def trainer(self) -> Train:
+            train = super().trainer()
 
-    with monkeypatch.context() as patched:
-        patched.setattr(halving_command, "launch_members", leave_a_survivor)
-        assert run(tmp_path) == 1
+            def leave(members: Sequence[SweepMember], folder: Path, judge: object) -> Any:
+                survivors = [m.run_id for m in members if m.limits == Limits()]
+                elsewhere.extend(survivors[: 1 - len(elsewhere)])
+                return train([m for m in members if m.run_id not in elsewhere], folder, None)
+
+            return leave
+
+    assert run(tmp_path, launcher=LeavingASurvivor(threads=1)) == 1
     file = SearchFile.read(tmp_path)
     assert file is not None and not file.confirmed
     assert [trial.state for trial in tried(tmp_path)].count("complete") == 1
@@ -359,8 +366,8 @@ def test_the_folder_of_another_search_is_refused(
 
 def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path: Path) -> None:
     for launcher in (
-        RunLauncher(None),  # type: ignore[arg-type]
-        RunLauncher(None, workers=Workers(Threads(), detach=True)),  # type: ignore[arg-type]
+        RunLauncher(),
+        RunLauncher(workers=Workers(Threads(), detach=True)),
     ):
         with pytest.raises(ValueError, match=r"hydra.launcher"):
             run(tmp_path, launcher=launcher)

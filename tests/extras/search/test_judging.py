@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sweep_members import member_at
 
 from seqsweep.extras.search.halving import judge
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
 
 RUNGS = [1, 2, 4]
@@ -18,7 +19,7 @@ HEADER = "epoch,train/loss,val/loss,val/acc"
 def candidate(tmp_path: Path) -> Any:
     """Makes a run with these validation accuracies; the loss breaks ties."""
 
-    def make(number: int, *accuracies: float | None, loss: float = 1.0) -> QueuedRun:
+    def make(number: int, *accuracies: float | None, loss: float = 1.0) -> SweepMember:
         folder = RunFolder(tmp_path / f"run{number}")
         folder.path.mkdir(exist_ok=True)
         rows = [
@@ -26,25 +27,25 @@ def candidate(tmp_path: Path) -> Any:
             for epoch, value in enumerate(accuracies)
         ]
         (folder.path / "metrics.csv").write_text("\n".join([HEADER, *rows, ""]))
-        return QueuedRun(folder)
+        return member_at(folder.path)
 
     return make
 
 
-def judged(runs: list[QueuedRun], monitor: str = "val/acc") -> dict[str, Limits]:
+def judged(runs: list[SweepMember], monitor: str = "val/acc") -> dict[str, Limits]:
     return judge(runs, monitor, RUNGS)
 
 
-def number(run: QueuedRun) -> int:
+def number(run: SweepMember) -> int:
     return int(run.run_id.removeprefix("run"))
 
 
-def record(run: QueuedRun, status: str, **content: Any) -> None:
+def record(run: SweepMember, status: str, **content: Any) -> None:
     content = {"status": status, "config": {}, "metrics": {}} | content
     run.folder.finish(content, synced=True)
 
 
-def prune(run: QueuedRun, epoch: int) -> None:
+def prune(run: SweepMember, epoch: int) -> None:
     record(run, "pruned", pruned={"epoch": epoch, "value": 0.1, "threshold": None})
 
 
@@ -114,7 +115,7 @@ def test_a_run_that_failed_before_a_decided_rung_stays_out(candidate: Any) -> No
     folder = runs[2].folder
     folder.fail(ValueError("x"))
     # In the next command, failures of this one do not count.
-    later = [*runs[:2], QueuedRun(folder, failures_before=1)]
+    later = [*runs[:2], member_at(folder.path, failures_before=1)]
     assert judged(later)["run1"] == Limits(until=1)
     prune(runs[0], 1)
     limits = judged(later)

@@ -10,7 +10,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
 from seqsweep.config.compose import MemberComposer
 from seqsweep.extras.search.command import search
 from seqsweep.extras.search.planning import TrialPlanner
@@ -43,7 +43,7 @@ def run(compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         structured = OmegaConf.structured(OptunaSweeperConf)
         options: Any = OmegaConf.to_container(OmegaConf.merge(structured, SETTINGS, settings))
         del options["_target_"], options["params"]
-        local = RunLauncher(None, threads=1)  # type: ignore[arg-type]
+        local = RunLauncher(threads=1)
         return search(options, [*RUNS, *overrides], compose, launcher or local, tmp_path)
 
     return call

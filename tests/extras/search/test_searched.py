@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sweep_members import member_at
 
 from seqsweep.extras.search.halving import Halving
 from seqsweep.extras.search.halving_command import Searched
@@ -13,17 +14,8 @@ from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.members import SweepMember
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import PlannedRun
-
-
-class Member(SweepMember):
-    """A run without a config from which its costs could be estimated."""
-
-    def queued(self) -> QueuedRun:
-        return QueuedRun(self.folder, failures_before=self.folder.attempts())
 
 
 def make_search(root: Path, *accuracies: float | None) -> Searched:
@@ -35,8 +27,7 @@ def make_search(root: Path, *accuracies: float | None) -> Searched:
         folder.path.mkdir()
         row = "" if value is None else f"0,0.5,1.0,{value}\n"
         (folder.path / "metrics.csv").write_text(f"epoch,train/loss,val/loss,val/acc\n{row}")
-        planned = PlannedRun({"monitor": "val/acc", "seed": 0}, folder.run_id, None)
-        members.append(Member([], planned, folder, ""))
+        members.append(member_at(folder.path, config={"monitor": "val/acc", "seed": 0}))
         trials.append(Trial(number, {}, [folder.run_id]))
     halving = Halving(max(2, len(accuracies)), [1, 2], seed=0, top=0, seeds=0)
     return Searched(halving, planner_of(root), trials, members)
@@ -48,7 +39,10 @@ def planner_of(root: Path) -> TrialPlanner:
 
 def in_a_later_command(searched: Searched) -> Searched:
     """The same search, in which earlier failures do not count."""
-    trials, members = searched.trials, searched.members()
+    trials = searched.trials
+    members = [
+        replace(member, failures_before=member.folder.attempts()) for member in searched.members()
+    ]
     return Searched(searched.halving, searched.planner, trials, members)
 
 

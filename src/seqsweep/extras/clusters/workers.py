@@ -16,7 +16,8 @@ from seqsweep.console import place, say
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.lock import RunLock, is_locked
-from seqsweep.sweeping.queue import STARTED, QueuedRun
+from seqsweep.sweeping.planned_sweep import STARTED
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.outcome import STOP_FILE
 
 _STARTING = ".starting"
@@ -64,7 +65,7 @@ class Workers:
         if self.count < 1:
             raise ValueError(f"hydra.launcher.count={self.count}: must be at least 1")
 
-    def begin(self, runs: Sequence[QueuedRun], folder: Path) -> None:
+    def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
         """Starts the workers unless this or an earlier command has; prints which it is.
 
         Args:
@@ -90,7 +91,7 @@ class Workers:
         say(f"{name}: {count(number, 'worker')}, logs in {place(folder / self.cluster.logs)}")
         say("if all of them end early, the same command with --start starts new ones")
 
-    def train(self, runs: Sequence[QueuedRun], folder: Path, is_one_enough: bool = False) -> None:
+    def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
         """Begins, and waits until all runs are over; with `detach` it does not wait.
 
         Args:
@@ -111,7 +112,7 @@ class Workers:
             time.sleep(_POLL_SECONDS)
 
 
-def _is_stopped(left: Collection[QueuedRun], folder: Path) -> bool:
+def _is_stopped(left: Collection[SweepMember], folder: Path) -> bool:
     """Returns whether the sweep was stopped and none of the runs trains."""
     if not (folder / STOP_FILE).exists() or any(is_locked(run.folder.path) for run in left):
         return False
@@ -121,7 +122,7 @@ def _is_stopped(left: Collection[QueuedRun], folder: Path) -> bool:
 
 
 def worker_command(
-    runs: Sequence[QueuedRun], folder: Path, options: Sequence[str] = ()
+    runs: Sequence[SweepMember], folder: Path, options: Sequence[str] = ()
 ) -> list[str]:
     """Returns the command of a worker, which may build the runs' targets.
 

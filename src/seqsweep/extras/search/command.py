@@ -48,7 +48,7 @@ def search(
     is_plan = begin(compose, launcher, prunes=options["pruner"] != "none")
     planner = TrialPlanner.of(overrides, compose, folder)
     ends = planner.plan_ends()
-    first = ends[0].planned
+    first = ends[0]
     check_searchable(first)
     config = first.config
     settings = Settings(config["monitor"], config["trainer"]["max_epochs"], **_plain(options))

@@ -15,7 +15,7 @@ from seqsweep.extras.search.space import Space, described, value_at
 from seqsweep.runs.metric_names import epoch_score
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.runs.searchfile import SearchFile
-from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
 
 
@@ -111,7 +111,7 @@ class Standing:
         record: None while the run has no record.
     """
 
-    def __init__(self, run: QueuedRun) -> None:
+    def __init__(self, run: SweepMember) -> None:
         self.run = run
         self.rows = read_rows(run.folder.path / "metrics.csv")
         self.record = run.folder.record()
@@ -153,7 +153,7 @@ class Standing:
         return self.is_lost(rung), -value, -loss
 
 
-def judge(runs: Sequence[QueuedRun], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
+def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
     """Returns the limits of all runs, as far as their files decide them.
 
     The first rung that some run has not reached stops the others. Every earlier rung is decided

@@ -4,7 +4,7 @@ All that it decides follows from the files of the runs. The module imports no to
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +16,13 @@ from seqsweep.extras.search.halving import Halving, Standing, draw, judge
 from seqsweep.extras.search.planning import TrialPlanner, check_comparable, check_searchable
 from seqsweep.extras.search.session import Search, begin, say, searching
 from seqsweep.extras.search.space import overrides_of
-from seqsweep.live.display import show_progress
 from seqsweep.runs.searchfile import Trial
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
-from seqsweep.sweeping.queue import Queue, QueuedRun
-from seqsweep.sweeping.sweep import launch_members, stoppable, train_pending
+from seqsweep.sweeping.members import build_each, plan_members, say_plan
+from seqsweep.sweeping.queue import SweepMember
+from seqsweep.sweeping.sweep import Rounds, train_sweep
 from seqsweep.training.limits import Limits
 
 
@@ -58,7 +57,7 @@ def search(
     planner = to_the_last_rung(TrialPlanner.of(overrides, compose, folder), halving.rungs[-1])
     population = plan_population(halving, planner)
     planned = Searched(halving, planner, *population)
-    pending = [planned.member(run.run_id) for run in planned.pending()]
+    pending = planned.pending()
     if pending:
         build_each(pending, compose)
     members = planned.members()
@@ -69,7 +68,7 @@ def search(
     say_plan(members, pending, halving.population, folder, console)
     if is_plan:
         return 0
-    with searching(folder, members[0].planned, console):
+    with searching(folder, members[0], console):
         # Another command may have searched here since the first look.
         searched = Searched(halving, planner, *population)
         return searched.run(launcher, console, started)
@@ -106,8 +105,8 @@ def plan_population(
     trials: list[Trial] = []
     for member in members:
         number = numbers[tuple(member.overrides)]
-        trials.append(Trial(number, drawn[number], [member.folder.run_id]))
-        check_searchable(member.planned, halving.rungs[0])
+        trials.append(Trial(number, drawn[number], [member.run_id]))
+        check_searchable(member, halving.rungs[0])
     check_comparable(members)
     return trials, members
 
@@ -130,7 +129,7 @@ class Searched(Search):
         trials: Sequence[Trial],
         members: Sequence[SweepMember],
     ) -> None:
-        config = members[0].planned.config
+        config = members[0].config
         fresh = [seed for seed in range(halving.seeds + 1) if seed != config["seed"]]
         new = halving.search_file(planner.space, config["monitor"])
         super().__init__(planner, new, halving.top, fresh[: halving.seeds])
@@ -161,37 +160,29 @@ class Searched(Search):
         members, pending = self.members(), self.pending()
         if not pending:
             return 0
-        left = [self.member(run.run_id) for run in pending]
+        rounds = self.rounds(pending, console)
+        return train_sweep(
+            members, pending, launcher, self.folder, console, rounds, self.judge, is_open=True
+        )
 
-        def lead() -> None:
-            with stoppable(self.folder), show_progress([run.folder for run in pending], console):
-                self._lead(launcher)
+    def rounds(self, pending: Sequence[SweepMember], console: Console) -> Rounds:
+        """Yields the runs that are left until each has come to its end.
 
-        return train_pending(members, left, self.folder, console, lead, is_open=True)
-
-    def _lead(self, launcher: RunLauncher) -> None:
-        """Launches the runs until each has come to its end.
-
-        Pools ask the judge themselves. Other runs pause at a rung, and are launched again when all
+        Pools ask the judge themselves. Other runs pause at a rung, and are yielded again when all
         have reached it.
         """
-        waits = self.members()[0].planned.config["when_locked"] == "wait"
-
-        def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
-            taken = [self.member(run.run_id) for run in runs]
-            return launch_members(taken, runs, launcher, self.folder, self.judge)
-
         before = None
-        while True:
-            limits = self.judge()
-            pending = self.pending()
-            state = limits, [run.run_id for run in pending]
-            # Without progress, the search was stopped, or other processes train what is left, or it
-            # cannot be trained.
-            if not pending or state == before:
-                return
-            before = state
-            Queue(pending, self.folder).train(launch, idle=float("inf") if waits else 0.0)
+        with show_progress([run.folder for run in pending], console):
+            while True:
+                limits = self.judge()
+                pending = self.pending()
+                state = limits, [run.run_id for run in pending]
+                # Without progress, the search was stopped, or other processes train what is left,
+                # or it cannot be trained.
+                if not pending or state == before:
+                    return
+                before = state
+                yield pending
 
     def decide(self) -> None:
         """Brings the limits up to date with the files of the runs; writes nothing."""
@@ -208,16 +199,16 @@ class Searched(Search):
         self.write()
         return self.limits
 
-    def pending(self) -> list[QueuedRun]:
+    def pending(self) -> list[SweepMember]:
         """Returns the runs that have something left to train, as the limits stand."""
         # A run that has lost its place by a failure is not tried again. One that has reached the
         # rung is launched once more, even if it had failed before, and gets its record.
         return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]
 
-    def _runs(self) -> list[QueuedRun]:
-        return [self.queued(trial.run_ids[0]) for trial in self._trials]
+    def _runs(self) -> list[SweepMember]:
+        return [self.member(trial.run_ids[0]) for trial in self._trials]
 
-    def _is_lost(self, run: QueuedRun) -> bool:
+    def _is_lost(self, run: SweepMember) -> bool:
         """Returns whether a run has failed before the rung that was decided without it."""
         standing, ends_at = Standing(run), self.limits[run.run_id].ends_at
         if ends_at is None or standing.record is not None or standing.has_reached(ends_at):

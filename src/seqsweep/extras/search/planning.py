@@ -15,7 +15,8 @@ from seqsweep.results.data_sets import Sets, sets_of, why_apart
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.members import SweepMember, plan_members
+from seqsweep.sweeping.members import plan_members
+from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.planned_run import PlannedRun
 
@@ -115,9 +116,9 @@ def check_comparable(members: Iterable[SweepMember]) -> None:
         ValueError: there are such runs.
     """
     first, *others = members
-    sets = _sets_of(first.planned)
+    sets = _sets_of(first)
     for other in others:
-        reason = why_apart(sets, _sets_of(other.planned))
+        reason = why_apart(sets, _sets_of(other))
         if reason:
             raise ValueError(
                 f"{_differing(other.overrides, first.overrides)}: {reason} than"

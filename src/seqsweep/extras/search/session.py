@@ -5,7 +5,6 @@ The module imports no torch.
 
 import abc
 import contextlib
-import functools
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +22,9 @@ from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.removing import remove_empty_root
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.members import SweepMember, not_done
 from seqsweep.sweeping.planned_sweep import close_sweep
-from seqsweep.sweeping.queue import QueuedRun
-from seqsweep.sweeping.sweep import launch_all, train_pending
+from seqsweep.sweeping.queue import SweepMember
+from seqsweep.sweeping.sweep import shown, train_sweep
 from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
@@ -127,7 +125,6 @@ class Search(abc.ABC):
         self.done_before = 0
         self.limits: dict[str, Limits] = {}
         self._members: dict[str, SweepMember] = {}
-        self._queued: dict[str, QueuedRun] = {}
 
     @property
     @abc.abstractmethod
@@ -149,18 +146,11 @@ class Search(abc.ABC):
     def add(self, members: Sequence[SweepMember]) -> None:
         """Adds the runs of a trial, apart from those that an earlier trial has."""
         for member in members:
-            if member.folder.run_id not in self._members:
-                self._members[member.folder.run_id] = member
-                self._queued[member.folder.run_id] = member.queued()
+            self._members.setdefault(member.run_id, member)
 
     def member(self, run_id: str) -> SweepMember:
-        """Returns a run for a launcher, with its present limits."""
-        member, limits = self._members[run_id], self.limits.get(run_id)
-        return replace(member, planned=replace(member.planned, limits=limits))
-
-    def queued(self, run_id: str) -> QueuedRun:
-        """Returns a run for a queue, which counts its failures in this command."""
-        return replace(self._queued[run_id], limits=self.limits.get(run_id))
+        """Returns a run with its present limits; its failures count in this command."""
+        return replace(self._members[run_id], limits=self.limits.get(run_id))
 
     def members(self) -> list[SweepMember]:
         """Returns the runs of all trials, and those with fresh seeds once they are planned."""
@@ -183,7 +173,7 @@ class Search(abc.ABC):
         Returns:
             The exit code.
         """
-        self.done_before = sum(member.is_done() for member in self.members())
+        self.done_before = sum(member.was_done() for member in self.members())
         code = self.train(launcher, console)
         # Other processes may still train the trials.
         if code == 0 and self.is_over():
@@ -200,19 +190,19 @@ class Search(abc.ABC):
         file = self.file()
         best = different(ranked(read_trials(file, self.folder), file.sign))[: self._top]
         planned = {t.number: self.planner.plan(t.params, self._fresh) for t in best}
-        run_ids = {n: [m.folder.run_id for m in members] for n, members in planned.items()}
+        run_ids = {n: [m.run_id for m in members] for n, members in planned.items()}
         self._confirmed = {**self._confirmed, **run_ids}
         self.write()
         members = [member for each in planned.values() for member in each]
         self.add(members)
-        left = not_done(members)
+        left = [member for member in members if not member.was_done()]
         if not left:
             return 0
         say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
-        ended = sum(member.is_done() for member in self.members()) - self.done_before
+        ended = sum(member.was_done() for member in self.members()) - self.done_before
         counted = ended, ended + len(left)
-        train = functools.partial(launch_all, left, launcher, self.folder, console, counted=counted)
-        return train_pending(self.members(), left, self.folder, console, train)
+        rounds = shown(left, console, counted)
+        return train_sweep(self.members(), left, launcher, self.folder, console, rounds)
 
     def _refuse(self, difference: str = "another config, other data or other code") -> None:
         """Refuses the folder of another search, whose decisions are not those of this one."""

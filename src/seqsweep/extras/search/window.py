@@ -1,6 +1,5 @@
 """The window of trials of a search that have no result yet."""
 
-import functools
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -15,13 +14,12 @@ from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.study import SearchStudy
 from seqsweep.extras.search.trials import Result, owners_of, result_of
 from seqsweep.runs.searchfile import SearchFile, Trial
-from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.members import SweepMember, labelled
-from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
-from seqsweep.sweeping.sweep import launch_all, train_pending
+from seqsweep.sweeping.members import labelled
+from seqsweep.sweeping.planned_sweep import write_sweep
+from seqsweep.sweeping.queue import SweepMember
+from seqsweep.sweeping.sweep import Rounds, shown, train_sweep
 from seqsweep.training.limits import Limits
-from seqsweep.training.outcome import STOP_FILE
 
 
 class Window(Search):
@@ -48,7 +46,7 @@ class Window(Search):
         self.study = SearchStudy(settings, planner.space, self.before)
         for trial in self.before:
             planned = self.planner.plan(trial.params, self.seeds) if trial.refusal is None else []
-            if list(trial.run_ids) != [member.folder.run_id for member in planned]:
+            if list(trial.run_ids) != [member.run_id for member in planned]:
                 self._refuse()
             self._add(trial, planned)
         # Later choices depend on these results, so their failures are final. Other runs that have
@@ -65,12 +63,12 @@ class Window(Search):
 
     def is_stopped(self) -> bool:
         """Returns whether a run has failed whose failure ends the search."""
-        return any(self.queued(run_id).ends_sweep() for run_id in self._left())
+        return any(self.member(run_id).ends_sweep() for run_id in self._left())
 
     def lost(self) -> Collection[str]:
         decided = self.trials[: -self.settings.parallel]
         run_ids = {run_id for trial in decided for run_id in trial.run_ids}
-        return [run_id for run_id in run_ids if not self.member(run_id).is_done()]
+        return [run_id for run_id in run_ids if not self.member(run_id).was_done()]
 
     def train(self, launcher: RunLauncher, console: Console) -> int:
         self.advance()
@@ -79,15 +77,16 @@ class Window(Search):
         pending = self.pending()
         if not pending:
             return 0
-        (self.folder / STOP_FILE).unlink(missing_ok=True)
-        lead = functools.partial(self._lead, launcher, console)
+        rounds = self.rounds(launcher, console)
         try:
-            return train_pending(self.members(), pending, self.folder, console, lead, is_open=True)
+            return train_sweep(
+                self.members(), pending, launcher, self.folder, console, rounds, is_open=True
+            )
         finally:
             self.write()
 
-    def _lead(self, launcher: RunLauncher, console: Console) -> None:
-        """Trains trials, and chooses others from their results."""
+    def rounds(self, launcher: RunLauncher, console: Console) -> Rounds:
+        """Yields the runs of trials, and chooses others from their results."""
         budget, confirm = int(self.settings.budget.get("trials", 0)), self.settings.confirm
         total = budget * self.settings.seeds + confirm["top"] * confirm["seeds"]
         while pending := self.pending():
@@ -95,10 +94,9 @@ class Window(Search):
             if launcher.workers is None:
                 ended = len(self._members) - len(self._left()) - self.done_before
                 counted = ended, total - self.done_before if budget else 0
-                launch_all(pending, launcher, self.folder, console, counted=counted)
+                yield from shown(pending, console, counted)
             else:
-                runs = [member.queued() for member in pending]
-                launcher.workers.train(runs, self.folder, is_one_enough=True)
+                launcher.workers.train(pending, self.folder, is_one_enough=True)
             self.look()
             # Without a new result, another round would end in the same way.
             if len(self.results) == known or self.is_stopped():
@@ -106,10 +104,7 @@ class Window(Search):
             self.advance()
             self.write()
             # Workers and tables read from sweep.json which runs there are.
-            with SweepFile.changing(self.folder):
-                file = new_sweep_file(self.members(), self.pending(), self.folder)
-                if file is not None:
-                    begin_sweep(replace(file, open=True), self.folder, console, is_alone=False)
+            write_sweep(self.members(), self.pending(), self.folder, console, is_open=True)
 
     def file(self) -> SearchFile:
         return replace(super().file(), minutes=self.minutes())
@@ -132,10 +127,9 @@ class Window(Search):
 
     def pending(self) -> list[SweepMember]:
         """Returns the runs to train now, of the trials without a result."""
-        members = [self.member(name) for name in self._left() if not self.queued(name).is_over()]
-        planned = {each.folder.run_id: (each.overrides, each.planned) for each in members}
+        members = [self.member(run_id) for run_id in self._left()]
         # Each is called after the keys in which it differs from the others of now.
-        return labelled(planned, self.folder)
+        return labelled([member for member in members if not member.is_over()])
 
     def _running(self) -> Iterator[Trial]:
         return (trial for trial in list(self.trials) if trial.number not in self.results)
@@ -145,7 +139,7 @@ class Window(Search):
         return dict.fromkeys(run_id for trial in self._running() for run_id in trial.run_ids)
 
     def _look_at(self, trial: Trial) -> None:
-        runs = [self.queued(run_id) for run_id in trial.run_ids]
+        runs = [self.member(run_id) for run_id in trial.run_ids]
         # With `on_error=stop` the next command tries a failed trial again.
         if all(run.is_over() and not run.ends_sweep() for run in runs):
             self.results[trial.number] = self._result_of(trial)
@@ -164,7 +158,7 @@ class Window(Search):
         except (HydraException, ValueError, TypeError) as error:
             refusal = " ".join(str(error).split())
             say_error(f"trial {chosen.number} is refused: {refusal}")
-        run_ids = [member.folder.run_id for member in members]
+        run_ids = [member.run_id for member in members]
         trial = replace(chosen, run_ids=run_ids, refusal=refusal)
         self.trials.append(trial)
         self._add(trial, members)
