@@ -124,7 +124,7 @@ class RunsSweeper(Sweeper):
         self.loader = hydra_context.config_loader
         self.master = config
         self.folder = Path(config.hydra.sweep.dir)
-        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+        self.launcher: Launcher | None = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
