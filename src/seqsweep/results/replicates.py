@@ -13,9 +13,10 @@ from seqsweep.runs.metric_names import compared_metric, monitor_of
 
 
 class Replicate(NamedTuple):
-    """The fold, split seed and seed of a run, which repeat a config and pair runs of two configs.
+    """The fold, split seed and seed of a run.
 
-    A key that a config does not have counts as 0.
+    They repeat a config, and pair the run with a run of another config. A key that a config
+    does not have counts as 0.
     """
 
     fold: int = 0

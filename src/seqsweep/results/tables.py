@@ -64,11 +64,11 @@ MOST_ROWS = 1000
 
 
 class FittingTable(Table):
-    """A table that knows what a narrow terminal can do without; columns are given by index.
+    """A table that knows what a narrow terminal can do without.
 
     Args:
-        spare: The columns that may go, the least important first.
-        long: A column of texts that may be cropped.
+        spare: The indices of the columns that may go, the least important first.
+        long: The index of a column of texts that may be cropped.
     """
 
     spare: Sequence[int] = ()
