@@ -1,4 +1,4 @@
-"""The launchers of seqsweep: `local` in one process, `slurm` and `ray` by workers of a cluster.
+"""The launchers `local` (one process), `slurm` and `ray` (workers of a cluster).
 
 Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """

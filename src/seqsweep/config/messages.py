@@ -212,7 +212,7 @@ def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
 
 
 def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
-    """Yields the chosen files, the one that wins first, each with the section that it fills.
+    """Yields the chosen files with their sections, the one that wins first.
 
     Experiments and other files for the whole config come before the files of the groups, and
     train.yaml comes last.

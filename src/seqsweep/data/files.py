@@ -152,7 +152,7 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
 
 
 def source_of(path: str | Path) -> str:
-    """Returns the dotted name of the source that trains on a file; `read` beside it reads it.
+    """Returns the dotted name of the source for a file; `read` beside it reads.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, or its ending is not known.

@@ -88,7 +88,7 @@ def npz(
 def read(
     path: str, layout: Layout = "batch_first", test_path: str | None = None, labelled: bool = True
 ) -> Stored:
-    """Reads a file as `npz` does, but checks only its own content, and keeps the ids.
+    """Reads a file as `npz` does, alone and with its ids.
 
     Args:
         labelled: False accepts splits without y.
@@ -126,7 +126,7 @@ def _stored(
 
 
 def _read(path: str, with_ids: bool = False) -> _Content:
-    """Reads the known arrays of an .npz file, once: an NpzFile reads it again at every index."""
+    """Reads the known arrays of an .npz file once."""
     file = existing_file(path)
     _check_is_zip(file)
     arrays: dict[str, Array] = {}
@@ -261,7 +261,7 @@ def _test_part(test: _Content, train: _Content, parts: Mapping[str, RawPart]) ->
 
 
 def _padded(part: RawPart, layout: Layout) -> RawPart:
-    """Returns the part with x as (N, T, F), which may be stored one sequence after the other."""
+    """Returns the part with x as (N, T, F)."""
     x, lengths, where = part.x, part.lengths, part.where
     count = None if part.labels is None else len(label_array(part.labels, where))
     if lengths is not None and layout != "time_first" and x.ndim in (1, 2):

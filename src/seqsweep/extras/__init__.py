@@ -1,1 +1,1 @@
-"""What stands beside the core: search, export and clusters. The core imports none of it."""
+"""Search, export and clusters. The core imports none of them."""

@@ -167,7 +167,7 @@ class SweepProgress:
 
     @property
     def has_several_sources(self) -> bool:
-        """Whether runs have different data, whose scores cannot be ranked together."""
+        """Tells whether runs have different data, whose scores cannot be ranked together."""
         return len(set(self.sources.values())) > 1
 
     def best(self, most: int) -> list[tuple[RunProgress, float]]:

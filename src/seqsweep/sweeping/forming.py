@@ -48,7 +48,7 @@ class Group:
 
 
 def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[Group]:
-    """Groups runs: a pool for each prepared data set, then the runs that train one by one.
+    """Groups runs into a pool for each data set, and runs that train alone.
 
     A pool begins with its longest run.
 

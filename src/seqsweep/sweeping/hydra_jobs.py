@@ -32,7 +32,7 @@ class Workers(Protocol):
 
     @property
     def detach(self) -> bool:
-        """Whether the command ends once the workers are started."""
+        """Tells whether the command ends once the workers are started."""
         ...
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:

@@ -34,7 +34,7 @@ _STEP = 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class SweepMember(PlannedRun):
-    """A planned run of a sweep, with its folder, its label and what the sweep counts.
+    """A planned run of a sweep, with its folder, label and counts.
 
     A worker takes it from sweep.json, with its config and run_id alone, and plans it later.
 
@@ -56,7 +56,7 @@ class SweepMember(PlannedRun):
 
     @classmethod
     def of(cls, run: PlannedRun, folder: RunFolder, **more: Any) -> Self:
-        """Returns a planned run as a member; its failures and record up to now do not count."""
+        """Returns a planned run as a member, without its failures up to now."""
         known = {field.name: getattr(run, field.name) for field in fields(PlannedRun)}
         counted = {"failures_before": folder.attempts(), "record_before": time_of_record(folder)}
         member = cls(**known, **counted, folder=folder, **more)
@@ -70,7 +70,7 @@ class SweepMember(PlannedRun):
 
     @property
     def tries(self) -> int:
-        """How many attempts of the run may fail."""
+        """The number of attempts that may fail."""
         sweep = self.config["sweep"]
         # Only `on_error=retry` reads the number of retries.
         return 1 + (sweep["retries"] if sweep["on_error"] == "retry" else 0)

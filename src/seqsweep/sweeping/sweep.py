@@ -103,7 +103,7 @@ def train_sweep(
     *,
     is_open: bool = False,
 ) -> int:
-    """Trains members until each is done or has failed too often; keeps sweep.json up to date.
+    """Trains members until each is done or has failed too often.
 
     A member that another process is training is left to it, and checked again later. So two
     commands that sweep into one folder share the work, and both end with the whole table.
@@ -147,7 +147,7 @@ def train_sweep(
 
 @contextlib.contextmanager
 def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int]) -> Generator[None]:
-    """Renews the report in the block; prints an error of the block and adds its exit code."""
+    """Renews the report in the block, and turns its errors into exit codes."""
     folder, reports = pending[0].folder.path.parent, pending[0].config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():

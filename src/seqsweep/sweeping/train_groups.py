@@ -25,7 +25,7 @@ from seqsweep.training.trainer import restored_torch_state, takes_gpu
 def train_groups(
     members: Sequence[PlannedRun], root: Path, judge: Judge | None = None, *, threads: int
 ) -> dict[str, Outcome | BaseException]:
-    """Trains the runs of a sweep into their folders: pool after pool, then the others one by one.
+    """Trains the runs of a sweep, pool after pool, then the others.
 
     Args:
         members: the planned runs; those that are complete are left out.

@@ -123,7 +123,7 @@ def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _chosen(sequences: Sequences, count: int) -> tuple[Data, Paths]:
-    """Returns the sequences to trace and the paths to draw, for all runs on a split."""
+    """Returns the sequences to trace and the paths to draw of a split."""
     chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count))
     # By falling length their rows are those of a `PackedSequence`. Sequences of equal length keep
     # their order, so the choice is the same on every machine.

@@ -1,4 +1,4 @@
-"""The data of runs, loaded once for all with the same section. Imports no torch by itself."""
+"""The data of runs, loaded once for each section. Imports no torch."""
 
 import functools
 import json
@@ -32,7 +32,7 @@ _SMALL = 2**22
 
 
 class Data:
-    """One source of sequences, and the splits that one way to prepare them makes of it.
+    """A source of sequences, and the splits that are prepared from it.
 
     `data_of` returns it for a section `data`.
 

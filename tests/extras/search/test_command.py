@@ -47,4 +47,4 @@ def test_another_sweeper_cannot_look_for_the_worst_value(
 def test_a_missing_optuna_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("seqsweep.extras.search.findings.has_optuna", lambda: False)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'seqsweep\[search\]'"):
-        OptunaSweeper().sweep([])
+        OptunaSweeper().run([], None)

@@ -73,7 +73,7 @@ def analyse(folder: Path) -> Report:
 
 
 def _head(facts: Facts) -> dict[str, Any]:
-    """What the page says before its sections."""
+    """Returns the part of the page before its sections."""
     board, across = facts.board, facts.across
     variation = board.variation
     baselines, notes = find_baselines(facts.folder, board.entries)

@@ -1,4 +1,4 @@
-"""The baselines of a report, and what the size of the test split allows to say."""
+"""The baselines of a report, and how small a difference the test split shows."""
 
 import math
 from collections.abc import Sequence

@@ -66,7 +66,7 @@ class Curve:
 
 
 def curves_section(facts: Facts) -> Section:
-    """The learning curves of the best configs, or else of the runs that are not complete."""
+    """The learning curves of the best configs, or of incomplete runs."""
     curves = config_curves(facts) or unfinished_curves(facts)
     figures = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
     drawn = {name: figure for name, figure in figures.items() if figure is not None}

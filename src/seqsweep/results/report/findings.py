@@ -99,7 +99,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the sections of a report are made from.
+    """The facts that the sections of a report share.
 
     Args:
         waiting: The number of runs that have not started.
