@@ -9,6 +9,7 @@ workers train the sweep now, and it is watched for some seconds, which shows the
 """
 
 import argparse
+import contextlib
 import io
 import math
 import re
@@ -24,8 +25,12 @@ from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.live.table import LiveTable
 from seqsweep.live.watch import WatchedFolder
 from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
+
+_locks = contextlib.ExitStack()
+"""The locks of the runs that train at the moment of the picture."""
 
 _SIDE_BY_SIDE = 5
 _SKIPPED = 2
@@ -49,7 +54,7 @@ def main() -> None:
         console.print(LiveTable(_watched(options.folder, options.watch)))
     else:
         entries = [entry for entry in read_folder(options.folder) if entry.record is not None]
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, _locks:
             root = Path(scratch, options.folder.absolute().name)
             console.print(LiveTable(_progress_at(entries, root, options.at)))
     title = options.title or f"seqsweep watch {options.folder}"
@@ -78,7 +83,7 @@ def _progress_at(entries: Sequence[Entry], root: Path, part: float) -> SweepProg
     now[0] = started
     sweep = SweepFile((), started, {e.folder.run_id: e.config for e in entries}, _ids(skipped))
     _copy_runs(skipped, root, math.inf)
-    progress = SweepProgress(root, sweep, _is_training, clock)
+    progress = SweepProgress(root, sweep, clock)
     progress.look()
     _copy_runs(trained[:-1], root, part * seconds)
     RunFolder(root / trained[-1].folder.run_id).refuse({}, MemoryError("out of memory: 3.1 GiB"))
@@ -102,11 +107,7 @@ def _copy_runs(entries: Sequence[Entry], root: Path, now: float) -> None:
         if free[worker] <= now:
             shutil.copy(entry.folder.path / "record.json", folder)
         elif begun < now:
-            (folder / "lock").touch()
-
-
-def _is_training(folder: Path) -> bool:
-    return (folder / "lock").exists()
+            _locks.enter_context(RunLock(folder))
 
 
 def _ids(entries: Sequence[Entry]) -> frozenset[str]:

@@ -91,7 +91,7 @@ CASES = [
     ("predict run good.npz extra", "extra: must be KEY=VALUE, an option to read good.npz"),
     ("predict run good.npz layuot=time_first", "layuot: no such option .*did you mean 'layout'"),
     ("predict run good.npz layout=[a", r"layout=\[a: cannot be read as YAML"),
-    ("predict run bad.ts layout=time_first", "layout: no such option to read bad.ts; known: test_path"),
+    ("predict run bad.ts layout=time_first", "layout: no such option to read bad.ts; known: test_"),
     # the data
     ("predict run god.npz", "no file god.npz .*; did you mean 'good.npz'"),
     ("predict run nothing", "nothing"),
