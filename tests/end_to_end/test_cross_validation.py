@@ -46,7 +46,7 @@ def test_a_fold_has_the_bits_of_its_run_alone(seqsweep: Command, tmp_path: Path)
 
 
 def test_splits_extend_a_sweep_of_the_same_question(seqsweep: Command, tmp_path: Path) -> None:
-    options = ("train", "-m", *DATA, "model.hidden_size=4,8")
+    options = ("train", "-m", *DATA, "model.hidden_size=4,8", "sweep.name=same")
     assert seqsweep(*options).code == 0
     more = seqsweep(*options, "sweep=splits", "data.split_seed=range(3)")
     assert "2 done, 4 to train" in more.out, more.err

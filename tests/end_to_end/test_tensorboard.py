@@ -230,7 +230,7 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         page.locator("tf-image-loader img:visible").nth(2).wait_for()
         pages.shoot("images", height=600)
         add_learning_rate(folder)
-        wait_until(lambda: runs_at(address)[-2:] == ["h32L2unilrB-s0", "h32L2unilrB-s1"])
+        wait_until(lambda: runs_at(address)[-2:] == ["h32-L2-r12-s0", "h32-L2-r12-s1"])
         pages.open(links["hyperparameters"])
         page.locator("tf-hparams-query-pane").get_by_text("lr", exact=True).first.wait_for()
         wait_until(lambda: len(pages.table()) == 1 + 13, page)

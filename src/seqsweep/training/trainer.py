@@ -1,5 +1,6 @@
 """The Lightning Trainer of a run, with settings for small networks."""
 
+import functools
 import logging
 import os
 import warnings
@@ -148,9 +149,18 @@ def avoid_missing_kernels(trainer: L.Trainer) -> None:
     `restored_torch_state` switches oneDNN on again.
     """
     on_cpu = trainer.strategy.root_device.type == "cpu"
-    has_kernel = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    if on_cpu and trainer.precision == "bf16-mixed" and not has_kernel:
+    if on_cpu and trainer.precision == "bf16-mixed" and not _onednn_has_half_lstm():
         torch.backends.mkldnn.enabled = False
+
+
+@functools.cache
+def _onednn_has_half_lstm() -> bool:
+    with torch.autocast("cpu", torch.bfloat16), torch.random.fork_rng(devices=()):
+        try:
+            torch.nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
+        except RuntimeError:
+            return False
+    return True
 
 
 def count_steps(trainer: L.Trainer, steps: int) -> None:
