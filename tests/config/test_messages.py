@@ -55,3 +55,11 @@ def test_a_message_ends_with_the_place_that_set_its_key(overrides, message, plac
     explained = with_place(ValueError(message), config.hydra)
     suffix = "" if place is None else f" (in {CONF_DIR / place})"
     assert str(explained) == f"{message}{suffix}"
+
+
+def test_a_command_that_was_meant_stands_behind_the_place(composed):
+    config = composed("data=text", return_hydra_config=True)
+    error = ValueError("data.source.path=null: must be a file; did you mean: seqsweep train x")
+    explained = str(with_place(error, config.hydra))
+    assert explained.startswith("data.source.path=null: must be a file (in ")
+    assert explained.endswith("); did you mean: seqsweep train x")

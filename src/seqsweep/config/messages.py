@@ -207,7 +207,9 @@ def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
         parts = key[0].split(".")
         prefix = [] if package == "_global_" else package.split(".")
         if parts[: len(prefix)] == prefix and (line := _line(path, parts[len(prefix) :])):
-            return reworded(error, f"{error} (in {path}:{line})")
+            # A command that was meant stays the last words, so that it can be copied.
+            fact, *command = str(error).partition("; did you mean: ")
+            return reworded(error, f"{fact} (in {path}:{line}){''.join(command)}")
     return error
 
 
