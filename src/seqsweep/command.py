@@ -1,10 +1,11 @@
 """Hides the subcommand and its options from Hydra, whose parser does not know them."""
 
+import contextlib
 import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,18 @@ _PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[\w./-]*", re.ASCII)
 
 _hidden: list[str] = []
 _options: dict[str, str] = {}
+
+
+@contextlib.contextmanager
+def remembered_command() -> Generator[None]:
+    """Restores the command and its options after the block, also for the next one in a program."""
+    before = list(_hidden), dict(_options), list(sys.argv)
+    try:
+        yield
+    finally:
+        _hidden[:], sys.argv = before[0], before[2]
+        _options.clear()
+        _options.update(before[1])
 
 
 def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:

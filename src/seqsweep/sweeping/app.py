@@ -22,6 +22,7 @@ from seqsweep.command import (
     as_multirun,
     hide_subcommand,
     is_first_process,
+    remembered_command,
     restore_subcommand,
 )
 from seqsweep.config import CONF_DIR
@@ -57,6 +58,7 @@ register_resolvers()
 logging.raiseExceptions = False  # Hydra logs its tables, also into a pipe whose reader has gone
 
 
+@remembered_command()
 def run(
     arguments: list[str],
     subcommand: str = "train",
