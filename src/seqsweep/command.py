@@ -18,7 +18,7 @@ _options: dict[str, str] = {}
 
 @contextlib.contextmanager
 def remembered_command() -> Generator[None]:
-    """Restores the command and its options after the block, also for the next one in a program."""
+    """Keeps a command and its options from the next one in this process."""
     before = list(_hidden), dict(_options), list(sys.argv)
     try:
         yield
