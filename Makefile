@@ -4,7 +4,10 @@ PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE :=
 
 BIN := .venv/bin
+# What is installed: the package, also what its tests need, also what `make durability` needs.
 INSTALLED := .venv/installed
+TESTS := .venv/installed-tests
+DURABILITY := .venv/installed-durability
 ZIG := .venv/ziglang
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
@@ -13,29 +16,35 @@ BROWSER := $(shell command -v chromium)
 SLURM := $(CI)$(shell command -v sbatch)
 LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 
-.PHONY: sweep test check style types fast-tests bench native native-check wheels wheel-check hydra-check launcher-check clean
+.PHONY: sweep test check durability style types fast-tests durability-tests bench native \
+  native-check wheels wheel-check hydra-check launcher-check clean
 
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
 
-test: native  ## the whole suite; three processes, because those with clusters wait much of the time
-	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
-	$(if $(SLURM),,@echo "no sbatch in PATH: the Slurm tests are left out")
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist worksteal -m "(slow or not slow) $(LEFT_OUT)"
+test: $(TESTS) native  ## every promise; three processes, because some tests wait
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist worksteal -m "not durability"
 
 check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
 	@$(BIN)/python scripts/code_figures.py --above
 
-style: $(INSTALLED)
+durability: durability-tests native-check wheel-check hydra-check launcher-check  ## all faults
+
+durability-tests: $(DURABILITY) native
+	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
+	$(if $(SLURM),,@echo "no sbatch in PATH: the Slurm tests are left out")
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist worksteal -m "durability $(LEFT_OUT)"
+
+style: $(TESTS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: native
+types: $(TESTS) native
 	$(BIN)/pyright
 
-fast-tests: native
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
+fast-tests: $(TESTS) native
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not durability"
 
 bench: native  ## the cost of one run
 	$(BIN)/python scripts/bench/single_run.py
@@ -52,10 +61,10 @@ wheels: $(ZIG)  ## builds a wheel for each platform, into dist/
 wheel-check: $(ZIG)  ## installs the wheels in an empty environment and trains
 	$(BIN)/python scripts/wheel_check.py
 
-hydra-check: $(INSTALLED)  ## tests the oldest and the newest Hydra, in separate environments
+hydra-check: $(TESTS)  ## tests the oldest and the newest Hydra, in separate environments
 	$(BIN)/python scripts/hydra_check.py
 
-launcher-check: $(INSTALLED)  ## tests launchers of other packages, in separate environments
+launcher-check: $(TESTS)  ## tests launchers of other packages, in separate environments
 	$(BIN)/python scripts/launcher_check.py
 
 clean:
@@ -66,9 +75,17 @@ $(INSTALLED): pyproject.toml hatch_build.py
 	$(PYTHON) -m venv .venv
 	@$(BIN)/python src/seqsweep/native/build.py --compiler || $(PIP) ziglang || \
 	  echo "no C++ compiler and no ziglang: installing without the native engine"
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[baselines]'
 	touch $@
 
-$(ZIG): $(INSTALLED)  # ziglang compiles for other platforms; lief reads the libraries
+$(TESTS): $(INSTALLED)
+	$(PIP) --editable '.[test]'
+	touch $@
+
+$(DURABILITY): $(TESTS)
+	$(PIP) --editable '.[durability]'
+	touch $@
+
+$(ZIG): $(TESTS)  # ziglang compiles for other platforms; lief reads the libraries
 	$(PIP) ziglang lief
 	touch $@

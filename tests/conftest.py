@@ -51,8 +51,11 @@ gc.disable()  # while test files import torch and Lightning
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None]:
-    """Marks cases of sampled tests as slow; orders the selected tests for several processes."""
+    """Marks the tests that `make check` and `make test` leave out; orders the selected tests."""
     mark_sampled(items)
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("browser", "ray", "slurm")):
+            item.add_marker("durability")
     yield
     # Only a process of pytest-xdist has this; all of them must make the same order.
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
