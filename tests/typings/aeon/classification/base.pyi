@@ -1,5 +1,6 @@
 from typing import Any
 
-class BaseClassifier:
-    def __init__(self) -> None: ...
+from sklearn.base import BaseEstimator
+
+class BaseClassifier(BaseEstimator):
     def get_tags(self) -> dict[str, Any]: ...
