@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow  # numba takes seconds to import
+pytestmark = [pytest.mark.slow, pytest.mark.durability]
 
 SHORT: dict[str, Any] = {"hidden_size": 4, "max_epochs": 3, "lr": 0.02}
 

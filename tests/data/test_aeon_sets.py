@@ -9,6 +9,8 @@ import pytest
 from seqsweep.data.aeon_sets import archive, available, read
 from seqsweep.data.bundled import japanese_vowels
 
+pytestmark = pytest.mark.durability  # for the sets of the aeon package
+
 TRAIN = "@problemName Own\n@classLabel true a b\n@data\n1,2:a\n3,4,5:b\n"
 TEST = TRAIN.replace("1,2", "6,7")
 

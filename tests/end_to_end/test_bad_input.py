@@ -128,7 +128,11 @@ def test_a_wrong_table_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("data=aeon data.source.name=GunPont", "did you mean 'GunPoint'?"),
+        pytest.param(
+            "data=aeon data.source.name=GunPont",
+            "did you mean 'GunPoint'?",
+            marks=pytest.mark.durability,
+        ),
         ("data=aeon data.source.name=GunPoint data.source.folder=nope", "no such folder"),
     ],
 )

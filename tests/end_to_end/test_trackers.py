@@ -60,6 +60,7 @@ def history(records: list[dict[str, Any]], name: str) -> list[float]:
 
 
 @pytest.mark.slow
+@pytest.mark.durability
 def test_weights_and_biases_logs_each_run_offline(
     sweep: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_weights_and_biases_logs_each_run_offline(
 
 
 @pytest.mark.slow
+@pytest.mark.durability
 def test_mlflow_logs_each_run_to_a_local_folder(sweep: Callable[..., Any], tmp_path: Path) -> None:
     sweep()  # the logger is added to finished runs
     trained = sweep("logger=mlflow", f"logger.mlflow.tracking_uri=file:{tmp_path}/mlruns")

@@ -91,6 +91,7 @@ def test_the_one_sided_p_of_many_values_is_scipys_approximation():
 
 
 @pytest.mark.slow
+@pytest.mark.durability
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("lower", [False, True])
 def test_cliques_are_aeons(seed: int, lower: bool):

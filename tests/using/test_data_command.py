@@ -33,7 +33,15 @@ def overrides_in(command: str) -> list[str]:
     return words[2:]
 
 
-@pytest.mark.parametrize("source", ["a.npz", "digits", "temporal_order", "aeon:GunPoint"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a.npz",
+        "digits",
+        "temporal_order",
+        pytest.param("aeon:GunPoint", marks=pytest.mark.durability),
+    ],
+)
 def test_info_fits_80_columns_and_ends_with_a_command_that_reads_the_data(source, run):
     code, out, err = run("info", source)
     lines = out.rstrip().splitlines()
