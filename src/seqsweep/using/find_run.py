@@ -7,7 +7,7 @@ from pathlib import Path
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.leaderboard import Leaderboard, Row, leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
@@ -54,19 +54,6 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     if board.variation.resampled:
         of = f"best config by {monitor} of {runs} complete runs, its best run on the first split"
     return best.folder.path, f"{of} ({settings}{shown})"
-
-
-def replicates_of(folder: Path) -> Row | None:
-    """Returns the runs beside this one that are replicates of its config.
-
-    Returns None where the run is not complete or has no folder.
-    """
-    folder = folder.absolute()  # a relative one may have no name, and so no siblings
-    if not (folder / "record.json").is_file():
-        return None
-    rows = leaderboard(read_folder(folder.parent)).rows
-    with_it = (row for row in rows if any(e.folder.path == folder for e in row.entries))
-    return next(with_it, None)
 
 
 def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:

@@ -5,7 +5,6 @@ N sequences, B sequences of a batch, C classes.
 
 import io
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -42,14 +41,10 @@ def predict(arguments: Sequence[str]) -> int:
     if options.out is not None:
         check_output(options.out)
     run, _ = open_run(options)
-    # The archive's results files name the true class of each sequence.
-    needs_labels = kind == "aeon"
-    data = open_data(options.data, options.options, run, options.split, needs_labels)
-    if needs_labels:
-        known_labels(data, run)
+    data = open_data(options.data, options.options, run, options.split, labelled=False)
     for note in data.notes:
         say_error(note)
-    header = _header(options.data, data, run, "TRAIN" if options.split == "train" else "TEST")
+    header = Header(run.class_names, data.labels is not None)
     right: list[int] = []
     batches = _batches(data, run, options.batch_size, right)
     write_predictions(options.out, kind, header, batches, rows)
@@ -72,17 +67,8 @@ def _parser() -> Parser:
     add_json(parser)
     words = "the file to write (csv in the terminal); its ending is its format"
     parser.add_argument("--out", type=Path, metavar="FILE", help=words)
-    words = f"one of {', '.join(FORMATS)}; aeon: the results file of the time series archive"
-    parser.add_argument("--format", metavar="NAME", help=words)
+    parser.add_argument("--format", metavar="NAME", help=f"one of {', '.join(FORMATS)}")
     return parser
-
-
-def _header(path: str, data: InputData, run: LoadedRun, split: str) -> Header:
-    # A set of the archive consists of files such as GunPoint_TEST.ts.
-    name = re.sub(r"_(TRAIN|TEST)$", "", Path(path.removeprefix("aeon:")).name.partition(".")[0])
-    settings = ", ".join(f"{key}={value}" for key, value in run.config["model"].items())
-    classifier = type(run.network).__name__
-    return Header(run.class_names, data.labels is not None, name, classifier, settings, split)
 
 
 def _batches(

@@ -7,9 +7,7 @@ import csv
 import importlib.util
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -42,21 +40,10 @@ class Predictions(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The description of a classifier, known before its first batch.
-
-    Attributes:
-        class_names: C names.
-        has_labels: whether the true classes are known.
-        data, classifier, split: their names, in the results files of the archive.
-        settings: the config of the classifier in one line.
-    """
+    """The names of C classes, and whether the true classes are known."""
 
     class_names: tuple[str, ...]
     has_labels: bool
-    data: str = ""
-    classifier: str = ""
-    settings: str = ""
-    split: str = "TEST"
 
     @property
     def columns(self) -> list[str]:
@@ -114,44 +101,10 @@ def _write_parquet(file: BinaryIO, header: Header, batches: Iterable[Predictions
             writer.write_table(table)
 
 
-def _write_aeon(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
-    """Writes the results file of the time series archive, which tsml-eval reads.
-
-    Three lines come first: what was classified by what, the settings, and the accuracy. The lines
-    of the sequences hold the true and the predicted class, as numbers from 0, and probabilities.
-    """
-    position = {name: index for index, name in enumerate(header.class_names)}
-    hits = count = 0
-    # The accuracy stands before the lines that it follows from.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as lines:
-        for rows in batches:
-            assert rows.labels is not None
-            actual = [position[label] for label in rows.labels]
-            texts = rows.probabilities.astype(np.str_)
-            for label, index, of_classes in zip(actual, rows.indices, texts, strict=True):
-                lines.write(f"{label},{index},,{','.join(of_classes)}\n")
-            hits += int((rows.indices == actual).sum())
-            count += len(actual)
-        names = " ".join(f"{index}={name}" for name, index in position.items())
-        # A comma would begin another field.
-        what = [_one_line(text).replace(",", ";") for text in (header.data, header.classifier)]
-        first = [*what, header.split, "0", "MILLISECONDS", f"classes: {_one_line(names)}"]
-        # Times, the benchmark's and the memory are not measured: -1, as in the format's own files.
-        third = [str(hits / count), *["-1"] * 4, str(len(position)), "N/A", "-1", "-1"]
-        file.write(f"{','.join(first)}\n{_one_line(header.settings)}\n{','.join(third)}\n")
-        lines.seek(0)
-        shutil.copyfileobj(lines, file)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 _WRITERS: dict[str, Callable[[Any, Header, Iterable[Predictions]], None]] = {
     "csv": _write_csv,
     "parquet": _write_parquet,
     "jsonl": _write_json_lines,
-    "aeon": _write_aeon,
 }
 FORMATS = tuple(_WRITERS)
 

@@ -37,7 +37,7 @@ _INK_CHANGES = 0.72
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
-LOG: Figure = {"type": "log", "tickformat": "~s"}
+LOG: Figure = {"type": "log", "tickformat": "~s", "nticks": 8}
 """The values of a logarithmic axis."""
 
 _MOST_TICKS = 10

@@ -8,7 +8,7 @@
   const touch = matchMedia("(pointer: coarse)");
   const PRINTED = 680; // width of a plot on paper, in CSS pixels
 
-  const line = "#e4e9ef";
+  const line = "#d8dfe7";
   const axis = {
     gridcolor: line, zerolinecolor: line, linecolor: "#b9c3ce",
     showline: true, zeroline: false, tickcolor: line, ticks: "outside", ticklen: 4,
