@@ -1,4 +1,4 @@
-"""The command `bundle`: writes a trained run as one file to pass on."""
+"""The command `bundle`: writes a trained run as one file."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def _parser() -> Parser:
 
 
 def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:
-    """Returns the origin of the weights as JSON, without paths of this machine."""
+    """Returns the origin of the weights as JSON, without local paths."""
     folder = run.folder
     training = {} if folder is None else read_object(folder / "provenance.json")
     files = training.pop("data_files", {})
@@ -95,7 +95,7 @@ _PATHS = ("path", "test_path")
 
 
 def readme(run: LoadedRun, record: Mapping[str, Any] | None, choice: str | None) -> str:
-    """The text that tells what a bundle holds and how to use it.
+    """The text that says what a bundle is and how to use it.
 
     Args:
         record: of the run; None where only its checkpoint is there.

@@ -46,7 +46,7 @@ _WRITTEN = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip, so that equal ru
 
 
 def is_bundle(path: Path) -> bool:
-    """Returns whether a file is a bundle; a checkpoint is another kind of zip."""
+    """Returns whether a file is a bundle, not a checkpoint."""
     try:
         with zipfile.ZipFile(path) as archive:
             return CONFIG in archive.namelist()
@@ -116,7 +116,7 @@ def _needed_files(path: Path) -> dict[str, bytes]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
-    """Refuses names that are not of a bundle, and files that grow too large."""
+    """Refuses names that are foreign to bundles, and files too large."""
     names = [entry.filename for entry in entries]
     for entry in entries:
         name = entry.filename
@@ -146,7 +146,7 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
-    """Returns the names and the scaling of a run, as far as they are there."""
+    """Returns those of the names and the scaling that are there."""
     content: dict[str, Any] = {}
     for file, keys in ((LABELS, NAMES), (SCALING, _FITTED)):
         values = parse_json_of(files[file], path / file)
@@ -189,7 +189,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value with each tensor as a mapping; decimals give back its exact bits."""
+    """Returns the value with tensors as mappings, whose decimals keep all bits."""
     if torch.is_tensor(value):
         kind = str(value.dtype).removeprefix("torch.")
         return {"dtype": kind, "shape": list(value.shape), "values": value.flatten().tolist()}

@@ -1,4 +1,4 @@
-"""The command `seqsweep data info`: describes data, and proposes a command for them.
+"""The command `seqsweep data info`: describes data and proposes a command.
 
 Imports no torch.
 """
@@ -127,7 +127,7 @@ def _override(option: str) -> str:
 def _propose(
     overrides: list[str], config: Config, splits: Splits, info: Info
 ) -> tuple[list[str], tuple[str, ...], str | None]:
-    """Returns the overrides that read a data set, and as few others as it needs.
+    """Returns the fewest overrides that train on a data set.
 
     Returns too what a run would say of the data, and why even this run cannot train, if so.
 
@@ -150,7 +150,7 @@ def _propose(
 
 
 def _cuts(config: Config, splits: Splits) -> list[str]:
-    """Returns the splits that a run would cut off from the training sequences."""
+    """Returns the splits that a run would cut off from train."""
     return [
         split
         for split in ("val", "test")
@@ -198,7 +198,7 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
 
 
 def spark(bars: Sequence[int], console: Console) -> str:
-    """Returns a histogram as a line of bars; only an empty bar is blank."""
+    """Returns a histogram as a line, blank where it is empty."""
     signs = _BARS if "utf" in console.encoding.lower() else _ASCII_BARS
     most = max(bars, default=0) or 1
     return "".join(signs[-(-bar * (len(signs) - 1) // most)] for bar in bars)
@@ -253,7 +253,7 @@ def _classes(info: Info) -> Table:
 
 
 def _left_out(info: Info) -> list[str]:
-    """Returns a line on the channels and classes that the tables leave out."""
+    """Returns a line on channels and classes that are not listed."""
     left = [
         count(len(rows) - _MOST_ROWS, f"more {one}", f"more {many}")
         for rows, one, many in (

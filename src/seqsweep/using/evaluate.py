@@ -40,7 +40,7 @@ _MOST_RESAMPLES = 100_000
 
 
 def evaluate(arguments: Sequence[str]) -> int:
-    """Prints the scores of a run on labelled sequences. Returns the exit code."""
+    """Prints the scores of a run on labelled sequences."""
     options = _parser().parse(arguments, intermixed=True)
     if options.json is not None:
         check_output(options.json)
@@ -84,7 +84,7 @@ def _parser() -> Parser:
 def _own_split(
     run: LoadedRun, options: argparse.Namespace
 ) -> tuple[str, Float64, npt.NDArray[np.int64]]:
-    """Returns the name, the probabilities and the labels of a split of the run's data.
+    """Returns the name, probabilities and labels of the run's own split.
 
     Raises:
         ValueError, TypeError, OSError: the data cannot be read, or have changed since.

@@ -69,7 +69,7 @@ class Explanation(NamedTuple):
 
 
 def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> Explanation:
-    """Runs a batch through a network and describes each tensor of the forward pass.
+    """Describes each tensor of a network's forward pass on a batch.
 
     Args:
         network: maps x (B, T, F) and lengths (B,) to logits (B, C).
@@ -112,7 +112,7 @@ def _run(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Block]]:
 
 
 def _tensors(result: Any) -> Iterator[Tensor]:
-    """Yields the tensors of a module's result, which may be nested in tuples."""
+    """Yields the tensors of a module's result, also nested ones."""
     if isinstance(result, Tensor):
         yield result
     elif isinstance(result, tuple):
@@ -135,7 +135,7 @@ def _input(batch: Batch) -> Block:
 def _rnn_blocks(
     network: RNNClassifier, rnn: nn.RNNBase, layers: int, batch: Batch
 ) -> Iterator[Block]:
-    """Yields the blocks of the layers and options, and one of the head.
+    """Yields the blocks of the layers, the options and the head.
 
     Args:
         rnn: the first recurrent module; the others have the same cell and sizes.

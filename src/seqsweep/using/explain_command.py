@@ -1,4 +1,4 @@
-"""The command `seqsweep explain`: a config's network, tensor by tensor, also as an HTML page."""
+"""The command `seqsweep explain`: a config's network, tensor by tensor."""
 
 import io
 import json
@@ -58,7 +58,7 @@ def explain_command(arguments: Sequence[str]) -> int:
 
 
 def print_explanation(explanation: Explanation, console: PlainConsole) -> None:
-    """Prints each block: its equations, then a line for each tensor in aligned columns."""
+    """Prints the equations of each block, then its tensors in columns."""
     console.print(f"[bold]{markup.escape(explanation.title)}[/]", highlight=False)
     rows = [row for block in explanation.blocks for row in block.rows]
     name_width = max(len(row.name) for row in rows)
@@ -72,7 +72,7 @@ def print_explanation(explanation: Explanation, console: PlainConsole) -> None:
 
 
 def page(explanation: Explanation) -> str:
-    """What the command prints as an HTML page, which loads nothing from elsewhere."""
+    """The explanation as an HTML page, which loads nothing."""
     console = PlainConsole(io.StringIO())
     console.record = True
     print_explanation(explanation, console)

@@ -17,7 +17,7 @@ _MOST_NAMED = 5
 
 
 def find_run(path: Path) -> tuple[Path, str | None]:
-    """Returns the run of a folder or file, and how it was chosen, if so.
+    """Returns the run of a path, and how it was chosen.
 
     Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
     best mean over its replicates comes first. Of its runs, the one with the best value is taken; of

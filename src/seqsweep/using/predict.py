@@ -1,4 +1,4 @@
-"""The command `predict`: classifies the sequences of a file with a trained run.
+"""The command `predict`: classifies the sequences of a file.
 
 N sequences, B sequences of a batch, C classes.
 """
@@ -29,7 +29,7 @@ from seqsweep.using.scores import Float64
 
 
 def predict(arguments: Sequence[str]) -> int:
-    """Writes the class and the probabilities of each sequence. Returns the exit code."""
+    """Writes the class and the probabilities of each sequence."""
     options = _parser().parse(arguments, intermixed=True)
     # Without a file, the predictions are a part of the JSON.
     rows = io.StringIO() if options.json and options.out is None else None
@@ -74,7 +74,7 @@ def _parser() -> Parser:
 def _batches(
     data: InputData, run: LoadedRun, batch_size: int, right: list[int]
 ) -> Iterator[Predictions]:
-    """Yields the predictions of all sequences, and adds the number of right ones to `right`."""
+    """Yields the predictions, and adds the numbers of right ones to `right`."""
     names, ids = np.array(run.class_names), data.ids
     for rows, probabilities in probabilities_of(run, data, batch_size):
         indices = probabilities.argmax(axis=1)
@@ -86,7 +86,7 @@ def _batches(
 def probabilities_of(
     run: LoadedRun, data: InputData, batch_size: int
 ) -> Iterator[tuple[slice, Float64]]:
-    """Yields the rows of each batch with the probabilities of their classes, (B, C).
+    """Yields the rows of each batch with their probabilities (B, C).
 
     Raises:
         ValueError: the sequences hold values that the run cannot take.
@@ -105,7 +105,7 @@ def probabilities_of(
 
 
 def known_labels(data: InputData, run: LoadedRun) -> npt.NDArray[np.int64]:
-    """Returns the position of each sequence's class in the run's class names, (N,).
+    """Returns the positions (N,) of the labels in the run's class names.
 
     Raises:
         ValueError: the run does not know a class, so that it cannot be right.

@@ -47,13 +47,13 @@ class Header(NamedTuple):
 
     @property
     def columns(self) -> list[str]:
-        """The columns of a table: id, prediction, p_<class> for each class, and label."""
+        """The columns of a table: id, prediction, p_<class>, and label."""
         own = ["id", "prediction", *(f"p_{name}" for name in self.class_names)]
         return [*own, "label"] if self.has_labels else own
 
 
 def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
-    """Returns the values of each column of a table, with probabilities as shortest decimals."""
+    """Returns the columns of a table, with probabilities as shortest decimals."""
     names = np.array(header.class_names)
     # As text, a float32 has the fewest digits that give back its bits.
     texts = rows.probabilities.astype(np.str_)
@@ -62,7 +62,7 @@ def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
 
 
 def _write_csv(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
-    """Writes a line for each sequence, after a line with the names of the columns."""
+    """Writes the names of the columns, then a line per sequence."""
     writer = csv.writer(file, lineterminator="\n")
     for index, rows in enumerate(batches):
         if index == 0:  # nothing is printed before the first batch has succeeded
@@ -83,7 +83,7 @@ def _write_json_lines(file: TextIO, header: Header, batches: Iterable[Prediction
 
 
 def _write_parquet(file: BinaryIO, header: Header, batches: Iterable[Predictions]) -> None:
-    """Writes a column for each value, and a row group for each batch."""
+    """Writes a row group for each batch."""
     if importlib.util.find_spec("pyarrow") is None:
         raise ValueError("a parquet file needs the package pyarrow: pip install 'seqsweep[data]'")
     import pyarrow
@@ -110,14 +110,14 @@ FORMATS = tuple(_WRITERS)
 
 
 class _Visible:
-    """Prints on stdout; names of classes from a file must not control the terminal."""
+    """Prints on stdout, with control characters in names as escapes."""
 
     def write(self, text: str) -> None:
         sys.stdout.write(visible(text))
 
 
 def format_of(out: Path | None, chosen: str | None) -> str:
-    """Returns the format of an output file: the chosen one, or that of its ending.
+    """Returns the chosen format, or that of the file's ending.
 
     Raises:
         ValueError: neither is known, or the format cannot go to the terminal.
@@ -137,7 +137,7 @@ def format_of(out: Path | None, chosen: str | None) -> str:
 
 
 def check_output(path: Path) -> None:
-    """Refuses the path of a file that cannot be written, before any work is done."""
+    """Refuses the path of a file that cannot be written."""
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; give the path of a file")
     if not path.parent.is_dir():
@@ -153,7 +153,7 @@ def write_predictions(
     batches: Iterable[Predictions],
     text: TextIO | None = None,
 ) -> None:
-    """Writes all batches; the file takes its name only when it is complete.
+    """Writes all batches; a file gets its name at the end.
 
     Args:
         out: None for the terminal.

@@ -32,7 +32,7 @@ OF_A_CLASS = ("precision", "recall", "f1")
 
 
 class Score(NamedTuple):
-    """A metric with its interval at LEVEL; the bounds are None if there is none."""
+    """A metric with its interval at LEVEL, if it has one."""
 
     value: float
     low: float | None
@@ -87,7 +87,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
-    """Scores the probabilities (N, C) of classes against the labels (N,), positions of classes.
+    """Scores the probabilities (N, C) against the labels (N,), positions of classes.
 
     Balanced accuracy is the mean recall of the classes that occur as labels, macro F1 the mean F1
     of those that occur as labels or predictions. The log loss is the mean of -ln p of the true
@@ -132,7 +132,7 @@ def evaluate(
 
 
 def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
-    """Returns each share hits / total with its bounds (..., 3), after Wilson (1927, JASA 22).
+    """Returns shares with their bounds (..., 3), after Wilson (1927, JASA 22).
 
     Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases. A
     share of no case is 0, from 0 to 1.
@@ -162,7 +162,7 @@ def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
 
 
 def _shares(confusion: Int64) -> dict[str, Float64]:
-    """Returns precision, recall and F1 of the classes with their bounds (C, 3)."""
+    """Returns precision, recall and F1 with their bounds (C, 3)."""
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     # F1 follows from the share of right ones among the sequences that have the class as label or
     # prediction (Jaccard 1912, New Phytologist 11).
@@ -196,7 +196,7 @@ def _closed(
 def _interval(
     name: str, column: Float64, closed: Mapping[str, tuple[float, float]]
 ) -> tuple[float | None, float | None]:
-    """Returns the percentiles of the resamples (R,), or the bounds in closed form."""
+    """Returns percentiles of the resamples (R,), or the closed form."""
     # A resample may lack a class, whose scores are then not defined.
     defined = column[~np.isnan(column)]
     # Equal scores differ by rounding.
@@ -208,7 +208,7 @@ def _interval(
 
 
 class _Cases:
-    """The predictions and labels of all sequences, which `measure` scores with any weights."""
+    """The predictions and labels, which `measure` scores with any weights."""
 
     def __init__(self, probabilities: Float64, labels: Int64) -> None:
         count, self.classes = probabilities.shape
@@ -260,7 +260,7 @@ class _Cases:
 
 
 class _Ranked:
-    """The sequences in the order of one class's probability, for the area under its curve."""
+    """The sequences ranked by one class's probability, for its area."""
 
     def __init__(self, scores: Float64, positive: npt.NDArray[np.bool_]) -> None:
         self.positive = np.flatnonzero(positive)
@@ -273,7 +273,7 @@ class _Ranked:
         self._sums = np.zeros(len(ordered) + 1, np.int64)
 
     def area(self, weights: Int64) -> float:
-        """Returns the weighted share of pairs that are in order; a tie counts half."""
+        """Returns the weighted share of ordered pairs; a tie counts half."""
         of_positive = weights[self.positive].astype(np.float64)
         np.cumsum(weights[self.negative], out=self._sums[1:])
         pairs = of_positive.sum() * self._sums[-1]

@@ -1,7 +1,6 @@
 """Figures show the right numbers, and none of their labels is markup."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from seqsweep.results.report.curves import (
 )
 from seqsweep.results.report.effects import Axis, choose_axis
 from seqsweep.results.report.findings import Config, independent_keys
-from seqsweep.results.report.plot_parts import SHADES, ink_on, shade
 from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"
@@ -83,7 +81,7 @@ def test_a_confusion_of_many_classes_has_no_numbers():
         counts = [[int(i == j) for j in range(size)] for i in range(size)]
         figure = confusion_figure(Confusion("test", names, counts, 1, []))
         texts = [trace["text"] for trace in figure["data"] if "text" in trace]
-        assert texts == [["1"] * size] * numbered
+        assert ["".join(text) for text in texts] == ["1" * size] * numbered
         assert "<b>" not in json.dumps(figure)
 
 
@@ -93,7 +91,7 @@ def test_a_confusion_is_shaded_by_row():
     assert list(zip(cells["x"], cells["base"], strict=True)) == [
         (0, -0.5), (1, -0.5), (0, 0.5), (1, 0.5)
     ]  # fmt: skip
-    assert cells["marker"]["color"] == [SHADES[75], SHADES[25], SHADES[0], SHADES[0]]
+    assert cells["marker"]["color"] == [0.75, 0.25, 0, 0]
 
 
 def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
@@ -104,29 +102,6 @@ def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
     hovers = [trace["hovertemplate"] for trace in figure["data"] if "hovertemplate" in trace]
     assert all("%{x}&lt;i&gt;" not in hover and "&lt;i&gt;" in hover for hover in hovers)
     assert curves_figure(curves, "acc") is None
-
-
-def luminance(colour: Sequence[float]) -> float:
-    """The relative luminance by WCAG 2.1, 0 to 1."""
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def turned(colour: Sequence[float]) -> list[float]:
-    """The colour on a dark page: CSS's invert(1) hue-rotate(180deg)."""
-    red, green, blue = (1 - part for part in colour)
-    rows = ((-0.574, 1.43, 0.144), (0.426, 0.43, 0.144), (0.426, 1.43, -0.856))
-    return [min(1.0, max(0.0, a * red + b * green + c * blue)) for a, b, c in rows]
-
-
-def test_every_count_of_a_confusion_is_readable_on_its_shade():
-    """WCAG 2.1 requires a contrast of 3 for large text."""
-    for percent in range(101):
-        ground = shade(percent / 100)
-        ink = [float(ink_on(percent / 100) == "#FFFFFF")] * 3
-        for pair in ((ground, ink), (turned(ground), turned(ink))):
-            low, high = sorted(map(luminance, pair))
-            assert (high + 0.05) / (low + 0.05) > 3.5
 
 
 def test_a_line_is_pale_where_seeds_have_ended():

@@ -1,4 +1,4 @@
-"""The leaderboard as a section and as CSV, and the section with several data sets."""
+"""The sections with the leaderboard, also as CSV, and with several data sets."""
 
 import csv
 import io
@@ -104,7 +104,7 @@ def _board_view(facts: Facts) -> dict[str, Any]:
 
 
 def _columns(facts: Facts) -> list[str]:
-    """The metrics beside the score: the monitor, the tie-breaker, the validation score and F1."""
+    """The metrics beside the score: monitor, tie-breaker, validation score and F1."""
     recorded = {name for config in facts.configs for name in config.metrics}
     kind = facts.score.partition("/")[2]
     tie = [TIE_BREAKER] if facts.board.tied > 1 else []
@@ -140,7 +140,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def as_csv(facts: Facts) -> str:
-    """A row per config: keys, metrics of validation and test, costs, the comparison."""
+    """A row per config: keys, metrics, costs, and the comparison."""
     metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
     # Training metrics are of interest only if there is nothing else.
     metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [facts.score]
@@ -202,7 +202,7 @@ def _sets_view(across: AcrossSets) -> dict[str, Any]:
 
 
 def ranks_figure(names: Sequence[str], ranking: Ranking) -> Figure:
-    """The critical-difference diagram of Demsar (2006, JMLR 7), with a row for each method.
+    """The critical-difference diagram of Demsar (2006, JMLR 7), with rows.
 
     A bar beside the rows joins the methods of a clique, see `results.ranks`.
 

@@ -1,4 +1,4 @@
-"""The sections on the costs of the configs, on their replicates and on the confusion matrix."""
+"""The sections on costs, on replicates and on the confusion matrix."""
 
 import math
 from collections.abc import Sequence
@@ -11,22 +11,21 @@ from seqsweep.results.report.plot_parts import (
     BAR,
     GREY,
     GROUND,
+    HEAT,
     LOG,
     PALETTE,
-    SHADES,
     Figure,
     faded,
-    ink_on,
     label,
     layout,
     name_rows,
+    rounded,
 )
 from seqsweep.results.words import replicates_override
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
 
-_TITLES = {"params": "parameters", "train_seconds": "training time, seconds"}
-_UNITS = {"params": "parameters", "train_seconds": "seconds"}
+_TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
 _MOST_STRIPS = 12
 _MOST_NUMBERED = 20
 """The number of classes up to which cells have their counts and axes their names."""
@@ -90,7 +89,7 @@ def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
 def _traces(
     configs: Sequence[Config], front: Sequence[int], cost: str, score: str, most: int
 ) -> list[dict[str, Any]]:
-    """The traces of the Pareto front, of its configs and of the others."""
+    """The traces of the Pareto front, its configs and the others."""
     on_front = [configs[index] for index in front]
     # The front is that of all configs, but a page with more marks would be large and slow.
     others = [c for index, c in enumerate(configs[:most]) if index not in front]
@@ -112,7 +111,7 @@ def _traces(
 def _marks(
     configs: Sequence[Config], cost: str, score: str, colour: str, symbol: str, size: int
 ) -> dict[str, Any]:
-    """The marks of configs, with bars of one standard deviation if they have seeds."""
+    """The marks of configs, with one standard deviation over the seeds."""
     scores = [config.metrics[score] for config in configs]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "markers",
@@ -120,7 +119,7 @@ def _marks(
         "marker": {"color": colour, "symbol": symbol, "size": size},
         "text": [
             f"#{c.rank} {label(c.words)}<br>{metric_words(score)} {s.mean:.4f}"
-            f"<br>{c.metrics[cost].mean:,.6g} {_UNITS[cost]}"
+            f"<br>{c.metrics[cost].mean:,.6g} {_TITLES[cost]}"
             for c, s in zip(configs, scores, strict=True)
         ],
         "hoverinfo": "text", "cliponaxis": False,
@@ -134,7 +133,7 @@ def _marks(
 
 
 def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> Figure:
-    """The score of every replicate of the first configs, with mean and range."""
+    """The scores of the first configs' replicates, with mean and range."""
     drawn = configs[:_MOST_STRIPS]
     traces: list[dict[str, Any]] = []
     for index, config in enumerate(drawn):
@@ -243,50 +242,37 @@ def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
 
 
 def confusion_figure(confusion: Confusion) -> Figure:
-    """The counts of a confusion matrix, shaded by their share of the row."""
+    """The counts of a confusion matrix, shaded by row."""
     size = len(confusion.classes)
-    shares = [[n / (sum(row) or 1) for n in row] for row in confusion.counts]
     names = [label(name) for name in short_classes(confusion)]
-    hover = [
-        [
-            f"{names[t]} classified as {names[p]}<br>{count(n, 'time')}, "
-            f"{shares[t][p]:.1%} of its row"
-            for p, n in enumerate(row)
-        ]
-        for t, row in enumerate(confusion.counts)
-    ]
-    room = 6 * max(map(len, short_classes(confusion)))  # long names are vertical
-    indices = range(size)
+    cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row)]
+    shares = [n / (sum(confusion.counts[t]) or 1) for t, _, n in cells]
     # The basic bundle of plotly has no heatmap, so the cells are bars of height 1.
     trace = {
-        "type": "bar", "width": 1, "textposition": "none",
-        "x": [p for _ in indices for p in indices],
-        "y": [1] * size**2, "base": [t - 0.5 for t in indices for _ in indices],
+        "type": "bar", "width": 1, "x": [p for _, p, _ in cells], "y": [1] * len(cells),
+        "base": [t - 0.5 for t, _, _ in cells],
         "marker": {
-            "color": [SHADES[round(100 * share)] for row in shares for share in row],
+            "color": rounded(shares), "colorscale": HEAT, "cmin": 0, "cmax": 1,
             "line": {"color": GROUND, "width": 1},
         },
-        "hovertext": [text for row in hover for text in row], "hoverinfo": "text",
+        "hovertext": [
+            f"{names[t]} classified as {names[p]}<br>{count(n, 'time')}, {share:.1%} of its row"
+            for (t, p, n), share in zip(cells, shares, strict=True)
+        ],
+        "hoverinfo": "text",
     }  # fmt: skip
+    room = 6 * max(map(len, short_classes(confusion)))  # long names are vertical
     shape = layout("predicted class", "true class", min(760, max(300, 110 + 30 * size)) + room)
-    marks = {"tickvals": list(indices), "ticktext": names, "showgrid": False, "ticks": ""}
+    marks = {"tickvals": list(range(size)), "ticktext": names, "showgrid": False, "ticks": ""}
     shape["xaxis"] |= marks | {"range": [-0.5, size - 0.5]}
     shape["yaxis"] |= marks | {"range": [size - 0.5, -0.5]}
     if size > _MOST_NUMBERED:
         shape["xaxis"]["showticklabels"] = shape["yaxis"]["showticklabels"] = False
-    numbered = [_numbers(confusion, shares)] if size <= _MOST_NUMBERED else []
-    return {"data": [trace, *numbered], "layout": shape}
-
-
-def _numbers(confusion: Confusion, shares: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The counts, each in a colour that is readable on its shade."""
-    cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row) if n]
-    return {
-        "type": "scatter", "mode": "text", "hoverinfo": "skip",
-        "x": [p for _, p, _ in cells], "y": [t for t, _, _ in cells],
-        "text": [f"{n}" for _, _, n in cells],
-        "textfont": {"color": [ink_on(shares[t][p]) for t, p, _ in cells]},
-    }  # fmt: skip
+    else:
+        # Plotly draws a text inside of a bar in a colour that can be read on the bar's.
+        trace["text"] = [f"{n}" if n else "" for _, _, n in cells]
+        trace |= {"textposition": "inside", "insidetextanchor": "middle", "textangle": 0}
+    return {"data": [trace], "layout": shape}
 
 
 def short_classes(confusion: Confusion) -> list[str]:
@@ -295,6 +281,6 @@ def short_classes(confusion: Confusion) -> list[str]:
 
 
 def confusion_width(confusion: Confusion) -> int:
-    """The largest useful width in pixels; beyond it the cells would only become flat."""
+    """The largest useful width in pixels: wider cells would be flat."""
     longest = max(map(len, short_classes(confusion)))
     return 130 + 8 * longest + max(62, 5 * longest) * len(confusion.classes)

@@ -1,5 +1,6 @@
 """The section on the learning curves."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from seqsweep.results.formatting import kind_words, metric_words
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section
 from seqsweep.results.report.plot_parts import (
     Figure,
-    chosen_epoch,
     colour_of,
     filled,
     label,
@@ -38,7 +38,7 @@ Column = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Band:
-    """One metric over the epochs: the mean, smallest and largest value of the runs.
+    """The mean, smallest and largest value of a metric over the epochs.
 
     Args:
         seeds: The number of runs that have a value at each epoch.
@@ -52,13 +52,13 @@ class Band:
 
     @property
     def whole(self) -> int:
-        """The number of points up to the last one that most runs have."""
+        """The number of points before the first run has ended."""
         return len(self.seeds) - self.seeds[::-1].index(max(self.seeds))
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The metrics of a config, or of an unfinished run, over its epochs."""
+    """The metrics of a config or an unfinished run over the epochs."""
 
     label: str
     bands: dict[str, Band]
@@ -67,44 +67,40 @@ class Curve:
 
 def curves_section(facts: Facts) -> Section:
     """The learning curves of the best configs, or of incomplete runs."""
-    curves = config_curves(facts) or unfinished_curves(facts)
-    figures = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
-    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    curves = find_curves(facts)
+    drawn = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
+    figures = {name: figure for name, figure in drawn.items() if figure is not None}
     bands = [item for curve in curves for item in curve.bands.items()]
     view = {
         "first_curves": _FIRST_CURVES,
         "pale": any(band.whole < len(band.epochs) for _, band in bands),
-        "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
+        "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in figures],
         "has_validation": any(name.startswith("val/") for name, _ in bands),
     }
-    template = TEMPLATES / "curves.html.j2"
-    content = {"curves": curves}
+    template, content = TEMPLATES / "curves.html.j2", {"curves": curves}
     return Section(
-        "curves", "Learning curves", template, content, drawn, view, is_shown=bool(curves)
+        "curves", "Learning curves", template, content, figures, view, is_shown=bool(curves)
     )
 
 
-def config_curves(facts: Facts) -> list[Curve]:
-    """The learning curves of the best configs that have a metrics.csv."""
+def find_curves(facts: Facts) -> list[Curve]:
+    """The curves of the best configs, or else of incomplete runs.
+
+    Runs in training come first. Runs without a metrics.csv are left out.
+    """
     result: list[Curve] = []
     for config, row in zip(facts.configs[:MOST_CURVES], facts.board.rows, strict=False):
-        columns = bands([entry.folder.path for entry in row.entries], CURVES)
         best = config.metrics.get("best_epoch")
-        if columns:
-            result.append(Curve(config.words, columns, best.mean if best else None))
-    return result
-
-
-def unfinished_curves(facts: Facts) -> list[Curve]:
-    """The learning curves of runs that are not complete, runs in training first."""
-    result: list[Curve] = []
-    for entry in sorted(facts.entries, key=lambda entry: entry.state != "running"):
-        columns = bands([entry.folder.path], CURVES)
-        if columns:
-            result.append(Curve(facts.labels[entry.folder.run_id], columns, None))
-        if len(result) == MOST_CURVES:
-            break
-    return result
+        columns = bands([entry.folder.path for entry in row.entries], CURVES)
+        result.append(Curve(config.words, columns, best.mean if best else None))
+    if any(curve.bands for curve in result):
+        return [curve for curve in result if curve.bands]
+    unfinished = sorted(facts.entries, key=lambda entry: entry.state != "running")
+    curves = (
+        Curve(facts.labels[entry.folder.run_id], bands([entry.folder.path], CURVES), None)
+        for entry in unfinished
+    )
+    return list(itertools.islice((curve for curve in curves if curve.bands), MOST_CURVES))
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
@@ -147,7 +143,7 @@ def band(columns: Sequence[Column]) -> Band:
 
 
 def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
-    """Returns at most `most` epochs: the first, the last, and evenly spaced ones between.
+    """Returns the first, the last and evenly spaced epochs between.
 
     >>> thinned(range(9), 3)
     [0, 4, 8]
@@ -160,7 +156,7 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
 
 
 def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
-    """Loss or accuracy over the epochs: validation solid with its band, training dotted.
+    """Loss or accuracy over the epochs: validation solid, training dotted.
 
     Without validation, training is solid. After the first run has ended the line is pale and has no
     band: it is the mean of the remaining runs. The traces of a curve are one legendgroup,
@@ -214,5 +210,10 @@ def _band_traces(
         rest["hovertemplate"] = hover.replace("<extra>", "%{text}<extra>")
         traces.append(rest)
     if best is not None:
-        traces.append(chosen_epoch(band.epochs, mean, best, colour) | group)
+        nearest = min(range(len(mean)), key=lambda index: abs(band.epochs[index] - best))
+        traces.append({
+            "type": "scatter", "mode": "markers", "x": [band.epochs[nearest]], "y": [mean[nearest]],
+            "marker": {"color": colour, "symbol": "diamond", "size": 9},
+            "hoverinfo": "skip", **group,
+        })  # fmt: skip
     return traces

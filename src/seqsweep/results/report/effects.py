@@ -1,4 +1,4 @@
-"""The section on the effects of the keys: the plot along one key, effects, interaction."""
+"""The section on the effects of the keys on the score."""
 
 import itertools
 import math
@@ -24,7 +24,6 @@ from seqsweep.results.report.plot_parts import (
     SYMBOLS,
     Figure,
     colour_of,
-    filled,
     label,
     layout,
     scale_of,
@@ -54,7 +53,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """The points for one setting of the other keys; the group is its colour."""
+    """The points for one setting of the other keys, in one colour."""
 
     label: str
     group: int
@@ -83,13 +82,13 @@ class Axis:
 
     @property
     def is_uneven(self) -> bool:
-        """Returns whether points of a line are means over different combinations of keys."""
+        """Returns whether points of a line are means over different combinations."""
         counts = [{point.n for point in line.points} for line in self.lines]
         return bool(self.averaged) and any(len(numbers) > 1 for numbers in counts)
 
 
 def effects_section(facts: Facts) -> Section:
-    """The plot of the score along one key, main effects, the strongest interaction."""
+    """The plot along one key, main effects and the strongest interaction."""
     configs = facts.compared
     settings = [config.keys for config in configs]
     means = [config.metrics[facts.score].mean for config in configs]
@@ -127,7 +126,7 @@ def effects_section(facts: Facts) -> Section:
 def choose_axis(
     configs: Sequence[Config], effects: Sequence[Effect], keys: Sequence[str], names: dict[str, str]
 ) -> Axis | None:
-    """The plot of the score along one key, with lines for the settings of others.
+    """The score along one key, with lines for settings of others.
 
     Args:
         configs: The configs that have a score.
@@ -155,7 +154,7 @@ def choose_axis(
 def _divide(
     key: str, values: Mapping[str, list[Any]], effects: Sequence[Effect]
 ) -> tuple[list[str], list[str]]:
-    """Divides the other keys into those of lines and averaged ones, the largest effects first."""
+    """Divides the other keys into those of lines and averaged ones."""
     share = {effect.key: effect.share or 0.0 for effect in effects}
     order = {name: index for index, name in enumerate(_LINES_FIRST)}
     others = [other for other in values if other != key]
@@ -174,7 +173,10 @@ def _lines(
     values: Mapping[str, list[Any]],
     names: Mapping[str, str],
 ) -> list[Line]:
-    """A line per setting of the keys: the first one decides its colour, the others its dashes."""
+    """A line per setting of the keys.
+
+    The first key decides its colour, the others its dashes.
+    """
     groups = _points(configs, keys)
     colours = [value_key(value) for value in values[keys[0]]] if keys else [""]
     styles = list(itertools.product(*(map(value_key, values[k]) for k in keys[1:])))
@@ -202,7 +204,7 @@ def _points(configs: Iterable[Config], keys: Sequence[str]) -> dict[tuple[str, .
 
 
 def _point(x: Any, configs: Sequence[Config]) -> Point:
-    """One config over its seeds, or the mean and range of several configs' means."""
+    """One config over its seeds, or several configs' means."""
     samples = [[value for _, value in config.scores] for config in configs]
     means = [math.fsum(sample) / len(sample) for sample in samples]
     # The range of one config is over its seeds, that of several is over their means.
@@ -216,7 +218,7 @@ def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
 
 
 def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
-    """The keys of the data whose values all have different validation and test sets.
+    """The keys of the data whose values all have different sets.
 
     The scores at two of its values are scores of different sequences.
     """
@@ -239,7 +241,7 @@ def axis_figure(axis: Axis, facts: Facts) -> Figure:
     for index, line in enumerate(axis.lines):
         # Points at the same word are drawn side by side.
         shift = 0.0 if axis.numeric else 0.12 * (index - (len(axis.lines) - 1) / 2)
-        traces += _line(axis, line, shift, facts)
+        traces.append(_line(axis, line, shift, facts))
     shape = layout(facts.names[axis.key], metric_words(facts.score), 380)
     shape["xaxis"] |= ticks(axis.values, axis.key, axis.numeric, axis.log)
     ends = [end for line in axis.lines for p in line.points for end in (p.low, p.high)]
@@ -249,15 +251,11 @@ def axis_figure(axis: Axis, facts: Facts) -> Figure:
     return {"data": traces, "layout": shape}
 
 
-def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> list[dict[str, Any]]:
-    """The traces of one line with its ranges.
-
-    The ranges are a band, or bars if the points are not joined.
-    """
+def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> dict[str, Any]:
+    """The trace of one line with its ranges as bars."""
     colour = colour_of(line.group)
     points = line.points
     xs = [p.x if axis.numeric else axis.values.index(p.x) + shift for p in points]
-    lows, highs = [p.low for p in points], [p.high for p in points]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "lines+markers" if axis.joined else "markers",
         "x": xs, "y": [p.mean for p in points], "name": label(line.label),
@@ -266,15 +264,13 @@ def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> list[dict[str, 
         "text": [_point_words(axis, line, point, facts) for point in points],
         "hoverinfo": "text",
     }  # fmt: skip
-    if lows == highs:
-        return [trace]
-    if axis.joined and len(points) > 1:
-        return [filled(xs, lows, highs, colour), trace]
-    trace["error_y"] = {
-        "type": "data", "symmetric": False, "thickness": 1.5, "width": 3, "color": colour,
-        "array": [p.high - p.mean for p in points], "arrayminus": [p.mean - p.low for p in points],
-    }  # fmt: skip
-    return [trace]
+    if any(p.low < p.high for p in points):
+        trace["error_y"] = {
+            "type": "data", "symmetric": False, "thickness": 1.5, "width": 3, "color": colour,
+            "array": [p.high - p.mean for p in points],
+            "arrayminus": [p.mean - p.low for p in points],
+        }  # fmt: skip
+    return trace
 
 
 def _point_words(axis: Axis, line: Line, point: Point, facts: Facts) -> str:
@@ -288,7 +284,7 @@ def _point_words(axis: Axis, line: Line, point: Point, facts: Facts) -> str:
 
 
 def interaction_words(interaction: Interaction | None, names: Mapping[str, str]) -> str:
-    """Says which two keys interact most, and how much of the variance that explains."""
+    """Says which two keys interact most, and how much that explains."""
     if interaction is None:
         return ""
     if interaction.share < 0.01:

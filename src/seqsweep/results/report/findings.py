@@ -30,7 +30,7 @@ MOST_LISTED = 1000
 
 @dataclass(frozen=True)
 class Config:
-    """A row of the leaderboard, one config over its replicates, in plain values.
+    """A row of the leaderboard: one config over its replicates.
 
     Args:
         rank: The rank from 1, by the mean of the validation metric.
@@ -70,7 +70,7 @@ class Config:
 
     @property
     def differs_by_t(self) -> bool:
-        """Returns whether only the t-test differs, as the rank test has too few seeds."""
+        """Returns whether only the t-test differs, for want of seeds."""
         difference = self.difference
         return self.verdict == "undecided" and difference is not None and difference.differs_by_t
 
@@ -92,7 +92,7 @@ class Baseline:
     label: str = ""
 
     def has_data_of(self, entry: Entry) -> bool:
-        """Returns whether a run has the same data, split in the same way."""
+        """Returns whether a run has the same data and splits."""
         # The fingerprint covers all data, before the split.
         fingerprint = (entry.record or {}).get("data_fingerprint")
         if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
@@ -271,7 +271,7 @@ def _configs(
 def independent_keys(
     keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
 ) -> list[str]:
-    """The keys that suffice to distinguish the configs, without those that follow from others.
+    """The keys that suffice to distinguish the configs.
 
     A key with another value in every config, as in a random search, counts as well, unless it
     repeats the values of another key or a `_target_` is such a key and sets it.
@@ -287,7 +287,7 @@ def independent_keys(
 
 
 def distinct_values(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The values of a key, by a text that is equal for equal values."""
+    """The distinct values of a key, by a text for each."""
     return {value_key(config.get(key)): config.get(key) for config in configs}
 
 

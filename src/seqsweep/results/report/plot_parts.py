@@ -24,16 +24,12 @@ PALETTE = (
 
 BAND = 0.16
 BAR = 0.55
-HEAT = ("#F3F6F9", "#0B5C94")
+HEAT = [[0, "#F3F6F9"], [1, "#0B5C94"]]
+"""The colours of a cell without any and with all of its row, as in report.css."""
+
 GREY = PALETTE[-1]
 GROUND = "white"
 """The colour of the page itself, as in report.css."""
-
-INKS = ("#000000", "#FFFFFF")
-"""The colours of numbers on pale and on dark shades."""
-
-_INK_CHANGES = 0.72
-"""The share from which counts are white: on light and dark pages the contrast is above 3.5."""
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -59,36 +55,22 @@ def faded(colour: str, alpha: float = BAND) -> str:
     return f"rgba({red},{green},{blue},{alpha})"
 
 
-def shade(share: float, ends: tuple[str, str] = HEAT) -> list[float]:
-    """The colour of a share between two colours, as red, green, blue."""
-    low, high = ([int(end[start : start + 2], 16) / 255 for start in (1, 3, 5)] for end in ends)
-    return [a + share * (b - a) for a, b in zip(low, high, strict=True)]
-
-
-def _shades(ends: tuple[str, str], steps: int = 100) -> list[str]:
-    """The colours of 0 % to 100 % between two colours."""
+def _between(low: str, high: str, steps: int) -> list[str]:
+    """The colours from one to another, without the second one."""
+    ends = [[int(end[start : start + 2], 16) for start in (1, 3, 5)] for end in (low, high)]
+    pairs = list(zip(*ends, strict=True))
     return [
-        "#" + "".join(f"{round(255 * part):02X}" for part in shade(step / steps, ends))
-        for step in range(steps + 1)
+        "#" + "".join(f"{round(a + (b - a) * step / steps):02X}" for a, b in pairs)
+        for step in range(steps)
     ]
 
 
-SHADES = _shades(HEAT)
 _VALUES = ("#CFE0A9", "#7FCDBB", "#2C9FBF", "#225EA8", "#141B5C")
-SCALE = [colour for ends in pairwise(_VALUES) for colour in _shades(ends, 9)]
+SCALE = [*(colour for ends in pairwise(_VALUES) for colour in _between(*ends, 9)), _VALUES[-1]]
 """The colours of lines from the worst to the best value, after ColorBrewer's YlGnBu.
 
 Hue and lightness both change, so any colour vision distinguishes them. The best have most contrast
 with the page."""
-
-
-def ink_on(share: float) -> str:
-    """The colour with more contrast on the shade of a share.
-
-    >>> ink_on(0.0), ink_on(1.0)
-    ('#000000', '#FFFFFF')
-    """
-    return INKS[share > _INK_CHANGES]
 
 
 def colour_of(index: int) -> str:
@@ -123,7 +105,7 @@ def layout(x: str, y: str, height: int) -> Figure:
 
 
 def name_rows(shape: Figure, names: Sequence[str]) -> None:
-    """Gives a layout a row for each name: the first at 0 on top, each below its name.
+    """Gives a layout a row below each name, the first at 0 on top.
 
     Names are above the rows, not beside them, since they can be as long as a phone is wide.
     """
@@ -147,15 +129,6 @@ def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str
         "type": "scatter", "mode": "lines", "fill": "toself", "fillcolor": faded(colour),
         "x": [*xs, *reversed(xs)], "y": [*highs, *reversed(lows)],
         "line": {"width": 0, "color": colour}, "hoverinfo": "skip",
-    }  # fmt: skip
-
-
-def chosen_epoch(epochs: list[int], values: list[float], best: float, colour: str) -> Figure:
-    """A mark at the point nearest to the best epoch."""
-    index = min(range(len(epochs)), key=lambda i: abs(epochs[i] - best))
-    return {
-        "type": "scatter", "mode": "markers", "x": [epochs[index]], "y": [values[index]],
-        "marker": {"color": colour, "symbol": "diamond", "size": 9}, "hoverinfo": "skip",
     }  # fmt: skip
 
 

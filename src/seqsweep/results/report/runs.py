@@ -64,7 +64,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Failure:
-    """Runs that ended early for one reason, each with its folder and its label."""
+    """Runs that ended early for one reason, with folders and labels."""
 
     state: str
     error: str
@@ -84,15 +84,19 @@ def config_runs(
         most: The number of rows on the page. Others get no runs.
     """
     keys = [key for key in board.keys if key != DATA]
+
+    def point(entry: Entry) -> str:
+        return value_key([entry.config.get(key) for key in keys])
+
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
     all_counted = set[str]().union(*counted)
     groups = [list(row.entries) for row in board.rows]
     # The first row with each setting of the keys. Rows on other data can have the same setting.
     rows: dict[str, int] = {}
     for index, row in enumerate(board.rows):
-        rows.setdefault(_point(row.entries[0], keys), index)
+        rows.setdefault(point(row.entries[0]), index)
     for entry in entries:
-        index = rows.get(_point(entry, keys))
+        index = rows.get(point(entry))
         # A run that counts for another row, on other data, belongs to that row.
         if index is not None and entry.folder.run_id not in all_counted:
             groups[index].append(entry)
@@ -104,10 +108,6 @@ def config_runs(
         for group, ids in zip(groups[:most], counted, strict=False)
     ]
     return listed + [[] for _ in groups[most:]]
-
-
-def _point(entry: Entry, keys: Sequence[str]) -> str:
-    return value_key([entry.config.get(key) for key in keys])
 
 
 def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboard) -> Run:
@@ -134,23 +134,18 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) 
     """The runs that ended early, grouped by their error."""
     root = str(folder.resolve())
     ended = [entry for entry in entries if entry.state in ENDED_EARLY]
-    unsaid = "no error was written"
-    groups = group_by(ended, lambda e: (e.state, e.error or _REASONS.get(e.state, unsaid)))
+    groups = group_by(ended, lambda e: (e.state, e.error or _REASONS.get(e.state, "no error")))
     # Failures come before runs that were only interrupted.
     ordered = sorted(groups.items(), key=lambda item: ENDED_EARLY.index(item[0][0]))
     return [
         Failure(
             state,
             without_machine(formatting.error_text(state, error), root),
-            without_machine(_traceback(group[0]), root) or None,
+            without_machine((group[0].folder.failure() or {}).get("traceback") or "", root) or None,
             [(relative_folder(entry, folder), labels[entry.folder.run_id]) for entry in group],
         )
         for (state, error), group in ordered
     ]
-
-
-def _traceback(entry: Entry) -> str:
-    return (entry.folder.failure() or {}).get("traceback") or ""
 
 
 def environment(entry: Entry) -> list[tuple[str, str]]:
@@ -215,15 +210,8 @@ def relative_folder(entry: Entry, folder: Path) -> str:
 
 def splits_of(entries: Sequence[Entry]) -> Splits:
     """The splits of the first run; empty if its record lacks them."""
-    record = entries[0].record if entries else None
-    splits = (record or {}).get("splits")
-    if not isinstance(splits, dict):
-        return {}
-    return {
-        name: part
-        for name, part in splits.items()
-        if isinstance(part, dict) and isinstance(part.get("sequences"), int)
-    }
+    record = (entries[0].record or {}) if entries else {}
+    return {name: part for name, part in (record.get("splits") or {}).items() if part}
 
 
 def size_words(splits: Splits) -> str:

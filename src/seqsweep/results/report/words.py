@@ -60,7 +60,7 @@ class Answer:
 
 
 def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
-    """The first sentences of a report: over all data sets, or on the best config."""
+    """The first sentences of a report, with or without complete runs."""
     over_sets = facts.across and answer_over_sets(facts.across)
     if over_sets:
         return over_sets
@@ -102,7 +102,7 @@ def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
 
 
 def answer_over_sets(across: AcrossSets) -> Answer | None:
-    """The first sentences of a report on several data sets; None without ranks."""
+    """The first sentences on several data sets; None without ranks."""
     ranking = across.ranking
     if ranking is None:
         return None
@@ -146,7 +146,7 @@ def choice_words(board: Leaderboard) -> str:
 
 
 def _estimate_words(config: Config, score: str, variation: Variation) -> str:
-    """Returns a mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
+    """A mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
     value = config.metrics[score]
     mean = true_minus(short_number(value.mean))
     runs = config.varied if variation.resampled else count(value.n, "seed")
@@ -185,7 +185,7 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
 
 
 def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
-    """Counts the other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
+    """The other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
     words = _VERDICTS
     if variation.resampled:
         # Splits may have no test although they are many, such as splits of unknown sizes.
@@ -201,7 +201,7 @@ def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
 
 
 def _is_better(config: Config, score: str) -> bool:
-    """Returns whether a config differs from the first and has the better score."""
+    """Returns whether a config has a significantly better score."""
     interval = config.difference.interval if config.difference else None
     differs = config.verdict == "different" or config.differs_by_t
     if not differs or interval is None or not interval.mean:
@@ -210,7 +210,7 @@ def _is_better(config: Config, score: str) -> bool:
 
 
 def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
-    """Names the best config on each other set of sequences; these are not compared."""
+    """Names the best config on each other set of sequences."""
     firsts: dict[str, Config] = {}
     for config in configs:
         if config.data != configs[0].data and config.apart and score in config.metrics:
@@ -220,8 +220,9 @@ def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
     best = list(firsts.values())
     reasons = ", ".join(dict.fromkeys(config.apart for config in best))
     named = [f"{one.words} {short_number(one.metrics[score].mean)}" for one in best[:_MOST_NAMED]]
-    more = f" and {len(best) - _MOST_NAMED} more" if len(best) > _MOST_NAMED else ""
-    return [f"Not compared ({reasons}): {'; '.join(named)}{more}"]
+    if len(best) > _MOST_NAMED:
+        named.append("...")
+    return [f"Not compared ({reasons}): {'; '.join(named)}"]
 
 
 def baseline_words(

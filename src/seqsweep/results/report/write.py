@@ -1,4 +1,4 @@
-"""Writes the report of a folder as HTML, CSV and JSON, and tells whether it is up to date.
+"""Writes the report of a folder, and tells whether it is current.
 
 report.json contains a digest of what it was made from, and so does the view of TensorBoard. The
 digest of a report also covers the files written beside it, so it does not match after two processes
@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -112,7 +112,7 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
 
 
 def analyse(folder: Path) -> Report:
-    """Returns the report on the folder of a sweep or of a run.
+    """Returns the report on a folder of runs.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -181,16 +181,9 @@ def _head(facts: Facts) -> dict[str, Any]:
 
 
 def as_json(content: Mapping[str, Any]) -> str:
-    """The content of the page, with a line for each field, config and curve."""
-    fields = [f" {_dumped(name)}: {_lines(value)}" for name, value in content.items()]
+    """The content of the page, with a line for each field."""
+    fields = [f" {_dumped(name)}: {_dumped(value)}" for name, value in content.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
-
-
-def _lines(value: Any) -> str:
-    """The text of a field, with a line for each object in a list."""
-    if isinstance(value, list) and any(map(is_dataclass, value)):
-        return "[\n  " + ",\n  ".join(map(_dumped, value)) + "\n ]"
-    return _dumped(value)
 
 
 # With an indent, json would use its slow encoder, which is written in Python.
@@ -258,7 +251,7 @@ def _on(value: float, scale: Scale) -> str:
 
 
 def _within(value: Estimate, metric: str) -> str:
-    """The interval of an estimate, clipped to the metric's range; empty without one."""
+    """The interval of an estimate, clipped to the metric's range."""
     if value.low is None or value.high is None:
         return ""
     ends = bounded_interval(metric, value.low, value.high)
@@ -270,7 +263,7 @@ def _share(value: float) -> str:
 
 
 def _breakable(name: str) -> Any:
-    """A name that may be broken after each `_`, as it is often wider than the values."""
+    """A name that may be broken after each `_`."""
     from markupsafe import Markup, escape  # jinja2's own dependency
 
     return Markup("_<wbr>").join(map(escape, name.split("_")))
@@ -315,7 +308,7 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
 
 
 def is_report_fresh(folder: Path, made_from: str) -> bool:
-    """Returns whether the report was made from this, by the beginning of report.json."""
+    """Returns whether report.json says that it was made from this."""
     try:
         beside = [(folder / name).stat() for name in BESIDE]
         with open_regular(folder / "report.json") as file:
@@ -330,7 +323,7 @@ def _report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
 
 
 def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
-    """Records what TensorBoard's view was made from and the names of its files."""
+    """Records what TensorBoard's view was made from, and its files."""
     write_text(folder / _VIEW, _digest([made_from, sorted(names)]), sync=False)
 
 
