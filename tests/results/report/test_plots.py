@@ -19,6 +19,7 @@ from seqsweep.results.report.curves import (
 )
 from seqsweep.results.report.effects import Axis, choose_axis
 from seqsweep.results.report.findings import Config, independent_keys
+from seqsweep.results.report.plot_parts import HEAT, between
 from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"
@@ -91,7 +92,7 @@ def test_a_confusion_is_shaded_by_row():
     assert list(zip(cells["x"], cells["base"], strict=True)) == [
         (0, -0.5), (1, -0.5), (0, 0.5), (1, 0.5)
     ]  # fmt: skip
-    assert cells["marker"]["color"] == [0.75, 0.25, 0, 0]
+    assert cells["marker"]["color"] == [between(*HEAT, share) for share in (0.75, 0.25, 0, 0)]
 
 
 def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():

@@ -16,18 +16,9 @@ from seqsweep.results.formatting import (
 )
 from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.ranks import Ranking
+from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.curves import CURVES, read_metrics, thinned
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section
-from seqsweep.results.report.plot_parts import (
-    GREY,
-    PALETTE,
-    Figure,
-    Scale,
-    label,
-    layout,
-    name_rows,
-    scale_of,
-)
 from seqsweep.results.report.runs import Run
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
@@ -92,7 +83,7 @@ def _board_view(facts: Facts) -> dict[str, Any]:
     return {
         "intervals": clipped,
         "cut": clipped != intervals,
-        "scale": scale_of([*means, *(end for ends in clipped.values() for end in ends)]),
+        "scale": plots.scale_of([*means, *(end for ends in clipped.values() for end in ends)]),
         "columns": _columns(facts),
         "folded": len(configs) > _FOLDED_FROM,
         "tested": bool(verdicts & {"different", "indistinguishable"}),
@@ -113,7 +104,7 @@ def _columns(facts: Facts) -> list[str]:
     return [name for name in wanted if name in recorded and name != facts.score]
 
 
-def _intervals(facts: Facts) -> dict[int, Scale]:
+def _intervals(facts: Facts) -> dict[int, plots.Scale]:
     """The confidence interval of the score for each rank that has one."""
     return {
         config.rank: (value.low, value.high)
@@ -201,7 +192,7 @@ def _sets_view(across: AcrossSets) -> dict[str, Any]:
     }
 
 
-def ranks_figure(names: Sequence[str], ranking: Ranking) -> Figure:
+def ranks_figure(names: Sequence[str], ranking: Ranking) -> plots.Figure:
     """The critical-difference diagram of Demsar (2006, JMLR 7), with rows.
 
     A bar beside the rows joins the methods of a clique, see `results.ranks`.
@@ -210,9 +201,9 @@ def ranks_figure(names: Sequence[str], ranking: Ranking) -> Figure:
         names: The names of the methods, in the order of their mean ranks.
     """
     drawn, ranks = names[:MOST_RANKED], ranking.mean_ranks[:MOST_RANKED]
-    shape = layout("mean rank", "", 0)
+    shape = plots.layout("mean rank", "", 0)
     texts = [f"{name} ({rank:.2f})" for name, rank in zip(drawn, ranks, strict=True)]
-    name_rows(shape, texts)
+    plots.name_rows(shape, texts)
     worst = len(ranking.mean_ranks)
     cliques = [(start, min(end, len(drawn) - 1)) for start, end in ranking.cliques]
     cliques = [(start, end) for start, end in cliques if start < end]
@@ -221,12 +212,12 @@ def ranks_figure(names: Sequence[str], ranking: Ranking) -> Figure:
     shape["xaxis"] |= {"range": [0.8, worst + step * (len(cliques) + 1)], "tick0": 1, "dtick": 1}
     points = {
         "type": "scatter", "mode": "markers", "x": ranks, "y": list(range(len(drawn))),
-        "marker": {"color": PALETTE[0], "size": 9}, "text": list(map(label, texts)),
+        "marker": {"color": plots.PALETTE[0], "size": 9}, "text": list(map(plots.label, texts)),
         "hoverinfo": "text",
     }  # fmt: skip
     bars = [
         {"type": "scatter", "mode": "lines", "x": [worst + step * level] * 2,
-         "y": [start, end], "line": {"color": GREY, "width": 4}, "hoverinfo": "skip"}
+         "y": [start, end], "line": {"color": plots.GREY, "width": 4}, "hoverinfo": "skip"}
         for level, (start, end) in enumerate(cliques, start=1)
     ]  # fmt: skip
     return {"data": [points, *bars], "layout": shape}

@@ -6,21 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.formatting import NBSP, count, cut, metric_words
+from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
-from seqsweep.results.report.plot_parts import (
-    BAR,
-    GREY,
-    GROUND,
-    HEAT,
-    LOG,
-    PALETTE,
-    Figure,
-    faded,
-    label,
-    layout,
-    name_rows,
-    rounded,
-)
 from seqsweep.results.words import replicates_override
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
@@ -62,7 +49,7 @@ def seeds_section(facts: Facts) -> Section:
     )
 
 
-def pareto_figure(facts: Facts, cost: str) -> Figure | None:
+def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
     """The score against a cost; None if all costs are equal."""
     # A logarithmic axis has no zero.
     drawn = [c for c in facts.scored if cost in c.metrics and c.metrics[cost].mean > 0]
@@ -72,8 +59,8 @@ def pareto_figure(facts: Facts, cost: str) -> Figure | None:
     sign = 1 if lower_is_better(facts.score) else -1
     scores = [sign * c.metrics[facts.score].mean for c in drawn]
     front = _front(costs, scores)
-    shape = layout(_TITLES[cost], metric_words(facts.score), 360)
-    shape["xaxis"] |= LOG
+    shape = plots.layout(_TITLES[cost], metric_words(facts.score), 360)
+    shape["xaxis"] |= plots.LOG
     return {"data": _traces(drawn, front, cost, facts.score, len(facts.listed)), "layout": shape}
 
 
@@ -97,13 +84,13 @@ def _traces(
         "type": "scatter", "mode": "lines", "hoverinfo": "skip",
         "x": [config.metrics[cost].mean for config in on_front],
         "y": [config.metrics[score].mean for config in on_front],
-        "line": {"color": PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
+        "line": {"color": plots.PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
     }  # fmt: skip
     traces = [
         step,
-        _marks(others, cost, score, GREY, "circle-open", 8),
-        _marks([c for c in on_front if c.rank > 1], cost, score, PALETTE[0], "circle", 9),
-        _marks([c for c in configs if c.rank == 1], cost, score, PALETTE[1], "star", 14),
+        _marks(others, cost, score, plots.GREY, "circle-open", 8),
+        _marks([c for c in on_front if c.rank > 1], cost, score, plots.PALETTE[0], "circle", 9),
+        _marks([c for c in configs if c.rank == 1], cost, score, plots.PALETTE[1], "star", 14),
     ]
     return [trace for trace in traces if trace["x"]]
 
@@ -118,7 +105,7 @@ def _marks(
         "x": [config.metrics[cost].mean for config in configs], "y": [s.mean for s in scores],
         "marker": {"color": colour, "symbol": symbol, "size": size},
         "text": [
-            f"#{c.rank} {label(c.words)}<br>{metric_words(score)} {s.mean:.4f}"
+            f"#{c.rank} {plots.label(c.words)}<br>{metric_words(score)} {s.mean:.4f}"
             f"<br>{c.metrics[cost].mean:,.6g} {_TITLES[cost]}"
             for c, s in zip(configs, scores, strict=True)
         ],
@@ -127,33 +114,33 @@ def _marks(
     if any(s.std for s in scores):
         trace["error_y"] = {
             "type": "data", "array": [s.std or 0.0 for s in scores], "thickness": 1, "width": 0,
-            "color": faded(colour, BAR),
+            "color": plots.faded(colour, plots.BAR),
         }  # fmt: skip
     return trace
 
 
-def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> Figure:
+def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> plots.Figure:
     """The scores of the first configs' replicates, with mean and range."""
     drawn = configs[:_MOST_STRIPS]
     traces: list[dict[str, Any]] = []
     for index, config in enumerate(drawn):
         traces += _strip(config, index, "seed " if unit == "seed" else "")
-    shape = layout(metric_words(score), "", 0)
-    name_rows(shape, [f"#{config.rank}  {config.words}" for config in drawn])
+    shape = plots.layout(metric_words(score), "", 0)
+    plots.name_rows(shape, [f"#{config.rank}  {config.words}" for config in drawn])
     return {"data": traces, "layout": shape}
 
 
 def _strip(config: Config, index: int, before: str) -> list[dict[str, Any]]:
     """The replicates of a config, their range and their mean."""
     values = [value for _, value in config.scores]
-    colour = PALETTE[1] if config.rank == 1 else PALETTE[0]
+    colour = plots.PALETTE[1] if config.rank == 1 else plots.PALETTE[0]
     hover = [
-        f"#{config.rank} {label(config.words)}<br>{before}{replicate}: {value:.4f}"
+        f"#{config.rank} {plots.label(config.words)}<br>{before}{replicate}: {value:.4f}"
         for replicate, value in config.scores
     ]
     return [
         {"type": "scatter", "mode": "lines", "x": [min(values), max(values)],
-         "y": [index, index], "line": {"color": faded(colour), "width": 8},
+         "y": [index, index], "line": {"color": plots.faded(colour), "width": 8},
          "hoverinfo": "skip"},
         {"type": "scatter", "mode": "markers", "x": values, "y": [index] * len(values),
          "marker": {"color": colour, "size": 7, "symbol": "circle-open"},
@@ -241,10 +228,10 @@ def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
     return [*words, f"Lowest recall: “{classes[worst]}”, {recall * 100:.1f}{NBSP}%."]
 
 
-def confusion_figure(confusion: Confusion) -> Figure:
+def confusion_figure(confusion: Confusion) -> plots.Figure:
     """The counts of a confusion matrix, shaded by row."""
     size = len(confusion.classes)
-    names = [label(name) for name in short_classes(confusion)]
+    names = [plots.label(name) for name in short_classes(confusion)]
     cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row)]
     shares = [n / (sum(confusion.counts[t]) or 1) for t, _, n in cells]
     # The basic bundle of plotly has no heatmap, so the cells are bars of height 1.
@@ -252,8 +239,8 @@ def confusion_figure(confusion: Confusion) -> Figure:
         "type": "bar", "width": 1, "x": [p for _, p, _ in cells], "y": [1] * len(cells),
         "base": [t - 0.5 for t, _, _ in cells],
         "marker": {
-            "color": rounded(shares), "colorscale": HEAT, "cmin": 0, "cmax": 1,
-            "line": {"color": GROUND, "width": 1},
+            "color": [plots.between(*plots.HEAT, share) for share in shares],
+            "line": {"color": plots.GROUND, "width": 1},
         },
         "hovertext": [
             f"{names[t]} classified as {names[p]}<br>{count(n, 'time')}, {share:.1%} of its row"
@@ -262,7 +249,9 @@ def confusion_figure(confusion: Confusion) -> Figure:
         "hoverinfo": "text",
     }  # fmt: skip
     room = 6 * max(map(len, short_classes(confusion)))  # long names are vertical
-    shape = layout("predicted class", "true class", min(760, max(300, 110 + 30 * size)) + room)
+    shape = plots.layout(
+        "predicted class", "true class", min(760, max(300, 110 + 30 * size)) + room
+    )
     marks = {"tickvals": list(range(size)), "ticktext": names, "showgrid": False, "ticks": ""}
     shape["xaxis"] |= marks | {"range": [-0.5, size - 0.5]}
     shape["yaxis"] |= marks | {"range": [size - 0.5, -0.5]}

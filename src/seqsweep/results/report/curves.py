@@ -8,16 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.formatting import kind_words, metric_words
+from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section
-from seqsweep.results.report.plot_parts import (
-    Figure,
-    colour_of,
-    filled,
-    label,
-    layout,
-    literal,
-    rounded,
-)
 from seqsweep.runs.metrics_csv import read_columns
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
@@ -28,12 +20,6 @@ MOST_POINTS = 200
 
 MOST_CURVES = 8
 """The number of colours that a reader can distinguish."""
-
-_FIRST_CURVES = 5
-"""The number of curves that are shown at first: more would cover each other."""
-
-Column = Mapping[int, float]
-"""The value of a metric at each epoch that has one."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +58,7 @@ def curves_section(facts: Facts) -> Section:
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     bands = [item for curve in curves for item in curve.bands.items()]
     view = {
-        "first_curves": _FIRST_CURVES,
         "pale": any(band.whole < len(band.epochs) for _, band in bands),
-        "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in figures],
         "has_validation": any(name.startswith("val/") for name, _ in bands),
     }
     template, content = TEMPLATES / "curves.html.j2", {"curves": curves}
@@ -125,7 +109,7 @@ def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
     return {name: band(group) for name, group in columns.items() if group}
 
 
-def band(columns: Sequence[Column]) -> Band:
+def band(columns: Sequence[Mapping[int, float]]) -> Band:
     """The mean, smallest and largest value at up to MOST_POINTS epochs.
 
     >>> band([{0: 1.0, 1: 0.5}, {0: 3.0}])
@@ -155,7 +139,7 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
     return [epochs[round(index * step)] for index in range(most)]
 
 
-def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
+def curves_figure(curves: Sequence[Curve], kind: str) -> plots.Figure | None:
     """Loss or accuracy over the epochs: validation solid, training dotted.
 
     Without validation, training is solid. After the first run has ended the line is pale and has no
@@ -168,12 +152,12 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
     for index, curve in enumerate(curves):
         for split in ("val", "train"):
             if band := curve.bands.get(f"{split}/{kind}"):
-                name = f"{label(curve.label)}, {metric_words(f'{split}/{kind}')}"
+                name = f"{plots.label(curve.label)}, {metric_words(f'{split}/{kind}')}"
                 best = curve.best_epoch if split == "val" else None
                 traces += _band_traces(band, name, index, split == solid, best)
     if not traces:
         return None
-    shape = layout("epoch", kind_words(kind), 400)
+    shape = plots.layout("epoch", kind_words(kind), 400)
     if max(trace["x"][-1] for trace in traces) < 10:
         shape["xaxis"]["dtick"] = 1  # no half epochs
     # A loss that falls by orders of magnitude needs a logarithmic axis.
@@ -187,10 +171,10 @@ def _band_traces(
     band: Band, name: str, index: int, is_solid: bool, best: float | None
 ) -> list[dict[str, Any]]:
     """The band, the line and the best epoch of one metric."""
-    colour = colour_of(index)
+    colour = plots.colour_of(index)
     group = {"legendgroup": f"{index}"}
-    mean, whole = rounded(band.mean), band.epochs[: band.whole]
-    hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
+    mean, whole = plots.rounded(band.mean), band.epochs[: band.whole]
+    hover = f"{plots.literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
     dash, width = ("solid", 2) if is_solid else ("dot", 1.3)
     line: dict[str, Any] = {
         "type": "scatter", "mode": "lines" if len(band.epochs) > 1 else "markers", "x": whole,
@@ -200,8 +184,8 @@ def _band_traces(
     }  # fmt: skip
     traces = [line]
     if is_solid and band.low != band.high:
-        ends = rounded(band.low[: band.whole]), rounded(band.high[: band.whole])
-        traces.insert(0, filled(whole, *ends, colour) | group)
+        ends = plots.rounded(band.low[: band.whole]), plots.rounded(band.high[: band.whole])
+        traces.insert(0, plots.filled(whole, *ends, colour) | group)
     if band.whole < len(band.epochs):
         # The mean of the remaining runs. The two parts of the line share a point.
         start = band.whole - 1

@@ -18,22 +18,13 @@ from seqsweep.results.formatting import (
 )
 from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import DATA
+from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section, distinct_values
-from seqsweep.results.report.plot_parts import (
-    DASHES,
-    SYMBOLS,
-    Figure,
-    colour_of,
-    label,
-    layout,
-    scale_of,
-    ticks,
-)
 from seqsweep.runs.identity import REPLICATE_KEYS, is_number
 from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8
-"""The most lines of a plot: colours by one key, and up to four kinds of dashes by the others."""
+"""The most lines of a plot: up to eight colours by one key, and four kinds of dashes by others."""
 
 _LINES_FIRST = ("model.num_layers", "model.bidirectional")
 _WIDE = 4
@@ -104,12 +95,10 @@ def effects_section(facts: Facts) -> Section:
         "missing_states": facts.board.missing_states,
     }
     view = {
-        "means": scale_of(mean for effect in facts.effects for mean in effect.means),
+        "means": plots.scale_of(mean for effect in facts.effects for mean in effect.means),
         "grand": math.fsum(means) / len(means) if means else 0.0,
-        "cells": scale_of(itertools.chain(*interaction.means) if interaction else ()),
+        "cells": plots.scale_of(itertools.chain(*interaction.means) if interaction else ()),
         "of_other_sets": [facts.names[key] for key in keys_of_other_sets(facts.configs)],
-        "confounded": any(effect.confounded for effect in facts.effects),
-        "has_gaps": bool(facts.configs) and grid.complete != grid.size,
         "missing": [run_label(point, {k: names[k] for k in point}) for point in grid.missing],
     }
     return Section(
@@ -235,15 +224,15 @@ def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
     return result
 
 
-def axis_figure(axis: Axis, facts: Facts) -> Figure:
+def axis_figure(axis: Axis, facts: Facts) -> plots.Figure:
     """The score along one key."""
     traces: list[dict[str, Any]] = []
     for index, line in enumerate(axis.lines):
         # Points at the same word are drawn side by side.
         shift = 0.0 if axis.numeric else 0.12 * (index - (len(axis.lines) - 1) / 2)
         traces.append(_line(axis, line, shift, facts))
-    shape = layout(facts.names[axis.key], metric_words(facts.score), 380)
-    shape["xaxis"] |= ticks(axis.values, axis.key, axis.numeric, axis.log)
+    shape = plots.layout(facts.names[axis.key], metric_words(facts.score), 380)
+    shape["xaxis"] |= plots.ticks(axis.values, axis.key, axis.numeric, axis.log)
     ends = [end for line in axis.lines for p in line.points for end in (p.low, p.high)]
     # Around a single value of 1 plotly would show 0 to 2.
     if min(ends) == max(ends):
@@ -253,14 +242,14 @@ def axis_figure(axis: Axis, facts: Facts) -> Figure:
 
 def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> dict[str, Any]:
     """The trace of one line with its ranges as bars."""
-    colour = colour_of(line.group)
+    colour = plots.colour_of(line.group)
     points = line.points
     xs = [p.x if axis.numeric else axis.values.index(p.x) + shift for p in points]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "lines+markers" if axis.joined else "markers",
-        "x": xs, "y": [p.mean for p in points], "name": label(line.label),
-        "line": {"color": colour, "dash": DASHES[line.style % len(DASHES)], "width": 2},
-        "marker": {"color": colour, "size": 7, "symbol": SYMBOLS[line.group % len(SYMBOLS)]},
+        "x": xs, "y": [p.mean for p in points], "name": plots.label(line.label),
+        "line": {"color": colour, "dash": plots.DASHES[line.style], "width": 2},
+        "marker": {"color": colour, "size": 7, "symbol": plots.SYMBOLS[line.group]},
         "text": [_point_words(axis, line, point, facts) for point in points],
         "hoverinfo": "text",
     }  # fmt: skip
@@ -276,7 +265,7 @@ def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> dict[str, Any]:
 def _point_words(axis: Axis, line: Line, point: Point, facts: Facts) -> str:
     setting = f"{facts.names[axis.key]}={value_text(axis.key, point.x)}"
     name = " ".join(text for text in (setting, line.label) if text)
-    text = f"{label(name)}<br>{metric_words(facts.score)} {point.mean:.4f}"
+    text = f"{plots.label(name)}<br>{metric_words(facts.score)} {point.mean:.4f}"
     if point.n < 2:
         return text
     of = count(point.n, "config" if axis.averaged else facts.unit)

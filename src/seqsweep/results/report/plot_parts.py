@@ -24,7 +24,7 @@ PALETTE = (
 
 BAND = 0.16
 BAR = 0.55
-HEAT = [[0, "#F3F6F9"], [1, "#0B5C94"]]
+HEAT = ("#F3F6F9", "#0B5C94")
 """The colours of a cell without any and with all of its row, as in report.css."""
 
 GREY = PALETTE[-1]
@@ -55,18 +55,19 @@ def faded(colour: str, alpha: float = BAND) -> str:
     return f"rgba({red},{green},{blue},{alpha})"
 
 
-def _between(low: str, high: str, steps: int) -> list[str]:
-    """The colours from one to another, without the second one."""
-    ends = [[int(end[start : start + 2], 16) for start in (1, 3, 5)] for end in (low, high)]
-    pairs = list(zip(*ends, strict=True))
-    return [
-        "#" + "".join(f"{round(a + (b - a) * step / steps):02X}" for a, b in pairs)
-        for step in range(steps)
-    ]
+def between(low: str, high: str, share: float) -> str:
+    """The colour at a share of the way from one colour to another.
+
+    >>> between("#000000", "#FFFFFF", 0.2)
+    '#333333'
+    """
+    starts = (1, 3, 5)
+    ends = [(int(low[i : i + 2], 16), int(high[i : i + 2], 16)) for i in starts]
+    return "#" + "".join(f"{round(a + share * (b - a)):02X}" for a, b in ends)
 
 
 _VALUES = ("#CFE0A9", "#7FCDBB", "#2C9FBF", "#225EA8", "#141B5C")
-SCALE = [*(colour for ends in pairwise(_VALUES) for colour in _between(*ends, 9)), _VALUES[-1]]
+SCALE = [between(*ends, step / 9) for ends in pairwise(_VALUES) for step in range(10)]
 """The colours of lines from the worst to the best value, after ColorBrewer's YlGnBu.
 
 Hue and lightness both change, so any colour vision distinguishes them. The best have most contrast
