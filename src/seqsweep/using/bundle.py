@@ -48,6 +48,7 @@ def bundle(
     run, choice = open_run(options)
     _, content = read_content(run.checkpoint)
     record = None if run.folder is None else RunFolder(run.folder).record()
+    # A network of the user's own may have no ONNX file; the rest is of use without it.
     onnx = dict[str, bytes]()
     try:
         onnx = {ONNX: encode_onnx(run, ONNX)[0]}
@@ -76,6 +77,7 @@ def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:
     """Returns the origin of the weights as JSON, without local paths."""
     folder = run.folder
     training = {} if folder is None else read_object(folder / "provenance.json")
+    # A bundle is passed on, so it names no folders of this machine.
     files = training.pop("data_files", {})
     content = {
         "bundled_by": f"seqsweep {version()}",
@@ -113,6 +115,7 @@ def readme(run: LoadedRun, record: Mapping[str, Any] | None, choice: str | None)
         metrics = record["metrics"].items()
         facts += [(n, f"{value:.4f}") for n, value in metrics if n.startswith(("val/", "test/"))]
     lines = [f"{name}: {value}" for name, value in facts]
+    # Names come from files: they may neither begin a line nor control a terminal.
     lines = [visible(" ".join(line.splitlines())) for line in lines]
     return "\n".join([*lines, "", *_use(run)]) + "\n"
 

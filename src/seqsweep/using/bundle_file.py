@@ -78,6 +78,7 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in files.items():
             entry = zipfile.ZipInfo(name, _WRITTEN)
+            # The system and the rights of a file would differ between machines.
             entry.create_system, entry.external_attr = 3, 0o644 << 16
             archive.writestr(entry, data)
     write_bytes(path, buffer.getvalue())
@@ -107,6 +108,7 @@ def _needed_files(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
             entries = archive.infolist()
             _check_entries(entries, path)
+            # The others, such as the README, may be left out.
             missing = set(_NEEDED) - {entry.filename for entry in entries}
             if missing:
                 raise Damaged(f"{path}: {', '.join(sorted(missing))} is missing in the bundle")
@@ -136,6 +138,7 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
         is_sound = False
     if not is_sound:
         raise Damaged(f"{path}: {CONFIG} does not match its {DIGEST}")
+    # The digest is checked first: a damaged file must not be called one of another version.
     if config.get("format") != FORMAT:
         expected = f"expected {FORMAT}; it was written by seqsweep {config.get('seqsweep')}"
         raise Damaged(f"{path}: {CONFIG} has format {config.get('format')!r}, {expected}")

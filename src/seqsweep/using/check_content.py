@@ -82,6 +82,7 @@ def _check_scaling(scaling: dict[str, Any], channels: Sequence[str]) -> None:
         )
         if not is_right:
             raise ValueError("scaling.shaping: does not give the channels of channel_names")
+    # Without standardisation there is neither of the two.
     if ("mean" in scaling) != ("deviation" in scaling):
         raise ValueError("scaling: must have both mean and deviation, or neither")
     for name, size in zip(_ARRAYS, map(len, (source, channels, channels)), strict=True):

@@ -139,6 +139,7 @@ def _propose(
     missing = [split for split in ("val", "test") if split not in splits.parts]
     # The splits that a run would cut off from train.
     cuts = [f"data.{split}_fraction=0" for split in missing if config[f"{split}_fraction"]]
+    # The smallest change that trains comes first.
     fewer = (of for n in range(len(cuts) + 1) for of in itertools.combinations(cuts, n))
     for left_out, fill in itertools.product(fewer, fills):
         proposed = [*overrides, *fill, *sorted(left_out)]

@@ -54,6 +54,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         for note in data.notes:
             say_error(note)
         name, labels = data.name, known_labels(data, run)
+        # The probabilities are kept in full, since each resample scores all of them.
         probabilities = np.empty((len(labels), len(run.class_names)))
         for rows, part in probabilities_of(run, data, options.batch_size):
             probabilities[rows] = part

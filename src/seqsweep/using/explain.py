@@ -106,6 +106,7 @@ def _run(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Block]]:
     network.eval()
     with torch.inference_mode(), ExitStack() as hooks:
         for name, module in network.named_modules():
+            # A module with children would repeat the outputs of these.
             if name and not list(module.children()):
                 hooks.enter_context(module.register_forward_hook(partial(record, name)))
         return network(batch.x, batch.lengths), called

@@ -32,7 +32,7 @@ def explain_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page")
     words = "a folder of configs of your own, as in seqsweep train"
     parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help=words)
-    options = parser.parse(sorted(arguments, key=lambda word: "=" in word and word[:2] != "--"))
+    options = parser.parse(arguments, intermixed=True)
     overrides: list[str] = options.overrides
     for word in overrides:
         if Path(word).is_dir():

@@ -31,6 +31,7 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     if path.is_file() and path.name.lower().endswith(ENDINGS):
         expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"
         raise ValueError(f"{path}: is a file of sequences; {expected}")
+    # A file or a run's own folder leaves nothing to choose.
     if path.is_file() or (path / "checkpoints").is_dir() or list(path.glob("*.ckpt")):
         return path, None
     entries = read_folder(path)

@@ -249,6 +249,7 @@ def _names_of_labels(stored: Stored, part: RawPart, run_names: tuple[str, ...]) 
         indices = class_indices(labels, stored.class_names, part.where)
         return [stored.class_names[index] for index in indices]
     texts = label_texts(labels, part.where)
+    # A label that is neither is unknown to the run, and counts as wrong.
     try:  # whole numbers may be positions in the class names of the run
         return [run_names[index] for index in class_indices(labels, run_names, part.where)]
     except ValueError:

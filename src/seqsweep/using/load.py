@@ -171,6 +171,7 @@ class LoadedRun:
         with torch.inference_mode():
             for start in range(0, len(inputs.x), batch_size):
                 lengths = inputs.lengths[start : start + batch_size]
+                # A batch of short sequences needs no steps of padding.
                 x = inputs.x[start : start + batch_size, : int(lengths.max())]
                 # Softmax in double precision, so that small probabilities are not rounded to 0.
                 parts.append(self.network(x, lengths).double().softmax(dim=1).numpy())

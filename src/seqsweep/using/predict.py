@@ -45,6 +45,7 @@ def predict(arguments: Sequence[str]) -> int:
     for note in data.notes:
         say_error(note)
     header = Header(run.class_names, data.labels is not None)
+    # Batches are written as they are computed, so the accuracy is known only afterwards.
     right: list[int] = []
     batches = _batches(data, run, options.batch_size, right)
     write_predictions(options.out, kind, header, batches, rows)

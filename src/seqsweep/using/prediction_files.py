@@ -164,6 +164,7 @@ def write_predictions(
         _WRITERS[kind](text or _Visible(), header, batches)
         sys.stdout.flush()
         return
+    # The file is large, so it is not built in memory as other files are.
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         mode, encoding, newline = ("wb", None, None) if kind == "parquet" else ("w", "utf-8", "")

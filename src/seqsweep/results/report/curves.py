@@ -171,10 +171,10 @@ def _band_traces(
     band: Band, name: str, index: int, is_solid: bool, best: float | None
 ) -> list[dict[str, Any]]:
     """The band, the line and the best epoch of one metric."""
-    colour = plots.colour_of(index)
+    colour = plots.PALETTE[index]
     group = {"legendgroup": f"{index}"}
     mean, whole = plots.rounded(band.mean), band.epochs[: band.whole]
-    hover = f"{plots.literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
+    hover = f"{name}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
     dash, width = ("solid", 2) if is_solid else ("dot", 1.3)
     line: dict[str, Any] = {
         "type": "scatter", "mode": "lines" if len(band.epochs) > 1 else "markers", "x": whole,

@@ -242,7 +242,7 @@ def axis_figure(axis: Axis, facts: Facts) -> plots.Figure:
 
 def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> dict[str, Any]:
     """The trace of one line with its ranges as bars."""
-    colour = plots.colour_of(line.group)
+    colour = plots.PALETTE[line.group]
     points = line.points
     xs = [p.x if axis.numeric else axis.values.index(p.x) + shift for p in points]
     trace: dict[str, Any] = {

@@ -41,12 +41,12 @@ _LONGEST_LINE = 48
 
 
 def label(text: object) -> str:
-    """A text that plotly shows unchanged, with its tags escaped.
+    """A text that plotly shows unchanged, without tags and variables of plotly.
 
     >>> label("<b>x</b>")
     '&lt;b&gt;x&lt;/b&gt;'
     """
-    return escape(" ".join(str(text).split()), quote=False)
+    return escape(" ".join(str(text).split()), quote=False).replace("%{", "%\u200b{")
 
 
 def faded(colour: str, alpha: float = BAND) -> str:
@@ -74,11 +74,6 @@ Hue and lightness both change, so any colour vision distinguishes them. The best
 with the page."""
 
 
-def colour_of(index: int) -> str:
-    """The colour of a line; colours repeat after the last one."""
-    return PALETTE[index % len(PALETTE)]
-
-
 def rounded(values: Sequence[float]) -> list[float]:
     """The values with five significant digits, which keeps the page small.
 
@@ -86,11 +81,6 @@ def rounded(values: Sequence[float]) -> list[float]:
     [0.12346, 1234.6]
     """
     return [float(f"{value:.5g}") for value in values]
-
-
-def literal(text: str) -> str:
-    """A text for a hover template, without variables of plotly."""
-    return text.replace("%{", "%\u200b{")
 
 
 def layout(x: str, y: str, height: int) -> Figure:

@@ -18,10 +18,8 @@ from urllib.parse import quote
 
 from seqsweep.results import formatting
 from seqsweep.results.formatting import NBSP, bounded_interval, number_range, true_minus
-from seqsweep.results.report.board import as_csv, board_section, sets_section
-from seqsweep.results.report.costs import confusion_section, costs_section, seeds_section
-from seqsweep.results.report.curves import curves_section
-from seqsweep.results.report.effects import effects_section
+from seqsweep.results.report import board, costs, curves, effects, runs
+from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.extra_sections import extra_contents, extra_sections
 from seqsweep.results.report.findings import (
     TEMPLATES,
@@ -29,16 +27,6 @@ from seqsweep.results.report.findings import (
     Section,
     find_baselines,
     find_facts,
-)
-from seqsweep.results.report.plot_parts import DASHES, PALETTE, SYMBOLS, Scale
-from seqsweep.results.report.runs import (
-    ENDED_EARLY,
-    commands,
-    environment,
-    failures,
-    overlap_words,
-    size_words,
-    splits_of,
 )
 from seqsweep.results.report.words import find_answer
 from seqsweep.results.significance import Estimate
@@ -102,7 +90,7 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
     """
     report = analyse(folder)
     page = page or folder / "report.html"
-    texts = {".html": as_html(report, page.stem), ".csv": as_csv(report.facts)}
+    texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.facts)}
     # No sync: a report that a power failure destroys can be written again.
     beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
     # The last file proves that all three are complete.
@@ -123,22 +111,22 @@ def analyse(folder: Path) -> Report:
     # stale.
     head = {"made_from": made_from(folder, entries)}
     facts = find_facts(folder, entries)
-    found = failures(entries, facts.labels, folder)
+    found = runs.failures(entries, facts.labels, folder)
     # The environment is that of a run that the numbers are computed from, if there is one.
     run = (facts.board.entries or entries)[0]
     again = {
-        "environment": environment(run),
-        "commands": commands(facts.sweep, entries, run, folder),
+        "environment": runs.environment(run),
+        "commands": runs.commands(facts.sweep, entries, run, folder),
     }
     sections = [
-        sets_section(facts),
-        board_section(facts),
+        board.sets_section(facts),
+        board.board_section(facts),
         *extra_sections(folder, entries),
-        effects_section(facts),
-        curves_section(facts),
-        costs_section(facts),
-        confusion_section(facts),
-        seeds_section(facts),
+        effects.effects_section(facts),
+        curves.curves_section(facts),
+        costs.costs_section(facts),
+        costs.confusion_section(facts),
+        costs.seeds_section(facts),
         Section(
             "failures",
             "Failures",
@@ -153,8 +141,8 @@ def analyse(folder: Path) -> Report:
 
 def _head(facts: Facts) -> dict[str, Any]:
     """The part of the page before its sections."""
-    board, variation = facts.board, facts.board.variation
-    baselines, notes = find_baselines(facts.folder, board.entries)
+    ranking, variation = facts.board, facts.board.variation
+    baselines, notes = find_baselines(facts.folder, ranking.entries)
     return {
         "name": facts.folder.resolve().name,
         "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -162,17 +150,17 @@ def _head(facts: Facts) -> dict[str, Any]:
         "waiting": facts.waiting,
         "running": [facts.labels[e.folder.run_id] for e in facts.entries if e.state == "running"],
         # The runs that repeat the config, data and replicate of a newer run.
-        "left_out": board.left_out,
-        "monitor": board.monitor,
+        "left_out": ranking.left_out,
+        "monitor": ranking.monitor,
         "score": facts.score,
         "names": facts.names,
         "answer": find_answer(facts, baselines),
         "baselines": baselines,
         "baseline_notes": notes,
-        "splits": {} if facts.across else splits_of(board.entries),
-        "overlaps": overlap_words(board.entries),
+        "splits": {} if facts.across else runs.splits_of(ranking.entries),
+        "overlaps": runs.overlap_words(ranking.entries),
         # The configs that equal the best in the monitor.
-        "tied": board.tied,
+        "tied": ranking.tied,
         "unit": facts.unit,
         "varied": variation.words if variation.resampled else "",
         "folds": variation.folds,
@@ -209,13 +197,13 @@ def as_html(report: Report, name: str = "report") -> str:
         sections=[(each, environment.from_string(_part(each.template))) for each in shown],
         report=report.content | {"listed": facts.listed, "has_seeds": facts.has_seeds},
         chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
-        ended_early=[state for state in facts.states if state in ENDED_EARLY],
+        ended_early=[state for state in facts.states if state in runs.ENDED_EARLY],
         stem=name,
         figures=figures,
         **view,
-        palette=PALETTE,
-        dashes=DASHES,
-        symbols=SYMBOLS,
+        palette=plots.PALETTE,
+        dashes=plots.DASHES,
+        symbols=plots.SYMBOLS,
         policy=_NETWORK_DENIED,
         style=_part(TEMPLATES / "report.css"),
         script=_part(TEMPLATES / "report.js"),
@@ -244,7 +232,7 @@ def _part(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _on(value: float, scale: Scale) -> str:
+def _on(value: float, scale: plots.Scale) -> str:
     """The position of a value on a scale, as a CSS length."""
     low, high = scale
     return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
@@ -274,7 +262,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "interval": lambda ends: formatting.interval_text(*ends),
     "signed": formatting.signed,
     "href": quote,
-    "sizes": size_words,
+    "sizes": runs.size_words,
     "bounded": formatting.bounded_difference,
     "breakable": _breakable,
     "probability": probability,
@@ -302,8 +290,8 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
     baselines = read_sealed_or_none(folder / "baselines.json") or {}
     # The digest of a record identifies its content.
-    runs = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
-    own = [version(), planned, baselines.get(DIGEST), sorted(runs, key=str)]
+    states = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
+    own = [version(), planned, baselines.get(DIGEST), sorted(states, key=str)]
     return _digest([*own, *extra_contents(folder)])
 
 
