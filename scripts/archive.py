@@ -5,9 +5,8 @@
 `NAME/NAME_TEST.ts`. All runs are in the folder of one sweep, so the same command trains only what
 is missing. Data sets with fewer training sequences than a batch have a smaller batch size. On each
 data set, validation chooses the config (mean over the seeds), and the table has the mean of
-its test accuracy. The table is written into the sweep's folder: archive.csv, archive.md, and the
-critical-difference diagram archive.svg. The exit code is 1 if a set could not be read or a run is
-not complete.
+its test accuracy. The table is written into the sweep's folder: archive.csv and archive.md. The
+exit code is 1 if a set could not be read or a run is not complete.
 """
 
 import argparse
@@ -31,7 +30,6 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, number, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.report.sets import diagram
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import against_text, left_out_words, ranking_words
 from seqsweep.runs.files import write_text
@@ -222,10 +220,8 @@ def ranked(
 
 
 def write(folder: Path, chosen: Mapping[str, Chosen], found: AcrossSets) -> list[Path]:
-    """Writes archive.csv, archive.md and, if there are ranks, archive.svg."""
+    """Writes archive.csv and archive.md."""
     texts = {"archive.csv": as_csv(chosen, found), "archive.md": as_markdown(found)}
-    if found.ranking:
-        texts["archive.svg"] = diagram([one.words for one in found.methods], found.ranking)
     for name, text in texts.items():
         write_text(folder / name, text)
     return [folder / name for name in texts]

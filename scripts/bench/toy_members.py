@@ -60,7 +60,7 @@ PARTS = {
     "leaderboard": ("results.folder_tables:print_folder",),
     "report": ("results.report.write:write_report", "sweeping.baselines:write_baselines"),
     "TensorBoard view": ("results.tensorboard.view:renew",),
-    "is it fresh": ("results.report.freshness:made_from", "runs.eventfiles:all_made_files"),
+    "is it fresh": ("results.report.write:made_from", "runs.eventfiles:all_made_files"),
 }
 TRAINING = "training and the rest"
 MODULES = (

@@ -15,8 +15,8 @@ from waiting import wait_until
 
 from seqsweep import pacing
 from seqsweep.config.schema import Config
-from seqsweep.results.report import freshness
-from seqsweep.results.report.freshness import BESIDE
+from seqsweep.results.report import write
+from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import write_bytes
 from seqsweep.runs.run_folder import RunFolder
@@ -204,7 +204,7 @@ def test_another_version_of_the_program_makes_the_summary_again(
 ) -> None:
     end_run(tmp_path, "a", 4)
     assert write_summary([], tmp_path) == []
-    monkeypatch.setattr(freshness, "version", lambda: "later")
+    monkeypatch.setattr(write, "version", lambda: "later")
     with at_rename(1000) as done:
         assert write_summary([], tmp_path) == []
     assert {"report.html", "report.csv", "report.json", ".tensorboard"} <= set(done)

@@ -116,7 +116,6 @@ CASES = [
     ("predict run objects.npz", "key ids holds pickled Python objects, which are never loaded"),
     ("predict run ids.npz", r"ids.npz: ids has shape \(2,\); must be \(6,\)"),
     ("predict run no_x.npz", "key x is missing"),
-    ("predict run unlabelled.npz --format aeon", "key y is missing"),
     # evaluate
     ("evaluate run unlabelled.npz", "key y is missing"),
     (

@@ -1,12 +1,10 @@
 """The run of a folder is found; among several, validation decides."""
 
-from pathlib import Path
-
 import pytest
 from replicate_runs import crossed, ranked
 
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.using.find_run import find_run, replicates_of
+from seqsweep.using.find_run import find_run
 
 
 def finish(folder, number, config, metrics, data="d"):
@@ -34,13 +32,11 @@ def test_the_best_config_of_a_cross_validation_has_its_first_fold_chosen(tmp_pat
     score = {(0, 0): 0.9, (0, 1): 0.1, (1, 0): 0.6, (1, 1): 0.7}
     runs = crossed((0, 1), folds=2, seeds=3)
     ranked(tmp_path, runs, lambda h, r: score[h, r.fold] + (0.02 if r.seed == 1 else 0.0))
-    path, choice = find_run(tmp_path)
+    _, choice = find_run(tmp_path)
     assert choice == (
         "best config by val/acc of 12 complete runs, its best run on the first split"
         " (h=1 seed=1 fold=0, val/acc 0.6200)"
     )
-    row = replicates_of(path)
-    assert row is not None and row.n == 6
 
 
 def test_the_lowest_of_several_losses_is_the_best(tmp_path):
@@ -50,17 +46,6 @@ def test_the_lowest_of_several_losses_is_the_best(tmp_path):
     assert path == tmp_path / f"{1:016x}"
     assert choice is not None
     assert choice.startswith("best by val/loss of 3 complete runs (seed=")
-
-
-def test_replicates_differ_in_their_seed_alone(trained, monkeypatch):
-    row = replicates_of(trained.run)
-    assert row is not None and row.n == 2
-    sizes = {entry.config["model.hidden_size"] for entry in row.entries}
-    assert len(sizes) == 1
-    assert trained.run in [entry.folder.path for entry in row.entries]
-    monkeypatch.chdir(trained.run)  # a run's folder may be given as "."
-    row = replicates_of(Path())
-    assert row is not None and row.n == 2
 
 
 def test_no_run_is_the_best_of_several_data_sets(tmp_path):

@@ -143,31 +143,6 @@ def test_checkpoint_files_and_last_weights(command, trained, new_data, tmp_path)
     assert command("predict", "mine.ckpt", new_data).out == last
 
 
-def test_aeon_writes_the_results_file_of_the_archive(command, trained):
-    x, y, lengths = trained.test_data()
-    np.savez("Slopes_TEST.npz", X=x, y=y, lengths=lengths, channel_names=trained.channels)
-    out = ["--format", "aeon", "--out", "testResample0.csv"]
-    done = command("predict", trained.run, "Slopes_TEST.npz", *out, "--batch-size", "10")
-    assert done.code == 0, done.err
-    with open("testResample0.csv") as file:
-        first, second, third, *rows = file.read().splitlines()
-    assert first.split(",")[:5] == ["Slopes", "RNNClassifier", "TEST", "0", "MILLISECONDS"]
-    assert "hidden_size=" in second
-    accuracy, *times, classes, method, one, two = third.split(",")
-    record = json.loads((trained.run / "record.json").read_text())
-    assert times == ["-1"] * 4 and (classes, method, one, two) == ("3", "N/A", "-1", "-1")
-    assert float(accuracy) == pytest.approx(record["metrics"]["test/acc"])
-    cells = [row.split(",") for row in rows]
-    assert [trained.classes[int(cell[0])] for cell in cells] == y.tolist()
-    assert all(cell[2] == "" for cell in cells)
-    p = np.array([[float(value) for value in cell[3:]] for cell in cells])
-    assert np.array_equal(p.argmax(axis=1), [int(cell[1]) for cell in cells])
-    assert np.allclose(p.sum(axis=1), 1, atol=1e-6)
-    source = trained.folder / "train.npz"
-    done = command("predict", trained.run, source, "--split", "train", "--format", "aeon")
-    assert done.out.startswith("train,RNNClassifier,TRAIN,0,MILLISECONDS,")
-
-
 def test_an_output_that_fails_leaves_the_older_file(command, trained, new_data, tmp_path):
     (tmp_path / "p.csv").write_text("older")
     with np.load(new_data) as stored:
@@ -202,7 +177,7 @@ def hostile(trained, tmp_path):
     return tmp_path / "hostile.ckpt"
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "aeon"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_no_name_controls_the_terminal(command, trained, hostile, kind):
     x, _, lengths = trained.test_data()
     labels = np.array(["-1", "a\x1b[2J\rb", "=cmd|' /C calc'!A0"])[np.arange(len(x)) % 3]

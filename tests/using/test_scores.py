@@ -198,7 +198,6 @@ def test_scores_lie_in_their_ranges(classes, count, seed, digits):
 
 
 def test_the_areas_of_small_classes_are_those_of_large_ones():
-    """Classes of up to 16 sequences are compared by products, larger ones are ranked."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(80), rng.integers(0, 33, 80))
     p = rng.random((len(labels), 80)).round(1)  # with ties

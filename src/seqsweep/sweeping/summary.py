@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Self
 
 from seqsweep.pacing import pause_after
-from seqsweep.results.report.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
+from seqsweep.results.report.write import (
+    is_report_fresh,
+    is_view_fresh,
+    made_from,
+    prove_view,
+    write_report,
+)
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.removing import remove_temporary
@@ -118,9 +124,6 @@ def _renew_report(folder: Path, entries: Sequence[Entry]) -> None:
         if is_report_fresh(folder, made_from(folder, entries or read_folder(folder))):
             return
         entries = ()
-        # Imported here, because a report that is up to date needs no plotting.
-        from seqsweep.results.report.write import write_report
-
         # An earlier attempt may have been killed while it wrote.
         remove_temporary(folder)
         write_report(folder)
@@ -134,7 +137,8 @@ def _renew_view(folder: Path, entries: Sequence[Entry]) -> None:
         if is_view_fresh(folder, made):
             return
         entries = ()
-        from seqsweep.results.tensorboard.view import renew  # imported here like `write_report`
+        # Imported here, because a view that is up to date needs no pictures.
+        from seqsweep.results.tensorboard.view import renew
 
         prove_view(folder, made, renew(folder).made)
 
@@ -142,7 +146,6 @@ def _renew_view(folder: Path, entries: Sequence[Entry]) -> None:
 def _write(folder: Path) -> None:
     """Writes report and view of a running sweep, without the pictures."""
     # Imported here, because a sweep may end before the first renewal.
-    from seqsweep.results.report.write import write_report
     from seqsweep.results.tensorboard.view import renew
 
     write_report(folder)

@@ -1,4 +1,4 @@
-"""The command `bundle`: writes a trained run as one file to pass on."""
+"""The command `bundle`: writes a trained run as one file."""
 
 import json
 import re
@@ -8,10 +8,7 @@ from typing import Any
 
 from seqsweep.arguments import Parser, add_allow
 from seqsweep.console import place, say, say_error, visible
-from seqsweep.results.formatting import bounded_interval, count, key_names, plain_text, run_label
-from seqsweep.results.leaderboard import Row
-from seqsweep.results.replicates import variation_of
-from seqsweep.results.significance import LEVEL
+from seqsweep.results.formatting import count, key_names, plain_text, run_label
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.provenance import version
@@ -24,7 +21,6 @@ from seqsweep.using.bundle_file import (
     is_bundle,
     write_bundle,
 )
-from seqsweep.using.find_run import replicates_of
 from seqsweep.using.input_data import open_run
 from seqsweep.using.load import LoadedRun, read_content
 from seqsweep.using.prediction_files import check_output
@@ -52,13 +48,13 @@ def bundle(
     run, choice = open_run(options)
     _, content = read_content(run.checkpoint)
     record = None if run.folder is None else RunFolder(run.folder).record()
-    replicates = None if run.folder is None else replicates_of(run.folder)
+    # A network of the user's own may have no ONNX file; the rest is of use without it.
     onnx = dict[str, bytes]()
     try:
         onnx = {ONNX: encode_onnx(run, ONNX)[0]}
     except (ImportError, ValueError, TypeError) as error:
         say_error(f"without {ONNX}: {error}")
-    text = readme(run, record, replicates, choice).encode()
+    text = readme(run, record, choice).encode()
     files = encode(content) | {README: text, PROVENANCE: _provenance(run, record)} | onnx
     write_bundle(options.out, files)
     say(f"{place(options.out)}: {', '.join(files)} ({options.out.stat().st_size:,} bytes)")
@@ -78,9 +74,10 @@ def _parser() -> Parser:
 
 
 def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:
-    """Returns the origin of the weights as JSON, without paths of this machine."""
+    """Returns the origin of the weights as JSON, without local paths."""
     folder = run.folder
     training = {} if folder is None else read_object(folder / "provenance.json")
+    # A bundle is passed on, so it names no folders of this machine.
     files = training.pop("data_files", {})
     content = {
         "bundled_by": f"seqsweep {version()}",
@@ -99,14 +96,11 @@ _SETTINGS = (
 _PATHS = ("path", "test_path")
 
 
-def readme(
-    run: LoadedRun, record: Mapping[str, Any] | None, replicates: Row | None, choice: str | None
-) -> str:
-    """Returns the text.
+def readme(run: LoadedRun, record: Mapping[str, Any] | None, choice: str | None) -> str:
+    """The text that says what a bundle is and how to use it.
 
     Args:
         record: of the run; None where only its checkpoint is there.
-        replicates: the runs that differ in their seed, fold or split seed alone, with this run.
         choice: how it was chosen among the runs of a sweep.
     """
     config = dict(flatten(run.config))
@@ -116,8 +110,12 @@ def readme(
     if choice is not None:
         facts.append(("choice", choice))
     facts.append(("weights", f"of epoch {run.epoch}, counted from 0"))
-    facts += _scores(run, record, replicates)
+    # The metrics are those of the best epoch.
+    if record is not None and record.get("best_epoch") == run.epoch:
+        metrics = record["metrics"].items()
+        facts += [(n, f"{value:.4f}") for n, value in metrics if n.startswith(("val/", "test/"))]
     lines = [f"{name}: {value}" for name, value in facts]
+    # Names come from files: they may neither begin a line nor control a terminal.
     lines = [visible(" ".join(line.splitlines())) for line in lines]
     return "\n".join([*lines, "", *_use(run)]) + "\n"
 
@@ -151,26 +149,6 @@ def _data(
     splits = record.get("splits") or {}
     if sizes := [f"{part['sequences']:,} {name}" for name, part in splits.items() if part]:
         yield "sequences", ", ".join(sizes)
-
-
-def _scores(
-    run: LoadedRun, record: Mapping[str, Any] | None, replicates: Row | None
-) -> Iterator[tuple[str, str]]:
-    """Yields the metrics, if they are those of these weights."""
-    if record is None or record.get("best_epoch") != run.epoch:
-        yield "scores", "there is no record of the metrics of these weights"
-        return
-    for name, value in record["metrics"].items():
-        if not name.startswith(("val/", "test/")):
-            continue
-        words = f"{value:.4f}"
-        if replicates is not None and replicates.n > 1:
-            mean = replicates.metrics[name]
-            words += f", mean of {variation_of([replicates.entries]).words} {mean.mean:.4f}"
-            if mean.low is not None and mean.high is not None:
-                low, high = bounded_interval(name, mean.low, mean.high)
-                words += f" ({LEVEL:.0%} interval {low:.4f} to {high:.4f})"
-        yield name, words
 
 
 def _use(run: LoadedRun) -> list[str]:

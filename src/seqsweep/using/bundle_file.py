@@ -46,7 +46,7 @@ _WRITTEN = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip, so that equal ru
 
 
 def is_bundle(path: Path) -> bool:
-    """Returns whether a file is a bundle; a checkpoint is another kind of zip."""
+    """Returns whether a file is a bundle, not a checkpoint."""
     try:
         with zipfile.ZipFile(path) as archive:
             return CONFIG in archive.namelist()
@@ -78,6 +78,7 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in files.items():
             entry = zipfile.ZipInfo(name, _WRITTEN)
+            # The system and the rights of a file would differ between machines.
             entry.create_system, entry.external_attr = 3, 0o644 << 16
             archive.writestr(entry, data)
     write_bytes(path, buffer.getvalue())
@@ -107,6 +108,7 @@ def _needed_files(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
             entries = archive.infolist()
             _check_entries(entries, path)
+            # The others, such as the README, may be left out.
             missing = set(_NEEDED) - {entry.filename for entry in entries}
             if missing:
                 raise Damaged(f"{path}: {', '.join(sorted(missing))} is missing in the bundle")
@@ -116,7 +118,7 @@ def _needed_files(path: Path) -> dict[str, bytes]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
-    """Refuses names that are not of a bundle, and files that grow too large."""
+    """Refuses names that are foreign to bundles, and files too large."""
     names = [entry.filename for entry in entries]
     for entry in entries:
         name = entry.filename
@@ -136,6 +138,7 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
         is_sound = False
     if not is_sound:
         raise Damaged(f"{path}: {CONFIG} does not match its {DIGEST}")
+    # The digest is checked first: a damaged file must not be called one of another version.
     if config.get("format") != FORMAT:
         expected = f"expected {FORMAT}; it was written by seqsweep {config.get('seqsweep')}"
         raise Damaged(f"{path}: {CONFIG} has format {config.get('format')!r}, {expected}")
@@ -146,7 +149,7 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
-    """Returns the names and the scaling of a run, as far as they are there."""
+    """Returns those of the names and the scaling that are there."""
     content: dict[str, Any] = {}
     for file, keys in ((LABELS, NAMES), (SCALING, _FITTED)):
         values = parse_json_of(files[file], path / file)
@@ -189,7 +192,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value with each tensor as a mapping; decimals give back its exact bits."""
+    """Returns the value with tensors as mappings, whose decimals keep all bits."""
     if torch.is_tensor(value):
         kind = str(value.dtype).removeprefix("torch.")
         return {"dtype": kind, "shape": list(value.shape), "values": value.flatten().tolist()}

@@ -1,4 +1,4 @@
-"""Checks the content of a checkpoint or a bundle before anything is built from it.
+"""Checks what a checkpoint or a bundle holds, before anything is built.
 
 A digest shows that a file is whole, and not that its content is right. What is wrong raises a
 ValueError, whose message begins with the key.
@@ -34,7 +34,7 @@ _ARRAYS = ("fill", "mean", "deviation")
 
 
 def check_content(content: dict[str, Any]) -> None:
-    """Checks the description of a run, and gives its values the types of their keys."""
+    """Checks the description of a run, and converts its values."""
     content.setdefault("vocabulary", None)
     _convert(content, _KINDS, "")
     _convert(content["config"], {"data": dict, "model": dict}, "config.")
@@ -58,7 +58,7 @@ def _convert(values: dict[Any, Any], kinds: Mapping[str, Any], group: str) -> No
 
 
 def _kinds_of(described: type) -> dict[str, Any]:
-    """Returns the types of a dataclass that a checkpoint holds, without its arrays."""
+    """Returns the types of a stored dataclass, without its arrays."""
     hints = typing.get_type_hints(described)
     return {f.name: hints[f.name] for f in dataclasses.fields(described) if f.name not in _ARRAYS}
 
@@ -82,6 +82,7 @@ def _check_scaling(scaling: dict[str, Any], channels: Sequence[str]) -> None:
         )
         if not is_right:
             raise ValueError("scaling.shaping: does not give the channels of channel_names")
+    # Without standardisation there is neither of the two.
     if ("mean" in scaling) != ("deviation" in scaling):
         raise ValueError("scaling: must have both mean and deviation, or neither")
     for name, size in zip(_ARRAYS, map(len, (source, channels, channels)), strict=True):
@@ -94,7 +95,7 @@ def _check_scaling(scaling: dict[str, Any], channels: Sequence[str]) -> None:
 
 
 def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str, Any]) -> None:
-    """Refuses a network of ours that is larger than its weights, before it takes memory."""
+    """Refuses a network of ours that is larger than its weights."""
     # A tensor that is not contiguous may repeat its numbers.
     tensors = [w for w in weights.values() if isinstance(w, Tensor) and w.is_contiguous()]
     count = sum(tensor.numel() for tensor in tensors)
@@ -106,7 +107,7 @@ def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str,
 
 
 def check_weights(weights: Mapping[str, Any], network: nn.Module) -> None:
-    """Checks the types and values of weights before they are copied into a network."""
+    """Checks weights before they are copied into a network."""
     parameters = dict(network.named_parameters())
     for name, own in network.state_dict().items():
         if name not in weights:  # `load_state_dict` names it
@@ -120,7 +121,7 @@ def check_weights(weights: Mapping[str, Any], network: nn.Module) -> None:
 
 
 def _kind(value: Any) -> str:
-    """Returns what must be equal for a copy: all but the precision of floats."""
+    """Returns what must be equal for a copy: not the precision."""
     if not isinstance(value, Tensor):
         return type(value).__name__
     is_plain = value.layout == torch.strided and value.device.type == "cpu"

@@ -1,15 +1,15 @@
-"""The command `seqsweep data info`: describes data, and proposes a command for them.
+"""The command `seqsweep data info`: describes data and proposes a command.
 
 Imports no torch.
 """
 
 import itertools
-import re
 import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -65,8 +65,7 @@ def _info(arguments: Sequence[str]) -> int:
     with translate_memory_errors():
         splits = data_of(config).source
     info = describe(splits)
-    proposed, notes_of_run, problem = _propose(overrides, config, splits, info)
-    notes = [*_too_small(config, splits, info, proposed), *notes_of_run]
+    proposed, notes, problem = _propose(overrides, config, splits, info)
     command = " ".join(["seqsweep", "train", *map(shlex.quote, proposed)])
     if options.json:
         content = {"source": options.source, **vars(info), "notes": notes}
@@ -117,9 +116,8 @@ def _override(option: str) -> str:
         raise ValueError(f"{option}: must be KEY=VALUE, as in layout=time_first")
     if key == "data" or key.startswith("data."):
         return option
-    lines = (CONF_DIR / "data" / "_loading.yaml").read_text(encoding="utf-8").splitlines()
     # The keys that all options of `data` share, such as `missing`.
-    shared = {line.partition(":")[0] for line in lines if re.match(r"[a-z]\w*:", line)}
+    shared = yaml.safe_load((CONF_DIR / "data" / "_loading.yaml").read_text(encoding="utf-8"))
     section = "data" if key in shared else "data.source"
     return f"{section}.{key}={value}"
 
@@ -127,7 +125,7 @@ def _override(option: str) -> str:
 def _propose(
     overrides: list[str], config: Config, splits: Splits, info: Info
 ) -> tuple[list[str], tuple[str, ...], str | None]:
-    """Returns the overrides that read a data set, and as few others as it needs.
+    """Returns the fewest overrides that train on a data set.
 
     Returns too what a run would say of the data, and why even this run cannot train, if so.
 
@@ -138,7 +136,10 @@ def _propose(
     has_holes = config["missing"] == "error" and any(of.missing for of in info.channels)
     # A channel without a value in train has no mean.
     fills = [["data.missing=mean"], ["data.missing=zero"]] if has_holes else [[]]
-    cuts = [f"data.{split}_fraction=0" for split in _cuts(config, splits)]
+    missing = [split for split in ("val", "test") if split not in splits.parts]
+    # The splits that a run would cut off from train.
+    cuts = [f"data.{split}_fraction=0" for split in missing if config[f"{split}_fraction"]]
+    # The smallest change that trains comes first.
     fewer = (of for n in range(len(cuts) + 1) for of in itertools.combinations(cuts, n))
     for left_out, fill in itertools.product(fewer, fills):
         proposed = [*overrides, *fill, *sorted(left_out)]
@@ -147,29 +148,6 @@ def _propose(
         except (ValueError, TypeError) as error:
             problem = str(error)
     return overrides, splits.notes, problem
-
-
-def _cuts(config: Config, splits: Splits) -> list[str]:
-    """Returns the splits that a run would cut off from the training sequences."""
-    return [
-        split
-        for split in ("val", "test")
-        if split not in splits.parts and config[f"{split}_fraction"]
-    ]
-
-
-def _too_small(config: Config, splits: Splits, info: Info, overrides: Sequence[str]) -> list[str]:
-    """Returns a line on classes that are too small for every cut."""
-    cuts = [split for split in _cuts(config, splits) if f"data.{split}_fraction=0" not in overrides]
-    least = 1 + len(cuts)
-    few = [of for of in info.classes if of.sequences["train"] < least]
-    if not cuts or not few:
-        return []
-    names = ", ".join(f"{of.name!r} ({of.sequences['train']})" for of in few[:10])
-    more = f" and {len(few) - 10} more" if len(few) > 10 else ""
-    return [
-        f"too few sequences to be in train, {' and '.join(cuts)} ({least} needed): {names}{more}"
-    ]
 
 
 _MOST_ROWS = 20
@@ -192,13 +170,15 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
         say_line("")
         console.print(table)
     say_line("")
-    for line in (*_left_out(info), _balance(info), *_duplicates(info), *_constant(info, notes)):
+    if max(len(info.channels), len(info.classes)) > _MOST_ROWS:
+        say_line(f"listed: {_MOST_ROWS} channels and classes (--json lists all)")
+    for line in _duplicates(info):
         say_line(line)
     print_notes(notes, console)
 
 
 def spark(bars: Sequence[int], console: Console) -> str:
-    """Returns a histogram as a line of bars; only an empty bar is blank."""
+    """Returns a histogram as a line, blank where it is empty."""
     signs = _BARS if "utf" in console.encoding.lower() else _ASCII_BARS
     most = max(bars, default=0) or 1
     return "".join(signs[-(-bar * (len(signs) - 1) // most)] for bar in bars)
@@ -252,30 +232,6 @@ def _classes(info: Info) -> Table:
     return table
 
 
-def _left_out(info: Info) -> list[str]:
-    """Returns a line on the channels and classes that the tables leave out."""
-    left = [
-        count(len(rows) - _MOST_ROWS, f"more {one}", f"more {many}")
-        for rows, one, many in (
-            (info.channels, "channel", "channels"),
-            (info.classes, "class", "classes"),
-        )
-        if len(rows) > _MOST_ROWS
-    ]
-    return [f"not listed: {', '.join(left)} (--json lists all)"] if left else []
-
-
-def _balance(info: Info) -> str:
-    """Returns a line that compares the largest class with the smallest."""
-    ordered = sorted(info.classes, key=lambda of: of.total)
-    least, most = ordered[0], ordered[-1]
-    ratio = f"{most.total / least.total:.3g} : 1" if least.total else "a class has none"
-    return (
-        f"balance: largest class {most.name!r} {most.total:,}, smallest {least.name!r}"
-        f" {least.total:,} ({ratio})"
-    )
-
-
 def _duplicates(info: Info) -> list[str]:
     """Returns lines on repeated sequences."""
     repeated: list[str] = []
@@ -288,13 +244,3 @@ def _duplicates(info: Info) -> list[str]:
     if info.contradictions:
         lines.append(f"equal values with different labels: {info.contradictions:,} sequences")
     return lines
-
-
-def _constant(info: Info, notes: Sequence[str]) -> list[str]:
-    """Returns a line on constant channels, unless a note names them."""
-    constant = [channel for channel in info.channels if channel.is_constant]
-    if not constant or any("constant in train" in note for note in notes):
-        return []
-    names = ", ".join(repr(channel.name) for channel in constant[:_MOST_ROWS])
-    more = f" and {len(constant) - _MOST_ROWS} more" if len(constant) > _MOST_ROWS else ""
-    return [f"constant in train: {names}{more}"]

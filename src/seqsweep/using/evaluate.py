@@ -40,7 +40,7 @@ _MOST_RESAMPLES = 100_000
 
 
 def evaluate(arguments: Sequence[str]) -> int:
-    """Prints the scores of a run on labelled sequences. Returns the exit code."""
+    """Prints the scores of a run on labelled sequences."""
     options = _parser().parse(arguments, intermixed=True)
     if options.json is not None:
         check_output(options.json)
@@ -54,6 +54,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         for note in data.notes:
             say_error(note)
         name, labels = data.name, known_labels(data, run)
+        # The probabilities are kept in full, since each resample scores all of them.
         probabilities = np.empty((len(labels), len(run.class_names)))
         for rows, part in probabilities_of(run, data, options.batch_size):
             probabilities[rows] = part
@@ -84,7 +85,7 @@ def _parser() -> Parser:
 def _own_split(
     run: LoadedRun, options: argparse.Namespace
 ) -> tuple[str, Float64, npt.NDArray[np.int64]]:
-    """Returns the name, the probabilities and the labels of a split of the run's data.
+    """Returns the name, probabilities and labels of the run's own split.
 
     Raises:
         ValueError, TypeError, OSError: the data cannot be read, or have changed since.

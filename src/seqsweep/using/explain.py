@@ -61,25 +61,15 @@ class Block(NamedTuple):
     rows: tuple[Row, ...]
 
 
-class Unrolled(NamedTuple):
-    """The shape of a network that is unrolled over time."""
-
-    num_layers: int
-    bidirectional: bool
-    pooling: str
-    steps: int
-
-
 class Explanation(NamedTuple):
-    """A network and one forward pass; a user's network has no `unrolled`."""
+    """A network and one forward pass."""
 
     title: str
     blocks: tuple[Block, ...]
-    unrolled: Unrolled | None
 
 
 def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> Explanation:
-    """Runs a batch through a network and describes each tensor of the forward pass.
+    """Describes each tensor of a network's forward pass on a batch.
 
     Args:
         network: maps x (B, T, F) and lengths (B,) to logits (B, C).
@@ -87,20 +77,18 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
         class_names: C names.
     """
     logits, blocks = _run(network, batch)
-    title, unrolled = type(network).__name__, None
+    title = type(network).__name__
     if isinstance(network, RNNClassifier):
         # More is known of a network of this package than its modules show.
         recurrent = [module for module in network.modules() if isinstance(module, nn.RNNBase)]
         rnn, layers = recurrent[0], sum(module.num_layers for module in recurrent)
-        steps = int(batch.lengths.max())
-        unrolled = Unrolled(layers, rnn.bidirectional, network.pooling, steps)
-        blocks = list(_rnn_blocks(network, rnn, unrolled, len(batch.x)))
+        blocks = list(_rnn_blocks(network, rnn, layers, batch))
         cell = rnn.mode.partition("_")[0].lower()
         ways = "both directions" if rnn.bidirectional else "one direction"
         title += f": {cell}, {count(layers, 'layer')}, {ways}, hidden size {rnn.hidden_size}"
     title += f", {sum(weight.numel() for weight in network.parameters()):,} parameters"
     every = (_input(batch), *blocks, _result(logits, batch, class_names))
-    return Explanation(title, every, unrolled)
+    return Explanation(title, every)
 
 
 def _run(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Block]]:
@@ -118,13 +106,14 @@ def _run(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Block]]:
     network.eval()
     with torch.inference_mode(), ExitStack() as hooks:
         for name, module in network.named_modules():
+            # A module with children would repeat the outputs of these.
             if name and not list(module.children()):
                 hooks.enter_context(module.register_forward_hook(partial(record, name)))
         return network(batch.x, batch.lengths), called
 
 
 def _tensors(result: Any) -> Iterator[Tensor]:
-    """Yields the tensors of a module's result, which may be nested in tuples."""
+    """Yields the tensors of a module's result, also nested ones."""
     if isinstance(result, Tensor):
         yield result
     elif isinstance(result, tuple):
@@ -145,17 +134,14 @@ def _input(batch: Batch) -> Block:
 
 
 def _rnn_blocks(
-    network: RNNClassifier, rnn: nn.RNNBase, unrolled: Unrolled, batch: int
+    network: RNNClassifier, rnn: nn.RNNBase, layers: int, batch: Batch
 ) -> Iterator[Block]:
-    """Yields the blocks of the layers and options, and one of the head.
+    """Yields the blocks of the layers, the options and the head.
 
     Args:
-        network: a network of this package.
-        rnn: its first recurrent module; the others have the same cell and sizes.
-        unrolled: its shape.
-        batch: B.
+        rnn: the first recurrent module; the others have the same cell and sizes.
     """
-    steps, source = (batch, unrolled.steps), "x"
+    steps, source = (len(batch.x), int(batch.lengths.max())), "x"
     width = network.fc.in_features  # D*H
     if network.embedding is not None:
         shape, source = (*steps, network.embedding.embedding_dim), "e"
@@ -164,7 +150,7 @@ def _rnn_blocks(
             Row("e", shape, "the row of each step's symbol; 0 at padding"),
         )
         yield Block("Embedding: reads x", ("e_t = embedding.weight[x_t]",), rows)
-    for layer in range(unrolled.num_layers):
+    for layer in range(layers):
         yield from _layer(network, rnn, layer, source, (*steps, rnn.hidden_size))
         source = f"h of layer {layer + 1}"
         if rnn.bidirectional:
@@ -177,7 +163,7 @@ def _rnn_blocks(
     if network.attention is not None:
         yield _attention(network, steps)
     head = {"fc.weight": "one row for each class", "fc.bias": "one number for each class"}
-    features = Row("features", (batch, width), _READING[network.pooling])
+    features = Row("features", (steps[0], width), _READING[network.pooling])
     equations = ("logits = features fc.weight^T + fc.bias",)
     yield Block(f"Head: reads {network.pooling}", equations, (features, *_weights(network, head)))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.leaderboard import Leaderboard, Row, leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
@@ -17,7 +17,7 @@ _MOST_NAMED = 5
 
 
 def find_run(path: Path) -> tuple[Path, str | None]:
-    """Returns the run of a folder or file, and how it was chosen, if so.
+    """Returns the run of a path, and how it was chosen.
 
     Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
     best mean over its replicates comes first. Of its runs, the one with the best value is taken; of
@@ -31,6 +31,7 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     if path.is_file() and path.name.lower().endswith(ENDINGS):
         expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"
         raise ValueError(f"{path}: is a file of sequences; {expected}")
+    # A file or a run's own folder leaves nothing to choose.
     if path.is_file() or (path / "checkpoints").is_dir() or list(path.glob("*.ckpt")):
         return path, None
     entries = read_folder(path)
@@ -54,19 +55,6 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     if board.variation.resampled:
         of = f"best config by {monitor} of {runs} complete runs, its best run on the first split"
     return best.folder.path, f"{of} ({settings}{shown})"
-
-
-def replicates_of(folder: Path) -> Row | None:
-    """Returns the runs beside this one that are replicates of its config.
-
-    Returns None where the run is not complete or has no folder.
-    """
-    folder = folder.absolute()  # a relative one may have no name, and so no siblings
-    if not (folder / "record.json").is_file():
-        return None
-    rows = leaderboard(read_folder(folder.parent)).rows
-    with_it = (row for row in rows if any(e.folder.path == folder for e in row.entries))
-    return next(with_it, None)
 
 
 def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:

@@ -1,4 +1,4 @@
-"""Opens the run of a command, and reads the sequences that it predicts or evaluates.
+"""Opens the run of a command, and reads its sequences.
 
 N sequences, T steps, F features (channels).
 """
@@ -64,7 +64,7 @@ class InputData:
         return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
 
     def batches(self, size: int) -> Iterator[tuple[Array, Array | None]]:
-        """Yields the sequences in order: x (B, T, F), and lengths (B,) if the file has any."""
+        """Yields x (B, T, F), and lengths (B,) if the file has any."""
         x, lengths = self.part.x, self.part.lengths
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
@@ -75,7 +75,7 @@ class InputData:
 
 
 def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
-    """Loads the run of a command by its options `run`, `checkpoint` and `allow`.
+    """Loads the run by the options `run`, `checkpoint` and `allow`.
 
     Returns how it was chosen too, which is said on stderr.
 
@@ -120,7 +120,7 @@ def open_data(
 
 
 def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
-    """Reads a file: one of texts for a run on texts, else one of numbers."""
+    """Reads a file of texts or of numbers, as the run does."""
     if run.vocabulary is None:
         target = source_of(path)
         options = reading_options(words, path, target)
@@ -141,7 +141,7 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
 
 
 def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options to read a table as the run's own table was read.
+    """Returns the options to read a table like the run's own.
 
     New data may lack the label, and may have columns that the training data did not have. So the
     columns of the channels are known by their names, and are not guessed.
@@ -170,7 +170,7 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
 
 
 def reading_options(words: Sequence[str], path: str, target: str) -> dict[str, Any]:
-    """Returns the options `KEY=VALUE` for a file, each of the type that its source takes.
+    """Returns the options `KEY=VALUE` for a file, converted for its source.
 
     Args:
         target: the dotted name of a function with these arguments.
@@ -243,12 +243,13 @@ def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
 
 
 def _names_of_labels(stored: Stored, part: RawPart, run_names: tuple[str, ...]) -> list[str]:
-    """Returns the class name of each sequence, which the run need not know."""
+    """Returns the class names, which the run need not know."""
     labels = label_array(part.needed_labels(), part.where)
     if stored.class_names is not None:
         indices = class_indices(labels, stored.class_names, part.where)
         return [stored.class_names[index] for index in indices]
     texts = label_texts(labels, part.where)
+    # A label that is neither is unknown to the run, and counts as wrong.
     try:  # whole numbers may be positions in the class names of the run
         return [run_names[index] for index in class_indices(labels, run_names, part.where)]
     except ValueError:

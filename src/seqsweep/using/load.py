@@ -1,4 +1,4 @@
-"""Loads a trained run with all that its use needs, except the training data.
+"""Loads a trained run, which needs no training data.
 
 B sequences, T time steps, F features (channels), C classes.
 """
@@ -44,7 +44,7 @@ Raw = npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str]
 
 
 class Inputs(NamedTuple):
-    """The input of a network: x (B, T, F) float32, padded with zeros, and lengths (B,) int64."""
+    """The input: x (B, T, F) float32, padded with zeros, and lengths (B,) int64."""
 
     x: Tensor
     lengths: Tensor
@@ -81,14 +81,14 @@ class LoadedRun:
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the run; None for a checkpoint or a bundle that lies elsewhere."""
+        """The folder of the run; None for a file elsewhere."""
         folder = self.checkpoint.parent
         is_inside = folder.name == "checkpoints" and (folder.parent / "config.yaml").is_file()
         return folder.parent if is_inside else None
 
     @property
     def source_channels(self) -> tuple[str, ...]:
-        """The names of the channels that `prepare` takes; a transform may change them."""
+        """The names of the channels that `prepare` takes."""
         shaping = None if self.scaling is None else self.scaling.shaping
         return self.channel_names if shaping is None else shaping.channel_names
 
@@ -127,11 +127,11 @@ class LoadedRun:
         return Inputs(torch.from_numpy(scaled), torch.from_numpy(steps))
 
     def predict(self, x: Raw, lengths: npt.ArrayLike | None = None) -> npt.NDArray[np.str_]:
-        """Returns the class name of each raw sequence, (B,); takes what `prepare` takes."""
+        """Returns the class names (B,) of what `prepare` takes."""
         return np.array(self.class_names)[self.predict_proba(x, lengths).argmax(axis=1)]
 
     def predict_proba(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Float64:
-        """Returns the probabilities of the classes, (B, C), in the order of `class_names`."""
+        """Returns the probabilities (B, C), in the order of `class_names`."""
         return self.apply(self.prepare(x, lengths))
 
     def evaluate(
@@ -171,6 +171,7 @@ class LoadedRun:
         with torch.inference_mode():
             for start in range(0, len(inputs.x), batch_size):
                 lengths = inputs.lengths[start : start + batch_size]
+                # A batch of short sequences needs no steps of padding.
                 x = inputs.x[start : start + batch_size, : int(lengths.max())]
                 # Softmax in double precision, so that small probabilities are not rounded to 0.
                 parts.append(self.network(x, lengths).double().softmax(dim=1).numpy())
@@ -186,7 +187,7 @@ def load_run(
     checkpoint: Checkpoint = "best",
     allow: Sequence[str] = (),
 ) -> LoadedRun:
-    """Loads the network of a run with its weights, scaling, class names and config.
+    """Loads a run's network, weights, scaling, class names and config.
 
     The training data are not needed: a checkpoint holds all of it.
 
@@ -248,7 +249,7 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
 
 
 def read_content(folder: Path | str, checkpoint: str = "best") -> tuple[Path, dict[str, Any]]:
-    """Returns the file that `load_run` takes, and what it holds: weights, epoch, description.
+    """Returns the file that `load_run` takes, and what it holds.
 
     Raises:
         FileNotFoundError, ValueError: see `load_run`.

@@ -1,11 +1,10 @@
-"""The command `predict`: classifies the sequences of a file with a trained run.
+"""The command `predict`: classifies the sequences of a file.
 
 N sequences, B sequences of a batch, C classes.
 """
 
 import io
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from seqsweep.using.scores import Float64
 
 
 def predict(arguments: Sequence[str]) -> int:
-    """Writes the class and the probabilities of each sequence. Returns the exit code."""
+    """Writes the class and the probabilities of each sequence."""
     options = _parser().parse(arguments, intermixed=True)
     # Without a file, the predictions are a part of the JSON.
     rows = io.StringIO() if options.json and options.out is None else None
@@ -42,14 +41,11 @@ def predict(arguments: Sequence[str]) -> int:
     if options.out is not None:
         check_output(options.out)
     run, _ = open_run(options)
-    # The archive's results files name the true class of each sequence.
-    needs_labels = kind == "aeon"
-    data = open_data(options.data, options.options, run, options.split, needs_labels)
-    if needs_labels:
-        known_labels(data, run)
+    data = open_data(options.data, options.options, run, options.split, labelled=False)
     for note in data.notes:
         say_error(note)
-    header = _header(options.data, data, run, "TRAIN" if options.split == "train" else "TEST")
+    header = Header(run.class_names, data.labels is not None)
+    # Batches are written as they are computed, so the accuracy is known only afterwards.
     right: list[int] = []
     batches = _batches(data, run, options.batch_size, right)
     write_predictions(options.out, kind, header, batches, rows)
@@ -72,23 +68,14 @@ def _parser() -> Parser:
     add_json(parser)
     words = "the file to write (csv in the terminal); its ending is its format"
     parser.add_argument("--out", type=Path, metavar="FILE", help=words)
-    words = f"one of {', '.join(FORMATS)}; aeon: the results file of the time series archive"
-    parser.add_argument("--format", metavar="NAME", help=words)
+    parser.add_argument("--format", metavar="NAME", help=f"one of {', '.join(FORMATS)}")
     return parser
-
-
-def _header(path: str, data: InputData, run: LoadedRun, split: str) -> Header:
-    # A set of the archive consists of files such as GunPoint_TEST.ts.
-    name = re.sub(r"_(TRAIN|TEST)$", "", Path(path.removeprefix("aeon:")).name.partition(".")[0])
-    settings = ", ".join(f"{key}={value}" for key, value in run.config["model"].items())
-    classifier = type(run.network).__name__
-    return Header(run.class_names, data.labels is not None, name, classifier, settings, split)
 
 
 def _batches(
     data: InputData, run: LoadedRun, batch_size: int, right: list[int]
 ) -> Iterator[Predictions]:
-    """Yields the predictions of all sequences, and adds the number of right ones to `right`."""
+    """Yields the predictions, and adds the numbers of right ones to `right`."""
     names, ids = np.array(run.class_names), data.ids
     for rows, probabilities in probabilities_of(run, data, batch_size):
         indices = probabilities.argmax(axis=1)
@@ -100,7 +87,7 @@ def _batches(
 def probabilities_of(
     run: LoadedRun, data: InputData, batch_size: int
 ) -> Iterator[tuple[slice, Float64]]:
-    """Yields the rows of each batch with the probabilities of their classes, (B, C).
+    """Yields the rows of each batch with their probabilities (B, C).
 
     Raises:
         ValueError: the sequences hold values that the run cannot take.
@@ -119,7 +106,7 @@ def probabilities_of(
 
 
 def known_labels(data: InputData, run: LoadedRun) -> npt.NDArray[np.int64]:
-    """Returns the position of each sequence's class in the run's class names, (N,).
+    """Returns the positions (N,) of the labels in the run's class names.
 
     Raises:
         ValueError: the run does not know a class, so that it cannot be right.

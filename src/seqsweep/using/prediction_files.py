@@ -7,9 +7,7 @@ import csv
 import importlib.util
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -42,31 +40,20 @@ class Predictions(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The description of a classifier, known before its first batch.
-
-    Attributes:
-        class_names: C names.
-        has_labels: whether the true classes are known.
-        data, classifier, split: their names, in the results files of the archive.
-        settings: the config of the classifier in one line.
-    """
+    """The names of C classes, and whether the true classes are known."""
 
     class_names: tuple[str, ...]
     has_labels: bool
-    data: str = ""
-    classifier: str = ""
-    settings: str = ""
-    split: str = "TEST"
 
     @property
     def columns(self) -> list[str]:
-        """The columns of a table: id, prediction, p_<class> for each class, and label."""
+        """The columns of a table: id, prediction, p_<class>, and label."""
         own = ["id", "prediction", *(f"p_{name}" for name in self.class_names)]
         return [*own, "label"] if self.has_labels else own
 
 
 def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
-    """Returns the values of each column of a table, with probabilities as shortest decimals."""
+    """Returns the columns of a table, with probabilities as shortest decimals."""
     names = np.array(header.class_names)
     # As text, a float32 has the fewest digits that give back its bits.
     texts = rows.probabilities.astype(np.str_)
@@ -75,7 +62,7 @@ def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
 
 
 def _write_csv(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
-    """Writes a line for each sequence, after a line with the names of the columns."""
+    """Writes the names of the columns, then a line per sequence."""
     writer = csv.writer(file, lineterminator="\n")
     for index, rows in enumerate(batches):
         if index == 0:  # nothing is printed before the first batch has succeeded
@@ -96,7 +83,7 @@ def _write_json_lines(file: TextIO, header: Header, batches: Iterable[Prediction
 
 
 def _write_parquet(file: BinaryIO, header: Header, batches: Iterable[Predictions]) -> None:
-    """Writes a column for each value, and a row group for each batch."""
+    """Writes a row group for each batch."""
     if importlib.util.find_spec("pyarrow") is None:
         raise ValueError("a parquet file needs the package pyarrow: pip install 'seqsweep[data]'")
     import pyarrow
@@ -114,57 +101,23 @@ def _write_parquet(file: BinaryIO, header: Header, batches: Iterable[Predictions
             writer.write_table(table)
 
 
-def _write_aeon(file: TextIO, header: Header, batches: Iterable[Predictions]) -> None:
-    """Writes the results file of the time series archive, which tsml-eval reads.
-
-    Three lines come first: what was classified by what, the settings, and the accuracy. The lines
-    of the sequences hold the true and the predicted class, as numbers from 0, and probabilities.
-    """
-    position = {name: index for index, name in enumerate(header.class_names)}
-    hits = count = 0
-    # The accuracy stands before the lines that it follows from.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as lines:
-        for rows in batches:
-            assert rows.labels is not None
-            actual = [position[label] for label in rows.labels]
-            texts = rows.probabilities.astype(np.str_)
-            for label, index, of_classes in zip(actual, rows.indices, texts, strict=True):
-                lines.write(f"{label},{index},,{','.join(of_classes)}\n")
-            hits += int((rows.indices == actual).sum())
-            count += len(actual)
-        names = " ".join(f"{index}={name}" for name, index in position.items())
-        # A comma would begin another field.
-        what = [_one_line(text).replace(",", ";") for text in (header.data, header.classifier)]
-        first = [*what, header.split, "0", "MILLISECONDS", f"classes: {_one_line(names)}"]
-        # Times, the benchmark's and the memory are not measured: -1, as in the format's own files.
-        third = [str(hits / count), *["-1"] * 4, str(len(position)), "N/A", "-1", "-1"]
-        file.write(f"{','.join(first)}\n{_one_line(header.settings)}\n{','.join(third)}\n")
-        lines.seek(0)
-        shutil.copyfileobj(lines, file)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 _WRITERS: dict[str, Callable[[Any, Header, Iterable[Predictions]], None]] = {
     "csv": _write_csv,
     "parquet": _write_parquet,
     "jsonl": _write_json_lines,
-    "aeon": _write_aeon,
 }
 FORMATS = tuple(_WRITERS)
 
 
 class _Visible:
-    """Prints on stdout; names of classes from a file must not control the terminal."""
+    """Prints on stdout, with control characters in names as escapes."""
 
     def write(self, text: str) -> None:
         sys.stdout.write(visible(text))
 
 
 def format_of(out: Path | None, chosen: str | None) -> str:
-    """Returns the format of an output file: the chosen one, or that of its ending.
+    """Returns the chosen format, or that of the file's ending.
 
     Raises:
         ValueError: neither is known, or the format cannot go to the terminal.
@@ -184,7 +137,7 @@ def format_of(out: Path | None, chosen: str | None) -> str:
 
 
 def check_output(path: Path) -> None:
-    """Refuses the path of a file that cannot be written, before any work is done."""
+    """Refuses the path of a file that cannot be written."""
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; give the path of a file")
     if not path.parent.is_dir():
@@ -200,7 +153,7 @@ def write_predictions(
     batches: Iterable[Predictions],
     text: TextIO | None = None,
 ) -> None:
-    """Writes all batches; the file takes its name only when it is complete.
+    """Writes all batches; a file gets its name at the end.
 
     Args:
         out: None for the terminal.
@@ -211,6 +164,7 @@ def write_predictions(
         _WRITERS[kind](text or _Visible(), header, batches)
         sys.stdout.flush()
         return
+    # The file is large, so it is not built in memory as other files are.
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         mode, encoding, newline = ("wb", None, None) if kind == "parquet" else ("w", "utf-8", "")

@@ -13,22 +13,12 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
-Weights = npt.NDArray[np.uint16]
 
 BINS = 15
 """The equal bins of the confidence, over which the calibration error is measured."""
 
 LEVEL = 0.95
 _Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
-
-_AT_ONCE = 2**24
-"""The most weights of resamples that are in memory at a time."""
-
-_FEW = 16
-"""The most sequences of a class whose area is computed by products of matrices."""
-
-_ROWS = 1024
-"""The sequences whose probabilities are copied at a time."""
 
 METRICS = (
     "accuracy",
@@ -42,7 +32,7 @@ OF_A_CLASS = ("precision", "recall", "f1")
 
 
 class Score(NamedTuple):
-    """A metric with its interval at LEVEL; the bounds are None if there is none."""
+    """A metric with its interval at LEVEL, if it has one."""
 
     value: float
     low: float | None
@@ -97,7 +87,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
-    """Scores the probabilities (N, C) of classes against the labels (N,), positions of classes.
+    """Scores the probabilities (N, C) against the labels (N,), positions of classes.
 
     Balanced accuracy is the mean recall of the classes that occur as labels, macro F1 the mean F1
     of those that occur as labels or predictions. The log loss is the mean of -ln p of the true
@@ -118,15 +108,11 @@ def evaluate(
     cases = _Cases(probabilities, labels)
     count = len(labels)
     rng = np.random.default_rng(seed)
-    measured: list[Float64] = []  # (1 + R, M) together: the scores, then those of the resamples
-    at_once = max(1, _AT_ONCE // count)
-    for start in range(0, 1 + resamples, at_once):
+    values = cases.measure(np.ones(count, np.int64))
+    drawn = np.empty((resamples, len(METRICS)))
+    for row in drawn:
         # A sequence that is drawn twice counts twice, so a resample is a vector of weights.
-        weights = np.ones((min(at_once, 1 + resamples - start), count), np.uint16)
-        for one in weights[start == 0 :]:
-            one[:] = np.bincount(rng.integers(0, count, count), minlength=count)
-        measured.append(cases.measure(weights))
-    (values,), drawn = np.split(np.concatenate(measured), [1])
+        row[:] = cases.measure(np.bincount(rng.integers(0, count, count), minlength=count))
     confusion = cases.confusion()
     shares = _shares(confusion)
     closed = _closed(confusion, shares, values[-1]) if resamples else {}
@@ -146,7 +132,7 @@ def evaluate(
 
 
 def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
-    """Returns each share hits / total with its bounds (..., 3), after Wilson (1927, JASA 22).
+    """Returns shares with their bounds (..., 3), after Wilson (1927, JASA 22).
 
     Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases. A
     share of no case is 0, from 0 to 1.
@@ -176,7 +162,7 @@ def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
 
 
 def _shares(confusion: Int64) -> dict[str, Float64]:
-    """Returns precision, recall and F1 of the classes with their bounds (C, 3)."""
+    """Returns precision, recall and F1 with their bounds (C, 3)."""
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     # F1 follows from the share of right ones among the sequences that have the class as label or
     # prediction (Jaccard 1912, New Phytologist 11).
@@ -210,7 +196,7 @@ def _closed(
 def _interval(
     name: str, column: Float64, closed: Mapping[str, tuple[float, float]]
 ) -> tuple[float | None, float | None]:
-    """Returns the percentiles of the resamples (R,), or the bounds in closed form."""
+    """Returns percentiles of the resamples (R,), or the closed form."""
     # A resample may lack a class, whose scores are then not defined.
     defined = column[~np.isnan(column)]
     # Equal scores differ by rounding.
@@ -222,7 +208,7 @@ def _interval(
 
 
 class _Cases:
-    """The predictions and labels of all sequences, which `measure` scores with any weights."""
+    """The predictions and labels, which `measure` scores with any weights."""
 
     def __init__(self, probabilities: Float64, labels: Int64) -> None:
         count, self.classes = probabilities.shape
@@ -235,103 +221,46 @@ class _Cases:
         self.right = self.predicted == labels
         self.gaps = self.right - confidence
         # With two classes both have the same curve.
-        ranked = range(1, 2) if self.classes == 2 else range(self.classes)
-        sizes = np.bincount(labels, minlength=self.classes)
-        many = [c for c in ranked if sizes[c] > _FEW]
-        self.ranked = {c: _Ranked(probabilities[:, c], labels == c) for c in many}
-        few = [c for c in ranked if 0 < sizes[c] <= _FEW]
-        self.compared = _Compared(probabilities, labels, few)
+        first = 1 if self.classes == 2 else 0
+        self.ranked = [_Ranked(p, labels == c) for c, p in enumerate(probabilities.T)][first:]
 
     def confusion(self) -> Int64:
         """Returns the counts (C, C) with the true class in the rows."""
         cells = self.labels * self.classes + self.predicted
         return np.bincount(cells, minlength=self.classes**2).reshape(self.classes, self.classes)
 
-    def measure(self, weights: Weights) -> Float64:
-        """Returns the scores (R, M) by METRICS; NaN: not defined.
+    def measure(self, counts: Int64) -> Float64:
+        """Returns the scores (M,) by METRICS; NaN: not defined.
 
         Args:
-            weights: (R, N), how often each sequence counts.
+            counts: (N,), how often each sequence counts.
         """
-        areas = np.full((len(weights), self.classes), np.nan)
-        areas[:, self.compared.classes] = self.compared.areas(weights)
-        for row, one in zip(areas, weights, strict=True):
-            for c, ranked in self.ranked.items():
-                row[c] = ranked.area(one)
-        return np.stack([self._scores(*one) for one in zip(weights, areas, strict=True)])
-
-    def _by_class(self, of: Int64, weights: Float64) -> Float64:
-        return np.bincount(of, weights=weights, minlength=self.classes).astype(np.float64)
-
-    def _scores(self, counts: Weights, areas: Float64) -> Float64:
-        """Returns the scores (M,) for one row of weights."""
         weights = counts.astype(np.float64)
         total = weights.sum()
-        # Counts by class, because a matrix of thousands of classes would be summed for each row.
+        # Counts by class, because a matrix of thousands of classes would be summed each time.
         hits = self._by_class(self.labels, weights * self.right)
         actual = self._by_class(self.labels, weights)
         predicted = self._by_class(self.predicted, weights)
         seen = actual + predicted > 0
-        recall, f1 = _ratio(hits, actual, 0.0), _ratio(2 * hits, actual + predicted, 0.0)
+        recall, f1 = _ratio(hits, actual), _ratio(2 * hits, actual + predicted)
         gaps = np.bincount(self.bins, weights=weights * self.gaps, minlength=BINS)
-        defined = areas[~np.isnan(areas)]
-        of_all = [
+        areas = [area for one in self.ranked if not np.isnan(area := one.area(counts))]
+        scores = [
             hits.sum() / total,
             recall[actual > 0].mean(),
             f1[seen].mean(),
             (self.losses * weights).sum() / total,
             np.abs(gaps).sum() / total,
-            defined.mean() if len(defined) else np.nan,
+            np.mean(areas) if areas else np.nan,
         ]
-        return np.array(of_all)
+        return np.array(scores)
 
-
-class _Compared:
-    """The comparisons of each sequence of some small classes with all others.
-
-    To rank all sequences by each of thousands of probabilities would take far longer.
-    """
-
-    def __init__(self, probabilities: Float64, labels: Int64, classes: list[int]) -> None:
-        self.probabilities = probabilities
-        self.classes = classes
-        members = np.argsort(labels, kind="stable")
-        begins = np.searchsorted(labels[members], classes)
-        ends = np.searchsorted(labels[members], classes, "right")
-        self.members = [members[a:b] for a, b in zip(begins, ends, strict=True)]
-
-    def areas(self, weights: Weights) -> Float64:
-        """Returns the area (R, classes) under the curve of each class; see `_Ranked.area`."""
-        total = weights.sum(axis=1, dtype=np.float64)
-        exact = weights.astype(np.float32 if weights.shape[1] < 2**22 else np.float64)
-        areas = np.empty((len(weights), len(self.classes)))
-        at_once = max(1, _AT_ONCE // 8 // weights.shape[1])
-        for start in range(0, len(self.classes), at_once):
-            part = slice(start, start + at_once)
-            members = self.members[part]
-            rows = np.concatenate(members)
-            begins = np.cumsum([0, *map(len, members)])
-            columns = np.empty((len(members), weights.shape[1]))
-            for row in range(0, weights.shape[1], _ROWS):  # blocks that the core's cache holds
-                block = self.probabilities[row : row + _ROWS, self.classes[part]]
-                columns[:, row : row + _ROWS] = block.T
-            # Twice the share of the pairs that are in order: 2, or 1 for a tie.
-            order = np.empty((len(rows), weights.shape[1]), exact.dtype)
-            for column, among, begin in zip(columns, members, begins, strict=False):
-                own = column[among, None]
-                in_order = (column < own).view(np.int8) + (column <= own).view(np.int8)
-                in_order[:, among] = 0  # a class is compared with the rest
-                order[begin : begin + len(among)] = in_order
-            of_rows = weights[:, rows].astype(np.float64)
-            sums = np.add.reduceat(of_rows * (exact @ order.T), begins[:-1], axis=1)
-            positive = np.add.reduceat(of_rows, begins[:-1], axis=1)
-            pairs = positive * (total[:, None] - positive)
-            areas[:, part] = _ratio(sums, 2 * pairs, np.nan)
-        return areas
+    def _by_class(self, of: Int64, weights: Float64) -> Float64:
+        return np.bincount(of, weights=weights, minlength=self.classes).astype(np.float64)
 
 
 class _Ranked:
-    """The sequences in the order of one class's probability, for the area under its curve."""
+    """The sequences ranked by one class's probability, for its area."""
 
     def __init__(self, scores: Float64, positive: npt.NDArray[np.bool_]) -> None:
         self.positive = np.flatnonzero(positive)
@@ -343,8 +272,8 @@ class _Ranked:
         self.not_above = np.searchsorted(ordered, scores[self.positive], "right")
         self._sums = np.zeros(len(ordered) + 1, np.int64)
 
-    def area(self, weights: Weights) -> float:
-        """Returns the weighted share of pairs that are in order; a tie counts half."""
+    def area(self, weights: Int64) -> float:
+        """Returns the weighted share of ordered pairs; a tie counts half."""
         of_positive = weights[self.positive].astype(np.float64)
         np.cumsum(weights[self.negative], out=self._sums[1:])
         pairs = of_positive.sum() * self._sums[-1]
@@ -355,6 +284,6 @@ class _Ranked:
         return float((of_positive * in_order).sum() / (2 * pairs))
 
 
-def _ratio(part: Float64, whole: Float64, otherwise: float) -> Float64:
-    """Returns part / whole, and `otherwise` where the whole is 0."""
-    return np.divide(part, whole, out=np.full(whole.shape, otherwise), where=whole > 0)
+def _ratio(part: Float64, whole: Float64) -> Float64:
+    """Returns part / whole, and 0 where the whole is 0."""
+    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)

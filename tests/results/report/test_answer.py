@@ -70,20 +70,22 @@ def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(
     # The difference of the second config is not rounded to zero.
     assert "+0.00017" in text
     drawn = figures_of((tmp_path / "report.html").read_text())
-    shown = sorted(y for trace in drawn["axis-0"]["data"] for y in trace["y"])
+    shown = sorted(y for trace in drawn["axis"]["data"] for y in trace["y"])
     assert shown == pytest.approx(sorted(loss * n for loss in losses.values() for n in (1, 2)))
     front = next(trace for trace in drawn["pareto-params"]["data"] if trace["mode"] == "lines")
     assert front["y"] == sorted(front["y"], reverse=True)
 
 
-def test_many_axes_become_panels_and_what_is_left_is_averaged(tmp_path, trained, page):
+def test_of_many_axes_some_become_lines_and_the_others_are_averaged(
+    tmp_path, trained, page, figures_of
+):
     for number in range(2**7):
         bits = [number >> place & 1 for place in range(7)]
         config = {f"model.key{place}": bit for place, bit in enumerate(bits)}
         trained(tmp_path, config | {"seed": 0}, val__acc=0.3 + number / 400, test__acc=number / 128)
     found = page(tmp_path)
-    drawn = [attributes.get("data-figure") or "" for _, attributes in found.elements]
-    assert sum(name.startswith("axis-") for name in drawn) == 4
+    drawn = figures_of((tmp_path / "report.html").read_text())["axis"]["data"]
+    assert len([trace for trace in drawn if trace["mode"] == "lines+markers"]) == 8
     assert "averaged over" in found.text
     assert "show all 128" in found.text
 

@@ -1,18 +1,14 @@
-"""The diagram has every method in its place, inside its frame; the section has the table."""
+"""The diagram has every method in its place; the section has the table."""
 
-import itertools
 import random
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seqsweep.results.ranks import rank_methods
-from seqsweep.results.report.sets import MOST_DRAWN, diagram, lay_out
+from seqsweep.results.report.board import MOST_RANKED, ranks_figure
 from seqsweep.runs.run_folder import RunFolder
-
-WIDTH = 900
 
 
 def ranked(methods: int, sets: int = 12, seed: int = 0) -> Any:
@@ -23,66 +19,20 @@ def ranked(methods: int, sets: int = 12, seed: int = 0) -> Any:
     return rank_methods([[row[index] for index in order] for row in scores])
 
 
-@pytest.mark.parametrize("methods", [2, 3, 6, 13, MOST_DRAWN])
-def test_all_names_are_inside_the_frame_and_do_not_overlap(methods: int):
-    texts = [f"hidden_size={n} cell=lstm ({n:.2f})" for n in range(methods)]
-    layout = lay_out(texts, ranked(methods))
-    for leader, text in zip(layout.leaders, texts, strict=True):
-        width = 7.4 * len(text)
-        start = leader.end - width if leader.is_left else leader.end
-        assert start >= 0
-        assert start + width <= WIDTH
-        assert 0 < leader.y < layout.height
-    for is_left in (False, True):
-        heights = sorted(one.y for one in layout.leaders if one.is_left == is_left)
-        assert all(b - a >= 15 for a, b in itertools.pairwise(heights))
-
-
-@pytest.mark.parametrize("methods", [3, 6, 13])
-def test_leaders_never_cross(methods: int):
-    """On a side, a leader that is nearer to its names is above the others."""
-    leaders = lay_out(["name"] * methods, ranked(methods)).leaders
-    for is_left in (False, True):
-        side = [one for one in leaders if one.is_left == is_left]
-        outward = sorted(side, key=lambda one: one.x if is_left else -one.x)
-        assert [one.y for one in outward] == sorted(one.y for one in side)
-
-
-def test_the_best_rank_is_on_the_right_and_a_tick_marks_each_rank():
+def test_a_row_has_each_method_at_its_mean_rank_and_a_bar_each_clique():
     ranking = ranked(6)
-    layout = lay_out(["name"] * 6, ranking)
-    xs = [leader.x for leader in layout.leaders]
-    assert xs == sorted(xs, reverse=True)
-    worst, best = layout.ticks[-1], layout.ticks[0]
-    assert layout.axis == (worst, best)
-    for leader, rank in zip(layout.leaders, ranking.mean_ranks, strict=True):
-        assert leader.x == pytest.approx(best - (rank - 1) / 5 * (best - worst))
-
-
-def test_a_bar_spans_its_clique_alone():
-    ranking = ranked(6)
-    layout = lay_out(["name"] * 6, ranking)
-    assert len(layout.bars) == len(ranking.cliques) > 1
-    for (left, right, y), (start, end) in zip(layout.bars, ranking.cliques, strict=True):
-        inside = [n for n, one in enumerate(layout.leaders) if left <= one.x <= right]
-        assert inside == list(range(start, end + 1))
-        assert y < min(leader.y for leader in layout.leaders) - 10
-    assert len({y for _, _, y in layout.bars}) == len(layout.bars)
+    points, *bars = ranks_figure([f"<b>{n}" for n in range(6)], ranking)["data"]
+    assert (points["x"], points["y"]) == (ranking.mean_ranks, list(range(6)))
+    assert all(text.startswith("&lt;b&gt;") for text in points["text"])
+    assert [tuple(bar["y"]) for bar in bars] == ranking.cliques
+    assert len({bar["x"][0] for bar in bars}) == len(bars) > 1
+    assert min(bar["x"][0] for bar in bars) > 6
 
 
 def test_a_diagram_of_many_methods_draws_the_best():
-    names = [f"name{n}" for n in range(MOST_DRAWN + 5)]
-    source = diagram(names, ranked(len(names)))
-    assert source.count("<polyline") == MOST_DRAWN
-    assert names[MOST_DRAWN] not in source
-
-
-def test_names_are_escaped_and_long_ones_keep_their_whole_text():
-    long = "x" * 80
-    source = diagram(["<b>&", long], ranked(2))
-    assert "<b>" not in source
-    assert f"<title>{long}</title>" in source
-    assert f">{long} (" not in source
+    names = [f"name{n}" for n in range(MOST_RANKED + 5)]
+    figure = ranks_figure(names, ranked(len(names)))
+    assert len(figure["data"][0]["y"]) == len(figure["layout"]["annotations"]) == MOST_RANKED
 
 
 @pytest.fixture(name="folder")
@@ -99,7 +49,7 @@ def _folder(tmp_path: Path, trained: Any) -> Path:
     return tmp_path
 
 
-def test_the_report_begins_with_the_ranks(folder: Path, page: Any, data: Any):
+def test_the_report_begins_with_the_ranks(folder: Path, page: Any, data: Any, figures_of: Any):
     found = page(folder)
     assert found.headings[:2] == ["Data sets", "Leaderboard"]
     assert "Lowest mean rank in test accuracy on 7 data sets: hidden_size=16" in found.text
@@ -112,7 +62,5 @@ def test_the_report_begins_with_the_ranks(folder: Path, page: Any, data: Any):
     across = data(folder)["across"]
     assert across["sets"] == [f"Set{number}" for number in range(7)]
     assert across["ranking"]["mean_ranks"] == [1, 2]
-    source = (folder / "report.html").read_text(encoding="utf-8")
-    svg = re.search(r'<svg xmlns="[^"]*" class="ranks".*?</svg>', source, re.DOTALL)
-    assert svg
-    assert "hidden_size=16 (1.00)" in svg[0]
+    drawn = figures_of((folder / "report.html").read_text(encoding="utf-8"))["ranks"]
+    assert drawn["data"][0]["text"][0] == "hidden_size=16 (1.00)"

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from replicate_runs import crossed, ranked
 
-from seqsweep.results.report.analysis import analyse
-from seqsweep.results.report.write import write_report
+from seqsweep.results.report.write import analyse, write_report
 from seqsweep.runs.sealed import write_sealed
 
 

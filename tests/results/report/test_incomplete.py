@@ -34,7 +34,7 @@ def test_a_report_without_a_complete_run_says_why(tmp_path, started, page):
     for seed in range(3):
         RunFolder(failed / f"{seed}").refuse({"seed": seed}, ValueError("wrong"))
     found = page(failed)
-    assert "All 3 runs failed." in found.text
+    assert "No run is complete yet: 3 failed." in found.text
     assert found.headings == ["Failures", "Run it again"]
 
     run = started(going, {SIZE: 8, "seed": 0})
@@ -99,7 +99,7 @@ def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path, trained, 
     }
     run.finish((run.record() or {}) | {"splits": splits}, synced=True)
     text = page(tmp_path).text
-    assert "1,216 training, 30 validation and 54 test sequences." in text
+    assert "1,216 training, 30 validation, 54 test sequences." in text
     words = "12 of 54 test sequences are also in train, so the test accuracy is optimistic."
     assert words in text
     assert data(tmp_path)["splits"] == splits

@@ -7,8 +7,7 @@ import pytest
 
 from seqsweep.results.effects import main_effects
 from seqsweep.results.formatting import key_names
-from seqsweep.results.report.axes import Axis, choose_axis
-from seqsweep.results.report.confusion import Confusion, confusion_figure
+from seqsweep.results.report.costs import Confusion, confusion_figure
 from seqsweep.results.report.curves import (
     MOST_POINTS,
     Band,
@@ -18,19 +17,9 @@ from seqsweep.results.report.curves import (
     curves_figure,
     read_metrics,
 )
+from seqsweep.results.report.effects import Axis, choose_axis
 from seqsweep.results.report.findings import Config, independent_keys
-from seqsweep.results.report.plot_parts import (
-    DARK,
-    HEAT,
-    HEAT_ON_DARK,
-    PALETTE,
-    SHADES,
-    decades,
-    faded,
-    ink_on,
-    luminance,
-    shade,
-)
+from seqsweep.results.report.plot_parts import HEAT, between
 from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"
@@ -66,7 +55,7 @@ def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
         True,
         True,
     )
-    lines = axis.panels[0].lines
+    lines = axis.lines
     assert [line.label for line in lines][:2] == [
         "num_layers=1 bidirectional=false",
         "num_layers=1 bidirectional=true",
@@ -93,7 +82,7 @@ def test_a_confusion_of_many_classes_has_no_numbers():
         counts = [[int(i == j) for j in range(size)] for i in range(size)]
         figure = confusion_figure(Confusion("test", names, counts, 1, []))
         texts = [trace["text"] for trace in figure["data"] if "text" in trace]
-        assert texts == [["1"] * size] * numbered
+        assert ["".join(text) for text in texts] == ["1" * size] * numbered
         assert "<b>" not in json.dumps(figure)
 
 
@@ -103,7 +92,7 @@ def test_a_confusion_is_shaded_by_row():
     assert list(zip(cells["x"], cells["base"], strict=True)) == [
         (0, -0.5), (1, -0.5), (0, 0.5), (1, 0.5)
     ]  # fmt: skip
-    assert cells["marker"]["color"] == [SHADES[75], SHADES[25], SHADES[0], SHADES[0]]
+    assert cells["marker"]["color"] == [between(*HEAT, share) for share in (0.75, 0.25, 0, 0)]
 
 
 def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
@@ -114,15 +103,6 @@ def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
     hovers = [trace["hovertemplate"] for trace in figure["data"] if "hovertemplate" in trace]
     assert all("%{x}&lt;i&gt;" not in hover and "&lt;i&gt;" in hover for hover in hovers)
     assert curves_figure(curves, "acc") is None
-
-
-def test_every_count_of_a_confusion_is_readable_on_its_shade():
-    """WCAG 2.1 requires a contrast of 4.5 for text; on dark pages all counts are white."""
-    for percent in range(101):
-        share, ink = percent / 100, ink_on(percent / 100)
-        for colour, ends in ((ink, HEAT), (DARK.get(ink, ink), HEAT_ON_DARK)):
-            ground, text = luminance(shade(share, ends)), luminance(shade(0, (colour, colour)))
-            assert (max(ground, text) + 0.05) / (min(ground, text) + 0.05) > 4.5
 
 
 def test_a_line_is_pale_where_seeds_have_ended():
@@ -136,18 +116,6 @@ def test_a_line_is_pale_where_seeds_have_ended():
     assert (whole["x"], whole["y"]) == ([0, 1], pytest.approx([0.4, 0.6]))
     assert (left["x"], left["y"]) == ([1, 2, 3], pytest.approx([0.6, 0.6, 0.6]))
     assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 runs left"
-
-
-def test_every_colour_has_one_for_dark_pages():
-    assert {*PALETTE, *map(faded, PALETTE), *SHADES} <= DARK.keys()
-    assert len(set(SHADES)) == 101
-
-
-@pytest.mark.parametrize(("low", "high"), [(0.04, 0.09), (0.06, 0.09), (0.0612, 0.0633), (3, 4)])
-def test_at_least_two_ticks_are_among_the_values(low, high):
-    found = decades([low, high])
-    assert sum(0.999 * low <= mark <= 1.001 * high for mark in found["tickvals"]) >= 2
-    assert all(len(text) <= 6 for text in found["ticktext"])
 
 
 def test_curves_are_read_as_far_as_they_are_whole(tmp_path):

@@ -1,25 +1,49 @@
-"""The section with the leaderboard."""
+"""The sections with the leaderboard, also as CSV, and with several data sets."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.formatting import bounded_interval, plain_text, value_text
+from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.formatting import (
+    bounded_interval,
+    key_names,
+    plain_text,
+    quoted_formula,
+    upper_first,
+)
 from seqsweep.results.leaderboard import TIE_BREAKER
+from seqsweep.results.ranks import Ranking
+from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.curves import CURVES, read_metrics, thinned
-from seqsweep.results.report.findings import TEMPLATES, Facts, Section, distinct_values
-from seqsweep.results.report.plot_parts import Scale, scale_of
+from seqsweep.results.report.findings import TEMPLATES, Facts, Section
 from seqsweep.results.report.runs import Run
-from seqsweep.runs.identity import is_number
-from seqsweep.runs.ledger import value_key
+from seqsweep.results.significance import Estimate
+from seqsweep.results.words import (
+    clique_rule,
+    left_out_words,
+    rank_cells,
+    ranking_words,
+    uneven_words,
+)
 
 DRAWN_RUNS = 120
 """The number of runs with curves on the page, best configs first. The page must stay small."""
 
 DRAWN_EPOCHS = 60
 _DIGITS = 4
+_COSTS = ("params", "train_seconds", "best_epoch")
 _FOLDED_FROM = 30
 """A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
+
+MOST_RANKED = 24
+"""The most methods of a diagram, the best first."""
+
+_NO_MEAN = (
+    "Accuracies of different test sets have no common scale, so no mean over data sets is shown."
+)
 
 RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 """The epochs and the values of each metric by run_id; None where an epoch has no value."""
@@ -33,7 +57,6 @@ def board_section(facts: Facts) -> Section:
     has_validation = any(name.startswith("val/") for name in metrics)
     view = {
         **_board_view(facts),
-        **_filters_view(facts),
         "curves": curves,
         "run_kinds": [k for k in ("loss", "acc") if {f"val/{k}", f"train/{k}"} & metrics],
         "curve_legend": "Validation solid, training dotted; diamonds mark the best epoch"
@@ -60,7 +83,7 @@ def _board_view(facts: Facts) -> dict[str, Any]:
     return {
         "intervals": clipped,
         "cut": clipped != intervals,
-        "scale": scale_of([*means, *(end for ends in clipped.values() for end in ends)]),
+        "scale": plots.scale_of([*means, *(end for ends in clipped.values() for end in ends)]),
         "columns": _columns(facts),
         "folded": len(configs) > _FOLDED_FROM,
         "tested": bool(verdicts & {"different", "indistinguishable"}),
@@ -71,24 +94,8 @@ def _board_view(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _filters_view(facts: Facts) -> dict[str, Any]:
-    """The filters of the leaderboard and the choice of each row in them."""
-    filters: dict[str, list[str]] = {}
-    # The index of each value of a key among the choices of its filter.
-    indices: dict[str, dict[str, int]] = {}
-    for key in facts.names if len(facts.listed) > 1 else ():
-        values = distinct_values(key, [config.keys for config in facts.listed])
-        ordered = sorted(values, key=lambda text: _filter_order(values[text]))
-        indices[key] = {text: index for index, text in enumerate(ordered)}
-        filters[key] = [value_text(key, values[text]) for text in ordered]
-    rows = [
-        [indices[key][value_key(config.keys[key])] for key in filters] for config in facts.listed
-    ]
-    return {"filters": filters, "filter_values": rows}
-
-
 def _columns(facts: Facts) -> list[str]:
-    """The metrics beside the score: the monitor, the tie-breaker, the validation score and F1."""
+    """The metrics beside the score: monitor, tie-breaker, validation score and F1."""
     recorded = {name for config in facts.configs for name in config.metrics}
     kind = facts.score.partition("/")[2]
     tie = [TIE_BREAKER] if facts.board.tied > 1 else []
@@ -97,18 +104,13 @@ def _columns(facts: Facts) -> list[str]:
     return [name for name in wanted if name in recorded and name != facts.score]
 
 
-def _intervals(facts: Facts) -> dict[int, Scale]:
+def _intervals(facts: Facts) -> dict[int, plots.Scale]:
     """The confidence interval of the score for each rank that has one."""
     return {
         config.rank: (value.low, value.high)
         for config in facts.scored
         if (value := config.metrics[facts.score]).low is not None and value.high is not None
     }
-
-
-def _filter_order(value: Any) -> tuple[bool, float, str]:
-    """The sort key of a filter's value: numbers by size, then texts."""
-    return (False, value, "") if is_number(value) else (True, 0.0, plain_text(value))
 
 
 def run_curves(runs: Sequence[Run], folder: Path) -> RunCurves:
@@ -126,3 +128,96 @@ def run_curves(runs: Sequence[Run], folder: Path) -> RunCurves:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{_DIGITS}g}")
+
+
+def as_csv(facts: Facts) -> str:
+    """A row per config: keys, metrics, costs, and the comparison."""
+    metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
+    # Training metrics are of interest only if there is nothing else.
+    metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [facts.score]
+    statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
+    difference = [f"{facts.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
+    costs = ("params", "seconds", "epoch")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["rank", *facts.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
+    )
+    for config in facts.configs:
+        keys = [plain_text(config.keys[key]) for key in facts.names]
+        values = [value for name in metrics for value in _four(config.metrics.get(name))]
+        spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
+        compared: list[float | None] = [None] * 6
+        if (one := config.difference) is not None:
+            mean, _, low, high = _four(one.interval)
+            compared = [mean, low, high, one.p, one.adjusted, one.t_adjusted]
+        row = [config.rank, *map(quoted_formula, keys), len(config.runs), config.lost]
+        writer.writerow([*row, *values, *spent, *compared, config.verdict])
+    return text.getvalue()
+
+
+def _four(value: Estimate | None) -> list[float | None]:
+    return [value.mean, value.std, value.low, value.high] if value else [None] * 4
+
+
+def sets_section(facts: Facts) -> Section:
+    """The configs compared over all data sets, if there are several."""
+    across = facts.across
+    ranking = across and across.ranking
+    names = [method.words for method in across.methods] if across else []
+    return Section(
+        "sets",
+        "Data sets",
+        TEMPLATES / "sets.html.j2",
+        {"across": across},
+        {"ranks": ranks_figure(names, ranking)} if ranking else {},
+        _sets_view(across) if across else {},
+        is_shown=bool(across and facts.configs),
+    )
+
+
+def _sets_view(across: AcrossSets) -> dict[str, Any]:
+    methods = range(len(across.methods))
+    return {
+        "across_names": list(key_names(across.methods[0].keys).values()),
+        "across_ranks": across.ranking and [rank_cells(across, index) for index in methods],
+        "across_notes": [
+            *(f"{upper_first(words)}." for words in ranking_words(across)),
+            *(f"{words}." for words in left_out_words(across)),
+            *(f"{upper_first(words)}." for words in uneven_words(across)),
+            _NO_MEAN,
+        ],
+        "bars_rule": clique_rule(len(methods)),
+        "across_cut": len(methods) > MOST_RANKED,
+    }
+
+
+def ranks_figure(names: Sequence[str], ranking: Ranking) -> plots.Figure:
+    """The critical-difference diagram of Demsar (2006, JMLR 7), with rows.
+
+    A bar beside the rows joins the methods of a clique, see `results.ranks`.
+
+    Args:
+        names: The names of the methods, in the order of their mean ranks.
+    """
+    drawn, ranks = names[:MOST_RANKED], ranking.mean_ranks[:MOST_RANKED]
+    shape = plots.layout("mean rank", "", 0)
+    texts = [f"{name} ({rank:.2f})" for name, rank in zip(drawn, ranks, strict=True)]
+    plots.name_rows(shape, texts)
+    worst = len(ranking.mean_ranks)
+    cliques = [(start, min(end, len(drawn) - 1)) for start, end in ranking.cliques]
+    cliques = [(start, end) for start, end in cliques if start < end]
+    # Beyond the worst rank, each bar has a place of its own.
+    step = 0.03 * worst
+    shape["xaxis"] |= {"range": [0.8, worst + step * (len(cliques) + 1)], "tick0": 1, "dtick": 1}
+    points = {
+        "type": "scatter", "mode": "markers", "x": ranks, "y": list(range(len(drawn))),
+        "marker": {"color": plots.PALETTE[0], "size": 9}, "text": list(map(plots.label, texts)),
+        "hoverinfo": "text",
+    }  # fmt: skip
+    bars = [
+        {"type": "scatter", "mode": "lines", "x": [worst + step * level] * 2,
+         "y": [start, end], "line": {"color": plots.GREY, "width": 4}, "hoverinfo": "skip"}
+        for level, (start, end) in enumerate(cliques, start=1)
+    ]  # fmt: skip
+    return {"data": [points, *bars], "layout": shape}

@@ -1,29 +1,27 @@
-"""The sections on the costs of the configs and on their replicates."""
+"""The sections on costs, on replicates and on the confusion matrix."""
 
 import math
 from collections.abc import Sequence
-from textwrap import wrap
+from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.formatting import metric_words
+from seqsweep.results.formatting import NBSP, count, cut, metric_words
+from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
-from seqsweep.results.report.plot_parts import (
-    BAR,
-    GREY,
-    PALETTE,
-    Figure,
-    decades,
-    faded,
-    label,
-    layout,
-)
 from seqsweep.results.words import replicates_override
+from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
 
-_TITLES = {"params": "parameters", "train_seconds": "training time, seconds"}
-_UNITS = {"params": "parameters", "train_seconds": "seconds"}
+_TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
 _MOST_STRIPS = 12
-_LONGEST_LINE = 48
+_MOST_NUMBERED = 20
+"""The number of classes up to which cells have their counts and axes their names."""
+
+_LONGEST_CLASS = 18
+_NO_CONFUSION = (
+    "No confusion matrix was recorded: there is neither a validation nor a test split, there are "
+    "more than 50 classes, or without a test split diagnostics=false turns it off."
+)
 
 
 def costs_section(facts: Facts) -> Section:
@@ -51,7 +49,7 @@ def seeds_section(facts: Facts) -> Section:
     )
 
 
-def pareto_figure(facts: Facts, cost: str) -> Figure | None:
+def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
     """The score against a cost; None if all costs are equal."""
     # A logarithmic axis has no zero.
     drawn = [c for c in facts.scored if cost in c.metrics and c.metrics[cost].mean > 0]
@@ -61,8 +59,8 @@ def pareto_figure(facts: Facts, cost: str) -> Figure | None:
     sign = 1 if lower_is_better(facts.score) else -1
     scores = [sign * c.metrics[facts.score].mean for c in drawn]
     front = _front(costs, scores)
-    shape = layout(_TITLES[cost], metric_words(facts.score), 360)
-    shape["xaxis"] |= {"type": "log"} | decades(costs)
+    shape = plots.layout(_TITLES[cost], metric_words(facts.score), 360)
+    shape["xaxis"] |= plots.LOG
     return {"data": _traces(drawn, front, cost, facts.score, len(facts.listed)), "layout": shape}
 
 
@@ -78,7 +76,7 @@ def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
 def _traces(
     configs: Sequence[Config], front: Sequence[int], cost: str, score: str, most: int
 ) -> list[dict[str, Any]]:
-    """The traces of the Pareto front, of its configs and of the others."""
+    """The traces of the Pareto front, its configs and the others."""
     on_front = [configs[index] for index in front]
     # The front is that of all configs, but a page with more marks would be large and slow.
     others = [c for index, c in enumerate(configs[:most]) if index not in front]
@@ -86,13 +84,13 @@ def _traces(
         "type": "scatter", "mode": "lines", "hoverinfo": "skip",
         "x": [config.metrics[cost].mean for config in on_front],
         "y": [config.metrics[score].mean for config in on_front],
-        "line": {"color": PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
+        "line": {"color": plots.PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
     }  # fmt: skip
     traces = [
         step,
-        _marks(others, cost, score, GREY, "circle-open", 8),
-        _marks([c for c in on_front if c.rank > 1], cost, score, PALETTE[0], "circle", 9),
-        _marks([c for c in configs if c.rank == 1], cost, score, PALETTE[1], "star", 14),
+        _marks(others, cost, score, plots.GREY, "circle-open", 8),
+        _marks([c for c in on_front if c.rank > 1], cost, score, plots.PALETTE[0], "circle", 9),
+        _marks([c for c in configs if c.rank == 1], cost, score, plots.PALETTE[1], "star", 14),
     ]
     return [trace for trace in traces if trace["x"]]
 
@@ -100,15 +98,15 @@ def _traces(
 def _marks(
     configs: Sequence[Config], cost: str, score: str, colour: str, symbol: str, size: int
 ) -> dict[str, Any]:
-    """The marks of configs, with bars of one standard deviation if they have seeds."""
+    """The marks of configs, with one standard deviation over the seeds."""
     scores = [config.metrics[score] for config in configs]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "markers",
         "x": [config.metrics[cost].mean for config in configs], "y": [s.mean for s in scores],
         "marker": {"color": colour, "symbol": symbol, "size": size},
         "text": [
-            f"#{c.rank} {label(c.words)}<br>{metric_words(score)} {s.mean:.4f}"
-            f"<br>{c.metrics[cost].mean:,.6g} {_UNITS[cost]}"
+            f"#{c.rank} {plots.label(c.words)}<br>{metric_words(score)} {s.mean:.4f}"
+            f"<br>{c.metrics[cost].mean:,.6g} {_TITLES[cost]}"
             for c, s in zip(configs, scores, strict=True)
         ],
         "hoverinfo": "text", "cliponaxis": False,
@@ -116,44 +114,33 @@ def _marks(
     if any(s.std for s in scores):
         trace["error_y"] = {
             "type": "data", "array": [s.std or 0.0 for s in scores], "thickness": 1, "width": 0,
-            "color": faded(colour, BAR),
+            "color": plots.faded(colour, plots.BAR),
         }  # fmt: skip
     return trace
 
 
-def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> Figure:
-    """The score of every replicate of the first configs, with mean and range."""
+def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> plots.Figure:
+    """The scores of the first configs' replicates, with mean and range."""
     drawn = configs[:_MOST_STRIPS]
     traces: list[dict[str, Any]] = []
     for index, config in enumerate(drawn):
         traces += _strip(config, index, "seed " if unit == "seed" else "")
-    names = [wrap(f"#{config.rank}  {config.words}", _LONGEST_LINE) for config in drawn]
-    room = 26 + 15 * max(map(len, names))
-    shape = layout(metric_words(score), "", 80 + room * len(drawn))
-    shape["yaxis"] |= {
-        "showticklabels": False, "showgrid": False, "ticks": "",
-        "range": [len(drawn) - 1 + 14 / room, -1 + 12 / room],
-    }  # fmt: skip
-    # Names are above the strips, not beside them, since they can be as long as a phone is wide.
-    shape["annotations"] = [
-        {"text": "<br>".join(map(label, lines)), "xref": "paper", "x": 0, "xanchor": "left",
-         "y": index, "yanchor": "bottom", "yshift": 8, "align": "left", "showarrow": False}
-        for index, lines in enumerate(names)
-    ]  # fmt: skip
+    shape = plots.layout(metric_words(score), "", 0)
+    plots.name_rows(shape, [f"#{config.rank}  {config.words}" for config in drawn])
     return {"data": traces, "layout": shape}
 
 
 def _strip(config: Config, index: int, before: str) -> list[dict[str, Any]]:
     """The replicates of a config, their range and their mean."""
     values = [value for _, value in config.scores]
-    colour = PALETTE[1] if config.rank == 1 else PALETTE[0]
+    colour = plots.PALETTE[1] if config.rank == 1 else plots.PALETTE[0]
     hover = [
-        f"#{config.rank} {label(config.words)}<br>{before}{replicate}: {value:.4f}"
+        f"#{config.rank} {plots.label(config.words)}<br>{before}{replicate}: {value:.4f}"
         for replicate, value in config.scores
     ]
     return [
         {"type": "scatter", "mode": "lines", "x": [min(values), max(values)],
-         "y": [index, index], "line": {"color": faded(colour), "width": 8},
+         "y": [index, index], "line": {"color": plots.faded(colour), "width": 8},
          "hoverinfo": "skip"},
         {"type": "scatter", "mode": "markers", "x": values, "y": [index] * len(values),
          "marker": {"color": colour, "size": 7, "symbol": "circle-open"},
@@ -163,3 +150,126 @@ def _strip(config: Config, index: int, before: str) -> list[dict[str, Any]]:
          "marker": {"color": colour, "size": 16, "symbol": "line-ns",
                     "line": {"color": colour, "width": 2.5}}},
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A confusion matrix summed over the replicates; rows are the true classes."""
+
+    split: str
+    classes: list[str]
+    counts: list[list[int]]
+    seeds: int
+    words: list[str]
+
+    @property
+    def sequences(self) -> int:
+        """The number of sequences in the split."""
+        return self.total // self.seeds
+
+    @property
+    def total(self) -> int:
+        """The number of classified sequences, those of all replicates."""
+        return sum(map(sum, self.counts))
+
+
+def confusion_section(facts: Facts) -> Section:
+    """The confusion matrix of the best config."""
+    confusion, absent = find_confusion(facts.board.rows[0].entries if facts.board.rows else [])
+    return Section(
+        "confusion",
+        "Confusion",
+        TEMPLATES / "confusion.html.j2",
+        {"confusion": confusion, "confusion_absent": absent},
+        {"confusion": confusion_figure(confusion)} if confusion else {},
+        {"confusion_width": confusion and confusion_width(confusion)},
+        is_shown=bool(facts.configs),
+    )
+
+
+def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
+    """The confusion matrix of one config, or why there is none.
+
+    It is summed over the replicates.
+    """
+    records = [entry.record or {} for entry in group]
+    recorded = [record for record in records if record.get("confusion") and record.get("classes")]
+    if not recorded:
+        return None, _NO_CONFUSION if group else None
+    first = recorded[0]
+    split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
+    # Matrices of other classes cannot be added.
+    same = [record for record in recorded if record["classes"] == first["classes"]]
+    matrices = [r["confusion"][split] for r in same if split in r["confusion"]]
+    # Add the matrices of the replicates cell by cell.
+    counts = [list(map(sum, zip(*rows, strict=True))) for rows in zip(*matrices, strict=True)]
+    classes = list(map(str, first["classes"]))
+    words = confusion_words(classes, counts)
+    return Confusion(split, classes, counts, len(matrices), words), None
+
+
+def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
+    """The three most frequent confusions, and the class with the lowest recall."""
+    pairs = [
+        (number, true, predicted)
+        for true, row in enumerate(counts)
+        for predicted, number in enumerate(row)
+        if number and true != predicted
+    ]
+    if not pairs:
+        return ["No sequence is misclassified."]
+    words = [
+        f"“{classes[true]}” is classified as “{classes[predicted]}” {count(number, 'time')} "
+        f"({number / sum(counts[true]) * 100:.1f}{NBSP}% of its {sum(counts[true]):,})."
+        for number, true, predicted in sorted(pairs, key=lambda pair: -pair[0])[:3]
+    ]
+    # A class without a sequence has no recall.
+    recall, worst = min((row[i] / sum(row), i) for i, row in enumerate(counts) if sum(row))
+    return [*words, f"Lowest recall: “{classes[worst]}”, {recall * 100:.1f}{NBSP}%."]
+
+
+def confusion_figure(confusion: Confusion) -> plots.Figure:
+    """The counts of a confusion matrix, shaded by row."""
+    size = len(confusion.classes)
+    names = [plots.label(name) for name in short_classes(confusion)]
+    cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row)]
+    shares = [n / (sum(confusion.counts[t]) or 1) for t, _, n in cells]
+    # The basic bundle of plotly has no heatmap, so the cells are bars of height 1.
+    trace = {
+        "type": "bar", "width": 1, "x": [p for _, p, _ in cells], "y": [1] * len(cells),
+        "base": [t - 0.5 for t, _, _ in cells],
+        "marker": {
+            "color": [plots.between(*plots.HEAT, share) for share in shares],
+            "line": {"color": plots.GROUND, "width": 1},
+        },
+        "hovertext": [
+            f"{names[t]} classified as {names[p]}<br>{count(n, 'time')}, {share:.1%} of its row"
+            for (t, p, n), share in zip(cells, shares, strict=True)
+        ],
+        "hoverinfo": "text",
+    }  # fmt: skip
+    room = 6 * max(map(len, short_classes(confusion)))  # long names are vertical
+    shape = plots.layout(
+        "predicted class", "true class", min(760, max(300, 110 + 30 * size)) + room
+    )
+    marks = {"tickvals": list(range(size)), "ticktext": names, "showgrid": False, "ticks": ""}
+    shape["xaxis"] |= marks | {"range": [-0.5, size - 0.5]}
+    shape["yaxis"] |= marks | {"range": [size - 0.5, -0.5]}
+    if size > _MOST_NUMBERED:
+        shape["xaxis"]["showticklabels"] = shape["yaxis"]["showticklabels"] = False
+    else:
+        # Plotly draws a text inside of a bar in a colour that can be read on the bar's.
+        trace["text"] = [f"{n}" if n else "" for _, _, n in cells]
+        trace |= {"textposition": "inside", "insidetextanchor": "middle", "textangle": 0}
+    return {"data": [trace], "layout": shape}
+
+
+def short_classes(confusion: Confusion) -> list[str]:
+    """The names of the classes, cut to the room on an axis."""
+    return [cut(name, _LONGEST_CLASS) for name in confusion.classes]
+
+
+def confusion_width(confusion: Confusion) -> int:
+    """The largest useful width in pixels: wider cells would be flat."""
+    longest = max(map(len, short_classes(confusion)))
+    return 130 + 8 * longest + max(62, 5 * longest) * len(confusion.classes)

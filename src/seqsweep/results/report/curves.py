@@ -1,5 +1,6 @@
 """The section on the learning curves."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,17 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.formatting import kind_words, metric_words
+from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Facts, Section
-from seqsweep.results.report.plot_parts import (
-    Figure,
-    chosen_epoch,
-    colour_of,
-    filled,
-    label,
-    layout,
-    literal,
-    rounded,
-)
 from seqsweep.runs.metrics_csv import read_columns
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
@@ -29,16 +21,10 @@ MOST_POINTS = 200
 MOST_CURVES = 8
 """The number of colours that a reader can distinguish."""
 
-_FIRST_CURVES = 5
-"""The number of curves that are shown at first: more would cover each other."""
-
-Column = Mapping[int, float]
-"""The value of a metric at each epoch that has one."""
-
 
 @dataclass(frozen=True)
 class Band:
-    """One metric over the epochs: the mean, smallest and largest value of the runs.
+    """The mean, smallest and largest value of a metric over the epochs.
 
     Args:
         seeds: The number of runs that have a value at each epoch.
@@ -52,13 +38,13 @@ class Band:
 
     @property
     def whole(self) -> int:
-        """The number of points up to the last one that most runs have."""
+        """The number of points before the first run has ended."""
         return len(self.seeds) - self.seeds[::-1].index(max(self.seeds))
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The metrics of a config, or of an unfinished run, over its epochs."""
+    """The metrics of a config or an unfinished run over the epochs."""
 
     label: str
     bands: dict[str, Band]
@@ -67,44 +53,38 @@ class Curve:
 
 def curves_section(facts: Facts) -> Section:
     """The learning curves of the best configs, or of incomplete runs."""
-    curves = config_curves(facts) or unfinished_curves(facts)
-    figures = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
-    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    curves = find_curves(facts)
+    drawn = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
+    figures = {name: figure for name, figure in drawn.items() if figure is not None}
     bands = [item for curve in curves for item in curve.bands.items()]
     view = {
-        "first_curves": _FIRST_CURVES,
         "pale": any(band.whole < len(band.epochs) for _, band in bands),
-        "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
         "has_validation": any(name.startswith("val/") for name, _ in bands),
     }
-    template = TEMPLATES / "curves.html.j2"
-    content = {"curves": curves}
+    template, content = TEMPLATES / "curves.html.j2", {"curves": curves}
     return Section(
-        "curves", "Learning curves", template, content, drawn, view, is_shown=bool(curves)
+        "curves", "Learning curves", template, content, figures, view, is_shown=bool(curves)
     )
 
 
-def config_curves(facts: Facts) -> list[Curve]:
-    """The learning curves of the best configs that have a metrics.csv."""
+def find_curves(facts: Facts) -> list[Curve]:
+    """The curves of the best configs, or else of incomplete runs.
+
+    Runs in training come first. Runs without a metrics.csv are left out.
+    """
     result: list[Curve] = []
     for config, row in zip(facts.configs[:MOST_CURVES], facts.board.rows, strict=False):
-        columns = bands([entry.folder.path for entry in row.entries], CURVES)
         best = config.metrics.get("best_epoch")
-        if columns:
-            result.append(Curve(config.words, columns, best.mean if best else None))
-    return result
-
-
-def unfinished_curves(facts: Facts) -> list[Curve]:
-    """The learning curves of runs that are not complete, runs in training first."""
-    result: list[Curve] = []
-    for entry in sorted(facts.entries, key=lambda entry: entry.state != "running"):
-        columns = bands([entry.folder.path], CURVES)
-        if columns:
-            result.append(Curve(facts.labels[entry.folder.run_id], columns, None))
-        if len(result) == MOST_CURVES:
-            break
-    return result
+        columns = bands([entry.folder.path for entry in row.entries], CURVES)
+        result.append(Curve(config.words, columns, best.mean if best else None))
+    if any(curve.bands for curve in result):
+        return [curve for curve in result if curve.bands]
+    unfinished = sorted(facts.entries, key=lambda entry: entry.state != "running")
+    curves = (
+        Curve(facts.labels[entry.folder.run_id], bands([entry.folder.path], CURVES), None)
+        for entry in unfinished
+    )
+    return list(itertools.islice((curve for curve in curves if curve.bands), MOST_CURVES))
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
@@ -129,7 +109,7 @@ def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
     return {name: band(group) for name, group in columns.items() if group}
 
 
-def band(columns: Sequence[Column]) -> Band:
+def band(columns: Sequence[Mapping[int, float]]) -> Band:
     """The mean, smallest and largest value at up to MOST_POINTS epochs.
 
     >>> band([{0: 1.0, 1: 0.5}, {0: 3.0}])
@@ -147,7 +127,7 @@ def band(columns: Sequence[Column]) -> Band:
 
 
 def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
-    """Returns at most `most` epochs: the first, the last, and evenly spaced ones between.
+    """Returns the first, the last and evenly spaced epochs between.
 
     >>> thinned(range(9), 3)
     [0, 4, 8]
@@ -159,8 +139,8 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
     return [epochs[round(index * step)] for index in range(most)]
 
 
-def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
-    """Loss or accuracy over the epochs: validation solid with its band, training dotted.
+def curves_figure(curves: Sequence[Curve], kind: str) -> plots.Figure | None:
+    """Loss or accuracy over the epochs: validation solid, training dotted.
 
     Without validation, training is solid. After the first run has ended the line is pale and has no
     band: it is the mean of the remaining runs. The traces of a curve are one legendgroup,
@@ -172,12 +152,12 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
     for index, curve in enumerate(curves):
         for split in ("val", "train"):
             if band := curve.bands.get(f"{split}/{kind}"):
-                name = f"{label(curve.label)}, {metric_words(f'{split}/{kind}')}"
+                name = f"{plots.label(curve.label)}, {metric_words(f'{split}/{kind}')}"
                 best = curve.best_epoch if split == "val" else None
                 traces += _band_traces(band, name, index, split == solid, best)
     if not traces:
         return None
-    shape = layout("epoch", kind_words(kind), 400)
+    shape = plots.layout("epoch", kind_words(kind), 400)
     if max(trace["x"][-1] for trace in traces) < 10:
         shape["xaxis"]["dtick"] = 1  # no half epochs
     # A loss that falls by orders of magnitude needs a logarithmic axis.
@@ -191,10 +171,10 @@ def _band_traces(
     band: Band, name: str, index: int, is_solid: bool, best: float | None
 ) -> list[dict[str, Any]]:
     """The band, the line and the best epoch of one metric."""
-    colour = colour_of(index)
+    colour = plots.PALETTE[index]
     group = {"legendgroup": f"{index}"}
-    mean, whole = rounded(band.mean), band.epochs[: band.whole]
-    hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
+    mean, whole = plots.rounded(band.mean), band.epochs[: band.whole]
+    hover = f"{name}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
     dash, width = ("solid", 2) if is_solid else ("dot", 1.3)
     line: dict[str, Any] = {
         "type": "scatter", "mode": "lines" if len(band.epochs) > 1 else "markers", "x": whole,
@@ -204,8 +184,8 @@ def _band_traces(
     }  # fmt: skip
     traces = [line]
     if is_solid and band.low != band.high:
-        ends = rounded(band.low[: band.whole]), rounded(band.high[: band.whole])
-        traces.insert(0, filled(whole, *ends, colour) | group)
+        ends = plots.rounded(band.low[: band.whole]), plots.rounded(band.high[: band.whole])
+        traces.insert(0, plots.filled(whole, *ends, colour) | group)
     if band.whole < len(band.epochs):
         # The mean of the remaining runs. The two parts of the line share a point.
         start = band.whole - 1
@@ -214,5 +194,10 @@ def _band_traces(
         rest["hovertemplate"] = hover.replace("<extra>", "%{text}<extra>")
         traces.append(rest)
     if best is not None:
-        traces.append(chosen_epoch(band.epochs, mean, best, colour) | group)
+        nearest = min(range(len(mean)), key=lambda index: abs(band.epochs[index] - best))
+        traces.append({
+            "type": "scatter", "mode": "markers", "x": [band.epochs[nearest]], "y": [mean[nearest]],
+            "marker": {"color": colour, "symbol": "diamond", "size": 9},
+            "hoverinfo": "skip", **group,
+        })  # fmt: skip
     return traces

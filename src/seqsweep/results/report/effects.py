@@ -2,10 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.effects import Interaction, strongest_interaction
+from seqsweep.results.effects import Effect, Interaction, strongest_interaction
 from seqsweep.results.formatting import (
     NBSP,
     count,
@@ -13,138 +14,266 @@ from seqsweep.results.formatting import (
     key_names,
     metric_words,
     run_label,
-    signed,
     value_text,
 )
-from seqsweep.results.report.axes import Axis, Line, Panel, Point, choose_axis, keys_of_other_sets
-from seqsweep.results.report.findings import TEMPLATES, Facts, Section
-from seqsweep.results.report.plot_parts import (
-    DASHES,
-    SYMBOLS,
-    Figure,
-    colour_of,
-    filled,
-    label,
-    layout,
-    padded,
-    scale_of,
-    ticks,
-)
-from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.results.grouping import group_by
+from seqsweep.results.leaderboard import DATA
+from seqsweep.results.report import plot_parts as plots
+from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section, distinct_values
+from seqsweep.runs.identity import REPLICATE_KEYS, is_number
+from seqsweep.runs.ledger import value_key
+
+MOST_LINES = 8
+"""The most lines of a plot: up to eight colours by one key, and four kinds of dashes by others."""
+
+_LINES_FIRST = ("model.num_layers", "model.bidirectional")
+_WIDE = 4
+"""An axis is logarithmic if its largest value is at least this many times the smallest."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """The mean, smallest and largest score at one value of an axis."""
+
+    x: Any
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """The points for one setting of the other keys, in one colour."""
+
+    label: str
+    group: int
+    style: int
+    points: list[Point]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The score along one swept key.
+
+    Args:
+        numeric: The values are numbers on a scale, not words side by side.
+        log: The scale is logarithmic.
+        joined: Neighbours on a line differ only in this key.
+        averaged: The keys over which each point is a mean.
+    """
+
+    key: str
+    values: list[Any]
+    numeric: bool
+    log: bool
+    joined: bool
+    averaged: list[str]
+    lines: list[Line]
+
+    @property
+    def is_uneven(self) -> bool:
+        """Returns whether points of a line are means over different combinations."""
+        counts = [{point.n for point in line.points} for line in self.lines]
+        return bool(self.averaged) and any(len(numbers) > 1 for numbers in counts)
 
 
 def effects_section(facts: Facts) -> Section:
-    """The plot of the score along one key, main effects, the strongest interaction."""
+    """The plot along one key, main effects and the strongest interaction."""
     configs = facts.compared
     settings = [config.keys for config in configs]
     means = [config.metrics[facts.score].mean for config in configs]
     interaction = strongest_interaction(settings, means)
     axis = choose_axis(configs, facts.effects, facts.keys, facts.names)
-    panels = axis.panels if axis else []
-    # Panels share a legend, with each label once.
-    lines = {line.label: line for panel in panels for line in panel.lines}
-    figures = {
-        f"axis-{index}": axis_figure(axis, panel, facts)
-        for index, panel in enumerate(panels)
-        if axis is not None
-    }
+    grid, names = facts.board.grid, key_names([*facts.names, *REPLICATE_KEYS])
     findings = {
         "axis": axis,
         "effects": facts.effects,
         "interaction": interaction,
-        "interaction_words": interaction_words(interaction, facts.names, facts.score),
-        "grid": facts.board.grid,
+        "interaction_words": interaction_words(interaction, facts.names),
+        "grid": grid,
         "missing_states": facts.board.missing_states,
     }
     view = {
-        "means": scale_of(mean for effect in facts.effects for mean in effect.means),
+        "means": plots.scale_of(mean for effect in facts.effects for mean in effect.means),
         "grand": math.fsum(means) / len(means) if means else 0.0,
-        "cells": scale_of(itertools.chain(*interaction.means) if interaction else ()),
+        "cells": plots.scale_of(itertools.chain(*interaction.means) if interaction else ()),
         "of_other_sets": [facts.names[key] for key in keys_of_other_sets(facts.configs)],
-        "confounded": any(effect.confounded for effect in facts.effects),
-        "legend": list(lines.values()),
-        **_gaps_view(facts),
+        "missing": [run_label(point, {k: names[k] for k in point}) for point in grid.missing],
     }
     return Section(
         "effects",
         "Effect of each axis",
         TEMPLATES / "effects.html.j2",
         findings,
-        figures,
+        {"axis": axis_figure(axis, facts)} if axis else {},
         view,
         is_shown=bool(axis or facts.effects),
     )
 
 
-def _gaps_view(facts: Facts) -> dict[str, Any]:
-    grid, names = facts.board.grid, key_names([*facts.names, *REPLICATE_KEYS])
-    return {
-        "has_gaps": bool(facts.configs) and grid.complete != grid.size,
-        "missing": [run_label(point, {k: names[k] for k in point}) for point in grid.missing],
-    }
+def choose_axis(
+    configs: Sequence[Config], effects: Sequence[Effect], keys: Sequence[str], names: dict[str, str]
+) -> Axis | None:
+    """The score along one key, with lines for settings of others.
+
+    Args:
+        configs: The configs that have a score.
+        keys: The keys that distinguish them.
+    """
+    if not keys or len(configs) < 2:
+        return None
+    # The order of values is that of the effects' table, if the key has an effect.
+    orders = {effect.key: effect.values for effect in effects}
+    values = {key: orders.get(key) or _ordered(key, configs) for key in keys}
+    numeric_keys = [key for key in keys if all(map(is_number, values[key]))]
+    key = max(numeric_keys or keys, key=lambda key: len(values[key]))
+    if "model.hidden_size" in numeric_keys:
+        key = "model.hidden_size"
+    divided, averaged = _divide(key, values, effects)
+    lines = _lines(configs, key, divided, values, names)
+    numeric = key in numeric_keys
+    log = numeric and min(values[key]) > 0 and max(values[key]) >= _WIDE * min(values[key])
+    # Without a common setting, as in a random search, no two points belong on a line.
+    points = _points(configs, [key, *divided]).values()
+    joined = numeric and not (averaged and all(len(point) == 1 for point in points))
+    return Axis(key, values[key], numeric, log, joined, averaged, lines)
 
 
-def axis_figure(axis: Axis, panel: Panel, facts: Facts) -> Figure:
-    """The score along one key; all panels share one scale."""
+def _divide(
+    key: str, values: Mapping[str, list[Any]], effects: Sequence[Effect]
+) -> tuple[list[str], list[str]]:
+    """Divides the other keys into those of lines and averaged ones."""
+    share = {effect.key: effect.share or 0.0 for effect in effects}
+    order = {name: index for index, name in enumerate(_LINES_FIRST)}
+    others = [other for other in values if other != key]
+    others.sort(key=lambda k: (order.get(k, len(order)), -share.get(k, 0.0)))
+    taken: list[str] = []
+    for other in others:
+        if math.prod(len(values[k]) for k in [*taken, other]) <= MOST_LINES:
+            taken.append(other)
+    return taken, [other for other in others if other not in taken]
+
+
+def _lines(
+    configs: Sequence[Config],
+    key: str,
+    keys: Sequence[str],
+    values: Mapping[str, list[Any]],
+    names: Mapping[str, str],
+) -> list[Line]:
+    """A line per setting of the keys.
+
+    The first key decides its colour, the others its dashes.
+    """
+    groups = _points(configs, keys)
+    colours = [value_key(value) for value in values[keys[0]]] if keys else [""]
+    styles = list(itertools.product(*(map(value_key, values[k]) for k in keys[1:])))
+    lines: list[Line] = []
+    for (group, colour), (style, others) in itertools.product(
+        enumerate(colours), enumerate(styles)
+    ):
+        drawn = groups.get((colour, *others) if keys else (), [])
+        if not drawn:
+            continue
+        at_values = _points(drawn, [key])
+        points = [
+            _point(value, at_values[(value_key(value),)])
+            for value in values[key]
+            if (value_key(value),) in at_values
+        ]
+        text = run_label(drawn[0].keys, {k: names[k] for k in keys})
+        lines.append(Line(text, group, style, points))
+    return lines
+
+
+def _points(configs: Iterable[Config], keys: Sequence[str]) -> dict[tuple[str, ...], list[Config]]:
+    """The configs by their values of the keys."""
+    return group_by(configs, lambda c: tuple(value_key(c.keys.get(key)) for key in keys))
+
+
+def _point(x: Any, configs: Sequence[Config]) -> Point:
+    """One config over its seeds, or several configs' means."""
+    samples = [[value for _, value in config.scores] for config in configs]
+    means = [math.fsum(sample) / len(sample) for sample in samples]
+    # The range of one config is over its seeds, that of several is over their means.
+    values = samples[0] if len(samples) == 1 else means
+    return Point(x, math.fsum(means) / len(means), min(values), max(values), len(values))
+
+
+def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
+    values = list(distinct_values(key, [config.keys for config in configs]).values())
+    return sorted(values) if all(map(is_number, values)) else values
+
+
+def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
+    """The keys of the data whose values all have different sets.
+
+    The scores at two of its values are scores of different sequences.
+    """
+    result: list[str] = []
+    for key in dict.fromkeys(key for config in configs for key in config.keys):
+        if key.partition(".")[0] != DATA:
+            continue
+        # The sets of sequences at each value of the key.
+        groups = _points(configs, [key]).values()
+        sets = [{config.data for config in group} for group in groups]
+        # No set occurs at two values if the union has as many sets as all values together.
+        if len(sets) > 1 and sum(map(len, sets)) == len(set[str]().union(*sets)):
+            result.append(key)
+    return result
+
+
+def axis_figure(axis: Axis, facts: Facts) -> plots.Figure:
+    """The score along one key."""
     traces: list[dict[str, Any]] = []
-    for index, line in enumerate(panel.lines):
+    for index, line in enumerate(axis.lines):
         # Points at the same word are drawn side by side.
-        shift = 0.0 if axis.numeric else 0.12 * (index - (len(panel.lines) - 1) / 2)
-        traces += _line(axis, line, shift, facts)
-    ends = [
-        end for other in axis.panels for line in other.lines for p in line.points
-        for end in (p.low, p.high)
-    ]  # fmt: skip
-    shape = layout(facts.names[axis.key], metric_words(facts.score), 380)
-    shape["xaxis"] |= ticks(axis.values, axis.key, axis.numeric, axis.log)
+        shift = 0.0 if axis.numeric else 0.12 * (index - (len(axis.lines) - 1) / 2)
+        traces.append(_line(axis, line, shift, facts))
+    shape = plots.layout(facts.names[axis.key], metric_words(facts.score), 380)
+    shape["xaxis"] |= plots.ticks(axis.values, axis.key, axis.numeric, axis.log)
+    ends = [end for line in axis.lines for p in line.points for end in (p.low, p.high)]
     # Around a single value of 1 plotly would show 0 to 2.
-    if len(axis.panels) > 1 or min(ends) == max(ends):
-        shape["yaxis"]["range"] = padded(ends)
-    if len(axis.panels) > 1:
-        shape["height"] = 300
+    if min(ends) == max(ends):
+        shape["yaxis"]["range"] = [ends[0] - 0.01, ends[0] + 0.01]
     return {"data": traces, "layout": shape}
 
 
-def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> list[dict[str, Any]]:
-    """The traces of one line with its ranges.
-
-    The ranges are a band, or bars if the points are not joined.
-    """
-    colour = colour_of(line.group)
+def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> dict[str, Any]:
+    """The trace of one line with its ranges as bars."""
+    colour = plots.PALETTE[line.group]
     points = line.points
     xs = [p.x if axis.numeric else axis.values.index(p.x) + shift for p in points]
-    lows, highs = [p.low for p in points], [p.high for p in points]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "lines+markers" if axis.joined else "markers",
-        "x": xs, "y": [p.mean for p in points], "name": label(line.label),
-        "line": {"color": colour, "dash": DASHES[line.style % len(DASHES)], "width": 2},
-        "marker": {"color": colour, "size": 7, "symbol": SYMBOLS[line.group % len(SYMBOLS)]},
+        "x": xs, "y": [p.mean for p in points], "name": plots.label(line.label),
+        "line": {"color": colour, "dash": plots.DASHES[line.style], "width": 2},
+        "marker": {"color": colour, "size": 7, "symbol": plots.SYMBOLS[line.group]},
         "text": [_point_words(axis, line, point, facts) for point in points],
         "hoverinfo": "text",
     }  # fmt: skip
-    if lows == highs:
-        return [trace]
-    if axis.joined and len(points) > 1:
-        return [filled(xs, lows, highs, colour), trace]
-    trace["error_y"] = {
-        "type": "data", "symmetric": False, "thickness": 1.5, "width": 3, "color": colour,
-        "array": [p.high - p.mean for p in points], "arrayminus": [p.mean - p.low for p in points],
-    }  # fmt: skip
-    return [trace]
+    if any(p.low < p.high for p in points):
+        trace["error_y"] = {
+            "type": "data", "symmetric": False, "thickness": 1.5, "width": 3, "color": colour,
+            "array": [p.high - p.mean for p in points],
+            "arrayminus": [p.mean - p.low for p in points],
+        }  # fmt: skip
+    return trace
 
 
 def _point_words(axis: Axis, line: Line, point: Point, facts: Facts) -> str:
     setting = f"{facts.names[axis.key]}={value_text(axis.key, point.x)}"
     name = " ".join(text for text in (setting, line.label) if text)
-    text = f"{label(name)}<br>{metric_words(facts.score)} {point.mean:.4f}"
+    text = f"{plots.label(name)}<br>{metric_words(facts.score)} {point.mean:.4f}"
     if point.n < 2:
         return text
     of = count(point.n, "config" if axis.averaged else facts.unit)
     return f"{text}<br>{interval_text(point.low, point.high)} over {of}"
 
 
-def interaction_words(interaction: Interaction | None, names: Mapping[str, str], score: str) -> str:
-    """Says where the effect of one key depends most on another."""
+def interaction_words(interaction: Interaction | None, names: Mapping[str, str]) -> str:
+    """Says which two keys interact most, and how much that explains."""
     if interaction is None:
         return ""
     if interaction.share < 0.01:
@@ -152,39 +281,6 @@ def interaction_words(interaction: Interaction | None, names: Mapping[str, str],
             "No interaction: no pair of keys with all combinations explains as much as "
             f"1{NBSP}% of the variance between configs beyond the main effects."
         )
-    rows, columns = interaction.values
-    key, other = interaction.keys
-    lines: Sequence[Sequence[float]] = interaction.means
-    changed, values, at, settings = key, rows, other, columns
-    if len(rows) > len(columns):  # the key with fewer values is the one that is changed
-        lines = list(zip(*lines, strict=True))
-        changed, values, at, settings = other, columns, key, rows
-    ends, changes = _most_apart(values, lines)
-    low, high = changes.index(min(changes)), changes.index(max(changes))
-    first, last = (value_text(changed, end) for end in ends)
-    by_low, by_high = (
-        f"{signed(changes[index])} at {names[at]}={value_text(at, settings[index])}"
-        for index in (low, high)
-    )
-    return (
-        f"Strongest interaction: {names[key]} and {names[other]}, "
-        f"{interaction.share * 100:.0f}{NBSP}% of the variance between configs; "
-        f"{names[changed]} from {first} to {last} changes the {metric_words(score)} "
-        f"by {by_low} and by {by_high}."
-    )
-
-
-def _most_apart(
-    values: Sequence[Any], lines: Sequence[Sequence[float]]
-) -> tuple[tuple[Any, Any], list[float]]:
-    """The two values whose difference depends most on the setting.
-
-    Args:
-        lines: The score by values and settings.
-    """
-    last = len(values) - 1
-    # Between equal pairs the first and the last value come first.
-    pairs = sorted(itertools.combinations(range(last + 1), 2), key=lambda pair: pair != (0, last))
-    changes = {(i, j): [b - a for a, b in zip(lines[i], lines[j], strict=True)] for i, j in pairs}
-    i, j = max(pairs, key=lambda pair: round(max(changes[pair]) - min(changes[pair]), 9))
-    return (values[i], values[j]), changes[i, j]
+    first, second = (names[key] for key in interaction.keys)
+    share = f"{interaction.share * 100:.0f}{NBSP}% of the variance between configs"
+    return f"Strongest interaction: {first} and {second}, {share}."

@@ -1,4 +1,4 @@
-"""Names the extras that add a section to a report, and asks them for it."""
+"""Names the extras that add a section to a report."""
 
 import importlib
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _EXTRAS = {"search.json": "extras.search.section"}
 
 
 def extra_contents(folder: Path) -> list[Any]:
-    """The contents of the files in a folder that call for a section."""
+    """The contents of a folder's files that call for a section."""
     contents = [read_json(folder / name) for name in _EXTRAS]
     return [content for content in contents if content is not None]
 

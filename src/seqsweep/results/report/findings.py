@@ -1,5 +1,6 @@
 """The findings that all sections of a report share, as plain values."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,13 +11,15 @@ from seqsweep.results import formatting
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.effects import Effect, main_effects
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
-from seqsweep.results.naming import choices_among, label_keys
+from seqsweep.results.naming import choices_among, distinguishing_keys, label_keys
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.runs import Run, config_runs
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.significance import Difference, Estimate
+from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, not_begun, value_key
+from seqsweep.runs.sealed import read_sealed_or_none
 from seqsweep.runs.sweepfile import SweepFile
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -27,7 +30,7 @@ MOST_LISTED = 1000
 
 @dataclass(frozen=True)
 class Config:
-    """A row of the leaderboard, one config over its replicates, in plain values.
+    """A row of the leaderboard: one config over its replicates.
 
     Args:
         rank: The rank from 1, by the mean of the validation metric.
@@ -67,9 +70,34 @@ class Config:
 
     @property
     def differs_by_t(self) -> bool:
-        """Returns whether only the t-test differs, as the rank test has too few seeds."""
+        """Returns whether only the t-test differs, for want of seeds."""
         difference = self.difference
         return self.verdict == "undecided" and difference is not None and difference.differs_by_t
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A method without a network.
+
+    Args:
+        data: The keys of the config that say which data it was measured on.
+        label: The data in words, if the sweep has several data sets.
+    """
+
+    name: str
+    metrics: dict[str, float]
+    seconds: float | None
+    data: dict[str, Any]
+    fingerprint: str | None
+    label: str = ""
+
+    def has_data_of(self, entry: Entry) -> bool:
+        """Returns whether a run has the same data and splits."""
+        # The fingerprint covers all data, before the split.
+        fingerprint = (entry.record or {}).get("data_fingerprint")
+        if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
+            return False
+        return all(entry.config.get(key) == value for key, value in self.data.items())
 
 
 @dataclass(frozen=True)
@@ -169,34 +197,31 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     others = not_begun(planned, entries)
     begun = {entry.folder.run_id: entry.config for entry in entries}
-    labels = _labels(begun, others)
+    varied = formatting.key_names(label_keys([*begun.values(), *others]))
     board = leaderboard(entries, others)
-    # Planned runs are included, so a name does not change when more runs start.
-    names = names_of(planned | begun)
-    runs = config_runs(board, entries, names, folder, MOST_LISTED)
-    configs = _configs(board, runs, names)
     across = across_sets(entries, others)
     # An effect over several data sets would be a mean of scores of different test sets. Each
     # config counts once, whatever its number of replicates, so that no config weighs more.
-    compared = [] if across else [one for one in configs if board.compared in one.metrics]
-    means = [config.metrics[board.compared].mean for config in compared]
-    effects = main_effects([config.keys for config in compared], means)
+    compared = [] if across else [row for row in board.rows if board.compared in row.metrics]
+    means = [row.metrics[board.compared].mean for row in compared]
+    effects = main_effects([row.config for row in compared], means)
     key_names = formatting.key_names(board.keys)
-    keys = independent_keys(board.keys, [config.keys for config in configs], effects)
+    keys = independent_keys(board.keys, [row.config for row in board.rows], effects)
+    # Planned runs are included, so a name does not change when more runs start.
+    names = names_of(planned | begun)
+    runs = config_runs(board, entries, names, folder, MOST_LISTED)
     return Facts(
         folder=folder,
         entries=entries,
         sweep=sweep,
-        # Every run that has started has a label.
-        waiting=len(planned.keys() - labels.keys()),
-        labels=labels,
+        waiting=len(planned.keys() - begun.keys()),
+        labels={name: formatting.run_label(c, varied) or name for name, c in begun.items()},
         board=board,
         across=across,
         effects=effects,
         keys=keys,
         names=key_names,
-        # The words of a config contain only the keys that are needed to distinguish it.
-        configs=_add_words(configs, {key: key_names[key] for key in keys}, board),
+        configs=_configs(board, runs, names, {key: key_names[key] for key in keys}),
     )
 
 
@@ -204,32 +229,34 @@ _NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidire
 """The keys whose values name a config if no key distinguishes the configs."""
 
 
-def _labels(
-    configs: Mapping[str, Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]
-) -> dict[str, str]:
-    """The label of each run: the values of the keys in which runs differ."""
-    keys = formatting.key_names(label_keys([*configs.values(), *planned]))
-    return {
-        run_id: formatting.run_label(config, keys) or run_id for run_id, config in configs.items()
-    }
-
-
 def _configs(
-    board: Leaderboard, runs: Sequence[list[Run]], names: Mapping[str, Name]
+    board: Leaderboard,
+    runs: Sequence[list[Run]],
+    names: Mapping[str, Name],
+    keys: Mapping[str, str],
 ) -> list[Config]:
-    """The rows of the leaderboard as plain values."""
-    return [
-        Config(
+    """The rows of the leaderboard as plain values.
+
+    Args:
+        runs: All runs of each row.
+        names: The names of all runs in TensorBoard's view.
+        keys: The names of the keys that distinguish the configs.
+    """
+    network = formatting.key_names(_NETWORK)
+    configs: list[Config] = []
+    for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1):
+        first, samples = row.entries[0], row.samples.get(board.compared, {})
+        words = formatting.run_label(row.config, keys)
+        if not keys:
+            words = formatting.known_settings(first.config, network)
+        config = Config(
             rank=rank,
-            name=names[row.entries[0].folder.run_id].config,
-            words="",
+            name=names[first.folder.run_id].config,
+            words=words or "This run",
             keys=row.config,
             runs=[entry.folder.run_id for entry in row.entries],
             metrics=row.metrics,
-            scores=[
-                (board.variation.label(replicate), value)
-                for replicate, value in sorted(row.samples.get(board.compared, {}).items())
-            ],
+            scores=[(board.variation.label(key), value) for key, value in sorted(samples.items())],
             difference=row.difference if len(board.rows) > 1 else None,
             apart=row.apart,
             lost=row.lost_words,
@@ -237,29 +264,14 @@ def _configs(
             varied=varied_words(board.variation.by_replicate(row.entries)),
             all_runs=all_runs,
         )
-        for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1)
-    ]
-
-
-def _add_words(
-    configs: Sequence[Config], names: Mapping[str, str], board: Leaderboard
-) -> list[Config]:
-    """Adds to each config the values that distinguish it, or else its network's settings."""
-    if names:
-        words = [formatting.run_label(config.keys, names) for config in configs]
-    else:
-        network = formatting.key_names(_NETWORK)
-        words = [formatting.known_settings(row.entries[0].config, network) for row in board.rows]
-    return [
-        replace(config, words=text or "This run")
-        for config, text in zip(configs, words, strict=True)
-    ]
+        configs.append(config)
+    return configs
 
 
 def independent_keys(
     keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
 ) -> list[str]:
-    """The keys that suffice to distinguish the configs, without those that follow from others.
+    """The keys that suffice to distinguish the configs.
 
     A key with another value in every config, as in a random search, counts as well, unless it
     repeats the values of another key or a `_target_` is such a key and sets it.
@@ -275,5 +287,42 @@ def independent_keys(
 
 
 def distinct_values(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The values of a key, by a text that is equal for equal values."""
+    """The distinct values of a key, by a text for each."""
     return {value_key(config.get(key)): config.get(key) for config in configs}
+
+
+def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], list[str]]:
+    """The baselines in the folder's baselines.json, and its notes.
+
+    Args:
+        entries: A baseline of data that none of these runs has is left out.
+    """
+    content = read_sealed_or_none(folder / "baselines.json") or {}
+    groups: dict[str, list[Baseline]] = {}
+    for item in content.get("baselines", []):
+        data, fingerprint = item.get("data", {}), item.get("data_fingerprint")
+        one = Baseline(item["name"], item["metrics"], item.get("seconds"), data, fingerprint)
+        if any(map(one.has_data_of, entries)):
+            # A baseline is averaged over the splits of one data set.
+            same = [one.name, _without_split(data), fingerprint]
+            groups.setdefault(value_key(same), []).append(one)
+    items = [group[0] if len(group) == 1 else _mean(group) for group in groups.values()]
+    names = formatting.key_names(distinguishing_keys([item.data for item in items]))
+    root = str(folder.resolve())
+    return (
+        [replace(item, label=formatting.known_settings(item.data, names)) for item in items],
+        [formatting.without_machine(str(note), root) for note in content.get("notes", [])],
+    )
+
+
+def _mean(items: Sequence[Baseline]) -> Baseline:
+    """The mean of a baseline over its splits."""
+    names = [name for name in items[0].metrics if all(name in item.metrics for item in items)]
+    metrics = {n: math.fsum(item.metrics[n] for item in items) / len(items) for n in names}
+    seconds = [item.seconds for item in items if item.seconds is not None]
+    mean = math.fsum(seconds) / len(seconds) if seconds else None
+    return replace(items[0], metrics=metrics, seconds=mean, data=_without_split(items[0].data))
+
+
+def _without_split(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in REPLICATE_KEYS}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results import formatting
-from seqsweep.results.formatting import without_machine
+from seqsweep.results.formatting import count, split_words, without_machine
 from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import DATA, Leaderboard
 from seqsweep.results.naming import choices_among
@@ -28,6 +28,9 @@ _REASONS = {
     "incomplete": "killed without a message",
 }
 _OURS = "seqsweep."
+
+Splits = Mapping[str, Mapping[str, Any]]
+"""The values of a split in record.json: `sequences`, `fingerprint`, `also_in_train`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Failure:
-    """Runs that ended early for one reason, each with its folder and its label."""
+    """Runs that ended early for one reason, with folders and labels."""
 
     state: str
     error: str
@@ -81,15 +84,19 @@ def config_runs(
         most: The number of rows on the page. Others get no runs.
     """
     keys = [key for key in board.keys if key != DATA]
+
+    def point(entry: Entry) -> str:
+        return value_key([entry.config.get(key) for key in keys])
+
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
     all_counted = set[str]().union(*counted)
     groups = [list(row.entries) for row in board.rows]
     # The first row with each setting of the keys. Rows on other data can have the same setting.
     rows: dict[str, int] = {}
     for index, row in enumerate(board.rows):
-        rows.setdefault(_point(row.entries[0], keys), index)
+        rows.setdefault(point(row.entries[0]), index)
     for entry in entries:
-        index = rows.get(_point(entry, keys))
+        index = rows.get(point(entry))
         # A run that counts for another row, on other data, belongs to that row.
         if index is not None and entry.folder.run_id not in all_counted:
             groups[index].append(entry)
@@ -101,10 +108,6 @@ def config_runs(
         for group, ids in zip(groups[:most], counted, strict=False)
     ]
     return listed + [[] for _ in groups[most:]]
-
-
-def _point(entry: Entry, keys: Sequence[str]) -> str:
-    return value_key([entry.config.get(key) for key in keys])
 
 
 def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboard) -> Run:
@@ -131,23 +134,18 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) 
     """The runs that ended early, grouped by their error."""
     root = str(folder.resolve())
     ended = [entry for entry in entries if entry.state in ENDED_EARLY]
-    unsaid = "no error was written"
-    groups = group_by(ended, lambda e: (e.state, e.error or _REASONS.get(e.state, unsaid)))
+    groups = group_by(ended, lambda e: (e.state, e.error or _REASONS.get(e.state, "no error")))
     # Failures come before runs that were only interrupted.
     ordered = sorted(groups.items(), key=lambda item: ENDED_EARLY.index(item[0][0]))
     return [
         Failure(
             state,
-            formatting.without_machine(formatting.error_text(state, error), root),
-            formatting.without_machine(_traceback(group[0]), root) or None,
+            without_machine(formatting.error_text(state, error), root),
+            without_machine((group[0].folder.failure() or {}).get("traceback") or "", root) or None,
             [(relative_folder(entry, folder), labels[entry.folder.run_id]) for entry in group],
         )
         for (state, error), group in ordered
     ]
-
-
-def _traceback(entry: Entry) -> str:
-    return (entry.folder.failure() or {}).get("traceback") or ""
 
 
 def environment(entry: Entry) -> list[tuple[str, str]]:
@@ -174,10 +172,18 @@ def commands(
     sweep: SweepFile | None, entries: Sequence[Entry], best: Entry, folder: Path
 ) -> list[tuple[str, str]]:
     """The commands for all runs and for the best, with descriptions."""
-    result = [(what, shlex.join(words)) for what, words in _last_command(sweep, entries)]
+    origin: dict[str, Any] = read_object(entries[0].folder.path / "provenance.json")
+    command: Sequence[str] = origin.get("command") or []
+    result: list[tuple[str, str]] = []
+    if sweep is not None:
+        what = "the last command in this folder; complete runs are skipped"
+        result.append((what, shlex.join(sweep.command)))
+    # Without a sweep.json, the command is only known for a run that was trained alone.
+    elif command and len(entries) == 1 and not {"-m", "--multirun"} & set(command):
+        result.append(("the same run again; a complete run is skipped", shlex.join(command)))
     if best.state == "complete":
         which = "the best run" if len(entries) > 1 else "the run"
-        what = f"{which} again, compared bit by bit, from the folder of the runs{_where(best)}"
+        what = f"{which} again, compared bit by bit, from the folder of the runs"
         result.append((what, reproduce_command(best, folder)))
     return result
 
@@ -202,41 +208,30 @@ def relative_folder(entry: Entry, folder: Path) -> str:
     return f"./{path}" if path.startswith("-") else path
 
 
-def _where(entry: Entry) -> str:
-    """Says where to start the command, if the data have a relative path."""
-    paths = [
-        value
-        for key, value in entry.config.items()
-        if key.startswith("data.source.") and key.endswith("path") and isinstance(value, str)
-    ]
-    relative = [path for path in paths if not path.startswith(("/", "~"))]
-    if not relative:
-        return ""
-    return (
-        f", but {relative[0]} is relative to the current folder: run the command where the sweep "
-        "was started, with the path of this folder before the run's name"
-    )
+def splits_of(entries: Sequence[Entry]) -> Splits:
+    """The splits of the first run; empty if its record lacks them."""
+    record = (entries[0].record or {}) if entries else {}
+    return {name: part for name, part in (record.get("splits") or {}).items() if part}
 
 
-def _last_command(
-    sweep: SweepFile | None, entries: Sequence[Entry]
-) -> list[tuple[str, Sequence[str]]]:
-    """The last command of a folder, and the runs that it covers, in words.
+def size_words(splits: Splits) -> str:
+    """The number of sequences in each split, in words.
 
-    Without a sweep.json this is only known for a run that was trained alone.
+    >>> size_words({"train": {"sequences": 1216}, "test": {"sequences": 370}})
+    '1,216 training, 370 test sequences'
     """
-    if sweep is None:
-        origin: dict[str, Any] = read_object(entries[0].folder.path / "provenance.json")
-        command: list[str] = origin.get("command") or []
-        alone = len(entries) == 1 and not {"-m", "--multirun"} & set(command)
-        what = "the same run again; a complete run is skipped"
-        return [(what, command)] if command and alone else []
-    # Earlier commands in the same folder may have asked for other runs.
-    configs = sweep.current().configs
-    covered = sum(entry.folder.run_id in configs for entry in entries)
-    if not covered and configs:
-        return []
-    which = "the same runs again"
-    if covered < len(entries):
-        which = f"{covered} of the {len(entries)} runs again, by the last command in this folder"
-    return [(f"{which}; complete runs are skipped", sweep.command)]
+    parts = [f"{part['sequences']:,} {split_words(name)}" for name, part in splits.items()]
+    return f"{', '.join(parts)} sequences"
+
+
+def overlap_words(entries: Sequence[Entry]) -> list[str]:
+    """A sentence for each split that shares sequences with training."""
+    sentences: dict[str, None] = {}  # runs on the same data give the same sentence
+    for entry in entries:
+        for name, part in splits_of([entry]).items():
+            if shared := part.get("also_in_train"):
+                split, verb = split_words(name), "is" if shared == 1 else "are"
+                total = count(part["sequences"], f"{split} sequence")
+                head = f"{shared:,} of {total} {verb} also in train"
+                sentences[f"{head}, so the {split} accuracy is optimistic."] = None
+    return list(sentences)

@@ -1,8 +1,11 @@
 """The first sentences of a report, each by a fixed frame."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from seqsweep.results.across_sets import AcrossSets
+from seqsweep.results.data_sets import tested_sequences
 from seqsweep.results.formatting import (
     NBSP,
     bounded_interval,
@@ -17,11 +20,14 @@ from seqsweep.results.formatting import (
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates_words
 from seqsweep.results.replicates import Variation
-from seqsweep.results.report.baselines import Baseline, baseline_words, test_set_words
-from seqsweep.results.report.findings import Config
+from seqsweep.results.report.findings import Baseline, Config, Facts
 from seqsweep.results.significance import LEVEL
-from seqsweep.results.words import needed_words, t_test_words, too_few_words
+from seqsweep.results.words import needed_words, ranking_words, t_test_words, too_few_words
 from seqsweep.runs.metric_names import is_bounded, lower_is_better
+
+_MAJORITY = "majority class"
+_SMALL = 0.01
+"""An error of the test split that does not limit three decimals."""
 
 _MOST_NAMED = 3
 """The number of other data sets whose best configs are named."""
@@ -53,22 +59,25 @@ class Answer:
     power: str | None = None
 
 
-def answer(
-    configs: Sequence[Config], board: Leaderboard, baselines: Sequence[Baseline], tested: int
-) -> Answer:
-    """The first sentences of a report that has complete runs.
-
-    Args:
-        tested: The number of sequences behind the score of one run; 0 if unknown.
-    """
-    best, score = configs[0], board.compared
+def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
+    """The first sentences of a report, with or without complete runs."""
+    over_sets = facts.across and answer_over_sets(facts.across)
+    if over_sets:
+        return over_sets
+    if not facts.configs or facts.score not in facts.configs[0].metrics:
+        return no_answer(facts.states, facts.waiting)
+    configs, board, score = facts.configs, facts.board, facts.score
+    best, run = configs[0], board.rows[0].entries[0]
+    # The interval over splits contains the choice of the test sequences already.
+    is_one_split = not board.variation.resampled
+    tested = tested_sequences(run.record or {}, score) if is_one_split else 0
+    # A baseline on another data set would make the networks look better or worse than they are.
+    comparable = [baseline for baseline in baselines if baseline.has_data_of(run)]
     # Only configs evaluated on the sequences of the best are compared with it.
     same = [config for config in configs if not config.apart]
     means = [config.metrics[score].mean for config in same if score in config.metrics]
     has_rivals = sum(config.data == best.data for config in configs) > 1
-    ranking_split = split_words(board.monitor.partition("/")[0])
-    # Baselines have no loss.
-    judged = f"{score.partition('/')[0]}/acc" if lower_is_better(score) else score
+    needs_power = has_rivals and is_bounded(score)
     alone = " (one run, no confidence interval)" if len(configs) == len(best.runs) == 1 else ""
     sentences = [
         f"{metric_words(score)} {_estimate_words(best, score, board.variation)}{alone}",
@@ -76,16 +85,12 @@ def answer(
         *_sentence_on_other_sets(configs, score),
     ]
     return Answer(
-        lead=f"Best on {ranking_split}: " if has_rivals else "",
+        lead=f"Best on {split_words(board.monitor.partition('/')[0])}: " if has_rivals else "",
         best=best.words,
         rest=f", {'. '.join(sentences)}.",
-        choice=choice_words(board) + _tie_words(board) + test_set_words(means, score, tested),
-        baseline=baseline_words(best, judged, baselines, tested, alone=len(configs) == 1)
-        if judged in best.metrics
-        else None,
-        power=needed_replicates_words(board, SMALL_DIFFERENCE)
-        if has_rivals and is_bounded(score)
-        else None,
+        choice=choice_words(board) + test_set_words(means, score, tested),
+        baseline=baseline_words(best, score, comparable, tested, alone=len(configs) == 1),
+        power=needed_replicates_words(board, SMALL_DIFFERENCE) if needs_power else None,
     )
 
 
@@ -93,10 +98,29 @@ def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
     """The first sentence of a report without a complete run."""
     parts = [f"{number} {state}" for state, number in states.items()]
     parts += [f"{waiting} not started"] if waiting else []
-    total = sum(states.values()) + waiting
-    if set(states) == {"failed"} and not waiting:
-        return Answer("", "The only run failed." if total == 1 else f"All {total} runs failed.")
     return Answer("", f"No run is complete yet: {', '.join(parts)}.")
+
+
+def answer_over_sets(across: AcrossSets) -> Answer | None:
+    """The first sentences on several data sets; None without ranks."""
+    ranking = across.ranking
+    if ranking is None:
+        return None
+    mean, sets = ranking.mean_ranks[0], count(ranking.number, "data set")
+    equal = sum(rank == mean for rank in ranking.mean_ranks)
+    tied = f", shared with {count(equal - 1, 'other config')}" if equal > 1 else ""
+    # The sentence after the first says whether the ranks differ at all.
+    verdict = upper_first(ranking_words(across)[1])
+    return Answer(
+        lead=f"Lowest mean rank in {metric_words(across.metric)} on {sets}: ",
+        best=across.methods[0].words,
+        rest=f", mean rank {mean:.2f} of {count(len(across.methods), 'config')}{tied}. {verdict}.",
+        choice=(
+            "Best epochs are chosen by validation. The ranks describe the configs on "
+            f"{metric_words(across.metric)}; each data set has its own leaderboard, ranked by "
+            "validation."
+        ),
+    )
 
 
 def choice_words(board: Leaderboard) -> str:
@@ -108,20 +132,21 @@ def choice_words(board: Leaderboard) -> str:
     if board.epoch == "last":
         ranked = "" if is_one else f", and {metric} ranks the configs"
         return f"No validation metric was monitored: all numbers are of the last epoch{ranked}."
+    chosen = f"Best epoch{'' if is_one else ' and config'} chosen by {metric}"
     if board.epoch == "own":
-        chosen = "Each run's epoch was chosen by its own monitor"
-        chosen += "" if is_one else f", the best config by {metric}"
+        chosen = f"Best epoch chosen by each run's own monitor, best config by {metric}"
+    sentence = "" if has_validation else "There is no validation split. "
+    if board.compares_on_ranking_split:
+        sentence += f"{chosen}. There is no test split, so this {split} number is optimistic."
     else:
-        chosen = f"Best epoch{'' if is_one else ' and config'} chosen by {metric}"
-    lacks = "" if has_validation else "There is no validation split. "
-    if not board.compares_on_ranking_split:
-        return f"{lacks}{chosen}, not by any {split} number."
-    optimistic = "number is" if is_one else "number and the differences to it are"
-    return f"{lacks}{chosen}. There is no test split, so this {split} {optimistic} optimistic."
+        sentence += f"{chosen}, not by any {split} number."
+    if board.tied > 1 and board.monitor != TIE_BREAKER and TIE_BREAKER in board.rows[0].metrics:
+        sentence += f" {board.tied} configs tie in it; {metric_words(TIE_BREAKER)} decides."
+    return sentence
 
 
 def _estimate_words(config: Config, score: str, variation: Variation) -> str:
-    """Returns a mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
+    """A mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
     value = config.metrics[score]
     mean = true_minus(short_number(value.mean))
     runs = config.varied if variation.resampled else count(value.n, "seed")
@@ -160,7 +185,7 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
 
 
 def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
-    """Counts the other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
+    """The other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
     words = _VERDICTS
     if variation.resampled:
         # Splits may have no test although they are many, such as splits of unknown sizes.
@@ -176,7 +201,7 @@ def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
 
 
 def _is_better(config: Config, score: str) -> bool:
-    """Returns whether a config differs from the first and has the better score."""
+    """Returns whether a config has a significantly better score."""
     interval = config.difference.interval if config.difference else None
     differs = config.verdict == "different" or config.differs_by_t
     if not differs or interval is None or not interval.mean:
@@ -185,26 +210,104 @@ def _is_better(config: Config, score: str) -> bool:
 
 
 def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
-    """Names the best config on each other set of sequences; these are not compared."""
-    # In reversed order the best config of each data set is the last one set.
-    others = [config for config in reversed(configs) if config.data != configs[0].data]
-    firsts = {config.data: config for config in others if config.apart}
-    ranked = sorted(firsts.values(), key=lambda config: config.rank)
-    if not ranked:
+    """Names the best config on each other set of sequences."""
+    firsts: dict[str, Config] = {}
+    for config in configs:
+        if config.data != configs[0].data and config.apart and score in config.metrics:
+            firsts.setdefault(config.data, config)
+    if not firsts:
         return []
-    reasons = {config.apart for config in ranked}
-    reason = reasons.pop() if len(reasons) == 1 else "other sets"
-    named = [
-        f"{config.words} {short_number(config.metrics[score].mean)}"
-        for config in ranked[:_MOST_NAMED]
-        if score in config.metrics
-    ]
-    more = f" and {len(ranked) - _MOST_NAMED} more" if len(ranked) > _MOST_NAMED else ""
-    return [f"Not compared ({reason}): {'; '.join(named)}{more}"]
+    best = list(firsts.values())
+    reasons = ", ".join(dict.fromkeys(config.apart for config in best))
+    named = [f"{one.words} {short_number(one.metrics[score].mean)}" for one in best[:_MOST_NAMED]]
+    if len(best) > _MOST_NAMED:
+        named.append("...")
+    return [f"Not compared ({reasons}): {'; '.join(named)}"]
 
 
-def _tie_words(board: Leaderboard) -> str:
-    is_tie_broken = board.monitor != TIE_BREAKER and TIE_BREAKER in board.rows[0].metrics
-    if board.tied < 2 or not is_tie_broken:
+def baseline_words(
+    best: Config, score: str, baselines: Sequence[Baseline], tested: int, alone: bool = False
+) -> str | None:
+    """Compares the best network with the best baseline; None without a baseline.
+
+    A difference is stated only if neither the number of test sequences nor the number of replicates
+    leaves it open.
+
+    Args:
+        tested: The number of test sequences; 0 if unknown, or if the interval of the network
+            contains their choice.
+        alone: Whether there is only one network.
+    """
+    # Baselines have no loss.
+    score = f"{score.partition('/')[0]}/acc" if lower_is_better(score) else score
+    scored = [baseline for baseline in baselines if score in baseline.metrics]
+    # The majority class is only compared if nothing else was measured.
+    candidates = [baseline for baseline in scored if baseline.name != _MAJORITY] or scored
+    if not candidates or score not in best.metrics:
+        return None
+    # A validation metric chooses the baseline, if all have one.
+    wanted = (f"val/{score.rpartition('/')[2]}", "val/acc")
+    shared = [name for name in wanted if all(name in one.metrics for one in candidates)]
+    judge = shared[0] if shared else score
+    baseline = max(candidates, key=lambda one: one.metrics[judge])
+    value, network = baseline.metrics[score], best.metrics[score]
+    gap = abs(value - network.mean)
+    words = f"{'the network' if alone else 'the best network'} ({short_number(network.mean)})"
+    equal = f"statistically indistinguishable from {words}"
+    if gap <= sampling_error(network.mean, value, score, tested):
+        relation = f"{equal} on {tested:,} {split_words(score.partition('/')[0])} sequences"
+    elif network.low is not None and network.low <= value <= (network.high or 0.0):
+        relation = f"{equal} over {best.varied}"
+    else:
+        side = "below" if value < network.mean else "above"
+        relation = f"{short_number(gap)} {side} {words}"
+    name = "always the most frequent class" if baseline.name == _MAJORITY else baseline.name
+    where = f", on the data with {baseline.label}" if baseline.label else ""
+    text = f"Best baseline: {name}, {metric_words(score)} {short_number(value)}, {relation}{where}."
+    # Choosing a baseline on the test split would be unfair, and so would hiding a better one.
+    if above := [b for b in candidates if b.metrics[score] > max(network.mean, value)]:
+        better = ", ".join(f"{b.name} {short_number(b.metrics[score])}" for b in above)
+        text += f" Better score, but not chosen by validation: {better}."
+    if len(candidates) > 1 and not judge.startswith("val/"):
+        text += f" It was chosen by {metric_words(judge)}: baselines have no validation score here."
+    return text
+
+
+def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
+    """Says which differences the test split is too small to show.
+
+    Args:
+        means: The accuracies of the best config and of the configs compared with it.
+        tested: The number of sequences behind each; 0 if unknown.
+    """
+    split, _, kind = score.partition("/")
+    if not tested or kind != "acc":
         return ""
-    return f" {board.tied} configs tie in it; {metric_words(TIE_BREAKER)} decides."
+    best, *others = means
+    head = f" The {split_words(split)} split has {count(tested, 'sequence')}"
+    if not others:
+        error = _share_error(best, tested)
+        return f"{head}: its error is about {error:.2g}." if error >= _SMALL else ""
+    error = sampling_error(best, best, score, tested)
+    # Nothing is said if all differences are larger than the error.
+    if error < _SMALL or all(abs(mean - best) > error for mean in others):
+        return ""
+    return f"{head}: differences below {error:.2g} are within its error."
+
+
+def sampling_error(first: float, second: float, score: str, tested: int) -> float:
+    """The difference between two shares that chance explains, at 95 %.
+
+    It is the interval of Agresti and Caffo (2000, The American Statistician 54), which is valid
+    for few sequences and for shares of 0 and 1. It assumes that the two shares are independent.
+    On the same sequences they usually agree more than that, so it is conservative.
+    """
+    if not tested or not is_bounded(score):
+        return 0.0
+    return math.hypot(_share_error(first, tested), _share_error(second, tested))
+
+
+def _share_error(share: float, tested: int) -> float:
+    """The error of one share, with a success and a failure added."""
+    share = (min(max(share, 0.0), 1.0) * tested + 1) / (tested + 2)
+    return 1.96 * math.sqrt(share * (1 - share) / (tested + 2))

@@ -1,32 +1,75 @@
-"""Writes the report of a folder as HTML, CSV and JSON."""
+"""Writes the report of a folder, and tells whether it is current.
 
-import csv
+report.json contains a digest of what it was made from, and so does the view of TensorBoard. The
+digest of a report also covers the files written beside it, so it does not match after two processes
+have written at once, or after one was killed between two files.
+"""
+
 import functools
-import io
+import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from seqsweep.results import formatting
 from seqsweep.results.formatting import NBSP, bounded_interval, number_range, true_minus
-from seqsweep.results.report import freshness
-from seqsweep.results.report.analysis import Report, analyse
-from seqsweep.results.report.findings import TEMPLATES, Facts
-from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS, Scale
-from seqsweep.results.report.sets import size_words
-from seqsweep.results.significance import Difference, Estimate
-from seqsweep.results.words import probability
-from seqsweep.runs.files import write_text
+from seqsweep.results.report import board, costs, curves, effects, runs
+from seqsweep.results.report import plot_parts as plots
+from seqsweep.results.report.extra_sections import extra_contents, extra_sections
+from seqsweep.results.report.findings import (
+    TEMPLATES,
+    Facts,
+    Section,
+    find_baselines,
+    find_facts,
+)
+from seqsweep.results.report.words import find_answer
+from seqsweep.results.significance import Estimate
+from seqsweep.results.words import name_test, probability
+from seqsweep.runs.eventfiles import all_made_files
+from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
+from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.provenance import version
+from seqsweep.runs.sealed import DIGEST, read_sealed_or_none
+from seqsweep.runs.sweepfile import SweepFile
 
-_COSTS = ("params", "train_seconds", "best_epoch")
+BESIDE = ("report.html", "report.csv")
+"""The files that are written before report.json."""
+
+_VIEW = ".tensorboard"
+_HEAD = 200
 _PLOTLY = Path(__file__).with_name("plotly") / "plotly-basic.min.js"
 _NETWORK_DENIED = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 )
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report of a folder.
+
+    Args:
+        head: What the page says before its sections, by the fields of report.json.
+        sections: In the order of the page.
+    """
+
+    facts: Facts
+    head: Mapping[str, Any]
+    sections: list[Section]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The fields of report.json."""
+        content = dict(self.head)
+        for section in self.sections:
+            content |= section.findings
+        return content
 
 
 def write_report(folder: Path, page: Path | None = None) -> list[Path]:
@@ -47,54 +90,92 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
     """
     report = analyse(folder)
     page = page or folder / "report.html"
-    texts = {".html": as_html(report, page.stem), ".csv": as_csv(report.facts)}
+    texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.facts)}
     # No sync: a report that a power failure destroys can be written again.
     beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
     # The last file proves that all three are complete.
-    proof = freshness.report_proof(report.head["made_from"], beside)
-    content = report.content | {"made_from": proof}
+    content = report.content | {"made_from": _report_proof(report.head["made_from"], beside)}
     write_text(page.with_suffix(".json"), as_json(content), sync=False)
     return [page.with_suffix(end) for end in (*texts, ".json")]
 
 
+def analyse(folder: Path) -> Report:
+    """Returns the report on a folder of runs.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+        ValueError: There is no run in it.
+    """
+    entries = read_folder(folder)
+    # The digest is taken before anything else is read, so that a later change makes the report
+    # stale.
+    head = {"made_from": made_from(folder, entries)}
+    facts = find_facts(folder, entries)
+    found = runs.failures(entries, facts.labels, folder)
+    # The environment is that of a run that the numbers are computed from, if there is one.
+    run = (facts.board.entries or entries)[0]
+    again = {
+        "environment": runs.environment(run),
+        "commands": runs.commands(facts.sweep, entries, run, folder),
+    }
+    sections = [
+        board.sets_section(facts),
+        board.board_section(facts),
+        *extra_sections(folder, entries),
+        effects.effects_section(facts),
+        curves.curves_section(facts),
+        costs.costs_section(facts),
+        costs.confusion_section(facts),
+        costs.seeds_section(facts),
+        Section(
+            "failures",
+            "Failures",
+            TEMPLATES / "failures.html.j2",
+            {"failures": found},
+            is_shown=bool(found),
+        ),
+        Section("again", "Run it again", TEMPLATES / "again.html.j2", again),
+    ]
+    return Report(facts, head | _head(facts), sections)
+
+
+def _head(facts: Facts) -> dict[str, Any]:
+    """The part of the page before its sections."""
+    ranking, variation = facts.board, facts.board.variation
+    baselines, notes = find_baselines(facts.folder, ranking.entries)
+    return {
+        "name": facts.folder.resolve().name,
+        "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "states": facts.states,
+        "waiting": facts.waiting,
+        "running": [facts.labels[e.folder.run_id] for e in facts.entries if e.state == "running"],
+        # The runs that repeat the config, data and replicate of a newer run.
+        "left_out": ranking.left_out,
+        "monitor": ranking.monitor,
+        "score": facts.score,
+        "names": facts.names,
+        "answer": find_answer(facts, baselines),
+        "baselines": baselines,
+        "baseline_notes": notes,
+        "splits": {} if facts.across else runs.splits_of(ranking.entries),
+        "overlaps": runs.overlap_words(ranking.entries),
+        # The configs that equal the best in the monitor.
+        "tied": ranking.tied,
+        "unit": facts.unit,
+        "varied": variation.words if variation.resampled else "",
+        "folds": variation.folds,
+        "test": name_test(variation),
+    }
+
+
 def as_json(content: Mapping[str, Any]) -> str:
-    """The content of the page, with a line for each field, config and curve."""
-    fields = [f" {_dumped(name)}: {_lines(value)}" for name, value in content.items()]
+    """The content of the page, with a line for each field."""
+    fields = [f" {_dumped(name)}: {_dumped(value)}" for name, value in content.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
-
-
-def _lines(value: Any) -> str:
-    """The text of a field, with a line for each object in a list."""
-    if isinstance(value, list) and any(map(is_dataclass, value)):
-        return "[\n  " + ",\n  ".join(map(_dumped, value)) + "\n ]"
-    return _dumped(value)
 
 
 # With an indent, json would use its slow encoder, which is written in Python.
 _dumped = json.JSONEncoder(allow_nan=False, default=vars).encode
-
-
-def as_csv(facts: Facts) -> str:
-    """A row per config: keys, metrics of validation and test, costs, the comparison."""
-    metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
-    # Training metrics are of interest only if there is nothing else.
-    metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [facts.score]
-    statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
-    difference = [f"{facts.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
-    costs = ("params", "seconds", "epoch")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["rank", *facts.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
-    )
-    for config in facts.configs:
-        texts = [formatting.plain_text(config.keys[key]) for key in facts.names]
-        keys = map(formatting.quoted_formula, texts)
-        values = [value for name in metrics for value in _four(config.metrics.get(name))]
-        spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
-        row = [config.rank, *keys, len(config.runs), config.lost, *values, *spent]
-        writer.writerow([*row, *_six(config.difference), config.verdict])
-    return text.getvalue()
 
 
 def as_html(report: Report, name: str = "report") -> str:
@@ -116,13 +197,13 @@ def as_html(report: Report, name: str = "report") -> str:
         sections=[(each, environment.from_string(_part(each.template))) for each in shown],
         report=report.content | {"listed": facts.listed, "has_seeds": facts.has_seeds},
         chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
+        ended_early=[state for state in facts.states if state in runs.ENDED_EARLY],
         stem=name,
         figures=figures,
         **view,
-        dark=DARK,
-        palette=PALETTE,
-        dashes=DASHES,
-        symbols=SYMBOLS,
+        palette=plots.PALETTE,
+        dashes=plots.DASHES,
+        symbols=plots.SYMBOLS,
         policy=_NETWORK_DENIED,
         style=_part(TEMPLATES / "report.css"),
         script=_part(TEMPLATES / "report.js"),
@@ -151,14 +232,14 @@ def _part(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _on(value: float, scale: Scale) -> str:
+def _on(value: float, scale: plots.Scale) -> str:
     """The position of a value on a scale, as a CSS length."""
     low, high = scale
     return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
 
 
 def _within(value: Estimate, metric: str) -> str:
-    """The interval of an estimate, clipped to the metric's range; empty without one."""
+    """The interval of an estimate, clipped to the metric's range."""
     if value.low is None or value.high is None:
         return ""
     ends = bounded_interval(metric, value.low, value.high)
@@ -170,33 +251,18 @@ def _share(value: float) -> str:
 
 
 def _breakable(name: str) -> Any:
-    """A name that may be broken after each `_`.
-
-    The name of a key is often wider than its values.
-    """
+    """A name that may be broken after each `_`."""
     from markupsafe import Markup, escape  # jinja2's own dependency
 
     return Markup("_<wbr>").join(map(escape, name.split("_")))
 
 
-def _four(value: Estimate | None) -> list[float | None]:
-    return [value.mean, value.std, value.low, value.high] if value else [None] * 4
-
-
-def _six(difference: Difference | None) -> list[float | None]:
-    if difference is None:
-        return [None] * 6
-    mean, _, low, high = _four(difference.interval)
-    return [mean, low, high, difference.p, difference.adjusted, difference.t_adjusted]
-
-
 _FILTERS: dict[str, Callable[..., Any]] = {
     "number": lambda value: true_minus(formatting.number(value)),
-    "short": lambda value: true_minus(formatting.short_number(value)),
     "interval": lambda ends: formatting.interval_text(*ends),
     "signed": formatting.signed,
     "href": quote,
-    "sizes": size_words,
+    "sizes": runs.size_words,
     "bounded": formatting.bounded_difference,
     "breakable": _breakable,
     "probability": probability,
@@ -211,3 +277,55 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "count": formatting.count,
     "shown": lambda value, key="": formatting.value_text(key, value),
 }
+
+
+def made_from(folder: Path, entries: Sequence[Entry]) -> str:
+    """A digest of everything that a folder's report is made from.
+
+    Args:
+        entries: The runs of the folder. The digest covers the record of a finished run and the
+            state of any other run.
+    """
+    sweep = SweepFile.read(folder)
+    planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
+    baselines = read_sealed_or_none(folder / "baselines.json") or {}
+    # The digest of a record identifies its content.
+    states = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
+    own = [version(), planned, baselines.get(DIGEST), sorted(states, key=str)]
+    return _digest([*own, *extra_contents(folder)])
+
+
+def is_report_fresh(folder: Path, made_from: str) -> bool:
+    """Returns whether report.json says that it was made from this."""
+    try:
+        beside = [(folder / name).stat() for name in BESIDE]
+        with open_regular(folder / "report.json") as file:
+            head = file.read(_HEAD).decode(errors="replace")
+    except (OSError, Damaged):
+        return False
+    return f'"made_from": "{_report_proof(made_from, beside)}"' in head
+
+
+def _report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
+    return _digest([made_from, *([stat.st_size, stat.st_mtime_ns] for stat in beside)])
+
+
+def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
+    """Records what TensorBoard's view was made from, and its files."""
+    write_text(folder / _VIEW, _digest([made_from, sorted(names)]), sync=False)
+
+
+def is_view_fresh(folder: Path, made_from: str) -> bool:
+    """Returns whether the view was made from this, with the same files.
+
+    The name of such a file identifies its content.
+    """
+    try:
+        proof = read_bytes(folder / _VIEW).decode()
+    except (OSError, ValueError):
+        return False
+    return proof == _digest([made_from, sorted(all_made_files(folder))])
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -4,38 +4,22 @@
   const figures = read("figures");
   const curves = read("run-curves");
   const palette = read("palette");
-  const darkColours = read("dark");
-  const dark = matchMedia("(prefers-color-scheme: dark)");
   const print = matchMedia("print");
   const touch = matchMedia("(pointer: coarse)");
   const PRINTED = 680; // width of a plot on paper, in CSS pixels
 
-  // The colours in the figures are those of a light page.
-  const recoloured = (value, inColour) => {
-    if (typeof value === "string") return (inColour && darkColours[value]) || value;
-    if (Array.isArray(value)) return value.map((item) => recoloured(item, inColour));
-    if (value === null || typeof value !== "object") return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, recoloured(item, inColour || /color/.test(key))]),
-    );
+  const line = "#d8dfe7";
+  const axis = {
+    gridcolor: line, zerolinecolor: line, linecolor: "#b9c3ce",
+    showline: true, zeroline: false, tickcolor: line, ticks: "outside", ticklen: 4,
   };
-
-  const template = (isDark) => {
-    const ink = isDark ? "#c4ccd6" : "#3b4654";
-    const line = isDark ? "#2b3440" : "#e4e9ef";
-    const axis = {
-      gridcolor: line, zerolinecolor: line, linecolor: isDark ? "#46525f" : "#b9c3ce",
-      showline: true, zeroline: false, tickcolor: line, ticks: "outside", ticklen: 4,
-    };
-    const hover = { bgcolor: isDark ? "#232c36" : "#ffffff", bordercolor: line, align: "left" };
-    return {
-      layout: {
-        paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-        font: { family: "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", size: 12.5, color: ink },
-        xaxis: axis, yaxis: axis,
-        hoverlabel: { ...hover, font: { color: isDark ? "#e4e8ee" : "#1c2430", size: 12.5 } },
-      },
-    };
+  const template = {
+    layout: {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", size: 12.5, color: "#3b4654" },
+      xaxis: axis, yaxis: axis,
+      hoverlabel: { bgcolor: "#ffffff", bordercolor: line, align: "left", font: { color: "#1c2430", size: 12.5 } },
+    },
   };
 
   // Draws the curves of an opened row: one colour per run, validation solid, training dotted.
@@ -91,19 +75,16 @@
 
   const draw = (place, forPaper) => {
     const figure = figureOf(place);
-    const isDark = dark.matches && !forPaper;
-    const shape = isDark ? recoloured(figure.layout, false) : figure.layout;
-    const layout = { ...shape, template: template(isDark), dragmode: touch.matches ? false : "zoom" };
+    const layout = { ...figure.layout, template, dragmode: touch.matches ? false : "zoom" };
     const widest = parseInt(place.style.maxWidth, 10) || PRINTED;
     if (forPaper) layout.width = place.closest(".panels.two") ? PRINTED / 2 - 12 : Math.min(PRINTED, widest);
     else layout.autosize = true;
-    const data = isDark ? recoloured(figure.data, false) : figure.data;
-    return Plotly.react(place, data, layout, { displayModeBar: false, responsive: !forPaper });
+    return Plotly.react(place, figure.data, layout, { displayModeBar: false, responsive: !forPaper });
   };
   const places = () => [...document.querySelectorAll(".plot")].filter((place) => place.offsetParent !== null);
   const drawAll = (forPaper) => places().forEach((place) => draw(place, forPaper));
 
-  // A printed page is light, with everything unfolded.
+  // A printed page has everything unfolded.
   let opened = [];
   const toPaper = () => {
     opened = [...document.querySelectorAll("details.onpaper:not([open])")];
@@ -160,16 +141,25 @@
     });
   }
 
-  // Hides the rows whose values differ from a filter's; filters unfold the table.
+  // A filter for each key has the values of its column. Filters unfold the table.
   let folded = board?.classList.contains("folded");
   const unfold = document.querySelector("button[data-unfold]");
   const filters = document.getElementById("filters");
+  const valueOf = (config, column) => config.rows[0].cells[column].textContent.trim();
+  for (let column = 1; column <= Number(filters?.dataset.keys ?? 0); column++) {
+    const values = [...new Set(configs().map((config) => valueOf(config, column)))];
+    values.sort((a, b) => compared(a, b, 1));
+    const select = document.createElement("select");
+    select.append(new Option("all", ""), ...values.map((value) => new Option(value, value)));
+    const label = document.createElement("label");
+    label.append(`${board.tHead.rows[0].cells[column].textContent.trim()} `, select);
+    filters.insertBefore(label, filters.querySelector("output"));
+  }
   const filter = () => {
     const wanted = [...filters.querySelectorAll("select")].map((select) => select.value);
     const active = wanted.some((value) => value !== "");
     configs().forEach((config) => {
-      const values = config.dataset.values.split(",");
-      config.hidden = wanted.some((value, index) => value !== "" && value !== values[index]);
+      config.hidden = wanted.some((value, index) => value !== "" && value !== valueOf(config, index + 1));
     });
     board.classList.toggle("folded", folded && !active);
     if (unfold) unfold.hidden = !folded || active;
@@ -232,10 +222,7 @@
     });
   });
 
-  if (window.Plotly) {
-    drawAll(print.matches);
-    dark.addEventListener("change", () => drawAll(print.matches));
-  }
+  if (window.Plotly) drawAll(print.matches);
 
   document.querySelectorAll("button[data-copy]").forEach((button) => {
     button.addEventListener("click", async () => {
