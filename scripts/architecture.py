@@ -20,6 +20,13 @@ PACKAGE = "seqsweep"
 PLUGINS = "hydra_plugins"
 Graph = dict[str, set[str]]
 
+BANDS = {
+    "extras": ("aeon", "extras", "sklearn"),
+    "results": ("live", "results", "using"),
+    "core": ("config", "data", "models", "native", "runs", "sweeping", "training"),
+}
+"""The packages by band; what is in none leads a user to them: commands, plugins, imports."""
+
 
 def read_package(folder: Path) -> list[Source]:
     """Reads the modules below `folder`, such as src: the package and Hydra's plugins."""
@@ -71,11 +78,16 @@ def transitive_reduction(graph: Graph) -> Graph:
 
 
 def mermaid(graph: Graph) -> Iterator[str]:
-    """Yields the lines of a flowchart, sorted by name."""
+    """Yields the lines of a flowchart, sorted by name within each band."""
     yield "```mermaid"
     yield "flowchart TD"
-    for part in sorted(graph):
+    for part in sorted(graph.keys() - {part for band in BANDS.values() for part in band}):
         yield f'    {node(part)}["{part}"]'
+    for band, parts in BANDS.items():
+        yield f'    subgraph {band}_band["{band}"]'
+        for part in parts:
+            yield f'        {node(part)}["{part}"]'
+        yield "    end"
     for part in sorted(graph):
         for other in sorted(graph[part]):
             yield f"    {node(part)} --> {node(other)}"
