@@ -103,21 +103,6 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
     return list(sets.values())
 
 
-def by_data_set(folders: Mapping[str, Sequence[Entry]]) -> dict[str, Sequence[Entry]]:
-    """The runs of each folder and data set by a label.
-
-    The label is `a on digits`, or `a` if the folder has one data set.
-    """
-    result: dict[str, Sequence[Entry]] = {}
-    for label, entries in folders.items():
-        sets = data_sets(entries)
-        if len(sets) < 2:
-            result[label] = entries
-        else:
-            result |= {f"{label} on {one.name}": one.entries for one in sets}
-    return result
-
-
 def source_of(config: Mapping[str, Any]) -> str:
     """A text that is equal for configs with the same source of data."""
     # Of thousands of configs; JSON would take several times as long.
