@@ -11,11 +11,7 @@ last: the fold, the split seed, the seed.
 3. Words are cut to 6 characters or as many more as distinguish them. If a key has a longer number,
    a negative one, or a value that is neither a number nor a plain word, its values are counted in
    their order: `r0` and `r1` cannot be mistaken for rates.
-4. A name has at most 16 characters, since TensorBoard's tables cut it there. If one would be
-   longer, all are shortened in the same way, as little as necessary: first without the keys that
-   follow from the ones before them; then words have at least 4 characters. If that is not enough,
-   the first parts that fit are kept, followed by the rank of the config: `h016-L2-r07-s0`.
-5. Runs whose configs do not differ at all are counted: `n0`, `n1`.
+4. Runs whose configs do not differ at all are counted: `n0`, `n1`.
 """
 
 import itertools
@@ -34,10 +30,10 @@ from seqsweep.runs.ledger import read_run, value_key
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
-LONGEST = 16
-"""The maximum number of characters in a name."""
+LONGEST = 100
+"""The maximum number of characters in a name, which is the name of a folder."""
 
-_LONGEST_VALUE, _SHORTEST_WORD = 6, 4
+_LONGEST_VALUE, _LONGEST_WORD = 6, 16
 _CODES = {"hidden_size": "h", "num_layers": "L", "batch_size": "b", "dropout": "d", "lr": "lr"}
 _REPLICATES = {"data.fold": "f", "data.split_seed": "ss", "seed": "s"}
 """The codes of the keys of replicates, in the order of a name's last parts."""
@@ -54,7 +50,7 @@ class Name(NamedTuple):
 
 
 def readable_names(configs: Configs) -> dict[str, str]:
-    """The unique name of each run_id, at most 16 characters of `A-Za-z0-9._-`.
+    """The unique name of each run_id, of the characters `A-Za-z0-9._-`.
 
     >>> sizes = {"a": 8, "b": 16}
     >>> readable_names({run_id: {"model.hidden_size": h, "seed": 0} for run_id, h in sizes.items()})
@@ -85,11 +81,9 @@ def names_of(configs: Configs) -> dict[str, Name]:
     parts = [_part(codes[key], key, values) for key, values in columns.items()]
     # A counter distinguishes runs with equal parts.
     parts += _counted([*parts, *replicates], len(ids))
-    # A seed that follows from the fold is left out.
-    rows = zip(*_independent(replicates), strict=True) if replicates else [()] * len(ids)
+    rows = zip(*replicates, strict=True) if replicates else [()] * len(ids)
     tails = ["".join(f"-{part}" for part in row) for row in rows]
-    room = LONGEST - max(map(len, tails))
-    heads = _heads(parts or [["run"] * len(ids)], room)
+    heads = _heads(parts or [["run"] * len(ids)], LONGEST - max(map(len, tails)))
     return {
         run_id: Name(head + tail, head)
         for run_id, head, tail in zip(ids, heads, tails, strict=True)
@@ -97,51 +91,14 @@ def names_of(configs: Configs) -> dict[str, Name]:
 
 
 def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
-    """The name of each run's config, with at most `room` characters (rule 4)."""
+    """The name of each run's config; its rank if the names are too long for a folder."""
     rows = list(zip(*parts, strict=True))
-    kept = list(zip(*_independent(parts), strict=True))
-    brief = list(zip(*map(_with_short_words, _independent(parts)), strict=True))
-    # The first of these forms that fits and keeps the order.
-    for values in (rows, kept, brief):
-        names = ["-".join(value) for value in values]
-        if max(map(len, names)) <= room and _is_same_order(names, values):
-            return names
-    # Otherwise as many parts as fit, followed by the rank.
-    order = sorted(set(kept))
-    width = len(str(len(order) - 1))
-    ranks = {value: f"r{rank:0{width}}" for rank, value in enumerate(order)}
-    for count in range(len(kept[0]) - 1, 0, -1):
-        names = ["-".join([*value[:count], ranks[value]]) for value in kept]
-        if max(map(len, names)) <= room:
-            return names
-    return [ranks[value] for value in kept]
-
-
-def _with_short_words(part: Sequence[str]) -> Sequence[str]:
-    """Cuts words to 4 characters, or as many more as distinguish them."""
-    if not all(text.isalpha() for text in part):
-        return part
-    cuts = ([text[:length] for text in part] for length in range(_SHORTEST_WORD, LONGEST + 1))
-    return next(cut for cut in cuts if len(set(cut)) == len(set(part)))
-
-
-def _is_same_order(names: Sequence[str], values: Sequence[tuple[str, ...]]) -> bool:
-    """Returns whether the names are unique and sort like the values."""
-    by_value = dict(zip(values, names, strict=True))
-    ordered = [by_value[value] for value in sorted(by_value)]
-    return ordered == sorted(ordered) and len(set(ordered)) == len(ordered)
-
-
-def _independent(parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """The parts that distinguish runs which the parts before them do not."""
-    kept: list[Sequence[str]] = []
-    distinct = 1
-    for part in parts:
-        number = len(set(zip(*kept, part, strict=True)))
-        if number > distinct:
-            kept.append(part)
-            distinct = number
-    return kept or [parts[0]]
+    names = ["-".join(row) for row in rows]
+    if max(map(len, names)) <= room:
+        return names
+    ranks = {row: rank for rank, row in enumerate(sorted(set(rows)))}
+    width = len(str(len(ranks) - 1))
+    return [f"r{ranks[row]:0{width}}" for row in rows]
 
 
 def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
@@ -215,7 +172,7 @@ def _words(values: Sequence[Any]) -> list[str]:
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     if not all(isinstance(value, str) and fullmatch(plain, value) for value in values):
         return []
-    for length in range(_LONGEST_VALUE, LONGEST):
+    for length in range(_LONGEST_VALUE, _LONGEST_WORD):
         cut = [word[:length].rstrip("_.") for word in values]
         if len({word.casefold() for word in cut}) == len(cut):
             return cut
@@ -247,7 +204,7 @@ def _codes(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _candidates(key: str) -> Iterable[str]:
-    """Yields codes for a key: fixed, initials, beginnings, more initials, letters for a number."""
+    """Yields codes for a key: fixed, initials, beginnings, more initials, more letters."""
     name = _last(key)
     if name in _CODES:
         yield _CODES[name]
@@ -256,8 +213,7 @@ def _candidates(key: str) -> Iterable[str]:
     yield "".join(word[0] for word in last)
     yield from (last[-1][:length] for length in range(2, 4))
     yield "".join(word[0] for word in words[-len(last) - 1 :]) or "k"
-    for number in itertools.count(1):
-        yield "k" + "".join("abcdefghij"[int(digit)] for digit in str(number))
+    yield from ("k" * length for length in itertools.count(2))
 
 
 def _last(key: str) -> str:
