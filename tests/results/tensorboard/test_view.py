@@ -110,17 +110,6 @@ def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, 
     assert set(made(sweep.folder).values()) == wanted
 
 
-def test_a_view_of_more_than_40_runs_names_the_best_20_and_the_one_with_the_leaderboard(sweep):
-    for number in range(40):
-        sweep.done(f"{number:02}", {"h": number}, 0.3 + number / 100)
-    sweep.plan()
-    assert not renew(sweep.folder, images=0).best
-    sweep.done("40", {"h": 40}, 0.7)
-    sweep.plan()
-    best = [f"h{number:02}" for number in range(40, 20, -1)]
-    assert renew(sweep.folder, images=0).best == [*best, "h00"]
-
-
 def test_whoever_renews_a_view_of_others_keeps_its_number_of_runs(sweep):
     sweep.grid()
     sweep.plan()

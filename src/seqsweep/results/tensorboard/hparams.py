@@ -14,7 +14,7 @@ from typing import Any
 from tensorboard.plugins.hparams import metadata
 
 from seqsweep.results.formatting import key_names
-from seqsweep.results.tensorboard.protobufs import plugin_data, scalar
+from seqsweep.results.tensorboard.made_files import plugin_data, scalar
 from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
 from seqsweep.runs.identity import is_number
 

@@ -15,7 +15,6 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder, value_key
 from seqsweep.runs.metric_names import DEFAULT_MONITOR, epoch_score, monitor_of
-from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
@@ -87,19 +86,24 @@ class Run:
 
     @cached_property
     def ended(self) -> float:
-        """The time of the run's last visible change, in seconds since 1970."""
-        # A run that has not ended changes with each epoch.
-        name = _LAST_FILE.get(self.entry.state, "metrics.csv")
-        return _modified(self.folder / name) or self.started
+        """The end of the run, or else its start, in seconds since 1970."""
+        name = _LAST_FILE.get(self.entry.state)
+        return (name and _modified(self.folder / name)) or self.started
 
     @cached_property
     def best(self) -> tuple[int, dict[str, float]]:
-        """The step of the best epoch so far, and its finite numbers.
+        """The step of the best epoch, and its finite numbers; empty without a record.
 
         The names are those under `summary/`: best_val_acc, best_epoch, test_acc and so on.
         """
-        step, values = self._best_of_record() if self.record else self._best_of_log()
+        record, metrics = self.record, self.record.get("metrics", {})
+        names = dict.fromkeys((self.monitor, *_METRICS))
+        values = {summary_name(name): metrics.get(name) for name in names}
+        values |= {name: record.get(name) for name in _RECORD_KEYS}
         numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
+        epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
+        # The record has only the number of all steps, and each epoch has the same number.
+        step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
         return step, {name: number for name, number in numbers.items() if math.isfinite(number)}
 
     @property
@@ -109,30 +113,6 @@ class Run:
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return -math.inf
         return epoch_score({self.monitor: value}, self.monitor)[0]
-
-    def _best_of_record(self) -> tuple[int, dict[str, Any]]:
-        record = self.record
-        values = self._summary(record.get("metrics", {}))
-        values |= {name: record.get(name) for name in _RECORD_KEYS}
-        epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
-        # The record has only the number of all steps, and each epoch has the same number.
-        step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
-        return step, values
-
-    def _best_of_log(self) -> tuple[int, dict[str, Any]]:
-        """Returns the best epoch in metrics.csv, by the rule that the training uses."""
-        logged = read_rows(self.folder / "metrics.csv")
-        if not logged:
-            return 0, {}
-        # Without the monitored metric, the last epoch is the best one.
-        judged = [row for row in logged if self.monitor in row]
-        best = max(judged, key=lambda row: epoch_score(row, self.monitor), default=logged[-1])
-        values = self._summary(best) | {"best_epoch": best["epoch"]}
-        return int(best.get("step", 0)), values
-
-    def _summary(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        names = dict.fromkeys((self.monitor, *_METRICS))
-        return {summary_name(name): metrics.get(name) for name in names}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ nothing but the readable names of the runs.
 """
 
 import contextlib
+import errno
 import functools
 import json
 import re
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, NoReturn, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import quote
 
 from seqsweep.console import say
@@ -56,11 +57,14 @@ def serve(
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port={port}: must be from 0 (any free port) to 65535")
-    # A wrong address is refused here, before the view is made.
+    # What cannot be used is refused here, before the view is made.
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, 0), family=family).close()
-    except OSError:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            in_use = "is already in use; choose another port, or 0 for a free one"
+            raise ValueError(f"port={port}: {in_use}") from None
         message = f"host={host}: must be an address of this machine, such as {HOST}"
         raise ValueError(message) from None
     # An exception, unlike the default action of SIGTERM, stops the server and removes the links.
@@ -68,13 +72,11 @@ def serve(
     try:
         with (
             tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir,
-            tempfile.TemporaryDirectory(prefix="seqsweep-made-") as scratch,
-            tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
         ):
-            make_view = functools.partial(renew, folder, images, most, Path(scratch))
+            make_view = functools.partial(renew, folder, images, most)
             view = make_view()
             link_all(Path(logdir), view.files)
-            with _Server(Path(logdir), host, port, errors) as server:
+            with _Server(Path(logdir), host, port) as server:
                 for line in greeting(view, server.address):
                     print(line)
                 _keep_renewing(make_view, view, server, print)
@@ -85,10 +87,9 @@ def serve(
 
 
 def links(view: View, address: str) -> dict[str, str]:
-    """Returns the links to the pictures of many runs, the curves and the hyperparameters.
+    """Returns the links to the curves and the hyperparameters.
 
-    The curves are coloured by config, below the pinned ranking metric. Of many runs, TensorBoard's
-    older pages would select none, so the links filter the best of them.
+    The curves are coloured by config, below the pinned ranking metric.
 
     Args:
         address: the server's, such as http://127.0.0.1:6006.
@@ -98,11 +99,8 @@ def links(view: View, address: str) -> dict[str, str]:
     # With several replicates, all runs of a config get one colour.
     if any(name != config for name, config in view.configs.items()):
         query += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
-    names = f"^({'|'.join(view.best)})$"
-    best = f"&regexInput={quote(names, safe='')}" if view.best else ""
-    pictures = {"pictures": f"{address}/#images{best}"} if best else {}
-    return pictures | {
-        "curves": f"{address}/?{query}#timeseries{best}",
+    return {
+        "curves": f"{address}/?{query}#timeseries",
         "hyperparameters": f"{address}/#hparams",
     }
 
@@ -117,23 +115,15 @@ def _config_pattern(configs: Mapping[str, str]) -> str:
 
 
 def greeting(view: View, address: str) -> list[str]:
-    """Returns the first lines: the links and, for many runs, a warning."""
+    """Returns the first lines: the links, and what is not shown."""
     count = len(view.configs)
     total = count + view.left_out
     lines = [f"{total} {'run' if total == 1 else 'runs'} in {view.folder}"]
     if view.left_out:
         lines[0] += f": the {count} of the best configs are shown; --runs N shows more"
     lines += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
-    if view.best:
-        lines.append(
-            "Images, Scalars and Text begin with the best runs; to see all, clear the field above "
-            "the runs and press TOGGLE ALL RUNS"
-        )
-    if count > MOST_RUNS:
-        lines.append(
-            f"more than {MOST_RUNS} runs: TensorBoard's Time Series selects none of them; "
-            "filter the runs by name on the left of the page, or open the hyperparameters"
-        )
+    if not view.is_writable:
+        lines.append("no HParams, pictures and texts: the folder cannot be written")
     if all(MADE in path for path in view.files):
         lines.append("no curves: logger=both or tensorboard writes them; these runs had neither")
     return [*lines, "press Ctrl-C to stop"]
@@ -168,34 +158,26 @@ def is_stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
     TensorBoard keeps the first metadata that it reads of a run and a tag. The metadata are the
     columns, the run's own values, and how the run ended, if it had ended.
-
-    Args:
-        before: `View.versions` that the server has read.
-        after: `View.versions` now.
     """
-    for name in before.keys() & after.keys():
-        (old_digest, old_status), (new_digest, new_status) = before[name], after[name]
-        if old_digest != new_digest or old_status not in ("unknown", new_status):
-            return True
-    return False
+    return any(
+        before[name][0] != digest or before[name][1] not in ("unknown", status)
+        for name, (digest, status) in after.items()
+        if name in before
+    )
 
 
 class _Server:
     """TensorBoard's process, which ends with the block.
 
-    Args:
-        errors: the file for what TensorBoard prints to stderr.
-
     Raises:
         ValueError: TensorBoard did not start; the message contains the reason.
     """
 
-    def __init__(self, logdir: Path, host: str, port: int, errors: IO[str]) -> None:
+    def __init__(self, logdir: Path, host: str, port: int) -> None:
         self.logdir = logdir
         self.host = host
         self.port = port
         self.address = ""
-        self._errors = errors
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -214,7 +196,7 @@ class _Server:
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-            raise ValueError(f"TensorBoard has ended: {self._last_error()}")
+            raise ValueError("TensorBoard has ended")
 
     def restart(self) -> None:
         """Starts the process again at the same address; open pages keep working."""
@@ -225,18 +207,14 @@ class _Server:
             [sys.executable, "-P", "-m", module, str(self.logdir), self.host, str(self.port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().strip().rstrip("/")
-        if not self.address:
-            self._process.wait()
-            error = self._last_error()
-            if "in use" in error:
-                in_use = "is already in use; choose another port, or 0 for a free one"
-                raise ValueError(f"port={self.port}: {in_use}")
-            raise ValueError(f"TensorBoard did not start: {error}")
+        line = self._process.stdout.readline().strip()
+        if not line.startswith("http"):
+            raise ValueError(f"TensorBoard did not start: {line or 'it printed no error'}")
+        self.address = line.rstrip("/")
         self.port = int(self.address.rpartition(":")[2])
 
     def _stop(self) -> None:
@@ -252,8 +230,3 @@ class _Server:
         except subprocess.TimeoutExpired:
             process.kill()  # It has no state that could be lost.
             process.wait()
-
-    def _last_error(self) -> str:
-        self._errors.seek(0)
-        lines = [line.strip() for line in self._errors if line.strip()]
-        return lines[-1] if lines else "it printed no error"
