@@ -44,12 +44,10 @@ def split_means(sample: Mapping[Replicate, float]) -> list[float]:
 
 
 def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
-    """The mean over the splits with its corrected interval, and the deviation over all replicates.
+    """The mean over the splits with its corrected interval; without `share` it has none.
 
-    A split with more seeds than another one counts as much as that, as in the test.
-
-    Args:
-        share: The evaluated sequences for each training sequence. Without it there is no interval.
+    A split with more seeds than another one counts as much as that, as in the test. The deviation
+    is over all replicates.
     """
     means = split_means(sample)
     values = list(sample.values())
@@ -87,12 +85,10 @@ def why_untested(means: Sequence[float], share: float | None) -> str:
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
     """The two-sided p of the corrected resampled t-test; 1 where it is undefined.
 
-    It is undefined for fewer than `SPLITS_NEEDED` differences, for equal ones, and if the sizes of
-    the splits are unknown.
-
     Args:
         means: The paired difference of each split.
     """
+    # Without the sizes of the splits and for equal differences the error is unknown.
     if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
         return 1.0
     t = math.fsum(means) / len(means) / corrected_error(means, share)
@@ -100,19 +96,15 @@ def corrected_t_p(means: Sequence[float], share: float | None) -> float:
 
 
 def resampled_differences(
-    samples: Sequence[Mapping[Replicate, float]], best: int, share: float | None
+    samples: Sequence[Mapping[Replicate, float]], share: float | None
 ) -> list[Difference]:
-    """Compares each config with the best one, over the replicates that the two share.
-
-    As in `significance.differences_to_best`, p is corrected for the number of configs.
-    """
-    pairs = [paired(sample, samples[best]) for sample in samples]
-    others = [index for index in range(len(samples)) if index != best]
-    p_values = [corrected_t_p(split_means(pairs[index]), share) for index in others]
-    result = {best: Difference(Estimate(len(samples[best]), 0.0), None, None, "best")}
-    for index, p, adjusted in zip(others, p_values, holm(p_values), strict=True):
-        result[index] = _judge(pairs[index], p, adjusted, share)
-    return [result[index] for index in range(len(samples))]
+    """Compares each config with the first one, as `significance.differences_to_best`."""
+    pairs = [paired(sample, samples[0]) for sample in samples[1:]]
+    p_values = [corrected_t_p(split_means(pair), share) for pair in pairs]
+    return [
+        Difference(Estimate(len(samples[0]), 0.0), None, None, "best"),
+        *(_judge(*one, share) for one in zip(pairs, p_values, holm(p_values), strict=True)),
+    ]
 
 
 def _judge(
@@ -150,8 +142,8 @@ class Measure:
         if not samples:
             return []
         if self.variation.resampled:
-            return resampled_differences(samples, 0, self.share)
-        return differences_to_best(samples, best=0)
+            return resampled_differences(samples, self.share)
+        return differences_to_best(samples)
 
     def mean(self, values: Mapping[Replicate, float]) -> Estimate:
         """The mean of scores or of differences, with its interval."""
