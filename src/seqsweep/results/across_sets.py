@@ -55,7 +55,6 @@ class AcrossSets:
         left_out: The data sets that the ranks leave out, each with the reason.
         ranking: The ranks over the other data sets, in the order of `methods`. None for one method
             and for fewer than two data sets.
-        uneven: Whether the cells are means of different numbers of runs.
         noun: What a method is called: `config`, or `method` beside published results.
     """
 
@@ -64,7 +63,6 @@ class AcrossSets:
     methods: list[Method]
     left_out: dict[str, str]
     ranking: Ranking | None
-    uneven: bool
     noun: str = "config"
 
 
@@ -122,13 +120,12 @@ def table(
         if (reason := (apart or {}).get(name) or _missing_words(methods, index, noun))
     }
     kept = [index for index, name in enumerate(sets) if name not in left_out]
-    runs = {one.n for method in methods for one in method.cells if one is not None}
     ranking = None
     if len(methods) > 1 and len(kept) > 1:
         order = _rank(methods, kept, metric).order
         methods = [methods[index] for index in order]
         ranking = _rank(methods, kept, metric)
-    return AcrossSets(metric, list(sets), list(methods), left_out, ranking, len(runs) > 1, noun)
+    return AcrossSets(metric, list(sets), list(methods), left_out, ranking, noun)
 
 
 def config_keys(sets: Sequence[DataSet]) -> list[str]:

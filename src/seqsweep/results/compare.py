@@ -24,7 +24,7 @@ MOST_RUNS = 6
 """The number of runs that fit side by side."""
 
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
-_COSTS = ("best_epoch", "epochs", "params", "train_seconds")
+_COSTS = ("best_epoch", "params", "train_seconds")
 _LONGEST_VALUE = 30
 _NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 
@@ -62,13 +62,10 @@ def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) 
         _compare_runs(sides, console)
     if not print_sides(console, "environment", sides, _environment_rows(sides)):
         console.print("[dim]trained in the same environment[/]")
+    states = [Counter(entry.state for entry in side.entries) for side in sides]
     plain = [
-        {
-            "label": side.label,
-            "folder": str(side.folder),
-            "states": Counter(entry.state for entry in side.entries),
-        }
-        for side in sides
+        {"label": side.label, "folder": str(side.folder), "states": of}
+        for side, of in zip(sides, states, strict=True)
     ]
     return {"sides": plain} | differences
 
@@ -79,24 +76,14 @@ def _is_run(folder: Path) -> bool:
 
 
 def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list[str]:
-    """The label of each folder: a run's readable name, or the end of a sweep's path."""
-    runs = {
-        str(index): group[0].config
-        for index, (folder, group) in enumerate(zip(folders, entries, strict=True))
-        if _is_run(folder)
-    }
+    """The label of each folder: a run's readable name, or the path of a sweep."""
+    pairs = list(zip(folders, entries, strict=True))
+    runs = {str(folder): group[0].config for folder, group in pairs if _is_run(folder)}
     # A single run has no name that would distinguish it from others.
     names = readable_names(runs) if len(runs) > 1 else {}
-    paths = [folder.resolve() for folder in folders]
-    return [names.get(str(index)) or _unique_end(path, paths) for index, path in enumerate(paths)]
-
-
-def _unique_end(path: Path, paths: Sequence[Path]) -> str:
-    for length in range(1, len(path.parts)):
-        end = path.parts[-length:]
-        if sum(other.parts[-length:] == end for other in paths) == 1:
-            return "/".join(end)
-    return path.name
+    # The last part of a path is enough, unless two of them are equal.
+    ends = [names.get(str(folder), folder.resolve().name) for folder in folders]
+    return ends if len(set(ends)) == len(ends) else list(map(str, folders))
 
 
 def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, Any]:
@@ -141,11 +128,12 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
         console.print(line, soft_wrap=True, highlight=False)
     entries = [side.entries[0] for side in sides]
     configs = [entry.config for entry in entries]
-    keys = distinguishing_keys(configs, keep_shared=True)
-    if not print_sides(console, "config", sides, config_rows(keys, configs)):
+    rows = config_rows(distinguishing_keys(configs, keep_shared=True), configs)
+    if not rows:
         console.print("the configs are equal in everything that affects a result")
     if any(entry.state != "complete" for entry in entries):
-        print_sides(console, "state", sides, {"state": [entry.state for entry in entries]})
+        rows["state"] = [entry.state for entry in entries]
+    print_sides(console, "config", sides, rows)
     # A run without a record has no scores that could mislead.
     reasons = [why_apart(sets_of(entries[0]), sets_of(e)) if e.record else "" for e in entries]
     title = "at the best epoch, and the difference to the first"
@@ -165,28 +153,23 @@ def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, 
         reasons: Why the scores of each run are not comparable; empty if they are.
     """
     values = [numbers(entry) for entry in entries]
-    for entry, result in zip(entries, values, strict=True):
-        if isinstance(epochs := (entry.record or {}).get("epochs"), int):
-            result["epochs"] = epochs
     rows: dict[str, list[str]] = {}
     for name in (*_METRICS, *_COSTS):
-        if any(name in result for result in values):
-            rows[name] = [_cell(name, values[0].get(name), None)]
-            for result, why in zip(values[1:], reasons[1:], strict=True):
-                first = None if why and name in _METRICS else values[0].get(name)
-                rows[name].append(_cell(name, result.get(name), first))
+        cells = [_text(name, result[name]) if name in result else "" for result in values]
+        for index, why in enumerate(reasons[1:], start=1):
+            is_comparable = name in _COSTS or not why
+            if is_comparable and name in values[0] and name in values[index]:
+                difference = values[index][name] - values[0][name]
+                cells[index] += f" {_text(name, difference, '+')}"
+        if any(cells):
+            rows[name] = cells
     return rows
 
 
-def _cell(name: str, value: float | None, first: float | None) -> str:
-    if value is None:
-        return ""
-    is_cost = name in _COSTS
-    text = cost(name, value) if is_cost else number(value)
-    if first is None:
-        return text
-    difference = value - first
-    return f"{text} {cost(name, difference, '+') if is_cost else f'{difference:+.4f}'}"
+def _text(name: str, value: float, sign: str = "") -> str:
+    if name in _COSTS:
+        return cost(name, value, sign)
+    return f"{value:+.4f}" if sign else number(value)
 
 
 def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:

@@ -111,17 +111,12 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
             lines.append(_alone_line(side, alone))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     overall = {"interval": measure.mean(means), **_tested(means, measure)} if means else None
-    by_config = [(match.config, match.differences) for match in matches]
-    return {
-        "score": metric,
-        "unit": measure.variation.unit,
-        "test": name_test(measure.variation),
-        "overall": {other.label: overall} if overall else {},
-        "configs": [
-            {"keys": config, "differences": {other.label: measure.mean(by)} if by else {}}
-            for config, by in by_config
-        ],
-    }
+    found: list[dict[str, Any]] = []
+    for match in matches:
+        by = {other.label: measure.mean(match.differences)} if match.differences else {}
+        found.append({"keys": match.config, "differences": by})
+    head = {"score": metric, "unit": measure.variation.unit, "test": name_test(measure.variation)}
+    return {**head, "overall": {other.label: overall} if overall else {}, "configs": found}
 
 
 def print_sides(

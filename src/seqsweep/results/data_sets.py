@@ -48,12 +48,10 @@ _NOT_OF_SPLITS = (
 
 @dataclass
 class DataSet:
-    """A data set with its runs.
+    """A data set with its runs, and the configs of the planned ones.
 
-    Args:
-        name: The name of the source, its file or its task, with further keys where they are needed
-            to distinguish two data sets: `temporal_order length=20`.
-        planned: The configs of the runs that have not started.
+    The name is that of the source, its file or its task, with further keys where they are needed
+    to distinguish two data sets: `temporal_order length=20`.
     """
 
     name: str
@@ -104,8 +102,8 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
 
 
 def source_of(config: Mapping[str, Any]) -> str:
-    """A text that is equal for configs with the same source of data."""
-    # Of thousands of configs; JSON would take several times as long.
+    """A text that is equal for configs with one source of data."""
+    # JSON would take several times as long for thousands of configs.
     return repr([(key, config[key]) for key in source_keys(config)])
 
 
@@ -189,10 +187,9 @@ def _shapes_splits(key: str) -> bool:
 
 
 def why_apart(first: Sets, other: Sets) -> str:
-    """The reason why scores of two runs are not comparable: `other test set`.
+    """Why scores of two runs are not comparable: `other test set`; empty if they are.
 
-    It is empty if they are comparable. The validation sets must be equal too, because
-    validation has chosen the configs.
+    The validation sets must be equal too, because validation has chosen the configs.
     """
     differing = [name for name in ("val", "test") if getattr(first, name) != getattr(other, name)]
     if not differing:

@@ -26,11 +26,9 @@ from seqsweep.runs.clean import (
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.removing import remove
 from seqsweep.runs.run_folder import State
-from seqsweep.runs.sweep_lock import processes_in, this_process
 from seqsweep.runs.sweepfile import SweepFile
 
 _DEPTH = 4
-_MOST_PROCESSES = 8
 _STATES: tuple[State, ...] = (
     "complete", "pruned", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
     "of another version",
@@ -73,12 +71,6 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     if waiting:
         have = "has" if waiting == 1 else "have"
         _say(console, f"{count(waiting, 'run')} of the sweep {have} not started")
-    processes = processes_in(folder)
-    names = [f"{host} pid {pid}" for host, pid in processes]
-    # One process of this host alone needs no line.
-    if len(names) > 1 or any(host != this_process()[0] for host, _ in processes):
-        more = f" and {len(names) - _MOST_PROCESSES} more" if len(names) > _MOST_PROCESSES else ""
-        _say(console, f"trained by {', '.join(names[:_MOST_PROCESSES])}{more}")
     keys = label_keys([entry.config for entry in entries if entry.config])
     runs = [
         {"run_id": entry.folder.run_id, "state": entry.state, "error": entry.error}
@@ -124,9 +116,9 @@ def clean(
     Without a choice it prints what can be chosen.
 
     Args:
-        states: Deletes the runs in these states.
-        checkpoints: Deletes the last checkpoints of complete runs.
-        wanted: Deletes the runs with these values, by key.
+        states: The states of the chosen runs.
+        checkpoints: Whether the last checkpoints of complete runs are chosen.
+        wanted: The values of the chosen runs, by key.
 
     Raises:
         FileNotFoundError: The folder does not exist.

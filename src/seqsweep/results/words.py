@@ -76,11 +76,7 @@ def too_few_words(
 
 
 def needed_words(configs: int) -> str:
-    """Says how many seeds so many configs need.
-
-    >>> needed_words(24)
-    '24 configs need at least 10 seeds'
-    """
+    """Says how many seeds so many configs need."""
     return f"{configs} configs need at least {seeds_needed(configs)} seeds"
 
 
@@ -220,13 +216,13 @@ def ranking_words(found: AcrossSets) -> list[str]:
             + (f"; unreliable on {sets}" if ranking.number < RELIABLE_FROM else "")
         )
     bars, p = sets_needed(methods), sets_needed_for_p(methods)
-    if ranking.number < bars:
-        need = f"{bars} for the bars of the diagram and {p} for the p of the table"
-        need = f"{p}" if bars == p else need
-        least = f"{count(methods, noun)} need at least {need}"
-        return [*words, f"{sets} are too few for a signed-rank test: {least}"]
     if ranking.number < p:
-        words.append(f"{sets} are too few for a significant p of the table: {p} are needed")
+        words.append(
+            f"{sets} are too few for a signed-rank test: {count(methods, noun)} need at least"
+            f" {bars} for the bars of the diagram and {p} for the p of the table"
+        )
+    if ranking.number < bars:
+        return words
     return [*words, _clique_words(found, ranking.cliques)]
 
 
@@ -235,8 +231,7 @@ def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
     methods, noun = len(found.methods), found.noun
     rule = f"by the rule of aeon's diagrams ({clique_rule(methods)})"
     if cliques == [(0, methods - 1)]:
-        both = f"both {noun}s" if methods == 2 else f"all {methods} {noun}s"
-        return f"{rule}, {both} are statistically indistinguishable"
+        return f"{rule}, all {methods} {noun}s are statistically indistinguishable"
     if not cliques:
         return f"{rule}, every {noun} differs from every other"
     groups = [
@@ -260,8 +255,8 @@ def left_out_words(found: AcrossSets) -> list[str]:
 
 def uneven_words(found: AcrossSets) -> list[str]:
     """Says that the cells are means of different numbers of runs, if they are."""
-    runs = [one.n for method in found.methods for one in method.cells if one is not None]
-    if not found.uneven:
+    runs = {one.n for method in found.methods for one in method.cells if one is not None}
+    if len(runs) < 2:
         return []
     return [f"the cells are means of {min(runs)} to {count(max(runs), 'run')}"]
 
