@@ -5,6 +5,7 @@ import io
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, quoted_formula, value_text
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
-from seqsweep.results.ranks import Ranking
 from seqsweep.results.report.extra_sections import extra_lines
 from seqsweep.results.tables import print_across_sets, print_leaderboard
 from seqsweep.results.words import name_test
@@ -142,20 +142,12 @@ def as_csv(found: AcrossSets) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(quoted_formula, ["config", *keys.values(), *ranks, *parts]))
     for index, method in enumerate(found.methods):
-        values = [quoted_formula(value_text(key, value)) for key, value in method.keys.items()]
-        cells = [
-            part
-            for one in method.cells
-            for part in ((one.mean, one.std, one.n) if one else (None, None, None))
-        ]
-        writer.writerow([method.words, *values, *_five(found.ranking, index), *cells])
+        row: list[Any] = [method.words]
+        row += [quoted_formula(value_text(key, value)) for key, value in method.keys.items()]
+        mean_rank = found.ranking and found.ranking.mean_ranks[index]
+        against = found.ranking and found.ranking.against[index]
+        row += [mean_rank, *(astuple(against) if against else [None] * 4)]
+        for one in method.cells:
+            row += (one.mean, one.std, one.n) if one else (None, None, None)
+        writer.writerow(row)
     return text.getvalue()
-
-
-def _five(ranking: Ranking | None, index: int) -> list[float | None]:
-    if ranking is None:
-        return [None] * 5
-    mean, against = ranking.mean_ranks[index], ranking.against[index]
-    if against is None:
-        return [mean, None, None, None, None]
-    return [mean, against.wins, against.draws, against.losses, against.adjusted]

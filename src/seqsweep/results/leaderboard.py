@@ -110,8 +110,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     training accuracy if the loss itself differs between the runs.
 
     Args:
-        entries: The runs of one folder, including those that are not complete: a key is swept even
-            if only one of its values has a complete run.
+        entries: The runs of one folder, also those that are not complete: a key is swept even if
+            only one of its values has a complete run.
         planned: The configs of the sweep's members that have not started.
     """
     # A run that diverged or is training has no score that could be ranked.
@@ -146,9 +146,12 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     # A search has ended the pruned runs on purpose, so they are not missing.
-    left = [entry.config for entry in entries if entry.state not in ("complete", "pruned")]
-    left = [config for config in (*left, *planned) if config]
-    grid = find_missing([entry.config for entry in complete], swept, left)
+    left = [e for e in entries if e.config and e.state not in ("complete", "pruned")]
+    asked = [*(entry.config for entry in left), *filter(None, planned)]
+    grid = find_missing([entry.config for entry in complete], swept, asked)
+    states = Counter(entry.state for entry in left) if grid.missing else Counter[str]()
+    # The other missing runs have no folder.
+    states["not started"] = max(0, len(grid.missing) - states.total())
     return Leaderboard(
         keys=[*keys, DATA] if datasets else keys,
         monitor=monitor,
@@ -157,7 +160,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
         grid=grid,
         left_out=left_out,
         epoch=_epoch(complete, monitor),
-        missing_states=count_missing_states(grid, entries, planned),
+        missing_states=+states,
         pruned=sum(entry.state == "pruned" for entry in entries),
         sets=len({set_of_run.get(_id(row), 0) for row in rows}),
         variation=variation,
@@ -198,30 +201,8 @@ def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
 _LOST = ("diverged", "failed")
 
 
-def count_missing_states(
-    grid: Grid, entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]
-) -> dict[str, int]:
-    """Counts the missing runs of a grid by their state, or as `not started`."""
-    missing = {value_key(list(point.values())) for point in grid.missing}
-    swept = list(grid.missing[0]) if grid.missing else []
-
-    def point_of(config: Mapping[str, Any]) -> str:
-        return value_key([config.get(key) for key in swept])
-
-    started = {
-        point_of(entry.config): entry.state for entry in entries if entry.state != "complete"
-    }
-    states = [state for point, state in started.items() if point in missing]
-    # A planned run without a folder has not started.
-    waiting = missing.intersection(map(point_of, planned)) - started.keys()
-    return dict(Counter(states + ["not started"] * len(waiting)))
-
-
 def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
-    """Counts the lost replicates of each run's config, by run_id and state.
-
-    A replicate is lost if it diverged or failed.
-    """
+    """Counts the diverged and failed replicates of each run's config, by run_id and state."""
     # Most sweeps lose none, and the keys below take time to find.
     if not any(entry.state in _LOST for entry in entries):
         return {}

@@ -93,21 +93,12 @@ class Variation:
         """Returns the seed, or if splits vary the values that vary: `fold=1 seed=0`."""
         if not self.resampled:
             return replicate.seed
-        names = [name for name in Replicate._fields if len(self._values(name)) > 1]
-        return " ".join(f"{name}={getattr(replicate, name)}" for name in names)
-
-    def _values(self, name: str) -> set[int]:
-        return {getattr(replicate, name) for replicate in self.replicates}
+        columns = zip(Replicate._fields, replicate, zip(*self.replicates, strict=True), strict=True)
+        return " ".join(f"{name}={value}" for name, value, of in columns if len(set(of)) > 1)
 
 
 def varied_words(replicates: Iterable[Replicate]) -> str:
-    """Says what differs between replicates.
-
-    >>> varied_words([Replicate(seed=0), Replicate(seed=1)])
-    '2 seeds'
-    >>> varied_words([Replicate(fold=0, seed=0), Replicate(fold=1, seed=1)])
-    '2 folds, each with its own seed'
-    """
+    """Says what differs between replicates: `2 seeds`, `5 folds, each with its own seed`."""
     replicates = set(replicates)
     folds, split_seeds, seeds = (len(set(values)) for values in zip(*replicates, strict=True))
     splits = len({replicate.split for replicate in replicates})
@@ -187,25 +178,24 @@ def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
 
 
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
-    """The run of each replicate that ended last, ordered by fold, split seed and seed.
+    """The run of each replicate that ended last, in the order of the replicates.
 
     The same config, data and replicate have one run_id as long as they give the same result. A
     second run_id comes from a version of seqsweep that gave another result, or from a split seed
     that has no effect.
     """
+
+    def end_time(entry: Entry) -> float:
+        try:
+            return (entry.folder.path / "record.json").stat().st_mtime
+        except OSError:
+            return 0.0
+
     return [
         # Most replicates have one run, whose record need not be looked up on disk.
-        group[0] if len(group) == 1 else max(group, key=_end_time)
+        group[0] if len(group) == 1 else max(group, key=end_time)
         for _, group in sorted(group_by(entries, variation.replicate_of).items())
     ]
-
-
-def _end_time(entry: Entry) -> float:
-    """The time at which the record was written, in seconds since 1970."""
-    try:
-        return (entry.folder.path / "record.json").stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 Split = tuple[int, int]
