@@ -78,10 +78,10 @@ class Grid:
 def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Effect]:
     """The effect of every key, the largest share first (eta squared: Fisher 1925).
 
-    Every config has the same weight, however many seeds it has. If cells of the grid are missing,
-    a key is judged by those settings of the other keys that have all its values, so that its means
-    differ by nothing else. If there are few of these, as in a random search, all configs are used
-    and the effect is confounded. A key with another value in every config is then left out.
+    Every config has the same weight. If cells of the grid are missing, a key is judged by those
+    settings of the other keys that have all its values, so that its means differ by nothing else.
+    If there are few of these, as in a random search, all configs are used and the effect is
+    confounded. A key with another value in every config is then left out.
 
     Args:
         scores: The mean over seeds of each config.
@@ -116,7 +116,7 @@ def find_missing(
     Args:
         runs: The configs of the complete runs.
         keys: The swept keys, including `seed`.
-        wanted: The configs of the runs that were asked for; complete ones may be left out.
+        wanted: The configs of the other runs that were asked for.
     """
     # Without a complete run nothing is known of the grid.
     if not runs:
@@ -245,12 +245,10 @@ def _interaction(
 def _cells(
     table: _Table, keys: Sequence[str], scores: Sequence[float], used: Sequence[int]
 ) -> dict[tuple[str, ...], list[float]]:
-    """The scores of the used configs, grouped by their values of the keys."""
+    """The scores of the used configs by their values of the keys."""
     points = table.points(keys)
-    cells: dict[tuple[str, ...], list[float]] = {}
-    for index in used:
-        cells.setdefault(points[index], []).append(scores[index])
-    return cells
+    groups = group_by(used, lambda index: points[index])
+    return {point: [scores[index] for index in group] for point, group in groups.items()}
 
 
 def _share(squares: float, scores: Sequence[float]) -> float:

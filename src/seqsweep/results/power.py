@@ -33,15 +33,12 @@ SMALL_DIFFERENCE = 0.01
 def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | None] | None:
     """Returns `n`, the seeds or splits that show a difference with probability `POWER`.
 
-    The number has the interval that belongs to that of the spread, which few replicates leave open.
+    `low` and `high` are for the ends of the spread's interval, which is wide with few replicates.
+    Each number is None above `MOST`. The result is None if the runs show no spread: fewer than two
+    replicates, equal scores, or splits of unknown size.
 
     Args:
         difference: the true mean difference of two configs in the compared metric, above 0.
-
-    Returns:
-        `n`, and `low` and `high` of its interval, each None above `MOST`.
-        None if the runs show no spread: fewer than two replicates, equal scores, or splits of
-        unknown size.
     """
     measure = Measure(board.compared, board.variation)
     share = measure.share if board.variation.resampled else 0.0
@@ -126,14 +123,12 @@ def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 
 def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:
-    """Returns the probability that a two-sided t-test is significant in the right direction.
+    """Returns the probability that a two-sided t-test finds a difference.
 
     The noncentral t distribution is taken as normal (Abramowitz and Stegun, 26.7.10).
 
     Args:
         noncentrality: the true mean, in standard errors.
-        freedom: the degrees of freedom, at least 2.
-        alpha: the level of the test, below 0.5.
     """
     bound = quantile(alpha, freedom)
     error = math.sqrt(1 + bound * bound / (2 * freedom))
@@ -143,17 +138,15 @@ def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:
 def replicates_for(
     difference: float, spread: float, alpha: float, share: float = 0.0
 ) -> int | None:
-    """Returns the fewest paired replicates with which a t-test finds a difference with `POWER`.
+    """Returns the fewest replicates, at least 3, with which a t-test has the `POWER`.
+
+    None if no number up to `MOST` suffices: the error of overlapping splits does not fall below
+    `spread * sqrt(share)`.
 
     Args:
-        difference: the true mean difference, above 0.
         spread: the standard deviation of the paired differences, above 0.
         alpha: the level of the test, after the correction for the number of configs.
         share: n_test / n_train for splits whose training sets overlap, otherwise 0.
-
-    Returns:
-        At least 3; None if no number suffices, because the error of overlapping splits does not
-        fall below `spread * sqrt(share)`, or if the number is above `MOST`.
     """
 
     def suffices(n: int) -> bool:

@@ -1,7 +1,5 @@
 """Curves, results and texts as TensorBoard's own backend reads them."""
 
-import markdown
-
 
 def texts(shown, run: str, tag: str) -> list[str]:
     return [value.decode() for value in shown.events.Tensors(run, tag)[-1].tensor_proto.string_val]
@@ -29,23 +27,6 @@ def test_the_view_leaves_out_numbers_that_are_missing(sweep, shown):
     assert [tag for tag in found.tags(found.runs[0], "scalars") if "summary" in tag] == [
         "summary/params"
     ]
-
-
-def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
-    """It is a code block, whose lines are indented and not wrapped."""
-    sweep.done("0", {"h": 0, "x|<i>": "<b>\n# *"}, 0.5)
-    sweep.done("1", {"h": 1, "x|<i>": "plain"}, 0.9)
-    found = shown(sweep.folder)
-    (text,) = texts(found, found.runs[0], "leaderboard")
-    title, empty, head, *rows = text.splitlines()
-    assert title.startswith("2 configs, by val/acc") and empty == ""
-    assert all(line.startswith("    ") for line in (head, *rows))
-    assert head.split()[:4] == ["#", "config", "seeds", "val/acc"]
-    assert rows[0].split()[:4] == ["1", found.runs[1], "1", "0.9000"]
-    assert len({len(line) for line in (head, *rows)}) == 1
-    html = markdown.markdown(text)  # TensorBoard's page uses the same package.
-    assert "<pre><code>" in html and "<h1>" not in html and "<i>" not in html
-    assert found.tags(found.runs[1], "text") == []
 
 
 def test_runs_that_swap_their_files_swap_their_curves(sweep, shown):

@@ -15,9 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 from seqsweep.console import say
@@ -70,16 +70,14 @@ def serve(
     # An exception, unlike the default action of SIGTERM, stops the server and removes the links.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir,
-        ):
+        with tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir:
             make_view = functools.partial(renew, folder, images, most)
             view = make_view()
             link_all(Path(logdir), view.files)
-            with _Server(Path(logdir), host, port) as server:
-                for line in greeting(view, server.address):
+            with _started(Path(logdir), host, port) as (process, address):
+                for line in greeting(view, address):
                     print(line)
-                _keep_renewing(make_view, view, server, print)
+                _keep_renewing(make_view, view, Path(logdir), process, print)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -130,25 +128,32 @@ def greeting(view: View, address: str) -> list[str]:
 
 
 def _keep_renewing(
-    make_view: Callable[[], View], view: View, server: "_Server", print: Print
+    make_view: Callable[[], View],
+    view: View,
+    logdir: Path,
+    process: subprocess.Popen[str],
+    print: Print,
 ) -> NoReturn:
-    """Renews the view again and again; prints each error once."""
+    """Renews the view again and again; prints each message once."""
     printed, seconds = "", _RENEW_SECONDS
     while True:
-        server.wait(seconds)
-        begun = time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            raise ValueError("TensorBoard has ended")
+        begun, message = time.monotonic(), ""
         try:
-            renewed = make_view()
-            link_all(server.logdir, renewed.files)
+            before, view = view, make_view()
+            link_all(logdir, view.files)
+            if is_stale(before.versions, view.versions):
+                message = (
+                    "a key or the end of a run has changed: start this command again to see it in"
+                    " HParams"
+                )
         except (OSError, ValueError) as error:
-            if str(error) != printed:
-                printed = str(error)
-                print(f"the view cannot be renewed: {printed}")
-            continue
-        # Most changes appear by themselves; a restart disturbs open pages for a moment.
-        if is_stale(view.versions, renewed.versions):
-            server.restart()
-        view, printed = renewed, ""
+            message = f"the view cannot be renewed: {error}"
+        if message and message != printed:
+            print(message)
+            printed = message
         # Renewing a large sweep takes at most a tenth of the time.
         seconds = max(_RENEW_SECONDS, 10 * (time.monotonic() - begun))
 
@@ -166,65 +171,32 @@ def is_stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     )
 
 
-class _Server:
-    """TensorBoard's process, which ends with the block.
+@contextlib.contextmanager
+def _started(logdir: Path, host: str, port: int) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """Yields TensorBoard's process, which ends with the block, and its address.
 
     Raises:
         ValueError: TensorBoard did not start; the message contains the reason.
     """
-
-    def __init__(self, logdir: Path, host: str, port: int) -> None:
-        self.logdir = logdir
-        self.host = host
-        self.port = port
-        self.address = ""
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.restart()
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop()
-
-    def wait(self, seconds: float) -> None:
-        """Waits; raises ValueError if TensorBoard ends meanwhile."""
-        assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
-            raise ValueError("TensorBoard has ended")
-
-    def restart(self) -> None:
-        """Starts the process again at the same address; open pages keep working."""
-        self._stop()
-        module = "seqsweep.results.tensorboard.server"
-        self._process = subprocess.Popen(
-            # With -P, a module in the current folder cannot replace one of TensorBoard's.
-            [sys.executable, "-P", "-m", module, str(self.logdir), self.host, str(self.port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
+    module = "seqsweep.results.tensorboard.server"
+    process = subprocess.Popen(
+        # With -P, a module in the current folder cannot replace one of TensorBoard's.
+        [sys.executable, "-P", "-m", module, str(logdir), host, str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        line = process.stdout.readline().strip()
         if not line.startswith("http"):
             raise ValueError(f"TensorBoard did not start: {line or 'it printed no error'}")
-        self.address = line.rstrip("/")
-        self.port = int(self.address.rpartition(":")[2])
-
-    def _stop(self) -> None:
-        """Closes TensorBoard's standard input, which ends it; kills it after five seconds."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        yield process, line.rstrip("/")
+    finally:
+        # The process ends with its standard input.
+        process.stdin.close()
+        process.stdout.close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:

@@ -12,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.leaderboard import Leaderboard, leaderboard
-from seqsweep.results.tensorboard.board import best_runs, board_text
+from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.made_files import (
     Files,
@@ -99,17 +98,16 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     is_writable = os.access(root, os.W_OK)
     if sweep is not None and is_writable:
         write_names(root, {run_id: name.run for run_id, name in runs.names.items()})
-    board = leaderboard([run.entry for run in runs.runs], runs.planned)
     if images is None:
         made_before = [made_files(run.folder) for run in runs.runs]
         images = sum(any(path.suffix == ".images" for path in files) for files in made_before)
         most = max(most, sum(map(bool, made_before)))
-    chosen = best_runs(runs, board, most)
+    chosen = _best_runs(runs, most)
     # The run that was asked for is shown in any case.
     asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
     shown = replace(runs, runs=chosen + asked)
     columns, starts = experiment(runs), sessions(shown)
-    files = _files(shown, board, columns, starts, images)
+    files = _files(shown, columns, starts, images)
     made: list[str] = []
     for run in runs.runs if is_writable else ():
         # A run that is not shown has no files, and loses those of an earlier view.
@@ -128,16 +126,36 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     )
 
 
+def _best_runs(runs: Runs, most: int) -> list[Run]:
+    """Returns the runs of the best configs, at most `most` of them.
+
+    A config has all its runs or none, because TensorBoard shows the mean of a config over its runs.
+    So the first config is returned whole, however many runs it has. Configs without a complete run
+    come last.
+    """
+    if len(runs.runs) <= most:
+        return runs.runs
+    board = leaderboard([run.entry for run in runs.runs], runs.planned)
+    ranked = [runs.names[row.entries[0].folder.run_id].config for row in board.rows]
+    by_config: dict[str, list[Run]] = {name: [] for name in ranked}
+    for run in runs.runs:
+        by_config.setdefault(run.name.config, []).append(run)
+    chosen: list[Run] = []
+    for group in by_config.values():
+        if chosen and len(chosen) + len(group) > most:
+            break
+        chosen += group
+    return sorted(chosen, key=lambda run: run.name.run)
+
+
 def _files(
-    runs: Runs, board: Leaderboard, columns: bytes, starts: Mapping[str, bytes], images: int
+    runs: Runs, columns: bytes, starts: Mapping[str, bytes], images: int
 ) -> dict[str, Files]:
     """Returns the made files of each shown run by the run's name."""
-    complete = [run for run in runs.runs if run.entry.state == "complete"]
-    # All have hyperparameters, the best have pictures, the first has the leaderboard.
     files = {run.name.run: _hparams_file(run, columns, starts[run.name.run]) for run in runs.runs}
+    complete = [run for run in runs.runs if run.entry.state == "complete"]
     for run in sorted(complete, key=lambda run: run.score, reverse=True)[:images]:
         files[run.name.run] |= _pictures_file(run)
-    files[runs.runs[0].name.run] |= _board_file(runs, board, complete)
     return files
 
 
@@ -206,13 +224,3 @@ def _drawn(run: Run, content: Mapping[str, tuple[Any, ...]]) -> bytes:
         for name, given in content.items()
     ]
     return event_file(run.ended, values, run.best[0])
-
-
-def _board_file(runs: Runs, board: Leaderboard, complete: list[Run]) -> Files:
-    if not board.rows:
-        return {}
-    values = [board_text(board, runs.names)]
-    first, step = runs.runs[0], len(board.entries) + board.left_out
-    latest = max([run.ended for run in complete], default=first.started)
-    name = file_name(first.started, digest(serialized(values, step)), "board")
-    return {name: lambda: event_file(latest, values, step)}
