@@ -47,10 +47,7 @@ def experiment(runs: Runs) -> bytes:
 
 
 def sessions(runs: Runs) -> dict[str, bytes]:
-    """Returns the values of each run's keys, by the run's name.
-
-    The runs of one config form a group. The page shows the mean of a group.
-    """
+    """Returns the values of each run's keys; the page shows the mean of the runs of a config."""
     kinds = {key: _kind(values) for key, values in runs.values.items()}
     return {run.name.run: _session(run, kinds) for run in runs.runs}
 
@@ -69,10 +66,6 @@ def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
     """Returns a run's keys, its end and its results as event values.
 
     A run that is still training has no end. A live server would show the state RUNNING forever.
-
-    Args:
-        columns: the result of `experiment`.
-        start: the run's result of `sessions`.
     """
     name = metadata.PLUGIN_NAME
     values = [

@@ -28,15 +28,10 @@ Files = dict[str, Callable[[], bytes]]
 
 
 def file_name(when: float, digest: str, kind: str) -> str:
-    """Returns the name of a file that is read before the curves.
+    """Returns the name of a file that is read before the curves of a run that started at `when`.
 
     Once TensorBoard's loader without a data server has read the last file of a folder, it reads no
     other one. So the last file must be the one that grows.
-
-    Args:
-        when: the start of the run, in seconds since 1970.
-        digest: identifies the content.
-        kind: the end of the name.
     """
     return f"{PREFIX}{max(0, int(when) - 1):010d}{MADE}{digest}.{kind}"
 
@@ -47,14 +42,7 @@ def digest(content: bytes) -> str:
 
 
 def write_made_files(run: Path, files: Files) -> list[Path]:
-    """Writes missing files beside a run's curves, removes other made files.
-
-    Returns:
-        The paths of the files.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
+    """Writes missing files beside a run's curves, removes other made files; returns the paths."""
     while True:
         grown, before = grown_and_made_files(run)
         folder = made_folder(run, grown)
@@ -78,12 +66,7 @@ def write_made_files(run: Path, files: Files) -> list[Path]:
 
 
 def link_all(root: Path, targets: Mapping[str, Path]) -> None:
-    """Makes a folder contain exactly one link to each target.
-
-    Args:
-        root: the folder.
-        targets: the target of each link, by the link's path from the folder.
-    """
+    """Makes a folder contain exactly one link to each target, by the link's path."""
     links = {os.path.relpath(path, root): path for path in root.rglob("*") if path.is_symlink()}
     for name, path in links.items():
         if name not in targets or os.readlink(path) != str(targets[name]):
@@ -97,13 +80,7 @@ def link_all(root: Path, targets: Mapping[str, Path]) -> None:
 
 
 def event_file(wall_time: float, values: Sequence[Any], step: int) -> bytes:
-    """Returns the content of an event file with values of one step.
-
-    Args:
-        wall_time: seconds since 1970.
-        values: instances of `Summary.Value`.
-        step: the optimizer steps before the values were measured.
-    """
+    """Returns the content of an event file with values of one step."""
     return encode([version_event(wall_time), _event(values, step, wall_time)])
 
 

@@ -34,11 +34,7 @@ _METRICS = ("val/acc", "val/loss", "test/acc", "test/f1")
 
 
 def summary_name(metric: str) -> str:
-    """Returns the name under `summary/` of a metric of the best epoch.
-
-    >>> summary_name("val/loss"), summary_name("test/acc")
-    ('best_val_loss', 'test_acc')
-    """
+    """Returns the name under `summary/` of a metric: `best_val_loss`, `test_acc`."""
     name = metric.replace("/", "_")
     return name if metric.startswith("test/") else f"best_{name}"
 
@@ -92,10 +88,7 @@ class Run:
 
     @cached_property
     def best(self) -> tuple[int, dict[str, float]]:
-        """The step of the best epoch, and its finite numbers; empty without a record.
-
-        The names are those under `summary/`: best_val_acc, best_epoch, test_acc and so on.
-        """
+        """The step of the best epoch, and its finite numbers by their names under `summary/`."""
         record, metrics = self.record, self.record.get("metrics", {})
         names = dict.fromkeys((self.monitor, *_METRICS))
         values = {summary_name(name): metrics.get(name) for name in names}
@@ -117,16 +110,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a folder in the order of their names.
+    """The runs of a folder in the order of their names, and the configs of the planned ones.
 
-    Members of the sweep that have not started count for the keys, the values and the names.
-
-    Args:
-        runs: the runs that have a folder.
-        keys: the keys that differ between the configs.
-        values: all values of each key.
-        names: the name of each run by run_id.
-        planned: the configs of the sweep's members.
+    Members of the sweep that have not started count for the keys that differ, their values and the
+    names by run_id.
     """
 
     runs: list[Run]

@@ -43,11 +43,9 @@ def serve(
     The view of the folder is renewed every few seconds, so runs that start later appear too.
 
     Args:
-        folder: a folder of runs, such as a sweep's, or the folder of one run.
         port: 0 to 65535; 0 chooses a free port.
         images: how many of the best runs have pictures.
         host: the address to listen on; 0.0.0.0 for all addresses of this machine.
-        print: prints a line.
         most: how many runs TensorBoard gets; of more runs it gets the best configs.
 
     Raises:
@@ -88,9 +86,6 @@ def links(view: View, address: str) -> dict[str, str]:
     """Returns the links to the curves and the hyperparameters.
 
     The curves are coloured by config, below the pinned ranking metric.
-
-    Args:
-        address: the server's, such as http://127.0.0.1:6006.
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     query = f"pinnedCards={quote(pinned)}&smoothing=0"

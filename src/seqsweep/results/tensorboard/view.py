@@ -75,8 +75,7 @@ class View:
 def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     """Makes what TensorBoard shows of a folder, or updates it.
 
-    A file's name contains a digest of its content, and a file that exists is not written again. So
-    this is fast if little has changed, and two processes may do it at the same time.
+    This is fast if little has changed, and two processes may do it at the same time.
 
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
@@ -171,10 +170,7 @@ def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
-    """Returns the file with the run's hyperparameters and results.
-
-    The digest in its name leaves out the time, which changes with each epoch of a training run.
-    """
+    """Returns the file with the run's hyperparameters and results."""
     step, _ = run.best
     values = values_of(run, columns, start)
     name = file_name(run.started, digest(serialized(values, step)), "hparams")
