@@ -35,7 +35,6 @@ class Method:
 
     Args:
         words: The values that distinguish the config: `hidden_size=16`.
-        keys: The values of the keys in which the configs differ.
         cells: The estimate on each data set; None where the config has no complete run.
     """
 
@@ -49,7 +48,6 @@ class AcrossSets:
     """The table of methods by data sets.
 
     Args:
-        metric: The metric of the cells.
         sets: The names of the data sets, in the order of the cells.
         methods: The methods, by mean rank; in their own order if there are no ranks.
         left_out: The data sets that the ranks leave out, each with the reason.
@@ -75,7 +73,6 @@ def across_sets(
     follows from the data set, such as the batch size that `experiment=` chooses.
 
     Args:
-        entries: The runs of the folder in any state.
         planned: The configs of the sweep's members that have not started.
     """
     sets = data_sets(entries, planned)
@@ -148,16 +145,13 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
 
 
 def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
-    """Returns the mean of each config, and a reason to leave out the data set.
-
-    A repeated replicate counts once. Folds and random splits have other test sets by design, so
-    only those count that all configs have.
-    """
+    """Returns the mean of each config, and a reason to leave out the data set."""
     groups = group_by(
         one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
     )
     variation = variation_of(list(groups.values()))
     runs = {p: variation.by_replicate(newest(group, variation)) for p, group in groups.items()}
+    # Folds and random splits have other test sets by design: only common ones count.
     splits = shared_splits(list(runs.values()), metric)
     cells: dict[str, Estimate] = {}
     for point, by_replicate in runs.items():

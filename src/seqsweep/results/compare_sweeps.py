@@ -227,7 +227,7 @@ def _mean_lines(
     line = f"{other} - {first}: {measure.metric} {_text(measure.mean(means))}"
     line += f", mean of {configs} in both, over {runs}"
     if len(means) == 1:
-        return [line, "[dim]one seed in both: no confidence interval[/]"]
+        return [line]
     if tested := _tested(means, measure):
         test = name_test(variation).partition(",")[0]
         return [f"{line}; p = {tested['p']:.2g} ({test})"]

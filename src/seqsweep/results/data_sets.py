@@ -72,11 +72,10 @@ class DataSet:
 def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> list[DataSet]:
     """The data sets of a folder, in the order of their first runs.
 
-    Damaged runs have no config and belong to no data set.
-
     Args:
         planned: The configs of the sweep's members that have not started.
     """
+    # Damaged runs have no config and belong to no data set.
     begun = [entry for entry in entries if entry.config]
     planned = [config for config in planned if config]
     contents: dict[str, str] = {}
@@ -209,9 +208,6 @@ def reasons_apart(
 
     A reason is empty if both have the same sequences. Without a shared replicate the result has
     one reason, by any run of each config.
-
-    Args:
-        resampled: Whether the replicates of one config have several splits of the data.
     """
     shared = sorted(first.keys() & other.keys())
     if shared:
@@ -238,10 +234,7 @@ def data_key(entry: Entry) -> str:
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """A short name for each `data_key`.
-
-    Empty if the keys of the data already distinguish the data sets.
-    """
+    """A short name for each `data_key`; empty if the keys already distinguish the data."""
     if len({data_key(entry) for entry in entries}) <= 1:
         return {}
     keys = differing_keys([entry.config for entry in entries])

@@ -44,9 +44,8 @@ class Effect:
 class Interaction:
     """The joint effect of two keys beyond their main effects.
 
-    Args:
-        means: The mean score by values of the first key (rows) and of the second (columns).
-        share: The part of the variance between configs, 0 to 1.
+    `means` has a row for each value of the first key and a column for each of the second; `share`
+    is the part of the variance between configs, 0 to 1.
     """
 
     keys: tuple[str, str]
@@ -57,12 +56,9 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Grid:
-    """The runs of a folder among all combinations of the keys' values.
+    """The number of all combinations of the keys' values, and of the complete ones.
 
-    Args:
-        size: The number of combinations.
-        complete: The number of combinations with a complete run.
-        missing: The combinations that a command asked for and that are not complete.
+    `missing` are the combinations that a command asked for and that are not complete.
     """
 
     size: int = 0

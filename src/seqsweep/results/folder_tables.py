@@ -46,7 +46,6 @@ def print_folder(
 
     Args:
         entries: The runs of the folder, of all versions.
-        top: The most rows of a table.
         every: Print every leaderboard, even if there are more than MOST_BOARDS data sets.
     """
     current = of_this_version(entries)
@@ -83,11 +82,7 @@ def _print_boards(
 
 
 def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[str, Any]:
-    """Returns what `print_folder` prints, for `--json`: a board for each data set.
-
-    Args:
-        top: The most configs of a board.
-    """
+    """Returns what `print_folder` prints, for `--json`: a board for each data set."""
     sweep = SweepFile.read(folder)
     planned = not_begun(sweep.configs, entries) if sweep else []
     states = Counter(entry.state for entry in entries)
@@ -121,11 +116,7 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
 
 
 def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
-    """Writes the table over the data sets of a folder as csv.
-
-    Raises:
-        ValueError: The folder has only one data set.
-    """
+    """Writes the table over the data sets of a folder as csv, if it has several."""
     sweep = SweepFile.read(folder)
     across = across_sets(entries, not_begun(sweep.configs, entries) if sweep else [])
     if across is None:

@@ -36,10 +36,7 @@ _STATES: tuple[State, ...] = (
 
 
 def folders_below(folder: Path) -> list[Path]:
-    """The folders below this one that contain runs, the last changed at the end.
-
-    Empty if this folder contains runs itself or is a run's folder. No links are followed.
-    """
+    """The folders of runs below this one, the last changed at the end; empty for such a folder."""
     if not folder.is_dir() or (folder / "config.yaml").is_file():
         return []
     folders = [path for path in _search(folder, _DEPTH) if path != folder]
@@ -47,10 +44,7 @@ def folders_below(folder: Path) -> list[Path]:
 
 
 def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> dict[str, Any]:
-    """Prints a line for each run or folder of runs, and returns the same.
-
-    Args:
-        most: The number of runs in the table; None lists all.
+    """Prints a line for each run or folder of runs, at most `most`, and returns the same.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -185,11 +179,7 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
 
 
 def size_text(size: float) -> str:
-    """A number of bytes with at most three digits.
-
-    >>> size_text(999), size_text(4.2 * 2**20)
-    ('999 B', '4.2 MiB')
-    """
+    """A number of bytes with at most three digits: `999 B`, `4.2 MiB`."""
     units = ("B", "KiB", "MiB", "GiB", "TiB")
     index = 0
     while size >= 999.5 and index < len(units) - 1:

@@ -49,7 +49,7 @@ _EPOCHS: dict[Epoch, str] = {
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The rows, best first by `monitor`, and the keys in which the configs differ.
+    """The rows, best first by `monitor`, and the keys that differ.
 
     Args:
         compared: The metric in which the rows are compared with the first one. It is a test metric
@@ -61,7 +61,6 @@ class Leaderboard:
         missing_states: The number of missing runs by state.
         pruned: The number of runs that a search has ended early; they have no test metrics.
         sets: The number of data sets. The rows of each are ranked on their own.
-        variation: What the replicates of the configs differ in.
     """
 
     keys: list[str]

@@ -35,10 +35,7 @@ SPLITS_NEEDED = 3
 
 
 def split_means(sample: Mapping[Replicate, float]) -> list[float]:
-    """Returns the mean of each split, over its seeds.
-
-    Runs on one split have the same sequences, so they are not samples of their own.
-    """
+    """Returns the mean of each split over its seeds, which have the same sequences."""
     groups = group_by(sorted(sample), lambda replicate: replicate.split)
     return [mean_of(sample[replicate] for replicate in group) for group in groups.values()]
 
@@ -64,11 +61,7 @@ def corrected_error(means: Sequence[float], share: float) -> float:
 
 
 def why_untested(means: Sequence[float], share: float | None) -> str:
-    """Says why the differences of splits have no test; empty if they have one.
-
-    Args:
-        means: The paired difference of each split.
-    """
+    """Says why the paired differences of splits have no test; empty if they have one."""
     if not means:
         return "no split has a score of both configs"
     if share is None:
@@ -83,11 +76,7 @@ def why_untested(means: Sequence[float], share: float | None) -> str:
 
 
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
-    """The two-sided p of the corrected resampled t-test; 1 where it is undefined.
-
-    Args:
-        means: The paired difference of each split.
-    """
+    """The two-sided p of the corrected resampled t-test of differences; 1 if undefined."""
     # Without the sizes of the splits and for equal differences the error is unknown.
     if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
         return 1.0

@@ -33,9 +33,7 @@ Scores = Sequence[Sequence[float]]
 class Against:
     """The data sets that a method wins, draws and loses against the first one.
 
-    Args:
-        adjusted: The two-sided p of the signed-rank test after Holm's correction for all pairs of
-            methods.
+    `adjusted` is the two-sided p of the signed-rank test after Holm's correction for all pairs.
     """
 
     wins: int

@@ -40,7 +40,6 @@ class Variation:
     """The differences between the replicates of the configs of a folder.
 
     Args:
-        replicates: All replicates.
         resampled_data: The `recordings_key` of the data that configs were trained on with several
             splits, whose training sets overlap. On other data only the seed varies.
         shares: The evaluated sequences for each training sequence, by the name of the split.
@@ -116,11 +115,7 @@ def varied_words(replicates: Iterable[Replicate]) -> str:
 
 
 def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
-    """Returns what varies between the runs of each config.
-
-    Args:
-        groups: The complete runs of each config.
-    """
+    """Returns what varies between the complete runs of each config."""
     entries = [entry for group in groups for entry in group]
     resampled = frozenset(
         recordings_key(e) for group in groups if _is_resampled(group) for e in group
@@ -203,13 +198,7 @@ Split = tuple[int, int]
 
 
 def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> set[Split]:
-    """Returns the splits on which all configs were scored on the same sequences.
-
-    Configs without the metric do not count.
-
-    Args:
-        configs: The runs of each config by replicate.
-    """
+    """Returns the splits on which all configs with the metric have the same sequences."""
     name = metric.partition("/")[0]
     # A training metric has no set of its own.
     evaluated = name if name in ("val", "test") else "data"

@@ -20,7 +20,6 @@ class Row:
 
     Args:
         entries: The runs, one per replicate, ordered by replicate.
-        samples: The values of each metric by replicate.
         difference: The difference to the first row in the compared metric. None if the two rows
             were evaluated on different sequences, because their scores are then not paired.
         apart: The reason for a missing difference, such as `other test set`.
@@ -61,7 +60,6 @@ def make_row(
 
     Args:
         datasets: The name of each data set by `data_key`; empty if there is only one.
-        lost: The numbers of lost replicates by run_id and state.
     """
     samples: dict[str, dict[Replicate, float]] = {}
     for entry in group:
@@ -77,10 +75,7 @@ def make_row(
 
 
 def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
-    """Adds a text for the sequences of each row.
-
-    They are those of a replicate that all rows have.
-    """
+    """Adds a text for the sequences of each row, in a replicate that all rows have."""
     runs = [variation.by_replicate(row.entries) for row in rows]
     shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
     chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
@@ -91,10 +86,7 @@ def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
 
 
 def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
-    """The mean of each row on the splits that all rows have.
-
-    It is None without the metric. If the rows share no split, each has the mean over its own.
-    """
+    """The mean of each row on the splits that all rows have, or else on its own."""
     if not variation.resampled:
         return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]
     splits = shared_splits([variation.by_replicate(row.entries) for row in rows], metric)
@@ -121,11 +113,7 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
 def _check_sets(
     row: Row, metric: str, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
-    """Returns the row, with a reason if it cannot be compared, and its comparable values.
-
-    Args:
-        first: The sets of sequences of the first row, by replicate.
-    """
+    """Returns the row, with a reason if it is not comparable, and its comparable values."""
     sets = _sets_by_replicate(row, variation)
     reasons = reasons_apart(first, sets, variation.resampled)
     # Replicates whose sets differ from the first row's do not count.

@@ -50,20 +50,12 @@ class Name(NamedTuple):
 
 
 def readable_names(configs: Configs) -> dict[str, str]:
-    """The unique name of each run_id, of the characters `A-Za-z0-9._-`.
-
-    >>> sizes = {"a": 8, "b": 16}
-    >>> readable_names({run_id: {"model.hidden_size": h, "seed": 0} for run_id, h in sizes.items()})
-    {'a': 'h08', 'b': 'h16'}
-    """
+    """The unique name of each run_id, of the characters `A-Za-z0-9._-`."""
     return {run_id: name.run for run_id, name in names_of(configs).items()}
 
 
 def names_of(configs: Configs) -> dict[str, Name]:
-    """The name of each run and its config, by run_id.
-
-    The order of the configs does not matter.
-    """
+    """The name of each run and its config by run_id, in whatever order they come."""
     if not configs:
         return {}
     if len(configs) == 1:
@@ -221,11 +213,7 @@ def _last(key: str) -> str:
 
 
 def name_runs(folder: Path) -> None:
-    """Writes names.json into a sweep's folder and renames runs that have another name.
-
-    Raises:
-        ValueError, OSError: a config cannot be read, or the names cannot be written.
-    """
+    """Writes names.json into a sweep's folder and renames runs that have another name."""
     sweep = SweepFile.read(folder)
     assert sweep is not None, "the sweep writes its own file first"
     configs = dict(sweep.configs)

@@ -64,15 +64,12 @@ MOST_ROWS = 1000
 
 
 class FittingTable(Table):
-    """A table that knows what a narrow terminal can do without.
-
-    Args:
-        spare: The indices of the columns that may go, the least important first.
-        long: The index of a column of texts that may be cropped.
-    """
+    """A table that knows what a narrow terminal can do without."""
 
     spare: Sequence[int] = ()
+    """The indices of the columns that may go, the least important first."""
     long: int | None = None
+    """The index of a column of texts that may be cropped."""
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -175,11 +172,7 @@ def leaderboard_table(
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
-    """Prints the leaderboard and its notes.
-
-    Args:
-        top: The most rows; None stands for `MOST_ROWS`.
-    """
+    """Prints the leaderboard and its notes, at most `top` rows (`MOST_ROWS`)."""
     top = MOST_ROWS if top is None else top
     signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
     print_table(console, leaderboard_table(board, top, signs))
@@ -196,11 +189,7 @@ def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
 
 
 def print_across_sets(console: Console, found: AcrossSets, top: int | None = None) -> None:
-    """Prints the table of configs by data sets, and its notes.
-
-    Args:
-        top: The most rows; None for all.
-    """
+    """Prints the table of configs by data sets, and its notes."""
     print_table(console, _across_table(found, top, "+/-" if console.options.ascii_only else "±"))
     notes = [*ranking_words(found), *left_out_words(found), *uneven_words(found)]
     _print_below(console, len(found.methods) - (top or len(found.methods)), map(escape, notes))
@@ -222,11 +211,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
-    """A table of the runs: differing keys, state, and score or error.
-
-    Args:
-        most: The number of rows. If there are more runs, those that are not done come first.
-    """
+    """A table of at most `most` runs: differing keys, state, and score or error."""
     keys = label_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
@@ -237,7 +222,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     # The validation score is the last to go.
     table.spare = _add_columns(table, ["val/acc", "test/acc", "seconds"])[::-1]
     if most is not None and len(entries) > most:
-        # Python keeps the order of equal entries.
+        # Runs that are not done come first. Python keeps the order of equal entries.
         entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
     for entry in entries:
         values = numbers(entry) if entry.state in ("complete", "pruned") else {}
