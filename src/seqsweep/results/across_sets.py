@@ -1,4 +1,4 @@
-"""Builds the table of configs by data sets: the only place where data sets meet.
+"""The table of configs by data sets, where alone data sets meet.
 
 A cell is the mean of a config over its replicates on one data set. If these have several splits of
 the data, it is the mean over the splits that all configs have. Accuracies of different test
@@ -67,7 +67,7 @@ class AcrossSets:
 def across_sets(
     entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
 ) -> AcrossSets | None:
-    """The table of a folder with several data sets; None for one data set.
+    """The table of a folder; None if it has only one data set.
 
     A config is what remains of a run's config without its data set, its replicate and all that
     follows from the data set, such as the batch size that `experiment=` chooses.
@@ -105,7 +105,7 @@ def table(
     apart: Mapping[str, str] | None = None,
     noun: str = "config",
 ) -> AcrossSets:
-    """Ranks the methods on their common data sets, and orders them by mean rank.
+    """Orders the methods by their mean rank on their common data sets.
 
     Args:
         apart: Reasons to leave out data sets, by name; empty where there is none.
@@ -145,7 +145,7 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
 
 
 def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
-    """Returns the mean of each config, and a reason to leave out the data set."""
+    """Returns the mean of each config, and why to leave the set out."""
     groups = group_by(
         one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
     )
@@ -176,7 +176,7 @@ def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
 
 
 def _missing_words(methods: Sequence[Method], index: int, noun: str) -> str:
-    """Says which methods have no score on a data set; empty if all have one."""
+    """Says which methods have no score on a data set, if any."""
     missing = [method.words for method in methods if method.cells[index] is None]
     if not missing:
         return ""

@@ -76,7 +76,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list[str]:
-    """The label of each folder: a run's readable name, or the path of a sweep."""
+    """The label of each folder: a run's name or a sweep's path."""
     pairs = list(zip(folders, entries, strict=True))
     runs = {str(folder): group[0].config for folder, group in pairs if _is_run(folder)}
     # A single run has no name that would distinguish it from others.
@@ -87,7 +87,7 @@ def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list
 
 
 def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, Any]:
-    """Compares each sweep with the first one, and prints the best config of each."""
+    """Compares sweeps with the first one; prints the best config of each."""
     for side in sides:
         line = status_line(side.folder, side.entries)
         console.print(f"[bold]{escape(side.label)}[/]  {line}", soft_wrap=True, highlight=False)
@@ -122,7 +122,7 @@ def _best_lines(side: Side) -> list[str]:
 
 
 def _compare_runs(sides: Sequence[Side], console: Console) -> None:
-    """Prints the keys and metrics of runs, and the difference to the first run."""
+    """Prints the keys and metrics in which runs differ from the first."""
     for side in sides:
         line = f"[bold]{escape(side.label)}[/]  {escape(str(side.folder))}"
         console.print(line, soft_wrap=True, highlight=False)
@@ -145,7 +145,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
 
 
 def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, list[str]]:
-    """The cells of each metric: the value and its difference to the first run's.
+    """The cells of each metric: a value, its difference to the first run's.
 
     Scores on other sequences are not comparable with the first run's, costs are.
 
@@ -173,7 +173,7 @@ def _text(name: str, value: float, sign: str = "") -> str:
 
 
 def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:
-    """The versions, machines and engines that differ; a sweep may have several of each."""
+    """The versions, machines and engines that differ, maybe several a sweep."""
     found: dict[str, list[set[str]]] = {}
     for index, side in enumerate(sides):
         for entry in side.entries:

@@ -122,7 +122,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
 def print_sides(
     console: Console, title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]]
 ) -> bool:
-    """Prints a table with a column for each side, and returns whether it has rows."""
+    """Prints a column for each side; returns whether there are rows."""
     table = titled_table(title, ["", *(side.label for side in sides)])
     for name, cells in rows.items():
         table.add_row(escape(name), *cells)
@@ -132,7 +132,7 @@ def print_sides(
 
 
 def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """The cells of each key, by its name: its values in the configs."""
+    """The values of each key in the configs, by the key's name."""
     return {
         name: [escape(value_text(key, config.get(key))) if config else "" for config in configs]
         for key, name in key_names(keys).items()
@@ -191,7 +191,7 @@ def _text(difference: Estimate) -> str:
 
 
 def _common_means(matches: Sequence[_Match]) -> dict[Replicate, float]:
-    """Returns the mean difference over the configs, for each replicate that all of them have.
+    """Returns the mean difference over the configs for each common replicate.
 
     A seed affects all configs, through the data or the order of training. So the replicates are the
     independent samples: the interval is computed over their means, not over the configs. Only
@@ -203,7 +203,7 @@ def _common_means(matches: Sequence[_Match]) -> dict[Replicate, float]:
 
 
 def _tested(means: Mapping[Replicate, float], measure: Measure) -> dict[str, Any]:
-    """Returns p, and whether the mean difference is significant; empty without a test."""
+    """Returns p and the significance of the mean difference, if tested."""
     if len(measure.units(means)) < 2 or measure.why_untested(means):
         return {}
     p = measure.p(means)
@@ -216,7 +216,7 @@ def _mean_lines(
     sides: Sequence[Side],
     measure: Measure,
 ) -> list[str]:
-    """Says how large the mean difference over the configs is, and whether it is significant."""
+    """Says how large the mean difference is, and whether it is significant."""
     if not means:
         return []
     variation = measure.variation

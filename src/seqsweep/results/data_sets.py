@@ -1,4 +1,4 @@
-"""Says which runs have the same data: by data set, by split, and by sequence.
+"""Says which runs have the same data set, splits and sequences.
 
 Runs have the same data set if their sources hold the same recordings, however they are split and
 read: the folds and the split seeds of one source are replicates on one data set. A run without a
@@ -48,7 +48,7 @@ _NOT_OF_SPLITS = (
 
 @dataclass
 class DataSet:
-    """A data set with its runs, and the configs of the planned ones.
+    """A data set with its runs and the planned configs.
 
     The name is that of the source, its file or its task, with further keys where they are needed
     to distinguish two data sets: `temporal_order length=20`.
@@ -70,7 +70,7 @@ class DataSet:
 
 
 def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> list[DataSet]:
-    """The data sets of a folder, in the order of their first runs.
+    """The data sets of a folder, ordered by their first runs.
 
     Args:
         planned: The configs of the sweep's members that have not started.
@@ -118,14 +118,14 @@ def source_keys(config: Mapping[str, Any]) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _source_keys(layout: tuple[str, ...], without: tuple[str, ...]) -> list[str]:
-    """The keys for a layout of a config; thousands of runs share one."""
+    """The keys for a layout of a config, which most runs share."""
     keys = [key for key in layout if is_below(key, (_SOURCE,))]
     keys = keys or [key for key in layout if _shapes_splits(key) and key not in _OF_SPLITS]
     return sorted(key for key in keys if not is_below(key, (*WITHOUT_INFLUENCE, *without)))
 
 
 def _base_name(config: Mapping[str, Any]) -> str:
-    """The name of a file without its ending, an archive's set or a function."""
+    """The name of a file, of an archive's set or of a function."""
     path, name = (config.get(f"{_SOURCE}.{key}") for key in ("path", "name"))
     if isinstance(path, str):
         return PurePath(path).stem.removesuffix(_TRAIN)
@@ -136,7 +136,7 @@ def _base_name(config: Mapping[str, Any]) -> str:
 
 
 def _labels(group: Sequence[DataSet]) -> list[str]:
-    """The keys in which data sets of one name differ, or else their numbers."""
+    """The differences of data sets of one name, or their numbers."""
     if len(group) == 1:
         return [""]
     configs = [one.configs[0] for one in group]
@@ -186,7 +186,7 @@ def _shapes_splits(key: str) -> bool:
 
 
 def why_apart(first: Sets, other: Sets) -> str:
-    """Why scores of two runs are not comparable: `other test set`; empty if they are.
+    """Says why scores are not comparable: `other test set`; empty if they are.
 
     The validation sets must be equal too, because validation has chosen the configs.
     """
@@ -204,7 +204,7 @@ def why_apart(first: Sets, other: Sets) -> str:
 def reasons_apart(
     first: Mapping[Key, Sets], other: Mapping[Key, Sets], resampled: bool = False
 ) -> dict[Key, str]:
-    """The reason against a comparison of two configs, for each replicate that they share.
+    """The reason against a comparison of two configs, by shared replicate.
 
     A reason is empty if both have the same sequences. Without a shared replicate the result has
     one reason, by any run of each config.
@@ -224,7 +224,7 @@ def _recordings(entry: Entry) -> str | None:
 
 
 def recordings_key(entry: Entry) -> str:
-    """A text that is equal for all ways to read the same recordings."""
+    """A text that is equal for the same recordings, however read."""
     return value_key(_recordings(entry))
 
 
@@ -234,7 +234,7 @@ def data_key(entry: Entry) -> str:
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """A short name for each `data_key`; empty if the keys already distinguish the data."""
+    """A short name for each `data_key`; empty if keys distinguish the data."""
     if len({data_key(entry) for entry in entries}) <= 1:
         return {}
     keys = differing_keys([entry.config for entry in entries])

@@ -21,7 +21,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Effect:
-    """The main effect of a key: the mean score at each of its values.
+    """The main effect of a key: the mean score by value.
 
     Args:
         values: The values of the key, numbers by size.
@@ -56,7 +56,7 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Grid:
-    """The number of all combinations of the keys' values, and of the complete ones.
+    """The numbers of all and of the complete combinations of values.
 
     `missing` are the combinations that a command asked for and that are not complete.
     """
@@ -67,7 +67,7 @@ class Grid:
 
     @property
     def planned(self) -> int:
-        """The number of runs that a command asked for or that are complete."""
+        """The number of runs that are complete or were asked for."""
         return self.complete + len(self.missing)
 
 
@@ -89,7 +89,7 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
 
 
 def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) -> Interaction | None:
-    """The pair of keys with the largest share of the variance between configs.
+    """The two keys with the largest share of the variance together.
 
     An interaction is what remains of the means of the pairs of values after both main effects.
     Only settings of the other keys that have every pair of values are used, so that missing cells
@@ -131,7 +131,7 @@ def find_missing(
 
 @dataclass(frozen=True)
 class _Table:
-    """The configs by column: the text of each key's value in every config.
+    """The configs by column: the texts of each key's values.
 
     Args:
         count: The number of configs.
@@ -167,7 +167,7 @@ class _Table:
 
 
 def _table(configs: Sequence[Config]) -> _Table:
-    """The table of the keys with several values, without those that follow from another."""
+    """The table of the keys that vary by themselves."""
     columns = text_columns(dict.fromkeys(key for config in configs for key in config), configs)
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
     choices = choices_among(columns)
@@ -248,7 +248,7 @@ def _cells(
 
 
 def _share(squares: float, scores: Sequence[float]) -> float:
-    """The fraction of the total sum of squares; 0 if all scores are equal."""
+    """The fraction of the total sum of squares; 0 for equal scores."""
     mean = fmean(scores)
     total = math.fsum((score - mean) ** 2 for score in scores)
     # The sum of squares that rounding of equal scores can cause.

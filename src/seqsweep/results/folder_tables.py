@@ -1,4 +1,4 @@
-"""Prints the leaderboard of a folder, or one for each of its data sets."""
+"""Prints the leaderboards of a folder, one for each data set."""
 
 import csv
 import io
@@ -116,7 +116,7 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
 
 
 def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
-    """Writes the table over the data sets of a folder as csv, if it has several."""
+    """Writes the table over several data sets as csv."""
     sweep = SweepFile.read(folder)
     across = across_sets(entries, not_begun(sweep.configs, entries) if sweep else [])
     if across is None:
@@ -125,7 +125,7 @@ def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def as_csv(found: AcrossSets) -> str:
-    """A row per method, with three columns for each data set: mean, std, runs."""
+    """A row per method, with mean, std and runs for each set."""
     keys = key_names(found.methods[0].keys) if found.methods else {}
     parts = [f"{name}{part}" for name in found.sets for part in ("", " std", " runs")]
     ranks = ["mean rank", "won", "drawn", "lost", "adjusted p"]

@@ -1,4 +1,4 @@
-"""Texts for people: names of keys, config values, metrics, numbers. Nothing is escaped here."""
+"""Texts for people, not escaped: keys, config values, metrics, numbers."""
 
 import math
 import re
@@ -133,7 +133,7 @@ def metric_words(name: str) -> str:
 
 
 def short_number(value: float) -> str:
-    """A number with three decimals; a large or tiny one with four digits."""
+    """A number with three decimals, or four digits if large or tiny."""
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
 
 
@@ -157,7 +157,7 @@ def number(value: float) -> str:
 
 
 def cost(name: str, value: float, sign: str = "") -> str:
-    """A count or a time of a record, by its name; sign="+" also signs positive values.
+    """A count or a time of a record; `sign` also signs positive ones.
 
     >>> cost("params", 1200.0), cost("train_seconds", 2.04), cost("train_seconds", 0.0412)
     ('1,200', '2.0', '0.041')

@@ -41,7 +41,7 @@ def load_sweep(folder: Path | str) -> "DataFrame":
 
 
 def load_curves(folder: Path | str) -> "DataFrame":
-    """Returns one row per epoch of each run: metrics.csv, in the order of `load_sweep`.
+    """Returns one row per epoch, in the order of `load_sweep`.
 
     Returns:
         Columns: `run_id` and the keys as in `load_sweep`, then those of metrics.csv: `epoch` from

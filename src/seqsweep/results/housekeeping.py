@@ -36,7 +36,7 @@ _STATES: tuple[State, ...] = (
 
 
 def folders_below(folder: Path) -> list[Path]:
-    """The folders of runs below this one, the last changed at the end; empty for such a folder."""
+    """The folders of runs below this one, the last changed last."""
     if not folder.is_dir() or (folder / "config.yaml").is_file():
         return []
     folders = [path for path in _search(folder, _DEPTH) if path != folder]
@@ -44,7 +44,7 @@ def folders_below(folder: Path) -> list[Path]:
 
 
 def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> dict[str, Any]:
-    """Prints a line for each run or folder of runs, at most `most`, and returns the same.
+    """Prints and returns a line for each run or folder of runs.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -80,7 +80,7 @@ def _say(console: Console, line: str) -> None:
 
 
 def print_folders(folders: Sequence[Path], console: Console) -> list[dict[str, Any]]:
-    """Prints and returns the number of runs, their states and the size of each folder."""
+    """Prints and returns the runs, states and size of each folder."""
     rows = [
         (path, Counter(e.state for e in read_folder(path, of_all_versions=True)), _size(path))
         for path in folders
@@ -105,7 +105,7 @@ def clean(
     yes: bool,
     console: Console,
 ) -> None:
-    """Prints the runs that are chosen for deletion with their sizes; `yes` deletes them.
+    """Prints the runs chosen for deletion with their sizes; `yes` deletes them.
 
     Without a choice it prints what can be chosen.
 
@@ -148,7 +148,7 @@ def clean(
 
 
 def _renew_results(folder: Path, console: Console) -> None:
-    """Renews the report and TensorBoard's view, which would still rank the deleted runs."""
+    """Renews the report and TensorBoard's view without the deleted runs."""
     if not (folder / "report.json").is_file():
         return
     if not any(folder.glob("*/config.yaml")):

@@ -1,4 +1,4 @@
-"""Ranks the configs of a folder of runs by their mean over replicates.
+"""Ranks the configs of a folder by their mean over replicates.
 
 The validation metric ranks the configs. If the replicates have several splits of the data, only the
 splits that all configs have count: a config with the easy folds alone would come first. Then each
@@ -95,7 +95,7 @@ class Leaderboard:
 
     @property
     def tied(self) -> int:
-        """The number of rows with the first row's value of the ranking metric."""
+        """The number of rows with the first row's ranking value."""
         means = shared_means(self.rows, self.monitor, self.variation)
         ranks = ranks_by_size([mean for mean in means if mean is not None])
         return ranks.count(ranks[0]) if ranks else 0
@@ -171,7 +171,7 @@ def _id(row: Row) -> str:
 
 
 def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Row]:
-    """Sorts the rows of a data set, best first; the config orders equal ones."""
+    """Sorts the rows of a data set, best first."""
     sign = 1 if lower_is_better(monitor) else -1
     means = shared_means(rows, monitor, variation)
     ties = [mean or 0.0 for mean in shared_means(rows, TIE_BREAKER, variation)]
@@ -201,7 +201,7 @@ _LOST = ("diverged", "failed")
 
 
 def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
-    """Counts the diverged and failed replicates of each run's config, by run_id and state."""
+    """Counts the lost replicates of each run's config by run_id and state."""
     # Most sweeps lose none, and the keys below take time to find.
     if not any(entry.state in _LOST for entry in entries):
         return {}

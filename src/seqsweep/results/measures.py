@@ -1,4 +1,4 @@
-"""Judges the differences of two configs, by what their replicates differ in: seeds or splits.
+"""Judges the differences of two configs over seeds or over splits.
 
 Seeds are judged by `results.significance`. The training sets of two folds or random splits overlap,
 so their scores are not independent, and the usual variance of a mean is too small. The corrected
@@ -35,13 +35,13 @@ SPLITS_NEEDED = 3
 
 
 def split_means(sample: Mapping[Replicate, float]) -> list[float]:
-    """Returns the mean of each split over its seeds, which have the same sequences."""
+    """Returns the mean of each split over its seeds."""
     groups = group_by(sorted(sample), lambda replicate: replicate.split)
     return [mean_of(sample[replicate] for replicate in group) for group in groups.values()]
 
 
 def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
-    """The mean over the splits with its corrected interval; without `share` it has none.
+    """The mean over the splits, with its corrected interval if `share` is known.
 
     A split with more seeds than another one counts as much as that, as in the test. The deviation
     is over all replicates.
@@ -56,12 +56,12 @@ def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -
 
 
 def corrected_error(means: Sequence[float], share: float) -> float:
-    """Returns the standard error of the mean over splits, corrected for their overlap."""
+    """Returns the standard error of the mean, corrected for the overlap."""
     return math.sqrt(1 / len(means) + share) * deviation(means)
 
 
 def why_untested(means: Sequence[float], share: float | None) -> str:
-    """Says why the paired differences of splits have no test; empty if they have one."""
+    """Says why the paired differences of splits are not tested, if so."""
     if not means:
         return "no split has a score of both configs"
     if share is None:
@@ -76,7 +76,7 @@ def why_untested(means: Sequence[float], share: float | None) -> str:
 
 
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
-    """The two-sided p of the corrected resampled t-test of differences; 1 if undefined."""
+    """The two-sided p of the corrected resampled t-test; 1 if undefined."""
     # Without the sizes of the splits and for equal differences the error is unknown.
     if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
         return 1.0
@@ -141,7 +141,7 @@ class Measure:
         return estimate(list(values.values()))
 
     def units(self, differences: Differences) -> list[float]:
-        """The differences that are independent samples: one for each split, or for each seed."""
+        """The independent differences, one for each split or seed."""
         return split_means(differences) if self.variation.resampled else [*differences.values()]
 
     def p(self, differences: Differences) -> float:
@@ -152,7 +152,7 @@ class Measure:
         )
 
     def why_untested(self, differences: Differences) -> str:
-        """Says why the test cannot find the differences significant; empty if it can."""
+        """Says why the test cannot find a difference significant, if so."""
         units = self.units(differences)
         if self.variation.resampled:
             return why_untested(units, self.share)

@@ -43,7 +43,7 @@ def distinguishing_keys(
 
 
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys in the label of a run, those of replicates last, the seed last of all.
+    """The keys in the label of a run, the seed last of all.
 
     Keys that follow from a choice are left out, since the label already names the choice:
     everything that `experiment=a,b` sets follows from its data.

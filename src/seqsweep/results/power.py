@@ -1,4 +1,4 @@
-"""The number of replicates that would show a difference of a given size."""
+"""The number of replicates that would show a given difference."""
 
 import math
 from bisect import bisect_left
@@ -31,7 +31,7 @@ SMALL_DIFFERENCE = 0.01
 
 
 def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | None] | None:
-    """Returns `n`, the seeds or splits that show a difference with probability `POWER`.
+    """Returns the seeds or splits that show a difference with probability `POWER`.
 
     `low` and `high` are for the ends of the spread's interval, which is wide with few replicates.
     Each number is None above `MOST`. The result is None if the runs show no spread: fewer than two
@@ -65,7 +65,7 @@ def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | 
 
 
 def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
-    """Returns how many replicates the configs share, and how many show a small difference.
+    """Returns how many replicates there are, and how many more are needed.
 
     None for a single config. The scale of a loss is not known, so neither is a small difference.
     """
@@ -103,7 +103,7 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
 
 
 def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Returns the interval at LEVEL of a pooled standard deviation, as multiples of it.
+    """Returns the interval of a pooled standard deviation, as multiples of it.
 
     A sample's variance over the true one has the chi-squared distribution (Cochran 1934,
     Mathematical Proceedings of the Cambridge Philosophical Society 30). The groups are differences
@@ -138,7 +138,7 @@ def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:
 def replicates_for(
     difference: float, spread: float, alpha: float, share: float = 0.0
 ) -> int | None:
-    """Returns the fewest replicates, at least 3, with which a t-test has the `POWER`.
+    """Returns the fewest replicates with which a t-test has the `POWER`.
 
     None if no number up to `MOST` suffices: the error of overlapping splits does not fall below
     `spread * sqrt(share)`.

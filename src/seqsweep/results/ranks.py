@@ -31,7 +31,7 @@ Scores = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Against:
-    """The data sets that a method wins, draws and loses against the first one.
+    """The data sets won, drawn and lost against the first method.
 
     `adjusted` is the two-sided p of the signed-rank test after Holm's correction for all pairs.
     """
@@ -66,7 +66,7 @@ class Ranking:
 
 
 def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
-    """Ranks at least two methods by their scores on at least one data set."""
+    """Ranks two or more methods by their scores on data sets."""
     sign = 1.0 if lower_is_better else -1.0
     ranks = [mean_ranks_of([sign * score for score in row]) for row in scores]
     means = [math.fsum(column) / len(ranks) for column in zip(*ranks, strict=True)]
@@ -91,13 +91,13 @@ def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
 
 
 def mean_ranks_of(values: Sequence[float]) -> list[float]:
-    """The rank of each value from 1, the smallest first: 2.5 for two that share 2 and 3."""
+    """The rank of each value from 1; equal values share their mean."""
     lowest = ranks_by_size(values)
     return [1 + rank + (lowest.count(rank) - 1) / 2 for rank in lowest]
 
 
 def friedman_p(ranks: Scores) -> float:
-    """The p of Friedman's test (1937, JASA 32) of at least three methods, corrected for ties.
+    """The p of Friedman's test (1937, JASA 32), corrected for ties.
 
     Args:
         ranks: A row for each data set, as from `mean_ranks_of`.
@@ -112,7 +112,7 @@ def friedman_p(ranks: Scores) -> float:
 
 
 def sets_needed(methods: int) -> int:
-    """The fewest data sets on which two of so many methods can differ in a diagram.
+    """The fewest data sets on which methods can differ in a diagram.
 
     n differences of one sign have the p 1 / 2^n, the smallest possible value. Two methods alone are
     compared by the two-sided test, whose p is twice as large.
@@ -122,7 +122,7 @@ def sets_needed(methods: int) -> int:
 
 
 def sets_needed_for_p(methods: int) -> int:
-    """The fewest data sets on which `Against.adjusted` of so many methods can be significant."""
+    """The fewest data sets on which `Against.adjusted` can be significant."""
     # Seeds are compared with the best config alone: one comparison less than configs.
     return seeds_needed(math.comb(methods, 2) + 1)
 

@@ -1,4 +1,4 @@
-"""The replicates of a config, its runs with other seeds or splits, and their numbers."""
+"""The replicates of a config: its runs with other seeds or splits."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,12 +25,12 @@ class Replicate(NamedTuple):
 
     @property
     def split(self) -> tuple[int, int]:
-        """The fold and the split seed, which decide the sequences of each split."""
+        """The fold and the split seed, which decide the split."""
         return self.fold, self.split_seed
 
 
 def replicate_of(entry: Entry) -> Replicate:
-    """Returns the replicate by a run's config, even if its split has no effect."""
+    """Returns the replicate by a run's config alone."""
     values = (entry.config.get(key) for key in ("data.fold", "data.split_seed", "seed"))
     return Replicate(*(value if isinstance(value, int) else 0 for value in values))
 
@@ -85,7 +85,7 @@ class Variation:
         return replicate if is_resampled else Replicate(seed=replicate.seed)
 
     def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
-        """Returns the run of each replicate of a config, which has one of each."""
+        """Returns the run of each replicate of a config."""
         return {self.replicate_of(entry): entry for entry in entries}
 
     def label(self, replicate: Replicate) -> int | str:
@@ -127,13 +127,13 @@ def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
 
 
 def _is_resampled(group: Sequence[Entry]) -> bool:
-    """Returns whether the runs of a config have several splits of the data."""
+    """Returns whether the runs of a config have several splits."""
     by_split = group_by(group, lambda entry: replicate_of(entry).split)
     return len(by_split) > 1 and len({sets_of(entries[0]) for entries in by_split.values()}) > 1
 
 
 def _shares(entries: Iterable[Entry]) -> dict[str, float]:
-    """Returns the mean share of each evaluated split, over the runs of all configs."""
+    """Returns the mean share of each evaluated split over all runs."""
     shares: dict[str, list[float]] = {}
     for entry in entries:
         record = entry.record or {}
@@ -160,20 +160,20 @@ def numbers(entry: Entry) -> dict[str, float]:
 
 
 def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, float]:
-    """The values of a metric by replicate, without the runs that have none."""
+    """The values of a metric by replicate, without the missing ones."""
     values = {replicate: numbers(entry).get(metric) for replicate, entry in runs.items()}
     return {replicate: value for replicate, value in values.items() if value is not None}
 
 
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
-    """The metric to compare that all groups of runs have, by the leaderboard's rule."""
+    """The metric that all groups have, by the leaderboard's rule."""
     recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]
     monitor = monitor_of(entry.config for entries in groups for entry in entries)
     return compared_metric(monitor, set[str].intersection(*recorded))
 
 
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
-    """The run of each replicate that ended last, in the order of the replicates.
+    """The last run of each replicate, in the order of the replicates.
 
     The same config, data and replicate have one run_id as long as they give the same result. A
     second run_id comes from a version of seqsweep that gave another result, or from a split seed
@@ -198,7 +198,7 @@ Split = tuple[int, int]
 
 
 def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> set[Split]:
-    """Returns the splits on which all configs with the metric have the same sequences."""
+    """Returns the splits that all configs with the metric have in common."""
     name = metric.partition("/")[0]
     # A training metric has no set of its own.
     evaluated = name if name in ("val", "test") else "data"
@@ -215,7 +215,7 @@ def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> 
 
 
 def restrict(sample: Mapping[Replicate, float], splits: set[Split]) -> Mapping[Replicate, float]:
-    """Returns the values on some splits; all values if there are no splits."""
+    """Returns the values on some splits, or all values without splits."""
     if not splits:
         return sample
     return {replicate: value for replicate, value in sample.items() if replicate.split in splits}

@@ -1,4 +1,4 @@
-"""The rows of a leaderboard: one config and its difference to the first."""
+"""The rows of a leaderboard, and their differences to the first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ DATA = "data"
 
 @dataclass(frozen=True)
 class Row:
-    """One config: the values of the differing keys, and its metrics over n replicates.
+    """One config with its metrics over n replicates.
 
     Args:
         entries: The runs, one per replicate, ordered by replicate.
@@ -75,7 +75,7 @@ def make_row(
 
 
 def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
-    """Adds a text for the sequences of each row, in a replicate that all rows have."""
+    """Adds a text for the sequences of a common replicate to each row."""
     runs = [variation.by_replicate(row.entries) for row in rows]
     shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
     chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
@@ -86,7 +86,7 @@ def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
 
 
 def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
-    """The mean of each row on the splits that all rows have, or else on its own."""
+    """The mean of each row on common splits, or else its own."""
     if not variation.resampled:
         return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]
     splits = shared_splits([variation.by_replicate(row.entries) for row in rows], metric)
@@ -96,7 +96,7 @@ def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list
 
 
 def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
-    """Adds the differences to the first row, for configs evaluated on the same sequences."""
+    """Adds the differences to the first row on the same sequences."""
     first = _sets_by_replicate(rows[0], variation) if rows else {}
     checked = [_check_sets(row, metric, first, variation) for row in rows]
     # Values that a search has chosen among many are partly luck, so a test of them would err.
@@ -113,7 +113,7 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
 def _check_sets(
     row: Row, metric: str, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
-    """Returns the row, with a reason if it is not comparable, and its comparable values."""
+    """Returns the row, maybe with a reason, and its comparable values."""
     sets = _sets_by_replicate(row, variation)
     reasons = reasons_apart(first, sets, variation.resampled)
     # Replicates whose sets differ from the first row's do not count.

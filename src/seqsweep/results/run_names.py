@@ -1,4 +1,4 @@
-"""Readable names of runs, made of the keys in which their configs differ: `h016-L1-bi-s0`.
+"""Readable names of runs, made of the keys that differ: `h016-L1-bi-s0`.
 
 A name has a part for each key that differs, in the order of the config; the keys of replicates are
 last: the fold, the split seed, the seed.
@@ -55,7 +55,7 @@ def readable_names(configs: Configs) -> dict[str, str]:
 
 
 def names_of(configs: Configs) -> dict[str, Name]:
-    """The name of each run and its config by run_id, in whatever order they come."""
+    """The name of each run and of its config, by run_id."""
     if not configs:
         return {}
     if len(configs) == 1:
@@ -83,7 +83,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
 
 
 def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
-    """The name of each run's config; its rank if the names are too long for a folder."""
+    """The name of each run's config, or its rank if too long."""
     rows = list(zip(*parts, strict=True))
     names = ["-".join(row) for row in rows]
     if max(map(len, names)) <= room:
@@ -123,7 +123,7 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
 
 
 def _texts(values: Iterable[Any]) -> dict[str, str] | None:
-    """A short text for each value, by its JSON (rules 2 and 3); None if there is none."""
+    """A short text for each value by its JSON, if possible (rules 2, 3)."""
     distinct = {value_key(value): value for value in values}
     given = [value for value in distinct.values() if value is not None]
     if given and all(isinstance(value, bool) for value in given):
@@ -139,7 +139,7 @@ def _texts(values: Iterable[Any]) -> dict[str, str] | None:
 
 
 def _integers(values: Sequence[Any]) -> list[str]:
-    """The values with equally many digits; empty if one is not a short integer."""
+    """The values with equally many digits, if all are short integers."""
     if not all(type(value) is int and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
     width = max(len(str(value)) for value in values)
@@ -147,7 +147,7 @@ def _integers(values: Sequence[Any]) -> list[str]:
 
 
 def _decimals(values: Sequence[Any]) -> list[str]:
-    """The values with equally many decimals; empty if one is not a short number."""
+    """The values with equally many decimals, if all are short numbers."""
     if not all(_is_finite(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
     # A float has too many binary digits to count its decimals.
@@ -160,7 +160,7 @@ def _decimals(values: Sequence[Any]) -> list[str]:
 
 
 def _words(values: Sequence[Any]) -> list[str]:
-    """Cuts plain words as far as they stay distinct; empty for other values."""
+    """Cuts plain words, if all are, as far as they stay distinct."""
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     if not all(isinstance(value, str) and fullmatch(plain, value) for value in values):
         return []
@@ -172,7 +172,7 @@ def _words(values: Sequence[Any]) -> list[str]:
 
 
 def _order(text: str, value: Any) -> tuple[int, float | int, str]:
-    """The sort key of a value: null, false, true, numbers, texts, anything else."""
+    """The sort key of a value: null, booleans, numbers, texts, others."""
     if value is None or isinstance(value, bool):
         return 0, -1 if value is None else int(value), ""
     if _is_finite(value):
@@ -185,7 +185,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _codes(keys: Iterable[str]) -> dict[str, str]:
-    """A unique code for each key; the keys with a fixed code come first."""
+    """A unique code for each key, fixed codes first."""
     keys = sorted(keys, key=lambda key: _last(key) not in _CODES)
     codes: dict[str, str] = {}
     for key in keys:
@@ -213,7 +213,7 @@ def _last(key: str) -> str:
 
 
 def name_runs(folder: Path) -> None:
-    """Writes names.json into a sweep's folder and renames runs that have another name."""
+    """Writes a sweep's names.json and renames runs that have another name."""
     sweep = SweepFile.read(folder)
     assert sweep is not None, "the sweep writes its own file first"
     configs = dict(sweep.configs)

@@ -90,7 +90,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def mean_of(values: Iterable[float]) -> float:
-    """Returns the mean; 0 where positive and negative values differ only by rounding."""
+    """Returns the mean; 0 where values cancel out except for rounding."""
     values = list(values)
     above, below = (
         math.fsum(max(0.0, sign * value) for value in values) / len(values) for sign in (1, -1)
@@ -138,7 +138,7 @@ def seeds_needed(configs: int) -> int:
 
 
 def ranks_by_size(values: Sequence[float]) -> list[int]:
-    """The rank of each value among the sorted values; equal values share one.
+    """The rank of each value from 0; equal values share one.
 
     Values that differ only by rounding are equal: the last bit of a mean may depend on the order
     in which its values were added.
@@ -175,14 +175,14 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 
 
 def one_sided_p(differences: Sequence[float]) -> float:
-    """The p of the signed-rank test against the alternative that values are above zero."""
+    """The p of the signed-rank test that values are above zero."""
     ranks, above = _doubled_ranks(differences)
     # The distribution is symmetric: a sum of at least `above` is as likely as one of at most this.
     return _p_of_sum(sum(ranks) - above, ranks)
 
 
 def paired_t_p(differences: Sequence[float]) -> float:
-    """The two-sided p of Student's t-test of paired differences; 1 where it is undefined.
+    """The two-sided p of Student's paired t-test; 1 where undefined.
 
     It is undefined for fewer than three differences and for equal ones. Accuracies are counts, so
     a few of them can be equal by chance.
@@ -252,7 +252,7 @@ def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
 
 
 def _p_of_sum(limit: int, ranks: Sequence[int]) -> float:
-    """The probability that the positive rank sum is at most `limit`, if all signs are random."""
+    """The probability of a positive rank sum up to `limit` by chance."""
     n = len(ranks)
     if n > _EXACT_UP_TO:
         spread = math.sqrt(sum(rank * rank for rank in ranks)) / 2

@@ -1,4 +1,4 @@
-"""Terminal tables: the leaderboard, the configs by data sets, the state of a folder."""
+"""Terminal tables: leaderboards, configs by data sets, states of runs."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ class FittingTable(Table):
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Prints a table: on a terminal the columns that fit, elsewhere all of them.
+    """Prints a table; on a terminal only the columns that fit.
 
     A table that cannot be made to fit is printed whole, where rich would cut numbers short.
     """
@@ -85,7 +85,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def _fitted(console: Console, table: FittingTable) -> Table:
-    """The table without as many of its spare columns as it takes to fit."""
+    """The table without the spare columns that do not fit."""
     result: Table = table
     for lost in range(len(table.spare) + 1):
         gone = table.spare[:lost]
@@ -114,7 +114,7 @@ def _width(console: Console, table: Table) -> int:
 
 
 def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
-    """An empty table; the first columns are those of keys, or one of names."""
+    """An empty table whose first columns are keys, or one of names."""
     table = FittingTable(
         box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False
     )
@@ -196,7 +196,7 @@ def print_across_sets(console: Console, found: AcrossSets, top: int | None = Non
 
 
 def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
-    """The rows of configs with their ranks and a column for each data set."""
+    """The configs with their ranks and a column for each set."""
     keys = list(key_names(found.methods[0].keys).values()) or ["config"]
     ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
     headers = [*keys, *ranks, *found.sets]
@@ -211,7 +211,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
-    """A table of at most `most` runs: differing keys, state, and score or error."""
+    """A table of runs: differing keys, state, and score or error."""
     keys = label_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])

@@ -36,7 +36,7 @@ def too_few_words(
     untested: Sequence[str] = (),
     folds: int = 0,
 ) -> str | None:
-    """Says why configs are not compared with the first one; None if all are.
+    """Says why configs are not compared with the first one, if so.
 
     Args:
         shared: The number of replicates that each undecided config shares with the first one.
@@ -90,7 +90,7 @@ def _differ_words(configs: int) -> str:
 
 
 def replicates_override(configs: int, folds: int = 0) -> str:
-    """The override that trains all folds or enough seeds, quoted for a shell."""
+    """The override that trains all folds or enough seeds, quoted."""
     return f"'data.fold=range({folds})'" if folds else f"'seed=range({seeds_needed(configs)})'"
 
 
@@ -131,7 +131,7 @@ def has_replicates(board: Leaderboard) -> bool:
 
 
 def is_marked(row: Row) -> bool:
-    """Returns whether the row was compared with the first and does not differ."""
+    """Returns whether the row was compared with the first and is indistinguishable."""
     return row.difference is not None and row.difference.verdict == "indistinguishable"
 
 
@@ -161,7 +161,7 @@ def _missing_notes(board: Leaderboard) -> list[str]:
 
 
 def _split_notes(board: Leaderboard) -> list[str]:
-    """Says by which splits the configs are ranked, if they have different ones."""
+    """Says by which splits the configs are ranked, if these differ."""
     variation = board.variation
     # The splits of two data sets have nothing in common.
     if not variation.resampled or board.sets > 1:
@@ -196,7 +196,7 @@ def _too_few_notes(board: Leaderboard) -> list[str]:
 
 
 def ranking_words(found: AcrossSets) -> list[str]:
-    """The sentences on the ranks: what they rest on, and which differences are significant."""
+    """The sentences on the ranks and their significant differences."""
     ranking, noun, methods = found.ranking, found.noun, len(found.methods)
     if ranking is None and methods < 2:
         return [f"one {noun}: no ranks"]
@@ -254,7 +254,7 @@ def left_out_words(found: AcrossSets) -> list[str]:
 
 
 def uneven_words(found: AcrossSets) -> list[str]:
-    """Says that the cells are means of different numbers of runs, if they are."""
+    """Says if the cells are means of different numbers of runs."""
     runs = {one.n for method in found.methods for one in method.cells if one is not None}
     if len(runs) < 2:
         return []
@@ -271,7 +271,7 @@ def rank_cells(found: AcrossSets, index: int) -> list[str]:
 
 
 def against_text(against: Against | None) -> str:
-    """The data sets won, drawn and lost: `3/0/1`; empty for the first method."""
+    """The data sets won, drawn and lost, `3/0/1`, if compared."""
     return f"{against.wins}/{against.draws}/{against.losses}" if against else ""
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a finished run, drawn by matplotlib: errors, gradient through time, and states.
+"""Pictures of a finished run: errors, gradient through time, and states.
 
 Nothing here uses pyplot, which has one current figure for all threads: a thread may draw while the
 sweep trains. C classes, T time steps.

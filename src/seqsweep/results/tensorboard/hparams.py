@@ -30,7 +30,7 @@ _TICK_BOXES = 24
 
 
 def experiment(runs: Runs) -> bytes:
-    """Returns the columns of the page, which all runs of a folder share."""
+    """Returns the columns of the page, one set for all runs."""
     names = key_names(runs.keys)
     content = api_pb2.Experiment(
         hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
@@ -47,7 +47,7 @@ def experiment(runs: Runs) -> bytes:
 
 
 def sessions(runs: Runs) -> dict[str, bytes]:
-    """Returns the values of each run's keys; the page shows the mean of the runs of a config."""
+    """Returns the values of each run's keys, by the run's name."""
     kinds = {key: _kind(values) for key, values in runs.values.items()}
     return {run.name.run: _session(run, kinds) for run in runs.runs}
 

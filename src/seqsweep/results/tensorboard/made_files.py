@@ -28,7 +28,7 @@ Files = dict[str, Callable[[], bytes]]
 
 
 def file_name(when: float, digest: str, kind: str) -> str:
-    """Returns the name of a file that is read before the curves of a run that started at `when`.
+    """Returns the name of a file that is read before the curves.
 
     Once TensorBoard's loader without a data server has read the last file of a folder, it reads no
     other one. So the last file must be the one that grows.
@@ -42,7 +42,7 @@ def digest(content: bytes) -> str:
 
 
 def write_made_files(run: Path, files: Files) -> list[Path]:
-    """Writes missing files beside a run's curves, removes other made files; returns the paths."""
+    """Writes missing files beside a run's curves and removes outdated ones."""
     while True:
         grown, before = grown_and_made_files(run)
         folder = made_folder(run, grown)
@@ -66,7 +66,7 @@ def write_made_files(run: Path, files: Files) -> list[Path]:
 
 
 def link_all(root: Path, targets: Mapping[str, Path]) -> None:
-    """Makes a folder contain exactly one link to each target, by the link's path."""
+    """Makes a folder contain exactly these links."""
     links = {os.path.relpath(path, root): path for path in root.rglob("*") if path.is_symlink()}
     for name, path in links.items():
         if name not in targets or os.readlink(path) != str(targets[name]):
@@ -85,7 +85,7 @@ def event_file(wall_time: float, values: Sequence[Any], step: int) -> bytes:
 
 
 def serialized(values: Sequence[Any], step: int) -> bytes:
-    """Returns values of one step as bytes, which are equal for equal values."""
+    """Returns values of one step as bytes, equal for equal values."""
     return _event(values, step).SerializeToString(deterministic=True)
 
 
@@ -98,7 +98,7 @@ def scalar(tag: str, value: float) -> Any:
 
 
 def plugin_data(tag: str, plugin: str, data: bytes) -> Any:
-    """Returns a value that a plugin keeps in its metadata, with an empty tensor."""
+    """Returns a value that a plugin keeps in its metadata."""
     kind = summary_pb2.SummaryMetadata
     metadata = kind(
         plugin_data=kind.PluginData(plugin_name=plugin, content=data),

@@ -82,13 +82,13 @@ class Run:
 
     @cached_property
     def ended(self) -> float:
-        """The end of the run, or else its start, in seconds since 1970."""
+        """The end of the run, or its start, in seconds since 1970."""
         name = _LAST_FILE.get(self.entry.state)
         return (name and _modified(self.folder / name)) or self.started
 
     @cached_property
     def best(self) -> tuple[int, dict[str, float]]:
-        """The step of the best epoch, and its finite numbers by their names under `summary/`."""
+        """The step of the best epoch, and its finite numbers by name."""
         record, metrics = self.record, self.record.get("metrics", {})
         names = dict.fromkeys((self.monitor, *_METRICS))
         values = {summary_name(name): metrics.get(name) for name in names}
@@ -101,7 +101,7 @@ class Run:
 
     @property
     def score(self) -> float:
-        """The monitored metric of a finished run, signed so that higher is better."""
+        """The monitored metric, signed so that higher is better."""
         value = self.record.get("metrics", {}).get(self.monitor)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return -math.inf
@@ -110,7 +110,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a folder in the order of their names, and the configs of the planned ones.
+    """The runs of a folder, ordered by name, and the planned configs.
 
     Members of the sweep that have not started count for the keys that differ, their values and the
     names by run_id.
@@ -163,7 +163,7 @@ def read_runs(folder: Path) -> Runs:
 
 
 def _modified(path: Path) -> float:
-    """Returns the time of a file in seconds since 1970; 0 without a file."""
+    """Returns the time of a file since 1970; 0 without a file."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -65,7 +65,7 @@ class View:
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """The event files by the paths under which TensorBoard shows readable run names."""
+        """The event files by the paths that TensorBoard shows."""
         paths: dict[str, Path] = {}
         for name, run in self.folders.items():
             paths |= _event_paths(name, run)
@@ -178,7 +178,7 @@ def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
 
 
 def _pictures_file(run: Run) -> Files:
-    """Returns the event file with a run's pictures, drawn when it is written."""
+    """Returns the file of a run's pictures, drawn when it is written."""
     # The record has the confusion in any case, because the report uses it.
     content = {} if run.entry.config.get("diagnostics") is False else _pictures_of(run)
     if not content:
