@@ -110,13 +110,21 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
         if alone := [config_of(group[0]) for key, group in mine.items() if key not in others]:
             lines.append(_alone_line(side, alone))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
+    return _as_json(other.label, matches, means, measure)
+
+
+def _as_json(
+    label: str, matches: Sequence[_Match], means: Mapping[Replicate, float], measure: Measure
+) -> dict[str, Any]:
+    """Returns the differences of the sweep with this label."""
     overall = {"interval": measure.mean(means), **_tested(means, measure)} if means else None
     found: list[dict[str, Any]] = []
     for match in matches:
-        by = {other.label: measure.mean(match.differences)} if match.differences else {}
+        by = {label: measure.mean(match.differences)} if match.differences else {}
         found.append({"keys": match.config, "differences": by})
-    head = {"score": metric, "unit": measure.variation.unit, "test": name_test(measure.variation)}
-    return {**head, "overall": {other.label: overall} if overall else {}, "configs": found}
+    head = {"score": measure.metric, "unit": measure.variation.unit}
+    head["test"] = name_test(measure.variation)
+    return {**head, "overall": {label: overall} if overall else {}, "configs": found}
 
 
 def print_sides(

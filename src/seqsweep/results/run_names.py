@@ -128,7 +128,7 @@ def _texts(values: Iterable[Any]) -> dict[str, str] | None:
     given = [value for value in distinct.values() if value is not None]
     if given and all(isinstance(value, bool) for value in given):
         given = [int(value) for value in given]
-    for write in (_integers, _decimals, _words):
+    for write in (_numbers, _words):
         texts = write(given)
         if len(given) < len(distinct):
             index = list(distinct.values()).index(None)
@@ -138,21 +138,13 @@ def _texts(values: Iterable[Any]) -> dict[str, str] | None:
     return None
 
 
-def _integers(values: Sequence[Any]) -> list[str]:
-    """The values with equally many digits, if all are short integers."""
-    if not all(type(value) is int and 0 <= value < 10**_LONGEST_VALUE for value in values):
-        return []
-    width = max(len(str(value)) for value in values)
-    return [f"{value:0{width}}" for value in values]
-
-
-def _decimals(values: Sequence[Any]) -> list[str]:
-    """The values with equally many decimals, if all are short numbers."""
+def _numbers(values: Sequence[Any]) -> list[str]:
+    """The values with equally many digits and decimals, if all are short numbers."""
     if not all(_is_finite(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
     # A float has too many binary digits to count its decimals.
     exact = [Decimal(repr(value)).normalize() for value in values]
-    decimals = max(0, *(-int(value.as_tuple().exponent) for value in exact))
+    decimals = max([0, *(-int(value.as_tuple().exponent) for value in exact)])
     if decimals >= _LONGEST_VALUE:
         return []
     texts = [f"{abs(value):.{decimals}f}" for value in exact]  # without the sign of -0.0
