@@ -32,6 +32,7 @@ from seqsweep.runs.metric_names import (
     monitor_of,
     without_validation,
 )
+from seqsweep.runs.run_folder import State
 from seqsweep.runs.searchfile import chosen_runs
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
@@ -197,7 +198,7 @@ def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
     return epochs.pop() if len(epochs) == 1 else "own" if epochs else "best"
 
 
-_LOST = ("diverged", "failed")
+_LOST: tuple[State, ...] = ("diverged", "failed")
 
 
 def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
@@ -207,14 +208,10 @@ def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
         return {}
     differing = differing_keys([entry.config for entry in entries])
     keys = [key for key in differing if key not in REPLICATE_KEYS]
-    points = [value_key([entry.config.get(key) for key in keys]) for entry in entries]
-    counts: dict[str, Counter[str]] = {}
-    for state in _LOST:  # in this order, as the words for them are
-        for point, entry in zip(points, entries, strict=True):
-            if entry.state == state:
-                counts.setdefault(point, Counter())[state] += 1
-    return {
-        entry.folder.run_id: dict(counts[point])
-        for point, entry in zip(points, entries, strict=True)
-        if point in counts
-    }
+    points = group_by(entries, lambda e: value_key([e.config.get(key) for key in keys]))
+    lost: dict[str, dict[str, int]] = {}
+    for group in points.values():
+        states = Counter(entry.state for entry in group)
+        if counts := {state: states[state] for state in _LOST if states[state]}:
+            lost |= {entry.folder.run_id: counts for entry in group}
+    return lost

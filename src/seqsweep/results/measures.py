@@ -106,10 +106,6 @@ def _judge(
     return Difference(interval, p, adjusted, verdict)
 
 
-Differences = Mapping[Replicate, float]
-"""A config's score minus that of another one, by replicate."""
-
-
 @dataclass(frozen=True)
 class Measure:
     """The compared metric, and how the differences of two configs are judged.
@@ -140,18 +136,18 @@ class Measure:
             return corrected_estimate(values, self.share)
         return estimate(list(values.values()))
 
-    def units(self, differences: Differences) -> list[float]:
+    def units(self, differences: Mapping[Replicate, float]) -> list[float]:
         """The independent differences, one for each split or seed."""
         return split_means(differences) if self.variation.resampled else [*differences.values()]
 
-    def p(self, differences: Differences) -> float:
+    def p(self, differences: Mapping[Replicate, float]) -> float:
         """The two-sided p of the folder's test."""
         units = self.units(differences)
         return (
             corrected_t_p(units, self.share) if self.variation.resampled else signed_rank_p(units)
         )
 
-    def why_untested(self, differences: Differences) -> str:
+    def why_untested(self, differences: Mapping[Replicate, float]) -> str:
         """Says why the test cannot find a difference significant, if so."""
         units = self.units(differences)
         if self.variation.resampled:
