@@ -9,21 +9,21 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.results.data_sets import data_key, data_names, reasons_apart, recordings_key, sets_of
+from seqsweep.results.data_sets import data_key, data_names, recordings_key
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
 from seqsweep.results.grouping import group_by
-from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import (
     Replicate,
+    Variation,
     newest,
     numbers,
-    sample_of,
     shared_metric,
     variation_of,
     varied_words,
 )
+from seqsweep.results.rows import Row, check_sets, make_row, sets_by_replicate
 from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_of, paired
 from seqsweep.results.tables import print_table, titled_table
 from seqsweep.results.words import name_test
@@ -57,11 +57,11 @@ class _Match:
     Args:
         means: The mean of the metric in the first sweep and in the other one.
         differences: The other sweep minus the first one, by replicate, on the same sequences.
-        apart: Why replicates are not compared; empty if all are.
+        apart: Why no replicate is compared; empty if some are.
     """
 
     config: Mapping[str, Any]
-    means: tuple[float, float]
+    means: Sequence[float]
     differences: dict[Replicate, float]
     apart: str
 
@@ -82,35 +82,50 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     if not all(runs):
         console.print("[yellow]no metric is common to the complete runs[/]", highlight=False)
         return {}
-    both = [*runs[0], *runs[1]]
-    keys = distinguishing_keys([entry.config for entry in both])
-    keys = [key for key in keys if key not in REPLICATE_KEYS and key not in fixed]
-    # Data that differ only between the sweeps do not distinguish the configs of one sweep.
-    data = data_names(both) if any(map(data_names, runs)) else {}
-
-    def config_of(entry: Entry) -> dict[str, Any]:
-        config = {key: entry.config.get(key) for key in keys}
-        return config | ({DATA: data[data_key(entry)]} if data else {})
-
-    ours, theirs = (group_by(of, lambda entry: value_key(config_of(entry))) for of in runs)
-    measure = Measure(metric, variation_of([*ours.values(), *theirs.values()]))
-    shared = [(ours[key], theirs[key]) for key in ours if key in theirs]
-    matches = [_match(config_of(pair[0][0]), pair, measure) for pair in shared]
+    (ours, theirs), variation = _rows_by_config(runs, fixed)
+    measure, shared = Measure(metric, variation), [key for key in ours if key in theirs]
+    matches = [_match(ours[key], theirs[key], measure) for key in shared]
     matches.sort(key=lambda match: -abs(mean_of(match.differences.values() or [0.0])))
     _print_table(console, matches, sides, measure)
     means = _common_means(matches)
-    if len({recordings_key(group[0]) for group, _ in shared}) > 1:
+    if len({recordings_key(ours[key].entries[0]) for key in shared}) > 1:
         means = {}
         console.print("no mean over configs: scores of different data sets have no common scale")
     lines = _mean_lines(matches, means, sides, measure)
     for why, configs in Counter(match.apart for match in matches if match.apart).items():
         apart = f"{count(configs, 'config')} of {escape(other.label)} not compared with"
         lines.append(f"[yellow]{apart} {escape(first.label)}: {why}[/]")
-    for side, mine, others in ((first, ours, theirs), (other, theirs, ours)):
-        if alone := [config_of(group[0]) for key, group in mine.items() if key not in others]:
+    for side, rows, others in ((first, ours, theirs), (other, theirs, ours)):
+        if alone := [row.config for key, row in rows.items() if key not in others]:
             lines.append(_alone_line(side, alone))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     return _as_json(other.label, matches, means, measure)
+
+
+def _rows_by_config(
+    runs: Sequence[Sequence[Entry]], fixed: Sequence[str]
+) -> tuple[list[dict[str, Row]], Variation]:
+    """Returns the rows of each sweep by their values, and what their replicates differ in."""
+    every = [entry for of_side in runs for entry in of_side]
+    differing = distinguishing_keys([entry.config for entry in every])
+    keys = [key for key in differing if key not in REPLICATE_KEYS and key not in fixed]
+    # Data that differ only between the sweeps do not distinguish the configs of one sweep.
+    data = data_names(every) if any(map(data_names, runs)) else {}
+
+    def group_key(entry: Entry) -> str:
+        values = [entry.config.get(key) for key in keys]
+        return value_key([*values, data_key(entry)] if data else values)
+
+    groups = [group_by(of_side, group_key) for of_side in runs]
+    variation = variation_of([group for of_side in groups for group in of_side.values()])
+    rows = [
+        {
+            key: make_row(newest(group, variation), keys, data, {}, variation)
+            for key, group in of_side.items()
+        }
+        for of_side in groups
+    ]
+    return rows, variation
 
 
 def _as_json(
@@ -155,17 +170,13 @@ def _keys_between(sides: Sequence[Side]) -> list[str]:
     return [key for key in keys if key not in swept and key not in REPLICATE_KEYS]
 
 
-def _match(config: dict[str, Any], pair: Sequence[Sequence[Entry]], measure: Measure) -> _Match:
-    variation = measure.variation
-    runs = [variation.by_replicate(newest(group, variation)) for group in pair]
-    first, other = (sample_of(one, measure.metric) for one in runs)
-    sets = [{key: sets_of(entry) for key, entry in one.items()} for one in runs]
-    reasons = reasons_apart(sets[0], sets[1], variation.resampled)
+def _match(first: Row, other: Row, measure: Measure) -> _Match:
+    metric, variation = measure.metric, measure.variation
     # A replicate affects both runs in the same way, by the data or the order.
-    comparable = {key: other[key] for key in sorted(other) if not reasons.get(key)}
-    means = sum(first.values()) / len(first), sum(other.values()) / len(other)
-    apart = next(filter(None, reasons.values()), "")
-    return _Match(config, means, paired(comparable, first), apart)
+    checked, sample = check_sets(other, metric, sets_by_replicate(first, variation), variation)
+    samples = first.samples[metric].values(), other.samples[metric].values()
+    means = [sum(values) / len(values) for values in samples]
+    return _Match(first.config, means, paired(sample, first.samples[metric]), checked.apart)
 
 
 def _print_table(

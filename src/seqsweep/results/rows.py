@@ -97,8 +97,8 @@ def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list
 
 def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
     """Adds the differences to the first row on the same sequences."""
-    first = _sets_by_replicate(rows[0], variation) if rows else {}
-    checked = [_check_sets(row, metric, first, variation) for row in rows]
+    first = sets_by_replicate(rows[0], variation) if rows else {}
+    checked = [check_sets(row, metric, first, variation) for row in rows]
     # Values that a search has chosen among many are partly luck, so a test of them would err.
     for index, (row, sample) in enumerate(checked):
         if index and row.is_chosen:
@@ -110,16 +110,16 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
     return [row if row.apart else replace(row, difference=next(judged)) for row, _ in checked]
 
 
-def _check_sets(
+def check_sets(
     row: Row, metric: str, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
     """Returns the row, maybe with a reason, and its comparable values."""
-    sets = _sets_by_replicate(row, variation)
+    sets = sets_by_replicate(row, variation)
     reasons = reasons_apart(first, sets, variation.resampled)
     # Replicates whose sets differ from the first row's do not count.
     sample = {key: v for key, v in row.samples.get(metric, {}).items() if not reasons.get(key)}
     return replace(row, apart=next(iter(reasons.values())) if all(reasons.values()) else ""), sample
 
 
-def _sets_by_replicate(row: Row, variation: Variation) -> dict[Replicate, Sets]:
+def sets_by_replicate(row: Row, variation: Variation) -> dict[Replicate, Sets]:
     return {key: sets_of(entry) for key, entry in variation.by_replicate(row.entries).items()}
