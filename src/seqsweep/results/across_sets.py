@@ -109,7 +109,6 @@ def table(
 
     Args:
         apart: Reasons to leave out data sets, by name; empty where there is none.
-        noun: What a method is called.
     """
     left_out = {
         name: reason
@@ -161,15 +160,11 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
 
 
 def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
-    """The reason if configs were scored on different sequences; empty if not.
-
-    Args:
-        share_splits: Whether the configs share a split; None if only their seeds vary.
-    """
+    """The reason if configs were scored on different sequences; empty if not."""
     split = metric.partition("/")[0]
     if split not in ("val", "test"):
         return ""
-    if share_splits is None:
+    if share_splits is None:  # only the seeds vary
         share_splits = len({getattr(sets_of(entry), split) for entry in one.complete}) < 2
     name = "test" if split == "test" else "validation"
     return "" if share_splits else f"its configs have different {name} sets"

@@ -152,8 +152,7 @@ def _labels(group: Sequence[DataSet]) -> list[str]:
 class Sets(NamedTuple):
     """The training and evaluation sequences of a run, as comparable texts.
 
-    Args:
-        is_known: Whether the splits have fingerprints; otherwise the config represents them.
+    They are known from fingerprints, or else represented by the config.
     """
 
     data: str
@@ -163,10 +162,7 @@ class Sets(NamedTuple):
 
 
 def sets_of(entry: Entry) -> Sets:
-    """The fingerprints of a run's splits.
-
-    The record of a run with the user's own data module has none: the config represents them.
-    """
+    """The fingerprints of a run's splits; a data module of the user's own has none."""
     record = entry.record or {}
     data = recordings_key(entry)
     splits = record.get("splits")

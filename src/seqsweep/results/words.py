@@ -198,11 +198,10 @@ def _too_few_notes(board: Leaderboard) -> list[str]:
 def ranking_words(found: AcrossSets) -> list[str]:
     """The sentences on the ranks and their significant differences."""
     ranking, noun, methods = found.ranking, found.noun, len(found.methods)
-    if ranking is None and methods < 2:
-        return [f"one {noun}: no ranks"]
     if ranking is None:
         kept = count(len(found.sets) - len(found.left_out), "data set")
-        return [f"no ranks: {kept} with a score of every {noun}, and ranks need at least 2"]
+        need = f"ranks need at least 2 data sets and 2 {noun}s"
+        return [f"no ranks: {kept} with a score of every {noun}, and {need}"]
     sets = count(ranking.number, "data set")
     words = [
         f"mean ranks in {found.metric} on {sets}; won/drawn/lost and p against the first "
