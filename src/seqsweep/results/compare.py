@@ -25,7 +25,7 @@ MOST_RUNS = 6
 
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _COSTS = ("best_epoch", "params", "train_seconds")
-_LONGEST_VALUE = 30
+_LONGEST_VALUE = 20
 _NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 
 
@@ -184,7 +184,10 @@ def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:
                     cells = found.setdefault(key.removeprefix("packages."), [set() for _ in sides])
                     cells[index].add(plain_text(value))
     return {
-        key: [escape(cut(", ".join(sorted(values)), _LONGEST_VALUE)) for values in cells]
+        key: [
+            escape(", ".join(cut(value, _LONGEST_VALUE) for value in sorted(values)))
+            for values in cells
+        ]
         for key, cells in found.items()
         if any(values != cells[0] for values in cells)
     }

@@ -8,9 +8,6 @@ from seqsweep.runs.ledger import differing_keys, value_key
 
 CHOICE = "_target_"
 
-Columns = dict[str, list[str]]
-"""The values of each key in all configs, as texts."""
-
 
 def distinguishing_keys(
     configs: Sequence[Mapping[str, Any]], keep_shared: bool = False
@@ -57,8 +54,8 @@ def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return keys
 
 
-def text_columns(keys: Iterable[str], configs: Sequence[Mapping[str, Any]]) -> Columns:
-    """Returns the column of each key."""
+def text_columns(keys: Iterable[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Returns the values of each key in all configs, as texts."""
     return {key: [value_key(config.get(key)) for config in configs] for key in keys}
 
 

@@ -216,9 +216,10 @@ def ranking_words(found: AcrossSets) -> list[str]:
         )
     bars, p = sets_needed(methods), sets_needed_for_p(methods)
     if ranking.number < p:
+        need = f"{bars} for the bars of the diagram and {p} for the p of the table"
         words.append(
             f"{sets} are too few for a signed-rank test: {count(methods, noun)} need at least"
-            f" {bars} for the bars of the diagram and {p} for the p of the table"
+            f" {p if bars == p else need}"
         )
     if ranking.number < bars:
         return words
