@@ -29,7 +29,7 @@ def test_the_number_is_the_fewest_by_the_noncentral_t_distribution(difference, c
 
     def power(n: int) -> float:
         noncentrality = difference / spread / (1 / n + share) ** 0.5
-        return stats.nct.sf(stats.t.ppf(1 - alpha / 2, n - 1), n - 1, noncentrality)
+        return float(stats.nct.sf(stats.t.ppf(1 - alpha / 2, n - 1), n - 1, noncentrality))
 
     n = replicates_for(difference, spread, alpha, share)
     assert n is None or power(n) >= 0.8 > power(n - 1)
