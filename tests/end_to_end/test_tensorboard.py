@@ -230,7 +230,9 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         page.locator("tf-image-loader img:visible").nth(2).wait_for()
         pages.shoot("images", height=600)
         add_learning_rate(folder)
-        wait_until(lambda: runs_at(address)[-2:] == ["h32-L2-r12-s0", "h32-L2-r12-s1"])
+        wait_until(
+            lambda: runs_at(address)[-2:] == ["h32-L2-uni-lr0.030-s0", "h32-L2-uni-lr0.030-s1"]
+        )
         pages.open(links["hyperparameters"])
         page.locator("tf-hparams-query-pane").get_by_text("lr", exact=True).first.wait_for()
         wait_until(lambda: len(pages.table()) == 1 + 13, page)
@@ -238,26 +240,6 @@ def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, 
         assert server.wait(10) == 0
     wait_until(lambda: not processes(logdir))
     assert not Path(logdir).exists()
-
-
-@pytest.mark.slow
-@pytest.mark.browser
-def test_tensorboard_of_many_runs_opens_with_pictures_of_the_best(seqsweep, browser, tmp_path):
-    sizes = f"model.hidden_size={','.join(map(str, range(3, 44)))}"
-    trained = seqsweep("train", "-m", "data=digits", sizes, "trainer.max_epochs=2", *QUICKLY)
-    assert trained.code == 0, trained.err
-    page = browser.new_page()
-    with served(tmp_path / "outputs/sweeps/mine") as (_, links):
-        address = links["hyperparameters"].removesuffix("/#hparams")
-        wait_until(lambda: len(runs_at(address)) == 41)
-        pages = Pages(page)
-        pages.open(links["pictures"])
-        page.locator("tf-image-loader img:visible").first.wait_for()
-        pages.open(links["curves"])
-        page.get_by_role("tab", name="Text").click()
-        page.get_by_text("by val/acc of the best epoch").first.wait_for()
-        page.get_by_role("tab", name="Images").click()
-        page.locator("tf-image-loader img:visible").first.wait_for()
 
 
 def forget_the_rights_of_root() -> None:
@@ -290,7 +272,6 @@ def test_a_folder_that_cannot_be_written_is_shown_and_reported(tmp_path):
     try:
         address = first_words(server)["hyperparameters"].removesuffix("/#hparams")
         wait_until(lambda: runs_at(address) == ["h4", "h8"])
-        wait_until(lambda: statuses_at(address) == ["STATUS_SUCCESS"] * 2)
         logdir = logdir_at(address)
     finally:
         server.send_signal(signal.SIGINT)
@@ -341,7 +322,8 @@ def test_a_server_shows_new_runs_and_leaves_no_files_when_it_ends(tmp_path):
         wait_until(lambda: statuses_at(address) == ["STATUS_FAILURE"])
         config = {"seed": 0, "monitor": "val/acc"}  # The run was resumed and has completed.
         run.finish({"config": config, "metrics": {"val/acc": 0.5}}, synced=True)
-        wait_until(lambda: statuses_at(address) == ["STATUS_SUCCESS"])
+        assert server.stdout is not None
+        assert "the end of a run has changed: start this command again" in server.stdout.readline()
         other = start(folder, port)
         assert other.communicate(timeout=30)[1].strip() == (
             f"port={port}: is already in use; choose another port, or 0 for a free one"

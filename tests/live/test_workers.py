@@ -12,12 +12,10 @@ from typing import Any
 
 import pytest
 from live_sweeps import config, shown, train
-from rich.console import Console
 
 from seqsweep.live import worker_state
 from seqsweep.live.worker_lines import worker_lines
 from seqsweep.live.worker_state import Rate
-from seqsweep.results.housekeeping import print_status
 from seqsweep.runs.lock import RunLock, holder_of
 from seqsweep.runs.lock_files import STALE_SECONDS
 from seqsweep.runs.sweep_lock import sweep_lock
@@ -230,20 +228,3 @@ def test_a_rate_is_that_of_the_last_minute():
     for second in range(100, 200):
         rate.sample(float(second), 500)
     assert rate.per_second() == 0.0
-
-
-def test_status_names_the_processes_of_several_hosts(sweep, capsys):
-    found = sweep(config(0))
-    found.start(0)
-    with sweep_lock(found.folder):
-        print_status(found.folder, Console())
-        assert "pid" not in capsys.readouterr().out
-        for pid in range(10, 19):
-            Host(found.folder, "n2", pid)
-        Host(found.folder, "n1", 5).beat(age=STALE_SECONDS + 5)
-        print_status(found.folder, Console())
-    line = capsys.readouterr().out.splitlines()[-1]
-    assert line.startswith("trained by ")
-    assert "n2 pid 10, n2 pid 11, " in line
-    assert "n1" not in line
-    assert line.endswith(" and 2 more")

@@ -16,7 +16,7 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.folder_tables import as_csv, print_folder
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import ranking_words
+from seqsweep.results.words import ranking_words, uneven_words
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.find_run import find_run
@@ -289,7 +289,7 @@ def test_cells_are_means_over_the_folds_that_all_configs_have(tmp_path: Path):
     found = folds(tmp_path, {16: range(3), 8: range(4)}, ("digits", "order"))
     assert found.left_out == {}
     assert means(found) == {"h=16": [0.16, 0.16], "h=8": [0.08, 0.08]}
-    assert not found.uneven
+    assert uneven_words(found) == []
 
 
 def test_a_data_set_whose_configs_share_no_fold_is_left_out_of_the_ranks(tmp_path: Path):

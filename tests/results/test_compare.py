@@ -8,7 +8,7 @@ import pytest
 from finished_runs import finish_run, printed
 from replicate_runs import crossed, ranked
 
-from seqsweep.results.compare import TOP, compare
+from seqsweep.results.compare import MOST_RUNS, compare
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -51,14 +51,13 @@ def test_compare_shows_the_state_of_a_run_that_is_not_complete(tmp_path):
     assert ["val/acc", "0.5000"] in found
 
 
-def test_many_compared_runs_get_a_row_each_and_the_rest_are_counted(tmp_path):
+def test_more_runs_than_fit_side_by_side_are_refused(tmp_path):
     folders = [
         finish_run(tmp_path / f"{n:03}", {"model.hidden_size": n, "val/acc": n / 100})
-        for n in range(TOP + 5)
+        for n in range(MOST_RUNS + 1)
     ]
-    text = shown(*folders)
-    assert "and 5 more" in text
-    assert ["h01", "1", "complete", "0.0100", "+0.0100"] in rows(text)
+    with pytest.raises(ValueError, match=f"expected at most {MOST_RUNS} runs, got {MOST_RUNS + 1}"):
+        shown(*folders)
 
 
 def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
@@ -244,7 +243,7 @@ def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
     row = next(row for row in rows(text) if row[:1] == ["0"])
     assert row[1:4] == ["0.7000", "0.6850", "+0.0350"] and row[-1] == "3"
     assert "mean of 2 configs in both, over " in text
-    assert "3 shared replicates (3 folds, one seed); p = " in text
+    assert "3 replicates (3 folds, one seed); p = " in text
     assert "(corrected resampled t-test)" in text
     assert "(5 folds, one seed)" in text
 

@@ -58,7 +58,7 @@ def test_differences_are_corrected_by_holm_and_paired_by_replicate():
     rng = np.random.default_rng(0)
     samples = [by_fold(list(base + rng.normal(0, 0.01, 10))) for base in (0.9, 0.7, 0.899)]
     del samples[1][Replicate(3)]
-    best, far, near = resampled_differences(samples, 0, SHARE)
+    best, far, near = resampled_differences(samples, SHARE)
     assert (best.verdict, far.verdict, near.verdict) == ("best", "different", "indistinguishable")
     assert (far.n, near.n) == (9, 10)
     assert far.adjusted == pytest.approx(2 * (far.p or 0))
@@ -71,12 +71,12 @@ def test_differences_are_corrected_by_holm_and_paired_by_replicate():
 )
 def test_few_equal_or_unknown_splits_leave_a_comparison_undecided(values, share):
     samples = [by_fold([0.5] * len(values)), by_fold([0.5 + value for value in values])]
-    assert resampled_differences(samples, 0, share)[1].verdict == "undecided"
+    assert resampled_differences(samples, share)[1].verdict == "undecided"
 
 
 def test_equal_scores_on_all_folds_are_indistinguishable():
     samples = [by_fold([0.5, 0.6, 0.7])] * 2
-    assert resampled_differences(samples, 0, SHARE)[1].verdict == "indistinguishable"
+    assert resampled_differences(samples, SHARE)[1].verdict == "indistinguishable"
 
 
 def test_correlated_differences_are_rarely_significant_and_the_plain_test_errs_often():

@@ -97,8 +97,8 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
          ["last-n0", "last-n1", "attent-n0", "attent-n1"]),
         ({"data__source___target_": ["a.digits", "a.japanese_vowels"], "seed": [0, 1],
           "model___target_": ["a.simple", "a.bidirectional"], "model__cell": ["gru", "rnn"]},
-         [f"{data}-{model}-{cell}-s{seed}" for data in ("digi", "japa") for seed in (0, 1)
-          for model in ("simp", "bidi") for cell in ("gru", "rnn")]),
+         [f"{data}-{model}-{cell}-s{seed}" for data in ("digits", "japane") for seed in (0, 1)
+          for model in ("simple", "bidire") for cell in ("gru", "rnn")]),
         ({"data__source__seed": [0, 1], "seed": [0, 1]},
          ["se0-s0", "se0-s1", "se1-s0", "se1-s1"]),
         ({"data__standardize": [True, False]}, ["st1", "st0"]),
@@ -110,24 +110,12 @@ def test_run_names_follow_the_rule(axes, expected):
     assert names(**axes) == expected
 
 
-def test_too_long_names_first_lose_keys_that_follow_from_others():
-    follows = grid(model__hidden_size=[16, 128], model__num_layers=[1, 2], seed=[0, 1])
-    for config in follows.values():
-        config["optimizer.lr"] = config["model.hidden_size"] / 10000
-        config["data.source.steps"] = config["model.hidden_size"]
-    assert set(readable_names(follows).values()) >= {"h016-L1-s0", "h128-L2-s1"}
-
-
-def test_too_long_names_get_the_rank_of_their_config_instead_of_the_last_parts():
-    axes: dict[str, list[Any]] = {"model__hidden_size": [16, 128], "model__num_layers": [1, 2]}
-    both: dict[str, list[Any]] = {"model__bidirectional": [False, True]}
-    rates: dict[str, list[Any]] = {"optimizer__lr": [0.001, 0.03]}
-    batch: dict[str, list[Any]] = {"data__batch_size": [16, 1024]}
-    assert max(names(**axes, **both, **batch)) == "h128-L2-uni-r15"
-    assert names(**axes, **rates, seed=[0])[-1] == "h128-L2-lr0.030"
-    assert names(**axes, **rates, seed=[0, 1])[-1] == "h128-L2-r7-s1"
-    assert names(**axes, **both, **rates, seed=[0, 1])[-1] == "h128-L2-r13-s1"
-    assert names(**axes, **both, **rates, **batch, seed=[0, 1])[-1] == "h128-L2-r27-s1"
+def test_names_too_long_for_a_folder_are_the_ranks_of_the_configs():
+    configs = {
+        str(index): {f"part{'abcde'[n % 5]}{n}.size": 100000 * index + n for n in range(40)}
+        for index in (1, 2)
+    }
+    assert readable_names(configs) == {"1": "r0", "2": "r1"}
 
 
 def test_runs_are_called_by_the_options_that_were_typed():

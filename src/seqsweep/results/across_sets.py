@@ -1,4 +1,4 @@
-"""Builds the table of configs by data sets: the only place where data sets meet.
+"""The table of configs by data sets, where alone data sets meet.
 
 A cell is the mean of a config over its replicates on one data set. If these have several splits of
 the data, it is the mean over the splits that all configs have. Accuracies of different test
@@ -35,7 +35,6 @@ class Method:
 
     Args:
         words: The values that distinguish the config: `hidden_size=16`.
-        keys: The values of the keys in which the configs differ.
         cells: The estimate on each data set; None where the config has no complete run.
     """
 
@@ -49,13 +48,11 @@ class AcrossSets:
     """The table of methods by data sets.
 
     Args:
-        metric: The metric of the cells.
         sets: The names of the data sets, in the order of the cells.
         methods: The methods, by mean rank; in their own order if there are no ranks.
         left_out: The data sets that the ranks leave out, each with the reason.
         ranking: The ranks over the other data sets, in the order of `methods`. None for one method
             and for fewer than two data sets.
-        uneven: Whether the cells are means of different numbers of runs.
         noun: What a method is called: `config`, or `method` beside published results.
     """
 
@@ -64,20 +61,18 @@ class AcrossSets:
     methods: list[Method]
     left_out: dict[str, str]
     ranking: Ranking | None
-    uneven: bool
     noun: str = "config"
 
 
 def across_sets(
     entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
 ) -> AcrossSets | None:
-    """The table of a folder with several data sets; None for one data set.
+    """The table of a folder; None if it has only one data set.
 
     A config is what remains of a run's config without its data set, its replicate and all that
     follows from the data set, such as the batch size that `experiment=` chooses.
 
     Args:
-        entries: The runs of the folder in any state.
         planned: The configs of the sweep's members that have not started.
     """
     sets = data_sets(entries, planned)
@@ -110,11 +105,10 @@ def table(
     apart: Mapping[str, str] | None = None,
     noun: str = "config",
 ) -> AcrossSets:
-    """Ranks the methods on their common data sets, and orders them by mean rank.
+    """Orders the methods by their mean rank on their common data sets.
 
     Args:
         apart: Reasons to leave out data sets, by name; empty where there is none.
-        noun: What a method is called.
     """
     left_out = {
         name: reason
@@ -122,13 +116,12 @@ def table(
         if (reason := (apart or {}).get(name) or _missing_words(methods, index, noun))
     }
     kept = [index for index, name in enumerate(sets) if name not in left_out]
-    runs = {one.n for method in methods for one in method.cells if one is not None}
     ranking = None
     if len(methods) > 1 and len(kept) > 1:
         order = _rank(methods, kept, metric).order
         methods = [methods[index] for index in order]
         ranking = _rank(methods, kept, metric)
-    return AcrossSets(metric, list(sets), list(methods), left_out, ranking, len(runs) > 1, noun)
+    return AcrossSets(metric, list(sets), list(methods), left_out, ranking, noun)
 
 
 def config_keys(sets: Sequence[DataSet]) -> list[str]:
@@ -151,16 +144,13 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
 
 
 def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
-    """Returns the mean of each config, and a reason to leave out the data set.
-
-    A repeated replicate counts once. Folds and random splits have other test sets by design, so
-    only those count that all configs have.
-    """
+    """Returns the mean of each config, and why to leave the set out."""
     groups = group_by(
         one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
     )
     variation = variation_of(list(groups.values()))
     runs = {p: variation.by_replicate(newest(group, variation)) for p, group in groups.items()}
+    # Folds and random splits have other test sets by design: only common ones count.
     splits = shared_splits(list(runs.values()), metric)
     cells: dict[str, Estimate] = {}
     for point, by_replicate in runs.items():
@@ -170,22 +160,18 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
 
 
 def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
-    """The reason if configs were scored on different sequences; empty if not.
-
-    Args:
-        share_splits: Whether the configs share a split; None if only their seeds vary.
-    """
+    """The reason if configs were scored on different sequences; empty if not."""
     split = metric.partition("/")[0]
     if split not in ("val", "test"):
         return ""
-    if share_splits is None:
+    if share_splits is None:  # only the seeds vary
         share_splits = len({getattr(sets_of(entry), split) for entry in one.complete}) < 2
     name = "test" if split == "test" else "validation"
     return "" if share_splits else f"its configs have different {name} sets"
 
 
 def _missing_words(methods: Sequence[Method], index: int, noun: str) -> str:
-    """Says which methods have no score on a data set; empty if all have one."""
+    """Says which methods have no score on a data set, if any."""
     missing = [method.words for method in methods if method.cells[index] is None]
     if not missing:
         return ""

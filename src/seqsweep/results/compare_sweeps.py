@@ -1,200 +1,204 @@
-"""Matches the configs of several sweeps and compares them replicate by replicate."""
+"""Matches the configs of two sweeps and compares them replicate by replicate."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from seqsweep.results.data_sets import data_key, data_names, reasons_apart, recordings_key, sets_of
+from seqsweep.results.data_sets import data_key, data_names, recordings_key
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
-from seqsweep.results.leaderboard import DATA
+from seqsweep.results.grouping import group_by
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import (
     Replicate,
+    Variation,
     newest,
     numbers,
-    sample_of,
     shared_metric,
     variation_of,
     varied_words,
 )
+from seqsweep.results.rows import Row, check_sets, make_row, sets_by_replicate
 from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_of, paired
 from seqsweep.results.tables import print_table, titled_table
 from seqsweep.results.words import name_test
 from seqsweep.runs.identity import REPLICATE_KEYS
-from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.ledger import Entry, differing_keys, value_key
+
+TOP = 20
+"""The rows of a table; the omitted ones are counted below it."""
 
 _LISTED = 3
-"""The number of unmatched configs that are listed."""
+"""The most configs of one sweep alone that are listed."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A folder to compare, with its label and its runs."""
+
+    label: str
+    folder: Path
+    entries: list[Entry]
+
+    @property
+    def complete(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.state == "complete"]
 
 
 @dataclass(frozen=True)
 class _Match:
-    """A config with its run of each replicate in each sweep, and their metric."""
-
-    config: dict[str, Any]
-    samples: dict[str, dict[Replicate, float]]
-    runs: dict[str, dict[Replicate, Entry]]
-
-    @property
-    def data(self) -> str:
-        """A text that is equal for configs on the same data set."""
-        return recordings_key(next(run for runs in self.runs.values() for run in runs.values()))
-
-    def differences(self, label: str, first: str) -> dict[Replicate, float]:
-        """The differences of the replicates with the same sequences in both sweeps."""
-        # A replicate affects both runs in the same way, by the data or the order.
-        apart = self.apart(label, first)
-        ours, theirs = self.samples.get(label, {}), self.samples.get(first, {})
-        return paired({key: ours[key] for key in sorted(ours) if key not in apart}, theirs)
-
-    def apart(self, label: str, first: str, resampled: bool = False) -> dict[Replicate, str]:
-        """The reason against a comparison, for each replicate that has one."""
-        if label not in self.runs or first not in self.runs:
-            return {}
-        theirs, ours = (
-            {key: sets_of(entry) for key, entry in self.runs[name].items()}
-            for name in (first, label)
-        )
-        reasons = reasons_apart(theirs, ours, resampled)
-        return {key: why for key, why in reasons.items() if why}
-
-
-def compare_configs(
-    sweeps: Mapping[str, Sequence[Entry]], fixed: Sequence[str], console: Console, top: int
-) -> dict[str, Any]:
-    """Prints a row for every config that the first sweep and another one have.
-
-    Returns the same for `--json`.
+    """A config that two sweeps have.
 
     Args:
-        sweeps: The complete runs by the sweep's label; the others are compared with the first.
-        fixed: The keys that distinguish the sweeps, not the configs of one sweep.
-        top: The number of rows to print, the largest differences first.
+        means: The mean of the metric in the first sweep and in the other one.
+        differences: The other sweep minus the first one, by replicate, on the same sequences.
+        apart: Why no replicate is compared; empty if some are.
     """
-    metric = shared_metric(list(sweeps.values()))
-    if not all(any(metric in numbers(entry) for entry in runs) for runs in sweeps.values()):
+
+    config: Mapping[str, Any]
+    means: Sequence[float]
+    differences: dict[Replicate, float]
+    apart: str
+
+
+def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]:
+    """Prints how the configs of two sweeps differ, and their mean difference.
+
+    Returns:
+        The same for `--json`; empty if no metric is common to the sweeps.
+    """
+    sides = (first, other)
+    # A key that is constant within each sweep would leave no config that both have.
+    fixed = _keys_between(sides)
+    configs = [side.complete[0].config if side.complete else {} for side in sides]
+    print_sides(console, "the sweeps differ in", sides, config_rows(fixed, configs))
+    metric = shared_metric([side.complete for side in sides])
+    runs = [[entry for entry in side.complete if metric in numbers(entry)] for side in sides]
+    if not all(runs):
         console.print("[yellow]no metric is common to the complete runs[/]", highlight=False)
         return {}
-    runs = [entry for entries in sweeps.values() for entry in entries]
-    keys = distinguishing_keys([entry.config for entry in runs])
-    # A key that distinguishes the sweeps would leave no config that both have.
-    keys = [key for key in keys if key not in REPLICATE_KEYS and key not in fixed]
-    # Data that differ only between the sweeps do not distinguish the configs of one sweep.
-    datasets = data_names(runs) if any(map(data_names, sweeps.values())) else {}
-    grouped = _group_by_config(sweeps, keys, datasets)
-    keys += [DATA] if datasets else []
-    variation = variation_of([group for _, groups in grouped for group in groups.values()])
-    measure = Measure(metric, variation)
-    matches = [_match(config, groups, measure) for config, groups in grouped]
-    matches = [match for match in matches if match.samples]
-    first, *others = sweeps
-    shared = _shared(matches, first, others)
-    if shared:
-        print_table(console, _table(shared[:top], keys, list(sweeps), measure))
-    lines = [f"[dim]and {len(shared) - top} more configs that differ less[/]"][: len(shared) > top]
-    # Scores of different data sets have no common scale.
-    is_one_set = len({match.data for match in shared}) == 1
-    if shared and not is_one_set:
-        lines.append("no mean over configs: scores of different data sets have no common scale")
-    else:
-        lines += [line for label in others if (line := _overall(shared, label, first, measure))]
-    # A difference over one seed has no interval, and the table would not say why.
-    if shared and all(len(sample) < 2 for match in shared for sample in match.samples.values()):
-        lines.append("[dim]one seed per config: no confidence interval for a config[/]")
-    lines += [line for label in others if (line := _apart_words(matches, label, first, measure))]
-    lines += _unmatched(matches, keys, list(sweeps))
+    (ours, theirs), variation = _rows_by_config(runs, fixed)
+    measure, shared = Measure(metric, variation), [key for key in ours if key in theirs]
+    matches = [_match(ours[key], theirs[key], measure) for key in shared]
+    matches.sort(key=lambda match: -abs(mean_of(match.differences.values() or [0.0])))
+    _print_table(console, matches, sides, measure)
+    means = _common_means(matches)
+    if len({recordings_key(ours[key].entries[0]) for key in shared}) > 1:
+        means = {}
+        console.print("no mean over configs: scores of different data sets have no common scale")
+    lines = _mean_lines(matches, means, sides, measure)
+    for why, configs in Counter(match.apart for match in matches if match.apart).items():
+        apart = f"{count(configs, 'config')} of {escape(other.label)} not compared with"
+        lines.append(f"[yellow]{apart} {escape(first.label)}: {why}[/]")
+    for side, rows, others in ((first, ours, theirs), (other, theirs, ours)):
+        if alone := [row.config for key, row in rows.items() if key not in others]:
+            lines.append(_alone_line(side, alone))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
-    head = {"score": metric, "unit": variation.unit, "test": name_test(variation)}
-    pairs = {label: _common_means(shared, label, first) for label in others if is_one_set}
-    overall = {label: _tested(means, measure) for label, means in pairs.items() if means}
-    configs = [
+    return _as_json(other.label, matches, means, measure)
+
+
+def _rows_by_config(
+    runs: Sequence[Sequence[Entry]], fixed: Sequence[str]
+) -> tuple[list[dict[str, Row]], Variation]:
+    """Returns the rows of each sweep by their values, and what their replicates differ in."""
+    every = [entry for of_side in runs for entry in of_side]
+    differing = distinguishing_keys([entry.config for entry in every])
+    keys = [key for key in differing if key not in REPLICATE_KEYS and key not in fixed]
+    # Data that differ only between the sweeps do not distinguish the configs of one sweep.
+    data = data_names(every) if any(map(data_names, runs)) else {}
+
+    def group_key(entry: Entry) -> str:
+        values = [entry.config.get(key) for key in keys]
+        return value_key([*values, data_key(entry)] if data else values)
+
+    groups = [group_by(of_side, group_key) for of_side in runs]
+    variation = variation_of([group for of_side in groups for group in of_side.values()])
+    rows = [
         {
-            "keys": match.config,
-            "differences": {
-                label: measure.mean(d) for label in others if (d := match.differences(label, first))
-            },
+            key: make_row(newest(group, variation), keys, data, {}, variation)
+            for key, group in of_side.items()
         }
-        for match in shared
+        for of_side in groups
     ]
-    return {**head, "overall": overall, "configs": configs}
+    return rows, variation
 
 
-def _group_by_config(
-    sweeps: Mapping[str, Sequence[Entry]], keys: Sequence[str], datasets: Mapping[str, str]
-) -> list[tuple[dict[str, Any], dict[str, list[Entry]]]]:
-    """Returns each config with its runs by the sweep's label."""
-    grouped: dict[str, tuple[dict[str, Any], dict[str, list[Entry]]]] = {}
-    for label, entries in sweeps.items():
-        for entry in entries:
-            config = {key: entry.config.get(key) for key in keys}
-            if datasets:
-                config[DATA] = datasets[data_key(entry)]
-            _, groups = grouped.setdefault(value_key(config), (config, {}))
-            groups.setdefault(label, []).append(entry)
-    return list(grouped.values())
-
-
-def _match(config: dict[str, Any], groups: Mapping[str, list[Entry]], measure: Measure) -> _Match:
-    """Returns the match of a config, with the sweeps that have its metric."""
-    match = _Match(config, {}, {})
-    for label, group in groups.items():
-        runs = measure.variation.by_replicate(newest(group, measure.variation))
-        if sample := sample_of(runs, measure.metric):
-            match.samples[label], match.runs[label] = sample, runs
-    return match
-
-
-def _shared(matches: Sequence[_Match], first: str, others: Sequence[str]) -> list[_Match]:
-    """The configs that the first sweep and another one have, the largest difference first."""
-
-    def largest(match: _Match) -> float:
-        found = [match.differences(label, first).values() for label in others]
-        return max((abs(mean_of(values)) for values in found if values), default=0)
-
-    shared = [
-        match
-        for match in matches
-        if any(match.differences(label, first) or match.apart(label, first) for label in others)
-    ]
-    return sorted(shared, key=lambda match: -largest(match))
-
-
-def _table(
-    matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[str], measure: Measure
-) -> Table:
-    first, unit = labels[0], measure.variation.unit
-    are_same = all(_all_shared(matches, label, first) for label in labels)
-    every = "" if are_same else f" (all {unit}s)"
-    title = (
-        f"{measure.metric} by config{every}, and minus {first} over shared {unit}s"
-        f" ({LEVEL:.0%} interval)"
-    )
-    headers = [*key_names(keys).values(), first]
-    for label in labels[1:]:
-        headers += [label, f"- {first}", f"{unit}s"]
-    table = titled_table(title, headers, keys=len(keys))
+def _as_json(
+    label: str, matches: Sequence[_Match], means: Mapping[Replicate, float], measure: Measure
+) -> dict[str, Any]:
+    """Returns the differences of the sweep with this label."""
+    overall = {"interval": measure.mean(means), **_tested(means, measure)} if means else None
+    found: list[dict[str, Any]] = []
     for match in matches:
-        values = [escape(value_text(key, match.config[key])) for key in keys]
-        table.add_row(*values, *_cells(match, labels, measure))
-    return table
+        by = {label: measure.mean(match.differences)} if match.differences else {}
+        found.append({"keys": match.config, "differences": by})
+    head = {"score": measure.metric, "unit": measure.variation.unit}
+    head["test"] = name_test(measure.variation)
+    return {**head, "overall": {label: overall} if overall else {}, "configs": found}
 
 
-def _cells(match: _Match, labels: Sequence[str], measure: Measure) -> list[str]:
-    """The cells of a config: means, differences to the first sweep, replicates."""
-    cells: list[str] = []
-    for index, label in enumerate(labels):
-        sample = match.samples.get(label)
-        cells.append(number(sum(sample.values()) / len(sample)) if sample else "")
-        if index:
-            differences = match.differences(label, labels[0])
-            mean = measure.mean(differences) if differences else None
-            cells += [_text(mean), str(mean.n)] if mean else ["", ""]
-    return cells
+def print_sides(
+    console: Console, title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]]
+) -> bool:
+    """Prints a column for each side; returns whether there are rows."""
+    table = titled_table(title, ["", *(side.label for side in sides)])
+    for name, cells in rows.items():
+        table.add_row(escape(name), *cells)
+    if rows:
+        print_table(console, table)
+    return bool(rows)
+
+
+def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The values of each key in the configs, by the key's name."""
+    return {
+        name: [escape(value_text(key, config.get(key))) if config else "" for config in configs]
+        for key, name in key_names(keys).items()
+    }
+
+
+def _keys_between(sides: Sequence[Side]) -> list[str]:
+    """The keys that are constant within each sweep but differ between sweeps."""
+    configs = [[entry.config for entry in side.complete] for side in sides]
+    swept = {key for group in configs for key in differing_keys(group)}
+    keys = distinguishing_keys([config for group in configs for config in group], keep_shared=True)
+    return [key for key in keys if key not in swept and key not in REPLICATE_KEYS]
+
+
+def _match(first: Row, other: Row, measure: Measure) -> _Match:
+    metric, variation = measure.metric, measure.variation
+    # A replicate affects both runs in the same way, by the data or the order.
+    checked, sample = check_sets(other, metric, sets_by_replicate(first, variation), variation)
+    samples = first.samples[metric].values(), other.samples[metric].values()
+    means = [sum(values) / len(values) for values in samples]
+    return _Match(first.config, means, paired(sample, first.samples[metric]), checked.apart)
+
+
+def _print_table(
+    console: Console, matches: Sequence[_Match], sides: Sequence[Side], measure: Measure
+) -> None:
+    """Prints the configs with the largest differences."""
+    if not matches:
+        return
+    (first, other), unit = (side.label for side in sides), measure.variation.unit
+    title = f"{measure.metric} by config, and minus {first} over shared {unit}s"
+    keys = key_names(matches[0].config)
+    headers = [*keys.values(), first, other, f"- {first}", f"{unit}s"]
+    table = titled_table(f"{title} ({LEVEL:.0%} interval)", headers, keys=len(keys))
+    for match in matches[:TOP]:
+        values = [escape(value_text(key, value)) for key, value in match.config.items()]
+        mean = measure.mean(match.differences) if match.differences else None
+        cells = [_text(mean), str(mean.n)] if mean else ["", ""]
+        table.add_row(*values, *map(number, match.means), *cells)
+    print_table(console, table)
+    if len(matches) > TOP:
+        more = f"and {len(matches) - TOP} more configs that differ less"
+        console.print(f"[dim]{more}[/]", highlight=False)
 
 
 def _text(difference: Estimate) -> str:
@@ -205,90 +209,53 @@ def _text(difference: Estimate) -> str:
     return rf"{text} \[{difference.low:+.4f}, {difference.high:+.4f}]"
 
 
-def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure) -> str:
-    """The mean difference over all configs that two sweeps share, in words.
+def _common_means(matches: Sequence[_Match]) -> dict[Replicate, float]:
+    """Returns the mean difference over the configs for each common replicate.
 
     A seed affects all configs, through the data or the order of training. So the replicates are the
     independent samples: the interval is computed over their means, not over the configs. Only
     replicates that all configs have count, since a mean over fewer would be one of other configs.
     """
-    differences = [d for match in shared if (d := match.differences(label, first))]
-    names = f"[bold]{escape(label)}[/] - [bold]{escape(first)}[/]"
-    metric, unit = measure.metric, measure.variation.unit
-    if not differences:
-        # If the sequences differ, `_apart_words` says so; two lines would say it twice.
-        is_apart = any(match.apart(label, first) for match in shared)
-        return "" if is_apart else f"{names}: no config and {unit} in both"
-    configs = count(len(differences), "config")
-    means = _common_means(shared, label, first)
-    if not means:  # the configs have means, but no replicate shows how these vary
-        mean = mean_of(mean_of(d.values()) for d in differences)
-        return f"{names}: {metric} {mean:+.4f}, mean of {configs} in both, without a common {unit}"
-    are_same = _all_shared(shared, label, first)
-    runs = count(len(means), unit if are_same else f"shared {unit}")
-    runs += f" ({varied_words(means)})" if measure.variation.resampled else ""
-    mean = _text(measure.mean(means))
-    line = f"{names}: {metric} {mean}, mean of {configs} in both, over {runs}"
-    return line + _tested_words(means, measure)
-
-
-def _common_means(shared: Sequence[_Match], label: str, first: str) -> dict[Replicate, float]:
-    """Returns the mean difference of each replicate that all configs have."""
-    differences = [d for match in shared if (d := match.differences(label, first))]
+    differences = [match.differences for match in matches if match.differences]
     common = set.intersection(*map(set, differences)) if differences else set[Replicate]()
     return {key: mean_of(d[key] for d in differences) for key in sorted(common)}
 
 
 def _tested(means: Mapping[Replicate, float], measure: Measure) -> dict[str, Any]:
-    """Returns a mean difference with p for `--json`, and whether it is significant."""
-    is_tested = len(measure.units(means)) > 1 and not measure.why_untested(means)
-    p = measure.p(means) if is_tested else None
-    significant = None if p is None else is_significant(p)
-    return {"interval": measure.mean(means), "p": p, "significant": significant}
+    """Returns p and the significance of the mean difference, if tested."""
+    if len(measure.units(means)) < 2 or measure.why_untested(means):
+        return {}
+    p = measure.p(means)
+    return {"p": p, "significant": is_significant(p)}
 
 
-def _tested_words(means: Mapping[Replicate, float], measure: Measure) -> str:
-    """Says whether the difference is significant; empty for one sample.
-
-    The reason takes the place of a p that cannot be significant.
-    """
-    if len(measure.units(means)) < 2:
-        return ""
-    if reason := measure.why_untested(means):
-        return f"; {reason}"
-    return f"; p = {measure.p(means):.2g} ({name_test(measure.variation).partition(',')[0]})"
-
-
-def _apart_words(matches: Sequence[_Match], label: str, first: str, measure: Measure) -> str:
-    """Says how many configs of both sweeps are not compared, and why."""
-    resampled = measure.variation.resampled
-    found = [match.apart(label, first, resampled) for match in matches]
-    reasons = [next(iter(apart.values())) for apart in found if apart]
-    if not reasons:
-        return ""
-    return (
-        f"[yellow]{count(len(reasons), 'config')} of {escape(label)} not compared with "
-        f"{escape(first)}: {' or '.join(sorted(set(reasons)))}[/]"
-    )
-
-
-def _all_shared(matches: Sequence[_Match], label: str, first: str) -> bool:
-    """Returns whether the configs in both sweeps have the same replicates."""
-    samples = [match.samples for match in matches]
-    return all(s[label].keys() == s[first].keys() for s in samples if label in s and first in s)
+def _mean_lines(
+    matches: Sequence[_Match],
+    means: Mapping[Replicate, float],
+    sides: Sequence[Side],
+    measure: Measure,
+) -> list[str]:
+    """Says how large the mean difference is, and whether it is significant."""
+    if not means:
+        return []
+    variation = measure.variation
+    first, other = (f"[bold]{escape(side.label)}[/]" for side in sides)
+    configs = count(sum(bool(match.differences) for match in matches), "config")
+    runs = count(len(means), variation.unit)
+    runs += f" ({varied_words(means)})" if variation.resampled else ""
+    line = f"{other} - {first}: {measure.metric} {_text(measure.mean(means))}"
+    line += f", mean of {configs} in both, over {runs}"
+    if len(means) == 1:
+        return [line]
+    if tested := _tested(means, measure):
+        test = name_test(variation).partition(",")[0]
+        return [f"{line}; p = {tested['p']:.2g} ({test})"]
+    return [f"{line}; {measure.why_untested(means)}"]
 
 
-def _unmatched(matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """A line for each sweep with configs that no other sweep has."""
-    lines: list[str] = []
-    names = key_names(keys)
-    for label in labels:
-        # Otherwise a reader would look for these configs in the table.
-        alone = [match.config for match in matches if list(match.samples) == [label]]
-        if not alone:
-            continue
-        listed = [escape(run_label(config, names)) for config in alone[:_LISTED]]
-        listed += [f"and {len(alone) - _LISTED} more"][: len(alone) > _LISTED]
-        configs = count(len(alone), "config")
-        lines.append(f"{configs} only in [bold]{escape(label)}[/]: {'; '.join(listed)}")
-    return lines
+def _alone_line(side: Side, configs: Sequence[Mapping[str, Any]]) -> str:
+    """Names the configs that the other sweep does not have."""
+    listed = [escape(run_label(config, key_names(config))) for config in configs[:_LISTED]]
+    listed += [f"and {len(configs) - _LISTED} more"] if len(configs) > _LISTED else []
+    only = f"{count(len(configs), 'config')} only in [bold]{escape(side.label)}[/]"
+    return f"{only}: {'; '.join(listed)}"

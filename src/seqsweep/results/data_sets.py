@@ -1,4 +1,4 @@
-"""Says which runs have the same data: by data set, by split, and by sequence.
+"""Says which runs have the same data set, splits and sequences.
 
 Runs have the same data set if their sources hold the same recordings, however they are split and
 read: the folds and the split seeds of one source are replicates on one data set. A run without a
@@ -48,12 +48,10 @@ _NOT_OF_SPLITS = (
 
 @dataclass
 class DataSet:
-    """A data set with its runs.
+    """A data set with its runs and the planned configs.
 
-    Args:
-        name: The name of the source, its file or its task, with further keys where they are needed
-            to distinguish two data sets: `temporal_order length=20`.
-        planned: The configs of the runs that have not started.
+    The name is that of the source, its file or its task, with further keys where they are needed
+    to distinguish two data sets: `temporal_order length=20`.
     """
 
     name: str
@@ -72,13 +70,12 @@ class DataSet:
 
 
 def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> list[DataSet]:
-    """The data sets of a folder, in the order of their first runs.
-
-    Damaged runs have no config and belong to no data set.
+    """The data sets of a folder, ordered by their first runs.
 
     Args:
         planned: The configs of the sweep's members that have not started.
     """
+    # Damaged runs have no config and belong to no data set.
     begun = [entry for entry in entries if entry.config]
     planned = [config for config in planned if config]
     contents: dict[str, str] = {}
@@ -103,24 +100,9 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
     return list(sets.values())
 
 
-def by_data_set(folders: Mapping[str, Sequence[Entry]]) -> dict[str, Sequence[Entry]]:
-    """The runs of each folder and data set by a label.
-
-    The label is `a on digits`, or `a` if the folder has one data set.
-    """
-    result: dict[str, Sequence[Entry]] = {}
-    for label, entries in folders.items():
-        sets = data_sets(entries)
-        if len(sets) < 2:
-            result[label] = entries
-        else:
-            result |= {f"{label} on {one.name}": one.entries for one in sets}
-    return result
-
-
 def source_of(config: Mapping[str, Any]) -> str:
-    """A text that is equal for configs with the same source of data."""
-    # Of thousands of configs; JSON would take several times as long.
+    """A text that is equal for configs with one source of data."""
+    # JSON would take several times as long for thousands of configs.
     return repr([(key, config[key]) for key in source_keys(config)])
 
 
@@ -136,14 +118,14 @@ def source_keys(config: Mapping[str, Any]) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _source_keys(layout: tuple[str, ...], without: tuple[str, ...]) -> list[str]:
-    """The keys for a layout of a config; thousands of runs share one."""
+    """The keys for a layout of a config, which most runs share."""
     keys = [key for key in layout if is_below(key, (_SOURCE,))]
     keys = keys or [key for key in layout if _shapes_splits(key) and key not in _OF_SPLITS]
     return sorted(key for key in keys if not is_below(key, (*WITHOUT_INFLUENCE, *without)))
 
 
 def _base_name(config: Mapping[str, Any]) -> str:
-    """The name of a file without its ending, an archive's set or a function."""
+    """The name of a file, of an archive's set or of a function."""
     path, name = (config.get(f"{_SOURCE}.{key}") for key in ("path", "name"))
     if isinstance(path, str):
         return PurePath(path).stem.removesuffix(_TRAIN)
@@ -154,7 +136,7 @@ def _base_name(config: Mapping[str, Any]) -> str:
 
 
 def _labels(group: Sequence[DataSet]) -> list[str]:
-    """The keys in which data sets of one name differ, or else their numbers."""
+    """The differences of data sets of one name, or their numbers."""
     if len(group) == 1:
         return [""]
     configs = [one.configs[0] for one in group]
@@ -170,8 +152,7 @@ def _labels(group: Sequence[DataSet]) -> list[str]:
 class Sets(NamedTuple):
     """The training and evaluation sequences of a run, as comparable texts.
 
-    Args:
-        is_known: Whether the splits have fingerprints; otherwise the config represents them.
+    They are known from fingerprints, or else represented by the config.
     """
 
     data: str
@@ -181,10 +162,7 @@ class Sets(NamedTuple):
 
 
 def sets_of(entry: Entry) -> Sets:
-    """The fingerprints of a run's splits.
-
-    The record of a run with the user's own data module has none: the config represents them.
-    """
+    """The fingerprints of a run's splits; a data module of the user's own has none."""
     record = entry.record or {}
     data = recordings_key(entry)
     splits = record.get("splits")
@@ -204,10 +182,9 @@ def _shapes_splits(key: str) -> bool:
 
 
 def why_apart(first: Sets, other: Sets) -> str:
-    """The reason why scores of two runs are not comparable: `other test set`.
+    """Says why scores are not comparable: `other test set`; empty if they are.
 
-    It is empty if they are comparable. The validation sets must be equal too, because
-    validation has chosen the configs.
+    The validation sets must be equal too, because validation has chosen the configs.
     """
     differing = [name for name in ("val", "test") if getattr(first, name) != getattr(other, name)]
     if not differing:
@@ -223,13 +200,10 @@ def why_apart(first: Sets, other: Sets) -> str:
 def reasons_apart(
     first: Mapping[Key, Sets], other: Mapping[Key, Sets], resampled: bool = False
 ) -> dict[Key, str]:
-    """The reason against a comparison of two configs, for each replicate that they share.
+    """The reason against a comparison of two configs, by shared replicate.
 
     A reason is empty if both have the same sequences. Without a shared replicate the result has
     one reason, by any run of each config.
-
-    Args:
-        resampled: Whether the replicates of one config have several splits of the data.
     """
     shared = sorted(first.keys() & other.keys())
     if shared:
@@ -246,7 +220,7 @@ def _recordings(entry: Entry) -> str | None:
 
 
 def recordings_key(entry: Entry) -> str:
-    """A text that is equal for all ways to read the same recordings."""
+    """A text that is equal for the same recordings, however read."""
     return value_key(_recordings(entry))
 
 
@@ -256,10 +230,7 @@ def data_key(entry: Entry) -> str:
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """A short name for each `data_key`.
-
-    Empty if the keys of the data already distinguish the data sets.
-    """
+    """A short name for each `data_key`; empty if keys distinguish the data."""
     if len({data_key(entry) for entry in entries}) <= 1:
         return {}
     keys = differing_keys([entry.config for entry in entries])

@@ -21,7 +21,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Effect:
-    """The main effect of a key: the mean score at each of its values.
+    """The main effect of a key: the mean score by value.
 
     Args:
         values: The values of the key, numbers by size.
@@ -44,9 +44,8 @@ class Effect:
 class Interaction:
     """The joint effect of two keys beyond their main effects.
 
-    Args:
-        means: The mean score by values of the first key (rows) and of the second (columns).
-        share: The part of the variance between configs, 0 to 1.
+    `means` has a row for each value of the first key and a column for each of the second; `share`
+    is the part of the variance between configs, 0 to 1.
     """
 
     keys: tuple[str, str]
@@ -57,12 +56,9 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Grid:
-    """The runs of a folder among all combinations of the keys' values.
+    """The numbers of all and of the complete combinations of values.
 
-    Args:
-        size: The number of combinations.
-        complete: The number of combinations with a complete run.
-        missing: The combinations that a command asked for and that are not complete.
+    `missing` are the combinations that a command asked for and that are not complete.
     """
 
     size: int = 0
@@ -71,17 +67,17 @@ class Grid:
 
     @property
     def planned(self) -> int:
-        """The number of runs that a command asked for or that are complete."""
+        """The number of runs that are complete or were asked for."""
         return self.complete + len(self.missing)
 
 
 def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Effect]:
     """The effect of every key, the largest share first (eta squared: Fisher 1925).
 
-    Every config has the same weight, however many seeds it has. If cells of the grid are missing,
-    a key is judged by those settings of the other keys that have all its values, so that its means
-    differ by nothing else. If there are few of these, as in a random search, all configs are used
-    and the effect is confounded. A key with another value in every config is then left out.
+    Every config has the same weight. If cells of the grid are missing, a key is judged by those
+    settings of the other keys that have all its values, so that its means differ by nothing else.
+    If there are few of these, as in a random search, all configs are used and the effect is
+    confounded. A key with another value in every config is then left out.
 
     Args:
         scores: The mean over seeds of each config.
@@ -93,7 +89,7 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
 
 
 def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) -> Interaction | None:
-    """The pair of keys with the largest share of the variance between configs.
+    """The two keys with the largest share of the variance together.
 
     An interaction is what remains of the means of the pairs of values after both main effects.
     Only settings of the other keys that have every pair of values are used, so that missing cells
@@ -116,7 +112,7 @@ def find_missing(
     Args:
         runs: The configs of the complete runs.
         keys: The swept keys, including `seed`.
-        wanted: The configs of the runs that were asked for; complete ones may be left out.
+        wanted: The configs of the other runs that were asked for.
     """
     # Without a complete run nothing is known of the grid.
     if not runs:
@@ -135,7 +131,7 @@ def find_missing(
 
 @dataclass(frozen=True)
 class _Table:
-    """The configs by column: the text of each key's value in every config.
+    """The configs by column: the texts of each key's values.
 
     Args:
         count: The number of configs.
@@ -171,7 +167,7 @@ class _Table:
 
 
 def _table(configs: Sequence[Config]) -> _Table:
-    """The table of the keys with several values, without those that follow from another."""
+    """The table of the keys that vary by themselves."""
     columns = text_columns(dict.fromkeys(key for config in configs for key in config), configs)
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
     choices = choices_among(columns)
@@ -245,16 +241,14 @@ def _interaction(
 def _cells(
     table: _Table, keys: Sequence[str], scores: Sequence[float], used: Sequence[int]
 ) -> dict[tuple[str, ...], list[float]]:
-    """The scores of the used configs, grouped by their values of the keys."""
+    """The scores of the used configs by their values of the keys."""
     points = table.points(keys)
-    cells: dict[tuple[str, ...], list[float]] = {}
-    for index in used:
-        cells.setdefault(points[index], []).append(scores[index])
-    return cells
+    groups = group_by(used, lambda index: points[index])
+    return {point: [scores[index] for index in group] for point, group in groups.items()}
 
 
 def _share(squares: float, scores: Sequence[float]) -> float:
-    """The fraction of the total sum of squares; 0 if all scores are equal."""
+    """The fraction of the total sum of squares; 0 for equal scores."""
     mean = fmean(scores)
     total = math.fsum((score - mean) ** 2 for score in scores)
     # The sum of squares that rounding of equal scores can cause.

@@ -1,10 +1,11 @@
-"""Prints the leaderboard of a folder, or one for each of its data sets."""
+"""Prints the leaderboards of a folder, one for each data set."""
 
 import csv
 import io
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, quoted_formula, value_text
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
-from seqsweep.results.ranks import Ranking
 from seqsweep.results.report.extra_sections import extra_lines
 from seqsweep.results.tables import print_across_sets, print_leaderboard
 from seqsweep.results.words import name_test
@@ -46,7 +46,6 @@ def print_folder(
 
     Args:
         entries: The runs of the folder, of all versions.
-        top: The most rows of a table.
         every: Print every leaderboard, even if there are more than MOST_BOARDS data sets.
     """
     current = of_this_version(entries)
@@ -83,11 +82,7 @@ def _print_boards(
 
 
 def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[str, Any]:
-    """Returns what `print_folder` prints, for `--json`: a board for each data set.
-
-    Args:
-        top: The most configs of a board.
-    """
+    """Returns what `print_folder` prints, for `--json`: a board for each data set."""
     sweep = SweepFile.read(folder)
     planned = not_begun(sweep.configs, entries) if sweep else []
     states = Counter(entry.state for entry in entries)
@@ -121,11 +116,7 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
 
 
 def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
-    """Writes the table over the data sets of a folder as csv.
-
-    Raises:
-        ValueError: The folder has only one data set.
-    """
+    """Writes the table over several data sets as csv."""
     sweep = SweepFile.read(folder)
     across = across_sets(entries, not_begun(sweep.configs, entries) if sweep else [])
     if across is None:
@@ -134,7 +125,7 @@ def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def as_csv(found: AcrossSets) -> str:
-    """A row per method, with three columns for each data set: mean, std, runs."""
+    """A row per method, with mean, std and runs for each set."""
     keys = key_names(found.methods[0].keys) if found.methods else {}
     parts = [f"{name}{part}" for name in found.sets for part in ("", " std", " runs")]
     ranks = ["mean rank", "won", "drawn", "lost", "adjusted p"]
@@ -142,20 +133,12 @@ def as_csv(found: AcrossSets) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(quoted_formula, ["config", *keys.values(), *ranks, *parts]))
     for index, method in enumerate(found.methods):
-        values = [quoted_formula(value_text(key, value)) for key, value in method.keys.items()]
-        cells = [
-            part
-            for one in method.cells
-            for part in ((one.mean, one.std, one.n) if one else (None, None, None))
-        ]
-        writer.writerow([method.words, *values, *_five(found.ranking, index), *cells])
+        row: list[Any] = [method.words]
+        row += [quoted_formula(value_text(key, value)) for key, value in method.keys.items()]
+        mean_rank = found.ranking and found.ranking.mean_ranks[index]
+        against = found.ranking and found.ranking.against[index]
+        row += [mean_rank, *(astuple(against) if against else [None] * 4)]
+        for one in method.cells:
+            row += (one.mean, one.std, one.n) if one else (None, None, None)
+        writer.writerow(row)
     return text.getvalue()
-
-
-def _five(ranking: Ranking | None, index: int) -> list[float | None]:
-    if ranking is None:
-        return [None] * 5
-    mean, against = ranking.mean_ranks[index], ranking.against[index]
-    if against is None:
-        return [mean, None, None, None, None]
-    return [mean, against.wins, against.draws, against.losses, against.adjusted]

@@ -1,4 +1,4 @@
-"""Texts for people: names of keys, config values, metrics, numbers. Nothing is escaped here."""
+"""Texts for people, not escaped: keys, config values, metrics, numbers."""
 
 import math
 import re
@@ -55,11 +55,7 @@ def key_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def value_text(key: str, value: Any) -> str:
-    """The text of a config value; for a `_target_` the option that was typed.
-
-    >>> value_text("model._target_", "seqsweep.models.classifier.SimpleRNN")
-    'simple'
-    """
+    """The text of a config value; for a `_target_` the option: `simple`."""
     if isinstance(value, str) and key.endswith("_target_"):
         return _OPTIONS.get(value) or value.rpartition(".")[2]
     return plain_text(value)
@@ -68,12 +64,7 @@ def value_text(key: str, value: Any) -> str:
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:
     """The values of a key as short as they remain distinct.
 
-    Of a `_target_` the last name is enough, unless two of them are equal.
-
-    >>> column_values("optimizer._target_", ["torch.optim.SGD", "torch.optim.Adam"])
-    ['SGD', 'Adam']
-    >>> column_values("optimizer._target_", ["torch.optim.SGD", "mine.SGD"])
-    ['torch.optim.SGD', 'mine.SGD']
+    Of a `_target_` the last name is enough, unless two of them are equal: `SGD`, `Adam`.
     """
     if not key.endswith("_target_"):
         return list(values)
@@ -83,7 +74,7 @@ def column_values(key: str, values: Sequence[Any]) -> list[Any]:
 
 
 def quoted_formula(cell: Any) -> Any:
-    """Returns a text cell for a csv file, which no spreadsheet runs as a formula.
+    """Returns a csv cell that no spreadsheet runs as a formula.
 
     >>> quoted_formula("=1+1"), quoted_formula("-1"), quoted_formula(-1)
     ("'=1+1", '-1', -1)
@@ -116,11 +107,7 @@ def plain_text(value: Any) -> str:
 
 
 def run_label(config: Mapping[str, Any], keys: Mapping[str, str]) -> str:
-    """The label of a run: `hidden_size=8 seed=0`.
-
-    Args:
-        keys: The keys to show, each with its name, as from `key_names`.
-    """
+    """The label of a run, with the names of its keys: `hidden_size=8 seed=0`."""
     return " ".join(f"{name}={value_text(key, config.get(key))}" for key, name in keys.items())
 
 
@@ -140,17 +127,13 @@ def kind_words(kind: str) -> str:
 
 
 def metric_words(name: str) -> str:
-    """The name of a metric in words.
-
-    >>> metric_words("val/acc")
-    'validation accuracy'
-    """
+    """The name of a metric in words: `validation accuracy`."""
     split, _, kind = name.partition("/")
     return f"{split_words(split)} {kind_words(kind)}"
 
 
 def short_number(value: float) -> str:
-    """A number with three decimals, or four significant digits if large or tiny."""
+    """A number with three decimals, or four digits if large or tiny."""
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
 
 
@@ -164,28 +147,20 @@ def number_range(low: float, high: float) -> tuple[str, str]:
 
 
 def interval_text(low: float, high: float) -> str:
-    """The bounds of an interval in words, for a page.
-
-    >>> interval_text(0.008161, 0.714), interval_text(0.00016, 0.0051), interval_text(9.5, 120.0)
-    ('0.008 to 0.714', '0.000160 to 0.005100', '9.5 to 120.0')
-    """
+    """The bounds of an interval in words, for a page: `0.008 to 0.714`."""
     return " to ".join(number_range(low, high))
 
 
 def number(value: float) -> str:
-    """A number with four decimals, or two significant digits if it is tiny."""
+    """A number with four decimals; a tiny one with two digits."""
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
 
 
 def cost(name: str, value: float, sign: str = "") -> str:
-    """A count or a time of a record, by its name.
+    """A count or a time of a record; `sign` also signs positive ones.
 
-    sign="+" also signs positive values.
-
-    >>> cost("params", 1200.0), cost("train_seconds", 2.04)
-    ('1,200', '2.0')
-    >>> cost("train_seconds", 0.0412), cost("train_seconds", 0.0412, sign="+")
-    ('0.041', '+0.041')
+    >>> cost("params", 1200.0), cost("train_seconds", 2.04), cost("train_seconds", 0.0412)
+    ('1,200', '2.0', '0.041')
     """
     # Short times need significant digits, and long times no decimals.
     if name.endswith("seconds") and 0.0005 <= abs(value) < 0.995:
@@ -195,29 +170,17 @@ def cost(name: str, value: float, sign: str = "") -> str:
 
 
 def signed(value: float) -> str:
-    """A change with its sign, for a page: three decimals, or two digits if tiny.
-
-    >>> signed(0.25), signed(-0.5), signed(0.00012)
-    ('+0.250', '−0.500', '+0.00012')
-    """
+    """A change with its sign and three decimals, for a page: `−0.500`."""
     return true_minus(f"{value:+.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:+.2g}")
 
 
 def true_minus(text: str) -> str:
-    """A number with a typographic minus sign, for a page.
-
-    >>> true_minus("-0.5"), true_minus("1e-05")
-    ('−0.5', '1e-05')
-    """
+    """A number with a typographic minus sign, for a page: `−0.5`."""
     return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
 
 
 def error_text(state: str, error: str) -> str:
-    """An error without its leading state, which is shown beside it.
-
-    >>> error_text("interrupted", "interrupted by SIGINT")
-    'by SIGINT'
-    """
+    """An error without its leading state, which is shown beside it."""
     return error.removeprefix(f"{state} ")
 
 
@@ -240,42 +203,30 @@ def without_machine(text: str, folder: str) -> str:
 
 
 def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:
-    """A mean with its standard deviation, if there is one: `0.8430 ±0.0177`."""
+    """A mean with its standard deviation, if any: `0.8430 ±0.0177`."""
     return number(mean) + ("" if std is None else f" {sign}{std:.4f}")
 
 
 def bounded_interval(metric: str, low: float, high: float) -> tuple[float, float]:
-    """An interval clipped to the metric's range, which Student's t ignores.
-
-    >>> bounded_interval("test/acc", 0.215, 1.485)
-    (0.215, 1.0)
-    """
+    """An interval clipped to the metric's range, which Student's t ignores."""
     return (max(low, 0.0), min(high, 1.0)) if is_bounded(metric) else (low, high)
 
 
 def bounded_difference(end: float, metric: str) -> float:
-    """An end of a difference's interval, clipped to the largest difference of the metric.
-
-    >>> bounded_difference(-4.2, "test/acc"), bounded_difference(-4.2, "test/loss")
-    (-1.0, -4.2)
-    """
+    """An end of an interval, clipped to the metric's largest difference."""
     return min(max(end, -1.0), 1.0) if is_bounded(metric) else end
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun.
-
-    >>> count(1, "run"), count(1200, "run")
-    ('1 run', '1,200 runs')
-    """
+    """A number with its noun: `1 run`, `1,200 runs`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def cut(text: str, most: int) -> str:
-    """The first characters of a text, with `…` in place of the rest."""
+    """The first characters of a text, with `…` for the rest."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def upper_first(text: str) -> str:
-    """The text with a capital first letter; the rest stays as it is."""
+    """The text with a capital first letter."""
     return text[:1].upper() + text[1:]

@@ -1,7 +1,4 @@
-"""Loads the runs of a folder as pandas tables.
-
-pandas is imported when a table is asked for.
-"""
+"""Loads the runs of a folder as pandas tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,9 +24,6 @@ def load_sweep(folder: Path | str) -> "DataFrame":
     The runs are in the order of the sweep, including those that have not started; other runs in
     the folder follow. What a run does not have is missing: NaN, or NA among integers and booleans.
 
-    Args:
-        folder: The folder of a sweep, or any folder of runs.
-
     Returns:
         Columns: `run_id`, `seed` and the keys that differ by their short names (`optimizer` for
         `optimizer._target_`), `state`, the metrics of the best epoch as in record.json
@@ -47,7 +41,7 @@ def load_sweep(folder: Path | str) -> "DataFrame":
 
 
 def load_curves(folder: Path | str) -> "DataFrame":
-    """Returns one row per epoch of each run: metrics.csv, in the order of `load_sweep`.
+    """Returns one row per epoch, in the order of `load_sweep`.
 
     Returns:
         Columns: `run_id` and the keys as in `load_sweep`, then those of metrics.csv: `epoch` from
@@ -128,23 +122,21 @@ def _column(values: Sequence[Any], empty: str = "object") -> "Series":
     Args:
         empty: The type if there is no value at all.
     """
-    # Rows are grouped by keys, which lists cannot be.
-    cells = [tuple(value) if isinstance(value, list) else value for value in values]
-    return _pandas().Series(cells, dtype=_column_type(values, empty))
-
-
-def _column_type(values: Sequence[Any], empty: str) -> str | None:
     types = {type(value) for value in values if value is not None}
     has_missing = None in values
+    dtype = "object"
     if not types:
-        return empty
-    if types == {bool}:
-        return "boolean" if has_missing else "bool"
-    if types == {int} and max(abs(value or 0) for value in values) < 2**63:
-        return "Int64" if has_missing else "int64"
-    if types <= {int, float}:
-        return "float64"
-    return None if types == {str} else "object"  # pandas 3 has its own type for texts
+        dtype = empty
+    elif types == {bool}:
+        dtype = "boolean" if has_missing else "bool"
+    elif types == {int} and max(abs(value or 0) for value in values) < 2**63:
+        dtype = "Int64" if has_missing else "int64"
+    elif types <= {int, float}:
+        dtype = "float64"
+    # Rows are grouped by keys, which lists cannot be.
+    cells = [tuple(value) if isinstance(value, list) else value for value in values]
+    # pandas 3 has its own type for texts.
+    return _pandas().Series(cells, dtype=None if types == {str} else dtype)
 
 
 def _curve(path: Path) -> "DataFrame | None":

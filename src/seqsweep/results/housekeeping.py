@@ -26,11 +26,9 @@ from seqsweep.runs.clean import (
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.removing import remove
 from seqsweep.runs.run_folder import State
-from seqsweep.runs.sweep_lock import processes_in, this_process
 from seqsweep.runs.sweepfile import SweepFile
 
 _DEPTH = 4
-_MOST_PROCESSES = 8
 _STATES: tuple[State, ...] = (
     "complete", "pruned", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
     "of another version",
@@ -38,10 +36,7 @@ _STATES: tuple[State, ...] = (
 
 
 def folders_below(folder: Path) -> list[Path]:
-    """The folders below this one that contain runs, the last changed at the end.
-
-    Empty if this folder contains runs itself or is a run's folder. No links are followed.
-    """
+    """The folders of runs below this one, the last changed last."""
     if not folder.is_dir() or (folder / "config.yaml").is_file():
         return []
     folders = [path for path in _search(folder, _DEPTH) if path != folder]
@@ -49,10 +44,7 @@ def folders_below(folder: Path) -> list[Path]:
 
 
 def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> dict[str, Any]:
-    """Prints a line for each run or folder of runs, and returns the same.
-
-    Args:
-        most: The number of runs in the table; None lists all.
+    """Prints and returns a line for each run or folder of runs.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -73,12 +65,6 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     if waiting:
         have = "has" if waiting == 1 else "have"
         _say(console, f"{count(waiting, 'run')} of the sweep {have} not started")
-    processes = processes_in(folder)
-    names = [f"{host} pid {pid}" for host, pid in processes]
-    # One process of this host alone needs no line.
-    if len(names) > 1 or any(host != this_process()[0] for host, _ in processes):
-        more = f" and {len(names) - _MOST_PROCESSES} more" if len(names) > _MOST_PROCESSES else ""
-        _say(console, f"trained by {', '.join(names[:_MOST_PROCESSES])}{more}")
     keys = label_keys([entry.config for entry in entries if entry.config])
     runs = [
         {"run_id": entry.folder.run_id, "state": entry.state, "error": entry.error}
@@ -94,7 +80,7 @@ def _say(console: Console, line: str) -> None:
 
 
 def print_folders(folders: Sequence[Path], console: Console) -> list[dict[str, Any]]:
-    """Prints and returns the number of runs, their states and the size of each folder."""
+    """Prints and returns the runs, states and size of each folder."""
     rows = [
         (path, Counter(e.state for e in read_folder(path, of_all_versions=True)), _size(path))
         for path in folders
@@ -119,14 +105,14 @@ def clean(
     yes: bool,
     console: Console,
 ) -> None:
-    """Prints the runs that are chosen for deletion with their sizes; `yes` deletes them.
+    """Prints the runs chosen for deletion with their sizes; `yes` deletes them.
 
     Without a choice it prints what can be chosen.
 
     Args:
-        states: Deletes the runs in these states.
-        checkpoints: Deletes the last checkpoints of complete runs.
-        wanted: Deletes the runs with these values, by key.
+        states: The states of the chosen runs.
+        checkpoints: Whether the last checkpoints of complete runs are chosen.
+        wanted: The values of the chosen runs, by key.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -162,7 +148,7 @@ def clean(
 
 
 def _renew_results(folder: Path, console: Console) -> None:
-    """Renews the report and TensorBoard's view, which would still rank the deleted runs."""
+    """Renews the report and TensorBoard's view without the deleted runs."""
     if not (folder / "report.json").is_file():
         return
     if not any(folder.glob("*/config.yaml")):
@@ -193,11 +179,7 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
 
 
 def size_text(size: float) -> str:
-    """A number of bytes with at most three digits.
-
-    >>> size_text(999), size_text(4.2 * 2**20)
-    ('999 B', '4.2 MiB')
-    """
+    """A number of bytes with at most three digits: `999 B`, `4.2 MiB`."""
     units = ("B", "KiB", "MiB", "GiB", "TiB")
     index = 0
     while size >= 999.5 and index < len(units) - 1:

@@ -1,4 +1,4 @@
-"""Ranks the configs of a folder of runs by their mean over replicates.
+"""Ranks the configs of a folder by their mean over replicates.
 
 The validation metric ranks the configs. If the replicates have several splits of the data, only the
 splits that all configs have count: a config with the easy folds alone would come first. Then each
@@ -32,6 +32,7 @@ from seqsweep.runs.metric_names import (
     monitor_of,
     without_validation,
 )
+from seqsweep.runs.run_folder import State
 from seqsweep.runs.searchfile import chosen_runs
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
@@ -49,7 +50,7 @@ _EPOCHS: dict[Epoch, str] = {
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The rows, best first by `monitor`, and the keys in which the configs differ.
+    """The rows, best first by `monitor`, and the keys that differ.
 
     Args:
         compared: The metric in which the rows are compared with the first one. It is a test metric
@@ -61,7 +62,6 @@ class Leaderboard:
         missing_states: The number of missing runs by state.
         pruned: The number of runs that a search has ended early; they have no test metrics.
         sets: The number of data sets. The rows of each are ranked on their own.
-        variation: What the replicates of the configs differ in.
     """
 
     keys: list[str]
@@ -96,7 +96,7 @@ class Leaderboard:
 
     @property
     def tied(self) -> int:
-        """The number of rows with the first row's value of the ranking metric."""
+        """The number of rows with the first row's ranking value."""
         means = shared_means(self.rows, self.monitor, self.variation)
         ranks = ranks_by_size([mean for mean in means if mean is not None])
         return ranks.count(ranks[0]) if ranks else 0
@@ -110,8 +110,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     training accuracy if the loss itself differs between the runs.
 
     Args:
-        entries: The runs of one folder, including those that are not complete: a key is swept even
-            if only one of its values has a complete run.
+        entries: The runs of one folder, also those that are not complete: a key is swept even if
+            only one of its values has a complete run.
         planned: The configs of the sweep's members that have not started.
     """
     # A run that diverged or is training has no score that could be ranked.
@@ -146,9 +146,12 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     # A search has ended the pruned runs on purpose, so they are not missing.
-    left = [entry.config for entry in entries if entry.state not in ("complete", "pruned")]
-    left = [config for config in (*left, *planned) if config]
-    grid = find_missing([entry.config for entry in complete], swept, left)
+    left = [e for e in entries if e.config and e.state not in ("complete", "pruned")]
+    asked = [*(entry.config for entry in left), *filter(None, planned)]
+    grid = find_missing([entry.config for entry in complete], swept, asked)
+    states = Counter(entry.state for entry in left) if grid.missing else Counter[str]()
+    # The other missing runs have no folder.
+    states["not started"] = max(0, len(grid.missing) - states.total())
     return Leaderboard(
         keys=[*keys, DATA] if datasets else keys,
         monitor=monitor,
@@ -157,7 +160,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
         grid=grid,
         left_out=left_out,
         epoch=_epoch(complete, monitor),
-        missing_states=count_missing_states(grid, entries, planned),
+        missing_states=+states,
         pruned=sum(entry.state == "pruned" for entry in entries),
         sets=len({set_of_run.get(_id(row), 0) for row in rows}),
         variation=variation,
@@ -169,7 +172,7 @@ def _id(row: Row) -> str:
 
 
 def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Row]:
-    """Sorts the rows of a data set, best first; the config orders equal ones."""
+    """Sorts the rows of a data set, best first."""
     sign = 1 if lower_is_better(monitor) else -1
     means = shared_means(rows, monitor, variation)
     ties = [mean or 0.0 for mean in shared_means(rows, TIE_BREAKER, variation)]
@@ -195,46 +198,20 @@ def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
     return epochs.pop() if len(epochs) == 1 else "own" if epochs else "best"
 
 
-_LOST = ("diverged", "failed")
-
-
-def count_missing_states(
-    grid: Grid, entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]
-) -> dict[str, int]:
-    """Counts the missing runs of a grid by their state, or as `not started`."""
-    missing = {value_key(list(point.values())) for point in grid.missing}
-    swept = list(grid.missing[0]) if grid.missing else []
-
-    def point_of(config: Mapping[str, Any]) -> str:
-        return value_key([config.get(key) for key in swept])
-
-    started = {
-        point_of(entry.config): entry.state for entry in entries if entry.state != "complete"
-    }
-    states = [state for point, state in started.items() if point in missing]
-    # A planned run without a folder has not started.
-    waiting = missing.intersection(map(point_of, planned)) - started.keys()
-    return dict(Counter(states + ["not started"] * len(waiting)))
+_LOST: tuple[State, ...] = ("diverged", "failed")
 
 
 def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
-    """Counts the lost replicates of each run's config, by run_id and state.
-
-    A replicate is lost if it diverged or failed.
-    """
+    """Counts the lost replicates of each run's config by run_id and state."""
     # Most sweeps lose none, and the keys below take time to find.
     if not any(entry.state in _LOST for entry in entries):
         return {}
     differing = differing_keys([entry.config for entry in entries])
     keys = [key for key in differing if key not in REPLICATE_KEYS]
-    points = [value_key([entry.config.get(key) for key in keys]) for entry in entries]
-    counts: dict[str, Counter[str]] = {}
-    for state in _LOST:  # in this order, as the words for them are
-        for point, entry in zip(points, entries, strict=True):
-            if entry.state == state:
-                counts.setdefault(point, Counter())[state] += 1
-    return {
-        entry.folder.run_id: dict(counts[point])
-        for point, entry in zip(points, entries, strict=True)
-        if point in counts
-    }
+    points = group_by(entries, lambda e: value_key([e.config.get(key) for key in keys]))
+    lost: dict[str, dict[str, int]] = {}
+    for group in points.values():
+        states = Counter(entry.state for entry in group)
+        if counts := {state: states[state] for state in _LOST if states[state]}:
+            lost |= {entry.folder.run_id: counts for entry in group}
+    return lost

@@ -1,4 +1,4 @@
-"""Judges the differences of two configs, by what their replicates differ in: seeds or splits.
+"""Judges the differences of two configs over seeds or over splits.
 
 Seeds are judged by `results.significance`. The training sets of two folds or random splits overlap,
 so their scores are not independent, and the usual variance of a mean is too small. The corrected
@@ -35,21 +35,16 @@ SPLITS_NEEDED = 3
 
 
 def split_means(sample: Mapping[Replicate, float]) -> list[float]:
-    """Returns the mean of each split, over its seeds.
-
-    Runs on one split have the same sequences, so they are not samples of their own.
-    """
+    """Returns the mean of each split over its seeds."""
     groups = group_by(sorted(sample), lambda replicate: replicate.split)
     return [mean_of(sample[replicate] for replicate in group) for group in groups.values()]
 
 
 def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
-    """The mean over the splits with its corrected interval, and the deviation over all replicates.
+    """The mean over the splits, with its corrected interval if `share` is known.
 
-    A split with more seeds than another one counts as much as that, as in the test.
-
-    Args:
-        share: The evaluated sequences for each training sequence. Without it there is no interval.
+    A split with more seeds than another one counts as much as that, as in the test. The deviation
+    is over all replicates.
     """
     means = split_means(sample)
     values = list(sample.values())
@@ -61,16 +56,12 @@ def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -
 
 
 def corrected_error(means: Sequence[float], share: float) -> float:
-    """Returns the standard error of the mean over splits, corrected for their overlap."""
+    """Returns the standard error of the mean, corrected for the overlap."""
     return math.sqrt(1 / len(means) + share) * deviation(means)
 
 
 def why_untested(means: Sequence[float], share: float | None) -> str:
-    """Says why the differences of splits have no test; empty if they have one.
-
-    Args:
-        means: The paired difference of each split.
-    """
+    """Says why the paired differences of splits are not tested, if so."""
     if not means:
         return "no split has a score of both configs"
     if share is None:
@@ -85,14 +76,8 @@ def why_untested(means: Sequence[float], share: float | None) -> str:
 
 
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
-    """The two-sided p of the corrected resampled t-test; 1 where it is undefined.
-
-    It is undefined for fewer than `SPLITS_NEEDED` differences, for equal ones, and if the sizes of
-    the splits are unknown.
-
-    Args:
-        means: The paired difference of each split.
-    """
+    """The two-sided p of the corrected resampled t-test; 1 if undefined."""
+    # Without the sizes of the splits and for equal differences the error is unknown.
     if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
         return 1.0
     t = math.fsum(means) / len(means) / corrected_error(means, share)
@@ -100,19 +85,15 @@ def corrected_t_p(means: Sequence[float], share: float | None) -> float:
 
 
 def resampled_differences(
-    samples: Sequence[Mapping[Replicate, float]], best: int, share: float | None
+    samples: Sequence[Mapping[Replicate, float]], share: float | None
 ) -> list[Difference]:
-    """Compares each config with the best one, over the replicates that the two share.
-
-    As in `significance.differences_to_best`, p is corrected for the number of configs.
-    """
-    pairs = [paired(sample, samples[best]) for sample in samples]
-    others = [index for index in range(len(samples)) if index != best]
-    p_values = [corrected_t_p(split_means(pairs[index]), share) for index in others]
-    result = {best: Difference(Estimate(len(samples[best]), 0.0), None, None, "best")}
-    for index, p, adjusted in zip(others, p_values, holm(p_values), strict=True):
-        result[index] = _judge(pairs[index], p, adjusted, share)
-    return [result[index] for index in range(len(samples))]
+    """Compares each config with the first one, as `significance.differences_to_best`."""
+    pairs = [paired(sample, samples[0]) for sample in samples[1:]]
+    p_values = [corrected_t_p(split_means(pair), share) for pair in pairs]
+    return [
+        Difference(Estimate(len(samples[0]), 0.0), None, None, "best"),
+        *(_judge(*one, share) for one in zip(pairs, p_values, holm(p_values), strict=True)),
+    ]
 
 
 def _judge(
@@ -123,10 +104,6 @@ def _judge(
         return Difference(interval, None, None, "undecided", untested=reason)
     verdict = "different" if is_significant(adjusted) else "indistinguishable"
     return Difference(interval, p, adjusted, verdict)
-
-
-Differences = Mapping[Replicate, float]
-"""A config's score minus that of another one, by replicate."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +127,8 @@ class Measure:
         if not samples:
             return []
         if self.variation.resampled:
-            return resampled_differences(samples, 0, self.share)
-        return differences_to_best(samples, best=0)
+            return resampled_differences(samples, self.share)
+        return differences_to_best(samples)
 
     def mean(self, values: Mapping[Replicate, float]) -> Estimate:
         """The mean of scores or of differences, with its interval."""
@@ -159,19 +136,19 @@ class Measure:
             return corrected_estimate(values, self.share)
         return estimate(list(values.values()))
 
-    def units(self, differences: Differences) -> list[float]:
-        """The differences that are independent samples: one for each split, or for each seed."""
+    def units(self, differences: Mapping[Replicate, float]) -> list[float]:
+        """The independent differences, one for each split or seed."""
         return split_means(differences) if self.variation.resampled else [*differences.values()]
 
-    def p(self, differences: Differences) -> float:
+    def p(self, differences: Mapping[Replicate, float]) -> float:
         """The two-sided p of the folder's test."""
         units = self.units(differences)
         return (
             corrected_t_p(units, self.share) if self.variation.resampled else signed_rank_p(units)
         )
 
-    def why_untested(self, differences: Differences) -> str:
-        """Says why the test cannot find the differences significant; empty if it can."""
+    def why_untested(self, differences: Mapping[Replicate, float]) -> str:
+        """Says why the test cannot find a difference significant, if so."""
         units = self.units(differences)
         if self.variation.resampled:
             return why_untested(units, self.share)

@@ -8,9 +8,6 @@ from seqsweep.runs.ledger import differing_keys, value_key
 
 CHOICE = "_target_"
 
-Columns = dict[str, list[str]]
-"""The values of each key in all configs, as texts."""
-
 
 def distinguishing_keys(
     configs: Sequence[Mapping[str, Any]], keep_shared: bool = False
@@ -43,9 +40,7 @@ def distinguishing_keys(
 
 
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys in the label of a run, those of replicates last.
-
-    The seed comes last of all.
+    """The keys in the label of a run, the seed last of all.
 
     Keys that follow from a choice are left out, since the label already names the choice:
     everything that `experiment=a,b` sets follows from its data.
@@ -59,8 +54,8 @@ def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return keys
 
 
-def text_columns(keys: Iterable[str], configs: Sequence[Mapping[str, Any]]) -> Columns:
-    """Returns the column of each key."""
+def text_columns(keys: Iterable[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Returns the values of each key in all configs, as texts."""
     return {key: [value_key(config.get(key)) for config in configs] for key in keys}
 
 

@@ -8,7 +8,7 @@ the best method has rank 1, and equal methods share the mean of their ranks.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count
 
 from seqsweep.results.significance import (
     LEVEL,
@@ -31,11 +31,9 @@ Scores = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Against:
-    """The data sets that a method wins, draws and loses against the first one.
+    """The data sets won, drawn and lost against the first method.
 
-    Args:
-        adjusted: The two-sided p of the signed-rank test after Holm's correction for all pairs of
-            methods.
+    `adjusted` is the two-sided p of the signed-rank test after Holm's correction for all pairs.
     """
 
     wins: int
@@ -57,7 +55,6 @@ class Ranking:
             last index in `order`.
         against: The comparison of each method with the first in `order`, by column; None for the
             first one itself.
-        differing: The number of pairs that differ by `Against.adjusted`.
     """
 
     order: list[int]
@@ -66,18 +63,19 @@ class Ranking:
     friedman_p: float | None
     cliques: list[tuple[int, int]]
     against: list[Against | None]
-    differing: int
 
 
 def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
-    """Ranks at least two methods by their scores on at least one data set."""
+    """Ranks two or more methods by their scores on data sets."""
     sign = 1.0 if lower_is_better else -1.0
     ranks = [mean_ranks_of([sign * score for score in row]) for row in scores]
     means = [math.fsum(column) / len(ranks) for column in zip(*ranks, strict=True)]
     order = sorted(range(len(means)), key=lambda index: means[index])
     # Positive differences are in favour of the first of the two methods.
     pairs = {
-        (a, b): [_difference(sign * row[b], sign * row[a]) for row in scores]
+        (a, b): [
+            0.0 if is_rounding(row[a], row[b]) else sign * row[b] - sign * row[a] for row in scores
+        ]
         for a, b in combinations(order, 2)
     }
     adjusted = dict(zip(pairs, holm([signed_rank_p(d) for d in pairs.values()]), strict=True))
@@ -89,24 +87,17 @@ def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
         friedman_p=p,
         cliques=_cliques(order, pairs, p),
         against=[_against(pairs, adjusted, order[0], index) for index in range(len(means))],
-        differing=sum(value < _ALPHA for value in adjusted.values()),
     )
 
 
 def mean_ranks_of(values: Sequence[float]) -> list[float]:
-    """The rank of each value from 1, the smallest first; equal values share one.
-
-    >>> mean_ranks_of([0.5, 0.1, 0.5])
-    [2.5, 1.0, 2.5]
-    """
+    """The rank of each value from 1; equal values share their mean."""
     lowest = ranks_by_size(values)
     return [1 + rank + (lowest.count(rank) - 1) / 2 for rank in lowest]
 
 
 def friedman_p(ranks: Scores) -> float:
-    """The p of the test of Friedman (1937, JASA 32) that at least three methods have equal ranks.
-
-    The statistic is corrected for ties and compared with the chi-squared distribution.
+    """The p of Friedman's test (1937, JASA 32), corrected for ties.
 
     Args:
         ranks: A row for each data set, as from `mean_ranks_of`.
@@ -121,29 +112,17 @@ def friedman_p(ranks: Scores) -> float:
 
 
 def sets_needed(methods: int) -> int:
-    """The fewest data sets on which two of so many methods can differ.
+    """The fewest data sets on which methods can differ in a diagram.
 
-    In a diagram, n differences of one sign have the p 1 / 2^n, the smallest possible value. Two
-    methods alone are compared by the two-sided test, whose p is twice as large.
-
-    >>> sets_needed(2), sets_needed(3), sets_needed(12)
-    (6, 6, 8)
+    n differences of one sign have the p 1 / 2^n, the smallest possible value. Two methods alone are
+    compared by the two-sided test, whose p is twice as large.
     """
-    n = 1
     smallest = 2.0 if methods == 2 else 1.0
-    while smallest / 2**n > _ALPHA / (methods - 1):
-        n += 1
-    return n
+    return next(n for n in count(1) if smallest / 2**n <= _ALPHA / (methods - 1))
 
 
 def sets_needed_for_p(methods: int) -> int:
-    """The fewest data sets on which `Against.adjusted` of so many methods can be significant.
-
-    It is two-sided and corrected for all pairs, so it needs more data sets than a diagram.
-
-    >>> sets_needed_for_p(2), sets_needed_for_p(4), sets_needed_for_p(12)
-    (6, 8, 12)
-    """
+    """The fewest data sets on which `Against.adjusted` can be significant."""
     # Seeds are compared with the best config alone: one comparison less than configs.
     return seeds_needed(math.comb(methods, 2) + 1)
 
@@ -189,20 +168,11 @@ def _against(
     return Against(wins, draws, len(differences) - wins - draws, adjusted[first, index])
 
 
-def _difference(first: float, second: float) -> float:
-    """The difference of two scores; 0 where only rounding differs."""
-    return 0.0 if is_rounding(first, second) else first - second
-
-
 def upper_tail(value: float, freedom: int) -> float:
-    """Returns the probability of a value of at least this size.
+    """Returns the probability that a chi-squared variable has at least this value.
 
     A whole number of degrees of freedom has a closed form (Abramowitz and Stegun, 26.4.4 and
-    26.4.5): a sum of freedom / 2 terms, and the tail of the normal distribution if the number is
-    odd.
-
-    >>> round(upper_tail(5.991, 2), 4), upper_tail(0.0, 3)
-    (0.05, 1.0)
+    26.4.5): a sum of freedom / 2 terms, and the tail of the normal distribution if it is odd.
     """
     if value <= 0:
         return 1.0

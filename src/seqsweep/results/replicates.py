@@ -1,4 +1,4 @@
-"""The replicates of a config, its runs with other seeds or splits, and their numbers."""
+"""The replicates of a config: its runs with other seeds or splits."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,12 +25,12 @@ class Replicate(NamedTuple):
 
     @property
     def split(self) -> tuple[int, int]:
-        """The fold and the split seed, which decide the sequences of each split."""
+        """The fold and the split seed, which decide the split."""
         return self.fold, self.split_seed
 
 
 def replicate_of(entry: Entry) -> Replicate:
-    """Returns the replicate by a run's config, even if its split has no effect."""
+    """Returns the replicate by a run's config alone."""
     values = (entry.config.get(key) for key in ("data.fold", "data.split_seed", "seed"))
     return Replicate(*(value if isinstance(value, int) else 0 for value in values))
 
@@ -40,7 +40,6 @@ class Variation:
     """The differences between the replicates of the configs of a folder.
 
     Args:
-        replicates: All replicates.
         resampled_data: The `recordings_key` of the data that configs were trained on with several
             splits, whose training sets overlap. On other data only the seed varies.
         shares: The evaluated sequences for each training sequence, by the name of the split.
@@ -86,28 +85,19 @@ class Variation:
         return replicate if is_resampled else Replicate(seed=replicate.seed)
 
     def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
-        """Returns the run of each replicate of a config, which has one of each."""
+        """Returns the run of each replicate of a config."""
         return {self.replicate_of(entry): entry for entry in entries}
 
     def label(self, replicate: Replicate) -> int | str:
         """Returns the seed, or if splits vary the values that vary: `fold=1 seed=0`."""
         if not self.resampled:
             return replicate.seed
-        names = [name for name in Replicate._fields if len(self._values(name)) > 1]
-        return " ".join(f"{name}={getattr(replicate, name)}" for name in names)
-
-    def _values(self, name: str) -> set[int]:
-        return {getattr(replicate, name) for replicate in self.replicates}
+        columns = zip(Replicate._fields, replicate, zip(*self.replicates, strict=True), strict=True)
+        return " ".join(f"{name}={value}" for name, value, of in columns if len(set(of)) > 1)
 
 
 def varied_words(replicates: Iterable[Replicate]) -> str:
-    """Says what differs between replicates.
-
-    >>> varied_words([Replicate(seed=0), Replicate(seed=1)])
-    '2 seeds'
-    >>> varied_words([Replicate(fold=0, seed=0), Replicate(fold=1, seed=1)])
-    '2 folds, each with its own seed'
-    """
+    """Says what differs between replicates: `2 seeds`, `5 folds, each with its own seed`."""
     replicates = set(replicates)
     folds, split_seeds, seeds = (len(set(values)) for values in zip(*replicates, strict=True))
     splits = len({replicate.split for replicate in replicates})
@@ -125,11 +115,7 @@ def varied_words(replicates: Iterable[Replicate]) -> str:
 
 
 def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
-    """Returns what varies between the runs of each config.
-
-    Args:
-        groups: The complete runs of each config.
-    """
+    """Returns what varies between the complete runs of each config."""
     entries = [entry for group in groups for entry in group]
     resampled = frozenset(
         recordings_key(e) for group in groups if _is_resampled(group) for e in group
@@ -141,13 +127,13 @@ def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
 
 
 def _is_resampled(group: Sequence[Entry]) -> bool:
-    """Returns whether the runs of a config have several splits of the data."""
+    """Returns whether the runs of a config have several splits."""
     by_split = group_by(group, lambda entry: replicate_of(entry).split)
     return len(by_split) > 1 and len({sets_of(entries[0]) for entries in by_split.values()}) > 1
 
 
 def _shares(entries: Iterable[Entry]) -> dict[str, float]:
-    """Returns the mean share of each evaluated split, over the runs of all configs."""
+    """Returns the mean share of each evaluated split over all runs."""
     shares: dict[str, list[float]] = {}
     for entry in entries:
         record = entry.record or {}
@@ -174,38 +160,37 @@ def numbers(entry: Entry) -> dict[str, float]:
 
 
 def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, float]:
-    """The values of a metric by replicate, without the runs that have none."""
+    """The values of a metric by replicate, without the missing ones."""
     values = {replicate: numbers(entry).get(metric) for replicate, entry in runs.items()}
     return {replicate: value for replicate, value in values.items() if value is not None}
 
 
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
-    """The metric to compare that all groups of runs have, by the leaderboard's rule."""
+    """The metric that all groups have, by the leaderboard's rule."""
     recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]
     monitor = monitor_of(entry.config for entries in groups for entry in entries)
     return compared_metric(monitor, set[str].intersection(*recorded))
 
 
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
-    """The run of each replicate that ended last, ordered by fold, split seed and seed.
+    """The last run of each replicate, in the order of the replicates.
 
     The same config, data and replicate have one run_id as long as they give the same result. A
     second run_id comes from a version of seqsweep that gave another result, or from a split seed
     that has no effect.
     """
+
+    def end_time(entry: Entry) -> float:
+        try:
+            return (entry.folder.path / "record.json").stat().st_mtime
+        except OSError:
+            return 0.0
+
     return [
         # Most replicates have one run, whose record need not be looked up on disk.
-        group[0] if len(group) == 1 else max(group, key=_end_time)
+        group[0] if len(group) == 1 else max(group, key=end_time)
         for _, group in sorted(group_by(entries, variation.replicate_of).items())
     ]
-
-
-def _end_time(entry: Entry) -> float:
-    """The time at which the record was written, in seconds since 1970."""
-    try:
-        return (entry.folder.path / "record.json").stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 Split = tuple[int, int]
@@ -213,13 +198,7 @@ Split = tuple[int, int]
 
 
 def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> set[Split]:
-    """Returns the splits on which all configs were scored on the same sequences.
-
-    Configs without the metric do not count.
-
-    Args:
-        configs: The runs of each config by replicate.
-    """
+    """Returns the splits that all configs with the metric have in common."""
     name = metric.partition("/")[0]
     # A training metric has no set of its own.
     evaluated = name if name in ("val", "test") else "data"
@@ -236,7 +215,7 @@ def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> 
 
 
 def restrict(sample: Mapping[Replicate, float], splits: set[Split]) -> Mapping[Replicate, float]:
-    """Returns the values on some splits; all values if there are no splits."""
+    """Returns the values on some splits, or all values without splits."""
     if not splits:
         return sample
     return {replicate: value for replicate, value in sample.items() if replicate.split in splits}

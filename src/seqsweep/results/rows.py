@@ -1,4 +1,4 @@
-"""The rows of a leaderboard: one config and its difference to the first."""
+"""The rows of a leaderboard, and their differences to the first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,11 +16,10 @@ DATA = "data"
 
 @dataclass(frozen=True)
 class Row:
-    """One config: the values of the differing keys, and its metrics over n replicates.
+    """One config with its metrics over n replicates.
 
     Args:
         entries: The runs, one per replicate, ordered by replicate.
-        samples: The values of each metric by replicate.
         difference: The difference to the first row in the compared metric. None if the two rows
             were evaluated on different sequences, because their scores are then not paired.
         apart: The reason for a missing difference, such as `other test set`.
@@ -61,7 +60,6 @@ def make_row(
 
     Args:
         datasets: The name of each data set by `data_key`; empty if there is only one.
-        lost: The numbers of lost replicates by run_id and state.
     """
     samples: dict[str, dict[Replicate, float]] = {}
     for entry in group:
@@ -77,10 +75,7 @@ def make_row(
 
 
 def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
-    """Adds a text for the sequences of each row.
-
-    They are those of a replicate that all rows have.
-    """
+    """Adds a text for the sequences of a common replicate to each row."""
     runs = [variation.by_replicate(row.entries) for row in rows]
     shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
     chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
@@ -91,10 +86,7 @@ def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
 
 
 def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
-    """The mean of each row on the splits that all rows have.
-
-    It is None without the metric. If the rows share no split, each has the mean over its own.
-    """
+    """The mean of each row on common splits, or else its own."""
     if not variation.resampled:
         return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]
     splits = shared_splits([variation.by_replicate(row.entries) for row in rows], metric)
@@ -104,9 +96,9 @@ def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list
 
 
 def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
-    """Adds the differences to the first row, for configs evaluated on the same sequences."""
-    first = _sets_by_replicate(rows[0], variation) if rows else {}
-    checked = [_check_sets(row, metric, first, variation) for row in rows]
+    """Adds the differences to the first row on the same sequences."""
+    first = sets_by_replicate(rows[0], variation) if rows else {}
+    checked = [check_sets(row, metric, first, variation) for row in rows]
     # Values that a search has chosen among many are partly luck, so a test of them would err.
     for index, (row, sample) in enumerate(checked):
         if index and row.is_chosen:
@@ -118,20 +110,16 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
     return [row if row.apart else replace(row, difference=next(judged)) for row, _ in checked]
 
 
-def _check_sets(
+def check_sets(
     row: Row, metric: str, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
-    """Returns the row, with a reason if it cannot be compared, and its comparable values.
-
-    Args:
-        first: The sets of sequences of the first row, by replicate.
-    """
-    sets = _sets_by_replicate(row, variation)
+    """Returns the row, maybe with a reason, and its comparable values."""
+    sets = sets_by_replicate(row, variation)
     reasons = reasons_apart(first, sets, variation.resampled)
     # Replicates whose sets differ from the first row's do not count.
     sample = {key: v for key, v in row.samples.get(metric, {}).items() if not reasons.get(key)}
     return replace(row, apart=next(iter(reasons.values())) if all(reasons.values()) else ""), sample
 
 
-def _sets_by_replicate(row: Row, variation: Variation) -> dict[Replicate, Sets]:
+def sets_by_replicate(row: Row, variation: Variation) -> dict[Replicate, Sets]:
     return {key: sets_of(entry) for key, entry in variation.by_replicate(row.entries).items()}

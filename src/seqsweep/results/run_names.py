@@ -1,4 +1,4 @@
-"""Readable names of runs, made of the keys in which their configs differ: `h016-L1-bi-s0`.
+"""Readable names of runs, made of the keys that differ: `h016-L1-bi-s0`.
 
 A name has a part for each key that differs, in the order of the config; the keys of replicates are
 last: the fold, the split seed, the seed.
@@ -11,11 +11,7 @@ last: the fold, the split seed, the seed.
 3. Words are cut to 6 characters or as many more as distinguish them. If a key has a longer number,
    a negative one, or a value that is neither a number nor a plain word, its values are counted in
    their order: `r0` and `r1` cannot be mistaken for rates.
-4. A name has at most 16 characters, since TensorBoard's tables cut it there. If one would be
-   longer, all are shortened in the same way, as little as necessary: first without the keys that
-   follow from the ones before them; then words have at least 4 characters. If that is not enough,
-   the first parts that fit are kept, followed by the rank of the config: `h016-L2-r07-s0`.
-5. Runs whose configs do not differ at all are counted: `n0`, `n1`.
+4. Runs whose configs do not differ at all are counted: `n0`, `n1`.
 """
 
 import itertools
@@ -34,10 +30,10 @@ from seqsweep.runs.ledger import read_run, value_key
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
-LONGEST = 16
-"""The maximum number of characters in a name."""
+LONGEST = 100
+"""The maximum number of characters in a name, which is the name of a folder."""
 
-_LONGEST_VALUE, _SHORTEST_WORD = 6, 4
+_LONGEST_VALUE, _LONGEST_WORD = 6, 16
 _CODES = {"hidden_size": "h", "num_layers": "L", "batch_size": "b", "dropout": "d", "lr": "lr"}
 _REPLICATES = {"data.fold": "f", "data.split_seed": "ss", "seed": "s"}
 """The codes of the keys of replicates, in the order of a name's last parts."""
@@ -54,20 +50,12 @@ class Name(NamedTuple):
 
 
 def readable_names(configs: Configs) -> dict[str, str]:
-    """The unique name of each run_id, at most 16 characters of `A-Za-z0-9._-`.
-
-    >>> sizes = {"a": 8, "b": 16}
-    >>> readable_names({run_id: {"model.hidden_size": h, "seed": 0} for run_id, h in sizes.items()})
-    {'a': 'h08', 'b': 'h16'}
-    """
+    """The unique name of each run_id, of the characters `A-Za-z0-9._-`."""
     return {run_id: name.run for run_id, name in names_of(configs).items()}
 
 
 def names_of(configs: Configs) -> dict[str, Name]:
-    """The name of each run and its config, by run_id.
-
-    The order of the configs does not matter.
-    """
+    """The name of each run and of its config, by run_id."""
     if not configs:
         return {}
     if len(configs) == 1:
@@ -85,11 +73,9 @@ def names_of(configs: Configs) -> dict[str, Name]:
     parts = [_part(codes[key], key, values) for key, values in columns.items()]
     # A counter distinguishes runs with equal parts.
     parts += _counted([*parts, *replicates], len(ids))
-    # A seed that follows from the fold is left out.
-    rows = zip(*_independent(replicates), strict=True) if replicates else [()] * len(ids)
+    rows = zip(*replicates, strict=True) if replicates else [()] * len(ids)
     tails = ["".join(f"-{part}" for part in row) for row in rows]
-    room = LONGEST - max(map(len, tails))
-    heads = _heads(parts or [["run"] * len(ids)], room)
+    heads = _heads(parts or [["run"] * len(ids)], LONGEST - max(map(len, tails)))
     return {
         run_id: Name(head + tail, head)
         for run_id, head, tail in zip(ids, heads, tails, strict=True)
@@ -97,51 +83,14 @@ def names_of(configs: Configs) -> dict[str, Name]:
 
 
 def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
-    """The name of each run's config, with at most `room` characters (rule 4)."""
+    """The name of each run's config, or its rank if too long."""
     rows = list(zip(*parts, strict=True))
-    kept = list(zip(*_independent(parts), strict=True))
-    brief = list(zip(*map(_with_short_words, _independent(parts)), strict=True))
-    # The first of these forms that fits and keeps the order.
-    for values in (rows, kept, brief):
-        names = ["-".join(value) for value in values]
-        if max(map(len, names)) <= room and _is_same_order(names, values):
-            return names
-    # Otherwise as many parts as fit, followed by the rank.
-    order = sorted(set(kept))
-    width = len(str(len(order) - 1))
-    ranks = {value: f"r{rank:0{width}}" for rank, value in enumerate(order)}
-    for count in range(len(kept[0]) - 1, 0, -1):
-        names = ["-".join([*value[:count], ranks[value]]) for value in kept]
-        if max(map(len, names)) <= room:
-            return names
-    return [ranks[value] for value in kept]
-
-
-def _with_short_words(part: Sequence[str]) -> Sequence[str]:
-    """Cuts words to 4 characters, or as many more as distinguish them."""
-    if not all(text.isalpha() for text in part):
-        return part
-    cuts = ([text[:length] for text in part] for length in range(_SHORTEST_WORD, LONGEST + 1))
-    return next(cut for cut in cuts if len(set(cut)) == len(set(part)))
-
-
-def _is_same_order(names: Sequence[str], values: Sequence[tuple[str, ...]]) -> bool:
-    """Returns whether the names are unique and sort like the values."""
-    by_value = dict(zip(values, names, strict=True))
-    ordered = [by_value[value] for value in sorted(by_value)]
-    return ordered == sorted(ordered) and len(set(ordered)) == len(ordered)
-
-
-def _independent(parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """The parts that distinguish runs which the parts before them do not."""
-    kept: list[Sequence[str]] = []
-    distinct = 1
-    for part in parts:
-        number = len(set(zip(*kept, part, strict=True)))
-        if number > distinct:
-            kept.append(part)
-            distinct = number
-    return kept or [parts[0]]
+    names = ["-".join(row) for row in rows]
+    if max(map(len, names)) <= room:
+        return names
+    ranks = {row: rank for rank, row in enumerate(sorted(set(rows)))}
+    width = len(str(len(ranks) - 1))
+    return [f"r{ranks[row]:0{width}}" for row in rows]
 
 
 def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
@@ -174,12 +123,12 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
 
 
 def _texts(values: Iterable[Any]) -> dict[str, str] | None:
-    """A short text for each value, by its JSON (rules 2 and 3); None if there is none."""
+    """A short text for each value by its JSON, if possible (rules 2, 3)."""
     distinct = {value_key(value): value for value in values}
     given = [value for value in distinct.values() if value is not None]
     if given and all(isinstance(value, bool) for value in given):
         given = [int(value) for value in given]
-    for write in (_integers, _decimals, _words):
+    for write in (_numbers, _words):
         texts = write(given)
         if len(given) < len(distinct):
             index = list(distinct.values()).index(None)
@@ -189,21 +138,13 @@ def _texts(values: Iterable[Any]) -> dict[str, str] | None:
     return None
 
 
-def _integers(values: Sequence[Any]) -> list[str]:
-    """The values with equally many digits; empty if one is not a short integer."""
-    if not all(type(value) is int and 0 <= value < 10**_LONGEST_VALUE for value in values):
-        return []
-    width = max(len(str(value)) for value in values)
-    return [f"{value:0{width}}" for value in values]
-
-
-def _decimals(values: Sequence[Any]) -> list[str]:
-    """The values with equally many decimals; empty if one is not a short number."""
+def _numbers(values: Sequence[Any]) -> list[str]:
+    """The values with equally many digits and decimals, if all are short numbers."""
     if not all(_is_finite(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
     # A float has too many binary digits to count its decimals.
     exact = [Decimal(repr(value)).normalize() for value in values]
-    decimals = max(0, *(-int(value.as_tuple().exponent) for value in exact))
+    decimals = max([0, *(-int(value.as_tuple().exponent) for value in exact)])
     if decimals >= _LONGEST_VALUE:
         return []
     texts = [f"{abs(value):.{decimals}f}" for value in exact]  # without the sign of -0.0
@@ -211,11 +152,11 @@ def _decimals(values: Sequence[Any]) -> list[str]:
 
 
 def _words(values: Sequence[Any]) -> list[str]:
-    """Cuts plain words as far as they stay distinct; empty for other values."""
+    """Cuts plain words, if all are, as far as they stay distinct."""
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     if not all(isinstance(value, str) and fullmatch(plain, value) for value in values):
         return []
-    for length in range(_LONGEST_VALUE, LONGEST):
+    for length in range(_LONGEST_VALUE, _LONGEST_WORD):
         cut = [word[:length].rstrip("_.") for word in values]
         if len({word.casefold() for word in cut}) == len(cut):
             return cut
@@ -223,7 +164,7 @@ def _words(values: Sequence[Any]) -> list[str]:
 
 
 def _order(text: str, value: Any) -> tuple[int, float | int, str]:
-    """The sort key of a value: null, false, true, numbers, texts, anything else."""
+    """The sort key of a value: null, booleans, numbers, texts, others."""
     if value is None or isinstance(value, bool):
         return 0, -1 if value is None else int(value), ""
     if _is_finite(value):
@@ -236,7 +177,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _codes(keys: Iterable[str]) -> dict[str, str]:
-    """A unique code for each key; the keys with a fixed code come first."""
+    """A unique code for each key, fixed codes first."""
     keys = sorted(keys, key=lambda key: _last(key) not in _CODES)
     codes: dict[str, str] = {}
     for key in keys:
@@ -247,7 +188,7 @@ def _codes(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _candidates(key: str) -> Iterable[str]:
-    """Yields codes for a key: fixed, initials, beginnings, more initials, letters for a number."""
+    """Yields codes for a key: fixed, initials, beginnings, more initials, more letters."""
     name = _last(key)
     if name in _CODES:
         yield _CODES[name]
@@ -256,8 +197,7 @@ def _candidates(key: str) -> Iterable[str]:
     yield "".join(word[0] for word in last)
     yield from (last[-1][:length] for length in range(2, 4))
     yield "".join(word[0] for word in words[-len(last) - 1 :]) or "k"
-    for number in itertools.count(1):
-        yield "k" + "".join("abcdefghij"[int(digit)] for digit in str(number))
+    yield from ("k" * length for length in itertools.count(2))
 
 
 def _last(key: str) -> str:
@@ -265,11 +205,7 @@ def _last(key: str) -> str:
 
 
 def name_runs(folder: Path) -> None:
-    """Writes names.json into a sweep's folder and renames runs that have another name.
-
-    Raises:
-        ValueError, OSError: a config cannot be read, or the names cannot be written.
-    """
+    """Writes a sweep's names.json and renames runs that have another name."""
     sweep = SweepFile.read(folder)
     assert sweep is not None, "the sweep writes its own file first"
     configs = dict(sweep.configs)

@@ -8,6 +8,7 @@ trained on several splits of the data, see `results.measures`.
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal, TypeVar
 
 from seqsweep.results.student_t import quantile, two_sided_p
@@ -49,7 +50,7 @@ class Difference:
     Args:
         interval: The mean paired difference; None if no replicate is shared.
         p: The two-sided p of the test; None for the best, and if there are too few replicates.
-        adjusted: p after Holm's correction for all comparisons with the best.
+        adjusted: p after Holm's correction for all comparisons.
         t_adjusted: The corrected p of the paired t-test. It needs fewer seeds, but it assumes
             normal differences, which few seeds cannot show. No verdict depends on it.
         untested: The reason why splits of the data are not tested; empty if they are, and for
@@ -89,10 +90,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def mean_of(values: Iterable[float]) -> float:
-    """Returns the mean; 0 where positive and negative values differ only by rounding.
-
-    Only the mean of differences can cancel out. Its sign decides between better, equal and worse.
-    """
+    """Returns the mean; 0 where values cancel out except for rounding."""
     values = list(values)
     above, below = (
         math.fsum(max(0.0, sign * value) for value in values) / len(values) for sign in (1, -1)
@@ -101,37 +99,33 @@ def mean_of(values: Iterable[float]) -> float:
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Returns the standard deviation of a sample of at least two values.
-
-    `statistics.stdev` takes thirty times as long, for the last bit.
-    """
+    """Returns the standard deviation of a sample of at least two values."""
+    # `statistics.stdev` takes thirty times as long, for the last bit.
     if min(values) == max(values):
         return 0.0
     mean = math.fsum(values) / len(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def differences_to_best(samples: Sequence[Mapping[Key, float]], best: int) -> list[Difference]:
-    """Compares each config with the best one.
+def differences_to_best(samples: Sequence[Mapping[Key, float]]) -> list[Difference]:
+    """Compares each config with the first one.
 
     The t interval shows how large the difference is. Wilcoxon's signed-rank test decides whether
     it is significant, since it does not assume a normal distribution. Its p is corrected for the
     number of configs, because one of twenty equal configs would differ by chance.
 
     Args:
-        samples: The compared metric of each config, by replicate.
-        best: The index of the best config, which was chosen by the metric of another split.
+        samples: The compared metric of each config, by replicate. The first config is the best by
+            the metric of another split.
     """
-    pairs = [list(paired(sample, samples[best]).values()) for sample in samples]
-    # The best config is not compared with itself.
-    others = [index for index in range(len(samples)) if index != best]
-    p_values = [signed_rank_p(pairs[index]) for index in others]
+    pairs = [list(paired(sample, samples[0]).values()) for sample in samples[1:]]
+    p_values = [signed_rank_p(pair) for pair in pairs]
+    by_t = holm([paired_t_p(pair) for pair in pairs])
     needed = seeds_needed(len(samples))
-    by_t = holm([paired_t_p(pairs[index]) for index in others])
-    result = {best: Difference(Estimate(len(samples[best]), 0.0), None, None, "best")}
-    for index, p, adjusted, t in zip(others, p_values, holm(p_values), by_t, strict=True):
-        result[index] = _judge(pairs[index], p, adjusted, t, needed)
-    return [result[index] for index in range(len(samples))]
+    return [
+        Difference(Estimate(len(samples[0]), 0.0), None, None, "best"),
+        *(_judge(*one, needed) for one in zip(pairs, p_values, holm(p_values), by_t, strict=True)),
+    ]
 
 
 def seeds_needed(configs: int) -> int:
@@ -139,24 +133,15 @@ def seeds_needed(configs: int) -> int:
 
     n pairs that all have one sign have p = 2 / 2^n, the smallest possible value. Corrected for
     configs - 1 comparisons it must be below 1 - LEVEL.
-
-    >>> seeds_needed(2), seeds_needed(12)
-    (6, 9)
     """
-    n = 1
-    while (configs - 1) * 2.0 ** (1 - n) >= _ALPHA:
-        n += 1
-    return n
+    return next(n for n in count(1) if (configs - 1) * 2.0 ** (1 - n) < _ALPHA)
 
 
 def ranks_by_size(values: Sequence[float]) -> list[int]:
-    """The rank of each value among the sorted values; equal values share one.
+    """The rank of each value from 0; equal values share one.
 
     Values that differ only by rounding are equal: the last bit of a mean may depend on the order
     in which its values were added.
-
-    >>> ranks_by_size([0.3, 0.1 + 0.2, 0.1, 0.7])
-    [1, 1, 0, 3]
     """
     order = sorted(range(len(values)), key=lambda index: values[index])
     ranks = [0] * len(values)
@@ -185,37 +170,19 @@ def signed_rank_p(differences: Sequence[float]) -> float:
     correction for ties. Accuracies often tie, and scipy then takes the approximation at any n.
     """
     ranks, above = _doubled_ranks(differences)
-    n, total = len(ranks), sum(ranks)
     # The two-sided test takes the smaller of the positive and the negative rank sum.
-    smaller = min(above, total - above)
-    if n <= _EXACT_UP_TO:
-        return min(1.0, 2 * _ways_up_to(smaller, ranks) / 2**n)
-    spread = math.sqrt(sum(rank * rank for rank in ranks)) / 2
-    return math.erfc((total / 2 - smaller) / spread / math.sqrt(2))
+    return min(1.0, 2 * _p_of_sum(min(above, sum(ranks) - above), ranks))
 
 
 def one_sided_p(differences: Sequence[float]) -> float:
-    """The p of the signed-rank test against the alternative that values are above zero.
-
-    As in `signed_rank_p`, it is exact up to 50 differences, also with ties.
-
-    >>> one_sided_p([0.1, 0.2, 0.3])
-    0.125
-    """
+    """The p of the signed-rank test that values are above zero."""
     ranks, above = _doubled_ranks(differences)
-    n, total = len(ranks), sum(ranks)
-    if not n:
-        return 1.0
     # The distribution is symmetric: a sum of at least `above` is as likely as one of at most this.
-    opposite = total - above
-    if n <= _EXACT_UP_TO:
-        return _ways_up_to(opposite, ranks) / 2**n
-    spread = math.sqrt(sum(rank * rank for rank in ranks)) / 2
-    return math.erfc((above - total / 2) / spread / math.sqrt(2)) / 2
+    return _p_of_sum(sum(ranks) - above, ranks)
 
 
 def paired_t_p(differences: Sequence[float]) -> float:
-    """The two-sided p of Student's t-test of paired differences; 1 where it is undefined.
+    """The two-sided p of Student's paired t-test; 1 where undefined.
 
     It is undefined for fewer than three differences and for equal ones. Accuracies are counts, so
     a few of them can be equal by chance.
@@ -284,11 +251,15 @@ def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
     return ranks, sum(rank for rank, d in zip(ranks, signed, strict=True) if d > 0)
 
 
-def _ways_up_to(limit: int, ranks: Sequence[int]) -> int:
-    """Counts the choices of signs with a positive rank sum up to `limit`."""
+def _p_of_sum(limit: int, ranks: Sequence[int]) -> float:
+    """The probability of a positive rank sum up to `limit` by chance."""
+    n = len(ranks)
+    if n > _EXACT_UP_TO:
+        spread = math.sqrt(sum(rank * rank for rank in ranks)) / 2
+        return math.erfc((sum(ranks) / 2 - limit) / spread / math.sqrt(2)) / 2
     ways = [1] + [0] * limit
     # Dynamic programming: each rank is either in the positive sum or not.
     for rank in ranks:
         for value in range(limit, rank - 1, -1):
             ways[value] += ways[value - rank]
-    return sum(ways)
+    return sum(ways) / 2**n

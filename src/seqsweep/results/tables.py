@@ -1,4 +1,4 @@
-"""Terminal tables: the leaderboard, the configs by data sets, the state of a folder."""
+"""Terminal tables: leaderboards, configs by data sets, states of runs."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -64,19 +64,16 @@ MOST_ROWS = 1000
 
 
 class FittingTable(Table):
-    """A table that knows what a narrow terminal can do without.
-
-    Args:
-        spare: The indices of the columns that may go, the least important first.
-        long: The index of a column of texts that may be cropped.
-    """
+    """A table that knows what a narrow terminal can do without."""
 
     spare: Sequence[int] = ()
+    """The indices of the columns that may go, the least important first."""
     long: int | None = None
+    """The index of a column of texts that may be cropped."""
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Prints a table: on a terminal the columns that fit, elsewhere all of them.
+    """Prints a table; on a terminal only the columns that fit.
 
     A table that cannot be made to fit is printed whole, where rich would cut numbers short.
     """
@@ -88,7 +85,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def _fitted(console: Console, table: FittingTable) -> Table:
-    """The table without as many of its spare columns as it takes to fit."""
+    """The table without the spare columns that do not fit."""
     result: Table = table
     for lost in range(len(table.spare) + 1):
         gone = table.spare[:lost]
@@ -117,7 +114,7 @@ def _width(console: Console, table: Table) -> int:
 
 
 def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
-    """An empty table; the first columns are those of keys, or one of names."""
+    """An empty table whose first columns are keys, or one of names."""
     table = FittingTable(
         box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False
     )
@@ -175,11 +172,7 @@ def leaderboard_table(
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
-    """Prints the leaderboard and its notes.
-
-    Args:
-        top: The most rows; None stands for `MOST_ROWS`.
-    """
+    """Prints the leaderboard and its notes, at most `top` rows (`MOST_ROWS`)."""
     top = MOST_ROWS if top is None else top
     signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
     print_table(console, leaderboard_table(board, top, signs))
@@ -196,18 +189,14 @@ def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
 
 
 def print_across_sets(console: Console, found: AcrossSets, top: int | None = None) -> None:
-    """Prints the table of configs by data sets, and its notes.
-
-    Args:
-        top: The most rows; None for all.
-    """
+    """Prints the table of configs by data sets, and its notes."""
     print_table(console, _across_table(found, top, "+/-" if console.options.ascii_only else "±"))
     notes = [*ranking_words(found), *left_out_words(found), *uneven_words(found)]
     _print_below(console, len(found.methods) - (top or len(found.methods)), map(escape, notes))
 
 
 def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
-    """The rows of configs with their ranks and a column for each data set."""
+    """The configs with their ranks and a column for each set."""
     keys = list(key_names(found.methods[0].keys).values()) or ["config"]
     ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
     headers = [*keys, *ranks, *found.sets]
@@ -222,11 +211,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
-    """A table of the runs: differing keys, state, and score or error.
-
-    Args:
-        most: The number of rows. If there are more runs, those that are not done come first.
-    """
+    """A table of runs: differing keys, state, and score or error."""
     keys = label_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
@@ -237,7 +222,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     # The validation score is the last to go.
     table.spare = _add_columns(table, ["val/acc", "test/acc", "seconds"])[::-1]
     if most is not None and len(entries) > most:
-        # Python keeps the order of equal entries.
+        # Runs that are not done come first. Python keeps the order of equal entries.
         entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
     for entry in entries:
         values = numbers(entry) if entry.state in ("complete", "pruned") else {}

@@ -36,7 +36,7 @@ def too_few_words(
     untested: Sequence[str] = (),
     folds: int = 0,
 ) -> str | None:
-    """Says why configs are not compared with the first one; None if all are.
+    """Says why configs are not compared with the first one, if so.
 
     Args:
         shared: The number of replicates that each undecided config shares with the first one.
@@ -76,11 +76,7 @@ def too_few_words(
 
 
 def needed_words(configs: int) -> str:
-    """Says how many seeds so many configs need.
-
-    >>> needed_words(24)
-    '24 configs need at least 10 seeds'
-    """
+    """Says how many seeds so many configs need."""
     return f"{configs} configs need at least {seeds_needed(configs)} seeds"
 
 
@@ -94,7 +90,7 @@ def _differ_words(configs: int) -> str:
 
 
 def replicates_override(configs: int, folds: int = 0) -> str:
-    """The override that trains all folds or enough seeds, quoted for a shell."""
+    """The override that trains all folds or enough seeds, quoted."""
     return f"'data.fold=range({folds})'" if folds else f"'seed=range({seeds_needed(configs)})'"
 
 
@@ -135,7 +131,7 @@ def has_replicates(board: Leaderboard) -> bool:
 
 
 def is_marked(row: Row) -> bool:
-    """Returns whether the row was compared with the first and does not differ."""
+    """Returns whether the row was compared with the first and is indistinguishable."""
     return row.difference is not None and row.difference.verdict == "indistinguishable"
 
 
@@ -165,7 +161,7 @@ def _missing_notes(board: Leaderboard) -> list[str]:
 
 
 def _split_notes(board: Leaderboard) -> list[str]:
-    """Says by which splits the configs are ranked, if they have different ones."""
+    """Says by which splits the configs are ranked, if these differ."""
     variation = board.variation
     # The splits of two data sets have nothing in common.
     if not variation.resampled or board.sets > 1:
@@ -200,13 +196,12 @@ def _too_few_notes(board: Leaderboard) -> list[str]:
 
 
 def ranking_words(found: AcrossSets) -> list[str]:
-    """The sentences on the ranks: what they rest on, and which differences are significant."""
+    """The sentences on the ranks and their significant differences."""
     ranking, noun, methods = found.ranking, found.noun, len(found.methods)
-    if ranking is None and methods < 2:
-        return [f"one {noun}: no ranks"]
     if ranking is None:
         kept = count(len(found.sets) - len(found.left_out), "data set")
-        return [f"no ranks: {kept} with a score of every {noun}, and ranks need at least 2"]
+        need = f"ranks need at least 2 data sets and 2 {noun}s"
+        return [f"no ranks: {kept} with a score of every {noun}, and {need}"]
     sets = count(ranking.number, "data set")
     words = [
         f"mean ranks in {found.metric} on {sets}; won/drawn/lost and p against the first "
@@ -220,13 +215,14 @@ def ranking_words(found: AcrossSets) -> list[str]:
             + (f"; unreliable on {sets}" if ranking.number < RELIABLE_FROM else "")
         )
     bars, p = sets_needed(methods), sets_needed_for_p(methods)
-    if ranking.number < bars:
-        need = f"{bars} for the bars of the diagram and {p} for the p of the table"
-        need = f"{p}" if bars == p else need
-        least = f"{count(methods, noun)} need at least {need}"
-        return [*words, f"{sets} are too few for a signed-rank test: {least}"]
     if ranking.number < p:
-        words.append(f"{sets} are too few for a significant p of the table: {p} are needed")
+        need = f"{bars} for the bars of the diagram and {p} for the p of the table"
+        words.append(
+            f"{sets} are too few for a signed-rank test: {count(methods, noun)} need at least"
+            f" {p if bars == p else need}"
+        )
+    if ranking.number < bars:
+        return words
     return [*words, _clique_words(found, ranking.cliques)]
 
 
@@ -235,8 +231,7 @@ def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
     methods, noun = len(found.methods), found.noun
     rule = f"by the rule of aeon's diagrams ({clique_rule(methods)})"
     if cliques == [(0, methods - 1)]:
-        both = f"both {noun}s" if methods == 2 else f"all {methods} {noun}s"
-        return f"{rule}, {both} are statistically indistinguishable"
+        return f"{rule}, all {methods} {noun}s are statistically indistinguishable"
     if not cliques:
         return f"{rule}, every {noun} differs from every other"
     groups = [
@@ -259,9 +254,9 @@ def left_out_words(found: AcrossSets) -> list[str]:
 
 
 def uneven_words(found: AcrossSets) -> list[str]:
-    """Says that the cells are means of different numbers of runs, if they are."""
-    runs = [one.n for method in found.methods for one in method.cells if one is not None]
-    if not found.uneven:
+    """Says if the cells are means of different numbers of runs."""
+    runs = {one.n for method in found.methods for one in method.cells if one is not None}
+    if len(runs) < 2:
         return []
     return [f"the cells are means of {min(runs)} to {count(max(runs), 'run')}"]
 
@@ -276,7 +271,7 @@ def rank_cells(found: AcrossSets, index: int) -> list[str]:
 
 
 def against_text(against: Against | None) -> str:
-    """The data sets won, drawn and lost: `3/0/1`; empty for the first method."""
+    """The data sets won, drawn and lost, `3/0/1`, if compared."""
     return f"{against.wins}/{against.draws}/{against.losses}" if against else ""
 
 

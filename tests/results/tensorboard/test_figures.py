@@ -67,9 +67,8 @@ def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction():
     handles, _ = axes.get_legend_handles_labels()
     looks = [(line.get_color(), line.get_linestyle()) for line in handles]
     assert looks == [("C0", "-"), ("C0", "--"), ("C1", "-")]
-    # Points between two gaps have no line, so they are dots.
-    dots = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]
-    assert dots == [[], [[0, 2.0], [2, 1e-30]], [[0, 1.0]]]
+    # A point between two gaps has no line, so it is a dot.
+    assert {line.get_marker() for line in axes.lines} == {"."}
 
 
 @pytest.mark.parametrize("norms", [[1.0, 1e-4], [1.0, 1.0], [None, 0.0], [1e-320, 1e300]])

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -41,23 +41,6 @@ def test_the_runs_of_a_config_over_folds_and_seeds_share_a_colour():
         assert match is not None and match[1] == config
 
 
-def test_the_links_of_many_runs_filter_the_best_on_the_pages_that_would_select_none():
-    shown = dataclasses.replace(view("h08", "h16", "h32"), best=["h16", "h08"])
-    found = links(shown, "http://x")
-    assert next(iter(found)) == "pictures"
-    for name, page in (("pictures", "images"), ("curves", "timeseries")):
-        fragment = urlsplit(found[name]).fragment
-        assert unquote(fragment) == f"{page}&regexInput=^(h16|h08)$"
-    assert any("press TOGGLE ALL RUNS" in line for line in greeting(shown, "http://x"))
-
-
-@pytest.mark.parametrize(("count", "warned"), [(500, False), (501, True)])
-def test_the_greeting_warns_if_there_are_more_runs_than_a_page_selects(count, warned):
-    lines = greeting(view(*(f"h{n:03}" for n in range(count))), "http://x")
-    assert any("Time Series selects none" in line for line in lines) == warned
-    assert lines[0].startswith(f"{count} runs in ")
-
-
 def test_the_greeting_says_if_no_run_has_curves(tmp_path):
     (tmp_path / "0").mkdir()
     shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"})
@@ -65,6 +48,11 @@ def test_the_greeting_says_if_no_run_has_curves(tmp_path):
     EventFile(tmp_path / "0").write([(6, 1.7e9, {"val/acc": 0.5})])
     shown = dataclasses.replace(view("h08"), folders={"h08": tmp_path / "0"})
     assert not any("no curves" in line for line in greeting(shown, "http://x"))
+
+
+def test_the_greeting_says_if_the_folder_cannot_be_written():
+    shown = dataclasses.replace(view("h08"), is_writable=False)
+    assert any("the folder cannot be written" in line for line in greeting(shown, "http://x"))
 
 
 def test_the_greeting_says_how_many_runs_are_left_out():

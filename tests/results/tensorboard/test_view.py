@@ -53,7 +53,7 @@ def test_a_renewal_writes_only_the_files_of_the_changed_run(sweep, made):
     (sweep.folder / f"{3:08x}{0:08x}" / "record.json").unlink()
     renew(sweep.folder, images=0)
     changed = {run for name, run in made(sweep.folder).items() if name not in before}
-    assert changed == {"h008-L2-bi-s0", "h008-L1-bi-s0"}  # The latter has the leaderboard.
+    assert changed == {"h008-L2-bi-s0"}
 
 
 def test_what_a_killed_renewal_has_left_is_removed(sweep):
@@ -108,17 +108,6 @@ def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, 
     assert view.left_out == 18
     # Plain TensorBoard, which reads the folder itself, must not mix columns of two views.
     assert set(made(sweep.folder).values()) == wanted
-
-
-def test_a_view_of_more_than_40_runs_names_the_best_20_and_the_one_with_the_leaderboard(sweep):
-    for number in range(40):
-        sweep.done(f"{number:02}", {"h": number}, 0.3 + number / 100)
-    sweep.plan()
-    assert not renew(sweep.folder, images=0).best
-    sweep.done("40", {"h": 40}, 0.7)
-    sweep.plan()
-    best = [f"h{number:02}" for number in range(40, 20, -1)]
-    assert renew(sweep.folder, images=0).best == [*best, "h00"]
 
 
 def test_whoever_renews_a_view_of_others_keeps_its_number_of_runs(sweep):

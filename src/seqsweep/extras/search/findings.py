@@ -92,7 +92,7 @@ def confirmation_of(
         {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
         for trial in trials
     ]
-    differences = differences_to_best(columns, 0)
+    differences = differences_to_best(columns)
     rows = [
         Confirmed(
             trial.number,

@@ -1,4 +1,4 @@
-"""Pictures of a finished run, drawn by matplotlib: errors, gradient through time, and states.
+"""Pictures of a finished run: errors, gradient through time, and states.
 
 Nothing here uses pyplot, which has one current figure for all threads: a thread may draw while the
 sweep trains. C classes, T time steps.
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from seqsweep.results.formatting import cut, split_words
 
@@ -74,18 +74,16 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
         name: [norm if norm and 1e-100 < norm < 1e100 else math.nan for norm in values]
         for name, values in norms.items()
     }
-    _set_norm_axes(axes, [norm for line in lines.values() for norm in line if norm == norm])
+    axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(color=_GRID)
     # Both directions of a layer have one colour; the reverse direction is dashed.
     layers = list(dict.fromkeys(name.removesuffix(" reverse") for name in norms))
     for name, line in lines.items():
         colour = f"C{layers.index(name.removesuffix(' reverse'))}"
         style = "--" if name.endswith(" reverse") else "-"
-        axes.plot(line, style, color=colour, label=_label(name, 20))
-        # A point between two gaps has no line, so it gets a dot.
-        drawn = np.pad(np.isfinite(line), 1)
-        steps = np.flatnonzero(drawn[1:-1] & ~drawn[:-2] & ~drawn[2:])
-        axes.plot(steps, [line[step] for step in steps], "o", color=colour)
+        # A point between two gaps has no line, so it needs a dot.
+        axes.plot(line, style, marker=".", color=colour, label=_label(name, 20))
     axes.legend(loc="best", fontsize=_SMALL)
     return figure
 
@@ -144,17 +142,6 @@ def _plot(title: str, x: str, y: str, place: _Place) -> tuple[Figure, Axes]:
     axes.set_ylabel(y, size=_LARGE)
     axes.tick_params(labelsize=_SMALL)
     return figure, axes
-
-
-def _set_norm_axes(axes: Axes, norms: Sequence[float]) -> None:
-    """Sets a logarithmic axis of norms and an axis of whole steps."""
-    # Few decades have more than one tick each.
-    subs = (1, 2, 5) if norms and max(norms) < 300 * min(norms) else (1,)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=subs))
-    axes.yaxis.set_major_formatter("{x:.4g}")
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
 
 
 def _columns(path: Sequence[Sequence[float]]) -> Any:

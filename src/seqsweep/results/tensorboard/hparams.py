@@ -14,7 +14,7 @@ from typing import Any
 from tensorboard.plugins.hparams import metadata
 
 from seqsweep.results.formatting import key_names
-from seqsweep.results.tensorboard.protobufs import plugin_data, scalar
+from seqsweep.results.tensorboard.made_files import plugin_data, scalar
 from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
 from seqsweep.runs.identity import is_number
 
@@ -30,7 +30,7 @@ _TICK_BOXES = 24
 
 
 def experiment(runs: Runs) -> bytes:
-    """Returns the columns of the page, which all runs of a folder share."""
+    """Returns the columns of the page, one set for all runs."""
     names = key_names(runs.keys)
     content = api_pb2.Experiment(
         hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
@@ -47,10 +47,7 @@ def experiment(runs: Runs) -> bytes:
 
 
 def sessions(runs: Runs) -> dict[str, bytes]:
-    """Returns the values of each run's keys, by the run's name.
-
-    The runs of one config form a group. The page shows the mean of a group.
-    """
+    """Returns the values of each run's keys, by the run's name."""
     kinds = {key: _kind(values) for key, values in runs.values.items()}
     return {run.name.run: _session(run, kinds) for run in runs.runs}
 
@@ -69,10 +66,6 @@ def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
     """Returns a run's keys, its end and its results as event values.
 
     A run that is still training has no end. A live server would show the state RUNNING forever.
-
-    Args:
-        columns: the result of `experiment`.
-        start: the run's result of `sessions`.
     """
     name = metadata.PLUGIN_NAME
     values = [

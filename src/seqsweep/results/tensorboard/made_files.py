@@ -1,4 +1,4 @@
-"""Writes the made event files, and links to all event files.
+"""Makes event files of TensorBoard's protobufs, and links to all event files.
 
 A file's name identifies its content. So a file that exists is not written again, and two processes
 that write at once write the same.
@@ -6,13 +6,22 @@ that write at once write the same.
 
 import contextlib
 import hashlib
+import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from tensorboard.util.tensor_util import make_tensor_proto
 
 from seqsweep.runs.eventfiles import MADE, PREFIX, grown_and_made_files, made_folder, remove_empty
+from seqsweep.runs.events import encode, new_event, version_event
 from seqsweep.runs.files import make_folder, write_bytes
 from seqsweep.runs.removing import remove_temporary
+
+# Imported by name, because type checkers do not see the classes of a protobuf module.
+summary_pb2: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
+types_pb2: Any = importlib.import_module("tensorboard.compat.proto.types_pb2")
 
 Files = dict[str, Callable[[], bytes]]
 """Files by name, with functions that make their contents."""
@@ -23,11 +32,6 @@ def file_name(when: float, digest: str, kind: str) -> str:
 
     Once TensorBoard's loader without a data server has read the last file of a folder, it reads no
     other one. So the last file must be the one that grows.
-
-    Args:
-        when: the start of the run, in seconds since 1970.
-        digest: identifies the content.
-        kind: the end of the name.
     """
     return f"{PREFIX}{max(0, int(when) - 1):010d}{MADE}{digest}.{kind}"
 
@@ -38,14 +42,7 @@ def digest(content: bytes) -> str:
 
 
 def write_made_files(run: Path, files: Files) -> list[Path]:
-    """Writes missing files beside a run's curves, removes other made files.
-
-    Returns:
-        The paths of the files.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
+    """Writes missing files beside a run's curves and removes outdated ones."""
     while True:
         grown, before = grown_and_made_files(run)
         folder = made_folder(run, grown)
@@ -69,12 +66,7 @@ def write_made_files(run: Path, files: Files) -> list[Path]:
 
 
 def link_all(root: Path, targets: Mapping[str, Path]) -> None:
-    """Makes a folder contain exactly one link to each target.
-
-    Args:
-        root: the folder.
-        targets: the target of each link, by the link's path from the folder.
-    """
+    """Makes a folder contain exactly these links."""
     links = {os.path.relpath(path, root): path for path in root.rglob("*") if path.is_symlink()}
     for name, path in links.items():
         if name not in targets or os.readlink(path) != str(targets[name]):
@@ -85,3 +77,39 @@ def link_all(root: Path, targets: Mapping[str, Path]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             path.symlink_to(target)
+
+
+def event_file(wall_time: float, values: Sequence[Any], step: int) -> bytes:
+    """Returns the content of an event file with values of one step."""
+    return encode([version_event(wall_time), _event(values, step, wall_time)])
+
+
+def serialized(values: Sequence[Any], step: int) -> bytes:
+    """Returns values of one step as bytes, equal for equal values."""
+    return _event(values, step).SerializeToString(deterministic=True)
+
+
+def _event(values: Sequence[Any], step: int, wall_time: float = 0.0) -> Any:
+    return new_event(wall_time=wall_time, step=step, summary=summary_pb2.Summary(value=values))
+
+
+def scalar(tag: str, value: float) -> Any:
+    return summary_pb2.Summary.Value(tag=tag, simple_value=value)
+
+
+def plugin_data(tag: str, plugin: str, data: bytes) -> Any:
+    """Returns a value that a plugin keeps in its metadata."""
+    kind = summary_pb2.SummaryMetadata
+    metadata = kind(
+        plugin_data=kind.PluginData(plugin_name=plugin, content=data),
+        data_class=summary_pb2.DATA_CLASS_TENSOR,
+    )
+    tensor = make_tensor_proto([], dtype=types_pb2.DT_FLOAT)
+    return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
+
+
+def image(tag: str, png: bytes, width: int, height: int) -> Any:
+    content = summary_pb2.Summary.Image(
+        height=height, width=width, colorspace=4, encoded_image_string=png
+    )
+    return summary_pb2.Summary.Value(tag=tag, image=content)

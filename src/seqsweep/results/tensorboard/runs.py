@@ -15,7 +15,6 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder, value_key
 from seqsweep.runs.metric_names import DEFAULT_MONITOR, epoch_score, monitor_of
-from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
@@ -35,11 +34,7 @@ _METRICS = ("val/acc", "val/loss", "test/acc", "test/f1")
 
 
 def summary_name(metric: str) -> str:
-    """Returns the name under `summary/` of a metric of the best epoch.
-
-    >>> summary_name("val/loss"), summary_name("test/acc")
-    ('best_val_loss', 'test_acc')
-    """
+    """Returns the name under `summary/` of a metric: `best_val_loss`, `test_acc`."""
     name = metric.replace("/", "_")
     return name if metric.startswith("test/") else f"best_{name}"
 
@@ -87,66 +82,38 @@ class Run:
 
     @cached_property
     def ended(self) -> float:
-        """The time of the run's last visible change, in seconds since 1970."""
-        # A run that has not ended changes with each epoch.
-        name = _LAST_FILE.get(self.entry.state, "metrics.csv")
-        return _modified(self.folder / name) or self.started
+        """The end of the run, or its start, in seconds since 1970."""
+        name = _LAST_FILE.get(self.entry.state)
+        return (name and _modified(self.folder / name)) or self.started
 
     @cached_property
     def best(self) -> tuple[int, dict[str, float]]:
-        """The step of the best epoch so far, and its finite numbers.
-
-        The names are those under `summary/`: best_val_acc, best_epoch, test_acc and so on.
-        """
-        step, values = self._best_of_record() if self.record else self._best_of_log()
+        """The step of the best epoch, and its finite numbers by name."""
+        record, metrics = self.record, self.record.get("metrics", {})
+        names = dict.fromkeys((self.monitor, *_METRICS))
+        values = {summary_name(name): metrics.get(name) for name in names}
+        values |= {name: record.get(name) for name in _RECORD_KEYS}
         numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
+        epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
+        # The record has only the number of all steps, and each epoch has the same number.
+        step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
         return step, {name: number for name, number in numbers.items() if math.isfinite(number)}
 
     @property
     def score(self) -> float:
-        """The monitored metric of a finished run, signed so that higher is better."""
+        """The monitored metric, signed so that higher is better."""
         value = self.record.get("metrics", {}).get(self.monitor)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return -math.inf
         return epoch_score({self.monitor: value}, self.monitor)[0]
 
-    def _best_of_record(self) -> tuple[int, dict[str, Any]]:
-        record = self.record
-        values = self._summary(record.get("metrics", {}))
-        values |= {name: record.get(name) for name in _RECORD_KEYS}
-        epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
-        # The record has only the number of all steps, and each epoch has the same number.
-        step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
-        return step, values
-
-    def _best_of_log(self) -> tuple[int, dict[str, Any]]:
-        """Returns the best epoch in metrics.csv, by the rule that the training uses."""
-        logged = read_rows(self.folder / "metrics.csv")
-        if not logged:
-            return 0, {}
-        # Without the monitored metric, the last epoch is the best one.
-        judged = [row for row in logged if self.monitor in row]
-        best = max(judged, key=lambda row: epoch_score(row, self.monitor), default=logged[-1])
-        values = self._summary(best) | {"best_epoch": best["epoch"]}
-        return int(best.get("step", 0)), values
-
-    def _summary(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        names = dict.fromkeys((self.monitor, *_METRICS))
-        return {summary_name(name): metrics.get(name) for name in names}
-
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a folder in the order of their names.
+    """The runs of a folder, ordered by name, and the planned configs.
 
-    Members of the sweep that have not started count for the keys, the values and the names.
-
-    Args:
-        runs: the runs that have a folder.
-        keys: the keys that differ between the configs.
-        values: all values of each key.
-        names: the name of each run by run_id.
-        planned: the configs of the sweep's members.
+    Members of the sweep that have not started count for the keys that differ, their values and the
+    names by run_id.
     """
 
     runs: list[Run]
@@ -196,7 +163,7 @@ def read_runs(folder: Path) -> Runs:
 
 
 def _modified(path: Path) -> float:
-    """Returns the time of a file in seconds since 1970; 0 without a file."""
+    """Returns the time of a file since 1970; 0 without a file."""
     try:
         return path.stat().st_mtime
     except OSError:

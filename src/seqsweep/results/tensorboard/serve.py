@@ -5,6 +5,7 @@ nothing but the readable names of the runs.
 """
 
 import contextlib
+import errno
 import functools
 import json
 import re
@@ -14,9 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import IO, Any, NoReturn, Self
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 from seqsweep.console import say
@@ -42,11 +43,9 @@ def serve(
     The view of the folder is renewed every few seconds, so runs that start later appear too.
 
     Args:
-        folder: a folder of runs, such as a sweep's, or the folder of one run.
         port: 0 to 65535; 0 chooses a free port.
         images: how many of the best runs have pictures.
         host: the address to listen on; 0.0.0.0 for all addresses of this machine.
-        print: prints a line.
         most: how many runs TensorBoard gets; of more runs it gets the best configs.
 
     Raises:
@@ -56,28 +55,27 @@ def serve(
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port={port}: must be from 0 (any free port) to 65535")
-    # A wrong address is refused here, before the view is made.
+    # What cannot be used is refused here, before the view is made.
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, 0), family=family).close()
-    except OSError:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            in_use = "is already in use; choose another port, or 0 for a free one"
+            raise ValueError(f"port={port}: {in_use}") from None
         message = f"host={host}: must be an address of this machine, such as {HOST}"
         raise ValueError(message) from None
     # An exception, unlike the default action of SIGTERM, stops the server and removes the links.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir,
-            tempfile.TemporaryDirectory(prefix="seqsweep-made-") as scratch,
-            tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
-        ):
-            make_view = functools.partial(renew, folder, images, most, Path(scratch))
+        with tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir:
+            make_view = functools.partial(renew, folder, images, most)
             view = make_view()
             link_all(Path(logdir), view.files)
-            with _Server(Path(logdir), host, port, errors) as server:
-                for line in greeting(view, server.address):
+            with _started(Path(logdir), host, port) as (process, address):
+                for line in greeting(view, address):
                     print(line)
-                _keep_renewing(make_view, view, server, print)
+                _keep_renewing(make_view, view, Path(logdir), process, print)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -85,24 +83,17 @@ def serve(
 
 
 def links(view: View, address: str) -> dict[str, str]:
-    """Returns the links to the pictures of many runs, the curves and the hyperparameters.
+    """Returns the links to the curves and the hyperparameters.
 
-    The curves are coloured by config, below the pinned ranking metric. Of many runs, TensorBoard's
-    older pages would select none, so the links filter the best of them.
-
-    Args:
-        address: the server's, such as http://127.0.0.1:6006.
+    The curves are coloured by config, below the pinned ranking metric.
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     query = f"pinnedCards={quote(pinned)}&smoothing=0"
     # With several replicates, all runs of a config get one colour.
     if any(name != config for name, config in view.configs.items()):
         query += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
-    names = f"^({'|'.join(view.best)})$"
-    best = f"&regexInput={quote(names, safe='')}" if view.best else ""
-    pictures = {"pictures": f"{address}/#images{best}"} if best else {}
-    return pictures | {
-        "curves": f"{address}/?{query}#timeseries{best}",
+    return {
+        "curves": f"{address}/?{query}#timeseries",
         "hyperparameters": f"{address}/#hparams",
     }
 
@@ -117,48 +108,47 @@ def _config_pattern(configs: Mapping[str, str]) -> str:
 
 
 def greeting(view: View, address: str) -> list[str]:
-    """Returns the first lines: the links and, for many runs, a warning."""
+    """Returns the first lines: the links, and what is not shown."""
     count = len(view.configs)
     total = count + view.left_out
     lines = [f"{total} {'run' if total == 1 else 'runs'} in {view.folder}"]
     if view.left_out:
         lines[0] += f": the {count} of the best configs are shown; --runs N shows more"
     lines += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
-    if view.best:
-        lines.append(
-            "Images, Scalars and Text begin with the best runs; to see all, clear the field above "
-            "the runs and press TOGGLE ALL RUNS"
-        )
-    if count > MOST_RUNS:
-        lines.append(
-            f"more than {MOST_RUNS} runs: TensorBoard's Time Series selects none of them; "
-            "filter the runs by name on the left of the page, or open the hyperparameters"
-        )
+    if not view.is_writable:
+        lines.append("no HParams, pictures and texts: the folder cannot be written")
     if all(MADE in path for path in view.files):
         lines.append("no curves: logger=both or tensorboard writes them; these runs had neither")
     return [*lines, "press Ctrl-C to stop"]
 
 
 def _keep_renewing(
-    make_view: Callable[[], View], view: View, server: "_Server", print: Print
+    make_view: Callable[[], View],
+    view: View,
+    logdir: Path,
+    process: subprocess.Popen[str],
+    print: Print,
 ) -> NoReturn:
-    """Renews the view again and again; prints each error once."""
+    """Renews the view again and again; prints each message once."""
     printed, seconds = "", _RENEW_SECONDS
     while True:
-        server.wait(seconds)
-        begun = time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            raise ValueError("TensorBoard has ended")
+        begun, message = time.monotonic(), ""
         try:
-            renewed = make_view()
-            link_all(server.logdir, renewed.files)
+            before, view = view, make_view()
+            link_all(logdir, view.files)
+            if is_stale(before.versions, view.versions):
+                message = (
+                    "a key or the end of a run has changed: start this command again to see it in"
+                    " HParams"
+                )
         except (OSError, ValueError) as error:
-            if str(error) != printed:
-                printed = str(error)
-                print(f"the view cannot be renewed: {printed}")
-            continue
-        # Most changes appear by themselves; a restart disturbs open pages for a moment.
-        if is_stale(view.versions, renewed.versions):
-            server.restart()
-        view, printed = renewed, ""
+            message = f"the view cannot be renewed: {error}"
+        if message and message != printed:
+            print(message)
+            printed = message
         # Renewing a large sweep takes at most a tenth of the time.
         seconds = max(_RENEW_SECONDS, 10 * (time.monotonic() - begun))
 
@@ -168,92 +158,42 @@ def is_stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
     TensorBoard keeps the first metadata that it reads of a run and a tag. The metadata are the
     columns, the run's own values, and how the run ended, if it had ended.
-
-    Args:
-        before: `View.versions` that the server has read.
-        after: `View.versions` now.
     """
-    for name in before.keys() & after.keys():
-        (old_digest, old_status), (new_digest, new_status) = before[name], after[name]
-        if old_digest != new_digest or old_status not in ("unknown", new_status):
-            return True
-    return False
+    return any(
+        before[name][0] != digest or before[name][1] not in ("unknown", status)
+        for name, (digest, status) in after.items()
+        if name in before
+    )
 
 
-class _Server:
-    """TensorBoard's process, which ends with the block.
-
-    Args:
-        errors: the file for what TensorBoard prints to stderr.
+@contextlib.contextmanager
+def _started(logdir: Path, host: str, port: int) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """Yields TensorBoard's process, which ends with the block, and its address.
 
     Raises:
         ValueError: TensorBoard did not start; the message contains the reason.
     """
-
-    def __init__(self, logdir: Path, host: str, port: int, errors: IO[str]) -> None:
-        self.logdir = logdir
-        self.host = host
-        self.port = port
-        self.address = ""
-        self._errors = errors
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.restart()
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop()
-
-    def wait(self, seconds: float) -> None:
-        """Waits; raises ValueError if TensorBoard ends meanwhile."""
-        assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
-            raise ValueError(f"TensorBoard has ended: {self._last_error()}")
-
-    def restart(self) -> None:
-        """Starts the process again at the same address; open pages keep working."""
-        self._stop()
-        module = "seqsweep.results.tensorboard.server"
-        self._process = subprocess.Popen(
-            # With -P, a module in the current folder cannot replace one of TensorBoard's.
-            [sys.executable, "-P", "-m", module, str(self.logdir), self.host, str(self.port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().strip().rstrip("/")
-        if not self.address:
-            self._process.wait()
-            error = self._last_error()
-            if "in use" in error:
-                in_use = "is already in use; choose another port, or 0 for a free one"
-                raise ValueError(f"port={self.port}: {in_use}")
-            raise ValueError(f"TensorBoard did not start: {error}")
-        self.port = int(self.address.rpartition(":")[2])
-
-    def _stop(self) -> None:
-        """Closes TensorBoard's standard input, which ends it; kills it after five seconds."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+    module = "seqsweep.results.tensorboard.server"
+    process = subprocess.Popen(
+        # With -P, a module in the current folder cannot replace one of TensorBoard's.
+        [sys.executable, "-P", "-m", module, str(logdir), host, str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        line = process.stdout.readline().strip()
+        if not line.startswith("http"):
+            raise ValueError(f"TensorBoard did not start: {line or 'it printed no error'}")
+        yield process, line.rstrip("/")
+    finally:
+        # The process ends with its standard input.
+        process.stdin.close()
+        process.stdout.close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()  # It has no state that could be lost.
             process.wait()
-
-    def _last_error(self) -> str:
-        self._errors.seek(0)
-        lines = [line.strip() for line in self._errors if line.strip()]
-        return lines[-1] if lines else "it printed no error"

@@ -2,9 +2,9 @@
 
     python -P -m seqsweep.results.tensorboard.server LOGDIR HOST PORT
 
-The process prints its address once it answers requests. The parent holds the other end of the
-standard input, so the server ends with the parent, however the parent ends. TensorBoard's data
-server ends in the same way.
+The process prints its address once it answers requests, or else why it does not. The parent holds
+the other end of the standard input, so the server ends with the parent, however the parent ends.
+TensorBoard's data server ends in the same way.
 """
 
 import logging
@@ -35,7 +35,8 @@ def main(logdir: str, host: str, port: str) -> None:
     try:
         address = board.launch()
     except program.TensorBoardServerException as error:
-        sys.exit(error.msg)
+        print(error.msg)
+        return
     print(address, flush=True)
     sys.stdin.read()
 

@@ -6,19 +6,25 @@ runs, so they can be removed and made again.
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.leaderboard import Leaderboard, leaderboard
-from seqsweep.results.tensorboard.board import best_runs, board_values
+from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
-from seqsweep.results.tensorboard.made_files import Files, digest, file_name, write_made_files
-from seqsweep.results.tensorboard.protobufs import event_file, image, serialized
+from seqsweep.results.tensorboard.made_files import (
+    Files,
+    digest,
+    event_file,
+    file_name,
+    image,
+    serialized,
+    write_made_files,
+)
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
-from seqsweep.runs.eventfiles import MADE, made_files, made_folder, write_names
+from seqsweep.runs.eventfiles import made_files, made_folder, write_names
 from seqsweep.runs.files import read_object
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -28,14 +34,8 @@ MOST_RUNS = 500
 TensorBoard's Time Series selects no more by itself, and TensorBoard becomes slow beyond thousands.
 """
 
-_MOST_SELECTED, _FIRST_RUNS = 40, 20
-"""The most runs that TensorBoard's older pages select by themselves, and how many to begin with."""
-
-_PICTURES_VERSION = 3
+_PICTURES_VERSION = 4
 """Raised by hand when pictures begin to look different, so that they are drawn again."""
-
-Pictures = Mapping[str, tuple[Any, ...]]
-"""The name of each picture with what is drawn in it."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class View:
         folders: the folder of each run, by the run's name.
         made: the paths of the made files, relative to the folder of all runs.
         left_out: the number of further runs in the folder, which the view does not show.
-        best: the names of the runs to begin with, where TensorBoard itself would select none.
-        scratch: where the made files lie, in a folder for each run; None: beside the curves.
+        is_writable: whether the folder can be written; otherwise only the curves are shown.
     """
 
     folder: Path
@@ -62,37 +61,27 @@ class View:
     folders: Mapping[str, Path]
     made: Collection[str] = ()
     left_out: int = 0
-    best: Sequence[str] = ()
-    scratch: Path | None = None
+    is_writable: bool = True
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """The event files by the paths under which TensorBoard shows readable run names."""
+        """The event files by the paths that TensorBoard shows."""
         paths: dict[str, Path] = {}
         for name, run in self.folders.items():
-            found = dict(_event_paths(name, run))
-            if self.scratch is not None:
-                # Others may have made files there for an earlier view.
-                found = {path: file for path, file in found.items() if MADE not in path}
-                found |= _event_paths(name, self.scratch / run.name)
-            paths |= found
+            paths |= _event_paths(name, run)
         return paths
 
 
-def renew(
-    folder: Path, images: int | None = 8, most: int = MOST_RUNS, scratch: Path | None = None
-) -> View:
+def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     """Makes what TensorBoard shows of a folder, or updates it.
 
-    A file's name contains a digest of its content, and a file that exists is not written again. So
-    this is fast if little has changed, and two processes may do it at the same time.
+    This is fast if little has changed, and two processes may do it at the same time.
 
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
         images: how many of the best runs have pictures; None keeps the current number, for callers
             that renew what another process may be showing. They also keep the number of runs.
         most: how many runs the view shows, at least 1. Of more runs it shows the best configs.
-        scratch: a folder for the made files if the folder of the runs cannot be written.
 
     Raises:
         FileNotFoundError, ValueError: there is no such folder, or it contains no run.
@@ -105,33 +94,24 @@ def renew(
     root = sweep or folder
     runs = read_runs(root)
     # Also false for root if the file system is mounted read-only.
-    if os.access(root, os.W_OK):
-        scratch = None
-    if sweep is not None and scratch is None:
+    is_writable = os.access(root, os.W_OK)
+    if sweep is not None and is_writable:
         write_names(root, {run_id: name.run for run_id, name in runs.names.items()})
-    board = leaderboard([run.entry for run in runs.runs], runs.planned)
     if images is None:
         made_before = [made_files(run.folder) for run in runs.runs]
         images = sum(any(path.suffix == ".images" for path in files) for files in made_before)
         most = max(most, sum(map(bool, made_before)))
-    chosen = best_runs(runs, board, most)
+    chosen = _best_runs(runs, most)
     # The run that was asked for is shown in any case.
     asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
     shown = replace(runs, runs=chosen + asked)
     columns, starts = experiment(runs), sessions(shown)
-    files = _files(shown, board, columns, starts, images)
+    files = _files(shown, columns, starts, images)
     made: list[str] = []
-    for run in runs.runs:
-        home = run.folder
-        if scratch is not None:
-            home = scratch / run.folder.name
-            home.mkdir(exist_ok=True)
+    for run in runs.runs if is_writable else ():
         # A run that is not shown has no files, and loses those of an earlier view.
-        paths = write_made_files(home, files.get(run.name.run, {}))
-        made += [path.relative_to(scratch or root).as_posix() for path in paths]
-    ranked = sorted(shown.runs, key=lambda run: run.score, reverse=True)
-    # The first run has the leaderboard.
-    best = dict.fromkeys(run.name.run for run in (*ranked[:_FIRST_RUNS], *shown.runs[:1]))
+        paths = write_made_files(run.folder, files.get(run.name.run, {}))
+        made += [path.relative_to(root).as_posix() for path in paths]
     viewed = {run.name.run: run for run in shown.runs if folder in (root, run.folder)}
     return View(
         folder,
@@ -141,21 +121,40 @@ def renew(
         {name: run.folder for name, run in viewed.items()},
         made,
         len(runs.runs) - len(shown.runs) if folder == root else 0,
-        list(best) if len(viewed) > _MOST_SELECTED else (),
-        scratch,
+        is_writable,
     )
 
 
+def _best_runs(runs: Runs, most: int) -> list[Run]:
+    """Returns the runs of the best configs, at most `most` of them.
+
+    A config has all its runs or none, because TensorBoard shows the mean of a config over its runs.
+    So the first config is returned whole, however many runs it has. Configs without a complete run
+    come last.
+    """
+    if len(runs.runs) <= most:
+        return runs.runs
+    board = leaderboard([run.entry for run in runs.runs], runs.planned)
+    ranked = [runs.names[row.entries[0].folder.run_id].config for row in board.rows]
+    by_config: dict[str, list[Run]] = {name: [] for name in ranked}
+    for run in runs.runs:
+        by_config.setdefault(run.name.config, []).append(run)
+    chosen: list[Run] = []
+    for group in by_config.values():
+        if chosen and len(chosen) + len(group) > most:
+            break
+        chosen += group
+    return sorted(chosen, key=lambda run: run.name.run)
+
+
 def _files(
-    runs: Runs, board: Leaderboard, columns: bytes, starts: Mapping[str, bytes], images: int
+    runs: Runs, columns: bytes, starts: Mapping[str, bytes], images: int
 ) -> dict[str, Files]:
     """Returns the made files of each shown run by the run's name."""
-    complete = [run for run in runs.runs if run.entry.state == "complete"]
-    # All have hyperparameters, the best have pictures, the first has the leaderboard.
     files = {run.name.run: _hparams_file(run, columns, starts[run.name.run]) for run in runs.runs}
+    complete = [run for run in runs.runs if run.entry.state == "complete"]
     for run in sorted(complete, key=lambda run: run.score, reverse=True)[:images]:
         files[run.name.run] |= _pictures_file(run)
-    files[runs.runs[0].name.run] |= _board_file(runs, board, complete)
     return files
 
 
@@ -171,10 +170,7 @@ def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
-    """Returns the file with the run's hyperparameters and results.
-
-    The digest in its name leaves out the time, which changes with each epoch of a training run.
-    """
+    """Returns the file with the run's hyperparameters and results."""
     step, _ = run.best
     values = values_of(run, columns, start)
     name = file_name(run.started, digest(serialized(values, step)), "hparams")
@@ -182,11 +178,9 @@ def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
 
 
 def _pictures_file(run: Run) -> Files:
-    """Returns the event file with a run's pictures, drawn when it is written."""
+    """Returns the file of a run's pictures, drawn when it is written."""
     # The record has the confusion in any case, because the report uses it.
-    if run.entry.config.get("diagnostics") is False:
-        return {}
-    content = _pictures_of(run)
+    content = {} if run.entry.config.get("diagnostics") is False else _pictures_of(run)
     if not content:
         return {}
     identity = json.dumps([_PICTURES_VERSION, content, run.best[0], run.ended]).encode()
@@ -194,14 +188,13 @@ def _pictures_file(run: Run) -> Files:
     return {name: lambda: _drawn(run, content)}
 
 
-def _pictures_of(run: Run) -> Pictures:
-    record = run.entry.record or {}
-    confusion = record.get("confusion") or {}
-    classes = [str(name) for name in record.get("classes") or []]
+def _pictures_of(run: Run) -> dict[str, tuple[Any, ...]]:
+    """Returns the name of each picture with what is drawn in it."""
+    confusion = run.record.get("confusion") or {}
+    classes = [str(name) for name in run.record.get("classes") or []]
     diagnosis = read_object(run.folder / "diagnostics.json")
     content: dict[str, tuple[Any, ...]] = {}
-    split = next((name for name in ("val", "test") if confusion.get(name)), None)
-    if split:
+    if split := next((name for name in ("val", "test") if confusion.get(name)), None):
         names = classes or [str(index) for index in range(len(confusion[split]))]
         content["confusion"] = confusion[split], names, split
     if norms := diagnosis.get("gradient"):
@@ -212,28 +205,18 @@ def _pictures_of(run: Run) -> Pictures:
     return content
 
 
-def _drawn(run: Run, content: Pictures) -> bytes:
+def _drawn(run: Run, content: Mapping[str, tuple[Any, ...]]) -> bytes:
     # Imported here, because matplotlib takes 0.5 CPU s, and most renewals draw no picture.
     from seqsweep.results.tensorboard import figures
 
-    draw: Mapping[str, Callable[..., Any]] = {
+    functions = {
         "confusion": figures.confusion,
         "gradient_through_time": figures.gradient,
         "states": figures.trajectories,
     }
     # The name `visual` makes their group the last of the page, below train and val.
     values = [
-        image(f"visual/{name}", figures.png(draw[name](*given)), figures.WIDTH, figures.HEIGHT)
+        image(f"visual/{name}", figures.png(functions[name](*given)), figures.WIDTH, figures.HEIGHT)
         for name, given in content.items()
     ]
     return event_file(run.ended, values, run.best[0])
-
-
-def _board_file(runs: Runs, board: Leaderboard, complete: list[Run]) -> Files:
-    values = board_values(runs, board)
-    if not values:
-        return {}
-    first, step = runs.runs[0], len(board.entries) + board.left_out
-    latest = max([run.ended for run in complete], default=first.started)
-    name = file_name(first.started, digest(serialized(values, step)), "board")
-    return {name: lambda: event_file(latest, values, step)}
