@@ -5,7 +5,7 @@ counted from 0 in every message, as NumPy counts them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -113,30 +113,6 @@ def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     return turned.swapaxes(1, 2) if layout == "channels_first" else turned
 
 
-def channels_first_note(x: Array, where: str) -> list[str]:
-    """Returns a note where x, read as (N, T, F), looks like (N, F, T).
-
-    Either there are far more channels than steps, or there are somewhat more, and x changes much
-    less from channel to channel than from step to step. Such data are legal, so this is a note.
-    """
-    _, steps, channels = x.shape
-    if steps >= channels:
-        return []
-    sample = x[:64].astype(np.float64)
-    if channels < 8 * steps and not _roughness(sample, 2) < _roughness(sample, 1) / 4:
-        return []
-    count = f"{len(x)} sequences of {steps} step{'s' * (steps > 1)} with {channels} channels"
-    return [f"{where} looks like channels first: {count}; data.source.layout=channels_first?"]
-
-
-def _roughness(x: npt.NDArray[np.float64], axis: int) -> float:
-    """Returns the mean square of the differences along an axis, or NaN."""
-    # Differences with a missing value are NaN, and are left out.
-    differences = np.diff(x, axis=axis)
-    present = differences[np.isfinite(differences)]
-    return float(np.square(present).mean()) if len(present) else float("nan")
-
-
 def float_values(x: Array, valid: Mask, where: str) -> Floats:
     """Returns a copy of x as floats, with zeros at its padding.
 
@@ -161,19 +137,24 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
     return values
 
 
-def check_whole_numbers(values: Array, channel: str, where: str) -> None:
-    """Refuses a channel's values (S,) if they are whole numbers that float64 cannot tell apart."""
-    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not len(values):
+def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str) -> None:
+    """Refuses a channel of large numbers whose differences float64 rounds.
+
+    Nanoseconds since 1970 are such numbers.
+    """
+    # The ends of all values say for most data that no channel needs a look.
+    if not max(-np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) > 2**53:
         return
-    least, most = int(values.min()), int(values.max())
-    if max(-least, most) <= 2**53 or least == most:
-        return
-    rounding = float(np.spacing(float(max(-least, most)))) / 2
-    if rounding > COARSE * values.astype(np.float64).std():
-        raise ValueError(
-            f"{where}: {channel} has whole numbers from {least} to {most}, which float64 rounds by"
-            f" up to {rounding:g}; subtract a whole number near them from all"
-        )
+    for f, name in enumerate(channels):
+        values = x[:, :, f][valid & ~np.isnan(x[:, :, f])]
+        largest = np.abs(values).max(initial=0)
+        rounding = float(np.spacing(largest)) / 2
+        # A constant channel has no differences to lose; a note names it.
+        if largest > 2**53 and 0 < COARSE * values.std() < rounding:
+            raise ValueError(
+                f"{where}: channel {name!r} has numbers near {largest:.17g}, which float64 rounds"
+                f" by up to {rounding:g}; subtract a number near them from all"
+            )
 
 
 def blocks(x: Array) -> Iterator[slice]:

@@ -17,7 +17,7 @@ from seqsweep.data.checks import (
     batch_first,
     check_lengths,
     check_names,
-    check_whole_numbers,
+    check_precision,
     class_indices,
     float_values,
     label_array,
@@ -116,10 +116,11 @@ def make_sequences(
     if len(named) != channels:
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
     valid = np.arange(values.shape[1]) < steps[:, None]
-    for f, name in enumerate(named if values.dtype.kind in "iu" else ()):
-        check_whole_numbers(values[:, :, f][valid], f"channel {name!r}", where)
+    x = float_values(values, valid, where)
+    if x.dtype == np.float64:
+        check_precision(x, valid, named, where)
     return Sequences(
-        x=float_values(values, valid, where),
+        x=x,
         lengths=steps,
         labels=class_indices(targets, classes, where),
         class_names=classes,

@@ -3,6 +3,7 @@
 pyarrow parses the files. Columns are read only if they have a purpose.
 """
 
+import csv
 import itertools
 import re
 from collections.abc import Callable, Generator, Sequence
@@ -21,8 +22,6 @@ from seqsweep.suggest import short
 
 Columns = Any
 """A `pyarrow.Table`; pyarrow has no types for a type checker."""
-
-Read = Callable[[Sequence[str], Sequence[str]], Columns]
 
 _FILLED_LINE = re.compile(rb"[^\r\n]+")
 _LINE_END = re.compile(rb"\r\n?|\n")
@@ -47,7 +46,12 @@ class Table:
     has_text_cells = False
     decimal = "."
 
-    def __init__(self, where: str, names: Sequence[str], read: Read) -> None:
+    def __init__(
+        self,
+        where: str,
+        names: Sequence[str],
+        read: Callable[[Sequence[str], Sequence[str]], Columns],
+    ) -> None:
         self.where = where
         self.names = list(map(str, names))
         self.read = read
@@ -134,44 +138,33 @@ class CsvTable(Table):
         self.where, self._file = str(file), file
         self.decimal, self._encoding, self._header = decimal, encoding, header
         self._delimiter = delimiter or ""
-        self._unread: bytes | None = self._text()
-        first = _FILLED_LINE.search(self._unread)
+        content = self._text()
+        first = _FILLED_LINE.search(content)
         if first is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
-        text = first[0].decode("utf-8", "backslashreplace")
+        line = first[0].decode("utf-8", "backslashreplace")
         # Blanks separate cells only where no other sign does: `Zeit [s]` is one name.
-        signs = [*filter(text.count, _DELIMITERS)] or [" " if text.split()[1:] else ","]
-        self._delimiter = delimiter or max(signs, key=text.count)
+        signs = [*filter(line.count, _DELIMITERS)] or [" " if line.split()[1:] else ","]
+        self._delimiter = delimiter or max(signs, key=line.count)
         if len(self._delimiter) != 1 or self._delimiter in '"\r\n':
             raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
-        if text.encode() != first[0]:
+        self._unread: bytes | None = self._text() if self._delimiter == " " else content
+        if line.encode() != first[0]:
             place = self.place(-header)
-            raise ValueError(f"{place}: {short(text)} is not UTF-8; save the file as UTF-8")
-        if self._delimiter == " ":
-            self._unread = self._text()
-            first = _FILLED_LINE.search(self._unread)
-            assert first is not None
-        self._start = first.end() if header else 0
-        cells = self._cells(first[0])
+            raise ValueError(f"{place}: {short(line)} is not UTF-8; save the file as UTF-8")
+        try:
+            parsed = csv.reader([line.strip(" ")], delimiter=self._delimiter, skipinitialspace=True)
+            cells = next(parsed)
+        except csv.Error:  # a cell of more than 128 KiB
+            raise ValueError(f"{file}: {short(line)} is not a line of names") from None
         names = [cell.strip() for cell in cells] if header else map(str, range(len(cells)))
         super().__init__(self.where, [*names], self._parse)
-
-    def _cells(self, line: bytes) -> list[str]:
-        """Returns the cells of a line, which pyarrow takes for names of columns."""
-        content = pa.BufferReader(line + b"\n")
-        read = arrow_csv.ReadOptions(block_size=len(line) + 1)
-        parse = arrow_csv.ParseOptions(delimiter=self._delimiter)
-        try:
-            return arrow_csv.read_csv(content, read, parse).column_names
-        except pa.ArrowInvalid:
-            raise ValueError(f"{self.where}: {short(line)} is not a line of names") from None
 
     def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
         """Reads these columns: `numbers` as float64, the others as text."""
         columns = [*numbers, *others]
         content = self._read()
-        lines = max(content.count(end, self._start) for end in (b"\n", b"\r"))
-        _check_size(self.where, lines, len(columns))
+        _check_size(self.where, max(map(content.count, (b"\n", b"\r"))), len(columns))
         # A position in the file is the name of its column, because names may be there twice.
         position = {name: str(index) for index, name in enumerate(self.names)}
         kinds = {position[name]: pa.float64() for name in numbers}
@@ -184,17 +177,19 @@ class CsvTable(Table):
 
     def sample(self) -> Columns:
         """Returns the first rows; pyarrow finds the type of each column."""
-        content = self._read()[: self._start + (1 << 20)]
+        content = self._read()[: 1 << 20]
         content = content[: content.rfind(b"\n") + 1] or content
         return self._table(content, strings_can_be_null=True)
 
     def _table(self, content: bytes, **options: Any) -> Columns:
         """Parses the rows; the name of a column is its position."""
+        header = _FILLED_LINE.search(content)
+        start = header.end() if self._header and header else 0
         return arrow_csv.read_csv(
-            pa.BufferReader(pa.py_buffer(content).slice(self._start)),
+            pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,  # errors have no row number otherwise
-                block_size=min(max(1 << 23, 64 * self._start), (1 << 31) - 1),
+                block_size=min(max(1 << 23, 64 * start), (1 << 31) - 1),
                 column_names=[str(index) for index in range(len(self.names))],
             ),
             parse_options=arrow_csv.ParseOptions(
@@ -231,8 +226,7 @@ class CsvTable(Table):
         """Returns the line on which a row begins, counted from 1."""
         content = self._read()
         # The header is the row before the first; an empty line is not a row.
-        rows = itertools.islice(_ROW.finditer(content), row + self._header, None)
-        found = next(rows, None)
+        found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
         before = content if found is None else content[: found.start()]
         return f"{self.where}:{len(_LINE_END.findall(before)) + 1}"
 

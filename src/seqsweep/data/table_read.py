@@ -47,19 +47,19 @@ def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
     """Reads a file, and a second one that is its test split; see `tables.table`."""
     csv_options = {key: options.get(key, value) for key, value in CSV_OPTIONS.items()}
     try:
-        read = _read(open_table(path, **csv_options), options, labelled)
+        first = _read(open_table(path, **csv_options), options, labelled)
     except (ValueError, TypeError) as error:
         raise (with_proposal(error, path, options) if labelled else error) from error
     if (test_path := options.get("test_path")) is not None:
-        if "test" in read.parts:
+        if "test" in first.parts:
             given = f"data.source.test_path={test_path}"
             raise ValueError(f"{given}, but {path} has a test split; give only one")
-        second = open_table(test_path, **csv_options)
-        test = _read(second, {**options, **_as_in(read, second)}, labelled)
-        read.parts["test"] = test.parts["train"]
-        read.notes.extend(test.notes)
+        table = open_table(test_path, **csv_options)
+        second = _read(table, {**options, **_as_in(first, table)}, labelled)
+        first.parts["test"] = second.parts["train"]
+        first.notes.extend(second.notes)
     pa.default_memory_pool().release_unused()
-    return _stored(read)
+    return _stored(first)
 
 
 def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
@@ -85,30 +85,26 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     optional = ("group",) if main.form == "long" else ("group", "id")
     columns = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
     absent = [role for role in optional if columns[role] not in second.names]
-    return {
-        **columns,
-        **dict.fromkeys(absent, NONE),
-        "features": main.roles.features,
-        "form": main.form,
-    }
+    columns |= dict.fromkeys(absent, NONE)
+    return {**columns, "features": main.roles.features, "form": main.form}
 
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column."""
     roles = choose_roles(table.where, table.names, options)
-    rows = Rows(table, roles, table.read(roles.features, list(roles.columns.values())))
-    if len(rows.columns) == 0:
-        raise ValueError(f"{table.where}: has no rows")
+    rows = Rows(table, roles)
     shape = _steps_and_channels(rows, options)
     form: Form = options.get("form") or ("wide" if shape else _form_of(rows))
     if shape and form != "wide":
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
     notes = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
-    labels = _labels(rows, made, labelled, notes)
-    groups = _per_sequence(rows, "group", made).texts() if rows.has("group") else None
-    made = made._replace(whole=made.whole._replace(labels=labels, groups=groups))
-    parts = _divided(rows, made) if rows.has("split") else {"train": made.whole}
+    labels, groups = _labels(rows, made, labelled, notes), None
+    if rows.has("group"):
+        codes, values = _per_sequence(rows, "group", made)
+        groups = values[codes]
+    whole = made.whole._replace(labels=labels, groups=groups)
+    parts = _divided(rows, made, whole) if rows.has("split") else {"train": whole}
     return _Read(parts, roles, form, notes)
 
 
@@ -149,48 +145,44 @@ def _assemble_long(rows: Rows) -> _Assembled:
             f"{rows.table.where}: {reason} means a row for each step, but no column names the"
             " sequence; set data.source.id=COLUMN, or data.source.form=wide"
         )
-    ids = rows.codes("id")
-    lengths = np.bincount(ids.codes).astype(np.int64)
-    x, order = rows.features(), _order(rows, ids.codes)
+    codes, names = rows.codes("id")
+    lengths = np.bincount(codes).astype(np.int64)
+    x, first = rows.features(), np.unique(codes, return_index=True)[1]
+    order = _order(rows, codes, first)
     if (np.diff(order) < 0).any():
         x = x[order]
-    x = join_padded(x, lengths)
-    first = np.unique(ids.codes, return_index=True)[1]
-    whole = RawPart(x, None, lengths, rows.table.where, ids.values)
-    return _Assembled(whole, first, ids.codes)
+    whole = RawPart(join_padded(x, lengths), None, lengths, rows.table.where, names)
+    return _Assembled(whole, first, codes)
 
 
-def _order(rows: Rows, codes: Int64) -> Int64:
-    """Returns the order of the rows by sequence and step."""
-    if not rows.has("step"):
-        _refuse_parted(rows, codes)
-        return np.argsort(codes, kind="stable")
-    steps = rows.steps()
-    order = np.lexsort((steps, codes))
-    same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
-    if same.any():
-        position = int(same.argmax())
-        first, second = sorted(order[position : position + 2].tolist())
-        place, step = rows.table.place, rows.cell(second, "step")
-        raise ValueError(
-            f"{place(second)}: sequence {rows.cell(second, 'id')!r} has step {step} a second time;"
-            f" the first is at {place(first)}"
-        )
-    return order
+def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
+    """Returns the order of the rows by sequence and step.
 
-
-def _refuse_parted(rows: Rows, codes: Int64) -> None:
-    """Refuses an id whose rows do not follow each other: they may be two sequences."""
-    begins = np.flatnonzero(np.diff(codes, prepend=-1))  # the first row of each stretch of an id
-    first = np.unique(codes, return_index=True)[1]
+    Args:
+        first: (N,) the first row of each sequence.
+    """
+    place = rows.table.place
+    if rows.has("step"):
+        steps = rows.steps()
+        order = np.lexsort((steps, codes))
+        same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
+        if same.any():
+            one, two = sorted(order[same.argmax() :][:2].tolist())
+            raise ValueError(
+                f"{place(two)}: sequence {rows.cell(two, 'id')!r} has step"
+                f" {rows.cell(two, 'step')} a second time; the first is at {place(one)}"
+            )
+        return order
+    # Rows of an id that do not follow each other may be two sequences.
+    begins = np.flatnonzero(np.diff(codes, prepend=-1))
     if len(begins) > len(first):
         row = int(np.setdiff1d(begins, first)[0])
-        place, before = rows.table.place, int(first[codes[row]])
         raise ValueError(
             f"{place(row)}: sequence {rows.cell(row, 'id')!r} begins a second time; its first rows"
-            f" are at {place(before)}; give each sequence an id of its own, or"
+            f" are at {place(int(first[codes[row]]))}; give each sequence an id of its own, or"
             " data.source.step=COLUMN, which orders its rows"
         )
+    return np.argsort(codes, kind="stable")
 
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
@@ -198,8 +190,11 @@ def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
     x = rows.features()
     x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
+    ids = None
+    if rows.has("id"):
+        codes, names = rows.codes("id")
+        ids = names[codes]
     index = np.arange(len(x), dtype=np.int64)
-    ids = rows.codes("id").texts() if rows.has("id") else None
     return _Assembled(RawPart(x, None, lengths, rows.table.where, ids), index, index)
 
 
@@ -246,7 +241,7 @@ def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> A
     return rows.class_names(values)[codes]
 
 
-def _divided(rows: Rows, made: _Assembled) -> dict[str, RawPart]:
+def _divided(rows: Rows, made: _Assembled, whole: RawPart) -> dict[str, RawPart]:
     """Divides the sequences by their split."""
     codes, values = _per_sequence(rows, "split", made)
     splits = [_SPLITS.get(value.lower(), "") for value in values.tolist()]
@@ -256,8 +251,8 @@ def _divided(rows: Rows, made: _Assembled) -> dict[str, RawPart]:
     for name in ("train", "val", "test"):
         index = np.flatnonzero(split_of == name)
         if len(index):
-            chosen = (one[index] if isinstance(one, np.ndarray) else one for one in made.whole)
-            parts[name] = RawPart._make(chosen)._replace(where=f"{made.whole.where} ({name})")
+            chosen = (one[index] if isinstance(one, np.ndarray) else one for one in whole)
+            parts[name] = RawPart._make(chosen)._replace(where=f"{whole.where} ({name})")
     return parts
 
 

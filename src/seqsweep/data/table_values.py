@@ -6,15 +6,14 @@ S rows of a table, F features (channels).
 import re
 from bisect import bisect_left
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array, Int64, Mask, check_whole_numbers, exceeds_float32
-from seqsweep.data.table_files import Columns, Table
+from seqsweep.data.checks import Array, Int64, Mask, exceeds_float32
+from seqsweep.data.table_files import Table
 from seqsweep.data.table_roles import Roles
 from seqsweep.suggest import short
 
@@ -33,22 +32,25 @@ class Codes(NamedTuple):
     codes: Int64
     values: Array
 
-    def texts(self) -> Array:
-        """Returns the values of a column without missing ones."""
-        return self.values[self.codes]
 
-
-@dataclass
 class Rows:
     """The rows of a table, with its columns that have a role."""
 
-    table: Table
-    roles: Roles
-    columns: Columns
+    def __init__(self, table: Table, roles: Roles) -> None:
+        self.table = table
+        self.roles = roles
+        read = table.read(roles.features, list(roles.columns.values()))
+        columns = [_plain(column) for column in read.columns]
+        # By position: a table looks up a name among all its columns.
+        self._features: list[Any] = columns[: len(roles.features)]
+        self._columns = dict(zip(roles.columns, columns[len(roles.features) :], strict=True))
+        self._count: int = read.num_rows
+        if self._count == 0:
+            raise ValueError(f"{table.where}: has no rows")
 
     def has(self, role: str) -> bool:
         """Returns whether the table has a column of a role."""
-        return role in self.roles.columns
+        return role in self._columns
 
     def error(self, row: int, role: str, text: str) -> ValueError:
         """Returns an error about the cell of a row."""
@@ -65,23 +67,22 @@ class Rows:
 
     def cell(self, row: int, role: str) -> Any:
         """Returns a value as Python has it."""
-        return self.columns.column(self.roles.columns[role])[row].as_py()
+        return self._columns[role][row].as_py()
 
     def features(self) -> Array:
         """Returns the feature columns (S, F), once; NaN where a value is missing."""
-        x = np.zeros((len(self.columns), len(self.roles.features)), np.float32)
+        x = np.zeros((self._count, len(self._features)), np.float32)
         for f, name in enumerate(self.roles.features):  # a list of all columns would be a copy
-            values = self._numbers(name)
+            values = self._numbers(name, self._features[f])
             if values.dtype != x.dtype:
                 x = x.astype(np.float64, copy=False)
             x[:, f] = values
-        self.columns = self.columns.drop_columns(list(self.roles.features))
+            self._features[f] = None
         pa.default_memory_pool().release_unused()  # it keeps the memory for other tables
         return x
 
-    def _numbers(self, name: str) -> Array:
-        column, types = self._column(name), pa.types
-        kind = column.type
+    def _numbers(self, name: str, column: Any) -> Array:
+        kind, types = column.type, pa.types
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
             raise TypeError(
                 f"{self.table.where}: column {name!r} holds {kind}; expected numbers;"
@@ -89,7 +90,6 @@ class Rows:
             )
         # Whole numbers of 16 bits fit into float32, too.
         fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
-        # A safe cast would refuse whole numbers above 2**53 instead of rounding them.
         values = column.cast(pa.float32() if fits else pa.float64(), safe=False).to_numpy()
         too_large = exceeds_float32(values)
         if too_large.any():
@@ -98,21 +98,7 @@ class Rows:
                 f"{self.table.place(row)}: column {name!r} is {values[row]}; must be a number"
                 " within float32, or empty where it is missing"
             )
-        if np.fmax.reduce(np.abs(values), initial=0) > 2**53:
-            check_whole_numbers(self._whole(name), f"column {name!r}", self.table.where)
         return values
-
-    def _whole(self, name: str) -> Array:
-        """Returns the present values of a column as whole numbers; none if they are not."""
-        column = self._column(name)
-        if self.table.has_text_cells:  # which were read as float64
-            present = column.is_valid()
-            column = self.table.read([], [name]).column(name).filter(present)
-            column = pc.utf8_trim_whitespace(column)
-        for kind in (pa.int64(), pa.uint64()):
-            with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                return column.drop_null().cast(kind).to_numpy()
-        return np.empty(0, np.int64)
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a column (S,) of labels, ids, groups, splits or lengths.
@@ -120,7 +106,7 @@ class Rows:
         Args:
             may_lack: accepts missing values.
         """
-        column = self._column(self.roles.columns[role])
+        column = self._columns[role]
         # The type of the labels decides the order of the classes.
         if role != "label" or not _is_number(column.type):
             column = self._as_texts(role, column)
@@ -162,7 +148,7 @@ class Rows:
 
     def steps(self) -> Array:
         """Returns numbers (S,) that order the rows as the step column does."""
-        column = self._column(self.roles.columns["step"])
+        column = self._columns["step"]
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         if is_text:
             column = pc.utf8_trim_whitespace(column)
@@ -189,11 +175,11 @@ class Rows:
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
             raise self.error(int(missing.argmax()), role, f"is missing{others}")
 
-    def _column(self, name: str) -> Any:
-        """Returns a column, also one with a dictionary, as its values."""
-        column = self.columns.column(name)
-        is_coded = pa.types.is_dictionary(column.type)
-        return column.cast(column.type.value_type) if is_coded else column
+
+def _plain(column: Any) -> Any:
+    """Returns a column, also one with a dictionary, as its values."""
+    is_coded = pa.types.is_dictionary(column.type)
+    return column.cast(column.type.value_type) if is_coded else column
 
 
 def _is_number(kind: Any) -> bool:

@@ -42,9 +42,8 @@ def table(
     is found by its name where only one has a usual one; `none` means that there is no such column.
 
     Args:
-        path: the file; `~` is the home folder.
         id: the column that names the sequence of a row.
-        step: the column that orders the rows of a sequence: numbers or dates. Without it the rows
+        step: the column of numbers or dates that orders the rows of a sequence. Without it the rows
             keep the order of the file, in which those of an id follow each other.
         label: the column of the class, one for each sequence.
         features: the columns of values, in the order of the channels; `x*` is each that begins with
@@ -56,10 +55,9 @@ def table(
             there is a step column or an id repeats, else `wide`.
         frame: in wide form, so many columns in a row are the channels of one step.
         reshape: in wide form, [T, F]: the columns are T steps of F channels each.
-        delimiter: of a csv file; by default the most frequent of `,` tab `;` and `|` in the first
-            line, or blanks where it has none of them.
-        decimal: the sign in the decimal numbers of a csv file.
-        encoding: of a csv file, such as latin-1.
+        delimiter: by default the most frequent of `,` tab `;` and `|` in the first line of a csv
+            file, or blanks where it has none of them.
+        decimal, encoding: of a csv file.
         header: False: a csv file has no line with names; its columns are called 0, 1, 2, ...
         test_path: a second file with the same columns, which is the test split.
 
