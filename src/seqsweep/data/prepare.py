@@ -14,11 +14,10 @@ from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
 from seqsweep.data.scaling import rounded, standardized
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import of_splits
-from seqsweep.data.transforms.options import Transform, TransformOptions
+from seqsweep.data.transforms.options import Transform, TransformOptions, transform_of
 from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.suggest import did_you_mean, listed
-
-_MISSING: tuple[str, ...] = get_args(Missing)
 
 _MANY = 0.1
 """The share of unknown symbols in a split that is worth a note."""
@@ -50,9 +49,6 @@ def prepare(
     A given val or test split is never cut, and its fraction has no effect. Where the sequences have
     groups, whole groups are drawn (see `grouped`), so the size and the shares are approximate.
 
-    With `folds` one fold of the train split becomes the test split (see `folds.hold_out`), and
-    `val_fraction` is a part of the other folds.
-
     Args:
         val_fraction, test_fraction: in [0, 1), together below 1; 0 cuts nothing.
         split_seed: decides the cuts, and nothing else; at least 0.
@@ -61,18 +57,28 @@ def prepare(
         missing: replaces NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
             train. `forward`: the last value of that channel in the sequence; before the first
             value, the channel's mean in train. `error`: refuses NaN.
-        transform: the steps that change lengths and channels; None for none. Its `jitter` and
-            `time_mask` are checked here, but change only what training reads.
-        folds: the number of folds, at least 2; None for none. `test_fraction` has then no effect.
+        transform: its `jitter` and `time_mask` are checked here, but change only what training
+            reads.
+        folds: the number of folds, at least 2, one of which becomes the test split in place of a
+            cut (see `folds.hold_out`); None for none.
         fold: the fold that is tested, from 0 to folds - 1.
 
     Raises:
         ValueError: names the option, its value, and what is allowed.
     """
-    if missing not in _MISSING:
-        hint = did_you_mean(missing, _MISSING)
-        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
-    wanted, shaping = of_splits.checked(transform, splits, missing)
+    known: tuple[str, ...] = get_args(Missing)
+    if missing not in known:
+        hint = did_you_mean(missing, known)
+        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(known)}{hint}")
+    wanted = transform_of(transform)
+    if wanted.impute is not None and missing == "error":
+        raise ValueError(
+            f"data.transform.impute={wanted.impute}: must be null with data.missing=error;"
+            " set data.missing=mean|zero|forward"
+        )
+    shaping = Shaping(
+        splits.channel_names, wanted.first, wanted.last, wanted.downsample, frame=wanted.frame
+    )
     if splits.vocabulary is not None:
         _refuse_numeric_steps(standardize, wanted != Transform())
     splits = of_splits.crop(splits, shaping) if wanted.reshapes else splits
@@ -94,14 +100,21 @@ def _fitted(
 ) -> Splits:
     """Fits vocabulary, mask channels, fill values and scaling on train, and applies them."""
     if cut.vocabulary is not None:
-        cut = _in_fitted_symbols(cut)
+        cut = _in_fitted_symbols(cut, cut.vocabulary)
     if wanted.reshapes:
         cut = of_splits.shorten(cut, shaping)
         shaping, lines = of_splits.with_masks(shaping, wanted, cut)
         cut = replace(cut, notes=(*cut.notes, *lines))
     dtype = "float32" if cut.train.x.dtype == np.float32 else "float64"
-    scaling = Scaling(missing, dtype, _fill_value(cut, missing))
-    whole = _without_missing(cut, scaling)
+    fill = _fill_value(cut.train, missing)
+    scaling, whole = Scaling(missing, dtype, fill), cut
+    if fill is not None:
+        forward = missing == "forward"
+        whole = cut.map(
+            lambda _, part: (
+                replace(part, x=filled(part.x, fill, forward)) if np.isnan(part.x).any() else part
+            )
+        )
     if wanted.reshapes:
         scaling = replace(scaling, shaping=shaping)
         whole = of_splits.widen(cut, whole, shaping)
@@ -120,20 +133,17 @@ def _refuse_numeric_steps(standardize: bool, transforms: bool) -> None:
         )
 
 
-def _in_fitted_symbols(splits: Splits) -> Splits:
+def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
     """Returns the splits in the indices of a vocabulary that train alone decides."""
     train = splits.train
-    assert splits.vocabulary is not None
-    fitted, moved = splits.vocabulary.fitted(train.x[train.valid][:, 0])
-    parts = {
-        name: replace(part, x=moved[part.x.astype(np.int64)]) for name, part in splits.parts.items()
-    }
+    fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
+    splits = splits.map(lambda _, part: replace(part, x=moved[part.x.astype(np.int64)]))
     notes = list(splits.notes)
-    for name, part in parts.items():
+    for name, part in splits.parts.items():
         unknown = float((part.x[part.valid] == 1).mean())
         if unknown > _MANY:
             notes.append(f"{unknown:.0%} of the symbols in {name} are unknown")
-    return replace(splits, **parts, notes=tuple(notes), vocabulary=fitted)
+    return replace(splits, notes=tuple(notes), vocabulary=fitted)
 
 
 def auto_batch_size(splits: Splits) -> int:
@@ -224,43 +234,18 @@ def _largest_remainder(counts: Int64, size: int) -> Int64:
 
 def _check_classes(splits: Splits) -> None:
     """Refuses splits whose train part lacks a class, which no network could learn."""
-    counts = {
-        name: np.bincount(part.labels, minlength=splits.num_classes)
-        for name, part in splits.parts.items()
-    }
-    lacking = np.flatnonzero(counts["train"] == 0)
+    lacking = np.flatnonzero(np.bincount(splits.train.labels, minlength=splits.num_classes) == 0)
     if len(lacking):
-        classes = [
-            f"{splits.class_names[c]!r} ({', '.join(f'{s} {n[c]}' for s, n in counts.items())})"
-            for c in lacking[:10]
-        ]
-        more = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
-        raise ValueError(
-            f"data: no sequence in train for class {', '.join(classes)}{more}; each class needs one"
-        )
+        classes = listed([repr(splits.class_names[c]) for c in lacking])
+        raise ValueError(f"data: no sequence in train for class {classes}; each class needs one")
 
 
-def _fill_value(splits: Splits, missing: Missing) -> Floats | None:
+def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
     """Returns the values (F,) that replace missing ones; None if missing values are refused."""
     if missing == "error":
         return None
     if missing == "zero":
-        return np.zeros(splits.input_size, dtype=splits.train.x.dtype)
-    return _present_means(splits.train)
-
-
-def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
-    """Returns the splits with every NaN filled in."""
-    holed = {name: part for name, part in splits.parts.items() if np.isnan(part.x).any()}
-    if not holed or scaling.fill is None:
-        return splits
-    forward, fill = scaling.missing == "forward", scaling.fill
-    parts = {name: replace(p, x=filled(p.x, fill, forward)) for name, p in holed.items()}
-    return replace(splits, **parts)
-
-
-def _present_means(train: Sequences) -> Floats:
-    """Returns the mean of each channel over its present values in train, (F,)."""
+        return np.zeros(train.input_size, dtype=train.x.dtype)
     values = train.x[train.valid]  # (S, F)
     present = ~np.isnan(values)
     # The sums are in float64, because float32 loses digits over millions of steps.

@@ -25,8 +25,8 @@ def standardized(splits: Splits, scaling: Scaling) -> Splits:
         masks = scaling.shaping.is_mask
         mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
     scaling = replace(scaling, mean=mean, deviation=deviation)
-    scaled: dict[str, Sequences] = {}
-    for name, part in splits.parts.items():
+
+    def scaled(name: str, part: Sequences) -> Sequences:
         x = scaling.standardize(part.x, part.valid)
         if not np.isfinite(x).all():
             f = int(np.argwhere(~np.isfinite(x))[0, 2])
@@ -34,9 +34,13 @@ def standardized(splits: Splits, scaling: Scaling) -> Splits:
                 f"data: channel {part.channel_names[f]!r} of {name} is too far from train's for"
                 f" float32 (mean {mean[f]:.3g}, deviation {deviation[f]:.3g}); check its unit"
             )
-        scaled[name] = replace(part, x=x)
-    notes = (*splits.notes, *_note_on_constant(splits.train, constant))
-    return replace(splits, **scaled, notes=notes, scaling=scaling)
+        return replace(part, x=x)
+
+    names = [repr(splits.channel_names[f]) for f in np.flatnonzero(constant)]
+    are = f"s {listed(names)} are" if len(names) > 1 else f" {listed(names)} is"
+    note = f"channel{are} constant in train: standardised to 0, without information"
+    notes = (*splits.notes, note) if names else splits.notes
+    return replace(splits.map(scaled), notes=notes, scaling=scaling)
 
 
 def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
@@ -59,14 +63,15 @@ def rounded(splits: Splits, scaling: Scaling) -> Splits:
     Raises:
         ValueError: float32 cannot represent the differences within a channel.
     """
-    parts: dict[str, Sequences] = {}
-    for name, part in splits.parts.items():
+
+    def as_float32(_: str, part: Sequences) -> Sequences:
         if part.x.dtype == np.float32:
-            continue
+            return part
         x = scaling.standardize(part.x, part.valid)
         _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), splits.train)
-        parts[name] = replace(part, x=x)
-    return replace(splits, **parts, scaling=scaling)
+        return replace(part, x=x)
+
+    return replace(splits.map(as_float32), scaling=scaling)
 
 
 def _check_rounding(rounding: Float64, train: Sequences) -> None:
@@ -93,11 +98,3 @@ def _valid_steps(train: Sequences) -> Float64:
     if train.lengths.min() == train.max_length:  # a copy of large data would be large
         return train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
     return train.x[train.valid].astype(np.float64, copy=False)
-
-
-def _note_on_constant(train: Sequences, constant: Mask) -> list[str]:
-    names = [repr(train.channel_names[f]) for f in np.flatnonzero(constant)]
-    if not names:
-        return []
-    several = f"channels {listed(names)} are" if len(names) > 1 else f"channel {names[0]} is"
-    return [f"{several} constant in train: standardised to 0, without information"]

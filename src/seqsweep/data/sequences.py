@@ -6,7 +6,7 @@ N sequences, T steps of the longest, F features (channels), C classes.
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -55,8 +55,7 @@ class Sequences:
         if self.x[~self.valid].any():  # NaN counts as not zero
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
             object.__setattr__(self, "x", zeroed)
-        # They are computed before filling in and scaling, so that the overlap of splits is that of
-        # the raw data.
+        # Those of the raw data: filling in and scaling would change the overlap of splits.
         if self.digests is None:
             rows = zip(self.x, self.lengths.tolist(), strict=True)
             contents = (row[:length].astype("<f8").tobytes() for row, length in rows)
@@ -129,9 +128,10 @@ class Sequences:
 class Splits:
     """The splits of a data set, which share channels and class names.
 
-    Each of the `notes` is a line for the user of the data, such as a key of the file that is not
-    used. The commands print them. `scaling` is what `prepare` has fitted on train. With a
-    `vocabulary`, x holds indices of its symbols.
+    Args:
+        notes: lines for the user of the data, which the commands print.
+        scaling: what `prepare` has fitted on train.
+        vocabulary: the symbols whose indices x holds.
     """
 
     train: Sequences
@@ -155,6 +155,10 @@ class Splits:
         """The splits that the data set has, by name."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
+
+    def map(self, change: Callable[[str, Sequences], Sequences]) -> Self:
+        """Returns the splits with each part changed, by its name and content."""
+        return replace(self, **{name: change(name, part) for name, part in self.parts.items()})
 
     @property
     def names(self) -> tuple[str, ...]:

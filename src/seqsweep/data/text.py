@@ -55,38 +55,32 @@ def text(
         path: a .csv (also .csv.gz) or .parquet file with a column of texts and one of labels, which
             need pyarrow; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT. UTF-8.
         text_column, label_column: of a csv or parquet file; None takes `text` and `label`.
-        tokens: `characters`; or `words`: words, numbers and single signs, without white space.
-        lower: reads texts in small letters.
-        max_length: the number of symbols after which a text is cut, at least 1.
-        min_count: how often a symbol must occur in train to be known, at least 1.
-        max_symbols: the most known symbols, at least 1; the most frequent ones in train.
+        tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers at least 1.
         test_path: a second file, the test split.
 
     Raises:
         FileNotFoundError: with the nearest names in that folder.
         ValueError: what is wrong in which file, with the line or row.
     """
-    for name, value in (("max_length", max_length), ("max_symbols", max_symbols)):
+    numbers = {"max_length": max_length, "min_count": min_count, "max_symbols": max_symbols}
+    for name, value in numbers.items():
         if value is not None and value < 1:
-            raise ValueError(f"{name}={value}: must be at least 1, or null")
-    if min_count < 1:
-        raise ValueError(f"min_count={min_count}: must be at least 1")
+            raise ValueError(f"{name}={value}: must be at least 1")
     paths = {"train": path} if test_path is None else {"train": path, "test": test_path}
     read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
     everything = [one for part in read.values() for one in part.texts]
     vocabulary = Vocabulary((), tokens, lower, max_length, min_count, max_symbols).of(everything)
-    parts: dict[str, RawPart] = {}
-    for split, part in read.items():
-        x, lengths = vocabulary.encode(part.texts, part.place)
-        parts[split] = RawPart(x, part.labels, lengths, str(part.file))
-    notes = [note for part in read.values() for note in _note_on_cut(part, vocabulary)]
-    splits = make_splits(parts, channel_names=("symbol",), notes=tuple(notes))
-    # The digest is of the text itself, so that runs with other tokens have the same test set.
-    named: dict[str, Sequences] = {}
-    for name, part in splits.parts.items():
+    stored = [_encoded(part, vocabulary) for part in read.values()]
+    parts = {split: one.parts["train"] for split, one in zip(paths, stored, strict=True)}
+    notes = tuple(note for one in stored for note in one.notes)
+    splits = make_splits(parts, channel_names=("symbol",), notes=notes)
+
+    def with_digests(name: str, part: Sequences) -> Sequences:
+        # Of the text itself, so that runs with other tokens have the same test set.
         contents = (one.encode("utf-8", "surrogatepass") for one in read[name].texts)
-        named[name] = replace(part, digests=digests_of(contents))
-    return replace(splits, **named, vocabulary=vocabulary)
+        return replace(part, digests=digests_of(contents))
+
+    return replace(splits.map(with_digests), vocabulary=vocabulary)
 
 
 def read(
@@ -98,17 +92,19 @@ def read(
 ) -> Stored:
     """Reads texts as indices of the vocabulary of a run.
 
-    Args:
-        path, text_column, label_column: see `text`.
-        labelled: see `read_texts`.
-
-    Raises:
-        FileNotFoundError, ValueError: see `text`.
+    The other arguments are those of `read_texts`.
     """
-    found = read_texts(path, text_column, label_column, labelled)
-    x, lengths = vocabulary.encode(found.texts, found.place)
-    part = RawPart(x, found.labels, lengths, str(found.file))
-    return Stored({"train": part}, notes=tuple(_note_on_cut(found, vocabulary)))
+    return _encoded(read_texts(path, text_column, label_column, labelled), vocabulary)
+
+
+def _encoded(read: Texts, vocabulary: Vocabulary) -> Stored:
+    """Returns the texts of a file as indices of a vocabulary, with a note if some are cut."""
+    x, lengths = vocabulary.encode(read.texts, read.place)
+    part = RawPart(x, read.labels, lengths, str(read.file))
+    most = vocabulary.max_length
+    cut = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in read.texts)
+    note = f"{read.file}: {cut} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
+    return Stored({"train": part}, notes=(note,) if cut else ())
 
 
 def read_texts(
@@ -123,9 +119,6 @@ def read_texts(
         path, text_column, label_column: see `text`.
         labelled: False accepts a file without labels: one without their column, or a .txt or .tsv
             file in which a line has no tab. Each of its lines is a whole text.
-
-    Raises:
-        FileNotFoundError, ValueError: see `text`.
     """
     file = existing_file(path)
     if not file.name.lower().endswith(_ENDINGS):
@@ -207,10 +200,3 @@ def _choose(
                 f"{argument}={value}: must be a column of {file}: {listed(names)}{hint}"
             )
     return chosen
-
-
-def _note_on_cut(read: Texts, vocabulary: Vocabulary) -> list[str]:
-    most = vocabulary.max_length
-    count = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in read.texts)
-    note = f"{read.file}: {count} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
-    return [note] if count else []

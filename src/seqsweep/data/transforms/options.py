@@ -9,8 +9,6 @@ from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 Impute = Literal["missing", "all"]
 """The channels that get a mask channel: those with missing values in train, or all."""
 
-_IMPUTE: tuple[str, ...] = get_args(Impute)
-
 _MOST_NOISE = 1e30
 """The largest standard deviation whose noise certainly fits into float32."""
 
@@ -65,70 +63,71 @@ def transform_of(options: TransformOptions | None) -> Transform:
     Raises:
         ValueError, TypeError: names the option, its value, and what is allowed.
     """
-    key = "data.transform"
-    given = _given(options, key)
-    first, last = _kept_steps(given, key)
-    impute = given.get("impute")
-    if impute is not None and impute not in _IMPUTE:
-        hint = did_you_mean(str(impute), _IMPUTE)
-        raise ValueError(f"{key}.impute={impute!r}: must be one of {listed(_IMPUTE)}{hint}")
+    given = _given({} if options is None else options)
+    first, last = _kept_steps(given)
+    impute, allowed = given.get("impute"), get_args(Impute)
+    if impute is not None and impute not in allowed:
+        hint = did_you_mean(str(impute), allowed)
+        raise ValueError(
+            f"data.transform.impute={impute!r}: must be one of {listed(allowed)}{hint}"
+        )
     jitter = given.get("jitter", 0.0)
     if isinstance(jitter, bool) or not isinstance(jitter, (int, float)):
-        raise TypeError(f"{key}.jitter={jitter!r}: must be a number")
+        raise TypeError(f"data.transform.jitter={jitter!r}: must be a number")
     if not 0 <= jitter <= _MOST_NOISE:
-        raise ValueError(f"{key}.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
+        raise ValueError(f"data.transform.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
     return Transform(
         first,
         last,
-        _whole(f"{key}.downsample", given.get("downsample", 1), 1),
+        _whole("downsample", given.get("downsample", 1), 1),
         impute,
-        _whole(f"{key}.frame", given.get("frame", 1), 1),
+        _whole("frame", given.get("frame", 1), 1),
         float(jitter),
-        _whole(f"{key}.time_mask", given.get("time_mask", 0), 0),
+        _whole("time_mask", given.get("time_mask", 0), 0),
     )
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns the options that prepared splits depend on, with null for those not given."""
-    given = options or {}
     # Jitter and time mask change only what training reads.
     names = [n for n in TransformOptions.__annotations__ if n not in ("jitter", "time_mask")]
-    return {name: given.get(name) for name in names}
+    return {name: (options or {}).get(name) for name in names}
 
 
-def _given(options: Any, key: str) -> dict[str, Any]:
+def _given(options: Any) -> dict[str, Any]:
     """Returns the options that are not null, refusing unknown names."""
-    if options is None:
-        return {}
     if not isinstance(options, Mapping):
-        raise TypeError(f"{key}={options!r}: must be a group of keys, or null")
+        raise TypeError(f"data.transform={options!r}: must be a group of keys, or null")
     known = TransformOptions.__annotations__
     for name in options:
         if name not in known:
-            raise ValueError(f"{key}.{name}: no such transform{nearest_or_all(str(name), known)}")
+            hint = nearest_or_all(str(name), known)
+            raise ValueError(f"data.transform.{name}: no such transform{hint}")
     return {str(name): value for name, value in options.items() if value is not None}
 
 
-def _kept_steps(given: Mapping[str, Any], key: str) -> tuple[int, int | None]:
+def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
     """Returns the first step that is kept, and the step after the last one."""
     crop, count = given.get("crop"), given.get("truncate")
     if crop is None:
-        return 0, None if count is None else _whole(f"{key}.truncate", count, 1)
+        return 0, None if count is None else _whole("truncate", count, 1)
     if count is not None:
         raise ValueError(
-            f"{key}.truncate={count}: must be null where crop is given, which cuts both ends"
+            f"data.transform.truncate={count}: must be null where crop is given, which cuts both"
+            " ends"
         )
+    message = f"data.transform.crop={crop!r}: must"
     if not isinstance(crop, (list, tuple)) or len(crop) != 2:
-        raise ValueError(f"{key}.crop={crop!r}: must be [a, b], which keeps the steps a to b - 1")
-    first, last = (_whole(f"{key}.crop[{i}]", step, 0) for i, step in enumerate(crop))
+        raise ValueError(f"{message} be [a, b], which keeps the steps a to b - 1")
+    first, last = (_whole(f"crop[{i}]", step, 0) for i, step in enumerate(crop))
     if first >= last:
-        raise ValueError(f"{key}.crop={list(crop)}: must begin before it ends")
+        raise ValueError(f"{message} begin before it ends")
     return first, last
 
 
-def _whole(key: str, value: Any, least: int) -> int:
+def _whole(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{key}={value!r}: must be a whole number")
+        raise TypeError(f"data.transform.{name}={value!r}: must be a whole number")
     if value < least:
-        raise ValueError(f"{key}={value}: must be at least {least}")
+        raise ValueError(f"data.transform.{name}={value}: must be at least {least}")
     return value
