@@ -70,7 +70,6 @@ BAD_CSV = {
         " 'class'",
         label="clas",
     ),
-    "several names as one": bad(LONG, r"features=x,y: write several as \[x,y\]", features="x,y"),
     "no features": bad(LONG, r"features=\[\]: must name at least one", features=[]),
     "a column for two purposes": bad(LONG, "'case' is given for two", id="case", label="case"),
     "two columns of one name": bad("x,x,label\n1,2,a\n", "has two columns 'x'"),

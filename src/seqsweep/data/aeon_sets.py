@@ -6,7 +6,6 @@ only for a download.
 
 import importlib.util
 import re
-from itertools import takewhile
 from pathlib import Path
 
 from seqsweep.data import ts
@@ -16,7 +15,6 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed
 
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
-_DATA = re.compile(rb"\s*@data", re.IGNORECASE)
 _DECLARES_CLASSES = re.compile(rb"^\s*@classLabel\s+true\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -24,7 +22,6 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
     """Reads a data set of the archives with its official train and test splits.
 
     Args:
-        name: such as GunPoint.
         folder: where the files are, `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default the folder
             of the aeon package, which holds a few sets.
         download: fetches a set that the folder lacks, by aeon, into the folder.
@@ -51,8 +48,9 @@ def available(folder: str | None = None) -> list[str]:
     root = _root(folder)
     for train in sorted({*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")}):
         name = train.name.removesuffix("_TRAIN.ts")
-        if _files(root, name) and _DECLARES_CLASSES.search(_header(train)):
-            names.add(name)
+        with train.open("rb") as opened:  # the header is at the beginning
+            if _files(root, name) and _DECLARES_CLASSES.search(opened.read(1 << 16)):
+                names.add(name)
     return sorted(names)
 
 
@@ -91,13 +89,6 @@ def _files(root: Path, name: str) -> tuple[Path, Path] | None:
         if train.is_file() and test.is_file():
             return train, test
     return None
-
-
-def _header(file: Path) -> bytes:
-    """Returns a file up to its first case."""
-    with file.open("rb") as opened:
-        lines = iter(opened.readline, b"")
-        return b"".join(takewhile(lambda line: not _DATA.match(line), lines))
 
 
 def _downloaded(name: str, root: Path, folder: str | None) -> tuple[Path, Path] | None:

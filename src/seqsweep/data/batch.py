@@ -29,11 +29,6 @@ class SequenceDataset(Dataset[Batch]):
 
     The indices may count on through the epochs: row n of epoch e has the index e * N + n. So
     processes that load batches know the epoch too, in which an augmentation changes the sequences.
-
-    Attributes:
-        x: (N, T, F) float32, padded with zeros.
-        lengths: (N,).
-        labels: (N,) class indices.
     """
 
     def __init__(
@@ -92,7 +87,7 @@ class EpochBatches(Sampler[list[int]]):
         batch_size: B >= 1; the last batch of an epoch may be smaller.
         seed: the run's; None keeps the order of the data.
         rank, world_size: the index of this process, and the number of processes.
-        fills_up: whether all processes get the same number of rows.
+        fills_up: extends the order, for training.
         counts_epochs: whether the indices count on through the epochs, see `SequenceDataset`.
     """
 

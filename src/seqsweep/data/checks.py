@@ -1,7 +1,6 @@
 """Checks raw arrays: type, layout, lengths, labels and names. Each error names the place.
 
-N sequences, T steps of the longest, F features (channels). Sequences, steps and channels are
-counted from 0 in every message, as NumPy counts them.
+N sequences, T steps of the longest, F features (channels); counted from 0 in every message.
 """
 
 import re
@@ -32,8 +31,6 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 Layout = Literal["batch_first", "time_first", "channels_first"]
 """The order of the axes of x: (N, T, F), (T, N, F) or (N, F, T)."""
 
-_LAYOUTS: tuple[str, ...] = get_args(Layout)
-
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
     """Returns the distinct labels as names, sorted as numbers where all are numbers.
@@ -49,11 +46,9 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
 def check_lengths(
     lengths: npt.ArrayLike, count: int, longest: int | None, where: str, channels: int = 0
 ) -> Int64:
-    """Returns the lengths as (count,) int64, each at least 1 and at most `longest`.
+    """Returns the lengths as (count,) int64, each from 1 to `longest`, if that is not None.
 
     Args:
-        count: the number of labels.
-        longest: None for no upper bound.
         channels: where all lengths fit this number instead, the error suggests that the axes of x
             are in another order.
     """
@@ -64,9 +59,8 @@ def check_lengths(
     if is_wrong.any():
         first = int(is_wrong.argmax())
         allowed = "at least 1" if longest is None else f"between 1 and {longest}"
-        fits = steps.min() >= 1 and steps.max() <= channels
-        fix = "; it looks like channels first, set data.source.layout=channels_first"
-        hint = fix if fits else ""
+        hint = "; it looks like channels first, set data.source.layout=channels_first"
+        hint = hint if steps.min() >= 1 and steps.max() <= channels else ""
         raise ValueError(
             f"{where}: sequence {first} has length {steps[first]}; must be {allowed}{hint}"
         )
@@ -77,9 +71,7 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
     """Returns the value as an array, refusing types that the argument cannot have.
 
     Args:
-        name: the argument, for messages.
-        kinds: the letters of `dtype.kind` that are accepted.
-        allowed: what these kinds are called in a message.
+        kinds: the letters of `dtype.kind` that are accepted, and `allowed` what they are called.
     """
     try:
         array = np.asarray(value)
@@ -93,21 +85,23 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     """Returns x as (N, T, F), where N must be `count`, the number of labels."""
     # A script may pass any text: only a config's layout has been checked before.
-    if layout not in _LAYOUTS:
-        hint = did_you_mean(layout, _LAYOUTS)
-        raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(_LAYOUTS)}{hint}")
+    if layout not in (known := get_args(Layout)):
+        hint = did_you_mean(layout, known)
+        raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(known)}{hint}")
     if x.ndim not in (2, 3):
         raise ValueError(f"{where}: x has shape {x.shape}; must be (N, T, F) or (N, T)")
     if 0 in x.shape:
         raise ValueError(f"{where}: x has shape {x.shape}; no dimension may be 0")
     turned = x.swapaxes(0, 1) if layout == "time_first" else x
     if len(turned) != count:
-        message = f"{where}: x has shape {x.shape}, so with layout={layout} {len(turned)} sequences"
+        fix = "both must be equal"
         if turned.shape[1] == count:
             other = "batch_first" if layout == "time_first" else "time_first"
             fix = f"it looks like {other.replace('_', ' ')}, set data.source.layout={other}"
-            raise ValueError(f"{message}, but there are {count} labels; {fix}")
-        raise ValueError(f"{message}, but there are {count} labels; both must be equal")
+        raise ValueError(
+            f"{where}: x has shape {x.shape}, so with layout={layout} {len(turned)} sequences, but"
+            f" there are {count} labels; {fix}"
+        )
     if turned.ndim == 2:
         return turned[:, :, None]
     return turned.swapaxes(1, 2) if layout == "channels_first" else turned
@@ -117,12 +111,10 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
     """Returns a copy of x as floats, with zeros at its padding.
 
     That is float32 for float32, booleans and whole numbers of at most 16 bits, and float64 for all
-    others.
-
-    Raises:
-        ValueError: a value is infinite, or too large for float32, which networks read.
+    others. Infinite values are refused, and those too large for float32, which networks read.
     """
-    values = np.array(x, dtype=float_type(x.dtype), order="C")
+    dtype = np.float32 if np.can_cast(x.dtype, np.float32) else np.float64
+    values = np.array(x, dtype=dtype, order="C")
     values[~valid] = 0
     # The ends alone are rounded, because a rounded copy of all values could be large.
     ends = np.array([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)])
@@ -161,11 +153,6 @@ def blocks(x: Array) -> Iterator[slice]:
     """Yields slices of x (N, T, F): a copy of all could be large."""
     count = max(1, _AT_ONCE // max(1, x[:1].size))
     return (slice(start, start + count) for start in range(0, len(x), count))
-
-
-def float_type(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:
-    """Returns the float type in which values of another type are kept."""
-    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
 
 
 def exceeds_float32(values: Floats) -> Mask:

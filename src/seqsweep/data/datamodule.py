@@ -29,21 +29,10 @@ class SequenceDataModule(L.LightningDataModule):
         eval_batch_size: sequences of a validation or test batch; changes no result.
         num_workers: processes that load batches; changes no result. 0 is best for data in memory.
             Only engine=autograd uses these processes.
-        val_fraction: part of train, in [0, 1), that becomes the validation split where the source
-            has none.
-        test_fraction: the same for the test split.
-        split_seed: decides these two cuts and the folds. It is independent of `seed`, so that runs
-            with other seeds share the splits.
-        standardize: scales each channel to mean 0 and standard deviation 1, fitted on train.
-        missing: refuses NaN, or replaces it by zero, by the channel's mean in train, or by the last
-            value before it.
         shuffle: a new order in each epoch, a function of (seed, epoch).
-        seed: the seed of the run.
-        transform: the steps that change lengths, channels, or what training reads (docs/data.md);
-            None, or null for each key, changes nothing.
-        folds: the number of folds of a cross-validation, at least 2, in place of `test_fraction`;
-            None for none.
-        fold: the fold that is the test split, from 0 to folds - 1.
+        seed: the seed of the run, on which the splits do not depend.
+        val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold: see
+            `prepare`.
 
     Raises:
         ValueError: an argument outside its range, or data that `prepare` refuses.

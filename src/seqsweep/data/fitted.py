@@ -18,8 +18,6 @@ Missing = Literal["error", "zero", "mean", "forward"]
 class Scaling:
     """The scaling of a run's data: missing values and standardisation, in this order.
 
-    The steps of `data.transform` lie between them, see `Shaping`.
-
     `prepare` fits it on the training split and leaves it in `Splits.scaling`. A checkpoint holds
     it, so that a network can be used without the training data.
 
@@ -27,9 +25,8 @@ class Scaling:
         missing: what becomes of NaN, see `prepare`.
         dtype: the type of the training split before it was scaled, which new values take too.
         fill: (F,) takes the place of a missing value; None where `missing` is `error`.
-        mean, deviation: (F,) of the training split after the transform; None where nothing is
-            standardised.
-        shaping: the steps of `data.transform`; None where they change nothing.
+        mean, deviation: (F,) of train after the transform; None where nothing is standardised.
+        shaping: the steps of `data.transform` between; None where they change nothing.
     """
 
     missing: Missing
@@ -46,15 +43,15 @@ class Scaling:
             x: (N, T, F) raw values; with a transform, both T and F may differ from the result's.
 
         Raises:
-            ValueError: a value is missing where `missing` is `error`, or too large for float32; or
-                a sequence is too short to be cropped.
+            ValueError: a value is refused, or a sequence is too short to be cropped.
         """
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
         shaping = self.shaping or Shaping(())  # which changes nothing
         values, lengths = shaping.crop(values, lengths, where)
-        if self.fill is None:
-            _refuse_missing(values, where)
+        if self.fill is None and (number := int(np.isnan(values).sum())):
+            are = "1 value is" if number == 1 else f"{number} values are"
+            raise ValueError(f"{where}: {are} missing (NaN), which data.missing=error refuses")
         values, lengths = shaping.shorten(values, lengths)
         missing = np.isnan(values)
         if self.fill is not None and missing.any():
@@ -79,13 +76,6 @@ class Scaling:
                 steps = valid[rows]
                 result[rows][steps] = (x[rows][steps] - self.mean) / self.deviation
         return result
-
-
-def _refuse_missing(values: Floats, where: str) -> None:
-    number = int(np.isnan(values).sum())
-    if number:
-        subject = "1 value is" if number == 1 else f"{number} values are"
-        raise ValueError(f"{where}: {subject} missing (NaN), which data.missing=error refuses")
 
 
 def filled(x: Floats, fill: Floats, forward: bool) -> Floats:

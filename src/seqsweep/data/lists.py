@@ -9,15 +9,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Array, Int64, Layout, as_array, check_lengths
+from seqsweep.data.checks import Array, Int64, Layout, as_array, batch_first, check_lengths
 from seqsweep.data.memory import check_memory
 
 
 def is_list_of_sequences(x: Any) -> bool:
-    """Returns whether x is a list or tuple whose items differ in shape.
-
-    Items of one shape are an array, whatever holds them.
-    """
+    """Returns whether x is a list or tuple whose items differ in shape."""
     return isinstance(x, list | tuple) and len({_shape(item) for item in x}) > 1
 
 
@@ -26,9 +23,6 @@ def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Ar
 
     Args:
         x: N sequences (T, F) or (T,), or (F, T) where the layout is `channels_first`.
-
-    Raises:
-        ValueError, TypeError: names the sequence.
     """
     if layout == "time_first":
         raise ValueError(
@@ -70,9 +64,6 @@ def padded(
     Args:
         x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).
         lengths: (B,) valid steps of each sequence in an array; without them all T.
-
-    Raises:
-        ValueError, TypeError: with the argument, what it got and what is allowed.
     """
     # An array with lengths is padded already, so only a list without lengths holds single
     # sequences.
@@ -82,14 +73,11 @@ def padded(
         values, steps = pad_list(x, "batch_first", "x")
     else:
         values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", "x")
-        if values.ndim not in (2, 3):
-            raise ValueError(f"x has shape {values.shape}; must be (B, T, F) or (B, T)")
-        values = values if values.ndim == 3 else values[:, :, None]
-        steps = np.full(len(values), values.shape[1], dtype=np.int64)
-    if 0 in values.shape:
-        raise ValueError(f"x has shape {values.shape}; no dimension may be 0")
-    given = steps if lengths is None else lengths
-    steps = check_lengths(given, len(values), values.shape[1], "x")
+        count = len(values) if values.ndim else 0
+        values = batch_first(values, count, "batch_first", "x")
+        steps = np.full(count, values.shape[1], dtype=np.int64)
+    if lengths is not None:
+        steps = check_lengths(lengths, len(values), values.shape[1], "x")
     # Steps beyond the longest sequence are padding, which the network need not compute.
     return values[:, : steps.max()], steps
 

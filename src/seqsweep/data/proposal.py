@@ -16,8 +16,7 @@ from seqsweep.command import with_options
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.table_files import Table, open_table
-from seqsweep.data.table_roles import Roles, choose_roles
-from seqsweep.data.tables import CSV_OPTIONS
+from seqsweep.data.tables import CSV_OPTIONS, Roles, choose_roles
 
 _MOST_CLASSES = 20
 """The most values of a column of whole numbers that is proposed as the label."""

@@ -49,11 +49,7 @@ class RawPart(NamedTuple):
     groups: Array | None = None
 
     def needed_labels(self) -> Array:
-        """Returns the labels (N,).
-
-        Raises:
-            ValueError: there are none.
-        """
+        """Returns the labels (N,); refuses a part without them."""
         if self.labels is None:
             raise ValueError(f"{self.where}: has no labels; training needs one for each sequence")
         return self.labels
@@ -73,9 +69,8 @@ def make_sequences(
     """Checks raw arrays and turns them into `Sequences`.
 
     Args:
-        x: (N, T, F), or (N, T) for one channel; any real type. float32 and
-            float64 stay what they are (see `float_values`). NaN marks a missing value. Or a list
-            of N sequences (T, F) or (T,) that differ in T, whose lengths are not given.
+        x: (N, T, F), or (N, T) for one channel, of real numbers (see `float_values`); NaN marks a
+            missing value. Or a list of N sequences (T, F) or (T,) without lengths.
         labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers are positions in
             `class_names` where these are given and none of them is a number itself.
         lengths: (N,) integers in 1..T; without them every sequence has T steps.
@@ -84,7 +79,7 @@ def make_sequences(
         layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T),
             or each sequence of a list (F, T).
         groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
-        where: begins every error message; for instance the name of the file.
+        where: begins every message, such as the name of the file.
 
     Raises:
         ValueError, TypeError: names the argument, its value, what is allowed, and the place.
@@ -93,8 +88,8 @@ def make_sequences(
     if is_list_of_sequences(x):
         if lengths is not None:
             raise ValueError(
-                f"{where}: x is a list of sequences of different shapes, which have their own"
-                " lengths; leave out lengths, or give x as one padded array"
+                f"{where}: lengths must be left out where x is a list of sequences of different"
+                " shapes, which have their own"
             )
         x, lengths = pad_list(cast(Sequence[npt.ArrayLike], x), layout, where)
         layout = "batch_first"

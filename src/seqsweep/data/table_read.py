@@ -15,9 +15,8 @@ from seqsweep.data.lists import join_padded
 from seqsweep.data.proposal import with_proposal
 from seqsweep.data.raw import RawPart
 from seqsweep.data.table_files import Table, open_table
-from seqsweep.data.table_roles import NONE, ROLES, Roles, choose_roles
 from seqsweep.data.table_values import Codes, Rows
-from seqsweep.data.tables import CSV_OPTIONS, Form
+from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles, choose_roles
 from seqsweep.suggest import listed
 
 _SPLITS = {

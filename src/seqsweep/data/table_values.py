@@ -14,7 +14,7 @@ import pyarrow.compute
 
 from seqsweep.data.checks import Array, Int64, Mask, exceeds_float32
 from seqsweep.data.table_files import Table
-from seqsweep.data.table_roles import Roles
+from seqsweep.data.tables import Roles
 from seqsweep.suggest import short
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported

@@ -43,8 +43,7 @@ class Augmentation:
         places = np.zeros((len(x), 2))
         bits = np.random.Philox(key=seed)
         random = np.random.Generator(bits)
-        # Each sequence has a block of the counter to itself. A new generator for each sequence
-        # would take seven times as long as setting the counter.
+        # Each sequence has a block of the counter; new generators would take seven times as long.
         state = bits.state
         for index, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
             state["state"]["counter"][2] = row
@@ -73,12 +72,7 @@ class Augmentation:
 def augmentation_of(
     options: TransformOptions | None, shaping: Shaping | None
 ) -> Augmentation | None:
-    """Returns what training does to the prepared sequences; None without jitter and time mask.
-
-    Args:
-        options: `data.transform` of a config.
-        shaping: that of the prepared splits.
-    """
+    """Returns what training does to the prepared sequences; None without jitter and time mask."""
     transform = transform_of(options)
     if not transform.augments:
         return None

@@ -19,8 +19,7 @@ def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Fl
 
     Every sequence must have a step there.
     """
-    ends = lengths if last is None else np.minimum(lengths, last)
-    kept = ends - first
+    kept = (lengths if last is None else np.minimum(lengths, last)) - first
     assert kept.min() >= 1
     return x[:, first : first + kept.max()], kept
 
@@ -76,7 +75,7 @@ class Shaping:
 
     Args:
         channel_names: F names of the source.
-        first, last, downsample, frame: see `seqsweep.data.transforms.options.Transform`.
+        first, last, downsample, frame: see `Transform`.
         masked: (M,) the channels of the source that get a mask channel.
     """
 
@@ -88,11 +87,7 @@ class Shaping:
     frame: int = 1
 
     def crop(self, x: Floats, lengths: Int64, where: str) -> tuple[Floats, Int64]:
-        """Crops sequences.
-
-        Raises:
-            ValueError: nothing would be left of a sequence.
-        """
+        """Crops sequences; refuses one of which nothing would be left."""
         short = lengths <= self.first
         if short.any():
             row = int(short.argmax())
