@@ -116,9 +116,11 @@ def test_ordinary_shapes_are_not_suspected(save, shape):
 def test_only_regular_files_are_read(reader, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
-    with pytest.raises(ValueError, match=r"pipe is a pipe \(FIFO\); give the path of a regular"):
+    with pytest.raises(ValueError, match=r"pipe is a pipe or a device; give the path"):
         reader(str(tmp_path / "pipe"))
-    with pytest.raises(ValueError, match=r"zero is a device; give the path of a regular file"):
+    with pytest.raises(
+        ValueError, match=r"zero is a pipe or a device; give the path of a regular file"
+    ):
         reader(str(tmp_path / "zero"))
 
 
@@ -191,9 +193,9 @@ def npy(array) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not an .npz file: it is empty"),
-        (b"1,2,3\n4,5,6\n", r"is not an .npz file: it begins with b'1,2,3"),
-        (npy(X), r"is a single array \(.npy\); expected an .npz"),
+        (b"", "is not an .npz file with .*: it begins with b''"),
+        (b"1,2,3\n4,5,6\n", r"is not an .npz file with .*: it begins with b'1,2,3"),
+        (npy(X), r"with X and y, or .*: it is a single array \(.npy\)"),
         (archive(X=b"text", y=b"text"), "key X is not a NumPy array"),
         (archive(**{"X.npy": npy(X)[:-9], "y.npy": npy(Y)}), "key X is cut off or damaged"),
     ],

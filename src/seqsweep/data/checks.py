@@ -167,18 +167,14 @@ def label_array(labels: npt.ArrayLike, where: str) -> Array:
     if array.ndim != 1:
         hint = "; if a row is one-hot, give y.argmax(axis=1)" if array.ndim == 2 else ""
         raise ValueError(f"{where}: labels have shape {array.shape}; must be (N,){hint}")
-    if array.dtype.kind == "f" and (bad := array != np.floor(array)).any():  # NaN differs from NaN
-        row = int(bad.argmax())
-        hint = "it is missing" if np.isnan(array[row]) else "a number to predict, as in regression"
-        raise ValueError(
-            f"{where}: sequence {row} has label {array[row]}: {hint}; a label names a class"
-        )
-    if array.dtype.kind in "if" and (bad := (array == -100) | np.isinf(array)).any():
-        row = int(bad.argmax())
-        raise ValueError(
-            f"{where}: sequence {row} has label {array[row]}, which is not a class"
-            " (-100 tells PyTorch to ignore an example); leave such sequences out"
-        )
+    if array.dtype.kind == "f":
+        is_wrong = ~np.isfinite(array) | (array != np.floor(array))
+        if is_wrong.any():
+            label = array[row := int(is_wrong.argmax())]
+            hint = "it is missing" if np.isnan(label) else "a number to predict, as in regression"
+            raise ValueError(
+                f"{where}: sequence {row} has label {label}: {hint}; a label names a class"
+            )
     return array
 
 

@@ -68,8 +68,7 @@ def npz(
         test_path: a second file, whose X and y are the test split.
 
     Raises:
-        FileNotFoundError: with the nearest names in that folder.
-        ValueError, TypeError: what is wrong with which key of which file.
+        FileNotFoundError, ValueError, TypeError: what is wrong with which key of which file.
     """
     stored = _stored(path, layout, test_path, labelled=True, with_ids=False)
     if layout == "batch_first" and "train" in stored.parts:
@@ -172,14 +171,12 @@ def _check_is_zip(file: Path) -> None:
     with file.open("rb") as opened:
         start = opened.read(6)
     # `is_zipfile` alone would accept a zip archive that is hidden at the end of another file.
-    if start[:2] == b"PK" and zipfile.is_zipfile(file):
-        return
-    if start[:2] == b"PK":
+    if start[:2] != b"PK":
+        is_single = start == b"\x93NUMPY"
+        begins = "is a single array (.npy)" if is_single else f"begins with {start!r}"
+        raise ValueError(f"{file} is not an .npz file with {_EXPECTED}: it {begins}")
+    if not zipfile.is_zipfile(file):
         raise ValueError(f"{file} is cut off or damaged; make or copy it again")
-    if start == b"\x93NUMPY":
-        raise ValueError(f"{file} is a single array (.npy); expected an .npz with {_EXPECTED}")
-    begins = f"begins with {start!r}" if start else "is empty"
-    raise ValueError(f"{file} is not an .npz file: it {begins}")
 
 
 def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:

@@ -29,10 +29,9 @@ class Sequences:
         labels: (N,) int64, each a position in `class_names`.
         class_names: C names, which all splits of a data set share.
         channel_names: F names.
-        digests: (N,) a hash of each sequence as its source gave it; None computes them. Filling in
-            and scaling keep them.
-        groups: (N,) int64; sequences of one group never straddle a split. They are numbered by
-            first appearance: their names decide nothing. None where every sequence stands alone.
+        digests: (N,) a hash of each sequence as its source gave it; None computes them.
+        groups: (N,) int64, numbered by first appearance; sequences of one group never straddle a
+            split. None where every sequence stands alone.
     """
 
     x: Floats
