@@ -53,15 +53,19 @@ class Scaling:
             are = "1 value is" if number == 1 else f"{number} values are"
             raise ValueError(f"{where}: {are} missing (NaN), which data.missing=error refuses")
         values, lengths = shaping.shorten(values, lengths)
-        missing = np.isnan(values)
-        if self.fill is not None and missing.any():
-            values = filled(values, self.fill, forward=self.missing == "forward")
-        values, lengths = shaping.widen(values, missing, lengths)
+        values, lengths = self.fill_in(values, lengths)
         valid = np.arange(values.shape[1]) < lengths[:, None]
         result = self.standardize(values, valid)
         if not np.isfinite(result).all():
             raise ValueError(f"{where}: has values too far from those of the training split")
         return result, lengths
+
+    def fill_in(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
+        """Returns x with missing values filled in, mask channels and frames; and its lengths."""
+        missing = np.isnan(x)
+        if self.fill is not None and missing.any():
+            x = filled(x, self.fill, forward=self.missing == "forward")
+        return (x, lengths) if self.shaping is None else self.shaping.widen(x, missing, lengths)
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
         """Returns the standardised channels of x as float32; padding is 0.

@@ -8,12 +8,12 @@ from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Floats, Int64, Mask
-from seqsweep.data.fitted import Missing, Scaling, filled
+from seqsweep.data.checks import Int64, Mask
+from seqsweep.data.fitted import Missing
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
-from seqsweep.data.scaling import rounded, standardized
+from seqsweep.data.scaling import scale
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms import of_splits
+from seqsweep.data.transforms.augment import check_augmentation
 from seqsweep.data.transforms.options import Transform, TransformOptions, transform_of
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
@@ -76,12 +76,12 @@ def prepare(
             f"data.transform.impute={wanted.impute}: must be null with data.missing=error;"
             " set data.missing=mean|zero|forward"
         )
-    shaping = Shaping(
-        splits.channel_names, wanted.first, wanted.last, wanted.downsample, frame=wanted.frame
-    )
     if splits.vocabulary is not None:
         _refuse_numeric_steps(standardize, wanted != Transform())
-    splits = of_splits.crop(splits, shaping) if wanted.reshapes else splits
+    names, steps = splits.channel_names, (wanted.first, wanted.last, wanted.downsample)
+    shaping = Shaping(names, *steps, frame=wanted.frame)
+    if wanted.reshapes:
+        splits = splits.map(lambda name, part: _cropped(name, part, shaping))
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
@@ -92,34 +92,16 @@ def prepare(
         splits, test_fraction = hold_out(splits, folds, fold, split_seed), 0.0
     cut = _cut(splits, val_fraction, test_fraction, split_seed)
     _check_classes(cut)
-    return _fitted(cut, standardize, missing, wanted, shaping)
-
-
-def _fitted(
-    cut: Splits, standardize: bool, missing: Missing, wanted: Transform, shaping: Shaping
-) -> Splits:
-    """Fits vocabulary, mask channels, fill values and scaling on train, and applies them."""
     if cut.vocabulary is not None:
         cut = _in_fitted_symbols(cut, cut.vocabulary)
-    if wanted.reshapes:
-        cut = of_splits.shorten(cut, shaping)
-        shaping, lines = of_splits.with_masks(shaping, wanted, cut)
-        cut = replace(cut, notes=(*cut.notes, *lines))
-    dtype = "float32" if cut.train.x.dtype == np.float32 else "float64"
-    fill = _fill_value(cut.train, missing)
-    scaling, whole = Scaling(missing, dtype, fill), cut
-    if fill is not None:
-        forward = missing == "forward"
-        whole = cut.map(
-            lambda _, part: (
-                replace(part, x=filled(part.x, fill, forward)) if np.isnan(part.x).any() else part
-            )
-        )
-    if wanted.reshapes:
-        scaling = replace(scaling, shaping=shaping)
-        whole = of_splits.widen(cut, whole, shaping)
-    of_splits.check_augmentation(wanted, whole.train)
-    return (standardized if standardize else rounded)(whole, scaling)
+    prepared = scale(cut, standardize, missing, wanted, shaping)
+    check_augmentation(wanted, prepared.train)
+    return prepared
+
+
+def _cropped(name: str, part: Sequences, shaping: Shaping) -> Sequences:
+    x, lengths = shaping.crop(part.x, part.lengths, f"data: {name}")
+    return replace(part, x=x, lengths=lengths)
 
 
 def _refuse_numeric_steps(standardize: bool, transforms: bool) -> None:
@@ -238,26 +220,6 @@ def _check_classes(splits: Splits) -> None:
     if len(lacking):
         classes = listed([repr(splits.class_names[c]) for c in lacking])
         raise ValueError(f"data: no sequence in train for class {classes}; each class needs one")
-
-
-def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
-    """Returns the values (F,) that replace missing ones; None if missing values are refused."""
-    if missing == "error":
-        return None
-    if missing == "zero":
-        return np.zeros(train.input_size, dtype=train.x.dtype)
-    values = train.x[train.valid]  # (S, F)
-    present = ~np.isnan(values)
-    # The sums are in float64, because float32 loses digits over millions of steps.
-    sums = values.sum(axis=0, dtype=np.float64, where=present)
-    counts = present.sum(axis=0)
-    empty = [train.channel_names[f] for f in np.flatnonzero(counts == 0)]
-    if empty:
-        raise ValueError(
-            f"data: channel {listed(empty)} has no value in train, so it has no mean; leave it"
-            " out, or set data.missing=zero"
-        )
-    return (sums / counts).astype(train.x.dtype)
 
 
 def _refuse_missing(splits: Splits, first: int) -> None:

@@ -1,4 +1,6 @@
-"""Scales splits. The computation is in float64, the result is rounded once, to float32.
+"""Fits the scaling of a run's data on train, and applies it to all splits.
+
+The computation is in float64, the result is rounded once, to float32.
 
 S valid steps of all sequences together, F features (channels).
 """
@@ -7,40 +9,91 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import COARSE, Float64, Mask
-from seqsweep.data.fitted import Scaling
+from seqsweep.data.checks import COARSE, Float64, Floats, Int64, Mask
+from seqsweep.data.fitted import Missing, Scaling
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.transforms.options import Transform
+from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.suggest import listed
 
 
-def standardized(splits: Splits, scaling: Scaling) -> Splits:
-    """Scales each channel to mean 0 and deviation 1 over the valid steps of train.
+def scale(
+    splits: Splits, standardize: bool, missing: Missing, transform: Transform, shaping: Shaping
+) -> Splits:
+    """Returns cropped splits, shortened, filled in, widened and scaled.
+
+    Mask channels, fill values, mean and deviation are fitted on train.
 
     Args:
-        scaling: what has been fitted so far; the result has it with mean and deviation.
+        shaping: the steps of the transform, without its mask channels.
     """
-    mean, deviation, constant = _fit(splits.train)
-    if scaling.shaping is not None:
-        # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
-        masks = scaling.shaping.is_mask
-        mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
-    scaling = replace(scaling, mean=mean, deviation=deviation)
-
-    def scaled(name: str, part: Sequences) -> Sequences:
-        x = scaling.standardize(part.x, part.valid)
-        if not np.isfinite(x).all():
-            f = int(np.argwhere(~np.isfinite(x))[0, 2])
-            raise ValueError(
-                f"data: channel {part.channel_names[f]!r} of {name} is too far from train's for"
-                f" float32 (mean {mean[f]:.3g}, deviation {deviation[f]:.3g}); check its unit"
+    notes = list(splits.notes)
+    if transform.reshapes:
+        _check_size("downsample", shaping.downsample, splits.train)
+        splits = splits.map(
+            lambda _, part: _with(part, *shaping.shorten(part.x, part.lengths), part.channel_names)
+        )
+        _check_size("frame", shaping.frame, splits.train)
+        missed = np.isnan(splits.train.x).any(axis=(0, 1))
+        if transform.impute == "missing" and not missed.any():
+            notes.append(
+                "no value of train is missing, so data.transform.impute=missing adds no channel"
             )
-        return replace(part, x=x)
+        if transform.impute is not None:
+            masked = np.flatnonzero(missed | (transform.impute == "all"))
+            shaping = replace(shaping, masked=tuple(masked.tolist()))
+    dtype = "float32" if splits.train.x.dtype == np.float32 else "float64"
+    fill = _fill_value(splits.train, missing)
+    scaling = Scaling(missing, dtype, fill, shaping=shaping if transform.reshapes else None)
+    names = shaping.names if transform.reshapes else splits.channel_names
+    splits = splits.map(lambda _, part: _with(part, *scaling.fill_in(part.x, part.lengths), names))
+    if standardize:
+        mean, deviation, constant = _fit(splits.train)
+        if transform.reshapes:
+            # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
+            masks = shaping.is_mask
+            mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
+        scaling = replace(scaling, mean=mean, deviation=deviation)
+        if constant.any():
+            found = [repr(names[f]) for f in np.flatnonzero(constant)]
+            are = f"s {listed(found)} are" if len(found) > 1 else f" {found[0]} is"
+            notes.append(f"channel{are} constant in train: standardised to 0, without information")
+    splits = splits.map(lambda name, part: _standardized(name, part, scaling, splits.train))
+    return replace(splits, notes=tuple(notes), scaling=scaling)
 
-    names = [repr(splits.channel_names[f]) for f in np.flatnonzero(constant)]
-    are = f"s {listed(names)} are" if len(names) > 1 else f" {listed(names)} is"
-    note = f"channel{are} constant in train: standardised to 0, without information"
-    notes = (*splits.notes, note) if names else splits.notes
-    return replace(splits.map(scaled), notes=notes, scaling=scaling)
+
+def _with(part: Sequences, x: Floats, lengths: Int64, names: tuple[str, ...]) -> Sequences:
+    """Returns the part with other values; names are those of the channels."""
+    return part if x is part.x else replace(part, x=x, lengths=lengths, channel_names=names)
+
+
+def _check_size(key: str, size: int, train: Sequences) -> None:
+    """Refuses to join more steps than the longest training sequence has."""
+    if size > (longest := int(train.lengths.max())):
+        raise ValueError(
+            f"data.transform.{key}={size}: must be at most {longest}, the steps of the longest"
+            " training sequence"
+        )
+
+
+def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
+    """Returns the values (F,) that replace missing ones; None if missing values are refused."""
+    if missing == "error":
+        return None
+    if missing == "zero":
+        return np.zeros(train.input_size, dtype=train.x.dtype)
+    values = train.x[train.valid]  # (S, F)
+    present = ~np.isnan(values)
+    # The sums are in float64, because float32 loses digits over millions of steps.
+    sums = values.sum(axis=0, dtype=np.float64, where=present)
+    counts = present.sum(axis=0)
+    empty = [train.channel_names[f] for f in np.flatnonzero(counts == 0)]
+    if empty:
+        raise ValueError(
+            f"data: channel {listed(empty)} has no value in train, so it has no mean; leave it"
+            " out, or set data.missing=zero"
+        )
+    return (sums / counts).astype(train.x.dtype)
 
 
 def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
@@ -54,24 +107,21 @@ def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
     return mean, deviation, constant
 
 
-def rounded(splits: Splits, scaling: Scaling) -> Splits:
-    """Rounds the values to float32, for networks that take them unscaled.
-
-    Args:
-        scaling: what has been fitted; the result has it as it is.
-
-    Raises:
-        ValueError: float32 cannot represent the differences within a channel.
-    """
-
-    def as_float32(_: str, part: Sequences) -> Sequences:
-        if part.x.dtype == np.float32:
-            return part
-        x = scaling.standardize(part.x, part.valid)
-        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), splits.train)
-        return replace(part, x=x)
-
-    return replace(splits.map(as_float32), scaling=scaling)
+def _standardized(name: str, part: Sequences, scaling: Scaling, train: Sequences) -> Sequences:
+    """Returns a split in float32; refuses values that float32 cannot hold."""
+    x = scaling.standardize(part.x, part.valid)
+    if x is part.x:
+        return part
+    if scaling.mean is None:
+        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), train)
+    elif scaling.deviation is not None and not np.isfinite(x).all():
+        f = int(np.argwhere(~np.isfinite(x))[0, 2])
+        mean, deviation = scaling.mean[f], scaling.deviation[f]
+        raise ValueError(
+            f"data: channel {part.channel_names[f]!r} of {name} is too far from train's for float32"
+            f" (mean {mean:.3g}, deviation {deviation:.3g}); check its unit"
+        )
+    return replace(part, x=x)
 
 
 def _check_rounding(rounding: Float64, train: Sequences) -> None:
@@ -80,7 +130,6 @@ def _check_rounding(rounding: Float64, train: Sequences) -> None:
     Args:
         rounding: (F,) the largest difference that float32 makes in each channel.
     """
-    values = _valid_steps(train)
     _, deviation, constant = _fit(train)
     # A constant channel has no differences to lose.
     coarse = np.flatnonzero((rounding > COARSE * deviation) & ~constant)
@@ -88,7 +137,7 @@ def _check_rounding(rounding: Float64, train: Sequences) -> None:
         f = int(coarse[0])
         raise ValueError(
             f"data.standardize=false: channel {train.channel_names[f]!r} has values near"
-            f" {np.median(values[:, f]):.10g} with a deviation of {deviation[f]:.3g},"
+            f" {np.median(_valid_steps(train)[:, f]):.10g} with a deviation of {deviation[f]:.3g},"
             " which float32 cannot hold; set it to true, or subtract a constant"
         )
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqsweep.data.checks import Float32, Float64, Int64, Mask
-from seqsweep.data.transforms.options import TransformOptions, transform_of
+from seqsweep.data.sequences import Sequences
+from seqsweep.data.transforms.options import Transform, TransformOptions, transform_of
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.elementary import normal
 
@@ -78,3 +79,13 @@ def augmentation_of(
         return None
     exact = () if shaping is None else tuple(np.flatnonzero(shaping.is_mask).tolist())
     return Augmentation(transform.jitter, transform.time_mask, exact)
+
+
+def check_augmentation(transform: Transform, train: Sequences) -> None:
+    """Refuses a time mask that could cover the longest training sequence."""
+    longest, steps = int(train.lengths.max()), transform.time_mask
+    if steps and steps >= longest:
+        raise ValueError(
+            f"data.transform.time_mask={steps}: must be below {longest}, the steps of the longest"
+            " training sequence"
+        )
