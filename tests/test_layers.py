@@ -101,8 +101,7 @@ ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "info", "files", "memory", "lists", "folds",
     "tables", "vocabulary", "text",
-    "transforms.options", "transforms.shaping",
-    "transforms.augment",
+    "transforms",
 )  # fmt: skip
 
 

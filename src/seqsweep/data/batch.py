@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from seqsweep.data.sequences import Sequences
-from seqsweep.data.transforms.augment import Augmentation
+from seqsweep.data.transforms import Augmentation
 from seqsweep.seeding import stream, stream_seed
 
 

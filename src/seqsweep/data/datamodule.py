@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader
 from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
 from seqsweep.data.prepare import auto_batch_size, check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms.augment import augmentation_of
-from seqsweep.data.transforms.options import TransformOptions
+from seqsweep.data.transforms import TransformOptions, augmentation_of
 from seqsweep.signals import ENDING
 
 _WORKERS = 64

@@ -9,13 +9,11 @@ from typing import get_args
 import numpy as np
 
 from seqsweep.data.checks import Int64, Mask
-from seqsweep.data.fitted import Missing
+from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
 from seqsweep.data.scaling import scale
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms.augment import check_augmentation
-from seqsweep.data.transforms.options import Transform, TransformOptions, transform_of
-from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.suggest import did_you_mean, listed
 

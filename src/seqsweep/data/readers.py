@@ -70,7 +70,7 @@ def npz(
     Raises:
         FileNotFoundError, ValueError, TypeError: what is wrong with which key of which file.
     """
-    stored = _stored(path, layout, test_path, labelled=True, with_ids=False)
+    stored = read(path, layout, test_path)
     if layout == "batch_first" and "train" in stored.parts:
         count, steps, channels = stored.parts["train"].x.shape
         if channels >= _FEW_STEPS * steps and steps > 1:
@@ -83,29 +83,18 @@ def npz(
 def read(
     path: str, layout: Layout = "batch_first", test_path: str | None = None, labelled: bool = True
 ) -> Stored:
-    """Reads a file as `npz` does, alone and with its ids.
+    """Reads one or two files as `npz` does, but checks only their own content.
 
     Args:
         labelled: False accepts splits without y.
     """
-    return _stored(path, layout, test_path, labelled, with_ids=True)
-
-
-def _stored(
-    path: str, layout: Layout, test_path: str | None, labelled: bool, with_ids: bool
-) -> Stored:
-    """Reads one or two files.
-
-    Args:
-        with_ids: False for training, which must not fail on ids that cannot be read.
-    """
-    content = _read(path, with_ids)
+    content = _read(path)
     parts = _parts(content, labelled)
     notes = content.notes
     if test_path is not None:
         if "test" in parts:
             raise ValueError(f"test_path={test_path}, but {path} has a test split; give only one")
-        test = _read(test_path, with_ids=False)
+        test = _read(test_path)
         (parts["test"],) = _parts(test, labelled=True, only=("", "test")).values()
         for key in ("class_names", "channel_names"):
             # The second file need not repeat the names.
@@ -117,11 +106,10 @@ def _stored(
     return Stored(padded, *names, notes=tuple(notes))
 
 
-def _read(path: str, with_ids: bool) -> _Content:
+def _read(path: str) -> _Content:
     """Reads the known arrays of an .npz file once."""
     file = existing_file(path)
     _check_is_zip(file)
-    arrays: dict[str, Array] = {}
     with file.open("rb") as opened:  # np.load by itself leaves a damaged file open
         try:
             stored = np.load(opened, allow_pickle=False)
@@ -132,9 +120,7 @@ def _read(path: str, with_ids: bool) -> _Content:
             size = sum(entry.file_size for entry in stored.zip.infolist())
             check_memory(size, str(file), "its arrays")
         known = _known_keys(file, stored.files)
-        for small, key in known.items():
-            if with_ids or not small.startswith("ids"):
-                arrays[small] = _read_array(file, stored, key)
+        arrays = {small: _read_array(file, stored, key) for small, key in known.items()}
     unused = [printable(key) for key in stored.files if key not in known.values()]
     notes = [f"{file}: keys not used: {', '.join(unused)}"] if unused else []
     return _Content(file, arrays, ", ".join(map(printable, stored.files)) or "none", notes)

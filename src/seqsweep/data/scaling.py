@@ -10,10 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from seqsweep.data.checks import COARSE, Float64, Floats, Int64, Mask
-from seqsweep.data.fitted import Missing, Scaling
+from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms.options import Transform
-from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.transforms import Transform
 from seqsweep.suggest import listed
 
 

@@ -3,7 +3,7 @@
 N texts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,38 +165,27 @@ def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool)
     from seqsweep.data.table_files import open_table
 
     table = open_table(str(file))
-    chosen = _choose(file, table.names, columns, labelled)
+    chosen: list[str] = []
+    for argument, given in columns.items():
+        name = argument.removesuffix("_column") if given is None else given
+        if name in table.names:
+            chosen.append(name)
+        elif argument == "text_column" or labelled:
+            raise ValueError(
+                f"{argument}={given or 'null'}: must be a column of {file}: {listed(table.names)}"
+                f"{did_you_mean(name, table.names)}"
+            )
     read = table.read([], chosen)
     values: list[list[Any]] = [read.column(name).to_pylist() for name in chosen]
     for name, column in zip(chosen, values, strict=True):
         if None in column:
             raise ValueError(f"{table.place(column.index(None))}: {name} is missing")
-    for row, value in enumerate(values[0]):
-        if not isinstance(value, str):
-            kind = type(value).__name__
-            raise ValueError(f"{table.place(row)}: {chosen[0]} is {kind}; expected a text")
-    if not values[0]:
+    texts, *labels = values
+    if not texts:
         raise ValueError(f"{file}: has no texts")
-    if not chosen[1:]:
-        return Texts(file, values[0], None, table.place)
-    if isinstance(values[1][0], list | dict):
+    if not isinstance(texts[0], str):
+        kind = type(texts[0]).__name__
+        raise ValueError(f"{file}: {chosen[0]} holds {kind}; expected a text in each row")
+    if labels and isinstance(labels[0][0], list | dict):
         raise ValueError(f"{file}: {chosen[1]} holds lists; expected a label in each row")
-    return Texts(file, values[0], np.asarray(values[1]), table.place)
-
-
-def _choose(
-    file: Path, names: Sequence[str], columns: Mapping[str, str | None], labelled: bool
-) -> list[str]:
-    """Returns the names of the columns of texts and labels."""
-    chosen: list[str] = []
-    for argument, given in columns.items():
-        name = argument.removesuffix("_column") if given is None else given
-        if name in names:
-            chosen.append(name)
-        elif argument == "text_column" or labelled:
-            value = "null" if given is None else given
-            hint = did_you_mean(name, names)
-            raise ValueError(
-                f"{argument}={value}: must be a column of {file}: {listed(names)}{hint}"
-            )
-    return chosen
+    return Texts(file, texts, np.asarray(labels[0]) if labels else None, table.place)

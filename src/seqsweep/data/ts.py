@@ -3,7 +3,6 @@
 F channels, t steps of a case, which is a line. Lines are counted from 1, channels from 0.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +17,6 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed, short
 
 _LARGEST = float(np.finfo(np.float32).max)
-_STAMPED = re.compile(r"\([^()]*,([^(),]*)\)")  # (time stamp, value)
-_BETWEEN_CHANNELS = re.compile(r":(?![^(]*\))")  # a time stamp may itself hold colons
 
 
 class _Line(NamedTuple):
@@ -43,8 +40,7 @@ def ts(path: str, test_path: str | None = None) -> Splits:
         @data
         0.1,0.2,?:1.5,1.6,1.7:left
 
-    Missing values, `?` or NaN, become NaN. Time stamps, `(time,value)`, are ignored: the values
-    keep their order, also where the times are irregular. So are the tags that declare sizes.
+    Missing values, `?` or NaN, become NaN. Tags that declare sizes are ignored.
 
     Args:
         test_path: a second file, which becomes the test split.
@@ -141,21 +137,16 @@ def _classes(file: Path, tags: dict[str, _Line], labelled: bool) -> list[str]:
 
 def _read_case(case: _Line, has_label: bool) -> tuple[list[list[float]], str]:
     """Returns the values of each channel, and the label, "" where the file has none."""
-    stamps = "(" in case.text
-    parts = _BETWEEN_CHANNELS.split(case.text) if stamps else case.text.split(":")
-    if not has_label:
-        parts.append("")
+    if "(" in case.text:
+        raise case.error("time stamps, (time,value), are not read; expected the values alone")
+    parts = case.text.split(":") if has_label else [*case.text.split(":"), ""]
     if len(parts) < 2:
         raise case.error(f"{short(case.text)} is not a case: there is no ':' before a label")
     values: list[list[float]] = []
     for channel, text in enumerate(parts[:-1]):
-        tokens = _STAMPED.findall(text) if stamps else text.split(",")
-        left_over = _STAMPED.sub("", text).replace(",", "").strip() if stamps else ""
-        if left_over or not tokens:
-            raise case.error(f"channel {channel}: {short(left_over or text)} is not a (time,value)")
-        values.append([_number(case, channel, token.strip()) for token in tokens])
-        if len(tokens) != len(values[0]):
-            steps = f"{len(tokens)} steps, but channel 0 has {len(values[0])}"
+        values.append([_number(case, channel, token.strip()) for token in text.split(",")])
+        if len(values[-1]) != len(values[0]):
+            steps = f"{len(values[-1])} steps, but channel 0 has {len(values[0])}"
             raise case.error(f"channel {channel}: {steps}")
     return values, parts[-1].strip()
 

@@ -9,7 +9,7 @@ from prepared import prepared
 
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms.options import Transform, shaping_options, transform_of
+from seqsweep.data.transforms import Transform, shaping_options, transform_of
 
 
 def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> None:
