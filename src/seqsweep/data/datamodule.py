@@ -32,9 +32,6 @@ class SequenceDataModule(L.LightningDataModule):
         seed: the seed of the run, on which the splits do not depend.
         val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold: see
             `prepare`.
-
-    Raises:
-        ValueError: an argument outside its range, or data that `prepare` refuses.
     """
 
     def __init__(

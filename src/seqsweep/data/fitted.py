@@ -176,9 +176,6 @@ class Scaling:
 
         Args:
             x: (N, T, F) raw values; with a transform, both T and F may differ from the result's.
-
-        Raises:
-            ValueError: a value is refused, or a sequence is too short to be cropped.
         """
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)

@@ -60,9 +60,6 @@ def prepare(
         folds: the number of folds, at least 2, one of which becomes the test split in place of a
             cut (see `folds.hold_out`); None for none.
         fold: the fold that is tested, from 0 to folds - 1.
-
-    Raises:
-        ValueError: names the option, its value, and what is allowed.
     """
     known: tuple[str, ...] = get_args(Missing)
     if missing not in known:

@@ -80,9 +80,6 @@ def make_sequences(
             or each sequence of a list (F, T).
         groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
         where: begins every message, such as the name of the file.
-
-    Raises:
-        ValueError, TypeError: names the argument, its value, what is allowed, and the place.
     """
     targets = label_array(labels, where)
     if is_list_of_sequences(x):

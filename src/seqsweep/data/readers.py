@@ -66,9 +66,6 @@ def npz(
         layout: `time_first` where a padded X is (T, N, F) or (T, N), `channels_first` where it is
             (N, F, T).
         test_path: a second file, whose X and y are the test split.
-
-    Raises:
-        FileNotFoundError, ValueError, TypeError: what is wrong with which key of which file.
     """
     stored = read(path, layout, test_path)
     if layout == "batch_first" and "train" in stored.parts:
@@ -127,11 +124,7 @@ def _read(path: str) -> _Content:
 
 
 def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
-    """Returns an array of an open .npz file.
-
-    Raises:
-        ValueError: it is damaged, or not an array of plain values.
-    """
+    """Returns an array of an open .npz file."""
     damaged = f"{file}: key {printable(key)} is cut off or damaged; make or copy the file again"
     try:
         array = cast(object, stored[key])

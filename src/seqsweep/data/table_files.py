@@ -70,10 +70,6 @@ def open_table(path: str, **csv_options: Any) -> Table:
 
     Args:
         csv_options: see `CsvTable`.
-
-    Raises:
-        FileNotFoundError: with the nearest names in that folder.
-        ValueError: the file is neither, or damaged.
     """
     file = existing_file(path)
     with file.open("rb") as opened:

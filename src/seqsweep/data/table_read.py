@@ -15,7 +15,7 @@ from seqsweep.data.lists import join_padded
 from seqsweep.data.proposal import with_proposal
 from seqsweep.data.raw import RawPart
 from seqsweep.data.table_files import Table, open_table
-from seqsweep.data.table_values import Codes, Rows
+from seqsweep.data.table_values import Rows
 from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles, choose_roles
 from seqsweep.suggest import listed
 
@@ -98,12 +98,20 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
     notes = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
-    labels, groups = _labels(rows, made, labelled, notes), None
-    if rows.has("group"):
-        codes, values = _per_sequence(rows, "group", made)
-        groups = values[codes]
+    labels = _labels(rows, made, labelled, notes)
+    groups = _per_sequence(rows, "group", made) if rows.has("group") else None
     whole = made.whole._replace(labels=labels, groups=groups)
-    parts = _divided(rows, made, whole) if rows.has("split") else {"train": whole}
+    if not rows.has("split"):
+        return _Read({"train": whole}, roles, form, notes)
+    named = _per_sequence(rows, "split", made).tolist()
+    split_of = np.array([_SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
+    rows.check("split", (split_of == "")[made.of_row], "train, val or test")
+    parts: dict[str, RawPart] = {}
+    for name in ("train", "val", "test"):
+        index = np.flatnonzero(split_of == name)
+        if len(index):
+            chosen = (one[index] if isinstance(one, np.ndarray) else one for one in whole)
+            parts[name] = RawPart._make(chosen)._replace(where=f"{whole.where} ({name})")
     return _Read(parts, roles, form, notes)
 
 
@@ -189,27 +197,24 @@ def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
     x = rows.features()
     x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
-    ids = None
-    if rows.has("id"):
-        codes, names = rows.codes("id")
-        ids = names[codes]
     index = np.arange(len(x), dtype=np.int64)
-    return _Assembled(RawPart(x, None, lengths, rows.table.where, ids), index, index)
+    made = _Assembled(RawPart(x, None, lengths, rows.table.where), index, index)
+    ids = _per_sequence(rows, "id", made) if rows.has("id") else None
+    return made._replace(whole=made.whole._replace(ids=ids))
 
 
 def _lengths(rows: Rows, longest: int) -> Int64:
     """Returns the number of valid steps of each row."""
     codes, values = rows.codes("length")
-    texts = [value.removesuffix(".0") for value in values.tolist()]
-    # Of anything but a whole number that fits into 64 bits, the length is 0.
-    known = [int(text) if text.isdecimal() and len(text) <= 18 else 0 for text in texts]
-    lengths = np.array(known, dtype=np.int64)[codes]
-    wrong = (lengths < 1) | (lengths > longest)
-    rows.check("length", wrong, f"a whole number from 1 to {longest}")
-    return lengths
+    known = {str(steps): steps for steps in range(1, longest + 1)}
+    # Of anything but such a number the length is 0.
+    lengths = [known.get(value.removesuffix(".0"), 0) for value in values.tolist()]
+    steps = np.array(lengths, dtype=np.int64)[codes]
+    rows.check("length", steps == 0, f"a whole number from 1 to {longest}")
+    return steps
 
 
-def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Codes:
+def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
     """Returns a column (N,) that has one value in all rows of a sequence."""
     codes, values = rows.codes(role)
     differs = codes != codes[made.rows][made.of_row]
@@ -222,7 +227,7 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Codes:
             f"{place(row)}: sequence {rows.cell(row, 'id')!r} has {role} {value} (column"
             f" {column!r}), but {before} at {place(first)}; must be one for a sequence"
         )
-    return Codes(codes[made.rows], values)
+    return values[codes[made.rows]]
 
 
 def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> Array | None:
@@ -236,23 +241,7 @@ def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> A
     if missing := (rows.codes("label", may_lack=not labelled).codes < 0).sum():
         notes.append(f"{where}: {missing} labels are missing; none is used")
         return None
-    codes, values = _per_sequence(rows, "label", made)
-    return rows.class_names(values)[codes]
-
-
-def _divided(rows: Rows, made: _Assembled, whole: RawPart) -> dict[str, RawPart]:
-    """Divides the sequences by their split."""
-    codes, values = _per_sequence(rows, "split", made)
-    splits = [_SPLITS.get(value.lower(), "") for value in values.tolist()]
-    split_of = np.array(splits, dtype=np.str_)[codes]
-    rows.check("split", (split_of == "")[made.of_row], "train, val or test")
-    parts: dict[str, RawPart] = {}
-    for name in ("train", "val", "test"):
-        index = np.flatnonzero(split_of == name)
-        if len(index):
-            chosen = (one[index] if isinstance(one, np.ndarray) else one for one in whole)
-            parts[name] = RawPart._make(chosen)._replace(where=f"{whole.where} ({name})")
-    return parts
+    return _per_sequence(rows, "label", made)
 
 
 def _stored(read: _Read) -> Stored:

@@ -118,6 +118,8 @@ class Rows:
         codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         values = dictionary.dictionary.to_numpy(zero_copy_only=False)
         values = values.astype(np.str_) if values.dtype.kind == "O" else values
+        if role == "label" and self.table.has_text_cells:
+            values = _class_names(values)
         return Codes(np.where(missing, -1, codes), values)
 
     def _as_texts(self, role: str, column: Any) -> Any:
@@ -131,20 +133,6 @@ class Rows:
         column = pc.utf8_trim_whitespace(column) if self.table.has_text_cells else column
         absent = pc.is_in(column, pa.array(_ABSENT, pa.large_string()))
         return pc.if_else(absent, pa.scalar(None, pa.large_string()), column)
-
-    def class_names(self, labels: Array) -> Array:
-        """Returns distinct labels as other files have them: `true` is True, `1.0` is 1.
-
-        A csv file holds texts alone.
-        """
-        if not self.table.has_text_cells or not len(labels):
-            return labels
-        texts: list[str] = labels.tolist()
-        if {text.lower() for text in texts} <= {"true", "false"}:
-            texts = [text.capitalize() for text in texts]
-        elif all(re.fullmatch(r"-?\d+\.0+(e\+00)?", text) for text in texts):
-            texts = [text.partition(".")[0] for text in texts]
-        return np.array(texts, dtype=np.str_)
 
     def steps(self) -> Array:
         """Returns numbers (S,) that order the rows as the step column does."""
@@ -180,6 +168,16 @@ def _plain(column: Any) -> Any:
     """Returns a column, also one with a dictionary, as its values."""
     is_coded = pa.types.is_dictionary(column.type)
     return column.cast(column.type.value_type) if is_coded else column
+
+
+def _class_names(labels: Array) -> Array:
+    """Returns distinct labels of a csv file as others have them: `true` is True, `1.0` is 1."""
+    texts: list[str] = labels.tolist()
+    if texts and {text.lower() for text in texts} <= {"true", "false"}:
+        texts = [text.capitalize() for text in texts]
+    elif texts and all(re.fullmatch(r"-?\d+\.0+(e\+00)?", text) for text in texts):
+        texts = [text.partition(".")[0] for text in texts]
+    return np.array(texts, dtype=np.str_)
 
 
 def _is_number(kind: Any) -> bool:

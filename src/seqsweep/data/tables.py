@@ -158,9 +158,6 @@ def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) ->
 
     Args:
         wanted: the names that the user gave, by role, and `features`; see `table`.
-
-    Raises:
-        ValueError: a given column does not exist, or a guess is ambiguous.
     """
     # pandas writes its index without a name, or with one of these.
     real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]

@@ -57,10 +57,6 @@ def text(
         text_column, label_column: of a csv or parquet file; None takes `text` and `label`.
         tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers at least 1.
         test_path: a second file, the test split.
-
-    Raises:
-        FileNotFoundError: with the nearest names in that folder.
-        ValueError: what is wrong in which file, with the line or row.
     """
     numbers = {"max_length": max_length, "min_count": min_count, "max_symbols": max_symbols}
     for name, value in numbers.items():

@@ -67,11 +67,7 @@ class Transform:
 
 
 def transform_of(options: TransformOptions | None) -> Transform:
-    """Checks the options of a config.
-
-    Raises:
-        ValueError, TypeError: names the option, its value, and what is allowed.
-    """
+    """Checks the options of a config."""
     given = _given({} if options is None else options)
     first, last = _kept_steps(given)
     impute, allowed = given.get("impute"), get_args(Impute)

@@ -44,10 +44,6 @@ def ts(path: str, test_path: str | None = None) -> Splits:
 
     Args:
         test_path: a second file, which becomes the test split.
-
-    Raises:
-        FileNotFoundError: with the nearest names in that folder.
-        ValueError: what is wrong, in which line.
     """
     return make_splits(*read(path, test_path))
 

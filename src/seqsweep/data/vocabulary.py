@@ -67,9 +67,6 @@ class Vocabulary:
 
         Args:
             place: names a text by its position, for messages.
-
-        Raises:
-            ValueError: a text has no symbols.
         """
         known = {symbol: index for index, symbol in enumerate(self.symbols)}
         rows = list[Float32]()
@@ -120,9 +117,6 @@ def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int6
     Args:
         x: a list of texts; or indices (B, T, 1) of the vocabulary's symbols.
         lengths: (B,) of indices; None for texts.
-
-    Raises:
-        ValueError, TypeError: x is neither, a text has no symbols, or there are lengths of texts.
     """
     if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
         values, steps = padded(x, lengths)
