@@ -17,10 +17,7 @@ Missing = Literal["error", "zero", "mean", "forward"]
 
 
 def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Floats, Int64]:
-    """Keeps the steps from `first` up to `last`, which is not kept.
-
-    Every sequence must have a step there.
-    """
+    """Keeps the steps from `first` up to `last`; every sequence must have a step there."""
     kept = (lengths if last is None else np.minimum(lengths, last)) - first
     assert kept.min() >= 1
     return x[:, first : first + kept.max()], kept
@@ -73,7 +70,7 @@ class Shaping:
     """The steps that change lengths and channels, in this order.
 
     Crop, downsample, fill in missing values and mark them, frame. `Scaling` fills in between, and
-    standardises the channels that result. A checkpoint holds it as part of the scaling.
+    standardises the channels that result.
 
     Args:
         channel_names: F names of the source.
@@ -106,11 +103,7 @@ class Shaping:
         return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
 
     def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
-        """Appends mask channels to filled sequences, and frames them.
-
-        Args:
-            missing: (N, T, F) True where a value has been filled in.
-        """
+        """Appends mask channels to sequences, filled in where `missing` (N, T, F); frames them."""
         if self.masked:
             masks = missing[:, :, list(self.masked)].astype(x.dtype)
             x = np.concatenate([x, masks], axis=2)
@@ -172,11 +165,7 @@ class Scaling:
     shaping: Shaping | None = None
 
     def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
-        """Returns the input (N, T, F) of a network and its lengths (N,), padded with zeros.
-
-        Args:
-            x: (N, T, F) raw values; with a transform, both T and F may differ from the result's.
-        """
+        """Returns the input (N, T, F) of a network, of raw values x, and its lengths (N,)."""
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
         shaping = self.shaping or Shaping(())  # which changes nothing
@@ -200,10 +189,7 @@ class Scaling:
         return (x, lengths) if self.shaping is None else self.shaping.widen(x, missing, lengths)
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
-        """Returns the standardised channels of x as float32; padding is 0.
-
-        Without a mean, the values themselves are rounded.
-        """
+        """Returns the channels of x, standardised if there is a mean, as float32; padding is 0."""
         with np.errstate(over="ignore"):  # the caller reports what overflows
             if self.mean is None or self.deviation is None:
                 return x.astype(np.float32, copy=False)

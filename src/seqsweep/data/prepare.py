@@ -36,11 +36,8 @@ def prepare(
     """Cuts missing splits from train, fills in missing values and standardises, in this order.
 
     A transform crops before the cut, downsamples before the missing values are filled in, and
-    frames before the standardisation, which is that of the resulting channels.
-    The `scaling` of the result holds the values that were fitted on train.
-
-    Of data with a vocabulary it fits the vocabulary on train, and refuses to standardise or to
-    transform.
+    frames before the standardisation, which is that of the resulting channels. The `scaling` of the
+    result, and the vocabulary of texts, are fitted on train.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
     split. The classes share it by largest remainder, and each class keeps a sequence in train.
@@ -55,8 +52,7 @@ def prepare(
         missing: replaces NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
             train. `forward`: the last value of that channel in the sequence; before the first
             value, the channel's mean in train. `error`: refuses NaN.
-        transform: its `jitter` and `time_mask` are checked here, but change only what training
-            reads.
+        transform: its `jitter` and `time_mask` are only checked here.
         folds: the number of folds, at least 2, one of which becomes the test split in place of a
             cut (see `folds.hold_out`); None for none.
         fold: the fold that is tested, from 0 to folds - 1.
@@ -71,12 +67,24 @@ def prepare(
             f"data.transform.impute={wanted.impute}: must be null with data.missing=error;"
             " set data.missing=mean|zero|forward"
         )
-    if splits.vocabulary is not None:
-        _refuse_numeric_steps(standardize, wanted != Transform())
+    if splits.vocabulary is not None and (standardize or wanted != Transform()):
+        key = (
+            "data.standardize=true: must be false"
+            if standardize
+            else "data.transform: must be null"
+        )
+        raise ValueError(
+            f"{key} for texts, because the index of a symbol is its name and not a size;"
+            " data.source.max_length cuts texts"
+        )
     names, steps = splits.channel_names, (wanted.first, wanted.last, wanted.downsample)
     shaping = Shaping(names, *steps, frame=wanted.frame)
     if wanted.reshapes:
-        splits = splits.map(lambda name, part: _cropped(name, part, shaping))
+        splits = splits.map(
+            lambda name, part: part.with_values(
+                *shaping.crop(part.x, part.lengths, f"data: {name}"), part.channel_names
+            )
+        )
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
@@ -92,22 +100,6 @@ def prepare(
     prepared = scale(cut, standardize, missing, wanted, shaping)
     check_augmentation(wanted, prepared.train)
     return prepared
-
-
-def _cropped(name: str, part: Sequences, shaping: Shaping) -> Sequences:
-    x, lengths = shaping.crop(part.x, part.lengths, f"data: {name}")
-    return replace(part, x=x, lengths=lengths)
-
-
-def _refuse_numeric_steps(standardize: bool, transforms: bool) -> None:
-    """Refuses to scale or to transform texts, which would make numbers of names."""
-    reason = "because the index of a symbol is its name and not a size"
-    if standardize:
-        raise ValueError(f"data.standardize=true: must be false for texts, {reason}")
-    if transforms:
-        raise ValueError(
-            f"data.transform: must be null for texts, {reason}; data.source.max_length cuts texts"
-        )
 
 
 def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
@@ -176,9 +168,8 @@ def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -
 def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
     """Draws `size` sequences, the classes in proportion: (N,), True where drawn.
 
-    At least one sequence of each class is not drawn. The result does not depend on the names of the
-    classes, nor on their order: the sequences are shuffled without their labels, and if two classes
-    have equal remainders, the class that comes first in the shuffled order gets the next sequence.
+    At least one sequence of each class is not drawn. Names of classes decide nothing: of classes
+    with equal remainders the first in the shuffled order gets the next sequence.
     """
     shuffled = rng.permutation(len(labels))
     values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
@@ -218,11 +209,7 @@ def _check_classes(splits: Splits) -> None:
 
 
 def _refuse_missing(splits: Splits, first: int) -> None:
-    """Refuses NaN; the message names the first one and the ways to replace it.
-
-    Args:
-        first: the step of the source at which the splits begin.
-    """
+    """Refuses NaN; `first` is the step of the source at which the splits begin."""
     holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
     total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:

@@ -74,8 +74,8 @@ def make_sequences(
         labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers are positions in
             `class_names` where these are given and none of them is a number itself.
         lengths: (N,) integers in 1..T; without them every sequence has T steps.
-        class_names: the possible labels, in the order of the class indices; without them, the
-            labels that occur (see `label_names`).
+        class_names: the possible labels, in the order of the class indices; by default the labels
+            that occur (see `label_names`).
         layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T),
             or each sequence of a list (F, T).
         groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
@@ -136,11 +136,7 @@ def make_splits(
     channel_names: tuple[str, ...] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Splits:
-    """Checks the splits of a file and gives them common class indices.
-
-    Args:
-        parts, class_names, channel_names, notes: see `seqsweep.data.files.Stored`.
-    """
+    """Checks the splits of a file (see `Stored`) and gives them common class indices."""
     if "train" not in parts:
         where = next(iter(parts.values())).where
         raise ValueError(f"{where}: no sequence is in train; found {listed([*parts])}")

@@ -47,11 +47,7 @@ class _Content(NamedTuple):
     notes: list[str]
 
 
-def npz(
-    path: str,
-    layout: Layout = "batch_first",
-    test_path: str | None = None,
-) -> Splits:
+def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None) -> Splits:
     """Reads a NumPy .npz file; pickled arrays are never loaded.
 
     Keys, capital or small, with `lengths` optional throughout:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import COARSE, Float64, Floats, Int64, Mask
+from seqsweep.data.checks import COARSE, Float64, Floats, Mask
 from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import Transform
@@ -30,7 +30,9 @@ def scale(
     if transform.reshapes:
         _check_size("downsample", shaping.downsample, splits.train)
         splits = splits.map(
-            lambda _, part: _with(part, *shaping.shorten(part.x, part.lengths), part.channel_names)
+            lambda _, part: part.with_values(
+                *shaping.shorten(part.x, part.lengths), part.channel_names
+            )
         )
         _check_size("frame", shaping.frame, splits.train)
         missed = np.isnan(splits.train.x).any(axis=(0, 1))
@@ -45,7 +47,9 @@ def scale(
     fill = _fill_value(splits.train, missing)
     scaling = Scaling(missing, dtype, fill, shaping=shaping if transform.reshapes else None)
     names = shaping.names if transform.reshapes else splits.channel_names
-    splits = splits.map(lambda _, part: _with(part, *scaling.fill_in(part.x, part.lengths), names))
+    splits = splits.map(
+        lambda _, part: part.with_values(*scaling.fill_in(part.x, part.lengths), names)
+    )
     if standardize:
         mean, deviation, constant = _fit(splits.train)
         if transform.reshapes:
@@ -59,11 +63,6 @@ def scale(
             notes.append(f"channel{are} constant in train: standardised to 0, without information")
     splits = splits.map(lambda name, part: _standardized(name, part, scaling, splits.train))
     return replace(splits, notes=tuple(notes), scaling=scaling)
-
-
-def _with(part: Sequences, x: Floats, lengths: Int64, names: tuple[str, ...]) -> Sequences:
-    """Returns the part with other values; names are those of the channels."""
-    return part if x is part.x else replace(part, x=x, lengths=lengths, channel_names=names)
 
 
 def _check_size(key: str, size: int, train: Sequences) -> None:
@@ -124,11 +123,7 @@ def _standardized(name: str, part: Sequences, scaling: Scaling, train: Sequences
 
 
 def _check_rounding(rounding: Float64, train: Sequences) -> None:
-    """Refuses a channel that loses its differences as float32.
-
-    Args:
-        rounding: (F,) the largest difference that float32 makes in each channel.
-    """
+    """Refuses a channel whose `rounding` (F,) by float32 hides its differences."""
     _, deviation, constant = _fit(train)
     # A constant channel has no differences to lose.
     coarse = np.flatnonzero((rounding > COARSE * deviation) & ~constant)

@@ -64,8 +64,7 @@ class Sequences:
         return len(self.x)
 
     def __repr__(self) -> str:
-        shortest, longest = int(self.lengths.min()), int(self.lengths.max())
-        steps = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+        steps = " to ".join(map(str, sorted({self.lengths.min(), self.lengths.max()})))
         return f"Sequences({len(self)} of {steps} steps, {_width(self)})"
 
     @property
@@ -104,6 +103,12 @@ class Sequences:
             digests=self.digests[rows],
             groups=None if self.groups is None else self.groups[rows],
         )
+
+    def with_values(self, x: Floats, lengths: Int64, channel_names: tuple[str, ...]) -> Self:
+        """Returns the sequences with other values, as a transform or a scaling makes them."""
+        if x is self.x:
+            return self
+        return replace(self, x=x, lengths=lengths, channel_names=channel_names)
 
     def fingerprint(self) -> str:
         """Returns the sha256 (hex) of the values, lengths, labels and names, without padding.
@@ -192,8 +197,8 @@ class Splits:
     def recordings(self) -> str:
         """The sha256 (hex) of what the sequences are read from, with their labels.
 
-        Texts have other values with other tokens, and rows with another frame, but the same
-        `digests`: a network that reads them in one way is comparable with one of another way.
+        Networks that read the same texts with other tokens, or rows with another frame, are
+        comparable.
         """
         digest = hashlib.sha256()
         for name, part in self.parts.items():
@@ -211,9 +216,7 @@ def _width(sequences: Sequences) -> str:
 
 
 def digests_of(contents: Iterable[bytes]) -> npt.NDArray[np.uint64]:
-    """Returns the first eight bytes of the hash of each content: (N,).
-
-    Among a million sequences, two agree by chance once in 4e7 data sets.
-    """
+    """Returns the first eight bytes of the hash of each content: (N,)."""
+    # Among a million sequences, two agree by chance once in 4e7 data sets.
     hashes = (hashlib.blake2b(content, digest_size=8).digest() for content in contents)
     return np.array([int.from_bytes(one, "little") for one in hashes], dtype=np.uint64)

@@ -76,12 +76,7 @@ def random_sequences(
 
 
 def temporal_order(
-    num_train: int,
-    num_val: int,
-    num_test: int,
-    length: int,
-    num_symbols: int = 2,
-    seed: int = 0,
+    num_train: int, num_val: int, num_test: int, length: int, num_symbols: int = 2, seed: int = 0
 ) -> Splits:
     """Generates distractors with two or three X or Y, whose order is the class.
 
@@ -123,12 +118,7 @@ def temporal_order(
 
 
 def adding(
-    num_train: int,
-    num_val: int,
-    num_test: int,
-    length: int,
-    num_classes: int = 2,
-    seed: int = 0,
+    num_train: int, num_val: int, num_test: int, length: int, num_classes: int = 2, seed: int = 0
 ) -> Splits:
     """Generates numbers of which two are marked; the class says how large their sum is.
 
@@ -175,12 +165,7 @@ def adding(
 
 
 def delayed_recall(
-    num_train: int,
-    num_val: int,
-    num_test: int,
-    length: int,
-    num_symbols: int = 8,
-    seed: int = 0,
+    num_train: int, num_val: int, num_test: int, length: int, num_symbols: int = 8, seed: int = 0
 ) -> Splits:
     """Generates a symbol, a delay, and a cue; the class is the symbol.
 

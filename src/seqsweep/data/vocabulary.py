@@ -65,8 +65,7 @@ class Vocabulary:
     def encode(self, texts: Sequence[str], place: Callable[[int], str]) -> tuple[Float32, Int64]:
         """Returns the indices (N, T, 1) of the symbols, padded with 0, and the lengths (N,).
 
-        Args:
-            place: names a text by its position, for messages.
+        `place` names a text by its position, for messages.
         """
         known = {symbol: index for index, symbol in enumerate(self.symbols)}
         rows = list[Float32]()
@@ -80,13 +79,9 @@ class Vocabulary:
         return join_padded(np.concatenate(rows)[:, None], lengths), lengths
 
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
-        """Keeps the symbols of the training split, the most frequent ones first.
+        """Keeps the symbols with these indices (S,) of all training texts, frequent ones first.
 
-        Args:
-            indices: (S,) of all its texts.
-
-        Returns:
-            The smaller vocabulary, and the new index of each old one (len(self),).
+        Returns the smaller vocabulary, and the new index of each old one (len(self),).
         """
         counts = np.bincount(indices.astype(np.int64), minlength=len(self))
         kept = [i for i in range(2, len(self)) if counts[i] >= self.min_count]
@@ -115,8 +110,7 @@ def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int6
     """Returns the indices (B, T, 1) of a list of texts, and their lengths (B,).
 
     Args:
-        x: a list of texts; or indices (B, T, 1) of the vocabulary's symbols.
-        lengths: (B,) of indices; None for texts.
+        x: texts; or indices (B, T, 1) of the vocabulary's symbols, which may have lengths (B,).
     """
     if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
         values, steps = padded(x, lengths)
