@@ -1,4 +1,4 @@
-"""Finds sets of the UEA and UCR archives in aeon or in a folder.
+"""Finds sets of the UEA and UCR archives, in aeon or elsewhere.
 
 The files are read by `seqsweep.data.ts`, which names the line of an error. aeon itself is imported
 only for a download.
@@ -19,7 +19,7 @@ _DECLARES_CLASSES = re.compile(rb"^\s*@classLabel\s+true\b", re.IGNORECASE | re.
 
 
 def archive(name: str, folder: str | None = None, download: bool = False) -> Splits:
-    """Reads a data set of the archives with its official train and test splits.
+    """Reads a data set of the archives with its official splits.
 
     Args:
         folder: where the files are, `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default the folder
@@ -37,13 +37,13 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
 def read(
     name: str, folder: str | None = None, download: bool = False, labelled: bool = True
 ) -> Stored:
-    """Reads a data set of the archives as `archive` does, but checks only the files."""
+    """Reads a data set as `archive` does, but checks only the files."""
     train, test = _find(name, folder, download)
     return ts.read(str(train), str(test), labelled)
 
 
 def available(folder: str | None = None) -> list[str]:
-    """Returns the names of the classification sets in a folder or in aeon."""
+    """Returns the names of classification sets in a folder or aeon."""
     names: set[str] = set()
     root = _root(folder)
     for train in sorted({*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")}):

@@ -1,4 +1,4 @@
-"""Batches of sequences, in an order that is a function of (seed, epoch).
+"""Batches of sequences, in an order that follows from (seed, epoch).
 
 N sequences, B batch, T time steps, F features.
 """
@@ -17,7 +17,7 @@ from seqsweep.seeding import stream, stream_seed
 
 
 class Batch(NamedTuple):
-    """The tensors of a batch: x (B, T, F), lengths (B,) on the CPU, labels (B,)."""
+    """A batch: x (B, T, F), lengths (B,) on the CPU, labels."""
 
     x: Tensor
     lengths: Tensor
@@ -75,7 +75,7 @@ def as_is(batch: Batch) -> Batch:
 
 
 class EpochBatches(Sampler[list[int]]):
-    """The index batches of an epoch, shuffled by the stream `shuffle/<epoch>` or in order.
+    """The index batches of an epoch, shuffled by `shuffle/<epoch>` or in order.
 
     With several processes, each takes every `world_size`-th row of the same order. For training the
     order is first extended from its own start, so that all processes have the same number of rows
@@ -116,7 +116,7 @@ class EpochBatches(Sampler[list[int]]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch whose order is next; Lightning calls it before each epoch."""
+        """Sets the epoch whose order is next, as Lightning does."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:

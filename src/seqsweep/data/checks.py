@@ -1,4 +1,4 @@
-"""Checks raw arrays: type, layout, lengths, labels and names. Each error names the place.
+"""Checks raw arrays: type, layout, lengths, labels and names.
 
 N sequences, T steps of the longest, F features (channels); counted from 0 in every message.
 """
@@ -33,7 +33,7 @@ Layout = Literal["batch_first", "time_first", "channels_first"]
 
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
-    """Returns the distinct labels as names, sorted as numbers where all are numbers.
+    """Returns the distinct labels as names, sorted as numbers if possible.
 
     The caller passes the labels of all splits, so that a class has the same index in each.
     """
@@ -46,7 +46,7 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
 def check_lengths(
     lengths: npt.ArrayLike, count: int, longest: int | None, where: str, channels: int = 0
 ) -> Int64:
-    """Returns the lengths as (count,) int64, each from 1 to `longest`, if that is not None.
+    """Returns the lengths as (count,) int64, each from 1 to `longest`.
 
     Args:
         channels: where all lengths fit this number instead, the error suggests that the axes of x
@@ -68,7 +68,7 @@ def check_lengths(
 
 
 def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: str) -> Array:
-    """Returns the value as an array, refusing types that the argument cannot have.
+    """Returns the value as an array; refuses types of other kinds.
 
     Args:
         kinds: the letters of `dtype.kind` that are accepted, and `allowed` what they are called.
@@ -83,7 +83,7 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 
 
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
-    """Returns x as (N, T, F), where N must be `count`, the number of labels."""
+    """Returns x as (N, T, F), where N must be `count`."""
     # A script may pass any text: only a config's layout has been checked before.
     if layout not in (known := get_args(Layout)):
         hint = did_you_mean(layout, known)
@@ -150,7 +150,7 @@ def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str)
 
 
 def blocks(x: Array) -> Iterator[slice]:
-    """Yields slices of x (N, T, F): a copy of all could be large."""
+    """Yields slices of x, since a copy of all could be large."""
     count = max(1, _AT_ONCE // max(1, x[:1].size))
     return (slice(start, start + count) for start in range(0, len(x), count))
 
@@ -162,7 +162,7 @@ def exceeds_float32(values: Floats) -> Mask:
 
 
 def label_array(labels: npt.ArrayLike, where: str) -> Array:
-    """Returns (N,) labels of an accepted type; refuses NaN and numbers to be predicted."""
+    """Returns (N,) labels; refuses NaN and numbers to be predicted."""
     array = as_array(labels, "labels", "biufUST", "whole numbers, strings, booleans", where)
     if array.ndim != 1:
         hint = "; if a row is one-hot, give y.argmax(axis=1)" if array.ndim == 2 else ""
@@ -179,7 +179,7 @@ def label_array(labels: npt.ArrayLike, where: str) -> Array:
 
 
 def label_texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
-    """Returns (N,) labels as texts: whole numbers without a point, bytes decoded as UTF-8."""
+    """Returns (N,) labels as texts: numbers without a point, bytes decoded."""
     kind = labels.dtype.kind
     if kind == "f":
         # The texts of float labels have no point, so that 1.0 and 1 are the same class.

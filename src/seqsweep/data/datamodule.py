@@ -139,6 +139,6 @@ class SequenceDataModule(L.LightningDataModule):
 
 
 def _ignore_signals(worker: int) -> None:
-    """Ignores signals to the process group: workers must not end before their trainer."""
+    """Ignores signals: workers must not end before their trainer."""
     for signum in ENDING:
         signal.signal(signum, signal.SIG_IGN)

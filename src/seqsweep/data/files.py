@@ -1,4 +1,4 @@
-"""Finds the data files that a config names, and reads those of any known format."""
+"""Finds data files, and reads those of any known format."""
 
 import codecs
 import gzip
@@ -43,7 +43,7 @@ class Stored(NamedTuple):
 
 
 def config_of(path: str) -> str | None:
-    """Returns the option of `data` that reads a file; None if none does.
+    """Returns the option of `data` that reads a file, if any.
 
     The ending decides, and the first lines tell texts from numbers.
     """
@@ -54,7 +54,7 @@ def config_of(path: str) -> str | None:
 
 
 def _holds_texts(path: str, kind: str) -> bool:
-    """Returns whether the first lines hold texts, and not a table of numbers."""
+    """Returns whether the first lines hold texts instead of numbers."""
     try:
         content = unpacked(existing_file(path))[: 1 << 16].decode("latin-1").replace("\0", "")
     except (OSError, ValueError):
@@ -71,7 +71,7 @@ def _is_number(cell: str) -> bool:
 
 
 def existing_file(path: str) -> Path:
-    """Returns the regular file at `path`; without one, the error names similar files."""
+    """Returns the regular file at `path`; an error names similar files."""
     if not path:
         raise ValueError("path is empty; give the path of a file")
     file = Path(os.path.expanduser(path))
@@ -123,7 +123,7 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
 
 
 def source_of(path: str | Path) -> str:
-    """Returns the dotted name of the source for a file; `read` beside it reads."""
+    """Returns the dotted name of the source for a file."""
     name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
         return "seqsweep.data.aeon_sets.archive"
@@ -138,7 +138,7 @@ def _ending(path: str) -> str | None:
 
 
 def check_options(options: Iterable[str], parameters: Sequence[str], name: str) -> None:
-    """Refuses an option that is not among the parameters of a source, the first one aside."""
+    """Refuses an option that a source with these parameters lacks."""
     known = [name for name in parameters[1:] if name != "labelled"]
     for key in options:
         if key not in known:

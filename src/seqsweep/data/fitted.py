@@ -1,4 +1,4 @@
-"""What is fitted on train: how raw sequences become the input of a network.
+"""The fitted steps from raw sequences to the input of a network.
 
 N sequences, T steps, F features (channels) of the source, M mask channels. The steps of
 `data.transform` take and return x (N, T, F), which is 0 at its padding, and lengths (N,). They keep
@@ -17,14 +17,14 @@ Missing = Literal["error", "zero", "mean", "forward"]
 
 
 def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Floats, Int64]:
-    """Keeps the steps from `first` up to `last`; every sequence must have a step there."""
+    """Keeps steps `first` to `last`; every sequence must have one there."""
     kept = (lengths if last is None else np.minimum(lengths, last)) - first
     assert kept.min() >= 1
     return x[:, first : first + kept.max()], kept
 
 
 def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
-    """Replaces each `size` steps by their mean; the last mean may be of fewer steps.
+    """Replaces each `size` steps by their mean, and the rest too.
 
     A missing value (NaN) has no weight. The result is missing where all steps are.
     """
@@ -46,7 +46,7 @@ def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
 
 
 def framed(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
-    """Makes each `size` steps one step of `size * F` channels, in the order of the steps.
+    """Makes each `size` steps one step of `size * F` channels.
 
     Where the last steps of a sequence do not fill a frame, its last step is repeated.
     """
@@ -103,7 +103,7 @@ class Shaping:
         return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
 
     def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
-        """Appends mask channels to sequences, filled in where `missing` (N, T, F); frames them."""
+        """Appends mask channels, of what was `missing` (N, T, F), and frames."""
         if self.masked:
             masks = missing[:, :, list(self.masked)].astype(x.dtype)
             x = np.concatenate([x, masks], axis=2)
@@ -120,7 +120,7 @@ class Shaping:
 
     @property
     def is_mask(self) -> Mask:
-        """The resulting channels that are masks, as truth values; masks keep their 0 and 1."""
+        """Which of the resulting channels are masks, which keep 0 and 1."""
         one_step = [False] * len(self.channel_names) + [True] * len(self.masked)
         return np.array(one_step * self.frame)
 
@@ -144,7 +144,7 @@ def count_steps(number: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The scaling of a run's data: missing values and standardisation, in this order.
+    """The scaling of a run's data: missing values, then standardisation.
 
     `prepare` fits it on the training split and leaves it in `Splits.scaling`. A checkpoint holds
     it, so that a network can be used without the training data.
@@ -165,7 +165,7 @@ class Scaling:
     shaping: Shaping | None = None
 
     def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
-        """Returns the input (N, T, F) of a network, of raw values x, and its lengths (N,)."""
+        """Returns a network's input of raw values, and its lengths (N,)."""
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
         shaping = self.shaping or Shaping(())  # which changes nothing
@@ -182,14 +182,14 @@ class Scaling:
         return result, lengths
 
     def fill_in(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
-        """Returns x with missing values filled in, mask channels and frames; and its lengths."""
+        """Returns x, filled in, with mask channels and frames; and lengths."""
         missing = np.isnan(x)
         if self.fill is not None and missing.any():
             x = filled(x, self.fill, forward=self.missing == "forward")
         return (x, lengths) if self.shaping is None else self.shaping.widen(x, missing, lengths)
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
-        """Returns the channels of x, standardised if there is a mean, as float32; padding is 0."""
+        """Returns x as float32, standardised if there is a mean."""
         with np.errstate(over="ignore"):  # the caller reports what overflows
             if self.mean is None or self.deviation is None:
                 return x.astype(np.float32, copy=False)
@@ -201,7 +201,7 @@ class Scaling:
 
 
 def filled(x: Floats, fill: Floats, forward: bool) -> Floats:
-    """Returns x (N, T, F) with `fill` (F,) for NaN, or the last value before it in the sequence."""
+    """Returns x with `fill` (F,) for NaN, or the value before it."""
     if forward:
         steps = np.arange(x.shape[1], dtype=np.int64)  # (T,)
         # For each step this is the last step so far with a value, and 0 where there is none yet.

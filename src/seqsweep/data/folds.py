@@ -55,7 +55,7 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
 
 
 def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int64:
-    """Returns the fold of each sequence: (N,), from 0 to K - 1.
+    """Returns the fold of each sequence, (N,).
 
     The folds are stratified: their sizes, and their sequences of each class, differ by at most one.
     With groups each group lies in one fold, and sizes and classes are nearly balanced instead.
@@ -100,7 +100,7 @@ def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
 
 
 def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator) -> Int64:
-    """Puts each group, large ones first, into the fold that has the least of its classes.
+    """Puts each group into the fold with the least of its classes.
 
     A fold is judged by the sum, over the sequences of the group, of the fold's share of their
     class. Equal folds are judged by their size, so each of the first groups gets its own fold.
@@ -142,7 +142,7 @@ def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, o
         return bool(((counts[group] == 0) | (drawn + counts[group] < total)).all())
 
     def change(group: int) -> float:
-        """Returns by how much a group changes the distance from the wanted proportions."""
+        """Returns how a group changes the distance from the wanted proportions."""
         own = counts[group]
         # `fsum` is exact up to the last rounding, so the order of the classes does not matter.
         return math.fsum(own * (2 * (drawn - wanted) + own) / total)
@@ -165,13 +165,13 @@ def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, o
 
 
 def group_note(split: str, groups: Int64, drawn: Mask) -> str:
-    """Returns a line that says how large a split of whole groups is."""
+    """Returns a line on the size of a split of groups."""
     number, total = len(np.unique(groups[drawn])), len(np.unique(groups))
     return f"{split}: {number} of {total} groups, {drawn.sum()} sequences"
 
 
 def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
-    """Returns the number of sequences (G, C) by group and class, and each sequence's group (N,).
+    """Returns sequences by group and class (G, C), and groups (N,).
 
     Groups and classes are numbered by their first sequence, so their names do not matter.
     """

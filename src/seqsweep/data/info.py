@@ -1,4 +1,4 @@
-"""Describes a data set in numbers, and writes the notes that its user should read.
+"""Describes a data set in numbers, and writes notes for users.
 
 N sequences, S steps of all sequences together, C classes.
 """
@@ -43,7 +43,7 @@ class SplitInfo:
 
 @dataclass(frozen=True)
 class ChannelInfo:
-    """The values of a channel in all splits; None where it has none.
+    """The values of a channel in all splits; None without any.
 
     Attributes:
         is_constant: whether all values in train are equal.
@@ -125,7 +125,7 @@ def _split(name: str, part: Sequences, train: Sequences) -> SplitInfo:
 
 
 def _common(part: Sequences, train: Sequences) -> int:
-    """Returns the number of sequences whose values train has, whatever their label there."""
+    """Returns the number of sequences whose values train has too."""
     return int(np.isin(digests_in(part), digests_in(train)).sum())
 
 
@@ -154,11 +154,10 @@ def _channel(splits: Splits, f: int, name: str) -> ChannelInfo:
 
 
 def contents(splits: Splits) -> dict[str, dict[str, Any]]:
-    """Returns the size and fingerprint of each split, and its overlap with train.
+    """Returns size and fingerprint of each split, and overlap with train.
 
     The fingerprint depends on the set of labelled sequences alone, not on their order, nor on how
-    they were scaled and filled in. A sequence counts as also in train if train holds the same
-    values, whatever its label there.
+    they were scaled and filled in.
 
     >>> contents(splits)["test"]
     {'sequences': 54, 'fingerprint': '5f1c0d1e6cb2a3f4', 'also_in_train': 12}
@@ -186,11 +185,7 @@ def digests_in(part: Sequences) -> npt.NDArray[np.uint64]:
 
 
 def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Returns the notes on prepared splits, those of their source included.
-
-    Args:
-        contents: the result of `contents` for these splits.
-    """
+    """Returns the notes on prepared splits, with those of their source."""
     repeated = [
         f"{split['also_in_train']} of {split['sequences']} {name} sequences are also in train"
         for name, split in contents.items()
@@ -209,7 +204,7 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
 
 
 def _alike(class_names: tuple[str, ...]) -> list[str]:
-    """Notes class names that read like one class, or like a missing value."""
+    """Notes class names that read like another, or like missing ones."""
     groups: dict[str | float, list[str]] = {}
     for name in class_names:
         # Labels are never merged by themselves: "1" and "1.0" may be different classes.
@@ -228,7 +223,7 @@ def _alike(class_names: tuple[str, ...]) -> list[str]:
 
 
 def _unmeasured(splits: Splits) -> list[str]:
-    """Notes classes without a sequence in validation or test, by the splits that lack them."""
+    """Notes classes without a sequence in validation or test."""
     counts = _class_counts(splits)
     of_train = counts.pop("train")
     lacking: dict[tuple[str, ...], list[str]] = {}

@@ -14,7 +14,7 @@ from seqsweep.data.memory import check_memory
 
 
 def is_list_of_sequences(x: Any) -> bool:
-    """Returns whether x is a list or tuple whose items differ in shape."""
+    """Returns whether x is a list whose items differ in shape."""
     return isinstance(x, list | tuple) and len({_shape(item) for item in x}) > 1
 
 
@@ -45,7 +45,7 @@ def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Ar
 
 
 def join_padded(rows: Array, lengths: Int64, where: str = "the data") -> Array:
-    """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
+    """Pads sequences that are stored one after the other, (S, F)."""
     longest = int(lengths.max())
     if longest == lengths.min():
         return rows.reshape(len(lengths), longest, *rows.shape[1:])
@@ -59,7 +59,7 @@ def join_padded(rows: Array, lengths: Int64, where: str = "the data") -> Array:
 def padded(
     x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None
 ) -> tuple[Array, Int64]:
-    """Returns values (B, T, F) and lengths (B,), cut to the longest sequence.
+    """Returns values (B, T, F) and lengths (B,) of new sequences.
 
     Args:
         x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).

@@ -1,4 +1,4 @@
-"""Prepares splits for a run: cuts, fills in, reshapes, scales. Fits on train alone.
+"""Prepares splits for a run: cuts, fills in, reshapes, scales.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -33,7 +33,7 @@ def prepare(
     folds: int | None = None,
     fold: int = 0,
 ) -> Splits:
-    """Cuts missing splits from train, fills in missing values and standardises, in this order.
+    """Cuts missing splits from train, fills in missing values and standardises.
 
     A transform crops before the cut, downsamples before the missing values are filled in, and
     frames before the standardisation, which is that of the resulting channels. The `scaling` of the
@@ -103,7 +103,7 @@ def prepare(
 
 
 def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
-    """Returns the splits in the indices of a vocabulary that train alone decides."""
+    """Returns the splits in the indices of train's own vocabulary."""
     train = splits.train
     fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
     splits = splits.map(lambda _, part: replace(part, x=moved[part.x.astype(np.int64)]))
@@ -121,7 +121,7 @@ def auto_batch_size(splits: Splits) -> int:
 
 
 def check_batch_size(batch_size: int, splits: Splits) -> None:
-    """Refuses a batch size below 1 or above the number of training sequences."""
+    """Refuses a batch size below 1 or above the training sequences."""
     if not 1 <= batch_size <= len(splits.train):
         raise ValueError(
             f"data.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
@@ -188,7 +188,7 @@ def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str)
 
 
 def _largest_remainder(counts: Int64, size: int) -> Int64:
-    """Divides `size` in proportion to the counts: (C,), each share below its count."""
+    """Divides `size` in proportion to the counts (C,), below each count."""
     total = int(counts.sum())
     # Rounding down leaves less than one sequence for each class; the largest remainders get them.
     shares = counts * size // total
@@ -201,7 +201,7 @@ def _largest_remainder(counts: Int64, size: int) -> Int64:
 
 
 def _check_classes(splits: Splits) -> None:
-    """Refuses splits whose train part lacks a class, which no network could learn."""
+    """Refuses splits whose train part lacks a class."""
     lacking = np.flatnonzero(np.bincount(splits.train.labels, minlength=splits.num_classes) == 0)
     if len(lacking):
         classes = listed([repr(splits.class_names[c]) for c in lacking])
@@ -209,7 +209,7 @@ def _check_classes(splits: Splits) -> None:
 
 
 def _refuse_missing(splits: Splits, first: int) -> None:
-    """Refuses NaN; `first` is the step of the source at which the splits begin."""
+    """Refuses NaN in splits that begin at step `first` of the source."""
     holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
     total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:

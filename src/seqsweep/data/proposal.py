@@ -1,4 +1,4 @@
-"""Proposes options for a file whose reading has failed, by its first rows.
+"""Proposes options for a file that could not be read.
 
 S rows of the sample.
 """
@@ -35,13 +35,13 @@ class _Column(NamedTuple):
         return all(isinstance(value, (int, float)) and value % 1 == 0 for value in self.values)
 
     def is_label(self) -> bool:
-        """Returns whether the cells look like classes: some words, or few whole numbers."""
+        """Returns whether cells look like classes: words, or few whole numbers."""
         if self.order is None:
             return 2 <= len(self.values) <= len(self.codes) // 2
         return self.is_whole and 2 <= len(self.values) <= _MOST_CLASSES
 
     def names_sequences(self, label: "_Column", others: Sequence["_Column"]) -> bool:
-        """Returns whether the cells look like names of sequences, each of which has one label."""
+        """Returns whether cells look like names of sequences with one label."""
         size, rows = len(self.values), len(self.codes)
         pairs = np.unique(np.stack([self.codes, label.codes]), axis=1)
         if size <= len(label.values) or pairs.shape[1] > size:
@@ -60,7 +60,7 @@ class _Column(NamedTuple):
 
 
 def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exception:
-    """Returns an error of a reader, with the command that reads the file, if any.
+    """Returns an error with the command that reads the file.
 
     Args:
         given: the options of the reader; only those of texts have `text_column`.
@@ -79,14 +79,14 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
 
 
 def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
-    """Returns the column with most values, of texts, and the one with fewest, of labels."""
+    """Returns the column of texts, with most values, and of labels."""
     label, *others = sorted(columns, key=lambda column: len(column.values))
     texts = [column.name for column in others if column.order is None]
     return {"text_column": texts[-1], "label_column": label.name} if texts else {}
 
 
 def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options for the cells of a csv file, and the roles of columns."""
+    """Returns options for the cells of a csv file, and roles."""
     options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
     start = unpacked(existing_file(path))[: 1 << 20]
     if start.startswith(b"PAR1"):
@@ -122,7 +122,7 @@ def _numbers(columns: Sequence[_Column]) -> list[_Column]:
 
 
 def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
-    """Returns whether the first line is like the others: numbers, and words that come again."""
+    """Returns whether the first line is like the others."""
     names = [column.name for column in columns]
     if names in ([str(index + first) for index in range(len(names))] for first in (0, 1)):
         return False

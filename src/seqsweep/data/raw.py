@@ -1,4 +1,4 @@
-"""Checks raw arrays and makes labelled sequences of them, or padded ones without labels.
+"""Checks raw arrays and makes labelled sequences of them.
 
 N sequences, B sequences without labels, T steps of the longest, F features (channels), C classes.
 """
@@ -136,7 +136,7 @@ def make_splits(
     channel_names: tuple[str, ...] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Splits:
-    """Checks the splits of a file (see `Stored`) and gives them common class indices."""
+    """Checks the splits of a file and gives them common classes."""
     if "train" not in parts:
         where = next(iter(parts.values())).where
         raise ValueError(f"{where}: no sequence is in train; found {listed([*parts])}")

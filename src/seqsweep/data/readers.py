@@ -33,17 +33,11 @@ _FEW_STEPS = 8
 
 
 class _Content(NamedTuple):
-    """The content of one .npz file.
-
-    Attributes:
-        arrays: the known arrays by key in small letters.
-        found: all keys of the file, as text for messages.
-        notes: a line for the user where keys are not read.
-    """
+    """The content of one .npz file."""
 
     file: Path
-    arrays: dict[str, Array]
-    found: str
+    arrays: dict[str, Array]  # by key in small letters
+    found: str  # all keys, for messages
     notes: list[str]
 
 
@@ -76,7 +70,7 @@ def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None)
 def read(
     path: str, layout: Layout = "batch_first", test_path: str | None = None, labelled: bool = True
 ) -> Stored:
-    """Reads one or two files as `npz` does, but checks only their own content.
+    """Reads files as `npz` does, but checks only their own content.
 
     Args:
         labelled: False accepts splits without y.
@@ -177,11 +171,7 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
 def _parts(
     content: _Content, labelled: bool, only: tuple[str, ...] = ("", *_SPLITS)
 ) -> dict[str, RawPart]:
-    """Returns the splits of a file by name, either the one named "" or others.
-
-    Args:
-        only: the names that are allowed.
-    """
+    """Returns the splits of a file: one named "", or several."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]

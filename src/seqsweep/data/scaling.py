@@ -1,4 +1,4 @@
-"""Fits the scaling of a run's data on train, and applies it to all splits.
+"""Fits the scaling on train, and applies it to all splits.
 
 The computation is in float64, the result is rounded once, to float32.
 
@@ -75,7 +75,7 @@ def _check_size(key: str, size: int, train: Sequences) -> None:
 
 
 def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
-    """Returns the values (F,) that replace missing ones; None if missing values are refused."""
+    """Returns the values (F,) for missing ones; None refuses these."""
     if missing == "error":
         return None
     if missing == "zero":
@@ -95,7 +95,7 @@ def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
 
 
 def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
-    """Returns mean and deviation of each channel, and which ones are constant: (F,) each."""
+    """Returns mean, deviation and whether it is constant, (F,) each."""
     # Padding is left out, because its zeros would pull the means to 0.
     values = _valid_steps(train)
     mean, deviation = values.mean(axis=0), values.std(axis=0)

@@ -87,11 +87,11 @@ class Sequences:
 
     @property
     def valid(self) -> Mask:
-        """The mask (N, T): True at the steps of a sequence, False at its padding."""
+        """The mask (N, T): True at steps, False at padding."""
         return np.arange(self.max_length) < self.lengths[:, None]
 
     def select(self, index: npt.ArrayLike) -> Self:
-        """Returns the sequences at the given positions, in that order, padded to T steps."""
+        """Returns the sequences at the given positions, padded to T steps."""
         rows = np.asarray(index)
         assert rows.ndim == 1 and rows.dtype.kind in "iu", "select takes a vector of positions"
         assert self.digests is not None
@@ -105,13 +105,13 @@ class Sequences:
         )
 
     def with_values(self, x: Floats, lengths: Int64, channel_names: tuple[str, ...]) -> Self:
-        """Returns the sequences with other values, as a transform or a scaling makes them."""
+        """Returns the sequences with other values, lengths and channels."""
         if x is self.x:
             return self
         return replace(self, x=x, lengths=lengths, channel_names=channel_names)
 
     def fingerprint(self) -> str:
-        """Returns the sha256 (hex) of the values, lengths, labels and names, without padding.
+        """Returns the sha256 (hex) of values, lengths, labels and names.
 
         The values are hashed as float64, so equal numbers have one fingerprint in any type.
         """
@@ -195,7 +195,7 @@ class Splits:
 
     @functools.cached_property
     def recordings(self) -> str:
-        """The sha256 (hex) of what the sequences are read from, with their labels.
+        """The sha256 (hex) of what the sequences are read from.
 
         Networks that read the same texts with other tokens, or rows with another frame, are
         comparable.

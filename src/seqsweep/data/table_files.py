@@ -1,4 +1,4 @@
-"""Opens csv and parquet files as tables that know the place of a row.
+"""Opens csv and parquet files as tables with places for messages.
 
 pyarrow parses the files. Columns are read only if they have a purpose.
 """
@@ -8,8 +8,9 @@ import itertools
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -34,8 +35,9 @@ _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "
 _CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b in ("", " ")]
 
 
+@dataclass
 class Table:
-    """A table of typed columns, such as a parquet file or a DataFrame.
+    """A table of typed columns: a parquet file or a DataFrame.
 
     Attributes:
         where: the file's name, for messages.
@@ -43,18 +45,12 @@ class Table:
         read: returns two lists of columns, the features and others.
     """
 
-    has_text_cells = False
-    decimal = "."
+    where: str
+    names: list[str]
+    read: Callable[[Sequence[str], Sequence[str]], Columns]
 
-    def __init__(
-        self,
-        where: str,
-        names: Sequence[str],
-        read: Callable[[Sequence[str], Sequence[str]], Columns],
-    ) -> None:
-        self.where = where
-        self.names = list(map(str, names))
-        self.read = read
+    has_text_cells: ClassVar[bool] = False
+    decimal = "."
 
     def sample(self) -> Columns:
         """Returns the first rows, for a look at the columns."""
@@ -66,11 +62,7 @@ class Table:
 
 
 def open_table(path: str, **csv_options: Any) -> Table:
-    """Opens a csv or parquet file; its content, not its name, says which.
-
-    Args:
-        csv_options: see `CsvTable`.
-    """
+    """Opens a csv or parquet file, whichever its content says."""
     file = existing_file(path)
     with file.open("rb") as opened:
         start = opened.read(4)
@@ -131,7 +123,7 @@ class CsvTable(Table):
         encoding: str = "utf-8",
         header: bool = True,
     ) -> None:
-        self.where, self._file = str(file), file
+        self._file = file
         self.decimal, self._encoding, self._header = decimal, encoding, header
         self._delimiter = delimiter or ""
         content = self._text()
@@ -146,15 +138,14 @@ class CsvTable(Table):
             raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
         self._unread: bytes | None = self._text() if self._delimiter == " " else content
         if line.encode() != first[0]:
-            place = self.place(-header)
-            raise ValueError(f"{place}: {short(line)} is not UTF-8; save the file as UTF-8")
+            raise ValueError(f"{file}: {short(line)} is not UTF-8; save the file as UTF-8")
         try:
             parsed = csv.reader([line.strip(" ")], delimiter=self._delimiter, skipinitialspace=True)
             cells = next(parsed)
         except csv.Error:  # a cell of more than 128 KiB
             raise ValueError(f"{file}: {short(line)} is not a line of names") from None
         names = [cell.strip() for cell in cells] if header else map(str, range(len(cells)))
-        super().__init__(self.where, [*names], self._parse)
+        super().__init__(str(file), [*names], self._parse)
 
     def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
         """Reads these columns: `numbers` as float64, the others as text."""
@@ -202,10 +193,16 @@ class CsvTable(Table):
         return self._text() if content is None else content
 
     def _text(self) -> bytes:
-        """Returns the content in UTF-8, which must be a text with whole quotes."""
+        """Returns the content in UTF-8; refuses open quotes."""
         file, content = self._file, unpacked(self._file)
         if self._encoding != CSV_OPTIONS["encoding"]:
-            content = _recoded(content, self._encoding, file)
+            try:
+                content = content.decode(self._encoding).encode()
+            except LookupError:
+                known = "must be an encoding that Python knows, such as latin-1"
+                raise ValueError(f"data.source.encoding={self._encoding}: {known}") from None
+            except UnicodeError as error:
+                raise ValueError(f"{file}: is not {self._encoding}: {error}") from None
         if b"\0" in content[: 1 << 20]:
             raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
         if content.count(b'"') % 2:
@@ -243,17 +240,6 @@ class CsvTable(Table):
                 " data.source.features=[...] chooses the feature columns"
             )
         raise ValueError(f"{place}: {message.splitlines()[0]}")
-
-
-def _recoded(content: bytes, encoding: str, file: Path) -> bytes:
-    """Returns a text in UTF-8."""
-    try:
-        return content.decode(encoding).encode()
-    except LookupError:
-        known = "must be an encoding that Python knows, such as latin-1"
-        raise ValueError(f"data.source.encoding={encoding}: {known}") from None
-    except UnicodeError as error:
-        raise ValueError(f"{file}: is not {encoding}: {error}") from None
 
 
 def _check_size(where: str, rows: int, columns: int) -> None:

@@ -1,4 +1,4 @@
-"""Reads tables into splits: opens them, decides on columns and form, assembles and divides.
+"""Reads tables into splits: assembles sequences and divides them.
 
 S rows, N sequences, T steps, F features (channels).
 """
@@ -35,7 +35,7 @@ class _Read(NamedTuple):
 
 
 class _Assembled(NamedTuple):
-    """The sequences of a table, in the order in which they first appear."""
+    """The sequences of a table, in order of appearance."""
 
     whole: RawPart
     rows: Int64  # (N,) the first row of each sequence
@@ -43,7 +43,7 @@ class _Assembled(NamedTuple):
 
 
 def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
-    """Reads a file, and a second one that is its test split; see `tables.table`."""
+    """Reads a file, and a second one that is its test split."""
     csv_options = {key: options.get(key, value) for key, value in CSV_OPTIONS.items()}
     try:
         first = _read(open_table(path, **csv_options), options, labelled)
@@ -116,7 +116,7 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
 
 
 def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Returns the steps and channels of a wide row; None for one channel."""
+    """Returns the steps and channels of a wide row, if given."""
     frame, reshape = options.get("frame"), options.get("reshape")
     if frame is not None and reshape is not None:
         raise ValueError("data.source.frame and data.source.reshape: give only one")
@@ -135,7 +135,7 @@ def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, in
 
 
 def _form_of(rows: Rows) -> Form:
-    """Returns the form of a table: long for steps or repeated ids, else wide."""
+    """Returns the form: long for steps or repeated ids, else wide."""
     if rows.has("length") or not (rows.has("step") or rows.has("id")):
         return "wide"
     if rows.has("step"):
@@ -193,7 +193,7 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
 
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
-    """Assembles a table with a row for each sequence, by default of one channel."""
+    """Assembles a table with a row for each sequence."""
     x = rows.features()
     x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
@@ -215,7 +215,7 @@ def _lengths(rows: Rows, longest: int) -> Int64:
 
 
 def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
-    """Returns a column (N,) that has one value in all rows of a sequence."""
+    """Returns a column (N,) that has one value for each sequence."""
     codes, values = rows.codes(role)
     differs = codes != codes[made.rows][made.of_row]
     if differs.any():
@@ -231,7 +231,7 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
 
 
 def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> Array | None:
-    """Returns the label of each sequence; None where they may lack and one does."""
+    """Returns the label of each sequence; None where one may lack."""
     where = rows.table.where
     if not rows.has("label"):
         if labelled:
@@ -245,7 +245,7 @@ def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> A
 
 
 def _stored(read: _Read) -> Stored:
-    """Returns the splits of a table; refuses a group that is in two of them."""
+    """Returns the splits of a table; refuses groups in two splits."""
     split_of: dict[str, str] = {}
     for split, part in read.parts.items():
         for group in [] if part.groups is None else dict.fromkeys(part.groups.tolist()):

@@ -1,4 +1,4 @@
-"""Turns columns of a table into arrays; an error names the place and the column.
+"""Turns columns of a table into arrays.
 
 S rows of a table, F features (channels).
 """
@@ -27,7 +27,7 @@ _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"
 
 
 class Codes(NamedTuple):
-    """A column as numbers, `values[codes]`; a code is -1 where the value is missing."""
+    """A column as `values[codes]`; the code of a missing value is -1."""
 
     codes: Int64
     values: Array
@@ -70,7 +70,7 @@ class Rows:
         return self._columns[role][row].as_py()
 
     def features(self) -> Array:
-        """Returns the feature columns (S, F), once; NaN where a value is missing."""
+        """Returns the feature columns (S, F), once; NaN for missing values."""
         x = np.zeros((self._count, len(self._features)), np.float32)
         for f, name in enumerate(self.roles.features):  # a list of all columns would be a copy
             values = self._numbers(name, self._features[f])
@@ -171,7 +171,7 @@ def _plain(column: Any) -> Any:
 
 
 def _class_names(labels: Array) -> Array:
-    """Returns distinct labels of a csv file as others have them: `true` is True, `1.0` is 1."""
+    """Returns labels of a csv file as others have them: True, 1."""
     texts: list[str] = labels.tolist()
     if texts and {text.lower() for text in texts} <= {"true", "false"}:
         texts = [text.capitalize() for text in texts]
@@ -185,7 +185,7 @@ def _is_number(kind: Any) -> bool:
 
 
 def _parsed(texts: Any) -> Array | None:
-    """Returns texts as numbers or dates; None where they are not all of one kind."""
+    """Returns texts as numbers or dates; None for mixed ones."""
     for kind in _STEPS:
         with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return texts.cast(kind).to_numpy()

@@ -1,4 +1,4 @@
-"""Reads labelled sequences from csv and parquet files and DataFrames; gives columns roles.
+"""Reads labelled sequences from csv and parquet files and DataFrames.
 
 T steps, F features (channels).
 """
@@ -57,7 +57,7 @@ def table(
     header: bool = True,
     test_path: str | None = None,
 ) -> Splits:
-    """Reads a csv or parquet file; a csv file may be compressed (.gz).
+    """Reads a csv file, which may be compressed (.gz), or parquet file.
 
     In long form each row is a step, in wide form each row is a sequence. A column that is not named
     is found by its name where only one has a usual one; `none` means that there is no such column.
@@ -91,11 +91,10 @@ def table(
 
 
 def read(path: str, labelled: bool = True, **options: Any) -> Stored:
-    """Reads a csv or parquet file as `table` does, but checks only its own content.
+    """Reads a file as `table` does, but checks only its content.
 
     Args:
         labelled: False accepts a file without labels; a part then has none where any is missing.
-        options: the other arguments of `table`.
     """
     require_pyarrow(path)
     from seqsweep.data.table_read import read_files
@@ -106,11 +105,8 @@ def read(path: str, labelled: bool = True, **options: Any) -> Stored:
 def from_frame(dataframe: Any, **options: Any) -> Splits:
     """Returns the sequences of a pandas DataFrame, or of a pyarrow Table.
 
-    Levels of an index that have names count as columns. Without a split column all sequences are in
-    `train`.
-
-    Args:
-        options: the arguments of `table`, without those about files.
+    Levels of an index that have names count as columns. The options are those of `table`, without
+    those about files.
     """
     require_pyarrow("from_frame")
     from seqsweep.data.table_read import read_frame
@@ -154,11 +150,7 @@ class Roles(NamedTuple):
 
 
 def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) -> Roles:
-    """Returns the role of each column, by a given name, else by a usual one.
-
-    Args:
-        wanted: the names that the user gave, by role, and `features`; see `table`.
-    """
+    """Returns the roles of columns by `wanted` or else usual names."""
     # pandas writes its index without a name, or with one of these.
     real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
     _refuse_repeated(where, real, "has two columns {}; give them different names")
@@ -191,7 +183,7 @@ def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
 
 
 def _check_column(where: str, names: Sequence[str], argument: str, name: str) -> None:
-    """Refuses a given name without a column; the error has those that exist."""
+    """Refuses a given name that no column has."""
     if name not in names:
         raise ValueError(
             f"{where}: data.source.{argument}={name}: has no such column; columns:"

@@ -25,13 +25,10 @@ def generated_splits(
 ) -> Splits:
     """Draws the three splits, each from its own stream of the seed.
 
-    The size of one split therefore does not change another.
-
     Args:
         where: the name of the task, which begins every message.
         sizes: the sequences of train, at least 1, and of val and test; 0 gives no such split.
         shape: T and F, to refuse what would not fit into memory.
-        draw: draws a number of sequences from a generator.
     """
     root = integer("seed", seed, 0, where)
     names = ("num_train", "num_val", "num_test")
@@ -48,7 +45,7 @@ def stream(seed: int, index: int) -> np.random.Generator:
 
 
 def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
-    """Draws class indices evenly, (count,), each at least once if there is room."""
+    """Draws class indices (count,) evenly, each once if there is room."""
     once = rng.permutation(classes)[:count]
     more = rng.integers(classes, size=max(count - classes, 0))
     return rng.permutation(np.concatenate([once, more])).astype(np.int64)
@@ -62,7 +59,7 @@ def draw_lengths(rng: np.random.Generator, count: int, lengths: tuple[int, int])
 
 
 def length_range(length: object, min_length: object, minimum: int, where: str) -> tuple[int, int]:
-    """Returns the shortest and the longest length; without `min_length` all are equally long."""
+    """Returns the shortest and the longest length, by default equal."""
     longest = integer("length", length, minimum, where)
     if min_length is None:
         return longest, longest

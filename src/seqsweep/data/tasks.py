@@ -1,4 +1,4 @@
-"""Generates the data of tasks, which depend on the arguments alone, the seed among them.
+"""Generates the data of tasks, which depend on the arguments alone.
 
 N sequences, T steps, F features, C classes. The sizes of the splits are num_train, at least 1, and
 num_val and num_test; 0 gives no such split. Each split has its own stream of the seed, so the size
@@ -42,7 +42,7 @@ def random_sequences(
     seed: int = 0,
     labels: list[int] | None = None,
 ) -> Splits:
-    """Generates noise with unrelated labels, which a network can only memorise.
+    """Generates noise with labels that a network can only memorise.
 
     The first of `random_sequences(3, length=2, input_size=2, num_classes=2, labels=[0, 1, 0])`:
 
@@ -53,9 +53,6 @@ def random_sequences(
         num_classes: C, from 2 to a million.
         labels: N class indices in 0..C-1; None draws them evenly, each class at least once if there
             are as many sequences.
-
-    Returns:
-        All sequences as `train`, without `val` and `test`.
 
     Source: `torch.randn` inputs with fixed labels, the smallest check that a network can learn.
     """
@@ -78,7 +75,7 @@ def random_sequences(
 def temporal_order(
     num_train: int, num_val: int, num_test: int, length: int, num_symbols: int = 2, seed: int = 0
 ) -> Splits:
-    """Generates distractors with two or three X or Y, whose order is the class.
+    """Generates distractors and X or Y, whose order is the class.
 
     The third of `temporal_order(5, 0, 0, length=10)`, class XY; each letter is a one-hot step of
     the 6 channels X, Y, a, b, c, d:
@@ -120,7 +117,7 @@ def temporal_order(
 def adding(
     num_train: int, num_val: int, num_test: int, length: int, num_classes: int = 2, seed: int = 0
 ) -> Splits:
-    """Generates numbers of which two are marked; the class says how large their sum is.
+    """Generates numbers; the class is the range of two marked ones' sum.
 
     The first of `adding(1, 0, 0, length=6)`, class 1, with the channels value and marker:
 
@@ -167,7 +164,7 @@ def adding(
 def delayed_recall(
     num_train: int, num_val: int, num_test: int, length: int, num_symbols: int = 8, seed: int = 0
 ) -> Splits:
-    """Generates a symbol, a delay, and a cue; the class is the symbol.
+    """Generates a symbol, which is the class, a delay and a cue.
 
     The first of `delayed_recall(1, 0, 0, length=6, num_symbols=4)`, class s1; each word is a
     one-hot step of the 6 channels s0, s1, s2, s3, blank, cue:
@@ -206,7 +203,7 @@ def parity(
     min_length: int | None = None,
     seed: int = 0,
 ) -> Splits:
-    """Generates bits; the class says whether the number of ones is even or odd.
+    """Generates bits; the class is whether their ones are even.
 
     The first of `parity(1, 0, 0, length=6)`, class odd, with one channel:
 

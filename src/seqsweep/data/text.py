@@ -23,17 +23,12 @@ _ENDINGS = (".csv", ".csv.gz", ".parquet", *_OF_LINES)
 
 
 class Texts(NamedTuple):
-    """The texts of a file.
-
-    Attributes:
-        labels: (N,); None where they were not asked for.
-        place: names a text by its position, for messages.
-    """
+    """The texts of a file."""
 
     file: Path
     texts: list[str]
-    labels: Array | None
-    place: Callable[[int], str]
+    labels: Array | None  # (N,)
+    place: Callable[[int], str]  # names a text by its position, for messages
 
 
 def text(
@@ -94,7 +89,7 @@ def read(
 
 
 def _encoded(read: Texts, vocabulary: Vocabulary) -> Stored:
-    """Returns the texts of a file as indices of a vocabulary, with a note if some are cut."""
+    """Returns texts as indices, with a note if some are cut."""
     x, lengths = vocabulary.encode(read.texts, read.place)
     part = RawPart(x, read.labels, lengths, str(read.file))
     most = vocabulary.max_length
@@ -132,7 +127,7 @@ def read_texts(
 
 
 def _read_lines(file: Path, labelled: bool) -> Texts:
-    """Reads a file of LABEL<TAB>TEXT, or of texts; empty lines are left out."""
+    """Reads lines of LABEL<TAB>TEXT, or of texts; skips empty ones."""
     try:
         content = unpacked(file).decode()
     except UnicodeDecodeError as error:
@@ -157,7 +152,7 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
 
 
 def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool) -> Texts:
-    """Reads the columns of texts and labels of a csv or parquet file."""
+    """Reads the two columns of a csv or parquet file."""
     from seqsweep.data.table_files import open_table
 
     table = open_table(str(file))

@@ -1,4 +1,4 @@
-"""The keys of `data.transform` and their checks, and the augmentation of training sequences.
+"""The options `data.transform`, and the augmentation of training sequences.
 
 B sequences of a batch, T steps, F features (channels).
 """
@@ -36,7 +36,7 @@ class TransformOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Transform:
-    """The checked options of `data.transform`, in the order in which they are applied.
+    """The checked options of `data.transform`, in order of application.
 
     Args:
         first, last: the steps that are kept, of `crop` or `truncate`; `last` is not kept, and None
@@ -93,7 +93,7 @@ def transform_of(options: TransformOptions | None) -> Transform:
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns the options that prepared splits depend on, with null for those not given."""
+    """Returns all options that prepared splits depend on, by default None."""
     # Jitter and time mask change only what training reads.
     names = [n for n in TransformOptions.__annotations__ if n not in ("jitter", "time_mask")]
     return {name: (options or {}).get(name) for name in names}
@@ -112,7 +112,7 @@ def _given(options: Any) -> dict[str, Any]:
 
 
 def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
-    """Returns the first step that is kept, and the step after the last one."""
+    """Returns the first kept step, and the one after the last."""
     crop, count = given.get("crop"), given.get("truncate")
     if crop is None:
         return 0, None if count is None else _whole("truncate", count, 1)
@@ -140,7 +140,7 @@ def _whole(name: str, value: Any, least: int) -> int:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Adds normal noise to training sequences, and sets a random span of steps to 0.
+    """Adds noise to training sequences, and masks a random span.
 
     Every draw is a function of (seed of the epoch, index of the sequence). So it does not depend
     on the batch, the other runs, the engine, or on where a run was interrupted.
@@ -185,7 +185,7 @@ class Augmentation:
         return result
 
     def _spans(self, places: Float64, lengths: Int64, longest: int) -> Mask:
-        """Returns the masked steps (B, T), from two numbers in [0, 1) a sequence."""
+        """Returns the masked steps (B, T), from numbers in [0, 1)."""
         widest = np.minimum(self.time_mask, lengths - 1)
         widths = (places[:, 0] * (widest + 1)).astype(np.int64)
         starts = (places[:, 1] * (lengths - widths + 1)).astype(np.int64)
@@ -196,7 +196,7 @@ class Augmentation:
 def augmentation_of(
     options: TransformOptions | None, shaping: Shaping | None
 ) -> Augmentation | None:
-    """Returns what training does to the prepared sequences; None without jitter and time mask."""
+    """Returns what training does to prepared sequences, if anything."""
     transform = transform_of(options)
     if not transform.augments:
         return None

@@ -1,4 +1,4 @@
-"""Reads text files of the UEA and UCR archives (.ts). Each error names its line.
+"""Reads text files of the UEA and UCR archives (.ts).
 
 F channels, t steps of a case, which is a line. Lines are counted from 1, channels from 0.
 """
@@ -20,7 +20,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class _Line(NamedTuple):
-    """A line of a file with its content; for a tag, the tag's value."""
+    """A line of a file, or the value of a tag."""
 
     file: Path
     number: int
@@ -87,7 +87,7 @@ def _read_cases(path: str, labelled: bool) -> Stored:
 
 
 def _lines(file: Path) -> Iterator[_Line]:
-    """Yields the lines of a file, without comments, which may have any encoding."""
+    """Yields the lines; comments, which are left out, need no UTF-8."""
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as opened:
         for number, line in enumerate(opened, start=1):
             text = line.strip()
@@ -101,7 +101,7 @@ def _lines(file: Path) -> Iterator[_Line]:
 
 
 def _read_tags(file: Path, lines: Iterator[_Line]) -> dict[str, _Line]:
-    """Reads the lines up to @data: the tags by name in small letters."""
+    """Reads the tags up to @data, by name in small letters."""
     tags: dict[str, _Line] = {}
     for line in lines:
         if not line.text.startswith("@"):
@@ -117,7 +117,7 @@ def _read_tags(file: Path, lines: Iterator[_Line]) -> dict[str, _Line]:
 
 
 def _classes(file: Path, tags: dict[str, _Line], labelled: bool) -> list[str]:
-    """Returns the class names that the tag @classLabel declares; none where labels may lack."""
+    """Returns the class names of @classLabel; none without labels."""
     target = tags.get("targetlabel")
     if target is not None and target.text.lower() != "false":
         raise target.error("@targetLabel means numbers to predict (regression); expected classes")
@@ -132,7 +132,7 @@ def _classes(file: Path, tags: dict[str, _Line], labelled: bool) -> list[str]:
 
 
 def _read_case(case: _Line, has_label: bool) -> tuple[list[list[float]], str]:
-    """Returns the values of each channel, and the label, "" where the file has none."""
+    """Returns the values of each channel, and the label or ""."""
     if "(" in case.text:
         raise case.error("time stamps, (time,value), are not read; expected the values alone")
     parts = case.text.split(":") if has_label else [*case.text.split(":"), ""]

@@ -56,14 +56,14 @@ class Vocabulary:
         return folded if self.tokens == "characters" else _WORD.findall(folded)
 
     def of(self, texts: Iterable[str]) -> Self:
-        """Returns the vocabulary of all symbols of these texts, in the order of their texts."""
+        """Returns the vocabulary of all symbols of texts, in their order."""
         found: set[str] = set()
         for text in texts:
             found.update(self.split(text)[: self.max_length])
         return replace(self, symbols=(PADDING, UNKNOWN, *sorted(found)))
 
     def encode(self, texts: Sequence[str], place: Callable[[int], str]) -> tuple[Float32, Int64]:
-        """Returns the indices (N, T, 1) of the symbols, padded with 0, and the lengths (N,).
+        """Returns the indices (N, T, 1), padded with 0, and lengths (N,).
 
         `place` names a text by its position, for messages.
         """
@@ -79,7 +79,7 @@ class Vocabulary:
         return join_padded(np.concatenate(rows)[:, None], lengths), lengths
 
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
-        """Keeps the symbols with these indices (S,) of all training texts, frequent ones first.
+        """Keeps the symbols with the indices (S,) of training texts.
 
         Returns the smaller vocabulary, and the new index of each old one (len(self),).
         """
@@ -107,7 +107,7 @@ class Vocabulary:
 
 
 def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
-    """Returns the indices (B, T, 1) of a list of texts, and their lengths (B,).
+    """Returns the indices (B, T, 1) of texts, and their lengths.
 
     Args:
         x: texts; or indices (B, T, 1) of the vocabulary's symbols, which may have lengths (B,).
