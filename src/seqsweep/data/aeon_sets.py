@@ -29,7 +29,6 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
     Raises:
         FileNotFoundError: the set is not there; the error has the names of those that are.
         ModuleNotFoundError: aeon is not installed and no folder is given.
-        ValueError: what is wrong, in which line of which file.
     """
     return make_splits(*read(name, folder, download))
 
@@ -44,9 +43,8 @@ def read(
 
 def available(folder: str | None = None) -> list[str]:
     """Returns the names of classification sets in a folder or aeon."""
-    names: set[str] = set()
-    root = _root(folder)
-    for train in sorted({*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")}):
+    names, root = set[str](), _root(folder)
+    for train in [*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")]:
         name = train.name.removesuffix("_TRAIN.ts")
         with train.open("rb") as opened:  # the header is at the beginning
             if _files(root, name) and _DECLARES_CLASSES.search(opened.read(1 << 16)):

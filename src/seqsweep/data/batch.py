@@ -5,6 +5,7 @@ N sequences, B batch, T time steps, F features.
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -74,13 +75,13 @@ def as_is(batch: Batch) -> Batch:
     return batch
 
 
+@dataclass(eq=False)
 class EpochBatches(Sampler[list[int]]):
     """The index batches of an epoch, shuffled by `shuffle/<epoch>` or in order.
 
     With several processes, each takes every `world_size`-th row of the same order. For training the
-    order is first extended from its own start, so that all processes have the same number of rows
-    (as in `DistributedSampler`): they wait for each other at every step. For evaluation it is not
-    extended, because a repeated row would count twice in the metrics.
+    order is first extended from its own start, as in `DistributedSampler`, because processes wait
+    for each other at every step. In evaluation a repeated row would count twice.
 
     Args:
         size: the number of sequences, N >= 1.
@@ -91,24 +92,14 @@ class EpochBatches(Sampler[list[int]]):
         counts_epochs: whether the indices count on through the epochs, see `SequenceDataset`.
     """
 
-    def __init__(
-        self,
-        size: int,
-        batch_size: int,
-        seed: int | None,
-        rank: int = 0,
-        world_size: int = 1,
-        fills_up: bool = True,
-        counts_epochs: bool = False,
-    ) -> None:
-        self.size = size
-        self.batch_size = batch_size
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.fills_up = fills_up
-        self.counts_epochs = counts_epochs
-        self.epoch = 0
+    size: int
+    batch_size: int
+    seed: int | None
+    rank: int = 0
+    world_size: int = 1
+    fills_up: bool = True
+    counts_epochs: bool = False
+    epoch: int = field(default=0, init=False)
 
     @property
     def sampler(self) -> "EpochBatches":

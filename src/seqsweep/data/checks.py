@@ -68,11 +68,7 @@ def check_lengths(
 
 
 def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: str) -> Array:
-    """Returns the value as an array; refuses types of other kinds.
-
-    Args:
-        kinds: the letters of `dtype.kind` that are accepted, and `allowed` what they are called.
-    """
+    """Returns the value as an array of one of the kinds (`dtype.kind`)."""
     try:
         array = np.asarray(value)
     except ValueError:  # the rows differ in length
@@ -130,10 +126,7 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
 
 
 def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str) -> None:
-    """Refuses a channel of large numbers whose differences float64 rounds.
-
-    Nanoseconds since 1970 are such numbers.
-    """
+    """Refuses a channel whose differences float64 rounds, such as nanoseconds since 1970."""
     # The ends of all values say for most data that no channel needs a look.
     if not max(-np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) > 2**53:
         return

@@ -27,19 +27,12 @@ _ARCHIVE = "aeon:"
 
 
 class Stored(NamedTuple):
-    """The content of a file.
+    """The content of a file, which need not declare names."""
 
-    Attributes:
-        parts: its splits by name, or `train` alone. Each x is padded: (N, T, F).
-        class_names: in the order that the file declares; None where it declares none.
-        channel_names: None where the file names no channels.
-        notes: a line each for the user of the data.
-    """
-
-    parts: dict[str, RawPart]
-    class_names: tuple[str, ...] | None = None
+    parts: dict[str, RawPart]  # its splits by name, or `train` alone; each x is padded (N, T, F)
+    class_names: tuple[str, ...] | None = None  # in the declared order
     channel_names: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # a line each for the user of the data
 
 
 def config_of(path: str) -> str | None:

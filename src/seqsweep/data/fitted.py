@@ -91,7 +91,7 @@ class Shaping:
         if short.any():
             row = int(short.argmax())
             raise ValueError(
-                f"{where}: sequence {row} has {count_steps(lengths[row])}; must have at least"
+                f"{where}: sequence {row} has {lengths[row]} steps; must have at least"
                 f" {self.first + 1}, because data.transform.crop begins at step {self.first}"
             )
         if self.first == 0 and self.last is None:
@@ -135,11 +135,6 @@ class Shaping:
         names, masked = tuple(state["channel_names"]), tuple(state["masked"])
         values: dict[str, Any] = {**state, "channel_names": names, "masked": masked}
         return cls(**values)
-
-
-def count_steps(number: int) -> str:
-    """Returns `1 step` or `3 steps`."""
-    return f"{number} step{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,19 +17,11 @@ _STREAM = 2
 
 def check_fold(folds: int | None, fold: int) -> None:
     """Refuses fewer than two folds, and a fold that does not exist."""
-    if folds is None:
-        if fold != 0:
-            raise ValueError(
-                f"data.fold={fold}: must be 0 without folds; give data.folds, as in data.folds=5"
-            )
-        return
-    if folds < 2:
+    if folds is not None and folds < 2:
         raise ValueError(f"data.folds={folds}: must be at least 2, or null for no folds")
-    if not 0 <= fold < folds:
-        raise ValueError(
-            f"data.fold={fold}: must be between 0 and {folds - 1}, because there are"
-            f" data.folds={folds}"
-        )
+    if not 0 <= fold < (folds or 1):
+        with_folds = f"between 0 and {(folds or 1) - 1} with data.folds={folds}"
+        raise ValueError(f"data.fold={fold}: must be {with_folds if folds else '0 without folds'}")
 
 
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:

@@ -24,12 +24,7 @@ _ABSENT = ("none", "null", "n/a", "na", "<na>", "nan")
 
 @dataclass(frozen=True)
 class SplitInfo:
-    """The size of a split.
-
-    Attributes:
-        repeated: the sequences whose values an earlier sequence of the split has.
-        also_in_train: the sequences whose values train has; None for train itself.
-    """
+    """The size of a split."""
 
     name: str
     sequences: int
@@ -37,17 +32,13 @@ class SplitInfo:
     shortest: int
     median: float
     longest: int
-    repeated: int
-    also_in_train: int | None
+    repeated: int  # sequences whose values an earlier sequence of the split has
+    also_in_train: int | None  # sequences whose values train has; None for train itself
 
 
 @dataclass(frozen=True)
 class ChannelInfo:
-    """The values of a channel in all splits; None without any.
-
-    Attributes:
-        is_constant: whether all values in train are equal.
-    """
+    """The values of a channel in all splits; None without any."""
 
     name: str
     min: float | None
@@ -55,7 +46,7 @@ class ChannelInfo:
     mean: float | None
     std: float | None
     missing: int
-    is_constant: bool
+    is_constant: bool  # in train
 
 
 @dataclass(frozen=True)
@@ -72,18 +63,13 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Info:
-    """A data set in numbers.
-
-    Attributes:
-        contradictions: the sequences whose values occur with another label too.
-        fingerprint: of all values, lengths, labels and names.
-    """
+    """A data set in numbers."""
 
     splits: list[SplitInfo]
     channels: list[ChannelInfo]
     classes: list[ClassInfo]
-    contradictions: int
-    fingerprint: str
+    contradictions: int  # sequences whose values occur with another label too
+    fingerprint: str  # of all values, lengths, labels and names
 
 
 def describe(splits: Splits) -> Info:

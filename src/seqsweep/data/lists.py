@@ -19,11 +19,7 @@ def is_list_of_sequences(x: Any) -> bool:
 
 
 def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:
-    """Returns x (N, T, F), padded with zeros, and lengths (N,).
-
-    Args:
-        x: N sequences (T, F) or (T,), or (F, T) where the layout is `channels_first`.
-    """
+    """Returns N sequences as x (N, T, F), padded with zeros, and lengths."""
     if layout == "time_first":
         raise ValueError(
             f"{where}: layout=time_first: x is a list of sequences, (T, F) each; must be"

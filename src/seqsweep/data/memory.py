@@ -33,11 +33,7 @@ def check_memory(needed: int, where: str, what: str) -> None:
 
 
 def free_memory(root: Path = Path("/")) -> int:
-    """Returns the free bytes of the machine, or of this process's container.
-
-    Args:
-        root: the folder in which the files of the system are.
-    """
+    """Returns the free bytes of the machine, or of this process's container."""
     try:
         (kibibytes,) = _AVAILABLE.findall((root / "proc/meminfo").read_text())
         free = int(kibibytes) * 1024

@@ -33,20 +33,14 @@ _FURTHER_BYTES = 12
 
 
 class RawPart(NamedTuple):
-    """One split as read from a file, before `make_sequences` checks it.
-
-    Attributes:
-        labels: (N,); None where the file has none, which only a prediction accepts.
-        ids: (N,) the names that the file gives its sequences.
-        groups: (N,) sequences of one group never straddle a split.
-    """
+    """One split as read from a file, before `make_sequences` checks it."""
 
     x: Array
-    labels: Array | None
+    labels: Array | None  # (N,); None where the file has none, which only a prediction accepts
     lengths: Array | None
     where: str
-    ids: Array | None = None
-    groups: Array | None = None
+    ids: Array | None = None  # (N,) the names that the file gives its sequences
+    groups: Array | None = None  # (N,) sequences of one group never straddle a split
 
     def needed_labels(self) -> Array:
         """Returns the labels (N,); refuses a part without them."""

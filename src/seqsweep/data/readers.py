@@ -28,9 +28,6 @@ _KEYS = (
 )
 _EXPECTED = "X and y, or X_train, y_train, X_test and y_test"
 
-_FEW_STEPS = 8
-"""Data with so many times more channels than steps look as if their axes were swapped."""
-
 
 class _Content(NamedTuple):
     """The content of one .npz file."""
@@ -60,7 +57,7 @@ def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None)
     stored = read(path, layout, test_path)
     if layout == "batch_first" and "train" in stored.parts:
         count, steps, channels = stored.parts["train"].x.shape
-        if channels >= _FEW_STEPS * steps and steps > 1:
+        if channels >= 8 * steps > 8:
             shape = f"{count} sequences of {steps} steps with {channels} channels"
             note = f"{path} looks like channels first: {shape}; data.source.layout=channels_first?"
             stored = stored._replace(notes=(*stored.notes, note))

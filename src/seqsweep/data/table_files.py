@@ -37,16 +37,11 @@ _CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b 
 
 @dataclass
 class Table:
-    """A table of typed columns: a parquet file or a DataFrame.
+    """A table of typed columns: a parquet file or a DataFrame."""
 
-    Attributes:
-        where: the file's name, for messages.
-        names: all columns.
-        read: returns two lists of columns, the features and others.
-    """
-
-    where: str
+    where: str  # the file's name, for messages
     names: list[str]
+    # Returns two lists of columns, the features and others.
     read: Callable[[Sequence[str], Sequence[str]], Columns]
 
     has_text_cells: ClassVar[bool] = False
@@ -107,11 +102,7 @@ def _damage_named(where: str) -> Generator[None]:
 
 
 class CsvTable(Table):
-    """A csv file, as text.
-
-    Args:
-        delimiter, decimal, encoding, header: see `tables.table`.
-    """
+    """A csv file, as text; see `tables.table` for the options."""
 
     has_text_cells = True
 

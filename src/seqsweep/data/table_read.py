@@ -163,11 +163,7 @@ def _assemble_long(rows: Rows) -> _Assembled:
 
 
 def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
-    """Returns the order of the rows by sequence and step.
-
-    Args:
-        first: (N,) the first row of each sequence.
-    """
+    """Returns the order of rows by sequence and step."""
     place = rows.table.place
     if rows.has("step"):
         steps = rows.steps()

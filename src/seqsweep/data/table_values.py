@@ -101,11 +101,7 @@ class Rows:
         return values
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
-        """Returns a column (S,) of labels, ids, groups, splits or lengths.
-
-        Args:
-            may_lack: accepts missing values.
-        """
+        """Returns a column (S,) of labels, ids, groups, splits or lengths."""
         column = self._columns[role]
         # The type of the labels decides the order of the classes.
         if role != "label" or not _is_number(column.type):

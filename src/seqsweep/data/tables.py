@@ -83,7 +83,6 @@ def table(
         test_path: a second file with the same columns, which is the test split.
 
     Raises:
-        FileNotFoundError: with the nearest names in that folder.
         ModuleNotFoundError: pyarrow is not installed.
         ValueError, TypeError: what is wrong, in which line of a csv file or row of another one.
     """
@@ -128,17 +127,11 @@ def require_pyarrow(what: str) -> None:
 
 
 class Roles(NamedTuple):
-    """The columns of a table that have a purpose.
+    """The columns of a table that have a purpose."""
 
-    Attributes:
-        columns: by role; without those that the table lacks.
-        features: in the order of the channels.
-        guessed: whether the user left any of them open.
-    """
-
-    columns: dict[str, str]
-    features: tuple[str, ...]
-    guessed: bool
+    columns: dict[str, str]  # by role, without those that the table lacks
+    features: tuple[str, ...]  # in the order of the channels
+    guessed: bool  # whether the user left any of them open
 
     def words(self) -> str:
         """Returns how the columns were understood."""

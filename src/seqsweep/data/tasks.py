@@ -25,13 +25,8 @@ from seqsweep.data.task_parts import (
 )
 from seqsweep.elementary import cos_of_turns, normal
 
-_MOST_CLASSES = 10**6
-
 _RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
 """The tenths of the length, [from, to), in which the first, second (and third) X or Y lies."""
-
-_SHORTEST = 4
-"""The least length at which each of these ranges holds a step."""
 
 
 def random_sequences(
@@ -61,8 +56,8 @@ def random_sequences(
     shape = (n, integer("length", length, 1, where), integer("input_size", input_size, 1, where))
     classes = integer("num_classes", num_classes, 2, where)
     check_size(shape, where)
-    if classes > _MOST_CLASSES:
-        raise ValueError(f"{where}: num_classes={classes}: must be at most {_MOST_CLASSES}")
+    if classes > 10**6:
+        raise ValueError(f"{where}: num_classes={classes}: must be at most {10**6}")
     rng = stream(integer("seed", seed, 0, where), 0)
     x = normal(rng.random((*shape, 2), dtype=np.float32))
     indices = (
@@ -96,7 +91,7 @@ def temporal_order(
     where = "temporal_order"
     if num_symbols not in _RANGES:
         raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
-    steps = integer("length", length, _SHORTEST, where)
+    steps = integer("length", length, 4, where)  # at which each range holds a step
     letters = ("X", "Y", "a", "b", "c", "d")
     names = tuple("".join(order) for order in itertools.product("XY", repeat=num_symbols))
 

@@ -81,10 +81,7 @@ def read(
     label_column: str | None = None,
     labelled: bool = True,
 ) -> Stored:
-    """Reads texts as indices of the vocabulary of a run.
-
-    The other arguments are those of `read_texts`.
-    """
+    """Reads texts, as `read_texts` does, as indices of a run's vocabulary."""
     return _encoded(read_texts(path, text_column, label_column, labelled), vocabulary)
 
 

@@ -38,23 +38,16 @@ class TransformOptions(TypedDict, total=False):
 class Transform:
     """The checked options of `data.transform`, in order of application.
 
-    Args:
-        first, last: the steps that are kept, of `crop` or `truncate`; `last` is not kept, and None
-            keeps all later steps.
-        downsample: the number of steps whose mean becomes one step.
-        impute: see `Impute`; None adds no channels.
-        frame: the number of steps that become the channels of one step.
-        jitter: the standard deviation of the noise in training.
-        time_mask: the most steps that are set to 0 in training.
+    The steps from `first` up to `last` are kept, those of `crop` or `truncate`.
     """
 
     first: int = 0
     last: int | None = None
-    downsample: int = 1
+    downsample: int = 1  # steps whose mean becomes one step
     impute: Impute | None = None
-    frame: int = 1
-    jitter: float = 0.0
-    time_mask: int = 0
+    frame: int = 1  # steps that become the channels of one step
+    jitter: float = 0.0  # the standard deviation of the noise in training
+    time_mask: int = 0  # the most steps that are set to 0 in training
 
     @property
     def reshapes(self) -> bool:
@@ -149,7 +142,7 @@ class Augmentation:
         jitter: the standard deviation of the noise, in the values that the network reads.
         time_mask: the most steps of the span. Its length is drawn from 0 up to this number, at
             most all steps but one, then its place (SpecAugment, Park et al. 2019).
-        exact: the channels without noise: the 0/1 masks of missing values.
+        exact: the channels without noise: masks of missing values.
     """
 
     jitter: float

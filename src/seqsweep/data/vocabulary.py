@@ -63,10 +63,7 @@ class Vocabulary:
         return replace(self, symbols=(PADDING, UNKNOWN, *sorted(found)))
 
     def encode(self, texts: Sequence[str], place: Callable[[int], str]) -> tuple[Float32, Int64]:
-        """Returns the indices (N, T, 1), padded with 0, and lengths (N,).
-
-        `place` names a text by its position, for messages.
-        """
+        """Returns the indices (N, T, 1), padded with 0, and lengths (N,)."""
         known = {symbol: index for index, symbol in enumerate(self.symbols)}
         rows = list[Float32]()
         for index, text in enumerate(texts):
