@@ -120,7 +120,7 @@ class Shaping:
 
     @property
     def is_mask(self) -> Mask:
-        """Which of the resulting channels are masks, which keep 0 and 1."""
+        """The resulting channels that are masks, as truth values."""
         one_step = [False] * len(self.channel_names) + [True] * len(self.masked)
         return np.array(one_step * self.frame)
 
