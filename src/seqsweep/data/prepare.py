@@ -68,13 +68,9 @@ def prepare(
             " set data.missing=mean|zero|forward"
         )
     if splits.vocabulary is not None and (standardize or wanted != Transform()):
-        key = (
-            "data.standardize=true: must be false"
-            if standardize
-            else "data.transform: must be null"
-        )
+        must = "standardize=true: must be false" if standardize else "transform: must be null"
         raise ValueError(
-            f"{key} for texts, because the index of a symbol is its name and not a size;"
+            f"data.{must} for texts, because the index of a symbol is its name and not a size;"
             " data.source.max_length cuts texts"
         )
     names, steps = splits.channel_names, (wanted.first, wanted.last, wanted.downsample)
@@ -82,7 +78,7 @@ def prepare(
     if wanted.reshapes:
         splits = splits.map(
             lambda name, part: part.with_values(
-                *shaping.crop(part.x, part.lengths, f"data: {name}"), part.channel_names
+                *shaping.crop(part.x, part.lengths, f"data: {name}")
             )
         )
     if missing == "error":

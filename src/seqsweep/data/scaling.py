@@ -26,35 +26,23 @@ def scale(
     Args:
         shaping: the steps of the transform, without its mask channels.
     """
-    notes = list(splits.notes)
+    fitted, notes = None, list(splits.notes)
     if transform.reshapes:
-        _check_size("downsample", shaping.downsample, splits.train)
-        splits = splits.map(
-            lambda _, part: part.with_values(
-                *shaping.shorten(part.x, part.lengths), part.channel_names
-            )
-        )
-        _check_size("frame", shaping.frame, splits.train)
-        missed = np.isnan(splits.train.x).any(axis=(0, 1))
-        if transform.impute == "missing" and not missed.any():
-            notes.append(
-                "no value of train is missing, so data.transform.impute=missing adds no channel"
-            )
-        if transform.impute is not None:
-            masked = np.flatnonzero(missed | (transform.impute == "all"))
-            shaping = replace(shaping, masked=tuple(masked.tolist()))
+        splits, fitted = _shortened(splits, transform, shaping)
+        if transform.impute == "missing" and not fitted.masked:
+            lacking = "no value of train is missing"
+            notes.append(f"{lacking}, so data.transform.impute=missing adds no channel")
     dtype = "float32" if splits.train.x.dtype == np.float32 else "float64"
-    fill = _fill_value(splits.train, missing)
-    scaling = Scaling(missing, dtype, fill, shaping=shaping if transform.reshapes else None)
-    names = shaping.names if transform.reshapes else splits.channel_names
+    scaling = Scaling(missing, dtype, _fill_value(splits.train, missing), shaping=fitted)
+    names = fitted.names if fitted else splits.channel_names
     splits = splits.map(
         lambda _, part: part.with_values(*scaling.fill_in(part.x, part.lengths), names)
     )
     if standardize:
         mean, deviation, constant = _fit(splits.train)
-        if transform.reshapes:
+        if fitted:
             # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
-            masks = shaping.is_mask
+            masks = fitted.is_mask
             mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
         scaling = replace(scaling, mean=mean, deviation=deviation)
         if constant.any():
@@ -63,6 +51,17 @@ def scale(
             notes.append(f"channel{are} constant in train: standardised to 0, without information")
     splits = splits.map(lambda name, part: _standardized(name, part, scaling, splits.train))
     return replace(splits, notes=tuple(notes), scaling=scaling)
+
+
+def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
+    """Downsamples the splits, and fits on train which channels get a mask."""
+    _check_size("downsample", shaping.downsample, splits.train)
+    splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
+    _check_size("frame", shaping.frame, splits.train)
+    if transform.impute is None:
+        return splits, shaping
+    missed = np.isnan(splits.train.x).any(axis=(0, 1)) | (transform.impute == "all")
+    return splits, replace(shaping, masked=tuple(np.flatnonzero(missed).tolist()))
 
 
 def _check_size(key: str, size: int, train: Sequences) -> None:

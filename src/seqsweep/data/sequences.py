@@ -104,11 +104,11 @@ class Sequences:
             groups=None if self.groups is None else self.groups[rows],
         )
 
-    def with_values(self, x: Floats, lengths: Int64, channel_names: tuple[str, ...]) -> Self:
-        """Returns the sequences with other values, lengths and channels."""
+    def with_values(self, x: Floats, lengths: Int64, names: tuple[str, ...] | None = None) -> Self:
+        """Returns the sequences with other values, lengths and names of channels."""
         if x is self.x:
             return self
-        return replace(self, x=x, lengths=lengths, channel_names=channel_names)
+        return replace(self, x=x, lengths=lengths, channel_names=names or self.channel_names)
 
     def fingerprint(self) -> str:
         """Returns the sha256 (hex) of values, lengths, labels and names.
