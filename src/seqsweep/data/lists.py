@@ -61,8 +61,7 @@ def padded(
         x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).
         lengths: (B,) valid steps of each sequence in an array; without them all T.
     """
-    # An array with lengths is padded already, so only a list without lengths holds single
-    # sequences.
+    # An array with lengths is padded already; only a list without lengths holds single sequences.
     if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
         if not x:
             raise ValueError("x: must be at least one sequence")

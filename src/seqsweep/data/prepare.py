@@ -17,9 +17,6 @@ from seqsweep.data.transforms import Transform, TransformOptions, check_augmenta
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.suggest import did_you_mean, listed
 
-_MANY = 0.1
-"""The share of unknown symbols in a split that is worth a note."""
-
 
 def prepare(
     splits: Splits,
@@ -106,7 +103,7 @@ def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
     notes = list(splits.notes)
     for name, part in splits.parts.items():
         unknown = float((part.x[part.valid] == 1).mean())
-        if unknown > _MANY:
+        if unknown > 0.1:
             notes.append(f"{unknown:.0%} of the symbols in {name} are unknown")
     return replace(splits, notes=tuple(notes), vocabulary=fitted)
 

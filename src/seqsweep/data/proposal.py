@@ -111,7 +111,7 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     # A label beside texts may be a number.
     if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
         return {"data": "text", **_for_texts(columns)}
-    # Who has chosen the features or the form knows the columns.
+    # With features or a form of their own, users know the columns.
     if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
         return options
     return {**options, **_roles(columns, choose_roles(path, [c.name for c in columns], given))}

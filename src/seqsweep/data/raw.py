@@ -28,9 +28,6 @@ from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
-_FURTHER_BYTES = 12
-"""The bytes that a run needs for each value of a file, for the split and the scaled copy."""
-
 
 class RawPart(NamedTuple):
     """One split as read from a file, before `make_sequences` checks it."""
@@ -134,7 +131,8 @@ def make_splits(
     if "train" not in parts:
         where = next(iter(parts.values())).where
         raise ValueError(f"{where}: no sequence is in train; found {listed([*parts])}")
-    further = _FURTHER_BYTES * sum(part.x.size for part in parts.values())
+    # A run needs 12 bytes for each value of a file, for the split and the scaled copy.
+    further = 12 * sum(part.x.size for part in parts.values())
     check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}
     if class_names is None:

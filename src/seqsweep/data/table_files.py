@@ -1,6 +1,7 @@
 """Opens csv and parquet files as tables with places for messages.
 
-pyarrow parses the files. Columns are read only if they have a purpose.
+pyarrow parses the files; it has no types for a type checker, so its tables are Any here. Columns
+are read only if they have a purpose.
 """
 
 import csv
@@ -21,9 +22,6 @@ from seqsweep.data.memory import check_memory
 from seqsweep.data.tables import CSV_OPTIONS
 from seqsweep.suggest import short
 
-Columns = Any
-"""A `pyarrow.Table`; pyarrow has no types for a type checker."""
-
 _FILLED_LINE = re.compile(rb"[^\r\n]+")
 _LINE_END = re.compile(rb"\r\n?|\n")
 _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of lines
@@ -42,12 +40,12 @@ class Table:
     where: str  # the file's name, for messages
     names: list[str]
     # Returns two lists of columns, the features and others.
-    read: Callable[[Sequence[str], Sequence[str]], Columns]
+    read: Callable[[Sequence[str], Sequence[str]], Any]
 
     has_text_cells: ClassVar[bool] = False
     decimal = "."
 
-    def sample(self) -> Columns:
+    def sample(self) -> Any:
         """Returns the first rows, for a look at the columns."""
         return self.read(self.names, [])
 
@@ -75,7 +73,7 @@ def _parquet_table(file: Path) -> Table:
         opened = parquet.ParquetFile(file)
         names = opened.schema_arrow.names
 
-    def read(numbers: Sequence[str], others: Sequence[str]) -> Columns:
+    def read(numbers: Sequence[str], others: Sequence[str]) -> Any:
         columns = [*numbers, *others]
         # A run-length encoded file may hold any number of rows in a few bytes.
         _check_size(where, opened.metadata.num_rows, len(columns))
@@ -138,7 +136,7 @@ class CsvTable(Table):
         names = [cell.strip() for cell in cells] if header else map(str, range(len(cells)))
         super().__init__(str(file), [*names], self._parse)
 
-    def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
+    def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads these columns: `numbers` as float64, the others as text."""
         columns = [*numbers, *others]
         content = self._read()
@@ -153,13 +151,13 @@ class CsvTable(Table):
             self._raise_with_line(str(error))
         return table.rename_columns(columns)
 
-    def sample(self) -> Columns:
+    def sample(self) -> Any:
         """Returns the first rows; pyarrow finds the type of each column."""
         content = self._read()[: 1 << 20]
         content = content[: content.rfind(b"\n") + 1] or content
         return self._table(content, strings_can_be_null=True)
 
-    def _table(self, content: bytes, **options: Any) -> Columns:
+    def _table(self, content: bytes, **options: Any) -> Any:
         """Parses the rows; the name of a column is its position."""
         header = _FILLED_LINE.search(content)
         start = header.end() if self._header and header else 0

@@ -16,7 +16,6 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed, printable
 
 Form = Literal["long", "wide"]
-Decimal = Literal[".", ","]
 
 CSV_OPTIONS = {"delimiter": None, "decimal": ".", "encoding": "utf-8", "header": True}
 """The options of csv files, and their defaults."""
@@ -52,7 +51,7 @@ def table(
     frame: int | None = None,
     reshape: list[int] | None = None,
     delimiter: str | None = None,
-    decimal: Decimal = ".",
+    decimal: Literal[".", ","] = ".",
     encoding: str = "utf-8",
     header: bool = True,
     test_path: str | None = None,
