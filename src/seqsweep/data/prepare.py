@@ -73,10 +73,14 @@ def prepare(
     names, steps = splits.channel_names, (wanted.first, wanted.last, wanted.downsample)
     shaping = Shaping(names, *steps, frame=wanted.frame)
     if wanted.reshapes:
-        splits = splits.map(
-            lambda name, part: part.with_values(
-                *shaping.crop(part.x, part.lengths, f"data: {name}")
+        shortest = min(int(part.lengths.min()) for part in splits.parts.values())
+        if shortest <= wanted.first:
+            raise ValueError(
+                f"data.transform.crop=[{wanted.first}, {wanted.last}]: must begin before step"
+                f" {shortest}, the number of steps of the shortest sequence"
             )
+        splits = splits.map(
+            lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
         )
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.

@@ -34,7 +34,7 @@ def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> N
         ({"crop": [1]}, "data.transform.crop=[1]: must be [a, b]"),
         (
             {"crop": [3, 9]},
-            "data: train: sequence 1 has 3 steps; must have at least 4, because data.transform.cr",
+            "data.transform.crop=[3, 9]: must begin before step 3, the number of steps of the",
         ),
         (
             {"crop": [0, 2], "truncate": 2},
