@@ -108,7 +108,7 @@ TS = (
 )
 SEEDS: dict[str, list[bytes]] = {
     "npz": [_npz_file()],
-    "ts": [TS, b"@classLabel true a b\n@data\n(1,2),(2,3):a\n(1,2):b\n"],
+    "ts": [TS, b"@classLabel true a b\n@data\n1,2,3:a\n1:b\n"],
     "csv": [LONG, WIDE, gzip.compress(LONG), b'x,"label"\n"1","a\nb"\n2,c\n'],
     "parquet": [
         _parquet_file(id=["p", "p", "q"], step=[0, 1, 0], x=[1.0, None, 3], label=["a", "a", "b"]),

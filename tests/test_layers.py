@@ -100,9 +100,8 @@ HYDRA_APP = (
 ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "info", "files", "memory", "lists", "folds",
-    "tables", "table_roles", "vocabulary", "text",
-    "transforms.options", "transforms.shaping", "transforms.of_splits",
-    "transforms.augment",
+    "tables", "vocabulary", "text",
+    "transforms",
 )  # fmt: skip
 
 

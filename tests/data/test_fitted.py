@@ -6,8 +6,7 @@ tests/data/transforms/test_prepared.py holds the bits of every scaling against t
 import numpy as np
 import pytest
 
-from seqsweep.data.fitted import Scaling
-from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.fitted import Scaling, Shaping
 
 
 def test_a_missing_value_is_refused_where_training_refused_it():

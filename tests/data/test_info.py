@@ -34,8 +34,7 @@ def test_sizes_and_lengths_are_counted():
     train, test = describe(made()).splits
     assert (train.name, train.sequences, train.steps) == ("train", 20, 6 + 18 * 6)
     assert (train.shortest, train.median, train.longest) == (3, 6.0, 6)
-    assert train.lengths == [2, *[0] * 14, 18]
-    assert test.name == "test" and sum(test.lengths) == 3
+    assert (test.name, test.sequences) == ("test", 3)
 
 
 def test_duplicates_and_contradictions_are_counted():
@@ -55,10 +54,7 @@ def test_channels_are_measured_over_the_valid_steps_of_all_splits():
         expected = (np.nanmin(column), np.nanmax(column), np.nanmean(column), np.nanstd(column))
         assert (channel.min, channel.max, channel.mean, channel.std) == pytest.approx(expected)
         assert channel.missing == np.isnan(column).sum()
-        assert sum(channel.values) + channel.missing == len(values)
     assert [channel.is_constant for channel in info.channels] == [False, False, True]
-    counts, _ = np.histogram(values[:, 1].astype(np.float64), 16)
-    assert info.channels[1].values == counts.tolist()
 
 
 def test_a_channel_without_a_value_has_no_range():
@@ -66,7 +62,7 @@ def test_a_channel_without_a_value_has_no_range():
     x[:, :, 1] = np.nan
     (_, empty) = describe(Splits(make_sequences(x, np.arange(6) % 2))).channels
     assert (empty.min, empty.max, empty.mean, empty.std, empty.missing) == (*[None] * 4, 24)
-    assert sum(empty.values) == 0 and not empty.is_constant
+    assert not empty.is_constant
 
 
 def test_channels_that_float32_cannot_hold_are_described_in_full():

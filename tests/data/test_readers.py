@@ -83,28 +83,24 @@ def test_keys_that_are_not_read_are_named(save, tmp_path):
     assert npz(save(X=X, y=Y, valence=Y, silent=Y)).notes[0].endswith("valence, silent")
 
 
-@pytest.mark.parametrize("key", ["durations", "seq_len", "lens", "n_steps", "Mask_train"])
+@pytest.mark.parametrize("key", ["seq_len", "lens", "Mask_train"])
 def test_keys_that_look_like_lengths_are_refused(save, key):
-    message = f"unknown key '{key}'; did you mean 'lengths'?.*, \\(N,\\)"
+    message = f"unknown key '{key}'; did you mean 'lengths', \\(N,\\)"
     with pytest.raises(ValueError, match=message):
         npz(save(X=X, y=Y, **{key: LENGTHS}))
 
 
 def test_channels_first_is_read_and_otherwise_suspected(save):
-    rng = np.random.default_rng(0)
-    waves = np.sin(np.arange(40) / 6 + rng.uniform(0, 6, (50, 12, 1))) + np.arange(12)[:, None]
+    waves = np.random.default_rng(0).normal(size=(50, 12, 100))
     labels = np.arange(50) % 2
-    told = npz(save(X=waves, y=labels))
-    (note,) = told.notes
+    (note,) = npz(save(X=waves, y=labels)).notes
     assert note.endswith(
-        "data.npz looks like channels first: 50 sequences of 12 steps with 40 channels;"
+        "data.npz looks like channels first: 50 sequences of 12 steps with 100 channels;"
         " data.source.layout=channels_first?"
     )
     read = npz(save(X=waves, y=labels), layout="channels_first")
-    assert read.notes == () and read.train.x.shape == (50, 40, 12)
+    assert read.notes == () and read.train.x.shape == (50, 100, 12)
     assert same(read, npz(save(X=waves.swapaxes(1, 2), y=labels)))
-    many = rng.standard_normal((200, 3, 150))  # noise: the shape alone
-    assert "3 steps with 150 channels" in npz(save(X=many, y=[0, 1] * 100)).notes[0]
     lengths = np.full(50, 30)
     with pytest.raises(ValueError, match=r"between 1 and 12; it looks like channels first, set"):
         npz(save(X=waves, y=labels, lengths=lengths))
@@ -120,9 +116,11 @@ def test_ordinary_shapes_are_not_suspected(save, shape):
 def test_only_regular_files_are_read(reader, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
-    with pytest.raises(ValueError, match=r"pipe is a pipe \(FIFO\); give the path of a regular"):
+    with pytest.raises(ValueError, match=r"pipe is a pipe or a device; give the path"):
         reader(str(tmp_path / "pipe"))
-    with pytest.raises(ValueError, match=r"zero is a device; give the path of a regular file"):
+    with pytest.raises(
+        ValueError, match=r"zero is a pipe or a device; give the path of a regular file"
+    ):
         reader(str(tmp_path / "zero"))
 
 
@@ -131,10 +129,10 @@ BAD_ARRAYS = {
     "no X": ({"y_test": Y}, "key x_test is missing; found keys y_test"),
     "neither": ({"a": X, "b": Y}, "found keys a, b; expected X and y"),
     "no keys": ({}, "found keys none; expected X and y"),
-    "only test": ({"X_test": X, "y_test": Y}, "found keys X_test, y_test; expected"),
+    "only test": ({"X_test": X, "y_test": Y}, "no sequence is in train; found test"),
     "ambiguous": (
         {"X": X, "y": Y, "X_test": X, "y_test": Y},
-        "expected either X and y, or",
+        "found keys X, y, X_test, y_test; expected X and y, or",
     ),
     "twice": ({"X": X, "x": X, "y": Y}, "there are both X and x; keep one"),
     "misspelt": (
@@ -195,9 +193,9 @@ def npy(array) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not an .npz file: it is empty"),
-        (b"1,2,3\n4,5,6\n", r"is not an .npz file: it begins with b'1,2,3"),
-        (npy(X), r"is a single array \(.npy\); expected an .npz"),
+        (b"", "is not an .npz file with .*: it begins with b''"),
+        (b"1,2,3\n4,5,6\n", r"is not an .npz file with .*: it begins with b'1,2,3"),
+        (npy(X), r"with X and y, or .*: it is a single array \(.npy\)"),
         (archive(X=b"text", y=b"text"), "key X is not a NumPy array"),
         (archive(**{"X.npy": npy(X)[:-9], "y.npy": npy(Y)}), "key X is cut off or damaged"),
     ],
@@ -270,14 +268,12 @@ def test_texts_of_numbers_that_are_not_characters_are_damage(save, key, point):
 
 
 def test_whole_numbers_that_float64_rounds_are_refused(tmp_path):
-    x = 2**60 + np.random.default_rng(0).integers(-60, 61, (20, 6, 2))
+    x = 2**60 + np.random.default_rng(0).integers(-600, 601, (20, 6, 2))
     x[:, :, 0] = 1
     np.savez(tmp_path / "my.npz", X=x, y=np.arange(20) % 2)
-    message = (
-        "my.npz: channel 'channel_1' has whole numbers from 1152921504606846.* rounds by up to"
-    )
+    message = "my.npz: channel 'channel_1' has numbers near 1.152921504606847.* rounds by up to"
     with pytest.raises(ValueError, match=message):
         npz(str(tmp_path / "my.npz"))
-    # A padded step is not a value, and large differences survive.
-    np.savez(tmp_path / "my.npz", X=x // 2**20 * 2**20, y=np.arange(20) % 2)
+    # Large differences survive.
+    np.savez(tmp_path / "my.npz", X=x * np.arange(6)[:, None], y=np.arange(20) % 2)
     npz(str(tmp_path / "my.npz"))

@@ -189,7 +189,7 @@ def test_a_list_of_equal_sequences_is_an_array():
 BAD = {
     "a list with lengths": (
         {"x": ROWS, "lengths": [3, 1, 2]},
-        "x is a list of sequences of different shapes.* leave out lengths",
+        "lengths must be left out where x is a list of sequences of different",
     ),
     "a list, time first": (
         {"x": ROWS, "layout": "time_first"},
@@ -229,7 +229,6 @@ BAD = {
     "lengths' type": ({"lengths": [1.0, 2.0, 1.0]}, "lengths has dtype float64; .* integers"),
     "regression": ({"labels": [0, 0.37, 1]}, "sequence 1 has label 0.37.*regression"),
     "NaN label": ({"labels": [0, 1, np.nan]}, "sequence 2 has label nan: it is missing"),
-    "ignored label": ({"labels": [0, -100, 1]}, "sequence 1 has label -100.*leave such"),
     "empty label": ({"labels": ["a", "", "b"]}, "sequence 1 has label ''"),
     "one-hot": ({"labels": np.eye(3)}, r"labels have shape \(3, 3\).*argmax\(axis=1\)"),
     "object labels": ({"labels": np.array(["a", None, 1], object)}, "labels has dtype object"),

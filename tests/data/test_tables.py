@@ -119,9 +119,9 @@ def test_whole_numbers_beyond_the_digits_of_float64(write, store, kind):
         return table(write("\n".join(["x,label", *lines]))).train.x.ravel()
 
     # Their differences are lost, those of the others are not: large steps, equal, or exact ones.
-    for base in (2**53, -(2**62), 2**63 - 500):
-        with pytest.raises(ValueError, match="column 'x' has whole numbers from"):
-            read_numbers([base, base + 1, None, base + 2, base + 4, base + 5])
+    for base, step in ((2**53, 1), (-(2**62), 300), (2**63 - 50_000, 700)):
+        with pytest.raises(ValueError, match="channel 'channel_0' has numbers near"):
+            read_numbers([n if n is None else base + n * step for n in (0, 1, None, 2, 4, 5)])
     steps = [2**53 + 999_999 * n for n in range(6)]
     for numbers in ([n << 60 for n in range(6)], [2**60 + 1] * 6, steps):
         assert read_numbers(numbers).tolist() == list(map(float, numbers))

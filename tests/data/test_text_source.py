@@ -182,7 +182,7 @@ def test_a_missing_value_of_a_parquet_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_length": 0}, "max_length=0: must be at least 1, or null"),
+        ({"max_length": 0}, "max_length=0: must be at least 1"),
         ({"min_count": 0}, "min_count=0: must be at least 1"),
         ({"text_column": "labl"}, "text_column=labl: must be a column of .*; did you mean 'label'"),
     ],

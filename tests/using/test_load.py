@@ -109,7 +109,7 @@ def test_lists_of_sequences_are_padded(tmp_path):
         ),
         ([], None, "at least one sequence"),
         (np.zeros((1, 3, 2)), [4], "sequence 0 has length 4; must be between 1 and 3"),
-        (np.zeros((1, 2, 3, 2)), None, r"must be \(B, T, F\) or \(B, T\)"),
+        (np.zeros((1, 2, 3, 2)), None, r"must be \(N, T, F\) or \(N, T\)"),
     ],
 )
 def test_sequences_of_another_shape_are_refused(tmp_path, x, lengths, message):

@@ -1,4 +1,4 @@
-"""Finds sets of the UEA and UCR archives in aeon or in a folder.
+"""Finds sets of the UEA and UCR archives, in aeon or elsewhere.
 
 The files are read by `seqsweep.data.ts`, which names the line of an error. aeon itself is imported
 only for a download.
@@ -6,7 +6,6 @@ only for a download.
 
 import importlib.util
 import re
-from itertools import takewhile
 from pathlib import Path
 
 from seqsweep.data import ts
@@ -16,15 +15,13 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed
 
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
-_DATA = re.compile(rb"\s*@data", re.IGNORECASE)
 _DECLARES_CLASSES = re.compile(rb"^\s*@classLabel\s+true\b", re.IGNORECASE | re.MULTILINE)
 
 
 def archive(name: str, folder: str | None = None, download: bool = False) -> Splits:
-    """Reads a data set of the archives with its official train and test splits.
+    """Reads a data set of the archives with its official splits.
 
     Args:
-        name: such as GunPoint.
         folder: where the files are, `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default the folder
             of the aeon package, which holds a few sets.
         download: fetches a set that the folder lacks, by aeon, into the folder.
@@ -32,7 +29,6 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
     Raises:
         FileNotFoundError: the set is not there; the error has the names of those that are.
         ModuleNotFoundError: aeon is not installed and no folder is given.
-        ValueError: what is wrong, in which line of which file.
     """
     return make_splits(*read(name, folder, download))
 
@@ -40,19 +36,19 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
 def read(
     name: str, folder: str | None = None, download: bool = False, labelled: bool = True
 ) -> Stored:
-    """Reads a data set of the archives as `archive` does, but checks only the files."""
+    """Reads a data set as `archive` does, but checks only the files."""
     train, test = _find(name, folder, download)
     return ts.read(str(train), str(test), labelled)
 
 
 def available(folder: str | None = None) -> list[str]:
-    """Returns the names of the classification sets in a folder or in aeon."""
-    names: set[str] = set()
-    root = _root(folder)
-    for train in sorted({*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")}):
+    """Returns the names of classification sets in a folder or aeon."""
+    names, root = set[str](), _root(folder)
+    for train in [*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")]:
         name = train.name.removesuffix("_TRAIN.ts")
-        if _files(root, name) and _DECLARES_CLASSES.search(_header(train)):
-            names.add(name)
+        with train.open("rb") as opened:  # the header is at the beginning
+            if _files(root, name) and _DECLARES_CLASSES.search(opened.read(1 << 16)):
+                names.add(name)
     return sorted(names)
 
 
@@ -91,13 +87,6 @@ def _files(root: Path, name: str) -> tuple[Path, Path] | None:
         if train.is_file() and test.is_file():
             return train, test
     return None
-
-
-def _header(file: Path) -> bytes:
-    """Returns a file up to its first case."""
-    with file.open("rb") as opened:
-        lines = iter(opened.readline, b"")
-        return b"".join(takewhile(lambda line: not _DATA.match(line), lines))
 
 
 def _downloaded(name: str, root: Path, folder: str | None) -> tuple[Path, Path] | None:

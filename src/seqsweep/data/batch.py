@@ -1,10 +1,11 @@
-"""Batches of sequences, in an order that is a function of (seed, epoch).
+"""Batches of sequences, in an order that follows from (seed, epoch).
 
 N sequences, B batch, T time steps, F features.
 """
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -12,12 +13,12 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from seqsweep.data.sequences import Sequences
-from seqsweep.data.transforms.augment import Augmentation
+from seqsweep.data.transforms import Augmentation
 from seqsweep.seeding import stream, stream_seed
 
 
 class Batch(NamedTuple):
-    """The tensors of a batch: x (B, T, F), lengths (B,) on the CPU, labels (B,)."""
+    """A batch: x (B, T, F), lengths (B,) on the CPU, labels."""
 
     x: Tensor
     lengths: Tensor
@@ -29,11 +30,6 @@ class SequenceDataset(Dataset[Batch]):
 
     The indices may count on through the epochs: row n of epoch e has the index e * N + n. So
     processes that load batches know the epoch too, in which an augmentation changes the sequences.
-
-    Attributes:
-        x: (N, T, F) float32, padded with zeros.
-        lengths: (N,).
-        labels: (N,) class indices.
     """
 
     def __init__(
@@ -79,41 +75,31 @@ def as_is(batch: Batch) -> Batch:
     return batch
 
 
+@dataclass(eq=False)
 class EpochBatches(Sampler[list[int]]):
-    """The index batches of an epoch, shuffled by the stream `shuffle/<epoch>` or in order.
+    """The index batches of an epoch, shuffled by `shuffle/<epoch>` or in order.
 
     With several processes, each takes every `world_size`-th row of the same order. For training the
-    order is first extended from its own start, so that all processes have the same number of rows
-    (as in `DistributedSampler`): they wait for each other at every step. For evaluation it is not
-    extended, because a repeated row would count twice in the metrics.
+    order is first extended from its own start, as in `DistributedSampler`, because processes wait
+    for each other at every step. In evaluation a repeated row would count twice.
 
     Args:
         size: the number of sequences, N >= 1.
         batch_size: B >= 1; the last batch of an epoch may be smaller.
         seed: the run's; None keeps the order of the data.
         rank, world_size: the index of this process, and the number of processes.
-        fills_up: whether all processes get the same number of rows.
+        fills_up: extends the order, for training.
         counts_epochs: whether the indices count on through the epochs, see `SequenceDataset`.
     """
 
-    def __init__(
-        self,
-        size: int,
-        batch_size: int,
-        seed: int | None,
-        rank: int = 0,
-        world_size: int = 1,
-        fills_up: bool = True,
-        counts_epochs: bool = False,
-    ) -> None:
-        self.size = size
-        self.batch_size = batch_size
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.fills_up = fills_up
-        self.counts_epochs = counts_epochs
-        self.epoch = 0
+    size: int
+    batch_size: int
+    seed: int | None
+    rank: int = 0
+    world_size: int = 1
+    fills_up: bool = True
+    counts_epochs: bool = False
+    epoch: int = field(default=0, init=False)
 
     @property
     def sampler(self) -> "EpochBatches":
@@ -121,7 +107,7 @@ class EpochBatches(Sampler[list[int]]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch whose order is next; Lightning calls it before each epoch."""
+        """Sets the epoch whose order is next, as Lightning does."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -1,4 +1,4 @@
-"""The real data sets in the package; files/NOTICE.md has their origin and licence."""
+"""The real data sets in the package; files/NOTICE.md has their licence."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def japanese_vowels() -> Splits:
 
 
 def digits() -> Splits:
-    """Loads handwritten digits, read row by row: 1797 sequences of 8 steps, one split.
+    """Loads handwritten digits, read by rows: 1797 sequences of 8 steps.
 
     A sequence of class 0 begins with the rows
 

@@ -1,11 +1,10 @@
-"""Checks raw arrays: type, layout, lengths, labels and names. Each error names the place.
+"""Checks raw arrays: type, layout, lengths, labels and names.
 
-N sequences, T steps of the longest, F features (channels). Sequences, steps and channels are
-counted from 0 in every message, as NumPy counts them.
+N sequences, T steps of the longest, F features (channels); counted from 0 in every message.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -32,11 +31,9 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 Layout = Literal["batch_first", "time_first", "channels_first"]
 """The order of the axes of x: (N, T, F), (T, N, F) or (N, F, T)."""
 
-_LAYOUTS: tuple[str, ...] = get_args(Layout)
-
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
-    """Returns the distinct labels as names, sorted as numbers where all are numbers.
+    """Returns the distinct labels as names, sorted as numbers if possible.
 
     The caller passes the labels of all splits, so that a class has the same index in each.
     """
@@ -49,11 +46,9 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
 def check_lengths(
     lengths: npt.ArrayLike, count: int, longest: int | None, where: str, channels: int = 0
 ) -> Int64:
-    """Returns the lengths as (count,) int64, each at least 1 and at most `longest`.
+    """Returns the lengths as (count,) int64, each from 1 to `longest`.
 
     Args:
-        count: the number of labels.
-        longest: None for no upper bound.
         channels: where all lengths fit this number instead, the error suggests that the axes of x
             are in another order.
     """
@@ -64,9 +59,8 @@ def check_lengths(
     if is_wrong.any():
         first = int(is_wrong.argmax())
         allowed = "at least 1" if longest is None else f"between 1 and {longest}"
-        fits = steps.min() >= 1 and steps.max() <= channels
-        fix = "; it looks like channels first, set data.source.layout=channels_first"
-        hint = fix if fits else ""
+        hint = "; it looks like channels first, set data.source.layout=channels_first"
+        hint = hint if steps.min() >= 1 and steps.max() <= channels else ""
         raise ValueError(
             f"{where}: sequence {first} has length {steps[first]}; must be {allowed}{hint}"
         )
@@ -74,13 +68,7 @@ def check_lengths(
 
 
 def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: str) -> Array:
-    """Returns the value as an array, refusing types that the argument cannot have.
-
-    Args:
-        name: the argument, for messages.
-        kinds: the letters of `dtype.kind` that are accepted.
-        allowed: what these kinds are called in a message.
-    """
+    """Returns the value as an array of one of the kinds (`dtype.kind`)."""
     try:
         array = np.asarray(value)
     except ValueError:  # the rows differ in length
@@ -91,62 +79,38 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 
 
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
-    """Returns x as (N, T, F), where N must be `count`, the number of labels."""
+    """Returns x as (N, T, F), where N must be `count`."""
     # A script may pass any text: only a config's layout has been checked before.
-    if layout not in _LAYOUTS:
-        hint = did_you_mean(layout, _LAYOUTS)
-        raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(_LAYOUTS)}{hint}")
+    if layout not in (known := get_args(Layout)):
+        hint = did_you_mean(layout, known)
+        raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(known)}{hint}")
     if x.ndim not in (2, 3):
         raise ValueError(f"{where}: x has shape {x.shape}; must be (N, T, F) or (N, T)")
     if 0 in x.shape:
         raise ValueError(f"{where}: x has shape {x.shape}; no dimension may be 0")
     turned = x.swapaxes(0, 1) if layout == "time_first" else x
     if len(turned) != count:
-        message = f"{where}: x has shape {x.shape}, so with layout={layout} {len(turned)} sequences"
+        fix = "both must be equal"
         if turned.shape[1] == count:
             other = "batch_first" if layout == "time_first" else "time_first"
             fix = f"it looks like {other.replace('_', ' ')}, set data.source.layout={other}"
-            raise ValueError(f"{message}, but there are {count} labels; {fix}")
-        raise ValueError(f"{message}, but there are {count} labels; both must be equal")
+        raise ValueError(
+            f"{where}: x has shape {x.shape}, so with layout={layout} {len(turned)} sequences, but"
+            f" there are {count} labels; {fix}"
+        )
     if turned.ndim == 2:
         return turned[:, :, None]
     return turned.swapaxes(1, 2) if layout == "channels_first" else turned
-
-
-def channels_first_note(x: Array, where: str) -> list[str]:
-    """Returns a note where x, read as (N, T, F), looks like (N, F, T).
-
-    Either there are far more channels than steps, or there are somewhat more, and x changes much
-    less from channel to channel than from step to step. Such data are legal, so this is a note.
-    """
-    _, steps, channels = x.shape
-    if steps >= channels:
-        return []
-    sample = x[:64].astype(np.float64)
-    if channels < 8 * steps and not _roughness(sample, 2) < _roughness(sample, 1) / 4:
-        return []
-    count = f"{len(x)} sequences of {steps} step{'s' * (steps > 1)} with {channels} channels"
-    return [f"{where} looks like channels first: {count}; data.source.layout=channels_first?"]
-
-
-def _roughness(x: npt.NDArray[np.float64], axis: int) -> float:
-    """Returns the mean square of the differences along an axis, or NaN."""
-    # Differences with a missing value are NaN, and are left out.
-    differences = np.diff(x, axis=axis)
-    present = differences[np.isfinite(differences)]
-    return float(np.square(present).mean()) if len(present) else float("nan")
 
 
 def float_values(x: Array, valid: Mask, where: str) -> Floats:
     """Returns a copy of x as floats, with zeros at its padding.
 
     That is float32 for float32, booleans and whole numbers of at most 16 bits, and float64 for all
-    others.
-
-    Raises:
-        ValueError: a value is infinite, or too large for float32, which networks read.
+    others. Infinite values are refused, and those too large for float32, which networks read.
     """
-    values = np.array(x, dtype=float_type(x.dtype), order="C")
+    dtype = np.float32 if np.can_cast(x.dtype, np.float32) else np.float64
+    values = np.array(x, dtype=dtype, order="C")
     values[~valid] = 0
     # The ends alone are rounded, because a rounded copy of all values could be large.
     ends = np.array([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)])
@@ -161,30 +125,27 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
     return values
 
 
-def check_whole_numbers(values: Array, channel: str, where: str) -> None:
-    """Refuses a channel's values (S,) if they are whole numbers that float64 cannot tell apart."""
-    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not len(values):
+def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str) -> None:
+    """Refuses a channel whose differences float64 rounds, such as nanoseconds since 1970."""
+    # The ends of all values say for most data that no channel needs a look.
+    if not max(-np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) > 2**53:
         return
-    least, most = int(values.min()), int(values.max())
-    if max(-least, most) <= 2**53 or least == most:
-        return
-    rounding = float(np.spacing(float(max(-least, most)))) / 2
-    if rounding > COARSE * values.astype(np.float64).std():
-        raise ValueError(
-            f"{where}: {channel} has whole numbers from {least} to {most}, which float64 rounds by"
-            f" up to {rounding:g}; subtract a whole number near them from all"
-        )
+    for f, name in enumerate(channels):
+        values = x[:, :, f][valid & ~np.isnan(x[:, :, f])]
+        largest = np.abs(values).max(initial=0)
+        rounding = float(np.spacing(largest)) / 2
+        # A constant channel has no differences to lose; a note names it.
+        if largest > 2**53 and 0 < COARSE * values.std() < rounding:
+            raise ValueError(
+                f"{where}: channel {name!r} has numbers near {largest:.17g}, which float64 rounds"
+                f" by up to {rounding:g}; subtract a number near them from all"
+            )
 
 
 def blocks(x: Array) -> Iterator[slice]:
-    """Yields slices of x (N, T, F): a copy of all could be large."""
+    """Yields slices of x, since a copy of all could be large."""
     count = max(1, _AT_ONCE // max(1, x[:1].size))
     return (slice(start, start + count) for start in range(0, len(x), count))
-
-
-def float_type(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:
-    """Returns the float type in which values of another type are kept."""
-    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
 
 
 def exceeds_float32(values: Floats) -> Mask:
@@ -194,28 +155,24 @@ def exceeds_float32(values: Floats) -> Mask:
 
 
 def label_array(labels: npt.ArrayLike, where: str) -> Array:
-    """Returns (N,) labels of an accepted type; refuses NaN and numbers to be predicted."""
+    """Returns (N,) labels; refuses NaN and numbers to be predicted."""
     array = as_array(labels, "labels", "biufUST", "whole numbers, strings, booleans", where)
     if array.ndim != 1:
         hint = "; if a row is one-hot, give y.argmax(axis=1)" if array.ndim == 2 else ""
         raise ValueError(f"{where}: labels have shape {array.shape}; must be (N,){hint}")
-    if array.dtype.kind == "f" and (bad := array != np.floor(array)).any():  # NaN differs from NaN
-        row = int(bad.argmax())
-        hint = "it is missing" if np.isnan(array[row]) else "a number to predict, as in regression"
-        raise ValueError(
-            f"{where}: sequence {row} has label {array[row]}: {hint}; a label names a class"
-        )
-    if array.dtype.kind in "if" and (bad := (array == -100) | np.isinf(array)).any():
-        row = int(bad.argmax())
-        raise ValueError(
-            f"{where}: sequence {row} has label {array[row]}, which is not a class"
-            " (-100 tells PyTorch to ignore an example); leave such sequences out"
-        )
+    if array.dtype.kind == "f":
+        is_wrong = ~np.isfinite(array) | (array != np.floor(array))
+        if is_wrong.any():
+            label = array[row := int(is_wrong.argmax())]
+            hint = "it is missing" if np.isnan(label) else "a number to predict, as in regression"
+            raise ValueError(
+                f"{where}: sequence {row} has label {label}: {hint}; a label names a class"
+            )
     return array
 
 
 def label_texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
-    """Returns (N,) labels as texts: whole numbers without a point, bytes decoded as UTF-8."""
+    """Returns (N,) labels as texts: numbers without a point, bytes decoded."""
     kind = labels.dtype.kind
     if kind == "f":
         # The texts of float labels have no point, so that 1.0 and 1 are the same class.

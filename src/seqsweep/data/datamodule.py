@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader
 from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
 from seqsweep.data.prepare import auto_batch_size, check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms.augment import augmentation_of
-from seqsweep.data.transforms.options import TransformOptions
+from seqsweep.data.transforms import TransformOptions, augmentation_of
 from seqsweep.signals import ENDING
 
 _WORKERS = 64
@@ -29,24 +28,10 @@ class SequenceDataModule(L.LightningDataModule):
         eval_batch_size: sequences of a validation or test batch; changes no result.
         num_workers: processes that load batches; changes no result. 0 is best for data in memory.
             Only engine=autograd uses these processes.
-        val_fraction: part of train, in [0, 1), that becomes the validation split where the source
-            has none.
-        test_fraction: the same for the test split.
-        split_seed: decides these two cuts and the folds. It is independent of `seed`, so that runs
-            with other seeds share the splits.
-        standardize: scales each channel to mean 0 and standard deviation 1, fitted on train.
-        missing: refuses NaN, or replaces it by zero, by the channel's mean in train, or by the last
-            value before it.
         shuffle: a new order in each epoch, a function of (seed, epoch).
-        seed: the seed of the run.
-        transform: the steps that change lengths, channels, or what training reads (docs/data.md);
-            None, or null for each key, changes nothing.
-        folds: the number of folds of a cross-validation, at least 2, in place of `test_fraction`;
-            None for none.
-        fold: the fold that is the test split, from 0 to folds - 1.
-
-    Raises:
-        ValueError: an argument outside its range, or data that `prepare` refuses.
+        seed: the seed of the run, on which the splits do not depend.
+        val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold: see
+            `prepare`.
     """
 
     def __init__(
@@ -154,6 +139,6 @@ class SequenceDataModule(L.LightningDataModule):
 
 
 def _ignore_signals(worker: int) -> None:
-    """Ignores signals to the process group: workers must not end before their trainer."""
+    """Ignores signals: workers must not end before their trainer."""
     for signum in ENDING:
         signal.signal(signum, signal.SIG_IGN)

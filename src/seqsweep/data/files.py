@@ -1,4 +1,4 @@
-"""Finds the data files that a config names, and reads those of any known format."""
+"""Finds data files, and reads those of any known format."""
 
 import codecs
 import gzip
@@ -7,7 +7,6 @@ import inspect
 import io
 import os
 import re
-import stat
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,21 +16,8 @@ from seqsweep.data.memory import check_memory
 from seqsweep.data.raw import RawPart
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 
-_KINDS = {
-    stat.S_IFIFO: "a pipe (FIFO)",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
-
-
-_READERS = {
-    ".npz": "readers.npz",
-    ".ts": "ts.ts",
-    **dict.fromkeys(
-        (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"), "tables.table"
-    ),
-}
+_TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+_READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(_TABLES, "tables.table")}
 """The source in this package for files with this ending."""
 
 ENDINGS = tuple(_READERS)
@@ -41,38 +27,27 @@ _ARCHIVE = "aeon:"
 
 
 class Stored(NamedTuple):
-    """The content of a file.
+    """The content of a file, which need not declare names."""
 
-    Attributes:
-        parts: its splits by name; the only one of a file without splits is `train`. Each x is
-            padded: (N, T, F).
-        class_names: in the order that the file declares; None where it declares none.
-        channel_names: None where the file names no channels.
-        notes: a line each for the user of the data.
-    """
-
-    parts: dict[str, RawPart]
-    class_names: tuple[str, ...] | None = None
+    parts: dict[str, RawPart]  # its splits by name, or `train` alone; each x is padded (N, T, F)
+    class_names: tuple[str, ...] | None = None  # in the declared order
     channel_names: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # a line each for the user of the data
 
 
 def config_of(path: str) -> str | None:
-    """Returns the option of `data` that reads a file; None if none does.
+    """Returns the option of `data` that reads a file, if any.
 
     The ending decides, and the first lines tell texts from numbers.
     """
-    ending = _ending(path)
-    if ending is None:
-        return None
-    kind = ending.split(".")[1]
-    if kind not in ("csv", "tsv", "txt"):
-        return kind
-    return "text" if _holds_texts(path, kind) else "csv"
+    kind = (_ending(path) or "").split(".")[1:2]
+    if kind and kind[0] in ("csv", "tsv", "txt"):
+        return "text" if _holds_texts(path, kind[0]) else "csv"
+    return kind[0] if kind else None
 
 
 def _holds_texts(path: str, kind: str) -> bool:
-    """Returns whether the first lines hold texts, and not a table of numbers."""
+    """Returns whether the first lines hold texts instead of numbers."""
     try:
         content = unpacked(existing_file(path))[: 1 << 16].decode("latin-1").replace("\0", "")
     except (OSError, ValueError):
@@ -89,31 +64,25 @@ def _is_number(cell: str) -> bool:
 
 
 def existing_file(path: str) -> Path:
-    """Returns the regular file at `path`; without one, the error names similar files."""
+    """Returns the regular file at `path`; an error names similar files."""
     if not path:
         raise ValueError("path is empty; give the path of a file")
     file = Path(os.path.expanduser(path))
     if file.is_dir():
-        files = sorted(entry.name for entry in file.iterdir() if entry.is_file())
-        shown = ", ".join(files[:8]) + (", ..." if len(files) > 8 else "")
-        raise ValueError(f"{file} is a folder; give the path of one file (in it: {shown})")
+        files = listed(sorted(entry.name for entry in file.iterdir() if entry.is_file()))
+        raise ValueError(f"{file} is a folder; give the path of one file (in it: {files})")
     if not file.exists():
         here = f"no file {file} (current folder: {Path.cwd()})"
         if not file.parent.is_dir():
             raise FileNotFoundError(f"{here}; there is no folder {file.parent}")
         raise FileNotFoundError(here + did_you_mean(file.name, os.listdir(file.parent)))
-    if not file.is_file():  # reading a pipe or a device may never end
-        kind = _KINDS.get(stat.S_IFMT(file.stat().st_mode), "something else")
-        raise ValueError(f"{file} is {kind}; give the path of a regular file")
+    if not file.is_file():  # reading it may never end
+        raise ValueError(f"{file} is a pipe or a device; give the path of a regular file")
     return file
 
 
 def unpacked(file: Path) -> bytes:
-    """Returns the content of a file, unpacked, without a byte order mark.
-
-    Raises:
-        ValueError: it is damaged, or larger than the free memory.
-    """
+    """Returns the content of a file, unpacked, without a byte order mark."""
     check_memory(file.stat().st_size, str(file), "its bytes")
     content = file.read_bytes()
     if content.startswith(b"\x1f\x8b"):
@@ -137,11 +106,6 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
         path: the file, or `aeon:NAME`; `~` is the home folder.
         labelled: False accepts sequences without labels.
         options: further arguments of the format's source, such as column names.
-
-    Raises:
-        FileNotFoundError: with the nearest names in that folder.
-        ValueError, TypeError: what is wrong in which place of the file, or an option that the
-            format does not have.
     """
     name = os.path.expanduser(path)
     module, _, source = source_of(name).rpartition(".")
@@ -152,11 +116,7 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
 
 
 def source_of(path: str | Path) -> str:
-    """Returns the dotted name of the source for a file; `read` beside it reads.
-
-    Raises:
-        FileNotFoundError, ValueError: there is no such file, or its ending is not known.
-    """
+    """Returns the dotted name of the source for a file."""
     name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
         return "seqsweep.data.aeon_sets.archive"
@@ -171,11 +131,7 @@ def _ending(path: str) -> str | None:
 
 
 def check_options(options: Iterable[str], parameters: Sequence[str], name: str) -> None:
-    """Refuses an option that is not among the parameters of a file's source.
-
-    Args:
-        parameters: the first of them takes the path.
-    """
+    """Refuses an option that a source with these parameters lacks."""
     known = [name for name in parameters[1:] if name != "labelled"]
     for key in options:
         if key not in known:

@@ -1,24 +1,145 @@
-"""Turns raw values into a network's input by a scaling fitted on train.
+"""The fitted steps from raw sequences to the input of a network.
 
-N sequences, T steps, F features (channels).
+N sequences, T steps, F features (channels) of the source, M mask channels. The steps of
+`data.transform` take and return x (N, T, F), which is 0 at its padding, and lengths (N,). They keep
+the type of x. No result depends on the amount of padding or on the other sequences.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from seqsweep.data.checks import Array, Float32, Float64, Floats, Int64, Mask, blocks, float_values
-from seqsweep.data.transforms.shaping import Shaping
 
 Missing = Literal["error", "zero", "mean", "forward"]
 
 
+def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Floats, Int64]:
+    """Keeps steps `first` to `last`; every sequence must have one there."""
+    kept = (lengths if last is None else np.minimum(lengths, last)) - first
+    assert kept.min() >= 1
+    return x[:, first : first + kept.max()], kept
+
+
+def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
+    """Replaces each `size` steps by their mean, and the rest too.
+
+    A missing value (NaN) has no weight. The result is missing where all steps are.
+    """
+    count, longest, features = x.shape
+    means = -(-longest // size)
+    total = np.zeros((count, means, features))
+    weights = np.zeros((count, means, features), dtype=np.int64)
+    # The steps of a block are added one by one, so that the order of the sum is always the same.
+    for offset in range(min(size, longest)):
+        step = x[:, offset::size]
+        steps = np.arange(offset, longest, size)
+        present = ~np.isnan(step) & (steps < lengths[:, None])[:, :, None]
+        total[:, : len(steps)] += np.where(present, step, 0)
+        weights[:, : len(steps)] += present
+    shorter = -(-lengths // size)
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
+        result = (total / weights).astype(x.dtype)
+    return _zeroed(result, shorter), shorter
+
+
+def framed(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
+    """Makes each `size` steps one step of `size * F` channels.
+
+    Where the last steps of a sequence do not fill a frame, its last step is repeated.
+    """
+    count, longest, features = x.shape
+    frames = -(-longest // size)
+    # Repeating the last step needs no value from elsewhere, and no jump that the data do not have.
+    index = np.minimum(np.arange(frames * size), lengths[:, None] - 1)  # (N, frames * size)
+    steps = np.take_along_axis(x, index[:, :, None], axis=1)
+    fewer = -(-lengths // size)
+    return _zeroed(steps.reshape(count, frames, size * features), fewer), fewer
+
+
+def _zeroed(x: Floats, lengths: Int64) -> Floats:
+    """Returns x with zeros at its padding."""
+    valid: Mask = np.arange(x.shape[1]) < lengths[:, None]
+    return x if valid.all() else np.where(valid[:, :, None], x, np.float32(0))
+
+
+@dataclass(frozen=True)
+class Shaping:
+    """The steps that change lengths and channels, in this order.
+
+    Crop, downsample, fill in missing values and mark them, frame. `Scaling` fills in between, and
+    standardises the channels that result.
+
+    Args:
+        channel_names: F names of the source.
+        first, last, downsample, frame: see `Transform`.
+        masked: (M,) the channels of the source that get a mask channel.
+    """
+
+    channel_names: tuple[str, ...]
+    first: int = 0
+    last: int | None = None
+    downsample: int = 1
+    masked: tuple[int, ...] = ()
+    frame: int = 1
+
+    def crop(self, x: Floats, lengths: Int64, where: str) -> tuple[Floats, Int64]:
+        """Crops sequences; refuses one of which nothing would be left."""
+        short = lengths <= self.first
+        if short.any():
+            row = int(short.argmax())
+            raise ValueError(
+                f"{where}: sequence {row} has {lengths[row]} steps; must have at least"
+                f" {self.first + 1}, because data.transform.crop begins at step {self.first}"
+            )
+        if self.first == 0 and self.last is None:
+            return x, lengths
+        return cropped(x, lengths, self.first, self.last)
+
+    def shorten(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
+        """Downsamples cropped sequences."""
+        return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
+
+    def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
+        """Appends mask channels, of what was `missing` (N, T, F), and frames."""
+        if self.masked:
+            masks = missing[:, :, list(self.masked)].astype(x.dtype)
+            x = np.concatenate([x, masks], axis=2)
+        return (x, lengths) if self.frame == 1 else framed(x, lengths, self.frame)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the channels that result: `x`, `x_missing`, framed `x@0`, `x@1`."""
+        masks = [f"{self.channel_names[channel]}_missing" for channel in self.masked]
+        names = (*self.channel_names, *masks)
+        if self.frame == 1:
+            return names
+        return tuple(f"{name}@{step}" for step in range(self.frame) for name in names)
+
+    @property
+    def is_mask(self) -> Mask:
+        """The resulting channels that are masks, as truth values."""
+        one_step = [False] * len(self.channel_names) + [True] * len(self.masked)
+        return np.array(one_step * self.frame)
+
+    def state(self) -> dict[str, Any]:
+        """Returns plain values for a checkpoint."""
+        state = asdict(self)
+        return state | {"channel_names": list(self.channel_names), "masked": list(self.masked)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Returns the shaping whose `state` a checkpoint holds."""
+        names, masked = tuple(state["channel_names"]), tuple(state["masked"])
+        values: dict[str, Any] = {**state, "channel_names": names, "masked": masked}
+        return cls(**values)
+
+
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The scaling of a run's data: missing values and standardisation, in this order.
-
-    The steps of `data.transform` lie between them, see `Shaping`.
+    """The scaling of a run's data: missing values, then standardisation.
 
     `prepare` fits it on the training split and leaves it in `Splits.scaling`. A checkpoint holds
     it, so that a network can be used without the training data.
@@ -27,9 +148,8 @@ class Scaling:
         missing: what becomes of NaN, see `prepare`.
         dtype: the type of the training split before it was scaled, which new values take too.
         fill: (F,) takes the place of a missing value; None where `missing` is `error`.
-        mean, deviation: (F,) of the training split after the transform; None where nothing is
-            standardised.
-        shaping: the steps of `data.transform`; None where they change nothing.
+        mean, deviation: (F,) of train after the transform; None where nothing is standardised.
+        shaping: the steps of `data.transform` between; None where they change nothing.
     """
 
     missing: Missing
@@ -40,37 +160,31 @@ class Scaling:
     shaping: Shaping | None = None
 
     def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
-        """Returns the input (N, T, F) of a network and its lengths (N,), padded with zeros.
-
-        Args:
-            x: (N, T, F) raw values; with a transform, both T and F may differ from the result's.
-
-        Raises:
-            ValueError: a value is missing where `missing` is `error`, or too large for float32; or
-                a sequence is too short to be cropped.
-        """
+        """Returns a network's input of raw values, and its lengths (N,)."""
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
         shaping = self.shaping or Shaping(())  # which changes nothing
         values, lengths = shaping.crop(values, lengths, where)
-        if self.fill is None:
-            _refuse_missing(values, where)
+        if self.fill is None and (number := int(np.isnan(values).sum())):
+            are = "1 value is" if number == 1 else f"{number} values are"
+            raise ValueError(f"{where}: {are} missing (NaN), which data.missing=error refuses")
         values, lengths = shaping.shorten(values, lengths)
-        missing = np.isnan(values)
-        if self.fill is not None and missing.any():
-            values = filled(values, self.fill, forward=self.missing == "forward")
-        values, lengths = shaping.widen(values, missing, lengths)
+        values, lengths = self.fill_in(values, lengths)
         valid = np.arange(values.shape[1]) < lengths[:, None]
         result = self.standardize(values, valid)
         if not np.isfinite(result).all():
             raise ValueError(f"{where}: has values too far from those of the training split")
         return result, lengths
 
-    def standardize(self, x: Floats, valid: Mask) -> Float32:
-        """Returns the standardised channels of x as float32; padding is 0.
+    def fill_in(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
+        """Returns x, filled in, with mask channels and frames; and lengths."""
+        missing = np.isnan(x)
+        if self.fill is not None and missing.any():
+            x = filled(x, self.fill, forward=self.missing == "forward")
+        return (x, lengths) if self.shaping is None else self.shaping.widen(x, missing, lengths)
 
-        Without a mean, the values themselves are rounded.
-        """
+    def standardize(self, x: Floats, valid: Mask) -> Float32:
+        """Returns x as float32, standardised if there is a mean."""
         with np.errstate(over="ignore"):  # the caller reports what overflows
             if self.mean is None or self.deviation is None:
                 return x.astype(np.float32, copy=False)
@@ -81,15 +195,8 @@ class Scaling:
         return result
 
 
-def _refuse_missing(values: Floats, where: str) -> None:
-    number = int(np.isnan(values).sum())
-    if number:
-        subject = "1 value is" if number == 1 else f"{number} values are"
-        raise ValueError(f"{where}: {subject} missing (NaN), which data.missing=error refuses")
-
-
 def filled(x: Floats, fill: Floats, forward: bool) -> Floats:
-    """Returns x (N, T, F) with `fill` (F,) for NaN, or the last value before it in the sequence."""
+    """Returns x with `fill` (F,) for NaN, or the value before it."""
     if forward:
         steps = np.arange(x.shape[1], dtype=np.int64)  # (T,)
         # For each step this is the last step so far with a value, and 0 where there is none yet.

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import Float64, Int64, Mask
+from seqsweep.data.checks import Int64, Mask
 from seqsweep.data.sequences import Sequences, Splits
 
 _STREAM = 2
@@ -17,19 +17,11 @@ _STREAM = 2
 
 def check_fold(folds: int | None, fold: int) -> None:
     """Refuses fewer than two folds, and a fold that does not exist."""
-    if folds is None:
-        if fold != 0:
-            raise ValueError(
-                f"data.fold={fold}: must be 0 without folds; give data.folds, as in data.folds=5"
-            )
-        return
-    if folds < 2:
+    if folds is not None and folds < 2:
         raise ValueError(f"data.folds={folds}: must be at least 2, or null for no folds")
-    if not 0 <= fold < folds:
-        raise ValueError(
-            f"data.fold={fold}: must be between 0 and {folds - 1}, because there are"
-            f" data.folds={folds}"
-        )
+    if not 0 <= fold < (folds or 1):
+        with_folds = f"between 0 and {(folds or 1) - 1} with data.folds={folds}"
+        raise ValueError(f"data.fold={fold}: must be {with_folds if folds else '0 without folds'}")
 
 
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
@@ -38,9 +30,6 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     The folds depend on `seed` and `folds` alone, so over all values of `fold` each sequence is
     tested once. A given validation split stays the same for all folds. A given test split is
     refused: it was fixed for comparisons with other work, and the folds would replace it.
-
-    Raises:
-        ValueError: there is a test split, or see `folds_of`.
     """
     if splits.test is not None:
         raise ValueError(
@@ -58,7 +47,7 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
 
 
 def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int64:
-    """Returns the fold of each sequence: (N,), from 0 to K - 1.
+    """Returns the fold of each sequence, (N,).
 
     The folds are stratified: their sizes, and their sequences of each class, differ by at most one.
     With groups each group lies in one fold, and sizes and classes are nearly balanced instead.
@@ -67,50 +56,43 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
     Raises:
         ValueError: a class has too few sequences or groups for so many folds.
     """
-    labels, groups = sequences.labels, sequences.groups
+    labels, groups, names = sequences.labels, sequences.groups, sequences.class_names
     if groups is None:
         values, counts = np.unique(labels, return_counts=True)
         rarest = int(counts.argmin())
         if counts[rarest] < folds:
             raise ValueError(
                 f"data.folds={folds}: must be at most {counts[rarest]}, the number of sequences"
-                f" of the rarest class {sequences.class_names[values[rarest]]!r}"
+                f" of the rarest class {names[values[rarest]]!r}"
             )
         return _stratified(labels, folds, rng)
     number = len(np.unique(groups))
     if number < folds:
         raise ValueError(f"data.folds={folds}: must be at most {number}, the number of groups")
     result = _folds_of_groups(labels, groups, folds, rng)
-    _check_spread(labels, result, sequences.class_names, folds)
-    return result
-
-
-def _check_spread(labels: Int64, fold: Int64, names: tuple[str, ...], folds: int) -> None:
-    """Refuses a class that lies in one fold: the other folds would train without it."""
     for label in np.unique(labels).tolist():
-        if len(np.unique(fold[labels == label])) == 1:
+        # The other folds would train without the class.
+        if len(np.unique(result[labels == label])) == 1:
             raise ValueError(
                 f"data.folds={folds}: all sequences of class {names[label]!r} are in one fold,"
                 " because whole groups are kept together; give fewer folds, or another"
                 " data.split_seed"
             )
+    return result
 
 
 def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
     """Deals the shuffled sequences to the folds like cards, class after class."""
     shuffled = rng.permutation(len(labels))
     # The classes come in the order of their first sequence, so that their names do not matter.
-    _, first, inverse = np.unique(labels[shuffled], return_index=True, return_inverse=True)
-    dealt = shuffled[np.argsort(first[inverse], kind="stable")]
+    dealt = shuffled[np.argsort(_numbered(labels[shuffled]), kind="stable")]
     result = np.empty(len(labels), dtype=np.int64)
     result[dealt] = np.arange(len(labels)) % folds
     return result
 
 
 def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator) -> Int64:
-    """Puts each group into the fold that has the least of its classes.
-
-    Large groups come first.
+    """Puts each group into the fold with the least of its classes.
 
     A fold is judged by the sum, over the sequences of the group, of the fold's share of their
     class. Equal folds are judged by their size, so each of the first groups gets its own fold.
@@ -146,53 +128,52 @@ def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, o
     counts, index = by_class_and_group(labels, groups)
     total = counts.sum(axis=0)
     wanted = size / len(labels) * total
-    order = rng.permutation(len(counts)).tolist()
     drawn = np.zeros_like(total)
-    taken: list[int] = []
-    for group in order:
+
+    def keeps_classes(group: int) -> bool:
+        return bool(((counts[group] == 0) | (drawn + counts[group] < total)).all())
+
+    def change(group: int) -> float:
+        """Returns how a group changes the distance from the wanted proportions."""
         own = counts[group]
-        if _keeps_classes(own, drawn, total) and _change(own, drawn, total, wanted) < 0:
+        # `fsum` is exact up to the last rounding, so the order of the classes does not matter.
+        return math.fsum(own * (2 * (drawn - wanted) + own) / total)
+
+    taken = list[int]()
+    order: list[int] = rng.permutation(len(counts)).tolist()
+    for group in order:
+        if keeps_classes(group) and change(group) < 0:
             taken.append(group)
-            drawn += own
+            drawn += counts[group]
     if not taken:
-        possible = [group for group in order if _keeps_classes(counts[group], drawn, total)]
+        possible = [*filter(keeps_classes, order)]
         if not possible:
             raise ValueError(
                 f"{option}: none of the {len(order)} groups can be taken, because train must keep a"
                 " sequence of each class; set it to 0, or give a split"
             )
-        taken = [min(possible, key=lambda group: _change(counts[group], drawn, total, wanted))]
+        taken = [min(possible, key=change)]
     return np.isin(index, taken)
 
 
 def group_note(split: str, groups: Int64, drawn: Mask) -> str:
-    """Returns a line that says how large a split of whole groups is."""
+    """Returns a line on the size of a split of groups."""
     number, total = len(np.unique(groups[drawn])), len(np.unique(groups))
     return f"{split}: {number} of {total} groups, {drawn.sum()} sequences"
 
 
 def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
-    """Returns the number of sequences (G, C) by group and class, and each sequence's group (N,).
+    """Returns sequences by group and class (G, C), and groups (N,).
 
     Groups and classes are numbered by their first sequence, so their names do not matter.
     """
-    (of_group, number), (of_class, classes) = map(_numbered, (groups, labels))
-    counts = np.zeros((number, classes), dtype=np.int64)
+    of_group, of_class = _numbered(groups), _numbered(labels)
+    counts = np.zeros((of_group.max() + 1, of_class.max() + 1), dtype=np.int64)
     np.add.at(counts, (of_group, of_class), 1)
     return counts, of_group
 
 
-def _numbered(values: Int64) -> tuple[Int64, int]:
-    """Numbers values by their first appearance; returns the numbers and their count."""
+def _numbered(values: Int64) -> Int64:
+    """Numbers values by their first appearance."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse], len(first)
-
-
-def _keeps_classes(group: Int64, drawn: Int64, total: Int64) -> bool:
-    return bool(((group == 0) | (drawn + group < total)).all())
-
-
-def _change(group: Int64, drawn: Int64, total: Int64, wanted: Float64) -> float:
-    """Returns by how much a group changes the distance from the wanted proportions."""
-    # `fsum` is exact up to the last rounding, so the order of the classes does not matter.
-    return math.fsum(group * (2 * (drawn - wanted) + group) / total)
+    return np.argsort(np.argsort(first))[inverse]

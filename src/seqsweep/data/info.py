@@ -1,6 +1,6 @@
-"""Describes a data set in numbers, and writes the notes that its user should read.
+"""Describes a data set in numbers, and writes notes for users.
 
-N sequences, S steps of all sequences together.
+N sequences, S steps of all sequences together, C classes.
 """
 
 import hashlib
@@ -12,25 +12,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.checks import Int64
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
 _FEW = 3
 """The mean number of sequences in a class below which labels look like numbers to predict."""
 
-BINS = 16
-"""The bars of each histogram."""
+_ABSENT = ("none", "null", "n/a", "na", "<na>", "nan")
 
 
 @dataclass(frozen=True)
 class SplitInfo:
-    """The size of a split, and a histogram of its lengths.
-
-    Attributes:
-        lengths: the histogram, from the shortest to the longest.
-        repeated: the sequences whose values an earlier sequence of the split has.
-        also_in_train: the sequences whose values train has; None for train itself.
-    """
+    """The size of a split."""
 
     name: str
     sequences: int
@@ -38,19 +32,13 @@ class SplitInfo:
     shortest: int
     median: float
     longest: int
-    lengths: list[int]
-    repeated: int
-    also_in_train: int | None
+    repeated: int  # sequences whose values an earlier sequence of the split has
+    also_in_train: int | None  # sequences whose values train has; None for train itself
 
 
 @dataclass(frozen=True)
 class ChannelInfo:
-    """The values of a channel in all splits, and a histogram of them.
-
-    Attributes:
-        values: the histogram, from the least value to the greatest.
-        is_constant: whether all values in train are equal.
-    """
+    """The values of a channel in all splits; None without any."""
 
     name: str
     min: float | None
@@ -58,8 +46,7 @@ class ChannelInfo:
     mean: float | None
     std: float | None
     missing: int
-    values: list[int]
-    is_constant: bool
+    is_constant: bool  # in train
 
 
 @dataclass(frozen=True)
@@ -76,28 +63,26 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Info:
-    """A data set in numbers.
-
-    Attributes:
-        contradictions: the sequences whose values occur with another label too.
-        fingerprint: of all values, lengths, labels and names.
-    """
+    """A data set in numbers."""
 
     splits: list[SplitInfo]
     channels: list[ChannelInfo]
     classes: list[ClassInfo]
-    contradictions: int
-    fingerprint: str
+    contradictions: int  # sequences whose values occur with another label too
+    fingerprint: str  # of all values, lengths, labels and names
 
 
 def describe(splits: Splits) -> Info:
     """Returns a description of splits as their source gives them."""
     parts = splits.parts
+    counts = {
+        name: np.bincount(p.labels, minlength=splits.num_classes) for name, p in parts.items()
+    }
     return Info(
         [_split(name, part, splits.train) for name, part in parts.items()],
         [_channel(splits, f, name) for f, name in enumerate(splits.train.channel_names)],
         [
-            ClassInfo(name, {split: int((p.labels == c).sum()) for split, p in parts.items()})
+            ClassInfo(name, {split: int(numbers[c]) for split, numbers in counts.items()})
             for c, name in enumerate(splits.class_names)
         ],
         _contradictions(splits),
@@ -105,19 +90,29 @@ def describe(splits: Splits) -> Info:
     )
 
 
+def _class_counts(splits: Splits) -> dict[str, Int64]:
+    """Returns the number of sequences (C,) of each class, by split."""
+    parts = splits.parts.items()
+    return {name: np.bincount(part.labels, minlength=splits.num_classes) for name, part in parts}
+
+
 def _split(name: str, part: Sequences, train: Sequences) -> SplitInfo:
-    lengths, digests = part.lengths, digests_in(part)
+    lengths = part.lengths
     return SplitInfo(
-        name=name,
-        sequences=len(part),
-        steps=int(lengths.sum()),
-        shortest=int(lengths.min()),
-        median=float(np.median(lengths)),
-        longest=int(lengths.max()),
-        lengths=np.histogram(lengths, BINS)[0].tolist(),
-        repeated=len(digests) - len(np.unique(digests)),
-        also_in_train=None if part is train else int(np.isin(digests, digests_in(train)).sum()),
+        name,
+        len(part),
+        part.num_steps,
+        int(lengths.min()),
+        float(np.median(lengths)),
+        int(lengths.max()),
+        repeated=len(part) - len(np.unique(digests_in(part))),
+        also_in_train=None if part is train else _common(part, train),
     )
+
+
+def _common(part: Sequences, train: Sequences) -> int:
+    """Returns the number of sequences whose values train has too."""
+    return int(np.isin(digests_in(part), digests_in(train)).sum())
 
 
 def _contradictions(splits: Splits) -> int:
@@ -133,31 +128,22 @@ def _contradictions(splits: Splits) -> int:
 def _channel(splits: Splits, f: int, name: str) -> ChannelInfo:
     """Describes a channel by its values (S,) in all splits."""
     columns = [part.x[:, :, f][part.valid].astype(np.float64) for part in splits.parts.values()]
-    everything, train = np.concatenate(columns), columns[0]
-    values, train = everything[~np.isnan(everything)], train[~np.isnan(train)]
+    everything, train = np.concatenate(columns), columns[0][~np.isnan(columns[0])]
+    values = everything[~np.isnan(everything)]
     missing = len(everything) - len(values)
     if not len(values):
-        return ChannelInfo(name, None, None, None, None, missing, [0] * BINS, False)
+        return ChannelInfo(name, None, None, None, None, missing, False)
     least, most = float(values.min()), float(values.max())
-    bars = ((values - least) / (most - least or 1.0) * BINS).astype(np.int64).clip(0, BINS - 1)
-    return ChannelInfo(
-        name,
-        least,
-        most,
-        float(values.mean()),
-        float(values.std()),
-        missing,
-        np.bincount(bars, minlength=BINS).tolist(),
-        len(train) > 0 and bool(train.min() == train.max()),
-    )
+    is_constant = len(train) > 0 and bool(train.min() == train.max())
+    mean, std = float(values.mean()), float(values.std())
+    return ChannelInfo(name, least, most, mean, std, missing, is_constant)
 
 
 def contents(splits: Splits) -> dict[str, dict[str, Any]]:
-    """Returns the size and fingerprint of each split, and its overlap with train.
+    """Returns size and fingerprint of each split, and overlap with train.
 
     The fingerprint depends on the set of labelled sequences alone, not on their order, nor on how
-    they were scaled and filled in. A sequence counts as also in train if train holds the same
-    values, whatever its label there.
+    they were scaled and filled in.
 
     >>> contents(splits)["test"]
     {'sequences': 54, 'fingerprint': '5f1c0d1e6cb2a3f4', 'also_in_train': 12}
@@ -166,8 +152,7 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
     for name, part in splits.parts.items():
         described[name] = {"sequences": len(part), "fingerprint": _fingerprint(part)}
         if name != "train":
-            common = np.isin(digests_in(part), digests_in(splits.train))
-            described[name]["also_in_train"] = int(common.sum())
+            described[name]["also_in_train"] = _common(part, splits.train)
     return described
 
 
@@ -186,35 +171,34 @@ def digests_in(part: Sequences) -> npt.NDArray[np.uint64]:
 
 
 def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Returns the notes on prepared splits, those of their source included.
-
-    Args:
-        contents: the result of `contents` for these splits.
-    """
-    return (
-        # The notes of the source come first: what it did not read may explain the others.
-        *splits.notes,
-        *_repeated(contents),
-        *_alike(splits.class_names),
-        *_unmeasured(splits),
-        *_regression(splits),
-    )
-
-
-def _repeated(contents: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [
+    """Returns the notes on prepared splits, with those of their source."""
+    repeated = [
         f"{split['also_in_train']} of {split['sequences']} {name} sequences are also in train"
         for name, split in contents.items()
         if split.get("also_in_train")
     ]
+    # The notes of the source come first: what it did not read may explain the others.
+    lines = [*splits.notes, *repeated, *_alike(splits.class_names), *_unmeasured(splits)]
+    total = sum(len(part) for part in splits.parts.values())
+    # Ten classes or more, because small data sets may have few sequences in each class.
+    if splits.num_classes * _FEW > total and splits.num_classes >= 10:
+        lines.append(
+            f"{splits.num_classes} classes for {total} sequences; are the labels numbers to predict"
+            " (regression)?"
+        )
+    return tuple(lines)
 
 
 def _alike(class_names: tuple[str, ...]) -> list[str]:
-    """Notes class names that read like one class, or like a missing value."""
+    """Notes class names that read like another, or like missing ones."""
     groups: dict[str | float, list[str]] = {}
     for name in class_names:
         # Labels are never merged by themselves: "1" and "1.0" may be different classes.
-        groups.setdefault(_meaning(name), []).append(name)
+        text = name.strip().casefold()
+        try:
+            groups.setdefault(float(text), []).append(name)
+        except ValueError:
+            groups.setdefault(text, []).append(name)
     lines = [
         f"labels {' and '.join(map(repr, names))} are classes of their own; are they the same?"
         for names in groups.values()
@@ -224,23 +208,9 @@ def _alike(class_names: tuple[str, ...]) -> list[str]:
     return lines + [f"label {name!r} is a class; does it mean a missing label?" for name in absent]
 
 
-_ABSENT = ("none", "null", "n/a", "na", "<na>", "nan")
-
-
-def _meaning(name: str) -> str | float:
-    text = name.strip().casefold()
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
 def _unmeasured(splits: Splits) -> list[str]:
-    """Notes classes without a sequence in validation or test, by the splits that lack them."""
-    counts = {
-        name: np.bincount(part.labels, minlength=splits.num_classes)
-        for name, part in splits.parts.items()
-    }
+    """Notes classes without a sequence in validation or test."""
+    counts = _class_counts(splits)
     of_train = counts.pop("train")
     lacking: dict[tuple[str, ...], list[str]] = {}
     for c, class_name in enumerate(splits.class_names):
@@ -255,14 +225,3 @@ def _unmeasured(splits: Splits) -> list[str]:
             f"{word} {listed(classes)}: no sequence in {where}, so no {metric} counts them"
         )
     return lines
-
-
-def _regression(splits: Splits) -> list[str]:
-    total = sum(len(part) for part in splits.parts.values())
-    # Ten classes or more, because small data sets may have few sequences in each class.
-    if splits.num_classes * _FEW <= total or splits.num_classes < 10:
-        return []
-    return [
-        f"{splits.num_classes} classes for {total} sequences; are the labels numbers to predict"
-        " (regression)?"
-    ]

@@ -9,27 +9,17 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import Array, Int64, Layout, as_array, check_lengths
+from seqsweep.data.checks import Array, Int64, Layout, as_array, batch_first, check_lengths
 from seqsweep.data.memory import check_memory
 
 
 def is_list_of_sequences(x: Any) -> bool:
-    """Returns whether x is a list or tuple whose items differ in shape.
-
-    Items of one shape are an array, whatever holds them.
-    """
+    """Returns whether x is a list whose items differ in shape."""
     return isinstance(x, list | tuple) and len({_shape(item) for item in x}) > 1
 
 
 def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Array, Int64]:
-    """Returns x (N, T, F), padded with zeros, and lengths (N,).
-
-    Args:
-        x: N sequences (T, F) or (T,), or (F, T) where the layout is `channels_first`.
-
-    Raises:
-        ValueError, TypeError: names the sequence.
-    """
+    """Returns N sequences as x (N, T, F), padded with zeros, and lengths."""
     if layout == "time_first":
         raise ValueError(
             f"{where}: layout=time_first: x is a list of sequences, (T, F) each; must be"
@@ -51,7 +41,7 @@ def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Ar
 
 
 def join_padded(rows: Array, lengths: Int64, where: str = "the data") -> Array:
-    """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
+    """Pads sequences that are stored one after the other, (S, F)."""
     longest = int(lengths.max())
     if longest == lengths.min():
         return rows.reshape(len(lengths), longest, *rows.shape[1:])
@@ -65,31 +55,24 @@ def join_padded(rows: Array, lengths: Int64, where: str = "the data") -> Array:
 def padded(
     x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None
 ) -> tuple[Array, Int64]:
-    """Returns values (B, T, F) and lengths (B,), cut to the longest sequence.
+    """Returns values (B, T, F) and lengths (B,) of new sequences.
 
     Args:
         x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).
         lengths: (B,) valid steps of each sequence in an array; without them all T.
-
-    Raises:
-        ValueError, TypeError: with the argument, what it got and what is allowed.
     """
-    # An array with lengths is padded already, so only a list without lengths holds single
-    # sequences.
+    # An array with lengths is padded already; only a list without lengths holds single sequences.
     if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
         if not x:
             raise ValueError("x: must be at least one sequence")
         values, steps = pad_list(x, "batch_first", "x")
     else:
         values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", "x")
-        if values.ndim not in (2, 3):
-            raise ValueError(f"x has shape {values.shape}; must be (B, T, F) or (B, T)")
-        values = values if values.ndim == 3 else values[:, :, None]
-        steps = np.full(len(values), values.shape[1], dtype=np.int64)
-    if 0 in values.shape:
-        raise ValueError(f"x has shape {values.shape}; no dimension may be 0")
-    given = steps if lengths is None else lengths
-    steps = check_lengths(given, len(values), values.shape[1], "x")
+        count = len(values) if values.ndim else 0
+        values = batch_first(values, count, "batch_first", "x")
+        steps = np.full(count, values.shape[1], dtype=np.int64)
+    if lengths is not None:
+        steps = check_lengths(lengths, len(values), values.shape[1], "x")
     # Steps beyond the longest sequence are padding, which the network need not compute.
     return values[:, : steps.max()], steps
 

@@ -18,8 +18,7 @@ def check_memory(needed: int, where: str, what: str) -> None:
     """Refuses what needs more bytes than are free.
 
     A small file may stand for a large array: compressed zeros, or one sequence that is much longer
-    than all others, which are padded to its length. Without this check the system would end the
-    process, or others, without a message.
+    than all others. Without this check the system would end the process without a message.
 
     Args:
         what: the subject of the message, in the plural: `its 3 columns`.
@@ -34,11 +33,7 @@ def check_memory(needed: int, where: str, what: str) -> None:
 
 
 def free_memory(root: Path = Path("/")) -> int:
-    """Returns the free bytes of the machine, or of this process's container.
-
-    Args:
-        root: the folder in which the files of the system are.
-    """
+    """Returns the free bytes of the machine, or of this process's container."""
     try:
         (kibibytes,) = _AVAILABLE.findall((root / "proc/meminfo").read_text())
         free = int(kibibytes) * 1024

@@ -1,4 +1,4 @@
-"""Prepares splits for a run: cuts, fills in, reshapes, scales. Fits on train alone.
+"""Prepares splits for a run: cuts, fills in, reshapes, scales.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -8,20 +8,14 @@ from typing import get_args
 
 import numpy as np
 
-from seqsweep.data.checks import Floats, Int64, Mask
-from seqsweep.data.fitted import Missing, Scaling, filled
+from seqsweep.data.checks import Int64, Mask
+from seqsweep.data.fitted import Missing, Shaping
 from seqsweep.data.folds import check_fold, group_note, grouped, hold_out
-from seqsweep.data.scaling import rounded, standardized
+from seqsweep.data.scaling import scale
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms import of_splits
-from seqsweep.data.transforms.options import Transform, TransformOptions
-from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.transforms import Transform, TransformOptions, check_augmentation, transform_of
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.suggest import did_you_mean, listed
-
-_MISSING: tuple[str, ...] = get_args(Missing)
-
-_MANY = 0.1
-"""The share of unknown symbols in a split that is worth a note."""
 
 
 def prepare(
@@ -36,22 +30,16 @@ def prepare(
     folds: int | None = None,
     fold: int = 0,
 ) -> Splits:
-    """Cuts missing splits from train, fills in missing values and standardises, in this order.
+    """Cuts missing splits from train, fills in missing values and standardises.
 
     A transform crops before the cut, downsamples before the missing values are filled in, and
-    frames before the standardisation, which is that of the resulting channels.
-    The `scaling` of the result holds the values that were fitted on train.
-
-    Of data with a vocabulary it fits the vocabulary on train, and refuses to standardise or to
-    transform.
+    frames before the standardisation, which is that of the resulting channels. The `scaling` of the
+    result, and the vocabulary of texts, are fitted on train.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
     split. The classes share it by largest remainder, and each class keeps a sequence in train.
     A given val or test split is never cut, and its fraction has no effect. Where the sequences have
     groups, whole groups are drawn (see `grouped`), so the size and the shares are approximate.
-
-    With `folds` one fold of the train split becomes the test split (see `folds.hold_out`), and
-    `val_fraction` is a part of the other folds.
 
     Args:
         val_fraction, test_fraction: in [0, 1), together below 1; 0 cuts nothing.
@@ -61,21 +49,39 @@ def prepare(
         missing: replaces NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
             train. `forward`: the last value of that channel in the sequence; before the first
             value, the channel's mean in train. `error`: refuses NaN.
-        transform: the steps that change lengths and channels; None for none. Its `jitter` and
-            `time_mask` are checked here, but change only what training reads.
-        folds: the number of folds, at least 2; None for none. `test_fraction` has then no effect.
+        transform: its `jitter` and `time_mask` are only checked here.
+        folds: the number of folds, at least 2, one of which becomes the test split in place of a
+            cut (see `folds.hold_out`); None for none.
         fold: the fold that is tested, from 0 to folds - 1.
-
-    Raises:
-        ValueError: names the option, its value, and what is allowed.
     """
-    if missing not in _MISSING:
-        hint = did_you_mean(missing, _MISSING)
-        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
-    wanted, shaping = of_splits.checked(transform, splits, missing)
-    if splits.vocabulary is not None:
-        _refuse_numeric_steps(standardize, wanted != Transform())
-    splits = of_splits.crop(splits, shaping) if wanted.reshapes else splits
+    known: tuple[str, ...] = get_args(Missing)
+    if missing not in known:
+        hint = did_you_mean(missing, known)
+        raise ValueError(f"data.missing={missing!r}: must be one of {', '.join(known)}{hint}")
+    wanted = transform_of(transform)
+    if wanted.impute is not None and missing == "error":
+        raise ValueError(
+            f"data.transform.impute={wanted.impute}: must be null with data.missing=error;"
+            " set data.missing=mean|zero|forward"
+        )
+    if splits.vocabulary is not None and (standardize or wanted != Transform()):
+        must = "standardize=true: must be false" if standardize else "transform: must be null"
+        raise ValueError(
+            f"data.{must} for texts, because the index of a symbol is its name and not a size;"
+            " data.source.max_length cuts texts"
+        )
+    names, steps = splits.channel_names, (wanted.first, wanted.last, wanted.downsample)
+    shaping = Shaping(names, *steps, frame=wanted.frame)
+    if wanted.reshapes:
+        shortest = min(int(part.lengths.min()) for part in splits.parts.values())
+        if shortest <= wanted.first:
+            raise ValueError(
+                f"data.transform.crop=[{wanted.first}, {wanted.last}]: must begin before step"
+                f" {shortest}, the number of steps of the shortest sequence"
+            )
+        splits = splits.map(
+            lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
+        )
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
@@ -86,54 +92,24 @@ def prepare(
         splits, test_fraction = hold_out(splits, folds, fold, split_seed), 0.0
     cut = _cut(splits, val_fraction, test_fraction, split_seed)
     _check_classes(cut)
-    return _fitted(cut, standardize, missing, wanted, shaping)
-
-
-def _fitted(
-    cut: Splits, standardize: bool, missing: Missing, wanted: Transform, shaping: Shaping
-) -> Splits:
-    """Fits vocabulary, mask channels, fill values and scaling on train, and applies them."""
     if cut.vocabulary is not None:
-        cut = _in_fitted_symbols(cut)
-    if wanted.reshapes:
-        cut = of_splits.shorten(cut, shaping)
-        shaping, lines = of_splits.with_masks(shaping, wanted, cut)
-        cut = replace(cut, notes=(*cut.notes, *lines))
-    dtype = "float32" if cut.train.x.dtype == np.float32 else "float64"
-    scaling = Scaling(missing, dtype, _fill_value(cut, missing))
-    whole = _without_missing(cut, scaling)
-    if wanted.reshapes:
-        scaling = replace(scaling, shaping=shaping)
-        whole = of_splits.widen(cut, whole, shaping)
-    of_splits.check_augmentation(wanted, whole.train)
-    return (standardized if standardize else rounded)(whole, scaling)
+        cut = _in_fitted_symbols(cut, cut.vocabulary)
+    prepared = scale(cut, standardize, missing, wanted, shaping)
+    check_augmentation(wanted, prepared.train)
+    return prepared
 
 
-def _refuse_numeric_steps(standardize: bool, transforms: bool) -> None:
-    """Refuses to scale or to transform texts, which would make numbers of names."""
-    reason = "because the index of a symbol is its name and not a size"
-    if standardize:
-        raise ValueError(f"data.standardize=true: must be false for texts, {reason}")
-    if transforms:
-        raise ValueError(
-            f"data.transform: must be null for texts, {reason}; data.source.max_length cuts texts"
-        )
-
-
-def _in_fitted_symbols(splits: Splits) -> Splits:
-    """Returns the splits in the indices of a vocabulary that train alone decides."""
+def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
+    """Returns the splits in the indices of train's own vocabulary."""
     train = splits.train
-    assert splits.vocabulary is not None
-    fitted, moved = splits.vocabulary.fitted(train.x[train.valid][:, 0])
-    parts = {
-        name: replace(part, x=moved[part.x.astype(np.int64)]) for name, part in splits.parts.items()
-    }
+    fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
+    splits = splits.map(lambda _, part: replace(part, x=moved[part.x.astype(np.int64)]))
     notes = list(splits.notes)
-    for name, part in parts.items():
+    for name, part in splits.parts.items():
         unknown = float((part.x[part.valid] == 1).mean())
-        if unknown > _MANY:
+        if unknown > 0.1:
             notes.append(f"{unknown:.0%} of the symbols in {name} are unknown")
-    return replace(splits, **parts, notes=tuple(notes), vocabulary=fitted)
+    return replace(splits, notes=tuple(notes), vocabulary=fitted)
 
 
 def auto_batch_size(splits: Splits) -> int:
@@ -142,7 +118,7 @@ def auto_batch_size(splits: Splits) -> int:
 
 
 def check_batch_size(batch_size: int, splits: Splits) -> None:
-    """Refuses a batch size below 1 or above the number of training sequences."""
+    """Refuses a batch size below 1 or above the training sequences."""
     if not 1 <= batch_size <= len(splits.train):
         raise ValueError(
             f"data.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
@@ -189,9 +165,8 @@ def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -
 def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
     """Draws `size` sequences, the classes in proportion: (N,), True where drawn.
 
-    At least one sequence of each class is not drawn. The result does not depend on the names of the
-    classes, nor on their order: the sequences are shuffled without their labels, and if two classes
-    have equal remainders, the class that comes first in the shuffled order gets the next sequence.
+    At least one sequence of each class is not drawn. Names of classes decide nothing: of classes
+    with equal remainders the first in the shuffled order gets the next sequence.
     """
     shuffled = rng.permutation(len(labels))
     values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
@@ -210,7 +185,7 @@ def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str)
 
 
 def _largest_remainder(counts: Int64, size: int) -> Int64:
-    """Divides `size` in proportion to the counts: (C,), each share below its count."""
+    """Divides `size` in proportion to the counts (C,), below each count."""
     total = int(counts.sum())
     # Rounding down leaves less than one sequence for each class; the largest remainders get them.
     shares = counts * size // total
@@ -223,64 +198,15 @@ def _largest_remainder(counts: Int64, size: int) -> Int64:
 
 
 def _check_classes(splits: Splits) -> None:
-    """Refuses splits whose train part lacks a class, which no network could learn."""
-    counts = {
-        name: np.bincount(part.labels, minlength=splits.num_classes)
-        for name, part in splits.parts.items()
-    }
-    lacking = np.flatnonzero(counts["train"] == 0)
+    """Refuses splits whose train part lacks a class."""
+    lacking = np.flatnonzero(np.bincount(splits.train.labels, minlength=splits.num_classes) == 0)
     if len(lacking):
-        classes = [
-            f"{splits.class_names[c]!r} ({', '.join(f'{s} {n[c]}' for s, n in counts.items())})"
-            for c in lacking[:10]
-        ]
-        more = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
-        raise ValueError(
-            f"data: no sequence in train for class {', '.join(classes)}{more}; each class needs one"
-        )
-
-
-def _fill_value(splits: Splits, missing: Missing) -> Floats | None:
-    """Returns the values (F,) that replace missing ones; None if missing values are refused."""
-    if missing == "error":
-        return None
-    if missing == "zero":
-        return np.zeros(splits.input_size, dtype=splits.train.x.dtype)
-    return _present_means(splits.train)
-
-
-def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
-    """Returns the splits with every NaN filled in."""
-    holed = {name: part for name, part in splits.parts.items() if np.isnan(part.x).any()}
-    if not holed or scaling.fill is None:
-        return splits
-    forward, fill = scaling.missing == "forward", scaling.fill
-    parts = {name: replace(p, x=filled(p.x, fill, forward)) for name, p in holed.items()}
-    return replace(splits, **parts)
-
-
-def _present_means(train: Sequences) -> Floats:
-    """Returns the mean of each channel over its present values in train, (F,)."""
-    values = train.x[train.valid]  # (S, F)
-    present = ~np.isnan(values)
-    # The sums are in float64, because float32 loses digits over millions of steps.
-    sums = values.sum(axis=0, dtype=np.float64, where=present)
-    counts = present.sum(axis=0)
-    empty = [train.channel_names[f] for f in np.flatnonzero(counts == 0)]
-    if empty:
-        raise ValueError(
-            f"data: channel {listed(empty)} has no value in train, so it has no mean; leave it"
-            " out, or set data.missing=zero"
-        )
-    return (sums / counts).astype(train.x.dtype)
+        classes = listed([repr(splits.class_names[c]) for c in lacking])
+        raise ValueError(f"data: no sequence in train for class {classes}; each class needs one")
 
 
 def _refuse_missing(splits: Splits, first: int) -> None:
-    """Refuses NaN; the message names the first one and the ways to replace it.
-
-    Args:
-        first: the step of the source at which the splits begin.
-    """
+    """Refuses NaN in splits that begin at step `first` of the source."""
     holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
     total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:

@@ -1,4 +1,4 @@
-"""Proposes options for a file whose reading has failed, by its first rows.
+"""Proposes options for a file that could not be read.
 
 S rows of the sample.
 """
@@ -16,8 +16,7 @@ from seqsweep.command import with_options
 from seqsweep.data.checks import Array, Int64
 from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.table_files import Table, open_table
-from seqsweep.data.table_roles import Roles, choose_roles
-from seqsweep.data.tables import CSV_OPTIONS
+from seqsweep.data.tables import CSV_OPTIONS, Roles, choose_roles
 
 _MOST_CLASSES = 20
 """The most values of a column of whole numbers that is proposed as the label."""
@@ -36,13 +35,13 @@ class _Column(NamedTuple):
         return all(isinstance(value, (int, float)) and value % 1 == 0 for value in self.values)
 
     def is_label(self) -> bool:
-        """Returns whether the cells look like classes: some words, or few whole numbers."""
+        """Returns whether cells look like classes: words, or few whole numbers."""
         if self.order is None:
             return 2 <= len(self.values) <= len(self.codes) // 2
         return self.is_whole and 2 <= len(self.values) <= _MOST_CLASSES
 
     def names_sequences(self, label: "_Column", others: Sequence["_Column"]) -> bool:
-        """Returns whether the cells look like names of sequences, each of which has one label."""
+        """Returns whether cells look like names of sequences with one label."""
         size, rows = len(self.values), len(self.codes)
         pairs = np.unique(np.stack([self.codes, label.codes]), axis=1)
         if size <= len(label.values) or pairs.shape[1] > size:
@@ -61,14 +60,15 @@ class _Column(NamedTuple):
 
 
 def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exception:
-    """Returns an error of a reader, with the command that reads the file, if any.
+    """Returns an error with the command that reads the file.
 
     Args:
         given: the options of the reader; only those of texts have `text_column`.
     """
     options: dict[str, Any] = {}
     with suppress(ValueError, TypeError, OSError, pa.ArrowException):
-        options = (_for_texts if "text_column" in given else _for_table)(path, given)
+        columns = _columns(open_table(path)) if "text_column" in given else None
+        options = _for_texts(columns) if columns else _for_table(path, given)
     # What the user has chosen stays.
     defaults = {key: given.get(key, CSV_OPTIONS.get(key)) for key in options}
     kept = {k: v for k, v in options.items() if defaults[k] == CSV_OPTIONS.get(k) != v}
@@ -78,57 +78,57 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
     return (TypeError if isinstance(error, TypeError) else ValueError)(message)
 
 
-def _for_texts(path: str, _: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the column with most values, of texts, and the one with fewest, of labels."""
-    columns = sorted(_columns(open_table(path)), key=lambda column: len(column.values))
-    texts = [column.name for column in columns[1:] if column.order is None]
-    return {"text_column": texts[-1], "label_column": columns[0].name} if texts else {}
+def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
+    """Returns the column of texts, with most values, and of labels."""
+    label, *others = sorted(columns, key=lambda column: len(column.values))
+    texts = [column.name for column in others if column.order is None]
+    return {"text_column": texts[-1], "label_column": label.name} if texts else {}
 
 
 def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options for the cells of a csv file, and the roles of columns."""
+    """Returns options for the cells of a csv file, and roles."""
     options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
     start = unpacked(existing_file(path))[: 1 << 20]
-    is_csv = not start.startswith(b"PAR1")
-    if is_csv:
+    if start.startswith(b"PAR1"):
+        columns = _columns(open_table(path))
+    else:
         try:
             start[:-4].decode(options["encoding"])  # the last character may be cut
         except UnicodeError:
             is_utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
             options["encoding"] = "utf-16" if is_utf16 else "latin-1"
-        tables = [
-            open_table(path, **{**options, "decimal": sign})
-            for sign in (options["decimal"], ".", ",")
-        ]
-        options["decimal"] = max(tables, key=_count_numbers).decimal
-    columns = _columns(open_table(path, **options))
-    if is_csv and options["header"] and _has_no_header(columns, options["decimal"]):
-        options["header"] = False
-        columns = _columns(open_table(path, **options))
-    numbers = [column for column in columns if column.order is not None]
+        read = {
+            sign: _columns(open_table(path, **{**options, "decimal": sign}))
+            for sign in (options["decimal"], ",")
+        }
+        options["decimal"] = max(read, key=lambda sign: len(_numbers(read[sign])))
+        columns = read[options["decimal"]]
+        if options["header"] and _has_no_header(columns, options["decimal"]):
+            options["header"] = False
+            columns = _columns(open_table(path, **options))
+    numbers = _numbers(columns)
     texts = [column for column in columns if any(" " in str(value) for value in column.values)]
     # A label beside texts may be a number.
     if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
-        return {"data": "text", **_for_texts(path, given)}
-    roles = choose_roles(path, [column.name for column in columns], given)
-    return {**options, **_roles(columns, roles, given)}
+        return {"data": "text", **_for_texts(columns)}
+    # With features or a form of their own, users know the columns.
+    if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
+        return options
+    return {**options, **_roles(columns, choose_roles(path, [c.name for c in columns], given))}
 
 
-def _count_numbers(table: Table) -> int:
-    return sum(column.order is not None for column in _columns(table))
+def _numbers(columns: Sequence[_Column]) -> list[_Column]:
+    return [column for column in columns if column.order is not None]
 
 
 def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
-    """Returns whether the first line is like the others: numbers, and words that come again."""
+    """Returns whether the first line is like the others."""
     names = [column.name for column in columns]
     if names in ([str(index + first) for index in range(len(names))] for first in (0, 1)):
         return False
-    words = [column for column in columns if column.order is None]
-    try:
-        for column in columns:
-            float("0" if column.order is None else column.name.replace(decimal, "."))
-    except ValueError:
+    if any(_is_word(column.name.replace(decimal, ".")) for column in _numbers(columns)):
         return False
+    words = [column for column in columns if column.order is None]
     return not words or any(word.name in word.values for word in words)
 
 
@@ -153,25 +153,16 @@ def _is_word(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -> dict[str, Any]:
+def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
     """Returns the roles that columns without usual names seem to have."""
     by_name = {column.name: column for column in columns}
-    known = {role: by_name[name] for role, name in roles.columns.items()}
-    is_free = given.get("features") is None
-    free = [c for c in columns if c.name not in roles.columns.values()]
-    free = [c for c in free if c.name and (c.name in roles.features) == is_free]
+    found = {role: by_name[name] for role, name in roles.columns.items()}
+    free = [by_name[name] for name in roles.features]
     words = [column for column in free if column.order is None]
-    wholes = [column for column in free if column.order is not None and column.is_whole]
-    rows = len(columns[0].codes)
-    labels = [
-        column
-        for column in sorted(words or wholes, key=lambda column: len(column.values))
-        if column.is_label()
-    ]
-    labels = [known["label"]] if "label" in known else labels
-    ids = [known["id"]] if "id" in known else [*words, *wholes]
-    if given.get("form") == "wide" or given.get("frame") or given.get("reshape"):
-        ids = [column for column in ids if len(column.values) == rows]
+    wholes = [column for column in _numbers(free) if column.is_whole]
+    by_size = sorted(words or wholes, key=lambda column: len(column.values))
+    labels = [found["label"]] if "label" in found else [c for c in by_size if c.is_label()]
+    ids = [found["id"]] if "id" in found else [*words, *wholes]
     pairs = (
         {"label": label, "id": column}
         for label, column in product(labels, ids)
@@ -179,14 +170,12 @@ def _roles(columns: Sequence[_Column], roles: Roles, given: Mapping[str, Any]) -
     )
     # Without an id, only words or the only column of whole numbers can be the label.
     is_clear = labels and free[1:] and (words or not labels[1:])
-    alone = {"label": labels[0]} if is_clear else {}
-    found: dict[str, _Column] = {**known, **next(pairs, alone)}
-    if "id" in found and "step" not in found and len(found["id"].values) < rows:
+    found |= next(pairs, {"label": labels[0]} if is_clear else {})
+    if "id" in found and "step" not in found and len(found["id"].values) < len(found["id"].codes):
         steps = [c for c in free if c not in found.values() and c.orders(found["id"])]
-        if steps:
-            found["step"] = steps[0]
-    new: dict[str, Any] = {role: column.name for role, column in found.items() if role not in known}
-    left = [c for c in free if c.name not in new.values()] if is_free else []
-    numbers = [column.name for column in left if column.order is not None]
+        found |= {"step": steps[0]} if steps else {}
+    left = [column for column in free if column not in found.values()]
+    numbers = [column.name for column in _numbers(left)]
+    new: dict[str, Any] = {role: c.name for role, c in found.items() if role not in roles.columns}
     # Columns of words can only be left out.
     return new | ({"features": numbers} if 0 < len(numbers) < len(left) else {})

@@ -1,4 +1,4 @@
-"""Checks raw arrays and makes labelled sequences of them, or padded ones without labels.
+"""Checks raw arrays and makes labelled sequences of them.
 
 N sequences, B sequences without labels, T steps of the longest, F features (channels), C classes.
 """
@@ -17,7 +17,7 @@ from seqsweep.data.checks import (
     batch_first,
     check_lengths,
     check_names,
-    check_whole_numbers,
+    check_precision,
     class_indices,
     float_values,
     label_array,
@@ -28,32 +28,19 @@ from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
-_FURTHER_BYTES = 12
-"""The bytes that a run needs for each value of a file, for the split and the scaled copy."""
-
 
 class RawPart(NamedTuple):
-    """One split as read from a file, before `make_sequences` checks it.
-
-    Attributes:
-        labels: (N,); None where the file has none, which only a prediction accepts.
-        ids: (N,) the names that the file gives its sequences.
-        groups: (N,) sequences of one group never straddle a split.
-    """
+    """One split as read from a file, before `make_sequences` checks it."""
 
     x: Array
-    labels: Array | None
+    labels: Array | None  # (N,); None where the file has none, which only a prediction accepts
     lengths: Array | None
     where: str
-    ids: Array | None = None
-    groups: Array | None = None
+    ids: Array | None = None  # (N,) the names that the file gives its sequences
+    groups: Array | None = None  # (N,) sequences of one group never straddle a split
 
     def needed_labels(self) -> Array:
-        """Returns the labels (N,).
-
-        Raises:
-            ValueError: there are none.
-        """
+        """Returns the labels (N,); refuses a part without them."""
         if self.labels is None:
             raise ValueError(f"{self.where}: has no labels; training needs one for each sequence")
         return self.labels
@@ -73,28 +60,24 @@ def make_sequences(
     """Checks raw arrays and turns them into `Sequences`.
 
     Args:
-        x: (N, T, F), or (N, T) for one channel; any real type. float32 and
-            float64 stay what they are (see `float_values`). NaN marks a missing value. Or a list
-            of N sequences (T, F) or (T,) that differ in T, whose lengths are not given.
+        x: (N, T, F), or (N, T) for one channel, of real numbers (see `float_values`); NaN marks a
+            missing value. Or a list of N sequences (T, F) or (T,) without lengths.
         labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers are positions in
             `class_names` where these are given and none of them is a number itself.
         lengths: (N,) integers in 1..T; without them every sequence has T steps.
-        class_names: the possible labels, in the order of the class indices; without them, the
-            labels that occur (see `label_names`).
+        class_names: the possible labels, in the order of the class indices; by default the labels
+            that occur (see `label_names`).
         layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T),
             or each sequence of a list (F, T).
         groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
-        where: begins every error message; for instance the name of the file.
-
-    Raises:
-        ValueError, TypeError: names the argument, its value, what is allowed, and the place.
+        where: begins every message, such as the name of the file.
     """
     targets = label_array(labels, where)
     if is_list_of_sequences(x):
         if lengths is not None:
             raise ValueError(
-                f"{where}: x is a list of sequences of different shapes, which have their own"
-                " lengths; leave out lengths, or give x as one padded array"
+                f"{where}: lengths must be left out where x is a list of sequences of different"
+                " shapes, which have their own"
             )
         x, lengths = pad_list(cast(Sequence[npt.ArrayLike], x), layout, where)
         layout = "batch_first"
@@ -116,10 +99,11 @@ def make_sequences(
     if len(named) != channels:
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
     valid = np.arange(values.shape[1]) < steps[:, None]
-    for f, name in enumerate(named if values.dtype.kind in "iu" else ()):
-        check_whole_numbers(values[:, :, f][valid], f"channel {name!r}", where)
+    x = float_values(values, valid, where)
+    if x.dtype == np.float64:
+        check_precision(x, valid, named, where)
     return Sequences(
-        x=float_values(values, valid, where),
+        x=x,
         lengths=steps,
         labels=class_indices(targets, classes, where),
         class_names=classes,
@@ -143,15 +127,12 @@ def make_splits(
     channel_names: tuple[str, ...] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Splits:
-    """Checks the splits of a file and gives them common class indices.
-
-    Args:
-        parts, class_names, channel_names, notes: see `seqsweep.data.files.Stored`.
-    """
+    """Checks the splits of a file and gives them common classes."""
     if "train" not in parts:
         where = next(iter(parts.values())).where
         raise ValueError(f"{where}: no sequence is in train; found {listed([*parts])}")
-    further = _FURTHER_BYTES * sum(part.x.size for part in parts.values())
+    # A run needs 12 bytes for each value of a file, for the split and the scaled copy.
+    further = 12 * sum(part.x.size for part in parts.values())
     check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}
     if class_names is None:

@@ -1,4 +1,6 @@
-"""Scales splits. The computation is in float64, the result is rounded once, to float32.
+"""Fits the scaling on train, and applies it to all splits.
+
+The computation is in float64, the result is rounded once, to float32.
 
 S valid steps of all sequences together, F features (channels).
 """
@@ -7,40 +9,92 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqsweep.data.checks import COARSE, Float64, Mask
-from seqsweep.data.fitted import Scaling
+from seqsweep.data.checks import COARSE, Float64, Floats, Mask
+from seqsweep.data.fitted import Missing, Scaling, Shaping
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.transforms import Transform
 from seqsweep.suggest import listed
 
 
-def standardized(splits: Splits, scaling: Scaling) -> Splits:
-    """Scales each channel to mean 0 and deviation 1 over the valid steps of train.
+def scale(
+    splits: Splits, standardize: bool, missing: Missing, transform: Transform, shaping: Shaping
+) -> Splits:
+    """Returns cropped splits, shortened, filled in, widened and scaled.
+
+    Mask channels, fill values, mean and deviation are fitted on train.
 
     Args:
-        scaling: what has been fitted so far; the result has it with mean and deviation.
+        shaping: the steps of the transform, without its mask channels.
     """
-    mean, deviation, constant = _fit(splits.train)
-    if scaling.shaping is not None:
-        # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
-        masks = scaling.shaping.is_mask
-        mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
-    scaling = replace(scaling, mean=mean, deviation=deviation)
-    scaled: dict[str, Sequences] = {}
-    for name, part in splits.parts.items():
-        x = scaling.standardize(part.x, part.valid)
-        if not np.isfinite(x).all():
-            f = int(np.argwhere(~np.isfinite(x))[0, 2])
-            raise ValueError(
-                f"data: channel {part.channel_names[f]!r} of {name} is too far from train's for"
-                f" float32 (mean {mean[f]:.3g}, deviation {deviation[f]:.3g}); check its unit"
-            )
-        scaled[name] = replace(part, x=x)
-    notes = (*splits.notes, *_note_on_constant(splits.train, constant))
-    return replace(splits, **scaled, notes=notes, scaling=scaling)
+    fitted, notes = None, list(splits.notes)
+    if transform.reshapes:
+        splits, fitted = _shortened(splits, transform, shaping)
+        if transform.impute == "missing" and not fitted.masked:
+            lacking = "no value of train is missing"
+            notes.append(f"{lacking}, so data.transform.impute=missing adds no channel")
+    dtype = "float32" if splits.train.x.dtype == np.float32 else "float64"
+    scaling = Scaling(missing, dtype, _fill_value(splits.train, missing), shaping=fitted)
+    names = fitted.names if fitted else splits.channel_names
+    splits = splits.map(
+        lambda _, part: part.with_values(*scaling.fill_in(part.x, part.lengths), names)
+    )
+    if standardize:
+        mean, deviation, constant = _fit(splits.train)
+        if fitted:
+            # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
+            masks = fitted.is_mask
+            mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
+        scaling = replace(scaling, mean=mean, deviation=deviation)
+        if constant.any():
+            found = [repr(names[f]) for f in np.flatnonzero(constant)]
+            are = f"s {listed(found)} are" if len(found) > 1 else f" {found[0]} is"
+            notes.append(f"channel{are} constant in train: standardised to 0, without information")
+    splits = splits.map(lambda name, part: _standardized(name, part, scaling, splits.train))
+    return replace(splits, notes=tuple(notes), scaling=scaling)
+
+
+def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
+    """Downsamples the splits, and fits on train which channels get a mask."""
+    _check_size("downsample", shaping.downsample, splits.train)
+    splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
+    _check_size("frame", shaping.frame, splits.train)
+    if transform.impute is None:
+        return splits, shaping
+    missed = np.isnan(splits.train.x).any(axis=(0, 1)) | (transform.impute == "all")
+    return splits, replace(shaping, masked=tuple(np.flatnonzero(missed).tolist()))
+
+
+def _check_size(key: str, size: int, train: Sequences) -> None:
+    """Refuses to join more steps than the longest training sequence has."""
+    if size > (longest := int(train.lengths.max())):
+        raise ValueError(
+            f"data.transform.{key}={size}: must be at most {longest}, the steps of the longest"
+            " training sequence"
+        )
+
+
+def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
+    """Returns the values (F,) for missing ones; None refuses these."""
+    if missing == "error":
+        return None
+    if missing == "zero":
+        return np.zeros(train.input_size, dtype=train.x.dtype)
+    values = train.x[train.valid]  # (S, F)
+    present = ~np.isnan(values)
+    # The sums are in float64, because float32 loses digits over millions of steps.
+    sums = values.sum(axis=0, dtype=np.float64, where=present)
+    counts = present.sum(axis=0)
+    empty = [train.channel_names[f] for f in np.flatnonzero(counts == 0)]
+    if empty:
+        raise ValueError(
+            f"data: channel {listed(empty)} has no value in train, so it has no mean; leave it"
+            " out, or set data.missing=zero"
+        )
+    return (sums / counts).astype(train.x.dtype)
 
 
 def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
-    """Returns mean and deviation of each channel, and which ones are constant: (F,) each."""
+    """Returns mean, deviation and whether it is constant, (F,) each."""
     # Padding is left out, because its zeros would pull the means to 0.
     values = _valid_steps(train)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
@@ -50,32 +104,25 @@ def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
     return mean, deviation, constant
 
 
-def rounded(splits: Splits, scaling: Scaling) -> Splits:
-    """Rounds the values to float32, for networks that take them unscaled.
-
-    Args:
-        scaling: what has been fitted; the result has it as it is.
-
-    Raises:
-        ValueError: float32 cannot represent the differences within a channel.
-    """
-    parts: dict[str, Sequences] = {}
-    for name, part in splits.parts.items():
-        if part.x.dtype == np.float32:
-            continue
-        x = scaling.standardize(part.x, part.valid)
-        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), splits.train)
-        parts[name] = replace(part, x=x)
-    return replace(splits, **parts, scaling=scaling)
+def _standardized(name: str, part: Sequences, scaling: Scaling, train: Sequences) -> Sequences:
+    """Returns a split in float32; refuses values that float32 cannot hold."""
+    x = scaling.standardize(part.x, part.valid)
+    if x is part.x:
+        return part
+    if scaling.mean is None:
+        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), train)
+    elif scaling.deviation is not None and not np.isfinite(x).all():
+        f = int(np.argwhere(~np.isfinite(x))[0, 2])
+        mean, deviation = scaling.mean[f], scaling.deviation[f]
+        raise ValueError(
+            f"data: channel {part.channel_names[f]!r} of {name} is too far from train's for float32"
+            f" (mean {mean:.3g}, deviation {deviation:.3g}); check its unit"
+        )
+    return replace(part, x=x)
 
 
 def _check_rounding(rounding: Float64, train: Sequences) -> None:
-    """Refuses a channel that loses its differences as float32.
-
-    Args:
-        rounding: (F,) the largest difference that float32 makes in each channel.
-    """
-    values = _valid_steps(train)
+    """Refuses a channel whose `rounding` (F,) by float32 hides its differences."""
     _, deviation, constant = _fit(train)
     # A constant channel has no differences to lose.
     coarse = np.flatnonzero((rounding > COARSE * deviation) & ~constant)
@@ -83,7 +130,7 @@ def _check_rounding(rounding: Float64, train: Sequences) -> None:
         f = int(coarse[0])
         raise ValueError(
             f"data.standardize=false: channel {train.channel_names[f]!r} has values near"
-            f" {np.median(values[:, f]):.10g} with a deviation of {deviation[f]:.3g},"
+            f" {np.median(_valid_steps(train)[:, f]):.10g} with a deviation of {deviation[f]:.3g},"
             " which float32 cannot hold; set it to true, or subtract a constant"
         )
 
@@ -93,11 +140,3 @@ def _valid_steps(train: Sequences) -> Float64:
     if train.lengths.min() == train.max_length:  # a copy of large data would be large
         return train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
     return train.x[train.valid].astype(np.float64, copy=False)
-
-
-def _note_on_constant(train: Sequences, constant: Mask) -> list[str]:
-    names = [repr(train.channel_names[f]) for f in np.flatnonzero(constant)]
-    if not names:
-        return []
-    several = f"channels {listed(names)} are" if len(names) > 1 else f"channel {names[0]} is"
-    return [f"{several} constant in train: standardised to 0, without information"]

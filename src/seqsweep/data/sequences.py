@@ -6,7 +6,7 @@ N sequences, T steps of the longest, F features (channels), C classes.
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -29,10 +29,9 @@ class Sequences:
         labels: (N,) int64, each a position in `class_names`.
         class_names: C names, which all splits of a data set share.
         channel_names: F names.
-        digests: (N,) a hash of each sequence as its source gave it; None computes them. Filling in
-            and scaling keep them.
-        groups: (N,) int64; sequences of one group never straddle a split. They are numbered by
-            first appearance: their names decide nothing. None where every sequence stands alone.
+        digests: (N,) a hash of each sequence as its source gave it; None computes them.
+        groups: (N,) int64, numbered by first appearance; sequences of one group never straddle a
+            split. None where every sequence stands alone.
     """
 
     x: Floats
@@ -55,8 +54,7 @@ class Sequences:
         if self.x[~self.valid].any():  # NaN counts as not zero
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
             object.__setattr__(self, "x", zeroed)
-        # They are computed before filling in and scaling, so that the overlap of splits is that of
-        # the raw data.
+        # Those of the raw data: filling in and scaling would change the overlap of splits.
         if self.digests is None:
             rows = zip(self.x, self.lengths.tolist(), strict=True)
             contents = (row[:length].astype("<f8").tobytes() for row, length in rows)
@@ -66,8 +64,7 @@ class Sequences:
         return len(self.x)
 
     def __repr__(self) -> str:
-        shortest, longest = int(self.lengths.min()), int(self.lengths.max())
-        steps = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+        steps = " to ".join(map(str, sorted({self.lengths.min(), self.lengths.max()})))
         return f"Sequences({len(self)} of {steps} steps, {_width(self)})"
 
     @property
@@ -90,11 +87,11 @@ class Sequences:
 
     @property
     def valid(self) -> Mask:
-        """The mask (N, T): True at the steps of a sequence, False at its padding."""
+        """The mask (N, T): True at steps, False at padding."""
         return np.arange(self.max_length) < self.lengths[:, None]
 
     def select(self, index: npt.ArrayLike) -> Self:
-        """Returns the sequences at the given positions, in that order, padded to T steps."""
+        """Returns the sequences at the given positions, padded to T steps."""
         rows = np.asarray(index)
         assert rows.ndim == 1 and rows.dtype.kind in "iu", "select takes a vector of positions"
         assert self.digests is not None
@@ -107,8 +104,14 @@ class Sequences:
             groups=None if self.groups is None else self.groups[rows],
         )
 
+    def with_values(self, x: Floats, lengths: Int64, names: tuple[str, ...] | None = None) -> Self:
+        """Returns the sequences with other values, lengths and names of channels."""
+        if x is self.x:
+            return self
+        return replace(self, x=x, lengths=lengths, channel_names=names or self.channel_names)
+
     def fingerprint(self) -> str:
-        """Returns the sha256 (hex) of the values, lengths, labels and names, without padding.
+        """Returns the sha256 (hex) of values, lengths, labels and names.
 
         The values are hashed as float64, so equal numbers have one fingerprint in any type.
         """
@@ -129,9 +132,10 @@ class Sequences:
 class Splits:
     """The splits of a data set, which share channels and class names.
 
-    Each of the `notes` is a line for the user of the data, such as a key of the file that is not
-    used. The commands print them. `scaling` is what `prepare` has fitted on train. With a
-    `vocabulary`, x holds indices of its symbols.
+    Args:
+        notes: lines for the user of the data, which the commands print.
+        scaling: what `prepare` has fitted on train.
+        vocabulary: the symbols whose indices x holds.
     """
 
     train: Sequences
@@ -155,6 +159,10 @@ class Splits:
         """The splits that the data set has, by name."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
+
+    def map(self, change: Callable[[str, Sequences], Sequences]) -> Self:
+        """Returns the splits with each part changed, by its name and content."""
+        return replace(self, **{name: change(name, part) for name, part in self.parts.items()})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -187,10 +195,10 @@ class Splits:
 
     @functools.cached_property
     def recordings(self) -> str:
-        """The sha256 (hex) of what the sequences are read from, with their labels.
+        """The sha256 (hex) of what the sequences are read from.
 
-        Texts have other values with other tokens, and rows with another frame, but the same
-        `digests`: a network that reads them in one way is comparable with one of another way.
+        Networks that read the same texts with other tokens, or rows with another frame, are
+        comparable.
         """
         digest = hashlib.sha256()
         for name, part in self.parts.items():
@@ -208,9 +216,7 @@ def _width(sequences: Sequences) -> str:
 
 
 def digests_of(contents: Iterable[bytes]) -> npt.NDArray[np.uint64]:
-    """Returns the first eight bytes of the hash of each content: (N,).
-
-    Among a million sequences, two agree by chance once in 4e7 data sets.
-    """
+    """Returns the first eight bytes of the hash of each content: (N,)."""
+    # Among a million sequences, two agree by chance once in 4e7 data sets.
     hashes = (hashlib.blake2b(content, digest_size=8).digest() for content in contents)
     return np.array([int.from_bytes(one, "little") for one in hashes], dtype=np.uint64)

@@ -1,14 +1,17 @@
-"""Opens csv and parquet files as tables that know the place of a row.
+"""Opens csv and parquet files as tables with places for messages.
 
-pyarrow parses the files. Columns are read only if they have a purpose.
+pyarrow parses the files; it has no types for a type checker, so its tables are Any here. Columns
+are read only if they have a purpose.
 """
 
+import csv
 import itertools
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
@@ -18,11 +21,6 @@ from seqsweep.data.files import existing_file, unpacked
 from seqsweep.data.memory import check_memory
 from seqsweep.data.tables import CSV_OPTIONS
 from seqsweep.suggest import short
-
-Columns = Any
-"""A `pyarrow.Table`; pyarrow has no types for a type checker."""
-
-Read = Callable[[Sequence[str], Sequence[str]], Columns]
 
 _FILLED_LINE = re.compile(rb"[^\r\n]+")
 _LINE_END = re.compile(rb"\r\n?|\n")
@@ -35,24 +33,19 @@ _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "
 _CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b in ("", " ")]
 
 
+@dataclass
 class Table:
-    """A table of typed columns, such as a parquet file or a DataFrame.
+    """A table of typed columns: a parquet file or a DataFrame."""
 
-    Attributes:
-        where: the file's name, for messages.
-        names: all columns.
-        read: returns two lists of columns, the features and others.
-    """
+    where: str  # the file's name, for messages
+    names: list[str]
+    # Returns two lists of columns, the features and others.
+    read: Callable[[Sequence[str], Sequence[str]], Any]
 
-    has_text_cells = False
+    has_text_cells: ClassVar[bool] = False
     decimal = "."
 
-    def __init__(self, where: str, names: Sequence[str], read: Read) -> None:
-        self.where = where
-        self.names = list(map(str, names))
-        self.read = read
-
-    def sample(self) -> Columns:
+    def sample(self) -> Any:
         """Returns the first rows, for a look at the columns."""
         return self.read(self.names, [])
 
@@ -62,15 +55,7 @@ class Table:
 
 
 def open_table(path: str, **csv_options: Any) -> Table:
-    """Opens a csv or parquet file; its content, not its name, says which.
-
-    Args:
-        csv_options: see `CsvTable`.
-
-    Raises:
-        FileNotFoundError: with the nearest names in that folder.
-        ValueError: the file is neither, or damaged.
-    """
+    """Opens a csv or parquet file, whichever its content says."""
     file = existing_file(path)
     with file.open("rb") as opened:
         start = opened.read(4)
@@ -88,7 +73,7 @@ def _parquet_table(file: Path) -> Table:
         opened = parquet.ParquetFile(file)
         names = opened.schema_arrow.names
 
-    def read(numbers: Sequence[str], others: Sequence[str]) -> Columns:
+    def read(numbers: Sequence[str], others: Sequence[str]) -> Any:
         columns = [*numbers, *others]
         # A run-length encoded file may hold any number of rows in a few bytes.
         _check_size(where, opened.metadata.num_rows, len(columns))
@@ -115,11 +100,7 @@ def _damage_named(where: str) -> Generator[None]:
 
 
 class CsvTable(Table):
-    """A csv file, as text.
-
-    Args:
-        delimiter, decimal, encoding, header: see `tables.table`.
-    """
+    """A csv file, as text; see `tables.table` for the options."""
 
     has_text_cells = True
 
@@ -131,47 +112,35 @@ class CsvTable(Table):
         encoding: str = "utf-8",
         header: bool = True,
     ) -> None:
-        self.where, self._file = str(file), file
+        self._file = file
         self.decimal, self._encoding, self._header = decimal, encoding, header
         self._delimiter = delimiter or ""
-        self._unread: bytes | None = self._text()
-        first = _FILLED_LINE.search(self._unread)
+        content = self._text()
+        first = _FILLED_LINE.search(content)
         if first is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
-        text = first[0].decode("utf-8", "backslashreplace")
+        line = first[0].decode("utf-8", "backslashreplace")
         # Blanks separate cells only where no other sign does: `Zeit [s]` is one name.
-        signs = [*filter(text.count, _DELIMITERS)] or [" " if text.split()[1:] else ","]
-        self._delimiter = delimiter or max(signs, key=text.count)
+        signs = [*filter(line.count, _DELIMITERS)] or [" " if line.split()[1:] else ","]
+        self._delimiter = delimiter or max(signs, key=line.count)
         if len(self._delimiter) != 1 or self._delimiter in '"\r\n':
             raise ValueError(f"data.source.delimiter={delimiter!r}: must be one character")
-        if text.encode() != first[0]:
-            place = self.place(-header)
-            raise ValueError(f"{place}: {short(text)} is not UTF-8; save the file as UTF-8")
-        if self._delimiter == " ":
-            self._unread = self._text()
-            first = _FILLED_LINE.search(self._unread)
-            assert first is not None
-        self._start = first.end() if header else 0
-        cells = self._cells(first[0])
-        names = [cell.strip() for cell in cells] if header else map(str, range(len(cells)))
-        super().__init__(self.where, [*names], self._parse)
-
-    def _cells(self, line: bytes) -> list[str]:
-        """Returns the cells of a line, which pyarrow takes for names of columns."""
-        content = pa.BufferReader(line + b"\n")
-        read = arrow_csv.ReadOptions(block_size=len(line) + 1)
-        parse = arrow_csv.ParseOptions(delimiter=self._delimiter)
+        self._unread: bytes | None = self._text() if self._delimiter == " " else content
+        if line.encode() != first[0]:
+            raise ValueError(f"{file}: {short(line)} is not UTF-8; save the file as UTF-8")
         try:
-            return arrow_csv.read_csv(content, read, parse).column_names
-        except pa.ArrowInvalid:
-            raise ValueError(f"{self.where}: {short(line)} is not a line of names") from None
+            parsed = csv.reader([line.strip(" ")], delimiter=self._delimiter, skipinitialspace=True)
+            cells = next(parsed)
+        except csv.Error:  # a cell of more than 128 KiB
+            raise ValueError(f"{file}: {short(line)} is not a line of names") from None
+        names = [cell.strip() for cell in cells] if header else map(str, range(len(cells)))
+        super().__init__(str(file), [*names], self._parse)
 
-    def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
+    def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
         """Reads these columns: `numbers` as float64, the others as text."""
         columns = [*numbers, *others]
         content = self._read()
-        lines = max(content.count(end, self._start) for end in (b"\n", b"\r"))
-        _check_size(self.where, lines, len(columns))
+        _check_size(self.where, max(map(content.count, (b"\n", b"\r"))), len(columns))
         # A position in the file is the name of its column, because names may be there twice.
         position = {name: str(index) for index, name in enumerate(self.names)}
         kinds = {position[name]: pa.float64() for name in numbers}
@@ -182,19 +151,21 @@ class CsvTable(Table):
             self._raise_with_line(str(error))
         return table.rename_columns(columns)
 
-    def sample(self) -> Columns:
+    def sample(self) -> Any:
         """Returns the first rows; pyarrow finds the type of each column."""
-        content = self._read()[: self._start + (1 << 20)]
+        content = self._read()[: 1 << 20]
         content = content[: content.rfind(b"\n") + 1] or content
         return self._table(content, strings_can_be_null=True)
 
-    def _table(self, content: bytes, **options: Any) -> Columns:
+    def _table(self, content: bytes, **options: Any) -> Any:
         """Parses the rows; the name of a column is its position."""
+        header = _FILLED_LINE.search(content)
+        start = header.end() if self._header and header else 0
         return arrow_csv.read_csv(
-            pa.BufferReader(pa.py_buffer(content).slice(self._start)),
+            pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,  # errors have no row number otherwise
-                block_size=min(max(1 << 23, 64 * self._start), (1 << 31) - 1),
+                block_size=min(max(1 << 23, 64 * start), (1 << 31) - 1),
                 column_names=[str(index) for index in range(len(self.names))],
             ),
             parse_options=arrow_csv.ParseOptions(
@@ -211,10 +182,16 @@ class CsvTable(Table):
         return self._text() if content is None else content
 
     def _text(self) -> bytes:
-        """Returns the content in UTF-8, which must be a text with whole quotes."""
+        """Returns the content in UTF-8; refuses open quotes."""
         file, content = self._file, unpacked(self._file)
         if self._encoding != CSV_OPTIONS["encoding"]:
-            content = _recoded(content, self._encoding, file)
+            try:
+                content = content.decode(self._encoding).encode()
+            except LookupError:
+                known = "must be an encoding that Python knows, such as latin-1"
+                raise ValueError(f"data.source.encoding={self._encoding}: {known}") from None
+            except UnicodeError as error:
+                raise ValueError(f"{file}: is not {self._encoding}: {error}") from None
         if b"\0" in content[: 1 << 20]:
             raise ValueError(f"{file}: is not a text in UTF-8; expected csv or parquet")
         if content.count(b'"') % 2:
@@ -231,8 +208,7 @@ class CsvTable(Table):
         """Returns the line on which a row begins, counted from 1."""
         content = self._read()
         # The header is the row before the first; an empty line is not a row.
-        rows = itertools.islice(_ROW.finditer(content), row + self._header, None)
-        found = next(rows, None)
+        found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
         before = content if found is None else content[: found.start()]
         return f"{self.where}:{len(_LINE_END.findall(before)) + 1}"
 
@@ -253,17 +229,6 @@ class CsvTable(Table):
                 " data.source.features=[...] chooses the feature columns"
             )
         raise ValueError(f"{place}: {message.splitlines()[0]}")
-
-
-def _recoded(content: bytes, encoding: str, file: Path) -> bytes:
-    """Returns a text in UTF-8."""
-    try:
-        return content.decode(encoding).encode()
-    except LookupError:
-        known = "must be an encoding that Python knows, such as latin-1"
-        raise ValueError(f"data.source.encoding={encoding}: {known}") from None
-    except UnicodeError as error:
-        raise ValueError(f"{file}: is not {encoding}: {error}") from None
 
 
 def _check_size(where: str, rows: int, columns: int) -> None:

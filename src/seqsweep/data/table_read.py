@@ -1,4 +1,4 @@
-"""Reads tables into splits: opens them, decides on columns and form, assembles and divides.
+"""Reads tables into splits: assembles sequences and divides them.
 
 S rows, N sequences, T steps, F features (channels).
 """
@@ -15,9 +15,8 @@ from seqsweep.data.lists import join_padded
 from seqsweep.data.proposal import with_proposal
 from seqsweep.data.raw import RawPart
 from seqsweep.data.table_files import Table, open_table
-from seqsweep.data.table_roles import NONE, ROLES, Roles, choose_roles
-from seqsweep.data.table_values import Codes, Rows
-from seqsweep.data.tables import CSV_OPTIONS, Form
+from seqsweep.data.table_values import Rows
+from seqsweep.data.tables import CSV_OPTIONS, NONE, ROLES, Form, Roles, choose_roles
 from seqsweep.suggest import listed
 
 _SPLITS = {
@@ -36,7 +35,7 @@ class _Read(NamedTuple):
 
 
 class _Assembled(NamedTuple):
-    """The sequences of a table, in the order in which they first appear."""
+    """The sequences of a table, in order of appearance."""
 
     whole: RawPart
     rows: Int64  # (N,) the first row of each sequence
@@ -44,22 +43,22 @@ class _Assembled(NamedTuple):
 
 
 def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
-    """Reads a file, and a second one that is its test split; see `tables.table`."""
+    """Reads a file, and a second one that is its test split."""
     csv_options = {key: options.get(key, value) for key, value in CSV_OPTIONS.items()}
     try:
-        read = _read(open_table(path, **csv_options), options, labelled)
+        first = _read(open_table(path, **csv_options), options, labelled)
     except (ValueError, TypeError) as error:
         raise (with_proposal(error, path, options) if labelled else error) from error
     if (test_path := options.get("test_path")) is not None:
-        if "test" in read.parts:
+        if "test" in first.parts:
             given = f"data.source.test_path={test_path}"
             raise ValueError(f"{given}, but {path} has a test split; give only one")
-        second = open_table(test_path, **csv_options)
-        test = _read(second, {**options, **_as_in(read, second)}, labelled)
-        read.parts["test"] = test.parts["train"]
-        read.notes.extend(test.notes)
+        table = open_table(test_path, **csv_options)
+        second = _read(table, {**options, **_as_in(first, table)}, labelled)
+        first.parts["test"] = second.parts["train"]
+        first.notes.extend(second.notes)
     pa.default_memory_pool().release_unused()
-    return _stored(read)
+    return _stored(first)
 
 
 def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
@@ -85,20 +84,14 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
     optional = ("group",) if main.form == "long" else ("group", "id")
     columns = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
     absent = [role for role in optional if columns[role] not in second.names]
-    return {
-        **columns,
-        **dict.fromkeys(absent, NONE),
-        "features": main.roles.features,
-        "form": main.form,
-    }
+    columns |= dict.fromkeys(absent, NONE)
+    return {**columns, "features": main.roles.features, "form": main.form}
 
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     """Reads one table and divides it by its split column."""
     roles = choose_roles(table.where, table.names, options)
-    rows = Rows(table, roles, table.read(roles.features, list(roles.columns.values())))
-    if len(rows.columns) == 0:
-        raise ValueError(f"{table.where}: has no rows")
+    rows = Rows(table, roles)
     shape = _steps_and_channels(rows, options)
     form: Form = options.get("form") or ("wide" if shape else _form_of(rows))
     if shape and form != "wide":
@@ -106,14 +99,24 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
     made = _assemble_long(rows) if form == "long" else _assemble_wide(rows, shape)
     notes = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
     labels = _labels(rows, made, labelled, notes)
-    groups = _per_sequence(rows, "group", made).texts() if rows.has("group") else None
-    made = made._replace(whole=made.whole._replace(labels=labels, groups=groups))
-    parts = _divided(rows, made) if rows.has("split") else {"train": made.whole}
+    groups = _per_sequence(rows, "group", made) if rows.has("group") else None
+    whole = made.whole._replace(labels=labels, groups=groups)
+    if not rows.has("split"):
+        return _Read({"train": whole}, roles, form, notes)
+    named = _per_sequence(rows, "split", made).tolist()
+    split_of = np.array([_SPLITS.get(name.lower(), "") for name in named], dtype=np.str_)
+    rows.check("split", (split_of == "")[made.of_row], "train, val or test")
+    parts: dict[str, RawPart] = {}
+    for name in ("train", "val", "test"):
+        index = np.flatnonzero(split_of == name)
+        if len(index):
+            chosen = (one[index] if isinstance(one, np.ndarray) else one for one in whole)
+            parts[name] = RawPart._make(chosen)._replace(where=f"{whole.where} ({name})")
     return _Read(parts, roles, form, notes)
 
 
 def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Returns the steps and channels of a wide row; None for one channel."""
+    """Returns the steps and channels of a wide row, if given."""
     frame, reshape = options.get("frame"), options.get("reshape")
     if frame is not None and reshape is not None:
         raise ValueError("data.source.frame and data.source.reshape: give only one")
@@ -132,7 +135,7 @@ def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, in
 
 
 def _form_of(rows: Rows) -> Form:
-    """Returns the form of a table: long for steps or repeated ids, else wide."""
+    """Returns the form: long for steps or repeated ids, else wide."""
     if rows.has("length") or not (rows.has("step") or rows.has("id")):
         return "wide"
     if rows.has("step"):
@@ -149,74 +152,66 @@ def _assemble_long(rows: Rows) -> _Assembled:
             f"{rows.table.where}: {reason} means a row for each step, but no column names the"
             " sequence; set data.source.id=COLUMN, or data.source.form=wide"
         )
-    ids = rows.codes("id")
-    lengths = np.bincount(ids.codes).astype(np.int64)
-    x, order = rows.features(), _order(rows, ids.codes)
+    codes, names = rows.codes("id")
+    lengths = np.bincount(codes).astype(np.int64)
+    x, first = rows.features(), np.unique(codes, return_index=True)[1]
+    order = _order(rows, codes, first)
     if (np.diff(order) < 0).any():
         x = x[order]
-    x = join_padded(x, lengths)
-    first = np.unique(ids.codes, return_index=True)[1]
-    whole = RawPart(x, None, lengths, rows.table.where, ids.values)
-    return _Assembled(whole, first, ids.codes)
+    whole = RawPart(join_padded(x, lengths), None, lengths, rows.table.where, names)
+    return _Assembled(whole, first, codes)
 
 
-def _order(rows: Rows, codes: Int64) -> Int64:
-    """Returns the order of the rows by sequence and step."""
-    if not rows.has("step"):
-        _refuse_parted(rows, codes)
-        return np.argsort(codes, kind="stable")
-    steps = rows.steps()
-    order = np.lexsort((steps, codes))
-    same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
-    if same.any():
-        position = int(same.argmax())
-        first, second = sorted(order[position : position + 2].tolist())
-        place, step = rows.table.place, rows.cell(second, "step")
-        raise ValueError(
-            f"{place(second)}: sequence {rows.cell(second, 'id')!r} has step {step} a second time;"
-            f" the first is at {place(first)}"
-        )
-    return order
-
-
-def _refuse_parted(rows: Rows, codes: Int64) -> None:
-    """Refuses an id whose rows do not follow each other: they may be two sequences."""
-    begins = np.flatnonzero(np.diff(codes, prepend=-1))  # the first row of each stretch of an id
-    first = np.unique(codes, return_index=True)[1]
+def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
+    """Returns the order of rows by sequence and step."""
+    place = rows.table.place
+    if rows.has("step"):
+        steps = rows.steps()
+        order = np.lexsort((steps, codes))
+        same = (np.diff(codes[order]) == 0) & (steps[order][1:] == steps[order][:-1])
+        if same.any():
+            one, two = sorted(order[same.argmax() :][:2].tolist())
+            raise ValueError(
+                f"{place(two)}: sequence {rows.cell(two, 'id')!r} has step"
+                f" {rows.cell(two, 'step')} a second time; the first is at {place(one)}"
+            )
+        return order
+    # Rows of an id that do not follow each other may be two sequences.
+    begins = np.flatnonzero(np.diff(codes, prepend=-1))
     if len(begins) > len(first):
         row = int(np.setdiff1d(begins, first)[0])
-        place, before = rows.table.place, int(first[codes[row]])
         raise ValueError(
             f"{place(row)}: sequence {rows.cell(row, 'id')!r} begins a second time; its first rows"
-            f" are at {place(before)}; give each sequence an id of its own, or"
+            f" are at {place(int(first[codes[row]]))}; give each sequence an id of its own, or"
             " data.source.step=COLUMN, which orders its rows"
         )
+    return np.argsort(codes, kind="stable")
 
 
 def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
-    """Assembles a table with a row for each sequence, by default of one channel."""
+    """Assembles a table with a row for each sequence."""
     x = rows.features()
     x = x.reshape(len(x), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
     index = np.arange(len(x), dtype=np.int64)
-    ids = rows.codes("id").texts() if rows.has("id") else None
-    return _Assembled(RawPart(x, None, lengths, rows.table.where, ids), index, index)
+    made = _Assembled(RawPart(x, None, lengths, rows.table.where), index, index)
+    ids = _per_sequence(rows, "id", made) if rows.has("id") else None
+    return made._replace(whole=made.whole._replace(ids=ids))
 
 
 def _lengths(rows: Rows, longest: int) -> Int64:
     """Returns the number of valid steps of each row."""
     codes, values = rows.codes("length")
-    texts = [value.removesuffix(".0") for value in values.tolist()]
-    # Of anything but a whole number that fits into 64 bits, the length is 0.
-    known = [int(text) if text.isdecimal() and len(text) <= 18 else 0 for text in texts]
-    lengths = np.array(known, dtype=np.int64)[codes]
-    wrong = (lengths < 1) | (lengths > longest)
-    rows.check("length", wrong, f"a whole number from 1 to {longest}")
-    return lengths
+    known = {str(steps): steps for steps in range(1, longest + 1)}
+    # Of anything but such a number the length is 0.
+    lengths = [known.get(value.removesuffix(".0"), 0) for value in values.tolist()]
+    steps = np.array(lengths, dtype=np.int64)[codes]
+    rows.check("length", steps == 0, f"a whole number from 1 to {longest}")
+    return steps
 
 
-def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Codes:
-    """Returns a column (N,) that has one value in all rows of a sequence."""
+def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
+    """Returns a column (N,) that has one value for each sequence."""
     codes, values = rows.codes(role)
     differs = codes != codes[made.rows][made.of_row]
     if differs.any():
@@ -228,11 +223,11 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Codes:
             f"{place(row)}: sequence {rows.cell(row, 'id')!r} has {role} {value} (column"
             f" {column!r}), but {before} at {place(first)}; must be one for a sequence"
         )
-    return Codes(codes[made.rows], values)
+    return values[codes[made.rows]]
 
 
 def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> Array | None:
-    """Returns the label of each sequence; None where they may lack and one does."""
+    """Returns the label of each sequence; None where one may lack."""
     where = rows.table.where
     if not rows.has("label"):
         if labelled:
@@ -242,27 +237,11 @@ def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> A
     if missing := (rows.codes("label", may_lack=not labelled).codes < 0).sum():
         notes.append(f"{where}: {missing} labels are missing; none is used")
         return None
-    codes, values = _per_sequence(rows, "label", made)
-    return rows.class_names(values)[codes]
-
-
-def _divided(rows: Rows, made: _Assembled) -> dict[str, RawPart]:
-    """Divides the sequences by their split."""
-    codes, values = _per_sequence(rows, "split", made)
-    splits = [_SPLITS.get(value.lower(), "") for value in values.tolist()]
-    split_of = np.array(splits, dtype=np.str_)[codes]
-    rows.check("split", (split_of == "")[made.of_row], "train, val or test")
-    parts: dict[str, RawPart] = {}
-    for name in ("train", "val", "test"):
-        index = np.flatnonzero(split_of == name)
-        if len(index):
-            chosen = (one[index] if isinstance(one, np.ndarray) else one for one in made.whole)
-            parts[name] = RawPart._make(chosen)._replace(where=f"{made.whole.where} ({name})")
-    return parts
+    return _per_sequence(rows, "label", made)
 
 
 def _stored(read: _Read) -> Stored:
-    """Returns the splits of a table; refuses a group that is in two of them."""
+    """Returns the splits of a table; refuses groups in two splits."""
     split_of: dict[str, str] = {}
     for split, part in read.parts.items():
         for group in [] if part.groups is None else dict.fromkeys(part.groups.tolist()):

@@ -1,4 +1,4 @@
-"""Turns columns of a table into arrays; an error names the place and the column.
+"""Turns columns of a table into arrays.
 
 S rows of a table, F features (channels).
 """
@@ -6,16 +6,15 @@ S rows of a table, F features (channels).
 import re
 from bisect import bisect_left
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from seqsweep.data.checks import Array, Int64, Mask, check_whole_numbers, exceeds_float32
-from seqsweep.data.table_files import Columns, Table
-from seqsweep.data.table_roles import Roles
+from seqsweep.data.checks import Array, Int64, Mask, exceeds_float32
+from seqsweep.data.table_files import Table
+from seqsweep.data.tables import Roles
 from seqsweep.suggest import short
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported
@@ -28,27 +27,30 @@ _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"
 
 
 class Codes(NamedTuple):
-    """A column as numbers, `values[codes]`; a code is -1 where the value is missing."""
+    """A column as `values[codes]`; the code of a missing value is -1."""
 
     codes: Int64
     values: Array
 
-    def texts(self) -> Array:
-        """Returns the values of a column without missing ones."""
-        return self.values[self.codes]
 
-
-@dataclass
 class Rows:
     """The rows of a table, with its columns that have a role."""
 
-    table: Table
-    roles: Roles
-    columns: Columns
+    def __init__(self, table: Table, roles: Roles) -> None:
+        self.table = table
+        self.roles = roles
+        read = table.read(roles.features, list(roles.columns.values()))
+        columns = [_plain(column) for column in read.columns]
+        # By position: a table looks up a name among all its columns.
+        self._features: list[Any] = columns[: len(roles.features)]
+        self._columns = dict(zip(roles.columns, columns[len(roles.features) :], strict=True))
+        self._count: int = read.num_rows
+        if self._count == 0:
+            raise ValueError(f"{table.where}: has no rows")
 
     def has(self, role: str) -> bool:
         """Returns whether the table has a column of a role."""
-        return role in self.roles.columns
+        return role in self._columns
 
     def error(self, row: int, role: str, text: str) -> ValueError:
         """Returns an error about the cell of a row."""
@@ -65,23 +67,22 @@ class Rows:
 
     def cell(self, row: int, role: str) -> Any:
         """Returns a value as Python has it."""
-        return self.columns.column(self.roles.columns[role])[row].as_py()
+        return self._columns[role][row].as_py()
 
     def features(self) -> Array:
-        """Returns the feature columns (S, F), once; NaN where a value is missing."""
-        x = np.zeros((len(self.columns), len(self.roles.features)), np.float32)
+        """Returns the feature columns (S, F), once; NaN for missing values."""
+        x = np.zeros((self._count, len(self._features)), np.float32)
         for f, name in enumerate(self.roles.features):  # a list of all columns would be a copy
-            values = self._numbers(name)
+            values = self._numbers(name, self._features[f])
             if values.dtype != x.dtype:
                 x = x.astype(np.float64, copy=False)
             x[:, f] = values
-        self.columns = self.columns.drop_columns(list(self.roles.features))
+            self._features[f] = None
         pa.default_memory_pool().release_unused()  # it keeps the memory for other tables
         return x
 
-    def _numbers(self, name: str) -> Array:
-        column, types = self._column(name), pa.types
-        kind = column.type
+    def _numbers(self, name: str, column: Any) -> Array:
+        kind, types = column.type, pa.types
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
             raise TypeError(
                 f"{self.table.where}: column {name!r} holds {kind}; expected numbers;"
@@ -89,7 +90,6 @@ class Rows:
             )
         # Whole numbers of 16 bits fit into float32, too.
         fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
-        # A safe cast would refuse whole numbers above 2**53 instead of rounding them.
         values = column.cast(pa.float32() if fits else pa.float64(), safe=False).to_numpy()
         too_large = exceeds_float32(values)
         if too_large.any():
@@ -98,29 +98,11 @@ class Rows:
                 f"{self.table.place(row)}: column {name!r} is {values[row]}; must be a number"
                 " within float32, or empty where it is missing"
             )
-        if np.fmax.reduce(np.abs(values), initial=0) > 2**53:
-            check_whole_numbers(self._whole(name), f"column {name!r}", self.table.where)
         return values
 
-    def _whole(self, name: str) -> Array:
-        """Returns the present values of a column as whole numbers; none if they are not."""
-        column = self._column(name)
-        if self.table.has_text_cells:  # which were read as float64
-            present = column.is_valid()
-            column = self.table.read([], [name]).column(name).filter(present)
-            column = pc.utf8_trim_whitespace(column)
-        for kind in (pa.int64(), pa.uint64()):
-            with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                return column.drop_null().cast(kind).to_numpy()
-        return np.empty(0, np.int64)
-
     def codes(self, role: str, may_lack: bool = False) -> Codes:
-        """Returns a column (S,) of labels, ids, groups, splits or lengths.
-
-        Args:
-            may_lack: accepts missing values.
-        """
-        column = self._column(self.roles.columns[role])
+        """Returns a column (S,) of labels, ids, groups, splits or lengths."""
+        column = self._columns[role]
         # The type of the labels decides the order of the classes.
         if role != "label" or not _is_number(column.type):
             column = self._as_texts(role, column)
@@ -132,6 +114,8 @@ class Rows:
         codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         values = dictionary.dictionary.to_numpy(zero_copy_only=False)
         values = values.astype(np.str_) if values.dtype.kind == "O" else values
+        if role == "label" and self.table.has_text_cells:
+            values = _class_names(values)
         return Codes(np.where(missing, -1, codes), values)
 
     def _as_texts(self, role: str, column: Any) -> Any:
@@ -146,23 +130,9 @@ class Rows:
         absent = pc.is_in(column, pa.array(_ABSENT, pa.large_string()))
         return pc.if_else(absent, pa.scalar(None, pa.large_string()), column)
 
-    def class_names(self, labels: Array) -> Array:
-        """Returns distinct labels as other files have them: `true` is True, `1.0` is 1.
-
-        A csv file holds texts alone.
-        """
-        if not self.table.has_text_cells or not len(labels):
-            return labels
-        texts: list[str] = labels.tolist()
-        if {text.lower() for text in texts} <= {"true", "false"}:
-            texts = [text.capitalize() for text in texts]
-        elif all(re.fullmatch(r"-?\d+\.0+(e\+00)?", text) for text in texts):
-            texts = [text.partition(".")[0] for text in texts]
-        return np.array(texts, dtype=np.str_)
-
     def steps(self) -> Array:
         """Returns numbers (S,) that order the rows as the step column does."""
-        column = self._column(self.roles.columns["step"])
+        column = self._columns["step"]
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         if is_text:
             column = pc.utf8_trim_whitespace(column)
@@ -189,11 +159,21 @@ class Rows:
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
             raise self.error(int(missing.argmax()), role, f"is missing{others}")
 
-    def _column(self, name: str) -> Any:
-        """Returns a column, also one with a dictionary, as its values."""
-        column = self.columns.column(name)
-        is_coded = pa.types.is_dictionary(column.type)
-        return column.cast(column.type.value_type) if is_coded else column
+
+def _plain(column: Any) -> Any:
+    """Returns a column, also one with a dictionary, as its values."""
+    is_coded = pa.types.is_dictionary(column.type)
+    return column.cast(column.type.value_type) if is_coded else column
+
+
+def _class_names(labels: Array) -> Array:
+    """Returns labels of a csv file as others have them: True, 1."""
+    texts: list[str] = labels.tolist()
+    if texts and {text.lower() for text in texts} <= {"true", "false"}:
+        texts = [text.capitalize() for text in texts]
+    elif texts and all(re.fullmatch(r"-?\d+\.0+(e\+00)?", text) for text in texts):
+        texts = [text.partition(".")[0] for text in texts]
+    return np.array(texts, dtype=np.str_)
 
 
 def _is_number(kind: Any) -> bool:
@@ -201,7 +181,7 @@ def _is_number(kind: Any) -> bool:
 
 
 def _parsed(texts: Any) -> Array | None:
-    """Returns texts as numbers or dates; None where they are not all of one kind."""
+    """Returns texts as numbers or dates; None for mixed ones."""
     for kind in _STEPS:
         with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return texts.cast(kind).to_numpy()

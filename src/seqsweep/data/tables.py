@@ -1,21 +1,41 @@
-"""Reads labelled sequences from csv and parquet files, and from DataFrames.
+"""Reads labelled sequences from csv and parquet files and DataFrames.
 
-N sequences, T steps, F features (channels).
+T steps, F features (channels).
 """
 
+import fnmatch
 import importlib.util
 import inspect
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from seqsweep.data.files import Stored, check_options
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
+from seqsweep.suggest import did_you_mean, listed, printable
 
 Form = Literal["long", "wide"]
-Decimal = Literal[".", ","]
 
 CSV_OPTIONS = {"delimiter": None, "decimal": ".", "encoding": "utf-8", "header": True}
 """The options of csv files, and their defaults."""
+
+
+NONE = "none"
+"""The value of an argument that stands for: the table has no such column, do not guess one."""
+
+ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "id": (
+        ("id", "case", "case_id", "sequence", "sequence_id", "seq", "seq_id", "series"),
+        ("series_id", "sample_id", "recording", "recording_id", "trial", "trial_id"),
+    ),
+    "step": (("step", "time", "timestep", "time_step", "timestamp", "date", "datetime"), ("t",)),
+    "label": (("label", "labels", "class", "class_label", "target", "category"), ("y",)),
+    "split": (("split", "subset"),),
+    "group": (("group", "group_id", "subject", "subject_id", "patient", "patient_id"),),
+    "length": (("lengths", "seq_len"),),
+}
+"""Names by role; those of a later tuple count only where a table has none of an earlier one."""
 
 
 def table(
@@ -31,20 +51,19 @@ def table(
     frame: int | None = None,
     reshape: list[int] | None = None,
     delimiter: str | None = None,
-    decimal: Decimal = ".",
+    decimal: Literal[".", ","] = ".",
     encoding: str = "utf-8",
     header: bool = True,
     test_path: str | None = None,
 ) -> Splits:
-    """Reads a csv or parquet file; a csv file may be compressed (.gz).
+    """Reads a csv file, which may be compressed (.gz), or parquet file.
 
     In long form each row is a step, in wide form each row is a sequence. A column that is not named
     is found by its name where only one has a usual one; `none` means that there is no such column.
 
     Args:
-        path: the file; `~` is the home folder.
         id: the column that names the sequence of a row.
-        step: the column that orders the rows of a sequence: numbers or dates. Without it the rows
+        step: the column of numbers or dates that orders the rows of a sequence. Without it the rows
             keep the order of the file, in which those of an id follow each other.
         label: the column of the class, one for each sequence.
         features: the columns of values, in the order of the channels; `x*` is each that begins with
@@ -56,15 +75,13 @@ def table(
             there is a step column or an id repeats, else `wide`.
         frame: in wide form, so many columns in a row are the channels of one step.
         reshape: in wide form, [T, F]: the columns are T steps of F channels each.
-        delimiter: of a csv file; by default the most frequent of `,` tab `;` and `|` in the first
-            line, or blanks where it has none of them.
-        decimal: the sign in the decimal numbers of a csv file.
-        encoding: of a csv file, such as latin-1.
+        delimiter: by default the most frequent of `,` tab `;` and `|` in the first line of a csv
+            file, or blanks where it has none of them.
+        decimal, encoding: of a csv file.
         header: False: a csv file has no line with names; its columns are called 0, 1, 2, ...
         test_path: a second file with the same columns, which is the test split.
 
     Raises:
-        FileNotFoundError: with the nearest names in that folder.
         ModuleNotFoundError: pyarrow is not installed.
         ValueError, TypeError: what is wrong, in which line of a csv file or row of another one.
     """
@@ -72,11 +89,10 @@ def table(
 
 
 def read(path: str, labelled: bool = True, **options: Any) -> Stored:
-    """Reads a csv or parquet file as `table` does, but checks only its own content.
+    """Reads a file as `table` does, but checks only its content.
 
     Args:
         labelled: False accepts a file without labels; a part then has none where any is missing.
-        options: the other arguments of `table`.
     """
     require_pyarrow(path)
     from seqsweep.data.table_read import read_files
@@ -87,11 +103,8 @@ def read(path: str, labelled: bool = True, **options: Any) -> Stored:
 def from_frame(dataframe: Any, **options: Any) -> Splits:
     """Returns the sequences of a pandas DataFrame, or of a pyarrow Table.
 
-    Levels of an index that have names count as columns. Without a split column all sequences are in
-    `train`.
-
-    Args:
-        options: the arguments of `table`, without those about files.
+    Levels of an index that have names count as columns. The options are those of `table`, without
+    those about files.
     """
     require_pyarrow("from_frame")
     from seqsweep.data.table_read import read_frame
@@ -110,3 +123,89 @@ def require_pyarrow(what: str) -> None:
     """Refuses what needs pyarrow where it is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
         raise ModuleNotFoundError(f"{what}: needs pyarrow: pip install 'seqsweep[data]'")
+
+
+class Roles(NamedTuple):
+    """The columns of a table that have a purpose."""
+
+    columns: dict[str, str]  # by role, without those that the table lacks
+    features: tuple[str, ...]  # in the order of the channels
+    guessed: bool  # whether the user left any of them open
+
+    def words(self) -> str:
+        """Returns how the columns were understood."""
+        words = [f"{role}={printable(name)}" for role, name in self.columns.items()]
+        features = [*map(printable, self.features)]
+        if len(features) > 6:
+            features = [*features[:2], "...", f"{features[-1]} ({len(features)} columns)"]
+        return ", ".join([*words, f"features={','.join(features)}"])
+
+
+def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) -> Roles:
+    """Returns the roles of columns by `wanted` or else usual names."""
+    # pandas writes its index without a name, or with one of these.
+    real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
+    _refuse_repeated(where, real, "has two columns {}; give them different names")
+    columns = {role: wanted[role] for role in ROLES if wanted.get(role) not in (None, NONE)}
+    for role, name in columns.items():
+        _check_column(where, real, role, name)
+    features = _given_features(where, real, wanted.get("features"))
+    taken = [*columns.values(), *(features or ())]
+    _refuse_repeated(where, taken, "column {} is given for two purposes; give each once")
+    guessed = features is None
+    for role in [role for role in ROLES if wanted.get(role) is None]:
+        free = set(real).difference(features or (), columns.values())
+        if (name := _guess(where, [name for name in real if name in free], role)) is not None:
+            columns[role], guessed = name, True
+    columns = {role: columns[role] for role in ROLES if role in columns}
+    used = set(columns.values())
+    features = features or tuple(name for name in real if name not in used)
+    if not features:
+        raise ValueError(
+            f"{where}: has no feature column beside {listed(sorted(used))};"
+            " data.source.features=[...] names them"
+        )
+    return Roles(columns, features, guessed)
+
+
+def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise ValueError(f"{where}: {problem.format(repr(name))}")
+
+
+def _check_column(where: str, names: Sequence[str], argument: str, name: str) -> None:
+    """Refuses a given name that no column has."""
+    if name not in names:
+        raise ValueError(
+            f"{where}: data.source.{argument}={name}: has no such column; columns:"
+            f" {listed(names)}{did_you_mean(name, names)}"
+        )
+
+
+def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, ...] | None:
+    """Returns the feature columns by their names or patterns, such as `x*`."""
+    if given is None:
+        return None
+    known, features = set(names), list[str]()
+    for pattern in [given] if isinstance(given, str) else given:
+        matching = fnmatch.filter(names, pattern) if "*" in pattern and pattern not in known else ()
+        if not matching and pattern not in known:
+            _check_column(where, names, "features", pattern)
+        features += matching or [pattern]
+    if not features:
+        raise ValueError(f"{where}: data.source.features=[]: must name at least one column")
+    return tuple(dict.fromkeys(features))
+
+
+def _guess(where: str, names: Sequence[str], role: str) -> str | None:
+    for known in ROLES[role]:
+        matching = [name for name in names if name.strip().lower() in known]
+        if len(matching) > 1:
+            raise ValueError(
+                f"{where}: {' and '.join(map(repr, matching))} may each be the {role} column;"
+                f" data.source.{role}={matching[0]} chooses one, {role}={NONE} neither"
+            )
+        if matching:
+            return matching[0]
+    return None

@@ -1,34 +1,32 @@
-"""Generates the data of tasks, which depend on the arguments alone, the seed among them.
+"""Generates the data of tasks, which depend on the arguments alone.
 
-N sequences, T steps, F features, C classes.
+N sequences, T steps, F features, C classes. The sizes of the splits are num_train, at least 1, and
+num_val and num_test; 0 gives no such split. Each split has its own stream of the seed, so the size
+of one does not change another.
+
+Sources: S. Hochreiter, J. Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8);
+M. Arjovsky, A. Shah, Y. Bengio (2016), Unitary Evolution Recurrent Neural Networks, ICML.
 """
+
+import itertools
 
 import numpy as np
 
-from seqsweep.data.checks import Int64
-from seqsweep.data.sequences import Splits
+from seqsweep.data.checks import Float32, Int64
+from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.task_parts import (
-    DISTRACTORS,
-    RANGES,
-    bits_with_parity,
     check_size,
     draw_labels,
-    equal_length,
+    draw_lengths,
     generated_splits,
     integer,
     length_range,
-    marked_sums,
-    noisy_waves,
-    number,
-    numbered,
-    ordered,
-    recalled,
     stream,
 )
-from seqsweep.elementary import normal
+from seqsweep.elementary import cos_of_turns, normal
 
-_MOST_CLASSES = 10**6
-_SHORTEST = 4  # the least length at which each range of RANGES holds a step
+_RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
+"""The tenths of the length, [from, to), in which the first, second (and third) X or Y lies."""
 
 
 def random_sequences(
@@ -39,7 +37,7 @@ def random_sequences(
     seed: int = 0,
     labels: list[int] | None = None,
 ) -> Splits:
-    """Generates noise with unrelated labels, which a network can only memorise.
+    """Generates noise with labels that a network can only memorise.
 
     The first of `random_sequences(3, length=2, input_size=2, num_classes=2, labels=[0, 1, 0])`:
 
@@ -47,13 +45,9 @@ def random_sequences(
 
     Args:
         num_sequences, length, input_size: N, T, F, each at least 1; x is standard normal.
-        num_classes: C, at least 2.
-        seed: at least 0.
+        num_classes: C, from 2 to a million.
         labels: N class indices in 0..C-1; None draws them evenly, each class at least once if there
             are as many sequences.
-
-    Returns:
-        All sequences as `train`, without `val` and `test`.
 
     Source: `torch.randn` inputs with fixed labels, the smallest check that a network can learn.
     """
@@ -62,26 +56,21 @@ def random_sequences(
     shape = (n, integer("length", length, 1, where), integer("input_size", input_size, 1, where))
     classes = integer("num_classes", num_classes, 2, where)
     check_size(shape, where)
-    if classes > _MOST_CLASSES:
-        raise ValueError(f"{where}: num_classes={classes}: must be at most {_MOST_CLASSES}")
+    if classes > 10**6:
+        raise ValueError(f"{where}: num_classes={classes}: must be at most {10**6}")
     rng = stream(integer("seed", seed, 0, where), 0)
     x = normal(rng.random((*shape, 2), dtype=np.float32))
     indices = (
         draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
     )
     channels = tuple(f"channel_{i}" for i in range(shape[2]))
-    return Splits(train=equal_length(x, indices, numbered(classes), channels))
+    return Splits(train=_equal_length(x, indices, _numbered(classes), channels))
 
 
 def temporal_order(
-    num_train: int,
-    num_val: int,
-    num_test: int,
-    length: int,
-    num_symbols: int = 2,
-    seed: int = 0,
+    num_train: int, num_val: int, num_test: int, length: int, num_symbols: int = 2, seed: int = 0
 ) -> Splits:
-    """Generates distractors with two or three X or Y, whose order is the class.
+    """Generates distractors and X or Y, whose order is the class.
 
     The third of `temporal_order(5, 0, 0, length=10)`, class XY; each letter is a one-hot step of
     the 6 channels X, Y, a, b, c, d:
@@ -89,38 +78,41 @@ def temporal_order(
         a a X b c a Y d b d
 
     The positions are drawn evenly from [.1T, .3T) and [.5T, .7T), with three symbols from
-    [.1T, .3T), [.4T, .6T) and [.7T, .9T); each other step is one of a, b, c, d, drawn evenly.
-    The classes are drawn evenly too, and each occurs at least once if there are as many sequences.
+    [.1T, .3T), [.4T, .6T) and [.7T, .9T). The classes and the distractors are drawn evenly too, and
+    each class occurs at least once if there are as many sequences.
 
     Args:
-        num_train: at least 1.
-        num_val, num_test: at least 0; 0 gives no such split. Each split has its own stream of the
-            seed, so the size of one does not change another.
         length: T, at least 4.
         num_symbols: 2 (classes XX XY YX YY) or 3 (XXX to YYY, eight classes).
-        seed: at least 0.
 
-    Source: S. Hochreiter, J. Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8),
-    experiments 6a and 6b. Differences: sequences of a split are equally long, the positions scale
-    with the length, and the start and end symbols E and B are left out.
+    Source: Hochreiter and Schmidhuber, experiments 6a and 6b. Differences: sequences of a split are
+    equally long, the positions scale with the length, and the start and end symbols are left out.
     """
     where = "temporal_order"
-    if num_symbols not in RANGES:
+    if num_symbols not in _RANGES:
         raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
-    steps = integer("length", length, _SHORTEST, where)
-    sizes, shape = (num_train, num_val, num_test), (steps, 2 + len(DISTRACTORS))
-    return generated_splits(where, sizes, seed, shape, ordered, steps, num_symbols)
+    steps = integer("length", length, 4, where)  # at which each range holds a step
+    letters = ("X", "Y", "a", "b", "c", "d")
+    names = tuple("".join(order) for order in itertools.product("XY", repeat=num_symbols))
+
+    def draw(rng: np.random.Generator, count: int) -> Sequences:
+        labels = draw_labels(rng, count, len(names))
+        symbols = rng.integers(2, len(letters), size=(count, steps))  # (N, T), distractors all over
+        for index, (start, stop) in enumerate(_RANGES[num_symbols]):
+            places = rng.integers(-(-start * steps // 10), -(-stop * steps // 10), size=count)
+            # The symbols are the class index in binary, highest digit first: 0 is X, 1 is Y.
+            symbols[np.arange(count), places] = (labels >> (num_symbols - 1 - index)) & 1
+        x = np.eye(len(letters), dtype=np.float32)[symbols]  # (N, T, 6)
+        return _equal_length(x, labels, names, letters)
+
+    sizes, shape = (num_train, num_val, num_test), (steps, len(letters))
+    return generated_splits(where, sizes, seed, shape, draw)
 
 
 def adding(
-    num_train: int,
-    num_val: int,
-    num_test: int,
-    length: int,
-    num_classes: int = 2,
-    seed: int = 0,
+    num_train: int, num_val: int, num_test: int, length: int, num_classes: int = 2, seed: int = 0
 ) -> Splits:
-    """Generates numbers of which two are marked; the class says how large their sum is.
+    """Generates numbers; the class is the range of two marked ones' sum.
 
     The first of `adding(1, 0, 0, length=6)`, class 1, with the channels value and marker:
 
@@ -131,31 +123,43 @@ def adding(
     divide the sums, 0 to 2, into C ranges of equal probability; with two, class 1 is above 1.
 
     Args:
-        num_train, num_val, num_test: as in `temporal_order`.
         length: T, at least 2.
         num_classes: C, at least 2.
-        seed: at least 0.
 
-    Source: S. Hochreiter, J. Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8),
-    experiment 4, with the marks of M. Arjovsky, A. Shah, Y. Bengio (2016), Unitary Evolution
-    Recurrent Neural Networks, ICML. Difference: a class of the sum instead of the sum itself.
+    Source: Hochreiter and Schmidhuber, experiment 4, with the marks of Arjovsky et al. Difference:
+    a class of the sum instead of the sum itself.
     """
     where = "adding"
     steps = integer("length", length, 2, where)
     classes = integer("num_classes", num_classes, 2, where)
-    sizes = num_train, num_val, num_test
-    return generated_splits(where, sizes, seed, (steps, 2), marked_sums, steps, classes)
+
+    def draw(rng: np.random.Generator, count: int) -> Sequences:
+        # The class is drawn first, then a sum within its range, then two numbers with this sum: so
+        # each class occurs, and the numbers are distributed as two independent uniform ones.
+        labels = draw_labels(rng, count, classes)
+        quantile = (labels + rng.random(count)) / classes
+        # The distribution function of the sum s of two uniform numbers is s^2 / 2 up to s = 1.
+        low, high = np.sqrt(2 * quantile), 2 - np.sqrt(2 * (1 - quantile))
+        sums = np.where(quantile < 0.5, low, high)
+        # For a given sum the first number is uniform between the bounds that [0, 1] leaves to it.
+        least, most = np.maximum(sums - 1, 0), np.minimum(sums, 1)
+        first = least + (most - least) * rng.random(count)
+        x = np.zeros((count, steps, 2), dtype=np.float32)
+        x[:, :, 0] = rng.random((count, steps))
+        rows, half = np.arange(count), steps // 2
+        for bounds, values in (((0, half), first), ((half, steps), sums - first)):
+            places = rng.integers(*bounds, size=count)
+            x[rows, places, 0] = values
+            x[rows, places, 1] = 1
+        return _equal_length(x, labels, _numbered(classes), ("value", "marker"))
+
+    return generated_splits(where, (num_train, num_val, num_test), seed, (steps, 2), draw)
 
 
 def delayed_recall(
-    num_train: int,
-    num_val: int,
-    num_test: int,
-    length: int,
-    num_symbols: int = 8,
-    seed: int = 0,
+    num_train: int, num_val: int, num_test: int, length: int, num_symbols: int = 8, seed: int = 0
 ) -> Splits:
-    """Generates a symbol, a delay, and a cue; the class is the symbol.
+    """Generates a symbol, which is the class, a delay and a cue.
 
     The first of `delayed_recall(1, 0, 0, length=6, num_symbols=4)`, class s1; each word is a
     one-hot step of the 6 channels s0, s1, s2, s3, blank, cue:
@@ -163,20 +167,27 @@ def delayed_recall(
         s1 blank blank blank blank cue
 
     Args:
-        num_train, num_val, num_test: as in `temporal_order`.
         length: T, at least 2; the delay has T - 2 steps.
         num_symbols: C, at least 2.
-        seed: at least 0.
 
-    Source: the copy task of S. Hochreiter, J. Schmidhuber (1997) and of M. Arjovsky, A. Shah,
-    Y. Bengio (2016), Unitary Evolution Recurrent Neural Networks, ICML. Difference: one symbol is
-    recalled, as a class, instead of ten, as a sequence.
+    Source: the copy task of both papers above. Difference: one symbol is recalled, as a class,
+    instead of ten, as a sequence.
     """
     where = "delayed_recall"
     steps = integer("length", length, 2, where)
     symbols = integer("num_symbols", num_symbols, 2, where)
-    sizes = num_train, num_val, num_test
-    return generated_splits(where, sizes, seed, (steps, symbols + 2), recalled, steps, symbols)
+
+    def draw(rng: np.random.Generator, count: int) -> Sequences:
+        labels = draw_labels(rng, count, symbols)
+        words = np.full((count, steps), symbols)  # blank
+        words[:, 0] = labels
+        words[:, -1] = symbols + 1  # the cue
+        names = tuple(f"s{i}" for i in range(symbols))
+        x = np.eye(symbols + 2, dtype=np.float32)[words]  # (N, T, C + 2)
+        return _equal_length(x, labels, names, (*names, "blank", "cue"))
+
+    sizes, shape = (num_train, num_val, num_test), (steps, symbols + 2)
+    return generated_splits(where, sizes, seed, shape, draw)
 
 
 def parity(
@@ -187,7 +198,7 @@ def parity(
     min_length: int | None = None,
     seed: int = 0,
 ) -> Splits:
-    """Generates bits; the class says whether the number of ones is even or odd.
+    """Generates bits; the class is whether their ones are even.
 
     The first of `parity(1, 0, 0, length=6)`, class odd, with one channel:
 
@@ -197,18 +208,28 @@ def parity(
     anything about the class.
 
     Args:
-        num_train, num_val, num_test: as in `temporal_order`.
         length: T of the longest sequence, at least 1.
         min_length: the shortest length; lengths are drawn evenly. None: all have `length` steps.
-        seed: at least 0.
 
-    Source: M. Minsky, S. Papert (1969), Perceptrons; as a task for recurrent networks in
-    S. Hochreiter, J. Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8).
+    Source: M. Minsky, S. Papert (1969), Perceptrons; as a task for recurrent networks in Hochreiter
+    and Schmidhuber.
     """
     where = "parity"
     lengths = length_range(length, min_length, 1, where)
-    sizes = num_train, num_val, num_test
-    return generated_splits(where, sizes, seed, (lengths[1], 1), bits_with_parity, lengths)
+
+    def draw(rng: np.random.Generator, count: int) -> Sequences:
+        labels = draw_labels(rng, count, 2)
+        steps = draw_lengths(rng, count, lengths)
+        bits = rng.integers(2, size=(count, lengths[1]))
+        bits[np.arange(lengths[1]) >= steps[:, None]] = 0
+        # The last bit is the one that makes the drawn class true.
+        last = np.arange(count), steps - 1
+        bits[last] = 0
+        bits[last] = bits.sum(axis=1) % 2 ^ labels
+        x = bits[:, :, None].astype(np.float32)
+        return Sequences(x, steps, labels, ("even", "odd"), ("bit",))
+
+    return generated_splits(where, (num_train, num_val, num_test), seed, (lengths[1], 1), draw)
 
 
 def frequencies(
@@ -228,12 +249,10 @@ def frequencies(
     classes.
 
     Args:
-        num_train, num_val, num_test: as in `temporal_order`.
         length: T of the longest sequence, at least 2.
         num_classes: C, at least 2.
         noise: the deviation of the noise, at least 0.
         min_length: the shortest length; lengths are drawn evenly. None: all have `length` steps.
-        seed: at least 0.
 
     Source: the project's own, in the manner of the waveform data of L. Breiman, J. Friedman,
     R. Olshen, C. Stone (1984), Classification and Regression Trees, section 2.6.2.
@@ -241,9 +260,21 @@ def frequencies(
     where = "frequencies"
     lengths = length_range(length, min_length, 2, where)
     classes = integer("num_classes", num_classes, 2, where)
-    scale = number("noise", noise, 0.0, where)
-    sizes, shape = (num_train, num_val, num_test), (lengths[1], 1)
-    return generated_splits(where, sizes, seed, shape, noisy_waves, lengths, classes, scale)
+    if not 0 <= noise < float("inf"):  # NaN compares as false
+        raise ValueError(f"{where}: noise={noise}: must be finite and at least 0")
+    cycles = np.linspace(0.05, 0.15, classes)  # per step
+    names = tuple(f"{f:.6g}" for f in cycles)
+
+    def draw(rng: np.random.Generator, count: int) -> Sequences:
+        labels = draw_labels(rng, count, classes)
+        steps = draw_lengths(rng, count, lengths)
+        phase = rng.random((count, 1))
+        turns = cycles[labels][:, None] * np.arange(lengths[1]) + phase  # (N, T)
+        # The sine is the cosine a quarter of a turn before.
+        x = cos_of_turns(turns - 0.25) + noise * normal(rng.random((*turns.shape, 2)))
+        return Sequences(x[:, :, None].astype(np.float32), steps, labels, names, ("signal",))
+
+    return generated_splits(where, (num_train, num_val, num_test), seed, (lengths[1], 1), draw)
 
 
 def _checked(labels: list[int], count: int, classes: int, where: str) -> Int64:
@@ -256,3 +287,14 @@ def _checked(labels: list[int], count: int, classes: int, where: str) -> Int64:
             f" between 0 and {classes - 1}"
         )
     return np.array(indices, dtype=np.int64)
+
+
+def _equal_length(
+    x: Float32, labels: Int64, class_names: tuple[str, ...], channel_names: tuple[str, ...]
+) -> Sequences:
+    lengths = np.full(len(x), x.shape[1], dtype=np.int64)
+    return Sequences(x, lengths, labels, class_names, channel_names)
+
+
+def _numbered(classes: int) -> tuple[str, ...]:
+    return tuple(str(c) for c in range(classes))

@@ -3,7 +3,7 @@
 N texts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,17 +23,12 @@ _ENDINGS = (".csv", ".csv.gz", ".parquet", *_OF_LINES)
 
 
 class Texts(NamedTuple):
-    """The texts of a file.
-
-    Attributes:
-        labels: (N,); None where they were not asked for.
-        place: names a text by its position, for messages.
-    """
+    """The texts of a file."""
 
     file: Path
     texts: list[str]
-    labels: Array | None
-    place: Callable[[int], str]
+    labels: Array | None  # (N,)
+    place: Callable[[int], str]  # names a text by its position, for messages
 
 
 def text(
@@ -55,38 +50,28 @@ def text(
         path: a .csv (also .csv.gz) or .parquet file with a column of texts and one of labels, which
             need pyarrow; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT. UTF-8.
         text_column, label_column: of a csv or parquet file; None takes `text` and `label`.
-        tokens: `characters`; or `words`: words, numbers and single signs, without white space.
-        lower: reads texts in small letters.
-        max_length: the number of symbols after which a text is cut, at least 1.
-        min_count: how often a symbol must occur in train to be known, at least 1.
-        max_symbols: the most known symbols, at least 1; the most frequent ones in train.
+        tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers at least 1.
         test_path: a second file, the test split.
-
-    Raises:
-        FileNotFoundError: with the nearest names in that folder.
-        ValueError: what is wrong in which file, with the line or row.
     """
-    for name, value in (("max_length", max_length), ("max_symbols", max_symbols)):
+    numbers = {"max_length": max_length, "min_count": min_count, "max_symbols": max_symbols}
+    for name, value in numbers.items():
         if value is not None and value < 1:
-            raise ValueError(f"{name}={value}: must be at least 1, or null")
-    if min_count < 1:
-        raise ValueError(f"min_count={min_count}: must be at least 1")
+            raise ValueError(f"{name}={value}: must be at least 1")
     paths = {"train": path} if test_path is None else {"train": path, "test": test_path}
     read = {split: read_texts(one, text_column, label_column) for split, one in paths.items()}
     everything = [one for part in read.values() for one in part.texts]
     vocabulary = Vocabulary((), tokens, lower, max_length, min_count, max_symbols).of(everything)
-    parts: dict[str, RawPart] = {}
-    for split, part in read.items():
-        x, lengths = vocabulary.encode(part.texts, part.place)
-        parts[split] = RawPart(x, part.labels, lengths, str(part.file))
-    notes = [note for part in read.values() for note in _note_on_cut(part, vocabulary)]
-    splits = make_splits(parts, channel_names=("symbol",), notes=tuple(notes))
-    # The digest is of the text itself, so that runs with other tokens have the same test set.
-    named: dict[str, Sequences] = {}
-    for name, part in splits.parts.items():
+    stored = [_encoded(part, vocabulary) for part in read.values()]
+    parts = {split: one.parts["train"] for split, one in zip(paths, stored, strict=True)}
+    notes = tuple(note for one in stored for note in one.notes)
+    splits = make_splits(parts, channel_names=("symbol",), notes=notes)
+
+    def with_digests(name: str, part: Sequences) -> Sequences:
+        # Of the text itself, so that runs with other tokens have the same test set.
         contents = (one.encode("utf-8", "surrogatepass") for one in read[name].texts)
-        named[name] = replace(part, digests=digests_of(contents))
-    return replace(splits, **named, vocabulary=vocabulary)
+        return replace(part, digests=digests_of(contents))
+
+    return replace(splits.map(with_digests), vocabulary=vocabulary)
 
 
 def read(
@@ -96,19 +81,18 @@ def read(
     label_column: str | None = None,
     labelled: bool = True,
 ) -> Stored:
-    """Reads texts as indices of the vocabulary of a run.
+    """Reads texts, as `read_texts` does, as indices of a run's vocabulary."""
+    return _encoded(read_texts(path, text_column, label_column, labelled), vocabulary)
 
-    Args:
-        path, text_column, label_column: see `text`.
-        labelled: see `read_texts`.
 
-    Raises:
-        FileNotFoundError, ValueError: see `text`.
-    """
-    found = read_texts(path, text_column, label_column, labelled)
-    x, lengths = vocabulary.encode(found.texts, found.place)
-    part = RawPart(x, found.labels, lengths, str(found.file))
-    return Stored({"train": part}, notes=tuple(_note_on_cut(found, vocabulary)))
+def _encoded(read: Texts, vocabulary: Vocabulary) -> Stored:
+    """Returns texts as indices, with a note if some are cut."""
+    x, lengths = vocabulary.encode(read.texts, read.place)
+    part = RawPart(x, read.labels, lengths, str(read.file))
+    most = vocabulary.max_length
+    cut = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in read.texts)
+    note = f"{read.file}: {cut} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
+    return Stored({"train": part}, notes=(note,) if cut else ())
 
 
 def read_texts(
@@ -123,9 +107,6 @@ def read_texts(
         path, text_column, label_column: see `text`.
         labelled: False accepts a file without labels: one without their column, or a .txt or .tsv
             file in which a line has no tab. Each of its lines is a whole text.
-
-    Raises:
-        FileNotFoundError, ValueError: see `text`.
     """
     file = existing_file(path)
     if not file.name.lower().endswith(_ENDINGS):
@@ -143,7 +124,7 @@ def read_texts(
 
 
 def _read_lines(file: Path, labelled: bool) -> Texts:
-    """Reads a file of LABEL<TAB>TEXT, or of texts; empty lines are left out."""
+    """Reads lines of LABEL<TAB>TEXT, or of texts; skips empty ones."""
     try:
         content = unpacked(file).decode()
     except UnicodeDecodeError as error:
@@ -168,49 +149,31 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
 
 
 def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool) -> Texts:
-    """Reads the columns of texts and labels of a csv or parquet file."""
+    """Reads the two columns of a csv or parquet file."""
     from seqsweep.data.table_files import open_table
 
     table = open_table(str(file))
-    chosen = _choose(file, table.names, columns, labelled)
+    chosen: list[str] = []
+    for argument, given in columns.items():
+        name = argument.removesuffix("_column") if given is None else given
+        if name in table.names:
+            chosen.append(name)
+        elif argument == "text_column" or labelled:
+            raise ValueError(
+                f"{argument}={given or 'null'}: must be a column of {file}: {listed(table.names)}"
+                f"{did_you_mean(name, table.names)}"
+            )
     read = table.read([], chosen)
     values: list[list[Any]] = [read.column(name).to_pylist() for name in chosen]
     for name, column in zip(chosen, values, strict=True):
         if None in column:
             raise ValueError(f"{table.place(column.index(None))}: {name} is missing")
-    for row, value in enumerate(values[0]):
-        if not isinstance(value, str):
-            kind = type(value).__name__
-            raise ValueError(f"{table.place(row)}: {chosen[0]} is {kind}; expected a text")
-    if not values[0]:
+    texts, *labels = values
+    if not texts:
         raise ValueError(f"{file}: has no texts")
-    if not chosen[1:]:
-        return Texts(file, values[0], None, table.place)
-    if isinstance(values[1][0], list | dict):
+    if not isinstance(texts[0], str):
+        kind = type(texts[0]).__name__
+        raise ValueError(f"{file}: {chosen[0]} holds {kind}; expected a text in each row")
+    if labels and isinstance(labels[0][0], list | dict):
         raise ValueError(f"{file}: {chosen[1]} holds lists; expected a label in each row")
-    return Texts(file, values[0], np.asarray(values[1]), table.place)
-
-
-def _choose(
-    file: Path, names: Sequence[str], columns: Mapping[str, str | None], labelled: bool
-) -> list[str]:
-    """Returns the names of the columns of texts and labels."""
-    chosen: list[str] = []
-    for argument, given in columns.items():
-        name = argument.removesuffix("_column") if given is None else given
-        if name in names:
-            chosen.append(name)
-        elif argument == "text_column" or labelled:
-            value = "null" if given is None else given
-            hint = did_you_mean(name, names)
-            raise ValueError(
-                f"{argument}={value}: must be a column of {file}: {listed(names)}{hint}"
-            )
-    return chosen
-
-
-def _note_on_cut(read: Texts, vocabulary: Vocabulary) -> list[str]:
-    most = vocabulary.max_length
-    count = 0 if most is None else sum(len(vocabulary.split(one)) > most for one in read.texts)
-    note = f"{read.file}: {count} of {len(read.texts)} texts are cut to {most} {vocabulary.tokens}"
-    return [note] if count else []
+    return Texts(file, texts, np.asarray(labels[0]) if labels else None, table.place)

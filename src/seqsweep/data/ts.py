@@ -1,9 +1,8 @@
-"""Reads text files of the UEA and UCR archives (.ts). Each error names its line.
+"""Reads text files of the UEA and UCR archives (.ts).
 
 F channels, t steps of a case, which is a line. Lines are counted from 1, channels from 0.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +17,10 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed, short
 
 _LARGEST = float(np.finfo(np.float32).max)
-_STAMPED = re.compile(r"\([^()]*,([^(),]*)\)")  # (time stamp, value)
-_BETWEEN_CHANNELS = re.compile(r":(?![^(]*\))")  # a time stamp may itself hold colons
 
 
 class _Line(NamedTuple):
-    """A line of a file with its content; for a tag, the tag's value."""
+    """A line of a file, or the value of a tag."""
 
     file: Path
     number: int
@@ -33,35 +30,20 @@ class _Line(NamedTuple):
         """Returns an error that names the place."""
         return ValueError(f"{self.file}:{self.number}: {message}")
 
-    def check_size(self, count: int, what: str, expected: "_Size | None") -> None:
-        if expected is not None and count != expected[0]:
-            raise self.error(f"{count} {what}, but {expected[1]} {expected[0]}")
-
-
-_Tags = dict[str, _Line]  # by name in small letters
-_Size = tuple[int, str]  # the channels or steps of a case, and the line that says so
-
 
 def ts(path: str, test_path: str | None = None) -> Splits:
     """Reads a .ts file of the UEA and UCR time series archives.
 
     Channels stand between colons, steps between commas, the class last:
 
-        @dimensions 2
         @classLabel true left right
         @data
         0.1,0.2,?:1.5,1.6,1.7:left
 
-    Missing values, `?` or NaN, become NaN. Time stamps, `(time,value)`, are ignored: the values
-    keep their order, also where the times are irregular.
+    Missing values, `?` or NaN, become NaN. Tags that declare sizes are ignored.
 
     Args:
-        path: the file; `~` is the home folder.
         test_path: a second file, which becomes the test split.
-
-    Raises:
-        FileNotFoundError: with the nearest names in that folder.
-        ValueError: what is wrong, in which line.
     """
     return make_splits(*read(path, test_path))
 
@@ -86,16 +68,11 @@ def _read_cases(path: str, labelled: bool) -> Stored:
     lines = _lines(file)
     tags = _read_tags(file, lines)
     classes = _classes(file, tags, labelled)
-    channels, steps = _size(tags, "dimensions"), _size(tags, "serieslength")
-    stamped, equal = _flag(tags, "timestamps"), _flag(tags, "equallength")
     rows, labels = list[Array](), list[str]()
     for case in lines:
-        values, label = _read_case(case, stamped, bool(classes))
-        # The first case decides what no tag declares.
-        channels = channels or (len(values), f"line {case.number} has")
-        case.check_size(len(values), "channels", channels)
-        case.check_size(len(values[0]), "steps", steps)
-        steps = steps or ((len(values[0]), f"line {case.number} has") if equal else None)
+        values, label = _read_case(case, bool(classes))
+        if rows and len(values) != rows[0].shape[1]:
+            raise case.error(f"{len(values)} channels, but the first case has {rows[0].shape[1]}")
         if classes and label not in classes:
             hint = did_you_mean(label, classes)
             raise case.error(f"label {short(label)}: must be one of {listed(classes)}{hint}")
@@ -110,7 +87,7 @@ def _read_cases(path: str, labelled: bool) -> Stored:
 
 
 def _lines(file: Path) -> Iterator[_Line]:
-    """Yields the lines of a file, without comments, which may have any encoding."""
+    """Yields the lines; comments, which are left out, need no UTF-8."""
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as opened:
         for number, line in enumerate(opened, start=1):
             text = line.strip()
@@ -123,25 +100,24 @@ def _lines(file: Path) -> Iterator[_Line]:
             yield found
 
 
-def _read_tags(file: Path, lines: Iterator[_Line]) -> _Tags:
-    """Reads the lines up to @data, which is among the tags."""
-    tags: _Tags = {}
+def _read_tags(file: Path, lines: Iterator[_Line]) -> dict[str, _Line]:
+    """Reads the tags up to @data, by name in small letters."""
+    tags: dict[str, _Line] = {}
     for line in lines:
         if not line.text.startswith("@"):
             raise line.error(f"{short(line.text)}; expected a tag such as @classLabel, or @data")
         name, *values = line.text[1:].split() or [""]
-        key = "dimensions" if name.lower() == "dimension" else name.lower()
         # Some files of the archives have a tag twice, or tags of another program.
-        tags.setdefault(key, line._replace(text=" ".join(values)))
-        if key == "data":
+        tags.setdefault(name.lower(), line._replace(text=" ".join(values)))
+        if name.lower() == "data":
             return tags
     raise ValueError(
         f"{file}: there is no @data; expected tags such as @classLabel, @data and cases"
     )
 
 
-def _classes(file: Path, tags: _Tags, labelled: bool) -> list[str]:
-    """Returns the class names that the tag @classLabel declares; none where labels may lack."""
+def _classes(file: Path, tags: dict[str, _Line], labelled: bool) -> list[str]:
+    """Returns the class names of @classLabel; none without labels."""
     target = tags.get("targetlabel")
     if target is not None and target.text.lower() != "false":
         raise target.error("@targetLabel means numbers to predict (regression); expected classes")
@@ -155,46 +131,19 @@ def _classes(file: Path, tags: _Tags, labelled: bool) -> list[str]:
     return classes
 
 
-def _flag(tags: _Tags, name: str) -> bool | None:
-    """Returns the value of a boolean tag; None where the tag is missing."""
-    if name not in tags:
-        return None
-    if tags[name].text.lower() not in ("true", "false"):
-        raise tags[name].error(f"@{name} {short(tags[name].text)}; must be true or false")
-    return tags[name].text.lower() == "true"
-
-
-def _size(tags: _Tags, name: str) -> _Size | None:
-    """Returns the value of a numeric tag; None where the tag is missing."""
-    if name == "dimensions" and _flag(tags, "univariate"):
-        return 1, f"line {tags['univariate'].number} says @univariate true:"
-    if name not in tags or (name == "serieslength" and _flag(tags, "equallength") is False):
-        return None
-    tag = tags[name]
-    if not re.fullmatch("[1-9][0-9]{0,8}", tag.text):
-        raise tag.error(f"@{name} {short(tag.text)}; must be a whole number of at least 1")
-    return int(tag.text), f"line {tag.number} says"
-
-
-def _read_case(case: _Line, stamped: bool | None, has_label: bool) -> tuple[list[list[float]], str]:
-    """Returns the values of each channel, and the label, "" where the file has none."""
-    stamps = "(" in case.text
-    if stamped is not None and stamped != stamps:
-        kind = "values with time stamps" if stamps else "plain values"
-        raise case.error(f"{kind}, but @timeStamps {str(stamped).lower()}")
-    parts = _BETWEEN_CHANNELS.split(case.text) if stamps else case.text.split(":")
-    if not has_label:
-        parts.append("")
+def _read_case(case: _Line, has_label: bool) -> tuple[list[list[float]], str]:
+    """Returns the values of each channel, and the label or ""."""
+    if "(" in case.text:
+        raise case.error("time stamps, (time,value), are not read; expected the values alone")
+    parts = case.text.split(":") if has_label else [*case.text.split(":"), ""]
     if len(parts) < 2:
         raise case.error(f"{short(case.text)} is not a case: there is no ':' before a label")
     values: list[list[float]] = []
     for channel, text in enumerate(parts[:-1]):
-        tokens = _STAMPED.findall(text) if stamps else text.split(",")
-        left_over = _STAMPED.sub("", text).replace(",", "").strip() if stamps else ""
-        if left_over or not tokens:
-            raise case.error(f"channel {channel}: {short(left_over or text)} is not a (time,value)")
-        values.append([_number(case, channel, token.strip()) for token in tokens])
-        case.check_size(len(values[-1]), "steps", (len(values[0]), "channel 0 has"))
+        values.append([_number(case, channel, token.strip()) for token in text.split(",")])
+        if len(values[-1]) != len(values[0]):
+            steps = f"{len(values[-1])} steps, but channel 0 has {len(values[0])}"
+            raise case.error(f"channel {channel}: {steps}")
     return values, parts[-1].strip()
 
 

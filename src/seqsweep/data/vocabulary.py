@@ -12,6 +12,7 @@ import numpy as np
 
 from seqsweep.data.checks import Float32, Floats, Int64
 from seqsweep.data.lists import join_padded, padded
+from seqsweep.suggest import short
 
 Tokens = Literal["characters", "words"]
 
@@ -28,12 +29,11 @@ class Vocabulary:
 
     Args:
         symbols: each symbol's position is its index; the first two are padding and unknown.
-        tokens: what a symbol is: a character, or a word or sign.
+        tokens: `characters`; or `words`: words, numbers and single signs, without white space.
         lower: reads texts in small letters.
         max_length: the number of symbols after which a text is cut; None cuts nothing.
-        min_count: how often a symbol must occur in train to be known after `fitted`.
-        max_symbols: the most symbols that `fitted` keeps beside padding and unknown, those that
-            are most frequent in train; None keeps all.
+        min_count: how often a symbol must occur in train to be known.
+        max_symbols: the most known symbols, the most frequent ones in train; None keeps all.
     """
 
     symbols: tuple[str, ...] = (PADDING, UNKNOWN)
@@ -56,43 +56,29 @@ class Vocabulary:
         return folded if self.tokens == "characters" else _WORD.findall(folded)
 
     def of(self, texts: Iterable[str]) -> Self:
-        """Returns the vocabulary of all symbols of these texts, in the order of their texts."""
+        """Returns the vocabulary of all symbols of texts, in their order."""
         found: set[str] = set()
         for text in texts:
             found.update(self.split(text)[: self.max_length])
         return replace(self, symbols=(PADDING, UNKNOWN, *sorted(found)))
 
     def encode(self, texts: Sequence[str], place: Callable[[int], str]) -> tuple[Float32, Int64]:
-        """Returns the indices (N, T, 1) of the symbols, padded with 0, and the lengths (N,).
-
-        Args:
-            place: names a text by its position, for messages.
-
-        Raises:
-            ValueError: a text has no symbols.
-        """
+        """Returns the indices (N, T, 1), padded with 0, and lengths (N,)."""
         known = {symbol: index for index, symbol in enumerate(self.symbols)}
-        rows = [
-            np.array([known.get(s, 1) for s in self.split(text)[: self.max_length]], np.float32)
-            for text in texts
-        ]
+        rows = list[Float32]()
+        for index, text in enumerate(texts):
+            symbols = self.split(text)[: self.max_length]
+            if not symbols:
+                problem = f"has no {self.tokens}; leave it out, or give it a text"
+                raise ValueError(f"{place(index)}: {text!r} {problem}")
+            rows.append(np.array([known.get(symbol, 1) for symbol in symbols], np.float32))
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        if (lengths == 0).any():
-            first = int((lengths == 0).argmax())
-            raise ValueError(
-                f"{place(first)}: {texts[first]!r} has no {self.tokens}; leave it out, or give it a"
-                " text"
-            )
         return join_padded(np.concatenate(rows)[:, None], lengths), lengths
 
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
-        """Keeps the symbols of the training split, the most frequent ones first.
+        """Keeps the symbols with the indices (S,) of training texts.
 
-        Args:
-            indices: (S,) of all its texts.
-
-        Returns:
-            The smaller vocabulary, and the new index of each old one (len(self),).
+        Returns the smaller vocabulary, and the new index of each old one (len(self),).
         """
         counts = np.bincount(indices.astype(np.int64), minlength=len(self))
         kept = [i for i in range(2, len(self)) if counts[i] >= self.min_count]
@@ -100,7 +86,7 @@ class Vocabulary:
         kept.sort(key=lambda i: (-counts[i], self.symbols[i]))
         if self.max_symbols is not None:
             del kept[self.max_symbols :]
-        moved = np.full(len(self), 1, dtype=np.float32)
+        moved = np.ones(len(self), dtype=np.float32)
         moved[0] = 0
         moved[kept] = np.arange(2, len(kept) + 2)
         names = (PADDING, UNKNOWN, *(self.symbols[i] for i in kept))
@@ -118,39 +104,28 @@ class Vocabulary:
 
 
 def encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
-    """Returns the indices (B, T, 1) of a list of texts, and their lengths (B,).
+    """Returns the indices (B, T, 1) of texts, and their lengths.
 
     Args:
-        x: a list of texts; or indices (B, T, 1) of the vocabulary's symbols.
-        lengths: (B,) of indices; None for texts.
-
-    Raises:
-        ValueError, TypeError: x is neither, a text has no symbols, or there are lengths of texts.
+        x: texts; or indices (B, T, 1) of the vocabulary's symbols, which may have lengths (B,).
     """
     if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
-        return _checked_indices(vocabulary, x, lengths)
-    if isinstance(x, str):
-        raise TypeError("x: must be a list of texts, got one text")
-    texts = list(x)
-    for index, one in enumerate(texts):
-        if not isinstance(one, str):
-            kind = type(one).__name__
-            raise TypeError(f"x[{index}]: must be a text, because the run reads texts; got {kind}")
-    if not texts:
-        raise ValueError("x: must be at least one text")
+        values, steps = padded(x, lengths)
+        valid = np.arange(values.shape[1]) < steps[:, None]
+        values = np.where(valid[:, :, None], values, 0)
+        is_wrong = (values != np.floor(values)) | (values < 0) | (values >= len(vocabulary))
+        if is_wrong.any() or values.shape[2] != 1:
+            size = len(vocabulary)
+            raise ValueError(
+                f"x: must be texts, or indices (B, T, 1) of the {size} symbols of the run"
+            )
+        return values.astype(np.float32), steps
+    texts = [] if isinstance(x, str) else list(x)
+    if not texts or not all(isinstance(one, str) for one in texts):
+        raise TypeError(
+            f"x: must be a list of texts, because the run reads texts; got {type(x).__name__}"
+            f" {short(x)}"
+        )
     if lengths is not None:
         raise ValueError("lengths: must be left out with texts, which have their own")
     return vocabulary.encode(texts, lambda index: f"x[{index}]")
-
-
-def _checked_indices(vocabulary: Vocabulary, x: Any, lengths: Any) -> tuple[Float32, Int64]:
-    """Returns indices as they are, with 0 for padding."""
-    values, steps = padded(x, lengths)
-    valid = np.arange(values.shape[1]) < steps[:, None]
-    values = np.where(valid[:, :, None], values, 0)
-    is_wrong = (values != np.floor(values)) | (values < 0) | (values >= len(vocabulary))
-    if is_wrong.any() or values.shape[2] != 1:
-        raise ValueError(
-            f"x: must be texts, or indices (B, T, 1) of the {len(vocabulary)} symbols of the run"
-        )
-    return values.astype(np.float32), steps

@@ -15,7 +15,7 @@ from sklearn.utils.validation import (
 )
 
 from seqsweep.data.checks import Array, Layout
-from seqsweep.data.table_roles import ROLES
+from seqsweep.data.tables import ROLES
 from seqsweep.suggest import did_you_mean, listed
 
 _LAYOUTS: tuple[str, ...] = get_args(Layout)

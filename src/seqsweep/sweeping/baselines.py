@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms.options import shaping_options
+from seqsweep.data.transforms import shaping_options
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 
 from seqsweep.config.schema import Config
-from seqsweep.data.fitted import Scaling
+from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.identity import CODE
 from seqsweep.training.run_data import OwnData

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 from seqsweep.config.schema import Config
-from seqsweep.data.transforms.options import shaping_options
+from seqsweep.data.transforms import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
 from seqsweep.native.structs import GATES
 from seqsweep.training.fed_loggers import why_in_trainer

@@ -6,8 +6,7 @@ from typing import Any
 
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
-from seqsweep.data.transforms.of_splits import check_augmentation
-from seqsweep.data.transforms.options import transform_of
+from seqsweep.data.transforms import check_augmentation, transform_of
 from seqsweep.runs.identity import SEMANTICS, flatten, run_id
 from seqsweep.training.checks import check_network_size, check_symbols, with_sizes
 from seqsweep.training.limits import Limits

@@ -14,7 +14,7 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.data.info import contents, notes
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms.options import shaping_options
+from seqsweep.data.transforms import shaping_options
 
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = (

@@ -16,8 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from seqsweep.config.convert import convert
 from seqsweep.config.schema import Config
-from seqsweep.data.fitted import Scaling
-from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.suggest import listed
 

@@ -156,8 +156,6 @@ _MOST_ROWS = 20
 _NAME = 20
 """The most characters of a name in a table."""
 
-_BARS, _ASCII_BARS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
-
 
 def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -> None:
     """Prints sizes, channels, classes, duplicates and notes."""
@@ -166,7 +164,7 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
     channels = count(len(info.channels), "channel")
     classes = count(len(info.classes), "class", "classes")
     say_line(f"{title}: {count(total, 'sequence')}, {channels}, {classes}")
-    for table in (_splits(info, console), _channels(info, console), _classes(info)):
+    for table in (_splits(info), _channels(info), _classes(info)):
         say_line("")
         console.print(table)
     say_line("")
@@ -177,25 +175,16 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
     print_notes(notes, console)
 
 
-def spark(bars: Sequence[int], console: Console) -> str:
-    """Returns a histogram as a line, blank where it is empty."""
-    signs = _BARS if "utf" in console.encoding.lower() else _ASCII_BARS
-    most = max(bars, default=0) or 1
-    return "".join(signs[-(-bar * (len(signs) - 1) // most)] for bar in bars)
-
-
-def _table(first: str, *numbers: str, last: str = "") -> Table:
+def _table(first: str, *numbers: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(first, max_width=_NAME, no_wrap=True, overflow="ellipsis")
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
-    if last:
-        table.add_column(last, no_wrap=True)
     return table
 
 
-def _splits(info: Info, console: Console) -> Table:
-    table = _table("split", "sequences", "steps", "shortest", "median", "longest", last="lengths")
+def _splits(info: Info) -> Table:
+    table = _table("split", "sequences", "steps", "shortest", "median", "longest")
     for split in info.splits:
         table.add_row(
             split.name,
@@ -204,27 +193,25 @@ def _splits(info: Info, console: Console) -> Table:
             f"{split.shortest:,}",
             f"{split.median:,.10g}",
             f"{split.longest:,}",
-            spark(split.lengths, console) if split.shortest < split.longest else "all equal",
         )
     return table
 
 
-def _channels(info: Info, console: Console) -> Table:
-    table = _table("channel", "min", "max", "mean", "deviation", "missing", last="values")
+def _channels(info: Info) -> Table:
+    table = _table("channel", "min", "max", "mean", "deviation", "missing")
     for channel in info.channels[:_MOST_ROWS]:
         numbers = (channel.min, channel.max, channel.mean, channel.std)
         table.add_row(
             escape(channel.name),
             *("-" if number is None else f"{number:.4g}" for number in numbers),
             f"{channel.missing:,}",
-            spark(channel.values, console),
         )
     return table
 
 
 def _classes(info: Info) -> Table:
     names = [split.name for split in info.splits]
-    table = _table("class", *names, "share", last="")
+    table = _table("class", *names, "share")
     total = sum(of.total for of in info.classes)
     for of in info.classes[:_MOST_ROWS]:
         counts = (f"{of.sequences[name]:,}" for name in names)

@@ -7,11 +7,10 @@ import pytest
 
 from seqsweep.data.batch import EpochBatches, augment_seed
 from seqsweep.data.datamodule import SequenceDataModule
+from seqsweep.data.fitted import Shaping
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms.augment import Augmentation, augmentation_of
-from seqsweep.data.transforms.options import TransformOptions
-from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.transforms import Augmentation, TransformOptions, augmentation_of
 
 N, T, F = 400, 12, 3
 

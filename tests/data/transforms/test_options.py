@@ -9,7 +9,7 @@ from prepared import prepared
 
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms.options import Transform, shaping_options, transform_of
+from seqsweep.data.transforms import Transform, shaping_options, transform_of
 
 
 def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> None:
@@ -34,8 +34,7 @@ def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> N
         ({"crop": [1]}, "data.transform.crop=[1]: must be [a, b]"),
         (
             {"crop": [3, 9]},
-            "data.transform.crop=[3, 9]: must begin before step 3: the shortest sequence, 1 of"
-            " train, has 3 steps",
+            "data.transform.crop=[3, 9]: must begin before step 3, the number of steps of the",
         ),
         (
             {"crop": [0, 2], "truncate": 2},

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqsweep.data.transforms.shaping import cropped, downsampled, framed
+from seqsweep.data.fitted import cropped, downsampled, framed
 
 sizes = st.integers(1, 9)
 

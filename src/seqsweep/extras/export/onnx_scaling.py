@@ -10,8 +10,7 @@ import numpy as np
 from onnx import GraphProto
 
 from seqsweep.data.checks import Floats
-from seqsweep.data.fitted import Scaling
-from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
 
 _END = 2**31 - 1

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqsweep.config.instantiate import build
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms.augment import augmentation_of
+from seqsweep.data.transforms import augmentation_of
 from seqsweep.models.module import check_loss
 from seqsweep.native.step import Network, Shape, Work
 from seqsweep.native.structs import flops

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms.augment import Augmentation
+from seqsweep.data.transforms import Augmentation
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Data, Result, Stop, Sums, Work, evaluate, run
 from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested

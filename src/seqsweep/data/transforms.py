@@ -1,0 +1,207 @@
+"""The options `data.transform`, and the augmentation of training sequences.
+
+B sequences of a batch, T steps, F features (channels).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, get_args
+
+import numpy as np
+
+from seqsweep.data.checks import Float32, Float64, Int64, Mask
+from seqsweep.data.fitted import Shaping
+from seqsweep.data.sequences import Sequences
+from seqsweep.elementary import normal
+from seqsweep.suggest import did_you_mean, listed, nearest_or_all
+
+Impute = Literal["missing", "all"]
+"""The channels that get a mask channel: those with missing values in train, or all."""
+
+_MOST_NOISE = 1e30
+"""The largest standard deviation whose noise certainly fits into float32."""
+
+
+class TransformOptions(TypedDict, total=False):
+    """The section `data.transform`; a key that is absent or null changes nothing."""
+
+    crop: list[int] | None
+    truncate: int | None
+    downsample: int | None
+    impute: Impute | None
+    frame: int | None
+    jitter: float | None
+    time_mask: int | None
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The checked options of `data.transform`, in order of application.
+
+    The steps from `first` up to `last` are kept, those of `crop` or `truncate`.
+    """
+
+    first: int = 0
+    last: int | None = None
+    downsample: int = 1  # steps whose mean becomes one step
+    impute: Impute | None = None
+    frame: int = 1  # steps that become the channels of one step
+    jitter: float = 0.0  # the standard deviation of the noise in training
+    time_mask: int = 0  # the most steps that are set to 0 in training
+
+    @property
+    def reshapes(self) -> bool:
+        """Returns whether the prepared splits differ from those without a transform."""
+        return self != Transform(jitter=self.jitter, time_mask=self.time_mask)
+
+    @property
+    def augments(self) -> bool:
+        return self.jitter > 0 or self.time_mask > 0
+
+
+def transform_of(options: TransformOptions | None) -> Transform:
+    """Checks the options of a config."""
+    given = _given({} if options is None else options)
+    first, last = _kept_steps(given)
+    impute, allowed = given.get("impute"), get_args(Impute)
+    if impute is not None and impute not in allowed:
+        hint = did_you_mean(str(impute), allowed)
+        raise ValueError(
+            f"data.transform.impute={impute!r}: must be one of {listed(allowed)}{hint}"
+        )
+    jitter = given.get("jitter", 0.0)
+    if isinstance(jitter, bool) or not isinstance(jitter, (int, float)):
+        raise TypeError(f"data.transform.jitter={jitter!r}: must be a number")
+    if not 0 <= jitter <= _MOST_NOISE:
+        raise ValueError(f"data.transform.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
+    return Transform(
+        first,
+        last,
+        _whole("downsample", given.get("downsample", 1), 1),
+        impute,
+        _whole("frame", given.get("frame", 1), 1),
+        float(jitter),
+        _whole("time_mask", given.get("time_mask", 0), 0),
+    )
+
+
+def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns all options that prepared splits depend on, by default None."""
+    # Jitter and time mask change only what training reads.
+    names = [n for n in TransformOptions.__annotations__ if n not in ("jitter", "time_mask")]
+    return {name: (options or {}).get(name) for name in names}
+
+
+def _given(options: Any) -> dict[str, Any]:
+    """Returns the options that are not null, refusing unknown names."""
+    if not isinstance(options, Mapping):
+        raise TypeError(f"data.transform={options!r}: must be a group of keys, or null")
+    known = TransformOptions.__annotations__
+    for name in options:
+        if name not in known:
+            hint = nearest_or_all(str(name), known)
+            raise ValueError(f"data.transform.{name}: no such transform{hint}")
+    return {str(name): value for name, value in options.items() if value is not None}
+
+
+def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
+    """Returns the first kept step, and the one after the last."""
+    crop, count = given.get("crop"), given.get("truncate")
+    if crop is None:
+        return 0, None if count is None else _whole("truncate", count, 1)
+    if count is not None:
+        raise ValueError(
+            f"data.transform.truncate={count}: must be null where crop is given, which cuts both"
+            " ends"
+        )
+    message = f"data.transform.crop={crop!r}: must"
+    if not isinstance(crop, (list, tuple)) or len(crop) != 2:
+        raise ValueError(f"{message} be [a, b], which keeps the steps a to b - 1")
+    first, last = (_whole(f"crop[{i}]", step, 0) for i, step in enumerate(crop))
+    if first >= last:
+        raise ValueError(f"{message} begin before it ends")
+    return first, last
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"data.transform.{name}={value!r}: must be a whole number")
+    if value < least:
+        raise ValueError(f"data.transform.{name}={value}: must be at least {least}")
+    return value
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Adds noise to training sequences, and masks a random span.
+
+    Every draw is a function of (seed of the epoch, index of the sequence). So it does not depend
+    on the batch, the other runs, the engine, or on where a run was interrupted.
+
+    Args:
+        jitter: the standard deviation of the noise, in the values that the network reads.
+        time_mask: the most steps of the span. Its length is drawn from 0 up to this number, at
+            most all steps but one, then its place (SpecAugment, Park et al. 2019).
+        exact: the channels without noise: masks of missing values.
+    """
+
+    jitter: float
+    time_mask: int
+    exact: tuple[int, ...] = ()
+
+    def apply(self, x: Float32, lengths: Int64, rows: Sequence[int], seed: int) -> Float32:
+        """Returns a changed copy of x (B, T, F).
+
+        Args:
+            rows: (B,) the index of each sequence in the training split.
+            seed: that of the stream `augment/<epoch>`.
+        """
+        uniform = np.zeros((*x.shape, 2), dtype=np.float32)
+        places = np.zeros((len(x), 2))
+        bits = np.random.Philox(key=seed)
+        random = np.random.Generator(bits)
+        # Each sequence has a block of the counter; new generators would take seven times as long.
+        state = bits.state
+        for index, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
+            state["state"]["counter"][2] = row
+            bits.state = state
+            # The span is drawn first, so that it is the same with and without noise.
+            if self.time_mask > 0:
+                random.random(out=places[index])
+            if self.jitter > 0:
+                random.random(dtype=np.float32, out=uniform[index, :length])
+        noise = normal(uniform)  # 0 at padding
+        noise *= np.float32(self.jitter)
+        noise[:, :, list(self.exact)] = 0
+        result = x + noise
+        result[self._spans(places, lengths, x.shape[1])] = 0
+        return result
+
+    def _spans(self, places: Float64, lengths: Int64, longest: int) -> Mask:
+        """Returns the masked steps (B, T), from numbers in [0, 1)."""
+        widest = np.minimum(self.time_mask, lengths - 1)
+        widths = (places[:, 0] * (widest + 1)).astype(np.int64)
+        starts = (places[:, 1] * (lengths - widths + 1)).astype(np.int64)
+        steps = np.arange(longest) - starts[:, None]
+        return (steps >= 0) & (steps < widths[:, None])
+
+
+def augmentation_of(
+    options: TransformOptions | None, shaping: Shaping | None
+) -> Augmentation | None:
+    """Returns what training does to prepared sequences, if anything."""
+    transform = transform_of(options)
+    if not transform.augments:
+        return None
+    exact = () if shaping is None else tuple(np.flatnonzero(shaping.is_mask).tolist())
+    return Augmentation(transform.jitter, transform.time_mask, exact)
+
+
+def check_augmentation(transform: Transform, train: Sequences) -> None:
+    """Refuses a time mask that could cover the longest training sequence."""
+    longest, steps = int(train.lengths.max()), transform.time_mask
+    if steps and steps >= longest:
+        raise ValueError(
+            f"data.transform.time_mask={steps}: must be below {longest}, the steps of the longest"
+            " training sequence"
+        )
