@@ -10,7 +10,6 @@ import functools
 import hashlib
 import io
 import json
-import os
 import sys
 import tokenize
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.config.instantiate import locate
-from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
 from seqsweep.training.run_data import DATA_MODULE
 
@@ -39,7 +37,6 @@ class Source(NamedTuple):
     name: str
     """The path from the folder in which Python finds the module, equal on every machine."""
     digest: str
-    state: tuple[int, int] | None
     spec: Any
     """Made anew when the module is imported again; None before its first import."""
 
@@ -143,13 +140,6 @@ def _sources(module: str) -> dict[str, Source]:
         is_source = origin.suffix == ".py" and origin.is_file() and module != "__main__"
         is_own = is_source and not _INSTALLED & set(origin.parts)
         known = _known[module] = _read(module, origin) if is_own else {}
-    for source in known.values():
-        is_same = source.spec is None or _state(source.path) in (source.state, None)
-        if not is_same and _digest(_text(source.path)) != source.digest:
-            say_once(
-                f"{source.path}: has changed since this process imported it, and its runs have the "
-                "code from before; start Python again for the new code"
-            )
     return known
 
 
@@ -163,14 +153,16 @@ def _read(module: str, origin: Path) -> dict[str, Source]:
         parts = waiting.pop().split(".")
         for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
             path = None if name in sources else _file(root, name)
-            if path is not None:
-                state, text = _state(path), _text(path)
-                try:
-                    waiting += _imports(text, name, path)
-                    short = path.relative_to(root).as_posix()
-                    sources[name] = Source(path, short, _digest(text), state, _spec(name))
-                except (SyntaxError, tokenize.TokenError) as error:
-                    raise ValueError(f"{path}: {error}") from None
+            if path is None:
+                continue
+            with tokenize.open(path) as file:  # with plain line ends
+                text = file.read()
+            try:
+                waiting += _imports(text, name, path)
+                short = path.relative_to(root).as_posix()
+                sources[name] = Source(path, short, _digest(text), _spec(name))
+            except (SyntaxError, tokenize.TokenError) as error:
+                raise ValueError(f"{path}: {error}") from None
     return sources
 
 
@@ -195,12 +187,6 @@ def _imports(text: str, module: str, path: Path) -> Iterator[str]:
             yield from (".".join([*base, alias.name]) for alias in node.names)
         elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             waiting += ast.iter_child_nodes(node)
-
-
-def _text(path: Path) -> str:
-    """Returns the text of a source file, with plain line ends."""
-    with tokenize.open(path) as file:
-        return file.read()
 
 
 def _digest(text: str) -> str:
@@ -238,12 +224,3 @@ def _package(module: str, target: str, key: str) -> dict[str, str]:
 
 def _spec(module: str) -> Any:
     return getattr(sys.modules.get(module), "__spec__", None)
-
-
-def _state(path: Path) -> tuple[int, int] | None:
-    """Returns the time and size of a file; None if it is gone."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size
