@@ -1,8 +1,9 @@
-"""Builds a run's data, network and Trainer from its config. Writes nothing.
+"""Builds a run's data, network and Trainer from its config, and describes it in a checkpoint.
 
-C classes.
+Writes nothing. F features (channels), C classes.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +15,19 @@ from torch import Tensor, nn
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
+from seqsweep.data.fitted import Scaling
 from seqsweep.data.sequences import Splits
+from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
+from seqsweep.runs.identity import CODE
 from seqsweep.seeding import global_stream, stream_seed
 from seqsweep.training.checks import check_monitors, check_symbols
-from seqsweep.training.description import description
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
+from seqsweep.training.user_code import code_of
 
 _SIZES = {
     "input_size": "features per step",
@@ -232,3 +237,51 @@ def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
         "mkl": torch.backends.mkl.is_available(),
         **(describe() if kind == "native" else {}),
     }
+
+
+DESCRIPTION = ("config", "class_names", "channel_names", "scaling")
+"""The keys that every `description` has."""
+
+
+def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
+    """Returns the keys of a checkpoint that describe its run: plain values and tensors (F,).
+
+    `scaling` is None for a data module of the user's own, which scales by itself. Only data of
+    symbols have the key `vocabulary`, and only the user's own code has the key `code`.
+    """
+    vocabulary = splits.vocabulary
+    return {
+        "config": config,
+        "class_names": list(splits.class_names),  # C
+        "channel_names": list(splits.channel_names),  # F
+        "scaling": None if splits.scaling is None else _plain(splits.scaling),
+        **({} if vocabulary is None else {"vocabulary": vocabulary.plain()}),
+        **({CODE: code_of(config)} if CODE in config else {}),
+    }
+
+
+def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
+    """Returns the scaling that `description` has written."""
+    state = checkpoint["scaling"]
+    if state is None:
+        return None
+    arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
+    fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
+    shaped = state["shaping"]
+    shaping = None if shaped is None else Shaping.from_state(shaped)
+    return Scaling(state["missing"], state["dtype"], **fitted, shaping=shaping)
+
+
+def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
+    """Returns the vocabulary that `description` has written."""
+    values = checkpoint.get("vocabulary")
+    return None if values is None else Vocabulary.from_plain(values)
+
+
+def _plain(scaling: Scaling) -> dict[str, Any]:
+    """Returns a scaling as plain values, and one tensor for each fitted array."""
+    arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
+    # `torch.load` with weights_only reads tensors, but no arrays of numpy.
+    tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
+    shaping = None if scaling.shaping is None else scaling.shaping.state()
+    return {"missing": scaling.missing, "dtype": scaling.dtype, **tensors, "shaping": shaping}

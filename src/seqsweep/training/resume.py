@@ -15,7 +15,7 @@ from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, logs, resume_point, say
-from seqsweep.training.engines.ending import Member
+from seqsweep.training.engines.protocol import Member
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import data_files
 from seqsweep.training.user_code import code_of, differing, first_file

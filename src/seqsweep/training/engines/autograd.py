@@ -20,9 +20,8 @@ from seqsweep.training.build_run import Parts, build_run, numerics
 from seqsweep.training.callbacks import StopAtLimit, StopOnSignal
 from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
-from seqsweep.training.engines.ending import End, Findings, record_end, record_of
 from seqsweep.training.engines.member_log import MemberLog
-from seqsweep.training.engines.protocol import Engine
+from seqsweep.training.engines.protocol import End, Engine, Findings, record_end, record_of
 from seqsweep.training.limits import Paused
 from seqsweep.training.loggers import LoggersOfRun
 from seqsweep.training.outcome import Outcome

@@ -12,7 +12,6 @@ from seqsweep.native.step import Result, Stopped
 from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import check_written
-from seqsweep.training.engines.ending import End, fail_member, record_end
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.pool_data import (
     Evaluated,
@@ -22,6 +21,7 @@ from seqsweep.training.engines.native.pool_data import (
     why_diverged,
 )
 from seqsweep.training.engines.native.threads import Budget, Task, Workers
+from seqsweep.training.engines.protocol import End, fail_member, record_end
 from seqsweep.training.fed_loggers import fed_loggers, feed
 from seqsweep.training.limits import Judge, Paused
 from seqsweep.training.outcome import Outcome

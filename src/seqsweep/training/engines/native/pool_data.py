@@ -17,8 +17,8 @@ from seqsweep.data.transforms.augment import Augmentation
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Data, Result, Stop, Sums, Work, evaluate, run
 from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested
-from seqsweep.training.engines.ending import Findings
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.protocol import Findings
 
 Array = npt.NDArray[np.float64]
 
