@@ -11,7 +11,6 @@ import io
 import logging
 import pickle
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, write_bytes
 from seqsweep.runs.lock import check_held
 from seqsweep.training.best_epoch import BestEpoch
-from seqsweep.training.loggers import continue_rows
 
 log = logging.getLogger(__name__)
 
@@ -108,14 +106,10 @@ class BestAndLast(Checkpoint):
 
     Args:
         monitor: see `BestEpoch`.
-
-    Attributes:
-        files: the sizes of the run's logs at its last checkpoint.
     """
 
     def __init__(self, monitor: str = "val/acc") -> None:
         self.best = BestEpoch(monitor)
-        self.files: dict[str, int] = {}
         self._clock = time.perf_counter()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -136,16 +130,10 @@ class BestAndLast(Checkpoint):
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds the sizes of the run's logs; resuming cuts the logs to these sizes."""
-        checkpoint["files"] = self.files = sizes_of_logs(Path(trainer.default_root_dir))
+        checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
         checkpoint["last_logged_step"] = batches - 1
-
-    def on_load_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        self.files = checkpoint["files"]
-        continue_rows(trainer.loggers, self.files)
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()
@@ -165,9 +153,14 @@ def sizes_of_logs(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in logs(folder)}
 
 
-def check_written(folder: Path, files: Mapping[str, int]) -> None:
+def check_written(folder: Path, has_rows: bool) -> None:
     """Raises FileNotFoundError if somebody has deleted the checkpoints or rows of a run."""
-    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", *files.keys() & {"metrics.csv"}):
+    names = [
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        *(["metrics.csv"] if has_rows else []),
+    ]
+    for name in names:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name}: was deleted while the run trained")
 

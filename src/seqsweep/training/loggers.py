@@ -4,19 +4,16 @@ import logging
 import time
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from seqsweep.config.schema import Config
 from seqsweep.console import say
-from seqsweep.runs.eventfiles import WRITER, event_folder
 from seqsweep.runs.events import EventFile, Row, append_bytes
 from seqsweep.runs.lock import check_held
 from seqsweep.training.fed_loggers import end_experiment
@@ -31,11 +28,10 @@ _COLUMNS = frozenset(COLUMNS)
 _COUNTERS = ("step", "epoch")
 _CSV_HEADER = (",".join(COLUMNS) + "\r\n").encode()
 
-log = logging.getLogger(__name__)
-
-
 _IN_RECORD = ("test/loss", "test/acc", "test/f1")
 """The metrics of the finished run, which record.json holds."""
+
+log = logging.getLogger(__name__)
 
 
 class RowLogger(Logger):
@@ -67,68 +63,37 @@ class RowLogger(Logger):
         """Writes rows of epochs in their order, with keys from `COLUMNS`."""
 
 
-class RunTensorBoardLogger(RowLogger, TensorBoardLogger):
+class RunTensorBoardLogger(RowLogger):
     """Writes TensorBoard scalars into the run's folder, to the path of `runs.eventfiles`.
 
-    It is Lightning's logger without sub-folders, `hp_metric` and hparams.yaml, since config.yaml
-    holds a run's config. Rows and the metrics that callbacks log go to an `EventFile`. A
-    SummaryWriter, with its thread and a second file, is made when `experiment` is used.
+    It takes rows, and numbers that callbacks log.
     """
 
     def __init__(self, save_dir: str) -> None:
-        super().__init__(
-            save_dir, name="", version="", default_hp_metric=False, filename_suffix=WRITER
-        )
         self.events = EventFile(Path(save_dir))
 
     @property
-    def log_dir(self) -> str:
-        """The folder of the SummaryWriter's file, the same as that of the rows."""
-        return str(event_folder(self.events.folder))
+    def save_dir(self) -> str:
+        return str(self.events.folder)
 
     @property
     def experiment(self) -> Any:
-        """The SummaryWriter, made when an attribute of it is used."""
-        # Lightning reads `experiment` in every run. Most runs never write to it, and a full disk
-        # would end the thread of an unused writer with a traceback.
-        return self._experiment or _OnDemand(lambda: super(RunTensorBoardLogger, self).experiment)
+        """Refused: a SummaryWriter would open a second file and a thread in every run."""
+        raise AttributeError(
+            "logger.experiment: this logger takes numbers alone; for pictures make a SummaryWriter "
+            "of your own: torch.utils.tensorboard.SummaryWriter(trainer.default_root_dir)"
+        )
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Writes what callbacks log; each value of a dict gets a tag."""
-        values = {tag: v for tag, v in metrics.items() if tag not in ("epoch", *_IN_RECORD)}
-        scalars = {tag: float(value) for tag, value in flatten_tags(values)}
+        """Writes what callbacks log."""
+        hidden = ("epoch", *_IN_RECORD)
+        scalars = {tag: float(value) for tag, value in metrics.items() if tag not in hidden}
         if scalars:
             self.events.write([(step or 0, time.time(), scalars)])
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         self.events.write(event_rows(rows))
-        # The epoch's checkpoint records how long the event file is, so all rows must be in it.
-        if self._experiment is not None:
-            self._experiment.flush()
-
-    @rank_zero_only
-    def save(self) -> None:
-        """Does nothing: rows are on disk, and there is no hparams.yaml."""
-
-
-class _OnDemand:
-    """A stand-in for an object that is made when it is used."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._make(), name)
-
-
-def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields tags and their values; those of a nested mapping are called `tag/key`."""
-    for tag, value in values.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{tag}/{key}", part) for key, part in value.items())
-        else:
-            yield tag, value
 
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
@@ -144,16 +109,11 @@ def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 class EpochCSVLogger(RowLogger):
-    """Writes metrics.csv in the run's folder, a row per epoch.
-
-    Attributes:
-        has_begun: whether the run has written the file.
-    """
+    """Writes metrics.csv in the run's folder, a row per epoch."""
 
     def __init__(self, save_dir: str) -> None:
-        super().__init__()
         self.path = Path(save_dir, "metrics.csv")
-        self.has_begun = False
+        self._has_begun = False
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Appends rows to metrics.csv, all or none of them.
@@ -166,16 +126,9 @@ class EpochCSVLogger(RowLogger):
         check_held(self.path.parent)
         text = "".join([csv_line(row) for row in rows])
         # A new file would lack the epochs so far.
-        mode = "r+b" if self.has_begun else "ab"
+        mode = "r+b" if self._has_begun else "ab"
         append_bytes(self.path, text.encode(), header=_CSV_HEADER, mode=mode)
-        self.has_begun = True
-
-
-def continue_rows(loggers: Iterable[Logger], files: Mapping[str, int]) -> None:
-    """Tells the loggers of metrics.csv whether it belongs to the checkpoint of a resumed run."""
-    for logger in loggers:
-        if isinstance(logger, EpochCSVLogger):
-            logger.has_begun = logger.path.name in files
+        self._has_begun = True
 
 
 def csv_line(row: dict[str, Any]) -> str:
@@ -211,7 +164,6 @@ class PrintLoss(RowLogger):
     """
 
     def __init__(self, max_epochs: int, every_n_epochs: int = 5) -> None:
-        super().__init__()
         if every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs}: must be at least 1")
         self.max_epochs = max_epochs
@@ -224,53 +176,24 @@ class PrintLoss(RowLogger):
                 say(f"Epoch [{epoch}/{self.max_epochs}], Loss: {row['train/loss']:.4f}")
 
 
-class LoggersOfRun(Callback):
-    """Keeps the loggers of a run open through its stages.
+@contextmanager
+def open_loggers(loggers: Sequence[Logger], config: Config) -> Generator[None]:
+    """Gives the user's own loggers the config, and ends them when the block ends.
 
-    Lightning closes its loggers after each stage, and a run has two stages. So the Trainer has no
-    loggers from the end of one stage until `resume`.
-
-    Args:
-        trainer: the Trainer, which gets this object as its last callback.
+    config.yaml serves the project's loggers, which are never open. Lightning would end a logger
+    after each stage of a run, and a run has two.
     """
-
-    def __init__(self, trainer: L.Trainer) -> None:
-        self.trainer = trainer
-        self.loggers: list[Logger] = list(trainer.loggers)
-
-    @contextmanager
-    def open(self) -> Generator[None]:
-        """Closes the loggers when the block ends."""
-        callbacks: list[Any] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-        callbacks.append(self)
-        is_good = False
-        try:
-            yield
-            is_good = True
-        finally:
-            callbacks.remove(self)
-            for logger in self.loggers:
-                logger.finalize("success" if is_good else "failed")
-            for logger in self._users():
-                end_experiment(getattr(logger, "experiment", None), is_good)
-
-    def log_config(self, config: Config) -> None:
-        """Gives the config to loggers of the user's own; config.yaml serves the others."""
-        if config["trainer"].get("enable_autolog_hparams", True):
-            for logger in self._users():
+    users: list[Any] = [logger for logger in loggers if not isinstance(logger, RowLogger)]
+    ends = [logger.finalize for logger in users]
+    is_good = False
+    try:
+        for logger in users:
+            logger.finalize = lambda status: None  # pyright: ignore[reportUnknownLambdaType]
+            if config["trainer"].get("enable_autolog_hparams", True):
                 logger.log_hyperparams(config)
-
-    def resume(self) -> None:
-        """Gives the loggers back to the Trainer for the next stage."""
-        self.trainer.loggers = self.loggers
-
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        trainer.loggers = []
-
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        trainer.loggers = []
-
-    def _users(self) -> Iterator[Any]:
-        return (logger for logger in self.loggers if not isinstance(logger, RowLogger))
+        yield
+        is_good = True
+    finally:
+        for logger, end in zip(users, ends, strict=True):
+            end("success" if is_good else "failed")
+            end_experiment(getattr(logger, "experiment", None), is_good)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
@@ -22,8 +23,9 @@ from seqsweep.training.checkpoints import BestAndLast, check_written, load_seale
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
 from seqsweep.training.engines.member_log import MemberLog
 from seqsweep.training.engines.protocol import End, Engine, Findings, record_end, record_of
+from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import Paused
-from seqsweep.training.loggers import LoggersOfRun
+from seqsweep.training.loggers import open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
@@ -123,9 +125,7 @@ class AutogradEngine(Engine[AutogradRun]):
         avoid_missing_kernels(trainer)
         try:
             with contextlib.ExitStack() as contexts:
-                self.loggers = LoggersOfRun(trainer)
-                contexts.enter_context(self.loggers.open())
-                self.loggers.log_config(run.planned.config)
+                contexts.enter_context(open_loggers(trainer.loggers, run.planned.config))
                 path = None if self.checkpoint is None else str(self.checkpoint)
                 trainer.fit(module, datamodule=data, ckpt_path=path)
                 if run.checkpoints is None:  # the last epoch counts as the best one
@@ -143,7 +143,7 @@ class AutogradEngine(Engine[AutogradRun]):
     def finish(self) -> None:
         run, end = self.run, self._test()
         if run.checkpoints is not None and run.best.epochs:
-            check_written(run.folder.path, run.checkpoints.files)
+            check_written(run.folder.path, writes_rows(run.planned.config))
         steps = run.parts.trainer.global_step
         self.outcomes[run.run_id] = record_end(run, end, steps, self._num_train, synced=False)
 
@@ -183,7 +183,6 @@ class AutogradEngine(Engine[AutogradRun]):
             _validate_quietly(run.parts)
         if "test" not in splits:
             return {}
-        self.loggers.resume()
         trainer.test(module, datamodule=data, verbose=False)
         loss = module.test_metrics["test/loss"]
         if not math.isfinite(loss):
@@ -197,19 +196,15 @@ class AutogradEngine(Engine[AutogradRun]):
 
 
 def _validate_quietly(parts: Parts) -> None:
-    """Validates for the confusion matrix, without callbacks or loggers of the user's own.
-
-    Between the stages of a run the trainer has no loggers.
-    """
-    trainer, module, data, _ = parts
+    """Validates for the confusion matrix, without callbacks or loggers of the user's own."""
+    trainer: Any = parts.trainer
+    callbacks, loggers = trainer.callbacks, trainer.loggers
     # The user's callbacks must not see this validation, but a signal must still end it.
-    callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-    kept = [callback for callback in callbacks if isinstance(callback, StopOnSignal)]
-    trainer.callbacks = kept  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        trainer.validate(module, datamodule=data, verbose=False)
-    finally:
-        trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    trainer.callbacks = [each for each in callbacks if isinstance(each, StopOnSignal)]
+    trainer.loggers = []
+    trainer.validate(parts.module, datamodule=parts.data, verbose=False)
+    # After an error nothing else of the run is called.
+    trainer.callbacks, trainer.loggers = callbacks, loggers
 
 
 @contextlib.contextmanager

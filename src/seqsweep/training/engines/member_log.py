@@ -10,7 +10,7 @@ from typing import Any
 
 from seqsweep.runs.lock import LockLost, check_held
 from seqsweep.training.checkpoints import sizes_of_logs
-from seqsweep.training.loggers import RowLogger, continue_rows, text_line
+from seqsweep.training.loggers import RowLogger, text_line
 
 Row = dict[str, Any]
 
@@ -44,7 +44,6 @@ class MemberLog:
         """Restores the log as it was at a checkpoint."""
         self.files = files
         self._rows = [(when, row) for when, row in map(json.loads, pending)]
-        continue_rows(self.loggers, files)
 
     def flush(self) -> None:
         """Writes the rows; they stay here if a file cannot be written.

@@ -22,7 +22,7 @@ from seqsweep.training.engines.native.pool_data import (
 )
 from seqsweep.training.engines.native.threads import Budget, Task, Workers
 from seqsweep.training.engines.protocol import End, fail_member, record_end
-from seqsweep.training.fed_loggers import fed_loggers, feed
+from seqsweep.training.fed_loggers import fed_loggers, feed, writes_rows
 from seqsweep.training.limits import Judge, Paused
 from seqsweep.training.outcome import Outcome
 
@@ -339,7 +339,7 @@ class Pool:
 
     def _record_one(self, member: PoolMember, end: End) -> None:
         if member.epochs:
-            check_written(member.folder.path, member.log.files)
+            check_written(member.folder.path, writes_rows(member.config))
         self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, len(self.data.splits.train), synced=not self.is_single
         )
