@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -65,7 +66,8 @@ class RunProgressBar(ProgressBar):
         batch_idx: int,
     ) -> None:
         # A loader without a length has infinitely many batches, and the bar then moves by epochs.
-        self.draw(trainer, (batch_idx + 1) / trainer.num_training_batches)
+        part = (batch_idx + 1) / trainer.num_training_batches
+        self.draw(trainer.current_epoch + part, trainer.callback_metrics)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._stop()
@@ -81,11 +83,12 @@ class RunProgressBar(ProgressBar):
         if self._output is not None:
             self._output.restore()
 
-    def draw(self, trainer: L.Trainer, part: float = 0.0) -> None:
+    def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
         """Draws the line again, at most ten times a second.
 
         Args:
-            part: the share of the epoch that is done.
+            epochs: the finished epochs, with the share of the present one.
+            metrics: those of the last epoch.
         """
         now = time.monotonic()
         # A pool calls this for every poll, and autograd for every batch.
@@ -94,16 +97,14 @@ class RunProgressBar(ProgressBar):
         self._last_draw = now
         if self._output is not None:
             self._output.fit_console()
-        metrics = trainer.callback_metrics
         known = [f"{name} {float(metrics[name]):.3f}" for name in _SHOWN if name in metrics]
-        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        most = int(self.progress.tasks[0].total or 0)
+        epoch = f"{min(int(epochs) + 1, most)}/{most}"
         room = self._console.width - len(epoch) - _OTHERS
         while known and len("  ".join(known)) + _SHORTEST_BAR > room:
             del known[0]  # the accuracy is the last one to go
         text = "  ".join(known)
         self._bar.bar_width = max(min(room - len(text), _LONGEST_BAR), _SHORTEST_BAR)
-        self.progress.update(
-            self.task, completed=trainer.current_epoch + part, epoch=epoch, metrics=text
-        )
+        self.progress.update(self.task, completed=epochs, epoch=epoch, metrics=text)
         with contextlib.suppress(OSError):  # the terminal may have been closed
             self.progress.refresh()

@@ -163,14 +163,6 @@ def _onednn_has_half_lstm() -> bool:
     return True
 
 
-def count_steps(trainer: L.Trainer, steps: int) -> None:
-    """Adds the steps of an optimizer that Lightning does not wrap."""
-    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-    progress.increment_ready()
-    progress.total.completed += steps
-    progress.current.completed += steps
-
-
 def takes_gpu(accelerator: str) -> bool:
     """Returns whether Lightning uses a GPU for an accelerator on this machine."""
     if accelerator != "auto":

@@ -127,7 +127,6 @@ def test_works_that_take_too_long_after_a_signal_are_stopped(
 ):
     """The flag ends a work in the middle of an epoch; the run is saved as it was before."""
     members = members_of("trainer.max_epochs=4")
-    monkeypatch.setattr(pool, "_GRACE_SECONDS", 0.0)
     monkeypatch.setattr(pool, "_TASKS_OF_A_THREAD", 1)  # of all members, so a task is a round
     step, calls = pool_data.run, iter(range(1000))
 

@@ -176,14 +176,9 @@ class PoolMember:
         )
 
     @property
-    def steps_of_an_epoch(self) -> int:
-        """The number of optimizer steps in an epoch."""
-        return -(-self.size // self.batch_size)
-
-    @property
     def part(self) -> float:
         """The share of its current epoch that is done, at any time."""
-        return (self.native.steps - self._steps_before) / self.steps_of_an_epoch
+        return (self.native.steps - self._steps_before) * self.batch_size / self.size
 
     def undo(self) -> None:
         """Restores the network as it was before the work of its last epoch."""

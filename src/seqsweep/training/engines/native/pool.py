@@ -14,17 +14,15 @@ from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import check_written
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.pool_data import (
-    Evaluated,
     PoolData,
     metrics_of,
     rows_of,
     why_diverged,
 )
 from seqsweep.training.engines.native.threads import Budget, Task, Workers
-from seqsweep.training.engines.protocol import End, fail_member, record_end
+from seqsweep.training.engines.protocol import End, Engine, record_end
 from seqsweep.training.fed_loggers import fed_loggers, feed, writes_rows
 from seqsweep.training.limits import Judge, Paused
-from seqsweep.training.outcome import Outcome
 
 EndedMember = tuple[PoolMember, End]
 """A member that has ended, and how."""
@@ -40,9 +38,6 @@ _LEAST_FLOPS = 1e5
 
 _TASKS_OF_A_THREAD = 2
 """The most tasks of a thread: one that it computes, and one that waits."""
-
-_GRACE_SECONDS = 2.0
-"""The time in which works may finish after a signal."""
 
 _MOST_ENDS = 100
 """The most members whose records are written at once.
@@ -61,15 +56,13 @@ class Pool:
         begin: locks a member and prepares it; returns False if it cannot be trained here.
         data: the members' data.
         threads: the number of threads that train and test members.
-        is_single: whether this is a run by itself, whose files are synced one by one.
-        outcomes: gets the outcome of each member that has ended, by run_id.
+        engine: gets the outcome of each member that has ended.
         judge: decides about the members that have reached their limits, once all have. Without a
             judge, a member pauses at its limit.
 
     Attributes:
         training: the members that have not finished their last epoch.
         left: the members that have begun and have no outcome.
-        steps: the number of steps of all optimizers so far.
         row: the row of the epoch that was finished last.
     """
 
@@ -79,22 +72,19 @@ class Pool:
         begin: Callable[[PoolMember], bool],
         data: PoolData,
         threads: int,
-        is_single: bool,
-        outcomes: dict[str, Outcome | BaseException],
+        engine: Engine[PoolMember],
         judge: Judge | None = None,
     ) -> None:
         self.begin = begin
         self.data = data
-        self.is_single = is_single
+        self.engine = engine
+        self.is_single, self.outcomes = engine.is_single, engine.outcomes
         # The time for checkpoints and logs, for records, and for loggers of other packages.
         self.saving, self.ending, self.feeding = Budget(), Budget(), Budget()
         self.workers = Workers(min(threads, len(members)))
         self.left: list[PoolMember] = []
-        self.outcomes = outcomes
         self.judge = judge
-        self.steps = 0
         self.row: dict[str, Any] = {}
-        self._recorded = self._fed = time.perf_counter()
         self._unfed: list[PoolMember] = []
         self.training = dict.fromkeys(members)
         self._untested: list[PoolMember] = []
@@ -103,9 +93,6 @@ class Pool:
         # The members in the window wait here for a thread, and the others enter it one by one.
         self._ready: deque[PoolMember] = deque()
         self._later = deque(sorted(members, key=_turn))
-        # Beside large members, a thread trains the shortest ones, so that results come early.
-        self._has_lane = any(member.flops >= _FLOPS_OF_A_TASK for member in members)
-        self._in_lane: PoolMember | None = None
 
     def advance(self, seconds: float) -> list[PoolMember]:
         """Takes in a result; returns the members that have finished an epoch.
@@ -116,14 +103,13 @@ class Pool:
         self.fill()
         moved = self._take(seconds) if self.workers.pending else []
         self._release()
-        if self._ended and self.ending.is_due(self._recorded):
+        if self._ended and self.ending.is_due():
             self._record(self._take_ended(_MOST_ENDS))
         # The loggers of the others get their rows when the threads have ended.
-        if self._unfed and self.feeding.is_due(self._fed):
+        if self._unfed and self.feeding.is_due():
             member = self._unfed.pop(0)
             with self.feeding.measuring():
                 feed(member.planned.config, member.folder)
-            self._fed = time.perf_counter()
         return moved
 
     def finish(self, stop: StopOnSignal) -> None:
@@ -139,13 +125,10 @@ class Pool:
     def settle(self) -> None:
         """Saves the members in the window after their last finished epochs; no other begins."""
         self.workers.withdraw()
-        deadline = time.perf_counter() + _GRACE_SECONDS
+        # Works end at their next step and are undone.
+        self.workers.stop.set()
         while self.workers.pending:
-            seconds = deadline - time.perf_counter()
-            # Once the grace period is over, works end at their next step and are undone.
-            if seconds <= 0:
-                self.workers.stop.set()
-            self._take(seconds if seconds > 0 else None)
+            self._take(None)
         self._record(self._take_ended())
         for member in tuple(self.left):
             self._save(member, sync=self.is_single)
@@ -161,9 +144,8 @@ class Pool:
         if self._untested:
             members, self._untested = self._untested, []
             self._test(members)
-        # The member in the lane must not wait for a task of others that no thread has begun.
-        tasks = 1 if self._has_lane and self._later else _TASKS_OF_A_THREAD
-        while self.workers.pending < tasks * self.workers.threads and (chunk := self._chunk()):
+        most = _TASKS_OF_A_THREAD * self.workers.threads
+        while self.workers.pending < most and (chunk := self._chunk()):
             self._train(chunk)
 
     def _chunk(self) -> list[PoolMember]:
@@ -171,7 +153,7 @@ class Pool:
         # With few members a task takes only some of them, so that every thread gets one.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * self.workers.threads))
         chunk, cost = list[PoolMember](), 0.0
-        while len(chunk) < most and cost < _FLOPS_OF_A_TASK and chunk != [self._in_lane]:
+        while len(chunk) < most and cost < _FLOPS_OF_A_TASK:
             member = self._next()
             if member is None:
                 break
@@ -181,13 +163,8 @@ class Pool:
 
     def _next(self) -> PoolMember | None:
         """Returns the member to train next, perhaps one that enters the window, or None."""
-        while self._later:
-            if self._has_lane and self._in_lane not in self.training:
-                member = self._in_lane = self._later.pop()
-            elif self._ready:
-                break
-            else:
-                member = self._later.popleft()
+        while self._later and not self._ready:
+            member = self._later.popleft()
             if self._enters(member):
                 return member
         return self._ready.popleft() if self._ready else None
@@ -212,8 +189,8 @@ class Pool:
         self.workers.submit(Task(members, compute, self._take_epochs))
 
     def _test(self, members: Sequence[PoolMember]) -> None:
-        def compute() -> list[Evaluated]:
-            return [self.data.evaluate_best(member) for member in members]
+        def compute() -> list[EndedMember]:
+            return [(member, self.data.findings(member)) for member in members]
 
         self.workers.submit(Task(members, compute, self._take_findings))
 
@@ -223,27 +200,23 @@ class Pool:
         if done is None:
             return []
         task, future = done
+        trains = task.take == self._take_epochs
         try:
             result = future.result()
         except Exception as error:
-            return self._take_error(task, error)
-        return task.take(task.members, result)
-
-    def _take_error(self, task: Task, error: Exception) -> list[PoolMember]:
-        # An error may have come in the middle of an epoch, which is then trained again.
-        trains = task.take == self._take_epochs
-        if trains:
-            for member in task.members:
+            # An error may have come in the middle of an epoch, which is then trained again.
+            for member in task.members if trains else ():
                 member.undo()
-        if isinstance(error, Stopped):
+            if isinstance(error, Stopped):
+                return []
+            if len(task.members) == 1:
+                self._fail(task.members[0], error)
+                return list(task.members)
+            # One task for each member shows which of them has caused the error.
+            for member in task.members:
+                (self._train if trains else self._test)([member])
             return []
-        if len(task.members) == 1:
-            self._fail(task.members[0], error)
-            return list(task.members)
-        # One task for each member shows which of them has caused the error.
-        for member in task.members:
-            (self._train if trains else self._test)([member])
-        return []
+        return task.take(task.members, result)
 
     def _take_epochs(
         self, members: Sequence[PoolMember], results: Sequence[Result]
@@ -256,7 +229,6 @@ class Pool:
                 del self.training[member]
                 self._ended.append((member, why))
                 continue
-            self.steps += member.steps_of_an_epoch
             has_another = member.take_in(row, metrics_of(row), result.seconds)
             if not has_another:
                 del self.training[member]
@@ -267,8 +239,7 @@ class Pool:
                     self._save(member)
             # A member whose folder could not be written has failed meanwhile.
             if member in self.training and not self._leaves_at_limit(member):
-                put = self._ready.appendleft if member is self._in_lane else self._ready.append
-                put(member)
+                self._ready.append(member)
         self.row = rows[-1]
         return list(members)
 
@@ -312,9 +283,9 @@ class Pool:
         return True
 
     def _take_findings(
-        self, members: Sequence[PoolMember], evaluated: Sequence[Evaluated]
+        self, members: Sequence[PoolMember], ended: Sequence[EndedMember]
     ) -> list[PoolMember]:
-        self._ended += zip(members, self.data.findings(evaluated), strict=True)
+        self._ended += ended
         return []
 
     def _record(self, ended: Sequence[EndedMember]) -> None:
@@ -329,7 +300,6 @@ class Pool:
             for member, end in ended:
                 if member.run_id not in self.outcomes:
                     self._try(member, functools.partial(self._record_one, member, end))
-        self._recorded = time.perf_counter()
         self.left = [member for member in self.left if member.run_id not in self.outcomes]
 
     def _take_ended(self, most: int | None = None) -> list[EndedMember]:
@@ -361,7 +331,7 @@ class Pool:
             self._fail(member, error)
 
     def _fail(self, member: PoolMember, error: Exception) -> None:
-        self.outcomes[member.run_id] = fail_member(member, error)
+        self.engine.fail(member, error)
         self.training.pop(member, None)
         self.left.remove(member)
 

@@ -15,7 +15,7 @@ from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms.augment import Augmentation
 from seqsweep.models.module import Diverged
-from seqsweep.native.step import Data, Result, Stop, Sums, Work, evaluate, run
+from seqsweep.native.step import Data, Result, Stop, Work, evaluate, run
 from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.protocol import Findings
@@ -56,9 +56,6 @@ def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
     return None
 
 
-Evaluated = tuple[dict[str, Sums], dict[str, Any] | None]
-"""The sums of a member on each evaluated split, and its diagnosis."""
-
 _AUGMENTED_NUMBERS = 2**24
 """The most numbers in the augmented training splits that are kept for members of equal seeds."""
 
@@ -98,29 +95,22 @@ class PoolData:
         x = augmentation.apply(part.x, part.lengths, rows, augment_seed(seed, epoch))
         return Data(x, part.lengths, part.labels, part.num_classes)
 
-    def evaluate_best(self, member: PoolMember) -> Evaluated:
+    def findings(self, member: PoolMember) -> Findings:
         """Evaluates and diagnoses the best weights of a member; called by a thread."""
         sums = {
             name: evaluate(member.native, self.native[name], member.best_weights)
             for name in splits_tested(member.config, self.splits)
         }
-        if not member.config["diagnostics"]:
-            return sums, None
-        return sums, diagnose(self.splits, member.native, member.best_weights)
-
-    def findings(self, evaluated: Sequence[Evaluated]) -> list[Findings]:
-        """Returns what each member's record says about its best weights."""
-        # The scores of all members are computed at once: one call costs as much as one member.
-        test = [sums["test"] for sums, _ in evaluated if "test" in sums]
-        tested = scores(np.stack([each.confusion for each in test])) if test else {}
-        columns = {f"test/{name}": values.tolist() for name, values in tested.items()}
-        result: list[Findings] = []
-        for index, (sums, diagnosis) in enumerate(evaluated):
-            metrics = {"test/loss": sums["test"].loss} if test else {}
-            metrics |= {name: values[index] for name, values in columns.items()}
-            counts = {name: each.confusion for name, each in sums.items()}
-            result.append(Findings(metrics, confusion_of(self.splits, counts), diagnosis))
-        return result
+        metrics: dict[str, float] = {}
+        if "test" in sums:
+            metrics["test/loss"] = sums["test"].loss
+            tested = scores(sums["test"].confusion[None])
+            metrics |= {f"test/{name}": values.item() for name, values in tested.items()}
+        diagnosis = None
+        if member.config["diagnostics"]:
+            diagnosis = diagnose(self.splits, member.native, member.best_weights)
+        counts = {name: each.confusion for name, each in sums.items()}
+        return Findings(metrics, confusion_of(self.splits, counts), diagnosis)
 
 
 def _data(part: Sequences) -> Data:

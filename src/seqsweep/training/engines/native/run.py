@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.build_run import numerics
@@ -14,7 +13,7 @@ from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
-from seqsweep.training.engines.native.pool_data import PoolData, metrics_of
+from seqsweep.training.engines.native.pool_data import PoolData
 from seqsweep.training.engines.native.shared import Schedule
 from seqsweep.training.engines.protocol import Engine
 from seqsweep.training.limits import Judge
@@ -23,7 +22,7 @@ from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.run_data import build_data
-from seqsweep.training.trainer import build_trainer, count_steps
+from seqsweep.training.trainer import build_trainer
 
 
 class PoolEngine(Engine[PoolMember]):
@@ -75,10 +74,7 @@ class PoolEngine(Engine[PoolMember]):
     @contextlib.contextmanager
     def running(self, begin: Callable[[PoolMember], bool]) -> Generator[None]:
         data = PoolData(self.data.splits)
-        self.pool = Pool(
-            self.members, begin, data, self.threads, self.is_single, self.outcomes,
-            self.judge,
-        )  # fmt: skip
+        self.pool = Pool(self.members, begin, data, self.threads, self, self.judge)
         # The threads use the members' memory, so they must end before anything is released.
         with contextlib.closing(self.pool):
             try:
@@ -92,8 +88,6 @@ class PoolEngine(Engine[PoolMember]):
     def fit(self) -> None:
         self.pool.fill()
         if self.pool.training or self.pool.is_judging:
-            if self.is_single:
-                _start_at_epoch(self.trainer, self.members[0].epochs)
             bar = self.progress if isinstance(self.progress, RunProgressBar) else None
             self.trainer.fit(PoolModule(self.pool, self.stop, bar))
 
@@ -121,20 +115,12 @@ class PoolEngine(Engine[PoolMember]):
         )
 
 
-def _start_at_epoch(trainer: L.Trainer, epoch: int) -> None:
-    """Makes a Trainer count its epochs from this one."""
-    progress = trainer.fit_loop.epoch_progress.current
-    # Lightning derives `current_epoch` from `processed`, and the others must agree with it.
-    for stage in ("ready", "started", "processed", "completed"):
-        setattr(progress, stage, epoch)
-
-
 class PoolModule(L.LightningModule):
     """Trains a pool by manual optimisation.
 
     In a round every member that still trains finishes at least one epoch; fast members finish
     several meanwhile. A round is one batch for Lightning. The members have optimizers of their own,
-    so Lightning gets none, but it still counts their steps.
+    so Lightning gets none.
 
     Args:
         pool: its members have epochs left.
@@ -156,7 +142,7 @@ class PoolModule(L.LightningModule):
         return range(1)  # the batches of an epoch: a single one, without content
 
     def training_step(self, batch: int, batch_idx: int) -> None:
-        pool, steps = self.pool, self.pool.steps
+        pool = self.pool
         # Results come in any order, so a round ends when no member is behind. If all others wait
         # for the judge, it ends when the judge has resumed some of them.
         behind = set(pool.training)
@@ -166,12 +152,8 @@ class PoolModule(L.LightningModule):
             behind.intersection_update(pool.training)
             self.stop.check()
             if self.bar is not None:
-                part = max((member.part for member in pool.training), default=1.0)
-                self.bar.draw(self.trainer, part)
-        count_steps(self.trainer, pool.steps - steps)
-        self.trainer.callback_metrics.update(
-            {name: torch.tensor(value) for name, value in metrics_of(pool.row).items()}
-        )
+                epochs = max((member.epochs + member.part for member in pool.training), default=1.0)
+                self.bar.draw(epochs, pool.row)
 
     def on_train_epoch_end(self) -> None:
         if not self.pool.training:

@@ -87,16 +87,17 @@ class Budget:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
         self._seconds = _FIRST_GUESS
+        self._ended = clock()
 
-    def is_due(self, since: float, writers: int = 1) -> bool:
+    def is_due(self, since: float | None = None, writers: int = 1) -> bool:
         """Returns whether a writer may write again.
 
         Args:
-            since: the time at which its last write ended.
+            since: the time at which its last write ended; by default the last one of all.
             writers: the number of writers that share the budget.
         """
         wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
-        return self.clock() - since >= wait
+        return self.clock() - (self._ended if since is None else since) >= wait
 
     @contextmanager
     def measuring(self) -> Generator[None]:
@@ -104,4 +105,5 @@ class Budget:
         start = self.clock()
         yield
         # The running mean follows a disk that becomes slower, but one slow write does not decide.
-        self._seconds += (self.clock() - start - self._seconds) / 4
+        self._ended = self.clock()
+        self._seconds += (self._ended - start - self._seconds) / 4
