@@ -65,23 +65,15 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     # The optimizer and the scheduler check their arguments when they are made.
     module.configure_optimizers()
     trainer = _build_trainer(config, splits, folder, callbacks or [])
-    _check_processes(trainer.world_size, splits)
+    # A process without sequences would block the others.
+    parts = splits.parts.values() if isinstance(splits, Splits) else ()
+    most = min(map(len, parts), default=1)
+    if trainer.world_size > most:
+        raise ValueError(
+            f"trainer.devices={trainer.world_size}: must be at most {most}, the sequences of the "
+            "smallest split; 1 for a data module without Splits"
+        )
     return Parts(trainer, module, data, splits)
-
-
-def _check_processes(count: int, splits: Splits | OwnData) -> None:
-    """Refuses more processes than a split has sequences.
-
-    A process without sequences would block the others.
-    """
-    if count > 1 and isinstance(splits, OwnData):
-        raise ValueError(f"trainer.devices={count}: must be 1 for a data module without Splits")
-    for name, part in splits.parts.items() if isinstance(splits, Splits) else ():
-        # A small training split is filled up with repeated sequences.
-        if name != "train" and len(part) < count:
-            raise ValueError(
-                f"trainer.devices={count}: must be at most {len(part)}, the sequences in {name}"
-            )
 
 
 def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier:

@@ -1,7 +1,6 @@
 """Callbacks that end a run before its last epoch: early stopping, and signals."""
 
 import signal
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -98,20 +97,6 @@ class StopOnSignal(Callback):
         """Raises Interrupted if a signal has come."""
         if self.received is not None:
             raise Interrupted(self.received)
-
-    def has_caused(self, error: Exception) -> bool:
-        """Returns whether a signal to the process group has ended a DataLoader worker.
-
-        Workers leave signals to this process, except while they start. The signal may reach this
-        process a little later than the worker.
-        """
-        if "is killed by signal" not in str(error):
-            return False
-        # A worker may also be killed for its memory; without a signal that is a failure of the run.
-        deadline = time.monotonic() + 1
-        while self.received is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return self.received is not None
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         self.check()

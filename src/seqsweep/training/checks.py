@@ -12,12 +12,12 @@ from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.native.structs import GATES
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.training.engine import Network, architecture_of
+from seqsweep.training.engine import architecture_of
 from seqsweep.training.run_data import OwnData
 
 _MOST_LAYERS = 1000
 _COPIES = 4
-"""The copies of the weights: weights, gradients and the two moments of Adam."""
+"""The copies of the parameters: themselves, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
 """The states that an engine keeps of each time step until the backward pass has reached it."""
 _EMBEDDING = 16
@@ -43,13 +43,6 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
             k: _EMBEDDING if k == "embedding_dim" and v is None else v for k, v in model.items()
         }
     return config | {"data": data, "model": model}
-
-
-def num_symbols(model: Config, splits: Splits | OwnData) -> int:
-    """Returns the number of symbols of an embedding: the vocabulary's, or the config's."""
-    if splits.vocabulary is not None:
-        return len(splits.vocabulary)
-    return model["num_embeddings"]
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:
@@ -103,10 +96,11 @@ def _check_range(splits: Splits, count: int) -> None:
 def check_network_size(config: Config, splits: Splits) -> None:
     """Refuses a network that cannot train in the free memory.
 
-    A user's own network is not checked.
+    Only what is far too large is refused: the weights of the recurrent layers count, and the mean
+    length of the sequences. A user's own network is not checked.
 
     Raises:
-        ValueError: there are too many layers, or the parameters or the states of a batch are too
+        ValueError: there are too many layers, or the weights or the states of a batch are too
             large.
     """
     network = architecture_of(config["model"])
@@ -116,54 +110,35 @@ def check_network_size(config: Config, splits: Splits) -> None:
     # Without this check, too many layers would be reported as a too large hidden_size.
     if layers > _MOST_LAYERS:
         raise ValueError(f"model.num_layers={layers}: must be at most {_MOST_LAYERS}")
-    directions = 2 if network.bidirectional else 1
-    parameters = _parameters(config["model"], network, splits)
-    needed, available = parameters * 4 * _COPIES, _memory()
-    if needed > available:
-        raise ValueError(
-            f"model.hidden_size={hidden}: {parameters:,} parameters take {_gigabytes(needed)} with "
-            f"their gradients and the optimizer's state, and {_gigabytes(available)} are free"
-        )
-    # The mean length is enough, because this check refuses only what is far too large.
+    width = hidden * (2 if network.bidirectional else 1)
+    inputs = splits.input_size + (layers - 1) * width  # the sum over all layers
+    weights = GATES.get(network.cell, 1) * width * (inputs + layers * hidden)
     batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
-    states = batch * steps * layers * directions * hidden * _KEPT.get(network.cell, 1) * 4
-    if states > available:
-        raise ValueError(
-            f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps take "
-            f"{_gigabytes(states)}, and {_gigabytes(available)} are free"
-        )
-
-
-def _parameters(model: Config, network: Network, splits: Splits) -> int:
-    """Returns the number of parameters, as torch counts them."""
-    hidden, layers = network.hidden_size, network.num_layers
-    directions = 2 if network.bidirectional else 1
-    width = directions * hidden
-    features, embedding = splits.input_size, model.get("embedding_dim")
-    parameters = (width + 1) * splits.num_classes  # of the head
-    if embedding is not None:
-        features = embedding
-        parameters += embedding * num_symbols(model, splits)
-    inputs = features + (layers - 1) * width  # the sum over all layers
-    # Each gate of a cell has weights for its input and its state, and two biases.
-    gates = GATES.get(network.cell, 1) * width
-    parameters += gates * (inputs + layers * (hidden + 2))
-    if model.get("layer_norm"):
-        parameters += 2 * width * (layers - 1)
-    if network.pooling == "attention":
-        parameters += width * width + 2 * width  # the projection with its bias, and the query
-    return parameters
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 2**30:,.0f} GiB"
+    states = batch * steps * layers * width * _KEPT.get(network.cell, 1)
+    available = _memory()
+    for key, numbers, what in (
+        (
+            f"model.hidden_size={hidden}",
+            weights * _COPIES,
+            f"{weights:,} weights with their gradients and the optimizer's state",
+        ),
+        (
+            f"data.batch_size={batch}",
+            states,
+            f"the states of {batch} sequences of {steps:,.0f} steps",
+        ),
+    ):
+        if numbers * 4 > available:
+            raise ValueError(
+                f"{key}: {what} take {numbers * 4 / 2**30:,.0f} GiB, and"
+                f" {available / 2**30:,.0f} GiB are free"
+            )
 
 
 def check_monitors(config: Config, splits: Splits | OwnData) -> None:
     """Refuses callbacks and schedulers that monitor a metric never logged.
 
-    Checkpoints may monitor a missing metric (see `BestEpoch`), and callbacks of the user's own may
-    monitor metrics of the user's own.
+    Callbacks of the user's own may monitor metrics of the user's own.
     """
     why_not = _why_no_validation(config["trainer"], splits)
     known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]
@@ -187,14 +162,15 @@ def check_monitors(config: Config, splits: Splits | OwnData) -> None:
 
 def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
     """Yields the scheduler and the callbacks that monitor a metric, with their keys."""
-    scheduler = config["scheduler"]
-    if scheduler is not None and scheduler["_target_"] == _PLATEAU:
-        yield "scheduler", scheduler | {"monitor": config["monitor"]}
-    elif scheduler is not None and "monitor" in scheduler:
-        yield "scheduler", scheduler
-    for name, section in (config["callbacks"] or {}).items():
-        if section and section["_target_"] != _CHECKPOINT and section.get("monitor") is not None:
-            yield f"callbacks.{name}", section
+    scheduler = config["scheduler"] or {}
+    if scheduler.get("_target_") == _PLATEAU:
+        scheduler |= {"monitor": config["monitor"]}
+    sections = {"scheduler": scheduler}
+    sections |= {f"callbacks.{name}": node for name, node in (config["callbacks"] or {}).items()}
+    for key, section in sections.items():
+        # Checkpoints may monitor a missing metric (see `BestEpoch`).
+        if section and section.get("monitor") is not None and section["_target_"] != _CHECKPOINT:
+            yield key, section
 
 
 def _why_no_validation(trainer: Config, splits: Splits | OwnData) -> str | None:

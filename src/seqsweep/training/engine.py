@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 from seqsweep.config.schema import Config
 from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
-from seqsweep.native.structs import GATES
 from seqsweep.training.fed_loggers import why_in_trainer
 from seqsweep.training.run_data import DATA_MODULE
 
@@ -46,13 +45,6 @@ _FREE_TRAINER = (
     "progress_bar",
 )
 """The arguments that native takes with any value; a GPU is asked for apart."""
-
-_MOST_EMULATED = 2**17
-"""The largest G * H^2 * B for which native is faster than autograd on a CPU without AVX2.
-
-These are the products of a layer's state in one step of a batch: G gates, H hidden, B batch. Both
-took the same time between 2^16 and 2^18, in 60 configs of three cells, H 8 to 96, B 16 and 64.
-"""
 
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The arguments of the data module that members of a pool may differ in."""
@@ -166,10 +158,7 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
         return wanted
     reason = why_not_native(config, takes_gpu)
     if wanted == "auto":
-        found = library()
-        if reason is not None or found is None:
-            return "autograd"
-        return "autograd" if found.emulates_fma and _is_slow_emulated(config) else "native"
+        return "autograd" if reason is not None or library() is None else "native"
     if reason is not None:
         raise ValueError(
             f"engine=native: cannot train {reason}; give engine=auto, which chooses by itself"
@@ -177,14 +166,6 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     if library() is None:
         raise ValueError(f"engine=native: must be auto on this machine; {why_missing()}")
     return wanted
-
-
-def _is_slow_emulated(config: Config) -> bool:
-    """Returns whether autograd is faster for a config of native on a CPU without AVX2."""
-    network = network_of(config["model"])
-    assert network is not None, "native trains only networks of seqsweep"
-    products = GATES[network.cell] * network.hidden_size**2 * config["data"]["batch_size"]
-    return products > _MOST_EMULATED
 
 
 def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:

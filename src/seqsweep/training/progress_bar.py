@@ -14,9 +14,9 @@ from seqsweep.output_log import OutputLog
 
 _SHOWN = ("train/loss", "val/loss", "val/acc")
 _SECONDS_BETWEEN_DRAWS = 0.1
-_SHORTEST_BAR, _LONGEST_BAR = 5, 40
-_OTHERS = len("epoch    0:00:00 left 0:00:00 ")
-"""The number of characters in a line besides the epoch, the bar and the metrics."""
+_BAR_WIDTH = 20
+_OTHERS = _BAR_WIDTH + len("epoch    0:00:00 left 0:00:00 ")
+"""The number of characters in a line besides the epoch and the metrics."""
 
 
 class RunProgressBar(ProgressBar):
@@ -33,10 +33,9 @@ class RunProgressBar(ProgressBar):
         super().__init__()
         self._console = console
         self._output = output
-        self._bar = BarColumn()
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            self._bar,
+            BarColumn(_BAR_WIDTH),
             TextColumn("{task.fields[metrics]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -101,10 +100,9 @@ class RunProgressBar(ProgressBar):
         most = int(self.progress.tasks[0].total or 0)
         epoch = f"{min(int(epochs) + 1, most)}/{most}"
         room = self._console.width - len(epoch) - _OTHERS
-        while known and len("  ".join(known)) + _SHORTEST_BAR > room:
+        while known and len("  ".join(known)) > room:
             del known[0]  # the accuracy is the last one to go
         text = "  ".join(known)
-        self._bar.bar_width = max(min(room - len(text), _LONGEST_BAR), _SHORTEST_BAR)
         self.progress.update(self.task, completed=epochs, epoch=epoch, metrics=text)
         with contextlib.suppress(OSError):  # the terminal may have been closed
             self.progress.refresh()

@@ -194,7 +194,8 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
     except LockLost as error:
         _end_lost(engine, begun, error)
     except Exception as error:
-        if engine.stop.has_caused(error):
+        # A signal to the process group also ends the workers of a DataLoader.
+        if engine.stop.received is not None:
             _interrupt(engine, begun, error)
         else:
             _fail(engine, begun, error)

@@ -196,12 +196,10 @@ def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) ->
         raise ValueError(f"trainer.check_val_every_n_epoch={every}: must be at least 1")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if accelerator == "gpu" and gpus == 0:
-        build = (
-            "a CPU build" if torch.version.cuda is None else f"built for CUDA {torch.version.cuda}"
-        )
         raise ValueError(
-            f"trainer.accelerator=gpu: no GPU is visible to torch {torch.__version__} ({build}); "
-            "use trainer=cpu, or trainer=auto to take a GPU where there is one"
+            f"trainer.accelerator=gpu: no GPU is visible to torch {torch.__version__} (CUDA: "
+            f"{torch.version.cuda}); use trainer=cpu, or trainer=auto to take a GPU where there is "
+            "one"
         )
     most = gpus if accelerator == "gpu" else max(gpus, os.cpu_count() or 1)
     if isinstance(devices, int) and not 1 <= devices <= most:

@@ -1,7 +1,6 @@
 """The engine `autograd`: one run by Lightning and autograd, with any network."""
 
 import contextlib
-import math
 import multiprocessing
 import signal
 import threading
@@ -22,7 +21,7 @@ from seqsweep.training.callbacks import StopAtLimit, StopOnSignal
 from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
 from seqsweep.training.engines.member_log import MemberLog
-from seqsweep.training.engines.protocol import End, Engine, Findings, record_end, record_of
+from seqsweep.training.engines.protocol import End, Engine, Findings, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import Paused
 from seqsweep.training.loggers import open_loggers
@@ -48,15 +47,17 @@ class AutogradRun:
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(parts.module.monitor)
+        parameters = parts.module.network.parameters()
+        self.params = sum(p.numel() for p in parameters if p.requires_grad)
+        self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else None
 
     @property
     def run_id(self) -> str:
         return self.planned.run_id
 
     @property
-    def params(self) -> int:
-        parameters = self.parts.module.network.parameters()
-        return sum(p.numel() for p in parameters if p.requires_grad)
+    def steps(self) -> int:
+        return self.parts.trainer.global_step
 
 
 class AutogradEngine(Engine[AutogradRun]):
@@ -102,8 +103,7 @@ class AutogradEngine(Engine[AutogradRun]):
             raise end
         if isinstance(end, Paused):
             return Outcome(run.folder, {}, trained=True)
-        record = record_of(run, end, run.parts.trainer.global_step, self._num_train)
-        return Outcome(run.folder, record, trained=True)
+        return Outcome(run.folder, record_of(run, end), trained=True)
 
     def start(self, member: AutogradRun, checkpoint: Path | None) -> None:
         self.checkpoint = checkpoint
@@ -144,8 +144,7 @@ class AutogradEngine(Engine[AutogradRun]):
         run, end = self.run, self._test()
         if run.checkpoints is not None and run.best.epochs:
             check_written(run.folder.path, writes_rows(run.planned.config))
-        steps = run.parts.trainer.global_step
-        self.outcomes[run.run_id] = record_end(run, end, steps, self._num_train, synced=False)
+        self.record(run, end)
 
     def _test(self) -> End:
         """Returns the end of the run, after a test of its best weights."""
@@ -154,11 +153,8 @@ class AutogradEngine(Engine[AutogradRun]):
         if self.limit is not None and self.limit.reached is not None:
             self.open_loggers.close()
             return self.limit.reached
-        try:
-            with self.open_loggers:
-                metrics = self._evaluate()
-        except Diverged as error:
-            return error
+        with self.open_loggers:
+            metrics = self._evaluate()
         config, (_, module, _, splits) = self.run.planned.config, self.run.parts
         # The loggers are closed by now: a diagnosis may take long, and logs nothing.
         diagnosis = None
@@ -167,11 +163,7 @@ class AutogradEngine(Engine[AutogradRun]):
         return Findings(metrics, confusion_of(splits, module.confusions), diagnosis)
 
     def _evaluate(self) -> dict[str, float]:
-        """Tests the weights of the best epoch; returns the test metrics.
-
-        Raises:
-            Diverged: the loss on the test split is not finite.
-        """
+        """Tests the weights of the best epoch; returns the test metrics."""
         run, (trainer, module, data, known) = self.run, self.run.parts
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         best = run.folder.path / "checkpoints" / "best.ckpt"
@@ -184,15 +176,7 @@ class AutogradEngine(Engine[AutogradRun]):
         if "test" not in splits:
             return {}
         trainer.test(module, datamodule=data, verbose=False)
-        loss = module.test_metrics["test/loss"]
-        if not math.isfinite(loss):
-            raise Diverged("test/loss", loss, run.best.best_epoch or 0)
         return module.test_metrics
-
-    @property
-    def _num_train(self) -> int | None:
-        splits = self.run.parts.splits
-        return len(splits.train) if isinstance(splits, Splits) else None
 
 
 def _validate_quietly(parts: Parts) -> None:

@@ -1,7 +1,6 @@
 """The rows of a member, written some epochs at a time, and its train.log."""
 
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Generator, Sequence
@@ -18,11 +17,11 @@ Row = dict[str, Any]
 class MemberLog:
     """Collects the rows of a run's epochs for metrics.csv, TensorBoard and train.log.
 
-    Opening three files for each epoch of each member would take longer than the epoch. Rows that
-    have not been written yet are part of the checkpoint, so a kill loses none of them.
+    Opening three files for each epoch of each member would take longer than the epoch. So the rows
+    are written before each checkpoint.
 
     Attributes:
-        files: the sizes of the run's files without these rows.
+        files: the sizes of the run's files at that time.
     """
 
     def __init__(self, folder: Path, loggers: Sequence[RowLogger]) -> None:
@@ -34,16 +33,6 @@ class MemberLog:
 
     def add(self, row: Row) -> None:
         self._rows.append((time.time(), row))
-
-    @property
-    def pending(self) -> list[str]:
-        """The rows that have not been written yet, each as one text."""
-        return [json.dumps(stamped) for stamped in self._rows]
-
-    def restore(self, files: dict[str, int], pending: Sequence[str]) -> None:
-        """Restores the log as it was at a checkpoint."""
-        self.files = files
-        self._rows = [(when, row) for when, row in map(json.loads, pending)]
 
     def flush(self) -> None:
         """Writes the rows; they stay here if a file cannot be written.

@@ -1,4 +1,4 @@
-"""What two engines share: their interface, and the end of a run, its record or why it has none."""
+"""The interface of the engines, and how a run ends: with a record, or why it has none."""
 
 import contextlib
 import json
@@ -31,14 +31,33 @@ class Member(Protocol):
     folder: RunFolder
     log: MemberLog
     best: BestEpoch
+    params: int
+    """The number of trained parameters."""
 
     @property
     def run_id(self) -> str: ...
 
     @property
-    def params(self) -> int:
-        """The number of trained parameters."""
+    def num_train(self) -> int | None:
+        """The number of training sequences; None if a data module of the user's own hides it."""
         ...
+
+    @property
+    def steps(self) -> int:
+        """The number of optimizer steps so far."""
+        ...
+
+
+class Findings(NamedTuple):
+    """The results of a member's best weights: test metrics, confusion, diagnosis."""
+
+    metrics: dict[str, float]
+    confusion: dict[str, Any]
+    diagnosis: dict[str, Any] | None
+
+
+End = Findings | Diverged | Pruned | Paused
+"""The end of a member: what its best weights achieve, or why it ended before its last epoch."""
 
 
 M = TypeVar("M", bound=Member)
@@ -60,6 +79,7 @@ class Engine(ABC, Generic[M]):
         origin: what decides the last bits of the results, for provenance.json; set by `build`.
         stop: handles the signals; it is a callback of every Trainer.
         outcomes: the outcome or the error of each run that has ended, by run_id.
+        is_single: whether this is a single run, whose files are synced one by one.
     """
 
     torch_threads = 1
@@ -72,11 +92,7 @@ class Engine(ABC, Generic[M]):
         # One object serves all Trainers of the engine, so a signal between two of them is not lost.
         self.stop = StopOnSignal()
         self.outcomes: dict[str, Outcome | BaseException] = {}
-
-    @property
-    def is_single(self) -> bool:
-        """Returns whether this is a single run, whose files are synced one by one."""
-        return len(self.runs) == 1
+        self.is_single = len(runs) == 1
 
     @abstractmethod
     def build(self) -> list[M]:
@@ -115,64 +131,50 @@ class Engine(ABC, Generic[M]):
     def finish(self) -> None:
         """Tests and records the members that `fit` has left; records are their last files."""
 
-    def fail(self, member: M, error: Exception) -> None:
-        """Writes that a member has failed."""
-        self.outcomes[member.run_id] = fail_member(member, error)
+    def record(self, member: M, end: End) -> None:
+        """Writes the record of a member, the last of its files.
 
+        A paused member gets no record, since it will be resumed.
 
-class Findings(NamedTuple):
-    """The results of a member's best weights: test metrics, confusion, diagnosis."""
-
-    metrics: dict[str, float]
-    confusion: dict[str, Any]
-    diagnosis: dict[str, Any] | None
-
-
-End = Findings | Diverged | Pruned | Paused
-"""The end of a member: what its best weights achieve, or why it ended before its last epoch."""
-
-
-def record_end(
-    member: Member,
-    end: End,
-    steps: int,
-    num_train: int | None,
-    synced: bool,
-) -> Outcome:
-    """Writes the record of a member, the last of its files.
-
-    A paused member gets no record, since it will be resumed.
-
-    Args:
-        steps: the number of optimizer steps.
-        num_train: the number of training sequences; None if a data module of the user's own does
-            not tell it.
-        synced: whether all of its other files are on disk.
-
-    Raises:
-        LockLost: another process trains the run now.
-        OSError: a file cannot be written.
-    """
-    if isinstance(end, Paused):
-        member.log.say(f"paused after {end.epochs} epochs")
+        Raises:
+            LockLost: another process trains the run now.
+            OSError: a file cannot be written.
+        """
+        record: dict[str, Any] = {}
+        if isinstance(end, Paused):
+            member.log.say(f"paused after {end.epochs} epochs")
+        else:
+            record = record_of(member, end)
+            member.folder.check_held()
+            diagnosis = end.diagnosis if isinstance(end, Findings) else None
+            if diagnosis is not None and record["status"] == "complete":
+                path = member.folder.path / "diagnostics.json"
+                write_text(path, json.dumps(diagnosis) + "\n", sync=False)  # for pictures only
+            member.folder.finish(record, synced=not self.is_single)
+            word = "pruned" if isinstance(end, Pruned) else "done"
+            member.log.say(f"{word}: {record.get('metrics', record.get('error'))}")
         member.log.write_lines()
-        return Outcome(member.folder, {}, trained=True)
-    record = record_of(member, end, steps, num_train)
-    member.folder.check_held()
-    if isinstance(end, Findings) and end.diagnosis is not None and record["status"] == "complete":
-        # It comes before the record, so every complete run has it. It serves pictures only.
-        text = json.dumps(end.diagnosis) + "\n"
-        write_text(member.folder.path / "diagnostics.json", text, sync=False)
-    member.folder.finish(record, synced)
-    word = "pruned" if isinstance(end, Pruned) else "done"
-    member.log.say(f"{word}: {record.get('metrics', record.get('error'))}")
-    member.log.write_lines()
-    return Outcome(member.folder, record, trained=True)
+        self.outcomes[member.run_id] = Outcome(member.folder, record, trained=True)
+
+    def fail(self, member: M, error: Exception) -> None:
+        """Writes that a member has failed, if its folder can be written.
+
+        A member that another process trains now has not failed: the outcome is the lost lock.
+        """
+        text = "".join(traceback.format_exception(error))
+        try:
+            with contextlib.suppress(OSError):  # a full disk is the failure itself
+                member.folder.fail(error)
+        except LockLost as lost:
+            self.outcomes[member.run_id] = lost
+            return
+        member.log.say(f"failed: {text}", level="ERROR")
+        member.log.write_lines()
+        failure = self.outcomes[member.run_id] = RunFailed(member.folder.path, error)
+        failure.__cause__ = error
 
 
-def record_of(
-    member: Member, end: Findings | Diverged | Pruned, steps: int, num_train: int | None
-) -> dict[str, Any]:
+def record_of(member: Member, end: Findings | Diverged | Pruned) -> dict[str, Any]:
     """Returns the content of record.json."""
     best = member.best
     # A loss that is not finite only on the test split makes a run diverged, too.
@@ -187,31 +189,13 @@ def record_of(
         "metrics": best.best_metrics | tested,
         "best_epoch": best.best_epoch,
         "epochs": best.epochs,
-        "steps": steps,
+        "steps": member.steps,
         "params": member.params,
         "train_seconds": round(best.seconds, 3),
     }
-    if num_train is not None:
-        result["samples_per_s"] = round(best.epochs * num_train / best.seconds, 1)
-        result["num_train"] = num_train
+    if member.num_train is not None:
+        result["samples_per_s"] = round(best.epochs * member.num_train / best.seconds, 1)
+        result["num_train"] = member.num_train
     if isinstance(end, Pruned):
         return member.planned.record("pruned", result | {"pruned": end._asdict()})
     return member.planned.record("complete", result | end.confusion)
-
-
-def fail_member(member: Member, error: Exception) -> RunFailed | LockLost:
-    """Writes that a member has failed, if its folder can be written.
-
-    A member that another process trains now has not failed: the outcome is the lost lock.
-    """
-    text = "".join(traceback.format_exception(error))
-    try:
-        with contextlib.suppress(OSError):  # a full disk is the failure itself
-            member.folder.fail(error)
-    except LockLost as lost:
-        return lost
-    member.log.say(f"failed: {text}", level="ERROR")
-    member.log.write_lines()
-    failure = RunFailed(member.folder.path, error)
-    failure.__cause__ = error
-    return failure

@@ -70,6 +70,7 @@ class PoolMember:
         self.folder = RunFolder(folder)
         sizes = splits.input_size, splits.num_classes
         self.template = template_of(config["model"], *sizes)
+        self.params = self.template.params
         self.shape = Shape(input_size=sizes[0], num_classes=sizes[1], **network._asdict())
         self.flops = flops(self.shape, splits.train.num_steps)
         self.schedule = shared_schedule(config, schedules)
@@ -85,7 +86,7 @@ class PoolMember:
         shaping = splits.scaling and splits.scaling.shaping
         self.augmentation = augmentation_of(data.get("transform"), shaping)
         self.batch_size: int = data["batch_size"]
-        self.size = len(splits.train)
+        self.num_train = len(splits.train)
         self.shuffles: bool = data.get("shuffle", True)
         self.max_epochs: int = trainer["max_epochs"]
         self.has_val = splits.val is not None
@@ -111,8 +112,8 @@ class PoolMember:
         return self.planned.run_id
 
     @property
-    def params(self) -> int:
-        return self.template.params
+    def steps(self) -> int:
+        return self.native.steps
 
     def start(self) -> None:
         """Builds the network with its first weights."""
@@ -146,7 +147,7 @@ class PoolMember:
             stop = last["callbacks"]["EarlyStop"]
             self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
         self.schedule.load_state_dict(last["schedule"])
-        self.log.restore(last["files"], last["pending"])
+        self.log.files = last["files"]
         self._epochs_saved, self._best_saved = self.epochs, self.best.best_epoch
 
     @property
@@ -168,7 +169,7 @@ class PoolMember:
         seed = self.shuffle_seed if self.shuffles else None
         return Work(
             self.native,
-            _order(self.size, seed, self.epochs),
+            _order(self.num_train, seed, self.epochs),
             self.batch_size,
             self.schedule.options(self.epochs),
             self.dropout_seed,
@@ -178,7 +179,7 @@ class PoolMember:
     @property
     def part(self) -> float:
         """The share of its current epoch that is done, at any time."""
-        return (self.native.steps - self._steps_before) * self.batch_size / self.size
+        return (self.native.steps - self._steps_before) * self.batch_size / self.num_train
 
     def undo(self) -> None:
         """Restores the network as it was before the work of its last epoch."""
@@ -246,7 +247,6 @@ class PoolMember:
         common = {"engine": "native", "callbacks": callbacks, **self.description}
         last = {
             "files": self.log.files,
-            "pending": self.log.pending,
             "schedule": self.schedule.state_dict(),
             "epoch": self.epochs - 1,
             "global_step": self.native.steps,

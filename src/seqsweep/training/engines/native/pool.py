@@ -20,7 +20,7 @@ from seqsweep.training.engines.native.pool_data import (
     why_diverged,
 )
 from seqsweep.training.engines.native.threads import Budget, Task, Workers
-from seqsweep.training.engines.protocol import End, Engine, record_end
+from seqsweep.training.engines.protocol import End, Engine
 from seqsweep.training.fed_loggers import fed_loggers, feed, writes_rows
 from seqsweep.training.limits import Judge, Paused
 
@@ -310,9 +310,7 @@ class Pool:
     def _record_one(self, member: PoolMember, end: End) -> None:
         if member.epochs:
             check_written(member.folder.path, writes_rows(member.config))
-        self.outcomes[member.run_id] = record_end(
-            member, end, member.native.steps, len(self.data.splits.train), synced=not self.is_single
-        )
+        self.engine.record(member, end)
         if fed_loggers(member.config):
             self._unfed.append(member)
 
