@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from seqsweep.training.best_epoch import BestEpoch
-from seqsweep.training.limits import Limits, Paused, Pruned
+from seqsweep.training.limits import BestEpoch, Limits, Paused, Pruned
 
 
 def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:

@@ -11,8 +11,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.signals import ENDING, handled
-from seqsweep.training.best_epoch import BestEpoch
-from seqsweep.training.limits import Limits, Paused, Pruned
+from seqsweep.training.limits import BestEpoch, Limits, Paused, Pruned
 from seqsweep.training.outcome import Interrupted
 
 

@@ -25,7 +25,7 @@ from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, write_bytes
 from seqsweep.runs.lock import check_held
-from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.limits import BestEpoch
 
 log = logging.getLogger(__name__)
 

@@ -54,7 +54,8 @@ def begin(
     # A run with `rerun` starts again, and a new folder has no checkpoint to look for.
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is None:
-        files = data_files(member.config["data"])
+        source = member.config["data"].get("source")
+        files = data_files(source) if isinstance(source, dict) else {}
         origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
         if CODE in member.config:
             file = first_file(member.config)

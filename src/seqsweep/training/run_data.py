@@ -3,7 +3,7 @@
 import functools
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,12 +98,6 @@ def forget_data() -> None:
         cached.cache_clear()
 
 
-def data_files(section: Config) -> dict[str, str]:
-    """Returns the absolute paths of a source's files, by its keys."""
-    source = section.get("source")
-    return _files(source) if isinstance(source, dict) else {}
-
-
 def build_data(config: Config) -> Any:
     """Builds the DataModule; runs of one process share its source."""
     section = config["data"]
@@ -129,10 +123,8 @@ def _load(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits:
     if isinstance(loaded, Sequences):
         return Splits(loaded)
     if not isinstance(loaded, Splits):
-        raise TypeError(
-            f"data.source: {json.loads(source)['_target_']} returned {type(loaded).__name__}; "
-            "a source returns seqsweep.data.sequences.Splits or Sequences"
-        )
+        kind = type(loaded).__name__
+        raise TypeError(f"data.source: must return Splits or Sequences of seqsweep, got {kind}")
     return loaded
 
 
@@ -141,11 +133,12 @@ def _state_of_files(section: Config) -> tuple[tuple[str, int, int], ...]:
 
     They are part of a cache's key, so that a changed file is read again.
     """
-    files = [(path, os.stat(path)) for path in _files(section).values()]
+    files = [(path, os.stat(path)) for path in data_files(section).values()]
     return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
 
 
-def _files(section: Mapping[str, Any]) -> dict[str, str]:
+def data_files(section: Config) -> dict[str, str]:
+    """Returns the absolute paths of the files that a section names, by its keys."""
     # Any text that is the path of a file counts: a user's own source may name its arguments freely.
     texts = {k: v for k, v in section.items() if isinstance(v, str) and k != "_target_"}
     paths = {key: Path(text).expanduser() for key, text in texts.items()}
@@ -165,15 +158,12 @@ def translate_memory_errors() -> Generator[None]:
 
 
 class OwnData(NamedTuple):
-    """Takes the place of `Splits` for a LightningDataModule that holds no `Splits`.
-
-    Attributes:
-        names: the splits that it has a dataloader for.
-    """
+    """Takes the place of `Splits` for a LightningDataModule that holds no `Splits`."""
 
     input_size: int
     num_classes: int
     names: tuple[str, ...]
+    """The splits that it has a dataloader for."""
     class_names: tuple[str, ...]
     channel_names: tuple[str, ...]
     vocabulary: None = None

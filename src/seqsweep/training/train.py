@@ -15,15 +15,14 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_for_doubts
 from seqsweep.training.build_run import build_run
-from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
-from seqsweep.training.engines.member_log import log_file
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Engine, M
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
+from seqsweep.training.loggers import log_file
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed, finished
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import MOST_KILLED, begin, count_killed
@@ -135,7 +134,12 @@ def train_together(engine: Engine[M]) -> Outcomes:
         if run.run_id not in engine.outcomes:
             (engine.outcomes[run.run_id],) = train_together(PoolEngine([run], engine.root, 1, None))
     # Signals are not handled from here on. One may have come after the last record.
-    return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
+    outcomes = [engine.outcomes[run.run_id] for run in engine.runs]
+    signum = engine.stop.received
+    return [
+        dataclasses.replace(outcome, signum=signum) if isinstance(outcome, Outcome) else outcome
+        for outcome in outcomes
+    ]
 
 
 def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, member: M) -> bool:
@@ -246,12 +250,6 @@ def _left(engine: Engine[M], begun: Sequence[M]) -> list[M]:
     return [member for member in begun if member.run_id not in engine.outcomes]
 
 
-def _with_signal(outcome: Outcome | BaseException, stop: StopOnSignal) -> Outcome | BaseException:
-    if isinstance(outcome, Outcome):
-        return dataclasses.replace(outcome, signum=stop.received)
-    return outcome
-
-
 def _signal_of(outcomes: Outcomes) -> int | None:
     """Returns the signal that has come meanwhile, if any."""
     for outcome in outcomes:
@@ -272,20 +270,18 @@ def check_parts(run: PlannedRun, root: Path) -> None:
     if engine_of(run.config, takes_gpu) == "autograd":
         build_run(run.config, folder)
         return
-    _check_trainer(json.dumps(run.config["trainer"], sort_keys=True))
     # The seed is left out, because it would make the section of each member another one.
-    _check_data(json.dumps(run.config["data"] | {"seed": 0}, sort_keys=True))
+    shared = {"data": run.config["data"] | {"seed": 0}, "trainer": run.config["trainer"]}
+    _check_shared(json.dumps(shared, sort_keys=True))
     # Building is the check, so that no rule of a constructor stands twice.
     PoolMember(run, folder, data_of(run.config["data"]).prepared, {})
 
 
 @functools.lru_cache(maxsize=64)
-def _check_data(section: str) -> None:
-    build_data({"data": json.loads(section)})
-
-
-@functools.lru_cache(maxsize=64)
-def _check_trainer(section: str) -> None:
-    options: dict[str, Any] = json.loads(section)
+def _check_shared(sections: str) -> None:
+    """Builds the data and the Trainer that members of a pool share."""
+    config: dict[str, Any] = json.loads(sections)
+    build_data(config)
+    options = config["trainer"]
     options.pop("_target_", None)
     build_trainer(**options, folder=Path(), logger=[], callbacks=[])

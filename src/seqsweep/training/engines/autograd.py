@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,14 @@ from lightning.pytorch.callbacks import Callback
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import Parts, build_run, numerics
 from seqsweep.training.callbacks import StopAtLimit, StopOnSignal
 from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
-from seqsweep.training.engines.member_log import MemberLog
 from seqsweep.training.engines.protocol import End, Engine, Findings, record_of
 from seqsweep.training.fed_loggers import writes_rows
-from seqsweep.training.limits import Paused
-from seqsweep.training.loggers import open_loggers
+from seqsweep.training.limits import BestEpoch, Paused
+from seqsweep.training.loggers import MemberLog, open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
@@ -203,18 +200,12 @@ def _ending_its_workers() -> Generator[None]:
     try:
         yield
     except BaseException:
-        _end_workers(others)
+        if threading.current_thread() is threading.main_thread():
+            # torch's handler would raise an error for each of the workers.
+            handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for worker in multiprocessing.active_children():
+                if worker not in others:
+                    worker.kill()
+                    worker.join()
+            signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
         raise
-
-
-def _end_workers(others: Sequence[BaseProcess]) -> None:
-    """Kills the child processes of this one, except `others`."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    # torch's handler would raise an error for each of the workers.
-    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for worker in multiprocessing.active_children():
-        if worker not in others:
-            worker.kill()
-            worker.join()
-    signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)

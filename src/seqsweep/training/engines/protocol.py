@@ -16,10 +16,9 @@ from seqsweep.models.module import Diverged
 from seqsweep.runs.files import write_text
 from seqsweep.runs.lock import LockLost
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.engines.member_log import MemberLog
-from seqsweep.training.limits import Paused, Pruned
+from seqsweep.training.limits import BestEpoch, Paused, Pruned
+from seqsweep.training.loggers import MemberLog
 from seqsweep.training.outcome import Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
 

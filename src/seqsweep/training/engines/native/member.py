@@ -21,15 +21,14 @@ from seqsweep.runs.files import sync as sync_files
 from seqsweep.runs.files import sync_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
-from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import build_loggers, class_weights, description
 from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast, publish, save_in_run
 from seqsweep.training.checks import check_monitors
 from seqsweep.training.engine import network_of
-from seqsweep.training.engines.member_log import MemberLog
 from seqsweep.training.engines.native.shared import Schedule, shared_schedule, template_of
-from seqsweep.training.limits import Paused, Pruned
+from seqsweep.training.limits import BestEpoch, Paused, Pruned
+from seqsweep.training.loggers import MemberLog
 from seqsweep.training.planned_run import PlannedRun
 
 Checkpoint = dict[str, Any]
