@@ -1,6 +1,6 @@
-"""Builds a run's data, network and Trainer from its config, and describes it in a checkpoint.
+"""Builds a run's data, network and Trainer from its config. Writes nothing.
 
-Writes nothing. F features (channels), C classes.
+F features (channels), C classes.
 """
 
 from collections.abc import Mapping
@@ -186,7 +186,7 @@ def _build_trainer(
 
 
 def _seeding_epochs(seed: int) -> Callback:
-    """Makes the order of a user's own shuffling loader a function of (seed, epoch)."""
+    """Makes a user's own loader shuffle by (seed, epoch)."""
 
     def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
         torch.manual_seed(stream_seed(seed, f"shuffle/{trainer.current_epoch}"))
@@ -195,7 +195,7 @@ def _seeding_epochs(seed: int) -> Callback:
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """Builds the loggers that get the rows of a run while it trains."""
+    """Builds the loggers of a run that are not fed later."""
     check_fed_loggers(config, folder)
     fed = fed_loggers(config)
     return [
@@ -213,11 +213,7 @@ def _save_dir(name: str, section: Config, folder: Path) -> dict[str, str]:
 
 
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
-    """Returns what decides the last bits of a result, for its provenance.
-
-    Args:
-        kind: the engine.
-    """
+    """Returns what decides the last bits of an engine's results, for provenance."""
     # torch tells which BLAS it uses only in this text.
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
@@ -236,7 +232,7 @@ DESCRIPTION = ("config", "class_names", "channel_names", "scaling")
 
 
 def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
-    """Returns the keys of a checkpoint that describe its run: plain values and tensors (F,).
+    """Returns what describes a run in its checkpoint, without the training data.
 
     `scaling` is None for a data module of the user's own, which scales by itself. Only data of
     symbols have the key `vocabulary`, and only the user's own code has the key `code`.
@@ -271,7 +267,7 @@ def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
 
 
 def _plain(scaling: Scaling) -> dict[str, Any]:
-    """Returns a scaling as plain values, and one tensor for each fitted array."""
+    """Returns a scaling as plain values and tensors (F,)."""
     arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
     # `torch.load` with weights_only reads tensors, but no arrays of numpy.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}

@@ -1,4 +1,4 @@
-"""Callbacks that end a run before its last epoch: early stopping, and signals."""
+"""Callbacks that end a run early: early stopping, limits and signals."""
 
 import signal
 from collections.abc import Generator
@@ -19,7 +19,6 @@ class EarlyStop(EarlyStopping):
     """A Lightning `EarlyStopping` that derives its mode from `monitor`.
 
     Args:
-        monitor: a logged metric; lower is better for losses, higher for the others.
         patience: epochs without an improvement before the run ends, at least 0.
         min_delta: the least change that counts as an improvement, at least 0.
     """
@@ -74,7 +73,7 @@ class StopAtLimit(Checkpoint):
 
 
 class StopOnSignal(Callback):
-    """Ends the training after the batch during which SIGINT, SIGTERM or SIGHUP came.
+    """Ends the training after a batch in which a signal came.
 
     It never raises inside a batch: an exception in the middle of a write or of a C call would leave
     a file or a buffer half done. A second signal ends the process the usual way.

@@ -1,4 +1,4 @@
-"""Writes and reads checkpoints, each sealed with a digest, to resume from after a kill.
+"""Checkpoints, each sealed with a digest, from which a run resumes.
 
 A checkpoint is torch's own zip file with one addition: the zip comment, which readers ignore, holds
 the sha256 of everything before it. So one rename publishes content and digest together,
@@ -40,7 +40,7 @@ def seal(archive: bytes) -> bytes:
 
 
 def load_sealed(path: Path) -> dict[str, Any]:
-    """Loads a checkpoint of tensors and plain values; pickled code is never run.
+    """Loads a checkpoint of tensors and plain values; runs no code.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -63,7 +63,7 @@ def load_sealed(path: Path) -> dict[str, Any]:
 def save_sealed(
     checkpoint: dict[str, Any], path: Path, sync: bool = True, confirm: Confirm | None = None
 ) -> None:
-    """Writes a checkpoint atomically: under a temporary name, synced, then renamed."""
+    """Writes a checkpoint under a temporary name, then renames it."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     write_bytes(path, seal(buffer.getvalue()), sync, confirm)
@@ -83,8 +83,7 @@ class SealedCheckpointIO(TorchCheckpointIO):
     """Writes and reads sealed checkpoints for Lightning's Trainer.
 
     Lightning's own class writes to the system's temporary folder first: if that is on another file
-    system, a kill leaves half a file under the final name. The class also ignores a failed save,
-    and reads from the network.
+    system, a kill leaves half a file under the final name. It also ignores a failed save.
     """
 
     def save_checkpoint(
@@ -103,9 +102,6 @@ class BestAndLast(Checkpoint):
     While the run trains, `previous.ckpt` is the checkpoint before the last. Checkpoints are written
     only at the end of an epoch. The order of the next epoch follows from (seed, epoch) and its
     dropout from (seed, step), so a resumed run equals the uninterrupted one to the last bit.
-
-    Args:
-        monitor: see `BestEpoch`.
     """
 
     def __init__(self, monitor: str = "val/acc") -> None:
@@ -129,7 +125,7 @@ class BestAndLast(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds the sizes of the run's logs; resuming cuts the logs to these sizes."""
+        """Adds the sizes of the logs, to which resuming cuts them."""
         checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
@@ -154,7 +150,7 @@ def sizes_of_logs(folder: Path) -> dict[str, int]:
 
 
 def check_written(folder: Path, has_rows: bool) -> None:
-    """Raises FileNotFoundError if somebody has deleted the checkpoints or rows of a run."""
+    """Raises FileNotFoundError if checkpoints or rows were deleted."""
     names = [
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
@@ -166,7 +162,7 @@ def check_written(folder: Path, has_rows: bool) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Returns the checkpoint that `resume_point` has chosen in the first of several processes."""
+    """Returns the checkpoint that `resume_point` of another process chooses."""
     paths = [folder / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
     for path in paths:
         try:
@@ -209,7 +205,7 @@ def resume_point(folder: Path, engine: str) -> Path | None:
 
 
 def publish(folder: Path, is_better: bool) -> None:
-    """Renames next.ckpt to last.ckpt, and links it as best.ckpt if it is better.
+    """Makes next.ckpt the last checkpoint, and the best if it is better.
 
     best.ckpt is linked first. A kill between the two steps then leaves the best checkpoint of an
     epoch that is trained again, with the same result. In the opposite order, an old best.ckpt could
@@ -227,7 +223,7 @@ def publish(folder: Path, is_better: bool) -> None:
 
 
 def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
-    """Returns whether best.ckpt belongs to this checkpoint, or to a later epoch."""
+    """Whether best.ckpt belongs to this checkpoint, or to a later epoch."""
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
     best = path.with_name("best.ckpt")

@@ -1,4 +1,4 @@
-"""Checks a config against its data: memory, symbols, monitored metrics. Imports no torch."""
+"""Checks a config against its data. Imports no torch."""
 
 import functools
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 
 def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
-    """Returns the config with numbers for what depends on the data: batches, and embeddings."""
+    """Returns the config with the sizes that depend on the data."""
     data, model = config["data"], config["model"]
     if isinstance(splits, Splits) and data.get("batch_size") == "auto":
         data = data | {"batch_size": auto_batch_size(splits)}
@@ -161,7 +161,7 @@ def check_monitors(config: Config, splits: Splits | OwnData) -> None:
 
 
 def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
-    """Yields the scheduler and the callbacks that monitor a metric, with their keys."""
+    """Yields scheduler and callbacks that monitor a metric, with their keys."""
     scheduler = config["scheduler"] or {}
     if scheduler.get("_target_") == _PLATEAU:
         scheduler |= {"monitor": config["monitor"]}

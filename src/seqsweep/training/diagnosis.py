@@ -48,7 +48,7 @@ def splits_tested(config: Config, splits: Splits | OwnData) -> list[str]:
 
 
 def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[str, Any]:
-    """Returns the part of a record about the predictions at the best epoch.
+    """Returns a record's part on the predictions at the best epoch.
 
     Args:
         counts: a tensor or an array (C, C) for each evaluated split, rows the true class.
@@ -146,7 +146,7 @@ class Paths:
 
 @functools.lru_cache(maxsize=16)
 def _chosen(sequences: Sequences, count: int) -> tuple[Data, Paths]:
-    """Returns the sequences to trace and the paths to draw of a split."""
+    """Returns a split's sequences to trace and paths to draw."""
     chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count))
     # By falling length their rows are those of a `PackedSequence`. Sequences of equal length keep
     # their order, so the choice is the same on every machine.
@@ -158,7 +158,7 @@ def _chosen(sequences: Sequences, count: int) -> tuple[Data, Paths]:
 
 
 def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:
-    """Returns norms (L, D, T) as a curve for each layer and direction."""
+    """Returns norms (L, D, T) as curves by layer and direction."""
     return {
         f"layer {layer + 1}" + (" reverse" if direction else ""): [_short(x) for x in line]
         for layer, lines in enumerate(norms.tolist())
@@ -172,12 +172,13 @@ def _short(value: float) -> float | None:
 
 
 def principal(states: npt.NDArray[Any]) -> tuple[Points, list[float]] | None:
-    """Projects states (R, D*H) on two principal components; None if they are not finite.
+    """Projects states (R, D*H) on their first two principal components.
 
     The sign of a component is chosen so that its largest weight is positive.
 
     Returns:
-        The points (R, 2), and the share of the states' variance along each component.
+        The points (R, 2), and the share of the states' variance along each component; None for
+        states that are not finite.
     """
     if not np.isfinite(states).all():
         return None
@@ -197,7 +198,7 @@ def principal(states: npt.NDArray[Any]) -> tuple[Points, list[float]] | None:
 
 
 def by_class(labels: Tensor, at_most: int) -> Sequence[int]:
-    """Chooses `at_most` sequences from labels (S,), of all classes in turn; returns indices."""
+    """Returns the indices of some sequences, of all classes in turn."""
     order = torch.sort(labels, stable=True)
     starts = torch.searchsorted(order.values, order.values)  # the first of the same class
     within = torch.arange(len(labels)) - starts

@@ -63,7 +63,7 @@ class Network(NamedTuple):
 
 
 def architecture_of(model: Config) -> Network | None:
-    """Returns the recurrent layers of a config's model; None for a user's own network."""
+    """Returns the layers of a model; None for a user's own."""
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
@@ -75,12 +75,12 @@ def architecture_of(model: Config) -> Network | None:
 
 
 def network_of(model: Config) -> Network | None:
-    """Returns the whole network of a config's model; None where only autograd can train it."""
+    """Returns the network of a model that native can train, or None."""
     return None if option_of_autograd(model) else architecture_of(model)
 
 
 def option_of_autograd(model: Config) -> str | None:
-    """Returns the option of the project's own network that only autograd can train, or None."""
+    """Returns the option of a network of ours that needs autograd, or None."""
     network = architecture_of(model)
     if network is None:
         return None
@@ -142,13 +142,7 @@ def _why_not_called_back(config: Config) -> str | None:
 
 
 def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
-    """Returns the engine that trains a config on this machine.
-
-    It is `native` or `autograd`, and never depends on other runs.
-
-    Args:
-        config: checked.
-        takes_gpu: as for `why_not_native`.
+    """Returns `native` or `autograd`, which trains a config on this machine.
 
     Raises:
         ValueError: the config asks for an engine that cannot train it, or that is not installed.
@@ -178,7 +172,7 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
-    """Returns the key that configs of one pool share: that of their prepared data."""
+    """Returns the key of a config's prepared data, which a pool shares."""
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
     data["transform"] = shaping_options(data.get("transform"))  # each member augments for itself
     return json.dumps((data_fingerprint, data), sort_keys=True)

@@ -1,4 +1,4 @@
-"""The best epoch of a run, and the limits that a search sets to it. Imports no torch."""
+"""The best epoch of a run, and a search's limits. Imports no torch."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class BestEpoch:
         self._score = _NO_SCORE
 
     def see(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> bool:
-        """Takes in a finished epoch; returns whether it is the best so far."""
+        """Takes in an epoch; returns whether it is the best so far."""
         self.epochs = epoch + 1
         self.seconds += seconds
         is_better = self._is_better(metrics)
@@ -85,7 +85,7 @@ class Pruned(NamedTuple):
 
 
 class Paused(NamedTuple):
-    """The number of finished epochs after which a run waits to be resumed."""
+    """The finished epochs after which a run waits to be resumed."""
 
     epochs: int
 
@@ -101,10 +101,10 @@ class Limits:
         thresholds: by a number of finished epochs, the worst value that the best of these epochs
             may have in the monitored metric. A run with a worse value is pruned. A run that has no
             value yet, since it was not validated, continues.
-        until: the number of finished epochs after which the run pauses; None for none. A paused
-            run has a checkpoint and no record.
-        ends_at: the number of finished epochs after which the run is pruned, whatever its value;
-            None for none. A search sets it that has compared the run with others.
+        until: the number of finished epochs after which the run pauses, with a checkpoint and no
+            record; None for none.
+        ends_at: the number of finished epochs after which the run is pruned, because a search has
+            compared it with others; None for none.
 
     Raises:
         ValueError: an epoch is not positive, or a threshold is not finite.
@@ -139,12 +139,9 @@ class Limits:
         return {"thresholds": thresholds, "until": self.until, "ends_at": self.ends_at}
 
     def judge(self, best: BestEpoch) -> Pruned | Paused | None:
-        """Returns why a run ends early or pauses after its last finished epoch, or None.
+        """Returns why a run ends early or pauses now, or None.
 
         The answer depends on the finished epochs alone, so it is the same after a kill.
-
-        Args:
-            best: what is known of the finished epochs; at least one.
         """
         threshold = self.thresholds.get(best.epochs)
         value = best.best_metrics.get(best.monitor)

@@ -1,4 +1,4 @@
-"""The loggers of a run, which get a row of metrics an epoch, and its train.log."""
+"""The loggers of a run, and its train.log."""
 
 import contextlib
 import logging
@@ -52,7 +52,7 @@ class RowLogger(Logger):
         self.write([{**row, "step": step}])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Does nothing: metrics of callbacks go to TensorBoard and to the user's loggers."""
+        """Does nothing: TensorBoard and the user's loggers take these metrics."""
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
@@ -79,7 +79,7 @@ class RunTensorBoardLogger(RowLogger):
 
     @property
     def experiment(self) -> Any:
-        """Refused: a SummaryWriter would open a second file and a thread in every run."""
+        """Refused: a SummaryWriter would open a thread in every run."""
         raise AttributeError(
             "logger.experiment: this logger takes numbers alone; for pictures make a SummaryWriter "
             "of your own: torch.utils.tensorboard.SummaryWriter(trainer.default_root_dir)"
@@ -133,7 +133,7 @@ class EpochCSVLogger(RowLogger):
 
 
 def csv_line(row: dict[str, Any]) -> str:
-    """Formats a row of numbers as csv.DictWriter does, in half of its time."""
+    """Formats a row as csv.DictWriter does, in half of its time."""
     # An unknown key would silently be lost, since the header names the columns once for all rows.
     if not _COLUMNS.issuperset(row):
         unknown = ", ".join(sorted(row.keys() - _COLUMNS))
@@ -179,7 +179,7 @@ class PrintLoss(RowLogger):
 
 @contextlib.contextmanager
 def open_loggers(loggers: Sequence[Logger], config: Config) -> Generator[None]:
-    """Gives the user's own loggers the config, and ends them when the block ends.
+    """Gives the user's own loggers the config, and ends them afterwards.
 
     config.yaml serves the project's loggers, which are never open. Lightning would end a logger
     after each stage of a run, and a run has two.

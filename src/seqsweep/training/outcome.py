@@ -79,7 +79,7 @@ def monitored(record: dict[str, Any]) -> float | None:
 
 
 def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:
-    """Writes why a run was refused, unless another process trains or has finished it."""
+    """Writes why a run was refused, if no other process has it."""
     folder = RunFolder(root / member.run_id)
     # The folder itself may be what cannot be written, for example on a full disk.
     with contextlib.suppress(Locked, OSError), RunLock(folder.path):

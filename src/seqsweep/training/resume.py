@@ -72,7 +72,7 @@ def begin(
 
 
 def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> int:
-    """Counts that the process that trained a run before was killed, if it was.
+    """Counts the killed processes of a run, if the last one was killed.
 
     Returns how many were killed in a row without a new epoch of this run.
 
@@ -93,7 +93,7 @@ def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None)
 
 @functools.cache
 def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
-    """Returns folder and config of the complete runs of a folder and its namesakes, read once.
+    """Returns folders and configs of complete runs, read once.
 
     The key is what runs share that differ in their length or in the user's code alone.
     """
@@ -115,12 +115,12 @@ def _key(config: dict[str, Any], data_fingerprint: str | None) -> str:
 
 
 def forget_finished_runs() -> None:
-    """Clears the list of finished runs, so that the next run reads them again."""
+    """Lets the next run read the finished runs again."""
     _finished_runs.cache_clear()
 
 
 def _say_what_changed(member: PlannedRun, folder: Path, code: dict[str, str]) -> None:
-    """Names the files that differ from the last run of this config, once."""
+    """Names the files changed since this config's last run, once."""
     root, mine = folder.parent, member.flat
     origins = [
         path / "provenance.json"
@@ -141,7 +141,7 @@ _changes_said: set[str] = set()
 
 
 def _take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
-    """Copies the files of a run of the same config with fewer epochs, if any.
+    """Copies the files of a shorter run of the same config, if any.
 
     The epochs of the shorter run must equal the first epochs of this run. They differ if the
     scheduler depends on `max_epochs`: then nothing is copied, and a message says so.

@@ -77,7 +77,7 @@ _small_data = functools.lru_cache(maxsize=128)(Data)
 
 
 def data_of(section: Config) -> Data:
-    """Returns the data of a section `data`, once for all runs that prepare them alike.
+    """Returns the data of a section, once for runs that prepare alike.
 
     Raises:
         ValueError, TypeError, OSError: the source refuses its arguments or files.
@@ -93,7 +93,7 @@ def data_of(section: Config) -> Data:
 
 
 def forget_data() -> None:
-    """Frees the data of all runs, which are read again where they are needed."""
+    """Frees the data of all runs."""
     for cached in (_load, _fingerprint, _data, _small_data):
         cached.cache_clear()
 
@@ -171,7 +171,7 @@ class OwnData(NamedTuple):
 
 
 def outline(data: Any, target: str) -> Splits | OwnData:
-    """Returns the splits of a data module, or what its attributes say of them.
+    """Returns the splits of a data module, or its attributes.
 
     Raises:
         TypeError, ValueError: it is not a LightningDataModule, or an attribute is missing or wrong.
@@ -199,7 +199,7 @@ def outline(data: Any, target: str) -> Splits | OwnData:
 
 
 def data_fingerprint(config: Config) -> str | None:
-    """Returns the fingerprint of the sequences; None if a user's own data module has none.
+    """Returns the data's fingerprint; None if a user's module has none.
 
     Raises:
         ValueError, TypeError, OSError: the data cannot be read, or see `outline`.

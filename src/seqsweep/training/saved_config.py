@@ -1,4 +1,4 @@
-"""Runs that are planned from the configs in their folders. Imports no torch.
+"""Plans runs from the configs in their folders. Imports no torch.
 
 A config in a file names what is built from it. Only targets of an allow-list may be built.
 """
@@ -94,7 +94,7 @@ def _find_files(config: dict[str, Any], run: RunFolder) -> None:
 
 @functools.cache
 def own_targets() -> frozenset[str]:
-    """Returns every `_target_` of the packaged configs: what a saved config may build.
+    """Returns every `_target_` of the packaged configs.
 
     Trackers are left out: a saved config could send the user's keys to any host.
     """

@@ -42,7 +42,7 @@ def cosine(
 
 
 def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRScheduler:
-    """Multiplies the lr by `gamma` in (0, 1] every `step_size` >= 1 epochs."""
+    """Multiplies the lr by `gamma` in (0, 1] every `step_size` epochs."""
     if step_size < 1:
         raise ValueError(f"scheduler.step_size={step_size}: must be at least 1 epoch")
     if not 0 < gamma <= 1:
@@ -73,7 +73,7 @@ def plateau(
 
 
 def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
-    """Returns a function of the epoch: the factor of lr, from 1 to `floor`."""
+    """Returns the factor of lr by epoch, from 1 to `floor`."""
 
     def factor(epoch: int) -> float:
         # torch's own scheduler takes the cosine of C, whose last bit depends on the CPU.

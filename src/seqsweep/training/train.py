@@ -32,9 +32,7 @@ from seqsweep.training.trainer import build_trainer, restored_torch_state, takes
 Outcomes = list[Outcome | BaseException]
 
 _LARGEST_POOL = 500
-"""The most members of a pool.
-
-Each holds a lock and so an open file, and systems allow about a thousand."""
+"""The most members of a pool: each holds a lock, and systems allow about a thousand open files."""
 
 
 def train(
@@ -43,7 +41,7 @@ def train(
     progress: Callback | None = None,
     engine: str | None = None,
 ) -> Outcome:
-    """Trains one run in `root`/run_id, from its last checkpoint if it has one.
+    """Trains one run in `root`/run_id, from its last checkpoint if any.
 
     Args:
         run: a checked and identified config.
@@ -76,13 +74,11 @@ def train_pool(
 ) -> Outcomes:
     """Trains runs of one data set with the native engine.
 
-    The results of a run depend on its config alone, not on the other runs or the number of threads.
     `train_together` describes the outcomes.
 
     Args:
         runs: checked configs; their `data` sections may differ only in seed, batch_size and
             num_workers.
-        root: the folder of the runs.
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
         judge: decides about the runs at their limits; without it they pause.
@@ -100,11 +96,7 @@ def train_pool(
 
 
 def train_together(engine: Engine[M]) -> Outcomes:
-    """Trains the runs of an engine, each from its config to its record.
-
-    The steps are the same as for a single run. A run that ends before the others is tested and
-    recorded inside `Engine.fit`, while the others train. The runs that end last are tested and
-    recorded here.
+    """Trains the runs of an engine from their configs to their records.
 
     Returns:
         The outcome of each run, or an error in its place: Locked, Interrupted, RunFailed, or the
@@ -143,9 +135,9 @@ def train_together(engine: Engine[M]) -> Outcomes:
 
 
 def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, member: M) -> bool:
-    """Locks a member and prepares its folder; returns whether it can be trained.
+    """Locks a member and prepares its folder; returns whether it trains.
 
-    A member that cannot has an outcome, or it should train alone, because it may kill the process.
+    A member that does not has an outcome, or should train alone, because it may kill the process.
     """
     try:
         lock = contexts.enter_context(RunLock(member.folder.path))
@@ -187,8 +179,6 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
     try:
         with engine.running(functools.partial(_begin, engine, begun, contexts)):
             engine.fit()
-            if begun:
-                engine.finish()
     except (Interrupted, SystemExit) as error:
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
         # A SystemExit without a signal comes from the user's code, and ends the program.
@@ -207,7 +197,7 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
 
 
 def _interrupt(engine: Engine[M], begun: Sequence[M], error: BaseException) -> None:
-    """Writes that a signal has interrupted the members that have begun and not ended."""
+    """Writes that a signal has interrupted the members without an outcome."""
     assert engine.stop.received is not None
     reason = Interrupted(engine.stop.received)
     reason.__cause__ = error
@@ -232,7 +222,7 @@ def _end_lost(engine: Engine[M], begun: Sequence[M], lost: LockLost) -> None:
 
 
 def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
-    """Writes that a run has failed, or that the runs of a pool train alone."""
+    """Writes that a run has failed, or that a pool's runs train alone."""
     for member in _left(engine, begun):
         if engine.is_single:
             engine.fail(member, error)

@@ -9,8 +9,6 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback
-
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
@@ -31,16 +29,14 @@ class AutogradRun:
     """A run with the parts that Lightning trains it with.
 
     Attributes:
-        log: the lines of train.log about the run; the loggers write its rows.
         checkpoints: the callback that writes the run's checkpoints, if its config has one.
-        best: the best epoch, known when the fit has ended.
     """
 
     def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
         self.planned = planned
         self.folder = RunFolder(folder)
         self.parts = parts
-        self.log = MemberLog(folder, [])
+        self.log = MemberLog(folder, [])  # the parts have the loggers, which write the rows
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(parts.module.monitor)
@@ -69,19 +65,13 @@ class AutogradEngine(Engine[AutogradRun]):
         (planned,) = self.runs
         self.torch_threads: int = planned.config["threads"]
         folder = self.root / planned.run_id
-        callbacks: list[Callback] = [self.stop]
-        if self.progress is not None:
-            callbacks.append(self.progress)
+        callbacks = [self.stop, *([] if self.progress is None else [self.progress])]
         self.run = AutogradRun(planned, folder, build_run(planned.config, folder, callbacks))
         self.origin = numerics(self.run.parts.trainer, "autograd")
-        self.has_begun = False
         self.limit: StopAtLimit | None = None
         if planned.limits is not None:
             if self.run.checkpoints is None:
-                raise ValueError(
-                    "callbacks: must contain a BestAndLast, since a search resumes runs from its "
-                    "checkpoints"
-                )
+                raise ValueError("callbacks: must contain a BestAndLast, from which runs resume")
             self.limit = StopAtLimit(planned.limits, self.run.best)
             # At the end of the list, so that it asks after the epoch has been taken in and saved.
             self.run.parts.trainer.callbacks.append(self.limit)  # pyright: ignore[reportAttributeAccessIssue]
@@ -93,38 +83,38 @@ class AutogradEngine(Engine[AutogradRun]):
         if run.parts.trainer.is_global_zero:
             return None
         with restored_torch_state(self.torch_threads):
-            self.start(run, newest_checkpoint(run.folder.path))
-            self.fit()
-            end = self._test()
+            end = self._train(newest_checkpoint(run.folder.path))
         if isinstance(end, Diverged):
             raise end
-        if isinstance(end, Paused):
-            return Outcome(run.folder, {}, trained=True)
-        return Outcome(run.folder, record_of(run, end), trained=True)
+        record = {} if isinstance(end, Paused) else record_of(run, end)
+        return Outcome(run.folder, record, trained=True)
 
     def start(self, member: AutogradRun, checkpoint: Path | None) -> None:
         self.checkpoint = checkpoint
-        self.has_begun = True
 
     @contextlib.contextmanager
     def running(self, begin: Callable[[AutogradRun], bool]) -> Generator[None]:
         with _ending_its_workers():
-            begin(self.run)
+            self.has_begun = begin(self.run)
             yield
 
     def fit(self) -> None:
         if not self.has_begun:
             return
-        run = self.run
-        trainer, module, data, _ = run.parts
+        run, end = self.run, self._train(self.checkpoint)
+        if run.checkpoints is not None and run.best.epochs:
+            check_written(run.folder.path, writes_rows(run.planned.config))
+        self.record(run, end)
+
+    def _train(self, checkpoint: Path | None) -> End:
+        """Trains and tests the run; returns how it has ended."""
+        run, config = self.run, self.run.planned.config
+        trainer, module, data, splits = run.parts
         start = time.perf_counter()
-        self.diverged: Diverged | None = None
         avoid_missing_kernels(trainer)
         try:
-            with contextlib.ExitStack() as contexts:
-                contexts.enter_context(open_loggers(trainer.loggers, run.planned.config))
-                path = None if self.checkpoint is None else str(self.checkpoint)
-                trainer.fit(module, datamodule=data, ckpt_path=path)
+            with open_loggers(trainer.loggers, config):
+                trainer.fit(module, datamodule=data, ckpt_path=checkpoint and str(checkpoint))
                 if run.checkpoints is None:  # the last epoch counts as the best one
                     epochs = run.best.epochs = trainer.current_epoch
                     run.best.best_epoch, run.best.best_metrics = epochs - 1, module.epoch_metrics
@@ -133,26 +123,11 @@ class AutogradEngine(Engine[AutogradRun]):
                     raise RuntimeError(
                         "trainer.max_time or max_steps ended the run in its first epoch"
                     )
-                self.open_loggers = contexts.pop_all()  # until the run has been tested
+                if self.limit is not None and self.limit.reached is not None:
+                    return self.limit.reached
+                metrics = self._evaluate()
         except Diverged as error:
-            self.diverged = error
-
-    def finish(self) -> None:
-        run, end = self.run, self._test()
-        if run.checkpoints is not None and run.best.epochs:
-            check_written(run.folder.path, writes_rows(run.planned.config))
-        self.record(run, end)
-
-    def _test(self) -> End:
-        """Returns the end of the run, after a test of its best weights."""
-        if self.diverged is not None:
-            return self.diverged
-        if self.limit is not None and self.limit.reached is not None:
-            self.open_loggers.close()
-            return self.limit.reached
-        with self.open_loggers:
-            metrics = self._evaluate()
-        config, (_, module, _, splits) = self.run.planned.config, self.run.parts
+            return error
         # The loggers are closed by now: a diagnosis may take long, and logs nothing.
         diagnosis = None
         if config["diagnostics"] and isinstance(splits, Splits):
@@ -177,7 +152,7 @@ class AutogradEngine(Engine[AutogradRun]):
 
 
 def _validate_quietly(parts: Parts) -> None:
-    """Validates for the confusion matrix, without callbacks or loggers of the user's own."""
+    """Validates for the confusion matrix, without callbacks or loggers."""
     trainer: Any = parts.trainer
     callbacks, loggers = trainer.callbacks, trainer.loggers
     # The user's callbacks must not see this validation, but a signal must still end it.

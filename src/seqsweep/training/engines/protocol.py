@@ -1,4 +1,4 @@
-"""The interface of the engines, and how a run ends: with a record, or why it has none."""
+"""The interface of the engines, and the end of a run."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ class Member(Protocol):
 
     @property
     def num_train(self) -> int | None:
-        """The number of training sequences; None if a data module of the user's own hides it."""
+        """The number of training sequences; None for data that are not `Splits`."""
         ...
 
     @property
@@ -64,9 +64,6 @@ M = TypeVar("M", bound=Member)
 
 class Engine(ABC, Generic[M]):
     """Trains one or more runs of one data set together.
-
-    A member that ends before the others is tested and recorded inside `fit`. The members that end
-    last are tested and recorded by `finish`.
 
     Args:
         runs: checked configs; at least one.
@@ -110,11 +107,11 @@ class Engine(ABC, Generic[M]):
 
     @abstractmethod
     def start(self, member: M, checkpoint: Path | None) -> None:
-        """Prepares a member for its training, from its checkpoint if it has one."""
+        """Prepares a member for its training, from its checkpoint if any."""
 
     @contextmanager
     def running(self, begin: Callable[[M], bool]) -> Generator[None]:
-        """Holds the engine's resources while members are fitted, tested and recorded.
+        """Holds the engine's resources while `fit` works.
 
         Args:
             begin: locks a member whose turn has come, prepares its folder and calls `start`;
@@ -124,11 +121,7 @@ class Engine(ABC, Generic[M]):
 
     @abstractmethod
     def fit(self) -> None:
-        """Begins and trains members until none of them has an epoch left."""
-
-    @abstractmethod
-    def finish(self) -> None:
-        """Tests and records the members that `fit` has left; records are their last files."""
+        """Begins, trains, tests and records the members."""
 
     def record(self, member: M, end: End) -> None:
         """Writes the record of a member, the last of its files.

@@ -4,7 +4,6 @@ P parameters of the network, S training sequences.
 """
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ class PoolMember:
     Building it writes nothing. `start` gives it its network.
 
     Args:
-        member: a checked config.
+        planned: a checked config.
         folder: the folder of the run.
         splits: the data, shared with the other members.
         schedules: the schedules made so far, by their configs, for members that can share one.
@@ -56,15 +55,15 @@ class PoolMember:
     """
 
     def __init__(
-        self, member: PlannedRun, folder: Path, splits: Splits, schedules: dict[str, Schedule]
+        self, planned: PlannedRun, folder: Path, splits: Splits, schedules: dict[str, Schedule]
     ) -> None:
-        config = member.config
+        config = planned.config
         data, trainer, loss = config["data"], config["trainer"], config["loss"]
         network = network_of(config["model"])
         assert network is not None, "only networks of ours come here"
         check_monitors(config, splits)
         check_loss(loss["label_smoothing"], trainer.get("gradient_clip_val"))
-        self.planned = member
+        self.planned = planned
         self.config = config
         self.folder = RunFolder(folder)
         sizes = splits.input_size, splits.num_classes
@@ -151,13 +150,13 @@ class PoolMember:
 
     @property
     def is_at_end(self) -> bool:
-        """Returns whether the member was killed between its last epoch and its record."""
+        """Whether the member was killed between last epoch and record."""
         stop = self.early_stop
         had_stopped = stop is not None and 0 < stop.wait_count >= stop.patience
         return self.epochs >= self.max_epochs or had_stopped
 
     def at_limit(self) -> Pruned | Paused | None:
-        """Returns why the run ends early or pauses after its last finished epoch, or None."""
+        """Returns why the run ends early or pauses now, or None."""
         limits = self.planned.limits
         return None if limits is None else limits.judge(self.best)
 
@@ -181,7 +180,7 @@ class PoolMember:
         return (self.native.steps - self._steps_before) * self.batch_size / self.num_train
 
     def undo(self) -> None:
-        """Restores the network as it was before the work of its last epoch."""
+        """Restores the network as it was before its last work."""
         self.native.memory.copy_(self._before)
         self.native.steps = self._steps_before
 
@@ -189,8 +188,7 @@ class PoolMember:
         """Takes in a finished epoch; returns whether another epoch follows.
 
         Args:
-            row: its counters and metrics.
-            metrics: the metrics alone.
+            row: its counters and `metrics`.
             seconds: its duration.
         """
         # The weights are copied now, because the next epoch changes them in place.
@@ -199,9 +197,13 @@ class PoolMember:
         self.epochs += 1
         self.schedule.see(row)
         self.log.add(row)
+        stops = False
         # Early stopping counts epochs with validation, as Lightning does.
-        is_validated = self.val_every == 1 or "val/loss" in row
-        stops = is_validated and self._should_stop(row)
+        if self.early_stop is not None and (self.val_every == 1 or "val/loss" in row):
+            # The public hooks of EarlyStopping need a Trainer, whose metrics would be those of one
+            # member.
+            current = torch.tensor(row[self.early_stop.monitor])
+            stops, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
         return not stops and self.epochs < self.max_epochs
 
     def save(self, now: float, sync: bool) -> None:
@@ -258,23 +260,10 @@ class PoolMember:
         }
         return common | last, common | best
 
-    def _should_stop(self, metrics: Mapping[str, float]) -> bool:
-        """Returns whether early stopping ends the run after an epoch with these metrics."""
-        if self.early_stop is None:
-            return False
-        # The public hooks of EarlyStopping need a Trainer, whose metrics would be those of one
-        # member.
-        current = torch.tensor(metrics[self.early_stop.monitor])
-        stop, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
-        return stop
-
 
 @functools.lru_cache(maxsize=64)
 def _order(size: int, seed: int | None, epoch: int) -> Tensor:
-    """Draws the order (S,) of an epoch, the same as in `EpochBatches`.
-
-    Without a seed the order is that of the data.
-    """
+    """Draws the order (S,) of an epoch as `EpochBatches` does; without a seed that of the data."""
     if seed is None:
         return torch.arange(size)
     generator = torch.Generator().manual_seed(stream_seed(seed, f"shuffle/{epoch}"))

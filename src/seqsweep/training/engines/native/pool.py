@@ -1,4 +1,4 @@
-"""A pool: members that train side by side, each at its own pace."""
+"""A pool: members that train side by side."""
 
 import functools
 import os
@@ -13,19 +13,11 @@ from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import check_written
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.pool_data import (
-    PoolData,
-    metrics_of,
-    rows_of,
-    why_diverged,
-)
+from seqsweep.training.engines.native.pool_data import PoolData, metrics_of, rows_of, why_diverged
 from seqsweep.training.engines.native.threads import Budget, Task, Workers
-from seqsweep.training.engines.protocol import End, Engine
+from seqsweep.training.engines.protocol import End, Engine, Findings
 from seqsweep.training.fed_loggers import fed_loggers, feed, writes_rows
 from seqsweep.training.limits import Judge, Paused
-
-EndedMember = tuple[PoolMember, End]
-"""A member that has ended, and how."""
 
 POLL_SECONDS = 0.1
 """The longest time until a signal is noticed and a progress bar is drawn again."""
@@ -34,28 +26,24 @@ _FLOPS_OF_A_TASK = 2e7
 """The cost of a full task: about a millisecond, so that the overhead of a task is small."""
 
 _LEAST_FLOPS = 1e5
-"""The cost of the smallest work, in floating-point operations."""
+"""The cost of the smallest work."""
 
 _TASKS_OF_A_THREAD = 2
 """The most tasks of a thread: one that it computes, and one that waits."""
 
 _MOST_ENDS = 100
-"""The most members whose records are written at once.
-
-Meanwhile the threads may run out of tasks."""
+"""The most records that are written at once; meanwhile the threads may run out of tasks."""
 
 
 class Pool:
     """Trains members to their ends and keeps their files.
 
     The members train in a window, which is as small as keeps every thread busy. A further one
-    begins and enters it when one of them ends, so that the first results come early.
+    enters it when one of them ends, so that the first results come early.
 
     Args:
         members: built; none of them has begun.
         begin: locks a member and prepares it; returns False if it cannot be trained here.
-        data: the members' data.
-        threads: the number of threads that train and test members.
         engine: gets the outcome of each member that has ended.
         judge: decides about the members that have reached their limits, once all have. Without a
             judge, a member pauses at its limit.
@@ -87,24 +75,19 @@ class Pool:
         self.row: dict[str, Any] = {}
         self._unfed: list[PoolMember] = []
         self.training = dict.fromkeys(members)
-        self._untested: list[PoolMember] = []
-        self._ended: list[EndedMember] = []
+        self._ended: list[tuple[PoolMember, End]] = []
         self._waiting: list[PoolMember] = []
         # The members in the window wait here for a thread, and the others enter it one by one.
         self._ready: deque[PoolMember] = deque()
         self._later = deque(sorted(members, key=_turn))
 
     def advance(self, seconds: float) -> list[PoolMember]:
-        """Takes in a result; returns the members that have finished an epoch.
-
-        Args:
-            seconds: the longest time to wait for a result.
-        """
+        """Waits so long for a result; returns the members that have moved on."""
         self.fill()
         moved = self._take(seconds) if self.workers.pending else []
         self._release()
         if self._ended and self.ending.is_due():
-            self._record(self._take_ended(_MOST_ENDS))
+            self._record(_MOST_ENDS)
         # The loggers of the others get their rows when the threads have ended.
         if self._unfed and self.feeding.is_due():
             member = self._unfed.pop(0)
@@ -113,43 +96,36 @@ class Pool:
         return moved
 
     def finish(self, stop: StopOnSignal) -> None:
-        """Waits until all members that have finished training are tested, and records them."""
+        """Waits until all trained members are tested, and records them."""
         # Members wait here only if the last one that trained has failed. They pause.
         self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
         self._waiting = []
-        while self.workers.pending or self._untested:
+        while self.workers.pending:
             self.advance(POLL_SECONDS)
             stop.check()
-        self._record(self._take_ended())
+        self._record()
 
     def settle(self) -> None:
-        """Saves the members in the window after their last finished epochs; no other begins."""
+        """Saves the members in the window after their last finished epochs."""
         self.workers.withdraw()
         # Works end at their next step and are undone.
         self.workers.stop.set()
         while self.workers.pending:
             self._take(None)
-        self._record(self._take_ended())
+        self._record()
         for member in tuple(self.left):
             self._save(member, sync=self.is_single)
         if not self.is_single:
             os.sync()
 
-    def close(self) -> None:
-        self.workers.close()
-
     def fill(self) -> None:
-        """Gives tasks to the threads, in the order in which members became ready."""
-        # Tests come first, so that finished members are recorded as early as possible.
-        if self._untested:
-            members, self._untested = self._untested, []
-            self._test(members)
+        """Gives tasks to the threads, first to members that waited longest."""
         most = _TASKS_OF_A_THREAD * self.workers.threads
         while self.workers.pending < most and (chunk := self._chunk()):
             self._train(chunk)
 
     def _chunk(self) -> list[PoolMember]:
-        """Returns members for a task of about a millisecond; none if no member is ready."""
+        """Returns the ready members for a task of about a millisecond."""
         # With few members a task takes only some of them, so that every thread gets one.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * self.workers.threads))
         chunk, cost = list[PoolMember](), 0.0
@@ -162,7 +138,7 @@ class Pool:
         return chunk
 
     def _next(self) -> PoolMember | None:
-        """Returns the member to train next, perhaps one that enters the window, or None."""
+        """Returns the member to train next, or None."""
         while self._later and not self._ready:
             member = self._later.popleft()
             if self._enters(member):
@@ -178,8 +154,7 @@ class Pool:
         member.saved = time.perf_counter()
         # A process may have been killed between the last epoch and the record, or at a limit.
         if member.is_at_end:
-            del self.training[member]
-            self._untested.append(member)
+            self._test(member)
             return False
         return not (member.epochs and self._leaves_at_limit(member))
 
@@ -188,25 +163,25 @@ class Pool:
         compute = functools.partial(self.data.train, members, works, self.workers.stop)
         self.workers.submit(Task(members, compute, self._take_epochs))
 
-    def _test(self, members: Sequence[PoolMember]) -> None:
-        def compute() -> list[EndedMember]:
-            return [(member, self.data.findings(member)) for member in members]
-
-        self.workers.submit(Task(members, compute, self._take_findings))
+    def _test(self, member: PoolMember) -> None:
+        """Lets a thread evaluate a member that has finished its last epoch."""
+        del self.training[member]
+        compute = functools.partial(self.data.findings, member)
+        self.workers.submit(Task([member], compute, self._take_findings))
 
     def _take(self, seconds: float | None) -> list[PoolMember]:
-        """Waits for a result and takes it in; returns the members that have moved on."""
+        """Waits so long for a result; returns the members that have moved on."""
         done = self.workers.next(seconds)
         if done is None:
             return []
         task, future = done
-        trains = task.take == self._take_epochs
         try:
             result = future.result()
         except Exception as error:
             # An error may have come in the middle of an epoch, which is then trained again.
-            for member in task.members if trains else ():
-                member.undo()
+            for member in task.members:
+                if member in self.training:
+                    member.undo()
             if isinstance(error, Stopped):
                 return []
             if len(task.members) == 1:
@@ -214,7 +189,7 @@ class Pool:
                 return list(task.members)
             # One task for each member shows which of them has caused the error.
             for member in task.members:
-                (self._train if trains else self._test)([member])
+                self._train([member])
             return []
         return task.take(task.members, result)
 
@@ -229,10 +204,8 @@ class Pool:
                 del self.training[member]
                 self._ended.append((member, why))
                 continue
-            has_another = member.take_in(row, metrics_of(row), result.seconds)
-            if not has_another:
-                del self.training[member]
-                self._untested.append(member)
+            if not member.take_in(row, metrics_of(row), result.seconds):
+                self._test(member)
                 continue
             if self._is_due(member):
                 with self.saving.measuring():
@@ -245,15 +218,15 @@ class Pool:
 
     @property
     def is_judging(self) -> bool:
-        """Tells if members wait for the judge, and no other member trains."""
+        """Whether members wait for the judge, and no other member trains."""
         return self.judge is not None and bool(self._waiting) and not self.training
 
     def _release(self) -> None:
-        """Resumes or ends the waiting members, once no other member trains or is tested."""
-        if self.judge is None or not self.is_judging or self._untested or self.workers.pending:
+        """Resumes or ends the waiting members, once no other is active."""
+        if self.judge is None or not self.is_judging or self.workers.pending:
             return
         # The judge takes a run that has ended without a record for one that still trains.
-        self._record(self._take_ended())
+        self._record()
         waiting, self._waiting = self._waiting, []
         # The judge reads the files of all runs, so that a kill changes no decision.
         for member in waiting:
@@ -271,7 +244,7 @@ class Pool:
                 self._ended.append((member, end))
 
     def _leaves_at_limit(self, member: PoolMember) -> bool:
-        """Takes out a member that has reached a limit; returns whether it has."""
+        """Returns whether a member has reached a limit, and takes it out."""
         end = member.at_limit()
         if end is None:
             return False
@@ -282,16 +255,16 @@ class Pool:
             self._ended.append((member, end))
         return True
 
-    def _take_findings(
-        self, members: Sequence[PoolMember], ended: Sequence[EndedMember]
-    ) -> list[PoolMember]:
-        self._ended += ended
+    def _take_findings(self, members: Sequence[PoolMember], findings: Findings) -> list[PoolMember]:
+        self._ended.append((members[0], findings))
         return []
 
-    def _record(self, ended: Sequence[EndedMember]) -> None:
-        """Writes the records of members that have ended; one failure does not stop the others."""
+    def _record(self, most: int | None = None) -> None:
+        """Writes the records of so many members that have ended, or of all."""
+        ended = self._ended[:most]
         if not ended:
             return
+        del self._ended[:most]
         with self.ending.measuring():
             for member, _ in ended:
                 self._save(member, sync=self.is_single)
@@ -301,11 +274,6 @@ class Pool:
                 if member.run_id not in self.outcomes:
                     self._try(member, functools.partial(self._record_one, member, end))
         self.left = [member for member in self.left if member.run_id not in self.outcomes]
-
-    def _take_ended(self, most: int | None = None) -> list[EndedMember]:
-        """Returns members that have ended and have no record yet, each once."""
-        ended, self._ended = self._ended[:most], [] if most is None else self._ended[most:]
-        return ended
 
     def _record_one(self, member: PoolMember, end: End) -> None:
         if member.epochs:
@@ -322,7 +290,7 @@ class Pool:
         self._try(member, lambda: member.save(time.perf_counter(), sync))
 
     def _try(self, member: PoolMember, action: Callable[[], object]) -> None:
-        """Calls an action for a member; the member ends if its folder cannot be written."""
+        """Calls an action; the member fails if its folder cannot be written."""
         try:
             action()
         except (OSError, LockLost) as error:
@@ -335,9 +303,7 @@ class Pool:
 
 
 def _turn(member: PoolMember) -> tuple[bool, float]:
-    """Returns a sort key for the turns of members to enter the window.
-
-    Those with a checkpoint come first, then the longest, so that the threads end together.
-    """
+    """Returns the sort key by which members enter the window."""
+    # The longest come first, so that the threads end together.
     has_checkpoint = os.path.exists(f"{member.folder.path}/checkpoints/last.ckpt")
     return not has_checkpoint, -member.flops * member.max_epochs

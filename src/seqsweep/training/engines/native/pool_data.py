@@ -1,4 +1,4 @@
-"""The data of a pool, the evaluation of its members, and their rows of metrics.
+"""The data of a pool, and the metrics of its members.
 
 N sums of K members, C classes.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.batch import augment_seed
-from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.augment import Augmentation
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Data, Result, Stop, Work, evaluate, run
@@ -65,7 +65,10 @@ class PoolData:
 
     def __init__(self, splits: Splits) -> None:
         self.splits = splits
-        self.native = {name: _data(part) for name, part in splits.parts.items()}
+        self.native = {
+            name: Data(part.x, part.lengths, part.labels, part.num_classes)
+            for name, part in splits.parts.items()
+        }
         kept = min(16, max(1, _AUGMENTED_NUMBERS // splits.train.x.size))
         self._augmented = functools.lru_cache(maxsize=kept)(self._augment)
 
@@ -96,7 +99,7 @@ class PoolData:
         return Data(x, part.lengths, part.labels, part.num_classes)
 
     def findings(self, member: PoolMember) -> Findings:
-        """Evaluates and diagnoses the best weights of a member; called by a thread."""
+        """Evaluates the best weights of a member; called by a thread."""
         sums = {
             name: evaluate(member.native, self.native[name], member.best_weights)
             for name in splits_tested(member.config, self.splits)
@@ -113,12 +116,8 @@ class PoolData:
         return Findings(metrics, confusion_of(self.splits, counts), diagnosis)
 
 
-def _data(part: Sequences) -> Data:
-    return Data(part.x, part.lengths, part.labels, part.num_classes)
-
-
 def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Returns the row of each member's epoch: counters, lr, training and validation metrics."""
+    """Returns the row of each member's epoch."""
     # The sums of training come first, then those of the members that were validated.
     sums = [result.train for result in results]
     sums += [result.val for result in results if result.val is not None]

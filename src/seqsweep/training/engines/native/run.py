@@ -26,7 +26,7 @@ from seqsweep.training.trainer import build_trainer
 
 
 class PoolEngine(Engine[PoolMember]):
-    """Trains members of one data set side by side, each at its own pace.
+    """Trains members of one data set side by side.
 
     Args:
         runs, root, progress: see `Engine`.
@@ -76,7 +76,7 @@ class PoolEngine(Engine[PoolMember]):
         data = PoolData(self.data.splits)
         self.pool = Pool(self.members, begin, data, self.threads, self, self.judge)
         # The threads use the members' memory, so they must end before anything is released.
-        with contextlib.closing(self.pool):
+        with contextlib.closing(self.pool.workers):
             try:
                 yield
             except (Interrupted, SystemExit):
@@ -90,8 +90,6 @@ class PoolEngine(Engine[PoolMember]):
         if self.pool.training or self.pool.is_judging:
             bar = self.progress if isinstance(self.progress, RunProgressBar) else None
             self.trainer.fit(PoolModule(self.pool, self.stop, bar))
-
-    def finish(self) -> None:
         self.pool.finish(self.stop)
 
     def _trainer(self) -> L.Trainer:
@@ -104,15 +102,8 @@ class PoolEngine(Engine[PoolMember]):
             "accelerator": "cpu",
             "max_epochs": max(run.config["trainer"]["max_epochs"] for run in self.runs),
         }
-        callbacks: list[Callback] = [self.stop]
-        if self.progress is not None:
-            callbacks.append(self.progress)
-        return build_trainer(
-            **section,
-            folder=self.root / self.runs[0].run_id if self.is_single else self.root,
-            logger=[],
-            callbacks=callbacks,
-        )
+        callbacks = [self.stop, *([] if self.progress is None else [self.progress])]
+        return build_trainer(**section, folder=self.root, logger=[], callbacks=callbacks)
 
 
 class PoolModule(L.LightningModule):
@@ -151,8 +142,8 @@ class PoolModule(L.LightningModule):
             # Members that ended or failed in this round have no further epoch to wait for.
             behind.intersection_update(pool.training)
             self.stop.check()
-            if self.bar is not None:
-                epochs = max((member.epochs + member.part for member in pool.training), default=1.0)
+            if self.bar is not None and pool.training:
+                epochs = max(member.epochs + member.part for member in pool.training)
                 self.bar.draw(epochs, pool.row)
 
     def on_train_epoch_end(self) -> None:

@@ -42,7 +42,7 @@ class Template:
         self.params = sum(map(math.prod, self.shapes.values()))
 
     def first_weights(self, seed: int) -> Tensor:
-        """Returns the first weights (P,) of a run, drawn from its stream `init`."""
+        """Draws the first weights (P,) of a run from its stream `init`."""
         # The same calls as in the constructor draw the same weights, without building a network.
         with global_stream(seed, "init"):
             self.network.reset_parameters()

@@ -1,4 +1,4 @@
-"""The threads that train and test a pool's members, and the budget of their writes."""
+"""The threads that train a pool's members, and the budget of their writes."""
 
 import queue
 import time
@@ -13,10 +13,7 @@ from seqsweep.training.engines.native.member import PoolMember
 
 
 class Task(NamedTuple):
-    """A computation for some members, and the call that takes in its result.
-
-    `compute` is called by a thread, `take` by the main thread.
-    """
+    """A computation by a thread, and the call that takes in its result."""
 
     members: Sequence[PoolMember]
     compute: Callable[[], Any]
@@ -24,15 +21,9 @@ class Task(NamedTuple):
 
 
 class Workers:
-    """Threads that compute tasks.
+    """Threads that compute tasks until `stop` is set.
 
     Threads suffice, because the C++ code works without Python's global lock.
-
-    Args:
-        threads: the number of threads.
-
-    Attributes:
-        stop: ends the works of all threads once it is set.
     """
 
     def __init__(self, threads: int) -> None:
@@ -53,7 +44,7 @@ class Workers:
         future.add_done_callback(self._done.put)
 
     def next(self, seconds: float | None) -> tuple[Task, Future[Any]] | None:
-        """Returns a task with its result; None if none ends in so many seconds."""
+        """Returns a task with its result; None if none ends in time."""
         try:
             future = self._done.get(timeout=seconds)
         except queue.Empty:
@@ -78,11 +69,7 @@ _FIRST_GUESS = 0.005
 
 
 class Budget:
-    """Allows writes for 5 % of the time, or once a minute for each writer.
-
-    Args:
-        clock: returns the time in seconds.
-    """
+    """Allows writes for 5 % of the time, or once a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
@@ -90,11 +77,10 @@ class Budget:
         self._ended = clock()
 
     def is_due(self, since: float | None = None, writers: int = 1) -> bool:
-        """Returns whether a writer may write again.
+        """Returns whether one of several writers may write again.
 
         Args:
             since: the time at which its last write ended; by default the last one of all.
-            writers: the number of writers that share the budget.
         """
         wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
         return self.clock() - (self._ended if since is None else since) >= wait
