@@ -29,11 +29,7 @@ from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
 from seqsweep.training.user_code import code_of
 
-_SIZES = {
-    "input_size": "features per step",
-    "num_classes": "classes",
-    "num_embeddings": "symbols",
-}
+_SIZES = {"input_size": "features per step", "num_classes": "classes", "num_embeddings": "symbols"}
 """The sizes that a network takes from the data, in words."""
 
 
@@ -198,18 +194,15 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
     """Builds the loggers of a run that are not fed later."""
     check_fed_loggers(config, folder)
     fed = fed_loggers(config)
+    for name, section in (config["logger"] or {}).items():
+        given = (section or {}).get("save_dir")
+        if given is not None and section["_target_"].startswith("seqsweep."):
+            raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; it is the run's")
     return [
-        build(section, f"logger.{name}", **_save_dir(name, section, folder))
+        build(section, f"logger.{name}", **open_arguments(section, save_dir=str(folder)))
         for name, section in (config["logger"] or {}).items()
         if section is not None and name not in fed
     ]
-
-
-def _save_dir(name: str, section: Config, folder: Path) -> dict[str, str]:
-    given = section.get("save_dir")
-    if given is not None and section["_target_"].startswith("seqsweep."):
-        raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; it is the run's folder")
-    return open_arguments(section, save_dir=str(folder))
 
 
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ the sha256 of everything before it. So one rename publishes content and digest t
 `torch.load` reads the file as usual, and a flipped bit or a truncation is noticed.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -151,25 +152,18 @@ def sizes_of_logs(folder: Path) -> dict[str, int]:
 
 def check_written(folder: Path, has_rows: bool) -> None:
     """Raises FileNotFoundError if checkpoints or rows were deleted."""
-    names = [
-        "checkpoints/best.ckpt",
-        "checkpoints/last.ckpt",
-        *(["metrics.csv"] if has_rows else []),
-    ]
-    for name in names:
+    checkpoints = ["checkpoints/best.ckpt", "checkpoints/last.ckpt"]
+    for name in [*checkpoints, "metrics.csv"] if has_rows else checkpoints:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name}: was deleted while the run trained")
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """Returns the checkpoint that `resume_point` of another process chooses."""
-    paths = [folder / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
-    for path in paths:
-        try:
-            load_sealed(path)
-        except (FileNotFoundError, Damaged):
-            continue
-        return path
+    for name in ("last.ckpt", "previous.ckpt"):
+        with contextlib.suppress(FileNotFoundError, Damaged):
+            load_sealed(folder / "checkpoints" / name)
+            return folder / "checkpoints" / name
     return None
 
 
@@ -233,10 +227,7 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
         return True
     try:
         epoch = load_sealed(best)["epoch"]
-    except FileNotFoundError:
-        return False
-    except Damaged as error:
-        say(str(error))
+    except (FileNotFoundError, Damaged):
         return False
     return epoch == best_epoch or epoch > checkpoint["epoch"]
 

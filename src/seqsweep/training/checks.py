@@ -25,10 +25,7 @@ _EMBEDDING = 16
 _memory = functools.cache(free_memory)  # a sweep asks for each of its runs
 
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
-_OF_OUR_METRICS = (
-    "seqsweep.training.callbacks.EarlyStop",
-    "seqsweep.training.schedulers.plateau",
-)
+_OF_OUR_METRICS = ("seqsweep.training.callbacks.EarlyStop", "seqsweep.training.schedulers.plateau")
 _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 

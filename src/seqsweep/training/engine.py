@@ -36,14 +36,9 @@ _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
     "gradient_clip_algorithm": ("norm",),
 }
 _FREE_TRAINER = (
-    "_target_",
-    "accelerator",
-    "max_epochs",
-    "check_val_every_n_epoch",
-    "deterministic",
-    "gradient_clip_val",
-    "progress_bar",
-)
+    "_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic",
+    "gradient_clip_val", "progress_bar",
+)  # fmt: skip
 """The arguments that native takes with any value; a GPU is asked for apart."""
 
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")

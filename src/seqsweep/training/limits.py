@@ -1,6 +1,5 @@
 """The best epoch of a run, and a search's limits. Imports no torch."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -105,25 +104,11 @@ class Limits:
             record; None for none.
         ends_at: the number of finished epochs after which the run is pruned, because a search has
             compared it with others; None for none.
-
-    Raises:
-        ValueError: an epoch is not positive, or a threshold is not finite.
     """
 
     thresholds: Mapping[int, float] = field(default_factory=dict[int, float])
     until: int | None = None
     ends_at: int | None = None
-
-    def __post_init__(self) -> None:
-        for epoch, threshold in self.thresholds.items():
-            if epoch < 1 or not math.isfinite(threshold):
-                raise ValueError(
-                    f"thresholds={{{epoch}: {threshold}}}: must be a finite number by an epoch"
-                    " from 1"
-                )
-        for name, epoch in (("until", self.until), ("ends_at", self.ends_at)):
-            if epoch is not None and epoch < 1:
-                raise ValueError(f"{name}={epoch}: must be at least 1 epoch")
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any] | None) -> "Limits | None":

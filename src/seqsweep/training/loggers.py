@@ -65,10 +65,7 @@ class RowLogger(Logger):
 
 
 class RunTensorBoardLogger(RowLogger):
-    """Writes TensorBoard scalars into the run's folder, to the path of `runs.eventfiles`.
-
-    It takes rows, and numbers that callbacks log.
-    """
+    """Writes rows, and numbers that callbacks log, for TensorBoard."""
 
     def __init__(self, save_dir: str) -> None:
         self.events = EventFile(Path(save_dir))
@@ -98,11 +95,8 @@ class RunTensorBoardLogger(RowLogger):
 
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Returns rows for an `EventFile`; step and epoch are not tags.
-
-    The epoch over the steps is a straight line, which would have a card of its own in TensorBoard.
-    """
-    now = time.time()
+    """Returns rows for an `EventFile`; step and epoch are not tags."""
+    now = time.time()  # the epoch over the steps is a straight line, with a card of its own
     return [
         (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
         for row in rows
@@ -122,7 +116,6 @@ class EpochCSVLogger(RowLogger):
         Raises:
             LockLost: another process trains the run now.
             OSError: the file cannot be written, or somebody has deleted it.
-            ValueError: a key is not a column.
         """
         check_held(self.path.parent)
         text = "".join([csv_line(row) for row in rows])
@@ -157,12 +150,7 @@ def text_line(row: dict[str, Any]) -> str:
 
 
 class PrintLoss(RowLogger):
-    """Prints the training loss every `every_n_epochs` epochs, in the notebook's words.
-
-    Args:
-        max_epochs: the number after the slash.
-        every_n_epochs: at least 1.
-    """
+    """Prints the training loss every `every_n_epochs` epochs, as the notebook."""
 
     def __init__(self, max_epochs: int, every_n_epochs: int = 5) -> None:
         if every_n_epochs < 1:
@@ -250,7 +238,6 @@ class MemberLog:
 
 
 def _remove_special(path: Path) -> None:
-    """Removes a log that is a link or a FIFO."""
     # A link could lead out of the folder, and writing to a FIFO could block for ever.
     if path.is_symlink() or path.is_fifo():
         path.unlink()

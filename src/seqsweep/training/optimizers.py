@@ -52,12 +52,7 @@ def sgd(
     """Makes a `torch.optim.SGD`, with momentum in [0, 1); other ranges as in `adam`."""
     _check(lr, weight_decay, momentum=[momentum])
     return torch.optim.SGD(
-        params,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        nesterov=nesterov,
-        fused=True,
+        params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True
     )
 
 

@@ -18,14 +18,8 @@ from seqsweep.data.transforms.options import shaping_options
 
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = (
-    "val_fraction",
-    "test_fraction",
-    "split_seed",
-    "folds",
-    "fold",
-    "standardize",
-    "missing",
-)
+    "val_fraction", "test_fraction", "split_seed", "folds", "fold", "standardize", "missing",
+)  # fmt: skip
 
 _SMALL = 2**22
 """The bytes of a source whose prepared splits are kept in large numbers."""
@@ -34,10 +28,7 @@ _SMALL = 2**22
 class Data:
     """A source of sequences, and the splits that are prepared from it.
 
-    `data_of` returns it for a section `data`.
-
     Args:
-        source: the sequences as their files have them.
         options: the arguments of `prepare`, as JSON.
     """
 

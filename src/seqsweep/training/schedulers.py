@@ -51,11 +51,7 @@ def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRSchedule
 
 
 def plateau(
-    optimizer: Optimizer,
-    monitor: str,
-    factor: float = 0.1,
-    patience: int = 5,
-    min_lr: float = 0.0,
+    optimizer: Optimizer, monitor: str, factor: float = 0.1, patience: int = 5, min_lr: float = 0.0
 ) -> ReduceLROnPlateau:
     """Multiplies the lr by `factor` after `patience` epochs without improvement.
 

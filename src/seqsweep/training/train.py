@@ -36,10 +36,7 @@ _LARGEST_POOL = 500
 
 
 def train(
-    run: PlannedRun,
-    root: Path,
-    progress: Callback | None = None,
-    engine: str | None = None,
+    run: PlannedRun, root: Path, progress: Callback | None = None, engine: str | None = None
 ) -> Outcome:
     """Trains one run in `root`/run_id, from its last checkpoint if any.
 

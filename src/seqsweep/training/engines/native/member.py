@@ -254,10 +254,7 @@ class PoolMember:
             "state_dict": self.template.named(weights),
             "optimizer": dict(zip(self.native.state, moments, strict=True)),
         }
-        best = {
-            "epoch": self.best.best_epoch,
-            "state_dict": self.template.named(self.best_weights),
-        }
+        best = {"epoch": self.best.best_epoch, "state_dict": self.template.named(self.best_weights)}
         return common | last, common | best
 
 

@@ -36,10 +36,7 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     # would change the last bit of every fourth score.
     seen = table.sum(1) + table.sum(2)
     f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return {
-        "acc": hits.sum(1) / table.sum((1, 2)),
-        "f1": f1.sum(1) / (seen > 0).sum(1),
-    }
+    return {"acc": hits.sum(1) / table.sum((1, 2)), "f1": f1.sum(1) / (seen > 0).sum(1)}
 
 
 def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
