@@ -44,12 +44,7 @@ class Parts(NamedTuple):
 
 @translate_memory_errors()
 def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = None) -> Parts:
-    """Builds all parts of a run in `folder`.
-
-    Args:
-        config: checked.
-        folder: the folder of the run.
-        callbacks: further callbacks, beside those of the config.
+    """Builds all parts of a run in `folder`, with further callbacks.
 
     Raises:
         ValueError, TypeError, OSError: a part of the config is refused.
@@ -132,10 +127,10 @@ def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
     """
     if setting is None:
         return None
-    if setting == "balanced" and labels is None:
-        where = "loss.class_weights=balanced"
-        raise ValueError(f"{where}: must be numbers for a data module without Splits")
     if setting == "balanced":
+        if labels is None:
+            where = "loss.class_weights=balanced"
+            raise ValueError(f"{where}: must be numbers for a data module without Splits")
         # No count is 0, because `prepare` refuses a train split that lacks a class.
         counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
         return len(labels) / (num_classes * counts.float())

@@ -44,10 +44,6 @@ class StopAtLimit(Checkpoint):
     Early stopping comes first: a run that ends by itself is complete. Lightning calls a
     `Checkpoint` after all other callbacks.
 
-    Args:
-        limits: the limits of the run.
-        best: the best epoch so far, which the run's checkpoints keep.
-
     Attributes:
         reached: why the run ends early or pauses; None while it trains, and at its real end.
     """
@@ -77,13 +73,10 @@ class StopOnSignal(Callback):
 
     It never raises inside a batch: an exception in the middle of a write or of a C call would leave
     a file or a buffer half done. A second signal ends the process the usual way.
-
-    Attributes:
-        received: the number of the signal that has come, or None.
     """
 
     def __init__(self) -> None:
-        self.received: int | None = None
+        self.received: int | None = None  # the number of the signal
 
     @contextmanager
     def listening(self) -> Generator[None]:

@@ -43,12 +43,9 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:
-    """Refuses an embedding of data without symbols, and symbols without an embedding.
+    """Refuses an embedding of data without symbols, and symbols without one.
 
     A user's own network decides for itself.
-
-    Raises:
-        ValueError: with the key to set.
     """
     model = config["model"]
     if architecture_of(model) is None:
@@ -95,10 +92,6 @@ def check_network_size(config: Config, splits: Splits) -> None:
 
     Only what is far too large is refused: the weights of the recurrent layers count, and the mean
     length of the sequences. A user's own network is not checked.
-
-    Raises:
-        ValueError: there are too many layers, or the weights or the states of a batch are too
-            large.
     """
     network = architecture_of(config["model"])
     if network is None:
@@ -112,24 +105,14 @@ def check_network_size(config: Config, splits: Splits) -> None:
     weights = GATES.get(network.cell, 1) * width * (inputs + layers * hidden)
     batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
     states = batch * steps * layers * width * _KEPT.get(network.cell, 1)
-    available = _memory()
-    for key, numbers, what in (
-        (
-            f"model.hidden_size={hidden}",
-            weights * _COPIES,
-            f"{weights:,} weights with their gradients and the optimizer's state",
-        ),
-        (
-            f"data.batch_size={batch}",
-            states,
-            f"the states of {batch} sequences of {steps:,.0f} steps",
-        ),
-    ):
-        if numbers * 4 > available:
-            raise ValueError(
-                f"{key}: {what} take {numbers * 4 / 2**30:,.0f} GiB, and"
-                f" {available / 2**30:,.0f} GiB are free"
-            )
+    needed, available = weights * _COPIES * 4, _memory()
+    what = f"model.hidden_size={hidden}: {weights:,} weights with their gradients and moments"
+    if needed <= available:
+        needed = states * 4
+        what = f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps"
+    if needed > available:
+        sizes = f"{needed / 2**30:,.0f} GiB, and {available / 2**30:,.0f} GiB are free"
+        raise ValueError(f"{what} take {sizes}")
 
 
 def check_monitors(config: Config, splits: Splits | OwnData) -> None:
@@ -161,7 +144,7 @@ def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
     """Yields scheduler and callbacks that monitor a metric, with their keys."""
     scheduler = config["scheduler"] or {}
     if scheduler.get("_target_") == _PLATEAU:
-        scheduler |= {"monitor": config["monitor"]}
+        scheduler = scheduler | {"monitor": config["monitor"]}
     sections = {"scheduler": scheduler}
     sections |= {f"callbacks.{name}": node for name, node in (config["callbacks"] or {}).items()}
     for key, section in sections.items():

@@ -37,14 +37,11 @@ Points = npt.NDArray[np.float64]
 
 
 def splits_tested(config: Config, splits: Splits | OwnData) -> list[str]:
-    """Returns the splits on which a run's best weights are evaluated.
-
-    These are the test split and, where the record holds the confusion, the validation split.
-    """
+    """Returns the splits on which a run's best weights are evaluated."""
+    # Validation is evaluated only for its confusion.
     has_confusion = config["diagnostics"] and splits.num_classes <= MOST_CLASSES
-    return [
-        name for name in (("val", "test") if has_confusion else ("test",)) if name in splits.names
-    ]
+    wanted = ("val", "test") if has_confusion else ("test",)
+    return [name for name in wanted if name in splits.names]
 
 
 def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[str, Any]:
@@ -79,10 +76,7 @@ def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any
         "split": split,
         "sequences": data.count,
         "gradient": _curves(traced.gradients),
-        "trajectories": {
-            "explained": [_short(share) for share in explained],
-            "classes": paths.of(points),
-        },
+        "trajectories": {"explained": [*map(_short, explained)], "classes": paths.of(points)},
     }
 
 

@@ -72,11 +72,7 @@ def writes_rows(config: Config) -> bool:
 
 
 def check_fed_loggers(config: Config, folder: Path) -> None:
-    """Builds the fed loggers once, to find mistakes before the training.
-
-    Raises:
-        ValueError, TypeError, OSError: a logger is refused, or nothing writes its rows.
-    """
+    """Builds the fed loggers once, to find mistakes before the training."""
     for name, section in fed_loggers(config).items():
         if not writes_rows(config):
             raise ValueError(f"logger.{name}: is fed from metrics.csv; give logger=csv or both too")

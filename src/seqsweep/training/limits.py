@@ -20,7 +20,6 @@ class BestEpoch:
     Attributes:
         epochs: the number of finished epochs.
         best_epoch: the index of the best epoch so far.
-        best_metrics: the metrics of the best epoch so far.
         seconds: the training time over all attempts.
     """
 
@@ -36,7 +35,12 @@ class BestEpoch:
         """Takes in an epoch; returns whether it is the best so far."""
         self.epochs = epoch + 1
         self.seconds += seconds
-        is_better = self._is_better(metrics)
+        # Without any score every epoch is better than the one before.
+        is_better = self._score == _NO_SCORE
+        if self.monitor in metrics:
+            score = epoch_score(metrics, self.monitor)
+            is_better = not score <= self._score
+            self._score = score if is_better else self._score
         if is_better:
             self.best_epoch, self.best_metrics = epoch, dict(metrics)
         return is_better
@@ -51,22 +55,10 @@ class BestEpoch:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = state_dict["epochs"]
-        self.best_epoch = state_dict["best_epoch"]
-        self.best_metrics = state_dict["best_metrics"]
-        self.seconds = state_dict["seconds"]
+        for name in ("epochs", "best_epoch", "best_metrics", "seconds"):
+            setattr(self, name, state_dict[name])
         first, second = state_dict["best_score"]
         self._score = (first, second)
-
-    def _is_better(self, metrics: Mapping[str, float]) -> bool:
-        # Without any score every epoch is better than the one before.
-        if self.monitor not in metrics:
-            return self._score == _NO_SCORE
-        score = epoch_score(metrics, self.monitor)
-        if score <= self._score:
-            return False
-        self._score = score
-        return True
 
 
 class Pruned(NamedTuple):

@@ -111,15 +111,10 @@ class EpochCSVLogger(RowLogger):
         self._has_begun = False
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Appends rows to metrics.csv, all or none of them.
-
-        Raises:
-            LockLost: another process trains the run now.
-            OSError: the file cannot be written, or somebody has deleted it.
-        """
+        """Appends rows to metrics.csv, all or none of them."""
         check_held(self.path.parent)
         text = "".join([csv_line(row) for row in rows])
-        # A new file would lack the epochs so far.
+        # The file must not have been deleted: a new one would lack the epochs so far.
         mode = "r+b" if self._has_begun else "ab"
         append_bytes(self.path, text.encode(), header=_CSV_HEADER, mode=mode)
         self._has_begun = True
@@ -209,12 +204,7 @@ class MemberLog:
         self._rows.append((time.time(), row))
 
     def flush(self) -> None:
-        """Writes the rows; they stay here if a file cannot be written.
-
-        Raises:
-            LockLost: another process trains the run now.
-            OSError: a file cannot be written.
-        """
+        """Writes the rows; they stay here if a file cannot be written."""
         if self._rows:
             for logger in self.loggers:
                 logger.write([row for _, row in self._rows])

@@ -22,7 +22,7 @@ from seqsweep.training.user_code import with_code
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A checked config with its run_id and what is known of its data."""
+    """A checked config with its run_id and its data."""
 
     config: Config
     """The checked config, with sizes from the data, and a digest if it names code of the user."""

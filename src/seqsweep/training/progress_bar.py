@@ -25,7 +25,6 @@ class RunProgressBar(ProgressBar):
     Lightning's bars redraw for every batch, which takes longer than a step of a small network.
 
     Args:
-        console: draws the line.
         output: takes all other output while the line is shown.
     """
 
@@ -66,7 +65,8 @@ class RunProgressBar(ProgressBar):
     ) -> None:
         # A loader without a length has infinitely many batches, and the bar then moves by epochs.
         part = (batch_idx + 1) / trainer.num_training_batches
-        self.draw(trainer.current_epoch + part, trainer.callback_metrics)
+        if not getattr(pl_module, "draws_bar", False):
+            self.draw(trainer.current_epoch + part, trainer.callback_metrics)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._stop()
@@ -83,12 +83,7 @@ class RunProgressBar(ProgressBar):
             self._output.restore()
 
     def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
-        """Draws the line again, at most ten times a second.
-
-        Args:
-            epochs: the finished epochs, with the share of the present one.
-            metrics: those of the last epoch.
-        """
+        """Draws the line again, at most ten times a second, after so many epochs."""
         now = time.monotonic()
         # A pool calls this for every poll, and autograd for every batch.
         if now - self._last_draw < _SECONDS_BETWEEN_DRAWS:

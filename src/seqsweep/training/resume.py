@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,7 @@ def begin(
 
 
 def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> int:
-    """Counts the killed processes of a run, if the last one was killed.
-
-    Returns how many were killed in a row without a new epoch of this run.
+    """Returns how many processes were killed in a row without a new epoch.
 
     Raises:
         KilledTooOften: so many were killed that the run has failed.
@@ -108,10 +107,14 @@ def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
     return finished
 
 
-def _key(config: dict[str, Any], data_fingerprint: str | None) -> str:
+def _key(config: Mapping[str, Any], data_fingerprint: str | None) -> str:
     ignored = (*WITHOUT_INFLUENCE, _LENGTH, _SCHEDULER_LENGTH, CODE)
     kept = {key: value for key, value in config.items() if not is_below(key, ignored)}
     return json.dumps([kept, data_fingerprint], sort_keys=True)
+
+
+def _relatives(member: PlannedRun, root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    return _finished_runs(root).get(_key(member.flat, member.data_fingerprint), [])
 
 
 def forget_finished_runs() -> None:
@@ -121,12 +124,10 @@ def forget_finished_runs() -> None:
 
 def _say_what_changed(member: PlannedRun, folder: Path, code: dict[str, str]) -> None:
     """Names the files changed since this config's last run, once."""
-    root, mine = folder.parent, member.flat
     origins = [
         path / "provenance.json"
-        for path, config in _finished_runs(root).get(_key(mine, member.data_fingerprint), [])
-        if path.parent == root
-        and all(config.get(key) == mine.get(key) for key in (_LENGTH, _SCHEDULER_LENGTH))
+        for path, config in _relatives(member, folder.parent)
+        if path.parent == folder.parent and config[_LENGTH] == member.flat[_LENGTH]
     ]
     if origins:
         last = max(origins, key=lambda path: path.stat().st_mtime_ns)
@@ -146,10 +147,8 @@ def _take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
     The epochs of the shorter run must equal the first epochs of this run. They differ if the
     scheduler depends on `max_epochs`: then nothing is copied, and a message says so.
     """
-    if member.data_fingerprint is None:
-        return False
     mine = member.flat
-    relatives = _finished_runs(folder.parent).get(_key(mine, member.data_fingerprint), [])
+    relatives = [] if member.data_fingerprint is None else _relatives(member, folder.parent)
     # The longest run comes first, because it leaves the fewest epochs to train.
     for path, config in sorted(relatives, key=lambda run: run[1][_LENGTH], reverse=True):
         if config[_LENGTH] >= mine[_LENGTH] or config.get(CODE) != mine.get(CODE):

@@ -43,11 +43,7 @@ class Data:
 
     @functools.cached_property
     def prepared(self) -> Splits:
-        """The splits that a run trains on.
-
-        Raises:
-            ValueError, TypeError: see `prepare`.
-        """
+        """The splits that a run trains on."""
         return prepare(self.source, **json.loads(self._options))
 
     @functools.cached_property

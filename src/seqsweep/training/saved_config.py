@@ -40,11 +40,9 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Pl
 
     Args:
         allowed: targets that the config may build besides the project's own.
-        where: the file, for messages.
 
     Raises:
-        ValueError, TypeError, OSError: the config is refused, or names a target that is not
-            allowed.
+        ValueError, TypeError, OSError: the config or one of its targets is refused.
     """
     # This comes before `check`, which may already import a target to read its signature.
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
@@ -72,24 +70,16 @@ def _config(run: RunFolder) -> dict[str, Any]:
     config = run.config()
     if config is None:
         raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
-    _find_files(config, run)
-    return config
-
-
-def _find_files(config: dict[str, Any], run: RunFolder) -> None:
-    """Replaces paths of data files that are not found by recorded ones.
-
-    The path in a config may be relative to another folder than the current one.
-    """
+    # The path of a data file may be relative to another folder than the current one. A path that
+    # leads to a file from here is the user's choice and stays.
     source = (config.get("data") or {}).get("source")
     recorded = read_object(run.path / "provenance.json").get("data_files")
-    if not isinstance(source, dict) or not isinstance(recorded, dict):
-        return
-    for key, path in recorded.items():
-        # A path that leads to a file from here is the user's choice and stays.
-        given = source.get(key)
-        if isinstance(given, str) and not Path(given).expanduser().is_file():
-            source[key] = path
+    if isinstance(source, dict) and isinstance(recorded, dict):
+        for key, path in recorded.items():
+            given = source.get(key)
+            if isinstance(given, str) and not Path(given).expanduser().is_file():
+                source[key] = path
+    return config
 
 
 @functools.cache

@@ -41,8 +41,6 @@ def train(
     """Trains one run in `root`/run_id, from its last checkpoint if any.
 
     Args:
-        run: a checked and identified config.
-        root: the folder of the runs.
         progress: a progress bar for a terminal.
         engine: the engine that trains the run, instead of the config's choice.
 
@@ -69,13 +67,10 @@ def train_pool(
     progress: Callback | None = None,
     judge: Judge | None = None,
 ) -> Outcomes:
-    """Trains runs of one data set with the native engine.
-
-    `train_together` describes the outcomes.
+    """Trains runs with the native engine; outcomes as in `train_together`.
 
     Args:
-        runs: checked configs; their `data` sections may differ only in seed, batch_size and
-            num_workers.
+        runs: their `data` sections may differ only in seed, batch_size and num_workers.
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
         judge: decides about the runs at their limits; without it they pause.
@@ -261,7 +256,7 @@ def check_parts(run: PlannedRun, root: Path) -> None:
     shared = {"data": run.config["data"] | {"seed": 0}, "trainer": run.config["trainer"]}
     _check_shared(json.dumps(shared, sort_keys=True))
     # Building is the check, so that no rule of a constructor stands twice.
-    PoolMember(run, folder, data_of(run.config["data"]).prepared, {})
+    PoolMember(run, folder, data_of(run.config["data"]).prepared)
 
 
 @functools.lru_cache(maxsize=64)

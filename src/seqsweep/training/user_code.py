@@ -25,7 +25,6 @@ _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy"
 """The packages of every run; provenance.json has their versions."""
 
 _INSTALLED = {"site-packages", "dist-packages"}
-"""The folders of installed packages."""
 
 _LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 

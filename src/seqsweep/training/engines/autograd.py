@@ -26,14 +26,11 @@ from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_stat
 
 
 class AutogradRun:
-    """A run with the parts that Lightning trains it with.
-
-    Attributes:
-        checkpoints: the callback that writes the run's checkpoints, if its config has one.
-    """
+    """A run with the parts that Lightning trains it with."""
 
     def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
         self.planned = planned
+        self.run_id = planned.run_id
         self.folder = RunFolder(folder)
         self.parts = parts
         self.log = MemberLog(folder, [])  # the parts have the loggers, which write the rows
@@ -45,21 +42,12 @@ class AutogradRun:
         self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else None
 
     @property
-    def run_id(self) -> str:
-        return self.planned.run_id
-
-    @property
     def steps(self) -> int:
         return self.parts.trainer.global_step
 
 
 class AutogradEngine(Engine[AutogradRun]):
-    """Trains a single run, which may use the user's own classes.
-
-    Args:
-        runs: exactly one.
-        root, progress: see `Engine`.
-    """
+    """Trains a single run, which may use the user's own classes."""
 
     def build(self) -> list[AutogradRun]:
         (planned,) = self.runs

@@ -27,14 +27,12 @@ class Member(Protocol):
     """A run while an engine trains it."""
 
     planned: PlannedRun
+    run_id: str
     folder: RunFolder
     log: MemberLog
     best: BestEpoch
     params: int
     """The number of trained parameters."""
-
-    @property
-    def run_id(self) -> str: ...
 
     @property
     def num_train(self) -> int | None:
@@ -64,11 +62,6 @@ M = TypeVar("M", bound=Member)
 
 class Engine(ABC, Generic[M]):
     """Trains one or more runs of one data set together.
-
-    Args:
-        runs: checked configs; at least one.
-        root: the folder of the runs.
-        progress: a progress bar, for a single run.
 
     Attributes:
         torch_threads: the number of threads that torch uses.

@@ -25,7 +25,7 @@ from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast, publish, save_in_run
 from seqsweep.training.checks import check_monitors
 from seqsweep.training.engine import network_of
-from seqsweep.training.engines.native.shared import Schedule, shared_schedule, template_of
+from seqsweep.training.engines.native.shared import schedule_of, template_of
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
 from seqsweep.training.planned_run import PlannedRun
@@ -38,12 +38,6 @@ class PoolMember:
 
     Building it writes nothing. `start` gives it its network.
 
-    Args:
-        planned: a checked config.
-        folder: the folder of the run.
-        splits: the data, shared with the other members.
-        schedules: the schedules made so far, by their configs, for members that can share one.
-
     Attributes:
         native: its network and its optimizer's state after `epochs` epochs, unless it trains.
         best_weights: (P,) the weights of its best epoch so far.
@@ -54,9 +48,7 @@ class PoolMember:
         ValueError, TypeError, OSError: a part of the config is refused.
     """
 
-    def __init__(
-        self, planned: PlannedRun, folder: Path, splits: Splits, schedules: dict[str, Schedule]
-    ) -> None:
+    def __init__(self, planned: PlannedRun, folder: Path, splits: Splits) -> None:
         config = planned.config
         data, trainer, loss = config["data"], config["trainer"], config["loss"]
         network = network_of(config["model"])
@@ -64,6 +56,7 @@ class PoolMember:
         check_monitors(config, splits)
         check_loss(loss["label_smoothing"], trainer.get("gradient_clip_val"))
         self.planned = planned
+        self.run_id = planned.run_id
         self.config = config
         self.folder = RunFolder(folder)
         sizes = splits.input_size, splits.num_classes
@@ -71,7 +64,7 @@ class PoolMember:
         self.params = self.template.params
         self.shape = Shape(input_size=sizes[0], num_classes=sizes[1], **network._asdict())
         self.flops = flops(self.shape, splits.train.num_steps)
-        self.schedule = shared_schedule(config, schedules)
+        self.schedule = schedule_of(config)
         self.class_weights = class_weights(
             loss["class_weights"], splits.train.labels, splits.num_classes
         )
@@ -106,10 +99,6 @@ class PoolMember:
         self._best_saved: int | None = None
 
     @property
-    def run_id(self) -> str:
-        return self.planned.run_id
-
-    @property
     def steps(self) -> int:
         return self.native.steps
 
@@ -129,11 +118,7 @@ class PoolMember:
         self._steps_before = 0
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
-        """Sets the state of a checkpoint of this run.
-
-        Raises:
-            KeyError, RuntimeError, TypeError, ValueError: it is not a checkpoint of this run.
-        """
+        """Sets the state of a checkpoint of this run."""
         self.native.weights.copy_(self.template.vector(last["state_dict"]))
         for name, moment in self.native.state.items():
             moment.copy_(last["optimizer"][name])
@@ -184,13 +169,9 @@ class PoolMember:
         self.native.memory.copy_(self._before)
         self.native.steps = self._steps_before
 
-    def take_in(self, row: dict[str, Any], metrics: dict[str, float], seconds: float) -> bool:
-        """Takes in a finished epoch; returns whether another epoch follows.
-
-        Args:
-            row: its counters and `metrics`.
-            seconds: its duration.
-        """
+    def take_in(self, row: dict[str, Any], seconds: float) -> bool:
+        """Takes in a finished epoch; returns whether another epoch follows."""
+        metrics = {name: value for name, value in row.items() if name not in ("epoch", "step")}
         # The weights are copied now, because the next epoch changes them in place.
         if self.best.see(self.epochs, metrics, seconds):
             self.best_weights.copy_(self.native.weights)
@@ -207,14 +188,7 @@ class PoolMember:
         return not stops and self.epochs < self.max_epochs
 
     def save(self, now: float, sync: bool) -> None:
-        """Writes its logs and checkpoints after its last finished epoch.
-
-        The checkpoint that was the last one becomes `previous.ckpt`.
-
-        Raises:
-            LockLost: another process trains the run now.
-            OSError: a file cannot be written.
-        """
+        """Writes its logs and checkpoints after its last finished epoch."""
         self.saved = now
         self.log.flush()
         self.log.write_lines()
@@ -235,10 +209,7 @@ class PoolMember:
         self._epochs_saved, self._best_saved = self.epochs, best["epoch"]
 
     def _checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
-        """Returns its last checkpoint and its best one.
-
-        The best one holds no optimizer, since a run resumes from its last checkpoint.
-        """
+        """Returns its last checkpoint, and its best one without an optimizer."""
         weights, *moments = self.native.memory.clone()
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:

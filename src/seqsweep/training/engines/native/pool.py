@@ -13,8 +13,8 @@ from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import check_written
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.pool_data import PoolData, metrics_of, rows_of, why_diverged
-from seqsweep.training.engines.native.threads import Budget, Task, Workers
+from seqsweep.training.engines.native.pool_data import PoolData, rows_of, why_diverged
+from seqsweep.training.engines.native.threads import Budget, Workers
 from seqsweep.training.engines.protocol import End, Engine, Findings
 from seqsweep.training.fed_loggers import fed_loggers, feed, writes_rows
 from seqsweep.training.limits import Judge, Paused
@@ -159,39 +159,37 @@ class Pool:
         return not (member.epochs and self._leaves_at_limit(member))
 
     def _train(self, members: Sequence[PoolMember]) -> None:
-        works = [member.work() for member in members]
-        compute = functools.partial(self.data.train, members, works, self.workers.stop)
-        self.workers.submit(Task(members, compute, self._take_epochs))
+        works, stop = [member.work() for member in members], self.workers.stop
+        self.workers.submit(members, self._take_epochs, self.data.train, members, works, stop)
 
     def _test(self, member: PoolMember) -> None:
         """Lets a thread evaluate a member that has finished its last epoch."""
         del self.training[member]
-        compute = functools.partial(self.data.findings, member)
-        self.workers.submit(Task([member], compute, self._take_findings))
+        self.workers.submit([member], self._take_findings, self.data.findings, member)
 
     def _take(self, seconds: float | None) -> list[PoolMember]:
         """Waits so long for a result; returns the members that have moved on."""
         done = self.workers.next(seconds)
         if done is None:
             return []
-        task, future = done
+        members, take, future = done
         try:
             result = future.result()
         except Exception as error:
             # An error may have come in the middle of an epoch, which is then trained again.
-            for member in task.members:
+            for member in members:
                 if member in self.training:
                     member.undo()
             if isinstance(error, Stopped):
                 return []
-            if len(task.members) == 1:
-                self._fail(task.members[0], error)
-                return list(task.members)
+            if len(members) == 1:
+                self._fail(members[0], error)
+                return list(members)
             # One task for each member shows which of them has caused the error.
-            for member in task.members:
+            for member in members:
                 self._train([member])
             return []
-        return task.take(task.members, result)
+        return take(members, result)
 
     def _take_epochs(
         self, members: Sequence[PoolMember], results: Sequence[Result]
@@ -204,7 +202,7 @@ class Pool:
                 del self.training[member]
                 self._ended.append((member, why))
                 continue
-            if not member.take_in(row, metrics_of(row), result.seconds):
+            if not member.take_in(row, result.seconds):
                 self._test(member)
                 continue
             if self._is_due(member):

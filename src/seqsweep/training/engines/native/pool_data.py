@@ -39,11 +39,6 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     return {"acc": hits.sum(1) / table.sum((1, 2)), "f1": f1.sum(1) / (seen > 0).sum(1)}
 
 
-def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the row of an epoch without its counters."""
-    return {name: value for name, value in row.items() if name not in ("epoch", "step")}
-
-
 def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
     """Returns the error of a row that is not finite, or None."""
     # The gradient counts too: an infinite one spoils the weights while the losses are still finite.

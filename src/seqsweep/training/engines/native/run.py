@@ -14,7 +14,6 @@ from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
 from seqsweep.training.engines.native.pool_data import PoolData
-from seqsweep.training.engines.native.shared import Schedule
 from seqsweep.training.engines.protocol import Engine
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import PrintLoss
@@ -29,7 +28,7 @@ class PoolEngine(Engine[PoolMember]):
     """Trains members of one data set side by side.
 
     Args:
-        runs, root, progress: see `Engine`.
+        progress: a progress bar, for a single run.
         threads: the number of threads that train members, at least 1. torch itself uses one.
         judge: see `Pool`.
     """
@@ -50,12 +49,10 @@ class PoolEngine(Engine[PoolMember]):
         self.data = build_data(self.runs[0].config)
         self.trainer = self._trainer()
         self.origin = numerics(self.trainer, "native")
-        schedules: dict[str, Schedule] = {}
         self.members: list[PoolMember] = []
         for run in self.runs:
-            folder = self.root / run.run_id
             try:
-                member = PoolMember(run, folder, self.data.splits, schedules)
+                member = PoolMember(run, self.root / run.run_id, self.data.splits)
             except (ValueError, TypeError, OSError) as error:
                 self.outcomes[run.run_id] = error
                 continue
@@ -112,12 +109,9 @@ class PoolModule(L.LightningModule):
     In a round every member that still trains finishes at least one epoch; fast members finish
     several meanwhile. A round is one batch for Lightning. The members have optimizers of their own,
     so Lightning gets none.
-
-    Args:
-        pool: its members have epochs left.
-        stop: takes the signals.
-        bar: a progress bar, drawn while a round goes on.
     """
+
+    draws_bar = True  # since a round is none of a run's epochs
 
     def __init__(self, pool: Pool, stop: StopOnSignal, bar: RunProgressBar | None) -> None:
         super().__init__()

@@ -5,19 +5,14 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from seqsweep.native.step import Stop
 from seqsweep.pacing import pause_after
 from seqsweep.training.engines.native.member import PoolMember
 
-
-class Task(NamedTuple):
-    """A computation by a thread, and the call that takes in its result."""
-
-    members: Sequence[PoolMember]
-    compute: Callable[[], Any]
-    take: Callable[[Sequence[PoolMember], Any], list[PoolMember]]
+Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
+"""Takes in the result of a task of these members; returns those that have moved on."""
 
 
 class Workers:
@@ -30,7 +25,7 @@ class Workers:
         self.stop = Stop()
         self.threads = max(1, threads)
         self._executor = ThreadPoolExecutor(self.threads)
-        self._tasks: dict[Future[Any], Task] = {}
+        self._tasks: dict[Future[Any], tuple[Sequence[PoolMember], Take]] = {}
         self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     @property
@@ -38,12 +33,14 @@ class Workers:
         """The number of tasks whose results have not been taken."""
         return len(self._tasks)
 
-    def submit(self, task: Task) -> None:
-        future = self._executor.submit(task.compute)
-        self._tasks[future] = task
+    def submit(
+        self, members: Sequence[PoolMember], take: Take, compute: Callable[..., Any], *args: Any
+    ) -> None:
+        future = self._executor.submit(compute, *args)
+        self._tasks[future] = members, take
         future.add_done_callback(self._done.put)
 
-    def next(self, seconds: float | None) -> tuple[Task, Future[Any]] | None:
+    def next(self, seconds: float | None) -> tuple[Sequence[PoolMember], Take, Future[Any]] | None:
         """Returns a task with its result; None if none ends in time."""
         try:
             future = self._done.get(timeout=seconds)
@@ -51,7 +48,7 @@ class Workers:
             return None
         # A task that was withdrawn is not known any more.
         task = self._tasks.pop(future, None)
-        return None if task is None else (task, future)
+        return None if task is None else (*task, future)
 
     def withdraw(self) -> None:
         """Takes back the tasks that no thread has begun."""
@@ -77,11 +74,7 @@ class Budget:
         self._ended = clock()
 
     def is_due(self, since: float | None = None, writers: int = 1) -> bool:
-        """Returns whether one of several writers may write again.
-
-        Args:
-            since: the time at which its last write ended; by default the last one of all.
-        """
+        """Whether one of several writers, whose last write ended then, may write again."""
         wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
         return self.clock() - (self._ended if since is None else since) >= wait
 
