@@ -104,11 +104,7 @@ def plateau_monitor(config: Config) -> str:
 
 
 def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
-    """Returns the sizes that the network takes from the data.
-
-    Raises:
-        ValueError: the config sets a size that differs from the data's.
-    """
+    """Returns the sizes that the network takes from the data."""
     known = signature_of(model["_target_"]).parameters
     for name, size in sizes.items():
         given = model.get(name)
@@ -159,7 +155,12 @@ def _build_trainer(
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     if isinstance(splits, OwnData):
-        callbacks = [*callbacks, _seeding_epochs(config["seed"])]
+        # The order of a user's own shuffling loader becomes a function of (seed, epoch), too.
+        def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
+            torch.manual_seed(stream_seed(config["seed"], f"shuffle/{trainer.current_epoch}"))
+
+        seeding = LambdaCallback(on_fit_start=draw, on_train_epoch_start=draw)
+        callbacks = [*callbacks, seeding]
     loggers = build_loggers(config, folder)
     # `trainer.logger` is the first logger: one of the user's own comes before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
@@ -174,15 +175,6 @@ def _build_trainer(
         logger=[*loggers, TextLogger()],
         callbacks=[*callbacks, *configured, *(x for x in loggers if isinstance(x, Callback))],
     )
-
-
-def _seeding_epochs(seed: int) -> Callback:
-    """Makes a user's own loader shuffle by (seed, epoch)."""
-
-    def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
-        torch.manual_seed(stream_seed(seed, f"shuffle/{trainer.current_epoch}"))
-
-    return LambdaCallback(on_fit_start=draw, on_train_epoch_start=draw)
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:

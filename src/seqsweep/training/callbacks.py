@@ -92,11 +92,7 @@ class StopOnSignal(Callback):
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         self.check()
 
-    def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        self.check()
-
-    def on_test_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        self.check()
+    on_validation_batch_end = on_test_batch_end = on_train_batch_end
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum

@@ -17,7 +17,7 @@ from seqsweep.training.run_data import OwnData
 
 _MOST_LAYERS = 1000
 _COPIES = 4
-"""The copies of the parameters: themselves, gradients and the two moments of Adam."""
+"""The copies of the weights: themselves, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
 """The states that an engine keeps of each time step until the backward pass has reached it."""
 _EMBEDDING = 16

@@ -119,11 +119,10 @@ class Paths:
             indices = np.flatnonzero(labels == label)
             # The lengths fall, so this is the lower one of two medians.
             median = int(lengths[indices[len(indices) // 2]])
-            drawn = [
-                self._size + np.flatnonzero(columns == index) for index in indices[:_EACH_DRAWN]
-            ]
-            mean = label * steps + np.arange(median)
-            self._paths[str(label)] = [_thin(path) for path in (mean, *drawn)]
+            paths = [label * steps + np.arange(median)]  # the mean, then sequences
+            for index in indices[:_EACH_DRAWN]:
+                paths.append(self._size + np.flatnonzero(columns == index))
+            self._paths[str(label)] = [_thin(path) for path in paths]
 
     def of(self, points: Points) -> dict[str, dict[str, Any]]:
         """Returns each class's mean path and some sequences', from points (R, 2)."""

@@ -93,9 +93,7 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
     """Returns the part of a config that only autograd can train, or None.
 
     Args:
-        config: checked.
-        takes_gpu: returns whether an accelerator is a GPU here. It needs torch, so it is called
-            last.
+        takes_gpu: returns whether an accelerator is a GPU here. It needs torch, so it comes last.
     """
     if architecture_of(config["model"]) is None:
         return f"model={config['model']['_target_']}, which is a network of your own"

@@ -20,7 +20,7 @@ from seqsweep.runs.metric_names import lower_is_better
 def cosine(
     optimizer: Optimizer, max_epochs: int, min_lr: float = 0.0, warmup_epochs: int = 0
 ) -> LRScheduler:
-    """Lowers the optimizer's lr to `min_lr` along half a cosine over `max_epochs`.
+    """Lowers the optimizer's lr to `min_lr` along half a cosine.
 
     See Loshchilov & Hutter 2017, SGDR, here without restarts. With `warmup_epochs` the lr first
     rises linearly from a hundredth.
@@ -53,11 +53,7 @@ def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRSchedule
 def plateau(
     optimizer: Optimizer, monitor: str, factor: float = 0.1, patience: int = 5, min_lr: float = 0.0
 ) -> ReduceLROnPlateau:
-    """Multiplies the lr by `factor` after `patience` epochs without improvement.
-
-    `factor` must be in (0, 1). A lower `monitor` is better for losses, a higher one for the other
-    metrics.
-    """
+    """Multiplies the lr by `factor` after `patience` epochs without improvement."""
     if not 0 < factor < 1:
         raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")
     if patience < 0:
@@ -80,7 +76,6 @@ def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
 
 
 def _check_min_lr(optimizer: Optimizer, min_lr: float) -> None:
-    """Refuses a `min_lr` above the optimizer's lr."""
     # torch would raise the lr to a larger `min_lr` without a warning.
     lr = min(float(group["lr"]) for group in optimizer.param_groups)
     if not 0 <= min_lr <= lr:

@@ -178,7 +178,13 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
             raise
         _interrupt(engine, begun, error)
     except LockLost as error:
-        _end_lost(engine, begun, error)
+        # The runs are left to the processes that have taken them over.
+        for member in _left(engine, begun):
+            try:
+                member.folder.check_held()
+            except (LockLost, OSError) as lost:
+                engine.outcomes[member.run_id] = lost
+        _fail(engine, begun, error)
     except Exception as error:
         # A signal to the process group also ends the workers of a DataLoader.
         if engine.stop.received is not None:
@@ -201,16 +207,6 @@ def _interrupt(engine: Engine[M], begun: Sequence[M], error: BaseException) -> N
         member.log.write_lines()
     for run in engine.runs:
         engine.outcomes.setdefault(run.run_id, reason)
-
-
-def _end_lost(engine: Engine[M], begun: Sequence[M], lost: LockLost) -> None:
-    """Leaves runs to the processes that have taken them over."""
-    for member in _left(engine, begun):
-        try:
-            member.folder.check_held()
-        except (LockLost, OSError) as error:
-            engine.outcomes[member.run_id] = error
-    _fail(engine, begun, lost)
 
 
 def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:

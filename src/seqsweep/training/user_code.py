@@ -41,7 +41,6 @@ class Source(NamedTuple):
 
 
 _distributions = functools.cache(metadata.packages_distributions)
-"""Returns the installed packages by the modules that they contain."""
 
 _known: dict[str, dict[str, Source]] = {}
 """The files by module and by module that it imports. A process runs what it imported first."""

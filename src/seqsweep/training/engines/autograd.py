@@ -13,7 +13,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.build_run import Parts, build_run, numerics
-from seqsweep.training.callbacks import StopAtLimit, StopOnSignal
+from seqsweep.training.callbacks import StopAtLimit
 from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
 from seqsweep.training.engines.protocol import End, Engine, Findings, record_of
@@ -108,9 +108,8 @@ class AutogradEngine(Engine[AutogradRun]):
                     run.best.best_epoch, run.best.best_metrics = epochs - 1, module.epoch_metrics
                     run.best.seconds = time.perf_counter() - start
                 if run.best.epochs == 0:
-                    raise RuntimeError(
-                        "trainer.max_time or max_steps ended the run in its first epoch"
-                    )
+                    limits = "trainer.max_time or max_steps"
+                    raise RuntimeError(f"{limits} ended the run in its first epoch")
                 if self.limit is not None and self.limit.reached is not None:
                     return self.limit.reached
                 metrics = self._evaluate()
@@ -124,31 +123,24 @@ class AutogradEngine(Engine[AutogradRun]):
 
     def _evaluate(self) -> dict[str, float]:
         """Tests the weights of the best epoch; returns the test metrics."""
-        run, (trainer, module, data, known) = self.run, self.run.parts
+        run, (_, module, data, known) = self.run, self.run.parts
+        trainer: Any = run.parts.trainer
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         best = run.folder.path / "checkpoints" / "best.ckpt"
         if best.is_file():
             module.load_state_dict(load_sealed(best)["state_dict"])
         module.confusions.clear()  # the last epoch's validation has left one
         splits = splits_tested(run.planned.config, known)
-        if "val" in splits:
-            _validate_quietly(run.parts)
+        if "val" in splits:  # for its confusion matrix
+            callbacks, loggers = trainer.callbacks, trainer.loggers
+            # The user's callbacks must not see this validation, but a signal must still end it.
+            trainer.callbacks, trainer.loggers = [self.stop], []
+            trainer.validate(module, datamodule=data, verbose=False)
+            trainer.callbacks, trainer.loggers = callbacks, loggers
         if "test" not in splits:
             return {}
         trainer.test(module, datamodule=data, verbose=False)
         return module.test_metrics
-
-
-def _validate_quietly(parts: Parts) -> None:
-    """Validates for the confusion matrix, without callbacks or loggers."""
-    trainer: Any = parts.trainer
-    callbacks, loggers = trainer.callbacks, trainer.loggers
-    # The user's callbacks must not see this validation, but a signal must still end it.
-    trainer.callbacks = [each for each in callbacks if isinstance(each, StopOnSignal)]
-    trainer.loggers = []
-    trainer.validate(parts.module, datamodule=parts.data, verbose=False)
-    # After an error nothing else of the run is called.
-    trainer.callbacks, trainer.loggers = callbacks, loggers
 
 
 @contextlib.contextmanager

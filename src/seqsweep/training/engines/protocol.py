@@ -117,9 +117,7 @@ class Engine(ABC, Generic[M]):
         """Begins, trains, tests and records the members."""
 
     def record(self, member: M, end: End) -> None:
-        """Writes the record of a member, the last of its files.
-
-        A paused member gets no record, since it will be resumed.
+        """Writes the record of a member, unless it has paused, as its last file.
 
         Raises:
             LockLost: another process trains the run now.

@@ -67,11 +67,7 @@ class PoolData:
     def train(
         self, members: Sequence[PoolMember], works: Sequence[Work], stop: Stop
     ) -> list[Result]:
-        """Trains members for one epoch; called by a thread.
-
-        Raises:
-            Stopped: `stop` was set.
-        """
+        """Trains members for one epoch in a thread; raises Stopped if `stop` is set."""
         val = self.native.get("val")
         if all(member.augmentation is None for member in members):
             return run(works, self.native["train"], val, stop)
