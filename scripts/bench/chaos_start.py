@@ -126,7 +126,7 @@ def watch_locks(journal: Journal) -> None:
 
 def watch_epochs(journal: Journal) -> None:
     """Writes a line for each epoch of the native engine."""
-    from seqsweep.training.engines.member_log import MemberLog
+    from seqsweep.training.loggers import MemberLog
 
     add = MemberLog.add
 

@@ -52,10 +52,7 @@ PARTS = {
         "training.loggers:text_line",
     ),
     "write checkpoints": ("training.checkpoints:save_sealed", "runs.files:link"),
-    "write records": (
-        "runs.run_folder:RunFolder.finish",
-        "training.diagnosis:write_diagnosis",
-    ),
+    "write records": ("runs.run_folder:RunFolder.finish",),
     "read folders": ("runs.ledger:read_folder", "runs.ledger:read_run"),
     "leaderboard": ("results.folder_tables:print_folder",),
     "report": ("results.report.write:write_report", "sweeping.baselines:write_baselines"),

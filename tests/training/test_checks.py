@@ -1,49 +1,17 @@
-"""The memory of a run is known from its config; parameters are counted as torch counts them."""
+"""What cannot train in the free memory is refused before anything starts."""
 
-import numpy as np
 import pytest
 
 from seqsweep.training import checks
-from seqsweep.training.build_run import build_module
-from seqsweep.training.run_data import build_data, data_of
+from seqsweep.training.run_data import data_of
 
 
-def assert_counted(config, monkeypatch):
-    """Asserts that a run without memory is refused with its parameters; returns the network."""
-    network = build_module(config, build_data(config).splits).network
-    count = sum(parameter.numel() for parameter in network.parameters())
-    monkeypatch.setattr(checks, "_memory", lambda: 0)
-    with pytest.raises(ValueError, match=f": {count:,} parameters take "):
+def test_a_network_whose_weights_do_not_fit_is_refused(checked, monkeypatch):
+    config = checked("data=digits", "model.cell=gru", "model.hidden_size=10", "data.batch_size=8")
+    weights = 3 * 10 * (8 + 10)  # gates, units, features and units
+    monkeypatch.setattr(checks, "_memory", lambda: weights * 4 * 4 - 1)
+    with pytest.raises(ValueError, match=rf"model\.hidden_size=10: {weights} weights with their"):
         checks.check_network_size(config, data_of(config["data"]).prepared)
-    return network
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [["model.cell=gru"], ["model.cell=lstm", "model.bidirectional=true", "model.num_layers=3"],
-     ["model=simple"], ["model=multilayer"], ["model=bidirectional"],
-     ["model.pooling=attention", "model.bidirectional=true"],
-     ["model.layer_norm=true", "model.num_layers=3", "model.bidirectional=true"],
-     ["model.layer_norm=true"], ["model.recurrent_init=orthogonal"],
-     ["model.cell=lstm", "model.forget_bias=1"]],
-)  # fmt: skip
-def test_the_parameters_are_counted_as_torch_counts_them(checked, monkeypatch, overrides):
-    assert_counted(checked("data=digits", *overrides), monkeypatch)
-
-
-@pytest.mark.parametrize("data", ["text", "npz"])
-def test_an_embedding_has_a_row_for_each_symbol(checked, monkeypatch, tmp_path, data):
-    """Of texts the vocabulary of train counts, and otherwise what the config says."""
-    (tmp_path / "a.tsv").write_text("yes\tone\nno\ttwo\n" * 60)
-    np.savez(tmp_path / "a.npz", X=np.arange(240).reshape(60, 4) % 9, y=np.arange(60) % 2)
-    path = tmp_path / ("a.tsv" if data == "text" else "a.npz")
-    own = [] if data == "text" else ["model.num_embeddings=9", "data.standardize=false"]
-    config = checked(
-        f"data={data}", f"data.source.path={path}", "model.embedding_dim=7", "model.cell=gru",
-        "model.layer_norm=true", "model.num_layers=2", "model.pooling=attention", *own,
-    )  # fmt: skip
-    network = assert_counted(config, monkeypatch)
-    assert network.get_parameter("embedding.weight").shape == (7 if data == "text" else 9, 7)
 
 
 def test_too_many_layers_are_refused(checked):

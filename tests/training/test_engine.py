@@ -1,7 +1,5 @@
 """The engine of a run: a function of its config and of the machine."""
 
-from typing import NamedTuple
-
 import pytest
 
 from seqsweep.training import engine
@@ -37,14 +35,8 @@ def has_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     return request.param
 
 
-class Library(NamedTuple):
-    """A library that is there, of a CPU with fused multiply-adds or without."""
-
-    emulates_fma: bool = False
-
-
 def set_library(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
-    monkeypatch.setattr(engine, "library", lambda: Library() if is_there else None)
+    monkeypatch.setattr(engine, "library", lambda: object() if is_there else None)
     monkeypatch.setattr(engine, "why_missing", lambda: None if is_there else "no compiler; get one")
 
 
@@ -60,28 +52,6 @@ def set_library(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
 def test_networks_of_ours_are_native_on_a_cpu(checked, has_library, own):
     config = checked(*BASE, *own)
     assert engine_of(config, on_cpu) == ("native" if has_library else "autograd")
-
-
-@pytest.mark.parametrize(
-    ("own", "emulated"),
-    [
-        (("model.hidden_size=32", "data.batch_size=32"), "native"),
-        (("model.cell=gru", "model.hidden_size=33", "data.batch_size=32"), "native"),
-        (("model.cell=gru", "model.hidden_size=33", "data.batch_size=64"), "autograd"),
-        (("model.cell=lstm", "model.hidden_size=129", "data.batch_size=32"), "autograd"),
-        (("model=simple", "model.hidden_size=129", "data.batch_size=32"), "autograd"),
-    ],
-    ids=" ".join,
-)
-def test_auto_takes_the_faster_engine_where_the_cpu_has_no_avx2(
-    checked, monkeypatch, own, emulated
-):
-    """Measured: an lstm of 129 units takes 55 s by native there and 7.7 s by autograd."""
-    config = checked(*BASE, *own)
-    for emulates, expected in ((False, "native"), (True, emulated)):
-        monkeypatch.setattr(engine, "library", lambda emulates=emulates: Library(emulates))
-        assert engine_of(config, on_cpu) == expected
-        assert engine_of(config | {"engine": "native"}, on_cpu) == "native"
 
 
 @pytest.mark.parametrize("own", ONLY_AUTOGRAD, ids=" ".join)

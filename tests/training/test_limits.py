@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from seqsweep.training.best_epoch import BestEpoch
-from seqsweep.training.limits import Limits, Paused, Pruned
+from seqsweep.training.limits import BestEpoch, Limits, Paused, Pruned
 
 
 def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:
@@ -55,12 +54,3 @@ def test_limits_survive_a_file(until):
     limits = Limits({1: 0.1, 3: 1 / 3}, until)
     assert Limits.from_plain(limits.plain()) == limits
     assert Limits.from_plain(None) is None
-
-
-def test_impossible_limits_are_refused():
-    with pytest.raises(ValueError, match=r"until=0: must be at least 1"):
-        Limits(until=0)
-    with pytest.raises(ValueError, match=r"thresholds=\{0: 0.5\}: must be a finite number"):
-        Limits({0: 0.5})
-    with pytest.raises(ValueError, match=r"thresholds=\{1: nan\}: must be a finite number"):
-        Limits({1: math.nan})

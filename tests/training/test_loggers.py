@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from seqsweep.config.schema import Config
-from seqsweep.runs.eventfiles import event_files, read_names, write_names
+from seqsweep.runs.eventfiles import event_files
 from seqsweep.training.loggers import (
     COLUMNS,
     EpochCSVLogger,
@@ -118,47 +118,19 @@ def test_a_whole_run_leaves_its_curves_and_no_thread(
     )
     folder = train(plan(config), tmp_path).folder.path
     assert count_writer_threads() == before
-    # A Trainer asks for `experiment`, but nobody uses it.
-    assert [".writer" in path.name for path in event_files(folder)] == [False]
+    assert len(event_files(folder)) == 1
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for tag, curve in scalars(folder).items():
         assert curve == [(int(row["step"]), pytest.approx(float(row[tag]))) for row in rows]
 
 
-def test_what_goes_to_the_experiment_is_on_disk_with_the_row(tmp_path: Path) -> None:
-    """A SummaryWriter counts its files from 0 as we do, in the same second: two names all the
-    same, and a checkpoint after the row finds both files at their full length."""
+def test_the_tensorboard_logger_has_no_experiment(tmp_path: Path) -> None:
+    """Lightning asks for it in every run, by `hasattr`."""
     logger = RunTensorBoardLogger(str(tmp_path))
-    logger.write(ROWS[:1])
-    early = logger.experiment
-    logger.experiment.add_scalar("mine", 7.0, 5)
-    early.add_scalar("mine", 8.0, 6)
-    logger.write(ROWS[1:])
-    found = scalars(tmp_path)
-    assert found["mine"] == [(5, 7.0), (6, 8.0)]
-    assert [step for step, _ in found["train/acc"]] == [3, 6, 9]
-    assert len(list(tmp_path.iterdir())) == 2
-    logger.finalize("success")
-
-
-def test_rows_and_the_experiment_lie_in_the_folder_with_the_name_of_the_run(tmp_path: Path) -> None:
-    """TensorBoard shows one run, whichever of the two writes first."""
-    write_names(tmp_path, {"0": "h8", "1": "h16"})
-    for run_id, writer_first in (("0", False), ("1", True)):
-        run = tmp_path / run_id
-        run.mkdir()
-        logger = RunTensorBoardLogger(str(run))
-        if writer_first:
-            logger.experiment.add_scalar("mine", 7.0, 5)
-        logger.write(ROWS[:1])
-        logger.experiment.add_scalar("mine", 8.0, 6)
-        logger.write(ROWS[1:])
-        logger.finalize("success")
-        (folder,) = run.iterdir()
-        assert folder.name == read_names(tmp_path)[run_id]
-        assert scalars(folder)["mine"][-1] == (6, 8.0)
-        assert len(event_files(run)) == len(list(folder.iterdir())) == 2
+    assert not hasattr(logger, "experiment")
+    with pytest.raises(AttributeError, match="make a SummaryWriter of your own"):
+        logger.experiment.add_scalar("mine", 7.0, 5)
 
 
 def test_a_failing_write_raises_where_it_is_called(tmp_path: Path) -> None:

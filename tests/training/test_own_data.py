@@ -152,7 +152,7 @@ def test_what_a_data_module_lacks_is_named_before_anything_starts(config, tmp_pa
 def test_options_that_need_the_sequences_are_refused(config):
     with pytest.raises(ValueError, match="class_weights=balanced: must be numbers"):
         seqsweep.train(config("My", "loss.class_weights=balanced"))
-    with pytest.raises(ValueError, match="devices=2: must be 1 for a data module without"):
+    with pytest.raises(ValueError, match=r"devices=2: .* 1 for a data module without"):
         seqsweep.train(config("My", "trainer.devices=2", "trainer.strategy=ddp"))
 
 

@@ -11,8 +11,8 @@ from own_network import Mean
 
 import seqsweep
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.build_run import DESCRIPTION
 from seqsweep.training.checkpoints import load_sealed, save_sealed
-from seqsweep.training.description import KEYS
 from seqsweep.using.bundle_file import encode, write_bundle
 from seqsweep.using.find_run import find_run
 
@@ -121,7 +121,7 @@ def test_sequences_of_another_shape_are_refused(tmp_path, x, lengths, message):
 def forget_description(path):
     """Makes a checkpoint one of a version that wrote none."""
     content = load_sealed(path)
-    save_sealed({key: value for key, value in content.items() if key not in KEYS}, path)
+    save_sealed({key: value for key, value in content.items() if key not in DESCRIPTION}, path)
 
 
 def test_a_checkpoint_of_another_version_says_what_is_missing(tmp_path):

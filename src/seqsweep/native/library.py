@@ -35,11 +35,6 @@ class Library:
     compiler: str
     path: Path
 
-    @property
-    def emulates_fma(self) -> bool:
-        """Returns whether fused multiply-adds are computed in software, without AVX2."""
-        return self.variant == "portable" and len(HERE.variants) > 1
-
 
 def library() -> Library | None:
     """Returns the fastest variant that this CPU runs; None if none can be loaded.

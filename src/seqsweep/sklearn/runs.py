@@ -28,8 +28,8 @@ from seqsweep.runs.files import write_bytes
 from seqsweep.sklearn.arrays import Rows
 from seqsweep.suggest import nearest_or_all
 from seqsweep.sweeping.api import train_in
+from seqsweep.training.build_run import DESCRIPTION
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.description import KEYS as DESCRIPTION
 from seqsweep.training.outcome import Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import forget_finished_runs

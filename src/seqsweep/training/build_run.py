@@ -1,8 +1,9 @@
 """Builds a run's data, network and Trainer from its config. Writes nothing.
 
-C classes.
+F features (channels), C classes.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,21 +15,20 @@ from torch import Tensor, nn
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
+from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.sequences import Splits
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
+from seqsweep.runs.identity import CODE
 from seqsweep.seeding import global_stream, stream_seed
 from seqsweep.training.checks import check_monitors, check_symbols
-from seqsweep.training.description import description
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
+from seqsweep.training.user_code import code_of
 
-_SIZES = {
-    "input_size": "features per step",
-    "num_classes": "classes",
-    "num_embeddings": "symbols",
-}
+_SIZES = {"input_size": "features per step", "num_classes": "classes", "num_embeddings": "symbols"}
 """The sizes that a network takes from the data, in words."""
 
 
@@ -43,12 +43,7 @@ class Parts(NamedTuple):
 
 @translate_memory_errors()
 def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = None) -> Parts:
-    """Builds all parts of a run in `folder`.
-
-    Args:
-        config: checked.
-        folder: the folder of the run.
-        callbacks: further callbacks, beside those of the config.
+    """Builds all parts of a run in `folder`, with further callbacks.
 
     Raises:
         ValueError, TypeError, OSError: a part of the config is refused.
@@ -60,23 +55,15 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     # The optimizer and the scheduler check their arguments when they are made.
     module.configure_optimizers()
     trainer = _build_trainer(config, splits, folder, callbacks or [])
-    _check_processes(trainer.world_size, splits)
+    # A process without sequences would block the others.
+    parts = splits.parts.values() if isinstance(splits, Splits) else ()
+    most = min(map(len, parts), default=1)
+    if trainer.world_size > most:
+        raise ValueError(
+            f"trainer.devices={trainer.world_size}: must be at most {most}, the sequences of the "
+            "smallest split; 1 for a data module without Splits"
+        )
     return Parts(trainer, module, data, splits)
-
-
-def _check_processes(count: int, splits: Splits | OwnData) -> None:
-    """Refuses more processes than a split has sequences.
-
-    A process without sequences would block the others.
-    """
-    if count > 1 and isinstance(splits, OwnData):
-        raise ValueError(f"trainer.devices={count}: must be 1 for a data module without Splits")
-    for name, part in splits.parts.items() if isinstance(splits, Splits) else ():
-        # A small training split is filled up with repeated sequences.
-        if name != "train" and len(part) < count:
-            raise ValueError(
-                f"trainer.devices={count}: must be at most {len(part)}, the sequences in {name}"
-            )
 
 
 def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier:
@@ -116,11 +103,7 @@ def plateau_monitor(config: Config) -> str:
 
 
 def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
-    """Returns the sizes that the network takes from the data.
-
-    Raises:
-        ValueError: the config sets a size that differs from the data's.
-    """
+    """Returns the sizes that the network takes from the data."""
     known = signature_of(model["_target_"]).parameters
     for name, size in sizes.items():
         given = model.get(name)
@@ -139,10 +122,10 @@ def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
     """
     if setting is None:
         return None
-    if setting == "balanced" and labels is None:
-        where = "loss.class_weights=balanced"
-        raise ValueError(f"{where}: must be numbers for a data module without Splits")
     if setting == "balanced":
+        if labels is None:
+            where = "loss.class_weights=balanced"
+            raise ValueError(f"{where}: must be numbers for a data module without Splits")
         # No count is 0, because `prepare` refuses a train split that lacks a class.
         counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
         return len(labels) / (num_classes * counts.float())
@@ -171,7 +154,12 @@ def _build_trainer(
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     if isinstance(splits, OwnData):
-        callbacks = [*callbacks, _seeding_epochs(config["seed"])]
+        # The order of a user's own shuffling loader becomes a function of (seed, epoch), too.
+        def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
+            torch.manual_seed(stream_seed(config["seed"], f"shuffle/{trainer.current_epoch}"))
+
+        seeding = LambdaCallback(on_fit_start=draw, on_train_epoch_start=draw)
+        callbacks = [*callbacks, seeding]
     loggers = build_loggers(config, folder)
     # `trainer.logger` is the first logger: one of the user's own comes before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
@@ -188,39 +176,23 @@ def _build_trainer(
     )
 
 
-def _seeding_epochs(seed: int) -> Callback:
-    """Makes the order of a user's own shuffling loader a function of (seed, epoch)."""
-
-    def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
-        torch.manual_seed(stream_seed(seed, f"shuffle/{trainer.current_epoch}"))
-
-    return LambdaCallback(on_fit_start=draw, on_train_epoch_start=draw)
-
-
 def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """Builds the loggers that get the rows of a run while it trains."""
+    """Builds the loggers of a run that are not fed later."""
     check_fed_loggers(config, folder)
     fed = fed_loggers(config)
+    for name, section in (config["logger"] or {}).items():
+        given = (section or {}).get("save_dir")
+        if given is not None and section["_target_"].startswith("seqsweep."):
+            raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; it is the run's")
     return [
-        build(section, f"logger.{name}", **_save_dir(name, section, folder))
+        build(section, f"logger.{name}", **open_arguments(section, save_dir=str(folder)))
         for name, section in (config["logger"] or {}).items()
         if section is not None and name not in fed
     ]
 
 
-def _save_dir(name: str, section: Config, folder: Path) -> dict[str, str]:
-    given = section.get("save_dir")
-    if given is not None and section["_target_"].startswith("seqsweep."):
-        raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; it is the run's folder")
-    return open_arguments(section, save_dir=str(folder))
-
-
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
-    """Returns what decides the last bits of a result, for its provenance.
-
-    Args:
-        kind: the engine.
-    """
+    """Returns what decides the last bits of an engine's results, for provenance."""
     # torch tells which BLAS it uses only in this text.
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
@@ -232,3 +204,51 @@ def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
         "mkl": torch.backends.mkl.is_available(),
         **(describe() if kind == "native" else {}),
     }
+
+
+DESCRIPTION = ("config", "class_names", "channel_names", "scaling")
+"""The keys that every `description` has."""
+
+
+def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
+    """Returns what describes a run in its checkpoint, without the training data.
+
+    `scaling` is None for a data module of the user's own, which scales by itself. Only data of
+    symbols have the key `vocabulary`, and only the user's own code has the key `code`.
+    """
+    vocabulary = splits.vocabulary
+    return {
+        "config": config,
+        "class_names": list(splits.class_names),  # C
+        "channel_names": list(splits.channel_names),  # F
+        "scaling": None if splits.scaling is None else _plain(splits.scaling),
+        **({} if vocabulary is None else {"vocabulary": vocabulary.plain()}),
+        **({CODE: code_of(config)} if CODE in config else {}),
+    }
+
+
+def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
+    """Returns the scaling that `description` has written."""
+    state = checkpoint["scaling"]
+    if state is None:
+        return None
+    arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
+    fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
+    shaped = state["shaping"]
+    shaping = None if shaped is None else Shaping.from_state(shaped)
+    return Scaling(state["missing"], state["dtype"], **fitted, shaping=shaping)
+
+
+def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
+    """Returns the vocabulary that `description` has written."""
+    values = checkpoint.get("vocabulary")
+    return None if values is None else Vocabulary.from_plain(values)
+
+
+def _plain(scaling: Scaling) -> dict[str, Any]:
+    """Returns a scaling as plain values and tensors (F,)."""
+    arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
+    # `torch.load` with weights_only reads tensors, but no arrays of numpy.
+    tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
+    shaping = None if scaling.shaping is None else scaling.shaping.state()
+    return {"missing": scaling.missing, "dtype": scaling.dtype, **tensors, "shaping": shaping}

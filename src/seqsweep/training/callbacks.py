@@ -1,7 +1,6 @@
-"""Callbacks that end a run before its last epoch: early stopping, and signals."""
+"""Callbacks that end a run early: early stopping, limits and signals."""
 
 import signal
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,8 +11,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.signals import ENDING, handled
-from seqsweep.training.best_epoch import BestEpoch
-from seqsweep.training.limits import Limits, Paused, Pruned
+from seqsweep.training.limits import BestEpoch, Limits, Paused, Pruned
 from seqsweep.training.outcome import Interrupted
 
 
@@ -21,7 +19,6 @@ class EarlyStop(EarlyStopping):
     """A Lightning `EarlyStopping` that derives its mode from `monitor`.
 
     Args:
-        monitor: a logged metric; lower is better for losses, higher for the others.
         patience: epochs without an improvement before the run ends, at least 0.
         min_delta: the least change that counts as an improvement, at least 0.
     """
@@ -46,10 +43,6 @@ class StopAtLimit(Checkpoint):
 
     Early stopping comes first: a run that ends by itself is complete. Lightning calls a
     `Checkpoint` after all other callbacks.
-
-    Args:
-        limits: the limits of the run.
-        best: the best epoch so far, which the run's checkpoints keep.
 
     Attributes:
         reached: why the run ends early or pauses; None while it trains, and at its real end.
@@ -76,17 +69,14 @@ class StopAtLimit(Checkpoint):
 
 
 class StopOnSignal(Callback):
-    """Ends the training after the batch during which SIGINT, SIGTERM or SIGHUP came.
+    """Ends the training after a batch in which a signal came.
 
     It never raises inside a batch: an exception in the middle of a write or of a C call would leave
     a file or a buffer half done. A second signal ends the process the usual way.
-
-    Attributes:
-        received: the number of the signal that has come, or None.
     """
 
     def __init__(self) -> None:
-        self.received: int | None = None
+        self.received: int | None = None  # the number of the signal
 
     @contextmanager
     def listening(self) -> Generator[None]:
@@ -99,28 +89,10 @@ class StopOnSignal(Callback):
         if self.received is not None:
             raise Interrupted(self.received)
 
-    def has_caused(self, error: Exception) -> bool:
-        """Returns whether a signal to the process group has ended a DataLoader worker.
-
-        Workers leave signals to this process, except while they start. The signal may reach this
-        process a little later than the worker.
-        """
-        if "is killed by signal" not in str(error):
-            return False
-        # A worker may also be killed for its memory; without a signal that is a failure of the run.
-        deadline = time.monotonic() + 1
-        while self.received is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return self.received is not None
-
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         self.check()
 
-    def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        self.check()
-
-    def on_test_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        self.check()
+    on_validation_batch_end = on_test_batch_end = on_train_batch_end
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum

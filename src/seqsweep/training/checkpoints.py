@@ -1,17 +1,17 @@
-"""Writes and reads checkpoints, each sealed with a digest, to resume from after a kill.
+"""Checkpoints, each sealed with a digest, from which a run resumes.
 
 A checkpoint is torch's own zip file with one addition: the zip comment, which readers ignore, holds
 the sha256 of everything before it. So one rename publishes content and digest together,
 `torch.load` reads the file as usual, and a flipped bit or a truncation is noticed.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
 import logging
 import pickle
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,7 @@ from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, write_bytes
 from seqsweep.runs.lock import check_held
-from seqsweep.training.best_epoch import BestEpoch
-from seqsweep.training.loggers import continue_rows
+from seqsweep.training.limits import BestEpoch
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def seal(archive: bytes) -> bytes:
 
 
 def load_sealed(path: Path) -> dict[str, Any]:
-    """Loads a checkpoint of tensors and plain values; pickled code is never run.
+    """Loads a checkpoint of tensors and plain values; runs no code.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -65,7 +64,7 @@ def load_sealed(path: Path) -> dict[str, Any]:
 def save_sealed(
     checkpoint: dict[str, Any], path: Path, sync: bool = True, confirm: Confirm | None = None
 ) -> None:
-    """Writes a checkpoint atomically: under a temporary name, synced, then renamed."""
+    """Writes a checkpoint under a temporary name, then renames it."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     write_bytes(path, seal(buffer.getvalue()), sync, confirm)
@@ -85,8 +84,7 @@ class SealedCheckpointIO(TorchCheckpointIO):
     """Writes and reads sealed checkpoints for Lightning's Trainer.
 
     Lightning's own class writes to the system's temporary folder first: if that is on another file
-    system, a kill leaves half a file under the final name. The class also ignores a failed save,
-    and reads from the network.
+    system, a kill leaves half a file under the final name. It also ignores a failed save.
     """
 
     def save_checkpoint(
@@ -105,17 +103,10 @@ class BestAndLast(Checkpoint):
     While the run trains, `previous.ckpt` is the checkpoint before the last. Checkpoints are written
     only at the end of an epoch. The order of the next epoch follows from (seed, epoch) and its
     dropout from (seed, step), so a resumed run equals the uninterrupted one to the last bit.
-
-    Args:
-        monitor: see `BestEpoch`.
-
-    Attributes:
-        files: the sizes of the run's logs at its last checkpoint.
     """
 
     def __init__(self, monitor: str = "val/acc") -> None:
         self.best = BestEpoch(monitor)
-        self.files: dict[str, int] = {}
         self._clock = time.perf_counter()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -135,17 +126,11 @@ class BestAndLast(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds the sizes of the run's logs; resuming cuts the logs to these sizes."""
-        checkpoint["files"] = self.files = sizes_of_logs(Path(trainer.default_root_dir))
+        """Adds the sizes of the logs, to which resuming cuts them."""
+        checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
         checkpoint["last_logged_step"] = batches - 1
-
-    def on_load_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        self.files = checkpoint["files"]
-        continue_rows(trainer.loggers, self.files)
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()
@@ -165,22 +150,20 @@ def sizes_of_logs(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in logs(folder)}
 
 
-def check_written(folder: Path, files: Mapping[str, int]) -> None:
-    """Raises FileNotFoundError if somebody has deleted the checkpoints or rows of a run."""
-    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", *files.keys() & {"metrics.csv"}):
+def check_written(folder: Path, has_rows: bool) -> None:
+    """Raises FileNotFoundError if checkpoints or rows were deleted."""
+    checkpoints = ["checkpoints/best.ckpt", "checkpoints/last.ckpt"]
+    for name in [*checkpoints, "metrics.csv"] if has_rows else checkpoints:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name}: was deleted while the run trained")
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Returns the checkpoint that `resume_point` has chosen in the first of several processes."""
-    paths = [folder / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
-    for path in paths:
-        try:
-            load_sealed(path)
-        except (FileNotFoundError, Damaged):
-            continue
-        return path
+    """Returns the checkpoint that `resume_point` of another process chooses."""
+    for name in ("last.ckpt", "previous.ckpt"):
+        with contextlib.suppress(FileNotFoundError, Damaged):
+            load_sealed(folder / "checkpoints" / name)
+            return folder / "checkpoints" / name
     return None
 
 
@@ -216,7 +199,7 @@ def resume_point(folder: Path, engine: str) -> Path | None:
 
 
 def publish(folder: Path, is_better: bool) -> None:
-    """Renames next.ckpt to last.ckpt, and links it as best.ckpt if it is better.
+    """Makes next.ckpt the last checkpoint, and the best if it is better.
 
     best.ckpt is linked first. A kill between the two steps then leaves the best checkpoint of an
     epoch that is trained again, with the same result. In the opposite order, an old best.ckpt could
@@ -234,7 +217,7 @@ def publish(folder: Path, is_better: bool) -> None:
 
 
 def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
-    """Returns whether best.ckpt belongs to this checkpoint, or to a later epoch."""
+    """Whether best.ckpt belongs to this checkpoint, or to a later epoch."""
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
     best = path.with_name("best.ckpt")
@@ -244,10 +227,7 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
         return True
     try:
         epoch = load_sealed(best)["epoch"]
-    except FileNotFoundError:
-        return False
-    except Damaged as error:
-        say(str(error))
+    except (FileNotFoundError, Damaged):
         return False
     return epoch == best_epoch or epoch > checkpoint["epoch"]
 

@@ -1,4 +1,4 @@
-"""Checks a config against its data: memory, symbols, monitored metrics. Imports no torch."""
+"""Checks a config against its data. Imports no torch."""
 
 import functools
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.native.structs import GATES
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.training.engine import Network, architecture_of
+from seqsweep.training.engine import architecture_of
 from seqsweep.training.run_data import OwnData
 
 _MOST_LAYERS = 1000
 _COPIES = 4
-"""The copies of the weights: weights, gradients and the two moments of Adam."""
+"""The copies of the weights: themselves, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
 """The states that an engine keeps of each time step until the backward pass has reached it."""
 _EMBEDDING = 16
@@ -25,15 +25,12 @@ _EMBEDDING = 16
 _memory = functools.cache(free_memory)  # a sweep asks for each of its runs
 
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
-_OF_OUR_METRICS = (
-    "seqsweep.training.callbacks.EarlyStop",
-    "seqsweep.training.schedulers.plateau",
-)
+_OF_OUR_METRICS = ("seqsweep.training.callbacks.EarlyStop", "seqsweep.training.schedulers.plateau")
 _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 
 def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
-    """Returns the config with numbers for what depends on the data: batches, and embeddings."""
+    """Returns the config with the sizes that depend on the data."""
     data, model = config["data"], config["model"]
     if isinstance(splits, Splits) and data.get("batch_size") == "auto":
         data = data | {"batch_size": auto_batch_size(splits)}
@@ -45,20 +42,10 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
     return config | {"data": data, "model": model}
 
 
-def num_symbols(model: Config, splits: Splits | OwnData) -> int:
-    """Returns the number of symbols of an embedding: the vocabulary's, or the config's."""
-    if splits.vocabulary is not None:
-        return len(splits.vocabulary)
-    return model["num_embeddings"]
-
-
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:
-    """Refuses an embedding of data without symbols, and symbols without an embedding.
+    """Refuses an embedding of data without symbols, and symbols without one.
 
     A user's own network decides for itself.
-
-    Raises:
-        ValueError: with the key to set.
     """
     model = config["model"]
     if architecture_of(model) is None:
@@ -103,11 +90,8 @@ def _check_range(splits: Splits, count: int) -> None:
 def check_network_size(config: Config, splits: Splits) -> None:
     """Refuses a network that cannot train in the free memory.
 
-    A user's own network is not checked.
-
-    Raises:
-        ValueError: there are too many layers, or the parameters or the states of a batch are too
-            large.
+    Only what is far too large is refused: the weights of the recurrent layers count, and the mean
+    length of the sequences. A user's own network is not checked.
     """
     network = architecture_of(config["model"])
     if network is None:
@@ -116,54 +100,25 @@ def check_network_size(config: Config, splits: Splits) -> None:
     # Without this check, too many layers would be reported as a too large hidden_size.
     if layers > _MOST_LAYERS:
         raise ValueError(f"model.num_layers={layers}: must be at most {_MOST_LAYERS}")
-    directions = 2 if network.bidirectional else 1
-    parameters = _parameters(config["model"], network, splits)
-    needed, available = parameters * 4 * _COPIES, _memory()
-    if needed > available:
-        raise ValueError(
-            f"model.hidden_size={hidden}: {parameters:,} parameters take {_gigabytes(needed)} with "
-            f"their gradients and the optimizer's state, and {_gigabytes(available)} are free"
-        )
-    # The mean length is enough, because this check refuses only what is far too large.
+    width = hidden * (2 if network.bidirectional else 1)
+    inputs = splits.input_size + (layers - 1) * width  # the sum over all layers
+    weights = GATES.get(network.cell, 1) * width * (inputs + layers * hidden)
     batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
-    states = batch * steps * layers * directions * hidden * _KEPT.get(network.cell, 1) * 4
-    if states > available:
-        raise ValueError(
-            f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps take "
-            f"{_gigabytes(states)}, and {_gigabytes(available)} are free"
-        )
-
-
-def _parameters(model: Config, network: Network, splits: Splits) -> int:
-    """Returns the number of parameters, as torch counts them."""
-    hidden, layers = network.hidden_size, network.num_layers
-    directions = 2 if network.bidirectional else 1
-    width = directions * hidden
-    features, embedding = splits.input_size, model.get("embedding_dim")
-    parameters = (width + 1) * splits.num_classes  # of the head
-    if embedding is not None:
-        features = embedding
-        parameters += embedding * num_symbols(model, splits)
-    inputs = features + (layers - 1) * width  # the sum over all layers
-    # Each gate of a cell has weights for its input and its state, and two biases.
-    gates = GATES.get(network.cell, 1) * width
-    parameters += gates * (inputs + layers * (hidden + 2))
-    if model.get("layer_norm"):
-        parameters += 2 * width * (layers - 1)
-    if network.pooling == "attention":
-        parameters += width * width + 2 * width  # the projection with its bias, and the query
-    return parameters
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 2**30:,.0f} GiB"
+    states = batch * steps * layers * width * _KEPT.get(network.cell, 1)
+    needed, available = weights * _COPIES * 4, _memory()
+    what = f"model.hidden_size={hidden}: {weights:,} weights with their gradients and moments"
+    if needed <= available:
+        needed = states * 4
+        what = f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps"
+    if needed > available:
+        sizes = f"{needed / 2**30:,.0f} GiB, and {available / 2**30:,.0f} GiB are free"
+        raise ValueError(f"{what} take {sizes}")
 
 
 def check_monitors(config: Config, splits: Splits | OwnData) -> None:
     """Refuses callbacks and schedulers that monitor a metric never logged.
 
-    Checkpoints may monitor a missing metric (see `BestEpoch`), and callbacks of the user's own may
-    monitor metrics of the user's own.
+    Callbacks of the user's own may monitor metrics of the user's own.
     """
     why_not = _why_no_validation(config["trainer"], splits)
     known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]
@@ -186,15 +141,16 @@ def check_monitors(config: Config, splits: Splits | OwnData) -> None:
 
 
 def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
-    """Yields the scheduler and the callbacks that monitor a metric, with their keys."""
-    scheduler = config["scheduler"]
-    if scheduler is not None and scheduler["_target_"] == _PLATEAU:
-        yield "scheduler", scheduler | {"monitor": config["monitor"]}
-    elif scheduler is not None and "monitor" in scheduler:
-        yield "scheduler", scheduler
-    for name, section in (config["callbacks"] or {}).items():
-        if section and section["_target_"] != _CHECKPOINT and section.get("monitor") is not None:
-            yield f"callbacks.{name}", section
+    """Yields scheduler and callbacks that monitor a metric, with their keys."""
+    scheduler = config["scheduler"] or {}
+    if scheduler.get("_target_") == _PLATEAU:
+        scheduler = scheduler | {"monitor": config["monitor"]}
+    sections = {"scheduler": scheduler}
+    sections |= {f"callbacks.{name}": node for name, node in (config["callbacks"] or {}).items()}
+    for key, section in sections.items():
+        # Checkpoints may monitor a missing metric (see `BestEpoch`).
+        if section and section.get("monitor") is not None and section["_target_"] != _CHECKPOINT:
+            yield key, section
 
 
 def _why_no_validation(trainer: Config, splits: Splits | OwnData) -> str | None:

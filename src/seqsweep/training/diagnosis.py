@@ -1,13 +1,11 @@
 """The diagnosis of a finished run: its confusion, and diagnostics.json for pictures.
 
-D directions, T steps, L layers, P parameters, C classes.
+S sequences, T steps, L layers, D directions, H hidden, P parameters, C classes, R rows: the steps
+of all sequences as `PackedSequence` holds them.
 """
 
 import functools
-import json
-import logging
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +18,9 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import library
 from seqsweep.native.step import Data, Network, Shape, trace
-from seqsweep.runs.files import write_text
 from seqsweep.training.engine import network_of
 from seqsweep.training.run_data import OwnData
-from seqsweep.training.trajectory_paths import Paths, by_class, principal
 
-log = logging.getLogger(__name__)
-
-NAME = "diagnostics.json"
 MOST_CLASSES = 50
 """The largest number of classes for which a record holds the confusion."""
 
@@ -37,20 +30,22 @@ _SEQUENCES = 64
 _NUMBERS = 2**21
 """The most numbers in the states of the network that is diagnosed."""
 
+_CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
+
+Numbers = npt.NDArray[np.int64]
+Points = npt.NDArray[np.float64]
+
 
 def splits_tested(config: Config, splits: Splits | OwnData) -> list[str]:
-    """Returns the splits on which a run's best weights are evaluated.
-
-    These are the test split and, where the record holds the confusion, the validation split.
-    """
+    """Returns the splits on which a run's best weights are evaluated."""
+    # Validation is evaluated only for its confusion.
     has_confusion = config["diagnostics"] and splits.num_classes <= MOST_CLASSES
-    return [
-        name for name in (("val", "test") if has_confusion else ("test",)) if name in splits.names
-    ]
+    wanted = ("val", "test") if has_confusion else ("test",)
+    return [name for name in wanted if name in splits.names]
 
 
 def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[str, Any]:
-    """Returns the part of a record about the predictions at the best epoch.
+    """Returns a record's part on the predictions at the best epoch.
 
     Args:
         counts: a tensor or an array (C, C) for each evaluated split, rows the true class.
@@ -65,8 +60,7 @@ def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any
     """Returns the content of diagnostics.json of a network with these weights (P,).
 
     Its sequences are of all classes, from validation, else from test, else from training. It is
-    None if the states are not finite, or if torch cannot find their main directions. A run is
-    complete without a diagnosis.
+    None if the states are not finite: a run is complete without a diagnosis.
     """
     split = next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
     sequences, shape = getattr(splits, split), network.shape
@@ -74,21 +68,15 @@ def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any
     numbers = shape.num_layers * shape.directions * shape.hidden_size * sequences.max_length
     data, paths = _chosen(sequences, min(_SEQUENCES, max(2, _NUMBERS // numbers)))
     traced = trace(network, data, weights)
-    try:
-        projected = principal(traced.states)
-    except RuntimeError as error:
-        log.warning("no diagnosis: %s", error)
-        return None
+    projected = principal(traced.states)
     if projected is None:
         return None
+    points, explained = projected
     return {
         "split": split,
         "sequences": data.count,
         "gradient": _curves(traced.gradients),
-        "trajectories": {
-            "explained": [_short(share) for share in projected.explained],
-            "classes": paths.of(projected.points),
-        },
+        "trajectories": {"explained": [*map(_short, explained)], "classes": paths.of(points)},
     }
 
 
@@ -110,20 +98,48 @@ def diagnose_run(
     return diagnose(splits, network, weights)
 
 
-def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
-    """Writes diagnostics.json, before the record, so that every complete run has it.
+class Paths:
+    """The rows that make the paths of each class.
 
-    The file is not synced: it serves pictures only.
+    A class's mean path averages, at each step, the sequences that have this step. It is as long as
+    their median length. A path of many steps is drawn with fewer points.
 
-    Raises:
-        OSError: it cannot be written.
+    Args:
+        lengths, labels: (S,) of the sequences, sorted by falling length.
     """
-    write_text(folder / NAME, json.dumps(content) + "\n", sync=False)
+
+    def __init__(self, lengths: Numbers, labels: Numbers) -> None:
+        steps = int(lengths[0])
+        times, columns = np.nonzero(np.arange(steps)[:, None] < lengths)  # (R,) each
+        self._cells = labels[columns] * steps + times
+        self._size = (int(labels.max()) + 1) * steps
+        self._counts = np.bincount(self._cells, minlength=self._size).clip(min=1)
+        self._paths: dict[str, list[Numbers]] = {}  # positions among the means, then the rows
+        for label in np.unique(labels)[:_CLASSES_DRAWN].tolist():
+            indices = np.flatnonzero(labels == label)
+            # The lengths fall, so this is the lower one of two medians.
+            median = int(lengths[indices[len(indices) // 2]])
+            paths = [label * steps + np.arange(median)]  # the mean, then sequences
+            for index in indices[:_EACH_DRAWN]:
+                paths.append(self._size + np.flatnonzero(columns == index))
+            self._paths[str(label)] = [_thin(path) for path in paths]
+
+    def of(self, points: Points) -> dict[str, dict[str, Any]]:
+        """Returns each class's mean path and some sequences', from points (R, 2)."""
+        sums = [np.bincount(self._cells, column, self._size) for column in points.T]
+        means = np.stack(sums, 1) / self._counts[:, None]
+        # Four digits are enough for a picture.
+        drawn = np.round(np.concatenate([means, points]), 4)
+        classes: dict[str, dict[str, Any]] = {}
+        for label, positions in self._paths.items():
+            mean, *sequences = [drawn[path].tolist() for path in positions]
+            classes[label] = {"mean": mean, "sequences": sequences}
+        return classes
 
 
 @functools.lru_cache(maxsize=16)
 def _chosen(sequences: Sequences, count: int) -> tuple[Data, Paths]:
-    """Returns the sequences to trace and the paths to draw of a split."""
+    """Returns a split's sequences to trace and paths to draw."""
     chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count))
     # By falling length their rows are those of a `PackedSequence`. Sequences of equal length keep
     # their order, so the choice is the same on every machine.
@@ -135,7 +151,7 @@ def _chosen(sequences: Sequences, count: int) -> tuple[Data, Paths]:
 
 
 def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:
-    """Returns norms (L, D, T) as a curve for each layer and direction."""
+    """Returns norms (L, D, T) as curves by layer and direction."""
     return {
         f"layer {layer + 1}" + (" reverse" if direction else ""): [_short(x) for x in line]
         for layer, lines in enumerate(norms.tolist())
@@ -146,3 +162,45 @@ def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:
 def _short(value: float) -> float | None:
     """Rounds a number to four digits; None if it is not finite."""
     return float(f"{value:.4g}") if abs(value) < float("inf") else None
+
+
+def principal(states: npt.NDArray[Any]) -> tuple[Points, list[float]] | None:
+    """Projects states (R, D*H) on their first two principal components.
+
+    The sign of a component is chosen so that its largest weight is positive.
+
+    Returns:
+        The points (R, 2), and the share of the states' variance along each component; None for
+        states that are not finite.
+    """
+    if not np.isfinite(states).all():
+        return None
+    centred = states.astype(np.float64)
+    centred -= centred.mean(0)
+    # torch keeps to the number of threads that it was given; numpy does not.
+    rows = torch.from_numpy(centred)
+    ascending, vectors = (result.numpy() for result in torch.linalg.eigh(rows.T @ rows))
+    values, vectors = ascending[:-3:-1].clip(min=0), vectors[:, :-3:-1]
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(0, keepdims=True), 0)
+    points = (rows @ torch.from_numpy(vectors * np.sign(largest))).numpy()
+    if len(values) == 1:
+        # A network of a single unit has only one component: the second is zero.
+        points, values = np.pad(points, ((0, 0), (0, 1))), np.pad(values, (0, 1))
+    total = ascending.clip(min=0).sum()
+    return points, (values / total if total > 0 else values).tolist()
+
+
+def by_class(labels: Tensor, at_most: int) -> Sequence[int]:
+    """Returns the indices of some sequences, of all classes in turn."""
+    order = torch.sort(labels, stable=True)
+    starts = torch.searchsorted(order.values, order.values)  # the first of the same class
+    within = torch.arange(len(labels)) - starts
+    chosen = torch.sort(within, stable=True).indices[:at_most]
+    return sorted(order.indices[chosen].tolist())
+
+
+def _thin(path: Numbers) -> Numbers:
+    """Returns at most `_POINTS` of a path's points, evenly spread."""
+    if len(path) <= _POINTS:
+        return path
+    return path[np.rint(np.linspace(0, len(path) - 1, _POINTS)).astype(np.int64)]

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 from seqsweep.config.schema import Config
 from seqsweep.data.transforms import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
-from seqsweep.native.structs import GATES
 from seqsweep.training.fed_loggers import why_in_trainer
 from seqsweep.training.run_data import DATA_MODULE
 
@@ -37,22 +36,10 @@ _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
     "gradient_clip_algorithm": ("norm",),
 }
 _FREE_TRAINER = (
-    "_target_",
-    "accelerator",
-    "max_epochs",
-    "check_val_every_n_epoch",
-    "deterministic",
-    "gradient_clip_val",
-    "progress_bar",
-)
+    "_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic",
+    "gradient_clip_val", "progress_bar",
+)  # fmt: skip
 """The arguments that native takes with any value; a GPU is asked for apart."""
-
-_MOST_EMULATED = 2**17
-"""The largest G * H^2 * B for which native is faster than autograd on a CPU without AVX2.
-
-These are the products of a layer's state in one step of a batch: G gates, H hidden, B batch. Both
-took the same time between 2^16 and 2^18, in 60 configs of three cells, H 8 to 96, B 16 and 64.
-"""
 
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The arguments of the data module that members of a pool may differ in."""
@@ -71,7 +58,7 @@ class Network(NamedTuple):
 
 
 def architecture_of(model: Config) -> Network | None:
-    """Returns the recurrent layers of a config's model; None for a user's own network."""
+    """Returns the layers of a model; None for a user's own."""
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
@@ -83,12 +70,12 @@ def architecture_of(model: Config) -> Network | None:
 
 
 def network_of(model: Config) -> Network | None:
-    """Returns the whole network of a config's model; None where only autograd can train it."""
+    """Returns the network of a model that native can train, or None."""
     return None if option_of_autograd(model) else architecture_of(model)
 
 
 def option_of_autograd(model: Config) -> str | None:
-    """Returns the option of the project's own network that only autograd can train, or None."""
+    """Returns the option of a network of ours that needs autograd, or None."""
     network = architecture_of(model)
     if network is None:
         return None
@@ -106,9 +93,7 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
     """Returns the part of a config that only autograd can train, or None.
 
     Args:
-        config: checked.
-        takes_gpu: returns whether an accelerator is a GPU here. It needs torch, so it is called
-            last.
+        takes_gpu: returns whether an accelerator is a GPU here. It needs torch, so it comes last.
     """
     if architecture_of(config["model"]) is None:
         return f"model={config['model']['_target_']}, which is a network of your own"
@@ -150,13 +135,7 @@ def _why_not_called_back(config: Config) -> str | None:
 
 
 def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
-    """Returns the engine that trains a config on this machine.
-
-    It is `native` or `autograd`, and never depends on other runs.
-
-    Args:
-        config: checked.
-        takes_gpu: as for `why_not_native`.
+    """Returns `native` or `autograd`, which trains a config on this machine.
 
     Raises:
         ValueError: the config asks for an engine that cannot train it, or that is not installed.
@@ -166,10 +145,7 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
         return wanted
     reason = why_not_native(config, takes_gpu)
     if wanted == "auto":
-        found = library()
-        if reason is not None or found is None:
-            return "autograd"
-        return "autograd" if found.emulates_fma and _is_slow_emulated(config) else "native"
+        return "autograd" if reason is not None or library() is None else "native"
     if reason is not None:
         raise ValueError(
             f"engine=native: cannot train {reason}; give engine=auto, which chooses by itself"
@@ -177,14 +153,6 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     if library() is None:
         raise ValueError(f"engine=native: must be auto on this machine; {why_missing()}")
     return wanted
-
-
-def _is_slow_emulated(config: Config) -> bool:
-    """Returns whether autograd is faster for a config of native on a CPU without AVX2."""
-    network = network_of(config["model"])
-    assert network is not None, "native trains only networks of seqsweep"
-    products = GATES[network.cell] * network.hidden_size**2 * config["data"]["batch_size"]
-    return products > _MOST_EMULATED
 
 
 def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
@@ -197,7 +165,7 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
-    """Returns the key that configs of one pool share: that of their prepared data."""
+    """Returns the key of a config's prepared data, which a pool shares."""
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
     data["transform"] = shaping_options(data.get("transform"))  # each member augments for itself
     return json.dumps((data_fingerprint, data), sort_keys=True)

@@ -43,7 +43,7 @@ def forget_errors() -> None:
 
 
 def fed_loggers(config: Config) -> dict[str, Config]:
-    """Returns the sections of the loggers that are fed from a run's files."""
+    """Returns the sections of the loggers that are fed later."""
     sections = {name: node for name, node in (config["logger"] or {}).items() if node is not None}
     theirs = {name: n for name, n in sections.items() if not n["_target_"].startswith("seqsweep.")}
     return {name: node for name, node in theirs.items() if not why_in_trainer(node["_target_"])}
@@ -51,7 +51,7 @@ def fed_loggers(config: Config) -> dict[str, Config]:
 
 @functools.cache
 def why_in_trainer(target: str) -> str | None:
-    """Returns why a logger must be a part of Lightning's Trainer, or None."""
+    """Returns why a logger must be in the Trainer, or None."""
     if target.startswith(("seqsweep.", "lightning.")):
         return None
     logger = locate(target, "logger")
@@ -72,11 +72,7 @@ def writes_rows(config: Config) -> bool:
 
 
 def check_fed_loggers(config: Config, folder: Path) -> None:
-    """Builds the fed loggers of a config once, to find mistakes before the training.
-
-    Raises:
-        ValueError, TypeError, OSError: a logger is refused, or nothing writes its rows.
-    """
+    """Builds the fed loggers once, to find mistakes before the training."""
     for name, section in fed_loggers(config).items():
         if not writes_rows(config):
             raise ValueError(f"logger.{name}: is fed from metrics.csv; give logger=csv or both too")
@@ -90,13 +86,13 @@ def _build_once(name: str, section: str, root: Path) -> None:
 
 
 def open_arguments(section: Config, **values: Any) -> dict[str, Any]:
-    """Returns those of the values that a target takes and its section leaves open."""
+    """Returns the values that a section's target takes and it leaves open."""
     known = signature_of(section["_target_"]).parameters
     return {key: v for key, v in values.items() if key in known and section.get(key) is None}
 
 
 def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
-    """Feeds the loggers of runs that are done, unless another process holds their lock."""
+    """Feeds the loggers of runs that are done and not locked."""
     for config, folder in runs:
         record = folder.record() if fed_loggers(config) else None
         if record is not None and _unfed(config, folder, record["status"]):
@@ -108,7 +104,7 @@ def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
 
 
 def feed(config: Config, folder: RunFolder) -> None:
-    """Gives the loggers of a run the rows and test metrics that they lack.
+    """Gives loggers the rows and test metrics that they lack.
 
     The caller holds the lock of the run. An error of a logger becomes one warning; the next
     command goes on behind the last row that the logger has taken.
@@ -134,7 +130,7 @@ def feed(config: Config, folder: RunFolder) -> None:
 
 
 def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
-    """Returns the sections of loggers that have not got a run up to this status."""
+    """Returns the loggers that lack a run at this status."""
     fed = read_object(folder.path / FED)
     return {
         name: section
@@ -197,7 +193,7 @@ def _log(logger: Any, experiment: Any, rows: Rows) -> None:
 
 
 def end_experiment(experiment: Any, is_good: bool) -> None:
-    """Ends the open run of W&B, Comet or Neptune, before the next one begins."""
+    """Ends the open run of W&B, Comet or Neptune."""
     ends = (getattr(experiment, name, None) for name in ("finish", "end", "stop"))
     if (end := next(filter(callable, ends), None)) is not None:
         takes_code = "exit_code" in inspect.signature(end).parameters

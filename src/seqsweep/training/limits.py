@@ -1,12 +1,64 @@
-"""The limits that a search sets to a run. Imports no torch."""
+"""The best epoch of a run, and a search's limits. Imports no torch."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.runs.metric_names import epoch_score, lower_is_better
+
+_NO_SCORE = (float("-inf"), float("-inf"))
+
+
+class BestEpoch:
+    """Tracks a run's best epoch and its training time.
+
+    Args:
+        monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Ties are
+            broken by `val/loss`, then by the earlier epoch. A run without this metric (no
+            validation split) keeps its last epoch as its best.
+
+    Attributes:
+        epochs: the number of finished epochs.
+        best_epoch: the index of the best epoch so far.
+        seconds: the training time over all attempts.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor = monitor
+        self.epochs = 0
+        self.best_epoch: int | None = None
+        self.best_metrics: dict[str, float] = {}
+        self.seconds = 0.0
+        self._score = _NO_SCORE
+
+    def see(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> bool:
+        """Takes in an epoch; returns whether it is the best so far."""
+        self.epochs = epoch + 1
+        self.seconds += seconds
+        # Without any score every epoch is better than the one before.
+        is_better = self._score == _NO_SCORE
+        if self.monitor in metrics:
+            score = epoch_score(metrics, self.monitor)
+            is_better = not score <= self._score
+            self._score = score if is_better else self._score
+        if is_better:
+            self.best_epoch, self.best_metrics = epoch, dict(metrics)
+        return is_better
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "best_metrics": self.best_metrics,
+            "best_score": list(self._score),
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in ("epochs", "best_epoch", "best_metrics", "seconds"):
+            setattr(self, name, state_dict[name])
+        first, second = state_dict["best_score"]
+        self._score = (first, second)
 
 
 class Pruned(NamedTuple):
@@ -24,7 +76,7 @@ class Pruned(NamedTuple):
 
 
 class Paused(NamedTuple):
-    """The number of finished epochs after which a run waits to be resumed."""
+    """The finished epochs after which a run waits to be resumed."""
 
     epochs: int
 
@@ -40,29 +92,15 @@ class Limits:
         thresholds: by a number of finished epochs, the worst value that the best of these epochs
             may have in the monitored metric. A run with a worse value is pruned. A run that has no
             value yet, since it was not validated, continues.
-        until: the number of finished epochs after which the run pauses; None for none. A paused
-            run has a checkpoint and no record.
-        ends_at: the number of finished epochs after which the run is pruned, whatever its value;
-            None for none. A search sets it that has compared the run with others.
-
-    Raises:
-        ValueError: an epoch is not positive, or a threshold is not finite.
+        until: the number of finished epochs after which the run pauses, with a checkpoint and no
+            record; None for none.
+        ends_at: the number of finished epochs after which the run is pruned, because a search has
+            compared it with others; None for none.
     """
 
     thresholds: Mapping[int, float] = field(default_factory=dict[int, float])
     until: int | None = None
     ends_at: int | None = None
-
-    def __post_init__(self) -> None:
-        for epoch, threshold in self.thresholds.items():
-            if epoch < 1 or not math.isfinite(threshold):
-                raise ValueError(
-                    f"thresholds={{{epoch}: {threshold}}}: must be a finite number by an epoch"
-                    " from 1"
-                )
-        for name, epoch in (("until", self.until), ("ends_at", self.ends_at)):
-            if epoch is not None and epoch < 1:
-                raise ValueError(f"{name}={epoch}: must be at least 1 epoch")
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any] | None) -> "Limits | None":
@@ -78,12 +116,9 @@ class Limits:
         return {"thresholds": thresholds, "until": self.until, "ends_at": self.ends_at}
 
     def judge(self, best: BestEpoch) -> Pruned | Paused | None:
-        """Returns why a run ends early or pauses after its last finished epoch, or None.
+        """Returns why a run ends early or pauses now, or None.
 
         The answer depends on the finished epochs alone, so it is the same after a kill.
-
-        Args:
-            best: what is known of the finished epochs; at least one.
         """
         threshold = self.thresholds.get(best.epochs)
         value = best.best_metrics.get(best.monitor)

@@ -1,24 +1,22 @@
-"""The loggers of a run, which get a row of metrics an epoch."""
+"""The loggers of a run, and its train.log."""
 
+import contextlib
 import logging
 import time
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from seqsweep.config.schema import Config
 from seqsweep.console import say
-from seqsweep.runs.eventfiles import WRITER, event_folder
 from seqsweep.runs.events import EventFile, Row, append_bytes
-from seqsweep.runs.lock import check_held
+from seqsweep.runs.lock import LockLost, check_held
+from seqsweep.training.checkpoints import sizes_of_logs
 from seqsweep.training.fed_loggers import end_experiment
 
 COLUMNS: tuple[str, ...] = (
@@ -31,11 +29,10 @@ _COLUMNS = frozenset(COLUMNS)
 _COUNTERS = ("step", "epoch")
 _CSV_HEADER = (",".join(COLUMNS) + "\r\n").encode()
 
-log = logging.getLogger(__name__)
-
-
 _IN_RECORD = ("test/loss", "test/acc", "test/f1")
 """The metrics of the finished run, which record.json holds."""
+
+log = logging.getLogger(__name__)
 
 
 class RowLogger(Logger):
@@ -55,7 +52,7 @@ class RowLogger(Logger):
         self.write([{**row, "step": step}])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Does nothing: metrics of callbacks go to TensorBoard and to the user's loggers."""
+        """Does nothing: TensorBoard and the user's loggers take these metrics."""
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
@@ -67,76 +64,39 @@ class RowLogger(Logger):
         """Writes rows of epochs in their order, with keys from `COLUMNS`."""
 
 
-class RunTensorBoardLogger(RowLogger, TensorBoardLogger):
-    """Writes TensorBoard scalars into the run's folder, to the path of `runs.eventfiles`.
-
-    It is Lightning's logger without sub-folders, `hp_metric` and hparams.yaml, since config.yaml
-    holds a run's config. Rows and the metrics that callbacks log go to an `EventFile`. A
-    SummaryWriter, with its thread and a second file, is made when `experiment` is used.
-    """
+class RunTensorBoardLogger(RowLogger):
+    """Writes rows, and numbers that callbacks log, for TensorBoard."""
 
     def __init__(self, save_dir: str) -> None:
-        super().__init__(
-            save_dir, name="", version="", default_hp_metric=False, filename_suffix=WRITER
-        )
         self.events = EventFile(Path(save_dir))
 
     @property
-    def log_dir(self) -> str:
-        """The folder of the SummaryWriter's file, the same as that of the rows."""
-        return str(event_folder(self.events.folder))
+    def save_dir(self) -> str:
+        return str(self.events.folder)
 
     @property
     def experiment(self) -> Any:
-        """The SummaryWriter, made when an attribute of it is used."""
-        # Lightning reads `experiment` in every run. Most runs never write to it, and a full disk
-        # would end the thread of an unused writer with a traceback.
-        return self._experiment or _OnDemand(lambda: super(RunTensorBoardLogger, self).experiment)
+        """Refused: a SummaryWriter would open a thread in every run."""
+        raise AttributeError(
+            "logger.experiment: this logger takes numbers alone; for pictures make a SummaryWriter "
+            "of your own: torch.utils.tensorboard.SummaryWriter(trainer.default_root_dir)"
+        )
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Writes what callbacks log; each value of a dict gets a tag."""
-        values = {tag: v for tag, v in metrics.items() if tag not in ("epoch", *_IN_RECORD)}
-        scalars = {tag: float(value) for tag, value in flatten_tags(values)}
+        """Writes what callbacks log."""
+        hidden = ("epoch", *_IN_RECORD)
+        scalars = {tag: float(value) for tag, value in metrics.items() if tag not in hidden}
         if scalars:
             self.events.write([(step or 0, time.time(), scalars)])
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         self.events.write(event_rows(rows))
-        # The epoch's checkpoint records how long the event file is, so all rows must be in it.
-        if self._experiment is not None:
-            self._experiment.flush()
-
-    @rank_zero_only
-    def save(self) -> None:
-        """Does nothing: rows are on disk, and there is no hparams.yaml."""
-
-
-class _OnDemand:
-    """A stand-in for an object that is made when it is used."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._make(), name)
-
-
-def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields tags and their values; those of a nested mapping are called `tag/key`."""
-    for tag, value in values.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{tag}/{key}", part) for key, part in value.items())
-        else:
-            yield tag, value
 
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Returns rows for an `EventFile`; step and epoch are not tags.
-
-    The epoch over the steps is a straight line, which would have a card of its own in TensorBoard.
-    """
-    now = time.time()
+    """Returns rows for an `EventFile`; step and epoch are not tags."""
+    now = time.time()  # the epoch over the steps is a straight line, with a card of its own
     return [
         (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
         for row in rows
@@ -144,42 +104,24 @@ def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 class EpochCSVLogger(RowLogger):
-    """Writes metrics.csv in the run's folder, a row per epoch.
-
-    Attributes:
-        has_begun: whether the run has written the file.
-    """
+    """Writes metrics.csv in the run's folder, a row per epoch."""
 
     def __init__(self, save_dir: str) -> None:
-        super().__init__()
         self.path = Path(save_dir, "metrics.csv")
-        self.has_begun = False
+        self._has_begun = False
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Appends rows to metrics.csv, all or none of them.
-
-        Raises:
-            LockLost: another process trains the run now.
-            OSError: the file cannot be written, or somebody has deleted it.
-            ValueError: a key is not a column.
-        """
+        """Appends rows to metrics.csv, all or none of them."""
         check_held(self.path.parent)
         text = "".join([csv_line(row) for row in rows])
-        # A new file would lack the epochs so far.
-        mode = "r+b" if self.has_begun else "ab"
+        # The file must not have been deleted: a new one would lack the epochs so far.
+        mode = "r+b" if self._has_begun else "ab"
         append_bytes(self.path, text.encode(), header=_CSV_HEADER, mode=mode)
-        self.has_begun = True
-
-
-def continue_rows(loggers: Iterable[Logger], files: Mapping[str, int]) -> None:
-    """Tells the loggers of metrics.csv whether it belongs to the checkpoint of a resumed run."""
-    for logger in loggers:
-        if isinstance(logger, EpochCSVLogger):
-            logger.has_begun = logger.path.name in files
+        self._has_begun = True
 
 
 def csv_line(row: dict[str, Any]) -> str:
-    """Formats a row of numbers as csv.DictWriter does, in half of its time."""
+    """Formats a row as csv.DictWriter does, in half of its time."""
     # An unknown key would silently be lost, since the header names the columns once for all rows.
     if not _COLUMNS.issuperset(row):
         unknown = ", ".join(sorted(row.keys() - _COLUMNS))
@@ -203,15 +145,9 @@ def text_line(row: dict[str, Any]) -> str:
 
 
 class PrintLoss(RowLogger):
-    """Prints the training loss every `every_n_epochs` epochs, in the notebook's words.
-
-    Args:
-        max_epochs: the number after the slash.
-        every_n_epochs: at least 1.
-    """
+    """Prints the training loss every `every_n_epochs` epochs, as the notebook."""
 
     def __init__(self, max_epochs: int, every_n_epochs: int = 5) -> None:
-        super().__init__()
         if every_n_epochs < 1:
             raise ValueError(f"every_n_epochs={every_n_epochs}: must be at least 1")
         self.max_epochs = max_epochs
@@ -224,53 +160,117 @@ class PrintLoss(RowLogger):
                 say(f"Epoch [{epoch}/{self.max_epochs}], Loss: {row['train/loss']:.4f}")
 
 
-class LoggersOfRun(Callback):
-    """Keeps the loggers of a run open through its stages.
+@contextlib.contextmanager
+def open_loggers(loggers: Sequence[Logger], config: Config) -> Generator[None]:
+    """Gives the user's own loggers the config, and ends them afterwards.
 
-    Lightning closes its loggers after each stage, and a run has two stages. So the Trainer has no
-    loggers from the end of one stage until `resume`.
+    config.yaml serves the project's loggers, which are never open. Lightning would end a logger
+    after each stage of a run, and a run has two.
+    """
+    users: list[Any] = [logger for logger in loggers if not isinstance(logger, RowLogger)]
+    ends = [logger.finalize for logger in users]
+    is_good = False
+    try:
+        for logger in users:
+            logger.finalize = lambda status: None  # pyright: ignore[reportUnknownLambdaType]
+            if config["trainer"].get("enable_autolog_hparams", True):
+                logger.log_hyperparams(config)
+        yield
+        is_good = True
+    finally:
+        for logger, end in zip(users, ends, strict=True):
+            end("success" if is_good else "failed")
+            end_experiment(getattr(logger, "experiment", None), is_good)
 
-    Args:
-        trainer: the Trainer, which gets this object as its last callback.
+
+class MemberLog:
+    """Collects the rows of a run's epochs for metrics.csv, TensorBoard and train.log.
+
+    Opening three files for each epoch of each member would take longer than the epoch. So the rows
+    are written before each checkpoint.
+
+    Attributes:
+        files: the sizes of the run's files at that time.
     """
 
-    def __init__(self, trainer: L.Trainer) -> None:
-        self.trainer = trainer
-        self.loggers: list[Logger] = list(trainer.loggers)
+    def __init__(self, folder: Path, loggers: Sequence[RowLogger]) -> None:
+        self.folder = folder
+        self.loggers = list(loggers)
+        self.files: dict[str, int] = {}
+        self._rows: list[tuple[float, dict[str, Any]]] = []
+        self._lines: list[str] = []
 
-    @contextmanager
-    def open(self) -> Generator[None]:
-        """Closes the loggers when the block ends."""
-        callbacks: list[Any] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-        callbacks.append(self)
-        is_good = False
-        try:
-            yield
-            is_good = True
-        finally:
-            callbacks.remove(self)
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append((time.time(), row))
+
+    def flush(self) -> None:
+        """Writes the rows; they stay here if a file cannot be written."""
+        if self._rows:
             for logger in self.loggers:
-                logger.finalize("success" if is_good else "failed")
-            for logger in self._users():
-                end_experiment(getattr(logger, "experiment", None), is_good)
+                logger.write([row for _, row in self._rows])
+            self._lines += [_line(when, "INFO", text_line(row)) for when, row in self._rows]
+            self._rows = []
+            self.files = sizes_of_logs(self.folder)
 
-    def log_config(self, config: Config) -> None:
-        """Gives the config to loggers of the user's own; config.yaml serves the others."""
-        if config["trainer"].get("enable_autolog_hparams", True):
-            for logger in self._users():
-                logger.log_hyperparams(config)
+    def say(self, message: str, level: str = "INFO") -> None:
+        """Adds a line to train.log, which `write_lines` writes."""
+        self._lines.append(_line(time.time(), level, message))
 
-    def resume(self) -> None:
-        """Gives the loggers back to the Trainer for the next stage."""
-        self.trainer.loggers = self.loggers
+    def write_lines(self) -> None:
+        """Writes the lines to train.log, or drops them if impossible."""
+        path = self.folder / "train.log"
+        lines, self._lines = self._lines, []
+        with contextlib.suppress(OSError, LockLost):
+            check_held(self.folder)
+            _remove_special(path)
+            with path.open("a", encoding="utf-8") as file:
+                file.writelines(lines)
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        trainer.loggers = []
 
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        trainer.loggers = []
+def _remove_special(path: Path) -> None:
+    # A link could lead out of the folder, and writing to a FIFO could block for ever.
+    if path.is_symlink() or path.is_fifo():
+        path.unlink()
 
-    def _users(self) -> Iterator[Any]:
-        return (logger for logger in self.loggers if not isinstance(logger, RowLogger))
+
+def _line(when: float, level: str, message: str) -> str:
+    """Formats a line as `logging` does."""
+    second = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+    return f"{second},{int(when % 1 * 1000):03} {level} {message}\n"
+
+
+# Without this handler, logging would print warnings on stderr before a run has its file. They are
+# printed there anyway.
+logging.getLogger("seqsweep").addHandler(logging.NullHandler())
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that ignores write errors and lost locks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(LockLost, OSError):
+            check_held(Path(self.baseFilename).parent)
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def log_file(path: Path) -> Generator[None]:
+    """Writes what seqsweep and Lightning log in the block to a file."""
+    _remove_special(path)
+    handler = _LogFile(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("seqsweep", "lightning.pytorch")]
+    level = loggers[0].level
+    loggers[0].setLevel(logging.INFO)
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        loggers[0].setLevel(level)
+        handler.close()

@@ -24,7 +24,7 @@ def adam(
     """
     _check(lr, weight_decay, betas=betas)
     return torch.optim.Adam(
-        params, lr=lr, betas=_pair(betas), eps=eps, weight_decay=weight_decay, fused=True
+        params, lr=lr, betas=(betas[0], betas[1]), eps=eps, weight_decay=weight_decay, fused=True
     )
 
 
@@ -38,7 +38,7 @@ def adamw(
     """Makes a `torch.optim.AdamW`, whose weight decay is decoupled; ranges as in `adam`."""
     _check(lr, weight_decay, betas=betas)
     return torch.optim.AdamW(
-        params, lr=lr, betas=_pair(betas), eps=eps, weight_decay=weight_decay, fused=True
+        params, lr=lr, betas=(betas[0], betas[1]), eps=eps, weight_decay=weight_decay, fused=True
     )
 
 
@@ -52,12 +52,7 @@ def sgd(
     """Makes a `torch.optim.SGD`, with momentum in [0, 1); other ranges as in `adam`."""
     _check(lr, weight_decay, momentum=[momentum])
     return torch.optim.SGD(
-        params,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        nesterov=nesterov,
-        fused=True,
+        params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True
     )
 
 
@@ -74,12 +69,6 @@ def rmsprop(
     return torch.optim.RMSprop(
         params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay
     )
-
-
-def _pair(betas: Iterable[float]) -> tuple[float, float]:
-    # A config holds a list, and torch expects a tuple.
-    first, second = betas
-    return first, second
 
 
 def _check(lr: float, weight_decay: float, **fractions: Iterable[float]) -> None:

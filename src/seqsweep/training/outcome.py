@@ -39,7 +39,6 @@ class Outcome:
     """A finished run, or one that has paused at the limit of a search.
 
     Attributes:
-        folder: the folder of the run.
         record: the content of record.json; empty for a run that has paused.
         trained: False if the folder was complete already.
         signum: a signal that came too late to stop this run, but ends what the caller does next.
@@ -62,10 +61,9 @@ def finished(member: PlannedRun, root: Path) -> Outcome | None:
 
 
 def is_final(status: str | None, limits: Limits | None) -> bool:
-    """Returns whether a run is done, by the status in its record.
+    """Whether a run is done, by the status in its record, if any.
 
-    The status is None without a record. A pruned run is done for a search only. Without limits, it
-    is resumed to its real end.
+    A pruned run is done for a search only. Without limits, it is resumed to its real end.
     """
     return status is not None and (status != "pruned" or limits is not None)
 
@@ -79,7 +77,7 @@ def monitored(record: dict[str, Any]) -> float | None:
 
 
 def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:
-    """Writes why a run was refused, unless another process trains or has finished it."""
+    """Writes why a run was refused, if no other process has it."""
     folder = RunFolder(root / member.run_id)
     # The folder itself may be what cannot be written, for example on a full disk.
     with contextlib.suppress(Locked, OSError), RunLock(folder.path):

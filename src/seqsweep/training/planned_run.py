@@ -1,4 +1,4 @@
-"""Plans a run: computes its run_id and describes its data. Imports no torch."""
+"""Plans a run: its run_id and its data. Imports no torch."""
 
 import functools
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from seqsweep.training.user_code import with_code
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A checked config with its run_id and what is known of its data."""
+    """A checked config with its run_id and its data."""
 
     config: Config
     """The checked config, with sizes from the data, and a digest if it names code of the user."""
@@ -57,7 +57,7 @@ class PlannedRun:
 
 @translate_memory_errors()
 def plan(config: Config) -> PlannedRun:
-    """Plans the run of a config; refuses data that it cannot train on.
+    """Plans the run of a config; refuses data that cannot be trained on.
 
     Raises:
         ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.

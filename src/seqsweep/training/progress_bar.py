@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -13,9 +14,9 @@ from seqsweep.output_log import OutputLog
 
 _SHOWN = ("train/loss", "val/loss", "val/acc")
 _SECONDS_BETWEEN_DRAWS = 0.1
-_SHORTEST_BAR, _LONGEST_BAR = 5, 40
-_OTHERS = len("epoch    0:00:00 left 0:00:00 ")
-"""The number of characters in a line besides the epoch, the bar and the metrics."""
+_BAR_WIDTH = 20
+_OTHERS = _BAR_WIDTH + len("epoch    0:00:00 left 0:00:00 ")
+"""The number of characters in a line besides the epoch and the metrics."""
 
 
 class RunProgressBar(ProgressBar):
@@ -24,7 +25,6 @@ class RunProgressBar(ProgressBar):
     Lightning's bars redraw for every batch, which takes longer than a step of a small network.
 
     Args:
-        console: draws the line.
         output: takes all other output while the line is shown.
     """
 
@@ -32,10 +32,9 @@ class RunProgressBar(ProgressBar):
         super().__init__()
         self._console = console
         self._output = output
-        self._bar = BarColumn()
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            self._bar,
+            BarColumn(_BAR_WIDTH),
             TextColumn("{task.fields[metrics]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -65,7 +64,9 @@ class RunProgressBar(ProgressBar):
         batch_idx: int,
     ) -> None:
         # A loader without a length has infinitely many batches, and the bar then moves by epochs.
-        self.draw(trainer, (batch_idx + 1) / trainer.num_training_batches)
+        part = (batch_idx + 1) / trainer.num_training_batches
+        if not getattr(pl_module, "draws_bar", False):
+            self.draw(trainer.current_epoch + part, trainer.callback_metrics)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._stop()
@@ -81,12 +82,8 @@ class RunProgressBar(ProgressBar):
         if self._output is not None:
             self._output.restore()
 
-    def draw(self, trainer: L.Trainer, part: float = 0.0) -> None:
-        """Draws the line again, at most ten times a second.
-
-        Args:
-            part: the share of the epoch that is done.
-        """
+    def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
+        """Draws the line again, at most ten times a second, after so many epochs."""
         now = time.monotonic()
         # A pool calls this for every poll, and autograd for every batch.
         if now - self._last_draw < _SECONDS_BETWEEN_DRAWS:
@@ -94,16 +91,13 @@ class RunProgressBar(ProgressBar):
         self._last_draw = now
         if self._output is not None:
             self._output.fit_console()
-        metrics = trainer.callback_metrics
         known = [f"{name} {float(metrics[name]):.3f}" for name in _SHOWN if name in metrics]
-        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        most = int(self.progress.tasks[0].total or 0)
+        epoch = f"{min(int(epochs) + 1, most)}/{most}"
         room = self._console.width - len(epoch) - _OTHERS
-        while known and len("  ".join(known)) + _SHORTEST_BAR > room:
+        while known and len("  ".join(known)) > room:
             del known[0]  # the accuracy is the last one to go
         text = "  ".join(known)
-        self._bar.bar_width = max(min(room - len(text), _LONGEST_BAR), _SHORTEST_BAR)
-        self.progress.update(
-            self.task, completed=trainer.current_epoch + part, epoch=epoch, metrics=text
-        )
+        self.progress.update(self.task, completed=epochs, epoch=epoch, metrics=text)
         with contextlib.suppress(OSError):  # the terminal may have been closed
             self.progress.refresh()

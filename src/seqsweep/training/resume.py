@@ -1,6 +1,7 @@
 """The start of a run, from a checkpoint or in an empty folder."""
 
 import functools
+import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -10,12 +11,12 @@ from typing import Any
 from seqsweep.config.question import namesakes
 from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with, read_object
-from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, flatten, is_below, run_id
+from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, logs, resume_point, say
-from seqsweep.training.engines.ending import Member
+from seqsweep.training.engines.protocol import Member
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import data_files
 from seqsweep.training.user_code import code_of, differing, first_file
@@ -54,14 +55,16 @@ def begin(
     # A run with `rerun` starts again, and a new folder has no checkpoint to look for.
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is None:
-        files = data_files(member.config["data"])
+        source = member.config["data"].get("source")
+        files = data_files(source) if isinstance(source, dict) else {}
         origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
         if CODE in member.config:
-            origin[CODE] = _origin_of_code(member)
+            file = first_file(member.config)
+            origin[CODE] = {"files": code_of(member.config)} | (checkout(file) if file else {})
             if is_new:
-                _say_what_changed(origin[CODE], folder.path)
+                _say_what_changed(member, folder.path, origin[CODE]["files"])
         folder.start(member.config, origin, sync)
-        if not reruns and take_over_shorter_run(member, folder.path):
+        if not reruns and _take_over_shorter_run(member, folder.path):
             # The copied files may be damaged or come from another engine.
             checkpoint = resume_point(folder.path, kind)
             if checkpoint is None:
@@ -70,9 +73,7 @@ def begin(
 
 
 def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> int:
-    """Counts that the process that trained a run before was killed, if it was.
-
-    Returns how many were killed in a row without a new epoch of this run.
+    """Returns how many processes were killed in a row without a new epoch.
 
     Raises:
         KilledTooOften: so many were killed that the run has failed.
@@ -89,104 +90,78 @@ def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None)
     return count
 
 
-def _origin_of_code(member: PlannedRun) -> dict[str, Any]:
-    """Returns the user's own code for provenance.json: its files, their commit and its changes.
+@functools.cache
+def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
+    """Returns folders and configs of complete runs, read once.
 
-    `config_id` is equal for runs that differ in nothing else.
+    The key is what runs share that differ in their length or in the user's code alone.
     """
-    others = {key: value for key, value in member.config.items() if key != CODE}
-    file = first_file(member.config)
-    return {
-        "files": code_of(member.config),
-        "config_id": run_id(others, member.data_fingerprint),
-        **({} if file is None else checkout(file)),
-    }
+    finished: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+    for folder in (root, *namesakes(root)):
+        for path in folders_with(folder, "record.json"):
+            record = RunFolder(path).record() or {"status": None}
+            # A run that has stopped early is not the beginning of a longer one.
+            if record["status"] == "complete" and record["epochs"] == record["config"][_LENGTH]:
+                key = _key(record["config"], record["data_fingerprint"])
+                finished.setdefault(key, []).append((path, record["config"]))
+    return finished
 
 
-def _say_what_changed(code: Mapping[str, Any], folder: Path) -> None:
-    """Names the files that differ from the config's last run, once."""
-    name, before = _last_code(folder.parent).get(code["config_id"], (None, {}))
-    if name is not None:
-        changed = differing(before, code["files"])
+def _key(config: Mapping[str, Any], data_fingerprint: str | None) -> str:
+    ignored = (*WITHOUT_INFLUENCE, _LENGTH, _SCHEDULER_LENGTH, CODE)
+    kept = {key: value for key, value in config.items() if not is_below(key, ignored)}
+    return json.dumps([kept, data_fingerprint], sort_keys=True)
+
+
+def _relatives(member: PlannedRun, root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    return _finished_runs(root).get(_key(member.flat, member.data_fingerprint), [])
+
+
+def forget_finished_runs() -> None:
+    """Lets the next run read the finished runs again."""
+    _finished_runs.cache_clear()
+
+
+def _say_what_changed(member: PlannedRun, folder: Path, code: dict[str, str]) -> None:
+    """Names the files changed since this config's last run, once."""
+    origins = [
+        path / "provenance.json"
+        for path, config in _relatives(member, folder.parent)
+        if path.parent == folder.parent and config[_LENGTH] == member.flat[_LENGTH]
+    ]
+    if origins:
+        last = max(origins, key=lambda path: path.stat().st_mtime_ns)
+        changed = differing((read_object(last).get(CODE) or {}).get("files") or {}, code)
         if changed and changed not in _changes_said:
             _changes_said.add(changed)
+            name = last.parent.name
             say(f"new run: the code has changed since run {name} of this config: {changed}")
 
 
 _changes_said: set[str] = set()
 
 
-@functools.cache
-def _last_code(root: Path) -> dict[str, tuple[str, dict[str, str]]]:
-    """Returns the last run's name and code files in a folder, for each `config_id`."""
-    found: dict[str, tuple[str, dict[str, str]]] = {}
-    paths = folders_with(root, "provenance.json")
-    for path in sorted(paths, key=lambda path: (path / "provenance.json").stat().st_mtime_ns):
-        match read_object(path / "provenance.json").get(CODE):
-            case {"config_id": str(name), "files": dict(files)}:
-                found[name] = (path.name, files)
-            case _:
-                pass
-    return found
-
-
-def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
-    """Copies the files of a run of the same config with fewer epochs, if any.
+def _take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
+    """Copies the files of a shorter run of the same config, if any.
 
     The epochs of the shorter run must equal the first epochs of this run. They differ if the
     scheduler depends on `max_epochs`: then nothing is copied, and a message says so.
     """
-    finished = _finished_runs(folder.parent, member.config["trainer"]["max_epochs"])
-    shorter = [one for one in finished if _is_shorter(one[1], member)]
+    mine = member.flat
+    relatives = [] if member.data_fingerprint is None else _relatives(member, folder.parent)
     # The longest run comes first, because it leaves the fewest epochs to train.
-    for path, run in sorted(shorter, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
-        differing = _differing(run["config"], dict(flatten(member.config)))
-        if differing == {_LENGTH, _SCHEDULER_LENGTH}:
+    for path, config in sorted(relatives, key=lambda run: run[1][_LENGTH], reverse=True):
+        if config[_LENGTH] >= mine[_LENGTH] or config.get(CODE) != mine.get(CODE):
+            continue
+        if config.get(_SCHEDULER_LENGTH) != mine.get(_SCHEDULER_LENGTH):
             say(
-                f"{path} has {run['epochs']} epochs of this config, but its scheduler depends on "
+                f"{path} has {config[_LENGTH]} epochs of this config, but its scheduler depends on "
                 "max_epochs: training from the start"
             )
-        elif differing == {_LENGTH} and _copy(path, folder):
-            log.info("resuming after the %d epochs of %s", run["epochs"], path)
+        elif _copy(path, folder):
+            log.info("resuming after the %d epochs of %s", config[_LENGTH], path)
             return True
     return False
-
-
-def forget_finished_runs() -> None:
-    """Clears the list of finished runs, so that the next run reads them again."""
-    _finished_runs.cache_clear()
-    _last_code.cache_clear()
-
-
-@functools.cache
-def _finished_runs(root: Path, epochs: int) -> list[tuple[Path, dict[str, Any]]]:
-    """Returns the complete runs of a folder that have fewer epochs.
-
-    The folder and its namesakes are read once.
-    """
-    shorter: list[tuple[Path, dict[str, Any]]] = []
-    for folder in (root, *namesakes(root)):
-        # Each worker reads all records once, and keeps only those that a run may begin with.
-        for path in folders_with(folder, "record.json"):
-            record = RunFolder(path).record() or {"status": None}
-            if record["status"] == "complete" and record["config"].get(_LENGTH, 0) < epochs:
-                shorter.append((path, record))
-    return shorter
-
-
-def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:
-    """Returns whether a run has fewer epochs and has not stopped early."""
-    epochs = run["config"].get(_LENGTH, 0)
-    return (
-        run["data_fingerprint"] == member.data_fingerprint is not None
-        and run["epochs"] == epochs < member.config["trainer"]["max_epochs"]
-    )
-
-
-def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
-    """Returns the keys that differ between two configs and influence the result."""
-    keys = {key for key in (*one, *other) if not is_below(key, WITHOUT_INFLUENCE)}
-    return {key for key in keys if one.get(key) != other.get(key)}
 
 
 def _copy(source: Path, target: Path) -> bool:

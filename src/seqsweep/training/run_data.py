@@ -3,7 +3,7 @@
 import functools
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,14 +18,8 @@ from seqsweep.data.transforms import shaping_options
 
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = (
-    "val_fraction",
-    "test_fraction",
-    "split_seed",
-    "folds",
-    "fold",
-    "standardize",
-    "missing",
-)
+    "val_fraction", "test_fraction", "split_seed", "folds", "fold", "standardize", "missing",
+)  # fmt: skip
 
 _SMALL = 2**22
 """The bytes of a source whose prepared splits are kept in large numbers."""
@@ -34,10 +28,7 @@ _SMALL = 2**22
 class Data:
     """A source of sequences, and the splits that are prepared from it.
 
-    `data_of` returns it for a section `data`.
-
     Args:
-        source: the sequences as their files have them.
         options: the arguments of `prepare`, as JSON.
     """
 
@@ -52,11 +43,7 @@ class Data:
 
     @functools.cached_property
     def prepared(self) -> Splits:
-        """The splits that a run trains on.
-
-        Raises:
-            ValueError, TypeError: see `prepare`.
-        """
+        """The splits that a run trains on."""
         return prepare(self.source, **json.loads(self._options))
 
     @functools.cached_property
@@ -77,7 +64,7 @@ _small_data = functools.lru_cache(maxsize=128)(Data)
 
 
 def data_of(section: Config) -> Data:
-    """Returns the data of a section `data`, once for all runs that prepare them alike.
+    """Returns the data of a section, once for runs that prepare alike.
 
     Raises:
         ValueError, TypeError, OSError: the source refuses its arguments or files.
@@ -93,15 +80,9 @@ def data_of(section: Config) -> Data:
 
 
 def forget_data() -> None:
-    """Frees the data of all runs, which are read again where they are needed."""
+    """Frees the data of all runs."""
     for cached in (_load, _fingerprint, _data, _small_data):
         cached.cache_clear()
-
-
-def data_files(section: Config) -> dict[str, str]:
-    """Returns the absolute paths of a source's files, by its keys."""
-    source = section.get("source")
-    return _files(source) if isinstance(source, dict) else {}
 
 
 def build_data(config: Config) -> Any:
@@ -129,10 +110,8 @@ def _load(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits:
     if isinstance(loaded, Sequences):
         return Splits(loaded)
     if not isinstance(loaded, Splits):
-        raise TypeError(
-            f"data.source: {json.loads(source)['_target_']} returned {type(loaded).__name__}; "
-            "a source returns seqsweep.data.sequences.Splits or Sequences"
-        )
+        kind = type(loaded).__name__
+        raise TypeError(f"data.source: must return Splits or Sequences of seqsweep, got {kind}")
     return loaded
 
 
@@ -141,11 +120,12 @@ def _state_of_files(section: Config) -> tuple[tuple[str, int, int], ...]:
 
     They are part of a cache's key, so that a changed file is read again.
     """
-    files = [(path, os.stat(path)) for path in _files(section).values()]
+    files = [(path, os.stat(path)) for path in data_files(section).values()]
     return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
 
 
-def _files(section: Mapping[str, Any]) -> dict[str, str]:
+def data_files(section: Config) -> dict[str, str]:
+    """Returns the absolute paths of the files that a section names, by its keys."""
     # Any text that is the path of a file counts: a user's own source may name its arguments freely.
     texts = {k: v for k, v in section.items() if isinstance(v, str) and k != "_target_"}
     paths = {key: Path(text).expanduser() for key, text in texts.items()}
@@ -165,15 +145,12 @@ def translate_memory_errors() -> Generator[None]:
 
 
 class OwnData(NamedTuple):
-    """Takes the place of `Splits` for a LightningDataModule that holds no `Splits`.
-
-    Attributes:
-        names: the splits that it has a dataloader for.
-    """
+    """Takes the place of `Splits` for a LightningDataModule that holds no `Splits`."""
 
     input_size: int
     num_classes: int
     names: tuple[str, ...]
+    """The splits that it has a dataloader for."""
     class_names: tuple[str, ...]
     channel_names: tuple[str, ...]
     vocabulary: None = None
@@ -181,7 +158,7 @@ class OwnData(NamedTuple):
 
 
 def outline(data: Any, target: str) -> Splits | OwnData:
-    """Returns the splits of a data module, or what its attributes say of them.
+    """Returns the splits of a data module, or its attributes.
 
     Raises:
         TypeError, ValueError: it is not a LightningDataModule, or an attribute is missing or wrong.
@@ -209,7 +186,7 @@ def outline(data: Any, target: str) -> Splits | OwnData:
 
 
 def data_fingerprint(config: Config) -> str | None:
-    """Returns the fingerprint of the sequences; None if a user's own data module has none.
+    """Returns the data's fingerprint; None if a user's module has none.
 
     Raises:
         ValueError, TypeError, OSError: the data cannot be read, or see `outline`.

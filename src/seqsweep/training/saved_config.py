@@ -1,4 +1,4 @@
-"""Runs that are planned from the configs in their folders. Imports no torch.
+"""Plans runs from the configs in their folders. Imports no torch.
 
 A config in a file names what is built from it. Only targets of an allow-list may be built.
 """
@@ -40,11 +40,9 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Pl
 
     Args:
         allowed: targets that the config may build besides the project's own.
-        where: the file, for messages.
 
     Raises:
-        ValueError, TypeError, OSError: the config is refused, or names a target that is not
-            allowed.
+        ValueError, TypeError, OSError: the config or one of its targets is refused.
     """
     # This comes before `check`, which may already import a target to read its signature.
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
@@ -72,29 +70,21 @@ def _config(run: RunFolder) -> dict[str, Any]:
     config = run.config()
     if config is None:
         raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
-    _find_files(config, run)
-    return config
-
-
-def _find_files(config: dict[str, Any], run: RunFolder) -> None:
-    """Replaces paths of data files that are not found by recorded ones.
-
-    The path in a config may be relative to another folder than the current one.
-    """
+    # The path of a data file may be relative to another folder than the current one. A path that
+    # leads to a file from here is the user's choice and stays.
     source = (config.get("data") or {}).get("source")
     recorded = read_object(run.path / "provenance.json").get("data_files")
-    if not isinstance(source, dict) or not isinstance(recorded, dict):
-        return
-    for key, path in recorded.items():
-        # A path that leads to a file from here is the user's choice and stays.
-        given = source.get(key)
-        if isinstance(given, str) and not Path(given).expanduser().is_file():
-            source[key] = path
+    if isinstance(source, dict) and isinstance(recorded, dict):
+        for key, path in recorded.items():
+            given = source.get(key)
+            if isinstance(given, str) and not Path(given).expanduser().is_file():
+                source[key] = path
+    return config
 
 
 @functools.cache
 def own_targets() -> frozenset[str]:
-    """Returns every `_target_` of the packaged configs: what a saved config may build.
+    """Returns every `_target_` of the packaged configs.
 
     Trackers are left out: a saved config could send the user's keys to any host.
     """

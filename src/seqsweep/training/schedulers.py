@@ -20,7 +20,7 @@ from seqsweep.runs.metric_names import lower_is_better
 def cosine(
     optimizer: Optimizer, max_epochs: int, min_lr: float = 0.0, warmup_epochs: int = 0
 ) -> LRScheduler:
-    """Lowers the optimizer's lr to `min_lr` along half a cosine over `max_epochs`.
+    """Lowers the optimizer's lr to `min_lr` along half a cosine.
 
     See Loshchilov & Hutter 2017, SGDR, here without restarts. With `warmup_epochs` the lr first
     rises linearly from a hundredth.
@@ -42,7 +42,7 @@ def cosine(
 
 
 def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRScheduler:
-    """Multiplies the lr by `gamma` in (0, 1] every `step_size` >= 1 epochs."""
+    """Multiplies the lr by `gamma` in (0, 1] every `step_size` epochs."""
     if step_size < 1:
         raise ValueError(f"scheduler.step_size={step_size}: must be at least 1 epoch")
     if not 0 < gamma <= 1:
@@ -51,17 +51,9 @@ def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRSchedule
 
 
 def plateau(
-    optimizer: Optimizer,
-    monitor: str,
-    factor: float = 0.1,
-    patience: int = 5,
-    min_lr: float = 0.0,
+    optimizer: Optimizer, monitor: str, factor: float = 0.1, patience: int = 5, min_lr: float = 0.0
 ) -> ReduceLROnPlateau:
-    """Multiplies the lr by `factor` after `patience` epochs without improvement.
-
-    `factor` must be in (0, 1). A lower `monitor` is better for losses, a higher one for the other
-    metrics.
-    """
+    """Multiplies the lr by `factor` after `patience` epochs without improvement."""
     if not 0 < factor < 1:
         raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")
     if patience < 0:
@@ -73,7 +65,7 @@ def plateau(
 
 
 def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
-    """Returns a function of the epoch: the factor of lr, from 1 to `floor`."""
+    """Returns the factor of lr by epoch, from 1 to `floor`."""
 
     def factor(epoch: int) -> float:
         # torch's own scheduler takes the cosine of C, whose last bit depends on the CPU.
@@ -84,7 +76,6 @@ def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
 
 
 def _check_min_lr(optimizer: Optimizer, min_lr: float) -> None:
-    """Refuses a `min_lr` above the optimizer's lr."""
     # torch would raise the lr to a larger `min_lr` without a warning.
     lr = min(float(group["lr"]) for group in optimizer.param_groups)
     if not 0 <= min_lr <= lr:

@@ -15,15 +15,14 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_for_doubts
 from seqsweep.training.build_run import build_run
-from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
-from seqsweep.training.engines.member_log import log_file
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Engine, M
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
+from seqsweep.training.loggers import log_file
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed, finished
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import MOST_KILLED, begin, count_killed
@@ -33,22 +32,15 @@ from seqsweep.training.trainer import build_trainer, restored_torch_state, takes
 Outcomes = list[Outcome | BaseException]
 
 _LARGEST_POOL = 500
-"""The most members of a pool.
-
-Each holds a lock and so an open file, and systems allow about a thousand."""
+"""The most members of a pool: each holds a lock, and systems allow about a thousand open files."""
 
 
 def train(
-    run: PlannedRun,
-    root: Path,
-    progress: Callback | None = None,
-    engine: str | None = None,
+    run: PlannedRun, root: Path, progress: Callback | None = None, engine: str | None = None
 ) -> Outcome:
-    """Trains one run in `root`/run_id, from its last checkpoint if it has one.
+    """Trains one run in `root`/run_id, from its last checkpoint if any.
 
     Args:
-        run: a checked and identified config.
-        root: the folder of the runs.
         progress: a progress bar for a terminal.
         engine: the engine that trains the run, instead of the config's choice.
 
@@ -75,15 +67,10 @@ def train_pool(
     progress: Callback | None = None,
     judge: Judge | None = None,
 ) -> Outcomes:
-    """Trains runs of one data set with the native engine.
-
-    The results of a run depend on its config alone, not on the other runs or the number of threads.
-    `train_together` describes the outcomes.
+    """Trains runs with the native engine; outcomes as in `train_together`.
 
     Args:
-        runs: checked configs; their `data` sections may differ only in seed, batch_size and
-            num_workers.
-        root: the folder of the runs.
+        runs: their `data` sections may differ only in seed, batch_size and num_workers.
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
         judge: decides about the runs at their limits; without it they pause.
@@ -101,11 +88,7 @@ def train_pool(
 
 
 def train_together(engine: Engine[M]) -> Outcomes:
-    """Trains the runs of an engine, each from its config to its record.
-
-    The steps are the same as for a single run. A run that ends before the others is tested and
-    recorded inside `Engine.fit`, while the others train. The runs that end last are tested and
-    recorded here.
+    """Trains the runs of an engine from their configs to their records.
 
     Returns:
         The outcome of each run, or an error in its place: Locked, Interrupted, RunFailed, or the
@@ -135,13 +118,18 @@ def train_together(engine: Engine[M]) -> Outcomes:
         if run.run_id not in engine.outcomes:
             (engine.outcomes[run.run_id],) = train_together(PoolEngine([run], engine.root, 1, None))
     # Signals are not handled from here on. One may have come after the last record.
-    return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
+    outcomes = [engine.outcomes[run.run_id] for run in engine.runs]
+    signum = engine.stop.received
+    return [
+        dataclasses.replace(outcome, signum=signum) if isinstance(outcome, Outcome) else outcome
+        for outcome in outcomes
+    ]
 
 
 def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, member: M) -> bool:
-    """Locks a member and prepares its folder; returns whether it can be trained.
+    """Locks a member and prepares its folder; returns whether it trains.
 
-    A member that cannot has an outcome, or it should train alone, because it may kill the process.
+    A member that does not has an outcome, or should train alone, because it may kill the process.
     """
     try:
         lock = contexts.enter_context(RunLock(member.folder.path))
@@ -183,8 +171,6 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
     try:
         with engine.running(functools.partial(_begin, engine, begun, contexts)):
             engine.fit()
-            if begun:
-                engine.finish()
     except (Interrupted, SystemExit) as error:
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
         # A SystemExit without a signal comes from the user's code, and ends the program.
@@ -192,9 +178,16 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
             raise
         _interrupt(engine, begun, error)
     except LockLost as error:
-        _end_lost(engine, begun, error)
+        # The runs are left to the processes that have taken them over.
+        for member in _left(engine, begun):
+            try:
+                member.folder.check_held()
+            except (LockLost, OSError) as lost:
+                engine.outcomes[member.run_id] = lost
+        _fail(engine, begun, error)
     except Exception as error:
-        if engine.stop.has_caused(error):
+        # A signal to the process group also ends the workers of a DataLoader.
+        if engine.stop.received is not None:
             _interrupt(engine, begun, error)
         else:
             _fail(engine, begun, error)
@@ -202,7 +195,7 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
 
 
 def _interrupt(engine: Engine[M], begun: Sequence[M], error: BaseException) -> None:
-    """Writes that a signal has interrupted the members that have begun and not ended."""
+    """Writes that a signal has interrupted the members without an outcome."""
     assert engine.stop.received is not None
     reason = Interrupted(engine.stop.received)
     reason.__cause__ = error
@@ -216,18 +209,8 @@ def _interrupt(engine: Engine[M], begun: Sequence[M], error: BaseException) -> N
         engine.outcomes.setdefault(run.run_id, reason)
 
 
-def _end_lost(engine: Engine[M], begun: Sequence[M], lost: LockLost) -> None:
-    """Leaves runs to the processes that have taken them over."""
-    for member in _left(engine, begun):
-        try:
-            member.folder.check_held()
-        except (LockLost, OSError) as error:
-            engine.outcomes[member.run_id] = error
-    _fail(engine, begun, lost)
-
-
 def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
-    """Writes that a run has failed, or that the runs of a pool train alone."""
+    """Writes that a run has failed, or that a pool's runs train alone."""
     for member in _left(engine, begun):
         if engine.is_single:
             engine.fail(member, error)
@@ -243,12 +226,6 @@ def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
 def _left(engine: Engine[M], begun: Sequence[M]) -> list[M]:
     """Returns the members without an outcome."""
     return [member for member in begun if member.run_id not in engine.outcomes]
-
-
-def _with_signal(outcome: Outcome | BaseException, stop: StopOnSignal) -> Outcome | BaseException:
-    if isinstance(outcome, Outcome):
-        return dataclasses.replace(outcome, signum=stop.received)
-    return outcome
 
 
 def _signal_of(outcomes: Outcomes) -> int | None:
@@ -271,20 +248,18 @@ def check_parts(run: PlannedRun, root: Path) -> None:
     if engine_of(run.config, takes_gpu) == "autograd":
         build_run(run.config, folder)
         return
-    _check_trainer(json.dumps(run.config["trainer"], sort_keys=True))
     # The seed is left out, because it would make the section of each member another one.
-    _check_data(json.dumps(run.config["data"] | {"seed": 0}, sort_keys=True))
+    shared = {"data": run.config["data"] | {"seed": 0}, "trainer": run.config["trainer"]}
+    _check_shared(json.dumps(shared, sort_keys=True))
     # Building is the check, so that no rule of a constructor stands twice.
-    PoolMember(run, folder, data_of(run.config["data"]).prepared, {})
+    PoolMember(run, folder, data_of(run.config["data"]).prepared)
 
 
 @functools.lru_cache(maxsize=64)
-def _check_data(section: str) -> None:
-    build_data({"data": json.loads(section)})
-
-
-@functools.lru_cache(maxsize=64)
-def _check_trainer(section: str) -> None:
-    options: dict[str, Any] = json.loads(section)
+def _check_shared(sections: str) -> None:
+    """Builds the data and the Trainer that members of a pool share."""
+    config: dict[str, Any] = json.loads(sections)
+    build_data(config)
+    options = config["trainer"]
     options.pop("_target_", None)
     build_trainer(**options, folder=Path(), logger=[], callbacks=[])

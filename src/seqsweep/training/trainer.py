@@ -72,18 +72,17 @@ def build_trainer(
     ]
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
     if precision == "16-mixed" and not on_gpu:
-        raise ValueError(
-            "trainer.precision=16-mixed: needs a GPU, and this run trains on the CPU; use "
-            "bf16-mixed or 32"
-        )
+        raise ValueError("trainer.precision=16-mixed: needs a GPU; use bf16-mixed or 32")
     plugins: list[Any] = [SealedCheckpointIO()]
-    # A run of one process must not take a cluster's variables for other processes of its own.
-    if _is_one_process(devices, strategy, on_gpu):
+    several = strategy != "auto" or (on_gpu and torch.cuda.device_count() > 1)
+    if devices == 1 or (devices == "auto" and not several):
+        # Lightning would take SLURM_NTASKS, torchrun's or LSF's variables for processes of this
+        # run, and from their rank conclude that another process writes its logs.
         plugins.append(LightningEnvironment())
         rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]
     # A sanity check would validate before training, and belongs to no epoch.
     options: dict[str, Any] = {"num_sanity_val_steps": 0, "enable_model_summary": False} | others
-    with _as_value_error():
+    try:
         return L.Trainer(
             accelerator=accelerator,
             devices=devices,
@@ -108,26 +107,22 @@ def build_trainer(
             plugins=plugins,
             **options,
         )
+    except (MisconfigurationException, RuntimeError) as error:  # about an argument
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def quiet() -> None:
-    """Silences Lightning's notices, but not its warnings.
-
-    The notices are `GPU available`, tips and `Trainer.fit stopped`. The warnings about numbers of
-    workers go, too: they do not hold for data in memory.
-    """
+    """Silences Lightning's notices, but not its warnings."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # These advise more workers, which data in memory do not need.
     disable_possible_user_warnings()
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
 
 
 @contextmanager
 def restored_torch_state(threads: int) -> Generator[None]:
-    """Sets torch's threads in the block and restores its global state.
-
-    Restored are the threads, the random generators, the deterministic mode and oneDNN.
-    """
+    """Sets torch's threads in the block, then restores its global state."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     onednn = torch.backends.mkldnn.enabled
     before = torch.get_num_threads()
@@ -163,38 +158,11 @@ def _onednn_has_half_lstm() -> bool:
     return True
 
 
-def count_steps(trainer: L.Trainer, steps: int) -> None:
-    """Adds the steps of an optimizer that Lightning does not wrap."""
-    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-    progress.increment_ready()
-    progress.total.completed += steps
-    progress.current.completed += steps
-
-
 def takes_gpu(accelerator: str) -> bool:
     """Returns whether Lightning uses a GPU for an accelerator on this machine."""
     if accelerator != "auto":
         return accelerator == "gpu"
     return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def _is_one_process(devices: int | str, strategy: str, on_gpu: bool) -> bool:
-    """Returns whether a run is one process, whatever a cluster says.
-
-    Lightning would take SLURM_NTASKS, torchrun's or LSF's variables for processes of this run,
-    and from their rank conclude that another process writes its logs.
-    """
-    several = strategy != "auto" or (on_gpu and torch.cuda.device_count() > 1)
-    return devices == 1 or (devices == "auto" and not several)
-
-
-@contextmanager
-def _as_value_error() -> Generator[None]:
-    """Turns Lightning's errors about its arguments into a ValueError of one line."""
-    try:
-        yield
-    except (MisconfigurationException, RuntimeError) as error:
-        raise ValueError(" ".join(str(error).split())) from error
 
 
 def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) -> None:
@@ -204,12 +172,10 @@ def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) ->
         raise ValueError(f"trainer.check_val_every_n_epoch={every}: must be at least 1")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if accelerator == "gpu" and gpus == 0:
-        build = (
-            "a CPU build" if torch.version.cuda is None else f"built for CUDA {torch.version.cuda}"
-        )
         raise ValueError(
-            f"trainer.accelerator=gpu: no GPU is visible to torch {torch.__version__} ({build}); "
-            "use trainer=cpu, or trainer=auto to take a GPU where there is one"
+            f"trainer.accelerator=gpu: no GPU is visible to torch {torch.__version__} (CUDA: "
+            f"{torch.version.cuda}); use trainer=cpu, or trainer=auto to take a GPU where there is "
+            "one"
         )
     most = gpus if accelerator == "gpu" else max(gpus, os.cpu_count() or 1)
     if isinstance(devices, int) and not 1 <= devices <= most:

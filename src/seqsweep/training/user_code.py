@@ -10,7 +10,6 @@ import functools
 import hashlib
 import io
 import json
-import os
 import sys
 import tokenize
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.config.instantiate import locate
-from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
 from seqsweep.training.run_data import DATA_MODULE
 
@@ -27,7 +25,6 @@ _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy"
 """The packages of every run; provenance.json has their versions."""
 
 _INSTALLED = {"site-packages", "dist-packages"}
-"""The folders of installed packages."""
 
 _LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
@@ -39,24 +36,18 @@ class Source(NamedTuple):
     name: str
     """The path from the folder in which Python finds the module, equal on every machine."""
     digest: str
-    state: tuple[int, int] | None
     spec: Any
     """Made anew when the module is imported again; None before its first import."""
 
 
 _distributions = functools.cache(metadata.packages_distributions)
-"""Returns the installed packages by the modules that they contain."""
 
 _known: dict[str, dict[str, Source]] = {}
 """The files by module and by module that it imports. A process runs what it imported first."""
 
 
 def with_code(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the config with one digest of the user's own code, if it names any.
-
-    Raises:
-        ValueError: see `code_of`.
-    """
+    """Returns the config with one digest of `code_of`, if there is any."""
     code = code_of(config)
     if not code:
         return config
@@ -82,7 +73,7 @@ def code_of(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differing(code: Mapping[str, str], other: Mapping[str, str]) -> str:
-    """Returns the names of the files that differ, for a message: `mine.py, parts/cell.py`."""
+    """Returns the names of the files that differ: `mine.py, parts/cell.py`."""
     names = sorted(code.keys() | other.keys())
     return ", ".join(name for name in names if code.get(name) != other.get(name))
 
@@ -95,7 +86,7 @@ def first_file(config: Mapping[str, Any]) -> Path | None:
 
 
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the dotted key and the value of every `_target_` of a config."""
+    """Yields the dotted key and value of every `_target_` of a config."""
     items = node.items() if isinstance(node, dict) else ()
     items = enumerate(node) if isinstance(node, list) else items
     for name, value in items:
@@ -107,7 +98,7 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _foreign(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Returns the targets of the user's own code, with the first key of each."""
+    """Returns the targets of the user's own code, with their first keys."""
     ignored = WITHOUT_INFLUENCE
     if (config.get("data") or {}).get("_target_") == DATA_MODULE:
         ignored += ("data.source",)
@@ -131,30 +122,21 @@ def _module_of(target: str, key: str) -> str:
 
 
 def _sources(module: str) -> dict[str, Source]:
-    """Returns the files of a module and of what it imports.
+    """Returns the files of a module and of what it imports, none for a package's.
 
-    There are none for a module without a file, or of a package. The first look counts until the
-    module is imported again, since its code stays the same.
+    The first look counts until the module is imported again, since its code stays the same.
     """
     known = _known.get(module)
     if known is None or any(_spec(name) is not source.spec for name, source in known.items()):
-        spec = _spec(module)
-        origin = Path(getattr(spec, "origin", None) or "")
+        origin = _origin(module)
         is_source = origin.suffix == ".py" and origin.is_file() and module != "__main__"
         is_own = is_source and not _INSTALLED & set(origin.parts)
         known = _known[module] = _read(module, origin) if is_own else {}
-    for source in known.values():
-        is_same = source.spec is None or _state(source.path) in (source.state, None)
-        if not is_same and _digest(_text(source.path)) != source.digest:
-            say_once(
-                f"{source.path}: has changed since this process imported it, and its runs have the "
-                "code from before; start Python again for the new code"
-            )
     return known
 
 
 def _read(module: str, origin: Path) -> dict[str, Source]:
-    """Reads a module, what it imports from the same folder, and so on."""
+    """Reads a module, and what is imported from the same folder."""
     root = origin.parents[module.count(".") + (origin.name == "__init__.py")]
     sources: dict[str, Source] = {}
     waiting = [module]
@@ -163,26 +145,28 @@ def _read(module: str, origin: Path) -> dict[str, Source]:
         parts = waiting.pop().split(".")
         for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
             path = None if name in sources else _file(root, name)
-            if path is not None:
-                state, text = _state(path), _text(path)
-                try:
-                    waiting += _imports(text, name, path)
-                    short = path.relative_to(root).as_posix()
-                    sources[name] = Source(path, short, _digest(text), state, _spec(name))
-                except (SyntaxError, tokenize.TokenError) as error:
-                    raise ValueError(f"{path}: {error}") from None
+            if path is None:
+                continue
+            with tokenize.open(path) as file:  # with plain line ends
+                text = file.read()
+            try:
+                waiting += _imports(text, name, path)
+                short = path.relative_to(root).as_posix()
+                sources[name] = Source(path, short, _digest(text), _spec(name))
+            except (SyntaxError, tokenize.TokenError) as error:
+                raise ValueError(f"{path}: {error}") from None
     return sources
 
 
 def _file(root: Path, module: str) -> Path | None:
-    """Returns the file of a module below a folder; None if it is not there."""
+    """Returns the file of a module below a folder, if any."""
     path = root.joinpath(*module.split("."))
     files = (path / "__init__.py", path.with_name(f"{path.name}.py"))
     return next((file for file in files if file.is_file()), None)
 
 
 def _imports(text: str, module: str, path: Path) -> Iterator[str]:
-    """Yields the names that a module imports outside of functions, modules or not."""
+    """Yields the names, modules or not, imported outside of functions."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     waiting: list[ast.AST] = [ast.parse(text, path)]
     while waiting:
@@ -197,14 +181,8 @@ def _imports(text: str, module: str, path: Path) -> Iterator[str]:
             waiting += ast.iter_child_nodes(node)
 
 
-def _text(path: Path) -> str:
-    """Returns the text of a source file, with plain line ends."""
-    with tokenize.open(path) as file:
-        return file.read()
-
-
 def _digest(text: str) -> str:
-    """Returns the sha256 of a program's text without its comments and blank lines."""
+    """Returns the sha256 of a program without comments and blank lines."""
     lines = text.split("\n")
     filled: set[int] = set()
     depth = first = 0
@@ -225,13 +203,12 @@ def _digest(text: str) -> str:
 
 
 def _package(module: str, target: str, key: str) -> dict[str, str]:
-    """Returns the version of the installed package of a module, by its name."""
+    """Returns the version of the installed package of a module, by name."""
     names = _distributions().get(module.partition(".")[0], ())
-    if not names or not _INSTALLED & set(Path(getattr(_spec(module), "origin", "") or "").parts):
+    if not names or not _INSTALLED & set(_origin(module).parts):
         raise ValueError(
             f"{key}={target}: must be in a .py file or an installed package, because a run is "
-            "identified by its code too; move it from the notebook or program into a module such "
-            "as mine.py"
+            "identified by its code too; move it into a module such as mine.py"
         )
     return {name: metadata.version(name) for name in names}
 
@@ -240,10 +217,5 @@ def _spec(module: str) -> Any:
     return getattr(sys.modules.get(module), "__spec__", None)
 
 
-def _state(path: Path) -> tuple[int, int] | None:
-    """Returns the time and size of a file; None if it is gone."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size
+def _origin(module: str) -> Path:
+    return Path(getattr(_spec(module), "origin", None) or "")

@@ -23,9 +23,8 @@ from seqsweep.runs.files import Damaged, say_once
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
-from seqsweep.training.build_run import sizes_from_data
+from seqsweep.training.build_run import scaling_of, sizes_from_data, vocabulary_of
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.description import scaling_of, vocabulary_of
 from seqsweep.training.run_data import translate_memory_errors
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of, differing

@@ -12,8 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from seqsweep.extras.search.settings import Hyperband, Median
 from seqsweep.extras.search.trials import Result
-from seqsweep.training.best_epoch import BestEpoch
-from seqsweep.training.limits import Limits
+from seqsweep.training.limits import BestEpoch, Limits
 
 EPOCHS = 9
 

@@ -2,10 +2,8 @@
 
 import csv
 import multiprocessing
-import os
 import random
 import signal
-import threading
 from typing import Any
 
 import pytest
@@ -114,14 +112,14 @@ def test_a_run_interrupted_between_steps_equals_the_uninterrupted_one(
 
 
 class LostWorker(RuntimeError):
-    """The error of torch for a worker that a signal ended; its own signal may come later."""
+    """The error of torch for a worker that a signal to the process group ended."""
 
     signals = True
 
     def __init__(self, _: str) -> None:
         super().__init__("DataLoader worker (pid 1) is killed by signal: Terminated. ")
         if self.signals:
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            signal.raise_signal(signal.SIGTERM)
 
 
 class LostAlone(LostWorker):

@@ -1,88 +1,65 @@
 """The engine `autograd`: one run by Lightning and autograd, with any network."""
 
 import contextlib
-import math
 import multiprocessing
 import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-
-from lightning.pytorch.callbacks import Callback
+from typing import Any
 
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import Parts, build_run, numerics
-from seqsweep.training.callbacks import StopAtLimit, StopOnSignal
+from seqsweep.training.callbacks import StopAtLimit
 from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
-from seqsweep.training.engines.ending import End, Findings, record_end, record_of
-from seqsweep.training.engines.member_log import MemberLog
-from seqsweep.training.engines.protocol import Engine
-from seqsweep.training.limits import Paused
-from seqsweep.training.loggers import LoggersOfRun
+from seqsweep.training.engines.protocol import End, Engine, Findings, record_of
+from seqsweep.training.fed_loggers import writes_rows
+from seqsweep.training.limits import BestEpoch, Paused
+from seqsweep.training.loggers import MemberLog, open_loggers
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
 
 
 class AutogradRun:
-    """A run with the parts that Lightning trains it with.
-
-    Attributes:
-        log: the lines of train.log about the run; the loggers write its rows.
-        checkpoints: the callback that writes the run's checkpoints, if its config has one.
-        best: the best epoch, known when the fit has ended.
-    """
+    """A run with the parts that Lightning trains it with."""
 
     def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
         self.planned = planned
+        self.run_id = planned.run_id
         self.folder = RunFolder(folder)
         self.parts = parts
-        self.log = MemberLog(folder, [])
+        self.log = MemberLog(folder, [])  # the parts have the loggers, which write the rows
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(parts.module.monitor)
+        parameters = parts.module.network.parameters()
+        self.params = sum(p.numel() for p in parameters if p.requires_grad)
+        self.num_train = len(parts.splits.train) if isinstance(parts.splits, Splits) else None
 
     @property
-    def run_id(self) -> str:
-        return self.planned.run_id
-
-    @property
-    def params(self) -> int:
-        parameters = self.parts.module.network.parameters()
-        return sum(p.numel() for p in parameters if p.requires_grad)
+    def steps(self) -> int:
+        return self.parts.trainer.global_step
 
 
 class AutogradEngine(Engine[AutogradRun]):
-    """Trains a single run, which may use the user's own classes.
-
-    Args:
-        runs: exactly one.
-        root, progress: see `Engine`.
-    """
+    """Trains a single run, which may use the user's own classes."""
 
     def build(self) -> list[AutogradRun]:
         (planned,) = self.runs
         self.torch_threads: int = planned.config["threads"]
         folder = self.root / planned.run_id
-        callbacks: list[Callback] = [self.stop]
-        if self.progress is not None:
-            callbacks.append(self.progress)
+        callbacks = [self.stop, *([] if self.progress is None else [self.progress])]
         self.run = AutogradRun(planned, folder, build_run(planned.config, folder, callbacks))
         self.origin = numerics(self.run.parts.trainer, "autograd")
-        self.has_begun = False
         self.limit: StopAtLimit | None = None
         if planned.limits is not None:
             if self.run.checkpoints is None:
-                raise ValueError(
-                    "callbacks: must contain a BestAndLast, since a search resumes runs from its "
-                    "checkpoints"
-                )
+                raise ValueError("callbacks: must contain a BestAndLast, from which runs resume")
             self.limit = StopAtLimit(planned.limits, self.run.best)
             # At the end of the list, so that it asks after the epoch has been taken in and saved.
             self.run.parts.trainer.callbacks.append(self.limit)  # pyright: ignore[reportAttributeAccessIssue]
@@ -94,73 +71,50 @@ class AutogradEngine(Engine[AutogradRun]):
         if run.parts.trainer.is_global_zero:
             return None
         with restored_torch_state(self.torch_threads):
-            self.start(run, newest_checkpoint(run.folder.path))
-            self.fit()
-            end = self._test()
+            end = self._train(newest_checkpoint(run.folder.path))
         if isinstance(end, Diverged):
             raise end
-        if isinstance(end, Paused):
-            return Outcome(run.folder, {}, trained=True)
-        record = record_of(run, end, run.parts.trainer.global_step, self._num_train)
+        record = {} if isinstance(end, Paused) else record_of(run, end)
         return Outcome(run.folder, record, trained=True)
 
     def start(self, member: AutogradRun, checkpoint: Path | None) -> None:
         self.checkpoint = checkpoint
-        self.has_begun = True
 
     @contextlib.contextmanager
     def running(self, begin: Callable[[AutogradRun], bool]) -> Generator[None]:
         with _ending_its_workers():
-            begin(self.run)
+            self.has_begun = begin(self.run)
             yield
 
     def fit(self) -> None:
         if not self.has_begun:
             return
-        run = self.run
-        trainer, module, data, _ = run.parts
+        run, end = self.run, self._train(self.checkpoint)
+        if run.checkpoints is not None and run.best.epochs:
+            check_written(run.folder.path, writes_rows(run.planned.config))
+        self.record(run, end)
+
+    def _train(self, checkpoint: Path | None) -> End:
+        """Trains and tests the run; returns how it has ended."""
+        run, config = self.run, self.run.planned.config
+        trainer, module, data, splits = run.parts
         start = time.perf_counter()
-        self.diverged: Diverged | None = None
         avoid_missing_kernels(trainer)
         try:
-            with contextlib.ExitStack() as contexts:
-                self.loggers = LoggersOfRun(trainer)
-                contexts.enter_context(self.loggers.open())
-                self.loggers.log_config(run.planned.config)
-                path = None if self.checkpoint is None else str(self.checkpoint)
-                trainer.fit(module, datamodule=data, ckpt_path=path)
+            with open_loggers(trainer.loggers, config):
+                trainer.fit(module, datamodule=data, ckpt_path=checkpoint and str(checkpoint))
                 if run.checkpoints is None:  # the last epoch counts as the best one
                     epochs = run.best.epochs = trainer.current_epoch
                     run.best.best_epoch, run.best.best_metrics = epochs - 1, module.epoch_metrics
                     run.best.seconds = time.perf_counter() - start
                 if run.best.epochs == 0:
-                    raise RuntimeError(
-                        "trainer.max_time or max_steps ended the run in its first epoch"
-                    )
-                self.open_loggers = contexts.pop_all()  # until the run has been tested
-        except Diverged as error:
-            self.diverged = error
-
-    def finish(self) -> None:
-        run, end = self.run, self._test()
-        if run.checkpoints is not None and run.best.epochs:
-            check_written(run.folder.path, run.checkpoints.files)
-        steps = run.parts.trainer.global_step
-        self.outcomes[run.run_id] = record_end(run, end, steps, self._num_train, synced=False)
-
-    def _test(self) -> End:
-        """Returns the end of the run, after a test of its best weights."""
-        if self.diverged is not None:
-            return self.diverged
-        if self.limit is not None and self.limit.reached is not None:
-            self.open_loggers.close()
-            return self.limit.reached
-        try:
-            with self.open_loggers:
+                    limits = "trainer.max_time or max_steps"
+                    raise RuntimeError(f"{limits} ended the run in its first epoch")
+                if self.limit is not None and self.limit.reached is not None:
+                    return self.limit.reached
                 metrics = self._evaluate()
         except Diverged as error:
             return error
-        config, (_, module, _, splits) = self.run.planned.config, self.run.parts
         # The loggers are closed by now: a diagnosis may take long, and logs nothing.
         diagnosis = None
         if config["diagnostics"] and isinstance(splits, Splits):
@@ -168,49 +122,25 @@ class AutogradEngine(Engine[AutogradRun]):
         return Findings(metrics, confusion_of(splits, module.confusions), diagnosis)
 
     def _evaluate(self) -> dict[str, float]:
-        """Tests the weights of the best epoch; returns the test metrics.
-
-        Raises:
-            Diverged: the loss on the test split is not finite.
-        """
-        run, (trainer, module, data, known) = self.run, self.run.parts
+        """Tests the weights of the best epoch; returns the test metrics."""
+        run, (_, module, data, known) = self.run, self.run.parts
+        trainer: Any = run.parts.trainer
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         best = run.folder.path / "checkpoints" / "best.ckpt"
         if best.is_file():
             module.load_state_dict(load_sealed(best)["state_dict"])
         module.confusions.clear()  # the last epoch's validation has left one
         splits = splits_tested(run.planned.config, known)
-        if "val" in splits:
-            _validate_quietly(run.parts)
+        if "val" in splits:  # for its confusion matrix
+            callbacks, loggers = trainer.callbacks, trainer.loggers
+            # The user's callbacks must not see this validation, but a signal must still end it.
+            trainer.callbacks, trainer.loggers = [self.stop], []
+            trainer.validate(module, datamodule=data, verbose=False)
+            trainer.callbacks, trainer.loggers = callbacks, loggers
         if "test" not in splits:
             return {}
-        self.loggers.resume()
         trainer.test(module, datamodule=data, verbose=False)
-        loss = module.test_metrics["test/loss"]
-        if not math.isfinite(loss):
-            raise Diverged("test/loss", loss, run.best.best_epoch or 0)
         return module.test_metrics
-
-    @property
-    def _num_train(self) -> int | None:
-        splits = self.run.parts.splits
-        return len(splits.train) if isinstance(splits, Splits) else None
-
-
-def _validate_quietly(parts: Parts) -> None:
-    """Validates for the confusion matrix, without callbacks or loggers of the user's own.
-
-    Between the stages of a run the trainer has no loggers.
-    """
-    trainer, module, data, _ = parts
-    # The user's callbacks must not see this validation, but a signal must still end it.
-    callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-    kept = [callback for callback in callbacks if isinstance(callback, StopOnSignal)]
-    trainer.callbacks = kept  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        trainer.validate(module, datamodule=data, verbose=False)
-    finally:
-        trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @contextlib.contextmanager
@@ -225,18 +155,12 @@ def _ending_its_workers() -> Generator[None]:
     try:
         yield
     except BaseException:
-        _end_workers(others)
+        if threading.current_thread() is threading.main_thread():
+            # torch's handler would raise an error for each of the workers.
+            handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for worker in multiprocessing.active_children():
+                if worker not in others:
+                    worker.kill()
+                    worker.join()
+            signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
         raise
-
-
-def _end_workers(others: Sequence[BaseProcess]) -> None:
-    """Kills the child processes of this one, except `others`."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    # torch's handler would raise an error for each of the workers.
-    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for worker in multiprocessing.active_children():
-        if worker not in others:
-            worker.kill()
-            worker.join()
-    signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)

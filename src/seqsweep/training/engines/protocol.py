@@ -1,17 +1,61 @@
-"""The interface of an engine: the steps that `training.train` calls."""
+"""The interface of the engines, and the end of a run."""
 
+import contextlib
+import json
+import math
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from lightning.pytorch.callbacks import Callback
 
+from seqsweep.models.module import Diverged
+from seqsweep.runs.files import write_text
+from seqsweep.runs.lock import LockLost
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.engines.ending import Member, fail_member
-from seqsweep.training.outcome import Outcome
+from seqsweep.training.limits import BestEpoch, Paused, Pruned
+from seqsweep.training.loggers import MemberLog
+from seqsweep.training.outcome import Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
+
+
+class Member(Protocol):
+    """A run while an engine trains it."""
+
+    planned: PlannedRun
+    run_id: str
+    folder: RunFolder
+    log: MemberLog
+    best: BestEpoch
+    params: int
+    """The number of trained parameters."""
+
+    @property
+    def num_train(self) -> int | None:
+        """The number of training sequences; None for data that are not `Splits`."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """The number of optimizer steps so far."""
+        ...
+
+
+class Findings(NamedTuple):
+    """The results of a member's best weights: test metrics, confusion, diagnosis."""
+
+    metrics: dict[str, float]
+    confusion: dict[str, Any]
+    diagnosis: dict[str, Any] | None
+
+
+End = Findings | Diverged | Pruned | Paused
+"""The end of a member: what its best weights achieve, or why it ended before its last epoch."""
+
 
 M = TypeVar("M", bound=Member)
 
@@ -19,19 +63,12 @@ M = TypeVar("M", bound=Member)
 class Engine(ABC, Generic[M]):
     """Trains one or more runs of one data set together.
 
-    A member that ends before the others is tested and recorded inside `fit`. The members that end
-    last are tested and recorded by `finish`.
-
-    Args:
-        runs: checked configs; at least one.
-        root: the folder of the runs.
-        progress: a progress bar, for a single run.
-
     Attributes:
         torch_threads: the number of threads that torch uses.
         origin: what decides the last bits of the results, for provenance.json; set by `build`.
         stop: handles the signals; it is a callback of every Trainer.
         outcomes: the outcome or the error of each run that has ended, by run_id.
+        is_single: whether this is a single run, whose files are synced one by one.
     """
 
     torch_threads = 1
@@ -44,11 +81,7 @@ class Engine(ABC, Generic[M]):
         # One object serves all Trainers of the engine, so a signal between two of them is not lost.
         self.stop = StopOnSignal()
         self.outcomes: dict[str, Outcome | BaseException] = {}
-
-    @property
-    def is_single(self) -> bool:
-        """Returns whether this is a single run, whose files are synced one by one."""
-        return len(self.runs) == 1
+        self.is_single = len(runs) == 1
 
     @abstractmethod
     def build(self) -> list[M]:
@@ -67,11 +100,11 @@ class Engine(ABC, Generic[M]):
 
     @abstractmethod
     def start(self, member: M, checkpoint: Path | None) -> None:
-        """Prepares a member for its training, from its checkpoint if it has one."""
+        """Prepares a member for its training, from its checkpoint if any."""
 
     @contextmanager
     def running(self, begin: Callable[[M], bool]) -> Generator[None]:
-        """Holds the engine's resources while members are fitted, tested and recorded.
+        """Holds the engine's resources while `fit` works.
 
         Args:
             begin: locks a member whose turn has come, prepares its folder and calls `start`;
@@ -81,12 +114,71 @@ class Engine(ABC, Generic[M]):
 
     @abstractmethod
     def fit(self) -> None:
-        """Begins and trains members until none of them has an epoch left."""
+        """Begins, trains, tests and records the members."""
 
-    @abstractmethod
-    def finish(self) -> None:
-        """Tests and records the members that `fit` has left; records are their last files."""
+    def record(self, member: M, end: End) -> None:
+        """Writes the record of a member, unless it has paused, as its last file.
+
+        Raises:
+            LockLost: another process trains the run now.
+            OSError: a file cannot be written.
+        """
+        record: dict[str, Any] = {}
+        if isinstance(end, Paused):
+            member.log.say(f"paused after {end.epochs} epochs")
+        else:
+            record = record_of(member, end)
+            member.folder.check_held()
+            diagnosis = end.diagnosis if isinstance(end, Findings) else None
+            if diagnosis is not None and record["status"] == "complete":
+                path = member.folder.path / "diagnostics.json"
+                write_text(path, json.dumps(diagnosis) + "\n", sync=False)  # for pictures only
+            member.folder.finish(record, synced=not self.is_single)
+            word = "pruned" if isinstance(end, Pruned) else "done"
+            member.log.say(f"{word}: {record.get('metrics', record.get('error'))}")
+        member.log.write_lines()
+        self.outcomes[member.run_id] = Outcome(member.folder, record, trained=True)
 
     def fail(self, member: M, error: Exception) -> None:
-        """Writes that a member has failed."""
-        self.outcomes[member.run_id] = fail_member(member, error)
+        """Writes that a member has failed, if its folder can be written.
+
+        A member that another process trains now has not failed: the outcome is the lost lock.
+        """
+        text = "".join(traceback.format_exception(error))
+        try:
+            with contextlib.suppress(OSError):  # a full disk is the failure itself
+                member.folder.fail(error)
+        except LockLost as lost:
+            self.outcomes[member.run_id] = lost
+            return
+        member.log.say(f"failed: {text}", level="ERROR")
+        member.log.write_lines()
+        failure = self.outcomes[member.run_id] = RunFailed(member.folder.path, error)
+        failure.__cause__ = error
+
+
+def record_of(member: Member, end: Findings | Diverged | Pruned) -> dict[str, Any]:
+    """Returns the content of record.json."""
+    best = member.best
+    # A loss that is not finite only on the test split makes a run diverged, too.
+    if isinstance(end, Findings):
+        loss = end.metrics.get("test/loss", 0.0)
+        if not math.isfinite(loss):
+            end = Diverged("test/loss", loss, best.best_epoch or 0)
+    if isinstance(end, Diverged):
+        return member.planned.record("diverged", {"error": str(end), "epoch": end.epoch})
+    tested = end.metrics if isinstance(end, Findings) else {}
+    result: dict[str, Any] = {
+        "metrics": best.best_metrics | tested,
+        "best_epoch": best.best_epoch,
+        "epochs": best.epochs,
+        "steps": member.steps,
+        "params": member.params,
+        "train_seconds": round(best.seconds, 3),
+    }
+    if member.num_train is not None:
+        result["samples_per_s"] = round(best.epochs * member.num_train / best.seconds, 1)
+        result["num_train"] = member.num_train
+    if isinstance(end, Pruned):
+        return member.planned.record("pruned", result | {"pruned": end._asdict()})
+    return member.planned.record("complete", result | end.confusion)

@@ -113,11 +113,13 @@ def test_a_longer_run_begins_where_a_shorter_one_ended(members_of, assert_undist
 def test_a_signal_after_the_last_record_is_not_lost(members_of, tmp_path, monkeypatch, signum):
     """Nothing of this pool is left to stop, but a sweep has more to do."""
 
-    def finish(self: PoolEngine) -> None:
-        self.pool.finish(self.stop)
+    original = PoolEngine.fit
+
+    def fit(self: PoolEngine) -> None:
+        original(self)
         signal.raise_signal(signum)
 
-    monkeypatch.setattr(PoolEngine, "finish", finish)
+    monkeypatch.setattr(PoolEngine, "fit", fit)
     outcomes = train_pool(members_of("trainer.max_epochs=1"), tmp_path, 2)
     assert [outcome.signum for outcome in outcomes if isinstance(outcome, Outcome)] == [signum] * 4
 
@@ -127,7 +129,6 @@ def test_works_that_take_too_long_after_a_signal_are_stopped(
 ):
     """The flag ends a work in the middle of an epoch; the run is saved as it was before."""
     members = members_of("trainer.max_epochs=4")
-    monkeypatch.setattr(pool, "_GRACE_SECONDS", 0.0)
     monkeypatch.setattr(pool, "_TASKS_OF_A_THREAD", 1)  # of all members, so a task is a round
     step, calls = pool_data.run, iter(range(1000))
 

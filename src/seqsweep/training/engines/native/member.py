@@ -4,7 +4,6 @@ P parameters of the network, S training sequences.
 """
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,14 @@ from seqsweep.runs.files import sync as sync_files
 from seqsweep.runs.files import sync_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
-from seqsweep.training.best_epoch import BestEpoch
-from seqsweep.training.build_run import build_loggers, class_weights
+from seqsweep.training.build_run import build_loggers, class_weights, description
 from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast, publish, save_in_run
 from seqsweep.training.checks import check_monitors
-from seqsweep.training.description import description
 from seqsweep.training.engine import network_of
-from seqsweep.training.engines.member_log import MemberLog
-from seqsweep.training.engines.native.shared import Schedule, shared_schedule, template_of
-from seqsweep.training.limits import Paused, Pruned
+from seqsweep.training.engines.native.shared import schedule_of, template_of
+from seqsweep.training.limits import BestEpoch, Paused, Pruned
+from seqsweep.training.loggers import MemberLog
 from seqsweep.training.planned_run import PlannedRun
 
 Checkpoint = dict[str, Any]
@@ -40,12 +37,6 @@ class PoolMember:
     """A run that trains in a pool, at its own pace.
 
     Building it writes nothing. `start` gives it its network.
-
-    Args:
-        member: a checked config.
-        folder: the folder of the run.
-        splits: the data, shared with the other members.
-        schedules: the schedules made so far, by their configs, for members that can share one.
 
     Attributes:
         native: its network and its optimizer's state after `epochs` epochs, unless it trains.
@@ -57,23 +48,23 @@ class PoolMember:
         ValueError, TypeError, OSError: a part of the config is refused.
     """
 
-    def __init__(
-        self, member: PlannedRun, folder: Path, splits: Splits, schedules: dict[str, Schedule]
-    ) -> None:
-        config = member.config
+    def __init__(self, planned: PlannedRun, folder: Path, splits: Splits) -> None:
+        config = planned.config
         data, trainer, loss = config["data"], config["trainer"], config["loss"]
         network = network_of(config["model"])
         assert network is not None, "only networks of ours come here"
         check_monitors(config, splits)
         check_loss(loss["label_smoothing"], trainer.get("gradient_clip_val"))
-        self.planned = member
+        self.planned = planned
+        self.run_id = planned.run_id
         self.config = config
         self.folder = RunFolder(folder)
         sizes = splits.input_size, splits.num_classes
         self.template = template_of(config["model"], *sizes)
+        self.params = self.template.params
         self.shape = Shape(input_size=sizes[0], num_classes=sizes[1], **network._asdict())
         self.flops = flops(self.shape, splits.train.num_steps)
-        self.schedule = shared_schedule(config, schedules)
+        self.schedule = schedule_of(config)
         self.class_weights = class_weights(
             loss["class_weights"], splits.train.labels, splits.num_classes
         )
@@ -86,7 +77,7 @@ class PoolMember:
         shaping = splits.scaling and splits.scaling.shaping
         self.augmentation = augmentation_of(data.get("transform"), shaping)
         self.batch_size: int = data["batch_size"]
-        self.size = len(splits.train)
+        self.num_train = len(splits.train)
         self.shuffles: bool = data.get("shuffle", True)
         self.max_epochs: int = trainer["max_epochs"]
         self.has_val = splits.val is not None
@@ -108,12 +99,8 @@ class PoolMember:
         self._best_saved: int | None = None
 
     @property
-    def run_id(self) -> str:
-        return self.planned.run_id
-
-    @property
-    def params(self) -> int:
-        return self.template.params
+    def steps(self) -> int:
+        return self.native.steps
 
     def start(self) -> None:
         """Builds the network with its first weights."""
@@ -131,11 +118,7 @@ class PoolMember:
         self._steps_before = 0
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
-        """Sets the state of a checkpoint of this run.
-
-        Raises:
-            KeyError, RuntimeError, TypeError, ValueError: it is not a checkpoint of this run.
-        """
+        """Sets the state of a checkpoint of this run."""
         self.native.weights.copy_(self.template.vector(last["state_dict"]))
         for name, moment in self.native.state.items():
             moment.copy_(last["optimizer"][name])
@@ -147,18 +130,18 @@ class PoolMember:
             stop = last["callbacks"]["EarlyStop"]
             self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
         self.schedule.load_state_dict(last["schedule"])
-        self.log.restore(last["files"], last["pending"])
+        self.log.files = last["files"]
         self._epochs_saved, self._best_saved = self.epochs, self.best.best_epoch
 
     @property
     def is_at_end(self) -> bool:
-        """Returns whether the member was killed between its last epoch and its record."""
+        """Whether the member was killed between last epoch and record."""
         stop = self.early_stop
         had_stopped = stop is not None and 0 < stop.wait_count >= stop.patience
         return self.epochs >= self.max_epochs or had_stopped
 
     def at_limit(self) -> Pruned | Paused | None:
-        """Returns why the run ends early or pauses after its last finished epoch, or None."""
+        """Returns why the run ends early or pauses now, or None."""
         limits = self.planned.limits
         return None if limits is None else limits.judge(self.best)
 
@@ -169,7 +152,7 @@ class PoolMember:
         seed = self.shuffle_seed if self.shuffles else None
         return Work(
             self.native,
-            _order(self.size, seed, self.epochs),
+            _order(self.num_train, seed, self.epochs),
             self.batch_size,
             self.schedule.options(self.epochs),
             self.dropout_seed,
@@ -177,48 +160,35 @@ class PoolMember:
         )
 
     @property
-    def steps_of_an_epoch(self) -> int:
-        """The number of optimizer steps in an epoch."""
-        return -(-self.size // self.batch_size)
-
-    @property
     def part(self) -> float:
         """The share of its current epoch that is done, at any time."""
-        return (self.native.steps - self._steps_before) / self.steps_of_an_epoch
+        return (self.native.steps - self._steps_before) * self.batch_size / self.num_train
 
     def undo(self) -> None:
-        """Restores the network as it was before the work of its last epoch."""
+        """Restores the network as it was before its last work."""
         self.native.memory.copy_(self._before)
         self.native.steps = self._steps_before
 
-    def take_in(self, row: dict[str, Any], metrics: dict[str, float], seconds: float) -> bool:
-        """Takes in a finished epoch; returns whether another epoch follows.
-
-        Args:
-            row: its counters and metrics.
-            metrics: the metrics alone.
-            seconds: its duration.
-        """
+    def take_in(self, row: dict[str, Any], seconds: float) -> bool:
+        """Takes in a finished epoch; returns whether another epoch follows."""
+        metrics = {name: value for name, value in row.items() if name not in ("epoch", "step")}
         # The weights are copied now, because the next epoch changes them in place.
         if self.best.see(self.epochs, metrics, seconds):
             self.best_weights.copy_(self.native.weights)
         self.epochs += 1
         self.schedule.see(row)
         self.log.add(row)
+        stops = False
         # Early stopping counts epochs with validation, as Lightning does.
-        is_validated = self.val_every == 1 or "val/loss" in row
-        stops = is_validated and self._should_stop(row)
+        if self.early_stop is not None and (self.val_every == 1 or "val/loss" in row):
+            # The public hooks of EarlyStopping need a Trainer, whose metrics would be those of one
+            # member.
+            current = torch.tensor(row[self.early_stop.monitor])
+            stops, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
         return not stops and self.epochs < self.max_epochs
 
     def save(self, now: float, sync: bool) -> None:
-        """Writes its logs and checkpoints after its last finished epoch.
-
-        The checkpoint that was the last one becomes `previous.ckpt`.
-
-        Raises:
-            LockLost: another process trains the run now.
-            OSError: a file cannot be written.
-        """
+        """Writes its logs and checkpoints after its last finished epoch."""
         self.saved = now
         self.log.flush()
         self.log.write_lines()
@@ -239,10 +209,7 @@ class PoolMember:
         self._epochs_saved, self._best_saved = self.epochs, best["epoch"]
 
     def _checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
-        """Returns its last checkpoint and its best one.
-
-        The best one holds no optimizer, since a run resumes from its last checkpoint.
-        """
+        """Returns its last checkpoint, and its best one without an optimizer."""
         weights, *moments = self.native.memory.clone()
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:
@@ -252,36 +219,19 @@ class PoolMember:
         common = {"engine": "native", "callbacks": callbacks, **self.description}
         last = {
             "files": self.log.files,
-            "pending": self.log.pending,
             "schedule": self.schedule.state_dict(),
             "epoch": self.epochs - 1,
             "global_step": self.native.steps,
             "state_dict": self.template.named(weights),
             "optimizer": dict(zip(self.native.state, moments, strict=True)),
         }
-        best = {
-            "epoch": self.best.best_epoch,
-            "state_dict": self.template.named(self.best_weights),
-        }
+        best = {"epoch": self.best.best_epoch, "state_dict": self.template.named(self.best_weights)}
         return common | last, common | best
-
-    def _should_stop(self, metrics: Mapping[str, float]) -> bool:
-        """Returns whether early stopping ends the run after an epoch with these metrics."""
-        if self.early_stop is None:
-            return False
-        # The public hooks of EarlyStopping need a Trainer, whose metrics would be those of one
-        # member.
-        current = torch.tensor(metrics[self.early_stop.monitor])
-        stop, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
-        return stop
 
 
 @functools.lru_cache(maxsize=64)
 def _order(size: int, seed: int | None, epoch: int) -> Tensor:
-    """Draws the order (S,) of an epoch, the same as in `EpochBatches`.
-
-    Without a seed the order is that of the data.
-    """
+    """Draws the order (S,) of an epoch as `EpochBatches` does; without a seed that of the data."""
     if seed is None:
         return torch.arange(size)
     generator = torch.Generator().manual_seed(stream_seed(seed, f"shuffle/{epoch}"))

@@ -1,4 +1,4 @@
-"""A pool: members that train side by side, each at its own pace."""
+"""A pool: members that train side by side."""
 
 import functools
 import os
@@ -12,22 +12,12 @@ from seqsweep.native.step import Result, Stopped
 from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import check_written
-from seqsweep.training.engines.ending import End, fail_member, record_end
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.pool_data import (
-    Evaluated,
-    PoolData,
-    metrics_of,
-    rows_of,
-    why_diverged,
-)
-from seqsweep.training.engines.native.threads import Budget, Task, Workers
-from seqsweep.training.fed_loggers import fed_loggers, feed
+from seqsweep.training.engines.native.pool_data import PoolData, rows_of, why_diverged
+from seqsweep.training.engines.native.threads import Budget, Workers
+from seqsweep.training.engines.protocol import End, Engine, Findings
+from seqsweep.training.fed_loggers import fed_loggers, feed, writes_rows
 from seqsweep.training.limits import Judge, Paused
-from seqsweep.training.outcome import Outcome
-
-EndedMember = tuple[PoolMember, End]
-"""A member that has ended, and how."""
 
 POLL_SECONDS = 0.1
 """The longest time until a signal is noticed and a progress bar is drawn again."""
@@ -36,40 +26,31 @@ _FLOPS_OF_A_TASK = 2e7
 """The cost of a full task: about a millisecond, so that the overhead of a task is small."""
 
 _LEAST_FLOPS = 1e5
-"""The cost of the smallest work, in floating-point operations."""
+"""The cost of the smallest work."""
 
 _TASKS_OF_A_THREAD = 2
 """The most tasks of a thread: one that it computes, and one that waits."""
 
-_GRACE_SECONDS = 2.0
-"""The time in which works may finish after a signal."""
-
 _MOST_ENDS = 100
-"""The most members whose records are written at once.
-
-Meanwhile the threads may run out of tasks."""
+"""The most records that are written at once; meanwhile the threads may run out of tasks."""
 
 
 class Pool:
     """Trains members to their ends and keeps their files.
 
     The members train in a window, which is as small as keeps every thread busy. A further one
-    begins and enters it when one of them ends, so that the first results come early.
+    enters it when one of them ends, so that the first results come early.
 
     Args:
         members: built; none of them has begun.
         begin: locks a member and prepares it; returns False if it cannot be trained here.
-        data: the members' data.
-        threads: the number of threads that train and test members.
-        is_single: whether this is a run by itself, whose files are synced one by one.
-        outcomes: gets the outcome of each member that has ended, by run_id.
+        engine: gets the outcome of each member that has ended.
         judge: decides about the members that have reached their limits, once all have. Without a
             judge, a member pauses at its limit.
 
     Attributes:
         training: the members that have not finished their last epoch.
         left: the members that have begun and have no outcome.
-        steps: the number of steps of all optimizers so far.
         row: the row of the epoch that was finished last.
     """
 
@@ -79,99 +60,76 @@ class Pool:
         begin: Callable[[PoolMember], bool],
         data: PoolData,
         threads: int,
-        is_single: bool,
-        outcomes: dict[str, Outcome | BaseException],
+        engine: Engine[PoolMember],
         judge: Judge | None = None,
     ) -> None:
         self.begin = begin
         self.data = data
-        self.is_single = is_single
+        self.engine = engine
+        self.is_single, self.outcomes = engine.is_single, engine.outcomes
         # The time for checkpoints and logs, for records, and for loggers of other packages.
         self.saving, self.ending, self.feeding = Budget(), Budget(), Budget()
         self.workers = Workers(min(threads, len(members)))
         self.left: list[PoolMember] = []
-        self.outcomes = outcomes
         self.judge = judge
-        self.steps = 0
         self.row: dict[str, Any] = {}
-        self._recorded = self._fed = time.perf_counter()
         self._unfed: list[PoolMember] = []
         self.training = dict.fromkeys(members)
-        self._untested: list[PoolMember] = []
-        self._ended: list[EndedMember] = []
+        self._ended: list[tuple[PoolMember, End]] = []
         self._waiting: list[PoolMember] = []
         # The members in the window wait here for a thread, and the others enter it one by one.
         self._ready: deque[PoolMember] = deque()
         self._later = deque(sorted(members, key=_turn))
-        # Beside large members, a thread trains the shortest ones, so that results come early.
-        self._has_lane = any(member.flops >= _FLOPS_OF_A_TASK for member in members)
-        self._in_lane: PoolMember | None = None
 
     def advance(self, seconds: float) -> list[PoolMember]:
-        """Takes in a result; returns the members that have finished an epoch.
-
-        Args:
-            seconds: the longest time to wait for a result.
-        """
+        """Waits so long for a result; returns the members that have moved on."""
         self.fill()
         moved = self._take(seconds) if self.workers.pending else []
         self._release()
-        if self._ended and self.ending.is_due(self._recorded):
-            self._record(self._take_ended(_MOST_ENDS))
+        if self._ended and self.ending.is_due():
+            self._record(_MOST_ENDS)
         # The loggers of the others get their rows when the threads have ended.
-        if self._unfed and self.feeding.is_due(self._fed):
+        if self._unfed and self.feeding.is_due():
             member = self._unfed.pop(0)
             with self.feeding.measuring():
                 feed(member.planned.config, member.folder)
-            self._fed = time.perf_counter()
         return moved
 
     def finish(self, stop: StopOnSignal) -> None:
-        """Waits until all members that have finished training are tested, and records them."""
+        """Waits until all trained members are tested, and records them."""
         # Members wait here only if the last one that trained has failed. They pause.
         self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
         self._waiting = []
-        while self.workers.pending or self._untested:
+        while self.workers.pending:
             self.advance(POLL_SECONDS)
             stop.check()
-        self._record(self._take_ended())
+        self._record()
 
     def settle(self) -> None:
-        """Saves the members in the window after their last finished epochs; no other begins."""
+        """Saves the members in the window after their last finished epochs."""
         self.workers.withdraw()
-        deadline = time.perf_counter() + _GRACE_SECONDS
+        # Works end at their next step and are undone.
+        self.workers.stop.set()
         while self.workers.pending:
-            seconds = deadline - time.perf_counter()
-            # Once the grace period is over, works end at their next step and are undone.
-            if seconds <= 0:
-                self.workers.stop.set()
-            self._take(seconds if seconds > 0 else None)
-        self._record(self._take_ended())
+            self._take(None)
+        self._record()
         for member in tuple(self.left):
             self._save(member, sync=self.is_single)
         if not self.is_single:
             os.sync()
 
-    def close(self) -> None:
-        self.workers.close()
-
     def fill(self) -> None:
-        """Gives tasks to the threads, in the order in which members became ready."""
-        # Tests come first, so that finished members are recorded as early as possible.
-        if self._untested:
-            members, self._untested = self._untested, []
-            self._test(members)
-        # The member in the lane must not wait for a task of others that no thread has begun.
-        tasks = 1 if self._has_lane and self._later else _TASKS_OF_A_THREAD
-        while self.workers.pending < tasks * self.workers.threads and (chunk := self._chunk()):
+        """Gives tasks to the threads, first to members that waited longest."""
+        most = _TASKS_OF_A_THREAD * self.workers.threads
+        while self.workers.pending < most and (chunk := self._chunk()):
             self._train(chunk)
 
     def _chunk(self) -> list[PoolMember]:
-        """Returns members for a task of about a millisecond; none if no member is ready."""
+        """Returns the ready members for a task of about a millisecond."""
         # With few members a task takes only some of them, so that every thread gets one.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * self.workers.threads))
         chunk, cost = list[PoolMember](), 0.0
-        while len(chunk) < most and cost < _FLOPS_OF_A_TASK and chunk != [self._in_lane]:
+        while len(chunk) < most and cost < _FLOPS_OF_A_TASK:
             member = self._next()
             if member is None:
                 break
@@ -180,14 +138,9 @@ class Pool:
         return chunk
 
     def _next(self) -> PoolMember | None:
-        """Returns the member to train next, perhaps one that enters the window, or None."""
-        while self._later:
-            if self._has_lane and self._in_lane not in self.training:
-                member = self._in_lane = self._later.pop()
-            elif self._ready:
-                break
-            else:
-                member = self._later.popleft()
+        """Returns the member to train next, or None."""
+        while self._later and not self._ready:
+            member = self._later.popleft()
             if self._enters(member):
                 return member
         return self._ready.popleft() if self._ready else None
@@ -201,49 +154,42 @@ class Pool:
         member.saved = time.perf_counter()
         # A process may have been killed between the last epoch and the record, or at a limit.
         if member.is_at_end:
-            del self.training[member]
-            self._untested.append(member)
+            self._test(member)
             return False
         return not (member.epochs and self._leaves_at_limit(member))
 
     def _train(self, members: Sequence[PoolMember]) -> None:
-        works = [member.work() for member in members]
-        compute = functools.partial(self.data.train, members, works, self.workers.stop)
-        self.workers.submit(Task(members, compute, self._take_epochs))
+        works, stop = [member.work() for member in members], self.workers.stop
+        self.workers.submit(members, self._take_epochs, self.data.train, members, works, stop)
 
-    def _test(self, members: Sequence[PoolMember]) -> None:
-        def compute() -> list[Evaluated]:
-            return [self.data.evaluate_best(member) for member in members]
-
-        self.workers.submit(Task(members, compute, self._take_findings))
+    def _test(self, member: PoolMember) -> None:
+        """Lets a thread evaluate a member that has finished its last epoch."""
+        del self.training[member]
+        self.workers.submit([member], self._take_findings, self.data.findings, member)
 
     def _take(self, seconds: float | None) -> list[PoolMember]:
-        """Waits for a result and takes it in; returns the members that have moved on."""
+        """Waits so long for a result; returns the members that have moved on."""
         done = self.workers.next(seconds)
         if done is None:
             return []
-        task, future = done
+        members, take, future = done
         try:
             result = future.result()
         except Exception as error:
-            return self._take_error(task, error)
-        return task.take(task.members, result)
-
-    def _take_error(self, task: Task, error: Exception) -> list[PoolMember]:
-        # An error may have come in the middle of an epoch, which is then trained again.
-        trains = task.take == self._take_epochs
-        if trains:
-            for member in task.members:
-                member.undo()
-        if isinstance(error, Stopped):
+            # An error may have come in the middle of an epoch, which is then trained again.
+            for member in members:
+                if member in self.training:
+                    member.undo()
+            if isinstance(error, Stopped):
+                return []
+            if len(members) == 1:
+                self._fail(members[0], error)
+                return list(members)
+            # One task for each member shows which of them has caused the error.
+            for member in members:
+                self._train([member])
             return []
-        if len(task.members) == 1:
-            self._fail(task.members[0], error)
-            return list(task.members)
-        # One task for each member shows which of them has caused the error.
-        for member in task.members:
-            (self._train if trains else self._test)([member])
-        return []
+        return take(members, result)
 
     def _take_epochs(
         self, members: Sequence[PoolMember], results: Sequence[Result]
@@ -256,33 +202,29 @@ class Pool:
                 del self.training[member]
                 self._ended.append((member, why))
                 continue
-            self.steps += member.steps_of_an_epoch
-            has_another = member.take_in(row, metrics_of(row), result.seconds)
-            if not has_another:
-                del self.training[member]
-                self._untested.append(member)
+            if not member.take_in(row, result.seconds):
+                self._test(member)
                 continue
             if self._is_due(member):
                 with self.saving.measuring():
                     self._save(member)
             # A member whose folder could not be written has failed meanwhile.
             if member in self.training and not self._leaves_at_limit(member):
-                put = self._ready.appendleft if member is self._in_lane else self._ready.append
-                put(member)
+                self._ready.append(member)
         self.row = rows[-1]
         return list(members)
 
     @property
     def is_judging(self) -> bool:
-        """Tells if members wait for the judge, and no other member trains."""
+        """Whether members wait for the judge, and no other member trains."""
         return self.judge is not None and bool(self._waiting) and not self.training
 
     def _release(self) -> None:
-        """Resumes or ends the waiting members, once no other member trains or is tested."""
-        if self.judge is None or not self.is_judging or self._untested or self.workers.pending:
+        """Resumes or ends the waiting members, once no other is active."""
+        if self.judge is None or not self.is_judging or self.workers.pending:
             return
         # The judge takes a run that has ended without a record for one that still trains.
-        self._record(self._take_ended())
+        self._record()
         waiting, self._waiting = self._waiting, []
         # The judge reads the files of all runs, so that a kill changes no decision.
         for member in waiting:
@@ -300,7 +242,7 @@ class Pool:
                 self._ended.append((member, end))
 
     def _leaves_at_limit(self, member: PoolMember) -> bool:
-        """Takes out a member that has reached a limit; returns whether it has."""
+        """Returns whether a member has reached a limit, and takes it out."""
         end = member.at_limit()
         if end is None:
             return False
@@ -311,16 +253,16 @@ class Pool:
             self._ended.append((member, end))
         return True
 
-    def _take_findings(
-        self, members: Sequence[PoolMember], evaluated: Sequence[Evaluated]
-    ) -> list[PoolMember]:
-        self._ended += zip(members, self.data.findings(evaluated), strict=True)
+    def _take_findings(self, members: Sequence[PoolMember], findings: Findings) -> list[PoolMember]:
+        self._ended.append((members[0], findings))
         return []
 
-    def _record(self, ended: Sequence[EndedMember]) -> None:
-        """Writes the records of members that have ended; one failure does not stop the others."""
+    def _record(self, most: int | None = None) -> None:
+        """Writes the records of so many members that have ended, or of all."""
+        ended = self._ended[:most]
         if not ended:
             return
+        del self._ended[:most]
         with self.ending.measuring():
             for member, _ in ended:
                 self._save(member, sync=self.is_single)
@@ -329,20 +271,12 @@ class Pool:
             for member, end in ended:
                 if member.run_id not in self.outcomes:
                     self._try(member, functools.partial(self._record_one, member, end))
-        self._recorded = time.perf_counter()
         self.left = [member for member in self.left if member.run_id not in self.outcomes]
-
-    def _take_ended(self, most: int | None = None) -> list[EndedMember]:
-        """Returns members that have ended and have no record yet, each once."""
-        ended, self._ended = self._ended[:most], [] if most is None else self._ended[most:]
-        return ended
 
     def _record_one(self, member: PoolMember, end: End) -> None:
         if member.epochs:
-            check_written(member.folder.path, member.log.files)
-        self.outcomes[member.run_id] = record_end(
-            member, end, member.native.steps, len(self.data.splits.train), synced=not self.is_single
-        )
+            check_written(member.folder.path, writes_rows(member.config))
+        self.engine.record(member, end)
         if fed_loggers(member.config):
             self._unfed.append(member)
 
@@ -354,22 +288,20 @@ class Pool:
         self._try(member, lambda: member.save(time.perf_counter(), sync))
 
     def _try(self, member: PoolMember, action: Callable[[], object]) -> None:
-        """Calls an action for a member; the member ends if its folder cannot be written."""
+        """Calls an action; the member fails if its folder cannot be written."""
         try:
             action()
         except (OSError, LockLost) as error:
             self._fail(member, error)
 
     def _fail(self, member: PoolMember, error: Exception) -> None:
-        self.outcomes[member.run_id] = fail_member(member, error)
+        self.engine.fail(member, error)
         self.training.pop(member, None)
         self.left.remove(member)
 
 
 def _turn(member: PoolMember) -> tuple[bool, float]:
-    """Returns a sort key for the turns of members to enter the window.
-
-    Those with a checkpoint come first, then the longest, so that the threads end together.
-    """
+    """Returns the sort key by which members enter the window."""
+    # The longest come first, so that the threads end together.
     has_checkpoint = os.path.exists(f"{member.folder.path}/checkpoints/last.ckpt")
     return not has_checkpoint, -member.flops * member.max_epochs

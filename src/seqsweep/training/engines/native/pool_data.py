@@ -1,4 +1,4 @@
-"""The data of a pool, the evaluation of its members, and their rows of metrics.
+"""The data of a pool, and the metrics of its members.
 
 N sums of K members, C classes.
 """
@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.batch import augment_seed
-from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms import Augmentation
 from seqsweep.models.module import Diverged
-from seqsweep.native.step import Data, Result, Stop, Sums, Work, evaluate, run
+from seqsweep.native.step import Data, Result, Stop, Work, evaluate, run
 from seqsweep.training.diagnosis import confusion_of, diagnose, splits_tested
-from seqsweep.training.engines.ending import Findings
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.protocol import Findings
 
 Array = npt.NDArray[np.float64]
 
@@ -36,15 +36,7 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     # would change the last bit of every fourth score.
     seen = table.sum(1) + table.sum(2)
     f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return {
-        "acc": hits.sum(1) / table.sum((1, 2)),
-        "f1": f1.sum(1) / (seen > 0).sum(1),
-    }
-
-
-def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the row of an epoch without its counters."""
-    return {name: value for name, value in row.items() if name not in ("epoch", "step")}
+    return {"acc": hits.sum(1) / table.sum((1, 2)), "f1": f1.sum(1) / (seen > 0).sum(1)}
 
 
 def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
@@ -56,9 +48,6 @@ def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
     return None
 
 
-Evaluated = tuple[dict[str, Sums], dict[str, Any] | None]
-"""The sums of a member on each evaluated split, and its diagnosis."""
-
 _AUGMENTED_NUMBERS = 2**24
 """The most numbers in the augmented training splits that are kept for members of equal seeds."""
 
@@ -68,18 +57,17 @@ class PoolData:
 
     def __init__(self, splits: Splits) -> None:
         self.splits = splits
-        self.native = {name: _data(part) for name, part in splits.parts.items()}
+        self.native = {
+            name: Data(part.x, part.lengths, part.labels, part.num_classes)
+            for name, part in splits.parts.items()
+        }
         kept = min(16, max(1, _AUGMENTED_NUMBERS // splits.train.x.size))
         self._augmented = functools.lru_cache(maxsize=kept)(self._augment)
 
     def train(
         self, members: Sequence[PoolMember], works: Sequence[Work], stop: Stop
     ) -> list[Result]:
-        """Trains members for one epoch; called by a thread.
-
-        Raises:
-            Stopped: `stop` was set.
-        """
+        """Trains members for one epoch in a thread; raises Stopped if `stop` is set."""
         val = self.native.get("val")
         if all(member.augmentation is None for member in members):
             return run(works, self.native["train"], val, stop)
@@ -98,37 +86,26 @@ class PoolData:
         x = augmentation.apply(part.x, part.lengths, rows, augment_seed(seed, epoch))
         return Data(x, part.lengths, part.labels, part.num_classes)
 
-    def evaluate_best(self, member: PoolMember) -> Evaluated:
-        """Evaluates and diagnoses the best weights of a member; called by a thread."""
+    def findings(self, member: PoolMember) -> Findings:
+        """Evaluates the best weights of a member; called by a thread."""
         sums = {
             name: evaluate(member.native, self.native[name], member.best_weights)
             for name in splits_tested(member.config, self.splits)
         }
-        if not member.config["diagnostics"]:
-            return sums, None
-        return sums, diagnose(self.splits, member.native, member.best_weights)
-
-    def findings(self, evaluated: Sequence[Evaluated]) -> list[Findings]:
-        """Returns what each member's record says about its best weights."""
-        # The scores of all members are computed at once: one call costs as much as one member.
-        test = [sums["test"] for sums, _ in evaluated if "test" in sums]
-        tested = scores(np.stack([each.confusion for each in test])) if test else {}
-        columns = {f"test/{name}": values.tolist() for name, values in tested.items()}
-        result: list[Findings] = []
-        for index, (sums, diagnosis) in enumerate(evaluated):
-            metrics = {"test/loss": sums["test"].loss} if test else {}
-            metrics |= {name: values[index] for name, values in columns.items()}
-            counts = {name: each.confusion for name, each in sums.items()}
-            result.append(Findings(metrics, confusion_of(self.splits, counts), diagnosis))
-        return result
-
-
-def _data(part: Sequences) -> Data:
-    return Data(part.x, part.lengths, part.labels, part.num_classes)
+        metrics: dict[str, float] = {}
+        if "test" in sums:
+            metrics["test/loss"] = sums["test"].loss
+            tested = scores(sums["test"].confusion[None])
+            metrics |= {f"test/{name}": values.item() for name, values in tested.items()}
+        diagnosis = None
+        if member.config["diagnostics"]:
+            diagnosis = diagnose(self.splits, member.native, member.best_weights)
+        counts = {name: each.confusion for name, each in sums.items()}
+        return Findings(metrics, confusion_of(self.splits, counts), diagnosis)
 
 
 def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Returns the row of each member's epoch: counters, lr, training and validation metrics."""
+    """Returns the row of each member's epoch."""
     # The sums of training come first, then those of the members that were validated.
     sums = [result.train for result in results]
     sums += [result.val for result in results if result.val is not None]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.build_run import numerics
@@ -14,8 +13,7 @@ from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
-from seqsweep.training.engines.native.pool_data import PoolData, metrics_of
-from seqsweep.training.engines.native.shared import Schedule
+from seqsweep.training.engines.native.pool_data import PoolData
 from seqsweep.training.engines.protocol import Engine
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import PrintLoss
@@ -23,14 +21,14 @@ from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.run_data import build_data
-from seqsweep.training.trainer import build_trainer, count_steps
+from seqsweep.training.trainer import build_trainer
 
 
 class PoolEngine(Engine[PoolMember]):
-    """Trains members of one data set side by side, each at its own pace.
+    """Trains members of one data set side by side.
 
     Args:
-        runs, root, progress: see `Engine`.
+        progress: a progress bar, for a single run.
         threads: the number of threads that train members, at least 1. torch itself uses one.
         judge: see `Pool`.
     """
@@ -51,12 +49,10 @@ class PoolEngine(Engine[PoolMember]):
         self.data = build_data(self.runs[0].config)
         self.trainer = self._trainer()
         self.origin = numerics(self.trainer, "native")
-        schedules: dict[str, Schedule] = {}
         self.members: list[PoolMember] = []
         for run in self.runs:
-            folder = self.root / run.run_id
             try:
-                member = PoolMember(run, folder, self.data.splits, schedules)
+                member = PoolMember(run, self.root / run.run_id, self.data.splits)
             except (ValueError, TypeError, OSError) as error:
                 self.outcomes[run.run_id] = error
                 continue
@@ -75,12 +71,9 @@ class PoolEngine(Engine[PoolMember]):
     @contextlib.contextmanager
     def running(self, begin: Callable[[PoolMember], bool]) -> Generator[None]:
         data = PoolData(self.data.splits)
-        self.pool = Pool(
-            self.members, begin, data, self.threads, self.is_single, self.outcomes,
-            self.judge,
-        )  # fmt: skip
+        self.pool = Pool(self.members, begin, data, self.threads, self, self.judge)
         # The threads use the members' memory, so they must end before anything is released.
-        with contextlib.closing(self.pool):
+        with contextlib.closing(self.pool.workers):
             try:
                 yield
             except (Interrupted, SystemExit):
@@ -92,12 +85,8 @@ class PoolEngine(Engine[PoolMember]):
     def fit(self) -> None:
         self.pool.fill()
         if self.pool.training or self.pool.is_judging:
-            if self.is_single:
-                _start_at_epoch(self.trainer, self.members[0].epochs)
             bar = self.progress if isinstance(self.progress, RunProgressBar) else None
             self.trainer.fit(PoolModule(self.pool, self.stop, bar))
-
-    def finish(self) -> None:
         self.pool.finish(self.stop)
 
     def _trainer(self) -> L.Trainer:
@@ -110,23 +99,8 @@ class PoolEngine(Engine[PoolMember]):
             "accelerator": "cpu",
             "max_epochs": max(run.config["trainer"]["max_epochs"] for run in self.runs),
         }
-        callbacks: list[Callback] = [self.stop]
-        if self.progress is not None:
-            callbacks.append(self.progress)
-        return build_trainer(
-            **section,
-            folder=self.root / self.runs[0].run_id if self.is_single else self.root,
-            logger=[],
-            callbacks=callbacks,
-        )
-
-
-def _start_at_epoch(trainer: L.Trainer, epoch: int) -> None:
-    """Makes a Trainer count its epochs from this one."""
-    progress = trainer.fit_loop.epoch_progress.current
-    # Lightning derives `current_epoch` from `processed`, and the others must agree with it.
-    for stage in ("ready", "started", "processed", "completed"):
-        setattr(progress, stage, epoch)
+        callbacks = [self.stop, *([] if self.progress is None else [self.progress])]
+        return build_trainer(**section, folder=self.root, logger=[], callbacks=callbacks)
 
 
 class PoolModule(L.LightningModule):
@@ -134,13 +108,10 @@ class PoolModule(L.LightningModule):
 
     In a round every member that still trains finishes at least one epoch; fast members finish
     several meanwhile. A round is one batch for Lightning. The members have optimizers of their own,
-    so Lightning gets none, but it still counts their steps.
-
-    Args:
-        pool: its members have epochs left.
-        stop: takes the signals.
-        bar: a progress bar, drawn while a round goes on.
+    so Lightning gets none.
     """
+
+    draws_bar = True  # since a round is none of a run's epochs
 
     def __init__(self, pool: Pool, stop: StopOnSignal, bar: RunProgressBar | None) -> None:
         super().__init__()
@@ -156,7 +127,7 @@ class PoolModule(L.LightningModule):
         return range(1)  # the batches of an epoch: a single one, without content
 
     def training_step(self, batch: int, batch_idx: int) -> None:
-        pool, steps = self.pool, self.pool.steps
+        pool = self.pool
         # Results come in any order, so a round ends when no member is behind. If all others wait
         # for the judge, it ends when the judge has resumed some of them.
         behind = set(pool.training)
@@ -165,13 +136,9 @@ class PoolModule(L.LightningModule):
             # Members that ended or failed in this round have no further epoch to wait for.
             behind.intersection_update(pool.training)
             self.stop.check()
-            if self.bar is not None:
-                part = max((member.part for member in pool.training), default=1.0)
-                self.bar.draw(self.trainer, part)
-        count_steps(self.trainer, pool.steps - steps)
-        self.trainer.callback_metrics.update(
-            {name: torch.tensor(value) for name, value in metrics_of(pool.row).items()}
-        )
+            if self.bar is not None and pool.training:
+                epochs = max(member.epochs + member.part for member in pool.training)
+                self.bar.draw(epochs, pool.row)
 
     def on_train_epoch_end(self) -> None:
         if not self.pool.training:

@@ -32,7 +32,6 @@ class Template:
     Attributes:
         shapes: the shape of each parameter by its name in a `SequenceClassifier`, in the order of
             the weights as one vector.
-        params: P.
     """
 
     def __init__(self, network: RNNClassifier) -> None:
@@ -42,7 +41,7 @@ class Template:
         self.params = sum(map(math.prod, self.shapes.values()))
 
     def first_weights(self, seed: int) -> Tensor:
-        """Returns the first weights (P,) of a run, drawn from its stream `init`."""
+        """Draws the first weights (P,) of a run from its stream `init`."""
         # The same calls as in the constructor draw the same weights, without building a network.
         with global_stream(seed, "init"):
             self.network.reset_parameters()
@@ -60,11 +59,7 @@ class Template:
 
 
 def template_of(model: Config, input_size: int, num_classes: int) -> Template:
-    """Returns the template of a config's model, built once.
-
-    Raises:
-        ValueError, TypeError, OSError: an argument of the network is refused.
-    """
+    """Returns the template of a config's model, built once."""
     return _template(json.dumps(model, sort_keys=True), input_size, num_classes)
 
 
@@ -128,15 +123,16 @@ class Schedule:
             self._by_epoch = [hyperparameters(self.optimizer)]
 
 
-def shared_schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
-    """Returns the schedule of a config, shared if possible."""
-    key = json.dumps([config["optimizer"], config["scheduler"]], sort_keys=True)
-    if key not in schedules:
-        schedules[key] = Schedule(config)
-    elif schedules[key].follows_metric:
-        # It depends on the member's own metrics, so members cannot share it.
-        return Schedule(config)
-    return schedules[key]
+def schedule_of(config: Config) -> Schedule:
+    """Returns the schedule of a config, shared unless it follows the member's metrics."""
+    sections = {name: config[name] for name in ("optimizer", "scheduler", "monitor")}
+    shared = _schedule(json.dumps(sections, sort_keys=True))
+    return Schedule(config) if shared.follows_metric else shared
+
+
+@functools.lru_cache(maxsize=512)
+def _schedule(sections: str) -> Schedule:
+    return Schedule(json.loads(sections))
 
 
 def hyperparameters(optimizer: Optimizer) -> Options:

@@ -1,45 +1,31 @@
-"""The threads that train and test a pool's members, and the budget of their writes."""
+"""The threads that train a pool's members, and the budget of their writes."""
 
 import queue
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from seqsweep.native.step import Stop
 from seqsweep.pacing import pause_after
 from seqsweep.training.engines.native.member import PoolMember
 
-
-class Task(NamedTuple):
-    """A computation for some members, and the call that takes in its result.
-
-    `compute` is called by a thread, `take` by the main thread.
-    """
-
-    members: Sequence[PoolMember]
-    compute: Callable[[], Any]
-    take: Callable[[Sequence[PoolMember], Any], list[PoolMember]]
+Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
+"""Takes in the result of a task of these members; returns those that have moved on."""
 
 
 class Workers:
-    """Threads that compute tasks.
+    """Threads that compute tasks until `stop` is set.
 
     Threads suffice, because the C++ code works without Python's global lock.
-
-    Args:
-        threads: the number of threads.
-
-    Attributes:
-        stop: ends the works of all threads once it is set.
     """
 
     def __init__(self, threads: int) -> None:
         self.stop = Stop()
         self.threads = max(1, threads)
         self._executor = ThreadPoolExecutor(self.threads)
-        self._tasks: dict[Future[Any], Task] = {}
+        self._tasks: dict[Future[Any], tuple[Sequence[PoolMember], Take]] = {}
         self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     @property
@@ -47,20 +33,22 @@ class Workers:
         """The number of tasks whose results have not been taken."""
         return len(self._tasks)
 
-    def submit(self, task: Task) -> None:
-        future = self._executor.submit(task.compute)
-        self._tasks[future] = task
+    def submit(
+        self, members: Sequence[PoolMember], take: Take, compute: Callable[..., Any], *args: Any
+    ) -> None:
+        future = self._executor.submit(compute, *args)
+        self._tasks[future] = members, take
         future.add_done_callback(self._done.put)
 
-    def next(self, seconds: float | None) -> tuple[Task, Future[Any]] | None:
-        """Returns a task with its result; None if none ends in so many seconds."""
+    def next(self, seconds: float | None) -> tuple[Sequence[PoolMember], Take, Future[Any]] | None:
+        """Returns a task with its result; None if none ends in time."""
         try:
             future = self._done.get(timeout=seconds)
         except queue.Empty:
             return None
         # A task that was withdrawn is not known any more.
         task = self._tasks.pop(future, None)
-        return None if task is None else (task, future)
+        return None if task is None else (*task, future)
 
     def withdraw(self) -> None:
         """Takes back the tasks that no thread has begun."""
@@ -78,25 +66,17 @@ _FIRST_GUESS = 0.005
 
 
 class Budget:
-    """Allows writes for 5 % of the time, or once a minute for each writer.
-
-    Args:
-        clock: returns the time in seconds.
-    """
+    """Allows writes for 5 % of the time, or once a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
         self._seconds = _FIRST_GUESS
+        self._ended = clock()
 
-    def is_due(self, since: float, writers: int = 1) -> bool:
-        """Returns whether a writer may write again.
-
-        Args:
-            since: the time at which its last write ended.
-            writers: the number of writers that share the budget.
-        """
+    def is_due(self, since: float | None = None, writers: int = 1) -> bool:
+        """Whether one of several writers, whose last write ended then, may write again."""
         wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
-        return self.clock() - since >= wait
+        return self.clock() - (self._ended if since is None else since) >= wait
 
     @contextmanager
     def measuring(self) -> Generator[None]:
@@ -104,4 +84,5 @@ class Budget:
         start = self.clock()
         yield
         # The running mean follows a disk that becomes slower, but one slow write does not decide.
-        self._seconds += (self.clock() - start - self._seconds) / 4
+        self._ended = self.clock()
+        self._seconds += (self._ended - start - self._seconds) / 4

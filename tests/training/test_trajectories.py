@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqsweep.training.trajectory_paths import by_class, principal
+from seqsweep.training.diagnosis import by_class, principal
 
 
 @pytest.mark.parametrize("width", [3, 10])
@@ -17,16 +17,16 @@ def test_trajectories_are_principal_components(width):
     centred -= centred.mean(0)
     _, values, vectors = torch.linalg.svd(centred, full_matrices=False)
     torch.testing.assert_close(
-        torch.from_numpy(result.points).abs(), (centred @ vectors[:2].T).abs(), rtol=1e-6, atol=1e-9
+        torch.from_numpy(result[0]).abs(), (centred @ vectors[:2].T).abs(), rtol=1e-6, atol=1e-9
     )
-    assert result.explained == pytest.approx((values[:2] ** 2 / (values**2).sum()).tolist())
+    assert result[1] == pytest.approx((values[:2] ** 2 / (values**2).sum()).tolist())
 
 
 def test_a_network_of_one_unit_has_a_trajectory_too():
     result = principal(np.linspace(-1, 1, 9)[:, None])
     assert result is not None
-    assert result.points.shape == (9, 2)
-    assert result.explained == pytest.approx([1, 0])
+    assert result[0].shape == (9, 2)
+    assert result[1] == pytest.approx([1, 0])
 
 
 def test_states_that_are_not_finite_have_no_trajectory():
