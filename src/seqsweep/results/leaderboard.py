@@ -32,7 +32,7 @@ from seqsweep.runs.metric_names import (
     monitor_of,
     without_validation,
 )
-from seqsweep.runs.searchfile import chosen_runs
+from seqsweep.runs.sweepfile import chosen_runs
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 

@@ -5,7 +5,7 @@ when it began, and by which command. It writes this when it starts and when it e
 for `seqsweep watch`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -13,9 +13,13 @@ from typing import Any, Self
 from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import SEMANTICS, is_one_value
 from seqsweep.runs.lock import RunLock
+from seqsweep.runs.sealed import read_sealed_or_none
 from seqsweep.runs.sweep_lock import is_sweep_running
 
 NAME = "sweep.json"
+SEARCH = "search.json"
+"""What the search of the folder has chosen; `extras.search` writes it."""
+
 _LOCK = ".changing"
 Config = Mapping[str, Any]
 
@@ -152,6 +156,13 @@ class SweepFile:
         """Leaves out the runs that only ended commands planned: no process trains them."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
+
+
+def chosen_runs(folders: Iterable[Path]) -> set[str]:
+    """Returns the run_ids of all trials of the searches in these folders."""
+    searches = [read_sealed_or_none(folder / SEARCH) for folder in folders]
+    trials = [trial for search in searches if search for trial in search["trials"]]
+    return {run_id for trial in trials for run_id in trial["run_ids"]}
 
 
 def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
