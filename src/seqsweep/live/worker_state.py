@@ -14,8 +14,7 @@ from typing import Literal
 
 from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.eventfiles import writer_of
-from seqsweep.runs.host import time_in
-from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, Life, look
+from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, look, time_in
 from seqsweep.runs.metrics_csv import stat_of
 from seqsweep.runs.sweep_lock import Process, lock_names, process_of, this_process
 from seqsweep.runs.sweepfile import NAME
@@ -107,7 +106,7 @@ class Worker:
         if self.lock and self.host == here[0] and self.silence > 2 * BEAT_SECONDS:
             with contextlib.suppress(OSError):
                 found = look(f"{folder}/{self.lock}")
-                is_dead = found.life is Life.DEAD and not found.is_posix_held
+                is_dead = found.life == "dead" and not found.is_posix_held
                 self.state = "dead" if is_dead else "frozen" if is_late else "alive"
 
 

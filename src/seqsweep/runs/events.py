@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
 from seqsweep.runs.files import make_folder
-from seqsweep.runs.host import host_name
 from seqsweep.runs.lock import check_held
+from seqsweep.runs.lock_files import host_name
 
 Row = tuple[int, float, Mapping[str, float]]
 """A row: the step, the time in seconds since 1970, and a value for each tag."""

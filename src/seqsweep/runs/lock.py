@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Self
 
 from seqsweep.runs import lock_files
-from seqsweep.runs.lock_files import RUN_LOCK, Holder, Life, Look, file_of, generations
+from seqsweep.runs.lock_files import RUN_LOCK, Holder, Look, file_of, generations
 
 taken: dict[str, "RunLock"] = {}
-"""The locks that blocks of this process have taken and not given back, also the lost ones.
+"""The locks that this process has taken and not given back, also the lost ones.
 
-The keys are the path as the block has it and the resolved path."""
+The keys are the path as it was given and the resolved path, which takes long to find."""
 
 _changing = threading.Lock()
 """Held while `taken` changes, and from the opening of a lock file until its owner is known.
@@ -145,19 +145,14 @@ class RunLock:
         return is_held
 
     def _dead_generations(self, mine: int | None = None) -> list[int]:
-        """Returns the generations besides mine, all of which are dead.
-
-        Raises:
-            Locked: one of them may be alive.
-        """
+        """Returns the generations besides mine; raises Locked if one of them may be alive."""
         numbers = [number for number in generations(self.path) if number != mine]
         for number in numbers:
             found = lock_files.look(file_of(self.path, number))
-            if found.life is not Life.DEAD:
+            if found.life != "dead":
                 _refused.add(self.path)
-                raise Locked(
-                    f"{self.folder} is being trained by {found.holder or 'another process'}"
-                )
+                holder = found.holder or "another process"
+                raise Locked(f"{self.folder} is being trained by {holder}")
             self.taken_from = found.holder
         return numbers
 
@@ -180,9 +175,8 @@ class RunLock:
         with contextlib.suppress(OSError):
             if self._is_highest():
                 for number in generations(self.path):
-                    if number < self._number:
+                    if number <= self._number:
                         os.unlink(file_of(self.path, number))
-                os.unlink(self._file)
 
     def check(self) -> None:
         """Raises LockLost if the lock is lost; looks only after a pause of the heartbeat."""
@@ -259,8 +253,8 @@ def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
     path = _lock_path(folder, name)
     return any(
         # A first look believes the clock; whoever has tried to take the lock is told the same here.
-        found.life is Life.ALIVE
-        or (found.life is Life.UNSURE and (found.is_posix_held or path in _refused))
+        found.life == "alive"
+        or (found.life == "unsure" and (found.is_posix_held or path in _refused))
         for found in _look_at_all(path)
     )
 
@@ -272,13 +266,12 @@ def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
 
 
 def wait_for_doubts(folders: Iterable[Path]) -> bool:
-    """Waits until it is certain which of these runs' locks are dead.
+    """Waits for two heartbeats if only the clock calls a lock of these runs dead.
 
-    Returns whether it had to wait. A lock that only the clock calls dead is watched
-    for two heartbeats.
+    Then it is certain which ones are. Returns whether it had to wait.
     """
     looks = [found for folder in folders for found in _look_at_all(_lock_path(folder, RUN_LOCK))]
-    if all(found.life is not Life.UNSURE for found in looks):
+    if all(found.life != "unsure" for found in looks):
         return False
     time.sleep(lock_files.seconds_to_be_sure() * 1.01)
     return True
@@ -308,7 +301,7 @@ def _look_at_all(path: str) -> list[Look]:
     with _changing:
         lock = taken.get(path)
         if lock is not None and not lock.is_lost:
-            return [Look(Life.ALIVE, lock.holder, is_posix_held=True)]
+            return [Look("alive", lock.holder, is_posix_held=True)]
         with contextlib.suppress(OSError):
             for number in generations(path):
                 found.append(lock_files.look(file_of(path, number)))
