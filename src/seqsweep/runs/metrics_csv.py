@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once, stat_of
+from seqsweep.runs.files import Damaged, read_bytes, say_once, stat_of
 from seqsweep.runs.metric_names import lower_is_better
 
 
@@ -46,9 +46,9 @@ def read_columns(path: Path) -> dict[str, list[float]]:
 class MetricsTail:
     """The number of epochs of a run, and its best value of some metrics.
 
-    Each look reads only what was added since the last one. If the last line that was read has
-    moved, the file is read from its beginning: a resumed run cuts off the rows behind its
-    checkpoint, and a restarted run writes a new file, which may have the inode of the old one.
+    Each look parses only what was added since the last one. If the last line that was read has
+    moved, all lines are read again: a resumed run cuts off the rows behind its checkpoint, and a
+    restarted run writes a new file, which may have the inode of the old one.
 
     Args:
         path: of the metrics.csv, which need not exist yet.
@@ -67,21 +67,6 @@ class MetricsTail:
         self._state: tuple[int, int, int] | None = None
         self._restart()
 
-    def look(self) -> None:
-        """Brings `epochs` and `best` up to date."""
-        stat = stat_of(self.path)
-        if stat is None:
-            self._state = None
-            self._restart()
-            return
-        state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if state == self._state:
-            return
-        self._state = state
-        self.written = stat.st_mtime
-        for line in self._new_lines():
-            self._read(line)
-
     def _restart(self) -> None:
         self.epochs = 0
         self.best: dict[str, float] = {}
@@ -89,27 +74,26 @@ class MetricsTail:
         self._last = b""
         self._header: _Header | None = None
 
-    def _new_lines(self) -> list[str]:
-        """Returns the whole lines behind the last one that was read, or all of them."""
+    def look(self) -> None:
+        """Brings `epochs` and `best` up to date."""
+        stat = stat_of(self.path)
+        state = None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if state is not None and state == self._state:
+            return
         try:
-            with open_regular(self.path) as file:
-                file.seek(self._offset - len(self._last))
-                data = file.read()
-                # A smaller size would not reveal a restart: the new file may have grown beyond the
-                # old one.
-                if not data.startswith(self._last):
-                    self._restart()
-                    file.seek(0)
-                    data = file.read()
+            content = b"" if stat is None else read_bytes(Path(self.path))
         except (OSError, Damaged):
-            # Without a known state the next look tries again, even if the file has not changed.
-            self._state = None
-            return []
-        new = data[len(self._last) : data.rfind(b"\n") + 1]
-        if new:
-            self._offset += len(new)
-            self._last = new[new.rfind(b"\n", 0, -1) + 1 :]
-        return _whole_lines(new)
+            self._state = None  # so that the next look tries again
+            return
+        self._state = state
+        self.written = self.written if stat is None else stat.st_mtime
+        # A smaller size would not reveal a restart: the new file may have grown beyond the old one.
+        if content[self._offset - len(self._last) : self._offset] != self._last:
+            self._restart()
+        for line in _whole_lines(content[self._offset :]):
+            self._read(line)
+        self._offset = content.rfind(b"\n") + 1
+        self._last = content[content.rfind(b"\n", 0, max(self._offset - 1, 0)) + 1 : self._offset]
 
     def _read(self, line: str) -> None:
         if self._header is None:
@@ -146,12 +130,7 @@ class _Header:
         cells = line.split(",")  # numbers have no quotes, and the csv module refuses some garbage
         if not self.names or len(cells) != len(self.names):
             return None
-        try:
-            row = list(map(float, cells))
-        except ValueError:  # most often an empty cell
-            row = list(map(_number, cells))
-        if not all(map(math.isfinite, row)):
-            row = [value if math.isfinite(value) else math.nan for value in row]
+        row = list(map(_number, cells))
         return None if math.isnan(row[self.names.index("epoch")]) else row
 
 
@@ -188,8 +167,9 @@ def _whole_lines(content: bytes) -> list[str]:
 
 
 def _number(text: str) -> float:
-    """Returns the number that a cell holds; NaN where it holds none."""
+    """Returns the finite number that a cell holds; NaN where it holds none."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return math.nan
+    return number if math.isfinite(number) else math.nan
