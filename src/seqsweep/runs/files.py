@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import stat
 import threading
@@ -15,17 +14,7 @@ from seqsweep.console import say_error
 DEEPEST = 50
 """The most levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
 
-_KINDS = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFDIR: "a folder",
-}
-
 _MOST_SAID = 20
-_BLOCK = 1 << 16
-
 _said: set[str] = set()
 
 
@@ -53,11 +42,6 @@ def open_regular(path: Path | str) -> BinaryIO:
         OSError: there is no such file, or it cannot be read.
         Damaged: it is not a regular file.
     """
-    return os.fdopen(_open_regular(path), "rb")
-
-
-def _open_regular(path: Path | str) -> int:
-    """Returns the descriptor of a regular file; raises as `open_regular`."""
     # The path is checked before it is opened too, because opening some devices has effects.
     _check_regular(path, os.stat(path))
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -66,13 +50,13 @@ def _open_regular(path: Path | str) -> int:
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+    return os.fdopen(descriptor, "rb")
 
 
 def _check_regular(path: Path | str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise Damaged(f"{path}: must be a regular file, but is {kind}")
+        kind = "folder" if stat.S_ISDIR(status.st_mode) else "device, a FIFO or a socket"
+        raise Damaged(f"{path}: must be a regular file, but is a {kind}")
 
 
 def stat_of(path: str) -> os.stat_result | None:
@@ -85,30 +69,20 @@ def stat_of(path: str) -> os.stat_result | None:
 
 def read_bytes(path: Path) -> bytes:
     """Returns the content of a regular file; raises as `open_regular`."""
-    descriptor = _open_regular(path)
-    parts: list[bytes] = []
-    try:  # without a file object, which takes three times as long for a small file
-        while part := os.read(descriptor, _BLOCK):
-            parts.append(part)
-    except OSError as error:
-        error.filename = os.fspath(path)
-        raise
-    finally:
-        os.close(descriptor)
-    return b"".join(parts)
+    with open_regular(path) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            error.filename = os.fspath(path)
+            raise
 
 
 Confirm = Callable[[], None]
 """Raises an error if a file must not be written any more; called just before its name changes."""
 
 
-def write_bytes(
-    path: Path, data: bytes, sync: bool = True, confirm: Confirm | None = None
-) -> os.stat_result:
+def write_bytes(path: Path, data: bytes, sync: bool = True, confirm: Confirm | None = None) -> None:
     """Writes a whole file: under a temporary name, synced, then renamed.
-
-    Returns the status of the written file. Its size and time distinguish it from a file that
-    another process writes later.
 
     Args:
         sync: without it, a file may be damaged if the power fails. This suits files that are synced
@@ -126,7 +100,6 @@ def write_bytes(
             # Without this sync the rename may reach the disk before the content does.
             if sync:
                 os.fsync(file.fileno())
-            written = os.fstat(file.fileno())
         if confirm is not None:
             confirm()
         os.replace(temporary, path)
@@ -135,7 +108,6 @@ def write_bytes(
         if isinstance(error, OSError) and error.filename is None:  # on a full disk, for one
             error.filename = os.fspath(path)
         raise
-    return written
 
 
 def _temporary(path: Path) -> str:
@@ -149,11 +121,9 @@ def _temporary(path: Path) -> str:
     return f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp"
 
 
-def write_text(
-    path: Path, text: str, sync: bool = True, confirm: Confirm | None = None
-) -> os.stat_result:
+def write_text(path: Path, text: str, sync: bool = True, confirm: Confirm | None = None) -> None:
     """Writes UTF-8 as `write_bytes` does; bytes that are not UTF-8 become escapes."""
-    return write_bytes(path, text.encode(errors="backslashreplace"), sync, confirm)
+    write_bytes(path, text.encode(errors="backslashreplace"), sync, confirm)
 
 
 def write_json(
@@ -178,17 +148,9 @@ _ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 def _encode(value: Any) -> str:
-    """Returns the JSON of a value in one line.
-
-    JSONEncoder takes ten times as long for a value that is not a string.
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return repr(value)
-    return _ENCODER.encode(value)
+    """Returns the JSON of a value in one line."""
+    # JSONEncoder takes ten times as long for an integer.
+    return repr(value) if type(value) is int else _ENCODER.encode(value)
 
 
 def json_text(value: Any, levels: int = DEEPEST, indent: str = "") -> str:
@@ -217,49 +179,40 @@ def parse_json_of(content: bytes, path: Path) -> Any:
     """Returns the value of a JSON file that has been read; raises Damaged as `parse_json`."""
     try:
         value = json.loads(content.decode())
+        # A value with few brackets cannot be deep, and most files have few of them.
+        has_many = content.count(b"[") + content.count(b"{") >= DEEPEST
+        is_deep = has_many and _levels(value) > DEEPEST
     except ValueError:
         raise Damaged(f"{path}: is not JSON, or only a part of it") from None
     except RecursionError:
-        raise Damaged(f"{path}: is nested more than {DEEPEST} levels deep") from None
-    # A value with few brackets cannot be deep, and most files have few of them.
-    if content.count(b"[") + content.count(b"{") >= DEEPEST and _is_deeper(value, DEEPEST):
+        is_deep = True
+    if is_deep:
         raise Damaged(f"{path}: is nested more than {DEEPEST} levels deep")
     return value
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Returns whether lists and mappings are nested more than `levels` deep."""
-    level = [value]
-    for _ in range(levels + 1):
-        inner: list[Any] = []
-        for node in level:
-            if isinstance(node, dict):
-                inner += node.values()
-            elif isinstance(node, list):
-                inner += node
-        if not inner:
-            return False
-        level = inner
-    return True
+def _levels(value: Any) -> int:
+    """Returns how deep lists and mappings are nested."""
+    if not isinstance(value, (dict, list)):
+        return 0
+    inner: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_levels, inner), default=0)
 
 
-def read_json(
-    path: Path, read: Callable[[Path], Any] = parse_json, and_so: str = "it counts as missing"
-) -> Any | None:
+def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | None:
     """Returns the value of a JSON file; None where there is none.
 
     A damaged file counts as missing, and is named on stderr.
 
     Args:
         read: returns the value, or raises Damaged.
-        and_so: the consequence, which ends the message.
     """
     try:
         return read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Damaged as error:
-        say_once(f"{error}; {and_so}")
+        say_once(f"{error}; it counts as missing")
         return None
 
 

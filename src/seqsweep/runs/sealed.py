@@ -13,7 +13,7 @@ from seqsweep.runs.files import (
     parse_json_of,
     read_bytes,
     read_json,
-    write_text,
+    write_json,
 )
 
 DIGEST = "digest"
@@ -36,9 +36,7 @@ def write_sealed(
     path: Path, content: Mapping[str, Any], sync: bool = True, confirm: Confirm | None = None
 ) -> None:
     """Writes the content with its digest as the last key; raises as `sealed` and `write_json`."""
-    text = json_text({key: value for key, value in content.items() if key != DIGEST})
-    last = f'"{_digest(text.encode())}"\n}}\n'
-    write_text(path, text.removesuffix("\n}") + _KEY.decode() + last, sync, confirm)
+    write_json(path, sealed(content), sync, confirm=confirm)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
@@ -86,6 +84,6 @@ def _digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def read_sealed_or_none(path: Path, and_so: str = "it counts as missing") -> dict[str, Any] | None:
+def read_sealed_or_none(path: Path) -> dict[str, Any] | None:
     """Returns the object of a sealed file as `read_json` does; None where there is none."""
-    return read_json(path, read_sealed, and_so)
+    return read_json(path, read_sealed)
