@@ -61,7 +61,7 @@ class LiveView:
         self._pause = 0.5 if screen is None else 0.25
         self._ended: list[RunProgress] = []
         self._printed: set[str] = set()
-        self._ended_before, self._at_most = counted
+        self._counted = counted
         self._last_line = progress.clock()
         if isinstance(console.file, io.TextIOWrapper):
             console.file.reconfigure(errors="replace")
@@ -80,41 +80,31 @@ class LiveView:
         if self._screen is not None:
             self._screen.update(LiveTable(self.progress), refresh=True)
             return
-        lines: list[Text] = []
-        for run in ended:
-            self._printed.add(run.folder.name)
-            is_last = self._number >= self._total
-            left = "" if is_last else self._time_left
-            trainer = _trainer(self.progress, run)
-            head = f"{self._head} {one_line(run.label)}  "
-            lines.append(Text.assemble(head, *_result(run), (f"{trainer}{left}", "dim")))
+        lines = [self._line(run) for run in ended]
         now = self.progress.clock()
         if not lines and now - self._last_line >= _QUIET_SECONDS:
-            epochs = f"{self.progress.epochs:,} of {self.progress.max_epochs:,} epochs"
-            lines.append(Text(f"{self._head} {epochs}{self._time_left}", "dim"))
+            lines.append(self._line(None))
         if lines:  # Printing them one by one takes rich four times as long.
             self._last_line = now
             with drawing:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
 
-    @property
-    def _number(self) -> int:
-        """The number of runs that have ended."""
-        return self._ended_before + len(self._printed)
-
-    @property
-    def _total(self) -> int:
-        return max(self._at_most, self._ended_before + self.progress.to_train)
-
-    @property
-    def _head(self) -> str:
-        """The beginning of a line: `[ 3/24]`."""
-        return f"[{self._number:{len(str(self._total))}}/{self._total}]"
-
-    @property
-    def _time_left(self) -> str:
+    def _line(self, run: RunProgress | None) -> Text:
+        """Returns the line of a run that has ended, or that of a time without one."""
+        if run is not None:
+            self._printed.add(run.folder.name)
+        before, at_most = self._counted
+        number, total = before + len(self._printed), max(at_most, before + self.progress.to_train)
+        head = f"[{number:{len(str(total))}}/{total}] "
         seconds = self.progress.seconds_left
-        return "" if seconds is None else f"  {duration(seconds)} left"
+        left = "" if seconds is None or number >= total else f"  {duration(seconds)} left"
+        if run is None:
+            epochs = f"{self.progress.epochs:,} of {self.progress.max_epochs:,} epochs"
+            return Text(f"{head}{epochs}{left}", "dim")
+        worker = self.progress.workers.trainer(run) if self.progress.workers.is_shown else None
+        trainer = "" if worker is None else f"  {worker.host} pid {worker.pid}"
+        label = f"{head}{one_line(run.label)}  "
+        return Text.assemble(label, *_result(run), (f"{trainer}{left}", "dim"))
 
     def renew(self) -> float:
         """Reads the folders and draws; returns the seconds to wait afterwards."""
@@ -216,12 +206,6 @@ def _sweep_file(folder: Path, run_ids: Collection[str]) -> SweepFile:
 def shows_table(console: Console) -> bool:
     """Returns whether the console is a terminal that can redraw lines."""
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
-
-
-def _trainer(progress: SweepProgress, run: RunProgress) -> str:
-    """Returns which worker has trained a run, if there are several and it is known."""
-    worker = progress.workers.trainer(run) if progress.workers.is_shown else None
-    return "" if worker is None else f"  {worker.host} pid {worker.pid}"
 
 
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:

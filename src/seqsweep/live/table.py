@@ -38,7 +38,7 @@ class LiveTable:
     line is wrapped.
 
     Args:
-        is_last: leaves out the best runs and the time left.
+        is_last: leaves out the workers, the best runs and the time left.
     """
 
     def __init__(self, progress: SweepProgress, is_last: bool = False) -> None:
@@ -64,9 +64,9 @@ class LiveTable:
     def _parts(self, width: int) -> Iterator[RenderableType]:
         yield self._bar()
         yield self._counts()
-        if self.progress.workers.is_shown:
+        if self.progress.workers.is_shown and not self.is_last:
             yield ""
-            yield from worker_lines(self.progress.workers, width, self.is_last)
+            yield from worker_lines(self.progress.workers)
         best = [] if self.is_last else self.progress.best(_MOST_BEST)
         if best:
             yield ""
@@ -127,34 +127,26 @@ def _best_table(
     room = width - (1 + 2) - (score_width + 2) - (epoch_width + 2)
     key_widths = {key: _key_width(progress, key) for key in progress.keys}
     has_key_columns = bool(key_widths) and sum(key_widths.values()) + 2 * len(key_widths) <= room
+    labels = {} if has_key_columns else _labels(progress, progress.runs, room - 2)
 
     table = Table.grid(padding=(0, 2, 0, 0))
     table.show_header = True
     _add_column(table, "", 1, "dim", "right")
-    labels: dict[str, str] = {}
     if has_key_columns:
         for key, key_width in key_widths.items():
             _add_column(table, _broken(progress.keys[key]), key_width, "cyan", "right")
     else:
-        labels = _labels(progress, progress.runs, room - 2)
-        label_width = _longest(labels.values())
-        # The name of a run is more useful than its epoch, whose column makes room if needed.
-        if label_width > room - 2:
-            room, epoch_width = room + epoch_width + 2, 0
-        _add_column(table, "run", max(min(room - 2, label_width), 4), "cyan")
+        _add_column(table, "run", max(min(room - 2, _longest(labels.values())), 4), "cyan")
     _add_column(table, score_header, score_width, "bold", "right")
-    if epoch_width:
-        _add_column(table, "", epoch_width)
+    _add_column(table, "", epoch_width)
 
     for index, (run, score) in enumerate(best, start=1):
         # The best runs on different data sets have no rank among each other.
         rank = "" if progress.has_several_sources else str(index)
-        if has_key_columns:
-            names = [value_text(key, run.config.get(key)) for key in key_widths]
-        else:
-            names = [labels[run.folder.name]]
+        names = [value_text(key, run.config.get(key)) for key in key_widths]
+        names = names if has_key_columns else [labels[run.folder.name]]
         cells = [Text(text) for text in (rank, *map(one_line, names), f"{score:.4f}")]
-        table.add_row(*cells, *([_epoch(run)] if epoch_width else []))
+        table.add_row(*cells, _epoch(run))
     return table
 
 

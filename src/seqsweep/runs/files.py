@@ -177,6 +177,7 @@ def parse_json(path: Path) -> Any:
 
 def parse_json_of(content: bytes, path: Path) -> Any:
     """Returns the value of a JSON file that has been read; raises Damaged as `parse_json`."""
+    value = None
     try:
         value = json.loads(content.decode())
         # A value with few brackets cannot be deep, and most files have few of them.
