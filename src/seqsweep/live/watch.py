@@ -12,7 +12,7 @@ from seqsweep.live.display import LiveView, shows_table
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
-from seqsweep.runs.files import stat_of
+from seqsweep.runs.files import version_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.sweep_lock import is_sweep_running
 from seqsweep.runs.sweepfile import NAME, SweepFile
@@ -82,7 +82,7 @@ class WatchedFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sweep = SweepFile.read(folder)
-        self._version = self._sweep_file_version()
+        self._version = version_of(f"{self.folder}/{NAME}")
         self._seen_running = 0.0
         self.progress = self._start()
 
@@ -99,7 +99,7 @@ class WatchedFolder:
 
         Its sweep has ended, or another one has been started.
         """
-        version = self._sweep_file_version()
+        version = version_of(f"{self.folder}/{NAME}")
         if version == self._version:
             return
         self._version = version
@@ -143,14 +143,6 @@ class WatchedFolder:
         counts = self.progress.counts
         done = sum(counts[state] for state in ("complete", "diverged", "pruned", "skipped"))
         return len(self.progress.runs) - done
-
-    def _sweep_file_version(self) -> tuple[int, int, int] | None:
-        """Returns a value that changes with sweep.json.
-
-        The inode alone would not do: a new file may get the inode of a deleted one.
-        """
-        stat = stat_of(str(self.folder / NAME))
-        return None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def _conclude(watched: WatchedFolder, console: Console) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from seqsweep.runs.files import folders_with, make_folder, read_object, write_json
+from seqsweep.runs.files import folders_with, make_folder, read_object, version_of, write_json
 from seqsweep.runs.lock import is_locked
 
 PREFIX = "events.out.tfevents."
@@ -111,13 +111,8 @@ def made_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
 
 def read_names(sweep: Path) -> Mapping[str, str]:
     """Returns the readable name of each run_id; empty outside of sweeps."""
-    path = sweep / NAMES
-    try:
-        stat = path.stat()
-        # Two versions may have the same time, because the clock of the file system is coarse.
-        return _read_names(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
-    except OSError:
-        return {}
+    version = version_of(f"{sweep}/{NAMES}")
+    return {} if version is None else _read_names(sweep / NAMES, version)
 
 
 @lru_cache(maxsize=4)

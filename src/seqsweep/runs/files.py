@@ -67,6 +67,13 @@ def stat_of(path: str) -> os.stat_result | None:
         return None
 
 
+def version_of(path: str) -> tuple[int, int, int] | None:
+    """Returns a value that changes with a file; None where it cannot be read."""
+    # Of these three none alone would do: an inode is used again, and the clock is coarse.
+    stat = stat_of(path)
+    return None if stat is None else (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
 def read_bytes(path: Path) -> bytes:
     """Returns the content of a regular file; raises as `open_regular`."""
     with open_regular(path) as file:
@@ -81,8 +88,13 @@ Confirm = Callable[[], None]
 """Raises an error if a file must not be written any more; called just before its name changes."""
 
 
-def write_bytes(path: Path, data: bytes, sync: bool = True, confirm: Confirm | None = None) -> None:
+def write_bytes(
+    path: Path, data: bytes, sync: bool = True, confirm: Confirm | None = None
+) -> os.stat_result:
     """Writes a whole file: under a temporary name, synced, then renamed.
+
+    Returns the status of the written file. Its size and time distinguish it from a file that
+    another process writes later.
 
     Args:
         sync: without it, a file may be damaged if the power fails. This suits files that are synced
@@ -100,6 +112,7 @@ def write_bytes(path: Path, data: bytes, sync: bool = True, confirm: Confirm | N
             # Without this sync the rename may reach the disk before the content does.
             if sync:
                 os.fsync(file.fileno())
+            written = os.fstat(file.fileno())
         if confirm is not None:
             confirm()
         os.replace(temporary, path)
@@ -108,6 +121,7 @@ def write_bytes(path: Path, data: bytes, sync: bool = True, confirm: Confirm | N
         if isinstance(error, OSError) and error.filename is None:  # on a full disk, for one
             error.filename = os.fspath(path)
         raise
+    return written
 
 
 def _temporary(path: Path) -> str:
@@ -121,9 +135,11 @@ def _temporary(path: Path) -> str:
     return f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp"
 
 
-def write_text(path: Path, text: str, sync: bool = True, confirm: Confirm | None = None) -> None:
+def write_text(
+    path: Path, text: str, sync: bool = True, confirm: Confirm | None = None
+) -> os.stat_result:
     """Writes UTF-8 as `write_bytes` does; bytes that are not UTF-8 become escapes."""
-    write_bytes(path, text.encode(errors="backslashreplace"), sync, confirm)
+    return write_bytes(path, text.encode(errors="backslashreplace"), sync, confirm)
 
 
 def write_json(

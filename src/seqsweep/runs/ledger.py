@@ -57,13 +57,30 @@ def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
         FileNotFoundError: the folder does not exist.
         ValueError: there is no run in it, or none of this version.
     """
-    entries = _read_all(folder)
-    if of_all_versions:
-        return entries
-    current = of_this_version(entries)
+    check_folder(folder)
+    if (folder / "config.yaml").is_file():
+        entries = [read_run(RunFolder(folder))]
+    else:
+        paths = {path.name: path for path in folders_with(folder, "config.yaml")}
+        if not paths:
+            raise NoRuns(folder)
+        sweep = SweepFile.read(folder)
+        # The other folders follow, for runs of which sweep.json does not know.
+        order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
+        entries = [read_run(RunFolder(paths[name])) for name in order if name in paths]
+    current = entries if of_all_versions else of_this_version(entries)
     if not current:
         raise ValueError(f"{folder}: has no run of this version; {other_versions(entries)}")
     return current
+
+
+def check_folder(folder: Path) -> None:
+    """Raises FileNotFoundError or NotADirectoryError unless the folder exists."""
+    if not folder.is_dir():
+        if folder.exists():
+            raise NotADirectoryError(f"{folder}: expected a folder, got a file")
+        near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
+        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
 
 
 def of_this_version(entries: Iterable[Entry]) -> list[Entry]:
@@ -79,24 +96,6 @@ def other_versions(entries: Iterable[Entry]) -> str:
     writers = [str(entry.error) for entry in entries if entry.state == OF_ANOTHER_VERSION]
     runs = f"{len(writers):,} {'run' if len(writers) == 1 else 'runs'}"
     return f"{runs} of another version ({', '.join(sorted(set(writers)))})" if writers else ""
-
-
-def _read_all(folder: Path) -> list[Entry]:
-    """Reads the runs of all versions; raises as `read_folder`."""
-    if not folder.is_dir():
-        if folder.exists():
-            raise NotADirectoryError(f"{folder}: expected a folder, got a file")
-        near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
-        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
-    if (folder / "config.yaml").is_file():
-        return [read_run(RunFolder(folder))]
-    paths = {path.name: path for path in folders_with(folder, "config.yaml")}
-    if not paths:
-        raise NoRuns(folder)
-    sweep = SweepFile.read(folder)
-    # Folders are listed after the sweep's own order, for runs of which sweep.json does not know.
-    order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
-    return [read_run(RunFolder(paths[name])) for name in order if name in paths]
 
 
 def _below(folder: Path) -> str:
@@ -147,21 +146,13 @@ def not_begun(
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the keys that can change a result and differ between configs, in their order."""
+    keys = dict.fromkeys(key for layout in dict.fromkeys(map(tuple, configs)) for key in layout)
     return [
         key
-        for key, values in columns_of(configs).items()
-        if not is_below(key, WITHOUT_INFLUENCE) and not is_one_value(values)
+        for key in keys
+        if not is_below(key, WITHOUT_INFLUENCE)
+        and not is_one_value([config.get(key) for config in configs])
     ]
-
-
-def columns_of(configs: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    """Returns the values of each key in all configs; None where it is missing."""
-    layouts = dict.fromkeys(map(tuple, configs))
-    if len(layouts) == 1:  # the usual case, which takes a tenth of the time
-        values = zip(*(config.values() for config in configs), strict=True)
-        return dict(zip(configs[0], values, strict=True))
-    keys = dict.fromkeys(key for layout in layouts for key in layout)
-    return {key: [config.get(key) for config in configs] for key in keys}
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True)
@@ -188,6 +179,6 @@ def _shortest(key: str, keys: list[str]) -> str:
     parts = key.split(".")
     for count in range(1, len(parts)):
         tail = ".".join(parts[-count:])
-        if sum(other == tail or other.endswith(f".{tail}") for other in keys) == 1:
+        if sum(f".{other}".endswith(f".{tail}") for other in keys) == 1:
             return tail
     return key

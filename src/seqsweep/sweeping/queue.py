@@ -19,9 +19,6 @@ from seqsweep.runs.sweep_lock import sweep_lock_name
 from seqsweep.training.outcome import STOP_FILE, finished, is_final
 from seqsweep.training.planned_run import PlannedRun
 
-STARTED = ".workers.json"
-"""The file with the names of the workers on a cluster. A worker that finds no run removes it."""
-
 AT_ONCE = 64
 """The most runs that a worker plans at once. It locks each of them when its turn comes."""
 

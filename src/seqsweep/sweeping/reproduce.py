@@ -14,7 +14,7 @@ from seqsweep.console import say
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE
-from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.ledger import check_folder, read_folder
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
@@ -45,8 +45,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     Raises:
         ValueError, TypeError, OSError: the run is not complete, or its config is refused.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
+    check_folder(folder)
     run = RunFolder(folder)
     record = run.record()
     is_sweep = record is None and any(folder.glob("*/record.json"))

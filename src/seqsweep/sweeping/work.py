@@ -24,15 +24,14 @@ from seqsweep.console import PlainConsole, place, print_notes, say, say_error
 from seqsweep.importing import keep_folder_of_modules, without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
-from seqsweep.runs.files import stat_of
+from seqsweep.runs.files import stat_of, version_of
 from seqsweep.runs.identity import CODE
-from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.ledger import check_folder, read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, sweep_lock
 from seqsweep.runs.sweepfile import NAME, SweepFile
 from seqsweep.signals import ENDING, handled
-from seqsweep.suggest import did_you_mean
 from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.interruptible import interruptible
@@ -122,9 +121,7 @@ def read_sweep(folder: Path) -> SweepFile:
     Raises:
         FileNotFoundError: there is no such folder, or no sweep was planned in it.
     """
-    if not folder.is_dir():
-        near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
-        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
+    check_folder(folder)
     sweep = SweepFile.read(folder)
     if sweep is None:
         raise FileNotFoundError(
@@ -149,7 +146,7 @@ class Worker:
         self.allowed = allowed
         self._done: set[str] = set()
         # The version is read first, so that a later change is noticed.
-        self._version = self._sweep_version()
+        self._version = version_of(f"{self.folder}/{NAME}")
         self.sweep = read_sweep(folder)
         _enter(self.sweep.directory, allowed)
 
@@ -172,7 +169,7 @@ class Worker:
                 # Another command may have extended the sweep meanwhile, and a search may soon.
                 if not (self._is_outdated() or (self.sweep.open and self._wait_for_runs(idle))):
                     return
-                self._version = self._sweep_version()
+                self._version = version_of(f"{self.folder}/{NAME}")
                 self.sweep = read_sweep(self.folder)
 
     def _wait_for_runs(self, idle: float) -> bool:
@@ -184,7 +181,7 @@ class Worker:
 
     def _is_outdated(self) -> bool:
         """Returns whether sweep.json has changed since it was read."""
-        return self._version != self._sweep_version()
+        return self._version != version_of(f"{self.folder}/{NAME}")
 
     def left(self) -> int:
         """Returns how many runs are not done and have not failed too often."""
@@ -263,10 +260,6 @@ class Worker:
                 " again"
             )
         return replace(planned, limits=run.limits)
-
-    def _sweep_version(self) -> tuple[int, int] | None:
-        stat = stat_of(str(self.folder / NAME))
-        return None if stat is None else (stat.st_ino, stat.st_mtime_ns)
 
 
 def _enter(directory: str, allowed: Sequence[str]) -> None:
