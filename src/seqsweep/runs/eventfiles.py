@@ -10,7 +10,7 @@ A file of rows may be moved while a process appends to it: see `EventFile`.
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -52,20 +52,20 @@ def writer_of(run: Path) -> tuple[str, int] | None:
 
 def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
     """Returns the files of `event_files` and those of `made_files`, in one walk."""
-    grown: list[tuple[str, str]] = []
-    made: list[str] = []
-    folders = [""]
-    for folder in folders:  # the list grows during the loop
-        names, inner = _scan(os.path.join(run, folder))
-        folders += [os.path.join(folder, name) for name in inner]
-        made += [os.path.join(folder, name) for name in names if MADE in name]
-        is_deep = "/" in folder
+    grown: list[Path] = []
+    made: list[Path] = []
+    for name, inner, names in os.walk(run):
+        inner[:] = [sub for sub in inner if sub != "checkpoints"]  # which holds no event files
+        folder = Path(name)
+        events = [folder / name for name in names if name.startswith(PREFIX)]
+        made += [path for path in events if MADE in path.name]
+        is_own = folder.parent == run
         grown += [
-            (name, folder)
-            for name in names
-            if MADE not in name and not is_deep and (not folder or name.endswith(ROWS))
+            path
+            for path in events
+            if MADE not in path.name and (folder == run or (is_own and path.name.endswith(ROWS)))
         ]
-    return [run / folder / name for name, folder in sorted(grown)], [run / path for path in made]
+    return sorted(grown, key=lambda path: (path.name, path)), made
 
 
 def all_made_files(sweep: Path) -> list[str]:
@@ -74,39 +74,26 @@ def all_made_files(sweep: Path) -> list[str]:
     return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
 
 
-def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
-    """Returns the folder of the run's event files.
-
-    Without any files it is the folder with the run's readable name.
-
-    Args:
-        files: the result of `event_files`, where the caller has it.
-    """
-    if files is None:
-        files = event_files(run)
-    if files:
+def event_folder(run: Path) -> Path:
+    """Returns the folder of the run's event files; without any, the one with its name."""
+    if files := event_files(run):
         return max(files, key=lambda path: path.name.endswith(ROWS)).parent
     name = read_names(run.parent).get(run.name)
     return run if name is None or (run / name).is_symlink() else run / name
 
 
-def made_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
+def made_folder(run: Path) -> Path:
     """Returns the folder for made files, which is that of the curves.
 
     TensorBoard would show files in two folders as two runs.
-
-    Args:
-        files: the result of `event_files`, where the caller has it.
     """
-    if files is None:
-        files = event_files(run)
-    if not files:
+    if not event_files(run):
         # A user's own logger may write into a folder of its own.
         for folder, folders, names in os.walk(run):
             folders.sort()
             if any("tfevents" in name and MADE not in name for name in names):
                 return Path(folder)
-    return event_folder(run, files)
+    return event_folder(run)
 
 
 def read_names(sweep: Path) -> Mapping[str, str]:
@@ -167,19 +154,3 @@ def remove_empty(folders: set[Path]) -> None:
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-def _scan(folder: str) -> tuple[list[str], list[str]]:
-    """Returns the names of the event files in a folder, and of its subfolders.
-
-    The folder `checkpoints` is left out, because it holds no event files.
-    """
-    names: list[str] = []
-    folders: list[str] = []
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(PREFIX):
-                names.append(entry.name)
-            elif entry.name != "checkpoints" and entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-    return names, folders

@@ -62,7 +62,7 @@ class EventFile:
             files = event_files(self.folder)
             name = self._new_name(files) if self.path is None else self.path.name
             moved = [path for path in files if path.name == name]
-            self.path = moved[0] if moved else event_folder(self.folder, files) / name
+            self.path = moved[0] if moved else event_folder(self.folder) / name
             try:
                 if self.path.parent != self.folder:
                     make_folder(self.path.parent)

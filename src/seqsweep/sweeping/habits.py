@@ -22,29 +22,26 @@ _COMMANDS = {
 }
 """The commands of other tools, and ours."""
 
+_FULL = (
+    "optimizer.lr", "optimizer.weight_decay", "trainer.max_epochs", "trainer.gradient_clip_val",
+    "trainer.accelerator", "trainer.devices", "trainer.precision", "data.batch_size",
+    "data.source.path", "data.folds", "data.val_fraction", "data.test_fraction",
+    "data.standardize", "model.hidden_size", "model.num_layers", "model.cell",
+    "model.bidirectional", "model.dropout", "model.pooling", "loss.class_weights",
+    "loss.label_smoothing", "callbacks.early_stopping.patience",
+)  # fmt: skip
+"""The keys that are meant where the command has only their last part."""
+
 _KEYS = {
-    **dict.fromkeys(("lr", "learning_rate"), "optimizer.lr"),
-    "weight_decay": "optimizer.weight_decay",
-    **dict.fromkeys(("epochs", "max_epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
-    **dict.fromkeys(("clip", "gradient_clip_val"), "trainer.gradient_clip_val"),
-    **dict.fromkeys(("accelerator", "device"), "trainer.accelerator"),
-    "devices": "trainer.devices",
-    "precision": "trainer.precision",
-    "batch_size": "data.batch_size",
-    **dict.fromkeys(("path", "file", "data.path"), "data.source.path"),
-    "folds": "data.folds",
-    "val_fraction": "data.val_fraction",
-    "test_fraction": "data.test_fraction",
-    "standardize": "data.standardize",
-    **dict.fromkeys(("hidden", "hidden_size", "hidden_dim", "units"), "model.hidden_size"),
-    **dict.fromkeys(("layers", "num_layers", "n_layers"), "model.num_layers"),
-    **dict.fromkeys(("cell", "rnn_type"), "model.cell"),
-    "bidirectional": "model.bidirectional",
-    "dropout": "model.dropout",
-    "pooling": "model.pooling",
-    "class_weights": "loss.class_weights",
-    "label_smoothing": "loss.label_smoothing",
-    "patience": "callbacks.early_stopping.patience",
+    **{key.rpartition(".")[2]: key for key in _FULL},
+    "learning_rate": "optimizer.lr",
+    **dict.fromkeys(("epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
+    "clip": "trainer.gradient_clip_val",
+    "device": "trainer.accelerator",
+    **dict.fromkeys(("file", "data.path"), "data.source.path"),
+    **dict.fromkeys(("hidden", "hidden_dim", "units"), "model.hidden_size"),
+    **dict.fromkeys(("layers", "n_layers"), "model.num_layers"),
+    "rnn_type": "model.cell",
     "callbacks.model_checkpoint": "callbacks.checkpoint",
     **dict.fromkeys(("seed_everything", "random_state", "random_seed"), "seed"),
     **dict.fromkeys(("n_trials", "hydra.sweeper.n_trials"), "hydra.sweeper.budget.trials"),

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from seqsweep.runs.eventfiles import MADE, PREFIX, grown_and_made_files, made_folder, remove_empty
+from seqsweep.runs.eventfiles import MADE, PREFIX, made_files, made_folder, remove_empty
 from seqsweep.runs.files import make_folder, write_bytes
 from seqsweep.runs.removing import remove_temporary
 
@@ -47,8 +47,8 @@ def write_made_files(run: Path, files: Files) -> list[Path]:
         OSError: a file cannot be written.
     """
     while True:
-        grown, before = grown_and_made_files(run)
-        folder = made_folder(run, grown)
+        before = made_files(run)
+        folder = made_folder(run)
         contents = {folder / name: content for name, content in files.items()}
         try:
             if contents:
