@@ -1,4 +1,4 @@
-"""The display of a sweep: a table, or a line for each run.
+"""The display of a sweep: a table, or lines.
 
 A terminal shows a table. Any other output gets a line for each run that ends. `show_progress` shows
 the sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch`
@@ -35,7 +35,7 @@ _QUIET_SECONDS = 30.0
 
 
 class LiveView:
-    """Shows the progress of a sweep on a console: a table, or lines.
+    """Shows the progress of a sweep as a table or lines.
 
     `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left` stands for a
     run that has ended, and `[ 3/24] 412 of 720 epochs  1:50 left` for a time without one.
@@ -90,7 +90,7 @@ class LiveView:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
 
     def _line(self, run: RunProgress | None) -> Text:
-        """Returns the line of a run that has ended, or that of a time without one."""
+        """Returns the line of an ended run, or of a time without."""
         if run is not None:
             self._printed.add(run.folder.name)
         before, at_most = self._counted
@@ -209,7 +209,7 @@ def shows_table(console: Console) -> bool:
 
 
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:
-    """Returns the result of a run as pieces of text with their styles.
+    """Returns the result of a run as texts with their styles.
 
     There is no markup, because a label or an error may contain brackets.
     """

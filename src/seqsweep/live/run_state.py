@@ -1,4 +1,4 @@
-"""The state of one run, read from the small files of its folder."""
+"""The state of one run, read from its folder."""
 
 import os
 from collections.abc import Mapping
@@ -84,12 +84,12 @@ class RunProgress:
 
     @property
     def trained_here(self) -> int:
-        """The epochs that were trained since the first look; early stopping saves some."""
+        """The epochs that were trained since the first look."""
         epochs = (self.record or {}).get("epochs", self.trained)
         return (epochs if self.state == "complete" else self.tail.epochs) - self.already
 
     def score(self, metric: str) -> float | None:
-        """Returns the record's value of a metric, or the best value so far."""
+        """Returns a metric of the record, or the best value so far."""
         if self.record is None:
             return self.tail.best.get(metric)
         return self.record.get("metrics", {}).get(metric)

@@ -1,4 +1,4 @@
-"""The state of a sweep, read from the small files of its runs.
+"""The state of a sweep, read from its run folders.
 
 It is kept between two looks. A run that is done is read once. For each of the others a look asks
 for the state of four files, and reads what has been appended to them.
@@ -58,7 +58,7 @@ class Pace:
 
 
 class SweepProgress:
-    """The progress of a sweep's runs; each `look` brings it up to date.
+    """The progress of a sweep; each `look` brings it up to date.
 
     Args:
         folder: the folder of the runs.
@@ -123,12 +123,12 @@ class SweepProgress:
 
     @functools.cached_property
     def short_names(self) -> dict[str, str]:
-        """The short name of each run by run_id, if labels do not fit."""
+        """The short name of each run, for labels that do not fit."""
         return readable_names(self.sweep.configs)
 
     @functools.cached_property
     def to_train(self) -> int:
-        """The number of runs that were not done before the sweep was started."""
+        """The number of runs that were not done before the sweep."""
         return sum(not run.skipped for run in self.runs)
 
     @property
@@ -138,7 +138,7 @@ class SweepProgress:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs that need no more time, of all runs together."""
+        """The number of epochs of all runs that need no more time."""
         return sum(run.epochs for run in self.runs)
 
     @property
@@ -171,7 +171,7 @@ class SweepProgress:
         return len(set(self.sources.values())) > 1
 
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
-        """Returns the best complete and running runs with their scores, at most `most`.
+        """Returns at most `most` complete and running runs with the best scores.
 
         Of a sweep over several sources of data it is the best run on each, in their order.
         """

@@ -31,7 +31,7 @@ _STYLES = {
 
 
 class LiveTable:
-    """A frame with a sweep's progress, its workers, its best and its failed runs.
+    """A frame with progress, workers, best runs and failed runs.
 
     The column widths depend only on the configs of the sweep, so they do not change while it runs.
     On a narrow terminal the runs have one column, with short names if the labels do not fit. No
@@ -168,7 +168,7 @@ def _failed_table(progress: SweepProgress, failed: Sequence[RunProgress], width:
 
 
 def _labels(progress: SweepProgress, runs: Sequence[RunProgress], width: int) -> dict[str, str]:
-    """Returns the labels by run_id, or short names if one is too long."""
+    """Returns labels by run_id, or short names if one is too long."""
     labels = {run.folder.name: run.label for run in runs}
     if _longest(labels.values()) <= width:
         return labels

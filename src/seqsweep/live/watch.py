@@ -1,4 +1,4 @@
-"""`seqsweep watch FOLDER`: the live table of a sweep that another process trains."""
+"""`seqsweep watch FOLDER`: the live table of a sweep trained elsewhere."""
 
 import shlex
 import time
@@ -73,7 +73,7 @@ def _follow(watched: "WatchedFolder", view: LiveView, console: Console) -> None:
 
 
 class WatchedFolder:
-    """The watched runs: those that sweep.json lists, otherwise those that the folder contains.
+    """The runs of sweep.json, or without it those in the folder.
 
     Attributes:
         progress: the state of the sweep. `renew` replaces it if another sweep has been started.
@@ -115,7 +115,7 @@ class WatchedFolder:
         self.sweep = self.progress.sweep = sweep
 
     def is_over(self) -> bool:
-        """Returns whether no process trains these runs any longer, by the last look at them."""
+        """Returns whether, by the last look, no process trains these runs."""
         if self.progress.counts["running"]:
             self._seen_running = time.time()
             return False
@@ -130,7 +130,7 @@ class WatchedFolder:
         return is_quiet and not is_held and not self.is_only_planned()
 
     def is_only_planned(self) -> bool:
-        """Returns whether the sweep still waits for its first worker, perhaps in a queue."""
+        """Returns whether the sweep still waits for its first worker."""
         has_begun = self.sweep is None or self.has_ended or self.progress.has_begun
         return not has_begun and not is_sweep_running(self.folder)
 

@@ -1,4 +1,4 @@
-"""The lines of the live table that show the workers of a sweep."""
+"""The lines of the live table about workers."""
 
 import re
 from collections.abc import Collection
@@ -14,7 +14,7 @@ _STYLES = {"alive": "", "frozen": "yellow", "silent": "yellow", "dead": "red"}
 
 
 def worker_lines(workers: Workers) -> list[Text]:
-    """Returns a line for each worker, at most eight, and one for all of them.
+    """Returns lines for at most eight workers, and one for all.
 
     `n1 pid 4711   3 running   17 done   12.4 epochs/s`
     """
@@ -45,7 +45,7 @@ def worker_lines(workers: Workers) -> list[Text]:
 
 
 def _order(worker: Worker) -> tuple[bool, list[str | int], int]:
-    """Returns a key that sorts workers in trouble first, and n2 before n10."""
+    """Returns a key: workers in trouble first, n2 before n10."""
     # Every second part is a number, so that equal places hold equal types.
     parts = re.split(r"(\d+)", worker.host)
     name = [int(part) if index % 2 else part for index, part in enumerate(parts)]

@@ -24,14 +24,14 @@ _ABSENT = 3.0
 
 
 class Rate:
-    """The number of epochs per second during the last minute, as they are written in groups."""
+    """The number of epochs per second during the last minute."""
 
     def __init__(self) -> None:
         self._samples = deque[tuple[float, int]](maxlen=60)
         self._last = (0.0, 0)
 
     def sample(self, now: float, epochs: int) -> None:
-        """Notes the number of all epochs so far, at a time in seconds."""
+        """Notes the number of epochs at a time in seconds."""
         self._last = now, epochs
         if not self._samples or now - self._samples[-1][0] >= 1:
             self._samples.append(self._last)
@@ -96,7 +96,7 @@ class Worker:
 
 
 class Workers:
-    """The processes that train the runs of a folder, as of the last `look`.
+    """The processes that train in a folder, by the last `look`.
 
     Args:
         folder: the sweep's folder.
@@ -157,14 +157,14 @@ class Workers:
             self._attribute_by_event_files()
 
     def trainer(self, run: RunProgress) -> Worker | None:
-        """Returns the worker that trains a run or trained it last, if known."""
+        """Returns the last worker of a run, if known."""
         return None if run.trainer is None else self._worker(run.trainer)
 
     def _worker(self, process: Process) -> Worker:
         return self._workers.setdefault(process, Worker(*process))
 
     def _see_run(self, run: RunProgress, now: float) -> None:
-        """Adds a run and its new epochs to what its worker has done."""
+        """Adds a run and its new epochs to its worker."""
         worker = self.trainer(run)
         is_done = run.record is not None and not run.skipped
         self._epochs += run.new_epochs
@@ -178,7 +178,7 @@ class Workers:
             worker.see(run.lock.st_mtime, now)
 
     def _attribute_by_event_files(self) -> None:
-        """Attributes done runs whose lock was never seen, by the names of their event files.
+        """Attributes done runs without a seen lock by their event files.
 
         They were done before the first look, or trained between two looks.
         """

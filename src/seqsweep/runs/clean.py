@@ -1,4 +1,4 @@
-"""Finds and deletes files of runs. Only files that this program wrote are touched.
+"""Finds and deletes the files of runs that this program wrote.
 
 Runs in use are left alone. The lock of a run is held while its files are deleted, so that no
 process begins to train it meanwhile.
@@ -36,7 +36,7 @@ _FILES = (
 
 @dataclass(frozen=True)
 class Removal:
-    """The files of one run that are to be deleted, in this order.
+    """The files of one run to delete, in this order.
 
     `is_whole` is True for the whole run, False for its last checkpoint alone.
     """
@@ -52,7 +52,7 @@ def find_removals(
     checkpoints: bool,
     wanted: Mapping[str, str],
 ) -> list[Removal]:
-    """Returns the files that are to be deleted; runs in use are left out.
+    """Returns the files to delete; leaves out runs in use.
 
     Args:
         states: whole runs in these states are deleted.
@@ -91,7 +91,7 @@ def delete_all(removals: Sequence[Removal]) -> list[str]:
 
 
 def _delete(removal: Removal) -> str | None:
-    """Deletes the files of a run. Returns why the run was left alone, or None."""
+    """Deletes the files of a run; returns why it was left alone."""
     folder = removal.entry.folder
     try:
         with RunLock(folder.path):

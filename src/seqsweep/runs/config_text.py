@@ -61,7 +61,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def check_size(text: str) -> None:
-    """Refuses YAML texts that stand for too many values: deep nesting, aliases of aliases.
+    """Refuses YAML texts with deep nesting or aliases of aliases.
 
     An alias counts as all the values that it stands for: it is in memory once, but a walk through
     the values meets it each time.

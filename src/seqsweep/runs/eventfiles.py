@@ -1,4 +1,4 @@
-"""Chooses the folders of TensorBoard files, which decide how TensorBoard names a run.
+"""Chooses the folders of event files, after which TensorBoard names runs.
 
 TensorBoard shows every folder with an event file as a run, named by its path. So the event files of
 a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`. The sweep's
@@ -31,7 +31,7 @@ _PLAIN = re.compile(r"(?!checkpoints$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def event_files(run: Path) -> list[Path]:
-    """Returns the event files that grow with a run's epochs, in TensorBoard's order.
+    """Returns the event files of a run's epochs, in TensorBoard's order.
 
     Files of a user's own logger are included if they lie directly in the run's folder.
     """
@@ -44,7 +44,7 @@ def made_files(run: Path) -> list[Path]:
 
 
 def writer_of(run: Path) -> tuple[str, int] | None:
-    """Returns host and pid of the process that wrote a run's last event file."""
+    """Returns host and pid of the writer of the last event file."""
     matches = [_WRITTEN.fullmatch(path.name) for path in event_files(run)]
     writers = [(match[1], int(match[2])) for match in matches if match]
     return writers[-1] if writers else None
@@ -69,7 +69,7 @@ def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
 
 
 def all_made_files(sweep: Path) -> list[str]:
-    """Returns the made files of all runs of a folder, as paths relative to it."""
+    """Returns the made files of a folder's runs, as relative paths."""
     runs = folders_with(sweep, "config.yaml")
     return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
 
@@ -104,13 +104,13 @@ def read_names(sweep: Path) -> Mapping[str, str]:
 
 @lru_cache(maxsize=4)
 def _read_names(path: Path, version: tuple[int, ...]) -> Mapping[str, str]:
-    """Reads names.json once a version; leaves out names that lead out of the run's folder."""
+    """Reads names.json; leaves out names that lead out of the run's folder."""
     names = read_object(path).items()
     return {run: name for run, name in names if isinstance(name, str) and _PLAIN.fullmatch(name)}
 
 
 def write_names(sweep: Path, names: Mapping[str, str]) -> None:
-    """Writes the names of a sweep's runs, and moves their event files accordingly."""
+    """Writes the names of runs, and moves their event files accordingly."""
     # The names are written before files move: a run that starts meanwhile uses its new name.
     if dict(read_names(sweep)) != dict(names):
         write_json(sweep / NAMES, dict(names), sync=False)

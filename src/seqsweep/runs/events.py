@@ -1,4 +1,4 @@
-"""Appends rows of numbers to TensorBoard's event files, with TensorBoard's own record writer."""
+"""Appends rows of numbers to TensorBoard's event files."""
 
 import contextlib
 import importlib
@@ -81,7 +81,7 @@ class EventFile:
 
 
 def _second_after(files: Sequence[Path], now: int) -> int:
-    """Returns a second for a file name, later than in all other names.
+    """Returns a second that is later than in all other names.
 
     TensorBoard reads the files of a run in the order of their names. Two attempts may begin within
     a second, and process numbers start again after a reboot.
@@ -104,7 +104,7 @@ def version_event(wall_time: float) -> Any:
 
 
 def new_event(**fields: Any) -> Any:
-    """Returns an event, which is a protobuf of TensorBoard, with some of its fields."""
+    """Returns an event of TensorBoard, a protobuf, with these fields."""
     # Imported here, because it takes 0.2 CPU s, and many commands that import this module log
     # nothing. Imported by name, because type checkers do not see the classes of such a module.
     module: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
@@ -126,7 +126,7 @@ def encode(events: Iterable[Any]) -> bytes:
 def append_bytes(
     path: Path, data: bytes, header: bytes = b"", mode: Literal["ab", "r+b"] = "ab"
 ) -> None:
-    """Appends data to a file; a new or empty file gets a header first.
+    """Appends data to a file; an empty file gets the header first.
 
     Args:
         mode: `r+b` for a file that must exist.
@@ -166,7 +166,7 @@ def end_of_step(path: Path, start: int, step: int) -> int:
 
 
 def _step_of(content: bytes) -> int | None:
-    """Returns the step of an event; None for bytes that are not an event."""
+    """Returns the step of an event; None for other bytes."""
     from google.protobuf.message import DecodeError  # imported here like the event
 
     event = new_event()

@@ -23,7 +23,7 @@ class Damaged(ValueError):
 
 
 def say_once(message: str) -> None:
-    """Prints a message to stderr once a process, and at most twenty different ones."""
+    """Prints a message to stderr once, and at most twenty different ones."""
     if message in _said:
         return
     _said.add(message)
@@ -170,7 +170,7 @@ def _encode(value: Any) -> str:
 
 
 def json_text(value: Any, levels: int = DEEPEST, indent: str = "") -> str:
-    """Returns the JSON of a value with a line for each key of a mapping."""
+    """Returns JSON with a line for each key of a mapping."""
     if not isinstance(value, dict) or not value or not levels:
         return _encode(value)
     inner = indent + "  "
@@ -192,7 +192,7 @@ def parse_json(path: Path) -> Any:
 
 
 def parse_json_of(content: bytes, path: Path) -> Any:
-    """Returns the value of a JSON file that has been read; raises Damaged as `parse_json`."""
+    """Returns the value of a JSON file; raises Damaged as `parse_json`."""
     value = None
     try:
         value = json.loads(content.decode())
@@ -234,13 +234,13 @@ def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | Non
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Returns a JSON object as `read_json` does; an empty one where there is none."""
+    """Returns a JSON object as `read_json` does; {} where there is none."""
     value = read_json(path)
     return value if isinstance(value, dict) else {}
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder that another process may remove at this moment, as it is empty.
+    """Makes a folder that another process may remove while it is empty.
 
     Raises:
         FileExistsError: the path is not a folder.
@@ -257,7 +257,7 @@ def make_folder(folder: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Makes `target` a hard link to `source`, or a copy where links are not possible."""
+    """Makes `target` a hard link to `source`, or else a copy."""
     if target.exists() and target.samefile(source):
         return  # a rename between two links to one file would leave both names
     temporary = Path(_temporary(target))
@@ -276,7 +276,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Forces the content of these files to disk, skipping files that do not exist.
+    """Forces the content of these files, where they exist, to disk.
 
     Raises:
         OSError: some content could not be written.
@@ -291,7 +291,7 @@ def sync(paths: Iterable[Path]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Forces the names in a folder to disk, such as that of a deleted file.
+    """Forces the names in a folder to disk, after a deletion.
 
     Raises:
         OSError: they could not be written.
@@ -304,7 +304,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def folders_with(folder: Path, name: str) -> list[Path]:
-    """Returns the subfolders that hold a file of this name, sorted by name."""
+    """Returns the subfolders with a file of this name, by name."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:

@@ -1,4 +1,4 @@
-"""Reads the runs of a folder, and finds the keys in which their configs differ."""
+"""Reads the runs of a folder, and finds the keys that differ."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ OF_ANOTHER_VERSION: State = "of another version"
 
 
 class NoRuns(ValueError):
-    """The error for a folder without runs; folders below it may have some."""
+    """The error for a folder without runs."""
 
     def __init__(self, folder: Path) -> None:
         holds = "no runs in it (a run's folder holds a config.yaml)"
@@ -45,7 +45,7 @@ class Entry:
 
 
 def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
-    """Reads the runs below a folder, or the one run that the folder is itself.
+    """Reads the runs below a folder, or the folder of one run.
 
     The runs of the sweep come first, in its order, then all others by run_id.
 
@@ -89,7 +89,7 @@ def of_this_version(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def other_versions(entries: Iterable[Entry]) -> str:
-    """Counts the runs of other versions: `4 runs of another version (seqsweep 0.1.0)`.
+    """Returns a count such as `4 runs of another version (seqsweep 0.1.0)`.
 
     Empty if there are none.
     """
@@ -99,7 +99,7 @@ def other_versions(entries: Iterable[Entry]) -> str:
 
 
 def _below(folder: Path) -> str:
-    """Names the subfolders with runs, for a folder without runs, such as `outputs/sweeps`."""
+    """Names the subfolders with runs, for a folder such as `outputs/sweeps`."""
     configs = [path for depth in ("*/*", "*/*/*") for path in folder.glob(f"{depth}/config.yaml")]
     names = sorted({path.parent.parent.relative_to(folder).as_posix() for path in configs})
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -145,7 +145,7 @@ def not_begun(
 
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the keys that can change a result and differ between configs, in their order."""
+    """Returns the keys that can change a result and differ between configs."""
     keys = dict.fromkeys(key for layout in dict.fromkeys(map(tuple, configs)) for key in layout)
     return [
         key
@@ -159,7 +159,7 @@ _ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 def value_key(value: Any) -> str:
-    """Returns a text for a config value; those of 1, 1.0 and true differ."""
+    """Returns a text for a config value; 1, 1.0 and true differ."""
     # Most values are integers and strings, and the encoder takes ten times as long for an integer.
     return repr(value) if type(value) is int else _ENCODER.encode(value)
 

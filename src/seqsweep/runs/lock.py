@@ -47,7 +47,7 @@ class LockLost(Locked):
 
 
 class RunLock:
-    """A context manager that holds `folder`/lock, or another name, while its block runs.
+    """A context manager that holds a lock while its block runs.
 
     The lock of a process that has ended is free at once on its kernel, and after a minute for other
     hosts. The lock of a process that has stood still for a minute is taken over. Such a process
@@ -118,7 +118,7 @@ class RunLock:
             os.close(self._descriptor)  # which drops the POSIX lock
 
     def _take(self) -> bool:
-        """Takes the lock; returns False if another process has changed its files meanwhile.
+        """Takes the lock; returns False if others have changed its files.
 
         Two processes never hold the lock: a process first makes its file, and then looks at those
         of the others. So at least one of two sees the other, and the one that does withdraws. The
@@ -145,7 +145,7 @@ class RunLock:
         return is_held
 
     def _dead_generations(self, mine: int | None = None) -> list[int]:
-        """Returns the generations besides mine; raises Locked if one of them may be alive."""
+        """Returns the other generations; raises Locked if one may be alive."""
         numbers = [number for number in generations(self.path) if number != mine]
         for number in numbers:
             found = lock_files.look(file_of(self.path, number))
@@ -179,7 +179,7 @@ class RunLock:
                         os.unlink(file_of(self.path, number))
 
     def check(self) -> None:
-        """Raises LockLost if the lock is lost; looks only after a pause of the heartbeat."""
+        """Raises LockLost if the lock is lost after a heartbeat pause."""
         if not self.is_lost and _now() - self._beaten < lock_files.seconds_to_be_sure():
             return
         # A process that takes the lock by mistake sees that this one lives, and withdraws.
@@ -214,7 +214,7 @@ def _now() -> float:
 
 
 def _beat(idle: threading.Event) -> None:
-    """Touches all lock files of this process every few seconds, until it holds none."""
+    """Touches all lock files of this process every few seconds."""
     while not idle.wait(lock_files.BEAT_SECONDS):
         for lock in dict.fromkeys(tuple(taken.values())):
             # What is lost is found out again by `check_held`, which takes its time.
@@ -233,7 +233,7 @@ os.register_at_fork(after_in_child=_forget_taken)
 
 
 def check_held(folder: Path, name: str = RUN_LOCK) -> None:
-    """Checks that this process may write in a folder whose lock it has taken.
+    """Checks that this process may write in a folder.
 
     A folder that it has not locked passes. The check costs nothing while the heartbeat goes on.
 
@@ -266,7 +266,7 @@ def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
 
 
 def wait_for_doubts(folders: Iterable[Path]) -> bool:
-    """Waits for two heartbeats if only the clock calls a lock of these runs dead.
+    """Waits for two heartbeats if only the clock calls a lock dead.
 
     Then it is certain which ones are. Returns whether it had to wait.
     """
@@ -278,7 +278,7 @@ def wait_for_doubts(folders: Iterable[Path]) -> bool:
 
 
 def remove_lock_of_finished_run(folder: Path) -> None:
-    """Removes the lock files of a finished run whose holders seem to be dead.
+    """Removes the lock files that dead holders of a finished run left.
 
     Here the clock alone decides, because nothing depends on this lock any more. A holder that wakes
     to train the run again finds out that it has lost the lock.

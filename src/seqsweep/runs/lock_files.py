@@ -84,7 +84,7 @@ def host_name() -> str:
 
 
 def time_in(folder: Path) -> float:
-    """Returns the present time by the clock that stamps the files of a folder.
+    """Returns the present time by the clock of a folder.
 
     On a network file system the server sets the times, so only a new file shows its clock. Where
     nothing can be written, this machine's clock is used.
@@ -152,7 +152,7 @@ def create(path: str) -> tuple[int, Holder] | None:
 
 
 def take_posix_lock(descriptor: int) -> bool:
-    """Locks a file that no other process has locked; False if the file system cannot."""
+    """Locks a file; returns False if the file system cannot."""
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -217,7 +217,7 @@ def seconds_to_be_sure() -> float:
 
 
 def _is_posix_held(descriptor: int) -> bool | None:
-    """Returns whether another process has locked the file; None if nobody can tell."""
+    """Returns whether another process has locked the file, if known."""
     # F_GETLK only asks. Taking the lock would block other processes for a moment.
     if sys.platform == "darwin":
         layout, query, kind = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET), 3

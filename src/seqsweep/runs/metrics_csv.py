@@ -1,4 +1,4 @@
-"""Reads the numbers in metrics.csv of a run, whatever else the file holds.
+"""Reads the numbers in a run's metrics.csv, whatever else it holds.
 
 The first line names the columns, and every further line holds the metrics of one epoch. All readers
 agree on which lines count: those that end with a line break, have as many cells as the first line,
@@ -31,20 +31,20 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
-    """Returns whether a run has so many epochs, by its rows, without diverging."""
+    """Returns whether a run has this many epochs without diverging."""
     # A diverged run may have a row for its last epoch, without a number for the loss.
     return any(row["epoch"] == epochs - 1 and "train/loss" in row for row in rows)
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:
-    """Returns the rows by column; NaN stands for what is not a finite number."""
+    """Returns the rows by column; NaN where there is no finite number."""
     header, rows = _read_table(path)
     values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
 
 
 class MetricsTail:
-    """The number of epochs of a run, and its best value of some metrics.
+    """The number of epochs of a run, and its best metrics.
 
     Each look parses only what was added since the last one. If the last line that was read has
     moved, all lines are read again: a resumed run cuts off the rows behind its checkpoint, and a
@@ -114,7 +114,7 @@ class MetricsTail:
 
 
 class _Header:
-    """The first line of a metrics.csv, which decides what the other lines mean."""
+    """The first line of a metrics.csv, which names the columns."""
 
     def __init__(self, line: str) -> None:
         try:
@@ -124,7 +124,7 @@ class _Header:
         self.names = names if "epoch" in names else []
 
     def numbers(self, line: str) -> list[float] | None:
-        """Returns the numbers of a line; None if the line does not count.
+        """Returns the numbers of a line; None if it does not count.
 
         NaN stands for cells without a finite number."""
         cells = line.split(",")  # numbers have no quotes, and the csv module refuses some garbage
@@ -152,7 +152,7 @@ def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
 
 
 def _is_epoch(number: int, epoch: float, path: Path | str) -> bool:
-    """Returns whether a row is that of the next epoch; names the file if not."""
+    """Returns whether a row is the next epoch; names the file otherwise."""
     if epoch != number:
         say_once(
             f"{path}: row {number + 1} must be epoch {number}, got {epoch:g}; it counts as missing"
@@ -167,7 +167,7 @@ def _whole_lines(content: bytes) -> list[str]:
 
 
 def _number(text: str) -> float:
-    """Returns the finite number that a cell holds; NaN where it holds none."""
+    """Returns the finite number of a cell; NaN where there is none."""
     try:
         number = float(text)
     except ValueError:

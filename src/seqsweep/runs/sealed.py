@@ -23,7 +23,7 @@ _KEY = f',\n  "{DIGEST}": '.encode()
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content with a digest of itself, over the text that `write_json` writes.
+    """Returns the content with a digest of its JSON text.
 
     Raises:
         ValueError: a number is NaN or infinite.
@@ -35,7 +35,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 def write_sealed(
     path: Path, content: Mapping[str, Any], sync: bool = True, confirm: Confirm | None = None
 ) -> None:
-    """Writes the content with its digest as the last key; raises as `sealed` and `write_json`."""
+    """Writes the content with its digest as the last key."""
     write_json(path, sealed(content), sync, confirm=confirm)
 
 
@@ -66,14 +66,14 @@ def _unsealed(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def _is_sound_text(data: bytes) -> bool:
-    """Returns whether a file is as `write_sealed` wrote it; `_is_sound` takes ten times as long."""
+    """Returns `_is_sound` in a tenth of its time; False if unsure."""
     text, key, last = data.rpartition(_KEY)
     digest = _digest(text + b"\n}")
     return bool(key) and last == f'"{digest}"\n}}\n'.encode()
 
 
 def _is_sound(record: Mapping[str, Any]) -> bool:
-    """Returns whether the content matches its digest; a file may have been formatted again."""
+    """Returns whether the content matches its digest, however it is formatted."""
     try:
         return sealed(record)[DIGEST] == record[DIGEST]
     except ValueError:  # a number that is not finite
@@ -85,5 +85,5 @@ def _digest(text: bytes) -> str:
 
 
 def read_sealed_or_none(path: Path) -> dict[str, Any] | None:
-    """Returns the object of a sealed file as `read_json` does; None where there is none."""
+    """Returns the object of a sealed file; None where there is none."""
     return read_json(path, read_sealed)

@@ -1,4 +1,4 @@
-"""The locks in a folder of runs, one for each process that trains there."""
+"""The locks of the processes that train in a folder."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def process_of(host: str, pid: int) -> Process:
 
 
 def sweep_lock(folder: Path) -> RunLock:
-    """Returns the lock of this process's sweep; other sweeps may train in the same folder."""
+    """Returns the lock of this process's sweep, one of several."""
     return RunLock(folder, sweep_lock_name())
 
 
@@ -36,7 +36,7 @@ def sweep_lock_name() -> str:
 
 
 def lock_names(names: Iterable[str]) -> dict[str, Process]:
-    """Returns the sweep locks among the names in a folder, each with its process.
+    """Returns the sweep locks among these names, with their processes.
 
     >>> lock_names([".running-n1-47", "sweep.json"])
     {'.running-n1-47': ('n1', 47)}
@@ -69,7 +69,7 @@ def remove_dead_sweep_locks(folder: Path) -> None:
 
 
 def lock_notes(folder: Path) -> list[str]:
-    """Returns notes on the clock and the locks of a folder, usually none.
+    """Returns notes on the clock and locks of a folder.
 
     Args:
         folder: an existing folder of runs, in which this process may write.

@@ -26,7 +26,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SweepFile:
-    """The runs that commands have planned in a folder, and the last of these commands.
+    """The runs planned in a folder, and the last command.
 
     Args:
         command: the last command, as a person would type it.
@@ -56,7 +56,7 @@ class SweepFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Reads the sweep.json of a folder; returns None where it is missing or damaged.
+        """Reads sweep.json; returns None where it is missing or damaged.
 
         A file of another version counts as missing: this version does not train its runs.
         """
@@ -89,7 +89,7 @@ class SweepFile:
         return None
 
     def write(self, folder: Path) -> None:
-        """Writes sweep.json into an existing folder; values that all configs share stand once."""
+        """Writes sweep.json; values that all configs share stand once."""
         common = _common(list(self.configs.values()))
         content = {
             "semantics": SEMANTICS,
@@ -131,7 +131,7 @@ class SweepFile:
                 replace(SweepFile.read(folder) or self, ended=when, open=False).write(folder)
 
     def joined(self, other: Self) -> Self:
-        """Adds the members of another sweep that is training in the same folder."""
+        """Adds the members of a sweep that trains in the same folder."""
         done = self.done_before | other.done_before
         earlier = other.earlier - self.configs.keys()
         joined = replace(self, done_before=done, earlier=earlier, open=self.open or other.open)
@@ -153,7 +153,7 @@ class SweepFile:
         return replace(self, configs=configs, costs=costs, failures=failures, limits=limits)
 
     def current(self) -> Self:
-        """Leaves out the runs that only ended commands planned: no process trains them."""
+        """Leaves out the runs that only ended commands planned."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
 
@@ -166,7 +166,7 @@ def chosen_runs(folders: Iterable[Path]) -> set[str]:
 
 
 def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the limits of a run with checked types; raises if they have others."""
+    """Returns the limits of a run, with checked types."""
     thresholds = {str(int(epoch)): float(v) for epoch, v in content["thresholds"].items()}
     epochs = {name: content.get(name) for name in ("until", "ends_at")}
     whole = {name: None if epoch is None else int(epoch) for name, epoch in epochs.items()}
@@ -174,7 +174,7 @@ def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:
-    """Returns the keys with one value in all configs; 1, 1.0 and True differ."""
+    """Returns the keys with one value in all configs."""
     if not configs:
         return {}
     shared = set(configs[0]).intersection(*configs)

@@ -213,7 +213,7 @@ def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
 
 
 def train_member(member: PlannedRun, root: Path) -> float | None:
-    """Trains a run of a sweep. Returns its monitored metric; None if it was skipped.
+    """Trains a run of a sweep; returns its monitored metric.
 
     A run is skipped if another process trains it or if the sweep has been stopped. A run that
     cannot be built leaves failure.json, like a run that fails later.
@@ -232,7 +232,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
-    """Returns the outcome of a finished run, whose loggers get what they lack."""
+    """Returns the outcome of a finished run, and feeds its loggers."""
     outcome = finished(member, root)
     if outcome is not None and is_first_process():
         feed_done([(member.config, outcome.folder)])

@@ -40,7 +40,7 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 
 
 def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
-    """Writes the baselines of a sweep's data to baselines.json, unless they are there.
+    """Writes the baselines of a sweep's data that baselines.json lacks.
 
     The file has a row for each baseline and data set of the members, and keeps the rows of other
     members of the folder. Baselines learn from the training split of the networks, with the same
@@ -69,7 +69,7 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
 
 
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
-    """Returns each baseline's name, metrics and seconds, and notes on those that are missing.
+    """Returns the baselines, and notes on those that are missing.
 
     The majority class is always measured. Logistic regression (Cox 1958) and the nearest neighbour
     (Cover and Hart 1967), on the padded and flattened sequences, need scikit-learn. They represent
@@ -96,7 +96,7 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def majority_shares(splits: Splits) -> dict[str, float]:
-    """Returns the accuracies of a prediction of the most frequent class in training."""
+    """Returns the accuracies of predicting the most frequent training class."""
     row = _row("", splits, _majority)
     return {name: value for name, value in row["metrics"].items() if name.endswith("acc")}
 
@@ -106,19 +106,19 @@ def _has_sklearn() -> bool:
 
 
 def _is_current(folder: Path, names: Iterable[str]) -> bool:
-    """Returns whether the file has these data sets, measured with the installed packages."""
+    """Returns whether the file has these data sets already."""
     return set(names) <= set(_known(folder).get("of", []))
 
 
 def _known(folder: Path) -> dict[str, Any]:
-    """Returns the content of the file; {} if other package versions measured it."""
+    """Returns the content of the file, unless other packages measured it."""
     known = read_sealed_or_none(folder / NAME) or {}
     installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
     return known if known.items() >= installed.items() else {}
 
 
 def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:
-    """Writes the baselines of a folder of runs, whose data are read again.
+    """Writes the baselines of a folder of runs.
 
     Args:
         folder: the folder of the runs, for baselines.json.
@@ -144,7 +144,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
 
 
 def _name(data: Config, fingerprint: str | None) -> str:
-    """Returns a name that is equal for all configs with the same sequences."""
+    """Returns a name that configs with the same sequences share."""
     return json.dumps([_shaping(data), fingerprint], sort_keys=True)
 
 
@@ -191,7 +191,7 @@ def _models() -> dict[str, Any]:
 
 
 def _fitted(model: Any, splits: Splits) -> Predict:
-    """Fits a model on one thread, because more threads would disturb the training beside it."""
+    """Fits a model on one thread, beside the training."""
     from threadpoolctl import threadpool_limits
 
     longest, vocabulary = splits.train.max_length, splits.vocabulary
@@ -212,7 +212,7 @@ def _fitted(model: Any, splits: Splits) -> Predict:
 
 
 def _counted(sequences: Sequences, vocabulary: Vocabulary) -> npt.NDArray[np.float32]:
-    """Returns how often each symbol occurs in each text: (S, T, 1) -> (S, symbols)."""
+    """Counts the symbols of each text: (S, T, 1) -> (S, symbols)."""
     counts = np.zeros((len(sequences), len(vocabulary)), dtype=np.float32)
     rows, steps = np.nonzero(sequences.valid)
     np.add.at(counts, (rows, sequences.x[rows, steps, 0].astype(np.int64)), 1)
@@ -220,7 +220,7 @@ def _counted(sequences: Sequences, vocabulary: Vocabulary) -> npt.NDArray[np.flo
 
 
 def _flat(sequences: Sequences, steps: int) -> npt.NDArray[np.float32]:
-    """(S, T, F) -> (S, steps * F): pads with zeros, and cuts steps beyond those of training."""
+    """Pads or cuts: (S, T, F) -> (S, steps * F)."""
     kept = sequences.x[:, :steps]
     missing = steps - kept.shape[1]
     return np.pad(kept, ((0, 0), (0, missing), (0, 0))).reshape(len(kept), -1)

@@ -1,4 +1,4 @@
-"""Finds the command that was meant by the words of other tools, for error messages.
+"""Finds the command that was meant by words of other tools.
 
 Nothing is guessed silently: the command is refused, and the message shows the right one.
 """
@@ -71,7 +71,7 @@ _OPTUNA = "hydra/sweeper=optuna"
 
 
 def with_meant(message: str, words: Sequence[str]) -> str:
-    """Returns an error message with the command that was meant, where one is known.
+    """Returns an error message with the command that was meant.
 
     Args:
         words: the command line after `seqsweep`.
@@ -90,7 +90,7 @@ def with_meant(message: str, words: Sequence[str]) -> str:
 
 
 def meant(words: Sequence[str]) -> list[str] | None:
-    """Returns a command with the words of other tools replaced; None if it has none.
+    """Returns a command without words of other tools, or None.
 
     Args:
         words: the command line after `seqsweep`.
@@ -121,7 +121,7 @@ def meant(words: Sequence[str]) -> list[str] | None:
 
 
 def _options(words: Sequence[str]) -> Iterator[str]:
-    """Yields the words with `--key value` as `key=value` and `key=8 16` as `key=8,16`."""
+    """Yields `--key value` as `key=value` and `key=8 16` as `key=8,16`."""
     rest, last = deque(words), ""
     while rest:
         word = rest.popleft()
@@ -180,7 +180,7 @@ def _override(option: str) -> list[str]:
 
 
 def _is_in_conf(word: str) -> bool:
-    """Returns whether an option is a file of ./conf, which only `--config-dir` adds."""
+    """Returns whether an option needs `--config-dir conf`."""
     group, _, option = word.partition("=")
     path = Path(group.lstrip("+"), f"{option}.yaml")
     return not (CONF_DIR / path).is_file() and Path("conf", path).is_file()

@@ -1,4 +1,4 @@
-"""Plans and checks the members of a sweep before the first one starts.
+"""Plans and checks members before the first one starts.
 
 Imports no torch.
 """
@@ -27,7 +27,7 @@ from seqsweep.training.planned_run import PlannedRun, plan
 def plan_members(
     jobs: Sequence[Sequence[str]] | Expansion, compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
-    """Returns the distinct members in the order of the sweep. Equal configs are one run.
+    """Returns the distinct members in the order of the sweep.
 
     Args:
         jobs: the overrides of each member, or what expands to them.
@@ -70,13 +70,13 @@ def labelled(members: Sequence[SweepMember]) -> list[SweepMember]:
 
 
 def _labels(runs: Sequence[PlannedRun]) -> Callable[[PlannedRun], str]:
-    """Returns the function that names a run after the keys in which the runs differ."""
+    """Returns a function that names runs by the keys that differ."""
     keys = key_names(label_keys([run.flat for run in runs]))
     return lambda run: run_label(run.flat, keys)
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
-    """Builds the parts of every member and discards them, to find mistakes before the training.
+    """Builds the parts of every member, to find mistakes early.
 
     Raises:
         ValueError, TypeError, OSError: a constructor refuses its arguments.
@@ -107,7 +107,7 @@ def say_plan(
     folder: Path,
     console: Console,
 ) -> None:
-    """Prints how many members are done, how many to train, and notes on the data."""
+    """Prints how many members are done and to train, with notes."""
     doubles = jobs - len(members)
     done = len(members) - len(pending)
     line = (

@@ -22,7 +22,7 @@ _MOST_LINES = 250
 
 
 def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: Console) -> None:
-    """Prints what `run_sweep` would do: each member, its state, and the estimated time.
+    """Prints each member, its state, and the estimated time.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused.

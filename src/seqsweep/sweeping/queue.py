@@ -1,4 +1,4 @@
-"""The members of a sweep, and which of them are left to train.
+"""The members of a sweep that are left to train.
 
 Processes that train in one folder share its runs. Imports no torch.
 """
@@ -53,7 +53,7 @@ class SweepMember(PlannedRun):
 
     @classmethod
     def of(cls, run: PlannedRun, folder: RunFolder, **more: Any) -> Self:
-        """Returns a planned run as a member, without its failures up to now."""
+        """Returns a planned run as a member."""
         known = {field.name: getattr(run, field.name) for field in fields(PlannedRun)}
         counted = {"failures_before": folder.attempts(), "record_before": time_of_record(folder)}
         member = cls(**known, **counted, folder=folder, **more)
@@ -73,11 +73,11 @@ class SweepMember(PlannedRun):
         return 1 + (sweep["retries"] if sweep["on_error"] == "retry" else 0)
 
     def was_done(self) -> bool:
-        """Returns whether the run is done and `rerun` does not ask for it again."""
+        """Returns whether the run is done, without `rerun`."""
         return finished(self, self.folder.path.parent) is not None
 
     def is_done(self) -> bool:
-        """Returns whether the run is done or has paused; with `rerun`, since the sweep's start."""
+        """Returns whether the run is done or has paused."""
         if self.config["rerun"]:
             return time_of_record(self.folder) != self.record_before
         record = self.folder.record()
@@ -102,13 +102,13 @@ class SweepMember(PlannedRun):
 
 
 def time_of_record(folder: RunFolder) -> int | None:
-    """Returns when a run's record was written; None if it has no record."""
+    """Returns when a run's record was written, if it has one."""
     path = folder.path / "record.json"
     return path.stat().st_mtime_ns if path.is_file() else None
 
 
 class Queue:
-    """The runs of a sweep that are neither done nor failed too often.
+    """The runs of a sweep that are left to train.
 
     Each process that trains in a folder has a queue of its own. The folder decides: a run with a
     record is done, and a locked run is trained by another process.
@@ -138,7 +138,7 @@ class Queue:
     def take(
         self, idle: float = float("inf"), is_outdated: Callable[[], bool] = lambda: False
     ) -> list[SweepMember]:
-        """Returns the free runs that this process should train next; takes no lock.
+        """Returns the free runs to train next; takes no lock.
 
         Without a free run it waits while other processes train the rest.
 
@@ -159,7 +159,7 @@ class Queue:
         return free
 
     def settle(self, taken: Sequence[SweepMember], outcomes: Mapping[str, object]) -> None:
-        """Takes note of runs that were trained, so that none is taken again for ever.
+        """Notes which runs were trained, so that none is taken forever.
 
         Args:
             taken: the runs that `take` has returned.
@@ -198,7 +198,7 @@ class Queue:
         return [] if self._is_stopped else free
 
     def _is_over(self, run: SweepMember) -> bool:
-        """Returns whether a run is over; one that has failed may stop the sweep."""
+        """Returns whether a run is over, which may stop the sweep."""
         # Runs that were training already when one failed are completed first.
         if run.ends_sweep():
             self._is_stopped = True
@@ -206,5 +206,5 @@ class Queue:
 
 
 def _magnitude(seconds: float) -> int:
-    """Returns a number that is equal for similar costs, and larger for larger ones."""
+    """Returns a number that similar costs share, larger for larger ones."""
     return round(math.log(seconds, _STEP)) if seconds > 0 else 0

@@ -1,4 +1,4 @@
-"""`seqsweep reproduce` trains a run again from its config and compares every bit."""
+"""`seqsweep reproduce` trains a run again and compares every bit."""
 
 import math
 import os
@@ -33,7 +33,7 @@ _NOT_THE_MACHINE = ("command", "started", "data_files", CODE)
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
-    """Trains a run again in a scratch folder and prints whether both results are identical.
+    """Trains a run again, and prints whether the results are identical.
 
     Args:
         folder: the folder of a complete run.
@@ -98,12 +98,12 @@ def _has_lost_last(folder: Path, again: Path) -> bool:
 
 
 def _difference(one: Path, other: Path) -> str | None:
-    """Describes how two trainings of a run differ; None if they are identical."""
+    """Describes how two trainings differ; None if they are identical."""
     return _epochs_differ(one, other) or _weights_differ(one, other) or _records_differ(one, other)
 
 
 def _epochs_differ(one: Path, other: Path) -> str | None:
-    """Names the first epoch whose metrics differ, and the largest difference of all epochs."""
+    """Names the first epoch that differs, and the largest difference."""
     before, again = (read_rows(folder / "metrics.csv") for folder in (one, other))
     if len(before) != len(again):
         return f"differs: {len(before)} epochs, and {len(again)} again"

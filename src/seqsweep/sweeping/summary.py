@@ -80,7 +80,7 @@ class Renewing:
 def write_summary(
     members: Sequence[PlannedRun], folder: Path, entries: Sequence[Entry] = ()
 ) -> list[str]:
-    """Brings baselines, report and TensorBoard view up to date with the records of a sweep.
+    """Brings baselines, report and TensorBoard view up to date.
 
     Files that are up to date are kept, which takes milliseconds.
 

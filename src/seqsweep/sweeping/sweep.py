@@ -46,7 +46,7 @@ def run_sweep(
     folder: Path,
     console: Console,
 ) -> int:
-    """Trains the members that are not done and prints the leaderboard of the folder.
+    """Trains the members that are not done; prints the leaderboard.
 
     All members are checked before the first one starts.
 
@@ -147,7 +147,7 @@ def train_sweep(
 
 @contextlib.contextmanager
 def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int]) -> Generator[None]:
-    """Renews the report in the block, and turns its errors into exit codes."""
+    """Renews the report in the block; turns errors into exit codes."""
     folder, reports = pending[0].folder.path.parent, pending[0].config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():
@@ -168,7 +168,7 @@ def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int])
 def _turns(
     pending: Sequence[SweepMember], rounds: Rounds, launcher: RunLauncher, folder: Path
 ) -> Generator[tuple[Queue, list[SweepMember]]]:
-    """Yields members to train here, with their queue; follows the workers of a cluster instead.
+    """Yields members to train here, or follows workers of a cluster.
 
     Raises:
         ValueError, OSError: a cluster refuses the workers.

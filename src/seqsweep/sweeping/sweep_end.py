@@ -104,7 +104,7 @@ def _conclude(
     pruned: int,
     lost: Collection[str],
 ) -> int:
-    """Prints the result files and the next command. Returns how many members are not done.
+    """Prints what follows; returns how many members are not done.
 
     Args:
         pruned: the number of pruned runs that count as done.

@@ -1,4 +1,4 @@
-"""`seqsweep work FOLDER`: a worker, which trains what a sweep has left. Imports no torch.
+"""`seqsweep work FOLDER`: a worker, which trains what is left.
 
 Any number of workers may train in one folder, on any hosts that see it. They need no contact:
 sweep.json lists the runs, locks show who trains which, and records show which are done.
@@ -173,7 +173,7 @@ class Worker:
                 self.sweep = read_sweep(self.folder)
 
     def _wait_for_runs(self, idle: float) -> bool:
-        """Waits until a search has changed sweep.json; returns whether it has in this time."""
+        """Returns whether a search has changed sweep.json in this time."""
         deadline = time.monotonic() + idle
         while not self._is_outdated() and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
@@ -184,11 +184,11 @@ class Worker:
         return self._version != version_of(f"{self.folder}/{NAME}")
 
     def left(self) -> int:
-        """Returns how many runs are not done and have not failed too often."""
+        """Returns how many runs are left to train."""
         return sum(not run.is_over() for run in self._queued())
 
     def conclude(self, allowed: Sequence[str]) -> int:
-        """Prints what is left. The last worker of a finished sweep writes its report."""
+        """Prints what is left; the last worker writes the report."""
         left, total = self.left(), len(self.sweep.current().configs)
         if left:
             say(f"{left} of {count(total, 'run')} left, which other processes train")
@@ -203,7 +203,7 @@ class Worker:
         return 0
 
     def _queued(self) -> list[SweepMember]:
-        """Returns the runs of the sweep that are not done, as sweep.json has them."""
+        """Returns the runs of sweep.json that are not done."""
         sweep = self.sweep
         members = (
             SweepMember(
@@ -280,7 +280,7 @@ def _enter(directory: str, allowed: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _time_limit(seconds: float | None) -> Generator[None]:
-    """Sends this process a SIGTERM after some seconds, unless the block has ended by then."""
+    """Sends this process a SIGTERM if the block takes longer."""
     if seconds is None:
         yield
         return
@@ -294,7 +294,7 @@ def _time_limit(seconds: float | None) -> Generator[None]:
 
 
 def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) -> int:
-    """Prints what is left after a signal or the time limit; returns the exit code."""
+    """Prints what is left after a signal; returns the exit code."""
     left = worker.left()
     total = count(len(worker.sweep.current().configs), "run")
     say(f"{error}: {left} of {total} left; any worker resumes them")
@@ -304,7 +304,7 @@ def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) 
 
 
 def _write_report(folder: Path, allowed: Sequence[str]) -> None:
-    """Writes baselines, report and TensorBoard view of a finished sweep, as its command does."""
+    """Writes baselines, report and TensorBoard view of a finished sweep."""
     try:
         write_baselines_of(folder, read_folder(folder), allowed)
     except (OSError, ValueError, TypeError) as error:
@@ -314,7 +314,7 @@ def _write_report(folder: Path, allowed: Sequence[str]) -> None:
 
 
 def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Starts several workers on this machine and waits for them; returns the worst exit code."""
+    """Starts workers on this machine; returns the worst exit code."""
     threads = options.threads or max(1, cores() // options.processes)
     # The later of two equal options counts.
     words = [*arguments, "--processes", "1", "--threads", str(threads)]
