@@ -168,7 +168,12 @@ def show_progress(
         finally:
             if screen is not None:
                 screen.close(has_failed or any(run.record is None for run in watched))
-        _report(errors, has_table=screen is not None)
+        for error in errors:
+            # Without a table, a broken pipe means that the reader has gone, such as `head`.
+            if screen is not None or not isinstance(error, BrokenPipeError):
+                message = " ".join(f"{type(error).__name__}: {error}".split())
+                with contextlib.suppress(Exception):
+                    say_error(f"the sweep's progress could not be shown: {message}")
 
 
 def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> None:
@@ -182,16 +187,6 @@ def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> No
         view.stop()
     except Exception as error:
         errors.append(error)
-
-
-def _report(errors: Sequence[Exception], has_table: bool) -> None:
-    for error in errors:
-        # Without a table, a broken pipe means that the reader has gone, such as `head`. This is
-        # not an error of the display.
-        if has_table or not isinstance(error, BrokenPipeError):
-            message = " ".join(f"{type(error).__name__}: {error}".split())
-            with contextlib.suppress(Exception):
-                say_error(f"the sweep's progress could not be shown: {message}")
 
 
 def _sweep_file(folder: Path, run_ids: Collection[str]) -> SweepFile:

@@ -18,9 +18,6 @@ RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "fail
 _SHOWN = ("status", "error", "epoch", "epochs", "metrics", "train_seconds", "pruned")
 """The keys of a record that a display needs. The others would fill the memory in a large sweep."""
 
-_STATES_AFTER: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
-"""The state of a run by the kind in its failure.json."""
-
 
 @dataclass
 class RunProgress:
@@ -166,8 +163,11 @@ class RunProgress:
         failure = RunFolder(self.folder).failure() or {}
         # A failure that an earlier sweep has left says nothing about this one.
         is_old = is_first and stat.st_mtime < self.since
-        kind = "" if is_old else failure.get("kind", "")
-        self._unlocked_state = _STATES_AFTER.get(kind, "waiting")
+        match "" if is_old else failure.get("kind"):
+            case "failed" | "interrupted" as kind:
+                self._unlocked_state = kind
+            case _:
+                self._unlocked_state = "waiting"
         self.error = failure["error"] if self._unlocked_state == "failed" else ""
         return self._unlocked_state == "failed"
 

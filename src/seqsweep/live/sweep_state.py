@@ -40,13 +40,7 @@ class Pace:
     _left: float | None = None
 
     def update(self, now: float, trained: float, left: float) -> None:
-        """Renews the estimate if more has been trained.
-
-        Args:
-            now: the time in seconds, on the clock of `begun`.
-            trained: the cost of the epochs that were trained since `begun`.
-            left: the cost of the epochs that are left.
-        """
+        """Renews the estimate if more has been trained; costs of epochs are given."""
         if trained != self._trained:
             self._trained, self._changed = trained, now
             is_known = trained > _ENOUGH * (trained + left)

@@ -18,8 +18,6 @@ from seqsweep.runs.sweep_lock import is_sweep_running
 from seqsweep.runs.sweepfile import NAME, SweepFile
 
 _TOP = 5
-_PAUSE = 20.0
-"""Seconds without a running run after which the watching ends, if no sweep holds the folder."""
 
 
 def watch(folder: Path, console: Console) -> int:
@@ -83,7 +81,6 @@ class WatchedFolder:
         self.folder = folder
         self.sweep = SweepFile.read(folder)
         self._version = version_of(f"{self.folder}/{NAME}")
-        self._seen_running = 0.0
         self.progress = self._start()
 
     def _start(self) -> SweepProgress:
@@ -117,7 +114,6 @@ class WatchedFolder:
     def is_over(self) -> bool:
         """Returns whether, by the last look, no process trains these runs."""
         if self.progress.counts["running"]:
-            self._seen_running = time.time()
             return False
         is_held = is_sweep_running(self.folder)
         # A search will add runs.
@@ -125,9 +121,7 @@ class WatchedFolder:
             return False
         if not self.missing() or self.has_ended:
             return True
-        # Runs that other programs start one by one have pauses between them.
-        is_quiet = time.time() - self._seen_running > _PAUSE
-        return is_quiet and not is_held and not self.is_only_planned()
+        return not is_held and not self.is_only_planned()
 
     def is_only_planned(self) -> bool:
         """Returns whether the sweep still waits for its first worker."""

@@ -14,7 +14,6 @@ from seqsweep.console import say_error
 DEEPEST = 50
 """The most levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
 
-_MOST_SAID = 20
 _said: set[str] = set()
 
 
@@ -23,14 +22,10 @@ class Damaged(ValueError):
 
 
 def say_once(message: str) -> None:
-    """Prints a message to stderr once, and at most twenty different ones."""
-    if message in _said:
-        return
-    _said.add(message)
-    if len(_said) <= _MOST_SAID:
+    """Prints a message to stderr once."""
+    if message not in _said:
+        _said.add(message)
         say_error(message)
-    elif len(_said) == _MOST_SAID + 1:
-        say_error("further damaged files are not named")
 
 
 def open_regular(path: Path | str) -> BinaryIO:

@@ -66,12 +66,13 @@ class SweepFile:
         try:
             if content.get("semantics") != SEMANTICS:
                 return None
-            sweep = cls(
+            "".join(content["command"])  # raises a TypeError unless all words are strings
+            return cls(
                 content["command"],
-                content["started"],
+                float(content["started"]),
                 {name: content["common"] | rest for name, rest in content["members"].items()},
                 frozenset(content["done_before"]),
-                content["ended"],
+                None if content["ended"] is None else float(content["ended"]),
                 frozenset(content["earlier"]),
                 {name: float(cost) for name, cost in content["costs"].items()},
                 {name: int(count) for name, count in content["failures"].items()},
@@ -79,14 +80,9 @@ class SweepFile:
                 {name: _limits(each) for name, each in content.get("limits", {}).items()},
                 bool(content.get("open", False)),
             )
-            times = [sweep.started, 0 if sweep.ended is None else sweep.ended]
-            "".join(sweep.command)  # raises a TypeError unless all words are strings
-            if sum(times) >= 0:
-                return sweep
         except (TypeError, KeyError, AttributeError, ValueError):
-            pass
-        say_once(f"{folder / NAME}: is not what a sweep writes; it counts as missing")
-        return None
+            say_once(f"{folder / NAME}: is not what a sweep writes; it counts as missing")
+            return None
 
     def write(self, folder: Path) -> None:
         """Writes sweep.json; values that all configs share stand once."""

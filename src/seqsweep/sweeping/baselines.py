@@ -7,7 +7,7 @@ import functools
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,9 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     # A data module of the user's own has no source to read.
     members = [m for m in members if m.data_fingerprint and "source" in m.config["data"]]
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in members}
-    if _is_current(folder, sets):
-        return
     known = _known(folder)
+    if sets.keys() <= set(known.get("of", [])):
+        return
     rows = [row for row in known.get("baselines", []) if row.get("of") not in sets]
     notes: list[str] = known.get("notes", [])
     for name, member in sets.items():
@@ -105,11 +105,6 @@ def _has_sklearn() -> bool:
     return find_spec("sklearn") is not None
 
 
-def _is_current(folder: Path, names: Iterable[str]) -> bool:
-    """Returns whether the file has these data sets already."""
-    return set(names) <= set(_known(folder).get("of", []))
-
-
 def _known(folder: Path) -> dict[str, Any]:
     """Returns the content of the file, unless other packages measured it."""
     known = read_sealed_or_none(folder / NAME) or {}
@@ -135,7 +130,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
         data = nested(entry.config).get("data", {})
         if fingerprint and "source" in data:
             runs.setdefault(_name(data, fingerprint), entry.folder)
-    if not runs or _is_current(folder, runs):
+    if runs.keys() <= set(_known(folder).get("of", [])):
         return
     # Imported here, because a folder with current baselines does not need OmegaConf.
     from seqsweep.training.saved_config import saved_data

@@ -78,7 +78,8 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         # Processes that Lightning starts for ddp inherit the variable.
         os.environ[_SCRATCH] = scratch
         again = train(member, Path(scratch), engine=engine).folder.path
-        difference = _difference(folder, again)
+        pair = folder, again
+        difference = _epochs_differ(*pair) or _weights_differ(*pair) or _records_differ(*pair)
         environment = _environments_differ(folder, again)
         uncompared = _has_lost_last(folder, again)
     say(
@@ -95,11 +96,6 @@ def _has_lost_last(folder: Path, again: Path) -> bool:
     """Returns whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
     name = Path("checkpoints", "last.ckpt")
     return (again / name).is_file() and not (folder / name).exists()
-
-
-def _difference(one: Path, other: Path) -> str | None:
-    """Describes how two trainings differ; None if they are identical."""
-    return _epochs_differ(one, other) or _weights_differ(one, other) or _records_differ(one, other)
 
 
 def _epochs_differ(one: Path, other: Path) -> str | None:

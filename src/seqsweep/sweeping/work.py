@@ -327,10 +327,7 @@ def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> i
                 worker.send_signal(signum)
 
     # Ctrl-C in a terminal reaches the workers too, and a second signal would end them at once.
-    with handled((signal.SIGTERM, signal.SIGHUP), pass_on), handled((signal.SIGINT,), _ignore):
+    ignored = handled((signal.SIGINT,), lambda *_: None)
+    with handled((signal.SIGTERM, signal.SIGHUP), pass_on), ignored:
         codes = [worker.wait() for worker in workers]
     return max(code if code >= 0 else 128 - code for code in codes)
-
-
-def _ignore(signum: int, frame: FrameType | None) -> None:
-    """Leaves a signal to the workers."""
