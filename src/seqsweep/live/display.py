@@ -41,7 +41,6 @@ class LiveView:
     run that has ended, and `[ 3/24] 412 of 720 epochs  1:50 left` for a time without one.
 
     Args:
-        progress: the state of the sweep, which `look` brings up to date.
         console: the console to print on; `?` replaces the characters that its encoding lacks.
         screen: draws the table; None prints lines instead.
         counted: how many runs of the same search have ended before, and how many it has at most.
@@ -134,8 +133,6 @@ def show_progress(
 
     Args:
         runs: the folders of the runs to wait for, all in one folder.
-        console: the console to print on.
-        counted: as for `LiveView`.
     """
     folder = runs[0].path.parent
     run_ids = [run.run_id for run in runs]

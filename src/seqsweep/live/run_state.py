@@ -24,17 +24,12 @@ class RunProgress:
     """The progress of one run; each `look` brings it up to date.
 
     Args:
-        folder: the run's folder.
-        config: the run's config, flat.
-        label: the run's name for people.
         skipped: whether the run was done before the sweep was started.
         is_searched: whether the run belongs to a search, for which a pruned run is done.
-        tail: the reader of the run's metrics.csv.
         since: the start of the sweep, in seconds since 1970. An older failure does not count, nor
             does an older record if the config says `rerun`.
         already: the epochs that were trained before the first look; they tell nothing of the pace.
         record: what a display needs of the record of a complete, pruned or diverged run.
-        error: the reason why the run failed or diverged.
         lock: the state of the run's lock file at the last look.
         trainer: the process that trains the run or trained it last, if known.
         new_epochs: the epochs that were trained between the last two looks.

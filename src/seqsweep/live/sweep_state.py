@@ -54,16 +54,8 @@ class Pace:
 class SweepProgress:
     """The progress of a sweep; each `look` brings it up to date.
 
-    Args:
-        folder: the folder of the runs.
-        sweep: the runs, and when the sweep was started.
-        clock: returns seconds since 1970.
-
     Attributes:
         keys: the short name of each config key in the runs' labels.
-        runs: in the order of the sweep.
-        workers: the processes that train the runs.
-        has_begun: whether any run has begun.
     """
 
     def __init__(

@@ -26,9 +26,6 @@ class Screen:
 
     It is used as rich's `Live` is: start, update, stop. One thread draws. The messages of other
     threads wait until it draws again, so that no other thread needs the locks of the console.
-
-    Args:
-        log: the file for all other output.
     """
 
     def __init__(self, log: Path) -> None:

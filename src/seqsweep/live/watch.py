@@ -25,7 +25,6 @@ def watch(folder: Path, console: Console) -> int:
 
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
-        console: the console to print on.
 
     Returns:
         The exit code: 0 if every run is done, 1 if some are not, 130 after Ctrl-C.

@@ -48,7 +48,6 @@ class Worker:
 
     Attributes:
         host: its host, as file names spell it.
-        pid: its number on that host.
         running: the number of runs that it trains now.
         done: the number of runs that it has trained to their end.
         epochs: the number of epochs that it has trained since the first look.
@@ -98,11 +97,7 @@ class Worker:
 class Workers:
     """The processes that train in a folder, by the last `look`.
 
-    Args:
-        folder: the sweep's folder.
-
     Attributes:
-        rate: the pace of all epochs.
         present: the workers that hold a lock, alive or not.
         is_shown: whether more than one process has trained here, or one on another host.
     """
@@ -125,10 +120,7 @@ class Workers:
         """Reads what is new.
 
         Args:
-            names: the names in the folder.
             runs: the runs that have a folder and were not done before this look.
-            now: the present time in seconds.
-            is_first: whether this is the first look at the sweep.
         """
         for worker in self._workers.values():
             worker.running, worker.lock = 0, ""

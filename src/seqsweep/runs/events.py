@@ -31,9 +31,6 @@ class EventFile:
 
     Between two appends the file may move: extending a sweep renames its runs. It is then searched
     for. So an append after the first one never creates a file.
-
-    Args:
-        folder: the folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:

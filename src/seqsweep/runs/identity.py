@@ -50,7 +50,6 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
     """Returns 16 hex digits of the sha256 of config and data.
 
     Args:
-        config: the checked config, plain values.
         data_fingerprint: the hash of the sequences, which replaces the paths, the layout and the
             column names of the source. None for data that cannot be read beforehand.
     """

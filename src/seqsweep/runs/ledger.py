@@ -30,8 +30,6 @@ class Entry:
     """One run of a folder.
 
     Attributes:
-        folder: its folder.
-        state: how it stands.
         config: by dotted key; empty where config.yaml is damaged.
         record: None while the run is not done.
         error: the message of a failed, diverged or damaged run; the name of the other version.

@@ -52,10 +52,8 @@ class MetricsTail:
 
     Args:
         path: of the metrics.csv, which need not exist yet.
-        metrics: the columns to keep.
 
     Attributes:
-        epochs: the number of finished epochs.
         best: the best value of each metric that has had a number.
         written: when the file was last written, in seconds since 1970; 0 without a file.
     """

@@ -28,8 +28,6 @@ def provenance(
     """Returns the content of a run's provenance.json.
 
     Args:
-        threads: the number of torch's threads.
-        data_fingerprint: the hash of the sequences.
         engine: the engine, and what decides its last bits: instruction set, BLAS, devices.
         data_files: absolute paths by key of `data.source`, whose own paths may be relative.
     """

@@ -246,9 +246,6 @@ class RunFolder:
 
         Returns how many were killed in a row without a new epoch. The attempt does not count as
         failed.
-
-        Args:
-            epochs: the number of epochs that the run has now.
         """
         failure = self.failure() or {}
         match failure.get("killed"):

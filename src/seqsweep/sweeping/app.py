@@ -68,9 +68,7 @@ def run(
     """Composes the configs and trains one run or a sweep.
 
     Args:
-        arguments: the overrides and options for Hydra.
         subcommand: `train`, or `plan`, which only prints what a sweep would train.
-        options: the options of the subcommand.
         raises: whether an error is raised instead of explained.
 
     Returns:
@@ -133,11 +131,7 @@ def _hydra_raises() -> Generator[None]:
 
 
 def _explained(error: Exception, words: Sequence[str]) -> str | None:
-    """Returns the message of an error of the user's; None for others.
-
-    Args:
-        words: the command line after `seqsweep`.
-    """
+    """Returns the message of an error of the user's; None for others."""
     if isinstance(error, BrokenPipeError):  # the reader of the output has gone; see cli.py
         return None
     if isinstance(error, (RunFailed, Locked)):

@@ -116,8 +116,6 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
     """Writes the baselines of a folder of runs.
 
     Args:
-        folder: the folder of the runs, for baselines.json.
-        entries: the runs.
         allowed: the targets besides ours that may read the data.
 
     Raises:

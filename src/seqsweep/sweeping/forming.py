@@ -53,7 +53,6 @@ def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> lis
     A pool begins with its longest run.
 
     Args:
-        members: the runs to train.
         takes_gpu: returns whether an accelerator is a GPU here.
 
     Raises:

@@ -71,11 +71,7 @@ _OPTUNA = "hydra/sweeper=optuna"
 
 
 def with_meant(message: str, words: Sequence[str]) -> str:
-    """Returns an error message with the command that was meant.
-
-    Args:
-        words: the command line after `seqsweep`.
-    """
+    """Returns an error message with the command that was meant."""
     right = meant(words)
     notes = [note for word in words if (note := _NOTES.get(word.partition("=")[0].lstrip("+")))]
     if right is None and not notes:
@@ -91,9 +87,6 @@ def with_meant(message: str, words: Sequence[str]) -> str:
 
 def meant(words: Sequence[str]) -> list[str] | None:
     """Returns a command without words of other tools, or None.
-
-    Args:
-        words: the command line after `seqsweep`.
 
     >>> meant(["train", "data=digits", "lr=0.1"])
     ['train', 'data=digits', 'optimizer.lr=0.1']

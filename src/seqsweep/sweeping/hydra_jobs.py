@@ -94,8 +94,6 @@ def launch_jobs(
 
     Args:
         threads: the number of members of a pool that train side by side.
-        jobs: the overrides of each job.
-        master: the sweep's config.
 
     Returns:
         Hydra's JobReturn of each job, with the monitored metric as its return value.

@@ -165,7 +165,6 @@ def confirm_size(pending: int, limit: int | None, console: Console) -> bool:
     """Returns whether to train this many runs; asks on a terminal.
 
     Args:
-        pending: the number of runs to train.
         limit: `sweep.ask_above`; None never asks.
 
     Raises:

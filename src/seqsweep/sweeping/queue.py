@@ -36,7 +36,6 @@ class SweepMember(PlannedRun):
     A worker takes it from sweep.json, with its config and run_id alone, and plans it later.
 
     Attributes:
-        folder: the folder of the run.
         overrides: Hydra's overrides, from which its config was composed; a worker has none.
         label: the keys in which it differs from the others.
         epoch_seconds: the estimated time of an epoch on one thread; 0 if it is unknown.
@@ -114,8 +113,6 @@ class Queue:
     record is done, and a locked run is trained by another process.
 
     Args:
-        runs: the runs that the sweep asks for.
-        folder: the sweep's folder.
         most: the most runs to hand out at once. Workers give a number: they plan few runs at a
             time, the longest first, and runs of similar cost in different orders.
     """
@@ -143,7 +140,6 @@ class Queue:
         Without a free run it waits while other processes train the rest.
 
         Args:
-            idle: the longest time to wait, in seconds.
             is_outdated: whether there may be other runs than these; asked before each wait.
 
         Returns:

@@ -36,7 +36,6 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     """Trains a run again, and prints whether the results are identical.
 
     Args:
-        folder: the folder of a complete run.
         allowed: the targets outside seqsweep that its config may build.
 
     Returns:

@@ -40,7 +40,6 @@ class Renewing:
     """Renews report and view during the block whenever more runs have ended.
 
     Args:
-        folder: the sweep's folder.
         every: the shortest pause in seconds. The pause is longer if a renewal takes long.
     """
 
@@ -86,7 +85,6 @@ def write_summary(
 
     Args:
         members: the runs whose data the baselines are computed from.
-        entries: the runs of the folder, if they have just been read.
 
     Returns:
         A line for each part that could not be written, with the reason, such as data that are gone,

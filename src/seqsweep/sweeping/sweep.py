@@ -50,12 +50,6 @@ def run_sweep(
 
     All members are checked before the first one starts.
 
-    Args:
-        jobs: the members of the sweep, whose configs `compose` composes.
-        launcher: trains the runs.
-        folder: the sweep's folder.
-        console: prints the plan, the progress and the results.
-
     Returns:
         The exit code: 0, 1 if some members did not complete, or 128 plus the number of the signal
         that ended the sweep.
@@ -196,10 +190,6 @@ def _turns(
 def shown(
     members: Sequence[SweepMember], console: Console, counted: tuple[int, int] = (0, 0)
 ) -> Rounds:
-    """Yields members as one round, and shows their progress meanwhile.
-
-    Args:
-        counted: as of `Display`.
-    """
+    """Yields members as one round, and shows their progress meanwhile."""
     with show_progress([member.folder for member in members], console, counted):
         yield members

@@ -49,12 +49,8 @@ def finish_sweep(
 
     Args:
         members: the runs that the command asks for.
-        code: the exit code of the training.
         started: when the command started, on the clock of `time.monotonic`.
         lost: the run_ids of failed runs that a search has gone on without.
-
-    Returns:
-        The exit code of the command.
     """
     seconds = time.monotonic() - started
     if code == 0:  # runs that were done before may lack a logger

@@ -135,8 +135,6 @@ class Worker:
     """Trains the runs that sweep.json lists, a few at a time.
 
     Args:
-        folder: the sweep's folder.
-        threads: the number of runs that train side by side.
         allowed: the targets besides the project's own that the configs may build.
     """
 
