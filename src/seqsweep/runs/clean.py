@@ -63,7 +63,11 @@ def find_removals(
     Raises:
         ValueError: no run has one of these keys.
     """
-    _refuse_unknown(wanted, entries)
+    known = {key for entry in entries for key in entry.config}
+    for key in wanted:
+        # A group such as `optimizer` stands for the option that was chosen.
+        if not {key, f"{key}._target_"} & known:
+            raise ValueError(f"{key}: no run here has this key{nearest_or_all(key, known)}")
     removals: list[Removal] = []
     for entry in entries:
         # A link may lead to a run of another folder, which the user has not named.
@@ -133,14 +137,6 @@ def freed(paths: Iterable[Path]) -> int:
         if names[file] == stat.st_nlink:
             total += stat.st_blocks * 512
     return total
-
-
-def _refuse_unknown(wanted: Mapping[str, str], entries: Sequence[Entry]) -> None:
-    known = {key for entry in entries for key in entry.config}
-    choices = {key.removesuffix("._target_") for key in known if key.endswith("._target_")}
-    for key in wanted:
-        if key not in known | choices:
-            raise ValueError(f"{key}: no run here has this key{nearest_or_all(key, known)}")
 
 
 def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:

@@ -37,21 +37,13 @@ def open_regular(path: Path | str) -> BinaryIO:
         OSError: there is no such file, or it cannot be read.
         Damaged: it is not a regular file.
     """
-    # The path is checked before it is opened too, because opening some devices has effects.
-    _check_regular(path, os.stat(path))
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        _check_regular(path, os.fstat(descriptor))  # the path may have been replaced in between
-    except BaseException:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise
-    return os.fdopen(descriptor, "rb")
-
-
-def _check_regular(path: Path | str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = "folder" if stat.S_ISDIR(status.st_mode) else "device, a FIFO or a socket"
+        kind = "folder" if stat.S_ISDIR(mode) else "device, a FIFO or a socket"
         raise Damaged(f"{path}: must be a regular file, but is a {kind}")
+    return os.fdopen(descriptor, "rb")
 
 
 def stat_of(path: str) -> os.stat_result | None:

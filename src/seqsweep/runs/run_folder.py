@@ -27,16 +27,9 @@ from seqsweep.runs.removing import TEMPORARY, remove, remove_temporary
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal[
-    "complete",
-    "diverged",
-    "pruned",
-    "running",
-    "interrupted",
-    "failed",
-    "incomplete",
-    "damaged",
+    "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged",
     "of another version",
-]
+]  # fmt: skip
 """The state of a run.
 
 `complete` and `diverged` runs are done: the same config would end in the same way again. A `pruned`
