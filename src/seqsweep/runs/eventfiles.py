@@ -3,8 +3,6 @@
 TensorBoard shows every folder with an event file as a run, named by its path. So the event files of
 a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`. The sweep's
 names.json maps run_ids to these names. A single run has its event files directly in its folder.
-
-A file of rows may be moved while a process appends to it: see `EventFile`.
 """
 
 import contextlib
@@ -21,7 +19,7 @@ PREFIX = "events.out.tfevents."
 ROWS = ".rows"
 """Ends the name of each event file that a run writes."""
 WRITER = f".writer{ROWS}"
-"""Ends the name of a SummaryWriter's file, which must not be moved while open."""
+"""Ends the name of a SummaryWriter's file."""
 MADE = ".seqsweep."
 """Marks the name of each file that can be made again from a run's other files."""
 NAMES = "names.json"
@@ -120,10 +118,7 @@ def write_names(sweep: Path, names: Mapping[str, str]) -> None:
 
 
 def _move(run: Path, name: str) -> None:
-    """Moves a run's event files into the folder of its name.
-
-    While a SummaryWriter holds a file open nothing is moved: the writer would begin a second file.
-    """
+    """Moves a run's event files into the folder of its name, unless it is training."""
     target = run / name
     # Made files move along, so that a run never has event files in two folders.
     grown, made = grown_and_made_files(run)
@@ -131,7 +126,9 @@ def _move(run: Path, name: str) -> None:
     moving = [path for path in [*files, *made] if path.parent != target]
     if not files or not moving or target.is_symlink():
         return
-    if any(path.name.endswith(WRITER) for path in files) and is_locked(run):
+    # After the list: a run that begins now writes another file. One that trains keeps its files,
+    # until the names are written again at the end of its sweep.
+    if is_locked(run):
         return
     make_folder(target)
     for path in moving:

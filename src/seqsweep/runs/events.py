@@ -28,9 +28,6 @@ class EventFile:
 
     It is open only while rows are written, so thousands of runs need neither threads nor
     descriptors.
-
-    Between two appends the file may move: extending a sweep renames its runs. It is then searched
-    for. So an append after the first one never creates a file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,42 +46,28 @@ class EventFile:
             return
         data = encode(map(_row_event, rows))
         check_held(self.folder)
-        # The file is where it was, unless the run has got another name since.
-        if self.path is not None:
-            with contextlib.suppress(FileNotFoundError):
-                # The mode `ab` would create a second file in the old place after a move.
-                append_bytes(self.path, data, self._header, mode="r+b")
-                return
+        if self.path is None:
+            self.path = self._new_path()
         while True:
-            files = event_files(self.folder)
-            name = self._new_name(files) if self.path is None else self.path.name
-            moved = [path for path in files if path.name == name]
-            self.path = moved[0] if moved else event_folder(self.folder) / name
             try:
-                if self.path.parent != self.folder:
-                    make_folder(self.path.parent)
                 append_bytes(self.path, data, self._header)
                 return
             except FileNotFoundError:
-                # Another process has removed the folder, which was still empty.
+                # The folder is new, or another process has removed it while it was empty.
                 if not self.folder.is_dir():
                     raise
+                make_folder(self.path.parent)
 
-    def _new_name(self, files: Sequence[Path]) -> str:
-        now, host = int(time.time()), host_name()
+    def _new_path(self) -> Path:
+        """Returns a path that TensorBoard reads after those of earlier attempts."""
+        # TensorBoard reads the files of a run in the order of their names. Two attempts may begin
+        # within a second, and process numbers start again after a reboot.
+        now, names = int(time.time()), [path.name for path in event_files(self.folder)]
+        matches = [re.match(r"events\.out\.tfevents\.(\d+)\.", name) for name in names]
+        second = max([now, *(int(match[1]) + 1 for match in matches if match)])
         self._header = encode([version_event(now)])
-        second = _second_after(files, now)
-        return f"{PREFIX}{second:010d}.{host}.{os.getpid()}.{next(_count)}{ROWS}"
-
-
-def _second_after(files: Sequence[Path], now: int) -> int:
-    """Returns a second that is later than in all other names.
-
-    TensorBoard reads the files of a run in the order of their names. Two attempts may begin within
-    a second, and process numbers start again after a reboot.
-    """
-    matches = [re.match(r"events\.out\.tfevents\.(\d+)\.", path.name) for path in files]
-    return max([now, *(int(match[1]) + 1 for match in matches if match)])
+        name = f"{PREFIX}{second:010d}.{host_name()}.{os.getpid()}.{next(_count)}{ROWS}"
+        return event_folder(self.folder) / name
 
 
 def _row_event(row: Row) -> Any:
