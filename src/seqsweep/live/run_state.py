@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.runs.files import stat_of
-from seqsweep.runs.lock import holder_of, is_locked
+from seqsweep.runs.lock import holder_of
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import Process, process_of
@@ -49,7 +49,6 @@ class RunProgress:
     lock: os.stat_result | None = None
     trainer: Process | None = None
     new_epochs: int = 0
-    _lock_version: tuple[int, int] | None = None
     _failure: tuple[int, int] | None = None
     _old_record: tuple[int, int] | None = None
     _unlocked_state: RunState = "waiting"
@@ -93,8 +92,6 @@ class RunProgress:
         """
         before = self.trained_here
         has_ended = self._read(is_first)
-        if self.state == "running" and self.lock is not None:
-            self._read_trainer(self.lock)
         self.new_epochs = max(self.trained_here - before, 0)
         return has_ended
 
@@ -105,8 +102,10 @@ class RunProgress:
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
-        is_trained_now = self.lock is not None and is_locked(self.folder)
-        self.state = "running" if is_trained_now else self._unlocked_state
+        holder = None if self.lock is None else holder_of(self.folder)
+        self.state = self._unlocked_state
+        if holder is not None:
+            self.state, self.trainer = "running", process_of(holder.host, holder.pid)
         self._read_epochs(is_first)
         return failed_again
 
@@ -119,14 +118,6 @@ class RunProgress:
             self.already = self.trained
         # A resumed run cuts off the rows behind its checkpoint.
         self.already = min(self.already, self.trained)
-
-    def _read_trainer(self, lock: os.stat_result) -> None:
-        # The lock may name another process only if it was touched or the folder has changed: a
-        # process that takes the lock over makes a file beside it.
-        folder = stat_of(str(self.folder))
-        version = lock.st_mtime_ns, 0 if folder is None else folder.st_mtime_ns
-        if version != self._lock_version and (holder := holder_of(self.folder)) is not None:
-            self._lock_version, self.trainer = version, process_of(holder.host, holder.pid)
 
     def _has_record(self, is_first: bool) -> bool:
         stat = stat_of(f"{self.folder}/record.json")

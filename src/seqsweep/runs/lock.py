@@ -251,18 +251,20 @@ def check_held(folder: Path, name: str = RUN_LOCK) -> None:
 def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
     """Returns whether a process is training this run; takes no lock itself."""
     path = _lock_path(folder, name)
-    return any(
-        # A first look believes the clock; whoever has tried to take the lock is told the same here.
-        found.life == "alive"
-        or (found.life == "unsure" and (found.is_posix_held or path in _refused))
-        for found in _look_at_all(path)
-    )
+    return any(_seems_alive(found, path) for found in _look_at_all(path))
 
 
 def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
     """Returns the process that is training this run, if any."""
-    found = _look_at_all(_lock_path(folder, name))
-    return found[-1].holder if found and is_locked(folder, name) else None
+    path = _lock_path(folder, name)
+    looks = _look_at_all(path)
+    return looks[-1].holder if any(_seems_alive(found, path) for found in looks) else None
+
+
+def _seems_alive(found: Look, path: str) -> bool:
+    # A first look believes the clock; whoever has tried to take the lock is told the same here.
+    is_doubted = found.life == "unsure" and (found.is_posix_held or path in _refused)
+    return found.life == "alive" or is_doubted
 
 
 def wait_for_doubts(folders: Iterable[Path]) -> bool:
