@@ -53,10 +53,9 @@ def test_a_name_moves_what_is_ours_and_nothing_else(run: Path) -> None:
     assert (run.parent / NAMES).read_text() == f'{{\n  "{run.name}": "h008"\n}}\n'
 
 
-@pytest.mark.parametrize("name", [ROW_FILE, WRITER_FILE])
-def test_the_files_of_a_run_that_trains_stay(run: Path, name: str) -> None:
-    """It appends by the path: a second file would begin there."""
-    make(run, f"h8/{name}")
+def test_the_file_of_a_writer_that_may_be_open_stays(run: Path) -> None:
+    """It is reopened by its path: a second file would begin there, without a header."""
+    make(run, f"h8/{ROW_FILE}", f"h8/{WRITER_FILE}")
     with RunLock(run):
         write_names(run.parent, {run.name: "h08"})
         assert {path.parent.name for path in event_files(run)} == {"h8"}

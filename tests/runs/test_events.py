@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
 )
 
-from seqsweep.runs.eventfiles import NAMES, event_files, remove_empty
+from seqsweep.runs.eventfiles import NAMES, event_files, remove_empty, write_names
 from seqsweep.runs.events import EventFile, Row, end_of_step
 from seqsweep.runs.files import write_json
 
@@ -146,6 +146,19 @@ def test_a_later_file_is_read_later(tmp_path: Path) -> None:
     counts = [int(match[2]) for match in matches]
     assert len(counts) == 12 and counts == sorted(counts)
     assert len({match[1] for match in matches}) == 12
+
+
+def test_a_file_that_is_moved_meanwhile_is_found_again(tmp_path: Path) -> None:
+    """As when a sweep is extended and its runs get other names."""
+    run = tmp_path / "0123"
+    run.mkdir()
+    file = EventFile(run)
+    file.write(ROWS[:1])
+    for name, row in (("h8", ROWS[1]), ("h08", ROWS[2])):
+        write_names(tmp_path, {"0123": name})
+        file.write([row])
+        assert [path.relative_to(run).parent.name for path in run.rglob("*tfevents*")] == [name]
+    assert same(accumulated(run / "h08"), expected(ROWS[:3]))
 
 
 def test_a_file_begins_in_the_folder_with_the_name_of_its_run(tmp_path: Path) -> None:

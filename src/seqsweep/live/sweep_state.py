@@ -4,6 +4,7 @@ It is kept between two looks. A run that is done is read once. For each of the o
 for the state of four files, and reads what has been appended to them.
 """
 
+import contextlib
 import functools
 import os
 import time
@@ -90,7 +91,9 @@ class SweepProgress:
     def look(self) -> list[RunProgress]:
         """Reads what is new; returns the runs that have just ended."""
         # One listing of the folder saves a look at each run that has not been started.
-        names = _names_in(self.folder)
+        names: set[str] = set()
+        with contextlib.suppress(OSError):
+            names.update(os.listdir(self.folder))
         pending = [run for name, run in self._pending.items() if name in names]
         ended = [run for run in pending if run.look(self._is_first)]
         self.has_begun |= bool(pending)
@@ -179,10 +182,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _names_in(folder: Path) -> set[str]:
-    try:
-        return set(os.listdir(folder))
-    except OSError:
-        return set()

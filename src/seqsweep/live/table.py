@@ -18,6 +18,7 @@ from seqsweep.results.formatting import count, value_text
 
 _WIDEST = 100
 _LONGEST_VALUE = 14
+_CELL: dict[str, Any] = {"vertical": "bottom", "no_wrap": True, "overflow": "ellipsis"}
 _MOST_BEST = 5
 _MOST_FAILED = 5
 _ALWAYS = ("done", "running", "failed", "waiting")
@@ -178,15 +179,8 @@ def _labels(progress: SweepProgress, runs: Sequence[RunProgress], width: int) ->
 def _add_column(
     table: Table, header: str, width: int, style: str = "", justify: Any = "left"
 ) -> None:
-    table.add_column(
-        Text(header, "dim"),
-        width=width,
-        style=style,
-        justify=justify,
-        vertical="bottom",
-        no_wrap=True,
-        overflow="ellipsis",
-    )
+    heading = Text(header, "dim")
+    table.add_column(heading, width=width, style=style, justify=justify, **_CELL)
 
 
 def _key_width(progress: SweepProgress, key: str) -> int:

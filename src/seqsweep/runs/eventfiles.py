@@ -19,7 +19,7 @@ PREFIX = "events.out.tfevents."
 ROWS = ".rows"
 """Ends the name of each event file that a run writes."""
 WRITER = f".writer{ROWS}"
-"""Ends the name of a SummaryWriter's file."""
+"""Ends the name of a SummaryWriter's file, which must not be moved while open."""
 MADE = ".seqsweep."
 """Marks the name of each file that can be made again from a run's other files."""
 NAMES = "names.json"
@@ -118,7 +118,10 @@ def write_names(sweep: Path, names: Mapping[str, str]) -> None:
 
 
 def _move(run: Path, name: str) -> None:
-    """Moves a run's event files into the folder of its name, unless it is training."""
+    """Moves a run's event files into the folder of its name.
+
+    While a SummaryWriter holds a file open nothing is moved: the writer would begin a second file.
+    """
     target = run / name
     # Made files move along, so that a run never has event files in two folders.
     grown, made = grown_and_made_files(run)
@@ -126,9 +129,7 @@ def _move(run: Path, name: str) -> None:
     moving = [path for path in [*files, *made] if path.parent != target]
     if not files or not moving or target.is_symlink():
         return
-    # After the list: a run that begins now writes another file. One that trains keeps its files,
-    # until the names are written again at the end of its sweep.
-    if is_locked(run):
+    if any(path.name.endswith(WRITER) for path in files) and is_locked(run):
         return
     make_folder(target)
     for path in moving:

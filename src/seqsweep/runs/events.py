@@ -27,13 +27,14 @@ class EventFile:
     """A TensorBoard event file of one run, to which rows are appended.
 
     It is open only while rows are written, so thousands of runs need neither threads nor
-    descriptors.
+    descriptors. Between two appends it may move, because extending a sweep renames its runs.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path: Path | None = None
         self._header = b""
+        self._mode: Literal["ab", "r+b"] = "ab"
 
     def write(self, rows: Sequence[Row]) -> None:
         """Appends some rows; when it returns, the operating system has them.
@@ -50,13 +51,19 @@ class EventFile:
             self.path = self._new_path()
         while True:
             try:
-                append_bytes(self.path, data, self._header)
+                append_bytes(self.path, data, self._header, self._mode)
+                self._mode = "r+b"  # which creates no second file in the old place after a move
                 return
             except FileNotFoundError:
-                # The folder is new, or another process has removed it while it was empty.
                 if not self.folder.is_dir():
                     raise
-                make_folder(self.path.parent)
+            files = [path for path in event_files(self.folder) if path.name == self.path.name]
+            if files:
+                self.path = files[0]
+                continue
+            # Its folder is new, or another process has removed it while it was empty.
+            make_folder(self.path.parent)
+            self._mode = "ab"
 
     def _new_path(self) -> Path:
         """Returns a path that TensorBoard reads after those of earlier attempts."""

@@ -284,9 +284,8 @@ def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any =
             if member.config["when_locked"] == "skip":
                 raise
             if not waiting:
-                console.print(
-                    f"{error}; waiting for it", soft_wrap=True, highlight=False, markup=False
-                )
+                line = f"{error}; waiting for it"
+                console.print(line, soft_wrap=True, highlight=False, markup=False)
                 waiting = True
             while is_locked(root / member.run_id):
                 time.sleep(0.5)
@@ -301,14 +300,10 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
     scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
     scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
-    console.print(joined(scores, console), highlight=False, soft_wrap=True)
+    lines = [joined(scores, console)]
     if member.splits and (shares := majority_shares(data_of(member.config["data"]).prepared)):
         accuracies = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
-        console.print(f"majority class: {accuracies}", highlight=False, soft_wrap=True)
+        lines.append(f"majority class: {accuracies}")
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
-    console.print(
-        f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    lines.append(f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)")
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -86,8 +86,16 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     if size > LARGEST:
         why = f"a training set of {size:,} numbers, more than {LARGEST:,}"
         return rows, [f"no logistic regression and no nearest neighbour: {why}"]
+    # Imported here, because scikit-learn may be missing.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+
+    models = {
+        "logistic regression": LogisticRegression(max_iter=1000),
+        "1-nearest neighbour": KNeighborsClassifier(n_neighbors=1),
+    }
     notes: list[str] = []
-    for name, model in _models().items():
+    for name, model in models.items():
         try:
             rows.append(_row(name, splits, functools.partial(_fitted, model)))
         except ValueError as error:  # for example a training split with only one class
@@ -170,17 +178,6 @@ def _scores(predicted: Labels, labels: Labels, num_classes: int) -> dict[str, fl
 def _majority(splits: Splits) -> Predict:
     most = int(np.bincount(splits.train.labels).argmax())
     return lambda sequences: np.full(len(sequences), most)
-
-
-def _models() -> dict[str, Any]:
-    """Returns the models of scikit-learn by the names of their baselines."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-
-    return {
-        "logistic regression": LogisticRegression(max_iter=1000),
-        "1-nearest neighbour": KNeighborsClassifier(n_neighbors=1),
-    }
 
 
 def _fitted(model: Any, splits: Splits) -> Predict:

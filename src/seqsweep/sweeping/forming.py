@@ -66,13 +66,10 @@ def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> lis
             pools.setdefault(key, []).append(member)
         else:
             alone.append(Group((member,), "autograd"))
-    return [*(Group(tuple(sorted(pool, key=_by_length))) for pool in pools.values()), *alone]
-
-
-def _by_length(member: PlannedRun) -> tuple[float, str]:
-    """Returns a sort key that puts long runs first."""
-    # The run_id makes the order unique, whatever the order of the arguments.
-    return -seconds_of(member, "native"), member.run_id
+    for pool in pools.values():
+        # The run_id makes the order unique, whatever the order of the arguments.
+        pool.sort(key=lambda run: (-seconds_of(run, "native"), run.run_id))
+    return [*(Group(tuple(pool)) for pool in pools.values()), *alone]
 
 
 def cores() -> int:

@@ -94,27 +94,27 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
             raise with_place(error, compose.full(member.overrides).hydra) from error
 
 
-def say_expansion(expansion: Expansion, console: Console) -> None:
-    """Prints how many runs of the grid the sweep has."""
-    for line in expansion.described():
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
 def say_plan(
     members: Sequence[SweepMember],
     pending: Sequence[SweepMember],
     jobs: int,
     folder: Path,
     console: Console,
+    described: Sequence[str] = (),
 ) -> None:
-    """Prints how many members are done and to train, with notes."""
+    """Prints how many members are done and to train, with notes.
+
+    Args:
+        described: lines on how many runs of the grid the sweep has.
+    """
     doubles = jobs - len(members)
     done = len(members) - len(pending)
     line = (
         f"sweep of {count(len(members), 'run')} in {place(folder)}: {done} done, "
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
+    lines = "\n".join([*described, line])
+    console.print(lines, soft_wrap=True, highlight=False, markup=False)
     notes = why_autograd(pending, gpu_available)
     notes += [note for member in members for note in member.notes]
     print_notes(notes, console)

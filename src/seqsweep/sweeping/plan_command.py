@@ -14,7 +14,7 @@ from seqsweep.console import print_json
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.sweeping.forming import cores, form, gpu_available
-from seqsweep.sweeping.members import plan_members, say_expansion, say_plan
+from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 
 _MOST_LINES = 250
@@ -39,10 +39,8 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     if left_out := len(members) - len(first) - len(last):
         lines.append(f"... {left_out:,} more")
     lines += [_line(member, to_train) for member in last]
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-    say_expansion(jobs, console)
-    say_plan(members, pending, jobs.runs, folder, console)
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    say_plan(members, pending, jobs.runs, folder, console, jobs.described())
     groups = form(pending, gpu_available)
     pools = [group for group in groups if group.engine == "native"]
     alone = [group for group in groups if group.engine == "autograd"]

@@ -125,7 +125,9 @@ class Queue:
             beginning = zlib.crc32(sweep_lock_name().encode())
 
             def order(run: SweepMember) -> tuple[int, int]:
-                return -_magnitude(run.seconds), zlib.crc32(run.run_id.encode(), beginning)
+                # Similar costs are equal here.
+                cost = round(math.log(run.seconds, _STEP)) if run.seconds > 0 else 0
+                return -cost, zlib.crc32(run.run_id.encode(), beginning)
 
             runs = sorted(runs, key=order)
         self._open = {run.run_id: run for run in runs}
@@ -199,8 +201,3 @@ class Queue:
         if run.ends_sweep():
             self._is_stopped = True
         return run.is_over()
-
-
-def _magnitude(seconds: float) -> int:
-    """Returns a number that similar costs share, larger for larger ones."""
-    return round(math.log(seconds, _STEP)) if seconds > 0 else 0

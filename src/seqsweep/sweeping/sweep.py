@@ -19,7 +19,7 @@ from seqsweep.console import place
 from seqsweep.live.display import show_progress
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import build_each, plan_members, say_expansion, say_plan
+from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.planned_sweep import (
     confirm_size,
     new_sweep_file,
@@ -66,8 +66,7 @@ def run_sweep(
     # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)
-    say_expansion(jobs, console)
-    say_plan(members, pending, jobs.runs, folder, console)
+    say_plan(members, pending, jobs.runs, folder, console, jobs.described())
     if not plan_only and not confirm_size(len(pending), jobs.options.ask_above, console):
         return 1
     if plan_only or launcher.workers is not None:
@@ -77,11 +76,8 @@ def run_sweep(
         return 0
     code = train_sweep(members, pending, launcher, folder, console)
     if pending and launcher.workers is not None and launcher.workers.detach:
-        console.print(
-            f"to follow them:\n  seqsweep watch {escape(shlex.quote(place(folder)))}",
-            soft_wrap=True,
-            highlight=False,
-        )
+        command = f"seqsweep watch {escape(shlex.quote(place(folder)))}"
+        console.print(f"to follow them:\n  {command}", soft_wrap=True, highlight=False)
         return code
     return finish_sweep(members, folder, console, code, started)
 

@@ -279,12 +279,10 @@ def _enter(directory: str, allowed: Sequence[str]) -> None:
 @contextlib.contextmanager
 def _time_limit(seconds: float | None) -> Generator[None]:
     """Sends this process a SIGTERM if the block takes longer."""
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+    timer = threading.Timer(seconds or 0.0, os.kill, (os.getpid(), signal.SIGTERM))
     timer.daemon = True
-    timer.start()
+    if seconds is not None:
+        timer.start()
     try:
         yield
     finally:
