@@ -130,9 +130,6 @@ def show_progress(
     It works with every launcher, since it reads only the runs' folders. Display errors never stop
     the training; they are reported on exit. While a table is shown, all other output goes to
     sweep.log. If a run does not end well, what was printed is shown below the table.
-
-    Args:
-        runs: the folders of the runs to wait for, all in one folder.
     """
     folder = runs[0].path.parent
     run_ids = [run.run_id for run in runs]

@@ -207,9 +207,6 @@ def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | Non
     """Returns the value of a JSON file; None where there is none.
 
     A damaged file counts as missing, and is named on stderr.
-
-    Args:
-        read: returns the value, or raises Damaged.
     """
     try:
         return read(path)

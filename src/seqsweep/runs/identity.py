@@ -62,11 +62,7 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
 def decisive(
     config: dict[str, Any], data_fingerprint: str | None, without: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Returns what decides a result: `config` by dotted key, and `data`.
-
-    Args:
-        without: dotted keys to leave out.
-    """
+    """Returns what decides a result: `config` by dotted key, and `data`."""
     # Left out are keys without influence, and files that the fingerprint replaces.
     flat = flatten(config)
     is_reader = any(pair in flat for pair in _READERS)

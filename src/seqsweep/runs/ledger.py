@@ -131,12 +131,7 @@ def read_run(folder: RunFolder) -> Entry:
 def not_begun(
     planned: Mapping[str, Mapping[str, Any]], entries: Iterable[Entry]
 ) -> list[Mapping[str, Any]]:
-    """Returns the planned configs that no run of the folder has.
-
-    Args:
-        planned: the configs of a sweep by run_id.
-        entries: the runs of the folder.
-    """
+    """Returns the planned configs that no run of the folder has."""
     begun = {entry.folder.run_id: entry.config for entry in entries}
     # Equal run_ids do not mean equal configs: data may have been moved since.
     return [config for run_id, config in planned.items() if begun.get(run_id) != config]

@@ -69,9 +69,6 @@ def compared_metric(monitor: str, available: Collection[str]) -> str:
     chosen nothing; on the split of the loss it is the loss, since a ranking by another metric would
     contradict it, and the accuracy may be 1 everywhere.
 
-    Args:
-        available: the metrics that the runs have.
-
     >>> compared_metric("val/f1", ["val/f1", "test/acc", "test/f1"])
     'test/f1'
     >>> compared_metric("train/loss", ["train/acc", "train/loss"])

@@ -50,9 +50,6 @@ class MetricsTail:
     moved, all lines are read again: a resumed run cuts off the rows behind its checkpoint, and a
     restarted run writes a new file, which may have the inode of the old one.
 
-    Args:
-        path: of the metrics.csv, which need not exist yet.
-
     Attributes:
         best: the best value of each metric that has had a number.
         written: when the file was last written, in seconds since 1970; 0 without a file.

@@ -69,11 +69,7 @@ def remove_dead_sweep_locks(folder: Path) -> None:
 
 
 def lock_notes(folder: Path) -> list[str]:
-    """Returns notes on the clock and locks of a folder.
-
-    Args:
-        folder: an existing folder of runs, in which this process may write.
-    """
+    """Returns notes on the clock and locks of a folder."""
     notes: list[str] = []
     seconds = time_in(folder) - time.time()
     if abs(seconds) > STALE_SECONDS:

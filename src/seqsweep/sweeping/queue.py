@@ -139,13 +139,11 @@ class Queue:
     ) -> list[SweepMember]:
         """Returns the free runs to train next; takes no lock.
 
-        Without a free run it waits while other processes train the rest.
+        Without a free run it waits while other processes train the rest. The list is empty if
+        there is nothing to do here any more.
 
         Args:
             is_outdated: whether there may be other runs than these; asked before each wait.
-
-        Returns:
-            The runs; an empty list if there is nothing to do here any more.
         """
         pause, waited = _PAUSES[0], 0.0
         while not (free := self._free()):

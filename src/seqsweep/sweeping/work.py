@@ -132,11 +132,7 @@ def read_sweep(folder: Path) -> SweepFile:
 
 
 class Worker:
-    """Trains the runs that sweep.json lists, a few at a time.
-
-    Args:
-        allowed: the targets besides the project's own that the configs may build.
-    """
+    """Trains the runs that sweep.json lists, a few at a time."""
 
     def __init__(self, folder: Path, threads: int, allowed: Sequence[str]) -> None:
         self.folder = folder
