@@ -13,9 +13,9 @@ import optuna
 import pytest
 from commands import StartCommand
 
+from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.study import read_study
 from seqsweep.extras.search.trials import Tried, read_trials
-from seqsweep.runs.searchfile import SearchFile
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.command import search
+from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.trials import read_trials
-from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.queue import SweepMember

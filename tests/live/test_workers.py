@@ -61,7 +61,7 @@ def another_process(folder: Path) -> Generator[subprocess.Popen[str]]:
 
 
 def lines(progress: Any) -> list[str]:
-    return [line.plain.rstrip() for line in worker_lines(progress.workers, 76)]
+    return [line.plain.rstrip() for line in worker_lines(progress.workers)]
 
 
 def test_each_worker_has_a_line_with_its_runs_and_its_rate(sweep):

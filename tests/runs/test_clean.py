@@ -12,7 +12,6 @@ from seqsweep.runs.clean import (
     INCOMPLETE,
     PRUNED,
     Removal,
-    delete,
     delete_all,
     find_removals,
     freed,
@@ -70,7 +69,7 @@ def test_states_choose_whole_runs(tmp_path):
     assert names(chosen(tmp_path, *FAILED)) == ["failed"]
     assert names(chosen(tmp_path, *INCOMPLETE)) == ["incomplete", "interrupted"]
     for removal in chosen(tmp_path, *FAILED, *INCOMPLETE):
-        assert delete(removal) is None
+        assert delete_all([removal]) == []
     assert [path.name for path in tmp_path.iterdir()] == ["complete"]
 
 
@@ -79,7 +78,7 @@ def test_checkpoints_are_the_last_ones_of_complete_runs(tmp_path):
         make(tmp_path, state, state)
     (removal,) = chosen(tmp_path, checkpoints=True)
     assert (names([removal]), removal.is_whole) == (["complete"], False)
-    assert delete(removal) is None
+    assert delete_all([removal]) == []
     assert read_run(RunFolder(tmp_path / "complete")).state == "complete"
     left = [path.name for path in (tmp_path / "complete/checkpoints").iterdir()]
     assert left == ["best.ckpt"]
@@ -130,8 +129,8 @@ def test_a_run_in_use_is_not_deleted(tmp_path):
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     with RunLock(folder.path):  # it was taken after we looked
         assert chosen(tmp_path, seed="0") == []
-        said = delete(removal)
-        assert said is not None and "is being trained" in said
+        (said,) = delete_all([removal])
+        assert "is being trained" in said
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -139,7 +138,7 @@ def test_a_run_that_ends_meanwhile_is_not_deleted(tmp_path):
     folder = make(tmp_path, "a", "failed")
     (removal,) = chosen(tmp_path, *FAILED)
     folder.finish({"run_id": "a", "config": {"seed": 0}, "metrics": {}})
-    assert delete(removal) == "it has changed meanwhile"
+    assert delete_all([removal]) == ["it has changed meanwhile"]
     assert folder.record() is not None
 
 
@@ -152,8 +151,8 @@ def test_files_of_other_programs_stay(tmp_path):
     (root / "notes/mine.md").touch()
     (folder.path / "mine.txt").touch()
     (removal,) = chosen(root, seed="0")
-    said = delete(removal)
-    assert said is not None and "did not write" in said
+    (said,) = delete_all([removal])
+    assert "did not write" in said
     assert [path.name for path in folder.path.iterdir()] == ["mine.txt"]
     assert elsewhere.record() is not None
     assert (root / "notes/mine.md").exists()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from seqsweep.runs.eventfiles import writer_of
 from seqsweep.runs.events import EventFile
-from seqsweep.runs.host import host_name
 from seqsweep.runs.lock import RunLock, holder_of
+from seqsweep.runs.lock_files import host_name
 from seqsweep.runs.sweep_lock import processes_in, sweep_lock
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import Tried, ranked, read_trials
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial
 
 LR, SIZE, CELL = "optimizer.lr", "model.hidden_size", "model.cell"
 SPACE: dict[str, dict[str, Any]] = {

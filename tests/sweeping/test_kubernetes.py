@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from seqsweep.runs.host import VARIABLE
-
 PAGE = Path(__file__).parents[2] / "docs" / "clusters.md"
 
 
@@ -53,7 +51,7 @@ def test_a_pod_that_leaves_runs_does_not_count_as_a_failure(job: dict[str, Any])
     assert ignored["values"] == [int(words[words.index("--code-if-left") + 1])]
     assert ignored["containerName"] == container["name"]
     assert pod["restartPolicy"] == "Never"
-    assert [each["name"] for each in container["env"]] == [VARIABLE]
+    assert [each["name"] for each in container["env"]] == ["SEQSWEEP_HOST"]
 
 
 @pytest.mark.slow
@@ -68,7 +66,7 @@ def test_the_command_of_a_pod_trains_the_sweep(job: dict[str, Any], tmp_path: Pa
         [program, "train", "-m", *sweep, "sweep.report=false", "--plan-only"],
         [program, *words[1:]],
     ):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", VARIABLE: "trials-0-abcde"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "SEQSWEEP_HOST": "trials-0-abcde"}
         subprocess.run(command, cwd=here, env=environment, check=True, capture_output=True)
     runs = [path.parent for path in tmp_path.rglob("record.json")]
     assert len(runs) == 2

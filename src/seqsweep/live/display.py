@@ -1,4 +1,4 @@
-"""The display of a sweep: a table, or a line for each run.
+"""The display of a sweep: a table, or lines.
 
 A terminal shows a table. Any other output gets a line for each run that ends. `show_progress` shows
 the sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch`
@@ -35,13 +35,12 @@ _QUIET_SECONDS = 30.0
 
 
 class LiveView:
-    """Shows the progress of a sweep on a console: a table, or lines.
+    """Shows the progress of a sweep as a table or lines.
 
     `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left` stands for a
     run that has ended, and `[ 3/24] 412 of 720 epochs  1:50 left` for a time without one.
 
     Args:
-        progress: the state of the sweep, which `look` brings up to date.
         console: the console to print on; `?` replaces the characters that its encoding lacks.
         screen: draws the table; None prints lines instead.
         counted: how many runs of the same search have ended before, and how many it has at most.
@@ -61,7 +60,7 @@ class LiveView:
         self._pause = 0.5 if screen is None else 0.25
         self._ended: list[RunProgress] = []
         self._printed: set[str] = set()
-        self._ended_before, self._at_most = counted
+        self._counted = counted
         self._last_line = progress.clock()
         if isinstance(console.file, io.TextIOWrapper):
             console.file.reconfigure(errors="replace")
@@ -80,41 +79,31 @@ class LiveView:
         if self._screen is not None:
             self._screen.update(LiveTable(self.progress), refresh=True)
             return
-        lines: list[Text] = []
-        for run in ended:
-            self._printed.add(run.folder.name)
-            is_last = self._number >= self._total
-            left = "" if is_last else self._time_left
-            trainer = _trainer(self.progress, run)
-            head = f"{self._head} {one_line(run.label)}  "
-            lines.append(Text.assemble(head, *_result(run), (f"{trainer}{left}", "dim")))
+        lines = [self._line(run) for run in ended]
         now = self.progress.clock()
         if not lines and now - self._last_line >= _QUIET_SECONDS:
-            epochs = f"{self.progress.epochs:,} of {self.progress.max_epochs:,} epochs"
-            lines.append(Text(f"{self._head} {epochs}{self._time_left}", "dim"))
+            lines.append(self._line(None))
         if lines:  # Printing them one by one takes rich four times as long.
             self._last_line = now
             with drawing:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
 
-    @property
-    def _number(self) -> int:
-        """The number of runs that have ended."""
-        return self._ended_before + len(self._printed)
-
-    @property
-    def _total(self) -> int:
-        return max(self._at_most, self._ended_before + self.progress.to_train)
-
-    @property
-    def _head(self) -> str:
-        """The beginning of a line: `[ 3/24]`."""
-        return f"[{self._number:{len(str(self._total))}}/{self._total}]"
-
-    @property
-    def _time_left(self) -> str:
+    def _line(self, run: RunProgress | None) -> Text:
+        """Returns the line of an ended run, or of a time without."""
+        if run is not None:
+            self._printed.add(run.folder.name)
+        before, at_most = self._counted
+        number, total = before + len(self._printed), max(at_most, before + self.progress.to_train)
+        head = f"[{number:{len(str(total))}}/{total}] "
         seconds = self.progress.seconds_left
-        return "" if seconds is None else f"  {duration(seconds)} left"
+        left = "" if seconds is None or number >= total else f"  {duration(seconds)} left"
+        if run is None:
+            epochs = f"{self.progress.epochs:,} of {self.progress.max_epochs:,} epochs"
+            return Text(f"{head}{epochs}{left}", "dim")
+        worker = self.progress.workers.trainer(run) if self.progress.workers.is_shown else None
+        trainer = "" if worker is None else f"  {worker.host} pid {worker.pid}"
+        label = f"{head}{one_line(run.label)}  "
+        return Text.assemble(label, *_result(run), (f"{trainer}{left}", "dim"))
 
     def renew(self) -> float:
         """Reads the folders and draws; returns the seconds to wait afterwards."""
@@ -141,11 +130,6 @@ def show_progress(
     It works with every launcher, since it reads only the runs' folders. Display errors never stop
     the training; they are reported on exit. While a table is shown, all other output goes to
     sweep.log. If a run does not end well, what was printed is shown below the table.
-
-    Args:
-        runs: the folders of the runs to wait for, all in one folder.
-        console: the console to print on.
-        counted: as for `LiveView`.
     """
     folder = runs[0].path.parent
     run_ids = [run.run_id for run in runs]
@@ -178,7 +162,12 @@ def show_progress(
         finally:
             if screen is not None:
                 screen.close(has_failed or any(run.record is None for run in watched))
-        _report(errors, has_table=screen is not None)
+        for error in errors:
+            # Without a table, a broken pipe means that the reader has gone, such as `head`.
+            if screen is not None or not isinstance(error, BrokenPipeError):
+                message = " ".join(f"{type(error).__name__}: {error}".split())
+                with contextlib.suppress(Exception):
+                    say_error(f"the sweep's progress could not be shown: {message}")
 
 
 def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> None:
@@ -192,16 +181,6 @@ def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> No
         view.stop()
     except Exception as error:
         errors.append(error)
-
-
-def _report(errors: Sequence[Exception], has_table: bool) -> None:
-    for error in errors:
-        # Without a table, a broken pipe means that the reader has gone, such as `head`. This is
-        # not an error of the display.
-        if has_table or not isinstance(error, BrokenPipeError):
-            message = " ".join(f"{type(error).__name__}: {error}".split())
-            with contextlib.suppress(Exception):
-                say_error(f"the sweep's progress could not be shown: {message}")
 
 
 def _sweep_file(folder: Path, run_ids: Collection[str]) -> SweepFile:
@@ -218,14 +197,8 @@ def shows_table(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
-def _trainer(progress: SweepProgress, run: RunProgress) -> str:
-    """Returns which worker has trained a run, if there are several and it is known."""
-    worker = progress.workers.trainer(run) if progress.workers.is_shown else None
-    return "" if worker is None else f"  {worker.host} pid {worker.pid}"
-
-
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:
-    """Returns the result of a run as pieces of text with their styles.
+    """Returns the result of a run as texts with their styles.
 
     There is no markup, because a label or an error may contain brackets.
     """

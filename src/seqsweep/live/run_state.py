@@ -1,4 +1,4 @@
-"""The state of one run, read from the small files of its folder."""
+"""The state of one run, read from its folder."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.runs.files import stat_of
-from seqsweep.runs.lock import holder_of, is_locked
+from seqsweep.runs.lock import holder_of
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import Process, process_of
@@ -18,26 +18,18 @@ RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "fail
 _SHOWN = ("status", "error", "epoch", "epochs", "metrics", "train_seconds", "pruned")
 """The keys of a record that a display needs. The others would fill the memory in a large sweep."""
 
-_STATES_AFTER: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
-"""The state of a run by the kind in its failure.json."""
-
 
 @dataclass
 class RunProgress:
     """The progress of one run; each `look` brings it up to date.
 
     Args:
-        folder: the run's folder.
-        config: the run's config, flat.
-        label: the run's name for people.
         skipped: whether the run was done before the sweep was started.
         is_searched: whether the run belongs to a search, for which a pruned run is done.
-        tail: the reader of the run's metrics.csv.
         since: the start of the sweep, in seconds since 1970. An older failure does not count, nor
             does an older record if the config says `rerun`.
         already: the epochs that were trained before the first look; they tell nothing of the pace.
         record: what a display needs of the record of a complete, pruned or diverged run.
-        error: the reason why the run failed or diverged.
         lock: the state of the run's lock file at the last look.
         trainer: the process that trains the run or trained it last, if known.
         new_epochs: the epochs that were trained between the last two looks.
@@ -57,7 +49,6 @@ class RunProgress:
     lock: os.stat_result | None = None
     trainer: Process | None = None
     new_epochs: int = 0
-    _lock_version: tuple[int, int] | None = None
     _failure: tuple[int, int] | None = None
     _old_record: tuple[int, int] | None = None
     _unlocked_state: RunState = "waiting"
@@ -84,12 +75,12 @@ class RunProgress:
 
     @property
     def trained_here(self) -> int:
-        """The epochs that were trained since the first look; early stopping saves some."""
+        """The epochs that were trained since the first look."""
         epochs = (self.record or {}).get("epochs", self.trained)
         return (epochs if self.state == "complete" else self.tail.epochs) - self.already
 
     def score(self, metric: str) -> float | None:
-        """Returns the record's value of a metric, or the best value so far."""
+        """Returns a metric of the record, or the best value so far."""
         if self.record is None:
             return self.tail.best.get(metric)
         return self.record.get("metrics", {}).get(metric)
@@ -101,8 +92,6 @@ class RunProgress:
         """
         before = self.trained_here
         has_ended = self._read(is_first)
-        if self.state == "running" and self.lock is not None:
-            self._read_trainer(self.lock)
         self.new_epochs = max(self.trained_here - before, 0)
         return has_ended
 
@@ -113,8 +102,10 @@ class RunProgress:
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
-        is_trained_now = self.lock is not None and is_locked(self.folder)
-        self.state = "running" if is_trained_now else self._unlocked_state
+        holder = None if self.lock is None else holder_of(self.folder)
+        self.state = self._unlocked_state
+        if holder is not None:
+            self.state, self.trainer = "running", process_of(holder.host, holder.pid)
         self._read_epochs(is_first)
         return failed_again
 
@@ -127,14 +118,6 @@ class RunProgress:
             self.already = self.trained
         # A resumed run cuts off the rows behind its checkpoint.
         self.already = min(self.already, self.trained)
-
-    def _read_trainer(self, lock: os.stat_result) -> None:
-        # The lock may name another process only if it was touched or the folder has changed: a
-        # process that takes the lock over makes a file beside it.
-        folder = stat_of(str(self.folder))
-        version = lock.st_mtime_ns, 0 if folder is None else folder.st_mtime_ns
-        if version != self._lock_version and (holder := holder_of(self.folder)) is not None:
-            self._lock_version, self.trainer = version, process_of(holder.host, holder.pid)
 
     def _has_record(self, is_first: bool) -> bool:
         stat = stat_of(f"{self.folder}/record.json")
@@ -166,8 +149,11 @@ class RunProgress:
         failure = RunFolder(self.folder).failure() or {}
         # A failure that an earlier sweep has left says nothing about this one.
         is_old = is_first and stat.st_mtime < self.since
-        kind = "" if is_old else failure.get("kind", "")
-        self._unlocked_state = _STATES_AFTER.get(kind, "waiting")
+        match "" if is_old else failure.get("kind"):
+            case "failed" | "interrupted" as kind:
+                self._unlocked_state = kind
+            case _:
+                self._unlocked_state = "waiting"
         self.error = failure["error"] if self._unlocked_state == "failed" else ""
         return self._unlocked_state == "failed"
 

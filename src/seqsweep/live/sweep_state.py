@@ -1,9 +1,10 @@
-"""The state of a sweep, read from the small files of its runs.
+"""The state of a sweep, read from its run folders.
 
 It is kept between two looks. A run that is done is read once. For each of the others a look asks
 for the state of four files, and reads what has been appended to them.
 """
 
+import contextlib
 import functools
 import os
 import time
@@ -40,13 +41,7 @@ class Pace:
     _left: float | None = None
 
     def update(self, now: float, trained: float, left: float) -> None:
-        """Renews the estimate if more has been trained.
-
-        Args:
-            now: the time in seconds, on the clock of `begun`.
-            trained: the cost of the epochs that were trained since `begun`.
-            left: the cost of the epochs that are left.
-        """
+        """Renews the estimate if more has been trained; costs of epochs are given."""
         if trained != self._trained:
             self._trained, self._changed = trained, now
             is_known = trained > _ENOUGH * (trained + left)
@@ -58,18 +53,10 @@ class Pace:
 
 
 class SweepProgress:
-    """The progress of a sweep's runs; each `look` brings it up to date.
-
-    Args:
-        folder: the folder of the runs.
-        sweep: the runs, and when the sweep was started.
-        clock: returns seconds since 1970.
+    """The progress of a sweep; each `look` brings it up to date.
 
     Attributes:
         keys: the short name of each config key in the runs' labels.
-        runs: in the order of the sweep.
-        workers: the processes that train the runs.
-        has_begun: whether any run has begun.
     """
 
     def __init__(
@@ -104,7 +91,9 @@ class SweepProgress:
     def look(self) -> list[RunProgress]:
         """Reads what is new; returns the runs that have just ended."""
         # One listing of the folder saves a look at each run that has not been started.
-        names = _names_in(self.folder)
+        names: set[str] = set()
+        with contextlib.suppress(OSError):
+            names.update(os.listdir(self.folder))
         pending = [run for name, run in self._pending.items() if name in names]
         ended = [run for run in pending if run.look(self._is_first)]
         self.has_begun |= bool(pending)
@@ -123,12 +112,12 @@ class SweepProgress:
 
     @functools.cached_property
     def short_names(self) -> dict[str, str]:
-        """The short name of each run by run_id, if labels do not fit."""
+        """The short name of each run, for labels that do not fit."""
         return readable_names(self.sweep.configs)
 
     @functools.cached_property
     def to_train(self) -> int:
-        """The number of runs that were not done before the sweep was started."""
+        """The number of runs that were not done before the sweep."""
         return sum(not run.skipped for run in self.runs)
 
     @property
@@ -138,7 +127,7 @@ class SweepProgress:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs that need no more time, of all runs together."""
+        """The number of epochs of all runs that need no more time."""
         return sum(run.epochs for run in self.runs)
 
     @property
@@ -171,7 +160,7 @@ class SweepProgress:
         return len(set(self.sources.values())) > 1
 
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
-        """Returns the best complete and running runs with their scores, at most `most`.
+        """Returns at most `most` complete and running runs with the best scores.
 
         Of a sweep over several sources of data it is the best run on each, in their order.
         """
@@ -193,10 +182,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _names_in(folder: Path) -> set[str]:
-    try:
-        return set(os.listdir(folder))
-    except OSError:
-        return set()

@@ -18,6 +18,7 @@ from seqsweep.results.formatting import count, value_text
 
 _WIDEST = 100
 _LONGEST_VALUE = 14
+_CELL: dict[str, Any] = {"vertical": "bottom", "no_wrap": True, "overflow": "ellipsis"}
 _MOST_BEST = 5
 _MOST_FAILED = 5
 _ALWAYS = ("done", "running", "failed", "waiting")
@@ -31,14 +32,14 @@ _STYLES = {
 
 
 class LiveTable:
-    """A frame with a sweep's progress, its workers, its best and its failed runs.
+    """A frame with progress, workers, best runs and failed runs.
 
     The column widths depend only on the configs of the sweep, so they do not change while it runs.
     On a narrow terminal the runs have one column, with short names if the labels do not fit. No
     line is wrapped.
 
     Args:
-        is_last: leaves out the best runs and the time left.
+        is_last: leaves out the workers, the best runs and the time left.
     """
 
     def __init__(self, progress: SweepProgress, is_last: bool = False) -> None:
@@ -64,9 +65,9 @@ class LiveTable:
     def _parts(self, width: int) -> Iterator[RenderableType]:
         yield self._bar()
         yield self._counts()
-        if self.progress.workers.is_shown:
+        if self.progress.workers.is_shown and not self.is_last:
             yield ""
-            yield from worker_lines(self.progress.workers, width, self.is_last)
+            yield from worker_lines(self.progress.workers)
         best = [] if self.is_last else self.progress.best(_MOST_BEST)
         if best:
             yield ""
@@ -127,34 +128,26 @@ def _best_table(
     room = width - (1 + 2) - (score_width + 2) - (epoch_width + 2)
     key_widths = {key: _key_width(progress, key) for key in progress.keys}
     has_key_columns = bool(key_widths) and sum(key_widths.values()) + 2 * len(key_widths) <= room
+    labels = {} if has_key_columns else _labels(progress, progress.runs, room - 2)
 
     table = Table.grid(padding=(0, 2, 0, 0))
     table.show_header = True
     _add_column(table, "", 1, "dim", "right")
-    labels: dict[str, str] = {}
     if has_key_columns:
         for key, key_width in key_widths.items():
             _add_column(table, _broken(progress.keys[key]), key_width, "cyan", "right")
     else:
-        labels = _labels(progress, progress.runs, room - 2)
-        label_width = _longest(labels.values())
-        # The name of a run is more useful than its epoch, whose column makes room if needed.
-        if label_width > room - 2:
-            room, epoch_width = room + epoch_width + 2, 0
-        _add_column(table, "run", max(min(room - 2, label_width), 4), "cyan")
+        _add_column(table, "run", max(min(room - 2, _longest(labels.values())), 4), "cyan")
     _add_column(table, score_header, score_width, "bold", "right")
-    if epoch_width:
-        _add_column(table, "", epoch_width)
+    _add_column(table, "", epoch_width)
 
     for index, (run, score) in enumerate(best, start=1):
         # The best runs on different data sets have no rank among each other.
         rank = "" if progress.has_several_sources else str(index)
-        if has_key_columns:
-            names = [value_text(key, run.config.get(key)) for key in key_widths]
-        else:
-            names = [labels[run.folder.name]]
+        names = [value_text(key, run.config.get(key)) for key in key_widths]
+        names = names if has_key_columns else [labels[run.folder.name]]
         cells = [Text(text) for text in (rank, *map(one_line, names), f"{score:.4f}")]
-        table.add_row(*cells, *([_epoch(run)] if epoch_width else []))
+        table.add_row(*cells, _epoch(run))
     return table
 
 
@@ -176,7 +169,7 @@ def _failed_table(progress: SweepProgress, failed: Sequence[RunProgress], width:
 
 
 def _labels(progress: SweepProgress, runs: Sequence[RunProgress], width: int) -> dict[str, str]:
-    """Returns the labels by run_id, or short names if one is too long."""
+    """Returns labels by run_id, or short names if one is too long."""
     labels = {run.folder.name: run.label for run in runs}
     if _longest(labels.values()) <= width:
         return labels
@@ -186,15 +179,8 @@ def _labels(progress: SweepProgress, runs: Sequence[RunProgress], width: int) ->
 def _add_column(
     table: Table, header: str, width: int, style: str = "", justify: Any = "left"
 ) -> None:
-    table.add_column(
-        Text(header, "dim"),
-        width=width,
-        style=style,
-        justify=justify,
-        vertical="bottom",
-        no_wrap=True,
-        overflow="ellipsis",
-    )
+    heading = Text(header, "dim")
+    table.add_column(heading, width=width, style=style, justify=justify, **_CELL)
 
 
 def _key_width(progress: SweepProgress, key: str) -> int:

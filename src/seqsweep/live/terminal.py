@@ -1,4 +1,4 @@
-"""Draws a table on the terminal, while all other output goes to a log file."""
+"""The terminal while a table is shown."""
 
 import contextlib
 import os
@@ -22,13 +22,10 @@ os.register_at_fork(
 
 
 class Screen:
-    """Draws a table on the terminal, while all other output goes to a log file.
+    """The terminal while a table is shown.
 
     It is used as rich's `Live` is: start, update, stop. One thread draws. The messages of other
     threads wait until it draws again, so that no other thread needs the locks of the console.
-
-    Args:
-        log: the file for all other output.
     """
 
     def __init__(self, log: Path) -> None:
@@ -54,7 +51,7 @@ class Screen:
         self._draw(self._live.start)
 
     def update(self, table: RenderableType, *, refresh: bool = True) -> None:
-        """Draws a table; if `refresh` is False, keeps it as the last frame."""
+        """Draws a table, or keeps it for the last frame."""
         self._draw(lambda: self._live.update(table, refresh=refresh))
 
     def stop(self) -> None:
@@ -69,7 +66,7 @@ class Screen:
         self._output.close(has_failed)
 
     def _draw(self, change: Callable[[], None]) -> None:
-        """Draws the messages that have come, and a change of the table below them."""
+        """Draws new messages, and a change of the table below them."""
         with drawing, self._console.capture() as drawn:
             self._output.fit_console()
             while self._messages:

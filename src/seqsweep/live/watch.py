@@ -1,4 +1,4 @@
-"""`seqsweep watch FOLDER`: the live table of a sweep that another process trains."""
+"""`seqsweep watch FOLDER`: the live table of a sweep trained elsewhere."""
 
 import shlex
 import time
@@ -12,14 +12,12 @@ from seqsweep.live.display import LiveView, shows_table
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
-from seqsweep.runs.files import stat_of
+from seqsweep.runs.files import version_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.sweep_lock import is_sweep_running
 from seqsweep.runs.sweepfile import NAME, SweepFile
 
 _TOP = 5
-_PAUSE = 20.0
-"""Seconds without a running run after which the watching ends, if no sweep holds the folder."""
 
 
 def watch(folder: Path, console: Console) -> int:
@@ -27,7 +25,6 @@ def watch(folder: Path, console: Console) -> int:
 
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
-        console: the console to print on.
 
     Returns:
         The exit code: 0 if every run is done, 1 if some are not, 130 after Ctrl-C.
@@ -73,7 +70,7 @@ def _follow(watched: "WatchedFolder", view: LiveView, console: Console) -> None:
 
 
 class WatchedFolder:
-    """The watched runs: those that sweep.json lists, otherwise those that the folder contains.
+    """The runs of sweep.json, or without it those in the folder.
 
     Attributes:
         progress: the state of the sweep. `renew` replaces it if another sweep has been started.
@@ -82,8 +79,7 @@ class WatchedFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sweep = SweepFile.read(folder)
-        self._version = self._sweep_file_version()
-        self._seen_running = 0.0
+        self._version = version_of(f"{self.folder}/{NAME}")
         self.progress = self._start()
 
     def _start(self) -> SweepProgress:
@@ -99,7 +95,7 @@ class WatchedFolder:
 
         Its sweep has ended, or another one has been started.
         """
-        version = self._sweep_file_version()
+        version = version_of(f"{self.folder}/{NAME}")
         if version == self._version:
             return
         self._version = version
@@ -115,9 +111,8 @@ class WatchedFolder:
         self.sweep = self.progress.sweep = sweep
 
     def is_over(self) -> bool:
-        """Returns whether no process trains these runs any longer, by the last look at them."""
+        """Returns whether, by the last look, no process trains these runs."""
         if self.progress.counts["running"]:
-            self._seen_running = time.time()
             return False
         is_held = is_sweep_running(self.folder)
         # A search will add runs.
@@ -125,12 +120,10 @@ class WatchedFolder:
             return False
         if not self.missing() or self.has_ended:
             return True
-        # Runs that other programs start one by one have pauses between them.
-        is_quiet = time.time() - self._seen_running > _PAUSE
-        return is_quiet and not is_held and not self.is_only_planned()
+        return not is_held and not self.is_only_planned()
 
     def is_only_planned(self) -> bool:
-        """Returns whether the sweep still waits for its first worker, perhaps in a queue."""
+        """Returns whether the sweep still waits for its first worker."""
         has_begun = self.sweep is None or self.has_ended or self.progress.has_begun
         return not has_begun and not is_sweep_running(self.folder)
 
@@ -143,14 +136,6 @@ class WatchedFolder:
         counts = self.progress.counts
         done = sum(counts[state] for state in ("complete", "diverged", "pruned", "skipped"))
         return len(self.progress.runs) - done
-
-    def _sweep_file_version(self) -> tuple[int, int, int] | None:
-        """Returns a value that changes with sweep.json.
-
-        The inode alone would not do: a new file may get the inode of a deleted one.
-        """
-        stat = stat_of(str(self.folder / NAME))
-        return None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def _conclude(watched: WatchedFolder, console: Console) -> int:

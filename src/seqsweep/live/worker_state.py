@@ -7,54 +7,39 @@ lock contains host and process. The text of a run's lock contains them too.
 
 import contextlib
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.eventfiles import writer_of
-from seqsweep.runs.host import time_in
-from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, Life, look
-from seqsweep.runs.metrics_csv import stat_of
+from seqsweep.runs.files import stat_of
+from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, look, time_in
 from seqsweep.runs.sweep_lock import Process, lock_names, process_of, this_process
 from seqsweep.runs.sweepfile import NAME
 
-_WINDOW = 60.0
-"""Seconds over which a rate is measured, because epochs are written to disk in groups."""
-
-_SHORTEST = 3.0
-"""Seconds before there is a rate."""
+_ABSENT = 3.0
+"""Seconds without a lock after which a worker has ended. It may hold none between two runs."""
 
 
 class Rate:
     """The number of epochs per second during the last minute."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples = deque[tuple[float, int]](maxlen=60)
         self._last = (0.0, 0)
 
     def sample(self, now: float, epochs: int) -> None:
-        """Notes the number of all epochs so far, at a time in seconds."""
+        """Notes the number of epochs at a time in seconds."""
         self._last = now, epochs
         if not self._samples or now - self._samples[-1][0] >= 1:
             self._samples.append(self._last)
-        while len(self._samples) > 1 and now - self._samples[1][0] >= _WINDOW:
-            self._samples.popleft()
 
     def per_second(self) -> float | None:
-        """Returns the rate; None before enough time has passed."""
-        if not self._samples:
-            return None
-        (begun, before), (now, epochs) = self._samples[0], self._last
-        return (epochs - before) / (now - begun) if now - begun >= _SHORTEST else None
-
-
-WorkerState = Literal["alive", "frozen", "dead", "silent"]
-"""`silent` is a worker of another host without a beat: nobody here can see whether it is dead."""
-
-_ABSENT = 3.0
-"""Seconds without a lock after which a worker has ended. It may hold none between two runs."""
+        """Returns the rate; None before three seconds have passed."""
+        (now, epochs), (begun, before) = self._last, [*self._samples, self._last][0]
+        return (epochs - before) / (now - begun) if now - begun >= 3 else None
 
 
 @dataclass
@@ -63,11 +48,11 @@ class Worker:
 
     Attributes:
         host: its host, as file names spell it.
-        pid: its number on that host.
         running: the number of runs that it trains now.
         done: the number of runs that it has trained to their end.
         epochs: the number of epochs that it has trained since the first look.
         lock: the name of its lock in the sweep's folder; empty if it holds none.
+        state: `silent` on another host: nobody here can see whether the process is dead.
         silence: the seconds since its last beat.
         touched: when it touched a lock last, by the clock of the folder.
         heard: when a look found a beat last, by the clock of the process that looks.
@@ -80,7 +65,7 @@ class Worker:
     done: int = 0
     epochs: int = 0
     lock: str = ""
-    state: WorkerState = "alive"
+    state: Literal["alive", "frozen", "dead", "silent"] = "alive"
     silence: float = 0.0
     touched: float = 0.0
     heard: float = 0.0
@@ -99,32 +84,28 @@ class Worker:
         is_late = self.silence > STALE_SECONDS
         here = this_process()
         # The file of a lock that this process holds must not be opened.
-        if (self.host, self.pid) == here:
-            self.state = "alive"
-            return
-        self.state = "silent" if is_late else "alive"
+        is_this = (self.host, self.pid) == here
+        self.state = "silent" if is_late and not is_this else "alive"
         # The system knows at once whether a process of this host has ended.
-        if self.lock and self.host == here[0] and self.silence > 2 * BEAT_SECONDS:
+        if self.lock and self.host == here[0] and not is_this and self.silence > 2 * BEAT_SECONDS:
             with contextlib.suppress(OSError):
                 found = look(f"{folder}/{self.lock}")
-                is_dead = found.life is Life.DEAD and not found.is_posix_held
+                is_dead = found.life == "dead" and not found.is_posix_held
                 self.state = "dead" if is_dead else "frozen" if is_late else "alive"
 
 
 class Workers:
-    """The processes that train the runs of a folder, as of the last `look`.
-
-    Args:
-        folder: the sweep's folder.
+    """The processes that train in a folder, by the last `look`.
 
     Attributes:
-        rate: the pace of all epochs.
+        present: the workers that hold a lock, alive or not.
         is_shown: whether more than one process has trained here, or one on another host.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.rate = Rate()
+        self.present: list[Worker] = []
         self.is_shown = False
         stat = stat_of(f"{folder}/{NAME}")
         # Older locks were left by processes that were killed before the sweep was started.
@@ -132,7 +113,6 @@ class Workers:
         self._workers: dict[Process, Worker] = {}
         self._epochs = 0
         self._unknown: list[RunProgress] = []
-        self._now = 0.0
 
     def look(
         self, names: Collection[str], runs: Sequence[RunProgress], now: float, is_first: bool
@@ -140,17 +120,19 @@ class Workers:
         """Reads what is new.
 
         Args:
-            names: the names in the folder.
             runs: the runs that have a folder and were not done before this look.
-            now: the present time in seconds.
-            is_first: whether this is the first look at the sweep.
         """
-        self._now = now
         for worker in self._workers.values():
             worker.running, worker.lock = 0, ""
-        self._see_sweep_locks(names)
+        for name, process in lock_names(names).items():
+            stat = stat_of(f"{self.folder}/{name}")
+            if stat is not None and (process in self._workers or stat.st_mtime >= self._since):
+                worker = self._worker(process)
+                worker.lock = name
+                worker.see(stat.st_mtime, now)
         for run in runs:
-            self._see_run(run)
+            self._see_run(run, now)
+        self.present = [w for w in self._workers.values() if now - w.seen < _ABSENT]
         if is_first and self.present:
             # Later a beat is a change between two looks, which needs no clock of another machine.
             # The first look must ask how old the last beat is.
@@ -166,49 +148,29 @@ class Workers:
         if self.is_shown:
             self._attribute_by_event_files()
 
-    @property
-    def present(self) -> list[Worker]:
-        """The workers that hold a lock, alive or not."""
-        return [w for w in self._workers.values() if self._now - w.seen < _ABSENT]
-
-    @property
-    def active(self) -> list[Worker]:
-        """The workers that have trained a run or train one."""
-        return [worker for worker in self._workers.values() if worker.running or worker.done]
-
     def trainer(self, run: RunProgress) -> Worker | None:
-        """Returns the worker that trains a run or trained it last, if known."""
+        """Returns the last worker of a run, if known."""
         return None if run.trainer is None else self._worker(run.trainer)
-
-    def _see_sweep_locks(self, names: Iterable[str]) -> None:
-        for name, process in lock_names(names).items():
-            stat = stat_of(f"{self.folder}/{name}")
-            if stat is not None and (process in self._workers or stat.st_mtime >= self._since):
-                worker = self._worker(process)
-                worker.lock = name
-                worker.see(stat.st_mtime, self._now)
-
-    def _see_run(self, run: RunProgress) -> None:
-        """Adds a run and its new epochs to what its worker has done."""
-        worker = self.trainer(run)
-        self._epochs += run.new_epochs
-        if worker is not None:
-            worker.epochs += run.new_epochs
-            if run.state == "running" and run.lock is not None:
-                worker.running += 1
-                worker.see(run.lock.st_mtime, self._now)
-        if run.record is None or run.skipped:
-            return
-        if worker is not None:
-            worker.done += 1
-        else:
-            self._unknown.append(run)
 
     def _worker(self, process: Process) -> Worker:
         return self._workers.setdefault(process, Worker(*process))
 
+    def _see_run(self, run: RunProgress, now: float) -> None:
+        """Adds a run and its new epochs to its worker."""
+        worker = self.trainer(run)
+        is_done = run.record is not None and not run.skipped
+        self._epochs += run.new_epochs
+        if worker is None:
+            self._unknown += [run] if is_done else []
+            return
+        worker.epochs += run.new_epochs
+        worker.done += is_done
+        if run.state == "running" and run.lock is not None:
+            worker.running += 1
+            worker.see(run.lock.st_mtime, now)
+
     def _attribute_by_event_files(self) -> None:
-        """Attributes done runs whose lock was never seen, by the names of their event files.
+        """Attributes done runs without a seen lock by their event files.
 
         They were done before the first look, or trained between two looks.
         """
@@ -216,6 +178,6 @@ class Workers:
         for run in unknown:
             writer = writer_of(run.folder)
             process = None if writer is None else process_of(*writer)
-            if process is not None and process in self._workers:
+            if process in self._workers:
                 self._workers[process].done += 1
                 run.trainer = process

@@ -33,7 +33,7 @@ from seqsweep.runs.metric_names import (
     without_validation,
 )
 from seqsweep.runs.run_folder import State
-from seqsweep.runs.searchfile import chosen_runs
+from seqsweep.runs.sweepfile import chosen_runs
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 

@@ -1,1 +1,1 @@
-"""The names and folders of runs. The package knows files and plain values only."""
+"""The names and folders of runs, as files and plain values."""

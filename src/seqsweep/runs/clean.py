@@ -1,10 +1,10 @@
-"""Finds and deletes files of runs. Only files that this program wrote are touched.
+"""Finds and deletes the files of runs that this program wrote.
 
 Runs in use are left alone. The lock of a run is held while its files are deleted, so that no
 process begins to train it meanwhile.
 """
 
-import json
+import errno
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,19 +32,13 @@ _FILES = (
     "record.json", "failure.json", "provenance.json", "diagnostics.json", "metrics.csv",
     "train.log", "fit-*.txt", TEMPORARY,
 )  # fmt: skip
-_CHECKPOINTS = ("*.ckpt", TEMPORARY)
-_LAST = "last.ckpt"
-_CONFIG = "config.yaml"
-_TARGET = "_target_"
 
 
 @dataclass(frozen=True)
 class Removal:
-    """The files of one run that are to be deleted.
+    """The files of one run to delete, in this order.
 
-    Args:
-        is_whole: True for the whole run, False for its last checkpoint alone.
-        files: in the order of their deletion.
+    `is_whole` is True for the whole run, False for its last checkpoint alone.
     """
 
     entry: Entry
@@ -58,10 +52,9 @@ def find_removals(
     checkpoints: bool,
     wanted: Mapping[str, str],
 ) -> list[Removal]:
-    """Returns the files that are to be deleted; runs in use are left out.
+    """Returns the files to delete; leaves out runs in use.
 
     Args:
-        entries: the runs to choose from.
         states: whole runs in these states are deleted.
         checkpoints: last.ckpt of complete runs is deleted.
         wanted: values by key that a run must have. Without `states` and `checkpoints`, they choose
@@ -70,7 +63,11 @@ def find_removals(
     Raises:
         ValueError: no run has one of these keys.
     """
-    _refuse_unknown(wanted, entries)
+    known = {key for entry in entries for key in entry.config}
+    for key in wanted:
+        # A group such as `optimizer` stands for the option that was chosen.
+        if not {key, f"{key}._target_"} & known:
+            raise ValueError(f"{key}: no run here has this key{nearest_or_all(key, known)}")
     removals: list[Removal] = []
     for entry in entries:
         # A link may lead to a run of another folder, which the user has not named.
@@ -81,7 +78,7 @@ def find_removals(
         if entry.state in states or not (states or checkpoints):
             removals.append(Removal(entry, True, tuple(_files_of(entry.folder.path))))
         elif checkpoints and entry.state == "complete":
-            last = entry.folder.path / "checkpoints" / _LAST
+            last = entry.folder.path / "checkpoints" / "last.ckpt"
             if last.is_file():
                 removals.append(Removal(entry, False, (last,)))
     return removals
@@ -94,15 +91,11 @@ def delete_all(removals: Sequence[Removal]) -> list[str]:
         OSError: a file cannot be deleted.
     """
     wait_for_doubts([removal.entry.folder.path for removal in removals])
-    return [reason for removal in removals if (reason := delete(removal)) is not None]
+    return [reason for removal in removals if (reason := _delete(removal)) is not None]
 
 
-def delete(removal: Removal) -> str | None:
-    """Deletes the files of a run. Returns why the run was left alone, or None.
-
-    Raises:
-        OSError: a file cannot be deleted.
-    """
+def _delete(removal: Removal) -> str | None:
+    """Deletes the files of a run; returns why it was left alone."""
     folder = removal.entry.folder
     try:
         with RunLock(folder.path):
@@ -111,11 +104,18 @@ def delete(removal: Removal) -> str | None:
                 return "it has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)
-            remove_empty({path.parent for path in removal.files} - {folder.path})
+            inner = {path.parent for path in removal.files} | {folder.path / "checkpoints"}
+            remove_empty(inner - {folder.path})
+        # The folder can go only now: until the block ended it held the lock file.
+        if removal.is_whole:
+            folder.path.rmdir()
     except Locked as error:
         return str(error)
-    # The folder can go only now: until the block ended it held the lock file.
-    return _remove_folders(removal) if removal.is_whole else None
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        return f"{folder.path} holds files that seqsweep did not write; they stay"
+    return None
 
 
 def freed(paths: Iterable[Path]) -> int:
@@ -139,18 +139,10 @@ def freed(paths: Iterable[Path]) -> int:
     return total
 
 
-def _refuse_unknown(wanted: Mapping[str, str], entries: Sequence[Entry]) -> None:
-    known = {key for entry in entries for key in entry.config}
-    choices = {key.removesuffix(f".{_TARGET}") for key in known if key.endswith(f".{_TARGET}")}
-    for key in wanted:
-        if key not in known | choices:
-            raise ValueError(f"{key}: no run here has this key{nearest_or_all(key, known)}")
-
-
 def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
     """Returns whether a config has this value, or chose this option (`optimizer=sgd`)."""
     if key not in config:
-        target = config.get(f"{key}.{_TARGET}")  # None where the run has no such group
+        target = config.get(f"{key}._target_")  # None where the run has no such group
         return target is not None and text in (target, str(target).rpartition(".")[2])
     value, given = config[key], _value(text)
     if is_number(value) and is_number(given):
@@ -159,13 +151,9 @@ def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
 
 
 def _value(text: str) -> Any:
-    """Returns the value that a config has for this text.
-
-    1e-2 is a number, although YAML 1.1 reads it as text.
-    """
-    # YAML comes last, because it takes any text: `json.loads` has read true, null and lists by
-    # then.
-    for read in (float, json.loads, from_text):
+    """Returns the value that a config has for this text."""
+    # 1e-2 is a number, although YAML 1.1 reads it as text.
+    for read in (float, from_text):
         try:
             return read(text)
         except (ValueError, yaml.YAMLError):
@@ -180,20 +168,6 @@ def _files_of(folder: Path) -> list[Path]:
     paths += [*event_files(folder), *made_files(folder)]
     # A link may lead to files that are not this run's.
     if not checkpoints.is_symlink():
-        paths += matching(checkpoints, *_CHECKPOINTS)
+        paths += matching(checkpoints, "*.ckpt", TEMPORARY)
     files = [path for path in dict.fromkeys(paths) if path.is_file() or path.is_symlink()]
-    return [*files, folder / _CONFIG]
-
-
-def _remove_folders(removal: Removal) -> str | None:
-    """Removes the run's folders, unless they hold files of other programs."""
-    folder = removal.entry.folder.path
-    inner = {path.parent for path in removal.files} | {folder / "checkpoints"}
-    remove_empty(inner - {folder})
-    try:
-        folder.rmdir()
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return f"{folder} holds files that seqsweep did not write; they stay"
-    return None
+    return [*files, folder / "config.yaml"]

@@ -2,18 +2,11 @@
 
 import functools
 import marshal
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    CollectionEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceStartEvent,
-)
+from yaml.events import AliasEvent, CollectionEndEvent, MappingStartEvent, SequenceStartEvent
 
 from seqsweep.runs.files import DEEPEST, Damaged, read_bytes
 
@@ -67,77 +60,36 @@ def read_yaml(path: Path) -> Any:
         raise Damaged(f"{path}: {' '.join(str(error).split())}") from None
 
 
-class TooMuch(ValueError):
-    """A short YAML text stands for too many values, or is nested too deeply.
-
-    Args:
-        line: the line of the text, counted from 1.
-    """
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-def check_size(text: str, loader: Any = _LOADER) -> None:
-    """Refuses YAML texts that stand for too many values: deep nesting, aliases of aliases.
+def check_size(text: str) -> None:
+    """Refuses YAML texts with deep nesting or aliases of aliases.
 
     An alias counts as all the values that it stands for: it is in memory once, but a walk through
     the values meets it each time.
 
-    Args:
-        loader: its parser reads the text.
-
     Raises:
         yaml.YAMLError: the text is not YAML.
-        TooMuch: it is nested more than DEEPEST levels deep, an alias has no complete anchor before
-            it, or aliases stand for more than MOST_REPEATED values.
+        ValueError: it is nested more than DEEPEST levels deep, an alias lies inside an anchor, or
+            aliases stand for more than MOST_REPEATED values.
     """
-    sizes: dict[str, tuple[int, int]] = {}  # for each anchor its number of values and of levels
-    opened: list[_Node] = []
+    sizes: dict[str, int] = {}  # the number of values of each anchor
+    opened: list[str | None] = []  # the anchors of the lists and mappings around an event
     repeated = 0
     # Events are counted instead of values: they take no memory for what an alias stands for.
-    for event in yaml.parse(text, loader):
-        line = event.start_mark.line + 1
-        if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
-            opened.append(_Node(event.anchor))
-            if len(opened) > DEEPEST:
-                raise TooMuch(f"is nested more than {DEEPEST} levels deep", line)
-            continue
+    for event in yaml.parse(text, _LOADER):
         if isinstance(event, AliasEvent):
-            if event.anchor not in sizes:
-                raise TooMuch(f"the alias *{event.anchor} has no complete anchor before it", line)
-            size, depth = sizes[event.anchor]
-            repeated += size
+            if any(opened):
+                raise ValueError(f"the alias *{event.anchor} must not be inside an anchor")
+            repeated += sizes.get(event.anchor, 0)
+        elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+            opened.append(event.anchor)
         elif isinstance(event, CollectionEndEvent):
-            node = opened.pop()
-            size, depth = node.size, node.depth + 1
-            if node.anchor is not None:
-                sizes[node.anchor] = size, depth
-        elif isinstance(event, ScalarEvent):
-            size, depth = 1, 0
-            if event.anchor is not None:
-                sizes[event.anchor] = size, depth
-        else:
-            continue
-        # An alias brings the depth of its anchor with it, so nesting can be too deep without a
-        # bracket.
-        if len(opened) + depth > DEEPEST:
-            raise TooMuch(f"is nested more than {DEEPEST} levels deep", line)
+            opened.pop()
+        for anchor in filter(None, opened):
+            sizes[anchor] = sizes.get(anchor, 0) + 1
+        if len(opened) > DEEPEST:
+            raise ValueError(f"is nested more than {DEEPEST} levels deep")
         if repeated > MOST_REPEATED:
-            raise TooMuch(f"its aliases stand for more than {MOST_REPEATED:,} values", line)
-        if opened:
-            opened[-1].size += size
-            opened[-1].depth = max(opened[-1].depth, depth)
-
-
-@dataclass
-class _Node:
-    """A list or mapping that the parser has entered and not yet left."""
-
-    anchor: str | None
-    size: int = 1
-    depth: int = 0
+            raise ValueError(f"its aliases stand for more than {MOST_REPEATED:,} values")
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,20 +1,18 @@
-"""Chooses the folders of TensorBoard files, which decide how TensorBoard names a run.
+"""Chooses the folders of event files, after which TensorBoard names runs.
 
 TensorBoard shows every folder with an event file as a run, named by its path. So the event files of
 a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`. The sweep's
 names.json maps run_ids to these names. A single run has its event files directly in its folder.
-
-A file of rows may be moved while a process appends to it: see `EventFile`.
 """
 
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from seqsweep.runs.files import folders_with, make_folder, read_object, write_json
+from seqsweep.runs.files import folders_with, make_folder, read_object, version_of, write_json
 from seqsweep.runs.lock import is_locked
 
 PREFIX = "events.out.tfevents."
@@ -31,7 +29,7 @@ _PLAIN = re.compile(r"(?!checkpoints$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def event_files(run: Path) -> list[Path]:
-    """Returns the event files that grow with a run's epochs, in TensorBoard's order.
+    """Returns the event files of a run's epochs, in TensorBoard's order.
 
     Files of a user's own logger are included if they lie directly in the run's folder.
     """
@@ -44,7 +42,7 @@ def made_files(run: Path) -> list[Path]:
 
 
 def writer_of(run: Path) -> tuple[str, int] | None:
-    """Returns host and pid of the process that wrote a run's last event file."""
+    """Returns host and pid of the writer of the last event file."""
     matches = [_WRITTEN.fullmatch(path.name) for path in event_files(run)]
     writers = [(match[1], int(match[2])) for match in matches if match]
     return writers[-1] if writers else None
@@ -52,83 +50,65 @@ def writer_of(run: Path) -> tuple[str, int] | None:
 
 def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
     """Returns the files of `event_files` and those of `made_files`, in one walk."""
-    grown: list[tuple[str, str]] = []
-    made: list[str] = []
-    folders = [""]
-    for folder in folders:  # the list grows during the loop
-        names, inner = _scan(os.path.join(run, folder))
-        folders += [os.path.join(folder, name) for name in inner]
-        made += [os.path.join(folder, name) for name in names if MADE in name]
-        is_deep = "/" in folder
+    grown: list[Path] = []
+    made: list[Path] = []
+    for name, inner, names in os.walk(run):
+        inner[:] = [sub for sub in inner if sub != "checkpoints"]  # which holds no event files
+        folder = Path(name)
+        events = [folder / name for name in names if name.startswith(PREFIX)]
+        made += [path for path in events if MADE in path.name]
+        is_own = folder.parent == run
         grown += [
-            (name, folder)
-            for name in names
-            if MADE not in name and not is_deep and (not folder or name.endswith(ROWS))
+            path
+            for path in events
+            if MADE not in path.name and (folder == run or (is_own and path.name.endswith(ROWS)))
         ]
-    return [run / folder / name for name, folder in sorted(grown)], [run / path for path in made]
+    return sorted(grown, key=lambda path: (path.name, path)), made
 
 
 def all_made_files(sweep: Path) -> list[str]:
-    """Returns the made files of all runs of a folder, as paths relative to it."""
+    """Returns the made files of a folder's runs, as relative paths."""
     runs = folders_with(sweep, "config.yaml")
     return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
 
 
-def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
-    """Returns the folder of the run's event files.
-
-    Without any files it is the folder with the run's readable name.
-
-    Args:
-        files: the result of `event_files`, where the caller has it.
-    """
-    if files is None:
-        files = event_files(run)
-    if files:
+def event_folder(run: Path) -> Path:
+    """Returns the folder of the run's event files; without any, the one with its name."""
+    if files := event_files(run):
         return max(files, key=lambda path: path.name.endswith(ROWS)).parent
     name = read_names(run.parent).get(run.name)
     return run if name is None or (run / name).is_symlink() else run / name
 
 
-def made_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
+def made_folder(run: Path) -> Path:
     """Returns the folder for made files, which is that of the curves.
 
     TensorBoard would show files in two folders as two runs.
-
-    Args:
-        files: the result of `event_files`, where the caller has it.
     """
-    if files is None:
-        files = event_files(run)
-    if not files:
+    if not event_files(run):
         # A user's own logger may write into a folder of its own.
         for folder, folders, names in os.walk(run):
             folders.sort()
             if any("tfevents" in name and MADE not in name for name in names):
                 return Path(folder)
-    return event_folder(run, files)
+    return event_folder(run)
 
 
 def read_names(sweep: Path) -> Mapping[str, str]:
     """Returns the readable name of each run_id; empty outside of sweeps."""
-    path = sweep / NAMES
-    try:
-        stat = path.stat()
-        # Two versions may have the same time, because the clock of the file system is coarse.
-        return _read_names(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
-    except OSError:
-        return {}
+    version = version_of(f"{sweep}/{NAMES}")
+    return {} if version is None else _read_names(sweep / NAMES, version)
 
 
 @lru_cache(maxsize=4)
 def _read_names(path: Path, version: tuple[int, ...]) -> Mapping[str, str]:
-    """Reads names.json once a version; leaves out names that lead out of the run's folder."""
+    """Reads names.json; leaves out names that lead out of the run's folder."""
     names = read_object(path).items()
     return {run: name for run, name in names if isinstance(name, str) and _PLAIN.fullmatch(name)}
 
 
 def write_names(sweep: Path, names: Mapping[str, str]) -> None:
-    """Writes the names of a sweep's runs, and moves their event files accordingly."""
+    """Writes the names of runs, and moves their event files accordingly."""
     # The names are written before files move: a run that starts meanwhile uses its new name.
     if dict(read_names(sweep)) != dict(names):
         write_json(sweep / NAMES, dict(names), sync=False)
@@ -172,19 +152,3 @@ def remove_empty(folders: set[Path]) -> None:
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-def _scan(folder: str) -> tuple[list[str], list[str]]:
-    """Returns the names of the event files in a folder, and of its subfolders.
-
-    The folder `checkpoints` is left out, because it holds no event files.
-    """
-    names: list[str] = []
-    folders: list[str] = []
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(PREFIX):
-                names.append(entry.name)
-            elif entry.name != "checkpoints" and entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-    return names, folders

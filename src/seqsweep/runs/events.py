@@ -1,4 +1,4 @@
-"""Appends rows of numbers to TensorBoard's event files, with TensorBoard's own record writer."""
+"""Appends rows of numbers to TensorBoard's event files."""
 
 import contextlib
 import importlib
@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
 from seqsweep.runs.files import make_folder
-from seqsweep.runs.host import host_name
 from seqsweep.runs.lock import check_held
+from seqsweep.runs.lock_files import host_name
 
 Row = tuple[int, float, Mapping[str, float]]
 """A row: the step, the time in seconds since 1970, and a value for each tag."""
@@ -27,19 +27,14 @@ class EventFile:
     """A TensorBoard event file of one run, to which rows are appended.
 
     It is open only while rows are written, so thousands of runs need neither threads nor
-    descriptors.
-
-    Between two appends the file may move: extending a sweep renames its runs. It is then searched
-    for. So an append after the first one never creates a file.
-
-    Args:
-        folder: the folder of the run.
+    descriptors. Between two appends it may move, because extending a sweep renames its runs.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path: Path | None = None
         self._header = b""
+        self._mode: Literal["ab", "r+b"] = "ab"
 
     def write(self, rows: Sequence[Row]) -> None:
         """Appends some rows; when it returns, the operating system has them.
@@ -52,42 +47,34 @@ class EventFile:
             return
         data = encode(map(_row_event, rows))
         check_held(self.folder)
-        # The file is where it was, unless the run has got another name since.
-        if self.path is not None:
-            with contextlib.suppress(FileNotFoundError):
-                # The mode `ab` would create a second file in the old place after a move.
-                append_bytes(self.path, data, self._header, mode="r+b")
-                return
+        if self.path is None:
+            self.path = self._new_path()
         while True:
-            files = event_files(self.folder)
-            name = self._new_name(files) if self.path is None else self.path.name
-            moved = [path for path in files if path.name == name]
-            self.path = moved[0] if moved else event_folder(self.folder, files) / name
             try:
-                if self.path.parent != self.folder:
-                    make_folder(self.path.parent)
-                append_bytes(self.path, data, self._header)
+                append_bytes(self.path, data, self._header, self._mode)
+                self._mode = "r+b"  # which creates no second file in the old place after a move
                 return
             except FileNotFoundError:
-                # Another process has removed the folder, which was still empty.
                 if not self.folder.is_dir():
                     raise
+            files = [path for path in event_files(self.folder) if path.name == self.path.name]
+            if files:
+                self.path = files[0]
+                continue
+            # Its folder is new, or another process has removed it while it was empty.
+            make_folder(self.path.parent)
+            self._mode = "ab"
 
-    def _new_name(self, files: Sequence[Path]) -> str:
-        now, host = int(time.time()), host_name()
+    def _new_path(self) -> Path:
+        """Returns a path that TensorBoard reads after those of earlier attempts."""
+        # TensorBoard reads the files of a run in the order of their names. Two attempts may begin
+        # within a second, and process numbers start again after a reboot.
+        now, names = int(time.time()), [path.name for path in event_files(self.folder)]
+        matches = [re.match(r"events\.out\.tfevents\.(\d+)\.", name) for name in names]
+        second = max([now, *(int(match[1]) + 1 for match in matches if match)])
         self._header = encode([version_event(now)])
-        second = _second_after(files, now)
-        return f"{PREFIX}{second:010d}.{host}.{os.getpid()}.{next(_count)}{ROWS}"
-
-
-def _second_after(files: Sequence[Path], now: int) -> int:
-    """Returns a second for a file name, later than in all other names.
-
-    TensorBoard reads the files of a run in the order of their names. Two attempts may begin within
-    a second, and process numbers start again after a reboot.
-    """
-    matches = [re.match(r"events\.out\.tfevents\.(\d+)\.", path.name) for path in files]
-    return max([now, *(int(match[1]) + 1 for match in matches if match)])
+        name = f"{PREFIX}{second:010d}.{host_name()}.{os.getpid()}.{next(_count)}{ROWS}"
+        return event_folder(self.folder) / name
 
 
 def _row_event(row: Row) -> Any:
@@ -104,7 +91,7 @@ def version_event(wall_time: float) -> Any:
 
 
 def new_event(**fields: Any) -> Any:
-    """Returns an event, which is a protobuf of TensorBoard, with some of its fields."""
+    """Returns an event of TensorBoard, a protobuf, with these fields."""
     # Imported here, because it takes 0.2 CPU s, and many commands that import this module log
     # nothing. Imported by name, because type checkers do not see the classes of such a module.
     module: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
@@ -126,7 +113,7 @@ def encode(events: Iterable[Any]) -> bytes:
 def append_bytes(
     path: Path, data: bytes, header: bytes = b"", mode: Literal["ab", "r+b"] = "ab"
 ) -> None:
-    """Appends data to a file; a new or empty file gets a header first.
+    """Appends data to a file; an empty file gets the header first.
 
     Args:
         mode: `r+b` for a file that must exist.
@@ -166,7 +153,7 @@ def end_of_step(path: Path, start: int, step: int) -> int:
 
 
 def _step_of(content: bytes) -> int | None:
-    """Returns the step of an event; None for bytes that are not an event."""
+    """Returns the step of an event; None for other bytes."""
     from google.protobuf.message import DecodeError  # imported here like the event
 
     event = new_event()

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import stat
 import threading
@@ -15,17 +14,6 @@ from seqsweep.console import say_error
 DEEPEST = 50
 """The most levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
 
-_KINDS = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFDIR: "a folder",
-}
-
-_MOST_SAID = 20
-_BLOCK = 1 << 16
-
 _said: set[str] = set()
 
 
@@ -34,14 +22,10 @@ class Damaged(ValueError):
 
 
 def say_once(message: str) -> None:
-    """Prints a message to stderr once a process, and at most twenty different ones."""
-    if message in _said:
-        return
-    _said.add(message)
-    if len(_said) <= _MOST_SAID:
+    """Prints a message to stderr once."""
+    if message not in _said:
+        _said.add(message)
         say_error(message)
-    elif len(_said) == _MOST_SAID + 1:
-        say_error("further damaged files are not named")
 
 
 def open_regular(path: Path | str) -> BinaryIO:
@@ -53,26 +37,13 @@ def open_regular(path: Path | str) -> BinaryIO:
         OSError: there is no such file, or it cannot be read.
         Damaged: it is not a regular file.
     """
-    return os.fdopen(_open_regular(path), "rb")
-
-
-def _open_regular(path: Path | str) -> int:
-    """Returns the descriptor of a regular file; raises as `open_regular`."""
-    # The path is checked before it is opened too, because opening some devices has effects.
-    _check_regular(path, os.stat(path))
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        _check_regular(path, os.fstat(descriptor))  # the path may have been replaced in between
-    except BaseException:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _check_regular(path: Path | str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise Damaged(f"{path}: must be a regular file, but is {kind}")
+        kind = "folder" if stat.S_ISDIR(mode) else "device, a FIFO or a socket"
+        raise Damaged(f"{path}: must be a regular file, but is a {kind}")
+    return os.fdopen(descriptor, "rb")
 
 
 def stat_of(path: str) -> os.stat_result | None:
@@ -83,19 +54,21 @@ def stat_of(path: str) -> os.stat_result | None:
         return None
 
 
+def version_of(path: str) -> tuple[int, int, int] | None:
+    """Returns a value that changes with a file; None where it cannot be read."""
+    # Of these three none alone would do: an inode is used again, and the clock is coarse.
+    stat = stat_of(path)
+    return None if stat is None else (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
 def read_bytes(path: Path) -> bytes:
     """Returns the content of a regular file; raises as `open_regular`."""
-    descriptor = _open_regular(path)
-    parts: list[bytes] = []
-    try:  # without a file object, which takes three times as long for a small file
-        while part := os.read(descriptor, _BLOCK):
-            parts.append(part)
-    except OSError as error:
-        error.filename = os.fspath(path)
-        raise
-    finally:
-        os.close(descriptor)
-    return b"".join(parts)
+    with open_regular(path) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            error.filename = os.fspath(path)
+            raise
 
 
 Confirm = Callable[[], None]
@@ -178,21 +151,13 @@ _ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 def _encode(value: Any) -> str:
-    """Returns the JSON of a value in one line.
-
-    JSONEncoder takes ten times as long for a value that is not a string.
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return repr(value)
-    return _ENCODER.encode(value)
+    """Returns the JSON of a value in one line."""
+    # JSONEncoder takes ten times as long for an integer.
+    return repr(value) if type(value) is int else _ENCODER.encode(value)
 
 
 def json_text(value: Any, levels: int = DEEPEST, indent: str = "") -> str:
-    """Returns the JSON of a value with a line for each key of a mapping."""
+    """Returns JSON with a line for each key of a mapping."""
     if not isinstance(value, dict) or not value or not levels:
         return _encode(value)
     inner = indent + "  "
@@ -214,63 +179,52 @@ def parse_json(path: Path) -> Any:
 
 
 def parse_json_of(content: bytes, path: Path) -> Any:
-    """Returns the value of a JSON file that has been read; raises Damaged as `parse_json`."""
+    """Returns the value of a JSON file; raises Damaged as `parse_json`."""
+    value = None
     try:
         value = json.loads(content.decode())
+        # A value with few brackets cannot be deep, and most files have few of them.
+        has_many = content.count(b"[") + content.count(b"{") >= DEEPEST
+        is_deep = has_many and _levels(value) > DEEPEST
     except ValueError:
         raise Damaged(f"{path}: is not JSON, or only a part of it") from None
     except RecursionError:
-        raise Damaged(f"{path}: is nested more than {DEEPEST} levels deep") from None
-    # A value with few brackets cannot be deep, and most files have few of them.
-    if content.count(b"[") + content.count(b"{") >= DEEPEST and _is_deeper(value, DEEPEST):
+        is_deep = True
+    if is_deep:
         raise Damaged(f"{path}: is nested more than {DEEPEST} levels deep")
     return value
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Returns whether lists and mappings are nested more than `levels` deep."""
-    level = [value]
-    for _ in range(levels + 1):
-        inner: list[Any] = []
-        for node in level:
-            if isinstance(node, dict):
-                inner += node.values()
-            elif isinstance(node, list):
-                inner += node
-        if not inner:
-            return False
-        level = inner
-    return True
+def _levels(value: Any) -> int:
+    """Returns how deep lists and mappings are nested."""
+    if not isinstance(value, (dict, list)):
+        return 0
+    inner: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_levels, inner), default=0)
 
 
-def read_json(
-    path: Path, read: Callable[[Path], Any] = parse_json, and_so: str = "it counts as missing"
-) -> Any | None:
+def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | None:
     """Returns the value of a JSON file; None where there is none.
 
     A damaged file counts as missing, and is named on stderr.
-
-    Args:
-        read: returns the value, or raises Damaged.
-        and_so: the consequence, which ends the message.
     """
     try:
         return read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Damaged as error:
-        say_once(f"{error}; {and_so}")
+        say_once(f"{error}; it counts as missing")
         return None
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Returns a JSON object as `read_json` does; an empty one where there is none."""
+    """Returns a JSON object as `read_json` does; {} where there is none."""
     value = read_json(path)
     return value if isinstance(value, dict) else {}
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder that another process may remove at this moment, as it is empty.
+    """Makes a folder that another process may remove while it is empty.
 
     Raises:
         FileExistsError: the path is not a folder.
@@ -287,7 +241,7 @@ def make_folder(folder: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Makes `target` a hard link to `source`, or a copy where links are not possible."""
+    """Makes `target` a hard link to `source`, or else a copy."""
     if target.exists() and target.samefile(source):
         return  # a rename between two links to one file would leave both names
     temporary = Path(_temporary(target))
@@ -306,7 +260,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Forces the content of these files to disk, skipping files that do not exist.
+    """Forces the content of these files, where they exist, to disk.
 
     Raises:
         OSError: some content could not be written.
@@ -321,7 +275,7 @@ def sync(paths: Iterable[Path]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Forces the names in a folder to disk, such as that of a deleted file.
+    """Forces the names in a folder to disk, after a deletion.
 
     Raises:
         OSError: they could not be written.
@@ -334,7 +288,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def folders_with(folder: Path, name: str) -> list[Path]:
-    """Returns the subfolders that hold a file of this name, sorted by name."""
+    """Returns the subfolders with a file of this name, by name."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:

@@ -47,10 +47,9 @@ _PLAIN = {str, int, bool, type(None)}
 
 
 def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
-    """Returns 16 hex digits of the sha256 over the resolved config and the data's content.
+    """Returns 16 hex digits of the sha256 of config and data.
 
     Args:
-        config: the checked config, plain values.
         data_fingerprint: the hash of the sequences, which replaces the paths, the layout and the
             column names of the source. None for data that cannot be read beforehand.
     """
@@ -63,11 +62,7 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
 def decisive(
     config: dict[str, Any], data_fingerprint: str | None, without: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Returns the values that decide a result: `config` by dotted key, and `data`.
-
-    Args:
-        without: dotted keys to leave out.
-    """
+    """Returns what decides a result: `config` by dotted key, and `data`."""
     # Left out are keys without influence, and files that the fingerprint replaces.
     flat = flatten(config)
     is_reader = any(pair in flat for pair in _READERS)
@@ -90,7 +85,7 @@ def _may_decide(key: str, has_fingerprint: bool, is_reader: bool) -> bool:
 
 
 def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Returns the leaves of nested dicts as (dotted key, value); a list is a leaf.
+    """Returns the leaves of nested dicts as (dotted key, value).
 
     >>> flatten({"a": {"b": 1}, "c": [2]})
     [('a.b', 1), ('c', [2])]
@@ -108,17 +103,17 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 @functools.lru_cache(maxsize=4096)
 def is_below(key: str, sections: tuple[str, ...]) -> bool:
-    """Returns whether a dotted key is or lies in one of these sections."""
+    """Returns whether a dotted key lies in one of these sections."""
     return any(key == name or key.startswith(f"{name}.") for name in sections)
 
 
 def is_number(value: Any) -> bool:
-    """Returns whether a value is a number, which true and false are not."""
+    """Returns whether a value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_one_value(values: Sequence[Any]) -> bool:
-    """Returns whether all values are the same; 1, 1.0 and true are different."""
+    """Returns whether all values are the same; 1 and 1.0 differ."""
     kinds = set(map(type, values))
     if len(kinds) == 1 and kinds <= _PLAIN:  # takes a tenth of the time of the texts below
         return values.count(values[0]) == len(values)

@@ -1,4 +1,4 @@
-"""Reads the runs of a folder, and finds the keys in which their configs differ."""
+"""Reads the runs of a folder, and finds the keys that differ."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ OF_ANOTHER_VERSION: State = "of another version"
 
 
 class NoRuns(ValueError):
-    """The error for a folder without runs; folders below it may have some."""
+    """The error for a folder without runs."""
 
     def __init__(self, folder: Path) -> None:
         holds = "no runs in it (a run's folder holds a config.yaml)"
@@ -30,8 +30,6 @@ class Entry:
     """One run of a folder.
 
     Attributes:
-        folder: its folder.
-        state: how it stands.
         config: by dotted key; empty where config.yaml is damaged.
         record: None while the run is not done.
         error: the message of a failed, diverged or damaged run; the name of the other version.
@@ -45,7 +43,7 @@ class Entry:
 
 
 def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
-    """Reads the runs below a folder, or the one run that the folder is itself.
+    """Reads the runs below a folder, or the folder of one run.
 
     The runs of the sweep come first, in its order, then all others by run_id.
 
@@ -57,13 +55,30 @@ def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
         FileNotFoundError: the folder does not exist.
         ValueError: there is no run in it, or none of this version.
     """
-    entries = _read_all(folder)
-    if of_all_versions:
-        return entries
-    current = of_this_version(entries)
+    check_folder(folder)
+    if (folder / "config.yaml").is_file():
+        entries = [read_run(RunFolder(folder))]
+    else:
+        paths = {path.name: path for path in folders_with(folder, "config.yaml")}
+        if not paths:
+            raise NoRuns(folder)
+        sweep = SweepFile.read(folder)
+        # The other folders follow, for runs of which sweep.json does not know.
+        order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
+        entries = [read_run(RunFolder(paths[name])) for name in order if name in paths]
+    current = entries if of_all_versions else of_this_version(entries)
     if not current:
         raise ValueError(f"{folder}: has no run of this version; {other_versions(entries)}")
     return current
+
+
+def check_folder(folder: Path) -> None:
+    """Raises FileNotFoundError or NotADirectoryError unless the folder exists."""
+    if not folder.is_dir():
+        if folder.exists():
+            raise NotADirectoryError(f"{folder}: expected a folder, got a file")
+        near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
+        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
 
 
 def of_this_version(entries: Iterable[Entry]) -> list[Entry]:
@@ -72,7 +87,7 @@ def of_this_version(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def other_versions(entries: Iterable[Entry]) -> str:
-    """Counts the runs of other versions: `4 runs of another version (seqsweep 0.1.0)`.
+    """Returns a count such as `4 runs of another version (seqsweep 0.1.0)`.
 
     Empty if there are none.
     """
@@ -81,26 +96,8 @@ def other_versions(entries: Iterable[Entry]) -> str:
     return f"{runs} of another version ({', '.join(sorted(set(writers)))})" if writers else ""
 
 
-def _read_all(folder: Path) -> list[Entry]:
-    """Reads the runs of all versions; raises as `read_folder`."""
-    if not folder.is_dir():
-        if folder.exists():
-            raise NotADirectoryError(f"{folder}: expected a folder, got a file")
-        near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
-        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
-    if (folder / "config.yaml").is_file():
-        return [read_run(RunFolder(folder))]
-    paths = {path.name: path for path in folders_with(folder, "config.yaml")}
-    if not paths:
-        raise NoRuns(folder)
-    sweep = SweepFile.read(folder)
-    # Folders are listed after the sweep's own order, for runs of which sweep.json does not know.
-    order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
-    return [read_run(RunFolder(paths[name])) for name in order if name in paths]
-
-
 def _below(folder: Path) -> str:
-    """Names the subfolders with runs, for a folder without runs, such as `outputs/sweeps`."""
+    """Names the subfolders with runs, for a folder such as `outputs/sweeps`."""
     configs = [path for depth in ("*/*", "*/*/*") for path in folder.glob(f"{depth}/config.yaml")]
     names = sorted({path.parent.parent.relative_to(folder).as_posix() for path in configs})
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -134,41 +131,28 @@ def read_run(folder: RunFolder) -> Entry:
 def not_begun(
     planned: Mapping[str, Mapping[str, Any]], entries: Iterable[Entry]
 ) -> list[Mapping[str, Any]]:
-    """Returns the planned configs that no run of the folder has.
-
-    Args:
-        planned: the configs of a sweep by run_id.
-        entries: the runs of the folder.
-    """
+    """Returns the planned configs that no run of the folder has."""
     begun = {entry.folder.run_id: entry.config for entry in entries}
     # Equal run_ids do not mean equal configs: data may have been moved since.
     return [config for run_id, config in planned.items() if begun.get(run_id) != config]
 
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the keys that can change a result and differ between configs, in their order."""
+    """Returns the keys that can change a result and differ between configs."""
+    keys = dict.fromkeys(key for layout in dict.fromkeys(map(tuple, configs)) for key in layout)
     return [
         key
-        for key, values in columns_of(configs).items()
-        if not is_below(key, WITHOUT_INFLUENCE) and not is_one_value(values)
+        for key in keys
+        if not is_below(key, WITHOUT_INFLUENCE)
+        and not is_one_value([config.get(key) for config in configs])
     ]
-
-
-def columns_of(configs: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    """Returns the values of each key in all configs; None where it is missing."""
-    layouts = dict.fromkeys(map(tuple, configs))
-    if len(layouts) == 1:  # the usual case, which takes a tenth of the time
-        values = zip(*(config.values() for config in configs), strict=True)
-        return dict(zip(configs[0], values, strict=True))
-    keys = dict.fromkeys(key for layout in layouts for key in layout)
-    return {key: [config.get(key) for config in configs] for key in keys}
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 def value_key(value: Any) -> str:
-    """Returns a text for a config value; those of 1, 1.0 and true differ."""
+    """Returns a text for a config value; 1, 1.0 and true differ."""
     # Most values are integers and strings, and the encoder takes ten times as long for an integer.
     return repr(value) if type(value) is int else _ENCODER.encode(value)
 
@@ -188,6 +172,6 @@ def _shortest(key: str, keys: list[str]) -> str:
     parts = key.split(".")
     for count in range(1, len(parts)):
         tail = ".".join(parts[-count:])
-        if sum(other == tail or other.endswith(f".{tail}") for other in keys) == 1:
+        if sum(f".{other}".endswith(f".{tail}") for other in keys) == 1:
             return tail
     return key

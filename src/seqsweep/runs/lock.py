@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Self
 
 from seqsweep.runs import lock_files
-from seqsweep.runs.lock_files import RUN_LOCK, Holder, Life, Look, file_of, generations
+from seqsweep.runs.lock_files import RUN_LOCK, Holder, Look, file_of, generations
 
 taken: dict[str, "RunLock"] = {}
-"""The locks that blocks of this process have taken and not given back, also the lost ones.
+"""The locks that this process has taken and not given back, also the lost ones.
 
-The keys are the path as the block has it and the resolved path."""
+The keys are the path as it was given and the resolved path, which takes long to find."""
 
 _changing = threading.Lock()
 """Held while `taken` changes, and from the opening of a lock file until its owner is known.
@@ -47,7 +47,7 @@ class LockLost(Locked):
 
 
 class RunLock:
-    """A context manager that holds `folder`/lock, or another name, while its block runs.
+    """A context manager that holds a lock while its block runs.
 
     The lock of a process that has ended is free at once on its kernel, and after a minute for other
     hosts. The lock of a process that has stood still for a minute is taken over. Such a process
@@ -118,7 +118,7 @@ class RunLock:
             os.close(self._descriptor)  # which drops the POSIX lock
 
     def _take(self) -> bool:
-        """Takes the lock; returns False if another process has changed its files meanwhile.
+        """Takes the lock; returns False if others have changed its files.
 
         Two processes never hold the lock: a process first makes its file, and then looks at those
         of the others. So at least one of two sees the other, and the one that does withdraws. The
@@ -145,19 +145,14 @@ class RunLock:
         return is_held
 
     def _dead_generations(self, mine: int | None = None) -> list[int]:
-        """Returns the generations besides mine, all of which are dead.
-
-        Raises:
-            Locked: one of them may be alive.
-        """
+        """Returns the other generations; raises Locked if one may be alive."""
         numbers = [number for number in generations(self.path) if number != mine]
         for number in numbers:
             found = lock_files.look(file_of(self.path, number))
-            if found.life is not Life.DEAD:
+            if found.life != "dead":
                 _refused.add(self.path)
-                raise Locked(
-                    f"{self.folder} is being trained by {found.holder or 'another process'}"
-                )
+                holder = found.holder or "another process"
+                raise Locked(f"{self.folder} is being trained by {holder}")
             self.taken_from = found.holder
         return numbers
 
@@ -180,12 +175,11 @@ class RunLock:
         with contextlib.suppress(OSError):
             if self._is_highest():
                 for number in generations(self.path):
-                    if number < self._number:
+                    if number <= self._number:
                         os.unlink(file_of(self.path, number))
-                os.unlink(self._file)
 
     def check(self) -> None:
-        """Raises LockLost if the lock is lost; looks only after a pause of the heartbeat."""
+        """Raises LockLost if the lock is lost after a heartbeat pause."""
         if not self.is_lost and _now() - self._beaten < lock_files.seconds_to_be_sure():
             return
         # A process that takes the lock by mistake sees that this one lives, and withdraws.
@@ -220,7 +214,7 @@ def _now() -> float:
 
 
 def _beat(idle: threading.Event) -> None:
-    """Touches all lock files of this process every few seconds, until it holds none."""
+    """Touches all lock files of this process every few seconds."""
     while not idle.wait(lock_files.BEAT_SECONDS):
         for lock in dict.fromkeys(tuple(taken.values())):
             # What is lost is found out again by `check_held`, which takes its time.
@@ -239,7 +233,7 @@ os.register_at_fork(after_in_child=_forget_taken)
 
 
 def check_held(folder: Path, name: str = RUN_LOCK) -> None:
-    """Checks that this process may write in a folder whose lock it has taken.
+    """Checks that this process may write in a folder.
 
     A folder that it has not locked passes. The check costs nothing while the heartbeat goes on.
 
@@ -257,35 +251,36 @@ def check_held(folder: Path, name: str = RUN_LOCK) -> None:
 def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
     """Returns whether a process is training this run; takes no lock itself."""
     path = _lock_path(folder, name)
-    return any(
-        # A first look believes the clock; whoever has tried to take the lock is told the same here.
-        found.life is Life.ALIVE
-        or (found.life is Life.UNSURE and (found.is_posix_held or path in _refused))
-        for found in _look_at_all(path)
-    )
+    return any(_seems_alive(found, path) for found in _look_at_all(path))
 
 
 def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
     """Returns the process that is training this run, if any."""
-    found = _look_at_all(_lock_path(folder, name))
-    return found[-1].holder if found and is_locked(folder, name) else None
+    path = _lock_path(folder, name)
+    looks = _look_at_all(path)
+    return looks[-1].holder if any(_seems_alive(found, path) for found in looks) else None
+
+
+def _seems_alive(found: Look, path: str) -> bool:
+    # A first look believes the clock; whoever has tried to take the lock is told the same here.
+    is_doubted = found.life == "unsure" and (found.is_posix_held or path in _refused)
+    return found.life == "alive" or is_doubted
 
 
 def wait_for_doubts(folders: Iterable[Path]) -> bool:
-    """Waits until it is certain which of these runs' locks are dead.
+    """Waits for two heartbeats if only the clock calls a lock dead.
 
-    Returns whether it had to wait. A lock that only the clock calls dead is watched
-    for two heartbeats.
+    Then it is certain which ones are. Returns whether it had to wait.
     """
     looks = [found for folder in folders for found in _look_at_all(_lock_path(folder, RUN_LOCK))]
-    if all(found.life is not Life.UNSURE for found in looks):
+    if all(found.life != "unsure" for found in looks):
         return False
     time.sleep(lock_files.seconds_to_be_sure() * 1.01)
     return True
 
 
 def remove_lock_of_finished_run(folder: Path) -> None:
-    """Removes the lock files of a finished run whose holders seem to be dead.
+    """Removes the lock files that dead holders of a finished run left.
 
     Here the clock alone decides, because nothing depends on this lock any more. A holder that wakes
     to train the run again finds out that it has lost the lock.
@@ -308,7 +303,7 @@ def _look_at_all(path: str) -> list[Look]:
     with _changing:
         lock = taken.get(path)
         if lock is not None and not lock.is_lost:
-            return [Look(Life.ALIVE, lock.holder, is_posix_held=True)]
+            return [Look("alive", lock.holder, is_posix_held=True)]
         with contextlib.suppress(OSError):
             for number in generations(path):
                 found.append(lock_files.look(file_of(path, number)))

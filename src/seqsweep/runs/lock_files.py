@@ -14,15 +14,16 @@ import fcntl
 import functools
 import json
 import os
+import re
+import socket
 import struct
 import sys
+import tempfile
 import time
-from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from seqsweep.runs.files import Damaged, open_regular
-from seqsweep.runs.host import host_name, is_recent
 
 RUN_LOCK = "lock"
 """The name of the lock in a run's folder; other locks lie in the folder of a sweep."""
@@ -59,23 +60,40 @@ class Holder(NamedTuple):
         return f"process {self.pid} on {self.host}"
 
 
-class Life(Enum):
-    """The state of the holder of a lock file.
+class Look(NamedTuple):
+    """The result of one look at a lock file.
 
-    A holder is UNSURE while only the clock says that its file has not been touched lately.
+    Attributes:
+        life: `unsure` while only the clock says that the file has not been touched lately.
+        is_posix_held: whether another process of this kernel holds the POSIX lock.
     """
 
-    ALIVE = "alive"
-    UNSURE = "unsure"
-    DEAD = "dead"
-
-
-class Look(NamedTuple):
-    """The result of one look at a lock file."""
-
-    life: Life
+    life: Literal["alive", "unsure", "dead"]
     holder: Holder | None = None
     is_posix_held: bool = False
+
+
+def host_name() -> str:
+    """Returns the name of this host, or what the variable SEQSWEEP_HOST says.
+
+    The variable is for containers: one that replaces another may have the same name and the same
+    process numbers.
+    """
+    name = os.environ.get("SEQSWEEP_HOST", "")
+    return re.sub(r"[^A-Za-z0-9.-]", "_", name) or socket.gethostname()
+
+
+def time_in(folder: Path) -> float:
+    """Returns the present time by the clock of a folder.
+
+    On a network file system the server sets the times, so only a new file shows its clock. Where
+    nothing can be written, this machine's clock is used.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return time.time()
 
 
 @functools.cache
@@ -88,10 +106,8 @@ def boot_id() -> str | None:
 
 
 def file_of(path: str, generation: int) -> str:
-    """Returns the file of a generation; the first one has no number.
-
-    Paths are strings here, because a `Path` takes as long as a system call.
-    """
+    """Returns the file of a generation; the first one has no number."""
+    # Paths are strings here, because a `Path` takes as long as a system call.
     return path if generation == 1 else f"{path}.{generation}"
 
 
@@ -136,7 +152,7 @@ def create(path: str) -> tuple[int, Holder] | None:
 
 
 def take_posix_lock(descriptor: int) -> bool:
-    """Locks a file that no other process has locked; False if the file system cannot."""
+    """Locks a file; returns False if the file system cannot."""
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -158,7 +174,7 @@ def look(path: str) -> Look:
         file = open_regular(path)  # read-only, which is all that another user may do
     except FileNotFoundError:
         _seen.pop(path, None)
-        return Look(Life.DEAD)
+        return Look("dead")
     except Damaged:
         raise OSError(f"{path}: must be a regular file; remove it") from None
     with file:
@@ -167,16 +183,16 @@ def look(path: str) -> Look:
         status = os.fstat(file.fileno())
     # A process writes its name before it looks whether it has the lock, so an empty file is free.
     if holder is None and not is_held:
-        return Look(Life.DEAD)
+        return Look("dead")
     # Virtual machines may have the same name. Without boot ids, the name alone decides.
     is_here = holder is not None and (holder.host, holder.boot) == (host_name(), boot_id())
     if holder is not None and is_here and holder.has_posix and is_held is False:
-        return Look(Life.DEAD, holder)
+        return Look("dead", holder)
     # A frozen process keeps its POSIX lock, so the touches count for it, too.
     return Look(_life_by_touches(path, status), holder, is_held is True)
 
 
-def _life_by_touches(path: str, status: os.stat_result) -> Life:
+def _life_by_touches(path: str, status: os.stat_result) -> Literal["alive", "unsure", "dead"]:
     """Returns the state of a holder by the status of its file."""
     # The file has not changed for as long as this process has seen no other version of it.
     now, version = time.monotonic(), (status.st_ino, status.st_mtime_ns)
@@ -184,14 +200,15 @@ def _life_by_touches(path: str, status: os.stat_result) -> Life:
         _seen[path] = (version, now)
     seconds = now - _seen[path][1]
     if seconds >= STALE_SECONDS:
-        return Life.DEAD
+        return "dead"
     # The clock of the folder is asked only in case of doubt, because this writes a file. A wrong
-    # clock of this host can make a dead process look alive, for a minute.
+    # clock of this host can make a dead process look alive, for a minute. A time in the future is
+    # old, too: a clock has been set back since, or was wrong.
     if abs(time.time() - status.st_mtime) < STALE_SECONDS:
-        return Life.ALIVE
-    if is_recent(status.st_mtime, Path(path).parent, STALE_SECONDS):
-        return Life.ALIVE
-    return Life.DEAD if seconds >= seconds_to_be_sure() else Life.UNSURE
+        return "alive"
+    if abs(time_in(Path(path).parent) - status.st_mtime) < STALE_SECONDS:
+        return "alive"
+    return "dead" if seconds >= seconds_to_be_sure() else "unsure"
 
 
 def seconds_to_be_sure() -> float:
@@ -200,10 +217,8 @@ def seconds_to_be_sure() -> float:
 
 
 def _is_posix_held(descriptor: int) -> bool | None:
-    """Returns whether another process has locked the file; None if nobody can tell.
-
-    F_GETLK only asks. Taking the lock would block other processes for a moment.
-    """
+    """Returns whether another process has locked the file, if known."""
+    # F_GETLK only asks. Taking the lock would block other processes for a moment.
     if sys.platform == "darwin":
         layout, query, kind = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET), 3
     else:

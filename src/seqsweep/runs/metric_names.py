@@ -1,4 +1,4 @@
-"""Decides by a metric's name which way is better and which metric ranks runs."""
+"""Decides which way a metric is better, and which ranks runs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def is_bounded(metric: str) -> bool:
 
 
 def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, float]:
-    """Returns the key that ranks the epochs of a run; a higher key is better.
+    """Returns the key that ranks epochs; higher is better.
 
     The metric of the monitor decides, then `val/loss`. Of equal epochs the first one is the best.
 
@@ -37,7 +37,7 @@ def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, floa
 
 
 def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
-    """Returns the metric that ranks runs: the one that chose their best epochs.
+    """Returns the metric that ranks runs and chose their best epochs.
 
     Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
     the same loss in all of them.
@@ -62,15 +62,12 @@ def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
 
 
 def compared_metric(monitor: str, available: Collection[str]) -> str:
-    """Returns the metric in which configs are compared that the monitor has ranked.
+    """Returns the metric that compares configs which the monitor has ranked.
 
     It is the metric of the test split where there is one, because that split has chosen nothing. It
     is of the monitored kind. But where a loss is monitored, it is the accuracy of a split that has
     chosen nothing; on the split of the loss it is the loss, since a ranking by another metric would
     contradict it, and the accuracy may be 1 everywhere.
-
-    Args:
-        available: the metrics that the runs have.
 
     >>> compared_metric("val/f1", ["val/f1", "test/acc", "test/f1"])
     'test/f1'

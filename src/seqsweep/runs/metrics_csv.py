@@ -1,4 +1,4 @@
-"""Reads the numbers in metrics.csv of a run, whatever else the file holds.
+"""Reads the numbers in a run's metrics.csv, whatever else it holds.
 
 The first line names the columns, and every further line holds the metrics of one epoch. All readers
 agree on which lines count: those that end with a line break, have as many cells as the first line,
@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once, stat_of
+from seqsweep.runs.files import Damaged, read_bytes, say_once, stat_of
 from seqsweep.runs.metric_names import lower_is_better
 
 
@@ -31,31 +31,26 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
-    """Returns whether a run has so many epochs, by its rows, without diverging."""
+    """Returns whether a run has this many epochs without diverging."""
     # A diverged run may have a row for its last epoch, without a number for the loss.
     return any(row["epoch"] == epochs - 1 and "train/loss" in row for row in rows)
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:
-    """Returns the rows by column; NaN stands for what is not a finite number."""
+    """Returns the rows by column; NaN where there is no finite number."""
     header, rows = _read_table(path)
     values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
 
 
 class MetricsTail:
-    """The number of epochs of a run, and its best value of some metrics.
+    """The number of epochs of a run, and its best metrics.
 
-    Each look reads only what was added since the last one. If the last line that was read has
-    moved, the file is read from its beginning: a resumed run cuts off the rows behind its
-    checkpoint, and a restarted run writes a new file, which may have the inode of the old one.
-
-    Args:
-        path: of the metrics.csv, which need not exist yet.
-        metrics: the columns to keep.
+    Each look parses only what was added since the last one. If the last line that was read has
+    moved, all lines are read again: a resumed run cuts off the rows behind its checkpoint, and a
+    restarted run writes a new file, which may have the inode of the old one.
 
     Attributes:
-        epochs: the number of finished epochs.
         best: the best value of each metric that has had a number.
         written: when the file was last written, in seconds since 1970; 0 without a file.
     """
@@ -67,21 +62,6 @@ class MetricsTail:
         self._state: tuple[int, int, int] | None = None
         self._restart()
 
-    def look(self) -> None:
-        """Brings `epochs` and `best` up to date."""
-        stat = stat_of(self.path)
-        if stat is None:
-            self._state = None
-            self._restart()
-            return
-        state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if state == self._state:
-            return
-        self._state = state
-        self.written = stat.st_mtime
-        for line in self._new_lines():
-            self._read(line)
-
     def _restart(self) -> None:
         self.epochs = 0
         self.best: dict[str, float] = {}
@@ -89,27 +69,26 @@ class MetricsTail:
         self._last = b""
         self._header: _Header | None = None
 
-    def _new_lines(self) -> list[str]:
-        """Returns the whole lines behind the last one that was read, or all of them."""
+    def look(self) -> None:
+        """Brings `epochs` and `best` up to date."""
+        stat = stat_of(self.path)
+        state = None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if state is not None and state == self._state:
+            return
         try:
-            with open_regular(self.path) as file:
-                file.seek(self._offset - len(self._last))
-                data = file.read()
-                # A smaller size would not reveal a restart: the new file may have grown beyond the
-                # old one.
-                if not data.startswith(self._last):
-                    self._restart()
-                    file.seek(0)
-                    data = file.read()
+            content = b"" if stat is None else read_bytes(Path(self.path))
         except (OSError, Damaged):
-            # Without a known state the next look tries again, even if the file has not changed.
-            self._state = None
-            return []
-        new = data[len(self._last) : data.rfind(b"\n") + 1]
-        if new:
-            self._offset += len(new)
-            self._last = new[new.rfind(b"\n", 0, -1) + 1 :]
-        return _whole_lines(new)
+            self._state = None  # so that the next look tries again
+            return
+        self._state = state
+        self.written = self.written if stat is None else stat.st_mtime
+        # A smaller size would not reveal a restart: the new file may have grown beyond the old one.
+        if content[self._offset - len(self._last) : self._offset] != self._last:
+            self._restart()
+        for line in _whole_lines(content[self._offset :]):
+            self._read(line)
+        self._offset = content.rfind(b"\n") + 1
+        self._last = content[content.rfind(b"\n", 0, max(self._offset - 1, 0)) + 1 : self._offset]
 
     def _read(self, line: str) -> None:
         if self._header is None:
@@ -130,7 +109,7 @@ class MetricsTail:
 
 
 class _Header:
-    """The first line of a metrics.csv, which decides what the other lines mean."""
+    """The first line of a metrics.csv, which names the columns."""
 
     def __init__(self, line: str) -> None:
         try:
@@ -140,18 +119,13 @@ class _Header:
         self.names = names if "epoch" in names else []
 
     def numbers(self, line: str) -> list[float] | None:
-        """Returns the numbers of a line; None if the line does not count.
+        """Returns the numbers of a line; None if it does not count.
 
         NaN stands for cells without a finite number."""
         cells = line.split(",")  # numbers have no quotes, and the csv module refuses some garbage
         if not self.names or len(cells) != len(self.names):
             return None
-        try:
-            row = list(map(float, cells))
-        except ValueError:  # most often an empty cell
-            row = list(map(_number, cells))
-        if not all(map(math.isfinite, row)):
-            row = [value if math.isfinite(value) else math.nan for value in row]
+        row = list(map(_number, cells))
         return None if math.isnan(row[self.names.index("epoch")]) else row
 
 
@@ -173,7 +147,7 @@ def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
 
 
 def _is_epoch(number: int, epoch: float, path: Path | str) -> bool:
-    """Returns whether a row is that of the next epoch; names the file if not."""
+    """Returns whether a row is the next epoch; names the file otherwise."""
     if epoch != number:
         say_once(
             f"{path}: row {number + 1} must be epoch {number}, got {epoch:g}; it counts as missing"
@@ -188,8 +162,9 @@ def _whole_lines(content: bytes) -> list[str]:
 
 
 def _number(text: str) -> float:
-    """Returns the number that a cell holds; NaN where it holds none."""
+    """Returns the finite number of a cell; NaN where there is none."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return math.nan
+    return number if math.isfinite(number) else math.nan

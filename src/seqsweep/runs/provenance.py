@@ -28,8 +28,6 @@ def provenance(
     """Returns the content of a run's provenance.json.
 
     Args:
-        threads: the number of torch's threads.
-        data_fingerprint: the hash of the sequences.
         engine: the engine, and what decides its last bits: instruction set, BLAS, devices.
         data_files: absolute paths by key of `data.source`, whose own paths may be relative.
     """
@@ -64,7 +62,7 @@ def _environment() -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
-    """Returns the model of the CPU, as precisely as the system names it."""
+    """Returns the model of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -75,7 +73,7 @@ def _cpu_name() -> str:
 
 @functools.cache
 def checkout(file: Path) -> dict[str, str | None]:
-    """Returns the commit of a file's checkout, and a digest of the changes since."""
+    """Returns the commit of a file's checkout, and a digest of changes."""
     if _git(file, "ls-files", "--error-unmatch", str(file)) is None:  # not in a checkout
         return {"git_commit": None, "git_diff": None}
     # Only a digest is kept, because the diff itself may be large and private.
@@ -85,7 +83,7 @@ def checkout(file: Path) -> dict[str, str | None]:
 
 
 def _git(file: Path, *arguments: str) -> str | None:
-    """Returns the output of git in a file's folder; None where it fails."""
+    """Returns git's output in a file's folder; None where it fails."""
     command = ["git", "-C", str(file.parent), *arguments]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)

@@ -1,4 +1,4 @@
-"""Removes files by the patterns of their names, and what killed processes have left."""
+"""Removes files by patterns, and what killed processes have left."""
 
 import contextlib
 import os
@@ -11,13 +11,13 @@ TEMPORARY = ".*.tmp"
 
 
 def remove(folder: Path, *patterns: str) -> None:
-    """Removes the files of a folder whose names match one of the patterns."""
+    """Removes the files of a folder that match one of the patterns."""
     for path in matching(folder, *patterns):
         path.unlink(missing_ok=True)
 
 
 def matching(folder: Path, *patterns: str) -> list[Path]:
-    """Returns the files of a folder whose names match one of the patterns."""
+    """Returns the files of a folder that match one of the patterns."""
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -26,7 +26,7 @@ def matching(folder: Path, *patterns: str) -> list[Path]:
 
 
 def remove_temporary(folder: Path, pattern: str = TEMPORARY) -> None:
-    """Removes temporary files of killed processes, if possible; those of living ones stay."""
+    """Removes temporary files of killed processes, if possible."""
     for path in matching(folder, pattern):
         if not _is_being_written(path):
             with contextlib.suppress(OSError):
@@ -34,7 +34,7 @@ def remove_temporary(folder: Path, pattern: str = TEMPORARY) -> None:
 
 
 def remove_empty_root(root: Path) -> None:
-    """Removes the folder of a refused command, `output_dir`/runs/NAME, as far as it is empty."""
+    """Removes the empty folders of a refused command, `output_dir`/runs/NAME."""
     with contextlib.suppress(OSError):
         for folder in (root, *root.parents[:2]):
             if folder != Path.cwd():

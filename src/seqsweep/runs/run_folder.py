@@ -27,16 +27,9 @@ from seqsweep.runs.removing import TEMPORARY, remove, remove_temporary
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal[
-    "complete",
-    "diverged",
-    "pruned",
-    "running",
-    "interrupted",
-    "failed",
-    "incomplete",
-    "damaged",
+    "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged",
     "of another version",
-]
+]  # fmt: skip
 """The state of a run.
 
 `complete` and `diverged` runs are done: the same config would end in the same way again. A `pruned`
@@ -60,7 +53,7 @@ _OF_A_NEW_RUN = {"checkpoints", "lock"}
 
 
 class _OfAnotherVersion(Exception):
-    """The error for a record whose SEMANTICS are not those of this version."""
+    """The error for a record of other SEMANTICS."""
 
 
 class RunFolder:
@@ -80,7 +73,7 @@ class RunFolder:
         return self.path.name
 
     def record(self) -> dict[str, Any] | None:
-        """Returns the record of the finished run; None while it is not finished.
+        """Returns the record of the run; None while it is not finished.
 
         A damaged record counts as missing, and is named on stderr. A record of another version
         counts as missing, too.
@@ -94,7 +87,7 @@ class RunFolder:
             return None
 
     def problem(self) -> tuple[State, str] | None:
-        """Returns why the run cannot be used as it is: damaged, or of another version.
+        """Returns whether the run is damaged or of another version.
 
         With the state comes what is wrong with record.json, or the version that wrote the run.
         """
@@ -167,7 +160,7 @@ class RunFolder:
         check_held(self.path)
 
     def start(self, config: dict[str, Any], provenance: dict[str, Any], sync: bool = True) -> None:
-        """Begins the run: writes its config, and removes what an earlier attempt left."""
+        """Writes the config, and removes what an earlier attempt left."""
         self.check_held()
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
@@ -220,13 +213,13 @@ class RunFolder:
         write_sealed(self.path / "record.json", content, not synced, self.check_held)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
-        """Writes the config and the failure of a run that could not be built."""
+        """Writes config and failure of a run that cannot be built."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.yaml", to_text(config), confirm=self.check_held)
         self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """Writes the error that ended an attempt, and counts the attempt as failed."""
+        """Writes the error that ended an attempt, and counts the attempt."""
         self._write_failure(
             {
                 "kind": "failed",
@@ -246,9 +239,6 @@ class RunFolder:
 
         Returns how many were killed in a row without a new epoch. The attempt does not count as
         failed.
-
-        Args:
-            epochs: the number of epochs that the run has now.
         """
         failure = self.failure() or {}
         match failure.get("killed"):
@@ -297,5 +287,5 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 
 def _is_of_another_version(content: Any) -> bool:
-    """Returns whether another version has written this content of a record or provenance.json."""
+    """Returns whether another version wrote a record or provenance.json."""
     return isinstance(content, dict) and bool(content) and content.get("semantics") != SEMANTICS

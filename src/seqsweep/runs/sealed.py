@@ -13,7 +13,7 @@ from seqsweep.runs.files import (
     parse_json_of,
     read_bytes,
     read_json,
-    write_text,
+    write_json,
 )
 
 DIGEST = "digest"
@@ -23,7 +23,7 @@ _KEY = f',\n  "{DIGEST}": '.encode()
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content with a digest of itself, over the text that `write_json` writes.
+    """Returns the content with a digest of its JSON text.
 
     Raises:
         ValueError: a number is NaN or infinite.
@@ -35,10 +35,8 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 def write_sealed(
     path: Path, content: Mapping[str, Any], sync: bool = True, confirm: Confirm | None = None
 ) -> None:
-    """Writes the content with its digest as the last key; raises as `sealed` and `write_json`."""
-    text = json_text({key: value for key, value in content.items() if key != DIGEST})
-    last = f'"{_digest(text.encode())}"\n}}\n'
-    write_text(path, text.removesuffix("\n}") + _KEY.decode() + last, sync, confirm)
+    """Writes the content with its digest as the last key."""
+    write_json(path, sealed(content), sync, confirm=confirm)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
@@ -68,14 +66,14 @@ def _unsealed(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def _is_sound_text(data: bytes) -> bool:
-    """Returns whether a file is as `write_sealed` wrote it; `_is_sound` takes ten times as long."""
+    """Returns `_is_sound` in a tenth of its time; False if unsure."""
     text, key, last = data.rpartition(_KEY)
     digest = _digest(text + b"\n}")
     return bool(key) and last == f'"{digest}"\n}}\n'.encode()
 
 
 def _is_sound(record: Mapping[str, Any]) -> bool:
-    """Returns whether the content matches its digest; a file may have been formatted again."""
+    """Returns whether the content matches its digest, however it is formatted."""
     try:
         return sealed(record)[DIGEST] == record[DIGEST]
     except ValueError:  # a number that is not finite
@@ -86,6 +84,6 @@ def _digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def read_sealed_or_none(path: Path, and_so: str = "it counts as missing") -> dict[str, Any] | None:
-    """Returns the object of a sealed file as `read_json` does; None where there is none."""
-    return read_json(path, read_sealed, and_so)
+def read_sealed_or_none(path: Path) -> dict[str, Any] | None:
+    """Returns the object of a sealed file; None where there is none."""
+    return read_json(path, read_sealed)

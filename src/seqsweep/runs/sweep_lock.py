@@ -1,4 +1,4 @@
-"""The locks in a folder of runs, one for each process that trains there."""
+"""The locks of the processes that train in a folder."""
 
 import contextlib
 import os
@@ -8,12 +8,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from seqsweep.runs.host import host_name, time_in
 from seqsweep.runs.lock import Locked, RunLock, is_locked
-from seqsweep.runs.lock_files import STALE_SECONDS, take_posix_lock
-
-_BEGINNING = ".running-"
-_NAME = re.compile(rf"{re.escape(_BEGINNING)}(.+)-(\d+)")
+from seqsweep.runs.lock_files import STALE_SECONDS, host_name, take_posix_lock, time_in
 
 Process = tuple[str, int]
 """A host, as file names spell it, and the number of a process on it."""
@@ -30,25 +26,28 @@ def process_of(host: str, pid: int) -> Process:
 
 
 def sweep_lock(folder: Path) -> RunLock:
-    """Returns the lock of this process's sweep; other sweeps may train in the same folder."""
+    """Returns the lock of this process's sweep, one of several."""
     return RunLock(folder, sweep_lock_name())
 
 
 def sweep_lock_name() -> str:
     """Returns the name of this process's lock file."""
-    host, pid = this_process()
-    return f"{_BEGINNING}{host}-{pid}"
+    return ".running-{}-{}".format(*this_process())
 
 
 def lock_names(names: Iterable[str]) -> dict[str, Process]:
-    """Returns the sweep locks among the names in a folder, each with its process.
+    """Returns the sweep locks among these names, with their processes.
 
     >>> lock_names([".running-n1-47", "sweep.json"])
     {'.running-n1-47': ('n1', 47)}
     """
     # The name of a later generation of a lock, which `runs.lock` finds itself, has a number more.
-    found = [(name, _NAME.fullmatch(name)) for name in names if name.startswith(_BEGINNING)]
-    return {name: (match[1], int(match[2])) for name, match in found if match}
+    found = [re.fullmatch(r"\.running-(.+)-(\d+)", name) for name in names]
+    return {match[0]: (match[1], int(match[2])) for match in found if match}
+
+
+def _names_in(folder: Path) -> dict[str, Process]:
+    return lock_names(path.name for path in folder.glob(".running-*"))
 
 
 def processes_in(folder: Path) -> list[Process]:
@@ -69,34 +68,20 @@ def remove_dead_sweep_locks(folder: Path) -> None:
             pass  # releasing the lock removes the files
 
 
-def _names_in(folder: Path) -> dict[str, Process]:
-    return lock_names(path.name for path in folder.glob(f"{_BEGINNING}*"))
-
-
 def lock_notes(folder: Path) -> list[str]:
-    """Returns what a user of this folder should know, one sentence each; usually nothing.
-
-    Args:
-        folder: an existing folder of runs, in which this process may write.
-    """
+    """Returns notes on the clock and locks of a folder."""
     notes: list[str] = []
-    ahead = time_in(folder) - time.time()
-    if abs(ahead) > STALE_SECONDS:
-        hours, minutes = divmod(round(abs(ahead) / 60), 60)
-        duration = f"{hours} h {minutes} min" if hours else f"{minutes} min"
-        direction = "ahead of" if ahead > 0 else "behind"
-        notes.append(
-            f"{folder}: its clock is {duration} {direction} the clock of this host; "
-            "the runs are not affected, but times in logs differ"
-        )
+    seconds = time_in(folder) - time.time()
+    if abs(seconds) > STALE_SECONDS:
+        difference = f"{abs(seconds) / 60:.0f} min {'ahead of' if seconds > 0 else 'behind'}"
+        what = "the runs are not affected, but times in logs differ"
+        notes.append(f"{folder}: its clock is {difference} the clock of this host; {what}")
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             has_posix_locks = take_posix_lock(file.fileno())
     except OSError:  # reported by whatever writes there
         has_posix_locks = True
     if not has_posix_locks:
-        notes.append(
-            f"{folder}: its file system has no POSIX locks; the runs of a killed process are free "
-            "after a minute instead of at once"
-        )
+        what = "the runs of a killed process are free after a minute instead of at once"
+        notes.append(f"{folder}: its file system has no POSIX locks; {what}")
     return notes

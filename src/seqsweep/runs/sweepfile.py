@@ -5,7 +5,7 @@ when it began, and by which command. It writes this when it starts and when it e
 for `seqsweep watch`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -13,16 +13,20 @@ from typing import Any, Self
 from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import SEMANTICS, is_one_value
 from seqsweep.runs.lock import RunLock
+from seqsweep.runs.sealed import read_sealed_or_none
 from seqsweep.runs.sweep_lock import is_sweep_running
 
 NAME = "sweep.json"
+SEARCH = "search.json"
+"""What the search of the folder has chosen; `extras.search` writes it."""
+
 _LOCK = ".changing"
 Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class SweepFile:
-    """The runs that commands have planned in a folder, and the last of these commands.
+    """The runs planned in a folder, and the last command.
 
     Args:
         command: the last command, as a person would type it.
@@ -52,7 +56,7 @@ class SweepFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Reads the sweep.json of a folder; returns None where it is missing or damaged.
+        """Reads sweep.json; returns None where it is missing or damaged.
 
         A file of another version counts as missing: this version does not train its runs.
         """
@@ -62,12 +66,13 @@ class SweepFile:
         try:
             if content.get("semantics") != SEMANTICS:
                 return None
-            sweep = cls(
+            "".join(content["command"])  # raises a TypeError unless all words are strings
+            return cls(
                 content["command"],
-                content["started"],
+                float(content["started"]),
                 {name: content["common"] | rest for name, rest in content["members"].items()},
                 frozenset(content["done_before"]),
-                content["ended"],
+                None if content["ended"] is None else float(content["ended"]),
                 frozenset(content["earlier"]),
                 {name: float(cost) for name, cost in content["costs"].items()},
                 {name: int(count) for name, count in content["failures"].items()},
@@ -75,17 +80,12 @@ class SweepFile:
                 {name: _limits(each) for name, each in content.get("limits", {}).items()},
                 bool(content.get("open", False)),
             )
-            times = [sweep.started, 0 if sweep.ended is None else sweep.ended]
-            "".join(sweep.command)  # raises a TypeError unless all words are strings
-            if sum(times) >= 0:
-                return sweep
         except (TypeError, KeyError, AttributeError, ValueError):
-            pass
-        say_once(f"{folder / NAME}: is not what a sweep writes; it counts as missing")
-        return None
+            say_once(f"{folder / NAME}: is not what a sweep writes; it counts as missing")
+            return None
 
     def write(self, folder: Path) -> None:
-        """Writes sweep.json into an existing folder; values that all configs share stand once."""
+        """Writes sweep.json; values that all configs share stand once."""
         common = _common(list(self.configs.values()))
         content = {
             "semantics": SEMANTICS,
@@ -127,7 +127,7 @@ class SweepFile:
                 replace(SweepFile.read(folder) or self, ended=when, open=False).write(folder)
 
     def joined(self, other: Self) -> Self:
-        """Adds the members of another sweep that is training in the same folder."""
+        """Adds the members of a sweep that trains in the same folder."""
         done = self.done_before | other.done_before
         earlier = other.earlier - self.configs.keys()
         joined = replace(self, done_before=done, earlier=earlier, open=self.open or other.open)
@@ -149,13 +149,20 @@ class SweepFile:
         return replace(self, configs=configs, costs=costs, failures=failures, limits=limits)
 
     def current(self) -> Self:
-        """Leaves out the runs that only ended commands planned: no process trains them."""
+        """Leaves out the runs that only ended commands planned."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
 
 
+def chosen_runs(folders: Iterable[Path]) -> set[str]:
+    """Returns the run_ids of all trials of the searches in these folders."""
+    searches = [read_sealed_or_none(folder / SEARCH) for folder in folders]
+    trials = [trial for search in searches if search for trial in search["trials"]]
+    return {run_id for trial in trials for run_id in trial["run_ids"]}
+
+
 def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the limits of a run with checked types; raises if they have others."""
+    """Returns the limits of a run, with checked types."""
     thresholds = {str(int(epoch)): float(v) for epoch, v in content["thresholds"].items()}
     epochs = {name: content.get(name) for name in ("until", "ends_at")}
     whole = {name: None if epoch is None else int(epoch) for name, epoch in epochs.items()}
@@ -163,7 +170,7 @@ def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:
-    """Returns the keys with one value in all configs; 1, 1.0 and True differ."""
+    """Returns the keys with one value in all configs."""
     if not configs:
         return {}
     shared = set(configs[0]).intersection(*configs)

@@ -1,1 +1,1 @@
-"""Many runs: what a sweep is, and the commands that start or repeat runs."""
+"""Sweeps, and the commands that start or repeat runs."""

@@ -28,7 +28,7 @@ from seqsweep.training.planned_run import PlannedRun, plan
 
 
 def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
-    """Trains one run in its folder below `output_dir`, unless it is done already.
+    """Trains one run below `output_dir`, unless it is done already.
 
     Prints notes on the data, as the command does, and a progress bar on a terminal.
 
@@ -60,7 +60,7 @@ def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
 
 
 def train_in(planned: PlannedRun, root: Path, console: Console) -> Outcome:
-    """Trains a run in its folder below `root`, unless it is done already.
+    """Trains a run below `root`, unless it is done already.
 
     It raises the same errors as `train`.
 

@@ -68,9 +68,7 @@ def run(
     """Composes the configs and trains one run or a sweep.
 
     Args:
-        arguments: the overrides and options for Hydra.
         subcommand: `train`, or `plan`, which only prints what a sweep would train.
-        options: the options of the subcommand.
         raises: whether an error is raised instead of explained.
 
     Returns:
@@ -133,11 +131,7 @@ def _hydra_raises() -> Generator[None]:
 
 
 def _explained(error: Exception, words: Sequence[str]) -> str | None:
-    """Returns the message of an error of the user's; None for others.
-
-    Args:
-        words: the command line after `seqsweep`.
-    """
+    """Returns the message of an error of the user's; None for others."""
     if isinstance(error, BrokenPipeError):  # the reader of the output has gone; see cli.py
         return None
     if isinstance(error, (RunFailed, Locked)):
@@ -213,7 +207,7 @@ def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
 
 
 def train_member(member: PlannedRun, root: Path) -> float | None:
-    """Trains a run of a sweep. Returns its monitored metric; None if it was skipped.
+    """Trains a run of a sweep; returns its monitored metric.
 
     A run is skipped if another process trains it or if the sweep has been stopped. A run that
     cannot be built leaves failure.json, like a run that fails later.
@@ -232,7 +226,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
-    """Returns the outcome of a finished run, whose loggers get what they lack."""
+    """Returns the outcome of a finished run, and feeds its loggers."""
     outcome = finished(member, root)
     if outcome is not None and is_first_process():
         feed_done([(member.config, outcome.folder)])
@@ -290,9 +284,8 @@ def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any =
             if member.config["when_locked"] == "skip":
                 raise
             if not waiting:
-                console.print(
-                    f"{error}; waiting for it", soft_wrap=True, highlight=False, markup=False
-                )
+                line = f"{error}; waiting for it"
+                console.print(line, soft_wrap=True, highlight=False, markup=False)
                 waiting = True
             while is_locked(root / member.run_id):
                 time.sleep(0.5)
@@ -307,14 +300,10 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
     scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
     scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
-    console.print(joined(scores, console), highlight=False, soft_wrap=True)
+    lines = [joined(scores, console)]
     if member.splits and (shares := majority_shares(data_of(member.config["data"]).prepared)):
         accuracies = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
-        console.print(f"majority class: {accuracies}", highlight=False, soft_wrap=True)
+        lines.append(f"majority class: {accuracies}")
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
-    console.print(
-        f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    lines.append(f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)")
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

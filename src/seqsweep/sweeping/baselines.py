@@ -7,7 +7,7 @@ import functools
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 
 
 def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
-    """Writes the baselines of a sweep's data to baselines.json, unless they are there.
+    """Writes the baselines of a sweep's data that baselines.json lacks.
 
     The file has a row for each baseline and data set of the members, and keeps the rows of other
     members of the folder. Baselines learn from the training split of the networks, with the same
@@ -52,9 +52,9 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     # A data module of the user's own has no source to read.
     members = [m for m in members if m.data_fingerprint and "source" in m.config["data"]]
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in members}
-    if _is_current(folder, sets):
-        return
     known = _known(folder)
+    if sets.keys() <= set(known.get("of", [])):
+        return
     rows = [row for row in known.get("baselines", []) if row.get("of") not in sets]
     notes: list[str] = known.get("notes", [])
     for name, member in sets.items():
@@ -69,7 +69,7 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
 
 
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
-    """Returns each baseline's name, metrics and seconds, and notes on those that are missing.
+    """Returns the baselines, and notes on those that are missing.
 
     The majority class is always measured. Logistic regression (Cox 1958) and the nearest neighbour
     (Cover and Hart 1967), on the padded and flattened sequences, need scikit-learn. They represent
@@ -86,8 +86,16 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     if size > LARGEST:
         why = f"a training set of {size:,} numbers, more than {LARGEST:,}"
         return rows, [f"no logistic regression and no nearest neighbour: {why}"]
+    # Imported here, because scikit-learn may be missing.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+
+    models = {
+        "logistic regression": LogisticRegression(max_iter=1000),
+        "1-nearest neighbour": KNeighborsClassifier(n_neighbors=1),
+    }
     notes: list[str] = []
-    for name, model in _models().items():
+    for name, model in models.items():
         try:
             rows.append(_row(name, splits, functools.partial(_fitted, model)))
         except ValueError as error:  # for example a training split with only one class
@@ -96,7 +104,7 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def majority_shares(splits: Splits) -> dict[str, float]:
-    """Returns the accuracies of a prediction of the most frequent class in training."""
+    """Returns the accuracies of predicting the most frequent training class."""
     row = _row("", splits, _majority)
     return {name: value for name, value in row["metrics"].items() if name.endswith("acc")}
 
@@ -105,24 +113,17 @@ def _has_sklearn() -> bool:
     return find_spec("sklearn") is not None
 
 
-def _is_current(folder: Path, names: Iterable[str]) -> bool:
-    """Returns whether the file has these data sets, measured with the installed packages."""
-    return set(names) <= set(_known(folder).get("of", []))
-
-
 def _known(folder: Path) -> dict[str, Any]:
-    """Returns the content of the file; {} if other package versions measured it."""
+    """Returns the content of the file, unless other packages measured it."""
     known = read_sealed_or_none(folder / NAME) or {}
     installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
     return known if known.items() >= installed.items() else {}
 
 
 def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:
-    """Writes the baselines of a folder of runs, whose data are read again.
+    """Writes the baselines of a folder of runs.
 
     Args:
-        folder: the folder of the runs, for baselines.json.
-        entries: the runs.
         allowed: the targets besides ours that may read the data.
 
     Raises:
@@ -135,7 +136,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
         data = nested(entry.config).get("data", {})
         if fingerprint and "source" in data:
             runs.setdefault(_name(data, fingerprint), entry.folder)
-    if not runs or _is_current(folder, runs):
+    if runs.keys() <= set(_known(folder).get("of", [])):
         return
     # Imported here, because a folder with current baselines does not need OmegaConf.
     from seqsweep.training.saved_config import saved_data
@@ -144,7 +145,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
 
 
 def _name(data: Config, fingerprint: str | None) -> str:
-    """Returns a name that is equal for all configs with the same sequences."""
+    """Returns a name that configs with the same sequences share."""
     return json.dumps([_shaping(data), fingerprint], sort_keys=True)
 
 
@@ -179,19 +180,8 @@ def _majority(splits: Splits) -> Predict:
     return lambda sequences: np.full(len(sequences), most)
 
 
-def _models() -> dict[str, Any]:
-    """Returns the models of scikit-learn by the names of their baselines."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-
-    return {
-        "logistic regression": LogisticRegression(max_iter=1000),
-        "1-nearest neighbour": KNeighborsClassifier(n_neighbors=1),
-    }
-
-
 def _fitted(model: Any, splits: Splits) -> Predict:
-    """Fits a model on one thread, because more threads would disturb the training beside it."""
+    """Fits a model on one thread, beside the training."""
     from threadpoolctl import threadpool_limits
 
     longest, vocabulary = splits.train.max_length, splits.vocabulary
@@ -212,7 +202,7 @@ def _fitted(model: Any, splits: Splits) -> Predict:
 
 
 def _counted(sequences: Sequences, vocabulary: Vocabulary) -> npt.NDArray[np.float32]:
-    """Returns how often each symbol occurs in each text: (S, T, 1) -> (S, symbols)."""
+    """Counts the symbols of each text: (S, T, 1) -> (S, symbols)."""
     counts = np.zeros((len(sequences), len(vocabulary)), dtype=np.float32)
     rows, steps = np.nonzero(sequences.valid)
     np.add.at(counts, (rows, sequences.x[rows, steps, 0].astype(np.int64)), 1)
@@ -220,7 +210,7 @@ def _counted(sequences: Sequences, vocabulary: Vocabulary) -> npt.NDArray[np.flo
 
 
 def _flat(sequences: Sequences, steps: int) -> npt.NDArray[np.float32]:
-    """(S, T, F) -> (S, steps * F): pads with zeros, and cuts steps beyond those of training."""
+    """Pads or cuts: (S, T, F) -> (S, steps * F)."""
     kept = sequences.x[:, :steps]
     missing = steps - kept.shape[1]
     return np.pad(kept, ((0, 0), (0, missing), (0, 0))).reshape(len(kept), -1)

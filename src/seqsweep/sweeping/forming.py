@@ -23,14 +23,14 @@ from seqsweep.training.run_data import data_of
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that train together, as a pool of the native engine, or a single run."""
+    """Runs that train as a pool, or a single run."""
 
     members: tuple[PlannedRun, ...]
     engine: str = "native"
 
     @property
     def seconds(self) -> float:
-        """The estimated seconds of all runs of the group on one thread; 0 if unknown."""
+        """The estimated seconds of all runs on one thread, or 0."""
         return sum(seconds_of(member, self.engine) for member in self.members)
 
     def text(self) -> str:
@@ -48,12 +48,11 @@ class Group:
 
 
 def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[Group]:
-    """Groups runs into a pool for each data set, and runs that train alone.
+    """Groups runs into a pool per data set and single runs.
 
     A pool begins with its longest run.
 
     Args:
-        members: the runs to train.
         takes_gpu: returns whether an accelerator is a GPU here.
 
     Raises:
@@ -67,13 +66,10 @@ def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> lis
             pools.setdefault(key, []).append(member)
         else:
             alone.append(Group((member,), "autograd"))
-    return [*(Group(tuple(sorted(pool, key=_by_length))) for pool in pools.values()), *alone]
-
-
-def _by_length(member: PlannedRun) -> tuple[float, str]:
-    """Returns a sort key that puts long runs first."""
-    # The run_id makes the order unique, whatever the order of the arguments.
-    return -seconds_of(member, "native"), member.run_id
+    for pool in pools.values():
+        # The run_id makes the order unique, whatever the order of the arguments.
+        pool.sort(key=lambda run: (-seconds_of(run, "native"), run.run_id))
+    return [*(Group(tuple(pool)) for pool in pools.values()), *alone]
 
 
 def cores() -> int:
@@ -110,7 +106,7 @@ _EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
 
 
 def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[str]:
-    """Returns a line for each reason why autograd trains runs, with what it costs."""
+    """Returns why autograd trains runs and what that costs, in lines."""
     by_reason: dict[str, list[PlannedRun]] = {}
     for run in runs:
         reason = why_not_native(run.config, takes_gpu) if run.config["engine"] == "auto" else None
@@ -131,12 +127,12 @@ def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -
 
 
 def seconds_of(member: PlannedRun, engine: str) -> float:
-    """Returns the estimated seconds of a run on one core; 0 for a user's network."""
+    """Returns the estimated seconds of a run on one core, or 0."""
     return epoch_seconds(member, engine) * member.config["trainer"]["max_epochs"]
 
 
 def epoch_seconds(member: PlannedRun, engine: str) -> float:
-    """Returns the estimated seconds of an epoch on one core; 0 for a user's network."""
+    """Returns the seconds of an epoch on one core; 0 if unknown."""
     network = architecture_of(member.config["model"])
     if network is None or member.splits is None:
         return 0.0

@@ -1,4 +1,4 @@
-"""Finds the command that was meant by the words of other tools, for error messages.
+"""Finds the command that was meant by words of other tools.
 
 Nothing is guessed silently: the command is refused, and the message shows the right one.
 """
@@ -22,29 +22,26 @@ _COMMANDS = {
 }
 """The commands of other tools, and ours."""
 
+_FULL = (
+    "optimizer.lr", "optimizer.weight_decay", "trainer.max_epochs", "trainer.gradient_clip_val",
+    "trainer.accelerator", "trainer.devices", "trainer.precision", "data.batch_size",
+    "data.source.path", "data.folds", "data.val_fraction", "data.test_fraction",
+    "data.standardize", "model.hidden_size", "model.num_layers", "model.cell",
+    "model.bidirectional", "model.dropout", "model.pooling", "loss.class_weights",
+    "loss.label_smoothing", "callbacks.early_stopping.patience",
+)  # fmt: skip
+"""The keys that are meant where the command has only their last part."""
+
 _KEYS = {
-    **dict.fromkeys(("lr", "learning_rate"), "optimizer.lr"),
-    "weight_decay": "optimizer.weight_decay",
-    **dict.fromkeys(("epochs", "max_epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
-    **dict.fromkeys(("clip", "gradient_clip_val"), "trainer.gradient_clip_val"),
-    **dict.fromkeys(("accelerator", "device"), "trainer.accelerator"),
-    "devices": "trainer.devices",
-    "precision": "trainer.precision",
-    "batch_size": "data.batch_size",
-    **dict.fromkeys(("path", "file", "data.path"), "data.source.path"),
-    "folds": "data.folds",
-    "val_fraction": "data.val_fraction",
-    "test_fraction": "data.test_fraction",
-    "standardize": "data.standardize",
-    **dict.fromkeys(("hidden", "hidden_size", "hidden_dim", "units"), "model.hidden_size"),
-    **dict.fromkeys(("layers", "num_layers", "n_layers"), "model.num_layers"),
-    **dict.fromkeys(("cell", "rnn_type"), "model.cell"),
-    "bidirectional": "model.bidirectional",
-    "dropout": "model.dropout",
-    "pooling": "model.pooling",
-    "class_weights": "loss.class_weights",
-    "label_smoothing": "loss.label_smoothing",
-    "patience": "callbacks.early_stopping.patience",
+    **{key.rpartition(".")[2]: key for key in _FULL},
+    "learning_rate": "optimizer.lr",
+    **dict.fromkeys(("epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
+    "clip": "trainer.gradient_clip_val",
+    "device": "trainer.accelerator",
+    **dict.fromkeys(("file", "data.path"), "data.source.path"),
+    **dict.fromkeys(("hidden", "hidden_dim", "units"), "model.hidden_size"),
+    **dict.fromkeys(("layers", "n_layers"), "model.num_layers"),
+    "rnn_type": "model.cell",
     "callbacks.model_checkpoint": "callbacks.checkpoint",
     **dict.fromkeys(("seed_everything", "random_state", "random_seed"), "seed"),
     **dict.fromkeys(("n_trials", "hydra.sweeper.n_trials"), "hydra.sweeper.budget.trials"),
@@ -74,11 +71,7 @@ _OPTUNA = "hydra/sweeper=optuna"
 
 
 def with_meant(message: str, words: Sequence[str]) -> str:
-    """Returns an error message with the command that was meant, where one is known.
-
-    Args:
-        words: the command line after `seqsweep`.
-    """
+    """Returns an error message with the command that was meant."""
     right = meant(words)
     notes = [note for word in words if (note := _NOTES.get(word.partition("=")[0].lstrip("+")))]
     if right is None and not notes:
@@ -93,10 +86,7 @@ def with_meant(message: str, words: Sequence[str]) -> str:
 
 
 def meant(words: Sequence[str]) -> list[str] | None:
-    """Returns a command with the words of other tools replaced; None if it has none.
-
-    Args:
-        words: the command line after `seqsweep`.
+    """Returns a command without words of other tools, or None.
 
     >>> meant(["train", "data=digits", "lr=0.1"])
     ['train', 'data=digits', 'optimizer.lr=0.1']
@@ -124,7 +114,7 @@ def meant(words: Sequence[str]) -> list[str] | None:
 
 
 def _options(words: Sequence[str]) -> Iterator[str]:
-    """Yields the words with `--key value` as `key=value` and `key=8 16` as `key=8,16`."""
+    """Yields `--key value` as `key=value` and `key=8 16` as `key=8,16`."""
     rest, last = deque(words), ""
     while rest:
         word = rest.popleft()
@@ -183,7 +173,7 @@ def _override(option: str) -> list[str]:
 
 
 def _is_in_conf(word: str) -> bool:
-    """Returns whether an option is a file of ./conf, which only `--config-dir` adds."""
+    """Returns whether an option needs `--config-dir conf`."""
     group, _, option = word.partition("=")
     path = Path(group.lstrip("+"), f"{option}.yaml")
     return not (CONF_DIR / path).is_file() and Path("conf", path).is_file()

@@ -1,4 +1,4 @@
-"""Trains runs as jobs of Hydra, and the jobs of Hydra's other sweepers as runs."""
+"""Trains runs as jobs of Hydra, and jobs as runs."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ class Workers(Protocol):
         ...
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
-        """Starts the workers unless this or an earlier command has; prints which it is."""
+        """Starts the workers, unless a command has already; prints which."""
         ...
 
     def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
@@ -65,7 +65,7 @@ class RunLauncher:
     def _launch(
         self, members: Sequence[SweepMember], folder: Path, judge: Judge | None
     ) -> Mapping[str, object]:
-        """Trains each member as a job of Hydra. The results are in their folders."""
+        """Trains each member as a job of Hydra."""
         assert self.hydra is not None
         # Hydra composes a job from its own overrides, but the folder is named after the swept keys.
         # So each job gets the folder as an override.
@@ -90,12 +90,10 @@ def _trainer(
 def launch_jobs(
     threads: int, jobs: Sequence[Sequence[str]], loader: ConfigLoader, master: DictConfig
 ) -> list[JobReturn]:
-    """Trains the jobs of another sweeper of Hydra, which knows only their overrides.
+    """Trains the jobs of another sweeper of Hydra.
 
     Args:
         threads: the number of members of a pool that train side by side.
-        jobs: the overrides of each job.
-        master: the sweep's config.
 
     Returns:
         Hydra's JobReturn of each job, with the monitored metric as its return value.
@@ -132,7 +130,7 @@ def _job_return(
     root: Path,
     outcome: object,
 ) -> JobReturn:
-    """Returns a job's result as Hydra would, read from the folder of the run."""
+    """Returns a job's result as Hydra would, from the run's folder."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
     folder = RunFolder(root / member.run_id)
     record = folder.record()

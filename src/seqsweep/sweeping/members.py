@@ -1,4 +1,4 @@
-"""Plans and checks the members of a sweep before the first one starts.
+"""Plans and checks members before the first one starts.
 
 Imports no torch.
 """
@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import with_place
@@ -19,7 +18,6 @@ from seqsweep.importing import without_collections
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.naming import label_keys
 from seqsweep.runs.files import folders_with
-from seqsweep.runs.metric_names import monitor_of
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import epoch_seconds, gpu_available, why_autograd
 from seqsweep.sweeping.queue import SweepMember
@@ -29,7 +27,7 @@ from seqsweep.training.planned_run import PlannedRun, plan
 def plan_members(
     jobs: Sequence[Sequence[str]] | Expansion, compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
-    """Returns the distinct members in the order of the sweep. Equal configs are one run.
+    """Returns the distinct members in the order of the sweep.
 
     Args:
         jobs: the overrides of each member, or what expands to them.
@@ -72,13 +70,13 @@ def labelled(members: Sequence[SweepMember]) -> list[SweepMember]:
 
 
 def _labels(runs: Sequence[PlannedRun]) -> Callable[[PlannedRun], str]:
-    """Returns the function that names a run after the keys in which the runs differ."""
+    """Returns a function that names runs by the keys that differ."""
     keys = key_names(label_keys([run.flat for run in runs]))
     return lambda run: run_label(run.flat, keys)
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
-    """Builds the parts of every member and discards them, to find mistakes before the training.
+    """Builds the parts of every member, to find mistakes early.
 
     Raises:
         ValueError, TypeError, OSError: a constructor refuses its arguments.
@@ -96,54 +94,34 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
             raise with_place(error, compose.full(member.overrides).hydra) from error
 
 
-def say_expansion(expansion: Expansion, console: Console) -> None:
-    """Prints how many runs of the grid the sweep has."""
-    for line in expansion.described():
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
 def say_plan(
     members: Sequence[SweepMember],
     pending: Sequence[SweepMember],
     jobs: int,
     folder: Path,
     console: Console,
+    described: Sequence[str] = (),
 ) -> None:
-    """Prints how many members are done, how many to train, and notes on the data."""
+    """Prints how many members are done and to train, with notes.
+
+    Args:
+        described: lines on how many runs of the grid the sweep has.
+    """
     doubles = jobs - len(members)
     done = len(members) - len(pending)
     line = (
         f"sweep of {count(len(members), 'run')} in {place(folder)}: {done} done, "
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
+    lines = "\n".join([*described, line])
+    console.print(lines, soft_wrap=True, highlight=False, markup=False)
     notes = why_autograd(pending, gpu_available)
     notes += [note for member in members for note in member.notes]
     print_notes(notes, console)
-    for line in _describe_others(members, folder):
-        console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
-
-
-def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
-    """Describes the other runs in the folder, and how the table ranks them."""
     known = {member.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
-    records = [record for path in paths if (record := RunFolder(path).record()) is not None]
-    if not records:
-        return []
-    total = len(records) + len(members)
-    which = "run of an earlier command is" if len(records) == 1 else "runs of earlier commands are"
-    lines = [f"{len(records)} more {which} in this folder; the table shows all {total}"]
-    data = {member.recordings for member in members}
-    foreign = sum(record.get("recordings") not in data for record in records)
-    if foreign:
-        verb = "has" if foreign == 1 else "have"
-        lines.append(f"{foreign} of them {verb} other data: each data set has its own table")
-    # The runs may monitor different metrics, but one table can rank them by only one.
-    ours = [member.flat for member in members]
-    theirs = [record["config"] for record in records]
-    monitor, others = monitor_of(ours), monitor_of(theirs)
-    if monitor != others:
-        ranking = monitor_of([*ours, *theirs])
-        lines.append(f"they monitor {others}, not {monitor}: the table ranks by {ranking}")
-    return lines
+    if others := sum(RunFolder(path).record() is not None for path in paths):
+        which = "run of an earlier command is" if others == 1 else "runs of earlier commands are"
+        total = f"the table shows all {others + len(members)}"
+        line = f"{others} more {which} in this folder; {total}"
+        console.print(f"[yellow]{line}[/]", soft_wrap=True, highlight=False)

@@ -1,7 +1,7 @@
 """The command `plan`. Imports no torch."""
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,16 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import cores, form, gpu_available
-from seqsweep.sweeping.members import plan_members, say_expansion, say_plan
+from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 
 _MOST_LINES = 250
 """The number of members listed from the beginning and from the end of a large sweep."""
 
-_MOST_SIZES = 500
-"""The number of finished runs from which not every one is measured."""
-
 
 def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: Console) -> None:
-    """Prints what `run_sweep` would do: each member, its state, and the estimated time.
+    """Prints each member, its state, and the estimated time.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused.
@@ -43,11 +39,8 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     if left_out := len(members) - len(first) - len(last):
         lines.append(f"... {left_out:,} more")
     lines += [_line(member, to_train) for member in last]
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-    say_expansion(jobs, console)
-    say_plan(members, pending, jobs.runs, folder, console)
-    done = [member.folder for member in members if member.run_id not in to_train]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    say_plan(members, pending, jobs.runs, folder, console, jobs.described())
     groups = form(pending, gpu_available)
     pools = [group for group in groups if group.engine == "native"]
     alone = [group for group in groups if group.engine == "autograd"]
@@ -58,12 +51,18 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     # Members of a pool train side by side.
     seconds = sum(pool.seconds for pool in pools) / cores() + sum(run.seconds for run in alone)
+    # The cost of a network of the user's own is unknown and counts as zero.
     is_known = all(run.seconds for run in alone)
-    words, cost = _estimate(done, len(pending), seconds, is_known)
+    words = "nothing to train"
+    if pending:
+        time = f"{'about' if is_known else 'at least'} {duration(seconds)}"
+        words = f"{len(pending)} to train, {time} (by floating-point operations)"
     console.print(words, soft_wrap=True, highlight=False)
     if is_json:
-        head = {"folder": str(folder), "done": len(done), "to_train": len(pending), "cost": cost}
-        print_json(head | {"runs": [_plain(member, to_train) for member in members]})
+        head = {"folder": str(folder), "done": len(members) - len(pending)}
+        cost = {"seconds": seconds if is_known else None}
+        runs = [_plain(member, to_train) for member in members]
+        print_json(head | {"to_train": len(pending), "cost": cost, "runs": runs})
     limit = jobs.options.ask_above
     if limit is not None and len(pending) > limit:
         line = f"more than sweep.ask_above={limit}: train -m asks first, or takes --yes"
@@ -84,27 +83,3 @@ def _plain(member: SweepMember, to_train: Collection[str]) -> dict[str, Any]:
     run_id, is_begun = member.run_id, member.folder.path.is_dir()
     state = member.folder.state() if is_begun else "not started"
     return {"run_id": run_id, "name": member.label, "state": state, "trains": run_id in to_train}
-
-
-def _estimate(
-    done: Sequence[RunFolder], pending: int, seconds: float, is_known: bool
-) -> tuple[str, dict[str, Any]]:
-    """Returns the estimated time and space of the runs, in words and in numbers.
-
-    The space is estimated as the mean of the finished runs, or of some of very many.
-    """
-    if not pending:
-        return "nothing to train", {"seconds": 0.0, "bytes": 0}
-    # The cost of a network of the user's own is unknown and counts as zero.
-    least = "about" if is_known else "at least"
-    cost = {"seconds": seconds if is_known else None}
-    time = duration(seconds)
-    text = f"{pending} to train, {least} {time} (by floating-point operations)"
-    sizes = [
-        sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
-        for folder in done[:: max(1, len(done) // _MOST_SIZES)]
-    ]
-    if not sizes:
-        return f"{text}; no finished run yet to estimate their space from", cost
-    size = pending * sum(sizes) / len(sizes)
-    return f"{text} and {size / 2**20:.0f} MiB", cost | {"bytes": round(size)}

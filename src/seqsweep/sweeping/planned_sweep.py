@@ -36,7 +36,7 @@ STARTED = ".workers.json"
 def new_sweep_file(
     members: Sequence[SweepMember], pending: Sequence[SweepMember], folder: Path
 ) -> SweepFile | None:
-    """Returns the next sweep.json of a folder; None if the present one should stay."""
+    """Returns the next sweep.json; None if the present one stays."""
     before = SweepFile.read(folder)
     # Another process may be training a sweep in this folder at this moment.
     others = before if is_sweep_running(folder) else None
@@ -60,7 +60,7 @@ def write_sweep(
     is_open: bool = False,
     sweep: contextlib.ExitStack | None = None,
 ) -> SweepFile | None:
-    """Writes sweep.json and the names of the runs; returns None if the present ones stay.
+    """Writes sweep.json and names.json, unless the present ones stay.
 
     It also removes what killed sweeps have left.
 
@@ -122,7 +122,7 @@ def nested(flat: Config) -> dict[str, Any]:
 
 
 def close_sweep(folder: Path) -> None:
-    """Ends the sweep of a search, if sweep.json says that it is open."""
+    """Ends the sweep of a search, if it is open."""
     file = SweepFile.read(folder)
     if file is None or not file.open:
         return
@@ -133,7 +133,7 @@ def close_sweep(folder: Path) -> None:
 
 
 def refuse_reruns(members: Sequence[SweepMember]) -> None:
-    """Refuses `rerun=true` for workers, which could not tell an old record from a new one.
+    """Refuses `rerun=true` for workers.
 
     Raises:
         ValueError: a member has `rerun=true`.
@@ -146,7 +146,7 @@ def refuse_reruns(members: Sequence[SweepMember]) -> None:
 
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
-    """Returns the content of sweep.json: the command and the runs that it asks for."""
+    """Returns the content of sweep.json: the command and its runs."""
     left = {member.run_id for member in pending}
     costs = {m.run_id: m.epoch_seconds for m in members}
     return SweepFile(
@@ -162,10 +162,9 @@ def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) 
 
 
 def confirm_size(pending: int, limit: int | None, console: Console) -> bool:
-    """Returns whether to train this many runs. Asks on a terminal if there are many.
+    """Returns whether to train this many runs; asks on a terminal.
 
     Args:
-        pending: the number of runs to train.
         limit: `sweep.ask_above`; None never asks.
 
     Raises:

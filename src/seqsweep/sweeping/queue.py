@@ -1,4 +1,4 @@
-"""The members of a sweep, and which of them are left to train.
+"""The members of a sweep that are left to train.
 
 Processes that train in one folder share its runs. Imports no torch.
 """
@@ -19,9 +19,6 @@ from seqsweep.runs.sweep_lock import sweep_lock_name
 from seqsweep.training.outcome import STOP_FILE, finished, is_final
 from seqsweep.training.planned_run import PlannedRun
 
-STARTED = ".workers.json"
-"""The file with the names of the workers on a cluster. A worker that finds no run removes it."""
-
 AT_ONCE = 64
 """The most runs that a worker plans at once. It locks each of them when its turn comes."""
 
@@ -39,7 +36,6 @@ class SweepMember(PlannedRun):
     A worker takes it from sweep.json, with its config and run_id alone, and plans it later.
 
     Attributes:
-        folder: the folder of the run.
         overrides: Hydra's overrides, from which its config was composed; a worker has none.
         label: the keys in which it differs from the others.
         epoch_seconds: the estimated time of an epoch on one thread; 0 if it is unknown.
@@ -56,7 +52,7 @@ class SweepMember(PlannedRun):
 
     @classmethod
     def of(cls, run: PlannedRun, folder: RunFolder, **more: Any) -> Self:
-        """Returns a planned run as a member, without its failures up to now."""
+        """Returns a planned run as a member."""
         known = {field.name: getattr(run, field.name) for field in fields(PlannedRun)}
         counted = {"failures_before": folder.attempts(), "record_before": time_of_record(folder)}
         member = cls(**known, **counted, folder=folder, **more)
@@ -76,11 +72,11 @@ class SweepMember(PlannedRun):
         return 1 + (sweep["retries"] if sweep["on_error"] == "retry" else 0)
 
     def was_done(self) -> bool:
-        """Returns whether the run is done and `rerun` does not ask for it again."""
+        """Returns whether the run is done, without `rerun`."""
         return finished(self, self.folder.path.parent) is not None
 
     def is_done(self) -> bool:
-        """Returns whether the run is done or has paused; with `rerun`, since the sweep's start."""
+        """Returns whether the run is done or has paused."""
         if self.config["rerun"]:
             return time_of_record(self.folder) != self.record_before
         record = self.folder.record()
@@ -105,20 +101,18 @@ class SweepMember(PlannedRun):
 
 
 def time_of_record(folder: RunFolder) -> int | None:
-    """Returns when a run's record was written; None if it has no record."""
+    """Returns when a run's record was written, if it has one."""
     path = folder.path / "record.json"
     return path.stat().st_mtime_ns if path.is_file() else None
 
 
 class Queue:
-    """The runs of a sweep that are neither done nor failed too often.
+    """The runs of a sweep that are left to train.
 
     Each process that trains in a folder has a queue of its own. The folder decides: a run with a
     record is done, and a locked run is trained by another process.
 
     Args:
-        runs: the runs that the sweep asks for.
-        folder: the sweep's folder.
         most: the most runs to hand out at once. Workers give a number: they plan few runs at a
             time, the longest first, and runs of similar cost in different orders.
     """
@@ -131,7 +125,9 @@ class Queue:
             beginning = zlib.crc32(sweep_lock_name().encode())
 
             def order(run: SweepMember) -> tuple[int, int]:
-                return -_magnitude(run.seconds), zlib.crc32(run.run_id.encode(), beginning)
+                # Similar costs are equal here.
+                cost = round(math.log(run.seconds, _STEP)) if run.seconds > 0 else 0
+                return -cost, zlib.crc32(run.run_id.encode(), beginning)
 
             runs = sorted(runs, key=order)
         self._open = {run.run_id: run for run in runs}
@@ -141,16 +137,13 @@ class Queue:
     def take(
         self, idle: float = float("inf"), is_outdated: Callable[[], bool] = lambda: False
     ) -> list[SweepMember]:
-        """Returns the free runs that this process should train next; takes no lock.
+        """Returns the free runs to train next; takes no lock.
 
-        Without a free run it waits while other processes train the rest.
+        Without a free run it waits while other processes train the rest. The list is empty if
+        there is nothing to do here any more.
 
         Args:
-            idle: the longest time to wait, in seconds.
             is_outdated: whether there may be other runs than these; asked before each wait.
-
-        Returns:
-            The runs; an empty list if there is nothing to do here any more.
         """
         pause, waited = _PAUSES[0], 0.0
         while not (free := self._free()):
@@ -162,7 +155,7 @@ class Queue:
         return free
 
     def settle(self, taken: Sequence[SweepMember], outcomes: Mapping[str, object]) -> None:
-        """Takes note of runs that were trained, so that none is taken again for ever.
+        """Notes which runs were trained, so that none is taken forever.
 
         Args:
             taken: the runs that `take` has returned.
@@ -201,13 +194,8 @@ class Queue:
         return [] if self._is_stopped else free
 
     def _is_over(self, run: SweepMember) -> bool:
-        """Returns whether a run is over; one that has failed may stop the sweep."""
+        """Returns whether a run is over, which may stop the sweep."""
         # Runs that were training already when one failed are completed first.
         if run.ends_sweep():
             self._is_stopped = True
         return run.is_over()
-
-
-def _magnitude(seconds: float) -> int:
-    """Returns a number that is equal for similar costs, and larger for larger ones."""
-    return round(math.log(seconds, _STEP)) if seconds > 0 else 0

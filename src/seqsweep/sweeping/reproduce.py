@@ -1,4 +1,4 @@
-"""`seqsweep reproduce` trains a run again from its config and compares every bit."""
+"""`seqsweep reproduce` trains a run again and compares every bit."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from seqsweep.console import say
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE
-from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.ledger import check_folder, read_folder
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
@@ -33,10 +33,9 @@ _NOT_THE_MACHINE = ("command", "started", "data_files", CODE)
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
-    """Trains a run again in a scratch folder and prints whether both results are identical.
+    """Trains a run again, and prints whether the results are identical.
 
     Args:
-        folder: the folder of a complete run.
         allowed: the targets outside seqsweep that its config may build.
 
     Returns:
@@ -45,8 +44,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     Raises:
         ValueError, TypeError, OSError: the run is not complete, or its config is refused.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
+    check_folder(folder)
     run = RunFolder(folder)
     record = run.record()
     is_sweep = record is None and any(folder.glob("*/record.json"))
@@ -79,7 +77,8 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         # Processes that Lightning starts for ddp inherit the variable.
         os.environ[_SCRATCH] = scratch
         again = train(member, Path(scratch), engine=engine).folder.path
-        difference = _difference(folder, again)
+        pair = folder, again
+        difference = _epochs_differ(*pair) or _weights_differ(*pair) or _records_differ(*pair)
         environment = _environments_differ(folder, again)
         uncompared = _has_lost_last(folder, again)
     say(
@@ -98,13 +97,8 @@ def _has_lost_last(folder: Path, again: Path) -> bool:
     return (again / name).is_file() and not (folder / name).exists()
 
 
-def _difference(one: Path, other: Path) -> str | None:
-    """Describes how two trainings of a run differ; None if they are identical."""
-    return _epochs_differ(one, other) or _weights_differ(one, other) or _records_differ(one, other)
-
-
 def _epochs_differ(one: Path, other: Path) -> str | None:
-    """Names the first epoch whose metrics differ, and the largest difference of all epochs."""
+    """Names the first epoch that differs, and the largest difference."""
     before, again = (read_rows(folder / "metrics.csv") for folder in (one, other))
     if len(before) != len(again):
         return f"differs: {len(before)} epochs, and {len(again)} again"

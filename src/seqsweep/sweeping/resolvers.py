@@ -52,7 +52,7 @@ def absolute_path(path: object) -> str:
 
 
 def refuse_ignored(hydra: DictConfig) -> None:
-    """Raises a ValueError for keys that would put runs where no command looks for them."""
+    """Raises a ValueError for keys that would misplace runs."""
     if hydra.job.chdir:
         raise ValueError("hydra.job.chdir=true: must be false; paths begin where a command starts")
     if (subdir := hydra.sweep.subdir) != ".":
@@ -60,7 +60,7 @@ def refuse_ignored(hydra: DictConfig) -> None:
 
 
 def _sweep_folder(*, _root_: DictConfig) -> str:
-    """Returns the name of a sweep's folder: `sweep.name`, or one made from the swept keys.
+    """Returns `sweep.name`, or a name made from the swept keys.
 
     The config of a job does not hold the swept keys, so the sweep passes the name to its jobs.
 
@@ -80,7 +80,7 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
 
 
 def _config_groups() -> str:
-    """Returns a line for each config group and its options, for `train --help`.
+    """Returns the config groups and their options, for `train --help`.
 
     Hydra's own list also has the files that only other options read, such as data/_loading. Hydra
     resolves this text in every composition, and looking into all groups takes a third of its time.

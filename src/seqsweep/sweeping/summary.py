@@ -46,7 +46,6 @@ class Renewing:
     """Renews report and view during the block whenever more runs have ended.
 
     Args:
-        folder: the sweep's folder.
         every: the shortest pause in seconds. The pause is longer if a renewal takes long.
     """
 
@@ -86,13 +85,12 @@ class Renewing:
 def write_summary(
     members: Sequence[PlannedRun], folder: Path, entries: Sequence[Entry] = ()
 ) -> list[str]:
-    """Brings baselines, report and TensorBoard view up to date with the records of a sweep.
+    """Brings baselines, report and TensorBoard view up to date.
 
     Files that are up to date are kept, which takes milliseconds.
 
     Args:
         members: the runs whose data the baselines are computed from.
-        entries: the runs of the folder, if they have just been read.
 
     Returns:
         A line for each part that could not be written, with the reason, such as data that are gone,

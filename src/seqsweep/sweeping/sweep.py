@@ -19,7 +19,7 @@ from seqsweep.console import place
 from seqsweep.live.display import show_progress
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import build_each, plan_members, say_expansion, say_plan
+from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.planned_sweep import (
     confirm_size,
     new_sweep_file,
@@ -46,15 +46,9 @@ def run_sweep(
     folder: Path,
     console: Console,
 ) -> int:
-    """Trains the members that are not done and prints the leaderboard of the folder.
+    """Trains the members that are not done; prints the leaderboard.
 
     All members are checked before the first one starts.
-
-    Args:
-        jobs: the members of the sweep, whose configs `compose` composes.
-        launcher: trains the runs.
-        folder: the sweep's folder.
-        console: prints the plan, the progress and the results.
 
     Returns:
         The exit code: 0, 1 if some members did not complete, or 128 plus the number of the signal
@@ -72,8 +66,7 @@ def run_sweep(
     # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)
-    say_expansion(jobs, console)
-    say_plan(members, pending, jobs.runs, folder, console)
+    say_plan(members, pending, jobs.runs, folder, console, jobs.described())
     if not plan_only and not confirm_size(len(pending), jobs.options.ask_above, console):
         return 1
     if plan_only or launcher.workers is not None:
@@ -83,11 +76,8 @@ def run_sweep(
         return 0
     code = train_sweep(members, pending, launcher, folder, console)
     if pending and launcher.workers is not None and launcher.workers.detach:
-        console.print(
-            f"to follow them:\n  seqsweep watch {escape(shlex.quote(place(folder)))}",
-            soft_wrap=True,
-            highlight=False,
-        )
+        command = f"seqsweep watch {escape(shlex.quote(place(folder)))}"
+        console.print(f"to follow them:\n  {command}", soft_wrap=True, highlight=False)
         return code
     return finish_sweep(members, folder, console, code, started)
 
@@ -147,7 +137,7 @@ def train_sweep(
 
 @contextlib.contextmanager
 def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int]) -> Generator[None]:
-    """Renews the report in the block, and turns its errors into exit codes."""
+    """Renews the report in the block; turns errors into exit codes."""
     folder, reports = pending[0].folder.path.parent, pending[0].config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():
@@ -168,7 +158,7 @@ def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int])
 def _turns(
     pending: Sequence[SweepMember], rounds: Rounds, launcher: RunLauncher, folder: Path
 ) -> Generator[tuple[Queue, list[SweepMember]]]:
-    """Yields members to train here, with their queue; follows the workers of a cluster instead.
+    """Yields members to train here, or follows workers of a cluster.
 
     Raises:
         ValueError, OSError: a cluster refuses the workers.
@@ -196,10 +186,6 @@ def _turns(
 def shown(
     members: Sequence[SweepMember], console: Console, counted: tuple[int, int] = (0, 0)
 ) -> Rounds:
-    """Yields members as one round, and shows their progress meanwhile.
-
-    Args:
-        counted: as of `Display`.
-    """
+    """Yields members as one round, and shows their progress meanwhile."""
     with show_progress([member.folder for member in members], console, counted):
         yield members

@@ -49,12 +49,8 @@ def finish_sweep(
 
     Args:
         members: the runs that the command asks for.
-        code: the exit code of the training.
         started: when the command started, on the clock of `time.monotonic`.
         lost: the run_ids of failed runs that a search has gone on without.
-
-    Returns:
-        The exit code of the command.
     """
     seconds = time.monotonic() - started
     if code == 0:  # runs that were done before may lack a logger
@@ -104,7 +100,7 @@ def _conclude(
     pruned: int,
     lost: Collection[str],
 ) -> int:
-    """Prints the result files and the next command. Returns how many members are not done.
+    """Prints what follows; returns how many members are not done.
 
     Args:
         pruned: the number of pruned runs that count as done.

@@ -66,7 +66,7 @@ def train_groups(
 def _record_errors(
     members: Sequence[PlannedRun], outcomes: Sequence[Outcome | BaseException], root: Path
 ) -> None:
-    """Writes failure.json for each refused run, and asks for a stop if configured.
+    """Writes failure.json for refused runs; may ask for a stop.
 
     Raises:
         Interrupted: a signal came during the training or after its last record.
@@ -84,7 +84,7 @@ def _record_errors(
 
 
 def _allow_many_files() -> None:
-    """Raises the limit of open files, because each member's lock is an open file."""
+    """Raises the limit of open files, one for each member's lock."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4096 and (hard == resource.RLIM_INFINITY or hard > soft):
         most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)

@@ -1,4 +1,4 @@
-"""`seqsweep work FOLDER`: a worker, which trains what a sweep has left. Imports no torch.
+"""`seqsweep work FOLDER`: a worker, which trains what is left.
 
 Any number of workers may train in one folder, on any hosts that see it. They need no contact:
 sweep.json lists the runs, locks show who trains which, and records show which are done.
@@ -24,15 +24,14 @@ from seqsweep.console import PlainConsole, place, print_notes, say, say_error
 from seqsweep.importing import keep_folder_of_modules, without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
-from seqsweep.runs.files import stat_of
+from seqsweep.runs.files import stat_of, version_of
 from seqsweep.runs.identity import CODE
-from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.ledger import check_folder, read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, sweep_lock
 from seqsweep.runs.sweepfile import NAME, SweepFile
 from seqsweep.signals import ENDING, handled
-from seqsweep.suggest import did_you_mean
 from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.interruptible import interruptible
@@ -122,9 +121,7 @@ def read_sweep(folder: Path) -> SweepFile:
     Raises:
         FileNotFoundError: there is no such folder, or no sweep was planned in it.
     """
-    if not folder.is_dir():
-        near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
-        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
+    check_folder(folder)
     sweep = SweepFile.read(folder)
     if sweep is None:
         raise FileNotFoundError(
@@ -135,13 +132,7 @@ def read_sweep(folder: Path) -> SweepFile:
 
 
 class Worker:
-    """Trains the runs that sweep.json lists, a few at a time.
-
-    Args:
-        folder: the sweep's folder.
-        threads: the number of runs that train side by side.
-        allowed: the targets besides the project's own that the configs may build.
-    """
+    """Trains the runs that sweep.json lists, a few at a time."""
 
     def __init__(self, folder: Path, threads: int, allowed: Sequence[str]) -> None:
         self.folder = folder
@@ -149,7 +140,7 @@ class Worker:
         self.allowed = allowed
         self._done: set[str] = set()
         # The version is read first, so that a later change is noticed.
-        self._version = self._sweep_version()
+        self._version = version_of(f"{self.folder}/{NAME}")
         self.sweep = read_sweep(folder)
         _enter(self.sweep.directory, allowed)
 
@@ -172,11 +163,11 @@ class Worker:
                 # Another command may have extended the sweep meanwhile, and a search may soon.
                 if not (self._is_outdated() or (self.sweep.open and self._wait_for_runs(idle))):
                     return
-                self._version = self._sweep_version()
+                self._version = version_of(f"{self.folder}/{NAME}")
                 self.sweep = read_sweep(self.folder)
 
     def _wait_for_runs(self, idle: float) -> bool:
-        """Waits until a search has changed sweep.json; returns whether it has in this time."""
+        """Returns whether a search has changed sweep.json in this time."""
         deadline = time.monotonic() + idle
         while not self._is_outdated() and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
@@ -184,14 +175,14 @@ class Worker:
 
     def _is_outdated(self) -> bool:
         """Returns whether sweep.json has changed since it was read."""
-        return self._version != self._sweep_version()
+        return self._version != version_of(f"{self.folder}/{NAME}")
 
     def left(self) -> int:
-        """Returns how many runs are not done and have not failed too often."""
+        """Returns how many runs are left to train."""
         return sum(not run.is_over() for run in self._queued())
 
     def conclude(self, allowed: Sequence[str]) -> int:
-        """Prints what is left. The last worker of a finished sweep writes its report."""
+        """Prints what is left; the last worker writes the report."""
         left, total = self.left(), len(self.sweep.current().configs)
         if left:
             say(f"{left} of {count(total, 'run')} left, which other processes train")
@@ -206,7 +197,7 @@ class Worker:
         return 0
 
     def _queued(self) -> list[SweepMember]:
-        """Returns the runs of the sweep that are not done, as sweep.json has them."""
+        """Returns the runs of sweep.json that are not done."""
         sweep = self.sweep
         members = (
             SweepMember(
@@ -264,10 +255,6 @@ class Worker:
             )
         return replace(planned, limits=run.limits)
 
-    def _sweep_version(self) -> tuple[int, int] | None:
-        stat = stat_of(str(self.folder / NAME))
-        return None if stat is None else (stat.st_ino, stat.st_mtime_ns)
-
 
 def _enter(directory: str, allowed: Sequence[str]) -> None:
     """Makes the folder in which the sweep was planned the current one.
@@ -287,13 +274,11 @@ def _enter(directory: str, allowed: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _time_limit(seconds: float | None) -> Generator[None]:
-    """Sends this process a SIGTERM after some seconds, unless the block has ended by then."""
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+    """Sends this process a SIGTERM if the block takes longer."""
+    timer = threading.Timer(seconds or 0.0, os.kill, (os.getpid(), signal.SIGTERM))
     timer.daemon = True
-    timer.start()
+    if seconds is not None:
+        timer.start()
     try:
         yield
     finally:
@@ -301,7 +286,7 @@ def _time_limit(seconds: float | None) -> Generator[None]:
 
 
 def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) -> int:
-    """Prints what is left after a signal or the time limit; returns the exit code."""
+    """Prints what is left after a signal; returns the exit code."""
     left = worker.left()
     total = count(len(worker.sweep.current().configs), "run")
     say(f"{error}: {left} of {total} left; any worker resumes them")
@@ -311,7 +296,7 @@ def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) 
 
 
 def _write_report(folder: Path, allowed: Sequence[str]) -> None:
-    """Writes baselines, report and TensorBoard view of a finished sweep, as its command does."""
+    """Writes baselines, report and TensorBoard view of a finished sweep."""
     try:
         write_baselines_of(folder, read_folder(folder), allowed)
     except (OSError, ValueError, TypeError) as error:
@@ -321,7 +306,7 @@ def _write_report(folder: Path, allowed: Sequence[str]) -> None:
 
 
 def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Starts several workers on this machine and waits for them; returns the worst exit code."""
+    """Starts workers on this machine; returns the worst exit code."""
     threads = options.threads or max(1, cores() // options.processes)
     # The later of two equal options counts.
     words = [*arguments, "--processes", "1", "--threads", str(threads)]
@@ -334,10 +319,7 @@ def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> i
                 worker.send_signal(signum)
 
     # Ctrl-C in a terminal reaches the workers too, and a second signal would end them at once.
-    with handled((signal.SIGTERM, signal.SIGHUP), pass_on), handled((signal.SIGINT,), _ignore):
+    ignored = handled((signal.SIGINT,), lambda *_: None)
+    with handled((signal.SIGTERM, signal.SIGHUP), pass_on), ignored:
         codes = [worker.wait() for worker in workers]
     return max(code if code >= 0 else 128 - code for code in codes)
-
-
-def _ignore(signum: int, frame: FrameType | None) -> None:
-    """Leaves a signal to the workers."""

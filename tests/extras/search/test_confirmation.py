@@ -7,11 +7,11 @@ import pytest
 from made_search import random_search, sampled, write_search
 
 from seqsweep.extras.search.findings import Confirmation, confirmation_of, find_search
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.section import optimism_words, order_words
 from seqsweep.extras.search.trials import ranked, read_trials, search_names
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial
 
 
 def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:

@@ -4,9 +4,9 @@ import pytest
 from made_search import LR, SIZE, SPACE, halving, sampled
 
 from seqsweep.extras.search.findings import find_search
+from seqsweep.extras.search.searchfile import Trial
 from seqsweep.extras.search.study import importances
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.searchfile import Trial
 
 
 def test_rungs_count_their_trials(tmp_path):

@@ -20,11 +20,11 @@ from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search import session
 from seqsweep.extras.search.halving import Halving
 from seqsweep.extras.search.halving_command import Searched, search
+from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.session import LOCK
 from seqsweep.extras.search.trials import Tried, read_trials
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher, Train
 from seqsweep.sweeping.queue import SweepMember

@@ -14,10 +14,10 @@ from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
 from seqsweep.config.compose import MemberComposer
 from seqsweep.extras.search.command import search
 from seqsweep.extras.search.planning import TrialPlanner
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember

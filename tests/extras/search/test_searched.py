@@ -10,9 +10,9 @@ from sweep_members import member_at
 from seqsweep.extras.search.halving import Halving
 from seqsweep.extras.search.halving_command import Searched
 from seqsweep.extras.search.planning import TrialPlanner
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits

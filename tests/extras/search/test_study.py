@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.settings import SAMPLERS
 from seqsweep.extras.search.space import described
 from seqsweep.extras.search.study import SearchStudy, read_study
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial
 
 PRUNES = {"pruner": "median", "pruner_options": {"n_startup_trials": 2}}
 GP = {"n_startup_trials": 3}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import (
     Result,
     Tried,
@@ -13,7 +14,6 @@ from seqsweep.extras.search.trials import (
     read_trials,
 )
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial
 
 CURVE = [0.2, 0.5, 0.4, 0.7]
 

@@ -7,9 +7,9 @@ import made_search
 import pytest
 from finished_runs import finish_run
 
+from seqsweep.extras.search.searchfile import Trial
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import Trial
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -25,6 +25,7 @@ from made_search import (
 from scipy import stats
 
 from seqsweep.extras.search.plots import MOST_LINES
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.section import table_lines
 from seqsweep.extras.search.trials import ranked
 from seqsweep.results.leaderboard import leaderboard
@@ -32,7 +33,6 @@ from seqsweep.results.significance import paired
 from seqsweep.results.words import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial
 
 NBSP = "\N{NO-BREAK SPACE}"
 

@@ -109,7 +109,7 @@ def test_a_lock_that_is_touched_is_never_taken_over(
 def test_a_lock_that_stays_untouched_is_taken_over_whatever_the_clock_says(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock_files, "is_recent", lambda *_: True)
+    monkeypatch.setattr(lock_files, "time_in", lambda _: (folder / "lock").stat().st_mtime)
     monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.3)
     leave_lock_of("elsewhere", folder, age=0)
     assert is_locked(folder)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.trials import (
     Tried,
     different,
@@ -22,7 +23,6 @@ from seqsweep.results.replicates import Replicate, numbers, replicate_of
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
-from seqsweep.runs.searchfile import SearchFile
 
 
 @dataclass(frozen=True)

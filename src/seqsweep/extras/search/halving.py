@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.config.shape.axes import check_size
+from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.space import Space, described, value_at
 from seqsweep.runs.metric_names import epoch_score
 from seqsweep.runs.metrics_csv import has_finished, read_rows
-from seqsweep.runs.searchfile import SearchFile
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
 

@@ -14,10 +14,10 @@ from rich.console import Console
 from seqsweep.config.compose import MemberComposer
 from seqsweep.extras.search.halving import Halving, Standing, draw, judge
 from seqsweep.extras.search.planning import TrialPlanner, check_comparable, check_searchable
+from seqsweep.extras.search.searchfile import Trial
 from seqsweep.extras.search.session import Search, begin, say, searching
 from seqsweep.extras.search.space import overrides_of
 from seqsweep.live.display import show_progress
-from seqsweep.runs.searchfile import Trial
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible

@@ -16,11 +16,11 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import place
 from seqsweep.extras.search.planning import TrialPlanner
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import different, ranked, read_trials
 from seqsweep.results.formatting import count
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.removing import remove_empty_root
-from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.queue import SweepMember

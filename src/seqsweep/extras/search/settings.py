@@ -13,10 +13,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.space import Space, described
 from seqsweep.extras.search.trials import Result
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.searchfile import SearchFile
 from seqsweep.suggest import nearest_or_all
 
 

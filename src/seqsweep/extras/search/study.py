@@ -28,12 +28,12 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from seqsweep.console import place
+from seqsweep.extras.search.searchfile import NAME, SearchFile, Trial
+from seqsweep.extras.search.searchfile import Space as Described
 from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import Space, described, rounded
 from seqsweep.extras.search.trials import Result, read_trials
 from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.searchfile import NAME, SearchFile, Trial
-from seqsweep.runs.searchfile import Space as Described
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

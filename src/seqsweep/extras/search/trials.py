@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.results.formatting import key_names, value_text
 from seqsweep.results.grouping import group_by
 from seqsweep.results.replicates import numbers
@@ -15,7 +16,6 @@ from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.searchfile import SearchFile, Trial
 
 TrialState = Literal["running", "complete", "pruned", "failed"]
 """The state of a trial. A diverged trial has failed: it has no value."""

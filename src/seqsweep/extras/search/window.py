@@ -9,11 +9,11 @@ from rich.console import Console
 
 from seqsweep.console import say_error
 from seqsweep.extras.search.planning import TrialPlanner
+from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.session import Search
 from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.study import SearchStudy
 from seqsweep.extras.search.trials import Result, owners_of, result_of
-from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import labelled
 from seqsweep.sweeping.planned_sweep import write_sweep

@@ -14,7 +14,7 @@ from typing import Any
 
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from seqsweep.runs.eventfiles import MADE, PREFIX, grown_and_made_files, made_folder, remove_empty
+from seqsweep.runs.eventfiles import MADE, PREFIX, made_files, made_folder, remove_empty
 from seqsweep.runs.events import encode, new_event, version_event
 from seqsweep.runs.files import make_folder, write_bytes
 from seqsweep.runs.removing import remove_temporary
@@ -44,8 +44,8 @@ def digest(content: bytes) -> str:
 def write_made_files(run: Path, files: Files) -> list[Path]:
     """Writes missing files beside a run's curves and removes outdated ones."""
     while True:
-        grown, before = grown_and_made_files(run)
-        folder = made_folder(run, grown)
+        before = made_files(run)
+        folder = made_folder(run)
         contents = {folder / name: content for name, content in files.items()}
         try:
             if contents:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from seqsweep.runs.host import host_name
-from seqsweep.runs.lock_files import boot_id
+from seqsweep.runs.lock_files import boot_id, host_name
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from seqsweep.extras.search.searchfile import NAME, SearchFile, Trial
 from seqsweep.runs import files
-from seqsweep.runs.searchfile import NAME, SearchFile, Trial
 
 TRIALS = [
     Trial(0, {"lr": 0.1, "cell": "gru"}, ["a", "b"], {1: 0.5}, 1),

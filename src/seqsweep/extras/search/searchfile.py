@@ -3,7 +3,7 @@
 What came out of a trial stands in the records of its runs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -108,12 +108,6 @@ class SearchFile:
         has destroyed the file.
         """
         write_sealed(folder / NAME, _with_text_keys(asdict(self)), sync=False)
-
-
-def chosen_runs(folders: Iterable[Path]) -> set[str]:
-    """Returns the run_ids of all trials, by which the searches of these folders chose configs."""
-    searches = filter(None, map(SearchFile.read, folders))
-    return {name for search in searches for trial in search.trials for name in trial.run_ids}
 
 
 def _trial(content: dict[str, Any]) -> Trial:
