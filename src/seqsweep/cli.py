@@ -26,7 +26,7 @@ usage: seqsweep COMMAND ...
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   work FOLDER               train what a sweep has left, beside other workers on any host
-  plan [KEY=A,B ...]        list the runs of a sweep, with estimated time and disk space
+  plan [KEY=A,B ...]        list the runs of a sweep, with estimated time
   status FOLDER             list the runs of a folder and their states, or the sweeps below it
   watch FOLDER              show a running sweep, also one started elsewhere
   leaderboard FOLDER        list the finished runs of a folder, best first
@@ -190,7 +190,7 @@ def _plan(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         usage = "seqsweep plan [GROUP=OPTION,... ...] [KEY=A,B ...] [--json]"
         text = (
-            "Lists the runs of a sweep, with estimated time and disk space. Trains nothing."
+            "Lists the runs of a sweep, with estimated time. Trains nothing."
             " `seqsweep train --help` lists all config groups and values."
         )
         parser = Parser("plan", text, usage)
