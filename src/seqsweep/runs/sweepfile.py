@@ -18,7 +18,7 @@ from seqsweep.runs.sweep_lock import is_sweep_running
 
 NAME = "sweep.json"
 SEARCH = "search.json"
-"""What the search of the folder has chosen; `extras.search` writes it."""
+"""The file with what a search has chosen, which `extras.search` writes."""
 
 _LOCK = ".changing"
 Config = Mapping[str, Any]

@@ -217,7 +217,7 @@ def publish(folder: Path, is_better: bool) -> None:
 
 
 def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
-    """Whether best.ckpt belongs to this checkpoint, or to a later epoch."""
+    """Returns whether best.ckpt belongs to this checkpoint, or to a later epoch."""
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
     best = path.with_name("best.ckpt")

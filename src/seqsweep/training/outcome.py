@@ -61,7 +61,7 @@ def finished(member: PlannedRun, root: Path) -> Outcome | None:
 
 
 def is_final(status: str | None, limits: Limits | None) -> bool:
-    """Whether a run is done, by the status in its record, if any.
+    """Returns whether the status in a record says that a run is done.
 
     A pruned run is done for a search only. Without limits, it is resumed to its real end.
     """

@@ -135,7 +135,7 @@ class PoolMember:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the member was killed between last epoch and record."""
+        """Returns whether the member was killed between last epoch and record."""
         stop = self.early_stop
         had_stopped = stop is not None and 0 < stop.wait_count >= stop.patience
         return self.epochs >= self.max_epochs or had_stopped
@@ -231,7 +231,7 @@ class PoolMember:
 
 @functools.lru_cache(maxsize=64)
 def _order(size: int, seed: int | None, epoch: int) -> Tensor:
-    """Draws the order (S,) of an epoch as `EpochBatches` does; without a seed that of the data."""
+    """Returns the order (S,) of an epoch; without a seed the order of the data."""
     if seed is None:
         return torch.arange(size)
     generator = torch.Generator().manual_seed(stream_seed(seed, f"shuffle/{epoch}"))

@@ -216,7 +216,7 @@ class Pool:
 
     @property
     def is_judging(self) -> bool:
-        """Whether members wait for the judge, and no other member trains."""
+        """Returns whether members wait for the judge while no other trains."""
         return self.judge is not None and bool(self._waiting) and not self.training
 
     def _release(self) -> None:

@@ -111,7 +111,7 @@ class PoolModule(L.LightningModule):
     so Lightning gets none.
     """
 
-    draws_bar = True  # since a round is none of a run's epochs
+    draws_bar = True  # since a round is not an epoch of a run
 
     def __init__(self, pool: Pool, stop: StopOnSignal, bar: RunProgressBar | None) -> None:
         super().__init__()

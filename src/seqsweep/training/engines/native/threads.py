@@ -74,7 +74,7 @@ class Budget:
         self._ended = clock()
 
     def is_due(self, since: float | None = None, writers: int = 1) -> bool:
-        """Whether one of several writers, whose last write ended then, may write again."""
+        """Returns whether a writer may write again after its last write."""
         wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
         return self.clock() - (self._ended if since is None else since) >= wait
 
