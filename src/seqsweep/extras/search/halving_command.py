@@ -23,7 +23,7 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.sweep import Rounds, train_sweep
+from seqsweep.sweeping.sweep import Rounds
 from seqsweep.training.limits import Limits
 
 
@@ -137,7 +137,8 @@ class Searched(Search):
         self.halving = halving
         self._monitor = config["monitor"]
         self._trials = trials
-        if self.before and [t.run_ids for t in self.before] != [t.run_ids for t in trials]:
+        before = self.before.trials
+        if before and [t.run_ids for t in before] != [t.run_ids for t in trials]:
             self._refuse()
         self.add(members)
         self.decide()
@@ -156,41 +157,30 @@ class Searched(Search):
     def lost(self) -> list[str]:
         return [run.run_id for run in self._runs() if self._is_lost(run)]
 
-    def train(self, launcher: RunLauncher, console: Console) -> int:
-        # Workers may read sweep.json at once, so it has the decided limits from the beginning.
-        members, pending = self.members(), self.pending()
-        if not pending:
-            return 0
-        rounds = self.rounds(pending, console)
-        return train_sweep(
-            members, pending, launcher, self.folder, console, rounds, self.judge, is_open=True
-        )
+    def next_runs(self) -> list[SweepMember]:
+        self.judge()
+        return self.pending()
 
-    def rounds(self, pending: Sequence[SweepMember], console: Console) -> Rounds:
-        """Yields the runs that are left until each has come to its end.
-
-        Pools ask the judge themselves. Other runs pause at a rung, and are yielded again when all
-        have reached it.
-        """
+    def rounds(
+        self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
+    ) -> Rounds:
+        # Pools ask the judge themselves. Other runs pause at a rung, and are yielded again when
+        # all have reached it.
         before = None
         with show_progress([run.folder for run in pending], console):
-            while True:
-                limits = self.judge()
-                pending = self.pending()
-                state = limits, [run.run_id for run in pending]
-                # Without progress, the search was stopped, or other processes train what is left,
-                # or it cannot be trained.
-                if not pending or state == before:
-                    return
+            # Without progress, the search was stopped, or other processes train what is left, or
+            # it cannot be trained.
+            while pending and (state := (self.limits, [run.run_id for run in pending])) != before:
                 before = state
                 yield pending
+                pending = self.next_runs()
 
     def decide(self) -> None:
         """Brings the limits up to date with the files of the runs; writes nothing."""
         self.limits = judge(self._runs(), self._monitor, self.halving.rungs)
 
     def judge(self) -> Mapping[str, Limits]:
-        """Decides the limits, and writes them for workers and for the report."""
+        # Workers read the limits from sweep.json, and the report from search.json.
         self.decide()
         limits = {name: each.plain() for name, each in self.limits.items()}
         with SweepFile.changing(self.folder):

@@ -1,6 +1,6 @@
 """Plans the runs of trials, and refuses what a search cannot compare. Imports no torch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
 """The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
 
-_INSIDE = (0.2361, 0.618, 0.8541)
-"""Places from 0 to 1 in an interval, where hardly all numbers happen to be whole."""
+_INSIDE = 0.2361
+"""A place in an interval, where hardly any number happens to be whole."""
 
 
 @dataclass(frozen=True)
@@ -90,23 +90,24 @@ class TrialPlanner:
         first = {key: value_at(values, 0.0) for key, values in self.space.items()}
         planned = self.plan(first)
         for key, values in self.space.items():
-            is_choice = isinstance(values, Choice)
-            for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
-                planned += self.plan({**first, key: value})
-            if is_choice or values.integer:
+            if isinstance(values, Choice):
+                for value in values.choices[1:]:
+                    planned += self.plan({**first, key: value})
                 continue
-            # The ends of the interval may be whole, as a key needs them, and the rest not.
-            for place in _INSIDE:
-                try:
-                    self.plan({**first, key: value_at(values, place)})
-                except ValueError as error:
-                    whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
-                    raise ValueError(f"{explain(error)}; or give '{whole}'") from None
+            planned += self.plan({**first, key: value_at(values, 1.0)})
+            if values.integer:
+                continue
+            try:
+                # The ends of an interval may be whole, as a key needs them, and the rest not.
+                self.plan({**first, key: value_at(values, _INSIDE)})
+            except ValueError as error:
+                whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
+                raise ValueError(f"{explain(error)}; or give '{whole}'") from None
         check_comparable(planned)
         return planned
 
 
-def check_comparable(members: Iterable[SweepMember]) -> None:
+def check_comparable(members: Sequence[SweepMember]) -> None:
     """Refuses runs that would be evaluated on other sequences.
 
     Args:
@@ -118,8 +119,7 @@ def check_comparable(members: Iterable[SweepMember]) -> None:
     first, *others = members
     sets = _sets_of(first)
     for other in others:
-        reason = why_apart(sets, _sets_of(other))
-        if reason:
+        if reason := why_apart(sets, _sets_of(other)):
             raise ValueError(
                 f"{_differing(other.overrides, first.overrides)}: {reason} than"
                 f" {_differing(first.overrides, other.overrides)}: a search ranks its trials"

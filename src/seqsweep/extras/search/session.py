@@ -1,11 +1,12 @@
-"""The parts that both searches share: refusals, lock, fresh seeds and end.
+"""The conversation of a search: it asks for runs, trains them, and reads their results.
 
-The module imports no torch.
+Both searches share it, with its refusals, its lock, the fresh seeds and the end. The module imports
+no torch.
 """
 
 import abc
 import contextlib
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +20,11 @@ from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.trials import different, ranked, read_trials
 from seqsweep.results.formatting import count
 from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.runs.removing import remove_empty_root
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.sweep import shown, train_sweep
+from seqsweep.sweeping.sweep import Rounds, shown, train_sweep
 from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
@@ -44,10 +44,9 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
     """
     is_plan = subcommand() == "plan"
     restore_subcommand()
-    if option("plan-only", "") == "yes":
-        raise ValueError("--plan-only: a search chooses its runs while it trains; leave it out")
-    if option("json", "") == "yes":
-        raise ValueError("--json: a search chooses its runs while it trains; leave it out")
+    for name in ("plan-only", "json"):
+        if option(name, "") == "yes":
+            raise ValueError(f"--{name}: a search chooses its runs while it trains; leave it out")
     refuse_shape(compose.master.sweep)
     if launcher.workers is not None and launcher.workers.detach:
         raise ValueError(
@@ -72,13 +71,11 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
 
     Args:
         first: a run of the search, whose config says if the command waits.
-        console: prints that the command waits.
 
     Raises:
         Locked: another process searches here, and the config says `when_locked=skip`.
     """
     with contextlib.ExitStack() as stack:
-        stack.callback(remove_empty_root, folder)  # of a search that is refused
         try:
             stack.enter_context(RunLock(folder, LOCK))
         except Locked:
@@ -99,8 +96,7 @@ class Search(abc.ABC):
         fresh: with these seeds, which the search has not used.
 
     Attributes:
-        before: the trials that earlier commands have chosen.
-        minutes_before: the minutes that they have searched.
+        before: the search as earlier commands have left it.
         done_before: how many runs were done when the command began to train.
         limits: the limits of runs by run_id.
 
@@ -113,15 +109,11 @@ class Search(abc.ABC):
     ) -> None:
         self.planner = planner
         self.folder = planner.folder
-        self._new = new
-        self._top = top
-        self._fresh = fresh
-        file = SearchFile.read(self.folder) or new
-        if differences := file.differences(new):
+        self._new, self._top, self._fresh = new, top, fresh
+        self.before = SearchFile.read(self.folder) or new
+        if differences := self.before.differences(new):
             self._refuse(" and ".join(differences))
-        self.before = file.trials
-        self.minutes_before = file.minutes
-        self._confirmed = file.confirmed
+        self._confirmed = self.before.confirmed
         self.done_before = 0
         self.limits: dict[str, Limits] = {}
         self._members: dict[str, SweepMember] = {}
@@ -132,8 +124,21 @@ class Search(abc.ABC):
         """All trials that were chosen."""
 
     @abc.abstractmethod
-    def train(self, launcher: RunLauncher, console: Console) -> int:
-        """Trains the trials that are left; returns the exit code."""
+    def next_runs(self) -> Sequence[SweepMember]:
+        """Reads the results, decides and writes what follows from them, and returns what is left.
+
+        Of a search by its trials, these are the runs of the present trials.
+        """
+
+    @abc.abstractmethod
+    def rounds(
+        self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
+    ) -> Rounds:
+        """Yields these runs, and then the next ones until training changes nothing any more."""
+
+    def judge(self) -> Mapping[str, Limits]:
+        """Returns the limits of all runs, which a search may decide anew while they train."""
+        return self.limits
 
     @abc.abstractmethod
     def is_over(self) -> bool:
@@ -174,14 +179,20 @@ class Search(abc.ABC):
             The exit code.
         """
         self.done_before = sum(member.was_done() for member in self.members())
-        code = self.train(launcher, console)
+        code = 0
+        # Written before the first run starts, so no choice is lost, and workers read the limits.
+        if pending := self.next_runs():
+            code = train_sweep(
+                self.members(), pending, launcher, self.folder, console,
+                self.rounds(pending, launcher, console), self.judge, is_open=True,
+            )  # fmt: skip
+            self.write()
         # Other processes may still train the trials.
         if code == 0 and self.is_over():
             code = self._train_fresh_seeds(launcher, console)
         # Workers waited for the fresh seeds until now.
         close_sweep(self.folder)
-        members = self.members()
-        if members:
+        if members := self.members():
             code = finish_sweep(members, self.folder, console, code, started, self.lost())
         return code
 
@@ -200,8 +211,7 @@ class Search(abc.ABC):
             return 0
         say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
         ended = sum(member.was_done() for member in self.members()) - self.done_before
-        counted = ended, ended + len(left)
-        rounds = shown(left, console, counted)
+        rounds = shown(left, console, (ended, ended + len(left)))
         return train_sweep(self.members(), left, launcher, self.folder, console, rounds)
 
     def _refuse(self, difference: str = "another config, other data or other code") -> None:
