@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,10 +18,7 @@ _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
 
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
-_PARTS = {"embedding", "rnn", "attention", "fc"}
 _LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
-_POOLINGS = ("last", "mean", "max", "attention")
-_STEPS = ("missing", "dtype", "fill", "mean", "deviation", "shaping")
 
 
 def scaling_inside(run: LoadedRun) -> Scaling | None:
@@ -116,37 +112,20 @@ def count_symbols(run: LoadedRun) -> int | None:
 
 
 def recurrent_network(run: LoadedRun) -> RNNClassifier:
-    """Returns the run's network, if all of its parts can be written.
+    """Returns the run's network, if it can be written.
 
     Raises:
-        ValueError: names the first part that cannot.
+        ValueError: the network is the user's own, or has layers of the user's own.
     """
-    unknown = _unknown(run)
-    if unknown is not None:
-        raise ValueError(f"{run.checkpoint}: cannot write {unknown} as .onnx")
-    assert isinstance(run.network, RNNClassifier)
-    return run.network
-
-
-def _unknown(run: LoadedRun) -> str | None:
-    """Returns the first part of a run that cannot be written, in words."""
     network = run.network
     # A subclass of the user's own may compute anything in its `forward`.
-    if type(network) not in _KINDS:
-        return f"the network {type(network).__module__}.{type(network).__qualname__}"
-    assert isinstance(network, RNNClassifier)
-    own = [*network.named_parameters(recurse=False), *network.named_buffers(recurse=False)]
-    parts = sorted({name for name, _ in [*network.named_children(), *own]} - _PARTS)
-    if parts:
-        return f"the part {parts[0]!r} of the network"
-    rnn = network.rnn
-    modules = [*rnn.layers] if type(rnn) is NormedLayers else [rnn]
-    for module in modules:
-        if type(module) not in _LAYERS:
-            return f"layers of type {type(module).__name__}"
-    if network.pooling not in _POOLINGS:
-        return f"pooling={network.pooling!r}"
-    for field in fields(Scaling if run.scaling is None else run.scaling):
-        if field.name not in _STEPS and getattr(run.scaling, field.name, None) is not None:
-            return f"the {field.name} of the data"
-    return None
+    unknown = f"the network {type(network).__module__}.{type(network).__qualname__}"
+    if type(network) in _KINDS:
+        assert isinstance(network, RNNClassifier)
+        rnn = network.rnn
+        modules = [*rnn.layers] if type(rnn) is NormedLayers else [rnn]
+        others = [type(module).__name__ for module in modules if type(module) not in _LAYERS]
+        if not others:
+            return network
+        unknown = f"layers of type {others[0]}"
+    raise ValueError(f"{run.checkpoint}: cannot write {unknown} as .onnx")

@@ -12,7 +12,7 @@ from pathlib import Path
 from seqsweep.extras.search.trials import (
     Tried,
     different,
-    metrics_of,
+    mean_metrics,
     ranked,
     read_trials,
     search_names,
@@ -77,21 +77,17 @@ def confirmation_of(
     samples = {trial.number: each for trial in order if (each := _samples(trial, search, runs))}
     if not samples:
         return None
-    fresh = {
-        number: estimate([metrics[search.metric] for metrics in each.values()])
-        for number, each in samples.items()
-    }
+
+    def values(trial: Tried, metric: str) -> dict[Replicate, float]:
+        return {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
+
+    trials = [trial for trial in order if trial.number in samples]
+    fresh = {t.number: estimate([*values(t, search.metric).values()]) for t in trials}
     # Equal trials stay in the order of the search.
-    trials = sorted(
-        (trial for trial in order if trial.number in fresh),
-        key=lambda trial: search.sign * fresh[trial.number].mean,
-    )
+    trials.sort(key=lambda trial: search.sign * fresh[trial.number].mean)
     available = set.intersection(*(set(m) for each in samples.values() for m in each.values()))
     metric = compared_metric(search.metric, available)
-    columns = [
-        {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
-        for trial in trials
-    ]
+    columns = [values(trial, metric) for trial in trials]
     differences = differences_to_best(columns, 0)
     rows = [
         Confirmed(
@@ -142,13 +138,10 @@ class Search:
 
     Args:
         file: The search without its trials.
-        trials: The trials with their results, by their numbers.
         names: The short names of the searched keys.
         best: The numbers of the complete trials, the best first.
-        best_metrics: The metrics of the best trial.
         compared: The number of trials that the importance was computed from.
         compared_after: The number of epochs after which their values were taken; None for the end.
-        rungs: The numbers of trials by rung of a successive halving.
         importance: The importance of each key; empty without values, and None without Optuna or
             where it was not asked for.
     """
@@ -194,7 +187,7 @@ def find_search(
         trials=trials,
         names=names,
         best=[trial.number for trial in order],
-        best_metrics=metrics_of(order[0].run_ids, runs) if order else {},
+        best_metrics=mean_metrics(order[0].run_ids, runs) if order else {},
         confirmation=confirmation_of(file, order, runs, names),
         compared=len(costs),
         compared_after=epochs,

@@ -1,6 +1,5 @@
 """Reads the results of trials from the records of their runs, and ranks the trials."""
 
-import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -133,12 +132,11 @@ def _run(folder: RunFolder, metric: str) -> Result:
 
 def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float | None]:
     """Returns the best value up to each epoch; None before the first one."""
-    better = min if minimize else max
-
-    def best(one: float | None, other: float | None) -> float | None:
-        return other if one is None else one if other is None else better(one, other)
-
-    return list(itertools.accumulate(values, best))
+    best: list[float | None] = []
+    for index in range(len(values)):
+        known = [value for value in values[: index + 1] if value is not None]
+        best.append((min if minimize else max)(known, default=None))
+    return best
 
 
 def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
@@ -157,7 +155,7 @@ def different(trials: Sequence[Tried]) -> list[Tried]:
     return [group[0] for group in groups.values()]
 
 
-def metrics_of(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
+def mean_metrics(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
     """The mean of each metric that all of the runs have."""
     each = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
     names = sorted(set.intersection(*map(set, each))) if each else []
