@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from seqsweep.data.checks import Array, Layout, class_indices
+from seqsweep.data.checks import Array, class_indices
 from seqsweep.data.fitted import Missing
 from seqsweep.models.classifier import Cell, Pooling
 from seqsweep.runs.metrics_csv import read_columns
-from seqsweep.sklearn.arrays import labels, num_channels, sequences
+from seqsweep.sklearn.arrays import Layout, labels, num_channels, sequences
 from seqsweep.sklearn.runs import (
     config_of,
     folder_of_runs,
@@ -54,8 +54,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         missing: what to do with NaN: `error`, `zero`, `mean` or `forward`.
         val_fraction: the fraction of the sequences that decides which epoch is best; with 0 it is
             the last one.
-        layout: `time_first` where an array X is (T, N, F) or (T, N), `channels_first` where it is
-            (N, F, T) and a sequence of a list is (F, T).
+        layout: `channels_first` where an array X is (N, F, T) and a sequence of a list is (F, T).
         random_state: the run's seed, which decides weights, order and dropout. None draws one from
             NumPy's global generator, and a `RandomState` from itself.
         engine: `auto`, `native` or `autograd`.
