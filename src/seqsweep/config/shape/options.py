@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
+from seqsweep.command import quoted_value
 from seqsweep.config.messages import parsed
 
 
@@ -70,26 +69,11 @@ def override_text(key: str, value: Any) -> str:
     """Returns `key=value` so that Hydra reads the same value from it.
 
     >>> [override_text("key", value) for value in ("gru", "1", [1, None])]
-    ['key=gru', "key='1'", 'key=[1,null]']
+    ['key=gru', 'key="1"', 'key=[1,null]']
     """
-    text = value if isinstance(value, str) else _element(value)
-    if isinstance(value, str) and not _is_read_as(value):
-        text = QuotedString(value, Quote.single).with_quotes()
-    return f"{key}={text}"
-
-
-def _element(value: Any) -> str:
-    """Returns a value inside a list or dict, where every text is quoted."""
-    if isinstance(value, str):
-        return QuotedString(value, Quote.single).with_quotes()
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_element, value))}]"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if isinstance(value, dict):
-        items: dict[Any, Any] = value
-        return "{" + ",".join(f"{key}:{_element(item)}" for key, item in items.items()) + "}"
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    # An interpolation stays one without quotes.
+    is_plain = isinstance(value, str) and _is_read_as(value)
+    return f"{key}={value if is_plain else quoted_value(value)}"
 
 
 def _is_read_as(text: str) -> bool:
