@@ -102,26 +102,8 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
 
         return _refuse(with_meant(str(error), arguments))
     else:
-        if arguments[0] in _LISTING and "--json" not in arguments:
-            _list_folders_below(error)
         return _refuse(str(error))
     return 1
-
-
-_LISTING = ("leaderboard", "report", "tensorboard", "watch", "clean")
-"""The commands that list the folders below a folder without runs."""
-
-
-def _list_folders_below(error: Exception) -> None:
-    """Lists the folders below a folder without runs, if that is the error."""
-    from seqsweep.runs.ledger import NoRuns
-
-    if isinstance(error, NoRuns):
-        from seqsweep.console import PlainConsole
-        from seqsweep.results.housekeeping import folders_below, print_folders
-
-        if below := folders_below(error.folder):
-            print_folders(below, PlainConsole())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -162,13 +144,13 @@ def _print_version(arguments: list[str]) -> int:
 
 
 def _train(arguments: list[str]) -> int:
+    from seqsweep.config.flags import OWN
     from seqsweep.sweeping.app import run
 
     if "--version" in arguments:  # Hydra would print its own
         return _print_version([])
-    # Hydra does not know these options.
-    ours = ("--plan-only", "--detach", "--start", "--yes")
-    rest = [word for word in arguments if word not in ours]
+    # Hydra does not know the options of our own.
+    rest = [word for word in arguments if word not in OWN]
     for name in ("detach", "start"):
         if f"--{name}" in arguments:
             rest.append(f"hydra.launcher.{name}=true")

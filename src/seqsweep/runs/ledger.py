@@ -16,15 +16,6 @@ from seqsweep.suggest import did_you_mean
 OF_ANOTHER_VERSION: State = "of another version"
 
 
-class NoRuns(ValueError):
-    """The error for a folder without runs; folders below it may have some."""
-
-    def __init__(self, folder: Path) -> None:
-        holds = "no runs in it (a run's folder holds a config.yaml)"
-        super().__init__(f"{folder}: {holds}{_below(folder)}")
-        self.folder = folder
-
-
 @dataclass(frozen=True)
 class Entry:
     """One run of a folder.
@@ -92,7 +83,8 @@ def _read_all(folder: Path) -> list[Entry]:
         return [read_run(RunFolder(folder))]
     paths = {path.name: path for path in folders_with(folder, "config.yaml")}
     if not paths:
-        raise NoRuns(folder)
+        holds = "no runs in it (a run's folder holds a config.yaml)"
+        raise ValueError(f"{folder}: {holds}{_below(folder)}")
     sweep = SweepFile.read(folder)
     # Folders are listed after the sweep's own order, for runs of which sweep.json does not know.
     order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))

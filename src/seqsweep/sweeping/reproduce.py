@@ -45,12 +45,9 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     Raises:
         ValueError, TypeError, OSError: the run is not complete, or its config is refused.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
     run = RunFolder(folder)
     record = run.record()
-    is_sweep = record is None and any(folder.glob("*/record.json"))
-    if is_sweep and (rows := leaderboard(read_folder(folder)).rows):
+    if record is None and (rows := leaderboard(read_folder(folder)).rows):
         run_id = rows[0].entries[0].folder.run_id
         command = f"seqsweep reproduce {shlex.quote(str(folder / run_id))}"
         raise ValueError(f"{folder}: expected one run, got a folder of runs; the best: {command}")

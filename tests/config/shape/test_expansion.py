@@ -244,7 +244,7 @@ def test_a_pattern_stands_for_options_or_files(expanded: Expanded, tmp_path: Pat
         return [member.rpartition(f"{tmp_path}/")[2] for member in members]
 
     assert files(f"glob({tmp_path}/*.ts)") == ['a,1.ts"', "b_TRAIN.ts"]
-    assert files(f"glob({tmp_path}/**/*.ts,exclude=*_TRAIN.ts)") == ["a,1.ts'", "sub/d.ts"]
+    assert files(f"glob({tmp_path}/**/*.ts,exclude=*_TRAIN.ts)") == ['a,1.ts"', "sub/d.ts"]
     assert files(f"glob([{tmp_path}/*.txt,{tmp_path}/s*])") == ["c.txt"]
     assert files(f"glob({tmp_path}/s*)") == ["sub"]
     with pytest.raises(HydraException, match=r"no_such/\*\): no file matches \(in /"):
