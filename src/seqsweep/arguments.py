@@ -12,7 +12,7 @@ from seqsweep.suggest import nearest_or_all
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of argparse that prints each error as one line, with a suggestion.
+    """A parser that prints each error as one line, with a suggestion.
 
     Args:
         command: the word after `seqsweep`.
@@ -86,7 +86,7 @@ def folder_parser(
 
 
 def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
-    """Adds the arguments of a command that applies a trained run to data."""
+    """Adds the arguments of a command that uses a trained run."""
     words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
     words = "a file of sequences: .npz, .ts, .csv, .parquet, or aeon:NAME"
@@ -105,7 +105,7 @@ def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
 
 
 def add_allow(parser: Parser) -> None:
-    """Adds the option `--allow`, which names the `_target_` values that may be built.
+    """Adds the option `--allow` for `_target_` values that may be built.
 
     Commands that build a saved config again have this option.
     """

@@ -1,4 +1,4 @@
-"""The command `seqsweep`. Each subcommand imports only what it needs; most need no torch."""
+"""The command `seqsweep`, whose subcommands import only what they need."""
 
 import io
 import os
@@ -364,7 +364,7 @@ def _in(module: str, function: str) -> Callable[[list[str]], int]:
 
 
 def _answer(is_json: bool, command: Callable[[PlainConsole], dict[str, Any]]) -> None:
-    """Runs a command that prints a table and returns its content, which `--json` prints."""
+    """Runs a command that prints a table, or its content as JSON."""
     content = command(PlainConsole(io.StringIO() if is_json else None))
     if is_json:
         print_json(content)

@@ -1,4 +1,4 @@
-"""Hides the subcommand and its options from Hydra, whose parser does not know them."""
+"""Hides the subcommand and its options from Hydra's parser."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ _options: dict[str, str] = {}
 
 @contextlib.contextmanager
 def remembered_command() -> Generator[None]:
-    """Restores the command and its options after the block, also for the next one in a program."""
+    """Restores the command and its options after the block."""
     before = list(_hidden), dict(_options), list(sys.argv)
     try:
         yield
@@ -29,7 +29,7 @@ def remembered_command() -> Generator[None]:
 
 
 def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:
-    """Sets sys.argv to what Hydra parses: the program and the arguments of the subcommand."""
+    """Sets sys.argv to the program and the arguments that Hydra parses."""
     _hidden[:] = [name]
     _options.clear()
     _options.update(options)
@@ -66,7 +66,7 @@ def as_multirun() -> str:
 
 
 def with_options(options: Mapping[str, Any]) -> str:
-    """Returns the end of a message: the command with these options of the data's source.
+    """Returns the command with these options of the data's source.
 
     In a program, or a command without such options, there are only the options.
     """
@@ -85,7 +85,7 @@ def with_options(options: Mapping[str, Any]) -> str:
 
 
 def quoted_value(value: Any) -> str:
-    """Returns a plain value, or one of numpy, in the grammar of Hydra's overrides."""
+    """Returns a value in the grammar of Hydra's overrides."""
     if hasattr(value, "item"):
         value = value.item()
     if value is None or isinstance(value, bool):
@@ -110,5 +110,5 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def is_first_process() -> bool:
-    """Returns whether this process prints for its run; the other processes of ddp do not."""
+    """Returns whether this process prints for its run, under ddp too."""
     return os.environ.get("LOCAL_RANK", "0") == "0"

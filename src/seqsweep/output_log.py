@@ -1,4 +1,4 @@
-"""Leads all output to a log file while a live table is on the terminal."""
+"""Leads all output to a log file while a table is shown."""
 
 import contextlib
 import ctypes
@@ -21,7 +21,7 @@ _EPOCH = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO epoch ")
 
 
 class OutputLog:
-    """Leads descriptors 1 and 2 to a log file while a table is shown.
+    """Leads descriptors 1 and 2 to a log file meanwhile.
 
     Descriptors are redirected instead of `sys.stdout`, so the output of logging handlers, of C
     libraries and of child processes goes to the file too. seqsweep's own messages, which `say` and
@@ -75,7 +75,7 @@ class OutputLog:
         self._saved.clear()
 
     def close(self, has_failed: bool) -> None:
-        """Restores the descriptors; after a failure, shows the end of what was printed."""
+        """Restores the descriptors; after a failure, shows the last lines."""
         self.restore()
         # The terminal may have been closed, and the log file may have been deleted.
         with contextlib.suppress(OSError), self.console.file:
@@ -86,7 +86,7 @@ class OutputLog:
                 self.console.print(text, soft_wrap=True)
 
     def fit_console(self) -> None:
-        """Brings the console's size up to date, which the redirected streams do not know."""
+        """Brings the console's size up to date with the terminal."""
         if os.environ.get("COLUMNS", "").isdigit():
             return
         with contextlib.suppress(OSError):  # The terminal may have been closed.

@@ -135,7 +135,7 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains runs of the native engine together, as pools, and the others one by one.
+    """Trains native runs together, as pools, and others one by one.
 
     Args:
         threads: the number of members that the native engine trains side by side; None for one per
@@ -166,7 +166,7 @@ class LocalLauncher(RunsLauncher):
 
 
 class SlurmLauncher(WorkersLauncher):
-    """Queues a job array of workers, which train the runs of the sweep's folder."""
+    """Queues a job array of workers on the sweep's folder."""
 
     def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
         # Imported here for the reason in the module's docstring.
@@ -185,7 +185,7 @@ class SlurmLauncher(WorkersLauncher):
 
 
 class RayLauncher(WorkersLauncher):
-    """Starts workers in a Ray cluster, which train the runs of the sweep's folder."""
+    """Starts workers on the sweep's folder in a Ray cluster."""
 
     def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
         # Imported here for the reason in the module's docstring.

@@ -102,7 +102,7 @@ class MemberComposer:
         return known
 
     def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[str, Any]]:
-        """Returns the key and value of each override `key=number` that decides this key alone."""
+        """Returns key and value of each override that decides one number."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
             if self._sets_value(text):
@@ -115,20 +115,20 @@ class MemberComposer:
         return numbers
 
     def _sets_value(self, text: str) -> bool:
-        """Returns whether an override sets a plain key: no group, and not Hydra's."""
+        """Returns whether an override sets a plain key, not Hydra's."""
         override = self._parse(text)
         is_plain = override.type == OverrideType.CHANGE and override.package is None
         return is_plain and not self._chooses(text)
 
     def _chooses(self, text: str) -> bool:
-        """Returns whether an override is `group=option`, or sets one of Hydra's own keys."""
+        """Returns whether an override is `group=option`, or Hydra's own."""
         override = self._parse(text)
         key = override.key_or_group
         return key.startswith("hydra") or self._is_group(key)
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """Returns a config after its node `hydra` has been taken out of it."""
+    """Returns a config after its node `hydra` has been taken out."""
     with open_dict(config):
         config.pop("hydra")
     return config
@@ -137,7 +137,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
 def _bound_numbers(
     config: DictConfig, checked: Config, numbers: Iterable[tuple[str, Any]]
 ) -> set[tuple[str, type]]:
-    """Returns the numbers that decide more than their own key, as keys and types."""
+    """Returns the keys and types of numbers that decide other keys."""
     leaves = flatten(OmegaConf.to_container(config, resolve=False))
     sources = " ".join(text for _, text in leaves if isinstance(text, str) and "${" in text)
     values = dict(flatten(checked))
@@ -152,6 +152,6 @@ def _bound_numbers(
 
 
 def _replaced(config: Config, key: str, value: Any) -> Config:
-    """Returns a copy with another value of a dotted key; it shares all other sections."""
+    """Returns a copy with another value of a dotted key."""
     name, _, rest = key.partition(".")
     return config | {name: _replaced(config[name], rest, value) if rest else value}

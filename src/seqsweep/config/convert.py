@@ -1,4 +1,4 @@
-"""Converts a plain value to the type that an annotation names, or refuses it."""
+"""Converts a plain value to the type of an annotation."""
 
 import math
 import types

@@ -1,4 +1,4 @@
-"""Sorts Hydra's flags and overrides on a command line, and refuses wrong flags."""
+"""Sorts Hydra's flags and overrides, and refuses wrong flags."""
 
 import argparse
 from collections import deque
@@ -19,7 +19,7 @@ _REFUSED = {
 
 
 def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ()) -> list[str]:
-    """Returns the arguments with the flags before the overrides, as Hydra needs them.
+    """Returns arguments with the flags first, as Hydra needs them.
 
     Hydra uses argparse, which expects all overrides in a row: in `data=digits -m seed=0,1` it does
     not accept the second one.
@@ -55,7 +55,7 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
 
 
 def takes_value(flag: str) -> bool | None:
-    """Returns whether a flag of `train` needs a value; None for other words."""
+    """Returns whether a flag needs a value; None for other words."""
     option = get_args_parser()._option_string_actions.get(flag)  # pyright: ignore[reportPrivateUsage]
     if option is None:
         return False if flag in (*OWN, "--json") else None
@@ -65,7 +65,7 @@ def takes_value(flag: str) -> bool | None:
 def _with_value(
     name: str, value: str | None, option: argparse.Action, rest: deque[str]
 ) -> list[str]:
-    """Returns the flag with its value, which may be the next word of `rest`."""
+    """Returns the flag with its value, perhaps the next of `rest`."""
     # A flag may have a short form, which is refused as well.
     for refused in _REFUSED.keys() & set(option.option_strings):
         raise ValueError(f"{name}: {_REFUSED[refused]}")

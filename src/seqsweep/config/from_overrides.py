@@ -73,7 +73,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
 
 
 def compose_sweep(overrides: Sequence[str]) -> DictConfig:
-    """Returns the config of a whole sweep, with `hydra`, as the sweeper gets it.
+    """Returns the config of a whole sweep, with the node `hydra`.
 
     Raises:
         HydraException: an override that cannot be applied.
@@ -96,7 +96,7 @@ def shared_composer() -> MemberComposer:
 
 
 def check_again(config: Config) -> Config:
-    """Returns a composed config, checked once more: its values may have been changed.
+    """Returns a config after one more check of its values.
 
     Raises:
         ValueError, TypeError: a value is refused.
@@ -107,7 +107,7 @@ def check_again(config: Config) -> Config:
 
 @contextmanager
 def hydra_set_aside() -> Generator[None]:
-    """Lets the block start Hydra, also inside a Hydra app, whose own state comes back."""
+    """Lets the block start Hydra, also inside of another Hydra app."""
     # Hydra keeps its state in two singletons, and does not start while `GlobalHydra` is set.
     app, job = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
@@ -125,7 +125,7 @@ def _our_hydra() -> Generator[None]:
 
 @contextmanager
 def hydra_errors_explained() -> Generator[None]:
-    """Turns Hydra's errors in the block into a ValueError of one clear message."""
+    """Turns Hydra's errors in the block into a clear ValueError."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:

@@ -35,7 +35,7 @@ class LossConfig:
 
 @dataclass
 class SweepConfig(ShapeOptions):
-    """The section `sweep`: its shape, its folder, and what happens when a member fails.
+    """The section `sweep`: its shape, its folder, and failures.
 
     Attributes:
         name: the folder below `output_dir`/sweeps; None makes a name from the swept keys (see
@@ -55,7 +55,7 @@ class SweepConfig(ShapeOptions):
 
 @dataclass
 class TrainConfig:
-    """The top level of a config. `Any` marks a section that names its own `_target_`."""
+    """The top level. `Any` marks a section with its own `_target_`."""
 
     name: str
     seed: int
@@ -91,7 +91,7 @@ _SPECIAL = ("_target_", "_partial_")
 
 
 def check(config: DictConfig) -> Config:
-    """Returns a composed config as plain values of the right types, without `hydra`.
+    """Returns a config as plain values of the right types.
 
     Raises:
         ValueError: a key is unknown or missing, or a value has the wrong type. The message names
@@ -128,7 +128,7 @@ def check(config: DictConfig) -> Config:
 
 
 def check_shape(config: DictConfig) -> ShapeOptions:
-    """Returns the shape of a sweep from the config of the whole sweep.
+    """Returns the shape of a sweep from its whole config.
 
     Raises:
         ValueError: a value has the wrong type, or is out of range.
@@ -181,7 +181,7 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
 
 
 def check_section(node: Any, key: str) -> Any:
-    """Checks a section with a `_target_`, and adds the arguments that have plain defaults.
+    """Checks a section with a `_target_`, and adds its plain defaults.
 
     The defaults are written out, so a config that names a default has the same run_id as one that
     does not. `_partial_` is written out too, where the run passes the first argument. The scheduler

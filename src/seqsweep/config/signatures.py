@@ -74,7 +74,7 @@ def signature_of(target: str) -> Signature:
 
 
 def _source_file(module_name: str) -> Path | None:
-    """Returns the source file of a module, without importing it or its parents."""
+    """Returns the source file of a module, without any import."""
     top, *rest = module_name.split(".")
     try:
         # `find_spec` of a submodule would import its parents, so only the top package is looked up.
@@ -93,7 +93,7 @@ def _source_file(module_name: str) -> Path | None:
 
 
 def _find_function(tree: ast.Module | ast.ClassDef, name: str) -> ast.FunctionDef | None:
-    """Returns a function, or the `__init__` of a class, if the source has it."""
+    """Returns a function, or a class's `__init__`, if it is there."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             # A decorator may change the signature, so a decorated function is imported.
@@ -175,7 +175,7 @@ def _plain(default: ast.expr | None) -> Any:
 
 
 def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
-    """Returns the type of an annotation; Any unless it consists of plain types."""
+    """Returns the type of an annotation, Any unless it is plain."""
     if node is None:
         return Any
     used = [

@@ -85,7 +85,7 @@ def num_channels(x: Rows) -> int:
 
 
 def _is_list(x: Any) -> bool:
-    """Returns whether X is a list of sequences; a column of arrays is one, too."""
+    """Returns whether X is a list, or a column, of sequences."""
     if isinstance(x, (list, tuple)):
         return True
     if str(getattr(x, "dtype", "")) != "object" or x.ndim != 1 or len(x) == 0:

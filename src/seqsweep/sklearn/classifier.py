@@ -149,7 +149,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Returns the probability of each class, (N, C), in the order of `classes_`."""
+        """Returns the probability of each class, (N, C), ordered as `classes_`."""
         check_is_fitted(self)
         x = sequences(X, self.layout)
         if num_channels(x) != self.n_features_in_:
@@ -211,7 +211,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         return run_of(self._checkpoint, Path(self._path))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns plain values, arrays and tensors; the network is built again from them."""
+        """Returns plain values and arrays, from which the network is built again."""
         # A pickled module would depend on the versions of torch and of this package.
         state: dict[str, Any] = dict(cast("Any", super().__getstate__()))
         state.pop("run_", None)

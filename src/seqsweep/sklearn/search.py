@@ -72,7 +72,7 @@ class RecurrentClassifierCV(GridSearchCV):
     def fit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, X: Any, y: Any, groups: Any = None
     ) -> Self:
-        """Trains all fits together, scores them, and trains the best config on all of X.
+        """Trains all fits together, and the best config on all of X.
 
         Args:
             groups: (N,) for a splitter that keeps groups together.
@@ -108,7 +108,7 @@ class RecurrentClassifierCV(GridSearchCV):
         return self
 
     def _base(self, root: Path) -> RecurrentClassifier:
-        """Returns the estimator of all fits, with one seed and the folder of the runs."""
+        """Returns the estimator of all fits, with one seed and folder."""
         base = _copy(self.estimator)
         base.set_params(folder=root, verbose=False)
         # The pools and the search must ask for the same runs, so the seed is drawn once.
@@ -119,7 +119,7 @@ class RecurrentClassifierCV(GridSearchCV):
     def _fits(
         self, base: RecurrentClassifier, x: Rows, y: Array, splits: Sequence[Split], root: Path
     ) -> list[PlannedRun | None]:
-        """Returns the run of each config and fold, in the order of the search.
+        """Returns the run of each config and fold, as the search asks.
 
         None stands for a run that is refused: the search meets the same error, and handles it as
         `error_score` says.
@@ -167,7 +167,7 @@ def _rows(x: Rows, index: Array) -> Rows:
 
 
 def _seconds(fits: Sequence[PlannedRun | None], root: Path) -> npt.NDArray[np.float64]:
-    """Returns the seconds that each run trained; NaN for a run without a result."""
+    """Returns the seconds of each run's training, NaN without a result."""
     seconds: list[float] = []
     for fit in fits:
         record = None if fit is None else RunFolder(root / fit.run_id).record()

@@ -1,4 +1,4 @@
-"""The grid of a sweep: its axes (free keys, zipped keys, a list of members) and their values."""
+"""The grid of a sweep: free keys, zipped keys, a list."""
 
 import glob
 import itertools
@@ -45,7 +45,7 @@ Point = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Grid:
-    """All combinations of the choices of some axes; the last axis varies fastest."""
+    """All combinations of choices; the last axis varies fastest."""
 
     axes: Sequence[Axis]
 
@@ -72,7 +72,7 @@ class Grid:
         return overrides
 
     def place(self, point: Point) -> str:
-        """Returns where a member stands in the list of members; empty without a list."""
+        """Returns where a member stands in the list, if there is one."""
         axis = self.axes[0] if self.axes else None
         return axis.places[point[0]] if axis and axis.places else ""
 
@@ -81,7 +81,7 @@ class Grid:
         return Grid([axis for axis in self.axes if not set(axis.keys) <= set(keys)])
 
     def described(self) -> str:
-        """Returns the axes with several choices, such as `3 hidden_size with lr x 5 seed`."""
+        """Returns the axes as text: `3 hidden_size with lr x 5 seed`."""
         names = short_names([key for axis in self.axes for key in axis.keys])
         parts: list[str] = []
         for axis in self.axes:
@@ -175,7 +175,7 @@ def zipped_groups(given: Any, choices: Mapping[str, Sequence[str]]) -> list[list
 def _with_zipped(
     choices: Mapping[str, Sequence[str]], groups: Sequence[Sequence[str]]
 ) -> Iterator[Axis]:
-    """Yields an axis for each key, and for each group where its first key stands."""
+    """Yields an axis for each free key and each group."""
     position = {key: number for number, key in enumerate(choices)}
     ordered = [sorted(group, key=lambda key: position[key]) for group in groups]
     group_of = {key: group for group in ordered for key in group}
@@ -186,7 +186,7 @@ def _with_zipped(
 
 
 def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
-    """Returns the axis of a list; its keys must not be given elsewhere as well."""
+    """Returns the axis of a list, whose keys stand nowhere else."""
     members = read_list(given)
     keys = dict.fromkeys(key for member in members for key in member.overrides)
     elsewhere = {key.lstrip("+"): values[0] for key, values in choices.items()}

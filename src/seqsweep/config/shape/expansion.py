@@ -1,4 +1,4 @@
-"""Expands a sweep: the grid of its axes, then the filter, then the sample."""
+"""Expands a sweep: first the grid, then filter and sample."""
 
 import hashlib
 import itertools
@@ -68,7 +68,7 @@ class Expansion:
         return cls(Grid((Axis((), jobs),)))
 
     def jobs(self, compose: MemberComposer) -> Iterator[Job]:
-        """Yields the members that the sweep has, checked, in the order of the grid.
+        """Yields the checked members of the sweep, in the grid's order.
 
         Raises:
             HydraException: there are no members or too many, or an override cannot be applied.
@@ -123,7 +123,7 @@ class Expansion:
 
     @property
     def configs(self) -> int:
-        """The number of configs in the grid, each with all of its replicates."""
+        """The number of configs in the grid; replicates count once."""
         return self.grid.without(self.replicate_keys).size
 
     def _job(self, point: Point, compose: MemberComposer) -> Job:
@@ -136,7 +136,7 @@ class Expansion:
     def placed(
         self, error: Exception, overrides: Sequence[str], place: str, compose: MemberComposer
     ) -> Exception:
-        """Adds to an error's message the list or file that set its key.
+        """Adds the list or file that set the key to an error.
 
         Args:
             error: its message begins with the key.
@@ -152,7 +152,7 @@ class Expansion:
         return with_place(error, compose.full(overrides).hydra)
 
     def described(self) -> list[str]:
-        """Describes the grid, and what filter and sample have left of it, a line each."""
+        """Describes the grid, and what filter and sample have left."""
         options, size = self.options, self.grid.size
         given = (options.zip, options.filter, options.sample, options.list)
         if all(option is None for option in given):
@@ -224,7 +224,7 @@ def sampled_configs(
 
 
 def permuted(size: int, seed: int) -> Iterator[int]:
-    """Yields every number below `size` once, in an order that the seed decides.
+    """Yields every number below `size` once, ordered by the seed.
 
     The first n numbers are a sample of n, and are part of every larger sample. Each takes the same
     time, whatever the size is. The order is that of a Feistel network over a square of numbers, of

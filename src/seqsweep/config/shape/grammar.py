@@ -1,4 +1,4 @@
-"""Applies `sweep.filter`, whose expressions are a part of Python's, to the members of a sweep."""
+"""Applies `sweep.filter`, in a part of Python's expressions."""
 
 import ast
 import contextlib
@@ -28,7 +28,7 @@ _SHELL = "; in a shell an expression with > needs quotes: 'sweep.filter=model.hi
 
 
 class Filter:
-    """An expression over config keys, with the precedence and the meaning of Python.
+    """An expression over config keys, with the meaning of Python.
 
     Args:
         text: such as `model.cell == 'lstm' or not model.bidirectional`.
@@ -75,7 +75,7 @@ class Filter:
 
 
 class _Keys(ast.NodeTransformer):
-    """Replaces each key by a call that reads its value; refuses all that is not allowed."""
+    """Replaces each key by a call; refuses what is not allowed."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -142,7 +142,7 @@ class Rule:
             return self._filter.keeps(self._last)
 
     def check_result(self, kept: int) -> None:
-        """Refuses a filter that keeps nothing, or that names a key which no member has."""
+        """Refuses a filter that keeps nothing, or names an unknown key."""
         if self._filter is None or not self._tried:
             return
         with self._errors_placed():
@@ -155,7 +155,7 @@ class Rule:
 
     @contextlib.contextmanager
     def _errors_placed(self) -> Generator[None]:
-        """Adds to an error of the block the file and line that set the filter."""
+        """Adds the place that set the filter to an error."""
         try:
             yield
         except ValueError as error:

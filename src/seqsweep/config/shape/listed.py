@@ -1,4 +1,4 @@
-"""Reads the explicit members of `sweep.list`, also from a YAML or csv file."""
+"""Reads the members of `sweep.list`, also from YAML or csv."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The keys below `sweep` that decide which runs a sweep has, and values as overrides."""
+"""The keys of a sweep's shape, and values as overrides."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -48,12 +48,12 @@ def is_shape_key(key: str) -> bool:
 
 
 def given_shape(sweep: Mapping[Any, Any]) -> str | None:
-    """Returns the first given key that only a sweep may set; None without one."""
+    """Returns the first given key that only a sweep may set."""
     return next((f"sweep.{key}" for key in _SHAPING if sweep.get(key) is not None), None)
 
 
 def refuse_shape(sweep: Mapping[Any, Any]) -> None:
-    """Refuses the shape of a grid for a sweeper that lists no grid.
+    """Refuses the shape of a grid for a sweeper without one.
 
     Args:
         sweep: the section `sweep` of the config.

@@ -79,7 +79,7 @@ class RayActors:
 
 
 class Actor:
-    """Runs a command on a node of the cluster, and ends with it.
+    """Runs a command on a node, and ends with it.
 
     The constructor starts the command, because Ray repeats a constructor on another node, even if
     the process that created the actor has ended. The call of a method would be lost.
@@ -120,7 +120,7 @@ class Actor:
 
 @contextmanager
 def _connected(address: str, namespace: str) -> Generator[Any]:
-    """Connects this process to a cluster while the block runs; yields the module `ray`.
+    """Connects to a cluster while the block runs; yields `ray`.
 
     Raises:
         ValueError: the address is wrong, or Ray is not installed.
@@ -153,7 +153,7 @@ def _connected(address: str, namespace: str) -> Generator[Any]:
 
 
 def _check_address(address: str) -> None:
-    """Raises a ValueError if an address is wrong, a ConnectionError if nothing answers there."""
+    """Raises an error if an address is wrong, or nothing answers."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError(f"hydra.launcher.address={address}: must be HOST:PORT or auto")
@@ -181,7 +181,7 @@ def _check_beginnings(ray: Any, actors: Sequence[Any]) -> None:
 
 
 def _new_logs(folder: Path, count: int) -> list[Path]:
-    """Creates the log files of new workers: worker-1.out and so on, after those that exist."""
+    """Creates the log files of new workers, numbered after those there are."""
     folder.mkdir(parents=True, exist_ok=True)
     first = len(list(folder.iterdir())) + 1
     logs = [folder / f"worker-{number}.out" for number in range(first, first + count)]

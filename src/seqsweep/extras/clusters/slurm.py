@@ -1,4 +1,4 @@
-"""Workers of a sweep as a job array of Slurm. Only sbatch is called."""
+"""Workers of a sweep as a job array of Slurm, by sbatch alone."""
 
 import re
 import shlex
@@ -108,7 +108,7 @@ class SlurmJobs:
         ]
 
     def script(self, options: Sequence[str], command: Sequence[str]) -> str:
-        """Returns the script of a worker, which a person may submit as well."""
+        """Returns the script of a worker. A person may submit it too."""
         setup = ["# From hydra.launcher.setup:", *self.setup, ""] if self.setup else []
         return _SCRIPT.format(
             # sbatch reads quotes as a shell does.

@@ -33,7 +33,7 @@ class Cluster(Protocol):
     logs: Path  # the folder of the workers' output, inside the sweep's folder
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
-        """Starts so many workers on a folder; returns a name for them, such as `Slurm job 17`.
+        """Starts workers on a folder; returns a name such as `Slurm job 17`.
 
         Raises:
             ValueError, OSError: the cluster refuses them, or cannot be reached.
@@ -43,7 +43,7 @@ class Cluster(Protocol):
 
 @dataclass
 class Workers:
-    """The workers that the first command of a sweep starts, and later ones follow.
+    """Workers that one command of a sweep starts, and later ones follow.
 
     Args:
         cluster: starts the workers.
@@ -66,7 +66,7 @@ class Workers:
             raise ValueError(f"hydra.launcher.count={self.count}: must be at least 1")
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
-        """Starts the workers unless this or an earlier command has; prints which it is.
+        """Starts the workers unless some command has; prints which it is.
 
         Args:
             runs: the runs to train. If all are over meanwhile, no worker is started.
@@ -92,7 +92,7 @@ class Workers:
         say("if all of them end early, the same command with --start starts new ones")
 
     def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
-        """Begins, and waits until all runs are over; with `detach` it does not wait.
+        """Begins, and waits until all runs are over unless `detach` is set.
 
         Args:
             runs: the runs to train.

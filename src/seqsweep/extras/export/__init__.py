@@ -1,4 +1,4 @@
-"""The command `export`: writes a trained network as an ONNX file, for other programs."""
+"""The command `export`: writes a trained network as an ONNX file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ _ENDING = ".onnx"
 
 
 def export_command(arguments: Sequence[str]) -> int:
-    """Writes a run's network as a file, and prints how exactly the file computes it."""
+    """Writes a run's network as a file; prints how exact it is."""
     options = _parser().parse(arguments)
     path: Path = options.to
     # A wrong name should not take the seconds that the import of torch takes.
@@ -73,7 +73,7 @@ def export(run: "LoadedRun", path: Path) -> float:
 
 
 def encode(run: "LoadedRun", name: str) -> tuple[bytes, float]:
-    """Returns a run's network as the content of an ONNX file, and its largest difference.
+    """Returns the content of a network's ONNX file, and its largest difference.
 
     Args:
         name: the name of the file, for messages.

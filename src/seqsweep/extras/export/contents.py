@@ -22,18 +22,18 @@ _LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
 
 
 def scaling_inside(run: LoadedRun) -> Scaling | None:
-    """Returns the scaling that a file applies; None where x is prepared before."""
+    """Returns the scaling in a file; None where x is prepared before."""
     # Texts become indices of symbols outside of the file, and those are not scaled.
     return run.scaling if run.vocabulary is None else None
 
 
 def input_type(run: LoadedRun) -> type[np.floating[Any]]:
-    """Returns the type of a file's input x: float32, or float64 where channels need it."""
+    """Returns the type of x: float32, or float64 where channels need it."""
     return np.float64 if channels_beyond_float32(run) else np.float32
 
 
 def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
-    """Returns the means and deviations of the raw channels; None where there are none."""
+    """Returns the means and deviations of the raw channels, if any."""
     scaling = scaling_inside(run)
     if scaling is None or scaling.mean is None or scaling.deviation is None:
         return None
@@ -43,7 +43,7 @@ def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
 
 
 def channels_beyond_float32(run: LoadedRun) -> list[str]:
-    """Returns the channels whose raw values float32 would round, such as time stamps."""
+    """Returns the channels that float32 would round, such as time stamps."""
     scaling = scaling_inside(run)
     # Without standardisation the network itself takes the values as float32.
     scale = source_scale(run)
@@ -56,7 +56,7 @@ def channels_beyond_float32(run: LoadedRun) -> list[str]:
 
 
 def metadata(run: LoadedRun) -> dict[str, str]:
-    """Returns what a file says of itself: names, origin and the meaning of its input."""
+    """Returns the names, the origin and the input of a file."""
     content = {
         "seqsweep_version": version(),
         "class_names": _text(run.class_names),
@@ -84,7 +84,7 @@ def _text(names: Iterable[str]) -> str:
 
 
 class Layer(NamedTuple):
-    """A recurrent layer: the module that has its weights, its number there, its normalisation.
+    """A recurrent layer: its module, its number there, its normalisation.
 
     Args:
         norm: normalises the input of the layer; None where nothing does.
@@ -106,7 +106,7 @@ def layers_of(network: RNNClassifier) -> list[Layer]:
 
 
 def count_symbols(run: LoadedRun) -> int | None:
-    """Returns the number of symbols whose indices the network reads; None where it reads values."""
+    """Returns the number of symbols; None where the network reads values."""
     embedding = getattr(run.network, "embedding", None)
     return embedding.num_embeddings if isinstance(embedding, nn.Embedding) else None
 

@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file, whose graph is written node by node.
+"""A trained network as an ONNX file, written node by node.
 
 PyTorch's own exporters cannot write a recurrent network whose number of steps is free.
 

@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Graph:
-    """An ONNX graph in the making: each method adds a part and returns its name."""
+    """An ONNX graph, whose methods add a part and return its name."""
 
     def __init__(self) -> None:
         self._nodes: list[NodeProto] = []
@@ -27,7 +27,7 @@ class Graph:
     def nodes(
         self, operator: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: Any
     ) -> tuple[str, ...]:
-        """Adds a node with several outputs. An empty name leaves an input or output out."""
+        """Adds a node with several outputs. An empty name leaves one out."""
         self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
         return outputs
 
@@ -65,7 +65,7 @@ class Graph:
 
 
 def array_info(name: str, kind: type[np.generic], shape: tuple[int | str, ...]) -> ValueInfoProto:
-    """Returns the type of an input or output; a name stands for any size."""
+    """Returns the type of an array; a name stands for any size."""
     return helper.make_tensor_value_info(
         name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape
     )

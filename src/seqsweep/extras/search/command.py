@@ -1,4 +1,4 @@
-"""Starts, plans or continues the search of `hydra/sweeper=optuna`, until its budget is spent.
+"""Starts, plans or continues the search of `hydra/sweeper=optuna`.
 
 Of its trials at most `parallel` have no result yet: they are its window.
 """
@@ -85,7 +85,7 @@ def search(
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options without the types of OmegaConf, and without those that are null."""
+    """Returns options as plain values, without those that are null."""
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(options)))
     for key, group in plain.items():
         if isinstance(group, dict):
@@ -113,7 +113,7 @@ def _plan_lines(settings: Settings, first: Sequence[Sequence[str]]) -> list[str]
 
 
 class Window(Search):
-    """A search by trials, of which at most `parallel` have no result yet.
+    """A search of which at most `parallel` trials have no result.
 
     Args:
         seed: the first seed of a trial.

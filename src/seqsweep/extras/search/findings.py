@@ -68,7 +68,7 @@ class Confirmation:
 def confirmation_of(
     search: SearchFile, order: Sequence[Tried], runs: Mapping[str, Entry], names: Mapping[str, str]
 ) -> Confirmation | None:
-    """Returns the comparison; None if no run over a fresh seed is complete.
+    """Returns the comparison; None without a complete run over fresh seeds.
 
     Args:
         order: The complete trials, the best first.
@@ -118,7 +118,7 @@ def _samples(
 
 @dataclass(frozen=True)
 class Rung:
-    """The trials that a successive halving has judged after a number of epochs.
+    """The trials that a successive halving has judged after some epochs.
 
     Args:
         trained: The number of trials that reached it.
@@ -167,7 +167,7 @@ class Search:
 def find_search(
     folder: Path, entries: Iterable[Entry], with_importance: bool = True
 ) -> Search | None:
-    """Returns what the search of a folder has found; None without a search.json.
+    """Returns what the search of a folder has found, if any.
 
     Args:
         with_importance: Whether to compute the importance of the keys, which takes a second.

@@ -1,4 +1,4 @@
-"""The rules of a successive halving: its settings, its population and its rungs.
+"""The settings, the population and the rungs of a successive halving.
 
 Imports no torch.
 """
@@ -56,7 +56,7 @@ class Halving:
             )
 
     def sizes(self, configs: int) -> list[int]:
-        """Returns the number of runs that train to each rung, if none fails."""
+        """Returns how many runs train to each rung, if none fails."""
         sizes = [configs]
         for rung, following in itertools.pairwise(self.rungs):
             sizes.append(-(-sizes[-1] * rung // following))
@@ -132,7 +132,7 @@ class Standing:
         return self.record is None or self.record["status"] == "diverged"
 
     def is_settled(self, rung: int, was_judged: bool) -> bool:
-        """Returns whether nothing changes the place of the run at a rung any more."""
+        """Returns whether the place of the run at a rung is final."""
         has_failed = self.run.failures() >= self.run.tries
         if self.has_reached(rung) or self.record is not None or has_failed:
             return True
@@ -154,7 +154,7 @@ class Standing:
 
 
 def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
-    """Returns the limits of all runs, as far as their files decide them.
+    """Returns the limits of all runs, as their files decide them.
 
     The first rung that some run has not reached stops the others. Every earlier rung is decided
     again by the same rows of metrics.csv, so a kill at any moment changes no decision.

@@ -93,7 +93,7 @@ def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
 def plan_population(
     halving: Halving, planner: TrialPlanner
 ) -> tuple[list[Trial], list[SweepMember]]:
-    """Draws and plans the population; returns a trial and a run for each distinct config.
+    """Draws and plans a trial and a run for each distinct config.
 
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused, or cannot be judged.
@@ -113,7 +113,7 @@ def plan_population(
 
 
 class Searched(Search):
-    """A successive halving, whose limits were decided last by the files of its runs.
+    """A successive halving, whose limits follow from its runs' files.
 
     Args:
         trials: the population, in the order of the draws.
@@ -176,7 +176,7 @@ class Searched(Search):
                 pending = self.next_runs()
 
     def decide(self) -> None:
-        """Brings the limits up to date with the files of the runs; writes nothing."""
+        """Decides the limits by the files of the runs; writes nothing."""
         self.limits = judge(self._runs(), self._monitor, self.halving.rungs)
 
     def judge(self) -> Mapping[str, Limits]:
@@ -191,7 +191,7 @@ class Searched(Search):
         return self.limits
 
     def pending(self) -> list[SweepMember]:
-        """Returns the runs that have something left to train, as the limits stand."""
+        """Returns the runs with something left to train below their limits."""
         # A run that has lost its place by a failure is not tried again. One that has reached the
         # rung is launched once more, even if it had failed before, and gets its record.
         return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]
@@ -200,7 +200,7 @@ class Searched(Search):
         return [self.member(trial.run_ids[0]) for trial in self._trials]
 
     def _is_lost(self, run: SweepMember) -> bool:
-        """Returns whether a run has failed before the rung that was decided without it."""
+        """Returns whether a run has failed before its rung was decided."""
         standing, ends_at = Standing(run), self.limits[run.run_id].ends_at
         if ends_at is None or standing.record is not None or standing.has_reached(ends_at):
             return False

@@ -1,4 +1,4 @@
-"""Plans the runs of trials, and refuses what a search cannot compare. Imports no torch."""
+"""Plans the runs of trials, and refuses what a search cannot compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class TrialPlanner:
     def plan(
         self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> list[SweepMember]:
-        """Plans a run of a trial for each seed, by default the config's.
+        """Plans a run of a trial for each seed, or the config's.
 
         Raises:
             HydraException, ValueError, TypeError, OSError: the config or its data are refused.
@@ -162,6 +162,6 @@ def _sets_of(run: PlannedRun) -> Sets:
 
 
 def _differing(overrides: Sequence[str], others: Sequence[str]) -> str:
-    """Returns the overrides that others lack, those of the data if there are some."""
+    """Returns the overrides that others lack, if possible of the data."""
     differing = [text for text in overrides if text not in others]
     return " ".join([text for text in differing if text.startswith("data")] or differing)

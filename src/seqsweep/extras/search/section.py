@@ -1,4 +1,4 @@
-"""The section on a search in a report, and its lines below a leaderboard."""
+"""The section on a search in a report, and its leaderboard lines."""
 
 import math
 import shlex
@@ -47,7 +47,7 @@ _MOST_KEYS = 8
 
 
 def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
-    """Returns the section on the search of a folder; None without a search."""
+    """Returns the section on the search of a folder, if any."""
     search = find_search(folder, entries)
     if search is None:
         return None
@@ -74,7 +74,7 @@ def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
 
 
 def _trials_with_value(search: Search) -> list[Tried]:
-    """Returns the trials that have a value: the complete ones by rank, then those pruned."""
+    """Returns the trials with a value: complete ones by rank, then pruned."""
     having = [trial for trial in search.trials if trial.value is not None]
     rank = {number: place for place, number in enumerate(search.best)}
     sign = search.file.sign
@@ -113,7 +113,7 @@ def key_figure(key: str, search: Search) -> Figure:
 
 
 def _hover(trial: Tried, search: Search) -> str:
-    """Returns the number, the value and the params of a trial, a line each."""
+    """Returns a trial's number, value and params, a line each."""
     state = "" if trial.state == "complete" else f", {trial.state}"
     value = f"{metric_words(search.file.metric)} {number(trial.value or 0.0)}"
     words = [f"trial {trial.number}{state}", value, trial_words(trial, search.names)]
@@ -150,7 +150,7 @@ _STATES = ("complete", "pruned", "failed", "running")
 
 
 def search_words(search: Search) -> str:
-    """Says how the search chose its trials, how many there are, and its budget."""
+    """Says how the search chose its trials, and within what budget."""
     file = search.file
     limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in file.budget.items())
     budget = f" Budget: {limits}." if limits else ""
@@ -179,7 +179,7 @@ def best_words(search: Search) -> str:
 
 
 def optimism_words(search: Search) -> str:
-    """Says how much of the best value was luck of the seed, if known."""
+    """Says how much of the best value was luck, if known."""
     metric, sign = search.file.metric, search.file.sign
     if not search.best:
         return ""
@@ -208,7 +208,7 @@ def optimism_words(search: Search) -> str:
 
 
 def order_words(confirmation: Confirmation) -> str:
-    """Says which confirmed trial is first after the fresh seeds, and whether others differ."""
+    """Says which confirmed trial is first now, and whether others differ."""
     first, *others = confirmation.trials
     undecided = [row.difference for row in others if row.difference.verdict == "undecided"]
     decided = [row.difference.verdict for row in others if row.difference.verdict != "undecided"]
@@ -228,7 +228,7 @@ def order_words(confirmation: Confirmation) -> str:
 
 
 def importance_words(search: Search) -> str:
-    """Says which key matters most, for which trials, and how reliable that is."""
+    """Says which key matters most, and how reliable that is."""
     importance, epochs = search.importance, search.compared_after
     if importance is None:
         return "Optuna computes the importance of the keys: pip install 'seqsweep[search]'."
@@ -244,7 +244,7 @@ def importance_words(search: Search) -> str:
 
 
 def budget_words(search: Search) -> str:
-    """Says what the search has cost, and when it found its best trial."""
+    """Says what the search has cost, and when it found the best."""
     results = [trial.result for trial in search.trials]
     epochs, seconds = sum(each.epochs for each in results), sum(each.seconds for each in results)
     text = f"Spent: {count(epochs, 'epoch')}, {seconds:,.1f} seconds of training."

@@ -1,4 +1,4 @@
-"""The conversation of a search: it asks for runs, trains them, and reads their results.
+"""Asks a search for runs, trains them, and reads their results.
 
 Both searches share it, with its refusals, its lock, the fresh seeds and the end. The module imports
 no torch.
@@ -67,7 +67,7 @@ def say(line: str, console: Console) -> None:
 
 @contextlib.contextmanager
 def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[None]:
-    """Holds the lock of the search during the block; waits for another process before.
+    """Holds the lock of the search; waits for another process before.
 
     Args:
         first: a run of the search, whose config says if the command waits.
@@ -87,7 +87,7 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
 
 
 class Search(abc.ABC):
-    """A search in the folder of a sweep, which may have been interrupted.
+    """A search in a sweep's folder, which may have been interrupted.
 
     Args:
         planner: plans the runs of the trials.
@@ -125,7 +125,7 @@ class Search(abc.ABC):
 
     @abc.abstractmethod
     def next_runs(self) -> Sequence[SweepMember]:
-        """Reads the results, decides and writes what follows from them, and returns what is left.
+        """Reads results, decides what follows, and returns the runs that are left.
 
         Of a search by its trials, these are the runs of the present trials.
         """
@@ -134,10 +134,10 @@ class Search(abc.ABC):
     def rounds(
         self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
     ) -> Rounds:
-        """Yields these runs, and then the next ones until training changes nothing any more."""
+        """Yields these runs, then the next ones, until nothing changes any more."""
 
     def judge(self) -> Mapping[str, Limits]:
-        """Returns the limits of all runs, which a search may decide anew while they train."""
+        """Returns the limits of all runs, which may be decided anew."""
         return self.limits
 
     @abc.abstractmethod
@@ -146,19 +146,19 @@ class Search(abc.ABC):
 
     @abc.abstractmethod
     def lost(self) -> Collection[str]:
-        """Returns the run_ids of the failed runs that the search has gone on without."""
+        """Returns the run_ids of the runs that were given up."""
 
     def add(self, members: Sequence[SweepMember]) -> None:
-        """Adds the runs of a trial, apart from those that an earlier trial has."""
+        """Adds the runs of a trial that no earlier trial has."""
         for member in members:
             self._members.setdefault(member.run_id, member)
 
     def member(self, run_id: str) -> SweepMember:
-        """Returns a run with its present limits; its failures count in this command."""
+        """Returns a run with its present limits."""
         return replace(self._members[run_id], limits=self.limits.get(run_id))
 
     def members(self) -> list[SweepMember]:
-        """Returns the runs of all trials, and those with fresh seeds once they are planned."""
+        """Returns the runs of all trials, and the planned fresh seeds."""
         return [self.member(run_id) for run_id in self._members]
 
     def file(self) -> SearchFile:
@@ -215,7 +215,7 @@ class Search(abc.ABC):
         return train_sweep(self.members(), left, launcher, self.folder, console, rounds)
 
     def _refuse(self, difference: str = "another config, other data or other code") -> None:
-        """Refuses the folder of another search, whose decisions are not those of this one."""
+        """Refuses the folder of a search that decides otherwise."""
         raise ValueError(
             f"{place(self.folder)}: holds a search with {difference}; give another sweep.name"
         )

@@ -1,4 +1,4 @@
-"""Reads the results of trials from the records of their runs, and ranks the trials."""
+"""Reads the results of trials from their runs, and ranks them."""
 
 import math
 import statistics
@@ -61,7 +61,7 @@ class Tried(Trial):
         return len(self.result.curve) or self.result.epochs / max(1, len(self.run_ids))
 
     def value_after(self, epochs: int) -> float | None:
-        """The best value in the first epochs; None if a run is shorter."""
+        """The best value in the first epochs, if all have these."""
         curve = self.result.curve
         return curve[epochs - 1] if 0 < epochs <= len(curve) else None
 
@@ -76,7 +76,7 @@ def read_trials(search: SearchFile, folder: Path) -> list[Tried]:
 
 
 def owners_of(trials: Sequence[Trial]) -> dict[str, Trial]:
-    """Returns the first trial of each run, to which its epochs and its time belong."""
+    """Returns the first trial of each run, to which it belongs."""
     return {run_id: trial for trial in reversed(trials) for run_id in trial.run_ids}
 
 
@@ -131,16 +131,16 @@ def _run(folder: RunFolder, metric: str) -> Result:
 
 
 def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float | None]:
-    """Returns the best value up to each epoch; None before the first one."""
+    """Returns the best value up to each epoch, if any."""
     best: list[float | None] = []
-    for index in range(len(values)):
-        known = [value for value in values[: index + 1] if value is not None]
+    for value in values:
+        known = [each for each in (*best[-1:], value) if each is not None]
         best.append((min if minimize else max)(known, default=None))
     return best
 
 
 def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
-    """The complete trials by value, best first; of equal ones the earlier first.
+    """The complete trials, best first; of equal ones the earlier first.
 
     Args:
         sign: -1 if higher values are better, 1 if lower ones are.
