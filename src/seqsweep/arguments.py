@@ -15,8 +15,6 @@ class Parser(argparse.ArgumentParser):
     """A parser that prints each error as one line, with a suggestion.
 
     Args:
-        command: the word after `seqsweep`.
-        text: what the command does, printed in its help.
         usage: replaces the usage that argparse makes from the options.
     """
 
@@ -26,11 +24,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse(self, arguments: Sequence[str], intermixed: bool = False) -> argparse.Namespace:
-        """Returns the options. Exits with code 2 if an argument is wrong.
-
-        Args:
-            intermixed: options may stand between positional arguments.
-        """
+        """Returns the options. Exits with code 2 if an argument is wrong."""
         parse = self.parse_known_intermixed_args if intermixed else self.parse_known_args
         options, unknown = parse(list(arguments))
         for word in unknown[:1]:

@@ -84,9 +84,6 @@ class PlainConsole(Console):
     It prints `:on:` in a path unchanged and control characters as escapes. If the reader of a pipe
     has gone, it raises BrokenPipeError, because rich's own exit code has another meaning here.
     A live table never hides the cursor, because a process that is killed could not show it again.
-
-    Args:
-        file: where to print; stdout if left out.
     """
 
     def __init__(self, file: IO[str] | None = None) -> None:

@@ -28,11 +28,7 @@ class OutputLog:
     `say_error` print, are shown above the table.
 
     Args:
-        path: the log file, which the output is appended to.
         show: shows a message above the table, which rich does if left out.
-
-    Attributes:
-        console: prints on the terminal.
     """
 
     def __init__(self, path: Path, show: Callable[[str], object] | None = None) -> None:
@@ -45,11 +41,7 @@ class OutputLog:
         self._begin: int | None = None
 
     def start(self) -> None:
-        """Redirects the descriptors.
-
-        Raises:
-            OSError: the log file cannot be written.
-        """
+        """Redirects the descriptors."""
         # What was printed before must not come out of the buffers into the file.
         _flush()
         # Opening a FIFO would block for ever, and a link could lead out of the folder.

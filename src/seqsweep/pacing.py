@@ -5,13 +5,5 @@ SHARE = 0.05
 
 
 def pause_after(seconds: float, least: float = 0.0) -> float:
-    """Returns the seconds to pause, so that work takes 5 %.
-
-    Args:
-        seconds: the time that the work took.
-        least: the shortest pause.
-
-    >>> pause_after(0.01)
-    0.2
-    """
+    """Returns the seconds to pause, so that work takes 5 %."""
     return max(least, seconds / SHARE)

@@ -111,11 +111,7 @@ class RunsLauncher(Launcher):
 
 
 class WorkersLauncher(RunsLauncher):
-    """The base of launchers whose workers train the runs on a cluster.
-
-    Args:
-        name: the launcher's name, for messages.
-    """
+    """The base of launchers whose workers train the runs on a cluster."""
 
     def __init__(self, workers: Any, name: str) -> None:
         super().__init__(workers=workers)
@@ -135,12 +131,7 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains native runs together, as pools, and others one by one.
-
-    Args:
-        threads: the number of members that the native engine trains side by side; None for one per
-            core.
-    """
+    """Trains native runs together, as pools, and others one by one."""
 
     def __init__(self, threads: int | None = None) -> None:
         most = max(4, 2 * (os.cpu_count() or 1))

@@ -111,7 +111,6 @@ class RunsSweeper(Sweeper):
 
     Args:
         params: overrides by key. Those on the command line take precedence.
-        options: the other keys of the sweeper's config.
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:

@@ -30,12 +30,7 @@ it drops arguments of `trainer` that equal Lightning's default.
 
 
 class MemberComposer:
-    """Composes members' configs, equal to those that Hydra composes for its jobs.
-
-    Args:
-        loader: the config loader of Hydra.
-        master: the config of the sweep, as Hydra passes it to the sweeper.
-    """
+    """Composes members' configs, equal to those that Hydra composes for its jobs."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
@@ -50,19 +45,11 @@ class MemberComposer:
         self._bound: set[tuple[str, type]] = set()
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
-        """Composes a member's config by Hydra, with the node `hydra`.
-
-        Raises:
-            HydraException: an override cannot be applied.
-        """
+        """Composes a member's config by Hydra, with the node `hydra`."""
         return self.loader.load_sweep_config(self.master, list(overrides))
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
-        """Composes a member's config, without the node `hydra`.
-
-        Raises:
-            HydraException: an override cannot be applied.
-        """
+        """Composes a member's config, without the node `hydra`."""
         # Hydra composes what this class cannot, or raises its own error.
         with contextlib.suppress(HydraException, OmegaConfBaseException):
             # Values are set on a copy of the config that Hydra composes from the other overrides.

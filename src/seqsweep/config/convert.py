@@ -19,11 +19,6 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         annotation: int, float, bool, str, Literal, list, tuple, dict, TypedDict, a union of these,
             or Any.
             Any other type leaves the value unchanged, because its constructor checks it.
-        key: the dotted key, for the message.
-
-    Raises:
-        ValueError: the value does not fit; the message names the key, the value and what is
-            allowed.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):

@@ -24,8 +24,6 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
     not accept the second one.
 
     Args:
-        arguments: the words of the command line after the command.
-        command: the word after `seqsweep`, for messages.
         own: the options of the command itself, for messages.
 
     Raises:

@@ -73,11 +73,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
 
 
 def compose_sweep(overrides: Sequence[str]) -> DictConfig:
-    """Returns the config of a whole sweep, with the node `hydra`.
-
-    Raises:
-        HydraException: an override that cannot be applied.
-    """
+    """Returns the config of a whole sweep, with the node `hydra`."""
     with _our_hydra():
         loader = GlobalHydra.instance().config_loader()
         return loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
@@ -96,11 +92,7 @@ def shared_composer() -> MemberComposer:
 
 
 def check_again(config: Config) -> Config:
-    """Returns a config after one more check of its values.
-
-    Raises:
-        ValueError, TypeError: a value is refused.
-    """
+    """Returns a config after one more check of its values."""
     given = {key: value for key, value in config.items() if key != CODE}  # of a trained run
     return check(OmegaConf.create(given))
 

@@ -38,7 +38,6 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     the defaults of the swept keys.
 
     Args:
-        master: the config that Hydra composes for the whole sweep, with its node `hydra`.
         fingerprint: returns the hash of a config's data; None for data that cannot be read.
     """
     swept, fixed = _swept_keys(master.hydra)

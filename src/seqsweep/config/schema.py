@@ -128,11 +128,7 @@ def check(config: DictConfig) -> Config:
 
 
 def check_shape(config: DictConfig) -> ShapeOptions:
-    """Returns the shape of a sweep from its whole config.
-
-    Raises:
-        ValueError: a value has the wrong type, or is out of range.
-    """
+    """Returns the shape of a sweep from its whole config."""
     section: Any = _without_tuples(OmegaConf.to_container(config.sweep, resolve=False))
     node = {key: section.get(key, value) for key, value in DEFAULTS.items()}
     checked = _dataclass(node, ShapeOptions, "sweep")

@@ -35,8 +35,6 @@ class Parameter:
 
     Attributes:
         annotation: its type; Any where that is not made of plain types.
-        required: False if it may be left out.
-        default: its default, where that is a plain value.
     """
 
     annotation: Any

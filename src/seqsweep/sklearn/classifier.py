@@ -174,16 +174,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         save_sealed(self._checkpoint, file)
 
     def planned_run(self, path: Path, y: Array, root: Path) -> PlannedRun:
-        """Returns the run of a fit.
-
-        Args:
-            path: the file of the sequences and their labels.
-            y: (N,) the labels.
-            root: the folder of the runs.
-
-        Raises:
-            ValueError, TypeError: an argument or the data are refused.
-        """
+        """Returns the run of a fit."""
         seed = self.random_state
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31 - 1))

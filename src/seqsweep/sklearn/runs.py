@@ -68,9 +68,6 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
 
     Args:
         arguments: the parameters of the estimator; `random_state` is a number by now.
-        y: (N,) the labels.
-        path: the .npz file of the sequences.
-        folder: where the run is written.
 
     Raises:
         ValueError, TypeError: an argument is refused; the message names it.

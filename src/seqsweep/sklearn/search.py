@@ -136,11 +136,7 @@ class RecurrentClassifierCV(GridSearchCV):
         return [fit for fits in zip(*by_fold, strict=True) for fit in fits]
 
     def _copy_results(self, search: GridSearchCV, seconds: npt.NDArray[np.float64]) -> None:
-        """Takes over the fitted attributes of a search.
-
-        Args:
-            seconds: (number of configs, number of folds).
-        """
+        """Takes over the fitted attributes of a search."""
         for name, value in vars(search).items():
             if name.endswith("_") and not name.startswith("_"):
                 setattr(self, name, value)

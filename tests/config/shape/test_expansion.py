@@ -253,3 +253,8 @@ def test_a_pattern_stands_for_options_or_files(expanded: Expanded, tmp_path: Pat
         expanded("model.cell=glob(*)")
     with pytest.raises(HydraException, match="has no values"):
         expanded("optimizer=glob(nothing*)")
+
+
+def test_a_grid_is_checked_by_the_product_of_its_values(expanded: Expanded) -> None:
+    with pytest.raises(HydraException, match="a grid of 1000 x 101: 101,000 runs"):
+        expanded("seed=range(1000)", "model.hidden_size=range(1,102)", "model.cell=gru")

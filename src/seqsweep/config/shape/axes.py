@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +53,6 @@ class Grid:
         """The number of combinations, however large."""
         return math.prod(len(axis.choices) for axis in self.axes)
 
-    @cached_property
-    def listed_keys(self) -> Sequence[str]:
-        """The keys that a list of members sets."""
-        return [key.lstrip("+") for axis in self.axes if axis.places for key in axis.keys]
-
     def points(self) -> Iterator[Point]:
         """Yields every combination."""
         return itertools.product(*(range(len(axis.choices)) for axis in self.axes))
@@ -102,10 +96,7 @@ def grid_of(
     Its first axis is the list; the keys follow in the order in which they are given.
 
     Args:
-        params: the sweeper's `params`.
         arguments: the overrides of the command, which replace `params` of the same key.
-        parser: parses both.
-        options: which keys are zipped, and the list.
 
     Raises:
         HydraException, ValueError, OSError: an override has no values or too many, zipped keys
@@ -136,16 +127,7 @@ def grid_of(
 
 
 def zipped_groups(given: Any, choices: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Returns the groups of keys that `sweep.zip` names.
-
-    Args:
-        given: a list of groups, a group, or None.
-        choices: the values of each given key.
-
-    Raises:
-        ValueError: it names a key that is not given, or twice, or keys with different numbers of
-            values.
-    """
+    """Returns the groups of keys that `sweep.zip` names."""
     if given is None:
         return []
     groups: list[Any] = given if isinstance(given, list) else [given]
@@ -245,18 +227,8 @@ def _files(pattern: Glob, given: str) -> list[str]:
     return sorted(files or paths)
 
 
-def check_grid(choices: Sequence[Sequence[object]]) -> None:
-    """Refuses a grid of too many runs; the message names the number."""
-    given = " x ".join(str(len(values)) for values in choices if len(values) > 1)
-    check_size(f"a grid of {given}", math.prod(len(values) for values in choices))
-
-
 def check_size(given: str, count: int) -> None:
-    """Refuses a sweep without runs, or with more than `MOST_RUNS`.
-
-    Raises:
-        HydraException: the message begins with `given`.
-    """
+    """Refuses a sweep without runs, or with more than `MOST_RUNS`."""
     if count < 1:
         raise HydraException(f"{given}: has no values, so the sweep has no runs")
     if count > MOST_RUNS:

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import explain, with_place
 from seqsweep.config.schema import Config, check_shape
-from seqsweep.config.shape.axes import Axis, Grid, Point, check_grid, check_size, grid_of
+from seqsweep.config.shape.axes import Axis, Grid, Point, check_size, grid_of
 from seqsweep.config.shape.grammar import Rule
 from seqsweep.config.shape.options import ShapeOptions
 from seqsweep.runs.identity import is_below
@@ -31,8 +31,6 @@ class Job(NamedTuple):
     """A member of a sweep before it is planned.
 
     Attributes:
-        overrides: its Hydra overrides.
-        config: its checked config.
         place: where it stands in the list of members; empty without a list.
     """
 
@@ -46,8 +44,6 @@ class Expansion:
     """The members of a sweep, which are composed while they are listed.
 
     Attributes:
-        grid: all combinations of the axes.
-        options: the filter and the sample.
         replicate_keys: the keys in which replicates of one config differ. A sample has all
             replicates of its configs.
         runs: the number of members that `jobs` has yielded.
@@ -91,7 +87,8 @@ class Expansion:
     def _check_size(self) -> None:
         """Refuses a grid that is too large to be listed."""
         if self.options.filter is None:
-            check_grid([axis.choices for axis in self.grid.axes])
+            sizes = [len(axis.choices) for axis in self.grid.axes]
+            check_size(f"a grid of {' x '.join(str(n) for n in sizes if n > 1)}", self.grid.size)
         elif self.grid.size > MOST_FILTERED:
             raise HydraException(
                 f"sweep.filter: a grid of {self.grid.size:,} runs; a filter is tried on at most "
@@ -136,16 +133,11 @@ class Expansion:
     def placed(
         self, error: Exception, overrides: Sequence[str], place: str, compose: MemberComposer
     ) -> Exception:
-        """Adds the list or file that set the key to an error.
-
-        Args:
-            error: its message begins with the key.
-            overrides: those of the member.
-            place: where the member stands in the list.
-        """
+        """Adds the list or file that set the key to an error."""
         message = explain(error)
         key = re.match(r"\w+(\.\w+)*", message)
-        if place and key and any(is_below(each, (key[0],)) for each in self.grid.listed_keys):
+        listed = [each.lstrip("+") for each in self.grid.axes[0].keys] if place else []
+        if key and any(is_below(each, (key[0],)) for each in listed):
             return ValueError(f"{message} (in {place})")
         if isinstance(error, (HydraException, OmegaConfBaseException)):
             return error
@@ -177,13 +169,6 @@ def expand(
 ) -> Expansion:
     """Returns the expansion that a command asks for.
 
-    Args:
-        params: the sweeper's `params`.
-        arguments: the overrides of the command.
-        parser: parses both.
-        master: the config of the whole sweep, with the node `hydra`.
-        replicate_keys: the keys in which replicates of one config differ.
-
     Raises:
         HydraException, ValueError, OSError: an override or the shape is refused.
     """
@@ -202,9 +187,6 @@ def sampled_configs(
 
     The first n configs are a sample of n. Their order depends on the values of the grid and on the
     seed, not on the order in which keys and values are given.
-
-    Args:
-        replicate_keys: the keys in which the replicates of one config differ.
     """
     repeats = [set(axis.keys) <= set(replicate_keys) for axis in grid.axes]
     ways: list[list[int]] = []
@@ -230,10 +212,6 @@ def permuted(size: int, seed: int) -> Iterator[int]:
     time, whatever the size is. The order is that of a Feistel network over a square of numbers, of
     which those that are too large are left out (Black & Rogaway 2002, Ciphers with Arbitrary
     Finite Domains, CT-RSA).
-
-    Args:
-        size: the number of points, at least 1.
-        seed: any whole number.
     """
     side = math.isqrt(size - 1) + 1
     for number in range(side * side):

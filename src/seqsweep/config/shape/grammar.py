@@ -107,10 +107,6 @@ class Rule:
 
     It also finds names in the filter that are keys of no member.
 
-    Args:
-        text: the filter; None keeps every member.
-        master: the config of the whole sweep, with the node `hydra`.
-
     Raises:
         ValueError: the text is not a filter. All errors name the file that set the filter.
     """
@@ -125,11 +121,7 @@ class Rule:
         self._never_known = set(self._filter.names if self._filter else ())
 
     def keeps(self, overrides: Sequence[str], config: Config) -> bool:
-        """Returns whether the filter is true for a member.
-
-        Raises:
-            ValueError: see `Filter.keeps`.
-        """
+        """Returns whether the filter is true for a member."""
         if self._filter is None:
             return True
         # The name of a group stands for the chosen option, as in `optimizer == 'sgd'`.

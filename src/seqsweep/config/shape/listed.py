@@ -22,7 +22,6 @@ class ListedMember(NamedTuple):
     """One member of a list.
 
     Attributes:
-        overrides: its keys with their overrides.
         place: where it stands, such as `members.csv:3` or `sweep.list[2]`.
     """
 

@@ -53,14 +53,7 @@ def given_shape(sweep: Mapping[Any, Any]) -> str | None:
 
 
 def refuse_shape(sweep: Mapping[Any, Any]) -> None:
-    """Refuses the shape of a grid for a sweeper without one.
-
-    Args:
-        sweep: the section `sweep` of the config.
-
-    Raises:
-        ValueError: a key is given that only seqsweep's own sweeper reads.
-    """
+    """Refuses the shape of a grid for a sweeper without one."""
     if shape := given_shape(sweep):
         raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")
 
@@ -71,12 +64,8 @@ def override_text(key: str, value: Any) -> str:
     >>> [override_text("key", value) for value in ("gru", "1", [1, None])]
     ['key=gru', 'key="1"', 'key=[1,null]']
     """
-    # An interpolation stays one without quotes.
-    is_plain = isinstance(value, str) and _is_read_as(value)
-    return f"{key}={value if is_plain else quoted_value(value)}"
-
-
-def _is_read_as(text: str) -> bool:
-    """Returns whether Hydra reads this text, without quotes, as the text itself."""
-    override = parsed(f"key={text}")
-    return override is not None and not override.is_sweep_override() and override.value() == text
+    override = parsed(f"key={value}") if isinstance(value, str) else None
+    # Hydra reads this text as the text itself. An interpolation stays one without quotes.
+    if override is not None and not override.is_sweep_override() and override.value() == value:
+        return f"{key}={value}"
+    return f"{key}={quoted_value(value)}"

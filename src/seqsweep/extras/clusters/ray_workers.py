@@ -86,8 +86,6 @@ class Actor:
 
     Args:
         command: the command; its first word, a Python, is replaced by the node's own.
-        log: the file that the output is appended to.
-        directory: where the command starts, if the node has this folder.
     """
 
     def __init__(self, command: Sequence[str], log: str, directory: str) -> None:
@@ -120,12 +118,7 @@ class Actor:
 
 @contextmanager
 def _connected(address: str, namespace: str) -> Generator[Any]:
-    """Connects to a cluster while the block runs; yields `ray`.
-
-    Raises:
-        ValueError: the address is wrong, or Ray is not installed.
-        ConnectionError: no cluster answers at the address.
-    """
+    """Connects to a cluster while the block runs; yields `ray`."""
     try:
         import ray
     except ImportError:

@@ -24,9 +24,6 @@ class SlurmJobs:
     value to the cluster.
 
     Args:
-        partition: the partition.
-        account: the account.
-        qos: the quality of service.
         time: the time limit of a worker, in minutes or as Slurm writes it: "1:30:00", "2-12".
         cpus: the CPUs of a worker, which trains as many members side by side.
         memory: the memory of a worker, for example "4G".

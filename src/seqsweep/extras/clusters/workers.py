@@ -92,16 +92,7 @@ class Workers:
         say("if all of them end early, the same command with --start starts new ones")
 
     def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
-        """Begins, and waits until all runs are over unless `detach` is set.
-
-        Args:
-            runs: the runs to train.
-            folder: the sweep's folder, whose sweep.json lists the runs.
-            is_one_enough: wait only until one of the runs is over.
-
-        Raises:
-            ValueError, OSError: see `begin`.
-        """
+        """Begins, and waits until all runs are over unless `detach` is set."""
         self.begin(runs, folder)
         left = list(runs)
         while not self.detach:

@@ -73,15 +73,7 @@ def export(run: "LoadedRun", path: Path) -> float:
 
 
 def encode(run: "LoadedRun", name: str) -> tuple[bytes, float]:
-    """Returns the content of a network's ONNX file, and its largest difference.
-
-    Args:
-        name: the name of the file, for messages.
-
-    Raises:
-        ValueError: the network is not suitable, or the difference is too large.
-        ImportError: onnx or onnxruntime is missing.
-    """
+    """Returns the content of a network's ONNX file, and its largest difference."""
     # Imported late, because they need torch and packages that are not always installed.
     try:
         from seqsweep.extras.export import onnx_file

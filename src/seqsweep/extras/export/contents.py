@@ -84,11 +84,7 @@ def _text(names: Iterable[str]) -> str:
 
 
 class Layer(NamedTuple):
-    """A recurrent layer: its module, its number there, its normalisation.
-
-    Args:
-        norm: normalises the input of the layer; None where nothing does.
-    """
+    """A recurrent layer: its module, its number there, its normalisation."""
 
     rnn: nn.RNNBase
     number: int

@@ -92,11 +92,7 @@ def _gates(rnn: nn.RNNBase, weight: Tensor) -> npt.NDArray[np.float32]:
 
 
 def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Prepared) -> str:
-    """Adds the pooling of valid steps: (T, B, D*H) -> (B, D*H).
-
-    Args:
-        output: is 0 at padding.
-    """
+    """Adds the pooling of valid steps: (T, B, D*H) -> (B, D*H)."""
     by_time = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
     if network.attention is not None:
         # The score of each step: (T, B, D*H) -> (T, B, 1).

@@ -16,11 +16,7 @@ class Graph:
         self._constants: dict[str, TensorProto] = {}
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """Adds a node with one output.
-
-        Args:
-            output: its name; without it, the operator and a number.
-        """
+        """Adds a node with one output."""
         name = output or f"{operator.lower()}_{len(self._nodes)}"
         return self.nodes(operator, inputs, (name,), **attributes)[0]
 

@@ -27,11 +27,7 @@ class Prepared(NamedTuple):
 
 
 def add_scaling(graph: Graph, scaling: Scaling | None, x: str, lengths: str) -> Prepared:
-    """Adds the steps from raw values to input, with zeros as padding.
-
-    Args:
-        scaling: None for x that is prepared already.
-    """
+    """Adds the steps from raw values to input, with zeros as padding."""
     values = x
     if scaling is not None:
         values, lengths = _scaled(graph, scaling, x, lengths)

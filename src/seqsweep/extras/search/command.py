@@ -47,9 +47,6 @@ def search(
         options: the keys of `hydra.sweeper`, without `params`.
         overrides: the space, and the values that all trials share.
 
-    Returns:
-        The exit code, as `run_sweep` returns it.
-
     Raises:
         HydraException, ValueError, TypeError, OSError: the settings, a value of the space or the
             data are refused; nothing was trained.
@@ -94,11 +91,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan_lines(settings: Settings, first: Sequence[Sequence[str]]) -> list[str]:
-    """Returns what a search would do besides its budget.
-
-    Args:
-        first: the trials that are chosen before any result.
-    """
+    """Returns what a search would do besides its budget."""
     lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
     lines += [f"  {' '.join(trial)}" for trial in first]
     epochs = settings.max_epochs
@@ -114,9 +107,6 @@ def _plan_lines(settings: Settings, first: Sequence[Sequence[str]]) -> list[str]
 
 class Window(Search):
     """A search of which at most `parallel` trials have no result.
-
-    Args:
-        seed: the first seed of a trial.
 
     Attributes:
         results: of all trials that have ended, by number.

@@ -68,11 +68,7 @@ class Confirmation:
 def confirmation_of(
     search: SearchFile, order: Sequence[Tried], runs: Mapping[str, Entry], names: Mapping[str, str]
 ) -> Confirmation | None:
-    """Returns the comparison; None without a complete run over fresh seeds.
-
-    Args:
-        order: The complete trials, the best first.
-    """
+    """Returns the comparison; None without a complete run over fresh seeds."""
     order = different(order)
     samples = {trial.number: each for trial in order if (each := _samples(trial, search, runs))}
     if not samples:

@@ -24,9 +24,7 @@ class Halving:
     """The settings of a successive halving: the keys of `hydra.sweeper`, checked.
 
     Attributes:
-        population: the number of configs.
         rungs: the numbers of epochs after which the runs are judged; the last one is their end.
-        seed: the seed of the draws.
         top: how many of the best configs are trained again at the end.
         seeds: with how many fresh seeds each.
 
@@ -101,15 +99,7 @@ def _share(seed: int, number: int, key: str) -> float:
 
 
 class Standing:
-    """The files of a run, read once.
-
-    Args:
-        run: counts the failures in this command.
-
-    Attributes:
-        rows: the metrics of each finished epoch.
-        record: None while the run has no record.
-    """
+    """The files of a run, read once."""
 
     def __init__(self, run: SweepMember) -> None:
         self.run = run
@@ -164,7 +154,6 @@ def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> di
 
     Args:
         runs: the whole population; equal runs keep this order.
-        monitor: the metric by which they are judged.
         rungs: increasing numbers of epochs. At each of them a part of the runs continues: the
             quotient of this number and the next one, rounded up.
     """

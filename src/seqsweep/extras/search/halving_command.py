@@ -43,10 +43,6 @@ def search(
 
     Args:
         overrides: the space, and the values that all configs share.
-        console: prints the plan, the progress and the results.
-
-    Returns:
-        The exit code, as `run_sweep` returns it.
 
     Raises:
         ValueError, TypeError, OSError, HydraException: a config, its data, or the search are
@@ -76,11 +72,7 @@ def search(
 
 
 def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
-    """Returns a planner whose runs train to the last rung.
-
-    Raises:
-        HydraException: the overrides give another number of epochs.
-    """
+    """Returns a planner whose runs train to the last rung."""
     last = f"trainer.max_epochs={epochs}"
     for text in planner.fixed:
         if text.lstrip("+").startswith("trainer.max_epochs=") and text != last:
@@ -93,11 +85,7 @@ def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
 def plan_population(
     halving: Halving, planner: TrialPlanner
 ) -> tuple[list[Trial], list[SweepMember]]:
-    """Draws and plans a trial and a run for each distinct config.
-
-    Raises:
-        ValueError, TypeError, OSError: a config or its data are refused, or cannot be judged.
-    """
+    """Draws and plans a trial and a run for each distinct config."""
     drawn = [draw(planner.space, halving.seed, n) for n in range(halving.population)]
     jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
     # Of equal draws, the first one counts.
@@ -113,15 +101,7 @@ def plan_population(
 
 
 class Searched(Search):
-    """A successive halving, whose limits follow from its runs' files.
-
-    Args:
-        trials: the population, in the order of the draws.
-        members: the run of each trial.
-
-    Raises:
-        ValueError: the folder holds another search.
-    """
+    """A successive halving, whose limits follow from its runs' files."""
 
     def __init__(
         self,

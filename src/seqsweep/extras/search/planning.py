@@ -31,11 +31,7 @@ _INSIDE = 0.2361
 
 @dataclass(frozen=True)
 class TrialPlanner:
-    """Turns the params of trials into planned runs.
-
-    Attributes:
-        fixed: the overrides that all trials share.
-    """
+    """Turns the params of trials into planned runs."""
 
     compose: MemberComposer
     fixed: Sequence[str]
@@ -44,12 +40,7 @@ class TrialPlanner:
 
     @classmethod
     def of(cls, overrides: Sequence[str], compose: MemberComposer, folder: Path) -> "TrialPlanner":
-        """Returns the planner of a search whose space these overrides give.
-
-        Raises:
-            HydraException: no key is searched, or an override is not valid.
-            ValueError: a key is searched that must have one value.
-        """
+        """Returns the planner of a search whose space these overrides give."""
         parser = OverridesParser.create(config_loader=compose.loader)
         fixed, space = parse(overrides, parser)
         if not space:
@@ -68,11 +59,7 @@ class TrialPlanner:
     def plan(
         self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> list[SweepMember]:
-        """Plans a run of a trial for each seed, or the config's.
-
-        Raises:
-            HydraException, ValueError, TypeError, OSError: the config or its data are refused.
-        """
+        """Plans a run of a trial for each seed, or the config's."""
         # Of two values of a key, the last one counts.
         job = [*self.fixed, *overrides_of(self.space, params)]
         jobs = [job] if seeds is None else [[*job, f"seed={seed}"] for seed in seeds]
@@ -108,14 +95,7 @@ class TrialPlanner:
 
 
 def check_comparable(members: Sequence[SweepMember]) -> None:
-    """Refuses runs that would be evaluated on other sequences.
-
-    Args:
-        members: the runs of the ends of the space, or of the whole population.
-
-    Raises:
-        ValueError: there are such runs.
-    """
+    """Refuses runs that would be evaluated on other sequences."""
     first, *others = members
     sets = _sets_of(first)
     for other in others:
@@ -132,9 +112,6 @@ def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
 
     Args:
         first_rung: the first number of epochs after which runs are judged; None for the end.
-
-    Raises:
-        ValueError: the run lacks what the search compares.
     """
     if run.config["rerun"]:
         raise ValueError("rerun=true: must be false in a search; give another sweep.name")

@@ -38,9 +38,6 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
 
     Args:
         prunes: whether the search ends runs early.
-
-    Raises:
-        ValueError: the command asks for such a thing.
     """
     is_plan = subcommand() == "plan"
     restore_subcommand()
@@ -69,9 +66,6 @@ def say(line: str, console: Console) -> None:
 def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[None]:
     """Holds the lock of the search; waits for another process before.
 
-    Args:
-        first: a run of the search, whose config says if the command waits.
-
     Raises:
         Locked: another process searches here, and the config says `when_locked=skip`.
     """
@@ -90,7 +84,6 @@ class Search(abc.ABC):
     """A search in a sweep's folder, which may have been interrupted.
 
     Args:
-        planner: plans the runs of the trials.
         new: the search without its trials.
         top: how many of the best trials are trained again at the end.
         fresh: with these seeds, which the search has not used.
@@ -98,7 +91,6 @@ class Search(abc.ABC):
     Attributes:
         before: the search as earlier commands have left it.
         done_before: how many runs were done when the command began to train.
-        limits: the limits of runs by run_id.
 
     Raises:
         ValueError: the folder holds another search.
@@ -174,9 +166,6 @@ class Search(abc.ABC):
 
         Args:
             started: when the command started, on the clock of `time.monotonic`.
-
-        Returns:
-            The exit code.
         """
         self.done_before = sum(member.was_done() for member in self.members())
         code = 0

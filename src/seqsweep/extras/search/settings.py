@@ -39,12 +39,7 @@ class Median:
     interval: int = 1
 
     def thresholds(self, number: int, results: Mapping[int, Result]) -> dict[int, float]:
-        """Returns by finished epochs the worst value with which a trial continues.
-
-        Args:
-            number: of the trial that is chosen now.
-            results: of the trials that were told, by number.
-        """
+        """Returns by finished epochs the worst value with which a trial continues."""
         complete = [result.curve for result in results.values() if result.state == "complete"]
         if len(complete) < max(1, self.n_startup_trials):
             return {}
@@ -135,7 +130,6 @@ class Settings:
 
     Attributes:
         monitor: the metric by which the trials are judged.
-        max_epochs: the epochs of a run.
         seed: the seed of the sampler. The seed of the runs is a key of their config.
         budget: the limits of the search, of which the first one reached ends it: `trials`,
             `epochs` of all runs, and `minutes` of all commands.
@@ -143,9 +137,6 @@ class Settings:
         seeds: the number of runs of a trial, which is judged by their mean.
         confirm: how many of the best trials are trained again at the end (`top`), and with how
             many fresh seeds (`seeds`).
-
-    Raises:
-        ValueError: a setting is refused.
     """
 
     monitor: str
@@ -207,12 +198,7 @@ class Settings:
         return made(self.max_epochs, lower_is_better(self.monitor), **self.pruner_options)
 
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
-        """Returns whether one more trial may begin.
-
-        Args:
-            results: the result of each trial; None while it runs.
-            minutes: the minutes that the search has taken.
-        """
+        """Returns whether one more trial may begin."""
         # A trial that runs counts with all its epochs, until it is known how many it has taken. So
         # the answer for a trial may change from no to yes while others end, but never back.
         used = sum(self.cost if result is None else result.epochs for result in results)

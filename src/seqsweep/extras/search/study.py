@@ -57,12 +57,7 @@ def read_study(folder: Path | str) -> optuna.Study:
 
 
 class MemoryStudy:
-    """An Optuna study in memory, to which known trials are told.
-
-    Args:
-        space: the searched keys, as search.json has them.
-        maximizes: whether higher values are better.
-    """
+    """An Optuna study in memory, to which known trials are told."""
 
     def __init__(self, space: Described, maximizes: bool) -> None:
         self.distributions = {key: distribution(values) for key, values in space.items()}
@@ -144,9 +139,6 @@ class SearchStudy(MemoryStudy):
 
     Args:
         trials: the trials that were chosen before; none of them is told yet.
-
-    Attributes:
-        trials: all trials that were chosen.
     """
 
     def __init__(self, settings: Settings, space: Space, trials: Sequence[Trial] = ()) -> None:
@@ -167,9 +159,6 @@ class SearchStudy(MemoryStudy):
 
         Args:
             results: by number, at least of the trials that are needed.
-
-        Raises:
-            ValueError, ModuleNotFoundError: the sampler refuses an option, or lacks a package.
         """
         number, needed = len(self.trials), self.needed()
         for told in needed[self._told :]:

@@ -28,8 +28,6 @@ class Result:
         state: running while one of its runs has neither a record nor failed.
         value: the metric of the best epoch, the mean over the runs; None without one. Of a pruned
             trial, the value at its last epoch.
-        epochs: the number of epochs trained by all its runs.
-        seconds: the training time of all its runs, in seconds.
         curve: the best value so far after each epoch that all its runs have, their mean; None
             before the first validation.
     """
@@ -85,9 +83,6 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
 
     A trial with a failed run has failed; one with a pruned run is pruned, at the last epoch that
     all its runs have.
-
-    Args:
-        owners: the trials by run, as `owners_of` returns them.
     """
     if not trial.run_ids:  # its config was refused
         return Result("failed")
