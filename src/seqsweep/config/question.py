@@ -42,7 +42,9 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     """
     swept, fixed = _swept_keys(master.hydra)
     if (members := master.sweep.get("list")) is not None:
-        swept |= _listed_keys(members)
+        given = OmegaConf.to_container(members) if OmegaConf.is_config(members) else members
+        with contextlib.suppress(ValueError, OSError):  # reported when members are planned
+            swept |= {key.lstrip("+") for member in read_list(given) for key in member.overrides}
     keys = sorted(swept.difference(REPLICATE_KEYS))
     config = _plain(master)
     flat = dict(flatten(config))
@@ -126,14 +128,6 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
         if override.is_sweep_override():
             swept.add(override.key_or_group)
     return swept, fixed
-
-
-def _listed_keys(members: Any) -> set[str]:
-    """Returns the keys of `sweep.list`, if it can be read."""
-    given = OmegaConf.to_container(members) if OmegaConf.is_config(members) else members
-    with contextlib.suppress(ValueError, OSError):  # reported when members are planned
-        return {key.lstrip("+") for member in read_list(given) for key in member.overrides}
-    return set()
 
 
 def _plain(master: DictConfig) -> Config:

@@ -7,7 +7,7 @@ with locks, so workers that are too many find nothing to do and end.
 
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -97,19 +97,14 @@ class Workers:
         left = list(runs)
         while not self.detach:
             left = [run for run in left if not run.is_over()]
-            is_enough = not left or (is_one_enough and len(left) < len(runs))
-            if is_enough or _is_stopped(left, folder):
+            if not left or (is_one_enough and len(left) < len(runs)):
+                return
+            is_stopped = (folder / STOP_FILE).exists()
+            if is_stopped and not any(is_locked(run.folder.path) for run in left):
+                # All workers end at the stop file, so the next command starts new ones.
+                (folder / STARTED).unlink(missing_ok=True)
                 return
             time.sleep(_POLL_SECONDS)
-
-
-def _is_stopped(left: Collection[SweepMember], folder: Path) -> bool:
-    """Returns whether the sweep was stopped and none of the runs trains."""
-    if not (folder / STOP_FILE).exists() or any(is_locked(run.folder.path) for run in left):
-        return False
-    # All workers end at the stop file, so the next command starts new ones.
-    (folder / STARTED).unlink(missing_ok=True)
-    return True
 
 
 def worker_command(

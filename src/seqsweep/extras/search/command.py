@@ -173,7 +173,10 @@ class Window(Search):
             self._look_at(trial)
         if self.is_stopped():
             return []
-        while self._may_choose():
+        while all(number in self.results for number in self.study.needed()):
+            results = [self.results.get(trial.number) for trial in self.trials]
+            if not self.settings.allows(results, self.minutes()):
+                break
             # A trial whose runs are done already, as those of an equal trial, has its result.
             self._look_at(self._choose_one())
         self.write()
@@ -209,12 +212,6 @@ class Window(Search):
         # With `on_error=stop` the next command tries a failed trial again.
         if all(run.is_over() and not run.ends_sweep() for run in runs):
             self.results[trial.number] = self._result_of(trial)
-
-    def _may_choose(self) -> bool:
-        if not all(number in self.results for number in self.study.needed()):
-            return False
-        results = [self.results.get(trial.number) for trial in self.trials]
-        return self.settings.allows(results, self.minutes())
 
     def _choose_one(self) -> Trial:
         chosen = self.study.choose(self.results)
