@@ -163,7 +163,7 @@ def _train(arguments: list[str]) -> int:
         return run(rest)
     if not is_sweep:
         return _refuse("--plan-only: needs -m, because a single run is not planned for workers")
-    return run(rest, options={"plan-only": "yes"})
+    return run(rest, options=["plan-only"])
 
 
 def _plan(arguments: list[str]) -> int:
@@ -182,7 +182,7 @@ def _plan(arguments: list[str]) -> int:
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
     rest = [word for word in arguments if word != "--json"]
-    return run(rest, "plan", {"json": "yes"} if "--json" in arguments else {})
+    return run(rest, "plan", ["json"] if "--json" in arguments else [])
 
 
 def _reproduce(arguments: list[str]) -> int:

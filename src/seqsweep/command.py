@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,22 @@ _PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[\w./-]*", re.ASCII)
 """The texts that Hydra reads as such without quotes."""
 
 _hidden: list[str] = []
-_options: dict[str, str] = {}
+"""The subcommand, and then the names of its options."""
 
 
 @contextlib.contextmanager
 def remembered_command() -> Generator[None]:
     """Restores the command and its options after the block."""
-    before = list(_hidden), dict(_options), list(sys.argv)
+    before = list(_hidden), list(sys.argv)
     try:
         yield
     finally:
-        _hidden[:], sys.argv = before[0], before[2]
-        _options.clear()
-        _options.update(before[1])
+        _hidden[:], sys.argv = before
 
 
-def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:
+def hide_subcommand(name: str, arguments: list[str], options: Sequence[str]) -> None:
     """Sets sys.argv to the program and the arguments that Hydra parses."""
-    _hidden[:] = [name]
-    _options.clear()
-    _options.update(options)
+    _hidden[:] = [name, *options]
     sys.argv = [sys.argv[0], *arguments]
 
 
@@ -41,9 +37,9 @@ def subcommand() -> str:
     return _hidden[0] if _hidden else "train"
 
 
-def option(name: str, default: str) -> str:
-    """Returns an option of the subcommand that `hide_subcommand` hid, or the default."""
-    return _options.get(name, default)
+def has_option(name: str) -> bool:
+    """Returns whether the subcommand was given with the option `--name`."""
+    return name in _hidden[1:]
 
 
 def restore_subcommand() -> None:
@@ -76,7 +72,7 @@ def with_options(options: Mapping[str, Any]) -> str:
     command = sys.argv[1] if is_seqsweep and sys.argv[1:] else ""
     has_prefix = command not in ("data", "predict", "evaluate")
     is_known = command in ("train", "plan", "explain") or not has_prefix
-    words = [*command_line(), *(f"--{name}" for name in _options)] if is_known else []
+    words = [*command_line(), *(f"--{name}" for name in _hidden[1:])] if is_known else []
     for key, value in options.items():
         name = f"data.source.{key}" if has_prefix and key != "data" else key
         words = [word for word in words if not word.startswith(f"{name}=")]

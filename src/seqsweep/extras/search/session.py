@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.command import option, restore_subcommand, subcommand
+from seqsweep.command import has_option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import place
@@ -42,7 +42,7 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
     is_plan = subcommand() == "plan"
     restore_subcommand()
     for name in ("plan-only", "json"):
-        if option(name, "") == "yes":
+        if has_option(name):
             raise ValueError(f"--{name}: a search chooses its runs while it trains; leave it out")
     refuse_shape(compose.master.sweep)
     if launcher.workers is not None and launcher.workers.detach:
