@@ -32,6 +32,7 @@ from seqsweep.suggest import listed, nearest_or_all
 
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
 _PARSER = OverridesParser.create()
+_TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
 _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 """The groups of which conf/train.yaml chooses no option."""
 
@@ -52,6 +53,8 @@ def explain(error: BaseException) -> str:
             f"{given}: several values are a sweep; add -m: {as_multirun()}"
             " (a list is written [1,2], a text with commas is quoted)"
         )
+    if twice := _TWICE.match(str(error)):
+        return f"{twice[1]}: has an option already; write {twice[1]}=OPTION without a plus sign"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
     # Hydra's error wraps that of OmegaConf, which has the node with the known keys.
