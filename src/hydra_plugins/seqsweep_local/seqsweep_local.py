@@ -80,7 +80,6 @@ class RunsLauncher(Launcher):
     Hydra's basic launcher runs the jobs of any other Hydra app.
 
     Attributes:
-        threads: the number of runs that train side by side in this process; None with workers.
         workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs; None without.
     """
 

@@ -183,9 +183,6 @@ def swept_values(override: Override) -> list[str]:
     """Returns the values of `key=1,2,4` or `key=range(1,5)`, as overrides hold them.
 
     `glob(...)` stands for the options of a config group, or for the files of `data.source.path`.
-
-    Raises:
-        HydraException: there are no values, or too many to list.
     """
     given, swept = override.input_line or "", override.value()
     if isinstance(swept, RangeSweep):

@@ -167,11 +167,7 @@ def expand(
     master: DictConfig,
     replicate_keys: Collection[str],
 ) -> Expansion:
-    """Returns the expansion that a command asks for.
-
-    Raises:
-        HydraException, ValueError, OSError: an override or the shape is refused.
-    """
+    """Returns the expansion that a command asks for."""
     try:
         options = check_shape(master)
         grid = grid_of(params, arguments, parser, options)

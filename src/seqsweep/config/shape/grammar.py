@@ -32,9 +32,6 @@ class Filter:
 
     Args:
         text: such as `model.cell == 'lstm' or not model.bidirectional`.
-
-    Raises:
-        ValueError: the text is not such an expression.
     """
 
     def __init__(self, text: str) -> None:

@@ -68,9 +68,6 @@ class Workers:
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
         """Starts the workers unless some command has; prints which it is.
 
-        Args:
-            runs: the runs to train. If all are over meanwhile, no worker is started.
-
         Raises:
             ValueError, OSError: the cluster refuses the workers, or cannot be reached.
         """

@@ -55,9 +55,6 @@ def export(run: "LoadedRun", path: Path) -> float:
 
     An existing file is replaced only by a correct one.
 
-    Args:
-        path: ends with .onnx.
-
     Returns:
         The largest difference between the file's outputs and the network's; see `check`.
 

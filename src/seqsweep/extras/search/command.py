@@ -110,9 +110,6 @@ class Window(Search):
 
     Attributes:
         results: of all trials that have ended, by number.
-
-    Raises:
-        ValueError: the folder holds another search, or the data have changed.
     """
 
     def __init__(self, settings: Settings, planner: TrialPlanner, seed: int) -> None:

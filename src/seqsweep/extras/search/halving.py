@@ -27,9 +27,6 @@ class Halving:
         rungs: the numbers of epochs after which the runs are judged; the last one is their end.
         top: how many of the best configs are trained again at the end.
         seeds: with how many fresh seeds each.
-
-    Raises:
-        ValueError: a value is out of its range.
     """
 
     population: int

@@ -1,7 +1,6 @@
 """Asks a search for runs, trains them, and reads their results.
 
-Both searches share it, with its refusals, its lock, the fresh seeds and the end. The module imports
-no torch.
+Both searches share refusals, lock, fresh seeds and end. The module imports no torch.
 """
 
 import abc

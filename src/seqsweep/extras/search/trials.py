@@ -135,11 +135,7 @@ def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float |
 
 
 def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
-    """The complete trials, best first; of equal ones the earlier first.
-
-    Args:
-        sign: -1 if higher values are better, 1 if lower ones are.
-    """
+    """The complete trials, best first; of equal ones the earlier first."""
     complete = [t for t in trials if t.state == "complete" and t.value is not None]
     return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
 
