@@ -30,7 +30,10 @@ class Parser(argparse.ArgumentParser):
         for word in unknown[:1]:
             if word.startswith("-"):
                 name = word.partition("=")[0]
-                hint = nearest_or_all(name, self._long_options()) or f"; {self._usage_line()}"
+                # `--help` resembles every short name, so it would often be suggested by mistake.
+                known = [each for each in self._option_string_actions if each.startswith("--")]
+                known.remove("--help")
+                hint = nearest_or_all(name, known) or f"; {self._usage_line()}"
                 self.error(f"{name}: no such option of {self.prog}{hint}")
             self.error(f"{word}: one argument too many; {self._usage_line()}")
         return options
@@ -44,11 +47,6 @@ class Parser(argparse.ArgumentParser):
             message = f"{named[1]}{'' if named[2].startswith('=') else ': '}{named[2]}"
         say_error(message)
         sys.exit(2)
-
-    def _long_options(self) -> list[str]:
-        names = [name for name in self._option_string_actions if name.startswith("--")]
-        # `--help` resembles every short name, so it would often be suggested by mistake.
-        return [name for name in names if name != "--help"]
 
     def _usage_line(self) -> str:
         return " ".join(self.format_usage().split())

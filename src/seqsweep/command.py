@@ -95,14 +95,10 @@ def quoted_value(value: Any) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and text.lower() not in ("null", "true", "false", "nan", "inf"):
         return text
-    escaped = re.sub(r'(\\*)("|\$\{|$)', _escaped, text)
-    return f'"{escaped}"'
-
-
-def _escaped(match: re.Match[str]) -> str:
-    r"""Returns a quote or an interpolation with its backslashes, escaped."""
-    slashes, character = match[1] * 2, match[2]
-    return f"{slashes}\\{character}" if character else slashes
+    # A quote, an interpolation and the end are escaped with the backslashes before them.
+    escaped = re.sub(r'(\\*)("|\$\{)', r"\1\1\\\2", text)
+    ended = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f'"{ended}"'
 
 
 def is_first_process() -> bool:

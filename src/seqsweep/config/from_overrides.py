@@ -1,7 +1,7 @@
 """Composes configs from overrides in Python, as the commands do.
 
-Hydra 1.3 needs a `version_base`, or it falls back on the defaults of 1.1, and has OmegaConf 2.3,
-where `register_resolver` is a deprecated function. Hydra 1.4 has neither.
+Hydra 1.3 needs a `version_base`, or it falls back on the defaults of 1.1; Hydra 1.4 has one set of
+defaults. `OmegaConf.register_resolver` is a deprecated function before OmegaConf 2.4.
 """
 
 import functools
