@@ -97,10 +97,7 @@ def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
 
 
 def add_allow(parser: Parser) -> None:
-    """Adds the option `--allow` for `_target_` values that may be built.
-
-    Commands that build a saved config again have this option.
-    """
+    """Adds the option `--allow` of commands that build a saved config."""
     parser.add_argument(
         "--allow",
         action="append",

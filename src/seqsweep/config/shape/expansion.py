@@ -28,11 +28,7 @@ _ROUNDS = 6
 
 
 class Job(NamedTuple):
-    """A member of a sweep before it is planned.
-
-    Attributes:
-        place: where it stands in the list of members; empty without a list.
-    """
+    """A member before it is planned, with its place in a list, if any."""
 
     overrides: Sequence[str]
     config: Config

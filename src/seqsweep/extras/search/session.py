@@ -116,10 +116,7 @@ class Search(abc.ABC):
 
     @abc.abstractmethod
     def next_runs(self) -> Sequence[SweepMember]:
-        """Reads results, decides what follows, and returns the runs that are left.
-
-        Of a search by its trials, these are the runs of the present trials.
-        """
+        """Reads results, decides what follows, and returns the runs that are left."""
 
     @abc.abstractmethod
     def rounds(
