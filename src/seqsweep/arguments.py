@@ -12,11 +12,9 @@ from seqsweep.suggest import nearest_or_all
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of argparse that prints each error as one line, with a suggestion.
+    """A parser that prints each error as one line, with a suggestion.
 
     Args:
-        command: the word after `seqsweep`.
-        text: what the command does, printed in its help.
         usage: replaces the usage that argparse makes from the options.
     """
 
@@ -26,17 +24,16 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse(self, arguments: Sequence[str], intermixed: bool = False) -> argparse.Namespace:
-        """Returns the options. Exits with code 2 if an argument is wrong.
-
-        Args:
-            intermixed: options may stand between positional arguments.
-        """
+        """Returns the options. Exits with code 2 if an argument is wrong."""
         parse = self.parse_known_intermixed_args if intermixed else self.parse_known_args
         options, unknown = parse(list(arguments))
         for word in unknown[:1]:
             if word.startswith("-"):
                 name = word.partition("=")[0]
-                hint = nearest_or_all(name, self._long_options()) or f"; {self._usage_line()}"
+                # `--help` resembles every short name, so it would often be suggested by mistake.
+                known = [each for each in self._option_string_actions if each.startswith("--")]
+                known.remove("--help")
+                hint = nearest_or_all(name, known) or f"; {self._usage_line()}"
                 self.error(f"{name}: no such option of {self.prog}{hint}")
             self.error(f"{word}: one argument too many; {self._usage_line()}")
         return options
@@ -50,11 +47,6 @@ class Parser(argparse.ArgumentParser):
             message = f"{named[1]}{'' if named[2].startswith('=') else ': '}{named[2]}"
         say_error(message)
         sys.exit(2)
-
-    def _long_options(self) -> list[str]:
-        names = [name for name in self._option_string_actions if name.startswith("--")]
-        # `--help` resembles every short name, so it would often be suggested by mistake.
-        return [name for name in names if name != "--help"]
 
     def _usage_line(self) -> str:
         return " ".join(self.format_usage().split())
@@ -86,7 +78,7 @@ def folder_parser(
 
 
 def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
-    """Adds the arguments of a command that applies a trained run to data."""
+    """Adds the arguments of a command that uses a trained run."""
     words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
     words = "a file of sequences: .npz, .ts, .csv, .parquet, or aeon:NAME"
@@ -105,10 +97,7 @@ def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
 
 
 def add_allow(parser: Parser) -> None:
-    """Adds the option `--allow`, which names the `_target_` values that may be built.
-
-    Commands that build a saved config again have this option.
-    """
+    """Adds the option `--allow` of commands that build a saved config."""
     parser.add_argument(
         "--allow",
         action="append",

@@ -1,4 +1,4 @@
-"""The command `seqsweep`. Each subcommand imports only what it needs; most need no torch."""
+"""The command `seqsweep`, whose subcommands import only what they need."""
 
 import io
 import os
@@ -102,26 +102,8 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
 
         return _refuse(with_meant(str(error), arguments))
     else:
-        if arguments[0] in _LISTING and "--json" not in arguments:
-            _list_folders_below(error)
         return _refuse(str(error))
     return 1
-
-
-_LISTING = ("leaderboard", "report", "tensorboard", "watch", "clean")
-"""The commands that list the folders below a folder without runs."""
-
-
-def _list_folders_below(error: Exception) -> None:
-    """Lists the folders below a folder without runs, if that is the error."""
-    from seqsweep.runs.ledger import NoRuns
-
-    if isinstance(error, NoRuns):
-        from seqsweep.console import PlainConsole
-        from seqsweep.results.housekeeping import folders_below, print_folders
-
-        if below := folders_below(error.folder):
-            print_folders(below, PlainConsole())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -162,13 +144,13 @@ def _print_version(arguments: list[str]) -> int:
 
 
 def _train(arguments: list[str]) -> int:
+    from seqsweep.config.flags import OWN
     from seqsweep.sweeping.app import run
 
     if "--version" in arguments:  # Hydra would print its own
         return _print_version([])
-    # Hydra does not know these options.
-    ours = ("--plan-only", "--detach", "--start", "--yes")
-    rest = [word for word in arguments if word not in ours]
+    # Hydra does not know the options of our own.
+    rest = [word for word in arguments if word not in OWN]
     for name in ("detach", "start"):
         if f"--{name}" in arguments:
             rest.append(f"hydra.launcher.{name}=true")
@@ -181,7 +163,7 @@ def _train(arguments: list[str]) -> int:
         return run(rest)
     if not is_sweep:
         return _refuse("--plan-only: needs -m, because a single run is not planned for workers")
-    return run(rest, options={"plan-only": "yes"})
+    return run(rest, options=["plan-only"])
 
 
 def _plan(arguments: list[str]) -> int:
@@ -200,7 +182,7 @@ def _plan(arguments: list[str]) -> int:
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
     rest = [word for word in arguments if word != "--json"]
-    return run(rest, "plan", {"json": "yes"} if "--json" in arguments else {})
+    return run(rest, "plan", ["json"] if "--json" in arguments else [])
 
 
 def _reproduce(arguments: list[str]) -> int:
@@ -382,7 +364,7 @@ def _in(module: str, function: str) -> Callable[[list[str]], int]:
 
 
 def _answer(is_json: bool, command: Callable[[PlainConsole], dict[str, Any]]) -> None:
-    """Runs a command that prints a table and returns its content, which `--json` prints."""
+    """Runs a command that prints a table, or its content as JSON."""
     content = command(PlainConsole(io.StringIO() if is_json else None))
     if is_json:
         print_json(content)

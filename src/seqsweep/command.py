@@ -1,11 +1,11 @@
-"""Hides the subcommand and its options from Hydra, whose parser does not know them."""
+"""Hides the subcommand and its options from Hydra's parser."""
 
 import contextlib
 import os
 import re
 import shlex
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,22 @@ _PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[\w./-]*", re.ASCII)
 """The texts that Hydra reads as such without quotes."""
 
 _hidden: list[str] = []
-_options: dict[str, str] = {}
+"""The subcommand, and then the names of its options."""
 
 
 @contextlib.contextmanager
 def remembered_command() -> Generator[None]:
     """Keeps a command and its options from the next one in this process."""
-    before = list(_hidden), dict(_options), list(sys.argv)
+    before = list(_hidden), list(sys.argv)
     try:
         yield
     finally:
-        _hidden[:], sys.argv = before[0], before[2]
-        _options.clear()
-        _options.update(before[1])
+        _hidden[:], sys.argv = before
 
 
-def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:
-    """Sets sys.argv to what Hydra parses: the program and the arguments of the subcommand."""
-    _hidden[:] = [name]
-    _options.clear()
-    _options.update(options)
+def hide_subcommand(name: str, arguments: list[str], options: Sequence[str]) -> None:
+    """Sets sys.argv to the program and the arguments that Hydra parses."""
+    _hidden[:] = [name, *options]
     sys.argv = [sys.argv[0], *arguments]
 
 
@@ -41,9 +37,9 @@ def subcommand() -> str:
     return _hidden[0] if _hidden else "train"
 
 
-def option(name: str, default: str) -> str:
-    """Returns an option of the subcommand that `hide_subcommand` hid, or the default."""
-    return _options.get(name, default)
+def has_option(name: str) -> bool:
+    """Returns whether the subcommand was given with the option `--name`."""
+    return name in _hidden[1:]
 
 
 def restore_subcommand() -> None:
@@ -66,7 +62,7 @@ def as_multirun() -> str:
 
 
 def with_options(options: Mapping[str, Any]) -> str:
-    """Returns the end of a message: the command with these options of the data's source.
+    """Returns the command with these options of the data's source.
 
     In a program, or a command without such options, there are only the options.
     """
@@ -76,7 +72,7 @@ def with_options(options: Mapping[str, Any]) -> str:
     command = sys.argv[1] if is_seqsweep and sys.argv[1:] else ""
     has_prefix = command not in ("data", "predict", "evaluate")
     is_known = command in ("train", "plan", "explain") or not has_prefix
-    words = [*command_line(), *(f"--{name}" for name in _options)] if is_known else []
+    words = [*command_line(), *(f"--{name}" for name in _hidden[1:])] if is_known else []
     for key, value in options.items():
         name = f"data.source.{key}" if has_prefix and key != "data" else key
         words = [word for word in words if not word.startswith(f"{name}=")]
@@ -85,7 +81,7 @@ def with_options(options: Mapping[str, Any]) -> str:
 
 
 def quoted_value(value: Any) -> str:
-    """Returns a plain value, or one of numpy, in the grammar of Hydra's overrides."""
+    """Returns a value in the grammar of Hydra's overrides."""
     if hasattr(value, "item"):
         value = value.item()
     if value is None or isinstance(value, bool):
@@ -99,16 +95,12 @@ def quoted_value(value: Any) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and text.lower() not in ("null", "true", "false", "nan", "inf"):
         return text
-    escaped = re.sub(r'(\\*)("|\$\{|$)', _escaped, text)
-    return f'"{escaped}"'
-
-
-def _escaped(match: re.Match[str]) -> str:
-    r"""Returns a quote or an interpolation with its backslashes, escaped."""
-    slashes, character = match[1] * 2, match[2]
-    return f"{slashes}\\{character}" if character else slashes
+    # A quote, an interpolation and the end are escaped with the backslashes before them.
+    escaped = re.sub(r'(\\*)("|\$\{)', r"\1\1\\\2", text)
+    ended = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f'"{ended}"'
 
 
 def is_first_process() -> bool:
-    """Returns whether this process prints for its run; the other processes of ddp do not."""
+    """Returns whether this process prints for its run, under ddp too."""
     return os.environ.get("LOCAL_RANK", "0") == "0"

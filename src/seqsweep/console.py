@@ -30,7 +30,7 @@ os.register_at_fork(after_in_child=shown_above.clear)
 
 
 def visible(text: str) -> str:
-    r"""Returns the text with control characters as escapes, so that they cannot move the cursor.
+    r"""Returns the text with control characters as escapes.
 
     Names of classes, values of overrides and messages of errors come from files.
 
@@ -58,7 +58,7 @@ def _known(value: Any) -> Any:
 
 
 def say_error(message: str) -> None:
-    """Prints a message after the program's name, to stderr or above a live table."""
+    """Prints an error to stderr or above a live table."""
     shown_above.get(2, _print_to_stderr)(f"seqsweep: {visible(message)}")
 
 
@@ -84,9 +84,6 @@ class PlainConsole(Console):
     It prints `:on:` in a path unchanged and control characters as escapes. If the reader of a pipe
     has gone, it raises BrokenPipeError, because rich's own exit code has another meaning here.
     A live table never hides the cursor, because a process that is killed could not show it again.
-
-    Args:
-        file: where to print; stdout if left out.
     """
 
     def __init__(self, file: IO[str] | None = None) -> None:
@@ -112,7 +109,7 @@ class PlainConsole(Console):
 
 
 def joined(items: Sequence[str], console: Console) -> str:
-    """Returns the items in one line, or on a narrow terminal in several lines."""
+    """Returns the items in one line, or several if it is narrow."""
     lines = list(items[:1])
     for item in items[1:]:
         longer = f"{lines[-1]}  {item}"
@@ -124,13 +121,13 @@ def joined(items: Sequence[str], console: Console) -> str:
 
 
 def place(path: Path) -> str:
-    """Returns a path relative to the current folder if it is inside, else absolute."""
+    """Returns a path, relative if it is in the current folder."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def print_notes(notes: Sequence[str], console: Console) -> None:
-    """Prints at most eight distinct notes in yellow, a line each, and counts the rest."""
+    """Prints at most eight distinct notes, and counts the rest."""
     distinct = list(dict.fromkeys(notes))
     shown = distinct[:_MOST_NOTES]
     if len(distinct) > len(shown):

@@ -1,4 +1,4 @@
-"""Elementary functions of arrays and normal numbers, with equal bits on every processor.
+"""Elementary functions and normal numbers, with equal bits on every processor.
 
 The functions of C and numpy, and torch's `randn`, run other code on another processor, which rounds
 differently. This module uses only + - * /, `sqrt`, `rint` and `frexp` of numpy, whose results
@@ -45,7 +45,7 @@ def log(x: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
 
 
 def normal(uniform: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-    """Returns standard normal numbers (...), one from each pair of numbers in [0, 1), (..., 2).
+    """Returns standard normal numbers (...) from uniform ones in [0, 1), (..., 2).
 
     Source: G. Box, M. Muller (1958), A Note on the Generation of Random Normal Deviates, Annals of
     Mathematical Statistics 29(2). A pair of zeros gives 0.
@@ -55,7 +55,7 @@ def normal(uniform: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
 
 
 def _polynomial(x: npt.NDArray[Kind], coefficients: Sequence[float]) -> npt.NDArray[Kind]:
-    """Returns the sum of coefficient k times the power k of x, by Horner's scheme."""
+    """Returns the value of a polynomial, by Horner's scheme."""
     result = np.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:
         result *= x

@@ -1,4 +1,4 @@
-"""Imports torch and Lightning in less time, and finds modules in the current folder."""
+"""Imports torch in less time, and finds modules in the current folder."""
 
 import atexit
 import gc
@@ -16,12 +16,12 @@ _typed_in: list[str] = []
 
 
 def keep_folder_of_modules() -> None:
-    """Lets modules be found in the present current folder after the process has left it."""
+    """Lets modules be found in this folder after the process leaves."""
     _typed_in[:] = [os.getcwd()]
 
 
 def find_in_current_folder(target: str) -> None:
-    """Appends the current folder to sys.path, if only it has the module of a `_target_`."""
+    """Appends the current folder to sys.path, if a `_target_` needs it."""
     top = target.partition(".")[0]
     here = Path(*_typed_in or [os.getcwd()])
     is_here = (here / f"{top}.py").is_file() or (here / top / "__init__.py").is_file()
@@ -34,7 +34,7 @@ def find_in_current_folder(target: str) -> None:
 
 @contextmanager
 def without_collections() -> Generator[None]:
-    """Stops the garbage collector during the block, and hides the block's objects from it.
+    """Stops the garbage collector, and hides the block's objects from it.
 
     Importing Lightning makes half a million objects that live as long as the process. Collections
     take a tenth of the import's time, and later 0.15 s each. If torch is already imported, as in a

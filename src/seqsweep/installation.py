@@ -14,7 +14,7 @@ _REQUIREMENT = re.compile(r"([\w.-]+)(\[[^\]]*\])?[^;]*(?:;.*extra == ['\"]([\w-
 
 
 def installation() -> dict[str, Any]:
-    """Returns the versions, the native engine, the cores and the GPU for `--json`."""
+    """Returns versions, native engine, cores and GPU for `--json`."""
     # Imported here, because a package that it needs may be missing.
     from seqsweep.sweeping.forming import cores, gpu_available
 
@@ -55,7 +55,7 @@ def installation_lines() -> Iterator[str]:
 
 
 def _packages() -> dict[str, dict[str, str | None]]:
-    """Returns the versions of the needed packages, under an empty name, and of each extra."""
+    """Returns the versions of packages by extra; those needed without a name."""
     groups: dict[str, dict[str, str | None]] = {}
     for text in requires("seqsweep") or []:
         match = _REQUIREMENT.match(text)

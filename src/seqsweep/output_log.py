@@ -1,4 +1,4 @@
-"""Leads all output to a log file while a live table is on the terminal."""
+"""Leads all output to a log file while a table is shown."""
 
 import contextlib
 import ctypes
@@ -21,18 +21,14 @@ _EPOCH = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO epoch ")
 
 
 class OutputLog:
-    """Leads descriptors 1 and 2 to a log file while a table is shown.
+    """Leads descriptors 1 and 2 to a log file meanwhile.
 
     Descriptors are redirected instead of `sys.stdout`, so the output of logging handlers, of C
     libraries and of child processes goes to the file too. seqsweep's own messages, which `say` and
     `say_error` print, are shown above the table.
 
     Args:
-        path: the log file, which the output is appended to.
         show: shows a message above the table, which rich does if left out.
-
-    Attributes:
-        console: prints on the terminal.
     """
 
     def __init__(self, path: Path, show: Callable[[str], object] | None = None) -> None:
@@ -45,11 +41,7 @@ class OutputLog:
         self._begin: int | None = None
 
     def start(self) -> None:
-        """Redirects the descriptors.
-
-        Raises:
-            OSError: the log file cannot be written.
-        """
+        """Redirects the descriptors."""
         # What was printed before must not come out of the buffers into the file.
         _flush()
         # Opening a FIFO would block for ever, and a link could lead out of the folder.
@@ -75,7 +67,7 @@ class OutputLog:
         self._saved.clear()
 
     def close(self, has_failed: bool) -> None:
-        """Restores the descriptors; after a failure, shows the end of what was printed."""
+        """Restores the descriptors; after a failure, shows the last lines."""
         self.restore()
         # The terminal may have been closed, and the log file may have been deleted.
         with contextlib.suppress(OSError), self.console.file:
@@ -86,7 +78,7 @@ class OutputLog:
                 self.console.print(text, soft_wrap=True)
 
     def fit_console(self) -> None:
-        """Brings the console's size up to date, which the redirected streams do not know."""
+        """Brings the console's size up to date with the terminal."""
         if os.environ.get("COLUMNS", "").isdigit():
             return
         with contextlib.suppress(OSError):  # The terminal may have been closed.

@@ -1,17 +1,9 @@
-"""Limits the time of work beside the training, such as drawing and checkpoints."""
+"""Limits the time of work beside the training, such as drawing."""
 
 SHARE = 0.05
 """The largest share of the time that the work may take."""
 
 
 def pause_after(seconds: float, least: float = 0.0) -> float:
-    """Returns the seconds to pause after work, so that work takes at most 5 %.
-
-    Args:
-        seconds: the time that the work took.
-        least: the shortest pause.
-
-    >>> pause_after(0.01)
-    0.2
-    """
+    """Returns the seconds to pause, so that work takes 5 %."""
     return max(least, seconds / SHARE)

@@ -1,4 +1,4 @@
-"""Derives independent random streams from the seed of a run, each by its name.
+"""Derives named, independent random streams from the seed of a run.
 
 Nothing depends on the global random state or on what ran before: the weights come from the stream
 `init`, the order of epoch e from `shuffle/e`, the dropout masks of step s from the seed of the
@@ -23,13 +23,13 @@ def stream_seed(seed: int, name: str) -> int:
 
 
 def stream(seed: int, name: str) -> torch.Generator:
-    """Returns a CPU generator at the start of one named stream of `seed`."""
+    """Returns a CPU generator at the start of a named stream."""
     return torch.Generator().manual_seed(stream_seed(seed, name))
 
 
 @contextmanager
 def global_stream(seed: int, name: str) -> Generator[None]:
-    """Sets torch's global CPU generator to the start of a named stream during the block.
+    """Sets torch's global CPU generator to a named stream meanwhile.
 
     It is for code that draws only from the global state, such as the constructors of `torch.nn`.
     """

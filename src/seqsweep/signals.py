@@ -14,7 +14,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def handled(
     signals: Collection[signal.Signals], handler: Callable[[int, FrameType | None], None]
 ) -> Generator[None]:
-    """Handles the signals in the block, and restores the earlier handlers after it.
+    """Handles the signals in the block, and restores their handlers.
 
     A signal that was ignored when the program was started, for example by nohup, stays ignored.
     Only the main thread of a process receives signals, so in other threads the handlers stay.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Returns the end of a message: the nearest names, or an empty text.
+    """Returns the nearest names as the end of a message.
 
     >>> did_you_mean("hiden_size", ["hidden_size", "num_layers"])
     "; did you mean 'hidden_size'?"
@@ -16,7 +16,7 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def nearest_or_all(name: str, known: Iterable[str]) -> str:
-    """Returns the end of a message: the nearest names, or all if none is near."""
+    """Returns the nearest names, or all, as the end of a message."""
     names = sorted(known)
     return did_you_mean(name, names) or (f"; known: {listed(names)}" if names else "")
 
@@ -27,7 +27,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def printable(name: str) -> str:
-    """Returns a name on one line: one from a damaged file may hold any characters.
+    """Returns a name from a file on one line.
 
     >>> printable("a\\nb")
     'a\\\\nb'

@@ -74,12 +74,13 @@ def test_the_status_of_one_sweep_lists_its_runs(outputs, said):
     assert "2 runs, 2 complete" in said("status", "outputs/sweeps/one")[1]
 
 
-@pytest.mark.parametrize("command", ["leaderboard", "report", "tensorboard", "watch", "clean"])
-def test_a_command_on_a_folder_of_sweeps_lists_them(outputs, said, command):
+@pytest.mark.parametrize(
+    "command", ["leaderboard", "report", "tensorboard", "watch", "clean", "reproduce"]
+)
+def test_a_command_on_a_folder_of_sweeps_names_them(outputs, said, command):
     code, text = said(command, "outputs")
     assert code == 2
-    assert "3 folders, 5 runs, " in text
-    assert "outputs/sweeps/one" in text
+    assert "there are runs in its folders runs/default, sweeps/one, sweeps/two" in text
     assert "no runs in it" in text
     assert not list(outputs.rglob("report.*"))
 

@@ -44,6 +44,7 @@ ARGUMENTS = [
     ({"val_fraction": "half"}, r"^val_fraction='half': must be a number"),
     ({"val_fraction": 0.001}, r"^val_fraction=0.001 of 30 sequences rounds to none"),
     ({"layout": "batch"}, r"^layout='batch': must be one of .*did you mean 'batch_first'"),
+    ({"layout": "time_first"}, r"^layout='time_first': must be one of batch_first, channels_first"),
     ({"overrides": ["lr=1"]}, r"^overrides=\['lr=1'\]: must be a dict"),
     ({"overrides": {"optimizer.momentun": 1}}, r"^optimizer.momentun: no such key in optimizer"),
     ({"overrides": {"optimizer": "adan"}}, r"^optimizer=adan: no such option.*did you mean 'adam"),
@@ -116,8 +117,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         (RecurrentClassifier(), {"hiden_size": [1]}, {}, "Invalid parameter 'hiden_size'"),
         (RecurrentClassifier(), {"folder": ["a"]}, {}, "param_grid: folder must be set at"),
         (RecurrentClassifier(), {"cell": "gru"}, {}, "needs to be a list"),
-        (RecurrentClassifier(), {"cell": ["rnn"]}, {"n_jobs": 0}, "n_jobs=0: must be None"),
-        (RecurrentClassifier(layout="time_first"), {"cell": ["rnn"]}, {}, "'time_first': the fold"),
+        (RecurrentClassifier(), {"cell": ["rnn"]}, {"n_jobs": 0}, "n_jobs == 0 in Parallel"),
     ],
 )
 def test_a_wrong_search_is_refused_before_it_trains(estimator, grid, options, message):

@@ -115,7 +115,6 @@ def test_every_form_of_the_same_sequences_is_the_same_fit(tmp_path):
     options = SHORT | {"folder": tmp_path}
     forms: dict[Any, list[Any]] = {
         "batch_first": [x, x.astype(object).tolist(), list(x), tuple(x)],
-        "time_first": [x.swapaxes(0, 1), list(x)],
         "channels_first": [x.swapaxes(1, 2), [row.T for row in x]],
     }
     probabilities = []

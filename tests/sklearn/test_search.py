@@ -145,9 +145,3 @@ def test_an_interrupted_search_is_a_keyboard_interrupt_and_resumes(tmp_path, mon
     resumed = RecurrentClassifierCV(base, {"hidden_size": [3, 5]}, cv=2).fit(x, y)
     assert first.stat().st_mtime_ns == written
     assert_equal_results(resumed, GridSearchCV(BASE, {"hidden_size": [3, 5]}, cv=2).fit(x, y))
-
-
-@pytest.mark.parametrize(("n_jobs", "threads"), [(None, 1), (3, 3), (-1, 4), (-2, 3), (-9, 1)])
-def test_n_jobs_counts_as_in_scikit_learn(monkeypatch, n_jobs, threads):
-    monkeypatch.setattr(search, "cores", lambda: 4)
-    assert search._threads(n_jobs) == threads

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqsweep import cli
-from seqsweep.command import option, subcommand
+from seqsweep.command import has_option, subcommand
 
 
 def test_a_command_leaves_nothing_to_the_next(
@@ -18,4 +18,4 @@ def test_a_command_leaves_nothing_to_the_next(
         cli.main(["plan", "data=digits", "model.hidden_size=4,8", "--json"])
     assert ended.value.code == 0
     assert '"runs"' in capsys.readouterr().out
-    assert (subcommand(), option("json", ""), sys.argv) == ("train", "", arguments)
+    assert (subcommand(), has_option("json"), sys.argv) == ("train", False, arguments)

@@ -80,7 +80,6 @@ class RunsLauncher(Launcher):
     Hydra's basic launcher runs the jobs of any other Hydra app.
 
     Attributes:
-        threads: the number of runs that train side by side in this process; None with workers.
         workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs; None without.
     """
 
@@ -111,11 +110,7 @@ class RunsLauncher(Launcher):
 
 
 class WorkersLauncher(RunsLauncher):
-    """The base of launchers whose workers train the runs on a cluster.
-
-    Args:
-        name: the launcher's name, for messages.
-    """
+    """The base of launchers whose workers train the runs on a cluster."""
 
     def __init__(self, workers: Any, name: str) -> None:
         super().__init__(workers=workers)
@@ -135,12 +130,7 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains runs of the native engine together, as pools, and the others one by one.
-
-    Args:
-        threads: the number of members that the native engine trains side by side; None for one per
-            core.
-    """
+    """Trains native runs together, as pools, and others one by one."""
 
     def __init__(self, threads: int | None = None) -> None:
         most = max(4, 2 * (os.cpu_count() or 1))
@@ -166,7 +156,7 @@ class LocalLauncher(RunsLauncher):
 
 
 class SlurmLauncher(WorkersLauncher):
-    """Queues a job array of workers, which train the runs of the sweep's folder."""
+    """Queues a job array of workers on the sweep's folder."""
 
     def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
         # Imported here for the reason in the module's docstring.
@@ -185,7 +175,7 @@ class SlurmLauncher(WorkersLauncher):
 
 
 class RayLauncher(WorkersLauncher):
-    """Starts workers in a Ray cluster, which train the runs of the sweep's folder."""
+    """Starts workers on the sweep's folder in a Ray cluster."""
 
     def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
         # Imported here for the reason in the module's docstring.

@@ -1,4 +1,4 @@
-"""The sweepers of seqsweep: `seqsweep` for a grid, `halving` and `optuna` for a search.
+"""The sweepers `seqsweep` for a grid, `halving` and `optuna` for searches.
 
 Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
@@ -31,7 +31,7 @@ class SeqsweepSweeperConf:
 
 @dataclass
 class ConfirmConf:
-    """The number of best configs that a search trains again, and their fresh seeds."""
+    """The number of best configs to confirm, and their fresh seeds."""
 
     top: int = 5
     seeds: int = 5
@@ -50,7 +50,7 @@ class HalvingSweeperConf(SeqsweepSweeperConf):
 
 @dataclass
 class BudgetConf:
-    """The limits of a search; the first one that is reached ends it."""
+    """The limits of a search, of which the first reached counts."""
 
     trials: int | None = 50
     epochs: int | None = None
@@ -59,7 +59,7 @@ class BudgetConf:
 
 @dataclass
 class SamplerOptionsConf:
-    """The options of all samplers; those that are not null must be the sampler's."""
+    """The options of samplers. Those not null must be the sampler's."""
 
     n_startup_trials: int | None = None  # tpe, gp
     n_ei_candidates: int | None = None  # tpe
@@ -71,7 +71,7 @@ class SamplerOptionsConf:
 
 @dataclass
 class PrunerOptionsConf:
-    """The options of all pruners; those that are not null must be the pruner's."""
+    """The options of pruners. Those not null must be the pruner's."""
 
     n_startup_trials: int | None = None  # median
     n_warmup_epochs: int | None = None
@@ -107,11 +107,10 @@ for _name, _node in {
 
 
 class RunsSweeper(Sweeper):
-    """A sweeper that checks the configs of its runs before it launches them.
+    """A sweeper that checks all configs before it launches runs.
 
     Args:
         params: overrides by key. Those on the command line take precedence.
-        options: the other keys of the sweeper's config.
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:

@@ -30,12 +30,7 @@ it drops arguments of `trainer` that equal Lightning's default.
 
 
 class MemberComposer:
-    """Composes members' configs, equal to those that Hydra composes for its jobs.
-
-    Args:
-        loader: the config loader of Hydra.
-        master: the config of the sweep, as Hydra passes it to the sweeper.
-    """
+    """Composes members' configs, equal to those that Hydra composes for its jobs."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
@@ -50,19 +45,11 @@ class MemberComposer:
         self._bound: set[tuple[str, type]] = set()
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
-        """Composes a member's config by Hydra, with the node `hydra`.
-
-        Raises:
-            HydraException: an override cannot be applied.
-        """
+        """Composes a member's config by Hydra, with the node `hydra`."""
         return self.loader.load_sweep_config(self.master, list(overrides))
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
-        """Composes a member's config, without the node `hydra`.
-
-        Raises:
-            HydraException: an override cannot be applied.
-        """
+        """Composes a member's config, without the node `hydra`."""
         # Hydra composes what this class cannot, or raises its own error.
         with contextlib.suppress(HydraException, OmegaConfBaseException):
             # Values are set on a copy of the config that Hydra composes from the other overrides.
@@ -102,7 +89,7 @@ class MemberComposer:
         return known
 
     def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[str, Any]]:
-        """Returns the key and value of each override `key=number` that decides this key alone."""
+        """Returns key and value of each override that decides one number."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
             if self._sets_value(text):
@@ -115,20 +102,20 @@ class MemberComposer:
         return numbers
 
     def _sets_value(self, text: str) -> bool:
-        """Returns whether an override sets a plain key: no group, and not Hydra's."""
+        """Returns whether an override sets a plain key, not Hydra's."""
         override = self._parse(text)
         is_plain = override.type == OverrideType.CHANGE and override.package is None
         return is_plain and not self._chooses(text)
 
     def _chooses(self, text: str) -> bool:
-        """Returns whether an override is `group=option`, or sets one of Hydra's own keys."""
+        """Returns whether an override is `group=option`, or Hydra's own."""
         override = self._parse(text)
         key = override.key_or_group
         return key.startswith("hydra") or self._is_group(key)
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """Returns a config after its node `hydra` has been taken out of it."""
+    """Returns a config after its node `hydra` has been taken out."""
     with open_dict(config):
         config.pop("hydra")
     return config
@@ -137,7 +124,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
 def _bound_numbers(
     config: DictConfig, checked: Config, numbers: Iterable[tuple[str, Any]]
 ) -> set[tuple[str, type]]:
-    """Returns the numbers that decide more than their own key, as keys and types."""
+    """Returns the keys and types of numbers that decide other keys."""
     leaves = flatten(OmegaConf.to_container(config, resolve=False))
     sources = " ".join(text for _, text in leaves if isinstance(text, str) and "${" in text)
     values = dict(flatten(checked))
@@ -152,6 +139,6 @@ def _bound_numbers(
 
 
 def _replaced(config: Config, key: str, value: Any) -> Config:
-    """Returns a copy with another value of a dotted key; it shares all other sections."""
+    """Returns a copy with another value of a dotted key."""
     name, _, rest = key.partition(".")
     return config | {name: _replaced(config[name], rest, value) if rest else value}

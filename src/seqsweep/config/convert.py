@@ -1,4 +1,4 @@
-"""Converts a plain value to the type that an annotation names, or refuses it."""
+"""Converts a plain value to the type of an annotation."""
 
 import math
 import types
@@ -17,13 +17,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
     Args:
         value: a plain value of a config: None, bool, int, float, str, list or dict.
         annotation: int, float, bool, str, Literal, list, tuple, dict, TypedDict, a union of these,
-            or Any.
-            Any other type leaves the value unchanged, because its constructor checks it.
-        key: the dotted key, for the message.
-
-    Raises:
-        ValueError: the value does not fit; the message names the key, the value and what is
-            allowed.
+            or Any. Any other type leaves the value unchanged: its constructor checks it.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):

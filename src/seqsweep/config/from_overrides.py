@@ -1,8 +1,7 @@
 """Composes configs from overrides in Python, as the commands do.
 
-Hydra 1.3 and 1.4 (with OmegaConf 2.4) differ in two calls. Hydra 1.3 needs a `version_base`, or it
-falls back on the defaults of 1.1; Hydra 1.4 has one set of defaults. `OmegaConf.register_resolver`
-is the new function in OmegaConf 2.4, and a deprecated older one in 2.3.
+Hydra 1.3 needs a `version_base`, or it falls back on the defaults of 1.1; Hydra 1.4 has one set of
+defaults. `OmegaConf.register_resolver` is a deprecated function before OmegaConf 2.4.
 """
 
 import functools
@@ -73,11 +72,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
 
 
 def compose_sweep(overrides: Sequence[str]) -> DictConfig:
-    """Returns the config of a whole sweep, with `hydra`, as the sweeper gets it.
-
-    Raises:
-        HydraException: an override that cannot be applied.
-    """
+    """Returns the config of a whole sweep, with the node `hydra`."""
     with _our_hydra():
         loader = GlobalHydra.instance().config_loader()
         return loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
@@ -96,18 +91,14 @@ def shared_composer() -> MemberComposer:
 
 
 def check_again(config: Config) -> Config:
-    """Returns a composed config, checked once more: its values may have been changed.
-
-    Raises:
-        ValueError, TypeError: a value is refused.
-    """
+    """Returns a config after one more check of its values."""
     given = {key: value for key, value in config.items() if key != CODE}  # of a trained run
     return check(OmegaConf.create(given))
 
 
 @contextmanager
 def hydra_set_aside() -> Generator[None]:
-    """Lets the block start Hydra, also inside a Hydra app, whose own state comes back."""
+    """Lets the block start Hydra, also inside of another Hydra app."""
     # Hydra keeps its state in two singletons, and does not start while `GlobalHydra` is set.
     app, job = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
@@ -125,7 +116,7 @@ def _our_hydra() -> Generator[None]:
 
 @contextmanager
 def hydra_errors_explained() -> Generator[None]:
-    """Turns Hydra's errors in the block into a ValueError of one clear message."""
+    """Turns Hydra's errors in the block into a clear ValueError."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:

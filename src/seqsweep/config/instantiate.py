@@ -49,7 +49,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
 
 
 def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **arguments: Any) -> Any:
-    """Calls a target; its errors name the key, or the target for unexpected classes."""
+    """Calls a target, whose errors name the key."""
     try:
         return target(*values, **arguments)
     except ImportError as error:  # a logger may need a package that is not installed
@@ -69,7 +69,7 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
 
 
 def locate(target: str, key: str) -> Any:
-    """Returns the object of a dotted name; `key` is that of its section, for messages."""
+    """Returns the object of a dotted name, which a section names."""
     find_in_current_folder(target)
     try:
         return get_object(target)

@@ -1,4 +1,4 @@
-"""Turns errors into one clear message, with the file and line that set the key.
+"""Turns errors into one message, with the place that set the key.
 
 The errors are those of Hydra, OmegaConf, user code and our own checks.
 """
@@ -73,7 +73,7 @@ def explain(error: BaseException) -> str:
 
 
 def _unreadable(error: OverrideParseException) -> str:
-    """Explains an override that is not valid, with the quotes that it may need."""
+    """Explains an invalid override, with the quotes that it may need."""
     override = error.override
     key, equals, value = override.partition("=")
     if not equals:
@@ -86,7 +86,7 @@ def _unreadable(error: OverrideParseException) -> str:
 
 
 def quoted(override: str) -> str | None:
-    """Returns an override with its value in quotes, if that makes it valid; else None."""
+    """Returns an override in quotes, if that makes it valid."""
     key, _, value = override.partition("=")
     is_even = all(value.count(a) == value.count(b) for a, b in ("[]", "{}", "()"))
     new = f'{key}="{value}"'
@@ -100,7 +100,7 @@ def has_several_values(override: str) -> bool:
 
 
 def parsed(override: str) -> Override | None:
-    """Returns an override as Hydra's grammar reads it; None if it is not valid."""
+    """Returns an override as Hydra reads it; None if it cannot."""
     try:
         return _PARSER.parse_override(override)
     except HydraException:
@@ -157,7 +157,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
 
 
 def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
-    """Returns the options that have a key, or the nearest names, for a message."""
+    """Returns the options that have a key, or the nearest names."""
     options = [
         f"{section}={path.stem}"
         for path in sorted((CONF_DIR / section).glob("*.yaml"))
@@ -169,7 +169,7 @@ def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
 
 
 def reworded(error: Exception, message: str) -> Exception:
-    """Returns an error of the same kind (ValueError, TypeError, OSError) with this message.
+    """Returns an error of the same kind with this message.
 
     The error's own class is not used, because some classes take more arguments than a message.
     """
@@ -188,7 +188,7 @@ _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
 
 def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
-    """Adds to an error's message the file and line that set its key.
+    """Adds the file and line that set the key to an error.
 
     Args:
         error: its message begins with the key, such as `model.hidden_size=0: must be at least 1`.
@@ -237,7 +237,7 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
 
 
 def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
-    """Yields the file of an option, then the files that it builds on."""
+    """Yields the file of an option, and those it builds on."""
     for folder in folders:
         path = folder / group / f"{option}.yaml"
         if path.is_file():

@@ -38,12 +38,13 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     the defaults of the swept keys.
 
     Args:
-        master: the config that Hydra composes for the whole sweep, with its node `hydra`.
         fingerprint: returns the hash of a config's data; None for data that cannot be read.
     """
     swept, fixed = _swept_keys(master.hydra)
     if (members := master.sweep.get("list")) is not None:
-        swept |= _listed_keys(members)
+        given = OmegaConf.to_container(members) if OmegaConf.is_config(members) else members
+        with contextlib.suppress(ValueError, OSError):  # reported when members are planned
+            swept |= {key.lstrip("+") for member in read_list(given) for key in member.overrides}
     keys = sorted(swept.difference(REPLICATE_KEYS))
     config = _plain(master)
     flat = dict(flatten(config))
@@ -84,7 +85,7 @@ def namesakes(folder: Path) -> list[Path]:
 
 
 def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> list[str]:
-    """Returns the subject of the sweep: `name`, or the data file or option, unless swept."""
+    """Returns the subject: `name`, or the data file or option, unless swept."""
     if master.name != _WITHOUT_NAME:
         return [str(master.name)]
     if {"data", "experiment"} & set(swept):
@@ -93,7 +94,7 @@ def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> li
 
 
 def _method(sweeper: DictConfig) -> list[str]:
-    """Returns what makes a sweep no grid: the sampler of a search, or `splits`."""
+    """Returns the sampler of a search, or `splits`; nothing for a grid."""
     kind = sweeper._target_.rpartition(".")[2].removesuffix("Sweeper").lower()
     if kind not in ("seqsweep", "basic"):
         # The published Optuna sweeper has a node of options here.
@@ -102,7 +103,7 @@ def _method(sweeper: DictConfig) -> list[str]:
 
 
 def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
-    """Returns the keys with several values, and the keys of `params` with one value.
+    """Returns the swept keys, and the keys of `params` with one value.
 
     Hydra has applied the single values of the command line to the config, but not those of the
     sweeper's `params`.
@@ -127,14 +128,6 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
         if override.is_sweep_override():
             swept.add(override.key_or_group)
     return swept, fixed
-
-
-def _listed_keys(members: Any) -> set[str]:
-    """Returns the keys of `sweep.list`; nothing for a list that cannot be read."""
-    given = OmegaConf.to_container(members) if OmegaConf.is_config(members) else members
-    with contextlib.suppress(ValueError, OSError):  # reported when members are planned
-        return {key.lstrip("+") for member in read_list(given) for key in member.overrides}
-    return set()
 
 
 def _plain(master: DictConfig) -> Config:

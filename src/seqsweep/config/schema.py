@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.convert import convert
 from seqsweep.config.messages import explain, hint_for_key
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
-from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
+from seqsweep.config.signatures import REQUIRED, signature_of
 from seqsweep.config.trainer_arguments import check_trainer_arguments, with_our_target
 from seqsweep.runs.identity import flatten
 
@@ -35,7 +35,7 @@ class LossConfig:
 
 @dataclass
 class SweepConfig(ShapeOptions):
-    """The section `sweep`: its shape, its folder, and what happens when a member fails.
+    """The section `sweep`: its shape, its folder, and failures.
 
     Attributes:
         name: the folder below `output_dir`/sweeps; None makes a name from the swept keys (see
@@ -55,7 +55,7 @@ class SweepConfig(ShapeOptions):
 
 @dataclass
 class TrainConfig:
-    """The top level of a config. `Any` marks a section that names its own `_target_`."""
+    """The top level. `Any` marks a section with its own `_target_`."""
 
     name: str
     seed: int
@@ -91,7 +91,7 @@ _SPECIAL = ("_target_", "_partial_")
 
 
 def check(config: DictConfig) -> Config:
-    """Returns a composed config as plain values of the right types, without `hydra`.
+    """Returns a config as plain values of the right types.
 
     Raises:
         ValueError: a key is unknown or missing, or a value has the wrong type. The message names
@@ -113,8 +113,7 @@ def check(config: DictConfig) -> Config:
     _check_shape(checked["sweep"])
     # The shape says which runs a sweep has; it is not a part of any of them.
     checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
-    # Targets are replaced first, because the target decides the schema of its section.
-    checked["optimizer"] = with_our_optimizer(checked["optimizer"])
+    # The target is replaced first, because it decides the schema of its section.
     checked["trainer"] = with_our_target(checked["trainer"])
     for section in _INJECTED:
         checked[section] = check_section(checked[section], section)
@@ -129,11 +128,7 @@ def check(config: DictConfig) -> Config:
 
 
 def check_shape(config: DictConfig) -> ShapeOptions:
-    """Returns the shape of a sweep from the config of the whole sweep.
-
-    Raises:
-        ValueError: a value has the wrong type, or is out of range.
-    """
+    """Returns the shape of a sweep from its whole config."""
     section: Any = _without_tuples(OmegaConf.to_container(config.sweep, resolve=False))
     node = {key: section.get(key, value) for key, value in DEFAULTS.items()}
     checked = _dataclass(node, ShapeOptions, "sweep")
@@ -182,7 +177,7 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
 
 
 def check_section(node: Any, key: str) -> Any:
-    """Checks a section with a `_target_`, and adds the arguments that have plain defaults.
+    """Checks a section with a `_target_`, and adds its plain defaults.
 
     The defaults are written out, so a config that names a default has the same run_id as one that
     does not. `_partial_` is written out too, where the run passes the first argument. The scheduler

@@ -16,15 +16,6 @@ from seqsweep.suggest import did_you_mean
 OF_ANOTHER_VERSION: State = "of another version"
 
 
-class NoRuns(ValueError):
-    """The error for a folder without runs."""
-
-    def __init__(self, folder: Path) -> None:
-        holds = "no runs in it (a run's folder holds a config.yaml)"
-        super().__init__(f"{folder}: {holds}{_below(folder)}")
-        self.folder = folder
-
-
 @dataclass(frozen=True)
 class Entry:
     """One run of a folder.
@@ -61,7 +52,8 @@ def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
     else:
         paths = {path.name: path for path in folders_with(folder, "config.yaml")}
         if not paths:
-            raise NoRuns(folder)
+            holds = "no runs in it (a run's folder holds a config.yaml)"
+            raise ValueError(f"{folder}: {holds}{_below(folder)}")
         sweep = SweepFile.read(folder)
         # The other folders follow, for runs of which sweep.json does not know.
         order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))

@@ -3,7 +3,7 @@
 N sequences, T steps, F features (channels).
 """
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
@@ -14,9 +14,12 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from seqsweep.data.checks import Array, Layout
+from seqsweep.data.checks import Array
 from seqsweep.data.tables import ROLES
 from seqsweep.suggest import did_you_mean, listed
+
+Layout = Literal["batch_first", "channels_first"]
+"""The order of the axes of X: (N, T, F) or (N, F, T)."""
 
 _LAYOUTS: tuple[str, ...] = get_args(Layout)
 
@@ -31,8 +34,8 @@ def sequences(x: Any, layout: str) -> Rows:
 
     Args:
         x: (N, T, F), or (N, T) for one channel; or a list of N sequences (T, F) or (T,).
-        layout: the order of the axes, as in `make_sequences`. Each sequence of a list is (F, T)
-            with `channels_first`, and (T, F) otherwise.
+        layout: `channels_first` where an array is (N, F, T) and a sequence of a list is (F, T),
+            else `batch_first`.
 
     Raises:
         ValueError, TypeError: X is not of such a form.
@@ -55,8 +58,6 @@ def sequences(x: Any, layout: str) -> Rows:
         raise ValueError(f"X has shape {array.shape}; must be (N, T, F) or (N, T)")
     if 0 in array.shape:
         raise ValueError(f"X has shape {array.shape}; no dimension may be 0")
-    if layout == "time_first":
-        array = array.swapaxes(0, 1)
     if array.ndim == 2:
         return array[:, :, None]
     return array.swapaxes(1, 2) if layout == "channels_first" else array
@@ -84,7 +85,7 @@ def num_channels(x: Rows) -> int:
 
 
 def _is_list(x: Any) -> bool:
-    """Returns whether X is a list of sequences; a column of arrays is one, too."""
+    """Returns whether X is a list, or a column, of sequences."""
     if isinstance(x, (list, tuple)):
         return True
     if str(getattr(x, "dtype", "")) != "object" or x.ndim != 1 or len(x) == 0:

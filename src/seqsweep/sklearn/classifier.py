@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from seqsweep.data.checks import Array, Layout, class_indices
+from seqsweep.data.checks import Array, class_indices
 from seqsweep.data.fitted import Missing
 from seqsweep.models.classifier import Cell, Pooling
 from seqsweep.runs.metrics_csv import read_columns
-from seqsweep.sklearn.arrays import labels, num_channels, sequences
+from seqsweep.sklearn.arrays import Layout, labels, num_channels, sequences
 from seqsweep.sklearn.runs import (
     config_of,
     folder_of_runs,
@@ -54,8 +54,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         missing: what to do with NaN: `error`, `zero`, `mean` or `forward`.
         val_fraction: the fraction of the sequences that decides which epoch is best; with 0 it is
             the last one.
-        layout: `time_first` where an array X is (T, N, F) or (T, N), `channels_first` where it is
-            (N, F, T) and a sequence of a list is (F, T).
+        layout: `channels_first` where an array X is (N, F, T) and a sequence of a list is (F, T).
         random_state: the run's seed, which decides weights, order and dropout. None draws one from
             NumPy's global generator, and a `RandomState` from itself.
         engine: `auto`, `native` or `autograd`.
@@ -150,7 +149,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Returns the probability of each class, (N, C), in the order of `classes_`."""
+        """Returns the probability of each class, (N, C), ordered as `classes_`."""
         check_is_fitted(self)
         x = sequences(X, self.layout)
         if num_channels(x) != self.n_features_in_:
@@ -175,16 +174,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         save_sealed(self._checkpoint, file)
 
     def planned_run(self, path: Path, y: Array, root: Path) -> PlannedRun:
-        """Returns the run of a fit.
-
-        Args:
-            path: the file of the sequences and their labels.
-            y: (N,) the labels.
-            root: the folder of the runs.
-
-        Raises:
-            ValueError, TypeError: an argument or the data are refused.
-        """
+        """Returns the run of a fit."""
         seed = self.random_state
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31 - 1))
@@ -212,7 +202,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         return run_of(self._checkpoint, Path(self._path))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns plain values, arrays and tensors; the network is built again from them."""
+        """Returns plain values and arrays, from which the network is built again."""
         # A pickled module would depend on the versions of torch and of this package.
         state: dict[str, Any] = dict(cast("Any", super().__getstate__()))
         state.pop("run_", None)

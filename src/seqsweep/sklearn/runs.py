@@ -1,4 +1,4 @@
-"""The run behind a fit: its config, its files, its training and its result.
+"""The run behind a fit: config, files, training and result.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -68,9 +68,6 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
 
     Args:
         arguments: the parameters of the estimator; `random_state` is a number by now.
-        y: (N,) the labels.
-        path: the .npz file of the sequences.
-        folder: where the run is written.
 
     Raises:
         ValueError, TypeError: an argument is refused; the message names it.
@@ -105,7 +102,7 @@ def in_arguments(error: Exception, path: str = "") -> Exception:
 
 
 def _overrides(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the further keys of a config; refuses those that an argument sets."""
+    """Returns further keys of a config, except those that arguments set."""
     overrides = arguments["overrides"]
     if overrides is None:
         return {}
@@ -126,7 +123,7 @@ def _overrides(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _class_weights(setting: Any, y: Array) -> Any:
-    """Returns `class_weight` as a config has it: in the order of the run's classes."""
+    """Returns `class_weight` as a config has it, by the run's classes."""
     if setting is None or isinstance(setting, str):
         return setting
     if not isinstance(setting, Mapping):
@@ -170,7 +167,7 @@ def folder_of_runs(folder: str | Path | None) -> Generator[Path]:
 
 
 def store(x: Rows, y: Array, root: Path) -> Path:
-    """Writes X and y to `root`/data; returns the file, named by its content."""
+    """Writes X and y to a file of `root`/data; returns it."""
     is_array = isinstance(x, np.ndarray)
     values, lengths = padded(x, None)
     arrays: dict[str, Array] = {"X": values, "y": y} | ({} if is_array else {"lengths": lengths})
@@ -190,7 +187,7 @@ def store(x: Rows, y: Array, root: Path) -> Path:
 
 
 def train_one(planned: PlannedRun, root: Path, verbose: bool) -> Outcome:
-    """Trains a run in `root`, unless it is done already; silent unless asked.
+    """Trains a run in `root`, unless it is done already.
 
     Raises:
         ValueError: the run diverged.
@@ -210,7 +207,7 @@ def train_one(planned: PlannedRun, root: Path, verbose: bool) -> Outcome:
 
 
 def kept_content(path: Path) -> dict[str, Any]:
-    """Returns what the use of a network needs of a checkpoint: tensors and plain values."""
+    """Returns the part of a checkpoint that a trained network needs."""
     content = load_sealed(path)
     kept = {name: content[name] for name in (*DESCRIPTION, "state_dict", "epoch")}
     # The weights are views of one vector, which a pickle would hold once for each of them.

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
+from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import check_random_state
@@ -18,7 +19,6 @@ from seqsweep.sklearn.arrays import Rows, labels, sequences
 from seqsweep.sklearn.classifier import RecurrentClassifier
 from seqsweep.sklearn.runs import folder_of_runs, one_at_a_time, store
 from seqsweep.sweeping.api import error_of_signal
-from seqsweep.sweeping.forming import cores
 from seqsweep.sweeping.train_groups import train_groups
 from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun
@@ -72,7 +72,7 @@ class RecurrentClassifierCV(GridSearchCV):
     def fit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, X: Any, y: Any, groups: Any = None
     ) -> Self:
-        """Trains all fits together, scores them, and trains the best config on all of X.
+        """Trains all fits together, and the best config on all of X.
 
         Args:
             groups: (N,) for a splitter that keeps groups together.
@@ -87,11 +87,6 @@ class RecurrentClassifierCV(GridSearchCV):
         for name in _SHARED:
             if any(name in params for params in ParameterGrid(self.param_grid)):
                 raise ValueError(f"param_grid: {name} must be set at the estimator")
-        if self.estimator.layout == "time_first":
-            raise ValueError(
-                "layout='time_first': the folds are cut along the first axis of X; give"
-                " X.swapaxes(0, 1) with layout='batch_first'"
-            )
         x = sequences(X, self.estimator.layout)
         targets = labels(y, x)
         splitter: Any = check_cv(cast("Any", self.cv), targets, classifier=True)
@@ -101,7 +96,8 @@ class RecurrentClassifierCV(GridSearchCV):
             fits = self._fits(base, x, targets, splits, root)
             try:
                 planned = [fit for fit in fits if fit is not None]
-                train_groups(planned, root, threads=_threads(self.n_jobs))
+                threads: Any = effective_n_jobs(cast("Any", self.n_jobs))
+                train_groups(planned, root, threads=threads)
             except Interrupted as error:
                 raise error_of_signal(error.exit_code) from error
             own: dict[str, Any] = {"estimator": base, "cv": splits, "n_jobs": None}
@@ -112,7 +108,7 @@ class RecurrentClassifierCV(GridSearchCV):
         return self
 
     def _base(self, root: Path) -> RecurrentClassifier:
-        """Returns the estimator of all fits, with one seed and the folder of the runs."""
+        """Returns the estimator of all fits, with one seed and folder."""
         base = _copy(self.estimator)
         base.set_params(folder=root, verbose=False)
         # The pools and the search must ask for the same runs, so the seed is drawn once.
@@ -123,7 +119,7 @@ class RecurrentClassifierCV(GridSearchCV):
     def _fits(
         self, base: RecurrentClassifier, x: Rows, y: Array, splits: Sequence[Split], root: Path
     ) -> list[PlannedRun | None]:
-        """Returns the run of each config and fold, in the order of the search.
+        """Returns the run of each config and fold, as the search asks.
 
         None stands for a run that is refused: the search meets the same error, and handles it as
         `error_score` says.
@@ -140,11 +136,7 @@ class RecurrentClassifierCV(GridSearchCV):
         return [fit for fits in zip(*by_fold, strict=True) for fit in fits]
 
     def _copy_results(self, search: GridSearchCV, seconds: npt.NDArray[np.float64]) -> None:
-        """Takes over the fitted attributes of a search.
-
-        Args:
-            seconds: (number of configs, number of folds).
-        """
+        """Takes over the fitted attributes of a search."""
         for name, value in vars(search).items():
             if name.endswith("_") and not name.startswith("_"):
                 setattr(self, name, value)
@@ -171,18 +163,9 @@ def _rows(x: Rows, index: Array) -> Rows:
 
 
 def _seconds(fits: Sequence[PlannedRun | None], root: Path) -> npt.NDArray[np.float64]:
-    """Returns the seconds that each run trained; NaN for a run without a result."""
+    """Returns the seconds of each run's training, NaN without a result."""
     seconds: list[float] = []
     for fit in fits:
         record = None if fit is None else RunFolder(root / fit.run_id).record()
         seconds.append((record or {}).get("train_seconds", np.nan))
     return np.array(seconds)
-
-
-def _threads(n_jobs: int | None) -> int:
-    """Returns the number of threads for `n_jobs`, with scikit-learn's meaning of negative ones."""
-    if n_jobs == 0:
-        raise ValueError("n_jobs=0: must be None, a number of threads, or -1 for all cores")
-    if n_jobs is None or n_jobs > 0:
-        return n_jobs or 1
-    return max(1, cores() + 1 + n_jobs)

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,19 +62,19 @@ logging.raiseExceptions = False  # Hydra logs its tables, also into a pipe whose
 def run(
     arguments: list[str],
     subcommand: str = "train",
-    options: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
     raises: bool = False,
 ) -> int:
     """Composes the configs and trains one run or a sweep.
 
     Args:
         subcommand: `train`, or `plan`, which only prints what a sweep would train.
+        options: the names of the subcommand's options.
         raises: whether an error is raised instead of explained.
 
     Returns:
         The exit code: 0, 1 if a run failed, 2 for wrong input, or 128 plus the number of a signal.
     """
-    options = options or {}
     given = [f"--{name}" for name in options]
     _errors.clear()
     folders_to_print.clear()
@@ -82,7 +82,7 @@ def run(
     try:
         with _hydra_raises():
             own = [*(OWN if subcommand == "train" else ()), *given]
-            hide_subcommand(subcommand, flags_first(arguments, subcommand, own), **options)
+            hide_subcommand(subcommand, flags_first(arguments, subcommand, own), options)
             hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
         if _errors:
             raise _errors[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seqsweep.command import option, restore_subcommand
+from seqsweep.command import has_option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import print_json
@@ -28,7 +28,7 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
         ValueError, TypeError, OSError: a member's config or data are refused.
     """
     restore_subcommand()
-    is_json = option("json", "") == "yes"
+    is_json = has_option("json")
     console = Console(file=io.StringIO()) if is_json else console
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.was_done()]

@@ -14,7 +14,7 @@ from seqsweep.console import say
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import CODE
-from seqsweep.runs.ledger import check_folder, read_folder
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
@@ -44,11 +44,9 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     Raises:
         ValueError, TypeError, OSError: the run is not complete, or its config is refused.
     """
-    check_folder(folder)
     run = RunFolder(folder)
     record = run.record()
-    is_sweep = record is None and any(folder.glob("*/record.json"))
-    if is_sweep and (rows := leaderboard(read_folder(folder)).rows):
+    if record is None and (rows := leaderboard(read_folder(folder)).rows):
         run_id = rows[0].entries[0].folder.run_id
         command = f"seqsweep reproduce {shlex.quote(str(folder / run_id))}"
         raise ValueError(f"{folder}: expected one run, got a folder of runs; the best: {command}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.command import option, restore_subcommand
+from seqsweep.command import has_option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place
@@ -58,7 +58,7 @@ def run_sweep(
         ValueError, TypeError, OSError: a member's config or data are refused; nothing was trained.
     """
     restore_subcommand()
-    plan_only = option("plan-only", "") == "yes"
+    plan_only = has_option("plan-only")
     # Monotonic, because the clock of the machine may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)

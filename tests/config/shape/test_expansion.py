@@ -243,8 +243,8 @@ def test_a_pattern_stands_for_options_or_files(expanded: Expanded, tmp_path: Pat
         members = expanded("data=ts", f"data.source.path={pattern}")
         return [member.rpartition(f"{tmp_path}/")[2] for member in members]
 
-    assert files(f"glob({tmp_path}/*.ts)") == ["a,1.ts'", "b_TRAIN.ts"]
-    assert files(f"glob({tmp_path}/**/*.ts,exclude=*_TRAIN.ts)") == ["a,1.ts'", "sub/d.ts"]
+    assert files(f"glob({tmp_path}/*.ts)") == ['a,1.ts"', "b_TRAIN.ts"]
+    assert files(f"glob({tmp_path}/**/*.ts,exclude=*_TRAIN.ts)") == ['a,1.ts"', "sub/d.ts"]
     assert files(f"glob([{tmp_path}/*.txt,{tmp_path}/s*])") == ["c.txt"]
     assert files(f"glob({tmp_path}/s*)") == ["sub"]
     with pytest.raises(HydraException, match=r"no_such/\*\): no file matches \(in /"):
@@ -253,3 +253,8 @@ def test_a_pattern_stands_for_options_or_files(expanded: Expanded, tmp_path: Pat
         expanded("model.cell=glob(*)")
     with pytest.raises(HydraException, match="has no values"):
         expanded("optimizer=glob(nothing*)")
+
+
+def test_a_grid_is_checked_by_the_product_of_its_values(expanded: Expanded) -> None:
+    with pytest.raises(HydraException, match="a grid of 1000 x 101: 101,000 runs"):
+        expanded("seed=range(1000)", "model.hidden_size=range(1,102)", "model.cell=gru")

@@ -103,10 +103,8 @@ def test_filters_of_the_docs(text: str, expected: bool) -> None:
         ("model.cell == lstm", "lstm: no such key; a text needs quotes: 'lstm'"),
         ("model.cell < 1", "'<' not supported"),
         ("1 in 2", "is not iterable"),
-        ("model.cell + 'x' == 'lstmx'", "model.cell + 'x': expected numbers"),
         ("model.hidden_size", "model.hidden_size: expected true or false, got 16"),
         ("model.hidden_size / 0 > 1", "division by zero"),
-        ("9 ** 9 ** 9 > 1", "the power is too large"),
         ("(-8) ** 0.5 > 1", "'complex'"),
     ],
 )

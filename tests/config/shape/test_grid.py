@@ -4,7 +4,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from seqsweep.config.shape.axes import MOST_RUNS, check_grid, swept_values
+from seqsweep.config.shape.axes import swept_values
 
 
 def values(text):
@@ -32,9 +32,3 @@ def test_no_values_and_too_many_are_refused(text, message):
     with pytest.raises(HydraException) as refused:
         values(text)
     assert str(refused.value).startswith(message)
-
-
-def test_a_grid_is_checked_by_the_product_of_its_values():
-    check_grid([["a"] * (MOST_RUNS // 10), ["b"] * 10, ["c"]])
-    with pytest.raises(HydraException, match="a grid of 1000 x 101: 101,000 runs"):
-        check_grid([["a"] * 1000, ["b"] * 101, ["c"]])

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,26 +55,9 @@ def test_a_user_may_ask_for_a_longer_notice(tmp_path: Path) -> None:
     assert [word for word in options if "signal" in word] == ["--signal=B:USR1@300"]
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"time": "90m"}, "time=90m: must be minutes, or a time such as '1:30:00' or '2-12:00'"),
-        ({"cpus": 0}, "cpus=0: must be at least 1"),
-        ({"memory": "4 GB"}, "memory=4 GB: must be megabytes, or a size such as \"4G\""),
-        ({"gpus": "-1"}, 'gpus=-1: must be a number, or a type and a number: "a100:1"'),
-        ({"more": {"array": "0-3"}}, "options.array: is set by seqsweep, or by another key of "
-         "hydra.launcher"),
-    ],
-)  # fmt: skip
-def test_a_wrong_value_is_named(values: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=r"hydra\.launcher") as error:
-        SlurmJobs(**values)
-    assert str(error.value) == f"hydra.launcher.{message}"
-
-
-def test_an_option_of_two_lines_is_refused() -> None:
-    with pytest.raises(ValueError, match="no line breaks"):
-        SlurmJobs().script(["--comment=a\nb"], ["true"])
+def test_a_worker_has_a_cpu() -> None:
+    with pytest.raises(ValueError, match=r"^hydra\.launcher\.cpus=0: must be at least 1$"):
+        SlurmJobs(cpus=0)
 
 
 def scontrol_in(folder: Path) -> Path:

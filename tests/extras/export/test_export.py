@@ -3,7 +3,6 @@
 import builtins
 import importlib
 import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from seqsweep.data.fitted import Scaling
 from seqsweep.extras.export import check, export, onnx_file
 from seqsweep.models.classifier import RNNClassifier
 
@@ -31,12 +29,6 @@ class Normed(nn.GRU):
 def with_part(name, part):
     network = RNNClassifier(3, 5, 4)
     setattr(network, name, part)
-    return network
-
-
-def with_pooling(name):
-    network = RNNClassifier(3, 5, 4)
-    network.pooling = name
     return network
 
 
@@ -74,9 +66,7 @@ def test_a_file_that_computes_something_else_does_not_appear(made_run, tmp_path,
     ("network", "part"),
     [
         (Own(3, 5, 4), "the network test_export.Own"),
-        (with_part("dropout", nn.Dropout(0.1)), "the part 'dropout' of the network"),
         (with_part("rnn", Normed(3, 5)), "layers of type Normed"),
-        (with_pooling("median"), "pooling='median'"),
     ],
 )
 def test_what_cannot_be_written_is_named(made_run, network, part):
@@ -84,21 +74,6 @@ def test_what_cannot_be_written_is_named(made_run, network, part):
         onnx_file.write(made_run(network=network))
     message = str(raised.value).replace("tests.extras.export.", "")
     assert message.endswith(f"best.ckpt: cannot write {part} as .onnx")
-
-
-@dataclass(frozen=True, eq=False)
-class Transformed(Scaling):
-    """A scaling with a step that no file holds."""
-
-    smoothing: float | None = None
-
-
-def test_a_step_of_the_data_that_the_file_would_lack_is_refused(made_run):
-    run = made_run()
-    onnx_file.recurrent_network(replace(run, scaling=Transformed("error", "float32")))
-    run = replace(run, scaling=Transformed("error", "float32", smoothing=0.5))
-    with pytest.raises(ValueError, match=r"cannot write the smoothing of the data as \."):
-        onnx_file.write(run)
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])

@@ -24,9 +24,8 @@ from made_search import (
 )
 from scipy import stats
 
-from seqsweep.extras.search.plots import MOST_LINES
 from seqsweep.extras.search.searchfile import SearchFile, Trial
-from seqsweep.extras.search.section import table_lines
+from seqsweep.extras.search.section import MOST_POINTS, table_lines
 from seqsweep.extras.search.trials import ranked
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import paired
@@ -62,13 +61,12 @@ def test_a_random_search_tells_its_story(tmp_path, said, figures_of):
     assert f"The best was found after {best.number + 1} of 40 trials." in text
     assert "Computed from the validation accuracy of 40 trials." in text
     drawn = figures_of((tmp_path / "report.html").read_text())
-    assert {name for name in drawn if name.startswith("search-")} == {
-        "search-parallel", "search-budget-trials", "search-budget-epochs", "search-budget-seconds",
-    }  # fmt: skip
-    # The line of the best value so far never falls.
-    line = next(t["y"] for t in drawn["search-budget-trials"]["data"] if t["mode"] == "lines")
-    assert line == sorted(line)
-    assert len(line) == 41
+    # One figure for each key, with a point for each trial.
+    names = [name for name in drawn if name.startswith("search-")]
+    assert names == [f"search-key-{number}" for number in range(len(SPACE))]
+    for name in names:
+        assert sum(len(trace["x"]) for trace in drawn[name]["data"]) == 40
+        assert drawn[name]["data"][-1]["y"] == [pytest.approx(best.value, rel=1e-4)]
 
 
 def test_halving_compares_at_its_first_rung(tmp_path, said, figures_of):
@@ -79,13 +77,9 @@ def test_halving_compares_at_its_first_rung(tmp_path, said, figures_of):
     assert "Rungs after epochs trials pruned kept" in text
     assert "1 27 18 9" in text
     drawn = figures_of((tmp_path / "report.html").read_text())
-    rungs = drawn["search-budget-epochs"]["data"][0]
-    # 27 runs to epoch 1, 9 of them to epoch 3, 3 to epoch 9, and one to the end.
-    assert rungs["x"] == [27, 27 + 18, 27 + 18 + 18, 27 + 18 + 18 + 18]
-    lines = drawn["search-parallel"]["data"]
-    assert len(lines) == 27
-    assert sum(line["opacity"] == 1 for line in lines) == 1
-    assert sum(line["opacity"] < 0.5 for line in lines) == 26
+    pruned, best = drawn["search-key-0"]["data"]
+    assert (len(pruned["x"]), len(best["x"])) == (26, 1)
+    assert pruned["marker"]["symbol"] == "circle-open"
 
 
 def test_trials_are_compared_after_the_epochs_that_all_have(tmp_path, said):
@@ -173,16 +167,15 @@ def test_a_search_that_is_unusual_has_a_report(case, tmp_path, page):
     json.loads((tmp_path / "report.json").read_text())
 
 
-def test_a_large_search_draws_the_best_lines_and_a_sample(tmp_path, said, figures_of):
+def test_a_large_search_draws_the_best_trials(tmp_path, said, figures_of):
     draw = random.Random(0)
     trials = write_values(tmp_path, [draw.random() for _ in range(600)])
     write_search(tmp_path, trials)
-    text = said(tmp_path)
-    assert "500 of 600 trials are drawn: the best 250 and an even sample" in text
-    lines = figures_of((tmp_path / "report.html").read_text())["search-parallel"]["data"]
-    assert len(lines) == MOST_LINES
-    first = {trial.number for trial in ranked(tried(tmp_path), -1)[:250]}
-    assert first <= {int(line["name"]) for line in lines}
+    assert "The best 500 of 600 trials are drawn." in said(tmp_path)
+    figure = figures_of((tmp_path / "report.html").read_text())["search-key-0"]
+    values = [value for trace in figure["data"] for value in trace["y"]]
+    expected = [trial.value or 0.0 for trial in ranked(tried(tmp_path), -1)[:MOST_POINTS]]
+    assert sorted(values, reverse=True) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):

@@ -1,1 +1,1 @@
-"""The shape of a sweep: which runs of the grid of all values it has."""
+"""The shape of a sweep: the runs that it has."""

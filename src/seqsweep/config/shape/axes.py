@@ -1,4 +1,4 @@
-"""The grid of a sweep: its axes (free keys, zipped keys, a list of members) and their values."""
+"""The grid of a sweep: free keys, zipped keys, a list."""
 
 import glob
 import itertools
@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ Point = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Grid:
-    """All combinations of the choices of some axes; the last axis varies fastest."""
+    """All combinations of choices; the last axis varies fastest."""
 
     axes: Sequence[Axis]
 
@@ -53,11 +52,6 @@ class Grid:
     def size(self) -> int:
         """The number of combinations, however large."""
         return math.prod(len(axis.choices) for axis in self.axes)
-
-    @cached_property
-    def listed_keys(self) -> Sequence[str]:
-        """The keys that a list of members sets."""
-        return [key.lstrip("+") for axis in self.axes if axis.places for key in axis.keys]
 
     def points(self) -> Iterator[Point]:
         """Yields every combination."""
@@ -72,7 +66,7 @@ class Grid:
         return overrides
 
     def place(self, point: Point) -> str:
-        """Returns where a member stands in the list of members; empty without a list."""
+        """Returns where a member stands in the list, if there is one."""
         axis = self.axes[0] if self.axes else None
         return axis.places[point[0]] if axis and axis.places else ""
 
@@ -81,7 +75,7 @@ class Grid:
         return Grid([axis for axis in self.axes if not set(axis.keys) <= set(keys)])
 
     def described(self) -> str:
-        """Returns the axes with several choices, such as `3 hidden_size with lr x 5 seed`."""
+        """Returns the axes as text: `3 hidden_size with lr x 5 seed`."""
         names = short_names([key for axis in self.axes for key in axis.keys])
         parts: list[str] = []
         for axis in self.axes:
@@ -102,10 +96,7 @@ def grid_of(
     Its first axis is the list; the keys follow in the order in which they are given.
 
     Args:
-        params: the sweeper's `params`.
         arguments: the overrides of the command, which replace `params` of the same key.
-        parser: parses both.
-        options: which keys are zipped, and the list.
 
     Raises:
         HydraException, ValueError, OSError: an override has no values or too many, zipped keys
@@ -136,16 +127,7 @@ def grid_of(
 
 
 def zipped_groups(given: Any, choices: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Returns the groups of keys that `sweep.zip` names.
-
-    Args:
-        given: a list of groups, a group, or None.
-        choices: the values of each given key.
-
-    Raises:
-        ValueError: it names a key that is not given, or twice, or keys with different numbers of
-            values.
-    """
+    """Returns the groups of keys that `sweep.zip` names."""
     if given is None:
         return []
     groups: list[Any] = given if isinstance(given, list) else [given]
@@ -175,7 +157,7 @@ def zipped_groups(given: Any, choices: Mapping[str, Sequence[str]]) -> list[list
 def _with_zipped(
     choices: Mapping[str, Sequence[str]], groups: Sequence[Sequence[str]]
 ) -> Iterator[Axis]:
-    """Yields an axis for each key, and for each group where its first key stands."""
+    """Yields an axis for each free key and each group."""
     position = {key: number for number, key in enumerate(choices)}
     ordered = [sorted(group, key=lambda key: position[key]) for group in groups]
     group_of = {key: group for group in ordered for key in group}
@@ -186,7 +168,7 @@ def _with_zipped(
 
 
 def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
-    """Returns the axis of a list; its keys must not be given elsewhere as well."""
+    """Returns the axis of a list, whose keys stand nowhere else."""
     members = read_list(given)
     keys = dict.fromkeys(key for member in members for key in member.overrides)
     elsewhere = {key.lstrip("+"): values[0] for key, values in choices.items()}
@@ -201,9 +183,6 @@ def swept_values(override: Override) -> list[str]:
     """Returns the values of `key=1,2,4` or `key=range(1,5)`, as overrides hold them.
 
     `glob(...)` stands for the options of a config group, or for the files of `data.source.path`.
-
-    Raises:
-        HydraException: there are no values, or too many to list.
     """
     given, swept = override.input_line or "", override.value()
     if isinstance(swept, RangeSweep):
@@ -245,18 +224,8 @@ def _files(pattern: Glob, given: str) -> list[str]:
     return sorted(files or paths)
 
 
-def check_grid(choices: Sequence[Sequence[object]]) -> None:
-    """Refuses a grid of too many runs; the message names the number."""
-    given = " x ".join(str(len(values)) for values in choices if len(values) > 1)
-    check_size(f"a grid of {given}", math.prod(len(values) for values in choices))
-
-
 def check_size(given: str, count: int) -> None:
-    """Refuses a sweep without runs, or with more than `MOST_RUNS`.
-
-    Raises:
-        HydraException: the message begins with `given`.
-    """
+    """Refuses a sweep without runs, or with more than `MOST_RUNS`."""
     if count < 1:
         raise HydraException(f"{given}: has no values, so the sweep has no runs")
     if count > MOST_RUNS:

@@ -1,4 +1,4 @@
-"""Expands a sweep: the grid of its axes, then the filter, then the sample."""
+"""Expands a sweep: first the grid, then filter and sample."""
 
 import hashlib
 import itertools
@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.messages import explain, with_place
 from seqsweep.config.schema import Config, check_shape
-from seqsweep.config.shape.axes import Axis, Grid, Point, check_grid, check_size, grid_of
+from seqsweep.config.shape.axes import Axis, Grid, Point, check_size, grid_of
 from seqsweep.config.shape.grammar import Rule
 from seqsweep.config.shape.options import ShapeOptions
 from seqsweep.runs.identity import is_below
@@ -28,13 +28,7 @@ _ROUNDS = 6
 
 
 class Job(NamedTuple):
-    """A member of a sweep before it is planned.
-
-    Attributes:
-        overrides: its Hydra overrides.
-        config: its checked config.
-        place: where it stands in the list of members; empty without a list.
-    """
+    """A member before it is planned, with its place in a list, if any."""
 
     overrides: Sequence[str]
     config: Config
@@ -46,8 +40,6 @@ class Expansion:
     """The members of a sweep, which are composed while they are listed.
 
     Attributes:
-        grid: all combinations of the axes.
-        options: the filter and the sample.
         replicate_keys: the keys in which replicates of one config differ. A sample has all
             replicates of its configs.
         runs: the number of members that `jobs` has yielded.
@@ -68,7 +60,7 @@ class Expansion:
         return cls(Grid((Axis((), jobs),)))
 
     def jobs(self, compose: MemberComposer) -> Iterator[Job]:
-        """Yields the members that the sweep has, checked, in the order of the grid.
+        """Yields the checked members of the sweep, in the grid's order.
 
         Raises:
             HydraException: there are no members or too many, or an override cannot be applied.
@@ -91,7 +83,8 @@ class Expansion:
     def _check_size(self) -> None:
         """Refuses a grid that is too large to be listed."""
         if self.options.filter is None:
-            check_grid([axis.choices for axis in self.grid.axes])
+            sizes = [len(axis.choices) for axis in self.grid.axes]
+            check_size(f"a grid of {' x '.join(str(n) for n in sizes if n > 1)}", self.grid.size)
         elif self.grid.size > MOST_FILTERED:
             raise HydraException(
                 f"sweep.filter: a grid of {self.grid.size:,} runs; a filter is tried on at most "
@@ -123,7 +116,7 @@ class Expansion:
 
     @property
     def configs(self) -> int:
-        """The number of configs in the grid, each with all of its replicates."""
+        """The number of configs in the grid; replicates count once."""
         return self.grid.without(self.replicate_keys).size
 
     def _job(self, point: Point, compose: MemberComposer) -> Job:
@@ -136,23 +129,18 @@ class Expansion:
     def placed(
         self, error: Exception, overrides: Sequence[str], place: str, compose: MemberComposer
     ) -> Exception:
-        """Adds to an error's message the list or file that set its key.
-
-        Args:
-            error: its message begins with the key.
-            overrides: those of the member.
-            place: where the member stands in the list.
-        """
+        """Adds the list or file that set the key to an error."""
         message = explain(error)
         key = re.match(r"\w+(\.\w+)*", message)
-        if place and key and any(is_below(each, (key[0],)) for each in self.grid.listed_keys):
+        listed = [each.lstrip("+") for each in self.grid.axes[0].keys] if place else []
+        if key and any(is_below(each, (key[0],)) for each in listed):
             return ValueError(f"{message} (in {place})")
         if isinstance(error, (HydraException, OmegaConfBaseException)):
             return error
         return with_place(error, compose.full(overrides).hydra)
 
     def described(self) -> list[str]:
-        """Describes the grid, and what filter and sample have left of it, a line each."""
+        """Describes the grid, and what filter and sample have left."""
         options, size = self.options, self.grid.size
         given = (options.zip, options.filter, options.sample, options.list)
         if all(option is None for option in given):
@@ -175,18 +163,7 @@ def expand(
     master: DictConfig,
     replicate_keys: Collection[str],
 ) -> Expansion:
-    """Returns the expansion that a command asks for.
-
-    Args:
-        params: the sweeper's `params`.
-        arguments: the overrides of the command.
-        parser: parses both.
-        master: the config of the whole sweep, with the node `hydra`.
-        replicate_keys: the keys in which replicates of one config differ.
-
-    Raises:
-        HydraException, ValueError, OSError: an override or the shape is refused.
-    """
+    """Returns the expansion that a command asks for."""
     try:
         options = check_shape(master)
         grid = grid_of(params, arguments, parser, options)
@@ -202,9 +179,6 @@ def sampled_configs(
 
     The first n configs are a sample of n. Their order depends on the values of the grid and on the
     seed, not on the order in which keys and values are given.
-
-    Args:
-        replicate_keys: the keys in which the replicates of one config differ.
     """
     repeats = [set(axis.keys) <= set(replicate_keys) for axis in grid.axes]
     ways: list[list[int]] = []
@@ -224,16 +198,12 @@ def sampled_configs(
 
 
 def permuted(size: int, seed: int) -> Iterator[int]:
-    """Yields every number below `size` once, in an order that the seed decides.
+    """Yields every number below `size` once, ordered by the seed.
 
     The first n numbers are a sample of n, and are part of every larger sample. Each takes the same
     time, whatever the size is. The order is that of a Feistel network over a square of numbers, of
     which those that are too large are left out (Black & Rogaway 2002, Ciphers with Arbitrary
     Finite Domains, CT-RSA).
-
-    Args:
-        size: the number of points, at least 1.
-        seed: any whole number.
     """
     side = math.isqrt(size - 1) + 1
     for number in range(side * side):

@@ -1,4 +1,4 @@
-"""Reads the explicit members of `sweep.list`, also from a YAML or csv file."""
+"""Reads the members of `sweep.list`, also from YAML or csv."""
 
 import csv
 import io
@@ -22,7 +22,6 @@ class ListedMember(NamedTuple):
     """One member of a list.
 
     Attributes:
-        overrides: its keys with their overrides.
         place: where it stands, such as `members.csv:3` or `sweep.list[2]`.
     """
 

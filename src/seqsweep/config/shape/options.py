@@ -1,12 +1,11 @@
-"""The keys below `sweep` that decide which runs a sweep has, and values as overrides."""
+"""The keys of a sweep's shape, and values as overrides."""
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
+from seqsweep.command import quoted_value
 from seqsweep.config.messages import parsed
 
 
@@ -49,19 +48,12 @@ def is_shape_key(key: str) -> bool:
 
 
 def given_shape(sweep: Mapping[Any, Any]) -> str | None:
-    """Returns the first given key that only a sweep may set; None without one."""
+    """Returns the first given key that only a sweep may set."""
     return next((f"sweep.{key}" for key in _SHAPING if sweep.get(key) is not None), None)
 
 
 def refuse_shape(sweep: Mapping[Any, Any]) -> None:
-    """Refuses the shape of a grid for a sweeper that lists no grid.
-
-    Args:
-        sweep: the section `sweep` of the config.
-
-    Raises:
-        ValueError: a key is given that only seqsweep's own sweeper reads.
-    """
+    """Refuses the shape of a grid for a sweeper without one."""
     if shape := given_shape(sweep):
         raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")
 
@@ -70,29 +62,10 @@ def override_text(key: str, value: Any) -> str:
     """Returns `key=value` so that Hydra reads the same value from it.
 
     >>> [override_text("key", value) for value in ("gru", "1", [1, None])]
-    ['key=gru', "key='1'", 'key=[1,null]']
+    ['key=gru', 'key="1"', 'key=[1,null]']
     """
-    text = value if isinstance(value, str) else _element(value)
-    if isinstance(value, str) and not _is_read_as(value):
-        text = QuotedString(value, Quote.single).with_quotes()
-    return f"{key}={text}"
-
-
-def _element(value: Any) -> str:
-    """Returns a value inside a list or dict, where every text is quoted."""
-    if isinstance(value, str):
-        return QuotedString(value, Quote.single).with_quotes()
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_element, value))}]"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if isinstance(value, dict):
-        items: dict[Any, Any] = value
-        return "{" + ",".join(f"{key}:{_element(item)}" for key, item in items.items()) + "}"
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_read_as(text: str) -> bool:
-    """Returns whether Hydra reads this text, without quotes, as the text itself."""
-    override = parsed(f"key={text}")
-    return override is not None and not override.is_sweep_override() and override.value() == text
+    override = parsed(f"key={value}") if isinstance(value, str) else None
+    # Hydra reads this text as the text itself. An interpolation stays one without quotes.
+    if override is not None and not override.is_sweep_override() and override.value() == value:
+        return f"{key}={value}"
+    return f"{key}={quoted_value(value)}"

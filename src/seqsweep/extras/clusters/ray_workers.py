@@ -79,15 +79,13 @@ class RayActors:
 
 
 class Actor:
-    """Runs a command on a node of the cluster, and ends with it.
+    """Runs a command on a node, and ends with it.
 
     The constructor starts the command, because Ray repeats a constructor on another node, even if
     the process that created the actor has ended. The call of a method would be lost.
 
     Args:
         command: the command; its first word, a Python, is replaced by the node's own.
-        log: the file that the output is appended to.
-        directory: where the command starts, if the node has this folder.
     """
 
     def __init__(self, command: Sequence[str], log: str, directory: str) -> None:
@@ -120,12 +118,7 @@ class Actor:
 
 @contextmanager
 def _connected(address: str, namespace: str) -> Generator[Any]:
-    """Connects this process to a cluster while the block runs; yields the module `ray`.
-
-    Raises:
-        ValueError: the address is wrong, or Ray is not installed.
-        ConnectionError: no cluster answers at the address.
-    """
+    """Connects to a cluster while the block runs; yields `ray`."""
     try:
         import ray
     except ImportError:
@@ -153,7 +146,7 @@ def _connected(address: str, namespace: str) -> Generator[Any]:
 
 
 def _check_address(address: str) -> None:
-    """Raises a ValueError if an address is wrong, a ConnectionError if nothing answers there."""
+    """Raises an error if an address is wrong, or nothing answers."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError(f"hydra.launcher.address={address}: must be HOST:PORT or auto")
@@ -181,7 +174,7 @@ def _check_beginnings(ray: Any, actors: Sequence[Any]) -> None:
 
 
 def _new_logs(folder: Path, count: int) -> list[Path]:
-    """Creates the log files of new workers: worker-1.out and so on, after those that exist."""
+    """Creates the log files of new workers, numbered after those there are."""
     folder.mkdir(parents=True, exist_ok=True)
     first = len(list(folder.iterdir())) + 1
     logs = [folder / f"worker-{number}.out" for number in range(first, first + count)]

@@ -1,4 +1,4 @@
-"""Workers of a sweep as a job array of Slurm. Only sbatch is called."""
+"""Workers of a sweep as a job array of Slurm, by sbatch alone."""
 
 import re
 import shlex
@@ -13,19 +13,6 @@ from seqsweep.runs.files import write_text
 CODE_IF_LEFT = 85
 """The exit code of a worker that leaves runs to train: its script may ask Slurm for more time."""
 
-_OURS = (
-    "account", "array", "chdir", "cpus-per-task", "gres", "job-name", "mem", "open-mode", "output",
-    "partition", "qos", "requeue", "no-requeue", "time",
-)  # fmt: skip
-"""The options of sbatch that this module sets."""
-
-_PATTERNS = {
-    "time": (r"(\d+-)?\d+(:\d+){0,2}", "minutes, or a time such as '1:30:00' or '2-12:00'"),
-    "memory": (r"[1-9]\d*[KMGT]?", 'megabytes, or a size such as "4G"'),
-    "gpus": (r"(\w[\w.-]*:)?\d+", 'a number, or a type and a number: "a100:1"'),
-}
-"""The forms of these keys' values. Slurm itself refuses other wrong values."""
-
 Option = str | int | float | bool | None
 
 
@@ -37,19 +24,17 @@ class SlurmJobs:
     value to the cluster.
 
     Args:
-        partition: the partition.
-        account: the account.
-        qos: the quality of service.
         time: the time limit of a worker, in minutes or as Slurm writes it: "1:30:00", "2-12".
         cpus: the CPUs of a worker, which trains as many members side by side.
         memory: the memory of a worker, for example "4G".
         gpus: the number of GPUs of a worker, or type and number: "a100:1".
         requeue: whether Slurm starts a worker again after a time limit, preemption or node failure.
         setup: shell lines that run before the worker, for example "module load python".
-        more: further options of sbatch; true gives an option without a value.
+        more: further options of sbatch, which take precedence; true gives an option without a
+            value.
 
     Raises:
-        ValueError: a value cannot be right; the message names its key.
+        ValueError: `cpus` is below 1. Other wrong values are refused by Slurm itself.
     """
 
     partition: str | None = None
@@ -68,14 +53,6 @@ class SlurmJobs:
     def __post_init__(self) -> None:
         if self.cpus < 1:
             raise ValueError(f"hydra.launcher.cpus={self.cpus}: must be at least 1")
-        for key, (pattern, words) in _PATTERNS.items():
-            value = getattr(self, key)
-            if value is not None and not re.fullmatch(pattern, str(value)):
-                raise ValueError(f"hydra.launcher.{key}={value}: must be {words}")
-        for name in self.more:
-            if name in _OURS:
-                key = f"hydra.launcher.options.{name}"
-                raise ValueError(f"{key}: is set by seqsweep, or by another key of hydra.launcher")
         self.options = ["--threads", str(self.cpus), "--code-if-left", str(CODE_IF_LEFT)]
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
@@ -128,14 +105,7 @@ class SlurmJobs:
         ]
 
     def script(self, options: Sequence[str], command: Sequence[str]) -> str:
-        """Returns the script of a worker, which a person may submit as well.
-
-        Raises:
-            ValueError: an option has a line break.
-        """
-        for option in options:
-            if not option.isprintable():
-                raise ValueError(f"{option!r}: sbatch takes no line breaks or control characters")
+        """Returns the script of a worker. A person may submit it too."""
         setup = ["# From hydra.launcher.setup:", *self.setup, ""] if self.setup else []
         return _SCRIPT.format(
             # sbatch reads quotes as a shell does.

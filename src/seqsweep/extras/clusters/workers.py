@@ -7,7 +7,7 @@ with locks, so workers that are too many find nothing to do and end.
 
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -33,7 +33,7 @@ class Cluster(Protocol):
     logs: Path  # the folder of the workers' output, inside the sweep's folder
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
-        """Starts so many workers on a folder; returns a name for them, such as `Slurm job 17`.
+        """Starts workers on a folder; returns a name such as `Slurm job 17`.
 
         Raises:
             ValueError, OSError: the cluster refuses them, or cannot be reached.
@@ -43,7 +43,7 @@ class Cluster(Protocol):
 
 @dataclass
 class Workers:
-    """The workers that the first command of a sweep starts, and later ones follow.
+    """Workers that one command of a sweep starts, and later ones follow.
 
     Args:
         cluster: starts the workers.
@@ -66,10 +66,7 @@ class Workers:
             raise ValueError(f"hydra.launcher.count={self.count}: must be at least 1")
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
-        """Starts the workers unless this or an earlier command has; prints which it is.
-
-        Args:
-            runs: the runs to train. If all are over meanwhile, no worker is started.
+        """Starts the workers unless some command has; prints which it is.
 
         Raises:
             ValueError, OSError: the cluster refuses the workers, or cannot be reached.
@@ -92,33 +89,19 @@ class Workers:
         say("if all of them end early, the same command with --start starts new ones")
 
     def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
-        """Begins, and waits until all runs are over; with `detach` it does not wait.
-
-        Args:
-            runs: the runs to train.
-            folder: the sweep's folder, whose sweep.json lists the runs.
-            is_one_enough: wait only until one of the runs is over.
-
-        Raises:
-            ValueError, OSError: see `begin`.
-        """
+        """Begins, and waits until all runs are over unless `detach` is set."""
         self.begin(runs, folder)
         left = list(runs)
         while not self.detach:
             left = [run for run in left if not run.is_over()]
-            is_enough = not left or (is_one_enough and len(left) < len(runs))
-            if is_enough or _is_stopped(left, folder):
+            if not left or (is_one_enough and len(left) < len(runs)):
+                return
+            is_stopped = (folder / STOP_FILE).exists()
+            if is_stopped and not any(is_locked(run.folder.path) for run in left):
+                # All workers end at the stop file, so the next command starts new ones.
+                (folder / STARTED).unlink(missing_ok=True)
                 return
             time.sleep(_POLL_SECONDS)
-
-
-def _is_stopped(left: Collection[SweepMember], folder: Path) -> bool:
-    """Returns whether the sweep was stopped and none of the runs trains."""
-    if not (folder / STOP_FILE).exists() or any(is_locked(run.folder.path) for run in left):
-        return False
-    # All workers end at the stop file, so the next command starts new ones.
-    (folder / STARTED).unlink(missing_ok=True)
-    return True
 
 
 def worker_command(

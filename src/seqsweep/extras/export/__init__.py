@@ -1,4 +1,4 @@
-"""The command `export`: writes a trained network as an ONNX file, for other programs."""
+"""The command `export`: writes a trained network as an ONNX file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ _ENDING = ".onnx"
 
 
 def export_command(arguments: Sequence[str]) -> int:
-    """Writes a run's network as a file, and prints how exactly the file computes it."""
+    """Writes a run's network as a file; prints how exact it is."""
     options = _parser().parse(arguments)
     path: Path = options.to
     # A wrong name should not take the seconds that the import of torch takes.
@@ -55,9 +55,6 @@ def export(run: "LoadedRun", path: Path) -> float:
 
     An existing file is replaced only by a correct one.
 
-    Args:
-        path: ends with .onnx.
-
     Returns:
         The largest difference between the file's outputs and the network's; see `check`.
 
@@ -73,15 +70,7 @@ def export(run: "LoadedRun", path: Path) -> float:
 
 
 def encode(run: "LoadedRun", name: str) -> tuple[bytes, float]:
-    """Returns a run's network as the content of an ONNX file, and its largest difference.
-
-    Args:
-        name: the name of the file, for messages.
-
-    Raises:
-        ValueError: the network is not suitable, or the difference is too large.
-        ImportError: onnx or onnxruntime is missing.
-    """
+    """Returns the content of a network's ONNX file, and its largest difference."""
     # Imported late, because they need torch and packages that are not always installed.
     try:
         from seqsweep.extras.export import onnx_file

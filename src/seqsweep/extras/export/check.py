@@ -22,7 +22,7 @@ _SHAPES = ((1, 1), (5, 13), (3, 40))
 
 
 class Outputs(NamedTuple):
-    """The outputs of a network for B sequences: logits and probabilities, each (B, C)."""
+    """The logits and the probabilities of B sequences, each (B, C)."""
 
     logits: Array
     probabilities: Array
@@ -60,7 +60,7 @@ def largest_difference(run: LoadedRun, answer: Answer) -> float:
 
 
 def difference(result: Array, expected: Array) -> float:
-    """Returns the largest absolute difference, relative to the largest value if that is above 1.
+    """Returns the largest difference, relative to the largest value above 1.
 
     Two NaN are equal. The rounding of float32 grows with the values.
     """
@@ -82,7 +82,7 @@ def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) ->
 
 
 def prepared(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Inputs:
-    """Returns the network's input, padded with zeros, and scaled if the run has a scaling."""
+    """Returns the network's input, scaled and padded with zeros."""
     if scaling_inside(run) is not None:
         return run.prepare(x, lengths)
     is_padding = np.arange(x.shape[1]) >= lengths[:, None]
@@ -93,7 +93,7 @@ def prepared(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Inputs
 def raw_sequences(
     run: LoadedRun, batch: int, steps: int, rng: np.random.Generator
 ) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Draws raw values (B, T, F) like those of the training split, and lengths (B,).
+    """Draws raw values (B, T, F) like the training split's, and lengths (B,).
 
     Values are missing where the run fills them in. The padding holds values that would change
     the outputs if they were read.

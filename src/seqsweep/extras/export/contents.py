@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,25 +18,22 @@ _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
 
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
-_PARTS = {"embedding", "rnn", "attention", "fc"}
 _LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
-_POOLINGS = ("last", "mean", "max", "attention")
-_STEPS = ("missing", "dtype", "fill", "mean", "deviation", "shaping")
 
 
 def scaling_inside(run: LoadedRun) -> Scaling | None:
-    """Returns the scaling that a file applies; None where x is prepared before."""
+    """Returns the scaling in a file; None where x is prepared before."""
     # Texts become indices of symbols outside of the file, and those are not scaled.
     return run.scaling if run.vocabulary is None else None
 
 
 def input_type(run: LoadedRun) -> type[np.floating[Any]]:
-    """Returns the type of a file's input x: float32, or float64 where channels need it."""
+    """Returns the type of x: float32, or float64 where channels need it."""
     return np.float64 if channels_beyond_float32(run) else np.float32
 
 
 def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
-    """Returns the means and deviations of the raw channels; None where there are none."""
+    """Returns the means and deviations of the raw channels, if any."""
     scaling = scaling_inside(run)
     if scaling is None or scaling.mean is None or scaling.deviation is None:
         return None
@@ -47,7 +43,7 @@ def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
 
 
 def channels_beyond_float32(run: LoadedRun) -> list[str]:
-    """Returns the channels whose raw values float32 would round, such as time stamps."""
+    """Returns the channels that float32 would round, such as time stamps."""
     scaling = scaling_inside(run)
     # Without standardisation the network itself takes the values as float32.
     scale = source_scale(run)
@@ -60,7 +56,7 @@ def channels_beyond_float32(run: LoadedRun) -> list[str]:
 
 
 def metadata(run: LoadedRun) -> dict[str, str]:
-    """Returns what a file says of itself: names, origin and the meaning of its input."""
+    """Returns the names, the origin and the input of a file."""
     content = {
         "seqsweep_version": version(),
         "class_names": _text(run.class_names),
@@ -88,11 +84,7 @@ def _text(names: Iterable[str]) -> str:
 
 
 class Layer(NamedTuple):
-    """A recurrent layer: the module that has its weights, its number there, its normalisation.
-
-    Args:
-        norm: normalises the input of the layer; None where nothing does.
-    """
+    """A recurrent layer: its module, its number there, its normalisation."""
 
     rnn: nn.RNNBase
     number: int
@@ -110,43 +102,26 @@ def layers_of(network: RNNClassifier) -> list[Layer]:
 
 
 def count_symbols(run: LoadedRun) -> int | None:
-    """Returns the number of symbols whose indices the network reads; None where it reads values."""
+    """Returns the number of symbols; None where the network reads values."""
     embedding = getattr(run.network, "embedding", None)
     return embedding.num_embeddings if isinstance(embedding, nn.Embedding) else None
 
 
 def recurrent_network(run: LoadedRun) -> RNNClassifier:
-    """Returns the run's network, if all of its parts can be written.
+    """Returns the run's network, if it can be written.
 
     Raises:
-        ValueError: names the first part that cannot.
+        ValueError: the network is the user's own, or has layers of the user's own.
     """
-    unknown = _unknown(run)
-    if unknown is not None:
-        raise ValueError(f"{run.checkpoint}: cannot write {unknown} as .onnx")
-    assert isinstance(run.network, RNNClassifier)
-    return run.network
-
-
-def _unknown(run: LoadedRun) -> str | None:
-    """Returns the first part of a run that cannot be written, in words."""
     network = run.network
     # A subclass of the user's own may compute anything in its `forward`.
-    if type(network) not in _KINDS:
-        return f"the network {type(network).__module__}.{type(network).__qualname__}"
-    assert isinstance(network, RNNClassifier)
-    own = [*network.named_parameters(recurse=False), *network.named_buffers(recurse=False)]
-    parts = sorted({name for name, _ in [*network.named_children(), *own]} - _PARTS)
-    if parts:
-        return f"the part {parts[0]!r} of the network"
-    rnn = network.rnn
-    modules = [*rnn.layers] if type(rnn) is NormedLayers else [rnn]
-    for module in modules:
-        if type(module) not in _LAYERS:
-            return f"layers of type {type(module).__name__}"
-    if network.pooling not in _POOLINGS:
-        return f"pooling={network.pooling!r}"
-    for field in fields(Scaling if run.scaling is None else run.scaling):
-        if field.name not in _STEPS and getattr(run.scaling, field.name, None) is not None:
-            return f"the {field.name} of the data"
-    return None
+    unknown = f"the network {type(network).__module__}.{type(network).__qualname__}"
+    if type(network) in _KINDS:
+        assert isinstance(network, RNNClassifier)
+        rnn = network.rnn
+        modules = [*rnn.layers] if type(rnn) is NormedLayers else [rnn]
+        others = [type(module).__name__ for module in modules if type(module) not in _LAYERS]
+        if not others:
+            return network
+        unknown = f"layers of type {others[0]}"
+    raise ValueError(f"{run.checkpoint}: cannot write {unknown} as .onnx")

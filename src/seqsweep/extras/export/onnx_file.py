@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file, whose graph is written node by node.
+"""A trained network as an ONNX file, written node by node.
 
 PyTorch's own exporters cannot write a recurrent network whose number of steps is free.
 
@@ -34,9 +34,6 @@ OPSET = 17
 _IR_VERSION = 8
 """The version of the file format that belongs to the operators."""
 
-_LARGEST = 2**31 - 1
-"""The most bytes of an ONNX file without separate files for its weights."""
-
 
 def write(run: LoadedRun) -> bytes:
     """Returns the run's network as the content of an ONNX file.
@@ -46,7 +43,7 @@ def write(run: LoadedRun) -> bytes:
     `LoadedRun.prepare` would refuse, has NaN as outputs.
 
     Raises:
-        ValueError: the network has a part that the graph cannot express, or is too large.
+        ValueError: the network has a part that the graph cannot express.
     """
     network = recurrent_network(run)
     graph = Graph()
@@ -64,8 +61,6 @@ def write(run: LoadedRun) -> bytes:
     model = helper.make_model(proto, opset_imports=opset, ir_version=_IR_VERSION)
     model.producer_name = "seqsweep"
     helper.set_model_props(model, metadata(run))
-    if model.ByteSize() > _LARGEST:
-        raise ValueError(f"{run.checkpoint}: has more weights than one .onnx file can hold (2 GiB)")
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
 

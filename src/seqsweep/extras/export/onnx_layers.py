@@ -1,4 +1,4 @@
-"""The layers of a network as ONNX nodes: embedding, recurrent layers and pooling.
+"""The embedding, the recurrent layers and the pooling as ONNX nodes.
 
 B sequences, T time steps, E embedding, H hidden, D directions.
 """
@@ -19,7 +19,7 @@ _GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
 
 
 def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
-    """Adds the learned numbers of each symbol: (B, T, 1) -> (B, T, E)."""
+    """Adds the embedding of each symbol: (B, T, 1) -> (B, T, E)."""
     # What is not the index of a symbol would end the whole batch with an error.
     first = graph.constant("first_symbol", np.array([0], dtype=np.float32))
     last = np.array([embedding.num_embeddings - 1], dtype=np.float32)
@@ -49,7 +49,7 @@ def add_layers(graph: Graph, layers: list[Layer], x: str, lengths: str) -> tuple
 
 
 def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) -> tuple[str, str]:
-    """Adds one layer of both directions: x (T, B, ...) -> (T, B, D*H) and (D, B, H)."""
+    """Adds one layer: (T, B, ...) -> (T, B, D*H), (D, B, H)."""
     rnn = layer.rnn
     attributes: dict[str, Any] = {
         "hidden_size": rnn.hidden_size,
@@ -69,7 +69,7 @@ def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) 
 
 
 def _add_weights(graph: Graph, layer: Layer, position: int) -> tuple[str, str, str]:
-    """Adds a layer's weights (of the input, of the state) and both its biases together."""
+    """Adds a layer's weights of input and state, and its biases."""
     rnn, number = layer.rnn, layer.number
     suffixes = [f"l{number}", f"l{number}_reverse"][: 1 + rnn.bidirectional]
 
@@ -85,18 +85,14 @@ def _add_weights(graph: Graph, layer: Layer, position: int) -> tuple[str, str, s
 
 
 def _gates(rnn: nn.RNNBase, weight: Tensor) -> npt.NDArray[np.float32]:
-    """Returns a weight (gates * H, ...) with its gates in the order of ONNX."""
+    """Returns a weight (gates * H, ...) with ONNX's order of gates."""
     array = weight.detach().numpy()
     gates = array.reshape(-1, rnn.hidden_size, *array.shape[1:])
     return np.concatenate([gates[index] for index in _GATES[type(rnn).__name__]])
 
 
 def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Prepared) -> str:
-    """Adds the pooling over the valid steps: (T, B, D*H) -> (B, D*H).
-
-    Args:
-        output: is 0 at padding.
-    """
+    """Adds the pooling of valid steps: (T, B, D*H) -> (B, D*H)."""
     by_time = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
     if network.attention is not None:
         # The score of each step: (T, B, D*H) -> (T, B, 1).

@@ -9,25 +9,21 @@ from torch import nn
 
 
 class Graph:
-    """An ONNX graph in the making: each method adds a part and returns its name."""
+    """An ONNX graph, whose methods add a part and return its name."""
 
     def __init__(self) -> None:
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """Adds a node with one output.
-
-        Args:
-            output: its name; without it, the operator and a number.
-        """
+        """Adds a node with one output."""
         name = output or f"{operator.lower()}_{len(self._nodes)}"
         return self.nodes(operator, inputs, (name,), **attributes)[0]
 
     def nodes(
         self, operator: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: Any
     ) -> tuple[str, ...]:
-        """Adds a node with several outputs. An empty name leaves an input or output out."""
+        """Adds a node with several outputs. An empty name leaves one out."""
         self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
         return outputs
 
@@ -65,7 +61,7 @@ class Graph:
 
 
 def array_info(name: str, kind: type[np.generic], shape: tuple[int | str, ...]) -> ValueInfoProto:
-    """Returns the type of an input or output; a name stands for any size."""
+    """Returns the type of an array; a name stands for any size."""
     return helper.make_tensor_value_info(
         name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape
     )

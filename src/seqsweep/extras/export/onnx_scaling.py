@@ -1,4 +1,4 @@
-"""The scaling of raw values as ONNX nodes, which give the bits of `Scaling.apply`.
+"""The scaling as ONNX nodes, which give the bits of `Scaling.apply`.
 
 B sequences, T time steps, F features (channels). The steps of `data.transform` take and return the
 names of x (B, T, F) and, where they change, of lengths (B,).
@@ -18,7 +18,7 @@ _END = 2**31 - 1
 
 
 class Prepared(NamedTuple):
-    """The names of a network's input: x (B, T, F), lengths (B,), and valid (B, T, 1)."""
+    """The names of x (B, T, F), lengths (B,), valid (B, T, 1)."""
 
     x: str
     lengths: str
@@ -26,11 +26,7 @@ class Prepared(NamedTuple):
 
 
 def add_scaling(graph: Graph, scaling: Scaling | None, x: str, lengths: str) -> Prepared:
-    """Adds the steps from raw values to a network's input, with zeros as padding.
-
-    Args:
-        scaling: None for x that is prepared already.
-    """
+    """Adds the steps from raw values to input, with zeros as padding."""
     values = x
     if scaling is not None:
         values, lengths = _scaled(graph, scaling, x, lengths)
@@ -39,7 +35,7 @@ def add_scaling(graph: Graph, scaling: Scaling | None, x: str, lengths: str) -> 
 
 
 def add_usable(graph: Graph, prepared: Prepared, symbols: int | None) -> str:
-    """Adds a mask (B, 1) of the sequences with steps and only usable values.
+    """Adds a mask (B, 1) of the sequences that can be classified.
 
     Args:
         symbols: the number of symbols, where x holds their indices; else values must be finite.
@@ -98,7 +94,7 @@ def _filled(graph: Graph, scaling: Scaling, x: str) -> str:
 
 
 def _step(fill: Floats) -> GraphProto:
-    """Returns one time step of filling forward: a missing value becomes the last one."""
+    """Returns a step of filling forward: NaN becomes the last value."""
     body = Graph()
     body.node("IsNaN", "now", output="is_missing")
     body.node("Where", "is_missing", "before", "now", output="after")
@@ -114,7 +110,7 @@ def _zero(graph: Graph) -> str:
 
 
 def _add_crop(graph: Graph, shaping: Shaping, x: str, lengths: str) -> tuple[str, str]:
-    """Adds the crop. A sequence of which nothing is left gets the length 0."""
+    """Adds the crop, which may leave a sequence of length 0."""
     if shaping.first == 0 and shaping.last is None:
         return x, lengths
     last = _END if shaping.last is None else shaping.last
@@ -146,7 +142,7 @@ def _add_means(
 
 
 def _add_frames(graph: Graph, size: int, x: str, lengths: str, channels: int) -> tuple[str, str]:
-    """Adds the frames: each `size` steps become one of `size * channels` channels."""
+    """Adds the frames: `size` steps become one of `size * channels` channels."""
     if size == 1:
         return x, lengths
     count = graph.node("Mul", _blocks(graph, _count_steps(graph, x), size), graph.number(size))
@@ -162,7 +158,7 @@ def _add_frames(graph: Graph, size: int, x: str, lengths: str, channels: int) ->
 
 
 def _add_valid(graph: Graph, x: str, lengths: str) -> str:
-    """Adds the mask (B, T, 1) of the steps before the end of each sequence."""
+    """Adds the mask (B, T, 1) of the steps before the end."""
     step = graph.node("Range", graph.number(0), _count_steps(graph, x), graph.number(1))  # (T,)
     is_valid = graph.node("Less", step, graph.node("Unsqueeze", lengths, graph.axes(1)))
     return graph.node("Unsqueeze", is_valid, graph.axes(2))

@@ -1,25 +1,36 @@
-"""Starts, plans or continues the search of `hydra/sweeper=optuna`, until its budget is spent."""
+"""Starts, plans or continues the search of `hydra/sweeper=optuna`.
+
+Of its trials at most `parallel` have no result yet: they are its window.
+"""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
-from seqsweep.console import PlainConsole, place, print_notes
+from seqsweep.console import PlainConsole, place, print_notes, say_error
 from seqsweep.extras.search.planning import TrialPlanner, check_searchable
-from seqsweep.extras.search.session import begin, say, searching
+from seqsweep.extras.search.searchfile import SearchFile, Trial
+from seqsweep.extras.search.session import Search, begin, say, searching
 from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import overrides_of
-from seqsweep.extras.search.study import first_params
-from seqsweep.extras.search.window import Window
+from seqsweep.extras.search.study import SearchStudy, first_params
+from seqsweep.extras.search.trials import Result, owners_of, result_of
 from seqsweep.results.formatting import count
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import build_each
+from seqsweep.sweeping.members import build_each, labelled
+from seqsweep.sweeping.planned_sweep import write_sweep
+from seqsweep.sweeping.queue import SweepMember
+from seqsweep.sweeping.sweep import Rounds, shown
+from seqsweep.training.limits import Limits
 
 
 @interruptible()
@@ -36,9 +47,6 @@ def search(
         options: the keys of `hydra.sweeper`, without `params`.
         overrides: the space, and the values that all trials share.
 
-    Returns:
-        The exit code, as `run_sweep` returns it.
-
     Raises:
         HydraException, ValueError, TypeError, OSError: the settings, a value of the space or the
             data are refused; nothing was trained.
@@ -54,45 +62,38 @@ def search(
     settings = Settings(config["monitor"], config["trainer"]["max_epochs"], **_plain(options))
     # This also refuses wrong options of the sampler.
     params = first_params(settings, planner.space)
-    first_trials = [" ".join(overrides_of(planner.space, each)) for each in params]
     console = PlainConsole()
     limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in settings.budget.items())
     say(f"search by {settings.sampler} in {place(folder)}: at most {limits}", console)
     if is_plan:
-        for line in _plan_lines(settings, first_trials):
+        for line in _plan_lines(settings, [overrides_of(planner.space, each) for each in params]):
             say(line, console)
         print_notes(first.notes, console)
         return 0
+    if SearchFile.read(folder) is None:
+        # A network that cannot be built is refused now, and not after hours of others.
+        build_each(ends, compose)
     with searching(folder, first, console):
         window = Window(settings, planner, config["seed"])
-        chosen = len(window.trials)
-        if chosen:
-            say(f"{count(chosen, 'trial')} chosen before", console)
+        if window.trials:
+            say(f"{count(len(window.trials), 'trial')} chosen before", console)
         print_notes([*why_autograd([first], gpu_available), *first.notes], console)
-        if not chosen:
-            # A network that cannot be built is refused now, and not after hours of others.
-            build_each(ends, compose)
         return window.run(launcher, console, started)
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options without the types of OmegaConf, and without those that are null."""
+    """Returns options as plain values, without those that are null."""
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(options)))
-    groups = {key: value for key, value in plain.items() if isinstance(value, dict)}
-    return plain | {
-        key: {name: each for name, each in group.items() if each is not None}
-        for key, group in groups.items()
-    }
+    for key, group in plain.items():
+        if isinstance(group, dict):
+            plain[key] = {name: each for name, each in group.items() if each is not None}
+    return plain
 
 
-def _plan_lines(settings: Settings, first: Sequence[str]) -> list[str]:
-    """Returns what a search would do besides its budget.
-
-    Args:
-        first: the trials that are chosen before any result.
-    """
+def _plan_lines(settings: Settings, first: Sequence[Sequence[str]]) -> list[str]:
+    """Returns what a search would do besides its budget."""
     lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
-    lines += [f"  {trial}" for trial in first]
+    lines += [f"  {' '.join(trial)}" for trial in first]
     epochs = settings.max_epochs
     lines.append(f"a trial: {count(settings.seeds, 'run')} of at most {count(epochs, 'epoch')}")
     top, seeds = settings.confirm["top"], settings.confirm["seeds"]
@@ -102,3 +103,132 @@ def _plan_lines(settings: Settings, first: Sequence[str]) -> list[str]:
             f" {count(top * seeds, 'run')}, {top * seeds * epochs:,} epochs besides the budget"
         )
     return lines
+
+
+class Window(Search):
+    """A search of which at most `parallel` trials have no result.
+
+    Attributes:
+        results: of all trials that have ended, by number.
+    """
+
+    def __init__(self, settings: Settings, planner: TrialPlanner, seed: int) -> None:
+        self.seeds = range(seed, seed + settings.seeds)
+        fresh = range(self.seeds.stop, self.seeds.stop + settings.confirm["seeds"])
+        new = settings.search_file(planner.space)
+        super().__init__(planner, new, settings.confirm["top"], fresh)
+        self.settings = settings
+        # Monotonic, because the clock of the machine may be set while a search trains for hours.
+        self._started = time.monotonic()
+        self.study = SearchStudy(settings, planner.space, self.before.trials)
+        for trial in self.before.trials:
+            planned = self.planner.plan(trial.params, self.seeds) if trial.refusal is None else []
+            if list(trial.run_ids) != [member.run_id for member in planned]:
+                self._refuse()
+            self._add(trial, planned)
+        # Later choices depend on these results, so their failures are final. Other runs that have
+        # failed are tried again.
+        decided = {t.number: self._result_of(t) for t in self._decided()}
+        self.results = {n: each for n, each in decided.items() if each.state != "running"}
+
+    @property
+    def trials(self) -> list[Trial]:
+        return self.study.trials
+
+    def is_over(self) -> bool:
+        return not self.pending() and not self.is_stopped()
+
+    def is_stopped(self) -> bool:
+        """Returns whether a run has failed whose failure ends the search."""
+        return any(self.member(run_id).ends_sweep() for run_id in self._left())
+
+    def lost(self) -> Collection[str]:
+        run_ids = {run_id for trial in self._decided() for run_id in trial.run_ids}
+        return [run_id for run_id in run_ids if not self.member(run_id).was_done()]
+
+    def rounds(
+        self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
+    ) -> Rounds:
+        budget, confirm = int(self.settings.budget.get("trials", 0)), self.settings.confirm
+        total = budget * self.settings.seeds + confirm["top"] * confirm["seeds"]
+        before = None
+        # Where the same runs are left, another round would end in the same way.
+        while pending and (left := {member.run_id for member in pending}) != before:
+            before = left
+            if launcher.workers is None:
+                ended = len(self._members) - len(self._left()) - self.done_before
+                counted = ended, total - self.done_before if budget else 0
+                yield from shown(pending, console, counted)
+            else:
+                launcher.workers.train(pending, self.folder, is_one_enough=True)
+            if pending := self.next_runs():
+                # Workers and tables read from sweep.json which runs there are.
+                write_sweep(self.members(), pending, self.folder, console, is_open=True)
+
+    def next_runs(self) -> list[SweepMember]:
+        for trial in self._running():
+            self._look_at(trial)
+        if self.is_stopped():
+            return []
+        while all(number in self.results for number in self.study.needed()):
+            results = [self.results.get(trial.number) for trial in self.trials]
+            if not self.settings.allows(results, self.minutes()):
+                break
+            # A trial whose runs are done already, as those of an equal trial, has its result.
+            self._look_at(self._choose_one())
+        self.write()
+        return self.pending()
+
+    def pending(self) -> list[SweepMember]:
+        """Returns the runs to train now, of the trials without a result."""
+        members = [self.member(run_id) for run_id in self._left()]
+        # Each is called after the keys in which it differs from the others of now.
+        return labelled([member for member in members if not member.is_over()])
+
+    def file(self) -> SearchFile:
+        return replace(super().file(), minutes=self.minutes())
+
+    def minutes(self) -> float:
+        """Returns the minutes that all commands of the search have taken."""
+        return self.before.minutes + (time.monotonic() - self._started) / 60
+
+    def _decided(self) -> Sequence[Trial]:
+        """Returns the trials on whose results later choices depend."""
+        return self.trials[: -self.settings.parallel]
+
+    def _running(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.number not in self.results]
+
+    def _left(self) -> dict[str, None]:
+        """Returns the run_ids of the trials without a result, each once."""
+        return dict.fromkeys(run_id for trial in self._running() for run_id in trial.run_ids)
+
+    def _look_at(self, trial: Trial) -> None:
+        """Reads the result of a trial that has ended."""
+        runs = [self.member(run_id) for run_id in trial.run_ids]
+        # With `on_error=stop` the next command tries a failed trial again.
+        if all(run.is_over() and not run.ends_sweep() for run in runs):
+            self.results[trial.number] = self._result_of(trial)
+
+    def _choose_one(self) -> Trial:
+        chosen = self.study.choose(self.results)
+        members, refusal = list[SweepMember](), None
+        try:
+            members = self.planner.plan(chosen.params, self.seeds)
+        except (HydraException, ValueError, TypeError) as error:
+            refusal = " ".join(str(error).split())
+            say_error(f"trial {chosen.number} is refused: {refusal}")
+        run_ids = [member.run_id for member in members]
+        trial = replace(chosen, run_ids=run_ids, refusal=refusal)
+        self.trials.append(trial)
+        self._add(trial, members)
+        return trial
+
+    def _add(self, trial: Trial, members: Sequence[SweepMember]) -> None:
+        if self.settings.rule is not None:
+            # Of equal trials, the thresholds of the first one hold.
+            self.limits = dict.fromkeys(trial.run_ids, Limits(trial.thresholds)) | self.limits
+        self.add(members)
+
+    def _result_of(self, trial: Trial) -> Result:
+        return result_of(trial, self.folder, self.settings.monitor, owners_of(self.trials))

@@ -13,7 +13,7 @@ from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.trials import (
     Tried,
     different,
-    metrics_of,
+    mean_metrics,
     ranked,
     read_trials,
     search_names,
@@ -68,30 +68,22 @@ class Confirmation:
 def confirmation_of(
     search: SearchFile, order: Sequence[Tried], runs: Mapping[str, Entry], names: Mapping[str, str]
 ) -> Confirmation | None:
-    """Returns the comparison; None if no run over a fresh seed is complete.
-
-    Args:
-        order: The complete trials, the best first.
-    """
+    """Returns the comparison; None without a complete run over fresh seeds."""
     order = different(order)
     samples = {trial.number: each for trial in order if (each := _samples(trial, search, runs))}
     if not samples:
         return None
-    fresh = {
-        number: estimate([metrics[search.metric] for metrics in each.values()])
-        for number, each in samples.items()
-    }
+
+    def values(trial: Tried, metric: str) -> dict[Replicate, float]:
+        return {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
+
+    trials = [trial for trial in order if trial.number in samples]
+    fresh = {t.number: estimate([*values(t, search.metric).values()]) for t in trials}
     # Equal trials stay in the order of the search.
-    trials = sorted(
-        (trial for trial in order if trial.number in fresh),
-        key=lambda trial: search.sign * fresh[trial.number].mean,
-    )
+    trials.sort(key=lambda trial: search.sign * fresh[trial.number].mean)
     available = set.intersection(*(set(m) for each in samples.values() for m in each.values()))
     metric = compared_metric(search.metric, available)
-    columns = [
-        {seed: metrics[metric] for seed, metrics in samples[trial.number].items()}
-        for trial in trials
-    ]
+    columns = [values(trial, metric) for trial in trials]
     differences = differences_to_best(columns)
     rows = [
         Confirmed(
@@ -122,7 +114,7 @@ def _samples(
 
 @dataclass(frozen=True)
 class Rung:
-    """The trials that a successive halving has judged after a number of epochs.
+    """The trials that a successive halving has judged after some epochs.
 
     Args:
         trained: The number of trials that reached it.
@@ -142,13 +134,10 @@ class Search:
 
     Args:
         file: The search without its trials.
-        trials: The trials with their results, by their numbers.
         names: The short names of the searched keys.
         best: The numbers of the complete trials, the best first.
-        best_metrics: The metrics of the best trial.
         compared: The number of trials that the importance was computed from.
         compared_after: The number of epochs after which their values were taken; None for the end.
-        rungs: The numbers of trials by rung of a successive halving.
         importance: The importance of each key; empty without values, and None without Optuna or
             where it was not asked for.
     """
@@ -174,7 +163,7 @@ class Search:
 def find_search(
     folder: Path, entries: Iterable[Entry], with_importance: bool = True
 ) -> Search | None:
-    """Returns what the search of a folder has found; None without a search.json.
+    """Returns what the search of a folder has found, if any.
 
     Args:
         with_importance: Whether to compute the importance of the keys, which takes a second.
@@ -194,7 +183,7 @@ def find_search(
         trials=trials,
         names=names,
         best=[trial.number for trial in order],
-        best_metrics=metrics_of(order[0].run_ids, runs) if order else {},
+        best_metrics=mean_metrics(order[0].run_ids, runs) if order else {},
         confirmation=confirmation_of(file, order, runs, names),
         compared=len(costs),
         compared_after=epochs,

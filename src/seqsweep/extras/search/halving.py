@@ -1,4 +1,4 @@
-"""The rules of a successive halving: its settings, its population and its rungs.
+"""The settings, the population and the rungs of a successive halving.
 
 Imports no torch.
 """
@@ -24,14 +24,9 @@ class Halving:
     """The settings of a successive halving: the keys of `hydra.sweeper`, checked.
 
     Attributes:
-        population: the number of configs.
         rungs: the numbers of epochs after which the runs are judged; the last one is their end.
-        seed: the seed of the draws.
         top: how many of the best configs are trained again at the end.
         seeds: with how many fresh seeds each.
-
-    Raises:
-        ValueError: a value is out of its range.
     """
 
     population: int
@@ -56,7 +51,7 @@ class Halving:
             )
 
     def sizes(self, configs: int) -> list[int]:
-        """Returns the number of runs that train to each rung, if none fails."""
+        """Returns how many runs train to each rung, if none fails."""
         sizes = [configs]
         for rung, following in itertools.pairwise(self.rungs):
             sizes.append(-(-sizes[-1] * rung // following))
@@ -101,15 +96,7 @@ def _share(seed: int, number: int, key: str) -> float:
 
 
 class Standing:
-    """The files of a run, read once.
-
-    Args:
-        run: counts the failures in this command.
-
-    Attributes:
-        rows: the metrics of each finished epoch.
-        record: None while the run has no record.
-    """
+    """The files of a run, read once."""
 
     def __init__(self, run: SweepMember) -> None:
         self.run = run
@@ -132,7 +119,7 @@ class Standing:
         return self.record is None or self.record["status"] == "diverged"
 
     def is_settled(self, rung: int, was_judged: bool) -> bool:
-        """Returns whether nothing changes the place of the run at a rung any more."""
+        """Returns whether the place of the run at a rung is final."""
         has_failed = self.run.failures() >= self.run.tries
         if self.has_reached(rung) or self.record is not None or has_failed:
             return True
@@ -154,7 +141,7 @@ class Standing:
 
 
 def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
-    """Returns the limits of all runs, as far as their files decide them.
+    """Returns the limits of all runs, as their files decide them.
 
     The first rung that some run has not reached stops the others. Every earlier rung is decided
     again by the same rows of metrics.csv, so a kill at any moment changes no decision.
@@ -164,7 +151,6 @@ def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> di
 
     Args:
         runs: the whole population; equal runs keep this order.
-        monitor: the metric by which they are judged.
         rungs: increasing numbers of epochs. At each of them a part of the runs continues: the
             quotient of this number and the next one, rounded up.
     """

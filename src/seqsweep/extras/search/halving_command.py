@@ -23,7 +23,7 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.sweep import Rounds, train_sweep
+from seqsweep.sweeping.sweep import Rounds
 from seqsweep.training.limits import Limits
 
 
@@ -43,10 +43,6 @@ def search(
 
     Args:
         overrides: the space, and the values that all configs share.
-        console: prints the plan, the progress and the results.
-
-    Returns:
-        The exit code, as `run_sweep` returns it.
 
     Raises:
         ValueError, TypeError, OSError, HydraException: a config, its data, or the search are
@@ -76,11 +72,7 @@ def search(
 
 
 def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
-    """Returns a planner whose runs train to the last rung.
-
-    Raises:
-        HydraException: the overrides give another number of epochs.
-    """
+    """Returns a planner whose runs train to the last rung."""
     last = f"trainer.max_epochs={epochs}"
     for text in planner.fixed:
         if text.lstrip("+").startswith("trainer.max_epochs=") and text != last:
@@ -93,11 +85,7 @@ def to_the_last_rung(planner: TrialPlanner, epochs: int) -> TrialPlanner:
 def plan_population(
     halving: Halving, planner: TrialPlanner
 ) -> tuple[list[Trial], list[SweepMember]]:
-    """Draws and plans the population; returns a trial and a run for each distinct config.
-
-    Raises:
-        ValueError, TypeError, OSError: a config or its data are refused, or cannot be judged.
-    """
+    """Draws and plans a trial and a run for each distinct config."""
     drawn = [draw(planner.space, halving.seed, n) for n in range(halving.population)]
     jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
     # Of equal draws, the first one counts.
@@ -113,15 +101,7 @@ def plan_population(
 
 
 class Searched(Search):
-    """A successive halving, whose limits were decided last by the files of its runs.
-
-    Args:
-        trials: the population, in the order of the draws.
-        members: the run of each trial.
-
-    Raises:
-        ValueError: the folder holds another search.
-    """
+    """A successive halving, whose limits follow from its runs' files."""
 
     def __init__(
         self,
@@ -137,7 +117,8 @@ class Searched(Search):
         self.halving = halving
         self._monitor = config["monitor"]
         self._trials = trials
-        if self.before and [t.run_ids for t in self.before] != [t.run_ids for t in trials]:
+        before = self.before.trials
+        if before and [t.run_ids for t in before] != [t.run_ids for t in trials]:
             self._refuse()
         self.add(members)
         self.decide()
@@ -156,41 +137,30 @@ class Searched(Search):
     def lost(self) -> list[str]:
         return [run.run_id for run in self._runs() if self._is_lost(run)]
 
-    def train(self, launcher: RunLauncher, console: Console) -> int:
-        # Workers may read sweep.json at once, so it has the decided limits from the beginning.
-        members, pending = self.members(), self.pending()
-        if not pending:
-            return 0
-        rounds = self.rounds(pending, console)
-        return train_sweep(
-            members, pending, launcher, self.folder, console, rounds, self.judge, is_open=True
-        )
+    def next_runs(self) -> list[SweepMember]:
+        self.judge()
+        return self.pending()
 
-    def rounds(self, pending: Sequence[SweepMember], console: Console) -> Rounds:
-        """Yields the runs that are left until each has come to its end.
-
-        Pools ask the judge themselves. Other runs pause at a rung, and are yielded again when all
-        have reached it.
-        """
+    def rounds(
+        self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
+    ) -> Rounds:
+        # Pools ask the judge themselves. Other runs pause at a rung, and are yielded again when
+        # all have reached it.
         before = None
         with show_progress([run.folder for run in pending], console):
-            while True:
-                limits = self.judge()
-                pending = self.pending()
-                state = limits, [run.run_id for run in pending]
-                # Without progress, the search was stopped, or other processes train what is left,
-                # or it cannot be trained.
-                if not pending or state == before:
-                    return
+            # Without progress, the search was stopped, or other processes train what is left, or
+            # it cannot be trained.
+            while pending and (state := (self.limits, [run.run_id for run in pending])) != before:
                 before = state
                 yield pending
+                pending = self.next_runs()
 
     def decide(self) -> None:
-        """Brings the limits up to date with the files of the runs; writes nothing."""
+        """Decides the limits by the files of the runs; writes nothing."""
         self.limits = judge(self._runs(), self._monitor, self.halving.rungs)
 
     def judge(self) -> Mapping[str, Limits]:
-        """Decides the limits, and writes them for workers and for the report."""
+        # Workers read the limits from sweep.json, and the report from search.json.
         self.decide()
         limits = {name: each.plain() for name, each in self.limits.items()}
         with SweepFile.changing(self.folder):
@@ -201,7 +171,7 @@ class Searched(Search):
         return self.limits
 
     def pending(self) -> list[SweepMember]:
-        """Returns the runs that have something left to train, as the limits stand."""
+        """Returns the runs with something left to train below their limits."""
         # A run that has lost its place by a failure is not tried again. One that has reached the
         # rung is launched once more, even if it had failed before, and gets its record.
         return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]
@@ -210,7 +180,7 @@ class Searched(Search):
         return [self.member(trial.run_ids[0]) for trial in self._trials]
 
     def _is_lost(self, run: SweepMember) -> bool:
-        """Returns whether a run has failed before the rung that was decided without it."""
+        """Returns whether a run has failed before its rung was decided."""
         standing, ends_at = Standing(run), self.limits[run.run_id].ends_at
         if ends_at is None or standing.record is not None or standing.has_reached(ends_at):
             return False

@@ -1,6 +1,6 @@
-"""Plans the runs of trials, and refuses what a search cannot compare. Imports no torch."""
+"""Plans the runs of trials, and refuses what a search cannot compare."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,13 @@ _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
 """The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
 
-_INSIDE = (0.2361, 0.618, 0.8541)
-"""Places from 0 to 1 in an interval, where hardly all numbers happen to be whole."""
+_INSIDE = 0.2361
+"""A place in an interval, where hardly any number happens to be whole."""
 
 
 @dataclass(frozen=True)
 class TrialPlanner:
-    """Turns the params of trials into planned runs.
-
-    Attributes:
-        fixed: the overrides that all trials share.
-    """
+    """Turns the params of trials into planned runs."""
 
     compose: MemberComposer
     fixed: Sequence[str]
@@ -44,12 +40,7 @@ class TrialPlanner:
 
     @classmethod
     def of(cls, overrides: Sequence[str], compose: MemberComposer, folder: Path) -> "TrialPlanner":
-        """Returns the planner of a search whose space these overrides give.
-
-        Raises:
-            HydraException: no key is searched, or an override is not valid.
-            ValueError: a key is searched that must have one value.
-        """
+        """Returns the planner of a search whose space these overrides give."""
         parser = OverridesParser.create(config_loader=compose.loader)
         fixed, space = parse(overrides, parser)
         if not space:
@@ -68,11 +59,7 @@ class TrialPlanner:
     def plan(
         self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> list[SweepMember]:
-        """Plans a run of a trial for each seed, by default the config's.
-
-        Raises:
-            HydraException, ValueError, TypeError, OSError: the config or its data are refused.
-        """
+        """Plans a run of a trial for each seed, or the config's."""
         # Of two values of a key, the last one counts.
         job = [*self.fixed, *overrides_of(self.space, params)]
         jobs = [job] if seeds is None else [[*job, f"seed={seed}"] for seed in seeds]
@@ -90,36 +77,29 @@ class TrialPlanner:
         first = {key: value_at(values, 0.0) for key, values in self.space.items()}
         planned = self.plan(first)
         for key, values in self.space.items():
-            is_choice = isinstance(values, Choice)
-            for value in values.choices[1:] if is_choice else [value_at(values, 1.0)]:
-                planned += self.plan({**first, key: value})
-            if is_choice or values.integer:
+            if isinstance(values, Choice):
+                for value in values.choices[1:]:
+                    planned += self.plan({**first, key: value})
                 continue
-            # The ends of the interval may be whole, as a key needs them, and the rest not.
-            for place in _INSIDE:
-                try:
-                    self.plan({**first, key: value_at(values, place)})
-                except ValueError as error:
-                    whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
-                    raise ValueError(f"{explain(error)}; or give '{whole}'") from None
+            planned += self.plan({**first, key: value_at(values, 1.0)})
+            if values.integer:
+                continue
+            try:
+                # The ends of an interval may be whole, as a key needs them, and the rest not.
+                self.plan({**first, key: value_at(values, _INSIDE)})
+            except ValueError as error:
+                whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
+                raise ValueError(f"{explain(error)}; or give '{whole}'") from None
         check_comparable(planned)
         return planned
 
 
-def check_comparable(members: Iterable[SweepMember]) -> None:
-    """Refuses runs that would be evaluated on other sequences.
-
-    Args:
-        members: the runs of the ends of the space, or of the whole population.
-
-    Raises:
-        ValueError: there are such runs.
-    """
+def check_comparable(members: Sequence[SweepMember]) -> None:
+    """Refuses runs that would be evaluated on other sequences."""
     first, *others = members
     sets = _sets_of(first)
     for other in others:
-        reason = why_apart(sets, _sets_of(other))
-        if reason:
+        if reason := why_apart(sets, _sets_of(other)):
             raise ValueError(
                 f"{_differing(other.overrides, first.overrides)}: {reason} than"
                 f" {_differing(first.overrides, other.overrides)}: a search ranks its trials"
@@ -132,9 +112,6 @@ def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
 
     Args:
         first_rung: the first number of epochs after which runs are judged; None for the end.
-
-    Raises:
-        ValueError: the run lacks what the search compares.
     """
     if run.config["rerun"]:
         raise ValueError("rerun=true: must be false in a search; give another sweep.name")
@@ -162,6 +139,6 @@ def _sets_of(run: PlannedRun) -> Sets:
 
 
 def _differing(overrides: Sequence[str], others: Sequence[str]) -> str:
-    """Returns the overrides that others lack, those of the data if there are some."""
+    """Returns the overrides that others lack, if possible of the data."""
     differing = [text for text in overrides if text not in others]
     return " ".join([text for text in differing if text.startswith("data")] or differing)

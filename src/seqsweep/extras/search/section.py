@@ -1,14 +1,15 @@
-"""The section on a search in a report, and its lines below a leaderboard."""
+"""The section on a search in a report, and its leaderboard lines."""
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from seqsweep.console import place
 from seqsweep.extras.search.findings import Confirmation, Search, find_search
-from seqsweep.extras.search.plots import drawn_keys, drawn_trials, search_figures
-from seqsweep.extras.search.trials import trial_words
+from seqsweep.extras.search.trials import Tried, trial_words
 from seqsweep.results.formatting import (
     NBSP,
     bounded_interval,
@@ -16,49 +17,107 @@ from seqsweep.results.formatting import (
     metric_words,
     number,
     number_range,
+    plain_text,
     short_number,
     true_minus,
     upper_first,
 )
 from seqsweep.results.report.findings import Section
+from seqsweep.results.report.plot_parts import (
+    GREY,
+    LOG,
+    PALETTE,
+    Figure,
+    label,
+    layout,
+    rounded,
+)
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import too_few_words
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import compared_metric
 
 _TEMPLATE = Path(__file__).with_name("section.html.j2")
-_UNITS = ("trials", "epochs", "seconds")
-_AXIS_WIDTH = 130
-"""The least distance of two axes in CSS pixels; a phone scrolls the plot."""
+
+MOST_POINTS = 500
+"""The most trials in a figure, the best ones: more cover each other and make the page slow."""
+
+_MOST_KEYS = 8
+"""The most keys that have a figure, the most important ones."""
 
 
 def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
-    """Returns the section on the search of a folder; None without a search."""
+    """Returns the section on the search of a folder, if any."""
     search = find_search(folder, entries)
     if search is None:
         return None
-    figures = search_figures(search)
-    having = [trial for trial in search.trials if trial.value is not None]
-    confirmation = search.confirmation
+    trials = _trials_with_value(search)
+    keys = list(search.importance or search.file.space)[:_MOST_KEYS] if len(trials) > 1 else []
+    figures = {f"search-key-{n}": key_figure(key, search) for n, key in enumerate(keys)}
     view = {
         "said": {
             "search": search_words(search),
             "best": best_words(search),
             "optimism": optimism_words(search),
-            "order": order_words(confirmation) if confirmation else "",
+            "order": order_words(search.confirmation) if search.confirmation else "",
             "importance": importance_words(search),
             "budget": budget_words(search),
         },
         "fresh_first": FRESH_FIRST,
-        "budgets": [unit for unit in _UNITS if f"search-budget-{unit}" in figures],
-        "has_pruned": any(trial.state == "pruned" for trial in having),
-        "lines": len(drawn_trials(search)),
-        "with_value": len(having),
-        "axes": len(drawn_keys(search)),
-        "parallel_width": _AXIS_WIDTH * (len(drawn_keys(search)) + 1),
+        "keys": dict(zip(figures, [search.names[key] for key in keys], strict=True)),
+        "has_pruned": any(trial.state == "pruned" for trial in trials),
+        "drawn": min(len(trials), MOST_POINTS),
+        "with_value": len(trials),
     }
     run_ids = {run_id for trial in search.trials for run_id in trial.run_ids}
     return Section("search", "The search", _TEMPLATE, {"search": search}, figures, view, run_ids)
+
+
+def _trials_with_value(search: Search) -> list[Tried]:
+    """Returns the trials with a value: complete ones by rank, then pruned."""
+    having = [trial for trial in search.trials if trial.value is not None]
+    rank = {number: place for place, number in enumerate(search.best)}
+    sign = search.file.sign
+    return sorted(having, key=lambda t: (rank.get(t.number, math.inf), sign * (t.value or 0.0)))
+
+
+def key_figure(key: str, search: Search) -> Figure:
+    """Returns the value of each trial against that of a searched key."""
+    drawn = [t for t in _trials_with_value(search)[:MOST_POINTS] if key in t.params]
+    best = search.best[:1]
+    groups = (
+        ([t for t in drawn if t.state == "pruned"], GREY, "circle-open", 5),
+        ([t for t in drawn if t.state == "complete" and t.number not in best], PALETTE[0],
+         "circle", 5),
+        ([t for t in drawn if t.number in best], PALETTE[1], "circle", 9),
+    )  # fmt: skip
+    values = search.file.space[key]
+    figure = layout(search.names[key], metric_words(search.file.metric), 340)
+    if "choices" in values:
+        order = {"categoryorder": "array", "categoryarray": [*map(label, values["choices"])]}
+        figure["xaxis"] |= {"type": "category", **order}
+    elif values["log"]:
+        figure["xaxis"] |= LOG
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter", "mode": "markers",
+            "x": [label(plain_text(t.params[key])) for t in trials] if "choices" in values
+            else rounded([t.params[key] for t in trials]),
+            "y": rounded([trial.value or 0.0 for trial in trials]),
+            "marker": {"color": colour, "symbol": symbol, "size": size},
+            "text": [_hover(trial, search) for trial in trials], "hoverinfo": "text",
+        }
+        for trials, colour, symbol, size in groups if trials
+    ]  # fmt: skip
+    return {"data": traces, "layout": figure}
+
+
+def _hover(trial: Tried, search: Search) -> str:
+    """Returns a trial's number, value and params, a line each."""
+    state = "" if trial.state == "complete" else f", {trial.state}"
+    value = f"{metric_words(search.file.metric)} {number(trial.value or 0.0)}"
+    words = [f"trial {trial.number}{state}", value, trial_words(trial, search.names)]
+    return "<br>".join(map(label, words))
 
 
 def table_lines(folder: Path, entries: Sequence[Entry]) -> list[str]:
@@ -91,7 +150,7 @@ _STATES = ("complete", "pruned", "failed", "running")
 
 
 def search_words(search: Search) -> str:
-    """Says how the search chose its trials, how many there are, and its budget."""
+    """Says how the search chose its trials, and within what budget."""
     file = search.file
     limits = ", ".join(f"{limit:,g} {unit}" for unit, limit in file.budget.items())
     budget = f" Budget: {limits}." if limits else ""
@@ -120,7 +179,7 @@ def best_words(search: Search) -> str:
 
 
 def optimism_words(search: Search) -> str:
-    """Says how much of the best value was luck of the seed, if known."""
+    """Says how much of the best value was luck, if known."""
     metric, sign = search.file.metric, search.file.sign
     if not search.best:
         return ""
@@ -149,7 +208,7 @@ def optimism_words(search: Search) -> str:
 
 
 def order_words(confirmation: Confirmation) -> str:
-    """Says which confirmed trial is first after the fresh seeds, and whether others differ."""
+    """Says which confirmed trial is first now, and whether others differ."""
     first, *others = confirmation.trials
     undecided = [row.difference for row in others if row.difference.verdict == "undecided"]
     decided = [row.difference.verdict for row in others if row.difference.verdict != "undecided"]
@@ -169,7 +228,7 @@ def order_words(confirmation: Confirmation) -> str:
 
 
 def importance_words(search: Search) -> str:
-    """Says which key matters most, for which trials, and how reliable that is."""
+    """Says which key matters most, and how reliable that is."""
     importance, epochs = search.importance, search.compared_after
     if importance is None:
         return "Optuna computes the importance of the keys: pip install 'seqsweep[search]'."
@@ -185,7 +244,7 @@ def importance_words(search: Search) -> str:
 
 
 def budget_words(search: Search) -> str:
-    """Says what the search has cost, and when it found its best trial."""
+    """Says what the search has cost, and when it found the best."""
     results = [trial.result for trial in search.trials]
     epochs, seconds = sum(each.epochs for each in results), sum(each.seconds for each in results)
     text = f"Spent: {count(epochs, 'epoch')}, {seconds:,.1f} seconds of training."

@@ -1,17 +1,17 @@
-"""The parts that both searches share: refusals, lock, fresh seeds and end.
+"""Asks a search for runs, trains them, and reads their results.
 
-The module imports no torch.
+Both searches share refusals, lock, fresh seeds and end. The module imports no torch.
 """
 
 import abc
 import contextlib
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.command import option, restore_subcommand, subcommand
+from seqsweep.command import has_option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import place
@@ -20,11 +20,10 @@ from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import different, ranked, read_trials
 from seqsweep.results.formatting import count
 from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.runs.removing import remove_empty_root
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.planned_sweep import close_sweep
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.sweep import shown, train_sweep
+from seqsweep.sweeping.sweep import Rounds, shown, train_sweep
 from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
@@ -38,16 +37,12 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
 
     Args:
         prunes: whether the search ends runs early.
-
-    Raises:
-        ValueError: the command asks for such a thing.
     """
     is_plan = subcommand() == "plan"
     restore_subcommand()
-    if option("plan-only", "") == "yes":
-        raise ValueError("--plan-only: a search chooses its runs while it trains; leave it out")
-    if option("json", "") == "yes":
-        raise ValueError("--json: a search chooses its runs while it trains; leave it out")
+    for name in ("plan-only", "json"):
+        if has_option(name):
+            raise ValueError(f"--{name}: a search chooses its runs while it trains; leave it out")
     refuse_shape(compose.master.sweep)
     if launcher.workers is not None and launcher.workers.detach:
         raise ValueError(
@@ -68,17 +63,12 @@ def say(line: str, console: Console) -> None:
 
 @contextlib.contextmanager
 def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[None]:
-    """Holds the lock of the search during the block; waits for another process before.
-
-    Args:
-        first: a run of the search, whose config says if the command waits.
-        console: prints that the command waits.
+    """Holds the lock of the search; waits for another process before.
 
     Raises:
         Locked: another process searches here, and the config says `when_locked=skip`.
     """
     with contextlib.ExitStack() as stack:
-        stack.callback(remove_empty_root, folder)  # of a search that is refused
         try:
             stack.enter_context(RunLock(folder, LOCK))
         except Locked:
@@ -90,19 +80,16 @@ def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[No
 
 
 class Search(abc.ABC):
-    """A search in the folder of a sweep, which may have been interrupted.
+    """A search in a sweep's folder, which may have been interrupted.
 
     Args:
-        planner: plans the runs of the trials.
         new: the search without its trials.
         top: how many of the best trials are trained again at the end.
         fresh: with these seeds, which the search has not used.
 
     Attributes:
-        before: the trials that earlier commands have chosen.
-        minutes_before: the minutes that they have searched.
+        before: the search as earlier commands have left it.
         done_before: how many runs were done when the command began to train.
-        limits: the limits of runs by run_id.
 
     Raises:
         ValueError: the folder holds another search.
@@ -113,15 +100,11 @@ class Search(abc.ABC):
     ) -> None:
         self.planner = planner
         self.folder = planner.folder
-        self._new = new
-        self._top = top
-        self._fresh = fresh
-        file = SearchFile.read(self.folder) or new
-        if differences := file.differences(new):
+        self._new, self._top, self._fresh = new, top, fresh
+        self.before = SearchFile.read(self.folder) or new
+        if differences := self.before.differences(new):
             self._refuse(" and ".join(differences))
-        self.before = file.trials
-        self.minutes_before = file.minutes
-        self._confirmed = file.confirmed
+        self._confirmed = self.before.confirmed
         self.done_before = 0
         self.limits: dict[str, Limits] = {}
         self._members: dict[str, SweepMember] = {}
@@ -132,8 +115,18 @@ class Search(abc.ABC):
         """All trials that were chosen."""
 
     @abc.abstractmethod
-    def train(self, launcher: RunLauncher, console: Console) -> int:
-        """Trains the trials that are left; returns the exit code."""
+    def next_runs(self) -> Sequence[SweepMember]:
+        """Reads results, decides what follows, and returns the runs that are left."""
+
+    @abc.abstractmethod
+    def rounds(
+        self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
+    ) -> Rounds:
+        """Yields these runs, then the next ones, until nothing changes any more."""
+
+    def judge(self) -> Mapping[str, Limits]:
+        """Returns the limits of all runs, which may be decided anew."""
+        return self.limits
 
     @abc.abstractmethod
     def is_over(self) -> bool:
@@ -141,19 +134,19 @@ class Search(abc.ABC):
 
     @abc.abstractmethod
     def lost(self) -> Collection[str]:
-        """Returns the run_ids of the failed runs that the search has gone on without."""
+        """Returns the run_ids of the runs that were given up."""
 
     def add(self, members: Sequence[SweepMember]) -> None:
-        """Adds the runs of a trial, apart from those that an earlier trial has."""
+        """Adds the runs of a trial that no earlier trial has."""
         for member in members:
             self._members.setdefault(member.run_id, member)
 
     def member(self, run_id: str) -> SweepMember:
-        """Returns a run with its present limits; its failures count in this command."""
+        """Returns a run with its present limits."""
         return replace(self._members[run_id], limits=self.limits.get(run_id))
 
     def members(self) -> list[SweepMember]:
-        """Returns the runs of all trials, and those with fresh seeds once they are planned."""
+        """Returns the runs of all trials, and the planned fresh seeds."""
         return [self.member(run_id) for run_id in self._members]
 
     def file(self) -> SearchFile:
@@ -169,19 +162,22 @@ class Search(abc.ABC):
 
         Args:
             started: when the command started, on the clock of `time.monotonic`.
-
-        Returns:
-            The exit code.
         """
         self.done_before = sum(member.was_done() for member in self.members())
-        code = self.train(launcher, console)
+        code = 0
+        # Written before the first run starts, so no choice is lost, and workers read the limits.
+        if pending := self.next_runs():
+            code = train_sweep(
+                self.members(), pending, launcher, self.folder, console,
+                self.rounds(pending, launcher, console), self.judge, is_open=True,
+            )  # fmt: skip
+            self.write()
         # Other processes may still train the trials.
         if code == 0 and self.is_over():
             code = self._train_fresh_seeds(launcher, console)
         # Workers waited for the fresh seeds until now.
         close_sweep(self.folder)
-        members = self.members()
-        if members:
+        if members := self.members():
             code = finish_sweep(members, self.folder, console, code, started, self.lost())
         return code
 
@@ -200,12 +196,11 @@ class Search(abc.ABC):
             return 0
         say(f"confirming the best configs: {count(len(left), 'run')} with fresh seeds", console)
         ended = sum(member.was_done() for member in self.members()) - self.done_before
-        counted = ended, ended + len(left)
-        rounds = shown(left, console, counted)
+        rounds = shown(left, console, (ended, ended + len(left)))
         return train_sweep(self.members(), left, launcher, self.folder, console, rounds)
 
     def _refuse(self, difference: str = "another config, other data or other code") -> None:
-        """Refuses the folder of another search, whose decisions are not those of this one."""
+        """Refuses the folder of a search that decides otherwise."""
         raise ValueError(
             f"{place(self.folder)}: holds a search with {difference}; give another sweep.name"
         )

@@ -1,4 +1,4 @@
-"""The settings of a search by Optuna's samplers, and the rules that end trials early.
+"""The settings of Optuna's samplers, and when trials end early.
 
 The thresholds of a trial are computed when it is chosen, from the trials that have a result by
 then. So they do not depend on how fast the runs train, nor on what trains beside them, and a worker
@@ -9,7 +9,7 @@ import functools
 import itertools
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from seqsweep.suggest import nearest_or_all
 
 @dataclass(frozen=True)
 class Median:
-    """Ends a trial that is worse than the median of the complete trials.
+    """Ends a trial that is worse than the median of complete ones.
 
     The best values up to the same epoch are compared (Golovin et al. 2017, KDD).
 
@@ -39,12 +39,7 @@ class Median:
     interval: int = 1
 
     def thresholds(self, number: int, results: Mapping[int, Result]) -> dict[int, float]:
-        """Returns by finished epochs the worst value with which a trial continues.
-
-        Args:
-            number: of the trial that is chosen now.
-            results: of the trials that were told, by number.
-        """
+        """Returns by finished epochs the worst value with which a trial continues."""
         complete = [result.curve for result in results.values() if result.state == "complete"]
         if len(complete) < max(1, self.n_startup_trials):
             return {}
@@ -57,7 +52,7 @@ class Median:
 
 @dataclass(frozen=True)
 class Hyperband:
-    """Ends trials at rungs, in brackets that begin to do so at different epochs.
+    """Ends trials at rungs, which begin later in each further bracket.
 
     A bracket has rungs at `min_epochs * eta**k` epochs. At a rung a trial continues if it is among
     the best 1/eta of itself and the trials of its bracket that have reached the rung (Hyperband,
@@ -87,11 +82,11 @@ class Hyperband:
         }
 
     def bracket(self, number: int) -> int:
-        """Returns the bracket of a trial; the first bracket has the most rungs."""
+        """Returns the bracket of a trial. The first has most rungs."""
         return self._order[number % len(self._order)]
 
     def rungs(self, bracket: int) -> list[int]:
-        """Returns the numbers of epochs after which the trials of a bracket are compared."""
+        """Returns after how many epochs a bracket's trials are compared."""
         epochs = (self.min_epochs * self.eta**k for k in itertools.count(bracket))
         return list(itertools.takewhile(lambda rung: rung < self.max_epochs, epochs))
 
@@ -131,26 +126,17 @@ PRUNERS: Mapping[str, Mapping[str, int]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a search, besides its space: the keys of `hydra.sweeper`, checked.
-
-    Options that are null are left out.
+    """The keys of `hydra.sweeper`, checked, without null options.
 
     Attributes:
         monitor: the metric by which the trials are judged.
-        max_epochs: the epochs of a run.
-        sampler: one of `SAMPLERS`.
         seed: the seed of the sampler. The seed of the runs is a key of their config.
         budget: the limits of the search, of which the first one reached ends it: `trials`,
-            `epochs` of all runs, and `minutes` from the first start to the choice of the last
-            trial, without those between two commands.
+            `epochs` of all runs, and `minutes` of all commands.
         parallel: the number of trials that may be without a result while another one is chosen.
-        pruner: one of `PRUNERS`.
         seeds: the number of runs of a trial, which is judged by their mean.
         confirm: how many of the best trials are trained again at the end (`top`), and with how
             many fresh seeds (`seeds`).
-
-    Raises:
-        ValueError: a setting is refused.
     """
 
     monitor: str
@@ -166,8 +152,16 @@ class Settings:
     confirm: Mapping[str, int]
 
     def __post_init__(self) -> None:
-        _check_options("sampler", self.sampler, self.sampler_options, SAMPLERS)
-        _check_options("pruner", self.pruner, self.pruner_options, PRUNERS)
+        for kind, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
+            name, options = getattr(self, kind), getattr(self, f"{kind}_options")
+            if name not in known:
+                hint = nearest_or_all(name, known)
+                raise ValueError(f"hydra.sweeper.{kind}={name}: unknown{hint}")
+            for key in options.keys() - set(known[name]):
+                raise ValueError(
+                    f"hydra.sweeper.{kind}_options.{key}={options[key]}: {kind}={name} has no such"
+                    f" option{nearest_or_all(key, known[name])}"
+                )
         least = {"seed": (self.seed, 0), "parallel": (self.parallel, 1), "seeds": (self.seeds, 1)}
         least |= {f"confirm.{key}": (value, 0) for key, value in self.confirm.items()}
         least |= {
@@ -192,7 +186,7 @@ class Settings:
 
     @property
     def cost(self) -> int:
-        """The most epochs of a trial, of all its runs together."""
+        """The most epochs of all runs of a trial together."""
         return self.max_epochs * self.seeds
 
     @functools.cached_property
@@ -204,15 +198,9 @@ class Settings:
         return made(self.max_epochs, lower_is_better(self.monitor), **self.pruner_options)
 
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
-        """Returns whether one more trial may begin.
-
-        A trial that runs counts with all its epochs, until it is known how many it has taken. So
-        the answer for a trial may change from no to yes while others end, but never back.
-
-        Args:
-            results: the result of each trial; None while it runs.
-            minutes: the minutes that the search has taken.
-        """
+        """Returns whether one more trial may begin."""
+        # A trial that runs counts with all its epochs, until it is known how many it has taken. So
+        # the answer for a trial may change from no to yes while others end, but never back.
         used = sum(self.cost if result is None else result.epochs for result in results)
         return (
             len(results) < self.budget.get("trials", math.inf)
@@ -232,17 +220,3 @@ class Settings:
         }
         keys = described(space)
         return SearchFile(self.sampler, self.pruner, self.monitor, keys, settings, self.budget)
-
-
-def _check_options(
-    kind: str, name: str, options: Mapping[str, Any], known: Mapping[str, Collection[str]]
-) -> None:
-    """Refuses an unknown sampler or pruner, and an option that belongs to another one."""
-    if name not in known:
-        raise ValueError(f"hydra.sweeper.{kind}={name}: unknown{nearest_or_all(name, list(known))}")
-    for key, value in options.items():
-        if key not in known[name]:
-            raise ValueError(
-                f"hydra.sweeper.{kind}_options.{key}={value}: {kind}={name} has no such option"
-                f"{nearest_or_all(key, list(known[name]))}"
-            )

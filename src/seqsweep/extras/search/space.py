@@ -1,4 +1,4 @@
-"""The space of a search, given by the sweep overrides of Hydra's own syntax."""
+"""The space of a search, in Hydra's own syntax of sweeps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Choice:
-    """A list of values, as texts of overrides: `16`, `gru`, `[a,b]`; as search.json has it."""
+    """A list of values, as texts of overrides: `16`, `gru`, `[a,b]`."""
 
     choices: list[str]
 
@@ -58,7 +58,7 @@ def overrides_of(space: Space, params: Mapping[str, Any]) -> list[str]:
 
 
 def value_at(numbers: Numbers | Choice, u: float) -> Any:
-    """Returns the value of a key at a place from 0 (the first or lowest) to 1 (the last).
+    """Returns the value at a place from 0, the lowest, to 1.
 
     Equal parts of the interval from 0 to 1 belong to each choice, and to each whole number unless
     they are distributed by their logarithm.
@@ -80,7 +80,7 @@ def value_at(numbers: Numbers | Choice, u: float) -> Any:
 
 
 def rounded(numbers: Numbers | Choice, value: Any) -> Any:
-    """Returns a real number with as many digits as distinguish 10,000 parts of its interval.
+    """Returns a real number with the digits that its interval needs.
 
     Runs and tables then have `lr=0.067703` instead of 17 digits. Whole numbers, steps and choices
     stay as they are.
@@ -94,7 +94,7 @@ def rounded(numbers: Numbers | Choice, value: Any) -> Any:
 
 
 def parse(arguments: Sequence[str], parser: OverridesParser) -> tuple[list[str], Space]:
-    """Splits overrides into those with one value and the space of the others.
+    """Splits overrides into those with one value, and a space.
 
     `interval(a,b)`, `int(interval(a,b))`, `tag(log,interval(a,b))` and `range(a,b)` are numbers;
     `a,b,c` and `choice(a,b,c)` are choices. The last override of a key counts.

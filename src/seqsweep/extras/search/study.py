@@ -39,7 +39,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def read_study(folder: Path | str) -> optuna.Study:
-    """Returns the study of a search in memory: all its trials, those that run included.
+    """Returns the study of a search in memory, with all trials.
 
     Raises:
         FileNotFoundError: the folder holds no search.
@@ -57,12 +57,7 @@ def read_study(folder: Path | str) -> optuna.Study:
 
 
 class MemoryStudy:
-    """An Optuna study in memory, whose trials are known before they are told.
-
-    Args:
-        space: the searched keys, as search.json has them.
-        maximizes: whether higher values are better.
-    """
+    """An Optuna study in memory, to which known trials are told."""
 
     def __init__(self, space: Described, maximizes: bool) -> None:
         self.distributions = {key: distribution(values) for key, values in space.items()}
@@ -109,7 +104,7 @@ def distribution(values: Mapping[str, Any]) -> BaseDistribution:
 def importances(
     trials: Sequence[Trial], costs: Mapping[int, float], space: Described
 ) -> dict[str, float]:
-    """Returns the importance of each key by PED-ANOVA, the largest first; they sum to 1.
+    """Returns each key's importance by PED-ANOVA, largest first, with sum 1.
 
     All are 0 if the best trials cannot be distinguished from all trials.
 
@@ -144,9 +139,6 @@ class SearchStudy(MemoryStudy):
 
     Args:
         trials: the trials that were chosen before; none of them is told yet.
-
-    Attributes:
-        trials: all trials that were chosen.
     """
 
     def __init__(self, settings: Settings, space: Space, trials: Sequence[Trial] = ()) -> None:
@@ -163,13 +155,10 @@ class SearchStudy(MemoryStudy):
         return range(len(self.trials) - self.settings.parallel + 1)
 
     def choose(self, results: Mapping[int, Result]) -> Trial:
-        """Returns the next trial without its runs, which the caller completes and adds.
+        """Returns the next trial, to which the caller adds its runs.
 
         Args:
             results: by number, at least of the trials that are needed.
-
-        Raises:
-            ValueError, ModuleNotFoundError: the sampler refuses an option, or lacks a package.
         """
         number, needed = len(self.trials), self.needed()
         for told in needed[self._told :]:
@@ -196,7 +185,7 @@ class SearchStudy(MemoryStudy):
 
 
 def first_params(settings: Settings, space: Space) -> list[Mapping[str, Any]]:
-    """Returns the params of the trials that are chosen before the first result."""
+    """Returns the params that are chosen before the first result."""
     study = SearchStudy(settings, space)
     for _ in range(min(settings.parallel, int(settings.budget.get("trials", settings.parallel)))):
         study.trials.append(study.choose({}))
@@ -204,5 +193,5 @@ def first_params(settings: Settings, space: Space) -> list[Mapping[str, Any]]:
 
 
 def _seed(seed: int, number: int) -> int:
-    """Returns a seed from 0 to 2**32 - 1 that belongs to a trial alone."""
+    """Returns the seed of a trial, from 0 to 2**32 - 1."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4])

@@ -1,6 +1,5 @@
-"""Reads the results of trials from the records of their runs, and ranks the trials."""
+"""Reads the results of trials from their runs, and ranks them."""
 
-import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -29,8 +28,6 @@ class Result:
         state: running while one of its runs has neither a record nor failed.
         value: the metric of the best epoch, the mean over the runs; None without one. Of a pruned
             trial, the value at its last epoch.
-        epochs: the number of epochs trained by all its runs.
-        seconds: the training time of all its runs, in seconds.
         curve: the best value so far after each epoch that all its runs have, their mean; None
             before the first validation.
     """
@@ -62,7 +59,7 @@ class Tried(Trial):
         return len(self.result.curve) or self.result.epochs / max(1, len(self.run_ids))
 
     def value_after(self, epochs: int) -> float | None:
-        """The best value in the first epochs; None if a run is shorter."""
+        """The best value in the first epochs, if all have these."""
         curve = self.result.curve
         return curve[epochs - 1] if 0 < epochs <= len(curve) else None
 
@@ -77,7 +74,7 @@ def read_trials(search: SearchFile, folder: Path) -> list[Tried]:
 
 
 def owners_of(trials: Sequence[Trial]) -> dict[str, Trial]:
-    """Returns the first trial of each run, to which its epochs and its time belong."""
+    """Returns the first trial of each run, to which it belongs."""
     return {run_id: trial for trial in reversed(trials) for run_id in trial.run_ids}
 
 
@@ -86,9 +83,6 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
 
     A trial with a failed run has failed; one with a pruned run is pruned, at the last epoch that
     all its runs have.
-
-    Args:
-        owners: the trials by run, as `owners_of` returns them.
     """
     if not trial.run_ids:  # its config was refused
         return Result("failed")
@@ -132,21 +126,16 @@ def _run(folder: RunFolder, metric: str) -> Result:
 
 
 def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float | None]:
-    """Returns the best value up to each epoch; None before the first one."""
-    better = min if minimize else max
-
-    def best(one: float | None, other: float | None) -> float | None:
-        return other if one is None else one if other is None else better(one, other)
-
-    return list(itertools.accumulate(values, best))
+    """Returns the best value up to each epoch, if any."""
+    best: list[float | None] = []
+    for value in values:
+        known = [each for each in (*best[-1:], value) if each is not None]
+        best.append((min if minimize else max)(known, default=None))
+    return best
 
 
 def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
-    """The complete trials by value, best first; of equal ones the earlier first.
-
-    Args:
-        sign: -1 if higher values are better, 1 if lower ones are.
-    """
+    """The complete trials, best first; of equal ones the earlier first."""
     complete = [t for t in trials if t.state == "complete" and t.value is not None]
     return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
 
@@ -157,7 +146,7 @@ def different(trials: Sequence[Tried]) -> list[Tried]:
     return [group[0] for group in groups.values()]
 
 
-def metrics_of(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
+def mean_metrics(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
     """The mean of each metric that all of the runs have."""
     each = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
     names = sorted(set.intersection(*map(set, each))) if each else []
