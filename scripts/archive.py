@@ -26,9 +26,8 @@ from seqsweep.config.from_overrides import hydra_errors_explained
 from seqsweep.console import place, say, say_error
 from seqsweep.data.aeon_sets import available
 from seqsweep.results.across_sets import AcrossSets, Method, table
-from seqsweep.results.data_sets import data_sets
+from seqsweep.results.data_sets import data_sets, group_by
 from seqsweep.results.formatting import key_names, number, run_label
-from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import against_text, left_out_words, ranking_words

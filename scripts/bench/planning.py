@@ -16,10 +16,9 @@ from pathlib import Path
 from made_runs import compose_configs
 from timing import ONE_THREAD, wall_seconds
 
-from seqsweep.runs.config_text import to_text
+from seqsweep.runs.documents import to_text, write_sealed
 from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import SEMANTICS, flatten
-from seqsweep.runs.sealed import write_sealed
 from seqsweep.training.planned_run import plan
 
 CELLS = "rnn,gru,lstm"

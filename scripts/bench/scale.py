@@ -27,10 +27,9 @@ from made_runs import compose_configs
 from timing import ONE_THREAD
 
 from seqsweep.results.run_names import readable_names
-from seqsweep.runs.config_text import to_text
+from seqsweep.runs.documents import sealed, to_text
 from seqsweep.runs.eventfiles import NAMES, event_files
 from seqsweep.runs.files import write_json
-from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.training.planned_run import PlannedRun, plan
 

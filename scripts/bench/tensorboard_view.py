@@ -25,11 +25,10 @@ from made_runs import compose_configs, make_diagnosis
 from timing import wall_seconds
 
 from seqsweep.results.tensorboard.view import renew
-from seqsweep.runs.config_text import to_text
+from seqsweep.runs.documents import to_text, write_sealed
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import SEMANTICS, flatten
-from seqsweep.runs.sealed import write_sealed
 
 STEPS = 30
 CLASSES = 10
@@ -76,7 +75,7 @@ def write_run(run: Path, config: dict[str, Any], epochs: int, number: int) -> No
 def seconds_to_hparams(folder: Path, runs: int) -> tuple[float, float]:
     """Returns the seconds until the server answers, then until HParams has all runs."""
     began = time.perf_counter()
-    server = "seqsweep.results.tensorboard.server"
+    server = "seqsweep.results.tensorboard.serve"
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", server, str(folder), "127.0.0.1", "0"],
         stdin=subprocess.PIPE,

@@ -144,7 +144,7 @@ def _print_version(arguments: list[str]) -> int:
 
 
 def _train(arguments: list[str]) -> int:
-    from seqsweep.config.flags import OWN
+    from seqsweep.config.from_overrides import OWN
     from seqsweep.sweeping.app import run
 
     if "--version" in arguments:  # Hydra would print its own
@@ -300,7 +300,7 @@ def _watch(arguments: list[str]) -> int:
 def _report(arguments: list[str]) -> int:
     from seqsweep.results.report.write import write_report
     from seqsweep.runs.ledger import read_folder
-    from seqsweep.runs.sweep_lock import remove_dead_sweep_locks
+    from seqsweep.runs.sweepfile import remove_dead_sweep_locks
     from seqsweep.sweeping.baselines import write_baselines_of
 
     text = "Writes report.html, report.csv and report.json into the folder."

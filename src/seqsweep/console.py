@@ -1,4 +1,4 @@
-"""Prints lines, errors and notes, and names folders, for all commands."""
+"""Prints lines, errors and notes for all commands, and limits the time of drawing."""
 
 import contextlib
 import errno
@@ -134,3 +134,12 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
         shown.append(f"... and {len(distinct) - len(shown)} more notes on the data")
     for note in shown:
         console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True, highlight=False)
+
+
+SHARE = 0.05
+"""The largest share of the time that the work may take."""
+
+
+def pause_after(seconds: float, least: float = 0.0) -> float:
+    """Returns the seconds to pause, so that work takes 5 %."""
+    return max(least, seconds / SHARE)

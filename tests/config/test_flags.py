@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.config.flags import flags_first
+from seqsweep.config.from_overrides import flags_first
 
 
 @given(st.data())

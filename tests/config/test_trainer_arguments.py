@@ -7,8 +7,8 @@ from typing import Any
 import lightning as L
 import pytest
 
+from seqsweep.config.convert import _REFUSED, BUILD_TRAINER
 from seqsweep.config.signatures import signature_of
-from seqsweep.config.trainer_arguments import _REFUSED, BUILD_TRAINER
 from seqsweep.runs.identity import run_id
 from seqsweep.training.engine import engine_of, why_not_native
 

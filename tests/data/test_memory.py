@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqsweep.data.memory import check_memory, free_memory
+from seqsweep.data.lists import check_memory, free_memory
 from seqsweep.data.raw import RawPart, make_splits
 
 WAY_OUT = (

@@ -246,7 +246,7 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path, monkeypatch):
 
 def test_compressed_zeros_that_cannot_fit_into_memory_are_refused(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "my.npz", X=np.zeros((100, 1000, 10)), y=np.arange(100) % 2)
-    monkeypatch.setattr("seqsweep.data.memory.free_memory", lambda: 1 << 20)
+    monkeypatch.setattr("seqsweep.data.lists.free_memory", lambda: 1 << 20)
     with pytest.raises(ValueError, match=r"my.npz: its arrays need 0.0 GiB of memory, and"):
         npz(str(tmp_path / "my.npz"))
 

@@ -156,7 +156,7 @@ def test_a_parquet_file_cut_off_anywhere_is_refused(tmp_path):
 
 
 def test_a_small_file_that_stands_for_a_large_table_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("seqsweep.data.memory.free_memory", lambda: 1 << 20)
+    monkeypatch.setattr("seqsweep.data.lists.free_memory", lambda: 1 << 20)
     zeros = pa.table({"x": pa.repeat(0.0, 1 << 20), "label": pa.repeat(0, 1 << 20)})
     parquet.write_table(zeros, tmp_path / "my.parquet")
     assert (tmp_path / "my.parquet").stat().st_size < 1 << 16
@@ -170,7 +170,7 @@ def test_a_small_file_that_stands_for_a_large_table_is_refused(tmp_path, monkeyp
 def test_padding_to_one_long_sequence_is_refused_if_it_cannot_fit(write, monkeypatch):
     rows = "".join(f"id{i},{i}\n" for i in range(1000)) + "long,1\n" * 1000
     path = write("id,x\n" + rows)
-    monkeypatch.setattr("seqsweep.data.memory.free_memory", lambda: 1_000_000)
+    monkeypatch.setattr("seqsweep.data.lists.free_memory", lambda: 1_000_000)
     with pytest.raises(ValueError, match=r"1,001 sequences, padded to 1,000 steps, need 0.0 GiB"):
         table(path, form="long")
 

@@ -40,8 +40,7 @@ from seqsweep.runs.provenance import provenance
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import Damaged, load_sealed
 from seqsweep.training.loggers import COLUMNS
-from seqsweep.training.outcome import RunFailed
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
 from seqsweep.training.train import train
 
 BENCH = Path(__file__).parents[2] / "scripts" / "bench"

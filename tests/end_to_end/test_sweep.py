@@ -123,7 +123,7 @@ def test_the_lock_of_a_killed_sweep_is_removed_by_the_next_command(
     assert seqsweep(*sweep).code == 0
     folder = tmp_path / "outputs/sweeps/mine"
     hold = (
-        "import os, sys, pathlib; from seqsweep.runs.sweep_lock import sweep_lock;"
+        "import os, sys, pathlib; from seqsweep.runs.sweepfile import sweep_lock;"
         "sweep_lock(pathlib.Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", hold, str(folder)], check=False)

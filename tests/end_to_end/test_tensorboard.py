@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
+from seqsweep.runs.documents import sealed
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sealed import sealed
 
 GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",
         "model.bidirectional=false,true", "seed=0,1")  # fmt: skip

@@ -13,8 +13,7 @@ from equal_runs import count_equal_runs
 from waiting import wait_until
 
 from seqsweep.cli import main
-from seqsweep.runs.sweep_lock import sweep_lock
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.sweepfile import SweepFile, sweep_lock
 
 SWEEP = ("-m", "data=digits", "model.hidden_size=4,8", "seed=range(4)", "sweep.report=false")
 

@@ -12,9 +12,9 @@ from live_sweeps import Sweep, config, record, shown, train
 from seqsweep.live import run_state
 from seqsweep.live.sweep_state import Pace, SweepProgress, duration
 from seqsweep.runs import metrics_csv
+from seqsweep.runs.documents import sealed
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.sealed import sealed
 
 EPOCHS = 10
 

@@ -10,8 +10,7 @@ from live_sweeps import Sweep, config
 from rich.console import Console
 
 from seqsweep.live.watch import WatchedFolder, watch
-from seqsweep.runs.sweep_lock import sweep_lock
-from seqsweep.runs.sweepfile import NAME
+from seqsweep.runs.sweepfile import NAME, sweep_lock
 
 
 def watched(folder: Path) -> tuple[int, str]:

@@ -14,16 +14,16 @@ import pytest
 from live_sweeps import config, shown, train
 
 from seqsweep.live import worker_state
-from seqsweep.live.worker_lines import worker_lines
+from seqsweep.live.table import worker_lines
 from seqsweep.live.worker_state import Rate
 from seqsweep.runs.lock import RunLock, holder_of
 from seqsweep.runs.lock_files import STALE_SECONDS
-from seqsweep.runs.sweep_lock import sweep_lock
+from seqsweep.runs.sweepfile import sweep_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from seqsweep.runs.sweep_lock import sweep_lock
+from seqsweep.runs.sweepfile import sweep_lock
 
 with sweep_lock(Path(sys.argv[1])):
     print("held", flush=True)

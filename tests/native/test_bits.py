@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from seqsweep.native.build import HERE
-from seqsweep.native.calls import workspace
+from seqsweep.native.library import workspace
 from seqsweep.native.step import Data, Shape, evaluate, run
 
 SHAPES = [

@@ -6,7 +6,7 @@ import pytest
 
 from seqsweep.config import CONF_DIR
 from seqsweep.results.formatting import key_names, value_text
-from seqsweep.results.naming import distinguishing_keys, label_keys
+from seqsweep.results.rows import distinguishing_keys, label_keys
 
 ADAM = {"optimizer._target_": "adam", "optimizer.lr": 0.003, "optimizer.eps": 1e-8}
 SGD = {"optimizer._target_": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9}

@@ -9,8 +9,8 @@ import pytest
 
 import seqsweep
 from seqsweep.cli import main
+from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.identity import SEMANTICS, decisive
-from seqsweep.runs.sealed import write_sealed
 from seqsweep.runs.sweepfile import NAME
 
 QUICK = ["data=temporal_order", "data.source.num_train=20", "data.source.num_val=10",

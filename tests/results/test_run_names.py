@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.naming import label_keys
+from seqsweep.results.rows import label_keys
 from seqsweep.results.run_names import LONGEST, names_of, readable_names
 
 

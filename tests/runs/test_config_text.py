@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs.config_text import _section, from_text, read_yaml, to_text
+from seqsweep.runs.documents import _section, from_text, read_yaml, to_text
 from seqsweep.runs.files import Damaged
 
 OVERRIDES = (
@@ -36,7 +36,7 @@ def test_values_that_are_equal_and_not_the_same_have_texts_of_their_own():
 
 @pytest.mark.parametrize("dumper", ["_DUMPER", "SafeDumper"])
 def test_config_text_is_the_same_with_and_without_libyaml(dumper, checked, monkeypatch):
-    monkeypatch.setattr("seqsweep.runs.config_text._DUMPER", getattr(yaml, dumper, yaml.SafeDumper))
+    monkeypatch.setattr("seqsweep.runs.documents._DUMPER", getattr(yaml, dumper, yaml.SafeDumper))
     _section.cache_clear()
     assert to_text(checked()) == plain(checked())
 

@@ -8,7 +8,7 @@ from seqsweep.runs.eventfiles import writer_of
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.lock import RunLock, holder_of
 from seqsweep.runs.lock_files import host_name
-from seqsweep.runs.sweep_lock import processes_in, sweep_lock
+from seqsweep.runs.sweepfile import processes_in, sweep_lock
 
 
 def test_the_variable_names_the_host_in_locks_and_event_files(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqsweep.runs.metric_names import compared_metric, is_bounded, lower_is_better, monitor_of
+from seqsweep.runs.metrics_csv import compared_metric, is_bounded, lower_is_better, monitor_of
 
 
 @pytest.mark.parametrize(

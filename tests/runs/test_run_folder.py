@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from seqsweep.runs.documents import sealed
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sealed import sealed
 
 RESULT = {"run_id": "a", "metrics": {"val/acc": 0.5}, "config": {"seed": 0}}
 

@@ -6,12 +6,12 @@ import sys
 import time
 
 from seqsweep.runs.lock_files import STALE_SECONDS
-from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks, sweep_lock
+from seqsweep.runs.sweepfile import is_sweep_running, remove_dead_sweep_locks, sweep_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from seqsweep.runs.sweep_lock import sweep_lock
+from seqsweep.runs.sweepfile import sweep_lock
 
 with sweep_lock(Path(sys.argv[1])):
     print("held", flush=True)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from seqsweep.runs import files
 from seqsweep.runs.identity import SEMANTICS
-from seqsweep.runs.sweep_lock import sweep_lock
-from seqsweep.runs.sweepfile import NAME, SweepFile
+from seqsweep.runs.sweepfile import NAME, SweepFile, sweep_lock
 
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([1.0, "1", "a"]))
 CONFIGS = st.dictionaries(

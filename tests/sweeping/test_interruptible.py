@@ -4,8 +4,7 @@ import signal
 
 import pytest
 
-from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.training.outcome import Interrupted
+from seqsweep.training.planned_run import Interrupted, interruptible
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])

@@ -13,8 +13,8 @@ import torch
 import yaml
 
 from seqsweep.config.schema import Config
+from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.files import read_json, write_json
-from seqsweep.runs.sealed import write_sealed
 from seqsweep.sweeping import reproduce as module
 from seqsweep.sweeping.reproduce import reproduce
 from seqsweep.training import saved_config

@@ -9,7 +9,7 @@ from waiting import wait_until
 
 import seqsweep
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.outcome import RunFailed
+from seqsweep.training.planned_run import RunFailed
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,7 @@ from seqsweep.sweeping.forming import why_autograd
 from seqsweep.training.engine import engine_of, why_not_native
 from seqsweep.training.fed_loggers import FED, feed_done, forget_errors
 from seqsweep.training.limits import Limits
-from seqsweep.training.outcome import RunFailed
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
 from seqsweep.training.train import train, train_pool
 
 BASE = (*SMALL, "trainer.max_epochs=5")

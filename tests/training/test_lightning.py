@@ -13,8 +13,7 @@ from run_files import SMALL, curves, rows
 
 from seqsweep.config.schema import Config
 from seqsweep.training.build_run import build_run
-from seqsweep.training.outcome import RunFailed
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
 from seqsweep.training.train import check_parts, train
 
 BASE = (*SMALL, "trainer.max_epochs=3", "diagnostics=true")

@@ -7,8 +7,7 @@ from lock_programs import leave_lock_of
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.outcome import record_refusal
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import PlannedRun, plan, record_refusal
 
 ERROR = OSError(28, "No space left on device")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import seqsweep
-from seqsweep.training.outcome import RunFailed
+from seqsweep.training.planned_run import RunFailed
 
 MODULE = '''\
 import lightning as L

@@ -13,8 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from run_files import SMALL, rows
 
 from seqsweep.config.schema import Config
-from seqsweep.training.outcome import RunFailed
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
 from seqsweep.training.train import check_parts, train
 from seqsweep.training.trainer import build_trainer
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import seqsweep
 import seqsweep.cli
+from seqsweep.runs.documents import sealed
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sealed import sealed
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.bundle_file import encode, read_bundle, write_bundle
 from seqsweep.using.load import read_content

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import seqsweep
-from seqsweep.runs.sealed import sealed
+from seqsweep.runs.documents import sealed
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.bundle_file import encode, write_bundle
 

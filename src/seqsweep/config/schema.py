@@ -12,11 +12,10 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqsweep.config.convert import convert
+from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
 from seqsweep.config.messages import explain, hint_for_key
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of
-from seqsweep.config.trainer_arguments import check_trainer_arguments, with_our_target
 from seqsweep.runs.identity import flatten
 
 Config = dict[str, Any]

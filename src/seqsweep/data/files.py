@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqsweep.data.memory import check_memory
+from seqsweep.data.lists import check_memory
 from seqsweep.data.raw import RawPart
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 

@@ -23,8 +23,7 @@ from seqsweep.data.checks import (
     label_array,
     label_names,
 )
-from seqsweep.data.lists import is_list_of_sequences, pad_list
-from seqsweep.data.memory import check_memory
+from seqsweep.data.lists import check_memory, is_list_of_sequences, pad_list
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from seqsweep.data.checks import Array, Layout, as_array, batch_first, check_lengths, label_array
 from seqsweep.data.files import Stored, existing_file
-from seqsweep.data.lists import join_padded
-from seqsweep.data.memory import check_memory
+from seqsweep.data.lists import check_memory, join_padded
 from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, printable

@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from seqsweep.data.files import existing_file, unpacked
-from seqsweep.data.memory import check_memory
+from seqsweep.data.lists import check_memory
 from seqsweep.data.tables import CSV_OPTIONS
 from seqsweep.suggest import short
 

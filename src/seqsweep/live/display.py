@@ -16,12 +16,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from seqsweep.console import say_error
+from seqsweep.console import pause_after, say_error
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.table import LiveTable, one_line
 from seqsweep.live.terminal import Screen, drawing
-from seqsweep.pacing import pause_after
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile

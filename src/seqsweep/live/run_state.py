@@ -10,7 +10,7 @@ from seqsweep.runs.files import stat_of
 from seqsweep.runs.lock import holder_of
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweep_lock import Process, process_of
+from seqsweep.runs.sweepfile import Process, process_of
 
 RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
 """A killed run is `waiting` too: it waits for a process that resumes it."""

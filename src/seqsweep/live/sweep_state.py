@@ -18,10 +18,9 @@ from seqsweep.live.run_state import RunProgress
 from seqsweep.live.worker_state import Workers
 from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.naming import label_keys
+from seqsweep.results.rows import label_keys
 from seqsweep.results.run_names import readable_names
-from seqsweep.runs.metric_names import lower_is_better, monitor_of, without_validation
-from seqsweep.runs.metrics_csv import MetricsTail
+from seqsweep.runs.metrics_csv import MetricsTail, lower_is_better, monitor_of, without_validation
 from seqsweep.runs.sweepfile import SweepFile
 
 _ENOUGH = 0.03

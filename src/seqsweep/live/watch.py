@@ -14,8 +14,7 @@ from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import version_of
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.sweep_lock import is_sweep_running
-from seqsweep.runs.sweepfile import NAME, SweepFile
+from seqsweep.runs.sweepfile import NAME, SweepFile, is_sweep_running
 
 _TOP = 5
 

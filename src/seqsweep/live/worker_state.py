@@ -16,8 +16,7 @@ from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.eventfiles import writer_of
 from seqsweep.runs.files import stat_of
 from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, look, time_in
-from seqsweep.runs.sweep_lock import Process, lock_names, process_of, this_process
-from seqsweep.runs.sweepfile import NAME
+from seqsweep.runs.sweepfile import NAME, Process, lock_names, process_of, this_process
 
 _ABSENT = 3.0
 """Seconds without a lock after which a worker has ended. It may hold none between two runs."""

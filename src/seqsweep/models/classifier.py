@@ -4,8 +4,9 @@ B batch, T time steps, F features (`input_size`), E embedding, H hidden, L layer
 C classes.
 """
 
-from collections.abc import Iterable
-from typing import Literal
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from seqsweep.models.initial import draw_first_weights, make_orthogonal, set_forget_bias
 from seqsweep.models.layers import AttentionPooling, NormedLayers, Steps, on_steps
+from seqsweep.seeding import global_stream
 
 Cell = Literal["rnn", "gru", "lstm"]
 Pooling = Literal["last", "mean", "max", "attention"]
@@ -241,3 +243,40 @@ def _check_choice(allowed: Iterable[str], **arguments: str) -> None:
     for name, value in arguments.items():
         if value not in names:
             raise ValueError(f"{name}={value!r}: must be one of {', '.join(names)}")
+
+
+_CLASSES = {
+    f"{kind.__module__}.{kind.__qualname__}": kind
+    for kind in (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
+}
+
+
+def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
+    """Returns the network that a checkpoint describes, with first weights.
+
+    Args:
+        checkpoint: its content.
+        where: the file, for messages.
+
+    Raises:
+        ValueError: it describes none, or one that is not ours and so is not built from a file.
+    """
+    if not {"config", "class_names", "channel_names"} <= checkpoint.keys():
+        raise ValueError(
+            f"{where}: holds weights, but not config, class_names and channel_names; give network"
+            " and num_classes"
+        )
+    section: dict[str, Any] = dict(checkpoint["config"]["model"])
+    target = section.pop("_target_")
+    if target not in _CLASSES:
+        raise ValueError(f"{where}: its network is a {target}, which must be given as network=...")
+    kind = _CLASSES[target]
+    sizes: dict[str, Any] = {
+        "input_size": len(checkpoint["channel_names"]),
+        "num_classes": len(checkpoint["class_names"]),
+    }
+    if "vocabulary" in checkpoint:
+        sizes["num_embeddings"] = len(checkpoint["vocabulary"]["symbols"])
+    known = inspect.signature(kind).parameters
+    with global_stream(0, "init"):  # leaves torch's global generator as it is
+        return kind(**{name: value for name, value in (section | sizes).items() if name in known})

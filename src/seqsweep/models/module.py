@@ -17,7 +17,7 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch
-from seqsweep.models.described import described_network
+from seqsweep.models.classifier import described_network
 from seqsweep.models.metrics import ClosesEpochs, EpochSums
 from seqsweep.seeding import stream_seed
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from seqsweep.native.calls import functions
+from seqsweep.native.library import functions
 from seqsweep.native.structs import (
     OPTIMIZERS,
     DataStruct,

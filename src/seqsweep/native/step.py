@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from seqsweep.native.calls import OUT_OF_RANGE, STOPPED, functions, workspace
+from seqsweep.native.library import OUT_OF_RANGE, STOPPED, functions, workspace
 from seqsweep.native.masks import mask_blocks
 from seqsweep.native.networks import Data, Network, checked_weights
 from seqsweep.native.structs import Shape, TaskStruct

@@ -9,11 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqsweep.results.data_sets import DataSet, data_sets, sets_of, source_keys
+from seqsweep.results.data_sets import DataSet, data_sets, group_by, sets_of, source_keys
 from seqsweep.results.formatting import count, key_names, run_label
-from seqsweep.results.grouping import group_by
 from seqsweep.results.measures import Measure
-from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
 from seqsweep.results.replicates import (
     newest,
@@ -23,10 +21,11 @@ from seqsweep.results.replicates import (
     shared_splits,
     variation_of,
 )
+from seqsweep.results.rows import distinguishing_keys, follows
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from seqsweep.results.compare_sweeps import Side, compare_sweeps, config_rows, p
 from seqsweep.results.data_sets import data_sets, sets_of, why_apart
 from seqsweep.results.formatting import cost, cut, key_names, number, plain_text, run_label
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import numbers, replicate_of, varied_words
+from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.tables import status_line
 from seqsweep.runs.files import read_object

@@ -9,11 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.results.data_sets import data_key, data_names, recordings_key
+from seqsweep.results.data_sets import data_key, data_names, group_by, recordings_key
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
-from seqsweep.results.grouping import group_by
 from seqsweep.results.measures import Measure
-from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import (
     Replicate,
     Variation,
@@ -23,7 +21,7 @@ from seqsweep.results.replicates import (
     variation_of,
     varied_words,
 )
-from seqsweep.results.rows import Row, check_sets, make_row, sets_by_replicate
+from seqsweep.results.rows import Row, check_sets, distinguishing_keys, make_row, sets_by_replicate
 from seqsweep.results.significance import LEVEL, Estimate, is_significant, mean_of, paired
 from seqsweep.results.tables import print_table, titled_table
 from seqsweep.results.words import name_test

@@ -7,17 +7,18 @@ comparable only on equal sequences.
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, NamedTuple, TypeVar
 
 from seqsweep.results.formatting import key_names, run_label, split_words, value_text
-from seqsweep.results.grouping import group_by
 from seqsweep.runs.identity import CODE, REPLICATE_KEYS, WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 Key = TypeVar("Key", bound=tuple[int, ...])
+Item = TypeVar("Item")
+Name = TypeVar("Name", bound=Hashable)
 """A replicate of a config."""
 
 _SOURCE = "data.source"
@@ -256,3 +257,15 @@ def tested_sequences(record: dict[str, Any], score: str) -> int:
         return size
     counts = (record.get("confusion") or {}).get(split)
     return sum(map(sum, counts)) if counts else 0
+
+
+def group_by(items: Iterable[Item], key: Callable[[Item], Name]) -> dict[Name, list[Item]]:
+    """The items with each value of the key.
+
+    >>> group_by(["a", "bb", "c"], len)
+    {1: ['a', 'c'], 2: ['bb']}
+    """
+    groups: dict[Name, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups

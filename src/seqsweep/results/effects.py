@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from seqsweep.results.grouping import group_by
-from seqsweep.results.naming import choices_among, follows, text_columns
+from seqsweep.results.data_sets import group_by
+from seqsweep.results.rows import choices_among, follows, text_columns
 from seqsweep.runs.ledger import value_key
 
 Config = Mapping[str, Any]

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from seqsweep.runs.ledger import short_names
-from seqsweep.runs.metric_names import is_bounded
+from seqsweep.runs.metrics_csv import is_bounded
 
 _SPLITS = {"val": "validation", "test": "test", "train": "training"}
 _KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from seqsweep.console import place
 from seqsweep.results.formatting import count, key_names, run_label
-from seqsweep.results.naming import label_keys
 from seqsweep.results.replicates import numbers
+from seqsweep.results.rows import label_keys
 from seqsweep.results.tables import MOST_ROWS, print_table, status_line, status_table, titled_table
 from seqsweep.runs.clean import (
     FAILED,

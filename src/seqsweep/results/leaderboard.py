@@ -16,16 +16,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from seqsweep.results.data_sets import data_key, data_names, data_sets
+from seqsweep.results.data_sets import data_key, data_names, data_sets, group_by
 from seqsweep.results.effects import Grid, find_missing
-from seqsweep.results.grouping import group_by
-from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import Variation, newest, numbers, variation_of
-from seqsweep.results.rows import DATA, Row, compare_rows, make_row, shared_means, with_data
+from seqsweep.results.rows import (
+    DATA,
+    Row,
+    compare_rows,
+    distinguishing_keys,
+    make_row,
+    shared_means,
+    with_data,
+)
 from seqsweep.results.significance import ranks_by_size
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
-from seqsweep.runs.metric_names import (
+from seqsweep.runs.metrics_csv import (
     DEFAULT_MONITOR,
     compared_metric,
     lower_is_better,

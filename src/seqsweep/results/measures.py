@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import count
-from seqsweep.results.grouping import group_by
 from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.significance import (
     LEVEL,

@@ -12,7 +12,7 @@ from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import upper_tail
 from seqsweep.results.significance import LEVEL, are_equal, deviation, paired, seeds_needed
 from seqsweep.results.student_t import quantile
-from seqsweep.runs.metric_names import is_bounded
+from seqsweep.runs.metrics_csv import is_bounded
 
 POWER = 0.8
 """The probability with which a difference is to be found."""

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seqsweep.results.data_sets import recordings_key, sets_of
+from seqsweep.results.data_sets import group_by, recordings_key, sets_of
 from seqsweep.results.formatting import count
-from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metric_names import compared_metric, monitor_of
+from seqsweep.runs.metrics_csv import compared_metric, monitor_of
 
 
 class Replicate(NamedTuple):

@@ -23,7 +23,7 @@ from re import fullmatch, sub
 from typing import Any, NamedTuple
 
 from seqsweep.results.formatting import column_values
-from seqsweep.results.naming import label_keys
+from seqsweep.results.rows import label_keys
 from seqsweep.runs.eventfiles import write_names
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import read_run, value_key

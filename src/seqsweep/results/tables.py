@@ -21,8 +21,8 @@ from seqsweep.results.formatting import (
     with_deviation,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
-from seqsweep.results.naming import label_keys
 from seqsweep.results.replicates import numbers
+from seqsweep.results.rows import label_keys
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import (
     CHOSEN,

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from seqsweep.runs.config_text import from_text
+from seqsweep.runs.documents import from_text
 from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import Entry, value_key

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.runs.config_text import read_yaml, to_text
+from seqsweep.runs.documents import read_sealed, read_yaml, to_text, write_sealed
 from seqsweep.runs.eventfiles import event_files, remove_event_files
 from seqsweep.runs.files import (
     Damaged,
@@ -24,7 +24,6 @@ from seqsweep.runs.files import (
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.removing import TEMPORARY, remove, remove_temporary
-from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal[
     "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged",

@@ -1,20 +1,25 @@
-"""Reads and writes sweep.json, which describes a whole sweep.
+"""Reads and writes sweep.json, and locks the folder of a sweep.
 
 The folder of a run shows how that run stands. The sweep itself knows which runs it consists of,
 when it began, and by which command. It writes this when it starts and when it ends, for tables and
 for `seqsweep watch`.
 """
 
+import contextlib
+import os
+import re
+import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import SEMANTICS, is_one_value
-from seqsweep.runs.lock import RunLock
-from seqsweep.runs.sealed import read_sealed_or_none
-from seqsweep.runs.sweep_lock import is_sweep_running
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock_files import STALE_SECONDS, host_name, take_posix_lock, time_in
 
 NAME = "sweep.json"
 SEARCH = "search.json"
@@ -179,3 +184,79 @@ def _common(configs: Sequence[Config]) -> dict[str, Any]:
         for key, value in configs[0].items()
         if key in shared and is_one_value([config[key] for config in configs])
     }
+
+
+Process = tuple[str, int]
+"""A host, as file names spell it, and the number of a process on it."""
+
+
+def this_process() -> Process:
+    """Returns this host and this process."""
+    return process_of(host_name(), os.getpid())
+
+
+def process_of(host: str, pid: int) -> Process:
+    """Returns a process on a host, which may have any name."""
+    return re.sub(r"[^A-Za-z0-9.-]", "_", host), pid
+
+
+def sweep_lock(folder: Path) -> RunLock:
+    """Returns the lock of this process's sweep, one of several."""
+    return RunLock(folder, sweep_lock_name())
+
+
+def sweep_lock_name() -> str:
+    """Returns the name of this process's lock file."""
+    return ".running-{}-{}".format(*this_process())
+
+
+def lock_names(names: Iterable[str]) -> dict[str, Process]:
+    """Returns the sweep locks among these names, with their processes.
+
+    >>> lock_names([".running-n1-47", "sweep.json"])
+    {'.running-n1-47': ('n1', 47)}
+    """
+    # The name of a later generation of a lock, which `runs.lock` finds itself, has a number more.
+    found = [re.fullmatch(r"\.running-(.+)-(\d+)", name) for name in names]
+    return {match[0]: (match[1], int(match[2])) for match in found if match}
+
+
+def _names_in(folder: Path) -> dict[str, Process]:
+    return lock_names(path.name for path in folder.glob(".running-*"))
+
+
+def processes_in(folder: Path) -> list[Process]:
+    """Returns the processes that train sweeps in this folder, on all hosts."""
+    names = _names_in(folder)
+    return sorted(process for name, process in names.items() if is_locked(folder, name))
+
+
+def is_sweep_running(folder: Path) -> bool:
+    """Returns whether a process is training in this folder, on any host."""
+    return any(is_locked(folder, name) for name in _names_in(folder))
+
+
+def remove_dead_sweep_locks(folder: Path) -> None:
+    """Removes the lock files that killed sweeps have left."""
+    for name in _names_in(folder):
+        with contextlib.suppress(Locked, OSError), RunLock(folder, name):
+            pass  # releasing the lock removes the files
+
+
+def lock_notes(folder: Path) -> list[str]:
+    """Returns notes on the clock and locks of a folder."""
+    notes: list[str] = []
+    seconds = time_in(folder) - time.time()
+    if abs(seconds) > STALE_SECONDS:
+        difference = f"{abs(seconds) / 60:.0f} min {'ahead of' if seconds > 0 else 'behind'}"
+        what = "the runs are not affected, but times in logs differ"
+        notes.append(f"{folder}: its clock is {difference} the clock of this host; {what}")
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            has_posix_locks = take_posix_lock(file.fileno())
+    except OSError:  # reported by whatever writes there
+        has_posix_locks = True
+    if not has_posix_locks:
+        what = "the runs of a killed process are free after a minute instead of at once"
+        notes.append(f"{folder}: its file system has no POSIX locks; {what}")
+    return notes

@@ -27,8 +27,7 @@ from seqsweep.sklearn.runs import (
     train_one,
 )
 from seqsweep.training.checkpoints import save_sealed
-from seqsweep.training.outcome import Outcome
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import Outcome, PlannedRun, plan
 from seqsweep.training.trainer import restored_torch_state
 from seqsweep.using.load import LoadedRun, run_of
 

@@ -30,8 +30,7 @@ from seqsweep.suggest import nearest_or_all
 from seqsweep.sweeping.api import train_in
 from seqsweep.training.build_run import DESCRIPTION
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.outcome import Outcome, RunFailed
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.run_data import forget_data
 

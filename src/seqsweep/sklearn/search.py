@@ -20,8 +20,7 @@ from seqsweep.sklearn.classifier import RecurrentClassifier
 from seqsweep.sklearn.runs import folder_of_runs, one_at_a_time, store
 from seqsweep.sweeping.api import error_of_signal
 from seqsweep.sweeping.train_groups import train_groups
-from seqsweep.training.outcome import Interrupted
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Interrupted, PlannedRun
 
 Split = tuple[Array, Array]
 """The positions of the sequences to train on, and of those to test."""

@@ -23,8 +23,7 @@ from seqsweep.console import PlainConsole
 from seqsweep.sweeping.app import run, train_run
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.fed_loggers import forget_errors
-from seqsweep.training.outcome import Interrupted, Outcome
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import Interrupted, Outcome, PlannedRun, plan
 
 
 def train(config: Config | str | Iterable[str]) -> dict[str, Any]:

@@ -26,8 +26,7 @@ from seqsweep.command import (
     restore_subcommand,
 )
 from seqsweep.config import CONF_DIR
-from seqsweep.config.flags import OWN, flags_first
-from seqsweep.config.from_overrides import VERSION_BASE
+from seqsweep.config.from_overrides import OWN, VERSION_BASE, flags_first
 from seqsweep.config.messages import explain, with_place
 from seqsweep.config.schema import check
 from seqsweep.config.shape.options import given_shape
@@ -40,18 +39,19 @@ from seqsweep.runs.removing import remove_empty_root
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.habits import with_meant
-from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.resolvers import refuse_ignored, register_resolvers
 from seqsweep.sweeping.sweep_end import folders_to_print, print_folders
 from seqsweep.training.fed_loggers import feed_done, forget_errors
-from seqsweep.training.outcome import (
+from seqsweep.training.planned_run import (
     Interrupted,
     Outcome,
+    PlannedRun,
     RunFailed,
     finished,
+    interruptible,
     monitored,
+    plan,
 )
-from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.run_data import data_of
 
 register_resolvers()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seqsweep.command import quoted_value
 from seqsweep.config import CONF_DIR
-from seqsweep.config.flags import takes_value
+from seqsweep.config.from_overrides import takes_value
 from seqsweep.config.messages import has_several_values, quoted
 from seqsweep.data.files import config_of
 

@@ -14,14 +14,12 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.importing import without_collections
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep_end import folders_to_print
 from seqsweep.training.limits import Judge
-from seqsweep.training.outcome import RunFailed, monitored
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import PlannedRun, RunFailed, interruptible, monitored, plan
 
 Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
 """Trains members below a folder; returns their outcomes or errors by run_id, where known."""

@@ -16,7 +16,7 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place, print_notes
 from seqsweep.importing import without_collections
 from seqsweep.results.formatting import count, key_names, run_label
-from seqsweep.results.naming import label_keys
+from seqsweep.results.rows import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import epoch_seconds, gpu_available, why_autograd

@@ -19,15 +19,16 @@ from seqsweep.command import command_line
 from seqsweep.console import place, print_notes
 from seqsweep.results.run_names import name_runs
 from seqsweep.runs.removing import remove_temporary
-from seqsweep.runs.sweep_lock import (
+from seqsweep.runs.sweepfile import (
+    Config,
+    SweepFile,
     is_sweep_running,
     lock_notes,
     remove_dead_sweep_locks,
     sweep_lock,
 )
-from seqsweep.runs.sweepfile import Config, SweepFile
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.training.outcome import STOP_FILE
+from seqsweep.training.planned_run import STOP_FILE
 
 STARTED = ".workers.json"
 """The file with the names of the started workers, which the worker that finds no run removes."""

@@ -15,9 +15,8 @@ from typing import Any, Self
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweep_lock import sweep_lock_name
-from seqsweep.training.outcome import STOP_FILE, finished, is_final
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.runs.sweepfile import sweep_lock_name
+from seqsweep.training.planned_run import STOP_FILE, PlannedRun, finished, is_final
 
 AT_ONCE = 64
 """The most runs that a worker plans at once. It locks each of them when its turn comes."""

@@ -18,7 +18,6 @@ from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place
 from seqsweep.live.display import show_progress
 from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.planned_sweep import (
     confirm_size,
@@ -29,10 +28,9 @@ from seqsweep.sweeping.planned_sweep import (
     write_sweep,
 )
 from seqsweep.sweeping.queue import Queue, SweepMember
-from seqsweep.sweeping.summary import Renewing
-from seqsweep.sweeping.sweep_end import finish_sweep
+from seqsweep.sweeping.sweep_end import Renewing, finish_sweep
 from seqsweep.training.limits import Judge
-from seqsweep.training.outcome import STOP_FILE, Interrupted
+from seqsweep.training.planned_run import STOP_FILE, Interrupted, interruptible
 
 Rounds = Generator[Sequence[SweepMember]]
 """The members to train next, one list after another. Between two lists a search reads results."""

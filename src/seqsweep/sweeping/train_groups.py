@@ -9,15 +9,15 @@ from seqsweep.runs.lock import Locked
 from seqsweep.sweeping.forming import form
 from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.limits import Judge
-from seqsweep.training.outcome import (
+from seqsweep.training.planned_run import (
     STOP_FILE,
     Interrupted,
     Outcome,
+    PlannedRun,
     finished,
     record_refusal,
     request_stop_if_configured,
 )
-from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool, train_together
 from seqsweep.training.trainer import restored_torch_state, takes_gpu
 

@@ -29,18 +29,15 @@ from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import check_folder, read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweep_lock import is_sweep_running, lock_notes, sweep_lock
-from seqsweep.runs.sweepfile import NAME, SweepFile
+from seqsweep.runs.sweepfile import NAME, SweepFile, is_sweep_running, lock_notes, sweep_lock
 from seqsweep.signals import ENDING, handled
 from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
-from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.planned_sweep import STARTED, nested
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
-from seqsweep.sweeping.summary import write_summary
+from seqsweep.sweeping.sweep_end import write_summary
 from seqsweep.training.limits import Limits
-from seqsweep.training.outcome import Interrupted, is_final
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, is_final
 from seqsweep.training.saved_config import member_of
 from seqsweep.training.user_code import code_of
 

@@ -9,10 +9,10 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 from seqsweep.signals import ENDING, handled
 from seqsweep.training.limits import BestEpoch, Limits, Paused, Pruned
-from seqsweep.training.outcome import Interrupted
+from seqsweep.training.planned_run import Interrupted
 
 
 class EarlyStop(EarlyStopping):

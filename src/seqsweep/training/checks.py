@@ -7,11 +7,11 @@ from typing import get_args
 import numpy as np
 
 from seqsweep.config.schema import Config, Monitor
-from seqsweep.data.memory import free_memory
+from seqsweep.data.lists import free_memory
 from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.native.structs import GATES
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 from seqsweep.training.engine import architecture_of
 from seqsweep.training.run_data import OwnData
 

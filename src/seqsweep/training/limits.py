@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seqsweep.runs.metric_names import epoch_score, lower_is_better
+from seqsweep.runs.metrics_csv import epoch_score, lower_is_better
 
 _NO_SCORE = (float("-inf"), float("-inf"))
 

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from seqsweep.elementary import cos_of_turns
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 
 
 def cosine(

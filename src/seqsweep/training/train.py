@@ -23,8 +23,7 @@ from seqsweep.training.engines.protocol import Engine, M
 from seqsweep.training.fed_loggers import feed
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import log_file
-from seqsweep.training.outcome import Interrupted, Outcome, RunFailed, finished
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Interrupted, Outcome, PlannedRun, RunFailed, finished
 from seqsweep.training.resume import MOST_KILLED, begin, count_killed
 from seqsweep.training.run_data import build_data, data_of
 from seqsweep.training.trainer import build_trainer, restored_torch_state, takes_gpu

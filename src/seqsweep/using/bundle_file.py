@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqsweep.runs.documents import DIGEST, sealed
 from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, write_bytes
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.provenance import version
-from seqsweep.runs.sealed import DIGEST, sealed
 
 FORMAT = 2
 CONFIG, LABELS, SCALING, WEIGHTS = "config.json", "labels.json", "scaling.json", "weights.npz"

@@ -10,7 +10,7 @@ from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 
 _MOST_NAMED = 5
 """The number of data sets whose best run is named."""

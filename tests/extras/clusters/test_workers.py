@@ -15,7 +15,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.training.outcome import STOP_FILE
+from seqsweep.training.planned_run import STOP_FILE
 
 
 @dataclass

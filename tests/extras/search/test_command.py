@@ -8,7 +8,7 @@ from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeper
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.sweeping.hydra_jobs import launch_jobs
-from seqsweep.training.outcome import STOP_FILE
+from seqsweep.training.planned_run import STOP_FILE
 
 OURS = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.OptunaSweeper"
 

@@ -30,11 +30,10 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher, Train
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.work import Worker
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native import threads as budget
+from seqsweep.training.engines.native import pool_data as budget
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.limits import Limits
-from seqsweep.training.outcome import Interrupted
-from seqsweep.training.planned_run import plan
+from seqsweep.training.planned_run import Interrupted, plan
 from seqsweep.training.train import train
 
 AtRename = Callable[..., AbstractContextManager[list[str]]]

@@ -7,7 +7,7 @@ from typing import Any
 from finished_runs import finish_run
 
 from seqsweep.results.report.write import analyse, as_html
-from seqsweep.runs.sealed import write_sealed
+from seqsweep.runs.documents import write_sealed
 
 
 def found(folder: Path, *runs: dict[str, Any], **record: Any) -> Any:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from seqsweep.runs.sealed import write_sealed
+from seqsweep.runs.documents import write_sealed
 
 SIZE, LAYERS = "model.hidden_size", "model.num_layers"
 

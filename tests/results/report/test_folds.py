@@ -9,7 +9,7 @@ import pytest
 from replicate_runs import crossed, ranked
 
 from seqsweep.results.report.write import analyse, write_report
-from seqsweep.runs.sealed import write_sealed
+from seqsweep.runs.documents import write_sealed
 
 
 @pytest.fixture

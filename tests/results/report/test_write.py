@@ -13,8 +13,8 @@ from seqsweep.cli import main
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report.write import write_report
 from seqsweep.results.tensorboard.runs import read_runs
+from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.sealed import write_sealed
 from seqsweep.runs.sweepfile import SweepFile
 
 SIZE, LAYERS = "model.hidden_size", "model.num_layers"

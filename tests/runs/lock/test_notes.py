@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.runs.sweep_lock import lock_notes
+from seqsweep.runs.sweepfile import lock_notes
 
 
 def test_a_usual_folder_has_no_notes(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from run_files import SMALL, assert_equal, result
 
 from seqsweep.config.schema import Config
 from seqsweep.training import resume
-from seqsweep.training.outcome import Outcome
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import Outcome, PlannedRun, plan
 from seqsweep.training.train import train
 
 Plan = Callable[..., PlannedRun]

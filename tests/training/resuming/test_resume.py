@@ -12,7 +12,7 @@ from run_files import epochs_in_log
 from seqsweep.data.batch import Batch
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.outcome import Interrupted, RunFailed
+from seqsweep.training.planned_run import Interrupted, RunFailed
 from seqsweep.training.train import train
 
 STEPS_PER_EPOCH, EPOCHS = 3, 5

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from run_files import assert_equal, result
 
-from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import Outcome
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.train import train
 

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.messages import parsed
 from seqsweep.config.shape.options import is_shape_key, override_text
-from seqsweep.runs.config_text import check_size
+from seqsweep.runs.documents import check_size
 from seqsweep.runs.files import read_bytes
 from seqsweep.runs.identity import flatten
 from seqsweep.suggest import did_you_mean

@@ -18,7 +18,7 @@ from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.training.outcome import STOP_FILE
+from seqsweep.training.planned_run import STOP_FILE
 
 _STARTING = ".starting"
 """The lock of a command that starts workers."""

@@ -25,12 +25,12 @@ from seqsweep.extras.search.trials import Result, owners_of, result_of
 from seqsweep.results.formatting import count
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each, labelled
 from seqsweep.sweeping.planned_sweep import write_sweep
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import Rounds, shown
 from seqsweep.training.limits import Limits
+from seqsweep.training.planned_run import interruptible
 
 
 @interruptible()

@@ -22,7 +22,7 @@ from seqsweep.extras.search.trials import (
 from seqsweep.results.replicates import Replicate, numbers, replicate_of
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metric_names import compared_metric
+from seqsweep.runs.metrics_csv import compared_metric
 
 
 @dataclass(frozen=True)

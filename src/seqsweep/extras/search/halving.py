@@ -13,8 +13,7 @@ from typing import Any
 from seqsweep.config.shape.axes import check_size
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.space import Space, described, value_at
-from seqsweep.runs.metric_names import epoch_score
-from seqsweep.runs.metrics_csv import has_finished, read_rows
+from seqsweep.runs.metrics_csv import epoch_score, has_finished, read_rows
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.limits import Limits
 

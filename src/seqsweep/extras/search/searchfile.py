@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.sealed import DIGEST, read_sealed_or_none, write_sealed
+from seqsweep.runs.documents import DIGEST, read_sealed_or_none, write_sealed
+from seqsweep.runs.metrics_csv import lower_is_better
 
 NAME = "search.json"
 

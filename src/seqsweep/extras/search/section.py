@@ -35,7 +35,7 @@ from seqsweep.results.report.plot_parts import (
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import too_few_words
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metric_names import compared_metric
+from seqsweep.runs.metrics_csv import compared_metric
 
 _TEMPLATE = Path(__file__).with_name("section.html.j2")
 

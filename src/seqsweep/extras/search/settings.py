@@ -16,7 +16,7 @@ from typing import Any
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.space import Space, described
 from seqsweep.extras.search.trials import Result
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 from seqsweep.suggest import nearest_or_all
 
 

@@ -33,7 +33,7 @@ from seqsweep.extras.search.searchfile import Space as Described
 from seqsweep.extras.search.settings import Settings
 from seqsweep.extras.search.space import Space, described, rounded
 from seqsweep.extras.search.trials import Result, read_trials
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

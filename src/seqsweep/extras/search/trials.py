@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
+from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import key_names, value_text
-from seqsweep.results.grouping import group_by
 from seqsweep.results.replicates import numbers
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metric_names import lower_is_better
-from seqsweep.runs.metrics_csv import read_rows
+from seqsweep.runs.metrics_csv import lower_is_better, read_rows
 from seqsweep.runs.run_folder import RunFolder
 
 TrialState = Literal["running", "complete", "pruned", "failed"]

@@ -10,7 +10,7 @@ from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section
 from seqsweep.results.words import replicates_override
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 
 _TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
 _MOST_STRIPS = 12

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqsweep.results.data_sets import group_by
 from seqsweep.results.effects import Effect, Interaction, strongest_interaction
 from seqsweep.results.formatting import (
     NBSP,
@@ -16,7 +17,6 @@ from seqsweep.results.formatting import (
     run_label,
     value_text,
 )
-from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.report import plot_parts as plots
 from seqsweep.results.report.findings import TEMPLATES, Config, Facts, Section, distinct_values

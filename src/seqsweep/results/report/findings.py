@@ -11,15 +11,15 @@ from seqsweep.results import formatting
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.effects import Effect, main_effects
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
-from seqsweep.results.naming import choices_among, distinguishing_keys, label_keys
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.runs import Run, config_runs
+from seqsweep.results.rows import choices_among, distinguishing_keys, label_keys
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.significance import Difference, Estimate
+from seqsweep.runs.documents import read_sealed_or_none
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, not_begun, value_key
-from seqsweep.runs.sealed import read_sealed_or_none
 from seqsweep.runs.sweepfile import SweepFile
 
 TEMPLATES = Path(__file__).with_name("templates")

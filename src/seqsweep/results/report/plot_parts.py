@@ -6,7 +6,6 @@ page; report.css inverts their lightness if a reader prefers a dark one.
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from itertools import pairwise
 from textwrap import wrap
 from typing import Any
 
@@ -64,14 +63,6 @@ def between(low: str, high: str, share: float) -> str:
     starts = (1, 3, 5)
     ends = [(int(low[i : i + 2], 16), int(high[i : i + 2], 16)) for i in starts]
     return "#" + "".join(f"{round(a + share * (b - a)):02X}" for a, b in ends)
-
-
-_VALUES = ("#CFE0A9", "#7FCDBB", "#2C9FBF", "#225EA8", "#141B5C")
-SCALE = [between(*ends, step / 9) for ends in pairwise(_VALUES) for step in range(10)]
-"""The colours of lines from the worst to the best value, after ColorBrewer's YlGnBu.
-
-Hue and lightness both change, so any colour vision distinguishes them. The best have most contrast
-with the page."""
 
 
 def rounded(values: Sequence[float]) -> list[float]:

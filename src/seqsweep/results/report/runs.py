@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results import formatting
+from seqsweep.results.data_sets import group_by
 from seqsweep.results.formatting import count, split_words, without_machine
-from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import DATA, Leaderboard
-from seqsweep.results.naming import choices_among
 from seqsweep.results.replicates import numbers, replicate_of
+from seqsweep.results.rows import choices_among
 from seqsweep.results.run_names import Name
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import REPLICATE_KEYS

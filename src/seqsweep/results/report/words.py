@@ -23,7 +23,7 @@ from seqsweep.results.replicates import Variation
 from seqsweep.results.report.findings import Baseline, Config, Facts
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.words import needed_words, ranking_words, t_test_words, too_few_words
-from seqsweep.runs.metric_names import is_bounded, lower_is_better
+from seqsweep.runs.metrics_csv import is_bounded, lower_is_better
 
 _MAJORITY = "majority class"
 _SMALL = 0.01

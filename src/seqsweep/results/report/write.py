@@ -31,12 +31,12 @@ from seqsweep.results.report.findings import (
 from seqsweep.results.report.words import find_answer
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import name_test, probability
+from seqsweep.runs.documents import DIGEST, read_sealed_or_none
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metrics_csv import lower_is_better
 from seqsweep.runs.provenance import version
-from seqsweep.runs.sealed import DIGEST, read_sealed_or_none
 from seqsweep.runs.sweepfile import SweepFile
 
 BESIDE = ("report.html", "report.csv")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.results.formatting import column_values
-from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.rows import distinguishing_keys
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, read_folder, value_key
-from seqsweep.runs.metric_names import DEFAULT_MONITOR, epoch_score, monitor_of
+from seqsweep.runs.metrics_csv import DEFAULT_MONITOR, epoch_score, monitor_of
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import functools
 import json
+import logging
 import re
 import signal
 import socket
@@ -173,7 +174,7 @@ def _started(logdir: Path, host: str, port: int) -> Generator[tuple[subprocess.P
     Raises:
         ValueError: TensorBoard did not start; the message contains the reason.
     """
-    module = "seqsweep.results.tensorboard.server"
+    module = "seqsweep.results.tensorboard.serve"
     process = subprocess.Popen(
         # With -P, a module in the current folder cannot replace one of TensorBoard's.
         [sys.executable, "-P", "-m", module, str(logdir), host, str(port)],
@@ -197,3 +198,37 @@ def _started(logdir: Path, host: str, port: int) -> Generator[tuple[subprocess.P
         except subprocess.TimeoutExpired:
             process.kill()  # It has no state that could be lost.
             process.wait()
+
+
+RELOAD_SECONDS = 3
+"""The seconds between two looks at the files."""
+
+
+def main(logdir: str, host: str, port: str) -> None:
+    from absl import logging as absl_logging
+    from tensorboard import program
+
+    # A terminal sends Ctrl-C to both processes. Only the parent reacts to it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    board = program.TensorBoard()
+    board.configure(
+        logdir=logdir,
+        host=host,
+        port=int(port),
+        load_fast="auto",  # Uses the slow loader if there is no data server.
+        reload_interval=RELOAD_SECONDS,
+    )
+    try:
+        address = board.launch()
+    except program.TensorBoardServerException as error:
+        print(error.msg)
+        return
+    print(address, flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.made_files import (
     Files,
     digest,
     event_file,
+    experiment,
     file_name,
     image,
     serialized,
+    sessions,
+    values_of,
     write_made_files,
 )
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs

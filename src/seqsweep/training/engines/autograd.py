@@ -20,8 +20,7 @@ from seqsweep.training.engines.protocol import End, Engine, Findings, record_of
 from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
 from seqsweep.training.loggers import MemberLog, open_loggers
-from seqsweep.training.outcome import Outcome
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
 
 

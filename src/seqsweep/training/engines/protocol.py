@@ -19,8 +19,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.limits import BestEpoch, Paused, Pruned
 from seqsweep.training.loggers import MemberLog
-from seqsweep.training.outcome import Outcome, RunFailed
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 
 
 class Member(Protocol):

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from seqsweep.training.engines.native import threads as budget
-from seqsweep.training.outcome import Outcome
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.engines.native import pool_data as budget
+from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.train import train_pool
 
 MIXED: tuple[tuple[str, ...], ...] = (

@@ -9,7 +9,7 @@ from run_files import rows
 
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import Outcome
 from seqsweep.training.train import train, train_pool
 
 EQUAL = ("status", "run_id", "best_epoch", "epochs", "steps", "params", "num_train")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqsweep.training.engines.native.threads import Budget
+from seqsweep.training.engines.native.pool_data import Budget
 
 
 class Clock:

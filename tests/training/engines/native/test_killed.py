@@ -11,8 +11,7 @@ from seqsweep.runs.lock_files import boot_id, host_name
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
-from seqsweep.training.outcome import Outcome, RunFailed
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 from seqsweep.training.resume import KilledTooOften
 from seqsweep.training.train import train_pool
 

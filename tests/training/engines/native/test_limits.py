@@ -9,8 +9,7 @@ from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.limits import Limits
-from seqsweep.training.outcome import Outcome, finished
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Outcome, PlannedRun, finished
 from seqsweep.training.train import train, train_pool
 
 PRUNES = {"val/acc": 1.1, "val/loss": -1.0, "train/loss": -1.0}

@@ -14,7 +14,7 @@ from seqsweep.training import train as story
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import pool, pool_data
 from seqsweep.training.engines.native.run import PoolEngine
-from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
+from seqsweep.training.planned_run import Interrupted, Outcome, RunFailed
 from seqsweep.training.train import train_pool
 
 

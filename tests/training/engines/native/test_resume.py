@@ -13,8 +13,7 @@ from seqsweep.training import resume
 from seqsweep.training import train as training
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import pool
-from seqsweep.training.outcome import Outcome, RunFailed
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 from seqsweep.training.train import train_pool
 
 HOOKS = [

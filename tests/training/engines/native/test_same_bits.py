@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import Outcome
 from seqsweep.training.train import train_pool
 
 

@@ -12,8 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.outcome import Interrupted, Outcome
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Interrupted, Outcome, PlannedRun
 from seqsweep.training.train import train_pool
 
 

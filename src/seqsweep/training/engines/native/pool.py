@@ -13,8 +13,13 @@ from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import check_written
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.pool_data import PoolData, rows_of, why_diverged
-from seqsweep.training.engines.native.threads import Budget, Workers
+from seqsweep.training.engines.native.pool_data import (
+    Budget,
+    PoolData,
+    Workers,
+    rows_of,
+    why_diverged,
+)
 from seqsweep.training.engines.protocol import End, Engine, Findings
 from seqsweep.training.fed_loggers import fed_loggers, feed, writes_rows
 from seqsweep.training.limits import Judge, Paused

@@ -17,8 +17,7 @@ from seqsweep.training.engines.native.pool_data import PoolData
 from seqsweep.training.engines.protocol import Engine
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import PrintLoss
-from seqsweep.training.outcome import Interrupted
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import Interrupted, PlannedRun
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.run_data import build_data
 from seqsweep.training.trainer import build_trainer

@@ -13,18 +13,16 @@ from pathlib import Path
 import pytest
 from waiting import wait_until
 
-from seqsweep import pacing
+from seqsweep import console
 from seqsweep.config.schema import Config
 from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import write_bytes
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping import summary
-from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.summary import Renewing, write_summary
-from seqsweep.training.outcome import Interrupted
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.sweeping import sweep_end
+from seqsweep.sweeping.sweep_end import Renewing, write_summary
+from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, plan
 
 AtRename = Callable[..., AbstractContextManager[list[str]]]
 
@@ -42,7 +40,7 @@ def end_run(folder: Path, name: str, size: int) -> None:
 def test_the_report_is_renewed_when_a_run_has_ended(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pacing, "SHARE", 1.0)
+    monkeypatch.setattr(console, "SHARE", 1.0)
     report = tmp_path / "report.html"
     with Renewing(tmp_path, every=0.01):
         time.sleep(0.05)
@@ -67,7 +65,7 @@ def test_a_renewal_that_cannot_be_written_does_not_stop_the_sweep(
         tried.set()
         raise OSError("no space left")
 
-    monkeypatch.setattr(summary, "_write", full)
+    monkeypatch.setattr(sweep_end, "_write", full)
     with Renewing(tmp_path, every=0.01) as renewing:
         end_run(tmp_path, "a", 4)
         assert tried.wait(20)
@@ -86,7 +84,7 @@ def test_a_process_forked_during_a_renewal_inherits_no_lock(
             started.set()
             time.sleep(0.2)
 
-    monkeypatch.setattr(summary, "_write", write)
+    monkeypatch.setattr(sweep_end, "_write", write)
     with Renewing(tmp_path, every=0.01):
         end_run(tmp_path, "a", 4)
         assert started.wait(20)
