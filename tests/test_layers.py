@@ -99,7 +99,7 @@ HYDRA_APP = (
 )  # fmt: skip
 ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_parts", "readers", "ts", "bundled", "prepare",
-    "checks", "fitted", "info", "files", "memory", "lists", "folds",
+    "checks", "fitted", "info", "files", "lists", "folds",
     "tables", "vocabulary", "text",
     "transforms",
 )  # fmt: skip

@@ -137,6 +137,8 @@ def test_a_detached_command_does_not_wait(tmp_path):
     cluster = Threads([tmp_path / "a"])
     Workers(cluster, detach=True).train(queued(tmp_path, "a"), tmp_path)
     assert not (tmp_path / "a").exists()
+    for thread in cluster.threads:
+        thread.join()
 
 
 def test_at_least_one_worker_is_asked_for():
