@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.convert import check_trainer_arguments, convert, with_our_target
 from seqsweep.config.messages import explain, hint_for_key
 from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
-from seqsweep.config.signatures import REQUIRED, signature_of
+from seqsweep.config.signatures import REQUIRED, signature_of, with_our_optimizer
 from seqsweep.runs.identity import flatten
 
 Config = dict[str, Any]
@@ -112,7 +112,8 @@ def check(config: DictConfig) -> Config:
     _check_shape(checked["sweep"])
     # The shape says which runs a sweep has; it is not a part of any of them.
     checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
-    # The target is replaced first, because it decides the schema of its section.
+    # Targets are replaced first, because the target decides the schema of its section.
+    checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
     for section in _INJECTED:
         checked[section] = check_section(checked[section], section)
