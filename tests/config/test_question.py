@@ -13,7 +13,8 @@ from hydra.types import RunMode
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.config.question import namesakes, sweep_name
+from seqsweep.config.question import sweep_name
+from seqsweep.training.resume import namesakes
 from seqsweep.training.run_data import data_fingerprint
 
 Name = Callable[..., str]

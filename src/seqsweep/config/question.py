@@ -7,7 +7,6 @@ name, and a sweep over random splits `splits`: their runs would mix seeds in the
 """
 
 import contextlib
-import glob
 import hashlib
 import json
 import re
@@ -28,7 +27,7 @@ _WITHOUT_NAME = "default"
 """The default `name` of conf/train.yaml, which says nothing about the runs."""
 
 _LONGEST = 60
-_DIGITS = 6
+DIGITS = 6
 
 
 def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) -> str:
@@ -62,7 +61,7 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     # with the sweep that adds it.
     identity = {**decisive(config, data, {_SEED, *keys}), "fixed": fixed, "swept": keys}
     text = json.dumps(identity, sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
     files = [Path(str(flat[key])).stem for key in paths]
     repeated = _SEED if flat.get("data.folds") is None else "folds"
     parts = [*_subject(master, swept, files), *(short_names(keys).values() or [repeated])]
@@ -70,18 +69,6 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     stem = stem if stem[:1].isalpha() else f"sweep-{stem}"
     end = "".join(f"-{word}" for word in (*_method(master.hydra.sweeper), digest))
     return f"{stem[: _LONGEST - len(end)].rstrip('_-')}{end}"
-
-
-def namesakes(folder: Path) -> list[Path]:
-    """Returns the other sweep folders whose names differ only in the hash.
-
-    They hold related questions: for instance the same sweep with more epochs.
-    """
-    match = re.fullmatch(rf"(.+-)[0-9a-f]{{{_DIGITS}}}", folder.name)
-    if match is None:
-        return []
-    others = sorted(folder.parent.glob(f"{glob.escape(match[1])}{'[0-9a-f]' * _DIGITS}"))
-    return [other for other in others if other.name != folder.name]
 
 
 def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> list[str]:

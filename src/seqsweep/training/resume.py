@@ -1,14 +1,16 @@
 """The start of a run, from a checkpoint or in an empty folder."""
 
 import functools
+import glob
 import json
 import logging
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqsweep.config.question import namesakes
+from seqsweep.config.question import DIGITS
 from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with, read_object
 from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
@@ -105,6 +107,18 @@ def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
                 key = _key(record["config"], record["data_fingerprint"])
                 finished.setdefault(key, []).append((path, record["config"]))
     return finished
+
+
+def namesakes(folder: Path) -> list[Path]:
+    """Returns the other sweep folders whose names differ only in the hash.
+
+    They hold related questions: for instance the same sweep with more epochs.
+    """
+    match = re.fullmatch(rf"(.+-)[0-9a-f]{{{DIGITS}}}", folder.name)
+    if match is None:
+        return []
+    others = sorted(folder.parent.glob(f"{glob.escape(match[1])}{'[0-9a-f]' * DIGITS}"))
+    return [other for other in others if other.name != folder.name]
 
 
 def _key(config: Mapping[str, Any], data_fingerprint: str | None) -> str:
