@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.runs.files import write_bytes
-from seqsweep.runs.removing import matching, remove, remove_temporary
+from seqsweep.runs.files import matching, remove, remove_temporary, write_bytes
 
 
 def gone(pid: int, signum: int) -> None:

@@ -23,8 +23,8 @@ from seqsweep.runs.clean import (
     find_removals,
     freed,
 )
+from seqsweep.runs.files import remove
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.removing import remove
 from seqsweep.runs.run_folder import State
 from seqsweep.runs.sweepfile import SweepFile
 

@@ -14,10 +14,10 @@ import yaml
 
 from seqsweep.runs.documents import from_text
 from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
+from seqsweep.runs.files import TEMPORARY, matching
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock, wait_for_doubts
-from seqsweep.runs.removing import TEMPORARY, matching
 from seqsweep.runs.run_folder import State
 from seqsweep.suggest import nearest_or_all
 

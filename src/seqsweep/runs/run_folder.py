@@ -12,9 +12,12 @@ from typing import Any, Literal
 from seqsweep.runs.documents import read_sealed, read_yaml, to_text, write_sealed
 from seqsweep.runs.eventfiles import event_files, remove_event_files
 from seqsweep.runs.files import (
+    TEMPORARY,
     Damaged,
     parse_json,
     read_object,
+    remove,
+    remove_temporary,
     say_once,
     sync,
     sync_folder,
@@ -23,7 +26,6 @@ from seqsweep.runs.files import (
 )
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.lock import check_held, is_locked
-from seqsweep.runs.removing import TEMPORARY, remove, remove_temporary
 
 State = Literal[
     "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged",

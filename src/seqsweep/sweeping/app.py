@@ -34,8 +34,8 @@ from seqsweep.console import PlainConsole, is_terminal_closed, joined, place, pr
 from seqsweep.importing import without_collections
 from seqsweep.live.display import shows_table
 from seqsweep.output_log import OutputLog
+from seqsweep.runs.files import remove_empty_root
 from seqsweep.runs.lock import Locked, is_locked
-from seqsweep.runs.removing import remove_empty_root
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available, why_autograd
 from seqsweep.sweeping.habits import with_meant

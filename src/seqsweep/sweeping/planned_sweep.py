@@ -18,7 +18,7 @@ from rich.markup import escape
 from seqsweep.command import command_line
 from seqsweep.console import place, print_notes
 from seqsweep.results.run_names import name_runs
-from seqsweep.runs.removing import remove_temporary
+from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.sweepfile import (
     Config,
     SweepFile,

@@ -28,9 +28,8 @@ from seqsweep.results.report.write import (
     prove_view,
     write_report,
 )
-from seqsweep.runs.files import folders_with
+from seqsweep.runs.files import folders_with, remove_temporary
 from seqsweep.runs.ledger import Entry, read_folder, read_run
-from seqsweep.runs.removing import remove_temporary
 from seqsweep.runs.sweepfile import remove_dead_sweep_locks
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.baselines import write_baselines

@@ -20,9 +20,8 @@ from seqsweep.results.formatting import key_names
 from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
 from seqsweep.runs.eventfiles import MADE, PREFIX, made_files, made_folder, remove_empty
 from seqsweep.runs.events import encode, new_event, version_event
-from seqsweep.runs.files import make_folder, write_bytes
+from seqsweep.runs.files import make_folder, remove_temporary, write_bytes
 from seqsweep.runs.identity import is_number
-from seqsweep.runs.removing import remove_temporary
 
 # Imported by name, because type checkers do not see the classes of a protobuf module.
 summary_pb2: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
