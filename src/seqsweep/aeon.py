@@ -18,10 +18,10 @@ from seqsweep.sklearn import RecurrentClassifier
 class SeqsweepClassifier(BaseClassifier):
     """A recurrent classifier for aeon: univariate, multivariate and of unequal lengths.
 
-    X is what aeon takes: an array (N, C, T) or a list of N arrays (C, T), where N counts cases, C
-    channels and T time points. Values may be missing where `missing` is not `error`.
+    X is an array (N, C, T) or a list of N arrays (C, T), as in aeon: N counts cases, C channels and
+    T time points. Values may be missing if the argument `missing` is not `error`.
 
-    Args: those of `seqsweep.sklearn.RecurrentClassifier`, except `layout`.
+    Args: the arguments of `seqsweep.sklearn.RecurrentClassifier`, except `layout`.
 
     Attributes:
         estimator_: the fitted `RecurrentClassifier`.
@@ -59,13 +59,13 @@ class SeqsweepClassifier(BaseClassifier):
         verbose: bool = False,
     ) -> None:
         arguments = dict(locals())
-        # scikit-learn asks for an attribute for each argument.
+        # scikit-learn requires an attribute for each argument.
         for name in self._get_param_names():
             setattr(self, name, arguments[name])
         super().__init__()
 
     def get_tags(self) -> dict[str, Any]:
-        """Returns the tags; whether values may be missing is an argument."""
+        """Returns the tags; the argument `missing` decides about missing values."""
         missing = getattr(self, "missing", "error")
         return super().get_tags() | {"capability:missing_values": missing != "error"}
 

@@ -108,5 +108,5 @@ def add_allow(parser: Parser) -> None:
 
 
 def add_json(parser: Parser) -> None:
-    """Adds the option `--json`, the form of the answer that docs/schema.json describes."""
+    """Adds the option `--json`; docs/schema.json describes the answer."""
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     128 plus the number of any other signal.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # A terminal with another encoding shows a question mark instead of raising an error.
+    # Characters that the terminal's encoding lacks become question marks instead of errors.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             traceback.print_exc()
         code = _explain(error, arguments)
     if code and is_terminal_closed():
-        # Python's own exit would fail to write what is left to print.
+        # Python would fail at its exit to write the rest of the output to the terminal.
         for descriptor in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
         code = 128 + signal.SIGHUP
@@ -147,9 +147,9 @@ def _train(arguments: list[str]) -> int:
     from seqsweep.config.from_overrides import OWN
     from seqsweep.sweeping.app import run
 
-    if "--version" in arguments:  # Hydra would print its own
+    if "--version" in arguments:  # Hydra would print its version
         return _print_version([])
-    # Hydra does not know the options of our own.
+    # Hydra does not know the options of seqsweep.
     rest = [word for word in arguments if word not in OWN]
     for name in ("detach", "start"):
         if f"--{name}" in arguments:
@@ -197,7 +197,7 @@ def _reproduce(arguments: list[str]) -> int:
 
 
 def _complete(arguments: list[str]) -> int:
-    """Answers a shell's TAB key.
+    """Prints completions for the TAB key of a shell.
 
     Hydra completes the overrides, but does not know the word `train`.
     """

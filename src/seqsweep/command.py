@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _PLAIN = re.compile(r"(\.{0,2}/|[A-Za-z_])[\w./-]*", re.ASCII)
-"""The texts that Hydra reads as such without quotes."""
+"""The texts that Hydra reads as text without quotes."""
 
 _hidden: list[str] = []
 """The subcommand, and then the names of its options."""
@@ -18,7 +18,7 @@ _hidden: list[str] = []
 
 @contextlib.contextmanager
 def remembered_command() -> Generator[None]:
-    """Keeps a command and its options from the next one in this process."""
+    """Restores the previous command and `sys.argv` after the block."""
     before = list(_hidden), list(sys.argv)
     try:
         yield
@@ -62,9 +62,9 @@ def as_multirun() -> str:
 
 
 def with_options(options: Mapping[str, Any]) -> str:
-    """Returns the command with these options of the data's source.
+    """Returns a hint: the command with these options of the data source.
 
-    In a program, or a command without such options, there are only the options.
+    In a program, or for a command without a data source, the hint has only the options.
     """
     if _hidden:
         restore_subcommand()
@@ -95,7 +95,7 @@ def quoted_value(value: Any) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and text.lower() not in ("null", "true", "false", "nan", "inf"):
         return text
-    # A quote, an interpolation and the end are escaped with the backslashes before them.
+    # Quotes and interpolations are escaped. Backslashes before them, or at the end, are doubled.
     escaped = re.sub(r'(\\*)("|\$\{)', r"\1\1\\\2", text)
     ended = re.sub(r"(\\+)$", r"\1\1", escaped)
     return f'"{ended}"'

@@ -1,4 +1,4 @@
-"""Prints lines, errors and notes for all commands, and limits the time of drawing."""
+"""Prints lines, errors and notes, and limits the time of drawing."""
 
 import contextlib
 import errno
@@ -20,19 +20,19 @@ from rich.text import Text
 
 _MOST_NOTES = 8
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""Control characters and those that turn the direction of a text, without tab and line break."""
+"""Control characters, except tab and line break, and characters that turn a text's direction."""
 
 shown_above: dict[int, Callable[[str], object]] = {}
-"""Shows a message above a live table, by the descriptor that leads to a log file meanwhile."""
+"""The functions that show a message above a live table, by redirected descriptor."""
 
-# A child that is forked meanwhile has no table; its messages go to the log file.
+# A child that is forked while a table is shown has no table; its messages go to the log file.
 os.register_at_fork(after_in_child=shown_above.clear)
 
 
 def visible(text: str) -> str:
     r"""Returns the text with control characters as escapes.
 
-    Names of classes, values of overrides and messages of errors come from files.
+    Class names, override values and error messages may come from files with such characters.
 
     >>> visible("a\x1b[2Jb\tc")
     'a\\x1b[2Jb\tc'
@@ -46,7 +46,7 @@ def say(line: str) -> None:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """Prints the answer of a command with `--json`, without what is None."""
+    """Prints the answer of a command as JSON, without None values."""
     say(json.dumps(_known(content), indent=2, allow_nan=False))
 
 
@@ -74,7 +74,7 @@ def is_terminal_closed() -> bool:
 
 
 def _print_to_stderr(text: str) -> None:
-    with contextlib.suppress(OSError):  # the exit code says it too, should the terminal be closed
+    with contextlib.suppress(OSError):  # the exit code still shows the error
         print(text, file=sys.stderr)
 
 
@@ -93,7 +93,7 @@ class PlainConsole(Console):
         return False
 
     def render_str(self, text: str, **options: object) -> Text:
-        # Escaped before a table measures its cells, because an escape is wider than the character.
+        # Escapes are wider than characters, so they are made before a table measures its cells.
         return super().render_str(visible(text), **options)  # pyright: ignore[reportArgumentType]
 
     def render(
@@ -109,7 +109,7 @@ class PlainConsole(Console):
 
 
 def joined(items: Sequence[str], console: Console) -> str:
-    """Returns the items in one line, or several if it is narrow."""
+    """Returns the items in one line; in several on narrow terminals."""
     lines = list(items[:1])
     for item in items[1:]:
         longer = f"{lines[-1]}  {item}"
@@ -141,5 +141,5 @@ SHARE = 0.05
 
 
 def pause_after(seconds: float, least: float = 0.0) -> float:
-    """Returns the seconds to pause, so that work takes 5 %."""
+    """Returns a pause in seconds that limits work to 5 % of the time."""
     return max(least, seconds / SHARE)

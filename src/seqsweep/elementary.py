@@ -1,7 +1,7 @@
 """Elementary functions and normal numbers, with equal bits on every processor.
 
-The functions of C and numpy, and torch's `randn`, run other code on another processor, which rounds
-differently. This module uses only + - * /, `sqrt`, `rint` and `frexp` of numpy, whose results
+The functions of C and numpy, and torch's `randn`, run different code on different processors, and
+round differently. This module uses only + - * /, `sqrt`, `rint` and `frexp` of numpy, whose results
 IEEE 754 fixes to the last bit. A result has the type of the argument, float32 or float64.
 """
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 Kind = TypeVar("Kind", np.float32, np.float64)
 
-# The first powers of the series, so many that the rest is below the last place of float64.
+# The first coefficients of each series. The other terms are below the last place of float64.
 _COS = [(-1) ** k / math.factorial(2 * k) for k in range(9)]
 _SIN = [(-1) ** k / math.factorial(2 * k + 1) for k in range(9)]
 _ATANH = [1 / (2 * k + 1) for k in range(12)]
@@ -23,8 +23,8 @@ _SQRT_HALF = 0.7071067811865476
 
 
 def cos_of_turns(turns: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-    """Returns cos(2 pi x)."""
-    turns = turns - np.rint(turns)  # the whole turns fall away without rounding
+    """Returns the cosine of angles in turns, cos(2 pi x)."""
+    turns = turns - np.rint(turns)  # whole turns are removed without rounding
     quarter = np.rint(4 * turns)  # -2..2
     angle = (turns - quarter / 4) * (2 * math.pi)  # -pi/4..pi/4
     square = angle * angle

@@ -12,11 +12,11 @@ from pathlib import Path
 from seqsweep.console import say_error
 
 _typed_in: list[str] = []
-"""The folder in which the command was typed, if the process has another one now."""
+"""The folder in which the command was typed, if the process has left the folder."""
 
 
 def keep_folder_of_modules() -> None:
-    """Lets modules be found in this folder after the process leaves."""
+    """Keeps the current folder as a place to find modules."""
     _typed_in[:] = [os.getcwd()]
 
 
@@ -37,8 +37,8 @@ def without_collections() -> Generator[None]:
     """Stops the garbage collector, and hides the block's objects from it.
 
     Importing Lightning makes half a million objects that live as long as the process. Collections
-    take a tenth of the import's time, and later 0.15 s each. If torch is already imported, as in a
-    program that uses this package, nothing is changed.
+    take a tenth of the import's time, and later 0.15 s each. If torch is already imported, for
+    example in a program that uses this package, nothing is changed.
     """
     if "torch" in sys.modules or not gc.isenabled():
         yield
@@ -48,8 +48,8 @@ def without_collections() -> Generator[None]:
         yield
     finally:
         gc.freeze()
-        # triton, which CUDA builds of torch import, reports frozen objects as leaked at the end of
-        # the process. Without triton the end takes a second less.
+        # CUDA builds of torch import triton, which reports objects still frozen at exit as leaked.
+        # Without triton the objects stay frozen, which makes the exit a second faster.
         if "triton" in sys.modules:
             atexit.register(gc.unfreeze)
         gc.enable()

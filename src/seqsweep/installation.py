@@ -10,7 +10,7 @@ from typing import Any
 from seqsweep.native.library import describe, why_missing
 
 _REQUIREMENT = re.compile(r"([\w.-]+)(\[[^\]]*\])?[^;]*(?:;.*extra == ['\"]([\w-]+)['\"])?")
-"""A requirement in the metadata of a package: its name, its extras, and the extra that asks it."""
+"""A requirement in a package's metadata: its name, its extras, and the extra that needs it."""
 
 
 def installation() -> dict[str, Any]:
@@ -55,7 +55,7 @@ def installation_lines() -> Iterator[str]:
 
 
 def _packages() -> dict[str, dict[str, str | None]]:
-    """Returns the versions of packages by extra; those needed without a name."""
+    """Returns package versions by extra; required packages are under ''."""
     groups: dict[str, dict[str, str | None]] = {}
     for text in requires("seqsweep") or []:
         match = _REQUIREMENT.match(text)

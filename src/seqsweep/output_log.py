@@ -1,4 +1,4 @@
-"""Leads all output to a log file while a table is shown."""
+"""Redirects all output to a log file while a table is shown."""
 
 import contextlib
 import ctypes
@@ -17,24 +17,24 @@ _MOST_BYTES = 1 << 16
 _MOST_LINES = 50
 
 _EPOCH = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO epoch ")
-"""The begin of the lines that a run itself writes to its train.log after each epoch."""
+"""The beginning of the lines that a run writes to its train.log after each epoch."""
 
 
 class OutputLog:
-    """Leads descriptors 1 and 2 to a log file meanwhile.
+    """Redirects descriptors 1 and 2 to a log file until `restore`.
 
     Descriptors are redirected instead of `sys.stdout`, so the output of logging handlers, of C
     libraries and of child processes goes to the file too. seqsweep's own messages, which `say` and
     `say_error` print, are shown above the table.
 
     Args:
-        show: shows a message above the table, which rich does if left out.
+        show: a function that shows a message above the table; by default rich prints it.
     """
 
     def __init__(self, path: Path, show: Callable[[str], object] | None = None) -> None:
         self._path = path
         self._show = show or self._print
-        # A copy that keeps leading to the terminal when descriptor 1 leads to the file.
+        # This copy still leads to the terminal when descriptor 1 leads to the file.
         file = os.fdopen(os.dup(_OUT), "w", encoding=sys.stdout.encoding, errors="replace")
         self.console = PlainConsole(file)
         self._saved: dict[int, int] = {}  # The terminal by redirected descriptor.
@@ -42,7 +42,7 @@ class OutputLog:
 
     def start(self) -> None:
         """Redirects the descriptors."""
-        # What was printed before must not come out of the buffers into the file.
+        # The buffers are emptied first, so that earlier output does not get into the file.
         _flush()
         # Opening a FIFO would block for ever, and a link could lead out of the folder.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -58,7 +58,7 @@ class OutputLog:
         os.close(log)
 
     def restore(self) -> None:
-        """Leads the descriptors to the terminal again."""
+        """Points the descriptors to the terminal again."""
         _flush()
         for descriptor, saved in self._saved.items():
             shown_above.pop(descriptor, None)
@@ -101,7 +101,7 @@ class OutputLog:
 
 
 def _flush() -> None:
-    """Empties the buffers of Python's streams and of C's."""
+    """Flushes the buffers of Python's streams and of C's streams."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -29,12 +29,12 @@ def stream(seed: int, name: str) -> torch.Generator:
 
 @contextmanager
 def global_stream(seed: int, name: str) -> Generator[None]:
-    """Sets torch's global CPU generator to a named stream meanwhile.
+    """Sets torch's global CPU generator to a named stream in the block.
 
     It is for code that draws only from the global state, such as the constructors of `torch.nn`.
     """
     state = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(stream_seed(seed, name))  # torch.manual_seed: 0.4 ms
+    torch.default_generator.manual_seed(stream_seed(seed, name))  # torch.manual_seed takes 0.4 ms
     try:
         yield
     finally:

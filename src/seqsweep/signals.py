@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, the end that a scheduler asks for, and the loss of the terminal."""
+"""The signals of Ctrl-C, of a scheduler that ends the program, and of a closed terminal."""
 
 
 @contextmanager

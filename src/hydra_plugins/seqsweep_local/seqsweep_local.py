@@ -45,7 +45,7 @@ class SlurmLauncherConf:
     gpus: Any = None
     requeue: bool = True
     setup: list[str] = field(default_factory=list[str])
-    options: Any = None  # not a dict, to which Hydra would add no keys of the command line
+    options: Any = None  # not a dict, because Hydra could not add keys to it
 
 
 @dataclass
@@ -62,8 +62,8 @@ class RayLauncherConf:
     restarts: int = 10
 
 
-# conf/hydra/launcher/ray.yaml gives it the name `ray` for seqsweep alone: hydra-ray-launcher uses
-# this name for all Hydra apps of an environment.
+# conf/hydra/launcher/ray.yaml calls `seqsweep_ray` just `ray`, but only for seqsweep, because
+# hydra-ray-launcher uses the name `ray` for all Hydra apps of an environment.
 for _name, _node in {
     "local": LocalLauncherConf,
     "slurm": SlurmLauncherConf,
@@ -75,12 +75,12 @@ for _name, _node in {
 
 
 class RunsLauncher(Launcher):
-    """The base of launchers that know the runs of seqsweep.
+    """The base class of launchers that train runs of seqsweep.
 
     Hydra's basic launcher runs the jobs of any other Hydra app.
 
     Attributes:
-        workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs; None without.
+        workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs, or None.
     """
 
     def __init__(self, threads: int | None = None, workers: Any = None) -> None:
@@ -110,7 +110,7 @@ class RunsLauncher(Launcher):
 
 
 class WorkersLauncher(RunsLauncher):
-    """The base of launchers whose workers train the runs on a cluster."""
+    """The base class of launchers whose workers train runs on clusters."""
 
     def __init__(self, workers: Any, name: str) -> None:
         super().__init__(workers=workers)
@@ -119,7 +119,7 @@ class WorkersLauncher(RunsLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        # Sweepers of seqsweep take the workers. Others write no sweep.json for them.
+        # Sweepers of seqsweep use `workers` instead. Other sweepers do not write a sweep.json.
         if self.launches_runs:
             raise ValueError(f"hydra/launcher={self.name}: needs a sweeper of seqsweep")
         other = {"slurm": "submitit"}.get(self.name, self.name)
@@ -130,7 +130,7 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains native runs together, as pools, and others one by one."""
+    """Trains native runs together in pools, and other runs one by one."""
 
     def __init__(self, threads: int | None = None) -> None:
         most = max(4, 2 * (os.cpu_count() or 1))

@@ -31,7 +31,7 @@ class SeqsweepSweeperConf:
 
 @dataclass
 class ConfirmConf:
-    """The number of best configs to confirm, and their fresh seeds."""
+    """The numbers of best configs to confirm, and of fresh seeds."""
 
     top: int = 5
     seeds: int = 5
@@ -39,7 +39,7 @@ class ConfirmConf:
 
 @dataclass
 class HalvingSweeperConf(SeqsweepSweeperConf):
-    """The sweeper's config; `seqsweep.extras.search.halving` says what the keys mean."""
+    """The sweeper's config; `seqsweep.extras.search.halving` explains the keys."""
 
     _target_: str = f"{_HERE}.HalvingSweeper"
     population: int = 256
@@ -50,7 +50,7 @@ class HalvingSweeperConf(SeqsweepSweeperConf):
 
 @dataclass
 class BudgetConf:
-    """The limits of a search, of which the first reached counts."""
+    """The limits of a search; the first one reached ends the search."""
 
     trials: int | None = 50
     epochs: int | None = None
@@ -59,7 +59,7 @@ class BudgetConf:
 
 @dataclass
 class SamplerOptionsConf:
-    """The options of samplers. Those not null must be the sampler's."""
+    """The options of samplers. A set option must belong to the sampler."""
 
     n_startup_trials: int | None = None  # tpe, gp
     n_ei_candidates: int | None = None  # tpe
@@ -71,7 +71,7 @@ class SamplerOptionsConf:
 
 @dataclass
 class PrunerOptionsConf:
-    """The options of pruners. Those not null must be the pruner's."""
+    """The options of pruners. A set option must belong to the pruner."""
 
     n_startup_trials: int | None = None  # median
     n_warmup_epochs: int | None = None
@@ -82,7 +82,7 @@ class PrunerOptionsConf:
 
 @dataclass
 class OptunaSweeperConf(SeqsweepSweeperConf):
-    """The sweeper's config; `seqsweep.extras.search.settings` says what the keys mean."""
+    """The sweeper's config; `seqsweep.extras.search.settings` explains the keys."""
 
     _target_: str = f"{_HERE}.OptunaSweeper"
     sampler: str = "tpe"
@@ -96,8 +96,8 @@ class OptunaSweeperConf(SeqsweepSweeperConf):
     confirm: ConfirmConf = field(default_factory=ConfirmConf)
 
 
-# conf/hydra/sweeper/optuna.yaml gives it the name `optuna` for seqsweep alone: hydra-optuna-sweeper
-# uses this name for all Hydra apps of an environment.
+# conf/hydra/sweeper/optuna.yaml calls `seqsweep_optuna` just `optuna`, but only for seqsweep,
+# because hydra-optuna-sweeper uses the name `optuna` for all Hydra apps of an environment.
 for _name, _node in {
     "seqsweep": SeqsweepSweeperConf,
     "halving": HalvingSweeperConf,
@@ -110,7 +110,7 @@ class RunsSweeper(Sweeper):
     """A sweeper that checks all configs before it launches runs.
 
     Args:
-        params: overrides by key. Those on the command line take precedence.
+        params: overrides by key. Overrides on the command line take precedence.
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:
@@ -136,7 +136,7 @@ class RunsSweeper(Sweeper):
 
     @abstractmethod
     def run(self, arguments: list[str], composer: Any) -> int:
-        """Trains the runs of overrides with a `MemberComposer`; returns the exit code."""
+        """Trains runs that a `MemberComposer` composes; returns the exit code."""
 
     def overrides(self, arguments: list[str]) -> list[str]:
         """Returns `params` and then the arguments of the command line."""
@@ -147,7 +147,7 @@ class RunsSweeper(Sweeper):
 
         A launcher of another package trains each run as a job of Hydra.
         """
-        # Hydra loads the plugins by their names, and loads one again that another has imported.
+        # Imported here, because Hydra loads plugins by name, and would load an imported one twice.
         from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
         from seqsweep.sweeping.hydra_jobs import RunLauncher
 

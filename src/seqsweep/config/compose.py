@@ -1,7 +1,7 @@
 """Composes the configs of a sweep's members quickly.
 
-Hydra takes some 60 ms to compose a config. Most members of a sweep differ in values alone, and
-setting these on a copy takes less than 1 ms.
+Hydra takes some 60 ms to compose a config. Most members of a sweep differ only in values, and
+setting values on a copy takes less than 1 ms.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from seqsweep.config.schema import Config, check
 from seqsweep.runs.identity import flatten
 
 _JUDGED = ("threads", "sweep.", "trainer.")
-"""The beginnings of keys of which the check treats some numbers differently from others.
+"""The prefixes of keys for which the check does not treat all numbers alike.
 
 It compares `threads` with the cores of the machine and some keys of `sweep` with their range, and
 it drops arguments of `trainer` that equal Lightning's default.
@@ -30,17 +30,17 @@ it drops arguments of `trainer` that equal Lightning's default.
 
 
 class MemberComposer:
-    """Composes members' configs, equal to those that Hydra composes for its jobs."""
+    """Composes the same configs for members as Hydra does for its jobs."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
         self.master = master
         self._parse = functools.cache(OverridesParser.create(config_loader=loader).parse_override)
-        # Hydra looks into every folder of configs for this, so the answer is kept.
+        # Hydra looks into every folder of configs for a group, so the answer is kept.
         self._is_group = functools.cache(lambda key: bool(loader.get_group_options(key)))
-        # The config with some overrides alone; it must not be changed.
+        # This returns the config with only some overrides; the config must not be changed.
         self._base = functools.cache(lambda others: without_hydra(self.full(others)))
-        # The checked config of the first member of each kind, from which the others are made.
+        # The first member of each kind is checked; later configs are made from its config.
         self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
         self._bound: set[tuple[str, type]] = set()
 
@@ -50,7 +50,7 @@ class MemberComposer:
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config, without the node `hydra`."""
-        # Hydra composes what this class cannot, or raises its own error.
+        # If this class cannot compose a config, Hydra composes it or raises its own error.
         with contextlib.suppress(HydraException, OmegaConfBaseException):
             # Values are set on a copy of the config that Hydra composes from the other overrides.
             setting = {text for text in overrides if self._sets_value(text)}
@@ -65,9 +65,9 @@ class MemberComposer:
     def checked(self, overrides: Sequence[str]) -> Config:
         """Composes and checks a member's config; returns plain values.
 
-        Members that set the same keys to other numbers differ in these numbers alone, unless
-        something is interpolated from them. They are copies of the first one's checked config and
-        share its other sections, which must not be changed.
+        Members that set the same keys to different numbers differ only in these numbers, unless
+        another value is interpolated from a number. Their configs are copies of the first member's
+        checked config and share its other sections, which must not be changed.
 
         Raises:
             HydraException, ValueError: composing or checking has failed.
@@ -89,12 +89,12 @@ class MemberComposer:
         return known
 
     def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[str, Any]]:
-        """Returns key and value of each override that decides one number."""
+        """Returns the key and value of each override that sets only one number."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
             if self._sets_value(text):
                 key, value = self._parse(text).key_or_group, self._parse(text).value()
-                # The check refuses infinite numbers, so each of them must be checked.
+                # The check refuses infinite numbers, so configs with infinite numbers are checked.
                 is_number = isinstance(value, (int, float)) and math.isfinite(value)
                 is_free = not key.startswith(_JUDGED) and (key, type(value)) not in self._bound
                 if is_number and is_free:
@@ -115,7 +115,7 @@ class MemberComposer:
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """Returns a config after its node `hydra` has been taken out."""
+    """Removes the node `hydra` from a config and returns the config."""
     with open_dict(config):
         config.pop("hydra")
     return config
@@ -124,15 +124,15 @@ def without_hydra(config: DictConfig) -> DictConfig:
 def _bound_numbers(
     config: DictConfig, checked: Config, numbers: Iterable[tuple[str, Any]]
 ) -> set[tuple[str, type]]:
-    """Returns the keys and types of numbers that decide other keys."""
+    """Returns the keys and types of numbers that cannot be set on a copy."""
     leaves = flatten(OmegaConf.to_container(config, resolve=False))
     sources = " ".join(text for _, text in leaves if isinstance(text, str) and "${" in text)
     values = dict(flatten(checked))
     bound: set[tuple[str, type]] = set()
     for key, value in numbers:
-        # The check may have converted the number (1 to 1.0), and would convert others too.
+        # The check may have converted the number (1 to 1.0), and would convert other numbers too.
         is_converted = repr(values.get(key)) != repr(value)
-        # Where something of its section is interpolated, the number may be a part of that.
+        # If a value of the number's section is interpolated, the number may decide another key.
         if is_converted or "${." in sources or key.partition(".")[0] in sources:
             bound.add((key, type(value)))
     return bound

@@ -1,4 +1,4 @@
-"""Converts a value to an annotation's type, also those of `lightning.Trainer`."""
+"""Converts config values to annotated types, also for `lightning.Trainer`."""
 
 import math
 import re
@@ -14,12 +14,12 @@ from seqsweep.suggest import did_you_mean, nearest_or_all
 def convert(value: Any, annotation: Any, key: str) -> Any:
     """Returns the value as the type of an annotation.
 
-    So lr=1, lr=1.0 and lr=1e0 are the same config.
+    The conversion makes lr=1, lr=1.0 and lr=1e0 the same config.
 
     Args:
         value: a plain value of a config: None, bool, int, float, str, list or dict.
         annotation: int, float, bool, str, Literal, list, tuple, dict, TypedDict, a union of these,
-            or Any. Any other type leaves the value unchanged: its constructor checks it.
+            or Any. With any other type the value stays unchanged: its constructor checks it.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
@@ -71,7 +71,7 @@ _SCALARS = {bool: _bool, int: _int, float: _float, str: _str, dict: _dict}
 
 def _literal(value: Any, allowed: Sequence[Any], key: str) -> Any:
     for option in allowed:
-        # YAML reads a bare 32 as a number, where the constructor may name the text "32".
+        # YAML reads a bare 32 as a number, but the constructor may expect the text "32".
         if value == option or (isinstance(option, str) and str(value) == option):
             return option
     choices = [str(option) for option in allowed]
@@ -100,11 +100,12 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
             try:
                 return convert(value, option, key)
             except ValueError as error:
-                # An error of a list's item or a group's key names its own place.
+                # An error in an item of a list or a key of a group already names its own place.
                 is_inside = not str(error).startswith(f"{key}=")
                 if is_inside and set(options) == {option, type(None)}:
                     raise
-                # Only what each option allows is kept, for one message that names the key once.
+                # Only each option's allowed values are kept, so that the message names the key
+                # once.
                 allowed, semicolon, hint = str(error).split(": must be ", 1)[-1].partition(";")
                 messages.append(allowed)
                 hints.append(semicolon + hint)
@@ -153,7 +154,7 @@ _REFUSED = {
     "barebones": "a run needs its logs and checkpoints",
     "model_registry": "a run uploads nothing",
 }
-"""The arguments that a run sets itself, with what to do instead."""
+"""The arguments that a run sets itself, each with the user's alternative."""
 
 
 def with_our_target(section: Any) -> Any:
@@ -166,10 +167,10 @@ def with_our_target(section: Any) -> Any:
 def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
     """Returns the section without the arguments that have Lightning's own defaults.
 
-    So a config that names them has the same run_id as one that does not.
+    A config that names these defaults then has the same run_id as a config without them.
 
     Raises:
-        ValueError: a name is unknown, a run sets it itself, or its value has the wrong type.
+        ValueError: an argument is unknown, is set by the run itself, or has the wrong type.
     """
     if section["_target_"] != BUILD_TRAINER:
         return section

@@ -1,7 +1,7 @@
 """Composes configs from overrides in Python, as the commands do.
 
-Hydra 1.3 needs a `version_base`, or it falls back on the defaults of 1.1; Hydra 1.4 has one set of
-defaults. `OmegaConf.register_resolver` is a deprecated function before OmegaConf 2.4.
+Without a `version_base`, Hydra 1.3 uses the defaults of 1.1; Hydra 1.4 has only one set of
+defaults. Before OmegaConf 2.4, `OmegaConf.register_resolver` is a deprecated function.
 """
 
 import functools
@@ -48,11 +48,11 @@ def words_of(overrides: Iterable[str | Iterable[str]]) -> list[str]:
 
 
 def compose(*overrides: str | Iterable[str]) -> Config:
-    """Returns the checked config of one run: plain values, defaults written in.
+    """Returns the checked config of one run: plain values, with all defaults.
 
     Args:
-        overrides: as on the command line, such as `data=digits` and `model.hidden_size=32`, one by
-            one or as a list.
+        overrides: the words of the command line, such as `data=digits` and `model.hidden_size=32`,
+            one by one or as a list.
 
     Raises:
         ValueError, TypeError: an override is refused, or names several runs.
@@ -94,13 +94,13 @@ def shared_composer() -> MemberComposer:
 
 def check_again(config: Config) -> Config:
     """Returns a config after one more check of its values."""
-    given = {key: value for key, value in config.items() if key != CODE}  # of a trained run
+    given = {key: value for key, value in config.items() if key != CODE}  # a trained run has it
     return check(OmegaConf.create(given))
 
 
 @contextmanager
 def hydra_set_aside() -> Generator[None]:
-    """Lets the block start Hydra, also inside of another Hydra app."""
+    """Lets the block start Hydra, also inside another Hydra app."""
     # Hydra keeps its state in two singletons, and does not start while `GlobalHydra` is set.
     app, job = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
@@ -126,7 +126,7 @@ def hydra_errors_explained() -> Generator[None]:
 
 
 OWN = ("--plan-only", "--detach", "--start", "--yes")
-"""Options that `seqsweep train` takes from a command line before Hydra."""
+"""Options that `seqsweep train` removes from a command line before Hydra reads it."""
 
 _REFUSED = {
     "--experimental-rerun": "loads a pickle, which runs its code; not supported",
@@ -139,7 +139,7 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
     """Returns arguments with the flags first, as Hydra needs them.
 
     Hydra uses argparse, which expects all overrides in a row: in `data=digits -m seed=0,1` it does
-    not accept the second one.
+    not accept the second override.
 
     Args:
         own: the options of the command itself, for messages.

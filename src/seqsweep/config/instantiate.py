@@ -15,7 +15,7 @@ from seqsweep.config.messages import named, reworded
 from seqsweep.importing import find_in_current_folder
 
 _EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
-"""The extras with the packages of loggers that conf/logger offers."""
+"""The extra that installs the package of each logger in conf/logger."""
 
 
 def build(node: Any, key: str, **injected: Any) -> Any:
@@ -23,12 +23,12 @@ def build(node: Any, key: str, **injected: Any) -> Any:
 
     Args:
         node: a section with `_target_`, or a plain value.
-        key: its dotted key, for messages.
-        injected: arguments of the caller, which win over those of the config.
+        key: the dotted key of the section, for messages.
+        injected: arguments from the caller, which replace arguments of the config.
 
     Raises:
-        ValueError, TypeError, OSError: the constructor has raised it; the message begins with the
-            key. A package that is not installed raises a ValueError.
+        ValueError, TypeError, OSError: the constructor has raised this error; its message begins
+            with the key. A package that is not installed raises a ValueError.
     """
     if isinstance(node, list):
         return [build(item, f"{key}[{index}]") for index, item in enumerate(node)]
@@ -49,7 +49,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
 
 
 def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **arguments: Any) -> Any:
-    """Calls a target, whose errors name the key."""
+    """Calls a target; the messages of its errors name the key."""
     try:
         return target(*values, **arguments)
     except ImportError as error:  # a logger may need a package that is not installed
@@ -61,15 +61,15 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
     except MemoryError:
         raise
     except (Exception, SystemExit) as error:  # a user's code may raise anything, and call sys.exit
-        # torch raises a RuntimeError if memory runs out, which `translate_memory_errors` turns into
-        # a message.
+        # If memory runs out, torch raises a RuntimeError. `translate_memory_errors` turns this
+        # error into a message.
         if isinstance(error, RuntimeError) and "memory" in str(error):
             raise
         raise ValueError(f"{key}._target_={node['_target_']}: {named(error)}") from error
 
 
 def locate(target: str, key: str) -> Any:
-    """Returns the object of a dotted name, which a section names."""
+    """Returns the object that the `_target_` of a section names."""
     find_in_current_folder(target)
     try:
         return get_object(target)
@@ -80,7 +80,7 @@ def locate(target: str, key: str) -> Any:
 
 def _with_key(message: str, key: str, node: dict[str, Any]) -> str:
     """Completes the key of a message: `hidden_size=0: ...` to `model.hidden_size=0: ...`."""
-    # Constructors name their argument, but only the caller knows the section in which it stands.
+    # A constructor names its argument, but only the caller knows the section of the argument.
     name = re.match(r"(\w+)(=|\[)", message)
     if name and name[1] in node:
         return f"{key}.{message}"

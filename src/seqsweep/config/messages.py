@@ -1,6 +1,6 @@
-"""Turns errors into one message, with the place that set the key.
+"""Turns errors into messages that name the place where the key was set.
 
-The errors are those of Hydra, OmegaConf, user code and our own checks.
+The errors come from Hydra, OmegaConf, user code and our own checks.
 """
 
 import re
@@ -34,13 +34,13 @@ _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.
 _PARSER = OverridesParser.create()
 _TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
 _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
-"""The groups of which conf/train.yaml chooses no option."""
+"""The groups for which conf/train.yaml chooses no option."""
 
 
 def explain(error: BaseException) -> str:
-    """Returns the message for a person, with the nearest right name."""
+    """Returns a readable message for an error, with the nearest right name."""
     cause = error.__cause__
-    # A resolver of ours has raised an error with a complete message of its own.
+    # An error of our own resolvers has a complete message.
     if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
     if isinstance(error, InstantiationException) and isinstance(cause, (ValueError, OSError)):
@@ -57,7 +57,7 @@ def explain(error: BaseException) -> str:
         return f"{twice[1]}: has an option already; write {twice[1]}=OPTION without a plus sign"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
-    # Hydra's error wraps that of OmegaConf, which has the node with the known keys.
+    # Hydra's error wraps OmegaConf's error, which has the node with the known keys.
     for each in (cause, error):
         if isinstance(each, (ConfigKeyError, ConfigAttributeError)):
             return _unknown_key(each)
@@ -94,13 +94,13 @@ def quoted(override: str) -> str | None:
 
 
 def has_several_values(override: str) -> bool:
-    """Returns whether an override is one of a sweep."""
+    """Returns whether an override gives several values, as in a sweep."""
     given = parsed(override)
     return given is not None and given.is_sweep_override()
 
 
 def parsed(override: str) -> Override | None:
-    """Returns an override as Hydra reads it; None if it cannot."""
+    """Returns an override as Hydra reads it; None if it is invalid."""
     try:
         return _PARSER.parse_override(override)
     except HydraException:
@@ -110,7 +110,7 @@ def parsed(override: str) -> Override | None:
 def _missing_option(error: MissingConfigException) -> str:
     """Explains `group=option` with an option that does not exist."""
     group, _, option = str(error.missing_cfg_file).rpartition("/")
-    # A file such as data/_table is only read by other files.
+    # A file such as data/_table is only included by other files, so it is not an option.
     options = [name for name in error.options or () if not name.startswith("_")]
     if not group:
         known = nearest_or_all(option, options or ["train"])
@@ -141,7 +141,7 @@ _INSTEAD = {
         "machine the same command trains what is missing"
     ),
 }
-"""The messages for keys that others have, or only launchers with workers."""
+"""The messages for keys of other groups, or of launchers that start workers."""
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
@@ -157,7 +157,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
 
 
 def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
-    """Returns the options that have a key, or the nearest names."""
+    """Returns a hint: the options that have a key, or the nearest names."""
     options = [
         f"{section}={path.stem}"
         for path in sorted((CONF_DIR / section).glob("*.yaml"))
@@ -188,33 +188,33 @@ _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
 
 def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
-    """Adds the file and line that set the key to an error.
+    """Returns the error, completed by the file and line that set its key.
 
     Args:
-        error: its message begins with the key, such as `model.hidden_size=0: must be at least 1`.
+        error: an error that begins with its key: `model.hidden_size=0: must be at least 1`.
         hydra_config: the node `hydra` of the composed config.
     """
     key = re.match(r"\w+(\.\w+)*", str(error))
     if key is None:
         return error
-    # Unresolved, because an override may hold an interpolation that leads nowhere.
+    # The overrides stay unresolved, because an interpolation in them may lead nowhere.
     for override in OmegaConf.to_container(hydra_config.overrides.task, resolve=False) or ():
-        # The command line set the key, or a key below it: then `data.source.path=x.npz` is the
-        # cause of `data.source: no file x.npz`, and not the line that begins the section.
+        # No file is named if the command line set the key or a key below it: for example,
+        # `data.source.path=x.npz` is the cause of `data.source: no file x.npz`.
         if is_below(str(override).lstrip("+~").partition("=")[0], (key[0],)):
             return error
     for path, package in _files(hydra_config):
         parts = key[0].split(".")
         prefix = [] if package == "_global_" else package.split(".")
         if parts[: len(prefix)] == prefix and (line := _line(path, parts[len(prefix) :])):
-            # A command that was meant stays the last words, so that it can be copied.
+            # A suggested command stays at the end of the message, so that it can be copied.
             fact, *command = str(error).partition("; did you mean: ")
             return reworded(error, f"{fact} (in {path}:{line}){''.join(command)}")
     return error
 
 
 def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
-    """Yields the chosen files with their sections, the one that wins first.
+    """Yields the chosen files with their sections, in order of precedence.
 
     Experiments and other files for the whole config come before the files of the groups, and
     train.yaml comes last.
@@ -237,7 +237,7 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
 
 
 def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
-    """Yields the file of an option, and those it builds on."""
+    """Yields the file of an option, and the files that it includes."""
     for folder in folders:
         path = folder / group / f"{option}.yaml"
         if path.is_file():

@@ -1,9 +1,10 @@
 """Names a sweep's folder after the sweep's question, if `sweep.name` is null.
 
-A name such as `digits-hidden_size-3fa2c1` consists of what is trained, the swept keys, and a hash
-of everything else that decides a result. So further values, seeds, folds or splits extend the same
-folder, and two sweeps with different questions do not share one. A search has its sampler in the
-name, and a sweep over random splits `splits`: their runs would mix seeds in the table of a grid.
+A name such as `digits-hidden_size-3fa2c1` consists of the subject, the swept keys, and a hash of
+everything else that decides a result. So further values, seeds, folds or splits extend the same
+folder, and sweeps with different questions have different folders. The name of a search contains
+its sampler, and the name of a sweep over random splits contains `splits`, because their runs would
+mix seeds in the table of a grid.
 """
 
 import contextlib
@@ -33,8 +34,8 @@ DIGITS = 6
 def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) -> str:
     """Returns the name of a sweep's folder.
 
-    It does not depend on the swept values, nor on their order: the config of the whole sweep holds
-    the defaults of the swept keys.
+    The name does not depend on the swept values or their order, because the config of the whole
+    sweep holds the defaults of the swept keys.
 
     Args:
         fingerprint: returns the hash of a config's data; None for data that cannot be read.
@@ -47,18 +48,18 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     keys = sorted(swept.difference(REPLICATE_KEYS))
     config = _plain(master)
     flat = dict(flatten(config))
-    # The data decide what `auto` is, and may not be read here; of most it is 32.
+    # The data decide the value of `auto`, but may be unreadable here; for most data it is 32.
     if flat.get("data.batch_size") == "auto":
         config = config | {"data": config["data"] | {"batch_size": 32}}
-    # A swept path is a part of the question's keys, so its content must not decide the name.
+    # A swept path is one of the swept keys, so the file's content must not decide the name.
     paths = [key for key in flat if is_path(key) and flat[key] is not None and key not in swept]
     data = None
     if paths:
         # An error is reported when members are planned.
         with contextlib.suppress(ValueError, TypeError, OSError):
             data = fingerprint(config)
-    # A swept fold or split seed counts with its default, so that a sweep without it has one name
-    # with the sweep that adds it.
+    # A swept fold or split seed counts with its default, so that a sweep keeps its name when these
+    # keys are swept too.
     identity = {**decisive(config, data, {_SEED, *keys}), "fixed": fixed, "swept": keys}
     text = json.dumps(identity, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
@@ -84,7 +85,7 @@ def _method(sweeper: DictConfig) -> list[str]:
     """Returns the sampler of a search, or `splits`; nothing for a grid."""
     kind = sweeper._target_.rpartition(".")[2].removesuffix("Sweeper").lower()
     if kind not in ("seqsweep", "basic"):
-        # The published Optuna sweeper has a node of options here.
+        # In the published Optuna sweeper, `sampler` is a node of options.
         return [sweeper.sampler if isinstance(sweeper.get("sampler"), str) else kind]
     return ["splits"] if "data.split_seed" in (sweeper.get("params") or {}) else []
 
@@ -92,8 +93,8 @@ def _method(sweeper: DictConfig) -> list[str]:
 def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
     """Returns the swept keys, and the keys of `params` with one value.
 
-    Hydra has applied the single values of the command line to the config, but not those of the
-    sweeper's `params`.
+    Hydra has applied the single values of the command line to the config, but not the single values
+    of the sweeper's `params`.
     """
     params = OmegaConf.to_container(hydra.sweeper, resolve=False)
     params = (params.get("params") if isinstance(params, dict) else None) or {}

@@ -34,16 +34,16 @@ class LossConfig:
 
 @dataclass
 class SweepConfig(ShapeOptions):
-    """The section `sweep`: its shape, its folder, and failures.
+    """The section `sweep`: the shape, folder, report and retries of a sweep.
 
     Attributes:
         name: the folder below `output_dir`/sweeps; None makes a name from the swept keys (see
             `seqsweep.config.question`).
-        report: writes report.html, baselines, and TensorBoard's HParams and pictures when the sweep
-            ends, and renews them while it runs.
+        report: whether to write report.html, baselines, and TensorBoard's HParams and pictures,
+            while the sweep runs and when it ends.
         on_error: `continue` trains the other members, `stop` starts no further member, `retry`
             trains the member again.
-        retries: the most times that a member is retried.
+        retries: the largest number of retries for each member.
     """
 
     name: str | None
@@ -54,7 +54,7 @@ class SweepConfig(ShapeOptions):
 
 @dataclass
 class TrainConfig:
-    """The top level. `Any` marks a section with its own `_target_`."""
+    """The top level of a config. `Any` marks a section with its own `_target_`."""
 
     name: str
     seed: int
@@ -96,7 +96,7 @@ def check(config: DictConfig) -> Config:
         ValueError: a key is unknown or missing, or a value has the wrong type. The message names
             the key, the value, what is allowed and the nearest right name.
     """
-    # A missing value is found before interpolations of it fail with a message of OmegaConf.
+    # Missing values are found first, because their interpolations would fail in OmegaConf.
     for key, value in flatten(OmegaConf.to_container(config, resolve=False)):
         if value == "???" and not key.startswith("hydra."):
             raise ValueError(f"{key} needs a value: give {key}=VALUE")
@@ -110,15 +110,15 @@ def check(config: DictConfig) -> Config:
         plain["sweep"] = DEFAULTS | sweep
     checked = _dataclass(plain, TrainConfig, "")
     _check_shape(checked["sweep"])
-    # The shape says which runs a sweep has; it is not a part of any of them.
+    # The shape decides which runs a sweep has, but it is not a part of a run's config.
     checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
     # Targets are replaced first, because the target decides the schema of its section.
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
     for section in _INJECTED:
         checked[section] = check_section(checked[section], section)
-    # The defaults of the project's own arguments are filled in by now; Lightning's are dropped
-    # here.
+    # The defaults of the project's own arguments are filled in by now; Lightning's defaults are
+    # dropped here.
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
@@ -151,7 +151,7 @@ def _check_range(key: str, value: int, least: int, most: int | None = None) -> N
 
 
 def _without_tuples(node: Any) -> Any:
-    """Returns a copy with lists for tuples, which only OmegaConf 2.4 keeps."""
+    """Returns a copy with lists for tuples, because only OmegaConf 2.4 keeps tuples."""
     if isinstance(node, dict):
         return {key: _without_tuples(value) for key, value in node.items()}
     return [_without_tuples(item) for item in node] if isinstance(node, (list, tuple)) else node
@@ -179,8 +179,8 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
 def check_section(node: Any, key: str) -> Any:
     """Checks a section with a `_target_`, and adds its plain defaults.
 
-    The defaults are written out, so a config that names a default has the same run_id as one that
-    does not. `_partial_` is written out too, where the run passes the first argument. The scheduler
+    The defaults are written out, so a config that names a default has the same run_id as a config
+    without it. `_partial_` is written out too if the run passes the first argument. The scheduler
     may be null.
     """
     injected = _INJECTED[key]
@@ -205,7 +205,7 @@ def _named(group: Any, key: str) -> Config:
     for name, node in group.items():
         if node is not None and not _has_target(node):
             raise ValueError(f"{key}.{name}={node!r}: must be a group with a _target_, or null")
-    injected = {"save_dir"} if key == "logger" else {"dirpath"}  # the run sets it where it is null
+    injected = {"save_dir"} if key == "logger" else {"dirpath"}  # the run replaces null
     return {
         str(name): _target(node, f"{key}.{name}", injected) if isinstance(node, dict) else None
         for name, node in group.items()
@@ -235,7 +235,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
         _refuse_unknown(values, known, f"{key}.")
     required = [name for name, parameter in known.items() if parameter.required]
     if node.get("_partial_", False):
-        # The first argument is passed later: the parameters to an optimizer, for one.
+        # The first argument is passed later: an optimizer, for example, gets the parameters.
         required = required[1:] if injected else []
     for name in required:
         if name not in values and name not in injected:

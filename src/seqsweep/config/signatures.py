@@ -1,8 +1,8 @@
 """Reads the signature of a `_target_` from its source, without importing it.
 
-A config is checked against the constructors that it names. Importing torch and Lightning for that
-would take five seconds, so signatures are parsed from the source files. Where parsing finds nothing
-(a compiled function, an inherited `__init__`, a re-export), the target is imported.
+A config is checked against the constructors that it names. Importing torch and Lightning for this
+check would take five seconds, so signatures are parsed from the source files. If parsing finds
+nothing (a compiled function, an inherited `__init__`, a re-export), the target is imported.
 """
 
 import ast
@@ -35,7 +35,7 @@ class Parameter:
     """One argument of a target.
 
     Attributes:
-        annotation: its type; Any where that is not made of plain types.
+        annotation: the type of the argument; Any if it is not made of plain types.
     """
 
     annotation: Any
@@ -59,7 +59,7 @@ def signature_of(target: str) -> Signature:
     """Returns the signature of a class or function by its dotted path.
 
     Raises:
-        ValueError: the module does not exist, or has no such name.
+        ValueError: the module does not exist, or lacks the name.
     """
     find_in_current_folder(target)
     module_name, _, name = target.rpartition(".")
@@ -92,7 +92,7 @@ def _source_file(module_name: str) -> Path | None:
 
 
 def _find_function(tree: ast.Module | ast.ClassDef, name: str) -> ast.FunctionDef | None:
-    """Returns a function, or a class's `__init__`, if it is there."""
+    """Returns a function or a class's `__init__`; None if not found."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             # A decorator may change the signature, so a decorated function is imported.
@@ -125,7 +125,7 @@ def _aliases(path: Path) -> dict[str, Any]:
 def _aliases_in(tree: ast.Module) -> dict[str, Any]:
     """Returns a module's type aliases, such as `Cell = Literal["rnn", "gru", "lstm"]`.
 
-    A TypedDict of plain types counts as one.
+    A TypedDict of plain types counts as an alias.
     """
     aliases: dict[str, Any] = {}
     for node in tree.body:
@@ -163,7 +163,7 @@ def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:
 
 
 def _plain(default: ast.expr | None) -> Any:
-    """Returns the value of a literal, with a list for a tuple."""
+    """Returns the value of a literal default, with a list for a tuple."""
     if default is None:
         return REQUIRED
     try:
@@ -174,7 +174,7 @@ def _plain(default: ast.expr | None) -> Any:
 
 
 def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
-    """Returns the type of an annotation, Any unless it is plain."""
+    """Returns the type of an annotation; Any if it is not plain."""
     if node is None:
         return Any
     used = [
@@ -236,17 +236,17 @@ _CLASSES: dict[str, tuple[float, dict[str, Any]]] = {
     "SGD": (1e-3, _FLAGS | {"dampening": 0, "fused": None}),
     "RMSprop": (1e-2, _FLAGS | {"centered": False, "capturable": False}),
 }
-"""The default lr of each class of torch, and its arguments that `training.optimizers` lacks.
+"""The default lr of each torch class, and the arguments that `training.optimizers` lacks.
 
-Each argument stands with the value that changes nothing.
+Each of these arguments has the value that changes nothing.
 """
 
 
 def with_our_optimizer(section: Any) -> Any:
-    """Returns the section `optimizer` with a torch class replaced by its equal of ours.
+    """Returns the section `optimizer` with a torch class replaced by our function.
 
-    So `torch.optim.Adam` is the same run as `optimizer=adam`, and every engine can train it. A
-    class with an argument that ours lacks, such as `amsgrad=true`, is not replaced.
+    `torch.optim.Adam` is then the same run as `optimizer=adam`, and every engine can train it. A
+    class with an argument that our function lacks, such as `amsgrad=true`, is not replaced.
     """
     if not isinstance(section, dict):
         return section
@@ -254,10 +254,10 @@ def with_our_optimizer(section: Any) -> Any:
     if match is None or match[1] not in _CLASSES:
         return section
     lr, neutral = _CLASSES[match[1]]
-    # Such an optimizer computes something else, which only torch's class can do.
+    # These values change the computation, and only torch's class supports them.
     if any(name in neutral and value != neutral[name] for name, value in section.items()):
         return section
     kept = {name: value for name, value in section.items() if name not in neutral}
     target = f"seqsweep.training.optimizers.{match[1].lower()}"
-    # torch has defaults for lr, while the functions of ours require it.
+    # torch has defaults for lr, but our functions require it.
     return {"lr": lr} | kept | {"_target_": target}

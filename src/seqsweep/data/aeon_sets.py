@@ -1,7 +1,7 @@
-"""Finds sets of the UEA and UCR archives, in aeon or elsewhere.
+"""Finds data sets of the UEA and UCR archives, in aeon or elsewhere.
 
-The files are read by `seqsweep.data.ts`, which names the line of an error. aeon itself is imported
-only for a download.
+`seqsweep.data.ts` reads the files, and its errors name the line. aeon itself is imported only for
+a download.
 """
 
 import importlib.util
@@ -22,12 +22,12 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
     """Reads a data set of the archives with its official splits.
 
     Args:
-        folder: where the files are, `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default the folder
-            of the aeon package, which holds a few sets.
-        download: fetches a set that the folder lacks, by aeon, into the folder.
+        folder: the folder of `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default the folder of the
+            aeon package, which holds a few data sets.
+        download: whether aeon downloads a missing data set into the folder.
 
     Raises:
-        FileNotFoundError: the set is not there; the error has the names of those that are.
+        FileNotFoundError: the data set is missing; the message lists the available data sets.
         ModuleNotFoundError: aeon is not installed and no folder is given.
     """
     return make_splits(*read(name, folder, download))
@@ -42,7 +42,7 @@ def read(
 
 
 def available(folder: str | None = None) -> list[str]:
-    """Returns the names of classification sets in a folder or aeon."""
+    """Returns the names of the classification data sets in a folder or aeon."""
     names, root = set[str](), _root(folder)
     for train in [*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")]:
         name = train.name.removesuffix("_TRAIN.ts")
@@ -90,7 +90,7 @@ def _files(root: Path, name: str) -> tuple[Path, Path] | None:
 
 
 def _downloaded(name: str, root: Path, folder: str | None) -> tuple[Path, Path] | None:
-    """Lets aeon fetch a data set into the folder."""
+    """Downloads a data set into the folder with aeon."""
     if folder is None:
         raise ValueError("data.source.download=true: needs data.source.folder=FOLDER to keep them")
     if importlib.util.find_spec("aeon") is None:

@@ -1,4 +1,4 @@
-"""Batches of sequences, in an order that follows from (seed, epoch).
+"""Batches of sequences, in an order that depends only on (seed, epoch).
 
 N sequences, B batch, T time steps, F features.
 """
@@ -28,8 +28,8 @@ class Batch(NamedTuple):
 class SequenceDataset(Dataset[Batch]):
     """The sequences as tensors; a DataLoader gets a whole batch from `__getitems__`.
 
-    The indices may count on through the epochs: row n of epoch e has the index e * N + n. So
-    processes that load batches know the epoch too, in which an augmentation changes the sequences.
+    The indices may continue across epochs: row n of epoch e has the index e * N + n. So processes
+    that load batches also know the epoch, on which an augmentation depends.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class SequenceDataset(Dataset[Batch]):
         rows = torch.tensor(indices) % len(self)
         lengths = self.lengths[rows]
         x = self.x[rows]
-        # Steps that no sequence of the batch has would cost time and change nothing.
+        # Steps beyond the longest sequence of the batch would cost time and change nothing.
         if not self.equal_lengths:
             x = x[:, : int(lengths.max())]
         if self.augmentation is not None:
@@ -77,19 +77,20 @@ def as_is(batch: Batch) -> Batch:
 
 @dataclass(eq=False)
 class EpochBatches(Sampler[list[int]]):
-    """The index batches of an epoch, shuffled by `shuffle/<epoch>` or in order.
+    """The index batches of an epoch, shuffled by the stream `shuffle/<epoch>` or in order.
 
-    With several processes, each takes every `world_size`-th row of the same order. For training the
-    order is first extended from its own start, as in `DistributedSampler`, because processes wait
-    for each other at every step. In evaluation a repeated row would count twice.
+    With several processes, each process takes every `world_size`-th row of the same order. For
+    training, the first rows of the order are repeated at its end, as in `DistributedSampler`, so
+    that all processes have equally many steps: they wait for each other at every step. In
+    evaluation no row is repeated, because it would count twice.
 
     Args:
         size: the number of sequences, N >= 1.
         batch_size: B >= 1; the last batch of an epoch may be smaller.
-        seed: the run's; None keeps the order of the data.
+        seed: the seed of the run; None keeps the order of the data.
         rank, world_size: the index of this process, and the number of processes.
-        fills_up: extends the order, for training.
-        counts_epochs: whether the indices count on through the epochs, see `SequenceDataset`.
+        fills_up: whether to extend the order, as training needs.
+        counts_epochs: whether the indices continue across epochs, see `SequenceDataset`.
     """
 
     size: int
@@ -103,11 +104,11 @@ class EpochBatches(Sampler[list[int]]):
 
     @property
     def sampler(self) -> "EpochBatches":
-        """The object itself: Lightning calls `set_epoch` of a batch sampler's own sampler."""
+        """The object itself, because Lightning calls `set_epoch` on this attribute."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch whose order is next, as Lightning does."""
+        """Sets the epoch of the next order; Lightning calls this method."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -33,6 +33,6 @@ def digits() -> Splits:
     Shape: 8 channels (columns) with values from 0 to 16, 8 steps (rows), 10 classes.
 
     Source: E. Alpaydin, C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
-    Learning Repository; the part that scikit-learn has as `load_digits`.
+    Learning Repository; the part that scikit-learn loads with `load_digits`.
     """
     return npz(str(FILES / "digits.npz"))

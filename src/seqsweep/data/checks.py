@@ -1,6 +1,6 @@
 """Checks raw arrays: type, layout, lengths, labels and names.
 
-N sequences, T steps of the longest, F features (channels); counted from 0 in every message.
+N sequences, T steps of the longest, F features (channels). Messages count them from 0.
 """
 
 import re
@@ -21,7 +21,7 @@ Int64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 COARSE = 1e-3
-"""A channel is refused where a float rounds it by more than this part of its standard deviation."""
+"""The largest accepted rounding of a channel, as a part of its standard deviation."""
 
 _AT_ONCE = 1 << 20
 """The most values, with padding, that are copied at a time."""
@@ -49,8 +49,8 @@ def check_lengths(
     """Returns the lengths as (count,) int64, each from 1 to `longest`.
 
     Args:
-        channels: where all lengths fit this number instead, the error suggests that the axes of x
-            are in another order.
+        channels: if no length exceeds this number, the error suggests that the axes of x are in
+            another order.
     """
     steps = as_array(lengths, "lengths", "iu", "integers", where)
     if steps.shape != (count,):
@@ -80,7 +80,7 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     """Returns x as (N, T, F), where N must be `count`."""
-    # A script may pass any text: only a config's layout has been checked before.
+    # A script may pass any text, because only the layout of a config is checked before.
     if layout not in (known := get_args(Layout)):
         hint = did_you_mean(layout, known)
         raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(known)}{hint}")
@@ -106,13 +106,13 @@ def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
 def float_values(x: Array, valid: Mask, where: str) -> Floats:
     """Returns a copy of x as floats, with zeros at its padding.
 
-    That is float32 for float32, booleans and whole numbers of at most 16 bits, and float64 for all
-    others. Infinite values are refused, and those too large for float32, which networks read.
+    Float32, booleans and whole numbers of at most 16 bits give float32; other types give float64.
+    Infinite values are refused, and values too large for float32, which networks read.
     """
     dtype = np.float32 if np.can_cast(x.dtype, np.float32) else np.float64
     values = np.array(x, dtype=dtype, order="C")
     values[~valid] = 0
-    # The ends alone are rounded, because a rounded copy of all values could be large.
+    # Only the smallest and the largest value are rounded: a copy of all could be large.
     ends = np.array([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)])
     if exceeds_float32(ends).any():
         infinite = exceeds_float32(values)
@@ -127,7 +127,7 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
 
 def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str) -> None:
     """Refuses a channel whose differences float64 rounds, such as nanoseconds since 1970."""
-    # The ends of all values say for most data that no channel needs a look.
+    # For most data, the smallest and the largest value show that no channel needs a check.
     if not max(-np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) > 2**53:
         return
     for f, name in enumerate(channels):
@@ -143,19 +143,19 @@ def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str)
 
 
 def blocks(x: Array) -> Iterator[slice]:
-    """Yields slices of x, since a copy of all could be large."""
+    """Yields slices of x, because a copy of all x could be large."""
     count = max(1, _AT_ONCE // max(1, x[:1].size))
     return (slice(start, start + count) for start in range(0, len(x), count))
 
 
 def exceeds_float32(values: Floats) -> Mask:
     """Returns which values are infinite, or too large for float32."""
-    with np.errstate(over="ignore"):  # what overflows becomes infinite
+    with np.errstate(over="ignore"):  # too large values become infinite
         return np.isinf(values.astype(np.float32))
 
 
 def label_array(labels: npt.ArrayLike, where: str) -> Array:
-    """Returns (N,) labels; refuses NaN and numbers to be predicted."""
+    """Returns the labels (N,); refuses NaN and fractional numbers."""
     array = as_array(labels, "labels", "biufUST", "whole numbers, strings, booleans", where)
     if array.ndim != 1:
         hint = "; if a row is one-hot, give y.argmax(axis=1)" if array.ndim == 2 else ""
@@ -172,7 +172,7 @@ def label_array(labels: npt.ArrayLike, where: str) -> Array:
 
 
 def label_texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
-    """Returns (N,) labels as texts: numbers without a point, bytes decoded."""
+    """Returns the labels (N,) as texts: numbers without a point, bytes decoded."""
     kind = labels.dtype.kind
     if kind == "f":
         # The texts of float labels have no point, so that 1.0 and 1 are the same class.

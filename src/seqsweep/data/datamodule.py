@@ -15,7 +15,7 @@ from seqsweep.data.transforms import TransformOptions, augmentation_of
 from seqsweep.signals import ENDING
 
 _WORKERS = 64
-"""The number of workers that is accepted on any machine, so that a small one can reproduce runs."""
+"""The number of workers accepted on any machine, so that small machines can reproduce runs."""
 
 
 class SequenceDataModule(L.LightningDataModule):
@@ -24,12 +24,12 @@ class SequenceDataModule(L.LightningDataModule):
     Args:
         source: the data, with official splits or as one set (`Sequences`, or all in `train`).
         batch_size: sequences of a training step, 1 <= B <= number of training sequences; `auto` is
-            32, or all of them where there are fewer.
-        eval_batch_size: sequences of a validation or test batch; changes no result.
-        num_workers: processes that load batches; changes no result. 0 is best for data in memory.
-            Only engine=autograd uses these processes.
-        shuffle: a new order in each epoch, a function of (seed, epoch).
-        seed: the seed of the run, on which the splits do not depend.
+            32, or the number of training sequences if that is smaller.
+        eval_batch_size: sequences of a validation or test batch; the number changes no result.
+        num_workers: the number of processes that load batches; it changes no result. 0 is best for
+            data in memory. Only engine=autograd uses these processes.
+        shuffle: whether each epoch has a new order, a function of (seed, epoch).
+        seed: the seed of the run; the splits do not depend on it.
         val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold: see
             `prepare`.
     """
@@ -110,7 +110,7 @@ class SequenceDataModule(L.LightningDataModule):
         return batch._replace(x=x, labels=labels)
 
     def _evaluation_loader(self, split: Sequences | None) -> DataLoader[Batch] | list[Any]:
-        # Lightning takes an empty list for a stage without data.
+        # Lightning expects an empty list for a stage without data.
         if split is None:
             return []
         return self._loader(SequenceDataset(split), self.eval_batch_size, None, fills_up=False)
@@ -121,7 +121,7 @@ class SequenceDataModule(L.LightningDataModule):
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(data), batch_size, seed, rank, world_size, **options)
-        # On a resume, Lightning asks loaders with workers for batches before it sets the epoch.
+        # When a run resumes, Lightning loads batches from workers before it sets the epoch.
         if trainer:
             current: Any = trainer.fit_loop.epoch_progress.current
             batches.set_epoch(current.processed)
@@ -131,7 +131,7 @@ class SequenceDataModule(L.LightningDataModule):
             num_workers=self.num_workers,
             worker_init_fn=_ignore_signals,
             collate_fn=as_is,  # pyright: ignore[reportArgumentType]
-            # Starting workers anew for each epoch would take longer than an epoch of small data.
+            # Starting new workers for each epoch would take longer than an epoch of small data.
             persistent_workers=self.num_workers > 0,
             # A loader draws a base seed; without this generator the draw would change global state.
             generator=torch.Generator().manual_seed(0),
@@ -139,6 +139,6 @@ class SequenceDataModule(L.LightningDataModule):
 
 
 def _ignore_signals(worker: int) -> None:
-    """Ignores signals: workers must not end before their trainer."""
+    """Ignores signals, because workers must not end before their trainer."""
     for signum in ENDING:
         signal.signal(signum, signal.SIG_IGN)

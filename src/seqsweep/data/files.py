@@ -1,4 +1,4 @@
-"""Finds data files, and reads those of any known format."""
+"""Finds data files, and reads files of any known format."""
 
 import codecs
 import gzip
@@ -18,27 +18,27 @@ from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 
 _TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(_TABLES, "tables.table")}
-"""The source in this package for files with this ending."""
+"""The source in this package for each file ending."""
 
 ENDINGS = tuple(_READERS)
 
 _ARCHIVE = "aeon:"
-"""Begins the name of a set of the archive, which is read with the aeon package."""
+"""The prefix of the name of an archive's data set, which is read with the aeon package."""
 
 
 class Stored(NamedTuple):
-    """The content of a file, which need not declare names."""
+    """The content of a file, with or without declared names."""
 
-    parts: dict[str, RawPart]  # its splits by name, or `train` alone; each x is padded (N, T, F)
+    parts: dict[str, RawPart]  # by split, or only `train`; each x is padded (N, T, F)
     class_names: tuple[str, ...] | None = None  # in the declared order
     channel_names: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()  # a line each for the user of the data
+    notes: tuple[str, ...] = ()  # lines for the user of the data
 
 
 def config_of(path: str) -> str | None:
     """Returns the option of `data` that reads a file, if any.
 
-    The ending decides, and the first lines tell texts from numbers.
+    The ending decides, and the first lines distinguish texts from numbers.
     """
     kind = (_ending(path) or "").split(".")[1:2]
     if kind and kind[0] in ("csv", "tsv", "txt"):
@@ -76,13 +76,13 @@ def existing_file(path: str) -> Path:
         if not file.parent.is_dir():
             raise FileNotFoundError(f"{here}; there is no folder {file.parent}")
         raise FileNotFoundError(here + did_you_mean(file.name, os.listdir(file.parent)))
-    if not file.is_file():  # reading it may never end
+    if not file.is_file():  # reading a pipe may never end
         raise ValueError(f"{file} is a pipe or a device; give the path of a regular file")
     return file
 
 
 def unpacked(file: Path) -> bytes:
-    """Returns the content of a file, unpacked, without a byte order mark."""
+    """Returns the content of a file, decompressed, without a byte order mark."""
     check_memory(file.stat().st_size, str(file), "its bytes")
     content = file.read_bytes()
     if content.startswith(b"\x1f\x8b"):
@@ -100,7 +100,7 @@ def unpacked(file: Path) -> bytes:
 
 
 def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored:
-    """Reads a file, whose ending decides the format.
+    """Reads a file in the format that its ending names.
 
     Args:
         path: the file, or `aeon:NAME`; `~` is the home folder.
@@ -111,7 +111,7 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
     module, _, source = source_of(name).rpartition(".")
     reader: Any = importlib.import_module(module)
     check_options(options, list(inspect.signature(getattr(reader, source)).parameters), name)
-    # The name of a set follows the prefix.
+    # The reader of an archive expects the name without the prefix.
     return reader.read(name.removeprefix(_ARCHIVE), labelled=labelled, **options)
 
 
@@ -122,7 +122,7 @@ def source_of(path: str | Path) -> str:
         return "seqsweep.data.aeon_sets.archive"
     if ending := _ending(name):
         return f"seqsweep.data.{_READERS[ending]}"
-    existing_file(name)  # a file that is not there is the nearer mistake
+    existing_file(name)  # a missing file is the more likely mistake
     raise ValueError(f"{name}: unknown ending; expected {listed(ENDINGS)}")
 
 
@@ -131,7 +131,7 @@ def _ending(path: str) -> str | None:
 
 
 def check_options(options: Iterable[str], parameters: Sequence[str], name: str) -> None:
-    """Refuses an option that a source with these parameters lacks."""
+    """Refuses an option that is not among a source's parameters."""
     known = [name for name in parameters[1:] if name != "labelled"]
     for key in options:
         if key not in known:

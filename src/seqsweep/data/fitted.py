@@ -17,16 +17,16 @@ Missing = Literal["error", "zero", "mean", "forward"]
 
 
 def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Floats, Int64]:
-    """Keeps steps `first` to `last`; every sequence must have one there."""
+    """Keeps the steps [first, last); every sequence must have at least one."""
     kept = (lengths if last is None else np.minimum(lengths, last)) - first
     assert kept.min() >= 1
     return x[:, first : first + kept.max()], kept
 
 
 def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
-    """Replaces each `size` steps by their mean, and the rest too.
+    """Replaces each `size` steps, and the remaining steps, by their mean.
 
-    A missing value (NaN) has no weight. The result is missing where all steps are.
+    A missing value (NaN) has no weight. The mean is missing if all its steps are missing.
     """
     count, longest, features = x.shape
     means = -(-longest // size)
@@ -40,19 +40,19 @@ def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
         total[:, : len(steps)] += np.where(present, step, 0)
         weights[:, : len(steps)] += present
     shorter = -(-lengths // size)
-    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
+    with np.errstate(invalid="ignore"):  # 0 / 0 gives NaN: the mean is missing
         result = (total / weights).astype(x.dtype)
     return _zeroed(result, shorter), shorter
 
 
 def framed(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
-    """Makes each `size` steps one step of `size * F` channels.
+    """Joins each `size` steps into one step with `size * F` channels.
 
-    Where the last steps of a sequence do not fill a frame, its last step is repeated.
+    If the last steps of a sequence do not fill a frame, the last step is repeated.
     """
     count, longest, features = x.shape
     frames = -(-longest // size)
-    # Repeating the last step needs no value from elsewhere, and no jump that the data do not have.
+    # Repeating the last step adds no new value, and no jump that the data do not have.
     index = np.minimum(np.arange(frames * size), lengths[:, None] - 1)  # (N, frames * size)
     steps = np.take_along_axis(x, index[:, :, None], axis=1)
     fewer = -(-lengths // size)
@@ -67,10 +67,10 @@ def _zeroed(x: Floats, lengths: Int64) -> Floats:
 
 @dataclass(frozen=True)
 class Shaping:
-    """The steps that change lengths and channels, in this order.
+    """The steps of a transform that change lengths and channels.
 
-    Crop, downsample, fill in missing values and mark them, frame. `Scaling` fills in between, and
-    standardises the channels that result.
+    The order is: crop, downsample, fill in and mark missing values, frame. `Scaling` fills in the
+    missing values, and standardises the resulting channels.
 
     Args:
         channel_names: F names of the source.
@@ -86,7 +86,7 @@ class Shaping:
     frame: int = 1
 
     def crop(self, x: Floats, lengths: Int64, where: str) -> tuple[Floats, Int64]:
-        """Crops sequences; refuses one of which nothing would be left."""
+        """Crops sequences; refuses a sequence that would have no step left."""
         short = lengths <= self.first
         if short.any():
             row = int(short.argmax())
@@ -103,7 +103,7 @@ class Shaping:
         return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
 
     def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
-        """Appends mask channels, of what was `missing` (N, T, F), and frames."""
+        """Appends channels that mask `missing` values (N, T, F), then frames."""
         if self.masked:
             masks = missing[:, :, list(self.masked)].astype(x.dtype)
             x = np.concatenate([x, masks], axis=2)
@@ -111,7 +111,7 @@ class Shaping:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the channels that result: `x`, `x_missing`, framed `x@0`, `x@1`."""
+        """The names of the resulting channels: `x`, `x_missing`, framed `x@0`, `x@1`."""
         masks = [f"{self.channel_names[channel]}_missing" for channel in self.masked]
         names = (*self.channel_names, *masks)
         if self.frame == 1:
@@ -120,7 +120,7 @@ class Shaping:
 
     @property
     def is_mask(self) -> Mask:
-        """The resulting channels that are masks, as truth values."""
+        """A truth value for each resulting channel: True for a mask."""
         one_step = [False] * len(self.channel_names) + [True] * len(self.masked)
         return np.array(one_step * self.frame)
 
@@ -141,15 +141,15 @@ class Shaping:
 class Scaling:
     """The scaling of a run's data: missing values, then standardisation.
 
-    `prepare` fits it on the training split and leaves it in `Splits.scaling`. A checkpoint holds
-    it, so that a network can be used without the training data.
+    `prepare` fits the scaling on the training split, and stores it in `Splits.scaling`. A
+    checkpoint holds the scaling, so that a network can be used without the training data.
 
     Args:
-        missing: what becomes of NaN, see `prepare`.
-        dtype: the type of the training split before it was scaled, which new values take too.
-        fill: (F,) takes the place of a missing value; None where `missing` is `error`.
-        mean, deviation: (F,) of train after the transform; None where nothing is standardised.
-        shaping: the steps of `data.transform` between; None where they change nothing.
+        missing: how NaN is replaced, see `prepare`.
+        dtype: the type of the training split before scaling; new values are converted to it.
+        fill: (F,) the replacement of a missing value; None if `missing` is `error`.
+        mean, deviation: (F,) measured on train after the transform; None without standardisation.
+        shaping: the steps of `data.transform`; None if they change nothing.
     """
 
     missing: Missing
@@ -160,7 +160,7 @@ class Scaling:
     shaping: Shaping | None = None
 
     def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
-        """Returns a network's input of raw values, and its lengths (N,)."""
+        """Returns the network's input for raw values, and its lengths (N,)."""
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
         shaping = self.shaping or Shaping(())  # which changes nothing
@@ -177,7 +177,7 @@ class Scaling:
         return result, lengths
 
     def fill_in(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
-        """Returns x, filled in, with mask channels and frames; and lengths."""
+        """Returns the filled x with mask channels and frames, and its lengths."""
         missing = np.isnan(x)
         if self.fill is not None and missing.any():
             x = filled(x, self.fill, forward=self.missing == "forward")
@@ -185,7 +185,7 @@ class Scaling:
 
     def standardize(self, x: Floats, valid: Mask) -> Float32:
         """Returns x as float32, standardised if there is a mean."""
-        with np.errstate(over="ignore"):  # the caller reports what overflows
+        with np.errstate(over="ignore"):  # the caller reports an overflow
             if self.mean is None or self.deviation is None:
                 return x.astype(np.float32, copy=False)
             result = np.zeros(x.shape, dtype=np.float32)
@@ -196,10 +196,10 @@ class Scaling:
 
 
 def filled(x: Floats, fill: Floats, forward: bool) -> Floats:
-    """Returns x with `fill` (F,) for NaN, or the value before it."""
+    """Replaces NaN by `fill` (F,), or by the last value before it."""
     if forward:
         steps = np.arange(x.shape[1], dtype=np.int64)  # (T,)
-        # For each step this is the last step so far with a value, and 0 where there is none yet.
+        # `seen` is the last step with a value up to each step, or 0 if there is none yet.
         seen = np.maximum.accumulate(np.where(np.isnan(x), 0, steps[:, None]), axis=1)  # (N, T, F)
         x = np.take_along_axis(x, seen, axis=1)
     return np.where(np.isnan(x), fill, x)

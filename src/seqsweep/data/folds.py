@@ -27,7 +27,7 @@ def check_fold(folds: int | None, fold: int) -> None:
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     """Makes one fold of train the test split.
 
-    The folds depend on `seed` and `folds` alone, so over all values of `fold` each sequence is
+    The folds depend only on `seed` and `folds`, so over all values of `fold` each sequence is
     tested once. A given validation split stays the same for all folds. A given test split is
     refused: it was fixed for comparisons with other work, and the folds would replace it.
     """
@@ -49,9 +49,9 @@ def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
 def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int64:
     """Returns the fold of each sequence, (N,).
 
-    The folds are stratified: their sizes, and their sequences of each class, differ by at most one.
-    With groups each group lies in one fold, and sizes and classes are nearly balanced instead.
-    Names decide nothing: neither those of the groups nor those of the classes.
+    The folds are stratified: their sizes, and their counts of each class, differ by at most one.
+    With groups, each group lies in one fold, and sizes and classes are only nearly balanced.
+    The names of groups and classes have no effect.
 
     Raises:
         ValueError: a class has too few sequences or groups for so many folds.
@@ -71,7 +71,7 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
         raise ValueError(f"data.folds={folds}: must be at most {number}, the number of groups")
     result = _folds_of_groups(labels, groups, folds, rng)
     for label in np.unique(labels).tolist():
-        # The other folds would train without the class.
+        # When this fold is tested, the other folds would train without the class.
         if len(np.unique(result[labels == label])) == 1:
             raise ValueError(
                 f"data.folds={folds}: all sequences of class {names[label]!r} are in one fold,"
@@ -82,7 +82,7 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
 
 
 def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
-    """Deals the shuffled sequences to the folds like cards, class after class."""
+    """Assigns the shuffled sequences to the folds in turn, class by class."""
     shuffled = rng.permutation(len(labels))
     # The classes come in the order of their first sequence, so that their names do not matter.
     dealt = shuffled[np.argsort(_numbered(labels[shuffled]), kind="stable")]
@@ -94,8 +94,9 @@ def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
 def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator) -> Int64:
     """Puts each group into the fold with the least of its classes.
 
-    A fold is judged by the sum, over the sequences of the group, of the fold's share of their
-    class. Equal folds are judged by their size, so each of the first groups gets its own fold.
+    The fold's shares of the class are summed over the sequences of the group, and the fold with
+    the smallest sum is chosen. If sums are equal, the smallest fold is chosen, so each of the first
+    groups gets its own fold.
     """
     counts, index = by_class_and_group(labels, groups)  # (G, C)
     shares = counts / counts.sum(axis=0)
@@ -104,7 +105,7 @@ def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Ge
     held = np.zeros((folds, counts.shape[1]))
     fold_of_group = np.empty(len(counts), dtype=np.int64)
     for group in order:
-        # Rounding breaks ties between folds that would be equal in exact numbers.
+        # Rounding makes sums equal that would be equal in exact numbers.
         crowded = np.round(held @ shares[group], 9)
         fold = min(range(folds), key=lambda k: (crowded[k], held[k].sum()))
         fold_of_group[group] = fold
@@ -115,12 +116,12 @@ def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Ge
 def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
     """Draws about `size` sequences in whole groups: (N,), True where drawn.
 
-    The groups are shuffled, and taken one by one where that brings the drawn sequences nearer to
-    the class proportions of all. The distance is chi-squared: the sum over the classes of
-    (drawn - wanted)**2 / N_c. A group that would leave a class without a sequence in train is never
-    taken. If even the first group is too large, the one that is least so is taken.
+    The shuffled groups are tried one by one. A group is taken if it brings the drawn sequences
+    nearer to the class proportions of all sequences. The distance is chi-squared: the sum over the
+    classes of (drawn - wanted)**2 / N_c. A group that would leave a class without a sequence in
+    train is never taken. If all groups are too large, the best of them is taken.
 
-    Names decide nothing: neither those of the groups nor those of the classes.
+    The names of groups and classes have no effect.
 
     Raises:
         ValueError: no group can be taken.
@@ -157,13 +158,13 @@ def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, o
 
 
 def group_note(split: str, groups: Int64, drawn: Mask) -> str:
-    """Returns a line on the size of a split of groups."""
+    """Returns a note on the size of a split of whole groups."""
     number, total = len(np.unique(groups[drawn])), len(np.unique(groups))
     return f"{split}: {number} of {total} groups, {drawn.sum()} sequences"
 
 
 def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
-    """Returns sequences by group and class (G, C), and groups (N,).
+    """Returns the counts by group and class (G, C), and each sequence's group (N,).
 
     Groups and classes are numbered by their first sequence, so their names do not matter.
     """

@@ -17,7 +17,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
 _FEW = 3
-"""The mean number of sequences in a class below which labels look like numbers to predict."""
+"""The mean size of classes below which labels look like numbers to predict."""
 
 _ABSENT = ("none", "null", "n/a", "na", "<na>", "nan")
 
@@ -32,13 +32,13 @@ class SplitInfo:
     shortest: int
     median: float
     longest: int
-    repeated: int  # sequences whose values an earlier sequence of the split has
-    also_in_train: int | None  # sequences whose values train has; None for train itself
+    repeated: int  # sequences with the values of an earlier sequence in the split
+    also_in_train: int | None  # sequences whose values are also in train; None for train itself
 
 
 @dataclass(frozen=True)
 class ChannelInfo:
-    """The values of a channel in all splits; None without any."""
+    """The statistics of a channel over all splits; None without values."""
 
     name: str
     min: float | None
@@ -68,12 +68,12 @@ class Info:
     splits: list[SplitInfo]
     channels: list[ChannelInfo]
     classes: list[ClassInfo]
-    contradictions: int  # sequences whose values occur with another label too
+    contradictions: int  # sequences whose values also occur with another label
     fingerprint: str  # of all values, lengths, labels and names
 
 
 def describe(splits: Splits) -> Info:
-    """Returns a description of splits as their source gives them."""
+    """Returns a description of splits before they are prepared."""
     parts = splits.parts
     counts = {
         name: np.bincount(p.labels, minlength=splits.num_classes) for name, p in parts.items()
@@ -111,7 +111,7 @@ def _split(name: str, part: Sequences, train: Sequences) -> SplitInfo:
 
 
 def _common(part: Sequences, train: Sequences) -> int:
-    """Returns the number of sequences whose values train has too."""
+    """Returns the number of sequences whose values are also in train."""
     return int(np.isin(digests_in(part), digests_in(train)).sum())
 
 
@@ -140,10 +140,10 @@ def _channel(splits: Splits, f: int, name: str) -> ChannelInfo:
 
 
 def contents(splits: Splits) -> dict[str, dict[str, Any]]:
-    """Returns size and fingerprint of each split, and overlap with train.
+    """Returns the size, fingerprint and overlap with train of each split.
 
-    The fingerprint depends on the set of labelled sequences alone, not on their order, nor on how
-    they were scaled and filled in.
+    The fingerprint depends only on the set of labelled sequences. Order, scaling and filled-in
+    values do not change it.
 
     >>> contents(splits)["test"]
     {'sequences': 54, 'fingerprint': '5f1c0d1e6cb2a3f4', 'also_in_train': 12}
@@ -157,7 +157,7 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
 
 
 def _fingerprint(part: Sequences) -> str:
-    # Names stand for the indices, because an index depends on the other classes of the data set.
+    # Names are hashed, because an index would depend on the other classes of the data set.
     names = [part.class_names[label] for label in part.labels]
     # The pairs are sorted, so that the order of the sequences does not matter.
     pairs = sorted(zip(digests_in(part).tolist(), names, strict=True))
@@ -171,16 +171,16 @@ def digests_in(part: Sequences) -> npt.NDArray[np.uint64]:
 
 
 def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Returns the notes on prepared splits, with those of their source."""
+    """Returns the notes of the source, and further notes on prepared splits."""
     repeated = [
         f"{split['also_in_train']} of {split['sequences']} {name} sequences are also in train"
         for name, split in contents.items()
         if split.get("also_in_train")
     ]
-    # The notes of the source come first: what it did not read may explain the others.
+    # The notes of the source come first: they name unread data, which may explain later notes.
     lines = [*splits.notes, *repeated, *_alike(splits.class_names), *_unmeasured(splits)]
     total = sum(len(part) for part in splits.parts.values())
-    # Ten classes or more, because small data sets may have few sequences in each class.
+    # Fewer than ten classes give no note: small data sets may have few sequences in a class.
     if splits.num_classes * _FEW > total and splits.num_classes >= 10:
         lines.append(
             f"{splits.num_classes} classes for {total} sequences; are the labels numbers to predict"
@@ -190,10 +190,10 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
 
 
 def _alike(class_names: tuple[str, ...]) -> list[str]:
-    """Notes class names that read like another, or like missing ones."""
+    """Notes class names that look alike, or that look like missing values."""
     groups: dict[str | float, list[str]] = {}
     for name in class_names:
-        # Labels are never merged by themselves: "1" and "1.0" may be different classes.
+        # Labels are never merged automatically: "1" and "1.0" may be different classes.
         text = name.strip().casefold()
         try:
             groups.setdefault(float(text), []).append(name)

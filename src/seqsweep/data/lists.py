@@ -61,7 +61,7 @@ def padded(
 
     Args:
         x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).
-        lengths: (B,) valid steps of each sequence in an array; without them all T.
+        lengths: (B,) the valid steps of each sequence in an array; None means T steps each.
     """
     # An array with lengths is padded already; only a list without lengths holds single sequences.
     if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
@@ -75,7 +75,7 @@ def padded(
         steps = np.full(count, values.shape[1], dtype=np.int64)
     if lengths is not None:
         steps = check_lengths(lengths, len(values), values.shape[1], "x")
-    # Steps beyond the longest sequence are padding, which the network need not compute.
+    # Steps beyond the longest sequence are only padding, so they are cut.
     return values[:, : steps.max()], steps
 
 
@@ -94,7 +94,7 @@ def _turned(item: npt.ArrayLike, layout: Layout, where: str) -> Array:
 
 
 def _shape(item: Any) -> tuple[int, ...]:
-    """Returns the shape of an item; (-1,) where it is ragged itself."""
+    """Returns the shape of an item; (-1,) if the item is ragged."""
     try:
         return np.shape(item)
     except ValueError:
@@ -105,20 +105,20 @@ _CGROUPS = (
     ("sys/fs/cgroup", "memory.max", "memory.current", "memory.stat"),
     ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"),
 )
-"""The folder of a container on Linux, and its files: the limit, what is used, and by what."""
+"""The folder of a Linux container, and its files: the limit, the used memory and its parts."""
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 _CACHED = re.compile(r"^(?:in)?active_file (\d+)", re.MULTILINE)
 
 
 def check_memory(needed: int, where: str, what: str) -> None:
-    """Refuses what needs more bytes than are free.
+    """Refuses data that need more bytes than are free.
 
-    A small file may stand for a large array: compressed zeros, or one sequence that is much longer
+    A small file may expand to a large array: compressed zeros, or one sequence that is much longer
     than all others. Without this check the system would end the process without a message.
 
     Args:
-        what: the subject of the message, in the plural: `its 3 columns`.
+        what: the subject of the message, in the plural, such as `its 3 columns`.
     """
     free = free_memory()
     if needed > free:
@@ -134,15 +134,15 @@ def free_memory(root: Path = Path("/")) -> int:
     try:
         (kibibytes,) = _AVAILABLE.findall((root / "proc/meminfo").read_text())
         free = int(kibibytes) * 1024
-    except (OSError, ValueError):  # not a Linux; then all memory counts as free
+    except (OSError, ValueError):  # outside Linux all memory counts as free
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for folder, *names in _CGROUPS:
         try:
             limit, used, parts = ((root / folder / name).read_text() for name in names)
         except OSError:
             continue
-        if limit.strip().isdecimal():  # it is `max` without a limit
-            # Files that the system keeps in memory give way to what a process needs.
+        if limit.strip().isdecimal():  # without a limit the file holds `max`
+            # Cached files count as free: the system drops them if a process needs memory.
             cached = sum(map(int, _CACHED.findall(parts)))
             free = min(free, max(0, int(limit) - int(used) + cached))
     return free

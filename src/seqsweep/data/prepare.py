@@ -33,25 +33,25 @@ def prepare(
     """Cuts missing splits from train, fills in missing values and standardises.
 
     A transform crops before the cut, downsamples before the missing values are filled in, and
-    frames before the standardisation, which is that of the resulting channels. The `scaling` of the
-    result, and the vocabulary of texts, are fitted on train.
+    frames before the resulting channels are standardised. The `scaling` of the result, and the
+    vocabulary of texts, are fitted on train.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
-    split. The classes share it by largest remainder, and each class keeps a sequence in train.
-    A given val or test split is never cut, and its fraction has no effect. Where the sequences have
-    groups, whole groups are drawn (see `grouped`), so the size and the shares are approximate.
+    split. It is divided among the classes by largest remainder; each keeps a sequence in train.
+    If a val or test split is given, it is not cut, and its fraction has no effect. If the sequences
+    have groups, whole groups are drawn (see `grouped`), so size and shares are approximate.
 
     Args:
-        val_fraction, test_fraction: in [0, 1), together below 1; 0 cuts nothing.
-        split_seed: decides the cuts, and nothing else; at least 0.
-        standardize: subtracts the mean of each channel and divides by its standard deviation, both
-            over the valid steps of train. A constant channel becomes 0. Padding stays 0.
-        missing: replaces NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
+        val_fraction, test_fraction: the sizes of the cuts in [0, 1), together below 1; 0 cuts none.
+        split_seed: the seed of the cuts and folds, and of nothing else; at least 0.
+        standardize: whether to subtract each channel's mean and divide by its standard deviation,
+            both over the valid steps of train. A constant channel becomes 0. Padding stays 0.
+        missing: how to replace NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
             train. `forward`: the last value of that channel in the sequence; before the first
             value, the channel's mean in train. `error`: refuses NaN.
-        transform: its `jitter` and `time_mask` are only checked here.
-        folds: the number of folds, at least 2, one of which becomes the test split in place of a
-            cut (see `folds.hold_out`); None for none.
+        transform: the options of `data.transform`; `jitter` and `time_mask` are only checked.
+        folds: the number of folds, at least 2; None for no folds. One fold becomes the test split
+            instead of a cut (see `folds.hold_out`).
         fold: the fold that is tested, from 0 to folds - 1.
     """
     known: tuple[str, ...] = get_args(Missing)
@@ -83,7 +83,7 @@ def prepare(
             lambda name, part: part.with_values(*shaping.crop(part.x, part.lengths, name))
         )
     if missing == "error":
-        # Before a cut, because the message counts sequences as the source does.
+        # This comes before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first)
     if split_seed < 0:
         raise ValueError(f"data.split_seed={split_seed}: must be at least 0")
@@ -100,7 +100,7 @@ def prepare(
 
 
 def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
-    """Returns the splits in the indices of train's own vocabulary."""
+    """Returns the splits with the indices of train's own vocabulary."""
     train = splits.train
     fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
     splits = splits.map(lambda _, part: replace(part, x=moved[part.x.astype(np.int64)]))
@@ -113,7 +113,7 @@ def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
 
 
 def auto_batch_size(splits: Splits) -> int:
-    """Returns what `batch_size=auto` stands for with these data."""
+    """Returns the batch size that `auto` means for these data."""
     return min(32, len(splits.train))
 
 
@@ -163,10 +163,10 @@ def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -
 
 
 def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
-    """Draws `size` sequences, the classes in proportion: (N,), True where drawn.
+    """Draws `size` sequences in proportion to the classes: (N,), True where drawn.
 
-    At least one sequence of each class is not drawn. Names of classes decide nothing: of classes
-    with equal remainders the first in the shuffled order gets the next sequence.
+    At least one sequence of each class is not drawn. The names of classes have no effect: if
+    remainders are equal, the first class in the shuffled order gets the next sequence.
     """
     shuffled = rng.permutation(len(labels))
     values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
@@ -187,10 +187,10 @@ def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str)
 def _largest_remainder(counts: Int64, size: int) -> Int64:
     """Divides `size` in proportion to the counts (C,), below each count."""
     total = int(counts.sum())
-    # Rounding down leaves less than one sequence for each class; the largest remainders get them.
+    # Rounding down leaves some sequences, which go to the classes with the largest remainders.
     shares = counts * size // total
     while shares.sum() < size:
-        remainders = counts * size - shares * total  # in integers, so that no rounding decides
+        remainders = counts * size - shares * total  # integers, so that rounding has no effect
         # A class that would lose its last sequence to this split gets no further share.
         remainders[shares >= counts - 1] = np.iinfo(np.int64).min
         shares[remainders.argmax()] += 1

@@ -19,7 +19,7 @@ from seqsweep.data.table_files import Table, open_table
 from seqsweep.data.tables import CSV_OPTIONS, Roles, choose_roles
 
 _MOST_CLASSES = 20
-"""The most values of a column of whole numbers that is proposed as the label."""
+"""The most different values of a column of whole numbers that may be proposed as the label."""
 
 
 class _Column(NamedTuple):
@@ -41,7 +41,7 @@ class _Column(NamedTuple):
         return self.is_whole and 2 <= len(self.values) <= _MOST_CLASSES
 
     def names_sequences(self, label: "_Column", others: Sequence["_Column"]) -> bool:
-        """Returns whether cells look like names of sequences with one label."""
+        """Returns whether cells look like names of sequences with one label each."""
         size, rows = len(self.values), len(self.codes)
         pairs = np.unique(np.stack([self.codes, label.codes]), axis=1)
         if size <= len(label.values) or pairs.shape[1] > size:
@@ -52,7 +52,7 @@ class _Column(NamedTuple):
         return in_blocks and self.is_whole and size <= rows // 2
 
     def orders(self, ids: "_Column") -> bool:
-        """Returns whether the cells rise from row to row of each id."""
+        """Returns whether the cells increase over the rows of each id."""
         if self.order is None:
             return False
         rows = np.argsort(ids.codes, kind="stable")
@@ -60,16 +60,16 @@ class _Column(NamedTuple):
 
 
 def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exception:
-    """Returns an error with the command that reads the file.
+    """Returns the error, extended by options that should read the file.
 
     Args:
-        given: the options of the reader; only those of texts have `text_column`.
+        given: the options of the reader; only a reader of texts has `text_column`.
     """
     options: dict[str, Any] = {}
     with suppress(ValueError, TypeError, OSError, pa.ArrowException):
         columns = _columns(open_table(path)) if "text_column" in given else None
         options = _for_texts(columns) if columns else _for_table(path, given)
-    # What the user has chosen stays.
+    # Options that the user has set are not replaced.
     defaults = {key: given.get(key, CSV_OPTIONS.get(key)) for key in options}
     kept = {k: v for k, v in options.items() if defaults[k] == CSV_OPTIONS.get(k) != v}
     message = str(error)
@@ -79,14 +79,14 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
 
 
 def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
-    """Returns the column of texts, with most values, and of labels."""
+    """Returns the text column, which has the most values, and the label column."""
     label, *others = sorted(columns, key=lambda column: len(column.values))
     texts = [column.name for column in others if column.order is None]
     return {"text_column": texts[-1], "label_column": label.name} if texts else {}
 
 
 def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options for the cells of a csv file, and roles."""
+    """Returns options for reading a csv file, and the roles of its columns."""
     options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
     start = unpacked(existing_file(path))[: 1 << 20]
     if start.startswith(b"PAR1"):
@@ -108,10 +108,10 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
             columns = _columns(open_table(path, **options))
     numbers = _numbers(columns)
     texts = [column for column in columns if any(" " in str(value) for value in column.values)]
-    # A label beside texts may be a number.
+    # A label beside a column of texts may be a number.
     if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
         return {"data": "text", **_for_texts(columns)}
-    # With features or a form of their own, users know the columns.
+    # Users who set features or a form know the columns, so no roles are proposed.
     if any(given.get(key) is not None for key in ("features", "form", "frame", "reshape")):
         return options
     return {**options, **_roles(columns, choose_roles(path, [c.name for c in columns], given))}
@@ -122,7 +122,7 @@ def _numbers(columns: Sequence[_Column]) -> list[_Column]:
 
 
 def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
-    """Returns whether the first line is like the others."""
+    """Returns whether the first line looks like the other lines."""
     names = [column.name for column in columns]
     if names in ([str(index + first) for index in range(len(names))] for first in (0, 1)):
         return False
@@ -139,9 +139,9 @@ def _columns(table: Table) -> list[_Column]:
         coded = column.combine_chunks().dictionary_encode()
         values = [value for value in coded.dictionary.to_pylist() if value is not None]
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        # Numbers with a few wrong cells are numbers.
+        # A column of numbers with a few wrong cells still counts as numbers.
         is_word = sum(map(_is_word, values)) > len(values) // 2
-        # The last rank is that of missing cells, whose code is -1.
+        # Missing cells have the code -1, which selects the last rank.
         ranks = [*np.argsort(np.argsort(np.array(values))), -1]
         columns.append(_Column(name, codes, values, None if is_word else np.array(ranks)[codes]))
     return columns
@@ -168,7 +168,7 @@ def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
         for label, column in product(labels, ids)
         if column.names_sequences(label, free)
     )
-    # Without an id, only words or the only column of whole numbers can be the label.
+    # Without an id, the label must have words, or be the only column of whole numbers.
     is_clear = labels and free[1:] and (words or not labels[1:])
     found |= next(pairs, {"label": labels[0]} if is_clear else {})
     if "id" in found and "step" not in found and len(found["id"].values) < len(found["id"].codes):
@@ -177,5 +177,5 @@ def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
     left = [column for column in free if column not in found.values()]
     numbers = [column.name for column in _numbers(left)]
     new: dict[str, Any] = {role: c.name for role, c in found.items() if role not in roles.columns}
-    # Columns of words can only be left out.
+    # The remaining columns of words cannot be features, so they are left out.
     return new | ({"features": numbers} if 0 < len(numbers) < len(left) else {})

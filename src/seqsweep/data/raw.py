@@ -1,4 +1,4 @@
-"""Checks raw arrays and makes labelled sequences of them.
+"""Checks raw arrays and turns them into labelled sequences.
 
 N sequences, B sequences without labels, T steps of the longest, F features (channels), C classes.
 """
@@ -32,11 +32,11 @@ class RawPart(NamedTuple):
     """One split as read from a file, before `make_sequences` checks it."""
 
     x: Array
-    labels: Array | None  # (N,); None where the file has none, which only a prediction accepts
+    labels: Array | None  # (N,); None for a file without labels, which only predictions accept
     lengths: Array | None
     where: str
     ids: Array | None = None  # (N,) the names that the file gives its sequences
-    groups: Array | None = None  # (N,) sequences of one group never straddle a split
+    groups: Array | None = None  # (N,) a group is never in two splits
 
     def needed_labels(self) -> Array:
         """Returns the labels (N,); refuses a part without them."""
@@ -59,17 +59,17 @@ def make_sequences(
     """Checks raw arrays and turns them into `Sequences`.
 
     Args:
-        x: (N, T, F), or (N, T) for one channel, of real numbers (see `float_values`); NaN marks a
-            missing value. Or a list of N sequences (T, F) or (T,) without lengths.
+        x: real numbers (N, T, F), or (N, T) for one channel (see `float_values`); NaN marks a
+            missing value. A list of N sequences (T, F) or (T,) is possible too, without lengths.
         labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers are positions in
-            `class_names` where these are given and none of them is a number itself.
-        lengths: (N,) integers in 1..T; without them every sequence has T steps.
+            `class_names` if these are given and no class name is a number.
+        lengths: (N,) integers in 1..T; None means that every sequence has T steps.
         class_names: the possible labels, in the order of the class indices; by default the labels
             that occur (see `label_names`).
-        layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T),
-            or each sequence of a list (F, T).
-        groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
-        where: begins every message, such as the name of the file.
+        layout: `time_first` if x is (T, N, F) or (T, N); `channels_first` if x is (N, F, T), or a
+            list of sequences (F, T).
+        groups: (N,) names or numbers; a cut keeps the sequences of one group together.
+        where: the beginning of every message, such as the name of the file.
     """
     targets = label_array(labels, where)
     if is_list_of_sequences(x):
@@ -136,7 +136,7 @@ def make_splits(
     labels = {split: part.needed_labels() for split, part in parts.items()}
     if class_names is None:
         names = [label_names(labels[split], where=part.where) for split, part in parts.items()]
-        # The labels of all splits count, because a class may be missing in one of them.
+        # The labels of all splits count, because a class may be missing in one split.
         class_names = label_names(*names)
     made: dict[str, Sequences] = {}
     for split, part in parts.items():

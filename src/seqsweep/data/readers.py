@@ -49,7 +49,7 @@ def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None)
         ids (N,), ids_train, ...                       names of the sequences, for predictions
 
     Args:
-        layout: `time_first` where a padded X is (T, N, F) or (T, N), `channels_first` where it is
+        layout: `time_first` if a padded X is (T, N, F) or (T, N), `channels_first` if X is
             (N, F, T).
         test_path: a second file, whose X and y are the test split.
     """
@@ -98,7 +98,7 @@ def _read(path: str) -> _Content:
             stored = np.load(opened, allow_pickle=False)
         except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
             raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
-        # Compressed zeros take a thousandth of their space.
+        # A small file may hold large arrays: compressed zeros take a thousandth of their space.
         if stored.zip is not None:
             size = sum(entry.file_size for entry in stored.zip.infolist())
             check_memory(size, str(file), "its arrays")
@@ -115,7 +115,7 @@ def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
     try:
         array = cast(object, stored[key])
         if isinstance(array, np.ndarray) and array.dtype.kind == "U":
-            # Python cannot make a text of all numbers that numpy accepts as characters.
+            # NumPy accepts numbers as characters from which Python cannot make a text.
             "".join(cast(list[str], array.ravel().tolist())).encode()
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, MemoryError):
         raise ValueError(damaged) from None
@@ -151,10 +151,10 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
         if key.lower() in _KEYS and (other := known.setdefault(key.lower(), key)) != key:
             raise ValueError(f"{file}: there are both {other} and {key}; keep one")
     for key in sorted(set(stored) - set(known.values())):
-        # A similar name is more likely a mistake than another array.
+        # A key similar to a known key is more likely a mistake than another array.
         if hint := did_you_mean(key, set(_KEYS) - set(known), cutoff=0.85):
             raise ValueError(f"{file}: unknown key {key!r}{hint}")
-        # Lengths that nobody reads would silently cost accuracy.
+        # If lengths were ignored, padding would be read as data and silently cost accuracy.
         is_suspect = key.lower().startswith(("len", "seq_len", "mask"))
         if is_suspect and not any(name.startswith("lengths") for name in known):
             raise ValueError(
@@ -182,7 +182,7 @@ def _parts(
             )
         where = f"{content.file} ({split})" if split else str(content.file)
         parts[split] = RawPart(x, y, lengths, where, ids)
-    # X beside X_train: it is not clear which one to train on.
+    # If a file has both X and X_train, it is not clear which array to train on.
     if not parts or ("" in parts and len(parts) > 1) or not set(parts) <= set(only):
         expected = _EXPECTED if len(only) > 2 else "X and y of test"
         raise ValueError(f"{content.file}: found keys {content.found}; expected {expected}")
@@ -214,7 +214,7 @@ def _padded(part: RawPart, layout: Layout) -> RawPart:
 
 
 def _names(content: _Content, key: str) -> tuple[str, ...] | None:
-    """Returns class_names or channel_names of a file; None where it has none."""
+    """Returns the class_names or channel_names of a file; None if the key is missing."""
     if key not in content.arrays:
         return None
     where = str(content.file)

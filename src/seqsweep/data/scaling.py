@@ -1,6 +1,6 @@
 """Fits the scaling on train, and applies it to all splits.
 
-The computation is in float64, the result is rounded once, to float32.
+The computation is in float64, and only the result is rounded, to float32.
 
 S valid steps of all sequences together, F features (channels).
 """
@@ -19,7 +19,7 @@ from seqsweep.suggest import listed
 def scale(
     splits: Splits, standardize: bool, missing: Missing, transform: Transform, shaping: Shaping
 ) -> Splits:
-    """Returns cropped splits, shortened, filled in, widened and scaled.
+    """Shortens, fills in, widens and scales cropped splits.
 
     Mask channels, fill values, mean and deviation are fitted on train.
 
@@ -41,7 +41,7 @@ def scale(
     if standardize:
         mean, deviation, constant = _fit(splits.train)
         if fitted:
-            # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
+            # A mask keeps its 0 and 1, and a constant mask says nothing about the data.
             masks = fitted.is_mask
             mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
         scaling = replace(scaling, mean=mean, deviation=deviation)
@@ -54,7 +54,7 @@ def scale(
 
 
 def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
-    """Downsamples the splits, and fits on train which channels get a mask."""
+    """Downsamples the splits, and selects on train the channels that get a mask."""
     _check_size("downsample", shaping.downsample, splits.train)
     splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
     _check_size("frame", shaping.frame, splits.train)
@@ -74,7 +74,7 @@ def _check_size(key: str, size: int, train: Sequences) -> None:
 
 
 def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
-    """Returns the values (F,) for missing ones; None refuses these."""
+    """Returns the replacement (F,) of missing values; None refuses missing values."""
     if missing == "error":
         return None
     if missing == "zero":
@@ -94,11 +94,11 @@ def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
 
 
 def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
-    """Returns mean, deviation and whether it is constant, (F,) each."""
+    """Returns each channel's mean, deviation, and whether it is constant, (F,)."""
     # Padding is left out, because its zeros would pull the means to 0.
     values = _valid_steps(train)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
-    # The deviation of a constant channel need not be exactly 0: it is a rounded sum.
+    # The deviation of a constant channel may differ from 0, because it is a rounded sum.
     constant = values.min(axis=0) == values.max(axis=0)
     mean[constant], deviation[constant] = values[0, constant], 1.0
     return mean, deviation, constant
@@ -137,6 +137,6 @@ def _check_rounding(rounding: Float64, train: Sequences) -> None:
 
 def _valid_steps(train: Sequences) -> Float64:
     """Returns the steps (S, F) of all sequences."""
-    if train.lengths.min() == train.max_length:  # a copy of large data would be large
+    if train.lengths.min() == train.max_length:  # avoids a copy of large data
         return train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
     return train.x[train.valid].astype(np.float64, copy=False)

@@ -23,15 +23,15 @@ class Sequences:
     """N labelled sequences, padded with zeros to the same number of steps.
 
     Args:
-        x: (N, T, F) float32 or float64, as the source has them; float32 once they are prepared. The
-            constructor sets the steps after a sequence's length to zero.
+        x: (N, T, F) in the source's float32 or float64; float32 after `prepare`. The constructor
+            sets the steps after a sequence's length to zero.
         lengths: (N,) int64, each in 1..T.
         labels: (N,) int64, each a position in `class_names`.
         class_names: C names, which all splits of a data set share.
         channel_names: F names.
-        digests: (N,) a hash of each sequence as its source gave it; None computes them.
-        groups: (N,) int64, numbered by first appearance; sequences of one group never straddle a
-            split. None where every sequence stands alone.
+        digests: (N,) a hash of each sequence before preparation; None computes the hashes.
+        groups: (N,) int64, numbered by first appearance; a group is never in two splits.
+            None if there are no groups.
     """
 
     x: Floats
@@ -54,7 +54,7 @@ class Sequences:
         if self.x[~self.valid].any():  # NaN counts as not zero
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
             object.__setattr__(self, "x", zeroed)
-        # Those of the raw data: filling in and scaling would change the overlap of splits.
+        # Raw data are hashed, because filling in and scaling would change the overlap of splits.
         if self.digests is None:
             rows = zip(self.x, self.lengths.tolist(), strict=True)
             contents = (row[:length].astype("<f8").tobytes() for row, length in rows)
@@ -113,7 +113,7 @@ class Sequences:
     def fingerprint(self) -> str:
         """Returns the sha256 (hex) of values, lengths, labels and names.
 
-        The values are hashed as float64, so equal numbers have one fingerprint in any type.
+        The values are hashed as float64, so equal numbers have the same fingerprint in every type.
         """
         head: list[Any] = [len(self), self.input_size, self.class_names, self.channel_names]
         if self.groups is not None:
@@ -134,7 +134,7 @@ class Splits:
 
     Args:
         notes: lines for the user of the data, which the commands print.
-        scaling: what `prepare` has fitted on train.
+        scaling: the scaling that `prepare` has fitted on train.
         vocabulary: the symbols whose indices x holds.
     """
 
@@ -161,7 +161,7 @@ class Splits:
         return {name: part for name, part in named.items() if part is not None}
 
     def map(self, change: Callable[[str, Sequences], Sequences]) -> Self:
-        """Returns the splits with each part changed, by its name and content."""
+        """Returns the splits with `change` applied to each part's name and content."""
         return replace(self, **{name: change(name, part) for name, part in self.parts.items()})
 
     @property
@@ -195,10 +195,10 @@ class Splits:
 
     @functools.cached_property
     def recordings(self) -> str:
-        """The sha256 (hex) of what the sequences are read from.
+        """The sha256 (hex) of the source data, independent of tokens and frames.
 
-        Networks that read the same texts with other tokens, or rows with another frame, are
-        comparable.
+        Networks that read the same texts with other tokens, or the same rows with another frame,
+        are comparable.
         """
         digest = hashlib.sha256()
         for name, part in self.parts.items():
@@ -217,6 +217,6 @@ def _width(sequences: Sequences) -> str:
 
 def digests_of(contents: Iterable[bytes]) -> npt.NDArray[np.uint64]:
     """Returns the first eight bytes of the hash of each content: (N,)."""
-    # Among a million sequences, two agree by chance once in 4e7 data sets.
+    # Among a million sequences, two hashes agree by chance in one of 4e7 data sets.
     hashes = (hashlib.blake2b(content, digest_size=8).digest() for content in contents)
     return np.array([int.from_bytes(one, "little") for one in hashes], dtype=np.uint64)

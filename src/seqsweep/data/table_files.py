@@ -1,4 +1,4 @@
-"""Opens csv and parquet files as tables with places for messages.
+"""Opens csv and parquet files as tables, which locate rows for messages.
 
 pyarrow parses the files; it has no types for a type checker, so its tables are Any here. Columns
 are read only if they have a purpose.
@@ -27,7 +27,7 @@ _LINE_END = re.compile(rb"\r\n?|\n")
 _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of lines
 _DELIMITERS = ",\t;|"
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
-"""Texts that mean a missing number. A label may be any of them except the empty one."""
+"""Texts that mean a missing number. Except the empty text, a label may be any of these texts."""
 
 # pyarrow compares whole cells, and files with a space after each comma are common.
 _CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b in ("", " ")]
@@ -39,7 +39,7 @@ class Table:
 
     where: str  # the file's name, for messages
     names: list[str]
-    # Returns two lists of columns, the features and others.
+    # Reads two lists of columns: the features and the others.
     read: Callable[[Sequence[str], Sequence[str]], Any]
 
     has_text_cells: ClassVar[bool] = False
@@ -55,7 +55,7 @@ class Table:
 
 
 def open_table(path: str, **csv_options: Any) -> Table:
-    """Opens a csv or parquet file, whichever its content says."""
+    """Opens a csv or parquet file; the content decides the format."""
     file = existing_file(path)
     with file.open("rb") as opened:
         start = opened.read(4)
@@ -79,7 +79,7 @@ def _parquet_table(file: Path) -> Table:
         _check_size(where, opened.metadata.num_rows, len(columns))
         with _damage_named(where), opened:
             table = opened.read(columns=columns).select(columns)
-            table.validate(full=True)  # finds texts that are not UTF-8, too
+            table.validate(full=True)  # also finds texts that are not UTF-8
         return table
 
     return Table(where, names, read)
@@ -87,10 +87,10 @@ def _parquet_table(file: Path) -> Table:
 
 @contextmanager
 def _damage_named(where: str) -> Generator[None]:
-    """Names a file that pyarrow cannot read."""
+    """Turns an error of pyarrow into an error that names the file."""
     try:
         yield
-    except MemoryError:  # an ArrowMemoryError is one
+    except MemoryError:  # includes ArrowMemoryError
         raise
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
@@ -100,7 +100,7 @@ def _damage_named(where: str) -> Generator[None]:
 
 
 class CsvTable(Table):
-    """A csv file, as text; see `tables.table` for the options."""
+    """A csv file with cells of text; see `tables.table` for the options."""
 
     has_text_cells = True
 
@@ -120,7 +120,7 @@ class CsvTable(Table):
         if first is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
         line = first[0].decode("utf-8", "backslashreplace")
-        # Blanks separate cells only where no other sign does: `Zeit [s]` is one name.
+        # Blanks separate cells only if no other delimiter occurs: `Zeit [s]` is one name.
         signs = [*filter(line.count, _DELIMITERS)] or [" " if line.split()[1:] else ","]
         self._delimiter = delimiter or max(signs, key=line.count)
         if len(self._delimiter) != 1 or self._delimiter in '"\r\n':
@@ -141,7 +141,7 @@ class CsvTable(Table):
         columns = [*numbers, *others]
         content = self._read()
         _check_size(self.where, max(map(content.count, (b"\n", b"\r"))), len(columns))
-        # A position in the file is the name of its column, because names may be there twice.
+        # A column is called by its position in the file, because names may occur twice.
         position = {name: str(index) for index, name in enumerate(self.names)}
         kinds = {position[name]: pa.float64() for name in numbers}
         kinds |= {position[name]: pa.string() for name in others}
@@ -164,7 +164,7 @@ class CsvTable(Table):
         return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content).slice(start)),
             read_options=arrow_csv.ReadOptions(
-                use_threads=False,  # errors have no row number otherwise
+                use_threads=False,  # with threads, errors have no row number
                 block_size=min(max(1 << 23, 64 * start), (1 << 31) - 1),
                 column_names=[str(index) for index in range(len(self.names))],
             ),
@@ -177,12 +177,12 @@ class CsvTable(Table):
         )
 
     def _read(self) -> bytes:
-        """Returns the content, which is too large to be kept."""
+        """Returns the content without keeping it, because it may be large."""
         content, self._unread = self._unread, None
         return self._text() if content is None else content
 
     def _text(self) -> bytes:
-        """Returns the content in UTF-8; refuses open quotes."""
+        """Returns the content in UTF-8; refuses a quote that does not end."""
         file, content = self._file, unpacked(self._file)
         if self._encoding != CSV_OPTIONS["encoding"]:
             try:
@@ -198,7 +198,7 @@ class CsvTable(Table):
             problem = "a quoted cell does not end: the file has an odd number of"
             raise ValueError(f"{file}: {problem} '\"'")
         if content.startswith(b"sep=") and content[5:6] in (b"\r", b"\n"):
-            content = content[5:]  # Excel's first line; the others keep their numbers
+            content = content[5:]  # drops Excel's first line; line numbers stay the same
         if self._delimiter == " ":
             content = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", content)
             content = re.sub(rb"[ \t]+", b" ", content)
@@ -207,13 +207,13 @@ class CsvTable(Table):
     def place(self, row: int) -> str:
         """Returns the line on which a row begins, counted from 1."""
         content = self._read()
-        # The header is the row before the first; an empty line is not a row.
+        # The header counts as a row before the first; an empty line is not a row.
         found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
         before = content if found is None else content[: found.start()]
         return f"{self.where}:{len(_LINE_END.findall(before)) + 1}"
 
     def _raise_with_line(self, message: str) -> NoReturn:
-        """Raises what pyarrow has found in terms of the file."""
+        """Raises pyarrow's error with the line and the column of the file."""
         if message == "Empty CSV file":
             raise ValueError(f"{self.where}: has no rows")
         row, column = re.search(r"Row #(\d+)", message), re.search(r"column #(\d+)", message)

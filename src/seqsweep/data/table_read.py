@@ -26,7 +26,7 @@ _SPLITS = {
 
 
 class _Read(NamedTuple):
-    """The splits of one table, and how its columns were understood."""
+    """The splits of one table, and how its columns were interpreted."""
 
     parts: dict[str, RawPart]
     roles: Roles
@@ -43,7 +43,7 @@ class _Assembled(NamedTuple):
 
 
 def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
-    """Reads a file, and a second one that is its test split."""
+    """Reads a file, and a second file as the test split if given."""
     csv_options = {key: options.get(key, value) for key, value in CSV_OPTIONS.items()}
     try:
         first = _read(open_table(path, **csv_options), options, labelled)
@@ -79,8 +79,8 @@ def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
 
 
 def _as_in(main: _Read, second: Table) -> dict[str, Any]:
-    """Returns the options for a second file, which is a whole split."""
-    # The second file needs no groups, and ids only if its rows are steps.
+    """Returns the options for reading the second file, a whole split."""
+    # The second file needs no groups. It needs ids only if its rows are steps.
     optional = ("group",) if main.form == "long" else ("group", "id")
     columns = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
     absent = [role for role in optional if columns[role] not in second.names]
@@ -135,7 +135,7 @@ def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, in
 
 
 def _form_of(rows: Rows) -> Form:
-    """Returns the form: long for steps or repeated ids, else wide."""
+    """Returns `long` for a step column or repeated ids, otherwise `wide`."""
     if rows.has("length") or not (rows.has("step") or rows.has("id")):
         return "wide"
     if rows.has("step"):
@@ -176,7 +176,7 @@ def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
                 f" {rows.cell(two, 'step')} a second time; the first is at {place(one)}"
             )
         return order
-    # Rows of an id that do not follow each other may be two sequences.
+    # Rows of one id that are not adjacent may belong to two sequences.
     begins = np.flatnonzero(np.diff(codes, prepend=-1))
     if len(begins) > len(first):
         row = int(np.setdiff1d(begins, first)[0])
@@ -203,7 +203,7 @@ def _lengths(rows: Rows, longest: int) -> Int64:
     """Returns the number of valid steps of each row."""
     codes, values = rows.codes("length")
     known = {str(steps): steps for steps in range(1, longest + 1)}
-    # Of anything but such a number the length is 0.
+    # A value that is not such a number gets the length 0, and is refused below.
     lengths = [known.get(value.removesuffix(".0"), 0) for value in values.tolist()]
     steps = np.array(lengths, dtype=np.int64)[codes]
     rows.check("length", steps == 0, f"a whole number from 1 to {longest}")
@@ -227,7 +227,7 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
 
 
 def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> Array | None:
-    """Returns the label of each sequence; None where one may lack."""
+    """Returns the label of each sequence; None if labels are missing."""
     where = rows.table.where
     if not rows.has("label"):
         if labelled:
@@ -250,6 +250,6 @@ def _stored(read: _Read) -> Stored:
                     f"{part.where}: group {group!r} is in {split_of[group]} and in {split}; a group"
                     " must be in one split; data.source.group=none means no such column"
                 )
-    # A column of a wide table is a step, or one step of one channel.
+    # The columns of a wide table are steps, so their names are not names of channels.
     channels = None if read.form == "wide" else read.roles.features
     return Stored(read.parts, None, channels, tuple(read.notes))

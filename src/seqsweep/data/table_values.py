@@ -17,13 +17,13 @@ from seqsweep.data.table_files import Table
 from seqsweep.data.tables import Roles
 from seqsweep.suggest import short
 
-pc: Any = pyarrow.compute  # its functions are made when it is imported
+pc: Any = pyarrow.compute  # the import creates its functions
 
 _ABSENT = ("", "nan", "NaN")
-"""Texts that are never a label or an id: pandas writes the latter two for missing ones."""
+"""Texts that are never a label or an id; pandas writes `nan` and `NaN` for missing values."""
 
 _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
-"""The types that texts of steps may have. Float64 takes neighbouring nanoseconds for one."""
+"""The types that texts of steps may have. Float64 would make neighbouring nanoseconds equal."""
 
 
 class Codes(NamedTuple):
@@ -41,7 +41,7 @@ class Rows:
         self.roles = roles
         read = table.read(roles.features, list(roles.columns.values()))
         columns = [_plain(column) for column in read.columns]
-        # By position: a table looks up a name among all its columns.
+        # Columns are taken by position, because a look-up by name searches all columns.
         self._features: list[Any] = columns[: len(roles.features)]
         self._columns = dict(zip(roles.columns, columns[len(roles.features) :], strict=True))
         self._count: int = read.num_rows
@@ -66,19 +66,19 @@ class Rows:
             raise self.error(row, role, f"{text}; data.source.{role}=none means no such column")
 
     def cell(self, row: int, role: str) -> Any:
-        """Returns a value as Python has it."""
+        """Returns the value of a cell as a Python object."""
         return self._columns[role][row].as_py()
 
     def features(self) -> Array:
-        """Returns the feature columns (S, F), once; NaN for missing values."""
+        """Returns the feature columns (S, F) once, with NaN for missing values."""
         x = np.zeros((self._count, len(self._features)), np.float32)
-        for f, name in enumerate(self.roles.features):  # a list of all columns would be a copy
+        for f, name in enumerate(self.roles.features):  # one by one: a list would be a copy
             values = self._numbers(name, self._features[f])
             if values.dtype != x.dtype:
                 x = x.astype(np.float64, copy=False)
             x[:, f] = values
             self._features[f] = None
-        pa.default_memory_pool().release_unused()  # it keeps the memory for other tables
+        pa.default_memory_pool().release_unused()  # otherwise pyarrow keeps the memory
         return x
 
     def _numbers(self, name: str, column: Any) -> Array:
@@ -88,7 +88,7 @@ class Rows:
                 f"{self.table.where}: column {name!r} holds {kind}; expected numbers;"
                 " data.source.features=[...] chooses the feature columns"
             )
-        # Whole numbers of 16 bits fit into float32, too.
+        # Whole numbers of 16 bits also fit into float32.
         fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
         values = column.cast(pa.float32() if fits else pa.float64(), safe=False).to_numpy()
         too_large = exceeds_float32(values)
@@ -103,7 +103,7 @@ class Rows:
     def codes(self, role: str, may_lack: bool = False) -> Codes:
         """Returns a column (S,) of labels, ids, groups, splits or lengths."""
         column = self._columns[role]
-        # The type of the labels decides the order of the classes.
+        # Numeric labels keep their type, because it decides the order of the classes.
         if role != "label" or not _is_number(column.type):
             column = self._as_texts(role, column)
         # pandas writes NaN for a missing label.
@@ -146,7 +146,7 @@ class Rows:
             raise self.error(0, "step", f"{self.cell(0, 'step')} is neither a number nor a date")
         values = _parsed(column) if is_text else column.to_numpy()
         if values is None:
-            # The first row with which the steps are of no kind.
+            # The error names the first row that does not fit the kind of the rows above.
             rows = range(len(column))
             row = bisect_left(rows, True, key=lambda row: _parsed(column[: row + 1]) is None)
             kinds = "must be a number or a date, of one kind with those above"
@@ -161,13 +161,13 @@ class Rows:
 
 
 def _plain(column: Any) -> Any:
-    """Returns a column, also one with a dictionary, as its values."""
+    """Returns a column as plain values, without dictionary encoding."""
     is_coded = pa.types.is_dictionary(column.type)
     return column.cast(column.type.value_type) if is_coded else column
 
 
 def _class_names(labels: Array) -> Array:
-    """Returns labels of a csv file as others have them: True, 1."""
+    """Returns csv labels as other sources write them, such as `True` or `1`."""
     texts: list[str] = labels.tolist()
     if texts and {text.lower() for text in texts} <= {"true", "false"}:
         texts = [text.capitalize() for text in texts]
@@ -181,7 +181,7 @@ def _is_number(kind: Any) -> bool:
 
 
 def _parsed(texts: Any) -> Array | None:
-    """Returns texts as numbers or dates; None for mixed ones."""
+    """Returns texts as numbers or dates; None for mixed texts."""
     for kind in _STEPS:
         with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return texts.cast(kind).to_numpy()

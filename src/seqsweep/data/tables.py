@@ -22,7 +22,7 @@ CSV_OPTIONS = {"delimiter": None, "decimal": ".", "encoding": "utf-8", "header":
 
 
 NONE = "none"
-"""The value of an argument that stands for: the table has no such column, do not guess one."""
+"""The value of an argument if the table has no such column; then no column is guessed."""
 
 ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "id": (
@@ -35,7 +35,7 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "group": (("group", "group_id", "subject", "subject_id", "patient", "patient_id"),),
     "length": (("lengths", "seq_len"),),
 }
-"""Names by role; those of a later tuple count only where a table has none of an earlier one."""
+"""Usual names by role; a later tuple counts only if a table has no name of an earlier tuple."""
 
 
 def table(
@@ -56,34 +56,34 @@ def table(
     header: bool = True,
     test_path: str | None = None,
 ) -> Splits:
-    """Reads a csv file, which may be compressed (.gz), or parquet file.
+    """Reads a parquet file, or a csv file, which may be compressed (.gz).
 
-    In long form each row is a step, in wide form each row is a sequence. A column that is not named
-    is found by its name where only one has a usual one; `none` means that there is no such column.
+    In long form each row is a step, in wide form each row is a sequence. A role without an argument
+    takes the only column with a usual name; `none` means that there is no such column.
 
     Args:
         id: the column that names the sequence of a row.
         step: the column of numbers or dates that orders the rows of a sequence. Without it the rows
-            keep the order of the file, in which those of an id follow each other.
-        label: the column of the class, one for each sequence.
-        features: the columns of values, in the order of the channels; `x*` is each that begins with
-            x. By default all that have no other purpose.
-        split: a column of train, val and test.
-        group: a column; sequences of one group never straddle a split, also where splits are cut.
+            keep the order of the file, and the rows of one id must be adjacent.
+        label: the column of the class; a sequence has one class.
+        features: the columns of values, in the order of the channels; `x*` means all columns that
+            begin with x. By default all columns without another purpose.
+        split: the column with the values train, val and test.
+        group: the column of the group; no two splits share a group, also if splits are cut.
         length: in wide form, a column with the number of valid steps of each row.
-        form: by default `wide` where `frame`, `reshape` or a length column is given, `long` where
-            there is a step column or an id repeats, else `wide`.
-        frame: in wide form, so many columns in a row are the channels of one step.
+        form: by default `wide` with `frame`, `reshape` or a length column; `long` with a step
+            column or repeated ids; otherwise `wide`.
+        frame: in wide form, the number of adjacent columns that are the channels of one step.
         reshape: in wide form, [T, F]: the columns are T steps of F channels each.
         delimiter: by default the most frequent of `,` tab `;` and `|` in the first line of a csv
-            file, or blanks where it has none of them.
-        decimal, encoding: of a csv file.
-        header: False: a csv file has no line with names; its columns are called 0, 1, 2, ...
+            file, or blanks if the line has none of them.
+        decimal, encoding: the decimal sign and the encoding of a csv file.
+        header: whether a csv file has a line of names; if not, its columns are called 0, 1, 2, ...
         test_path: a second file with the same columns, which is the test split.
 
     Raises:
         ModuleNotFoundError: pyarrow is not installed.
-        ValueError, TypeError: what is wrong, in which line of a csv file or row of another one.
+        ValueError, TypeError: the file is wrong; the message names the line (csv) or the row.
     """
     return make_splits(*read(**locals()))
 
@@ -92,7 +92,7 @@ def read(path: str, labelled: bool = True, **options: Any) -> Stored:
     """Reads a file as `table` does, but checks only its content.
 
     Args:
-        labelled: False accepts a file without labels; a part then has none where any is missing.
+        labelled: False accepts a file without labels; if any label is missing, no label is used.
     """
     require_pyarrow(path)
     from seqsweep.data.table_read import read_files
@@ -103,8 +103,8 @@ def read(path: str, labelled: bool = True, **options: Any) -> Stored:
 def from_frame(dataframe: Any, **options: Any) -> Splits:
     """Returns the sequences of a pandas DataFrame, or of a pyarrow Table.
 
-    Levels of an index that have names count as columns. The options are those of `table`, without
-    those about files.
+    Named levels of an index count as columns. The options are the arguments of `table` that do not
+    concern files.
     """
     require_pyarrow("from_frame")
     from seqsweep.data.table_read import read_frame
@@ -115,12 +115,12 @@ def from_frame(dataframe: Any, **options: Any) -> Splits:
     try:
         return make_splits(*read_frame(dataframe, options))
     except (ValueError, TypeError) as error:
-        # In Python the arguments have no config before their names.
+        # In Python the arguments are not keys of a config, so they have no prefix.
         raise type(error)(str(error).replace("data.source.", "")) from None
 
 
 def require_pyarrow(what: str) -> None:
-    """Refuses what needs pyarrow where it is not installed."""
+    """Raises an error if pyarrow is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
         raise ModuleNotFoundError(f"{what}: needs pyarrow: pip install 'seqsweep[data]'")
 
@@ -128,12 +128,12 @@ def require_pyarrow(what: str) -> None:
 class Roles(NamedTuple):
     """The columns of a table that have a purpose."""
 
-    columns: dict[str, str]  # by role, without those that the table lacks
+    columns: dict[str, str]  # by role; a role without a column is left out
     features: tuple[str, ...]  # in the order of the channels
-    guessed: bool  # whether the user left any of them open
+    guessed: bool  # whether the user did not name all of them
 
     def words(self) -> str:
-        """Returns how the columns were understood."""
+        """Returns in words how the columns were interpreted."""
         words = [f"{role}={printable(name)}" for role, name in self.columns.items()]
         features = [*map(printable, self.features)]
         if len(features) > 6:
@@ -142,8 +142,8 @@ class Roles(NamedTuple):
 
 
 def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) -> Roles:
-    """Returns the roles of columns by `wanted` or else usual names."""
-    # pandas writes its index without a name, or with one of these.
+    """Returns the roles of columns by `wanted`, or otherwise by usual names."""
+    # pandas writes its index without a name, or with one of these prefixes.
     real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
     _refuse_repeated(where, real, "has two columns {}; give them different names")
     columns = {role: wanted[role] for role in ROLES if wanted.get(role) not in (None, NONE)}

@@ -1,6 +1,6 @@
-"""Checks the arguments of generated data, and draws what several tasks need.
+"""Checks the arguments of generated data, and draws labels and lengths.
 
-N sequences, T steps, F features, C classes. All of a split comes from one generator.
+N sequences, T steps, F features, C classes. One generator draws all values of a split.
 """
 
 import math
@@ -27,8 +27,8 @@ def generated_splits(
 
     Args:
         where: the name of the task, which begins every message.
-        sizes: the sequences of train, at least 1, and of val and test; 0 gives no such split.
-        shape: T and F, to refuse what would not fit into memory.
+        sizes: the numbers of sequences of train (at least 1), val and test; 0 gives no split.
+        shape: T and F, to refuse data that would not fit into memory.
     """
     root = integer("seed", seed, 0, where)
     names = ("num_train", "num_val", "num_test")
@@ -45,7 +45,7 @@ def stream(seed: int, index: int) -> np.random.Generator:
 
 
 def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
-    """Draws class indices (count,) evenly, each once if there is room."""
+    """Draws class indices (count,) evenly, each at least once if possible."""
     once = rng.permutation(classes)[:count]
     more = rng.integers(classes, size=max(count - classes, 0))
     return rng.permutation(np.concatenate([once, more])).astype(np.int64)
@@ -54,7 +54,7 @@ def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
 def draw_lengths(rng: np.random.Generator, count: int, lengths: tuple[int, int]) -> Int64:
     """Draws lengths evenly from the shortest to the longest, (count,)."""
     drawn = rng.integers(*lengths, size=count, endpoint=True)
-    drawn[0] = lengths[1]  # so that the shape of a split does not depend on luck
+    drawn[0] = lengths[1]  # so that the shape of a split is always the same
     return drawn
 
 

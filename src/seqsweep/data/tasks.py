@@ -1,8 +1,8 @@
-"""Generates the data of tasks, which depend on the arguments alone.
+"""Generates the data of tasks; the data depend only on the arguments.
 
-N sequences, T steps, F features, C classes. The sizes of the splits are num_train, at least 1, and
-num_val and num_test; 0 gives no such split. Each split has its own stream of the seed, so the size
-of one does not change another.
+N sequences, T steps, F features, C classes. The sizes of the splits are num_train (at least 1),
+num_val and num_test; 0 gives no split. Each split has its own stream of the seed, so the size of
+one split does not change another split.
 
 Sources: S. Hochreiter, J. Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8);
 M. Arjovsky, A. Shah, Y. Bengio (2016), Unitary Evolution Recurrent Neural Networks, ICML.
@@ -39,7 +39,7 @@ def random_sequences(
 ) -> Splits:
     """Generates noise with labels that a network can only memorise.
 
-    The first of `random_sequences(3, length=2, input_size=2, num_classes=2, labels=[0, 1, 0])`:
+    Sequence 0 of `random_sequences(3, length=2, input_size=2, num_classes=2, labels=[0, 1, 0])`:
 
         x = [[1.686, -0.042], [-0.292, 0.484]]    label = 0
 
@@ -47,7 +47,7 @@ def random_sequences(
         num_sequences, length, input_size: N, T, F, each at least 1; x is standard normal.
         num_classes: C, from 2 to a million.
         labels: N class indices in 0..C-1; None draws them evenly, each class at least once if there
-            are as many sequences.
+            are enough sequences.
 
     Source: `torch.randn` inputs with fixed labels, the smallest check that a network can learn.
     """
@@ -70,16 +70,16 @@ def random_sequences(
 def temporal_order(
     num_train: int, num_val: int, num_test: int, length: int, num_symbols: int = 2, seed: int = 0
 ) -> Splits:
-    """Generates distractors and X or Y, whose order is the class.
+    """Generates distractors and the symbols X and Y, whose order is the class.
 
-    The third of `temporal_order(5, 0, 0, length=10)`, class XY; each letter is a one-hot step of
-    the 6 channels X, Y, a, b, c, d:
+    The third sequence of `temporal_order(5, 0, 0, length=10)`, class XY; each letter is a one-hot
+    step of the 6 channels X, Y, a, b, c, d:
 
         a a X b c a Y d b d
 
     The positions are drawn evenly from [.1T, .3T) and [.5T, .7T), with three symbols from
     [.1T, .3T), [.4T, .6T) and [.7T, .9T). The classes and the distractors are drawn evenly too, and
-    each class occurs at least once if there are as many sequences.
+    each class occurs at least once if there are enough sequences.
 
     Args:
         length: T, at least 4.
@@ -91,13 +91,13 @@ def temporal_order(
     where = "temporal_order"
     if num_symbols not in _RANGES:
         raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
-    steps = integer("length", length, 4, where)  # at which each range holds a step
+    steps = integer("length", length, 4, where)  # with 4 steps each range holds a step
     letters = ("X", "Y", "a", "b", "c", "d")
     names = tuple("".join(order) for order in itertools.product("XY", repeat=num_symbols))
 
     def draw(rng: np.random.Generator, count: int) -> Sequences:
         labels = draw_labels(rng, count, len(names))
-        symbols = rng.integers(2, len(letters), size=(count, steps))  # (N, T), distractors all over
+        symbols = rng.integers(2, len(letters), size=(count, steps))  # (N, T), only distractors
         for index, (start, stop) in enumerate(_RANGES[num_symbols]):
             places = rng.integers(-(-start * steps // 10), -(-stop * steps // 10), size=count)
             # The symbols are the class index in binary, highest digit first: 0 is X, 1 is Y.
@@ -112,36 +112,36 @@ def temporal_order(
 def adding(
     num_train: int, num_val: int, num_test: int, length: int, num_classes: int = 2, seed: int = 0
 ) -> Splits:
-    """Generates numbers; the class is the range of two marked ones' sum.
+    """Generates numbers; the class is the range of the sum of two marked numbers.
 
-    The first of `adding(1, 0, 0, length=6)`, class 1, with the channels value and marker:
+    The first sequence of `adding(1, 0, 0, length=6)`, class 1, with the channels value and marker:
 
         value   0.13 0.42 0.77 0.06 0.40 0.27
         marker  0    0    1    0    1    0
 
-    The values are uniform in [0, 1); one mark is in each half, at a step drawn evenly. The classes
-    divide the sums, 0 to 2, into C ranges of equal probability; with two, class 1 is above 1.
+    The values are uniform in [0, 1); each half has one mark, at a step drawn evenly. The classes
+    divide the sums, 0 to 2, into C ranges of equal probability. If C is 2, class 1 is above 1.
 
     Args:
         length: T, at least 2.
         num_classes: C, at least 2.
 
     Source: Hochreiter and Schmidhuber, experiment 4, with the marks of Arjovsky et al. Difference:
-    a class of the sum instead of the sum itself.
+    the target is a class of the sum instead of the sum.
     """
     where = "adding"
     steps = integer("length", length, 2, where)
     classes = integer("num_classes", num_classes, 2, where)
 
     def draw(rng: np.random.Generator, count: int) -> Sequences:
-        # The class is drawn first, then a sum within its range, then two numbers with this sum: so
-        # each class occurs, and the numbers are distributed as two independent uniform ones.
+        # The class is drawn first, then a sum within its range, then two numbers with this sum. So
+        # each class occurs, and the numbers are distributed like two independent uniform numbers.
         labels = draw_labels(rng, count, classes)
         quantile = (labels + rng.random(count)) / classes
         # The distribution function of the sum s of two uniform numbers is s^2 / 2 up to s = 1.
         low, high = np.sqrt(2 * quantile), 2 - np.sqrt(2 * (1 - quantile))
         sums = np.where(quantile < 0.5, low, high)
-        # For a given sum the first number is uniform between the bounds that [0, 1] leaves to it.
+        # For a given sum, the first number is uniform between bounds that keep both in [0, 1].
         least, most = np.maximum(sums - 1, 0), np.minimum(sums, 1)
         first = least + (most - least) * rng.random(count)
         x = np.zeros((count, steps, 2), dtype=np.float32)
@@ -159,10 +159,10 @@ def adding(
 def delayed_recall(
     num_train: int, num_val: int, num_test: int, length: int, num_symbols: int = 8, seed: int = 0
 ) -> Splits:
-    """Generates a symbol, which is the class, a delay and a cue.
+    """Generates a symbol, a delay and a cue; the symbol is the class.
 
-    The first of `delayed_recall(1, 0, 0, length=6, num_symbols=4)`, class s1; each word is a
-    one-hot step of the 6 channels s0, s1, s2, s3, blank, cue:
+    The first sequence of `delayed_recall(1, 0, 0, length=6, num_symbols=4)`, class s1; each word is
+    a one-hot step of the 6 channels s0, s1, s2, s3, blank, cue:
 
         s1 blank blank blank blank cue
 
@@ -170,8 +170,8 @@ def delayed_recall(
         length: T, at least 2; the delay has T - 2 steps.
         num_symbols: C, at least 2.
 
-    Source: the copy task of both papers above. Difference: one symbol is recalled, as a class,
-    instead of ten, as a sequence.
+    Source: the copy task of both papers above. Difference: one symbol is recalled as a class,
+    instead of a sequence of ten symbols.
     """
     where = "delayed_recall"
     steps = integer("length", length, 2, where)
@@ -198,14 +198,14 @@ def parity(
     min_length: int | None = None,
     seed: int = 0,
 ) -> Splits:
-    """Generates bits; the class is whether their ones are even.
+    """Generates bits; the class is whether the number of ones is even.
 
-    The first of `parity(1, 0, 0, length=6)`, class odd, with one channel:
+    The first sequence of `parity(1, 0, 0, length=6)`, class odd, with one channel:
 
         1 0 0 1 1 0
 
-    Every bit changes the class, so nothing may be forgotten, and no part of the sequence tells
-    anything about the class.
+    Every bit changes the class, so a network must remember all bits. A part of the sequence alone
+    says nothing about the class.
 
     Args:
         length: T of the longest sequence, at least 1.
@@ -222,7 +222,7 @@ def parity(
         steps = draw_lengths(rng, count, lengths)
         bits = rng.integers(2, size=(count, lengths[1]))
         bits[np.arange(lengths[1]) >= steps[:, None]] = 0
-        # The last bit is the one that makes the drawn class true.
+        # The last bit is set so that the sequence has the drawn class.
         last = np.arange(count), steps - 1
         bits[last] = 0
         bits[last] = bits.sum(axis=1) % 2 ^ labels
@@ -254,7 +254,7 @@ def frequencies(
         noise: the deviation of the noise, at least 0.
         min_length: the shortest length; lengths are drawn evenly. None: all have `length` steps.
 
-    Source: the project's own, in the manner of the waveform data of L. Breiman, J. Friedman,
+    Source: this project, in the style of the waveform data of L. Breiman, J. Friedman,
     R. Olshen, C. Stone (1984), Classification and Regression Trees, section 2.6.2.
     """
     where = "frequencies"
@@ -270,7 +270,7 @@ def frequencies(
         steps = draw_lengths(rng, count, lengths)
         phase = rng.random((count, 1))
         turns = cycles[labels][:, None] * np.arange(lengths[1]) + phase  # (N, T)
-        # The sine is the cosine a quarter of a turn before.
+        # A sine is a cosine shifted by a quarter of a turn.
         x = cos_of_turns(turns - 0.25) + noise * normal(rng.random((*turns.shape, 2)))
         return Sequences(x[:, :, None].astype(np.float32), steps, labels, names, ("signal",))
 

@@ -44,14 +44,14 @@ def text(
 ) -> Splits:
     """Reads texts as sequences of symbols.
 
-    `prepare` fits the vocabulary on the training split, after it has cut the other splits from it.
+    `prepare` fits the vocabulary on the training split, after it has cut the other splits.
 
     Args:
-        path: a .csv (also .csv.gz) or .parquet file with a column of texts and one of labels, which
-            need pyarrow; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT. UTF-8.
-        text_column, label_column: of a csv or parquet file; None takes `text` and `label`.
-        tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers at least 1.
-        test_path: a second file, the test split.
+        path: a .csv (also .csv.gz) or .parquet file with a text and a label column, which needs
+            pyarrow; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT; in UTF-8.
+        text_column, label_column: the columns of a csv or parquet file; None: `text`, `label`.
+        tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers are at least 1.
+        test_path: a second file, which becomes the test split.
     """
     numbers = {"max_length": max_length, "min_count": min_count, "max_symbols": max_symbols}
     for name, value in numbers.items():
@@ -67,7 +67,7 @@ def text(
     splits = make_splits(parts, channel_names=("symbol",), notes=notes)
 
     def with_digests(name: str, part: Sequences) -> Sequences:
-        # Of the text itself, so that runs with other tokens have the same test set.
+        # The text itself is hashed, so that runs with other tokens have the same test set.
         contents = (one.encode("utf-8", "surrogatepass") for one in read[name].texts)
         return replace(part, digests=digests_of(contents))
 
@@ -81,7 +81,7 @@ def read(
     label_column: str | None = None,
     labelled: bool = True,
 ) -> Stored:
-    """Reads texts, as `read_texts` does, as indices of a run's vocabulary."""
+    """Reads texts with `read_texts`, and encodes them with a run's vocabulary."""
     return _encoded(read_texts(path, text_column, label_column, labelled), vocabulary)
 
 
@@ -105,8 +105,8 @@ def read_texts(
 
     Args:
         path, text_column, label_column: see `text`.
-        labelled: False accepts a file without labels: one without their column, or a .txt or .tsv
-            file in which a line has no tab. Each of its lines is a whole text.
+        labelled: False accepts a file without labels: a table without a label column, or a .txt or
+            .tsv file in which a line has no tab. Each line is then a whole text.
     """
     file = existing_file(path)
     if not file.name.lower().endswith(_ENDINGS):
@@ -124,7 +124,7 @@ def read_texts(
 
 
 def _read_lines(file: Path, labelled: bool) -> Texts:
-    """Reads lines of LABEL<TAB>TEXT, or of texts; skips empty ones."""
+    """Reads lines of LABEL<TAB>TEXT, or of texts; skips empty lines."""
     try:
         content = unpacked(file).decode()
     except UnicodeDecodeError as error:

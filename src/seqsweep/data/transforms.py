@@ -16,7 +16,7 @@ from seqsweep.elementary import normal
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 
 Impute = Literal["missing", "all"]
-"""The channels that get a mask channel: those with missing values in train, or all."""
+"""The channels that get a mask channel: channels with missing values in train, or all."""
 
 _MOST_NOISE = 1e30
 """The largest standard deviation whose noise certainly fits into float32."""
@@ -38,20 +38,20 @@ class TransformOptions(TypedDict, total=False):
 class Transform:
     """The checked options of `data.transform`, in order of application.
 
-    The steps from `first` up to `last` are kept, those of `crop` or `truncate`.
+    `crop` or `truncate` keeps the steps from `first` up to, but not including, `last`.
     """
 
     first: int = 0
     last: int | None = None
-    downsample: int = 1  # steps whose mean becomes one step
+    downsample: int = 1  # the number of steps whose mean becomes one step
     impute: Impute | None = None
-    frame: int = 1  # steps that become the channels of one step
+    frame: int = 1  # the number of steps that become the channels of one step
     jitter: float = 0.0  # the standard deviation of the noise in training
     time_mask: int = 0  # the most steps that are set to 0 in training
 
     @property
     def reshapes(self) -> bool:
-        """Returns whether the prepared splits differ from those without a transform."""
+        """Returns whether the options change the prepared splits."""
         return self != Transform(jitter=self.jitter, time_mask=self.time_mask)
 
     @property
@@ -86,14 +86,14 @@ def transform_of(options: TransformOptions | None) -> Transform:
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns all options that prepared splits depend on, by default None."""
+    """Returns the options that change prepared splits; None for options not given."""
     # Jitter and time mask change only what training reads.
     names = [n for n in TransformOptions.__annotations__ if n not in ("jitter", "time_mask")]
     return {name: (options or {}).get(name) for name in names}
 
 
 def _given(options: Any) -> dict[str, Any]:
-    """Returns the options that are not null, refusing unknown names."""
+    """Returns the options that are not null; refuses unknown names."""
     if not isinstance(options, Mapping):
         raise TypeError(f"data.transform={options!r}: must be a group of keys, or null")
     known = TransformOptions.__annotations__
@@ -105,7 +105,7 @@ def _given(options: Any) -> dict[str, Any]:
 
 
 def _kept_steps(given: Mapping[str, Any]) -> tuple[int, int | None]:
-    """Returns the first kept step, and the one after the last."""
+    """Returns the first kept step, and the step after the last one."""
     crop, count = given.get("crop"), given.get("truncate")
     if crop is None:
         return 0, None if count is None else _whole("truncate", count, 1)
@@ -135,13 +135,13 @@ def _whole(name: str, value: Any, least: int) -> int:
 class Augmentation:
     """Adds noise to training sequences, and masks a random span.
 
-    Every draw is a function of (seed of the epoch, index of the sequence). So it does not depend
-    on the batch, the other runs, the engine, or on where a run was interrupted.
+    Every draw is a function of (seed of the epoch, index of the sequence). So a draw does not
+    depend on the batch, other runs, the engine, or an interruption of the run.
 
     Args:
         jitter: the standard deviation of the noise, in the values that the network reads.
-        time_mask: the most steps of the span. Its length is drawn from 0 up to this number, at
-            most all steps but one, then its place (SpecAugment, Park et al. 2019).
+        time_mask: the most steps of the span. First the length of the span is drawn, from 0 up to
+            this number or all steps but one, then its place (SpecAugment, Park et al. 2019).
         exact: the channels without noise: masks of missing values.
     """
 
@@ -154,13 +154,13 @@ class Augmentation:
 
         Args:
             rows: (B,) the index of each sequence in the training split.
-            seed: that of the stream `augment/<epoch>`.
+            seed: the seed of the stream `augment/<epoch>`.
         """
         uniform = np.zeros((*x.shape, 2), dtype=np.float32)
         places = np.zeros((len(x), 2))
         bits = np.random.Philox(key=seed)
         random = np.random.Generator(bits)
-        # Each sequence has a block of the counter; new generators would take seven times as long.
+        # Each sequence has its own counter block; new generators would take seven times as long.
         state = bits.state
         for index, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
             state["state"]["counter"][2] = row
@@ -189,7 +189,7 @@ class Augmentation:
 def augmentation_of(
     options: TransformOptions | None, shaping: Shaping | None
 ) -> Augmentation | None:
-    """Returns what training does to prepared sequences, if anything."""
+    """Returns the augmentation of training sequences, if any."""
     transform = transform_of(options)
     if not transform.augments:
         return None

@@ -1,6 +1,6 @@
 """Reads text files of the UEA and UCR archives (.ts).
 
-F channels, t steps of a case, which is a line. Lines are counted from 1, channels from 0.
+F channels, t steps of a case. A case is one line. Lines are counted from 1, channels from 0.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class _Line(NamedTuple):
 def ts(path: str, test_path: str | None = None) -> Splits:
     """Reads a .ts file of the UEA and UCR time series archives.
 
-    Channels stand between colons, steps between commas, the class last:
+    Colons separate channels, commas separate steps, and the class is last:
 
         @classLabel true left right
         @data
@@ -63,7 +63,7 @@ def read(path: str, test_path: str | None = None, labelled: bool = True) -> Stor
 
 
 def _read_cases(path: str, labelled: bool) -> Stored:
-    """Reads the cases of a file as `train`."""
+    """Reads the cases of a file as the split `train`."""
     file = existing_file(path)
     lines = _lines(file)
     tags = _read_tags(file, lines)
@@ -87,7 +87,7 @@ def _read_cases(path: str, labelled: bool) -> Stored:
 
 
 def _lines(file: Path) -> Iterator[_Line]:
-    """Yields the lines; comments, which are left out, need no UTF-8."""
+    """Yields the lines without comments; only comments may differ from UTF-8."""
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as opened:
         for number, line in enumerate(opened, start=1):
             text = line.strip()
@@ -107,7 +107,7 @@ def _read_tags(file: Path, lines: Iterator[_Line]) -> dict[str, _Line]:
         if not line.text.startswith("@"):
             raise line.error(f"{short(line.text)}; expected a tag such as @classLabel, or @data")
         name, *values = line.text[1:].split() or [""]
-        # Some files of the archives have a tag twice, or tags of another program.
+        # Files of the archives may repeat a tag, or have tags of other programs; the first counts.
         tags.setdefault(name.lower(), line._replace(text=" ".join(values)))
         if name.lower() == "data":
             return tags
@@ -117,7 +117,7 @@ def _read_tags(file: Path, lines: Iterator[_Line]) -> dict[str, _Line]:
 
 
 def _classes(file: Path, tags: dict[str, _Line], labelled: bool) -> list[str]:
-    """Returns the class names of @classLabel; none without labels."""
+    """Returns the class names of @classLabel; an empty list without labels."""
     target = tags.get("targetlabel")
     if target is not None and target.text.lower() != "false":
         raise target.error("@targetLabel means numbers to predict (regression); expected classes")

@@ -17,7 +17,7 @@ from seqsweep.suggest import short
 Tokens = Literal["characters", "words"]
 
 PADDING, UNKNOWN = "<pad>", "<unknown>"
-"""The symbols with the indices 0 and 1. In a text, each of them is several symbols."""
+"""The symbols with the indices 0 and 1. No symbol of a text is equal to them."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 """A word or a number, or a single sign such as a comma."""
@@ -30,10 +30,10 @@ class Vocabulary:
     Args:
         symbols: each symbol's position is its index; the first two are padding and unknown.
         tokens: `characters`; or `words`: words, numbers and single signs, without white space.
-        lower: reads texts in small letters.
+        lower: whether to convert texts to small letters.
         max_length: the number of symbols after which a text is cut; None cuts nothing.
         min_count: how often a symbol must occur in train to be known.
-        max_symbols: the most known symbols, the most frequent ones in train; None keeps all.
+        max_symbols: the number of most frequent symbols in train to keep; None keeps all.
     """
 
     symbols: tuple[str, ...] = (PADDING, UNKNOWN)
@@ -56,7 +56,7 @@ class Vocabulary:
         return folded if self.tokens == "characters" else _WORD.findall(folded)
 
     def of(self, texts: Iterable[str]) -> Self:
-        """Returns the vocabulary of all symbols of texts, in their order."""
+        """Returns the vocabulary of all symbols of the texts, sorted."""
         found: set[str] = set()
         for text in texts:
             found.update(self.split(text)[: self.max_length])
@@ -78,11 +78,11 @@ class Vocabulary:
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
         """Keeps the symbols with the indices (S,) of training texts.
 
-        Returns the smaller vocabulary, and the new index of each old one (len(self),).
+        Returns the smaller vocabulary, and the new index of each old index (len(self),).
         """
         counts = np.bincount(indices.astype(np.int64), minlength=len(self))
         kept = [i for i in range(2, len(self)) if counts[i] >= self.min_count]
-        # Equal counts are ordered by their text, so that nothing else decides an index.
+        # Symbols with equal counts are ordered by their text, so that the order is unique.
         kept.sort(key=lambda i: (-counts[i], self.symbols[i]))
         if self.max_symbols is not None:
             del kept[self.max_symbols :]
@@ -98,7 +98,7 @@ class Vocabulary:
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> Self:
-        """Returns the vocabulary that `plain` has described."""
+        """Restores a vocabulary from the values of `plain`."""
         options = {key: value for key, value in values.items() if key != "symbols"}
         return cls(tuple(values["symbols"]), **options)
 

@@ -26,23 +26,23 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 LOG = "sweep.log"
-"""The file in the sweep's folder for all other output while its table is shown."""
+"""The file in the sweep's folder for all other output while the table is shown."""
 
 
 _QUIET_SECONDS = 30.0
-"""The longest time without a line, where no table is shown."""
+"""The longest time between two lines, if no table is shown."""
 
 
 class LiveView:
     """Shows the progress of a sweep as a table or lines.
 
-    `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left` stands for a
-    run that has ended, and `[ 3/24] 412 of 720 epochs  1:50 left` for a time without one.
+    `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left` is the line
+    of an ended run. If no run ends for a while, the line is `[ 3/24] 412 of 720 epochs  1:50 left`.
 
     Args:
         console: the console to print on; `?` replaces the characters that its encoding lacks.
         screen: draws the table; None prints lines instead.
-        counted: how many runs of the same search have ended before, and how many it has at most.
+        counted: how many runs of the search ended before, and the most runs that it may have.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class LiveView:
             self._screen.start()
 
     def look(self) -> None:
-        """Reads the folders. Prints nothing."""
+        """Reads the folders of the runs; prints nothing."""
         self._ended += self.progress.look()
 
     def draw(self) -> None:
@@ -88,7 +88,7 @@ class LiveView:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
 
     def _line(self, run: RunProgress | None) -> Text:
-        """Returns the line of an ended run, or of a time without."""
+        """Returns the line for an ended run; None gives the progress."""
         if run is not None:
             self._printed.add(run.folder.name)
         before, at_most = self._counted
@@ -126,9 +126,9 @@ def show_progress(
 ) -> Generator[None]:
     """Shows the progress of a sweep while the block runs.
 
-    It works with every launcher, since it reads only the runs' folders. Display errors never stop
-    the training; they are reported on exit. While a table is shown, all other output goes to
-    sweep.log. If a run does not end well, what was printed is shown below the table.
+    The display works with every launcher, because it reads only the runs' folders. Display errors
+    never stop the training; they are reported on exit. While a table is shown, all other output
+    goes to sweep.log. If a run does not finish, this output is also shown below the table.
     """
     folder = runs[0].path.parent
     run_ids = [run.run_id for run in runs]
@@ -162,7 +162,7 @@ def show_progress(
             if screen is not None:
                 screen.close(has_failed or any(run.record is None for run in watched))
         for error in errors:
-            # Without a table, a broken pipe means that the reader has gone, such as `head`.
+            # A broken pipe without a table needs no message: its reader, such as `head`, has ended.
             if screen is not None or not isinstance(error, BrokenPipeError):
                 message = " ".join(f"{type(error).__name__}: {error}".split())
                 with contextlib.suppress(Exception):
@@ -173,7 +173,7 @@ def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> No
     """Shows the sweep until it has ended; adds an error to `errors`."""
     try:
         pause = 0.0
-        # The last look comes after the loop, because runs end between two looks.
+        # The last look comes after the loop, because runs may end between two looks.
         while not ended.wait(pause):
             pause = view.renew()
         view.look()
@@ -199,7 +199,7 @@ def shows_table(console: Console) -> bool:
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:
     """Returns the result of a run as texts with their styles.
 
-    There is no markup, because a label or an error may contain brackets.
+    The texts have no markup, because a label or an error may contain brackets.
     """
     if run.state == "diverged":
         return [("diverged", "red"), f" in epoch {(run.record or {}).get('epoch')}"]

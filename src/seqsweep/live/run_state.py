@@ -13,10 +13,10 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import Process, process_of
 
 RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
-"""A killed run is `waiting` too: it waits for a process that resumes it."""
+"""The states of a run. A killed run is `waiting`, because a process may resume it."""
 
 _SHOWN = ("status", "error", "epoch", "epochs", "metrics", "train_seconds", "pruned")
-"""The keys of a record that a display needs. The others would fill the memory in a large sweep."""
+"""The keys of a record that a display needs. All keys would fill the memory in a large sweep."""
 
 
 @dataclass
@@ -26,10 +26,10 @@ class RunProgress:
     Args:
         skipped: whether the run was done before the sweep was started.
         is_searched: whether the run belongs to a search, for which a pruned run is done.
-        since: the start of the sweep, in seconds since 1970. An older failure does not count, nor
-            does an older record if the config says `rerun`.
-        already: the epochs that were trained before the first look; they tell nothing of the pace.
-        record: what a display needs of the record of a complete, pruned or diverged run.
+        since: the start of the sweep, in seconds since 1970. An older failure does not count. With
+            `rerun` in the config, an older record does not count either.
+        already: the epochs that were trained before the first look; the pace leaves them out.
+        record: the part of a complete, pruned or diverged run's record that a display needs.
         lock: the state of the run's lock file at the last look.
         trainer: the process that trains the run or trained it last, if known.
         new_epochs: the epochs that were trained between the last two looks.
@@ -59,7 +59,7 @@ class RunProgress:
 
     @property
     def epochs(self) -> int:
-        """The epochs that need no more time: all after the end."""
+        """The epochs that need no more time; all epochs after the end."""
         has_ended = self.state in ("complete", "diverged", "pruned", "failed")
         return self.max_epochs if has_ended else self.trained
 
@@ -67,8 +67,8 @@ class RunProgress:
     def trained(self) -> int:
         """The epochs that count for the pace.
 
-        These are all epochs of a complete run, even if it stopped early. A run that has failed,
-        diverged or was pruned counts only the epochs that it has trained.
+        For a complete run these are all epochs, even if it stopped early. For a failed, diverged or
+        pruned run they are only the epochs that were trained.
         """
         is_complete = self.state == "complete"
         return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
@@ -86,7 +86,7 @@ class RunProgress:
         return self.record.get("metrics", {}).get(metric)
 
     def look(self, is_first: bool) -> bool:
-        """Reads what is new; returns whether the run has just ended.
+        """Reads changed files; returns whether the run has just ended.
 
         `is_first` says that this is the first look at the sweep.
         """
@@ -96,7 +96,7 @@ class RunProgress:
         return has_ended
 
     def _read(self, is_first: bool) -> bool:
-        # The lock is read first: a run writes its last file before it gives its lock back.
+        # The lock is read first: a run writes its last file before it releases its lock.
         self.lock = stat_of(f"{self.folder}/lock")
         if self._has_record(is_first):
             self.already = self.trained if is_first else self.already
@@ -116,7 +116,7 @@ class RunProgress:
         is_older = was_empty and self.tail.written < self.since
         if is_older or is_first:
             self.already = self.trained
-        # A resumed run cuts off the rows behind its checkpoint.
+        # A resumed run cuts off the rows after its checkpoint, so `trained` may become smaller.
         self.already = min(self.already, self.trained)
 
     def _has_record(self, is_first: bool) -> bool:
@@ -130,7 +130,7 @@ class RunProgress:
             return False
         # A damaged record counts as missing.
         record = RunFolder(self.folder).record()
-        # A plain sweep is about to resume a pruned run.
+        # A sweep that is not a search will resume a pruned run.
         if record is None or (record["status"] == "pruned" and not self.is_searched):
             return False
         self.record = {key: record[key] for key in _SHOWN if key in record}
@@ -147,7 +147,7 @@ class RunProgress:
             return False
         self._failure = _version(stat)
         failure = RunFolder(self.folder).failure() or {}
-        # A failure that an earlier sweep has left says nothing about this one.
+        # A failure that an earlier sweep has left says nothing about this sweep.
         is_old = is_first and stat.st_mtime < self.since
         match "" if is_old else failure.get("kind"):
             case "failed" | "interrupted" as kind:

@@ -1,7 +1,7 @@
 """The state of a sweep, read from its run folders.
 
-It is kept between two looks. A run that is done is read once. For each of the others a look asks
-for the state of four files, and reads what has been appended to them.
+The state is kept between two looks. A run that is done is read only once. For any other run, a look
+checks the status of four files, and reads what has been appended to the files.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ from seqsweep.runs.metrics_csv import MetricsTail, lower_is_better, monitor_of, 
 from seqsweep.runs.sweepfile import SweepFile
 
 _ENOUGH = 0.03
-"""The share of the work that must be done for an estimate. Epochs are written to disk in groups."""
+"""The share of the work that an estimate needs, because epochs are written to disk in groups."""
 
 
 @dataclass
 class Pace:
     """Estimates the time left from the pace of the training since `begun`.
 
-    Each epoch counts by its cost. The estimate counts down between two changes.
+    Each epoch is weighted by its cost. Between two changes the estimate counts down.
     """
 
     begun: float
@@ -40,7 +40,7 @@ class Pace:
     _left: float | None = None
 
     def update(self, now: float, trained: float, left: float) -> None:
-        """Renews the estimate if more has been trained; costs of epochs are given."""
+        """Renews the estimate if `trained`, the cost of trained epochs, has changed."""
         if trained != self._trained:
             self._trained, self._changed = trained, now
             is_known = trained > _ENOUGH * (trained + left)
@@ -69,13 +69,13 @@ class SweepProgress:
         self._monitor = monitor_of(configs.values())
         self._without_validation = without_validation(configs.values())
         self.runs = [self._run(name, config) for name, config in configs.items()]
-        # Costs of some runs alone would distort the estimate.
+        # Costs are used only if all runs have one, or else the estimate would be distorted.
         self._costs = sweep.costs if configs.keys() <= sweep.costs.keys() else {}
         self.pace = Pace(clock())
         self.workers = Workers(folder)
         self.has_begun = False
         self._pending = {run.folder.name: run for run in self.runs}
-        # The first look tells what was done before from what this sweep does.
+        # The first look finds what was done before this sweep.
         self._is_first = True
 
     def _run(self, name: str, config: Mapping[str, Any]) -> RunProgress:
@@ -88,7 +88,7 @@ class SweepProgress:
         return RunProgress(folder, config, label, skipped, is_searched, tail, self.sweep.started)
 
     def look(self) -> list[RunProgress]:
-        """Reads what is new; returns the runs that have just ended."""
+        """Reads changed files; returns the runs that have just ended."""
         # One listing of the folder saves a look at each run that has not been started.
         names: set[str] = set()
         with contextlib.suppress(OSError):
@@ -141,9 +141,9 @@ class SweepProgress:
 
     @property
     def monitor(self) -> str:
-        """The metric that ranks the runs; without validation a training metric."""
+        """The metric that ranks the runs; without validation, a training metric."""
         other = self._without_validation
-        # Decided by what the runs have logged, since the data may lack a validation split.
+        # The logged metrics decide, because the data may lack a validation split.
         has_any = any(run.score(self._monitor) is not None for run in self.runs)
         has_other = any(run.score(other) is not None for run in self.runs)
         return other if has_other and not has_any else self._monitor
@@ -155,13 +155,13 @@ class SweepProgress:
 
     @property
     def has_several_sources(self) -> bool:
-        """Tells whether runs have different data, whose scores cannot be ranked together."""
+        """Tells whether runs have different data, so that one ranking is impossible."""
         return len(set(self.sources.values())) > 1
 
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
         """Returns at most `most` complete and running runs with the best scores.
 
-        Of a sweep over several sources of data it is the best run on each, in their order.
+        If the sweep has several data sources, it returns the best run on each, in their order.
         """
         monitor = self.monitor
         ranked = [run for run in self.runs if run.state in ("complete", "running")]

@@ -40,7 +40,7 @@ class LiveTable:
     line is wrapped.
 
     Args:
-        is_last: leaves out the workers, the best runs and the time left.
+        is_last: whether to leave out the workers, the best runs and the time left.
     """
 
     def __init__(self, progress: SweepProgress, is_last: bool = False) -> None:
@@ -143,7 +143,7 @@ def _best_table(
     _add_column(table, "", epoch_width)
 
     for index, (run, score) in enumerate(best, start=1):
-        # The best runs on different data sets have no rank among each other.
+        # The best runs on different data sets are not ranked against each other.
         rank = "" if progress.has_several_sources else str(index)
         names = [value_text(key, run.config.get(key)) for key in key_widths]
         names = names if has_key_columns else [labels[run.folder.name]]
@@ -170,7 +170,7 @@ def _failed_table(progress: SweepProgress, failed: Sequence[RunProgress], width:
 
 
 def _labels(progress: SweepProgress, runs: Sequence[RunProgress], width: int) -> dict[str, str]:
-    """Returns labels by run_id, or short names if one is too long."""
+    """Returns labels by run_id; short names if a label is too long."""
     labels = {run.folder.name: run.label for run in runs}
     if _longest(labels.values()) <= width:
         return labels
@@ -195,7 +195,7 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 def _broken(name: str) -> str:
-    """Returns a heading broken into lines, as the leaderboard breaks it."""
+    """Breaks a heading into lines at the same places as the leaderboard."""
     return name.replace("_", "_\n").replace("/", "/\n")
 
 
@@ -212,11 +212,11 @@ _STATE_STYLES = {"alive": "", "frozen": "yellow", "silent": "yellow", "dead": "r
 
 
 def worker_lines(workers: Workers) -> list[Text]:
-    """Returns lines for at most eight workers, and one for all.
+    """Returns a line for each of at most eight workers, and totals.
 
     `n1 pid 4711   3 running   17 done   12.4 epochs/s`
     """
-    # A worker that needs attention must not be among those that are only counted.
+    # Workers in trouble come first, so that they are never among the workers only counted.
     present = sorted(workers.present, key=_order)
     shown, hidden = present[:_MOST], present[_MOST:]
     names = [f"{worker.host.partition('.')[0]} pid {worker.pid}" for worker in shown]
@@ -243,8 +243,8 @@ def worker_lines(workers: Workers) -> list[Text]:
 
 
 def _order(worker: Worker) -> tuple[bool, list[str | int], int]:
-    """Returns a key: workers in trouble first, n2 before n10."""
-    # Every second part is a number, so that equal places hold equal types.
+    """Returns a sorting key: workers in trouble first, n2 before n10."""
+    # Every second part is a number, so parts at the same position have the same type.
     parts = re.split(r"(\d+)", worker.host)
     name = [int(part) if index % 2 else part for index, part in enumerate(parts)]
     return worker.state == "alive", name, worker.pid

@@ -14,7 +14,7 @@ from rich.text import Text
 from seqsweep.output_log import OutputLog
 
 # DataLoader workers are forked while a sweep is displayed. A fork waits until the display has
-# drawn: otherwise the child would inherit a locked console, and nothing would release its lock.
+# drawn. Otherwise the child would inherit a locked console that nothing unlocks.
 drawing = threading.RLock()
 os.register_at_fork(
     before=drawing.acquire, after_in_parent=drawing.release, after_in_child=drawing.release
@@ -24,8 +24,8 @@ os.register_at_fork(
 class Screen:
     """The terminal while a table is shown.
 
-    It is used as rich's `Live` is: start, update, stop. One thread draws. The messages of other
-    threads wait until it draws again, so that no other thread needs the locks of the console.
+    It is used like rich's `Live`: start, update, stop. Only one thread draws. Messages of other
+    threads wait for its next drawing, so that no other thread needs the locks of the console.
     """
 
     def __init__(self, log: Path) -> None:
@@ -42,7 +42,7 @@ class Screen:
         )
 
     def start(self) -> None:
-        """Leads all other output to the log file.
+        """Redirects all other output to the log file.
 
         Raises:
             OSError: the file cannot be written.
@@ -59,9 +59,9 @@ class Screen:
         self._draw(self._live.stop)
 
     def close(self, has_failed: bool) -> None:
-        """Leads all output to the terminal again; `has_failed` shows what was printed."""
+        """Restores the terminal; shows the last output if `has_failed`."""
         self._output.restore()
-        # Messages are left if the table could not be drawn.
+        # Some messages are left if the table could not be drawn.
         self._write("".join(f"{message}\n" for message in self._messages))
         self._output.close(has_failed)
 
@@ -72,8 +72,8 @@ class Screen:
             while self._messages:
                 self._console.print(Text(self._messages.popleft()), soft_wrap=True)
             change()
-        # Written without any lock: a terminal that takes no output (Ctrl-S, a dead connection)
-        # then delays only this thread, and no fork.
+        # The output is written without a lock, so a terminal that takes no output (Ctrl-S, a dead
+        # connection) delays only this thread, and no fork.
         self._write(drawn.get())
 
     def _write(self, text: str) -> None:

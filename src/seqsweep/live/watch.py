@@ -1,4 +1,4 @@
-"""`seqsweep watch FOLDER`: the live table of a sweep trained elsewhere."""
+"""`seqsweep watch FOLDER`: the live table of a sweep in another process."""
 
 import shlex
 import time
@@ -69,7 +69,7 @@ def _follow(watched: "WatchedFolder", view: LiveView, console: Console) -> None:
 
 
 class WatchedFolder:
-    """The runs of sweep.json, or without it those in the folder.
+    """The runs that sweep.json lists, or else the runs in the folder.
 
     Attributes:
         progress: the state of the sweep. `renew` replaces it if another sweep has been started.
@@ -85,14 +85,14 @@ class WatchedFolder:
         if self.sweep is not None:
             return SweepProgress(self.folder, self.sweep.current())
         paths = {entry.folder.path.absolute(): entry.config for entry in read_folder(self.folder)}
-        # Without sweep.json the runs that lie there are all that is known.
+        # Without sweep.json only the runs that are in the folder are known.
         configs = {path.name: config for path, config in paths.items()}
         return SweepProgress(next(iter(paths)).parent, SweepFile((), time.time(), configs))
 
     def renew(self) -> None:
         """Reads sweep.json again if it has changed.
 
-        Its sweep has ended, or another one has been started.
+        The file changes when its sweep ends, when a search adds runs, or when a sweep starts.
         """
         version = version_of(f"{self.folder}/{NAME}")
         if version == self._version:
@@ -101,8 +101,8 @@ class WatchedFolder:
         sweep = SweepFile.read(self.folder)
         if sweep is None:
             return
-        # The same sweep writes its end into the file; what has been read of its runs stays valid. A
-        # search adds runs.
+        # If the same sweep has only written its end into the file, the progress stays valid. A
+        # search may have added runs, so the runs are compared, too.
         before = self.sweep
         now = sweep.started, sweep.configs.keys()
         if before is None or now != (before.started, before.configs.keys()):
@@ -110,11 +110,11 @@ class WatchedFolder:
         self.sweep = self.progress.sweep = sweep
 
     def is_over(self) -> bool:
-        """Returns whether, by the last look, no process trains these runs."""
+        """Returns whether no process trained these runs at the last look."""
         if self.progress.counts["running"]:
             return False
         is_held = is_sweep_running(self.folder)
-        # A search will add runs.
+        # The sweep is a search, which will add runs.
         if self.sweep is not None and self.sweep.open and is_held:
             return False
         if not self.missing() or self.has_ended:

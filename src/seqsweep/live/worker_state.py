@@ -1,8 +1,8 @@
 """The processes that train a sweep, on any host.
 
-A process that trains a sweep holds a lock in the sweep's folder, and one in the folder of each run
-that it trains. It touches both every few seconds, which is called a beat. The name of the sweep's
-lock contains host and process. The text of a run's lock contains them too.
+A process that trains a sweep holds a lock in the sweep's folder, and a lock in the folder of each
+run that it trains. It touches these locks every few seconds, which is called a beat. Host and
+process number are in the name of the sweep's lock, and in the text of a run's lock.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, look, time_in
 from seqsweep.runs.sweepfile import NAME, Process, lock_names, process_of, this_process
 
 _ABSENT = 3.0
-"""Seconds without a lock after which a worker has ended. It may hold none between two runs."""
+"""Seconds without a lock after which a worker has ended. Between two runs it may hold no lock."""
 
 
 class Rate:
@@ -30,7 +30,7 @@ class Rate:
         self._last = (0.0, 0)
 
     def sample(self, now: float, epochs: int) -> None:
-        """Notes the number of epochs at a time in seconds."""
+        """Records the number of epochs at a time in seconds."""
         self._last = now, epochs
         if not self._samples or now - self._samples[-1][0] >= 1:
             self._samples.append(self._last)
@@ -46,16 +46,16 @@ class Worker:
     """A process that trains runs of the sweep.
 
     Attributes:
-        host: its host, as file names spell it.
-        running: the number of runs that it trains now.
-        done: the number of runs that it has trained to their end.
-        epochs: the number of epochs that it has trained since the first look.
-        lock: the name of its lock in the sweep's folder; empty if it holds none.
-        state: `silent` on another host: nobody here can see whether the process is dead.
-        silence: the seconds since its last beat.
-        touched: when it touched a lock last, by the clock of the folder.
-        heard: when a look found a beat last, by the clock of the process that looks.
-        seen: when a look found a lock of it last, by the same clock.
+        host: the worker's host, spelled as in file names.
+        running: the number of runs that the worker trains now.
+        done: the number of runs that the worker has trained to their end.
+        epochs: the number of epochs that the worker has trained since the first look.
+        lock: the name of the worker's lock in the sweep's folder; empty without a lock.
+        state: `silent` if beats are missing and this host cannot see whether the process is dead.
+        silence: the seconds since the worker's last beat.
+        touched: when the worker last touched a lock, by the clock of the folder.
+        heard: when a look last found a beat of the worker, by the clock of this process.
+        seen: when a look last found a lock of the worker, by the clock of this process.
     """
 
     host: str
@@ -72,20 +72,20 @@ class Worker:
     rate: Rate = field(default_factory=Rate)
 
     def see(self, touched: float, now: float) -> None:
-        """Notes a lock that it holds, and when it touched the lock."""
+        """Records a lock of the worker, and when the worker touched it."""
         self.seen = now
         if touched > self.touched:
             self.touched, self.heard = touched, now
 
     def judge(self, folder: Path, now: float) -> None:
-        """Brings the state up to date; `folder` is the sweep's."""
+        """Brings the state up to date; `folder` is the sweep's folder."""
         self.silence = max(now - self.heard, 0.0)
         is_late = self.silence > STALE_SECONDS
         here = this_process()
         # The file of a lock that this process holds must not be opened.
         is_this = (self.host, self.pid) == here
         self.state = "silent" if is_late and not is_this else "alive"
-        # The system knows at once whether a process of this host has ended.
+        # For a process of this host, its POSIX lock shows at once whether it has ended.
         if self.lock and self.host == here[0] and not is_this and self.silence > 2 * BEAT_SECONDS:
             with contextlib.suppress(OSError):
                 found = look(f"{folder}/{self.lock}")
@@ -94,11 +94,11 @@ class Worker:
 
 
 class Workers:
-    """The processes that train in a folder, by the last `look`.
+    """The processes that trained in a folder at the last `look`.
 
     Attributes:
         present: the workers that hold a lock, alive or not.
-        is_shown: whether more than one process has trained here, or one on another host.
+        is_shown: whether several processes, or a process on another host, have trained here.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -116,7 +116,7 @@ class Workers:
     def look(
         self, names: Collection[str], runs: Sequence[RunProgress], now: float, is_first: bool
     ) -> None:
-        """Reads what is new.
+        """Reads the locks, and the states of the runs.
 
         Args:
             runs: the runs that have a folder and were not done before this look.
@@ -133,8 +133,8 @@ class Workers:
             self._see_run(run, now)
         self.present = [w for w in self._workers.values() if now - w.seen < _ABSENT]
         if is_first and self.present:
-            # Later a beat is a change between two looks, which needs no clock of another machine.
-            # The first look must ask how old the last beat is.
+            # The first look must find how old the last beat is. For later looks a beat is a change
+            # since the look before, which needs no clock of another machine.
             folder_now = time_in(self.folder)
             for worker in self.present:
                 worker.heard = now - max(folder_now - worker.touched, 0.0)
@@ -169,9 +169,9 @@ class Workers:
             worker.see(run.lock.st_mtime, now)
 
     def _attribute_by_event_files(self) -> None:
-        """Attributes done runs without a seen lock by their event files.
+        """Finds the workers of done runs from event files.
 
-        They were done before the first look, or trained between two looks.
+        This is for runs without a seen lock, done before the first look or between two looks.
         """
         unknown, self._unknown = self._unknown, []
         for run in unknown:

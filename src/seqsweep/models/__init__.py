@@ -1,1 +1,1 @@
-"""The networks, and the LightningModule that trains one."""
+"""The networks, and the LightningModule that trains a network."""

@@ -26,42 +26,42 @@ _CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 class RNNClassifier(nn.Module):
     """A recurrent network with one linear layer, the head, on top.
 
-    With `pooling="last"` the head reads the *final* state of each direction of the last layer. That
-    is not `output[:, -1]`, where the backward direction has seen only one step, and in a padded
-    batch the forward direction has seen padding. Sequences of mixed lengths are packed, so neither
-    the amount nor the content of the padding changes a logit.
+    With `pooling="last"` the head reads the *final* state of each direction of the last layer. This
+    state is not `output[:, -1]`: there the backward direction has seen only one step, and in a
+    padded batch the forward direction has seen padding. Sequences of mixed lengths are packed, so
+    neither the amount nor the content of the padding changes a logit.
 
-    Parameters have the names of `torch.nn.RNN` below `rnn.`; those of the head are below `fc.`.
-    Options that are off add none: `rnn.norms.` belongs to `layer_norm`, `attention.` to the pooling
-    of that name, and `embedding.` to `embedding_dim`.
+    Parameters have the names of `torch.nn.RNN` below `rnn.`; the head's parameters are below `fc.`.
+    Three options add parameters: `layer_norm` adds `rnn.norms.`, `pooling="attention"` adds
+    `attention.`, and `embedding_dim` adds `embedding.`.
 
     Args:
         input_size: number of features of a step, F >= 1; with an embedding it must be 1.
         hidden_size: number of units of a layer and direction, H >= 1.
         num_classes: number of classes, C >= 2.
         cell: `torch.nn.RNN`, `GRU` or `LSTM`.
-        nonlinearity: of the cell `rnn`. GRU and LSTM have fixed ones and accept only "tanh".
+        nonlinearity: activation of the cell `rnn`. For GRU and LSTM it is fixed and must be "tanh".
         num_layers: number of layers, L >= 1.
         bidirectional: adds a second network that reads each sequence backwards.
-        dropout: probability in [0, 1) of zeroing an output of a layer, except of the last layer. So
-            with one layer it has no effect, as in `torch.nn.RNN`.
-        pooling: the input of the head: the final state of the last layer, or the mean or maximum of
-            its outputs over the valid steps; or a mean with learned weights, see
-            `AttentionPooling` (Yang et al. 2016).
+        dropout: probability in [0, 1) of zeroing an output of a layer other than the last. With one
+            layer dropout has no effect, as in `torch.nn.RNN`.
+        pooling: the input of the head: `last` is the final state of the last layer; `mean` and
+            `max` are over the layer's outputs at the valid steps; `attention` is a mean with
+            learned weights, see `AttentionPooling` (Yang et al. 2016).
         layer_norm: normalises the outputs that go from one layer to the next, see `NormedLayers`
             (Ba et al. 2016). With one layer it has no effect.
         recurrent_init: the first recurrent weights: uniform as in torch, or orthogonal matrices,
             see `make_orthogonal` (Saxe et al. 2014).
         forget_bias: the first bias of the forget gates of the cell `lstm`, see `set_forget_bias`
-            (Gers et al. 2000; Jozefowicz et al. 2015); None keeps torch's.
-        embedding_dim: x holds the index of a symbol at each step, and the first layer reads this
-            many learned numbers for each symbol, E >= 1, as in `torch.nn.Embedding` (Bengio et al.
-            2003, A Neural Probabilistic Language Model); None feeds x itself to the first layer.
-        num_embeddings: number of symbols, at least 1; only with an embedding.
+            (Gers et al. 2000; Jozefowicz et al. 2015); None keeps torch's bias.
+        embedding_dim: learned numbers per symbol that the first layer reads, E >= 1, as in
+            `torch.nn.Embedding` (Bengio et al. 2003, A Neural Probabilistic Language Model); x then
+            holds the index of a symbol at each step. None feeds x itself to the first layer.
+        num_embeddings: number of symbols, at least 1; must be None without an embedding.
 
     Shape:
         x (B, T, F), lengths (B,) on the CPU, values in 1..T -> logits (B, C). With an embedding x
-        is (B, T, 1) or (B, T), with whole numbers below `num_embeddings` of any type.
+        is (B, T, 1) or (B, T) and holds whole numbers of any type below `num_embeddings`.
 
     Raises:
         ValueError: an argument is outside its range.
@@ -120,7 +120,7 @@ class RNNClassifier(nn.Module):
     def reset_parameters(self) -> None:
         """Draws the first weights, as the constructor does."""
         draw_first_weights(self)
-        # This comes after all other draws, so that those are the same with and without it.
+        # The orthogonal draws come last, so that they do not change the other draws.
         if self.recurrent_init == "orthogonal":
             make_orthogonal(self.rnn)
         if self.forget_bias is not None:
@@ -129,11 +129,11 @@ class RNNClassifier(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         # Symbols may come without an axis for their only feature.
         steps: Steps = x.unsqueeze(2) if x.ndim == 2 and self.embedding is not None else x
-        # A batch without padding need not be packed, which takes time.
+        # Packing takes time, and a batch without padding does not need it.
         if lengths is not None and int(lengths.min()) < x.shape[1]:
             steps = pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False)
         if self.embedding is not None:
-            # Padding is gone by now, so its content need not be the index of a symbol.
+            # Packing has removed the padding, whose content need not be the index of a symbol.
             steps = on_steps(self._embed, steps)
         output, state = self.rnn(steps)  # (B, T, D*H), (L*D, B, H)
         if self.pooling == "last":
@@ -255,11 +255,11 @@ def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
     """Returns the network that a checkpoint describes, with first weights.
 
     Args:
-        checkpoint: its content.
+        checkpoint: the content of the checkpoint.
         where: the file, for messages.
 
     Raises:
-        ValueError: it describes none, or one that is not ours and so is not built from a file.
+        ValueError: no network is described, or a user's own, which is not built from a file.
     """
     if not {"config", "class_names", "channel_names"} <= checkpoint.keys():
         raise ValueError(

@@ -21,10 +21,10 @@ _DRAWS = 12
 def draw_first_weights(network: nn.Module) -> None:
     """Draws the weights of a network's layers from torch's global generator.
 
-    The distributions are torch's own: uniform between -1 / sqrt(n) and 1 / sqrt(n), where n is the
-    number of units of a recurrent layer or of inputs of a linear one, and standard normal for an
-    embedding. But torch's `uniform_` and `normal_` round otherwise on a CPU without AVX2; `rand`
-    and the arithmetic of numpy do not.
+    The distributions are torch's own: an embedding is standard normal, and other weights are
+    uniform between -1 / sqrt(n) and 1 / sqrt(n), where n is the number of units of a recurrent
+    layer or the number of inputs of a linear layer. torch's `uniform_` and `normal_` round
+    differently on a CPU without AVX2; `rand` and numpy's arithmetic do not.
     """
     for module in network.modules():
         if isinstance(module, nn.LayerNorm):
@@ -40,7 +40,7 @@ def draw_first_weights(network: nn.Module) -> None:
 
 @torch.no_grad()
 def make_orthogonal(rnn: nn.Module) -> None:
-    """Replaces the recurrent weights of every gate, layer and direction by orthogonal ones.
+    """Replaces the recurrent weights of every gate, layer and direction by orthogonal matrices.
 
     An orthogonal matrix keeps the norm of a state and of its gradient, so that neither vanishes
     nor explodes over many steps at the start: Saxe, McClelland and Ganguli 2014 (Exact solutions to
@@ -55,11 +55,11 @@ def make_orthogonal(rnn: nn.Module) -> None:
 def set_forget_bias(rnn: nn.Module, value: float) -> None:
     """Sets the bias of every forget gate of an LSTM, in all layers and directions.
 
-    With a large bias the gates begin open and the cell remembers: Gers, Schmidhuber and Cummins
-    2000 (Learning to Forget, Neural Computation 12(10)); Jozefowicz, Zaremba and Sutskever 2015 (An
-    Empirical Exploration of Recurrent Network Architectures, ICML), where 1 is the value advised.
+    With a large bias the gates begin open and the cell remembers. See Gers, Schmidhuber and Cummins
+    2000 (Learning to Forget, Neural Computation 12(10)), and Jozefowicz, Zaremba and Sutskever 2015
+    (An Empirical Exploration of Recurrent Network Architectures, ICML), which advises 1.
     """
-    # torch adds two biases, so one of them becomes the value and the other one 0.
+    # torch adds two biases, so one bias becomes the value and the other bias becomes 0.
     for name, bias_value in (("bias_ih_", value), ("bias_hh_", 0.0)):
         for bias in _parameters(rnn, name):
             size = len(bias) // 4  # the order of the gates is input, forget, cell, output
@@ -69,7 +69,7 @@ def set_forget_bias(rnn: nn.Module, value: float) -> None:
 def orthogonal(size: int) -> npt.NDArray[np.float64]:
     """Returns a random orthogonal matrix (H, H), drawn from torch's global generator.
 
-    A library of linear algebra gives other last bits on another CPU. Here every sum has a fixed
+    A linear algebra library gives different last bits on different CPUs. Here every sum has a fixed
     order, so a seed gives the same bits everywhere.
     """
     uniform = torch.rand(_DRAWS, size, size, dtype=torch.float64).numpy()
@@ -79,7 +79,7 @@ def orthogonal(size: int) -> npt.NDArray[np.float64]:
         column = vectors[:, index]
         column /= math.sqrt(math.fsum(column * column))  # fsum is exact, whatever the order
         others = vectors[:, index + 1 :]
-        # Modified Gram-Schmidt: what the other columns have of this one is taken out of them.
+        # Modified Gram-Schmidt subtracts from each later column its component along this column.
         shares = (column[:, None] * others).sum(axis=0)
         others -= column[:, None] * shares
     return vectors
@@ -91,7 +91,7 @@ def _uniform(*shape: int) -> npt.NDArray[np.float64]:
 
 
 def _fill(parameter: Tensor, values: npt.NDArray[np.float64]) -> None:
-    """Rounds values to the type of a parameter, once."""
+    """Copies values into a parameter, rounding once to its type."""
     parameter.copy_(torch.from_numpy(values))
 
 

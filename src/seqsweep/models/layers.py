@@ -1,6 +1,6 @@
 """Parts of a network: normalised recurrent layers, and attention over their outputs.
 
-B batch, T time steps, H hidden, L layers, D directions, S valid steps of a batch together.
+B batch, T time steps, H hidden, L layers, D directions, S valid steps in the whole batch.
 """
 
 import re
@@ -16,25 +16,25 @@ Steps = Tensor | PackedSequence
 
 
 class NormedLayers(nn.Module):
-    """Runs recurrent layers one by one and normalises what goes from one to the next.
+    """Runs recurrent layers in turn and normalises the outputs between them.
 
-    Each of the L - 1 normalisations takes a step's outputs of all directions, D*H numbers, to mean
-    0 and deviation 1, with a learned weight and bias for each of them, as in Ba, Kiros and Hinton
-    2016 (Layer Normalization, arXiv:1607.06450). There it stands inside the cell; here it stands
-    between the layers, so that the cells are those of torch. Statistics are of one step of one
-    sequence: neither the batch nor padding has an influence. Dropout follows the normalisation.
+    Each of the L - 1 normalisations brings the D*H outputs of one step to mean 0 and deviation 1,
+    with a learned weight and bias per output, as in Ba, Kiros and Hinton 2016 (Layer Normalization,
+    arXiv:1607.06450). The paper normalises inside the cell; this class normalises between the
+    layers, so that the cells are torch's own. The statistics are of one step of one sequence, so
+    neither the batch nor padding has an influence. Dropout follows the normalisation.
 
     In a state dict the weights have the names of an ordinary `nn.RNN` of L layers
     (`weight_ih_l1_reverse`), beside `norms.0.weight` and `norms.0.bias`.
 
     Args:
-        layers: L modules of one layer and `batch_first=True`.
+        layers: L recurrent modules, each with one layer and `batch_first=True`.
         width: D*H.
         dropout: see `RNNClassifier`.
 
     Shape:
-        x (B, T, F) or packed -> outputs (B, T, D*H) or packed, and the last layer's state as from
-        `nn.RNN`, (D, B, H).
+        x (B, T, F) or packed -> outputs (B, T, D*H) or packed, and the last layer's state, which is
+        (D, B, H) as in `nn.RNN`.
     """
 
     def __init__(self, layers: Sequence[nn.RNNBase], width: int, dropout: float) -> None:
@@ -71,14 +71,14 @@ def _name_by_layer(_: nn.Module, state_dict: dict[str, Any], prefix: str, *__: A
 
 
 def _rename(state_dict: dict[str, Any], prefix: str, pattern: str, name: str) -> None:
-    # Every key is taken out and put back, so that their order stays.
+    # Every key is removed and added again, so that the keys keep their order.
     for key in [key for key in state_dict if key.startswith(prefix)]:
         renamed = re.sub(f"^{pattern}", name, key.removeprefix(prefix))
         state_dict[prefix + renamed] = state_dict.pop(key)
 
 
 class AttentionPooling(nn.Module):
-    """Averages outputs over the valid steps, with weights that a learned query gives.
+    """Averages outputs over the valid steps, with weights from a learned query.
 
     A step with output h has the score q . tanh(W h + b), and the weights are the softmax of the
     scores: Yang et al. 2016 (Hierarchical Attention Networks for Document Classification, NAACL),

@@ -1,4 +1,4 @@
-"""Closes epochs: their loss, accuracy and macro-F1 from sums over the batches.
+"""Computes an epoch's loss, accuracy and macro-F1 from sums over its batches.
 
 C classes, B batch.
 """
@@ -14,12 +14,12 @@ _BATCHES_HELD = 64
 
 
 class EpochSums:
-    """The sums over the batches of an epoch, which give its metrics.
+    """The sums over an epoch's batches, from which its metrics are computed.
 
     Accuracy and F1 come from one (C, C) confusion matrix with the true class in the rows. This is
     exact for batches of unequal size, unlike a mean of batch means. Batches are collected and
-    counted 64 at a time, because counting each would take as long as a step of a small network, and
-    would wait for the GPU.
+    counted 64 at a time, because counting a single batch would take as long as a step of a small
+    network, and would wait for the GPU.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -94,12 +94,12 @@ def macro_f1(confusion: Tensor) -> float:
 
 
 class ClosesEpochs(Callback):
-    """A callback that calls a module at the end of an epoch, before others.
+    """A callback that calls a module at an epoch's end, before other callbacks.
 
-    Without it, Lightning would call the hooks of all callbacks before those of the module.
+    Without it, Lightning would call the hooks of all callbacks before the hooks of the module.
 
     Args:
-        train, val, test: called at the end of an epoch of training, of validation, of testing.
+        train, val, test: the functions called at the end of a training, validation or test epoch.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ClosesEpochs(Callback):
         self.train, self.val, self.test = train, val, test
 
     def put_first(self, trainer: L.Trainer) -> None:
-        """Makes this the trainer's first callback, replacing an older one."""
+        """Makes this the trainer's first callback, replacing an older callback."""
         callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
         callbacks[:] = [self, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
 

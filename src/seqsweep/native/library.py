@@ -57,7 +57,7 @@ def why_missing() -> str | None:
     """Returns why the library is missing and how to build it, or None.
 
     Raises:
-        ValueError: as `library` does.
+        ValueError: see `library`.
     """
     loaded = _load(_choice())
     return None if isinstance(loaded, Library) else loaded
@@ -98,7 +98,7 @@ def _choice() -> str | None:
 
 @functools.cache
 def _load(choice: str | None, folder: Path = LIB) -> Library | str:
-    """Loads a variant, by default the fastest, or returns why it cannot.
+    """Loads a variant, by default the fastest, or returns why loading fails.
 
     Raises:
         ValueError: this CPU cannot run the chosen variant.

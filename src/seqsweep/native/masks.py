@@ -1,4 +1,4 @@
-"""The dropout masks of training steps, drawn as `torch.nn.RNN` draws its own."""
+"""The dropout masks of training steps, drawn as in `torch.nn.RNN`."""
 
 from collections.abc import Iterator
 
@@ -15,16 +15,16 @@ def mask_blocks(
 ) -> Iterator[tuple[int, int, Tensor]]:
     """Yields the masks of successive training steps, in blocks of bounded memory.
 
-    Each step has a generator of its own, from which the masks of all layers but the last are drawn
-    in turn. A mask covers the outputs (R, D*H) of a layer, in packed order: it holds 0 where an
-    output is dropped, and 1 / (1 - p) where it is kept.
+    Each step has its own generator, which draws the masks of all layers but the last in turn. A
+    mask covers the outputs (R, D*H) of a layer, in packed order: it holds 0 where an output is
+    dropped, and 1 / (1 - p) where it is kept.
 
     Args:
-        rows: R of each step.
+        rows: the number of rows R of each step.
         first_step: the number of the first step; it is added to the seed.
 
     Yields:
-        The first step of a block, the step after its last, and the masks of the block in one
+        The first step of a block, the step after its last step, and the masks of the block in one
         vector.
     """
     width = shape.directions * shape.hidden_size

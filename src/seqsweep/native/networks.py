@@ -40,7 +40,7 @@ class Data:
         num_classes: C.
 
     Raises:
-        ValueError: an array has another shape, or a number is outside its range.
+        ValueError: an array has the wrong shape, or a number is outside its range.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Data:
 def _indices(
     name: str, values: npt.NDArray[Any], count: int, least: int, most: int
 ) -> npt.NDArray[np.int64]:
-    """Checks one integer for each sequence; returns them as contiguous int64."""
+    """Checks one integer per sequence; returns the integers as contiguous int64."""
     if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
         raise ValueError(
             f"{name}: must be {count} integers, one for each sequence, "
@@ -96,9 +96,9 @@ class Network:
         shape: the architecture.
         optimizer: `adam`, `adamw`, `sgd` or `rmsprop`.
         weights: (P,) float32, in the order of `RNNClassifier.parameters()`; they are copied.
-        class_weights: (C,) for the training loss; None for equal weights.
+        class_weights: (C,) the class weights of the training loss; None for equal weights.
         label_smoothing: the label smoothing of the training loss, in [0, 1).
-        max_norm: the norm that gradients are clipped to; None for no clipping.
+        max_norm: the norm to which gradients are clipped; None does not clip.
 
     Attributes:
         memory: (1 + M, P), the weights and the M moments; training changes them in place.
@@ -168,7 +168,7 @@ class Network:
 
     @steps.setter
     def steps(self, value: int) -> None:
-        # Adam's powers of a negative number of steps would never end.
+        # With a negative number of steps, computing Adam's powers would never end.
         if not 0 <= value < 2**62:
             raise ValueError(f"steps={value}: must be at least 0 and below 2**62")
         self.task.steps = value
@@ -178,7 +178,7 @@ def checked_weights(weights: Tensor, count: int) -> Tensor:
     """Checks the weights of a network and returns them without their gradient.
 
     Raises:
-        ValueError: the library cannot read them in place.
+        ValueError: the library cannot read the weights in place.
     """
     if weights.dtype != torch.float32 or weights.shape != (count,):
         raise ValueError(
@@ -193,7 +193,7 @@ def checked_weights(weights: Tensor, count: int) -> Tensor:
 def _targets(
     classes: int, class_weights: Tensor | None, label_smoothing: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """Returns the targets of the label and of other classes, and the labels' weights."""
+    """Returns the targets for the label and for other classes, and label weights."""
     off = np.full(classes, label_smoothing / classes).astype(np.float32)
     on = np.full(classes, 1 - label_smoothing + label_smoothing / classes).astype(np.float32)
     if class_weights is None:

@@ -89,10 +89,10 @@ class Trace(NamedTuple):
 
     Attributes:
         gradients: (L, D, T) the norms of dL/dh_t, by the number of steps that follow t. Index 0 is
-            the last step of each sequence. The loss is that of one sequence, and each norm is a
+            the last step of each sequence. The loss is the loss of one sequence. Each norm is a
             mean over the sequences that are long enough.
-        states: (R, D * H) of the last layer, in the order of `PackedSequence`; the states of the
-            reverse direction are in the order in which it reads the steps.
+        states: (R, D * H) the states of the last layer, in the order of `PackedSequence`; the
+            states of the reverse direction are in the order in which it reads the steps.
     """
 
     gradients: npt.NDArray[np.float64]
@@ -125,7 +125,7 @@ def run(
     Any thread may call this function. Other threads run meanwhile, because ctypes releases the GIL.
 
     Raises:
-        ValueError: a work does not fit the data; then no network has been changed.
+        ValueError: a work does not fit the data; no network has been changed.
         Stopped: `stop` was set.
     """
     if len({id(work.network) for work in works}) < len(works):
@@ -139,7 +139,7 @@ def run(
 
 
 def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sums:
-    """Evaluates a network with its own weights or with those given.
+    """Evaluates a network with its own or with given weights.
 
     Raises:
         ValueError: the weights have another size, or the data do not fit the network.
@@ -168,7 +168,7 @@ def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:
     library.trace(address, data.address, memory, norms.ctypes.data, states.ctypes.data)
     steps = np.arange(data.longest)
     long_enough = (data.lengths[:, None] > steps).sum(0)
-    # The loss of a batch is a mean over its sequences: undo the division by their number.
+    # The loss of a batch is a mean, so the norms are multiplied by the number of sequences.
     return Trace(norms * data.count / long_enough, states)
 
 
@@ -187,7 +187,7 @@ def _task_for(
 
 
 def _check_fit(network: Network, data: Data, name: str) -> None:
-    """Refuses data whose features or classes are not those of the network."""
+    """Refuses data whose features or classes differ from the network's."""
     shape = network.shape
     if (data.features, data.num_classes) != (shape.input_size, shape.num_classes):
         raise ValueError(
@@ -216,7 +216,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
         setattr(options, name, work.options[name])
     classes = network.shape.num_classes
     confusions = np.zeros((2, classes, classes), dtype=np.int64)
-    # Both matrices are in one array: the one of training, then the one of validation.
+    # One array holds both matrices: first for training, then for validation.
     task.confusion = address = confusions.ctypes.data
     task.val_confusion = address + classes * classes * 8
     task.trains = 1
@@ -230,7 +230,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     task.order = order.data_ptr()
     task.count = count
     task.masks = None
-    # The library adds to these sums, also over several calls of one epoch.
+    # The library adds to these sums, because one epoch may take several calls.
     task.loss_sum = task.weight_sum = task.norm_sum = task.seconds = 0.0
     return confusions
 

@@ -6,14 +6,14 @@ from typing import NamedTuple
 CELLS = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("gru", "tanh"): 2, ("lstm", "tanh"): 3}
 POOLINGS = {"last": 0, "mean": 1, "max": 2}
 _MOST = 2**31 - 1
-"""The largest size that the library's integers hold; ctypes silently truncates larger ones."""
+"""The largest size that the library's integers hold; ctypes silently truncates larger numbers."""
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
 
 
 class Shape(NamedTuple):
-    """The architecture of a network, as the arguments of `RNNClassifier`."""
+    """The architecture of a network; the fields are arguments of `RNNClassifier`."""
 
     input_size: int
     hidden_size: int
@@ -163,14 +163,14 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
     """Returns the floating-point operations of one training epoch.
 
     A multiply-add counts as two operations. Each weight takes part in three products: the forward
-    pass, its own gradient and the gradient of its input, which the first layer does not need. The
-    head and elementwise operations are not counted.
+    pass, its own gradient and the gradient of its input. The first layer needs no input gradient.
+    The head and elementwise operations are not counted.
 
     Args:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
     outputs = GATES[shape.cell] * shape.hidden_size
-    # The input weights of the first layer take part in two products, all others in three.
+    # The input weights of the first layer take part in two products, all other weights in three.
     first = outputs * (2 * shape.input_size + 3 * shape.hidden_size)
     inputs = shape.directions * shape.hidden_size
     later = outputs * 3 * (inputs + shape.hidden_size)

@@ -1,8 +1,9 @@
-"""The table of configs by data sets, where alone data sets meet.
+"""The table that compares configs over several data sets.
 
-A cell is the mean of a config over its replicates on one data set. If these have several splits of
-the data, it is the mean over the splits that all configs have. Accuracies of different test
-sets have no common scale and are never averaged. The configs are compared by their ranks.
+A cell is the mean of a config over its replicates on one data set. If the replicates have several
+splits of the data, the cell is the mean over the splits that all configs have. Accuracies of
+different test sets have no common scale and are never averaged. The configs are compared by their
+ranks. No other table compares data sets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ class Method:
     """A config over all data sets, or a column of published results.
 
     Args:
-        words: The values that distinguish the config: `hidden_size=16`.
+        words: The values that distinguish the config, such as `hidden_size=16`.
         cells: The estimate on each data set; None where the config has no complete run.
     """
 
@@ -48,11 +49,11 @@ class AcrossSets:
 
     Args:
         sets: The names of the data sets, in the order of the cells.
-        methods: The methods, by mean rank; in their own order if there are no ranks.
+        methods: The methods, ordered by mean rank, or in the given order if there are no ranks.
         left_out: The data sets that the ranks leave out, each with the reason.
-        ranking: The ranks over the other data sets, in the order of `methods`. None for one method
-            and for fewer than two data sets.
-        noun: What a method is called: `config`, or `method` beside published results.
+        ranking: The ranks over the data sets that are not left out, in the order of `methods`. None
+            for one method, or if fewer than two data sets remain.
+        noun: The word for a method: `config`, or `method` if published results are in the table.
     """
 
     metric: str
@@ -66,10 +67,10 @@ class AcrossSets:
 def across_sets(
     entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
 ) -> AcrossSets | None:
-    """The table of a folder; None if it has only one data set.
+    """The table of a folder; None for only one data set.
 
-    A config is what remains of a run's config without its data set, its replicate and all that
-    follows from the data set, such as the batch size that `experiment=` chooses.
+    Its rows are configs without the keys of the data set and of the replicate, and without keys
+    that follow from the data set, such as the batch size that `experiment=` chooses.
 
     Args:
         planned: The configs of the sweep's members that have not started.
@@ -107,7 +108,7 @@ def table(
     """Orders the methods by their mean rank on their common data sets.
 
     Args:
-        apart: Reasons to leave out data sets, by name; empty where there is none.
+        apart: The reason to leave out each data set, by name; empty if the data set is kept.
     """
     left_out = {
         name: reason
@@ -124,7 +125,7 @@ def table(
 
 
 def config_keys(sets: Sequence[DataSet]) -> list[str]:
-    """The keys that distinguish configs, whatever their data set and replicate."""
+    """The keys that distinguish configs, apart from data sets and replicates."""
     configs = [config for one in sets for config in one.configs]
     names = [one.name for one in sets for _ in one.configs]
     of_source = {key for config in configs for key in source_keys(config)}
@@ -143,13 +144,13 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
 
 
 def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
-    """Returns the mean of each config, and why to leave the set out."""
+    """Returns each config's mean, and why to leave out the data set."""
     groups = group_by(
         one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
     )
     variation = variation_of(list(groups.values()))
     runs = {p: variation.by_replicate(newest(group, variation)) for p, group in groups.items()}
-    # Folds and random splits have other test sets by design: only common ones count.
+    # Folds and random splits differ in their test sets, so only common splits count.
     splits = shared_splits(list(runs.values()), metric)
     cells: dict[str, Estimate] = {}
     for point, by_replicate in runs.items():
@@ -159,7 +160,7 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
 
 
 def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
-    """The reason if configs were scored on different sequences; empty if not."""
+    """Says if configs were scored on different sequences; empty if not."""
     split = metric.partition("/")[0]
     if split not in ("val", "test"):
         return ""

@@ -32,18 +32,18 @@ _NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) -> dict[str, Any]:
     """Prints how runs or sweeps differ from the first one.
 
-    Of runs it shows the keys and metrics that differ. The configs of sweeps are matched, and
-    compared on the seeds that they share.
+    For runs, it shows the keys and metrics that differ. For sweeps, it matches the configs and
+    compares them on shared seeds.
 
     Args:
         folders: At least two folders of runs or of sweeps.
-        as_sweeps: Whether runs are compared as sweeps of one run.
+        as_sweeps: Whether each run is compared as a sweep of one run.
 
     Returns:
-        The sides and, of sweeps, their differences, for `--json`.
+        The content of `--json`: the sides and, for sweeps, their differences.
 
     Raises:
-        ValueError: There are fewer than two folders, more than `MOST_RUNS` runs, or one has no run.
+        ValueError: Fewer than two folders, more than `MOST_RUNS` runs, or a folder without runs.
         FileNotFoundError: A folder does not exist.
     """
     if len(folders) < 2:
@@ -71,7 +71,7 @@ def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) 
 
 
 def _is_run(folder: Path) -> bool:
-    # A sweep's folder has a folder for each run instead.
+    # A run's folder has this file. A sweep's folder has a folder for each run instead.
     return (folder / "config.yaml").is_file()
 
 
@@ -81,7 +81,7 @@ def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list
     runs = {str(folder): group[0].config for folder, group in pairs if _is_run(folder)}
     # A single run has no name that would distinguish it from others.
     names = readable_names(runs) if len(runs) > 1 else {}
-    # The last part of a path is enough, unless two of them are equal.
+    # The last part of each path is the label, unless two labels would be equal.
     ends = [names.get(str(folder), folder.resolve().name) for folder in folders]
     return ends if len(set(ends)) == len(ends) else list(map(str, folders))
 
@@ -145,12 +145,12 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
 
 
 def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, list[str]]:
-    """The cells of each metric: a value, its difference to the first run's.
+    """The cells of each metric: value and difference to the first run.
 
-    Scores on other sequences are not comparable with the first run's, costs are.
+    Scores on different sequences are not compared. Costs are always compared.
 
     Args:
-        reasons: Why the scores of each run are not comparable; empty if they are.
+        reasons: Why each run's scores are not comparable; empty for comparable scores.
     """
     values = [numbers(entry) for entry in entries]
     rows: dict[str, list[str]] = {}
@@ -173,12 +173,12 @@ def _text(name: str, value: float, sign: str = "") -> str:
 
 
 def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:
-    """The versions, machines and engines that differ, maybe several a sweep."""
+    """The versions, machines and engines that differ; a sweep may have several."""
     found: dict[str, list[set[str]]] = {}
     for index, side in enumerate(sides):
         for entry in side.entries:
             content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
-            # Entries that differ between any two commands say nothing about the environment.
+            # Fields that differ between any two commands do not describe the environment.
             for key, value in flatten(content):
                 if key.split(".")[0] not in _NO_ENVIRONMENT:
                     cells = found.setdefault(key.removeprefix("packages."), [set() for _ in sides])

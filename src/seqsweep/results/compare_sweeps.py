@@ -29,10 +29,10 @@ from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 TOP = 20
-"""The rows of a table; the omitted ones are counted below it."""
+"""The most rows of a table. A line below the table counts the omitted rows."""
 
 _LISTED = 3
-"""The most configs of one sweep alone that are listed."""
+"""The most configs that are listed if only one sweep has them."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class _Match:
     """A config that two sweeps have.
 
     Args:
-        means: The mean of the metric in the first sweep and in the other one.
-        differences: The other sweep minus the first one, by replicate, on the same sequences.
-        apart: Why no replicate is compared; empty if some are.
+        means: The mean of the metric in the first sweep, then in the other sweep.
+        differences: The other sweep's score minus the first's, by replicate, on equal sequences.
+        apart: Why no replicate is compared; empty if at least one is compared.
     """
 
     config: Mapping[str, Any]
@@ -68,10 +68,10 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     """Prints how the configs of two sweeps differ, and their mean difference.
 
     Returns:
-        The same for `--json`; empty if no metric is common to the sweeps.
+        The differences for `--json`; empty if the sweeps have no metric in common.
     """
     sides = (first, other)
-    # A key that is constant within each sweep would leave no config that both have.
+    # These keys differ between the sweeps for every config: with them no configs would match.
     fixed = _keys_between(sides)
     configs = [side.complete[0].config if side.complete else {} for side in sides]
     print_sides(console, "the sweeps differ in", sides, config_rows(fixed, configs))
@@ -103,7 +103,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
 def _rows_by_config(
     runs: Sequence[Sequence[Entry]], fixed: Sequence[str]
 ) -> tuple[list[dict[str, Row]], Variation]:
-    """Returns the rows of each sweep by their values, and what their replicates differ in."""
+    """Returns each sweep's rows by config, and how their replicates differ."""
     every = [entry for of_side in runs for entry in of_side]
     differing = distinguishing_keys([entry.config for entry in every])
     keys = [key for key in differing if key not in REPLICATE_KEYS and key not in fixed]
@@ -129,7 +129,7 @@ def _rows_by_config(
 def _as_json(
     label: str, matches: Sequence[_Match], means: Mapping[Replicate, float], measure: Measure
 ) -> dict[str, Any]:
-    """Returns the differences of the sweep with this label."""
+    """Returns the content of `--json` for the sweep with this label."""
     overall = {"interval": measure.mean(means), **_tested(means, measure)} if means else None
     found: list[dict[str, Any]] = []
     for match in matches:
@@ -170,7 +170,7 @@ def _keys_between(sides: Sequence[Side]) -> list[str]:
 
 def _match(first: Row, other: Row, measure: Measure) -> _Match:
     metric, variation = measure.metric, measure.variation
-    # A replicate affects both runs in the same way, by the data or the order.
+    # Runs are paired because a replicate affects both alike, through the data or the order.
     checked, sample = check_sets(other, metric, sets_by_replicate(first, variation), variation)
     samples = first.samples[metric].values(), other.samples[metric].values()
     means = [sum(values) / len(values) for values in samples]
@@ -211,8 +211,8 @@ def _common_means(matches: Sequence[_Match]) -> dict[Replicate, float]:
     """Returns the mean difference over the configs for each common replicate.
 
     A seed affects all configs, through the data or the order of training. So the replicates are the
-    independent samples: the interval is computed over their means, not over the configs. Only
-    replicates that all configs have count, since a mean over fewer would be one of other configs.
+    independent samples, and the interval is computed over their means. Only replicates that all
+    configs have are used, so that every mean is over the same configs.
     """
     differences = [match.differences for match in matches if match.differences]
     common = set.intersection(*map(set, differences)) if differences else set[Replicate]()

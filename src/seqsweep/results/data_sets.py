@@ -1,8 +1,8 @@
 """Says which runs have the same data set, splits and sequences.
 
-Runs have the same data set if their sources hold the same recordings, however they are split and
-read: the folds and the split seeds of one source are replicates on one data set. A run without a
-record has the data set of the complete runs with the same source in their configs. Scores are
+Runs have the same data set if their sources hold the same recordings. Splits and ways to read do
+not matter: the folds and split seeds of one source are replicates on one data set. A run without a
+record has the data set of the complete runs whose configs have the same source. Scores are
 comparable only on equal sequences.
 """
 
@@ -19,17 +19,17 @@ from seqsweep.runs.ledger import Entry, differing_keys, value_key
 Key = TypeVar("Key", bound=tuple[int, ...])
 Item = TypeVar("Item")
 Name = TypeVar("Name", bound=Hashable)
-"""A replicate of a config."""
+"""`Key` is a replicate of a config. Items are grouped by `Name`."""
 
 _SOURCE = "data.source"
 _WAYS_TO_READ = {
     "seqsweep.data.text.text": ("tokens", "lower", "max_length", "min_count", "max_symbols"),
     "seqsweep.data.tables.table": ("frame", "reshape"),
 }
-"""The arguments of a source that do not choose its recordings, only how a network reads them."""
+"""The arguments of a source that affect how its recordings are read, not which recordings."""
 
 _TRAIN = "_TRAIN"
-"""The end of the names of the archives' training files."""
+"""The end of the name of an archive's training file."""
 
 _PREFIX = 8
 """The fewest characters of a fingerprint that tables show."""
@@ -51,8 +51,8 @@ _NOT_OF_SPLITS = (
 class DataSet:
     """A data set with its runs and the planned configs.
 
-    The name is that of the source, its file or its task, with further keys where they are needed
-    to distinguish two data sets: `temporal_order length=20`.
+    The data set is named after its source, file or task. Further keys follow if two data sets would
+    have the same name: `temporal_order length=20`.
     """
 
     name: str
@@ -80,8 +80,8 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
     begun = [entry for entry in entries if entry.config]
     planned = [config for config in planned if config]
     contents: dict[str, str] = {}
-    # The source in the config leads from a run without a record to the content of its data. A
-    # folder with complete runs alone, the usual case, needs no look at the sources.
+    # A run without a record has the data set of the complete runs with its source. The search by
+    # source is skipped in the usual case, a folder with only complete runs.
     if planned or any(_recordings(entry) is None for entry in begun):
         known = [(source_of(entry.config), _recordings(entry)) for entry in begun]
         contents = {source: content for source, content in known if content is not None}
@@ -102,16 +102,16 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
 
 
 def source_of(config: Mapping[str, Any]) -> str:
-    """A text that is equal for configs with one source of data."""
-    # JSON would take several times as long for thousands of configs.
+    """A text that is equal for configs with the same data source."""
+    # With thousands of configs, `repr` is several times faster than JSON.
     return repr([(key, config[key]) for key in source_keys(config)])
 
 
 def source_keys(config: Mapping[str, Any]) -> list[str]:
-    """The keys of a config that say which data it has.
+    """The keys of a config that choose its data.
 
-    Keys that split, read or prepare the data are not among them.
-    A data module of the user's own has no source: all of its keys may choose the data.
+    Keys that split, read or prepare the data are left out. A user's own data module has no
+    source, so any of its other keys may choose the data.
     """
     ways = _WAYS_TO_READ.get(str(config.get(f"{_SOURCE}._target_")), ())
     return _source_keys(tuple(config), tuple(f"{_SOURCE}.{way}" for way in ways))
@@ -119,7 +119,7 @@ def source_keys(config: Mapping[str, Any]) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _source_keys(layout: tuple[str, ...], without: tuple[str, ...]) -> list[str]:
-    """The keys for a layout of a config, which most runs share."""
+    """Returns the source keys for one layout, which most configs share."""
     keys = [key for key in layout if is_below(key, (_SOURCE,))]
     keys = keys or [key for key in layout if _shapes_splits(key) and key not in _OF_SPLITS]
     return sorted(key for key in keys if not is_below(key, (*WITHOUT_INFLUENCE, *without)))
@@ -137,7 +137,7 @@ def _base_name(config: Mapping[str, Any]) -> str:
 
 
 def _labels(group: Sequence[DataSet]) -> list[str]:
-    """The differences of data sets of one name, or their numbers."""
+    """The keys that distinguish data sets with one name, or their numbers."""
     if len(group) == 1:
         return [""]
     configs = [one.configs[0] for one in group]
@@ -146,14 +146,15 @@ def _labels(group: Sequence[DataSet]) -> list[str]:
     labels = [run_label(config, names) for config in configs]
     if len(set(labels)) == len(labels):
         return labels
-    # The content of a file has changed, so its fingerprint alone distinguishes the two.
+    # A file has changed between runs, so only its fingerprint distinguishes the data sets.
     return [f"{label} #{index}".strip() for index, label in enumerate(labels, start=1)]
 
 
 class Sets(NamedTuple):
     """The training and evaluation sequences of a run, as comparable texts.
 
-    They are known from fingerprints, or else represented by the config.
+    The texts are fingerprints. A run without fingerprints, for example with a user's own data
+    module, has texts made from its config.
     """
 
     data: str
@@ -163,7 +164,7 @@ class Sets(NamedTuple):
 
 
 def sets_of(entry: Entry) -> Sets:
-    """The fingerprints of a run's splits; a data module of the user's own has none."""
+    """The fingerprints of a run's splits, or texts from its config instead."""
     record = entry.record or {}
     data = recordings_key(entry)
     splits = record.get("splits")
@@ -171,7 +172,7 @@ def sets_of(entry: Entry) -> Sets:
         val, test = ((splits.get(name) or {}).get("fingerprint") for name in ("val", "test"))
         return Sets(data, value_key(val), value_key(test), is_known=True)
     shaping = {key: value for key, value in sorted(entry.config.items()) if _shapes_splits(key)}
-    if record.get("data_fingerprint") is not None:  # it represents the source
+    if record.get("data_fingerprint") is not None:  # the fingerprint covers the source
         shaping = {k: v for k, v in shaping.items() if not k.startswith(f"{_SOURCE}.")}
     # The part of the training data held out for validation does not change the test split.
     of_test = {key: value for key, value in shaping.items() if key != "data.val_fraction"}
@@ -183,9 +184,9 @@ def _shapes_splits(key: str) -> bool:
 
 
 def why_apart(first: Sets, other: Sets) -> str:
-    """Says why scores are not comparable: `other test set`; empty if they are.
+    """Says why scores are not comparable: `other test set`; empty if comparable.
 
-    The validation sets must be equal too, because validation has chosen the configs.
+    The validation sets must be equal too, because the validation score chose the configs.
     """
     differing = [name for name in ("val", "test") if getattr(first, name) != getattr(other, name)]
     if not differing:
@@ -201,10 +202,10 @@ def why_apart(first: Sets, other: Sets) -> str:
 def reasons_apart(
     first: Mapping[Key, Sets], other: Mapping[Key, Sets], resampled: bool = False
 ) -> dict[Key, str]:
-    """The reason against a comparison of two configs, by shared replicate.
+    """The reason why two configs are not comparable, by shared replicate.
 
-    A reason is empty if both have the same sequences. Without a shared replicate the result has
-    one reason, by any run of each config.
+    A reason is empty if both configs have the same sequences. Without a shared replicate, the
+    result has one reason, found with any run of each config.
     """
     shared = sorted(first.keys() & other.keys())
     if shared:
@@ -216,12 +217,12 @@ def reasons_apart(
 
 
 def _recordings(entry: Entry) -> str | None:
-    """The recordings of a complete run."""
+    """The text that identifies a complete run's recordings."""
     return (entry.record or {}).get("recordings")
 
 
 def recordings_key(entry: Entry) -> str:
-    """A text that is equal for the same recordings, however read."""
+    """A text that is equal for equal recordings, even if read differently."""
     return value_key(_recordings(entry))
 
 
@@ -237,12 +238,12 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
     keys = differing_keys([entry.config for entry in entries])
     # Tables do not show the keys of replicates.
     keys = [key for key in keys if key.startswith("data.") and key not in REPLICATE_KEYS]
-    # One data set for each setting of the keys of the data needs no other name.
+    # If each setting of the data's keys has one data set, these keys already name it.
     settings = group_by(entries, lambda entry: value_key([entry.config.get(key) for key in keys]))
     if all(len(set(map(data_key, group))) == 1 for group in settings.values()):
         return {}
     texts = {key: key.strip('"') for key in map(data_key, entries)}
-    # As many characters of the fingerprints as distinguish them.
+    # The fingerprints are cut, but they stay long enough to be distinct.
     length = _PREFIX
     while len({text[:length] for text in texts.values()}) < len(texts):
         length += 1
@@ -260,7 +261,7 @@ def tested_sequences(record: dict[str, Any], score: str) -> int:
 
 
 def group_by(items: Iterable[Item], key: Callable[[Item], Name]) -> dict[Name, list[Item]]:
-    """The items with each value of the key.
+    """Returns the items grouped by the value of a key.
 
     >>> group_by(["a", "bb", "c"], len)
     {1: ['a', 'c'], 2: ['bb']}

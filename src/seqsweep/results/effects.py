@@ -1,8 +1,8 @@
 """Computes main effects and interactions of swept keys, and finds missing runs.
 
-Only keys that vary independently are considered. Keys that change together count as one, under
-the first one's name. A key that a choice sets (`optimizer.betas` with `optimizer._target_`)
-belongs to the choice.
+Only keys that vary independently are considered. Keys that change together count as one key, under
+the name of the first. A key that a choice sets (`optimizer.betas` with `optimizer._target_`) is
+counted as a part of the choice.
 """
 
 import itertools
@@ -24,12 +24,13 @@ class Effect:
     """The main effect of a key: the mean score by value.
 
     Args:
-        values: The values of the key, numbers by size.
-        share: Eta squared, 0 to 1, the part of the variance between configs that the key explains.
-            None if the effect is confounded, and if the means rest on configs that differ in
-            nothing else, while others do: the share would be 1.
-        configs: The number of configs on which the means rest.
-        confounded: No setting of the other keys has all values, so these may explain the means.
+        values: The values of the key; numbers are in ascending order.
+        share: Eta squared, 0 to 1: the part of the variance between configs that the key explains.
+            None if confounded, or if other keys vary but not among the used configs: the share
+            would be 1.
+        configs: The number of configs that the means are computed from.
+        confounded: Fewer than half of the configs are in settings of the other keys that have all
+            values of this key. So the other keys may explain the means.
     """
 
     key: str
@@ -44,8 +45,8 @@ class Effect:
 class Interaction:
     """The joint effect of two keys beyond their main effects.
 
-    `means` has a row for each value of the first key and a column for each of the second; `share`
-    is the part of the variance between configs, 0 to 1.
+    `means` has a row for each value of the first key and a column for each value of the second.
+    `share` is the interaction's part of the variance between configs, 0 to 1.
     """
 
     keys: tuple[str, str]
@@ -56,9 +57,9 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Grid:
-    """The numbers of all and of the complete combinations of values.
+    """Counts all combinations of values, and the complete combinations.
 
-    `missing` are the combinations that a command asked for and that are not complete.
+    `missing` lists the combinations that a command requested and that are not complete.
     """
 
     size: int = 0
@@ -67,33 +68,33 @@ class Grid:
 
     @property
     def planned(self) -> int:
-        """The number of runs that are complete or were asked for."""
+        """The number of runs that are complete or were requested."""
         return self.complete + len(self.missing)
 
 
 def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Effect]:
     """The effect of every key, the largest share first (eta squared: Fisher 1925).
 
-    Every config has the same weight. If cells of the grid are missing, a key is judged by those
-    settings of the other keys that have all its values, so that its means differ by nothing else.
-    If there are few of these, as in a random search, all configs are used and the effect is
-    confounded. A key with another value in every config is then left out.
+    Every config has the same weight. If cells of the grid are missing, a key is judged only in
+    settings of the other keys that have all its values. Its means then differ in nothing else. If
+    fewer than half of the configs remain, as in a random search, all configs are used and the
+    effect is confounded. A key with a different value in every config is then left out.
 
     Args:
         scores: The mean over seeds of each config.
     """
     table = _table(configs)
-    # Confounded effects come last, because what they show may be the effect of another key.
+    # Confounded effects come last, because another key may have caused them.
     effects = filter(None, (_effect(table, key, scores) for key in table.columns))
     return sorted(effects, key=lambda effect: (effect.confounded, -(effect.share or 0.0)))
 
 
 def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) -> Interaction | None:
-    """The two keys with the largest share of the variance together.
+    """The interaction with the largest share of the variance.
 
-    An interaction is what remains of the means of the pairs of values after both main effects.
-    Only settings of the other keys that have every pair of values are used, so that missing cells
-    never look like an interaction. None if no pair of keys has such a full table.
+    An interaction is the part of the cell means that the two main effects do not explain. Only
+    settings of the other keys that have every pair of values are used, so missing cells never look
+    like an interaction. The result is None if no pair of keys has enough of these settings.
     """
     table = _table(configs)
     pairs = itertools.combinations(table.columns, 2)
@@ -104,17 +105,17 @@ def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) ->
 def find_missing(
     runs: Sequence[Config], keys: Sequence[str], wanted: Sequence[Config] = ()
 ) -> Grid:
-    """Finds the runs that were asked for and are not complete.
+    """Finds the runs that were requested and are not complete.
 
-    A combination that no command asked for is not missing: two sweeps in one folder, a random
-    search or a few hand-picked configs leave many out.
+    A combination that no command requested is not missing. Two sweeps in one folder, a random
+    search or a few hand-picked configs request only some of all combinations.
 
     Args:
         runs: The configs of the complete runs.
         keys: The swept keys, including `seed`.
-        wanted: The configs of the other runs that were asked for.
+        wanted: The configs of requested runs that are not complete.
     """
-    # Without a complete run nothing is known of the grid.
+    # Without a complete run the grid is unknown.
     if not runs:
         return Grid()
     table = _table([{key: run.get(key) for key in keys} for run in (*runs, *wanted)])
@@ -131,11 +132,11 @@ def find_missing(
 
 @dataclass(frozen=True)
 class _Table:
-    """The configs by column: the texts of each key's values.
+    """The configs as columns, with a text for each value.
 
     Args:
         count: The number of configs.
-        values: The values of each key by their text, in order.
+        values: The values of each key by text; numbers are in ascending order.
     """
 
     count: int
@@ -148,10 +149,10 @@ class _Table:
         return list(zip(*chosen, strict=True)) if chosen else [()] * self.count
 
     def full(self, keys: Sequence[str]) -> list[int]:
-        """The configs in settings that have all values of these keys.
+        """The indices of configs whose setting has all values of the keys.
 
-        A setting is a combination of values of the other keys. Empty if they are less than
-        half of the configs: a few complete settings prove nothing.
+        A setting is a combination of values of the other keys. The result is empty for fewer than
+        half of the configs, because a few complete settings prove nothing.
         """
         size = math.prod(len(self.values[key]) for key in keys)
         points = self.points(keys)
@@ -167,17 +168,17 @@ class _Table:
 
 
 def _table(configs: Sequence[Config]) -> _Table:
-    """The table of the keys that vary by themselves."""
+    """The table of the keys that vary independently."""
     columns = text_columns(dict.fromkeys(key for config in configs for key in config), configs)
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
     choices = choices_among(columns)
     kept: dict[str, list[str]] = {}
     for key, column in columns.items():
-        # A choice such as the optimizer decides keys of its own, which would repeat its effect.
+        # A choice such as the optimizer sets other keys. Their effects would repeat its effect.
         is_choice = key in choices
         if not is_choice and any(follows(columns[choice], column) for choice in choices):
             continue
-        # Two keys that change together are one factor: nothing can tell their effects apart.
+        # Two keys that change together count as one, because their effects cannot be separated.
         if any(follows(other, column) and follows(column, other) for other in kept.values()):
             continue
         kept[key] = column
@@ -185,7 +186,7 @@ def _table(configs: Sequence[Config]) -> _Table:
 
 
 def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
-    """The distinct values of a key by text, numbers by size."""
+    """The distinct values of a key by text; numbers in ascending order."""
     values: dict[str, Any] = {value_key(config.get(key)): config.get(key) for config in configs}
     if all(isinstance(value, (int, float)) for value in values.values()):
         return dict(sorted(values.items(), key=lambda item: item[1]))
@@ -198,7 +199,7 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     # Without complete settings the means of all configs are used.
     confounded = not used
     if confounded:
-        # With a value of its own in every config, the key would explain all of the variance.
+        # A key with a different value in every config would explain all of the variance.
         if len(values) == len(scores):
             return None
         used = list(range(len(scores)))
@@ -208,7 +209,7 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     # The sum of squares between the values, as in a one-way analysis of variance.
     between = math.fsum(len(cell) * (fmean(cell) - mean) ** 2 for cell in cells.values())
     means = [fmean(cells[(text,)]) for text in values]
-    # Whether other keys differ, but not in the used configs.
+    # The key is alone if other keys differ, but not in the used configs.
     others = [column for other, column in table.columns.items() if other != key]
     is_alone = bool(others) and all(len({column[i] for i in used}) == 1 for column in others)
     share = None if confounded or is_alone else _share(between, chosen)
@@ -227,13 +228,13 @@ def _interaction(
     by_row = [fmean(line) for line in means]
     by_column = [fmean(line) for line in zip(*means, strict=True)]
     mean = fmean(by_row)
-    # What remains of each cell after the main effects of its row and its column.
+    # The main effects of row and column are subtracted from each cell's mean.
     squares = math.fsum(
         (value - row - column + mean) ** 2
         for row, line in zip(by_row, means, strict=True)
         for column, value in zip(by_column, line, strict=True)
     )
-    # Each cell counts with the mean number of its configs, so that both sums are of configs.
+    # The mean number of configs per cell scales the squares, so both sums count configs.
     share = _share(squares * len(used) / len(cells), [scores[i] for i in used])
     return Interaction(pair, (list(rows.values()), list(columns.values())), means, share)
 
@@ -241,7 +242,7 @@ def _interaction(
 def _cells(
     table: _Table, keys: Sequence[str], scores: Sequence[float], used: Sequence[int]
 ) -> dict[tuple[str, ...], list[float]]:
-    """The scores of the used configs by their values of the keys."""
+    """The scores of the used configs, grouped by values of the keys."""
     points = table.points(keys)
     groups = group_by(used, lambda index: points[index])
     return {point: [scores[index] for index in group] for point, group in groups.items()}
@@ -251,6 +252,6 @@ def _share(squares: float, scores: Sequence[float]) -> float:
     """The fraction of the total sum of squares; 0 for equal scores."""
     mean = fmean(scores)
     total = math.fsum((score - mean) ** 2 for score in scores)
-    # The sum of squares that rounding of equal scores can cause.
+    # Equal scores can have this sum of squares through rounding alone.
     noise = len(scores) * (1e-12 * max(abs(score) for score in scores)) ** 2
     return min(1.0, squares / total) if total > noise else 0.0

@@ -28,7 +28,7 @@ from seqsweep.runs.sweepfile import SweepFile
 _SIGNIFICANT = {"different": True, "indistinguishable": False}
 
 MOST_BOARDS = 8
-"""The most data sets whose leaderboards are printed, unless all are asked for."""
+"""The most data sets whose leaderboards are printed without `--all`."""
 
 
 def print_folder(
@@ -40,9 +40,9 @@ def print_folder(
 ) -> None:
     """Prints the leaderboard of a folder if it has a complete run.
 
-    A line counts the runs of other versions, which are left out. With several data sets, each has
-    its own leaderboard: scores of different test sets cannot be ranked together. The last table
-    compares the configs over all data sets, by their ranks.
+    Runs of other versions are left out, and a line counts them. With several data sets, each has
+    its own leaderboard, because scores of different test sets cannot be ranked together. The last
+    table then compares the configs over all data sets by their ranks.
 
     Args:
         entries: The runs of the folder, of all versions.
@@ -82,7 +82,7 @@ def _print_boards(
 
 
 def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[str, Any]:
-    """Returns what `print_folder` prints, for `--json`: a board for each data set."""
+    """Returns the content of `print_folder` for `--json`: a board per data set."""
     sweep = SweepFile.read(folder)
     planned = not_begun(sweep.configs, entries) if sweep else []
     states = Counter(entry.state for entry in entries)
@@ -106,7 +106,7 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
         if difference := row.difference:
             content["verdict"] = difference.verdict
             content["significant"] = _SIGNIFICANT.get(difference.verdict)
-            # The first config has no p, and its difference to itself tells nothing.
+            # The first config is compared with itself: it has no p and no useful difference.
             content |= {"p": difference.p, "adjusted": difference.adjusted}
             content["difference"] = difference.interval if rank > 1 else None
         configs.append(content)
@@ -125,7 +125,7 @@ def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def as_csv(found: AcrossSets) -> str:
-    """A row per method, with mean, std and runs for each set."""
+    """Returns csv: a row per method, with mean, std and runs per set."""
     keys = key_names(found.methods[0].keys) if found.methods else {}
     parts = [f"{name}{part}" for name in found.sets for part in ("", " std", " runs")]
     ranks = ["mean rank", "won", "drawn", "lost", "adjusted p"]

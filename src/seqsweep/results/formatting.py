@@ -20,7 +20,7 @@ _OPTIONS = {
     "seqsweep.data.tasks.random_sequences": "random",
     "seqsweep.data.aeon_sets.archive": "aeon",
 }
-"""The option that chooses a `_target_`, where its last name is another."""
+"""The option for each `_target_` whose last name differs from the option."""
 
 NBSP = "\N{NO-BREAK SPACE}"
 _ABSOLUTE = re.compile(
@@ -29,15 +29,15 @@ _ABSOLUTE = re.compile(
     r"""|(?<![\w./:~<>-])/(?:[^\s/'":,;()<>]+/)+[^\s/'":,;()<>]+"""
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The begins of a formula, with the wide forms of the first four signs."""
+"""The characters that begin a formula; the last four are wide forms."""
 _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 
 
 def key_names(keys: Iterable[str]) -> dict[str, str]:
     """Short names of config keys.
 
-    A `_target_` has the name of the group that chooses it. A callback keeps the name of its group:
-    the user has named the callback, and `lr` alone would be the learning rate.
+    A `_target_` gets the name of the group that chooses it. A callback keeps its prefix
+    `callbacks.`: users name callbacks, and `lr` alone would be the learning rate.
 
     >>> key_names(["model.hidden_size", "optimizer._target_"])
     {'model.hidden_size': 'hidden_size', 'optimizer._target_': 'optimizer'}
@@ -55,16 +55,16 @@ def key_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def value_text(key: str, value: Any) -> str:
-    """The text of a config value; for a `_target_` the option: `simple`."""
+    """The text of a config value; the option for a `_target_`: `simple`."""
     if isinstance(value, str) and key.endswith("_target_"):
         return _OPTIONS.get(value) or value.rpartition(".")[2]
     return plain_text(value)
 
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:
-    """The values of a key as short as they remain distinct.
+    """The values of a key, shortened as long as they stay distinct.
 
-    Of a `_target_` the last name is enough, unless two of them are equal: `SGD`, `Adam`.
+    A `_target_` is shortened to its last name (`SGD`, `Adam`), unless two last names are equal.
     """
     if not key.endswith("_target_"):
         return list(values)
@@ -81,7 +81,7 @@ def quoted_formula(cell: Any) -> Any:
     """
     if not isinstance(cell, str):
         return cell
-    cell = cell.replace("\r", "\\r")  # which the csv module does not quote, though it ends a row
+    cell = cell.replace("\r", "\\r")  # the csv module does not quote it, but it ends a row
     if not cell.startswith(_FORMULA):
         return cell
     try:
@@ -112,7 +112,7 @@ def run_label(config: Mapping[str, Any], keys: Mapping[str, str]) -> str:
 
 
 def known_settings(config: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """The label of a run for those keys that its config has."""
+    """The label of a run, from the keys that its config sets."""
     return run_label(config, {key: n for key, n in names.items() if config.get(key) is not None})
 
 
@@ -138,9 +138,9 @@ def short_number(value: float) -> str:
 
 
 def number_range(low: float, high: float) -> tuple[str, str]:
-    """Both bounds with the decimals of the larger one, for a page."""
+    """Both bounds for a page, with the decimals of the larger bound."""
     size = max(abs(low), abs(high))
-    # Four significant digits of a large or a tiny number.
+    # Large and tiny numbers have four significant digits.
     is_usual = not size or 0.01 <= size < 10
     decimals = 3 if is_usual else max(0, 3 - math.floor(math.log10(size)))
     return true_minus(f"{low:.{decimals}f}"), true_minus(f"{high:.{decimals}f}")
@@ -152,12 +152,12 @@ def interval_text(low: float, high: float) -> str:
 
 
 def number(value: float) -> str:
-    """A number with four decimals; a tiny one with two digits."""
+    """A number with four decimals, or two digits if tiny."""
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
 
 
 def cost(name: str, value: float, sign: str = "") -> str:
-    """A count or a time of a record; `sign` also signs positive ones.
+    """A count or time of a record; `sign="+"` also shows plus signs.
 
     >>> cost("params", 1200.0), cost("train_seconds", 2.04), cost("train_seconds", 0.0412)
     ('1,200', '2.0', '0.041')
@@ -187,7 +187,7 @@ def error_text(state: str, error: str) -> str:
 def without_machine(text: str, folder: str) -> str:
     """Shortens the absolute paths in an error or a traceback.
 
-    A file in the folder is named from there, a module from its package, another file by its name.
+    Files in the folder are shown relative to it, modules from their package, other files by name.
 
     >>> without_machine('File "/opt/lib/python3.11/site-packages/torch/nn.py"', "/data/sweep")
     'File "…/torch/nn.py"'

@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 _COUNTS = ("best_epoch", "epochs", "params")
 _SPEEDS = ("train_seconds", "samples_per_s")
 _TAKEN = ("run_id", "state", *_COUNTS, *_SPEEDS, "error", "folder", "epoch", "step")
-"""The columns of the two tables; a key with one of these names keeps its full name in both."""
+"""The columns of both tables. A key with one of these names keeps its full name in both."""
 
 
 def load_sweep(folder: Path | str) -> "DataFrame":
     """Returns one row per run: its keys, its state, its results.
 
-    The runs are in the order of the sweep, including those that have not started; other runs in
-    the folder follow. What a run does not have is missing: NaN, or NA among integers and booleans.
+    The runs are in the order of the sweep, including runs that have not started. Other runs in the
+    folder follow. A missing value is NaN, or NA in columns of integers and booleans.
 
     Returns:
-        Columns: `run_id`, `seed` and the keys that differ by their short names (`optimizer` for
+        Columns: `run_id`, `seed` and the differing keys under their short names (`optimizer` for
         `optimizer._target_`), `state`, the metrics of the best epoch as in record.json
         (`val/acc`, `test/acc`, ...), `best_epoch`, `epochs`, `params`, `train_seconds`,
-        `samples_per_s`, `error`, `folder` (the run's folder, a path from the current folder or
-        from the root, as `folder` was given). Lists are tuples.
+        `samples_per_s`, `error`, `folder` (the run's folder; the path is relative if the argument
+        `folder` is relative). Lists are tuples.
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: There is no run in it.
+        ValueError: The folder contains no run.
         ImportError: pandas is not installed.
     """
     _pandas()
@@ -44,9 +44,9 @@ def load_curves(folder: Path | str) -> "DataFrame":
     """Returns one row per epoch, in the order of `load_sweep`.
 
     Returns:
-        Columns: `run_id` and the keys as in `load_sweep`, then those of metrics.csv: `epoch` from
-        0, `step`, `train/loss`, ... Validation is NaN in an epoch without it. The learning rate is
-        `train/lr`, since `lr` may be a key.
+        Columns: `run_id` and the keys as in `load_sweep`, then the columns of metrics.csv: `epoch`
+        from 0, `step`, `train/loss`, ... Validation metrics are NaN in an epoch without validation.
+        The learning rate is `train/lr`, because `lr` may be a key.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: As in `load_sweep`.
@@ -63,7 +63,7 @@ def load_curves(folder: Path | str) -> "DataFrame":
         if run_id in paths and (curve := _curve(paths[run_id] / "metrics.csv")) is not None
     ]
     if not curves:
-        # An empty table has the same columns, so that code which reads it does not fail.
+        # An empty table has these columns too, so that code that reads it does not fail.
         return runs[keys].iloc[:0].assign(epoch=pd.Series(dtype=int), step=pd.Series(dtype=int))
     return runs[keys].merge(pd.concat(curves), on="run_id", how="inner")
 
@@ -120,7 +120,7 @@ def _column(values: Sequence[Any], empty: str = "object") -> "Series":
     """A column of the narrowest type that holds the values unchanged.
 
     Args:
-        empty: The type if there is no value at all.
+        empty: The type of a column without any value.
     """
     types = {type(value) for value in values if value is not None}
     has_missing = None in values
@@ -133,9 +133,9 @@ def _column(values: Sequence[Any], empty: str = "object") -> "Series":
         dtype = "Int64" if has_missing else "int64"
     elif types <= {int, float}:
         dtype = "float64"
-    # Rows are grouped by keys, which lists cannot be.
+    # Lists become tuples, because rows cannot be grouped by lists.
     cells = [tuple(value) if isinstance(value, list) else value for value in values]
-    # pandas 3 has its own type for texts.
+    # pandas chooses the type of texts, because pandas 3 has its own type for them.
     return _pandas().Series(cells, dtype=None if types == {str} else dtype)
 
 

@@ -36,7 +36,7 @@ _STATES: tuple[State, ...] = (
 
 
 def folders_below(folder: Path) -> list[Path]:
-    """The folders of runs below this one, the last changed last."""
+    """The folders of runs below a folder, the most recently changed last."""
     if not folder.is_dir() or (folder / "config.yaml").is_file():
         return []
     folders = [path for path in _search(folder, _DEPTH) if path != folder]
@@ -48,7 +48,7 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: There is no run in it.
+        ValueError: The folder contains no run.
     """
     if below := folders_below(folder):
         return {"folder": str(folder), "folders": print_folders(below, console)}
@@ -60,7 +60,7 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
     started = {entry.folder.run_id for entry in entries}
     sweep = SweepFile.read(folder)
-    # A member that has not started has no folder, so only sweep.json knows it.
+    # A member that has not started has no folder, so only sweep.json lists it.
     waiting = len(sweep.configs.keys() - started) if sweep else 0
     if waiting:
         have = "has" if waiting == 1 else "have"
@@ -107,7 +107,7 @@ def clean(
 ) -> None:
     """Prints the runs chosen for deletion with their sizes; `yes` deletes them.
 
-    Without a choice it prints what can be chosen.
+    If no run is chosen, it prints the possible choices.
 
     Args:
         states: The states of the chosen runs.
@@ -116,7 +116,7 @@ def clean(
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: There is no run in it, or no such key.
+        ValueError: The folder contains no run, or a key is unknown.
     """
     entries = read_folder(folder, of_all_versions=True)
     if not (states or checkpoints or wanted):
@@ -130,7 +130,7 @@ def clean(
     removals = find_removals(entries, states, checkpoints, wanted)
     for line in _lines(removals, entries):
         _say(console, line)
-    # Said even if other runs are deleted: whoever chose them may miss these.
+    # Runs in use are always mentioned, because the choice may have included them.
     if running := sum(entry.state == "running" for entry in entries):
         _say(console, f"{count(running, 'run')} in use: not deleted")
     if not removals:
@@ -142,7 +142,7 @@ def clean(
         reasons = delete_all(removals)
         if any(removal.is_whole for removal in removals):
             _renew_results(folder, console)
-        for reason in reasons:  # for each run that is kept
+        for reason in reasons:  # one for each run that is kept
             _say(console, reason)
         _say(console, f"deleted: {summary}")
 
@@ -160,7 +160,7 @@ def _renew_results(folder: Path, console: Console) -> None:
     try:
         write_report(folder)
         renew(folder, images=None)
-    except (OSError, ValueError) as error:  # the runs are deleted nevertheless
+    except (OSError, ValueError) as error:  # the runs are already deleted
         _say(console, f"no report: {error}")
 
 
@@ -190,7 +190,7 @@ def size_text(size: float) -> str:
 def _search(folder: Path, depth: int) -> Iterator[Path]:
     """Yields the folders that contain runs, down to a depth."""
     with os.scandir(folder) as items:
-        # A link may lead back to a folder above.
+        # Links are not followed, because a link may lead back to a folder above.
         below = [Path(item.path) for item in items if item.is_dir(follow_symlinks=False)]
     below = sorted(path for path in below if not path.name.startswith("."))
     # A folder of runs has no folders of runs below it.

@@ -1,13 +1,13 @@
 """Ranks the configs of a folder by their mean over replicates.
 
-The validation metric ranks the configs. If the replicates have several splits of the data, only the
-splits that all configs have count: a config with the easy folds alone would come first. Then each
-config is compared with the first one on the test metric, replicate by replicate. Runs of the same
-config on other data have their own row. Scores of different data sets are not ranked together: the
-rows of one data set come before those of the next.
+The validation metric ranks the configs. If the replicates have several splits of the data, only
+splits that all configs have count: a config with only the easy folds would come first. Then each
+config is compared with the first config on the test metric, replicate by replicate. Runs of one
+config on other data have their own row. Data sets are ranked separately: all rows of one data set
+come before the rows of the next.
 
-A search has chosen its configs by runs that were partly lucky. Where a config was trained again
-over fresh seeds, only these count, and such configs come first and are compared alone.
+A search chooses configs by scores that are partly luck. If a config was trained again with fresh
+seeds, only the runs with fresh seeds count. These configs come first, and only they are compared.
 """
 
 import math
@@ -59,15 +59,15 @@ class Leaderboard:
     """The rows, best first by `monitor`, and the keys that differ.
 
     Args:
-        compared: The metric in which the rows are compared with the first one. It is a test metric
-            if there is a test split, because the test split has no part in the ranking.
-        grid: The combinations of the keys' values and the replicates, and the missing runs.
+        compared: The metric in which each row is compared with the first row. It is a test metric
+            if there is a test split, because the test split does not affect the ranking.
+        grid: The combinations of values and replicates, and the missing runs.
         left_out: The number of runs that repeat the config, data and replicate of a newer run.
         epoch: The epoch of the metrics: `best` by the monitor, `last` if a run never logged its
             monitor, or `own` if the runs' own monitors chose their epochs.
         missing_states: The number of missing runs by state.
         pruned: The number of runs that a search has ended early; they have no test metrics.
-        sets: The number of data sets. The rows of each are ranked on their own.
+        sets: The number of data sets. The rows of each data set are ranked separately.
     """
 
     keys: list[str]
@@ -84,7 +84,7 @@ class Leaderboard:
 
     @property
     def entries(self) -> list[Entry]:
-        """All counted runs, those of the best config first."""
+        """All counted runs; the runs of the best config come first."""
         return [entry for row in self.rows for entry in row.entries]
 
     @property
@@ -96,7 +96,7 @@ class Leaderboard:
     def compares_on_ranking_split(self) -> bool:
         """Returns whether the rows are compared on the split that ranked them.
 
-        The first row is then partly first by luck: differences to it look larger than they are.
+        If so, the first row is first partly by luck, and differences to it look too large.
         """
         return self.compared.partition("/")[0] == self.monitor.partition("/")[0]
 
@@ -111,13 +111,13 @@ class Leaderboard:
 def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> Leaderboard:
     """Ranks the complete runs.
 
-    Rows are ordered by the mean of the monitored validation metric, equal rows by validation
-    loss; test metrics never decide. Without a validation split the training loss decides, or the
-    training accuracy if the loss itself differs between the runs.
+    Rows are ordered by the mean of the monitored validation metric. Validation loss decides between
+    equal rows; test metrics never decide. Without a validation split the training loss decides, or
+    the training accuracy if the losses of the runs differ (`loss.*`).
 
     Args:
-        entries: The runs of one folder, also those that are not complete: a key is swept even if
-            only one of its values has a complete run.
+        entries: The runs of one folder, including incomplete runs: a key is swept even if only one
+            of its values has a complete run.
         planned: The configs of the sweep's members that have not started.
     """
     # A run that diverged or is training has no score that could be ranked.
@@ -149,14 +149,14 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     by_set = group_by(rows, lambda row: set_of_run.get(_id(row), 0))
     ordered = [row for _, of in sorted(by_set.items()) for row in _ordered(of, monitor, variation)]
     rows = with_data(ordered, variation)
-    # Ranking is by validation, so a test score can still be compared without bias.
+    # Validation ranks the rows, so their test scores can be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     # A search has ended the pruned runs on purpose, so they are not missing.
     left = [e for e in entries if e.config and e.state not in ("complete", "pruned")]
     asked = [*(entry.config for entry in left), *filter(None, planned)]
     grid = find_missing([entry.config for entry in complete], swept, asked)
     states = Counter(entry.state for entry in left) if grid.missing else Counter[str]()
-    # The other missing runs have no folder.
+    # Missing runs without a folder have not started.
     states["not started"] = max(0, len(grid.missing) - states.total())
     return Leaderboard(
         keys=[*keys, DATA] if datasets else keys,
@@ -186,7 +186,7 @@ def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Ro
     first = ranks_by_size([math.inf if mean is None else sign * mean for mean in means])
     second = ranks_by_size(ties)
     keys = [
-        # The config comes last in the key, so that equal rows keep their order from look to look.
+        # The config ends the sort key, so that equal rows have the same order every time.
         (row.is_chosen, rank, tie, value_key(row.config))
         for rank, tie, row in zip(first, second, rows, strict=True)
     ]
@@ -194,7 +194,7 @@ def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Ro
 
 
 def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
-    """Returns the epoch that the runs' values of the metric are from."""
+    """Returns which epoch the runs' values of the metric come from."""
     epochs: set[Epoch] = set()
     for entry in complete:
         own, logged = entry.config.get("monitor") or DEFAULT_MONITOR, numbers(entry)
@@ -209,7 +209,7 @@ _LOST: tuple[State, ...] = ("diverged", "failed")
 
 def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
     """Counts the lost replicates of each run's config by run_id and state."""
-    # Most sweeps lose none, and the keys below take time to find.
+    # Most sweeps have no lost replicate, and finding the keys below takes time.
     if not any(entry.state in _LOST for entry in entries):
         return {}
     differing = differing_keys([entry.config for entry in entries])

@@ -1,9 +1,9 @@
 """Judges the differences of two configs over seeds or over splits.
 
-Seeds are judged by `results.significance`. The training sets of two folds or random splits overlap,
-so their scores are not independent, and the usual variance of a mean is too small. The corrected
-resampled t-test (Nadeau and Bengio 2003, Machine Learning 52) replaces 1 / J by
-1 / J + n_test / n_train, for J splits.
+`results.significance` tests differences over seeds. The training sets of two folds or random splits
+overlap, so their scores are not independent, and the usual variance of a mean is too small. The
+corrected resampled t-test (Nadeau and Bengio 2003, Machine Learning 52) replaces the factor 1 / J
+by 1 / J + n_test / n_train, for J splits.
 """
 
 import math
@@ -31,7 +31,7 @@ from seqsweep.results.significance import (
 from seqsweep.results.student_t import quantile, two_sided_p
 
 SPLITS_NEEDED = 3
-"""The fewest splits that are tested. Two differences show too little of their spread."""
+"""The fewest splits for a test. Two differences show too little of their spread."""
 
 
 def split_means(sample: Mapping[Replicate, float]) -> list[float]:
@@ -43,8 +43,8 @@ def split_means(sample: Mapping[Replicate, float]) -> list[float]:
 def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
     """The mean over the splits, with its corrected interval if `share` is known.
 
-    A split with more seeds than another one counts as much as that, as in the test. The deviation
-    is over all replicates.
+    Every split has the same weight, as in the test, even if it has more seeds than another split.
+    The deviation is over all replicates.
     """
     means = split_means(sample)
     values = list(sample.values())
@@ -61,7 +61,7 @@ def corrected_error(means: Sequence[float], share: float) -> float:
 
 
 def why_untested(means: Sequence[float], share: float | None) -> str:
-    """Says why the paired differences of splits are not tested, if so."""
+    """Says why paired differences of splits are untested; empty if tested."""
     if not means:
         return "no split has a score of both configs"
     if share is None:
@@ -77,7 +77,7 @@ def why_untested(means: Sequence[float], share: float | None) -> str:
 
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
     """The two-sided p of the corrected resampled t-test; 1 if undefined."""
-    # Without the sizes of the splits and for equal differences the error is unknown.
+    # The error is unknown if the splits have unknown sizes or if all differences are equal.
     if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
         return 1.0
     t = math.fsum(means) / len(means) / corrected_error(means, share)
@@ -87,7 +87,7 @@ def corrected_t_p(means: Sequence[float], share: float | None) -> float:
 def resampled_differences(
     samples: Sequence[Mapping[Replicate, float]], share: float | None
 ) -> list[Difference]:
-    """Compares each config with the first one, as `significance.differences_to_best`."""
+    """Compares each config with the first, like `significance.differences_to_best`."""
     pairs = [paired(sample, samples[0]) for sample in samples[1:]]
     p_values = [corrected_t_p(split_means(pair), share) for pair in pairs]
     return [
@@ -111,7 +111,7 @@ class Measure:
     """The compared metric, and how the differences of two configs are judged.
 
     Args:
-        variation: What the replicates of a config differ in.
+        variation: How the replicates of a config differ.
     """
 
     metric: str
@@ -119,7 +119,7 @@ class Measure:
 
     @property
     def share(self) -> float | None:
-        """The evaluated sequences for each training sequence; None if unknown."""
+        """The number of evaluated sequences per training sequence; None if unknown."""
         return self.variation.share(self.metric)
 
     def differences(self, samples: Sequence[Mapping[Replicate, float]]) -> list[Difference]:
@@ -148,7 +148,7 @@ class Measure:
         )
 
     def why_untested(self, differences: Mapping[Replicate, float]) -> str:
-        """Says why the test cannot find a difference significant, if so."""
+        """Says why no difference can be significant; empty if one can."""
         units = self.units(differences)
         if self.variation.resampled:
             return why_untested(units, self.share)

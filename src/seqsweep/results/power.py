@@ -15,7 +15,7 @@ from seqsweep.results.student_t import quantile
 from seqsweep.runs.metrics_csv import is_bounded
 
 POWER = 0.8
-"""The probability with which a difference is to be found."""
+"""The probability with which the test should find a difference."""
 
 SIGNED_RANK_EFFICIENCY = 3 / math.pi
 """The efficiency of the signed-rank test for normal differences, relative to the t-test.
@@ -24,7 +24,7 @@ Hodges and Lehmann 1956, Annals of Mathematical Statistics 27.
 """
 
 MOST = 10**6
-"""The largest number of replicates that is computed."""
+"""The largest number of replicates that is considered."""
 
 SMALL_DIFFERENCE = 0.01
 """A difference in accuracy that readers may want to find."""
@@ -33,9 +33,9 @@ SMALL_DIFFERENCE = 0.01
 def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | None] | None:
     """Returns the seeds or splits that show a difference with probability `POWER`.
 
-    `low` and `high` are for the ends of the spread's interval, which is wide with few replicates.
-    Each number is None above `MOST`. The result is None if the runs show no spread: fewer than two
-    replicates, equal scores, or splits of unknown size.
+    `low` and `high` are the numbers for both ends of the spread's confidence interval, which is
+    wide with few replicates. A number above `MOST` is None. The result is None if the runs show no
+    spread: fewer than two replicates, equal scores, or splits of unknown size.
 
     Args:
         difference: the true mean difference of two configs in the compared metric, above 0.
@@ -50,11 +50,11 @@ def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | 
         return None
 
     def needed(spread: float) -> int | None:
-        # The first p must be below this level, by Holm's correction.
+        # By Holm's correction, the smallest p must be below this level.
         n = replicates_for(difference, spread, (1 - LEVEL) / (len(rows) - 1), share)
         if n is None or share:
             return n
-        # The signed-rank test has a smallest p, and needs some more seeds than the t-test.
+        # The signed-rank test needs more seeds than the t-test, and its p has a lower limit.
         return max(math.ceil(n / SIGNED_RANK_EFFICIENCY), seeds_needed(len(rows)))
 
     # The standard deviation within groups, weighted by their degrees of freedom.
@@ -67,7 +67,7 @@ def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | 
 def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
     """Returns how many replicates there are, and how many more are needed.
 
-    None for a single config. The scale of a loss is not known, so neither is a small difference.
+    None for a single config. A loss has no known scale, so its plan has no `more`.
     """
     compared = [row.difference for row in board.rows if row.difference is not None]
     if len(compared) < 2:
@@ -82,7 +82,7 @@ def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
 
 
 def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
-    """Says what `needed_replicates` returns."""
+    """Writes the result of `needed_replicates` as a sentence."""
     if (found := needed_replicates(board, difference)) is None:
         return None
     n, low, high = found.values()
@@ -92,7 +92,7 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
     interval = f" ({LEVEL * 100:.0f}{NBSP}% interval: {ends})" if ends else ""
     text = f"{difference:g} in {metric_words(board.compared)}"
     if n is None:
-        # The training sets of splits overlap, so that more splits may never be enough.
+        # The training sets of splits overlap, so even very many splits may not be enough.
         return (
             f"No number of {unit}s up to {MOST:,} is enough{interval} for a difference of {text}."
         )
@@ -103,12 +103,12 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
 
 
 def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Returns the interval of a pooled standard deviation, as multiples of it.
+    """Returns the interval of a pooled standard deviation, in multiples of it.
 
-    A sample's variance over the true one has the chi-squared distribution (Cochran 1934,
-    Mathematical Proceedings of the Cambridge Philosophical Society 30). The groups are differences
-    to one config, so they depend on each other. The degrees of freedom are those of full agreement
-    (Satterthwaite 1946, Biometrics Bulletin 2): of groups of one size, those of one group.
+    The ratio of a sample's variance to the true variance has the chi-squared distribution (Cochran
+    1934, Mathematical Proceedings of the Cambridge Philosophical Society 30). The groups are
+    differences to one config, so they depend on each other. The degrees of freedom assume full
+    agreement (Satterthwaite 1946, Biometrics Bulletin 2): groups of one size count as one group.
     """
     freedoms = [len(group) - 1 for group in groups]
     freedom = round((sum(freedoms) / sum(map(math.sqrt, freedoms))) ** 2)
@@ -125,7 +125,7 @@ def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
 def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:
     """Returns the probability that a two-sided t-test finds a difference.
 
-    The noncentral t distribution is taken as normal (Abramowitz and Stegun, 26.7.10).
+    A normal distribution approximates the noncentral t (Abramowitz and Stegun, 26.7.10).
 
     Args:
         noncentrality: the true mean, in standard errors.
@@ -140,7 +140,7 @@ def replicates_for(
 ) -> int | None:
     """Returns the fewest replicates with which a t-test has the `POWER`.
 
-    None if no number up to `MOST` suffices: the error of overlapping splits does not fall below
+    None if no number up to `MOST` is enough: the error of overlapping splits never falls below
     `spread * sqrt(share)`.
 
     Args:
@@ -153,6 +153,6 @@ def replicates_for(
         error = spread * math.sqrt(1 / n + share)
         return power_of_t_test(difference / error, n - 1, alpha) >= POWER
 
-    # The power grows with n.
+    # The power grows with n, so a binary search finds the smallest n.
     found = bisect_left(range(3, MOST + 1), True, key=suffices)
     return found + 3 if found + 3 <= MOST else None

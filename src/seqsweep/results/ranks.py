@@ -21,7 +21,7 @@ from seqsweep.results.significance import (
 )
 
 RELIABLE_FROM = 5
-"""The fewest data sets for which Friedman's chi-squared is not called unreliable."""
+"""The fewest data sets for which Friedman's test is not reported as unreliable."""
 
 _ALPHA = round(1 - LEVEL, 12)
 
@@ -51,10 +51,10 @@ class Ranking:
         mean_ranks: The mean rank of each method, from 1, in the order of the columns.
         number: The number of data sets.
         friedman_p: The p of Friedman's test that all methods are equal; None for two methods.
-        cliques: The groups of neighbours in `order` that do not differ, each as its first and its
-            last index in `order`.
-        against: The comparison of each method with the first in `order`, by column; None for the
-            first one itself.
+        cliques: Groups of neighbours in `order` that do not differ significantly, each as the first
+            and the last index in `order`.
+        against: The comparison of each method with the first method in `order`, by column; None
+            for the first method itself.
     """
 
     order: list[int]
@@ -91,7 +91,7 @@ def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
 
 
 def mean_ranks_of(values: Sequence[float]) -> list[float]:
-    """The rank of each value from 1; equal values share their mean."""
+    """The rank of each value from 1; equal values share a mean."""
     lowest = ranks_by_size(values)
     return [1 + rank + (lowest.count(rank) - 1) / 2 for rank in lowest]
 
@@ -100,7 +100,7 @@ def friedman_p(ranks: Scores) -> float:
     """The p of Friedman's test (1937, JASA 32), corrected for ties.
 
     Args:
-        ranks: A row for each data set, as from `mean_ranks_of`.
+        ranks: The result of `mean_ranks_of` for each data set.
     """
     n, k = len(ranks), len(ranks[0])
     middle = n * (k + 1) / 2
@@ -114,8 +114,8 @@ def friedman_p(ranks: Scores) -> float:
 def sets_needed(methods: int) -> int:
     """The fewest data sets on which methods can differ in a diagram.
 
-    n differences of one sign have the p 1 / 2^n, the smallest possible value. Two methods alone are
-    compared by the two-sided test, whose p is twice as large.
+    If all n differences have one sign, p is 1 / 2^n, its smallest possible value. For only two
+    methods the test is two-sided, and p is twice as large.
     """
     smallest = 2.0 if methods == 2 else 1.0
     return next(n for n in count(1) if smallest / 2**n <= _ALPHA / (methods - 1))
@@ -123,18 +123,18 @@ def sets_needed(methods: int) -> int:
 
 def sets_needed_for_p(methods: int) -> int:
     """The fewest data sets on which `Against.adjusted` can be significant."""
-    # Seeds are compared with the best config alone: one comparison less than configs.
+    # `seeds_needed` expects a number of configs: the number of comparisons plus 1.
     return seeds_needed(math.comb(methods, 2) + 1)
 
 
 def _cliques(
     order: Sequence[int], pairs: dict[tuple[int, int], list[float]], p: float | None
 ) -> list[tuple[int, int]]:
-    """The longest runs of neighbours that the signed-rank test does not distinguish.
+    """The largest groups of neighbours that the signed-rank test does not distinguish.
 
-    As in aeon's `plot_critical_difference` (after Benavoli et al. 2016, JMLR 17): all methods are
-    one clique unless Friedman's test is significant. Then the one-sided test of the better mean
-    rank against the worse is compared with 0.05 / (methods - 1).
+    The rule is from aeon's `plot_critical_difference` (after Benavoli et al. 2016, JMLR 17). All
+    methods are one clique unless Friedman's test is significant. If it is, one-sided tests of the
+    better mean rank against the worse have the level 0.05 / (methods - 1).
     """
     last = len(order) - 1
     if p is None:
@@ -147,7 +147,7 @@ def _cliques(
         end = start
         while end < last and one_sided_p(pairs[order[start], order[end + 1]]) > _ALPHA / last:
             end += 1
-        # A run within an earlier one adds nothing.
+        # A clique within an earlier clique adds nothing.
         if end > max(start, reached):
             cliques.append((start, end))
             reached = end
@@ -171,14 +171,14 @@ def _against(
 def upper_tail(value: float, freedom: int) -> float:
     """Returns the probability that a chi-squared variable has at least this value.
 
-    A whole number of degrees of freedom has a closed form (Abramowitz and Stegun, 26.4.4 and
-    26.4.5): a sum of freedom / 2 terms, and the tail of the normal distribution if it is odd.
+    The probability has a closed form for integer degrees of freedom (Abramowitz and Stegun, 26.4.4
+    and 26.4.5): freedom / 2 terms, plus the tail of the normal distribution if `freedom` is odd.
     """
     if value <= 0:
         return 1.0
     half = value / 2
     is_odd = freedom % 2
-    # The first term of each sum; the next ones follow from it.
+    # This is the first term of the sum. Each later term is a multiple of the term before.
     term = math.exp(-half) * (2 * math.sqrt(half / math.pi) if is_odd else 1.0)
     terms = [math.erfc(math.sqrt(half))] if is_odd else []
     for step in range(freedom // 2):

@@ -14,8 +14,8 @@ from seqsweep.runs.metrics_csv import compared_metric, monitor_of
 class Replicate(NamedTuple):
     """The fold, split seed and seed of a run.
 
-    They repeat a config, and pair the run with a run of another config. A key that a config
-    does not have counts as 0.
+    Runs of one config differ in these values. Runs of two configs are paired if the values are
+    equal. A key that a config does not have counts as 0.
     """
 
     fold: int = 0
@@ -29,20 +29,20 @@ class Replicate(NamedTuple):
 
 
 def replicate_of(entry: Entry) -> Replicate:
-    """Returns the replicate by a run's config alone."""
+    """Returns a run's replicate, read from its config alone."""
     values = (entry.config.get(key) for key in ("data.fold", "data.split_seed", "seed"))
     return Replicate(*(value if isinstance(value, int) else 0 for value in values))
 
 
 @dataclass(frozen=True)
 class Variation:
-    """The differences between the replicates of the configs of a folder.
+    """The ways in which the replicates of a folder's configs differ.
 
     Args:
-        resampled_data: The `recordings_key` of the data that configs were trained on with several
-            splits, whose training sets overlap. On other data only the seed varies.
-        shares: The evaluated sequences for each training sequence, by the name of the split.
-            Empty if it is unknown, as for a data module of your own.
+        resampled_data: The `recordings_key` of each data set on which a config was trained with
+            several splits. The training sets of the splits overlap. On other data only seeds vary.
+        shares: The number of evaluated sequences per training sequence, by the name of the split.
+            Empty if unknown, for example with your own data module.
         folds: The number of folds of a cross-validation, complete or not; 0 without folds.
     """
 
@@ -67,17 +67,17 @@ class Variation:
         return varied_words(self.replicates)
 
     def share(self, metric: str) -> float | None:
-        """Returns the evaluated sequences for each training sequence; None if unknown."""
-        # A metric of training has no evaluated sequences of its own.
+        """Returns the evaluated sequences per training sequence; None if unknown."""
+        # Training metrics have no evaluated sequences, so they use the share of the test split.
         split = metric.partition("/")[0]
         return self.shares.get(split if split == "val" else "test", self.shares.get("val"))
 
     def replicate_of(self, entry: Entry) -> Replicate:
-        """Returns the replicate that a run is of its config.
+        """Returns a run's replicate without the values that have no effect.
 
-        If no config has several splits of its data, the fold and the split seed have no effect, as
-        on data that come with all their splits. Runs that differ only in them are repetitions of
-        one replicate, not independent samples.
+        If no config has several splits of its data, the fold and the split seed have no effect: the
+        data may come with all their splits. Runs that differ only in the fold or the split seed are
+        then repetitions of one replicate, not independent samples.
         """
         replicate = replicate_of(entry)
         is_resampled = recordings_key(entry) in self.resampled_data
@@ -88,7 +88,7 @@ class Variation:
         return {self.replicate_of(entry): entry for entry in entries}
 
     def label(self, replicate: Replicate) -> int | str:
-        """Returns the seed, or if splits vary the values that vary: `fold=1 seed=0`."""
+        """Returns the seed; if splits vary, all values that vary: `fold=1 seed=0`."""
         if not self.resampled:
             return replicate.seed
         columns = zip(Replicate._fields, replicate, zip(*self.replicates, strict=True), strict=True)
@@ -103,7 +103,7 @@ def varied_words(replicates: Iterable[Replicate]) -> str:
     parts = [count(folds, "fold")] if folds > 1 else []
     if split_seeds > 1:
         parts.append(count(split_seeds, "split seed" if parts else "random split"))
-    # A split with two seeds, or two splits with one, would make this untrue.
+    # These words hold only if each split has exactly one seed, and no other split has that seed.
     if splits == folds * split_seeds == seeds == len(replicates) > 1:
         return f"{' x '.join(parts)}, each with its own seed"
     if seeds > 1 or not parts:
@@ -174,9 +174,9 @@ def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
     """The last run of each replicate, in the order of the replicates.
 
-    The same config, data and replicate have one run_id as long as they give the same result. A
-    second run_id comes from a version of seqsweep that gave another result, or from a split seed
-    that has no effect.
+    Runs with the same config, data and replicate have one run_id as long as they give the same
+    result. A second run_id comes from a version of seqsweep that gave another result, or from a
+    split seed that has no effect.
     """
 
     def end_time(entry: Entry) -> float:
@@ -186,7 +186,7 @@ def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
             return 0.0
 
     return [
-        # Most replicates have one run, whose record need not be looked up on disk.
+        # Most replicates have only one run, so its time need not be looked up on disk.
         group[0] if len(group) == 1 else max(group, key=end_time)
         for _, group in sorted(group_by(entries, variation.replicate_of).items())
     ]
@@ -199,7 +199,7 @@ Split = tuple[int, int]
 def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> set[Split]:
     """Returns the splits that all configs with the metric have in common."""
     name = metric.partition("/")[0]
-    # A training metric has no set of its own.
+    # A training metric has no evaluated split, so the data as a whole are compared.
     evaluated = name if name in ("val", "test") else "data"
     scored = [
         {
@@ -214,7 +214,7 @@ def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> 
 
 
 def restrict(sample: Mapping[Replicate, float], splits: set[Split]) -> Mapping[Replicate, float]:
-    """Returns the values on some splits, or all values without splits."""
+    """Returns the values on these splits; all values if `splits` is empty."""
     if not splits:
         return sample
     return {replicate: value for replicate, value in sample.items() if replicate.split in splits}

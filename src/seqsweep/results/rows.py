@@ -26,7 +26,7 @@ class Row:
         apart: The reason for a missing difference, such as `other test set`.
         lost: The number of further replicates that diverged or failed, by state.
         data: A text that is equal for rows evaluated on the same sequences.
-        is_chosen: Whether a search has chosen the config by these runs, and has no others.
+        is_chosen: Whether a search chose the config by these runs and trained no fresh seeds.
     """
 
     config: dict[str, Any]
@@ -67,7 +67,7 @@ def make_row(
         replicate = variation.replicate_of(entry)
         for name, value in numbers(entry).items():
             samples.setdefault(name, {})[replicate] = value
-    # The runs of a group have the same values.
+    # The runs of a group have the same values of the keys.
     config = {key: group[0].config.get(key) for key in keys}
     if datasets:
         config[DATA] = datasets[data_key(group[0])]
@@ -76,7 +76,7 @@ def make_row(
 
 
 def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
-    """Adds a text for the sequences of a common replicate to each row."""
+    """Adds to each row a text for the sequences of one common replicate."""
     runs = [variation.by_replicate(row.entries) for row in rows]
     shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
     chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
@@ -87,7 +87,7 @@ def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
 
 
 def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
-    """The mean of each row on common splits, or else its own."""
+    """The mean of each row over common splits, else over all replicates."""
     if not variation.resampled:
         return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]
     splits = shared_splits([variation.by_replicate(row.entries) for row in rows], metric)
@@ -97,10 +97,10 @@ def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list
 
 
 def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
-    """Adds the differences to the first row on the same sequences."""
+    """Adds to each row the difference to the first on equal sequences."""
     first = sets_by_replicate(rows[0], variation) if rows else {}
     checked = [check_sets(row, metric, first, variation) for row in rows]
-    # Values that a search has chosen among many are partly luck, so a test of them would err.
+    # A search chose these configs by scores that are partly luck, so a test would be biased.
     for index, (row, sample) in enumerate(checked):
         if index and row.is_chosen:
             checked[index] = replace(row, apart=row.apart or "no fresh seeds"), sample
@@ -114,7 +114,7 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
 def check_sets(
     row: Row, metric: str, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
-    """Returns the row, maybe with a reason, and its comparable values."""
+    """Returns the row, with any reason against comparison, and its comparable values."""
     sets = sets_by_replicate(row, variation)
     reasons = reasons_apart(first, sets, variation.resampled)
     # Replicates whose sets differ from the first row's do not count.
@@ -132,20 +132,20 @@ CHOICE = "_target_"
 def distinguishing_keys(
     configs: Sequence[Mapping[str, Any]], keep_shared: bool = False
 ) -> list[str]:
-    """The keys in which configs differ; `optimizer=sgd,adam` is one key, its `_target_`.
+    """The keys that distinguish configs; `optimizer=sgd,adam` is one key, its `_target_`.
 
-    A key that the choice sets, `optimizer.betas`, is left out as long as it has one value for each
-    choice. So is a monitor that repeats the `monitor` of the run. The remaining keys distinguish
-    the configs as well as all differing keys do.
+    A key that the choice sets, such as `optimizer.betas`, is left out if it has one value for each
+    choice. A monitor that repeats the `monitor` of the run is also left out. The remaining keys
+    distinguish the configs as well as all differing keys do.
 
     Args:
-        keep_shared: Keep a key that all choices have (`lr`), although it follows from the choice.
+        keep_shared: Keeps a key that all choices have (`lr`), even if it follows from the choice.
     """
     columns = text_columns(differing_keys(configs), configs)
     choices = choices_among(columns)
     kept: list[str] = []
     for key, column in columns.items():
-        # A key that only one choice has is null for the others.
+        # A key that only one choice has is null for the other choices.
         is_optional = not keep_shared or "null" in column
         is_set_by_choice = is_optional and any(
             key != choice
@@ -160,10 +160,10 @@ def distinguishing_keys(
 
 
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys in the label of a run, the seed last of all.
+    """The keys in the label of a run; the seed comes last.
 
-    Keys that follow from a choice are left out, since the label already names the choice:
-    everything that `experiment=a,b` sets follows from its data.
+    Keys that follow from a choice are left out, because the label already names the choice. For
+    example, everything that `experiment=a,b` sets follows from its data.
     """
     order = {key: index for index, key in enumerate(reversed(REPLICATE_KEYS))}
     keys = sorted(distinguishing_keys(configs), key=lambda key: order.get(key, -1))

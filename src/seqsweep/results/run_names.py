@@ -1,17 +1,17 @@
 """Readable names of runs, made of the keys that differ: `h016-L1-bi-s0`.
 
-A name has a part for each key that differs, in the order of the config; the keys of replicates are
+A name has a part for each key that differs, in the order of the config. The keys of replicates come
 last: the fold, the split seed, the seed.
 
 1. A part is a code and a value: `h` hidden_size, `L` num_layers, `b` batch_size, `d` dropout, `lr`,
-   `f` fold, `ss` split seed, `s` seed; other keys have the initials of their last part, or more of
-   it if these are taken. Words have no code: `gru`, `digits`. bidirectional is `bi` or `uni`.
-2. Integers have as many digits as the largest, numbers with fractions as many decimals as the
-   finest, so the names sort like the numbers. true and false are 1 and 0.
-3. Words are cut to 6 characters or as many more as distinguish them. If a key has a longer number,
-   a negative one, or a value that is neither a number nor a plain word, its values are counted in
+   `f` fold, `ss` split seed, `s` seed. Other keys have the initials of their last part, or more
+   letters if these are taken. Words have no code: `gru`, `digits`. bidirectional is `bi` or `uni`.
+2. All integers get as many digits as the largest value, all fractions as many decimals as the most
+   precise value. So the names sort like the numbers. true and false are 1 and 0.
+3. Words are cut to 6 characters, or to more if they would be equal. If a key has a longer number, a
+   negative number, or a value that is neither a number nor a plain word, its values are numbered in
    their order: `r0` and `r1` cannot be mistaken for rates.
-4. Runs whose configs do not differ at all are counted: `n0`, `n1`.
+4. Runs whose configs do not differ at all are numbered: `n0`, `n1`.
 """
 
 import itertools
@@ -50,7 +50,7 @@ class Name(NamedTuple):
 
 
 def readable_names(configs: Configs) -> dict[str, str]:
-    """The unique name of each run_id, of the characters `A-Za-z0-9._-`."""
+    """The unique name of each run_id, made of the characters `A-Za-z0-9._-`."""
     return {run_id: name.run for run_id, name in names_of(configs).items()}
 
 
@@ -71,7 +71,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
     ]
     codes = _codes(columns)
     parts = [_part(codes[key], key, values) for key, values in columns.items()]
-    # A counter distinguishes runs with equal parts.
+    # A numbered part distinguishes runs with equal parts.
     parts += _counted([*parts, *replicates], len(ids))
     rows = zip(*replicates, strict=True) if replicates else [()] * len(ids)
     tails = ["".join(f"-{part}" for part in row) for row in rows]
@@ -83,7 +83,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
 
 
 def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
-    """The name of each run's config, or its rank if too long."""
+    """The name of each run's config; a rank if names are long."""
     rows = list(zip(*parts, strict=True))
     names = ["-".join(row) for row in rows]
     if max(map(len, names)) <= room:
@@ -94,7 +94,7 @@ def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
 
 
 def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
-    """A further part that counts runs with equal parts, if any."""
+    """A further part that numbers runs with equal parts; empty without them."""
     rows = list(zip(*parts, strict=True)) or [()] * runs
     seen: dict[tuple[str, ...], int] = {}
     numbers: list[int] = []
@@ -123,7 +123,7 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
 
 
 def _texts(values: Iterable[Any]) -> dict[str, str] | None:
-    """A short text for each value by its JSON, if possible (rules 2, 3)."""
+    """The short text of each value by JSON; None if impossible (rules 2, 3)."""
     distinct = {value_key(value): value for value in values}
     given = [value for value in distinct.values() if value is not None]
     if given and all(isinstance(value, bool) for value in given):
@@ -139,10 +139,10 @@ def _texts(values: Iterable[Any]) -> dict[str, str] | None:
 
 
 def _numbers(values: Sequence[Any]) -> list[str]:
-    """The values with equally many digits and decimals, if all are short numbers."""
+    """The values with equally many digits and decimals; empty without short numbers."""
     if not all(_is_finite(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
-    # A float has too many binary digits to count its decimals.
+    # The decimals of a float are counted in its shortest text, not in its binary digits.
     exact = [Decimal(repr(value)).normalize() for value in values]
     decimals = max([0, *(-int(value.as_tuple().exponent) for value in exact)])
     if decimals >= _LONGEST_VALUE:
@@ -152,7 +152,7 @@ def _numbers(values: Sequence[Any]) -> list[str]:
 
 
 def _words(values: Sequence[Any]) -> list[str]:
-    """Cuts plain words, if all are, as far as they stay distinct."""
+    """Cuts plain words that stay distinct; empty for other values."""
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     if not all(isinstance(value, str) and fullmatch(plain, value) for value in values):
         return []
@@ -177,11 +177,11 @@ def _is_finite(value: Any) -> bool:
 
 
 def _codes(keys: Iterable[str]) -> dict[str, str]:
-    """A unique code for each key, fixed codes first."""
+    """A unique code for each key; fixed codes are assigned first."""
     keys = sorted(keys, key=lambda key: _last(key) not in _CODES)
     codes: dict[str, str] = {}
     for key in keys:
-        # s, r and n are the codes of seeds, ranks and counters.
+        # s, r and n are reserved for seeds, ranks and numbered parts.
         taken = {"s", "r", "n", *codes.values()}
         codes[key] = next(code for code in _candidates(key) if code not in taken)
     return codes
@@ -205,7 +205,7 @@ def _last(key: str) -> str:
 
 
 def name_runs(folder: Path) -> None:
-    """Writes a sweep's names.json and renames runs that have another name."""
+    """Writes a sweep's names.json and renames runs whose name has changed."""
     sweep = SweepFile.read(folder)
     assert sweep is not None, "the sweep writes its own file first"
     configs = dict(sweep.configs)

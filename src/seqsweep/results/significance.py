@@ -1,7 +1,7 @@
 """Computes confidence intervals and paired tests of differences between configs.
 
-A config is one point of a sweep, a sample of it one seed. Two configs are compared on the seeds
-that they share, so an effect that a seed has on both of them cancels out. If configs were also
+A config is one point of a sweep, and each seed gives one sample of it. Two configs are compared on
+the seeds that they share, so an effect that a seed has on both configs cancels out. For configs
 trained on several splits of the data, see `results.measures`.
 """
 
@@ -32,8 +32,8 @@ _EXACT_UP_TO = 50
 class Estimate:
     """A mean over n values with its confidence interval at LEVEL.
 
-    std is None for a single value. low and high are None for a single value and for values that
-    are all equal: a few accuracies can be equal by chance, which does not make their spread zero.
+    `std` is None for a single value. `low` and `high` are None for a single value and for equal
+    values: a few accuracies can be equal by chance, although their true spread is not zero.
     """
 
     n: int
@@ -49,11 +49,11 @@ class Difference:
 
     Args:
         interval: The mean paired difference; None if no replicate is shared.
-        p: The two-sided p of the test; None for the best, and if there are too few replicates.
+        p: The two-sided p of the test; None for the best config, and with too few replicates.
         adjusted: p after Holm's correction for all comparisons.
-        t_adjusted: The corrected p of the paired t-test. It needs fewer seeds, but it assumes
-            normal differences, which few seeds cannot show. No verdict depends on it.
-        untested: The reason why splits of the data are not tested; empty if they are, and for
+        t_adjusted: The corrected p of the paired t-test. The t-test needs fewer seeds, but it
+            assumes normal differences, which few seeds cannot confirm. No verdict depends on it.
+        untested: The reason why splits of the data are not tested. Empty for tested splits and for
             seeds.
     """
 
@@ -90,7 +90,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def mean_of(values: Iterable[float]) -> float:
-    """Returns the mean; 0 where values cancel out except for rounding."""
+    """Returns the mean; 0 if values cancel out except for rounding."""
     values = list(values)
     above, below = (
         math.fsum(max(0.0, sign * value) for value in values) / len(values) for sign in (1, -1)
@@ -100,7 +100,7 @@ def mean_of(values: Iterable[float]) -> float:
 
 def deviation(values: Sequence[float]) -> float:
     """Returns the standard deviation of a sample of at least two values."""
-    # `statistics.stdev` takes thirty times as long, for the last bit.
+    # `statistics.stdev` is thirty times slower and differs only in the last bit.
     if min(values) == max(values):
         return 0.0
     mean = math.fsum(values) / len(values)
@@ -111,8 +111,8 @@ def differences_to_best(samples: Sequence[Mapping[Key, float]]) -> list[Differen
     """Compares each config with the first one.
 
     The t interval shows how large the difference is. Wilcoxon's signed-rank test decides whether
-    it is significant, since it does not assume a normal distribution. Its p is corrected for the
-    number of configs, because one of twenty equal configs would differ by chance.
+    the difference is significant, because it does not assume a normal distribution. Its p is
+    corrected for the number of configs: one of twenty equal configs would differ by chance.
 
     Args:
         samples: The compared metric of each config, by replicate. The first config is the best by
@@ -129,16 +129,16 @@ def differences_to_best(samples: Sequence[Mapping[Key, float]]) -> list[Differen
 
 
 def seeds_needed(configs: int) -> int:
-    """The fewest seeds at which one of so many configs can differ.
+    """The fewest seeds with which one of these configs can differ significantly.
 
-    n pairs that all have one sign have p = 2 / 2^n, the smallest possible value. Corrected for
-    configs - 1 comparisons it must be below 1 - LEVEL.
+    If all n differences have one sign, p is 2 / 2^n, its smallest possible value. After the
+    correction for configs - 1 comparisons, p must be below 1 - LEVEL.
     """
     return next(n for n in count(1) if (configs - 1) * 2.0 ** (1 - n) < _ALPHA)
 
 
 def ranks_by_size(values: Sequence[float]) -> list[int]:
-    """The rank of each value from 0; equal values share one.
+    """The rank of each value from 0; equal values share a rank.
 
     Values that differ only by rounding are equal: the last bit of a mean may depend on the order
     in which its values were added.
@@ -158,16 +158,16 @@ def is_rounding(first: float, second: float) -> bool:
 
 
 def are_equal(values: Sequence[float]) -> bool:
-    """Returns whether values differ by no more than rounding, which differences amplify."""
+    """Returns whether values differ only by rounding, which subtraction amplifies."""
     return max(values) - min(values) <= 1e-9 * max(map(abs, values))
 
 
 def signed_rank_p(differences: Sequence[float]) -> float:
     """The two-sided p of the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
 
-    Zeros are dropped, equal sizes get their mean rank. Up to 50 differences the null distribution
-    is exact, given the ranks, also with ties; beyond that it is the normal approximation with the
-    correction for ties. Accuracies often tie, and scipy then takes the approximation at any n.
+    Zeros are dropped, and equal sizes get their mean rank. For up to 50 differences the null
+    distribution is exact, given the ranks, also with ties. For more it is the normal approximation,
+    corrected for ties. Accuracies often tie, and scipy then uses the approximation at any n.
     """
     ranks, above = _doubled_ranks(differences)
     # The two-sided test takes the smaller of the positive and the negative rank sum.
@@ -175,17 +175,17 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 
 
 def one_sided_p(differences: Sequence[float]) -> float:
-    """The p of the signed-rank test that values are above zero."""
+    """The p of the one-sided signed-rank test for values above zero."""
     ranks, above = _doubled_ranks(differences)
-    # The distribution is symmetric: a sum of at least `above` is as likely as one of at most this.
+    # By symmetry, a sum of at least `above` is as likely as at most `sum(ranks) - above`.
     return _p_of_sum(sum(ranks) - above, ranks)
 
 
 def paired_t_p(differences: Sequence[float]) -> float:
-    """The two-sided p of Student's paired t-test; 1 where undefined.
+    """The two-sided p of Student's paired t-test; 1 if undefined.
 
-    It is undefined for fewer than three differences and for equal ones. Accuracies are counts, so
-    a few of them can be equal by chance.
+    The test is undefined for fewer than three differences and for equal differences. Accuracies are
+    counts, so a few of their differences can be equal by chance.
     """
     n = len(differences)
     if n < 3 or are_equal(differences):
@@ -214,7 +214,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def paired(sample: Mapping[Key, float], reference: Mapping[Key, float]) -> dict[Key, float]:
-    """The differences over the shared replicates; zero where only rounding differs."""
+    """The differences over shared replicates; zero if only rounding differs."""
     return {
         key: 0.0 if is_rounding(value, reference[key]) else value - reference[key]
         for key, value in sample.items()
@@ -236,11 +236,11 @@ def _judge(
 
 
 def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
-    """Twice the ranks of the sizes, and their sum over positive differences."""
+    """Twice the rank of each size, and the sum for positive differences."""
     largest = max((abs(d) for d in differences), default=0.0)
     if largest == 0:
         return [], 0
-    # Subtraction leaves other last bits in differences of accuracies that are equal.
+    # Rounding keeps equal differences equal, because subtraction changes their last bits.
     scaled = sorted((round(d / largest, 9) for d in differences), key=abs)
     signed = [d for d in scaled if d != 0]
     sizes = [abs(d) for d in signed]

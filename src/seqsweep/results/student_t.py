@@ -1,6 +1,6 @@
 """Student's t distribution (Student 1908, Biometrika 6).
 
-Importing scipy for it would take longer than writing a report.
+This module avoids scipy, because importing scipy takes longer than writing a report.
 """
 
 import math
@@ -12,7 +12,7 @@ _PRECISION = 1e-16
 
 
 def two_sided_p(t: float, freedom: int) -> float:
-    """Returns the probability of values as far from 0 as t."""
+    """Returns the probability of values at least as far from 0 as t."""
     if not t:
         return 1.0
     total = freedom + t * t
@@ -27,7 +27,7 @@ def two_sided_p(t: float, freedom: int) -> float:
 
 @cache
 def quantile(p: float, freedom: int) -> float:
-    """Returns the t whose two-sided probability is p, below 0.5."""
+    """Returns the t whose two-sided probability is p, for p below 0.5."""
     # The normal quantile lies below the root, where the probability is convex. Newton's method
     # therefore approaches the root from below in every step.
     t = NormalDist().inv_cdf(1 - p / 2)

@@ -42,7 +42,7 @@ _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
-"""The columns that a narrow terminal loses, the first one first, unless they rank or compare."""
+"""The columns that a narrow terminal omits, in this order, unless they rank or compare."""
 
 _STATES = {
     "complete": "[green]complete[/]",
@@ -57,17 +57,17 @@ _STATES = {
 }
 
 _SHORTEST = 24
-"""The characters of a long text that are kept, even if the table is then too wide."""
+"""The fewest characters to which a long text is cut, even if the table stays too wide."""
 
 MOST_ROWS = 1000
-"""The most rows of a table, unless more are asked for. Rich takes a millisecond for each."""
+"""The default limit of a table's rows. Rich takes a millisecond for each row."""
 
 
 class FittingTable(Table):
-    """A table that knows what a narrow terminal can do without."""
+    """A table that can be narrowed to fit a terminal."""
 
     spare: Sequence[int] = ()
-    """The indices of the columns that may go, the least important first."""
+    """The indices of the columns that may be omitted, the least important first."""
     long: int | None = None
     """The index of a column of texts that may be cropped."""
 
@@ -75,11 +75,11 @@ class FittingTable(Table):
 def print_table(console: Console, table: Table) -> None:
     """Prints a table; on a terminal only the columns that fit.
 
-    A table that cannot be made to fit is printed whole, where rich would cut numbers short.
+    A table that cannot fit is printed wider than the terminal, because rich would cut numbers.
     """
     if console.is_terminal and isinstance(table, FittingTable):
         table = _fitted(console, table)
-    # rich shortens what is wider than the console, so the console is made wide enough.
+    # Rich cuts texts that are wider than the console, so the console is widened.
     console.width = max(console.width, _width(console, table))
     console.print(table)
 
@@ -114,7 +114,7 @@ def _width(console: Console, table: Table) -> int:
 
 
 def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
-    """An empty table whose first columns are keys, or one of names."""
+    """An empty table; its first columns are keys, or one has names."""
     table = FittingTable(
         box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False
     )
@@ -133,7 +133,7 @@ def leaderboard_table(
     marked, repeated = any(map(is_marked, board.rows)), has_replicates(board)
     lost = any(row.lost for row in board.rows)
     unit = board.variation.unit
-    # The metrics that rank and compare; if the first rows tie, also the one that decides.
+    # Metrics that rank and compare are needed, and the tie-breaker if the first rows tie.
     needed = [board.monitor, board.compared, *([TIE_BREAKER] if board.tied > 1 else [])]
     recorded = {name for row in board.rows for name in row.metrics}
     scores = [name for name in _SCORES if name in recorded.intersection((*_ALWAYS, *needed))]
@@ -148,7 +148,7 @@ def leaderboard_table(
         (results[name],) = _add_columns(table, [name], "bold" if name == board.monitor else "")
     costs = _add_columns(table, ["epoch", "params", "seconds"])
     results |= dict(zip(_COSTS, costs, strict=True))
-    # A narrow terminal first loses other metrics and costs, then replicates and scores.
+    # A narrow terminal first omits other metrics and costs, then replicates and scores.
     spare = [
         results[name]
         for kind in _SPARE
@@ -172,7 +172,7 @@ def leaderboard_table(
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
-    """Prints the leaderboard and its notes, at most `top` rows (`MOST_ROWS`)."""
+    """Prints the leaderboard and its notes; `top` rows, by default `MOST_ROWS`."""
     top = MOST_ROWS if top is None else top
     signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
     print_table(console, leaderboard_table(board, top, signs))
@@ -201,7 +201,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
     ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
     headers = [*keys, *ranks, *found.sets]
     table = titled_table(f"{found.metric} by data set", headers, keys=len(keys))
-    # A narrow terminal first loses the last data sets: the ranks stand for all of them.
+    # A narrow terminal omits the last data sets first, because the ranks summarise them.
     table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
     for index, method in enumerate(found.methods[:top]):
         values = [escape(value_text(key, value)) for key, value in method.keys.items()]
@@ -216,13 +216,13 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
     _add_columns(table, key_names(keys).values(), style="cyan")
-    # The state ends with the error, the one text that may be cropped.
+    # The state column ends with the error, the only text that may be cut.
     table.long = len(table.columns)
     table.add_column("state", no_wrap=True, overflow="ellipsis")
-    # The validation score is the last to go.
+    # The validation score is omitted last.
     table.spare = _add_columns(table, ["val/acc", "test/acc", "seconds"])[::-1]
     if most is not None and len(entries) > most:
-        # Runs that are not done come first. Python keeps the order of equal entries.
+        # Runs that are not done come first. Python's sort keeps the order of equal entries.
         entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
     for entry in entries:
         values = numbers(entry) if entry.state in ("complete", "pruned") else {}

@@ -36,7 +36,7 @@ def too_few_words(
     untested: Sequence[str] = (),
     folds: int = 0,
 ) -> str | None:
-    """Says why configs are not compared with the first one, if so.
+    """Says why configs are not compared with the first, or returns None.
 
     Args:
         shared: The number of replicates that each undecided config shares with the first one.
@@ -62,7 +62,7 @@ def too_few_words(
                 f" tests. A corrected t-test needs at least {SPLITS_NEEDED} folds"
             )
         return f"one seed per config: no confidence intervals and no tests. {needed_words(configs)}"
-    # Some configs have enough seeds, others do not.
+    # Some configs have enough seeds, other configs do not.
     if len(shared) < configs - 1:
         reason = f"{len(shared)} of {configs} configs share too few seeds with the first"
     elif not most:
@@ -76,7 +76,7 @@ def too_few_words(
 
 
 def needed_words(configs: int) -> str:
-    """Says how many seeds so many configs need."""
+    """Says how many seeds this number of configs needs."""
     return f"{configs} configs need at least {seeds_needed(configs)} seeds"
 
 
@@ -90,7 +90,7 @@ def _differ_words(configs: int) -> str:
 
 
 def replicates_override(configs: int, folds: int = 0) -> str:
-    """The override that trains all folds or enough seeds, quoted."""
+    """The quoted override that trains all folds or enough seeds."""
     return f"'data.fold=range({folds})'" if folds else f"'seed=range({seeds_needed(configs)})'"
 
 
@@ -136,7 +136,7 @@ def is_marked(row: Row) -> bool:
 
 
 def _is_tested(row: Row) -> bool:
-    """Returns whether a test has said something about the row."""
+    """Returns whether a test has a result for the row."""
     difference = row.difference
     if difference is None:
         return False
@@ -161,7 +161,7 @@ def _missing_notes(board: Leaderboard) -> list[str]:
 
 
 def _split_notes(board: Leaderboard) -> list[str]:
-    """Says by which splits the configs are ranked, if these differ."""
+    """Says by which splits configs are ranked, if their splits differ."""
     variation = board.variation
     # The splits of two data sets have nothing in common.
     if not variation.resampled or board.sets > 1:
@@ -189,7 +189,7 @@ def _too_few_notes(board: Leaderboard) -> list[str]:
     words = too_few_words([one.n for one in undecided], runs, by_t, untested, folds)
     if words is None:
         return []
-    # One seed each is usual and deserves no warning: nothing was meant to be tested.
+    # One seed per config is usual and not meant for tests, so it gets no warning.
     if any(untested) or any(n > 1 for n in runs):
         return [f"[yellow]{words}[/]"]
     return [f"[dim]{words}: {replicates_override(len(runs), folds)}[/]"]
@@ -242,7 +242,7 @@ def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
 
 
 def clique_rule(methods: int) -> str:
-    """The rule by which methods are one clique, in words."""
+    """The rule by which methods form one clique, in words."""
     if methods == 2:
         return "a two-sided signed-rank test at 0.05"
     return f"Friedman's test, then one-sided signed-rank tests at 0.05 / {methods - 1}"

@@ -1,1 +1,1 @@
-"""The names and folders of runs, as files and plain values."""
+"""Computes run_ids, and reads, writes and locks the folders of runs."""

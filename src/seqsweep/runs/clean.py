@@ -1,7 +1,7 @@
 """Finds and deletes the files of runs that this program wrote.
 
-Runs in use are left alone. The lock of a run is held while its files are deleted, so that no
-process begins to train it meanwhile.
+Runs in use are skipped. The lock of a run is held while its files are deleted, so that no other
+process starts to train the run.
 """
 
 import errno
@@ -26,8 +26,8 @@ PRUNED: frozenset[State] = frozenset(("pruned",))
 OTHER_VERSIONS: frozenset[State] = frozenset(("of another version",))
 INCOMPLETE: frozenset[State] = frozenset(("incomplete", "interrupted", "damaged"))
 
-# The order is that of deletion. Without record.json a run is not done. Without config.yaml its
-# folder is not that of a run, so config.yaml goes last.
+# Files are deleted in this order. A run without record.json does not count as done. A folder
+# without config.yaml does not count as a run, so config.yaml is deleted last.
 _FILES = (
     "record.json", "failure.json", "provenance.json", "diagnostics.json", "metrics.csv",
     "train.log", "fit-*.txt", TEMPORARY,
@@ -36,9 +36,9 @@ _FILES = (
 
 @dataclass(frozen=True)
 class Removal:
-    """The files of one run to delete, in this order.
+    """The files of one run to delete, in the order of deletion.
 
-    `is_whole` is True for the whole run, False for its last checkpoint alone.
+    `is_whole` is True if the whole run is deleted, and False for its last checkpoint alone.
     """
 
     entry: Entry
@@ -52,13 +52,13 @@ def find_removals(
     checkpoints: bool,
     wanted: Mapping[str, str],
 ) -> list[Removal]:
-    """Returns the files to delete; leaves out runs in use.
+    """Returns the files to delete for each run; skips runs in use.
 
     Args:
         states: whole runs in these states are deleted.
-        checkpoints: last.ckpt of complete runs is deleted.
-        wanted: values by key that a run must have. Without `states` and `checkpoints`, they choose
-            whole runs in any state.
+        checkpoints: whether last.ckpt of complete runs is deleted.
+        wanted: config values by key; runs with other values are skipped. Without `states` and
+            `checkpoints`, all remaining runs are deleted whole, in any state.
 
     Raises:
         ValueError: no run has one of these keys.
@@ -70,7 +70,7 @@ def find_removals(
             raise ValueError(f"{key}: no run here has this key{nearest_or_all(key, known)}")
     removals: list[Removal] = []
     for entry in entries:
-        # A link may lead to a run of another folder, which the user has not named.
+        # A symbolic link may lead to a run in another folder, which the user has not named.
         if entry.state == "running" or entry.folder.path.is_symlink():
             continue
         if not all(_matches(entry.config, key, text) for key, text in wanted.items()):
@@ -85,7 +85,7 @@ def find_removals(
 
 
 def delete_all(removals: Sequence[Removal]) -> list[str]:
-    """Deletes the files of runs. Returns why runs were left alone.
+    """Deletes the files of runs. Returns the reasons why some were skipped.
 
     Raises:
         OSError: a file cannot be deleted.
@@ -95,18 +95,18 @@ def delete_all(removals: Sequence[Removal]) -> list[str]:
 
 
 def _delete(removal: Removal) -> str | None:
-    """Deletes the files of a run; returns why it was left alone."""
+    """Deletes the files of a run, or returns why it is skipped."""
     folder = removal.entry.folder
     try:
         with RunLock(folder.path):
-            # Another process may have finished the run since the list was made.
+            # Another process may have finished the run since the list of removals was made.
             if (folder.record() or {}).get("status") != (removal.entry.record or {}).get("status"):
                 return "it has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)
             inner = {path.parent for path in removal.files} | {folder.path / "checkpoints"}
             remove_empty(inner - {folder.path})
-        # The folder can go only now: until the block ended it held the lock file.
+        # The folder is removed only now, because the lock file was in it until the block ended.
         if removal.is_whole:
             folder.path.rmdir()
     except Locked as error:
@@ -121,7 +121,7 @@ def _delete(removal: Removal) -> str | None:
 def freed(paths: Iterable[Path]) -> int:
     """Returns the bytes on disk that deleting these files would free.
 
-    A file that has another hard link elsewhere frees nothing, such as a last.ckpt that is also
+    A file with another hard link elsewhere frees nothing, for example a last.ckpt that is also
     best.ckpt.
     """
     names: dict[tuple[int, int], int] = {}
@@ -132,7 +132,7 @@ def freed(paths: Iterable[Path]) -> int:
         except OSError:
             continue
         file = (stat.st_dev, stat.st_ino)
-        # The space is free once all names of a file are gone, and some names may lie elsewhere.
+        # The space is free only when all hard links to a file are gone. Some may lie elsewhere.
         names[file] = names.get(file, 0) + 1
         if names[file] == stat.st_nlink:
             total += stat.st_blocks * 512
@@ -140,9 +140,9 @@ def freed(paths: Iterable[Path]) -> int:
 
 
 def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
-    """Returns whether a config has this value, or chose this option (`optimizer=sgd`)."""
+    """Returns whether a config has this value or option (`optimizer=sgd`)."""
     if key not in config:
-        target = config.get(f"{key}._target_")  # None where the run has no such group
+        target = config.get(f"{key}._target_")  # None if the run lacks the group
         return target is not None and text in (target, str(target).rpartition(".")[2])
     value, given = config[key], _value(text)
     if is_number(value) and is_number(given):
@@ -151,8 +151,8 @@ def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
 
 
 def _value(text: str) -> Any:
-    """Returns the value that a config has for this text."""
-    # 1e-2 is a number, although YAML 1.1 reads it as text.
+    """Returns the config value for a text from the command line."""
+    # `float` comes first: 1e-2 is a number, although YAML 1.1 reads it as text.
     for read in (float, from_text):
         try:
             return read(text)
@@ -166,7 +166,7 @@ def _files_of(folder: Path) -> list[Path]:
     checkpoints = folder / "checkpoints"
     paths = [path for pattern in _FILES for path in matching(folder, pattern)]
     paths += [*event_files(folder), *made_files(folder)]
-    # A link may lead to files that are not this run's.
+    # A symbolic link may lead to files that do not belong to this run.
     if not checkpoints.is_symlink():
         paths += matching(checkpoints, "*.ckpt", TEMPORARY)
     files = [path for path in dict.fromkeys(paths) if path.is_file() or path.is_symlink()]

@@ -1,4 +1,4 @@
-"""Writes and reads config.yaml, and JSON files with a digest that reveals changes."""
+"""Reads and writes config.yaml, and JSON files with a digest of their content."""
 
 import functools
 import hashlib
@@ -23,7 +23,7 @@ from seqsweep.runs.files import (
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The classes of libyaml, if PyYAML has it: five to twelve times as fast as those in Python."""
+"""The classes of libyaml if PyYAML has it: five to twelve times as fast as its Python classes."""
 
 MOST_REPEATED = 10_000
 """The most values that the aliases of one file may stand for in total."""
@@ -32,10 +32,10 @@ MOST_REPEATED = 10_000
 def to_text(config: dict[str, Any]) -> str:
     """Returns the YAML text of a config.
 
-    The text equals `yaml.safe_dump(config, sort_keys=False)` to the byte, except for keys longer
-    than a line, and for objects that occur twice: they are written twice, without an anchor. The
-    text of a mapping is that of its entries one after another. Configs of a sweep share most
-    sections, so the text of each section is made once.
+    The text equals `yaml.safe_dump(config, sort_keys=False)` to the byte, with two exceptions: keys
+    longer than a line, and objects that occur twice, which are written twice without an anchor.
+    Configs of a sweep share most sections, so the text of each section is made once. The text of
+    the config consists of the texts of its sections.
     """
     entries = ({key: value} for key, value in config.items())
     return "".join(_section(marshal.dumps(entry, 2)) for entry in entries) or "{}\n"
@@ -46,7 +46,7 @@ def from_text(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: the text is not YAML, or holds more than plain values.
-        ValueError: it is nested too deeply, or its aliases stand for too many values.
+        ValueError: the text is nested too deeply, or its aliases stand for too many values.
     """
     # The size is checked first, because loading itself may exhaust the memory.
     check_size(text)
@@ -58,8 +58,8 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         OSError: the file does not exist, or cannot be read.
-        Damaged: it is not a regular file, not UTF-8, or `from_text` refuses it. The message is one
-            line and names the file.
+        Damaged: the file is not regular or not UTF-8, or `from_text` refuses the text. The message
+            is one line and names the file.
     """
     try:
         return from_text(read_bytes(path).decode())
@@ -74,18 +74,18 @@ def read_yaml(path: Path) -> Any:
 def check_size(text: str) -> None:
     """Refuses YAML texts with deep nesting or aliases of aliases.
 
-    An alias counts as all the values that it stands for: it is in memory once, but a walk through
-    the values meets it each time.
+    An alias counts as all the values that it stands for. These values are in memory only once, but
+    code that walks through the config visits them at each alias.
 
     Raises:
         yaml.YAMLError: the text is not YAML.
-        ValueError: it is nested more than DEEPEST levels deep, an alias lies inside an anchor, or
-            aliases stand for more than MOST_REPEATED values.
+        ValueError: the text is nested more than DEEPEST levels deep, an alias lies inside an
+            anchor, or aliases stand for more than MOST_REPEATED values.
     """
     sizes: dict[str, int] = {}  # the number of values of each anchor
     opened: list[str | None] = []  # the anchors of the lists and mappings around an event
     repeated = 0
-    # Events are counted instead of values: they take no memory for what an alias stands for.
+    # Events are counted instead of values, because the event of an alias takes little memory.
     for event in yaml.parse(text, _LOADER):
         if isinstance(event, AliasEvent):
             if any(opened):
@@ -108,8 +108,8 @@ def _section(plain: bytes) -> str:
     """Returns the text of a mapping with one entry.
 
     Args:
-        plain: the mapping, by marshal in its version 2. Equal values have equal bytes, while 1,
-            1.0, True and "1" have different ones, also as keys (which are always text in JSON).
+        plain: the mapping in version 2 of marshal. Equal mappings have equal bytes, but 1, 1.0,
+            True and "1" have different bytes, also as keys (in JSON all keys would be text).
     """
     entry = marshal.loads(plain)
     text = yaml.dump(entry, Dumper=_DUMPER, sort_keys=False)
@@ -122,7 +122,7 @@ def _section(plain: bytes) -> str:
 DIGEST = "digest"
 
 _KEY = f',\n  "{DIGEST}": '.encode()
-"""The begin of the last key in the text of a sealed file."""
+"""The beginning of the last key in the text of a sealed file."""
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,12 +145,12 @@ def write_sealed(
 def read_sealed(path: Path) -> dict[str, Any]:
     """Returns the object of a JSON file that `write_sealed` wrote.
 
-    Files of the same content give the same object, which must not be changed. The cache pays off at
-    the end of a sweep, which reads each record several times.
+    Files with the same content give the same cached object, so it must not be changed. The cache
+    saves time at the end of a sweep, which reads each record several times.
 
     Raises:
         OSError: the file does not exist, or cannot be read.
-        Damaged: it is not a JSON object, or its content does not match its digest.
+        Damaged: the file is not a JSON object, or its content does not match its digest.
     """
     return _unsealed(read_bytes(path), path)
 
@@ -169,7 +169,7 @@ def _unsealed(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def _is_sound_text(data: bytes) -> bool:
-    """Returns `_is_sound` in a tenth of its time; False if unsure."""
+    """Returns `_is_sound` ten times faster; False if unsure."""
     text, key, last = data.rpartition(_KEY)
     digest = _digest(text + b"\n}")
     return bool(key) and last == f'"{digest}"\n}}\n'.encode()
@@ -179,7 +179,7 @@ def _is_sound(record: Mapping[str, Any]) -> bool:
     """Returns whether the content matches its digest, however it is formatted."""
     try:
         return sealed(record)[DIGEST] == record[DIGEST]
-    except ValueError:  # a number that is not finite
+    except ValueError:  # the content has a number that is not finite
         return False
 
 
@@ -188,5 +188,5 @@ def _digest(text: bytes) -> str:
 
 
 def read_sealed_or_none(path: Path) -> dict[str, Any] | None:
-    """Returns the object of a sealed file; None where there is none."""
+    """Returns the object of a sealed file; None if missing or damaged."""
     return read_json(path, read_sealed)

@@ -17,11 +17,11 @@ from seqsweep.runs.lock import is_locked
 
 PREFIX = "events.out.tfevents."
 ROWS = ".rows"
-"""Ends the name of each event file that a run writes."""
+"""The ending of the names of event files that a run writes."""
 WRITER = f".writer{ROWS}"
-"""Ends the name of a SummaryWriter's file, which must not be moved while open."""
+"""The ending of the name of a SummaryWriter's file, which must not be moved while open."""
 MADE = ".seqsweep."
-"""Marks the name of each file that can be made again from a run's other files."""
+"""The mark in the names of event files that can be made again from a run's other files."""
 NAMES = "names.json"
 
 _WRITTEN = re.compile(rf"{re.escape(PREFIX)}\d+\.(.+)\.(\d+)\.\d+{re.escape(ROWS)}")
@@ -49,11 +49,11 @@ def writer_of(run: Path) -> tuple[str, int] | None:
 
 
 def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
-    """Returns the files of `event_files` and those of `made_files`, in one walk."""
+    """Returns `event_files` and `made_files` in one walk of the folder."""
     grown: list[Path] = []
     made: list[Path] = []
     for name, inner, names in os.walk(run):
-        inner[:] = [sub for sub in inner if sub != "checkpoints"]  # which holds no event files
+        inner[:] = [sub for sub in inner if sub != "checkpoints"]  # checkpoints/ has no event files
         folder = Path(name)
         events = [folder / name for name in names if name.startswith(PREFIX)]
         made += [path for path in events if MADE in path.name]
@@ -73,7 +73,7 @@ def all_made_files(sweep: Path) -> list[str]:
 
 
 def event_folder(run: Path) -> Path:
-    """Returns the folder of the run's event files; without any, the one with its name."""
+    """Returns the folder that holds, or will hold, the run's event files."""
     if files := event_files(run):
         return max(files, key=lambda path: path.name.endswith(ROWS)).parent
     name = read_names(run.parent).get(run.name)
@@ -81,7 +81,7 @@ def event_folder(run: Path) -> Path:
 
 
 def made_folder(run: Path) -> Path:
-    """Returns the folder for made files, which is that of the curves.
+    """Returns the folder for made files, which also holds the curves.
 
     TensorBoard would show files in two folders as two runs.
     """
@@ -109,7 +109,7 @@ def _read_names(path: Path, version: tuple[int, ...]) -> Mapping[str, str]:
 
 def write_names(sweep: Path, names: Mapping[str, str]) -> None:
     """Writes the names of runs, and moves their event files accordingly."""
-    # The names are written before files move: a run that starts meanwhile uses its new name.
+    # The names are written before files are moved, so that a run that starts now uses its new name.
     if dict(read_names(sweep)) != dict(names):
         write_json(sweep / NAMES, dict(names), sync=False)
     for run_id, name in names.items():
@@ -120,10 +120,10 @@ def write_names(sweep: Path, names: Mapping[str, str]) -> None:
 def _move(run: Path, name: str) -> None:
     """Moves a run's event files into the folder of its name.
 
-    While a SummaryWriter holds a file open nothing is moved: the writer would begin a second file.
+    Nothing is moved while a SummaryWriter holds a file open, because it would begin a second file.
     """
     target = run / name
-    # Made files move along, so that a run never has event files in two folders.
+    # Made files are moved too, so that a run never has event files in two folders.
     grown, made = grown_and_made_files(run)
     files = [path for path in grown if path.name.endswith(ROWS)]
     moving = [path for path in [*files, *made] if path.parent != target]
@@ -148,7 +148,7 @@ def remove_event_files(run: Path) -> None:
 
 
 def remove_empty(folders: set[Path]) -> None:
-    """Removes those of the folders that are empty."""
+    """Removes the empty ones among these folders."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -26,8 +26,8 @@ _count = itertools.count()
 class EventFile:
     """A TensorBoard event file of one run, to which rows are appended.
 
-    It is open only while rows are written, so thousands of runs need neither threads nor
-    descriptors. Between two appends it may move, because extending a sweep renames its runs.
+    The file is open only while rows are written, so thousands of runs need no threads and no open
+    descriptors. It may move between two appends, because extending a sweep renames its runs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class EventFile:
         self._mode: Literal["ab", "r+b"] = "ab"
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Appends some rows; when it returns, the operating system has them.
+        """Appends rows, and passes them to the operating system before it returns.
 
         Raises:
             LockLost: another process trains the run now.
@@ -52,7 +52,7 @@ class EventFile:
         while True:
             try:
                 append_bytes(self.path, data, self._header, self._mode)
-                self._mode = "r+b"  # which creates no second file in the old place after a move
+                self._mode = "r+b"  # this mode creates no second file at the old path
                 return
             except FileNotFoundError:
                 if not self.folder.is_dir():
@@ -61,12 +61,12 @@ class EventFile:
             if files:
                 self.path = files[0]
                 continue
-            # Its folder is new, or another process has removed it while it was empty.
+            # The folder does not exist yet, or another process removed it while it was empty.
             make_folder(self.path.parent)
             self._mode = "ab"
 
     def _new_path(self) -> Path:
-        """Returns a path that TensorBoard reads after those of earlier attempts."""
+        """Returns a path that TensorBoard reads after the files of earlier attempts."""
         # TensorBoard reads the files of a run in the order of their names. Two attempts may begin
         # within a second, and process numbers start again after a reboot.
         now, names = int(time.time()), [path.name for path in event_files(self.folder)]
@@ -91,16 +91,16 @@ def version_event(wall_time: float) -> Any:
 
 
 def new_event(**fields: Any) -> Any:
-    """Returns an event of TensorBoard, a protobuf, with these fields."""
-    # Imported here, because it takes 0.2 CPU s, and many commands that import this module log
-    # nothing. Imported by name, because type checkers do not see the classes of such a module.
+    """Returns a TensorBoard event (a protobuf message) with these fields."""
+    # The import is here, because it takes 0.2 CPU s and many commands that use this module log
+    # nothing. It is by name, because type checkers do not see the classes of a protobuf module.
     module: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
     return module.Event(**fields)
 
 
 def encode(events: Iterable[Any]) -> bytes:
-    """Returns the records of events; equal events have equal bytes."""
-    # Imported here for the same reason.
+    """Returns events as the bytes of records; equal events have equal bytes."""
+    # Imported here for the same reason as in `new_event`.
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     buffer = io.BytesIO()
@@ -116,7 +116,7 @@ def append_bytes(
     """Appends data to a file; an empty file gets the header first.
 
     Args:
-        mode: `r+b` for a file that must exist.
+        mode: `r+b` requires that the file exists; `ab` creates it.
 
     Raises:
         OSError: the data could not be written; the file is unchanged, also on a full disk.
@@ -129,18 +129,18 @@ def append_bytes(
         with file:
             file.write(data if size else header + data)
     except OSError as error:
-        # Half of a record would end the file for TensorBoard, which stops reading there.
+        # TensorBoard stops reading at half a record, so half a record is cut off again.
         with contextlib.suppress(OSError):
             os.truncate(path, size)
-        if error.filename is None:  # as on a full disk
+        if error.filename is None:  # for example on a full disk
             error.filename = os.fspath(path)
         raise
 
 
 def end_of_step(path: Path, start: int, step: int) -> int:
-    """Returns where the events of one step that begin at `start` end."""
-    # A record is the length of an event, a checksum, the event, and a checksum. A killed process
-    # may have left half of a record, so lengths are compared with the file's size.
+    """Returns the offset after the events of `step`, beginning at `start`."""
+    # A record holds the length of an event, a checksum, the event, and a checksum. A killed process
+    # may have left half a record, so lengths are compared with the file's size.
     size = path.stat().st_size
     with path.open("rb") as file:
         while True:
@@ -154,7 +154,7 @@ def end_of_step(path: Path, start: int, step: int) -> int:
 
 def _step_of(content: bytes) -> int | None:
     """Returns the step of an event; None for other bytes."""
-    from google.protobuf.message import DecodeError  # imported here like the event
+    from google.protobuf.message import DecodeError  # imported here as in `new_event`
 
     event = new_event()
     try:

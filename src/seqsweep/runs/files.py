@@ -1,4 +1,4 @@
-"""Writes files that are whole or absent, reads only regular files, and removes leftovers."""
+"""Writes whole files, reads only regular files, and removes leftovers."""
 
 import contextlib
 import json
@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 from seqsweep.console import say_error
 
 DEEPEST = 50
-"""The most levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
+"""The most levels of nested lists and mappings in a JSON or YAML file. We write at most six."""
 
 _said: set[str] = set()
 
 
 class Damaged(ValueError):
-    """A file does not hold what was written; the message names it."""
+    """A file has unexpected content; the message names the file."""
 
 
 def say_once(message: str) -> None:
@@ -33,11 +33,11 @@ def say_once(message: str) -> None:
 def open_regular(path: Path | str) -> BinaryIO:
     """Opens a regular file, or a link to one, for reading.
 
-    Reading a FIFO may block for ever, and a device has no end.
+    Other files are refused: reading a FIFO may block for ever, and a device has no end.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        Damaged: it is not a regular file.
+        Damaged: the path is not a regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
@@ -49,7 +49,7 @@ def open_regular(path: Path | str) -> BinaryIO:
 
 
 def stat_of(path: str) -> os.stat_result | None:
-    """Returns the status of a file; None where it cannot be read."""
+    """Returns the status of a file; None if it cannot be read."""
     try:
         return os.stat(path)
     except OSError:
@@ -57,14 +57,14 @@ def stat_of(path: str) -> os.stat_result | None:
 
 
 def version_of(path: str) -> tuple[int, int, int] | None:
-    """Returns a value that changes with a file; None where it cannot be read."""
-    # Of these three none alone would do: an inode is used again, and the clock is coarse.
+    """Returns a value that changes with a file; None if unreadable."""
+    # All three numbers are needed, because inodes are used again and the clock is coarse.
     stat = stat_of(path)
     return None if stat is None else (stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
 
 def read_bytes(path: Path) -> bytes:
-    """Returns the content of a regular file; raises as `open_regular`."""
+    """Returns the content of a regular file; raises the errors of `open_regular`."""
     with open_regular(path) as file:
         try:
             return file.read()
@@ -74,21 +74,21 @@ def read_bytes(path: Path) -> bytes:
 
 
 Confirm = Callable[[], None]
-"""Raises an error if a file must not be written any more; called just before its name changes."""
+"""A function called just before a rename; it raises an error if the file must not be written."""
 
 
 def write_bytes(
     path: Path, data: bytes, sync: bool = True, confirm: Confirm | None = None
 ) -> os.stat_result:
-    """Writes a whole file: under a temporary name, synced, then renamed.
+    """Writes a file under a temporary name, syncs it, then renames it.
 
     Returns the status of the written file. Its size and time distinguish it from a file that
     another process writes later.
 
     Args:
-        sync: without it, a file may be damaged if the power fails. This suits files that are synced
-            later, or whose damage is noticed and that can be made again.
-        confirm: called before the rename; what it raises is raised, and nothing has changed.
+        sync: whether to force the content to disk. If not, a power failure may damage the file: use
+            False for files that are synced later, or that are made again if found damaged.
+        confirm: a function called before the rename. If it raises an error, nothing is changed.
 
     Raises:
         OSError: the file could not be written; an older file of this name is unchanged.
@@ -107,19 +107,19 @@ def write_bytes(
         os.replace(temporary, path)
     except Exception as error:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # on a full disk, for one
+        if isinstance(error, OSError) and error.filename is None:  # for example on a full disk
             error.filename = os.fspath(path)
         raise
     return written
 
 
 def _temporary(path: Path) -> str:
-    """Returns a temporary name for this writer alone.
+    """Returns a temporary name that only this thread uses.
 
     Two threads or processes may write the same file, such as the report of a running sweep.
     """
     folder, slash, name = os.fspath(path).rpartition("/")
-    # TensorBoard reads every file with `tfevents` in its name.
+    # TensorBoard would read a temporary file with `tfevents` in its name.
     name = name.replace("tfevents", "events")
     return f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp"
 
@@ -138,10 +138,10 @@ def write_json(
     levels: int = DEEPEST,
     confirm: Confirm | None = None,
 ) -> None:
-    """Writes a value as JSON, raises as `write_bytes`.
+    """Writes a value as JSON; raises the errors of `write_bytes`.
 
     Args:
-        levels: a mapping has a line for each key down to this level, and is one line below it.
+        levels: mappings down to this level have a line for each key; deeper mappings are one line.
 
     Raises:
         ValueError: a number is NaN or infinite.
@@ -154,7 +154,7 @@ _ENCODER = json.JSONEncoder(allow_nan=False)
 
 def _encode(value: Any) -> str:
     """Returns the JSON of a value in one line."""
-    # JSONEncoder takes ten times as long for an integer.
+    # For an integer, `repr` is ten times as fast as JSONEncoder.
     return repr(value) if type(value) is int else _ENCODER.encode(value)
 
 
@@ -175,13 +175,13 @@ def parse_json(path: Path) -> Any:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        Damaged: it is not a regular file, not JSON, or nested too deep.
+        Damaged: the file is not regular, not JSON, or nested too deeply.
     """
     return parse_json_of(read_bytes(path), path)
 
 
 def parse_json_of(content: bytes, path: Path) -> Any:
-    """Returns the value of a JSON file; raises Damaged as `parse_json`."""
+    """Returns the value of a JSON file's bytes; raises Damaged like `parse_json`."""
     value = None
     try:
         value = json.loads(content.decode())
@@ -206,7 +206,7 @@ def _levels(value: Any) -> int:
 
 
 def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | None:
-    """Returns the value of a JSON file; None where there is none.
+    """Returns the value of a JSON file; None if it is missing.
 
     A damaged file counts as missing, and is named on stderr.
     """
@@ -220,7 +220,7 @@ def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | Non
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Returns a JSON object as `read_json` does; {} where there is none."""
+    """Reads a JSON object like `read_json`; returns {} if it is missing."""
     value = read_json(path)
     return value if isinstance(value, dict) else {}
 
@@ -230,13 +230,13 @@ def make_folder(folder: Path) -> None:
 
     Raises:
         FileExistsError: the path is not a folder.
-        FileNotFoundError: its parent does not exist.
+        FileNotFoundError: the parent folder does not exist.
     """
     while True:
         try:
             return folder.mkdir(exist_ok=True)
         except FileExistsError:
-            # `mkdir` found a folder, and looked at it once more when it was gone already.
+            # `mkdir` found the folder, but it was removed before `mkdir` checked it again.
             with contextlib.suppress(FileNotFoundError):
                 if not stat.S_ISDIR(folder.lstat().st_mode):
                     raise
@@ -262,7 +262,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Forces the content of these files, where they exist, to disk.
+    """Forces the content of these files to disk; skips missing files.
 
     Raises:
         OSError: some content could not be written.
@@ -280,7 +280,7 @@ def sync_folder(folder: Path) -> None:
     """Forces the names in a folder to disk, after a deletion.
 
     Raises:
-        OSError: they could not be written.
+        OSError: the names could not be written.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -290,7 +290,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def folders_with(folder: Path, name: str) -> list[Path]:
-    """Returns the subfolders with a file of this name, by name."""
+    """Returns the subfolders that contain a file of this name, sorted."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:

@@ -1,4 +1,4 @@
-"""Computes the run_id, a hash of all that decides a run's result."""
+"""Computes the run_id, a hash of everything that can change a result."""
 
 import functools
 import hashlib
@@ -8,16 +8,16 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
-"""The keys that repeat a config with other luck: weights and order, or other splits."""
+"""The keys of replicates, which change only the initial weights and the order, or the splits."""
 
 SEMANTICS = 5
-"""The number of the version's results, config keys and files of a run, raised by hand.
+"""The version of results, config keys and run files, raised by hand when they change.
 
-The runs of another number are `of another version`, and stay apart.
+Runs with another number are `of another version`, and are kept apart.
 """
 
 CODE = "code"
-"""The key of the digest of the user's own code, only in configs that name such code."""
+"""The key of the digest of the user's own code; only configs that use this code have the key."""
 
 WITHOUT_INFLUENCE = (
     "name",
@@ -43,7 +43,7 @@ _READERS = {
 """Sources whose arguments only say how files are read, so the fingerprint replaces them all."""
 
 _PLAIN = {str, int, bool, type(None)}
-"""Types whose equal values are the same value, unlike 0.0 and -0.0."""
+"""Types whose equal values are always identical, unlike the floats 0.0 and -0.0."""
 
 
 def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
@@ -62,8 +62,8 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
 def decisive(
     config: dict[str, Any], data_fingerprint: str | None, without: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Returns what decides a result: `config` by dotted key, and `data`."""
-    # Left out are keys without influence, and files that the fingerprint replaces.
+    """Returns the `config` values and `data` hash that decide a result."""
+    # Keys without influence are left out, and also files that the fingerprint replaces.
     flat = flatten(config)
     is_reader = any(pair in flat for pair in _READERS)
     values = {
@@ -92,7 +92,7 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """
     leaves: list[tuple[str, Any]] = []
     for key, value in config.items():
-        # One string for all configs: the keys of very many would take most of the memory.
+        # All configs share the strings of keys, which would otherwise take most of the memory.
         name = sys.intern(f"{prefix}{key}")
         if isinstance(value, dict) and value:
             leaves += flatten(value, f"{name}.")
@@ -115,9 +115,9 @@ def is_number(value: Any) -> bool:
 def is_one_value(values: Sequence[Any]) -> bool:
     """Returns whether all values are the same; 1 and 1.0 differ."""
     kinds = set(map(type, values))
-    if len(kinds) == 1 and kinds <= _PLAIN:  # takes a tenth of the time of the texts below
+    if len(kinds) == 1 and kinds <= _PLAIN:  # ten times as fast as the texts below
         return values.count(values[0]) == len(values)
-    # Dicts with another order of keys have other texts here, although they are the same value.
+    # Dicts that differ only in the order of keys have different texts, but are the same value.
     if len({repr(value) for value in values}) <= 1:
         return True
     return len({json.dumps(value, sort_keys=True) for value in values}) <= 1
@@ -127,6 +127,6 @@ def is_path(key: str) -> bool:
     """Returns whether a dotted key names a data file."""
     if not key.startswith("data."):
         return False
-    # A data module of the user's own has its path beside the keys of a source.
+    # A user's own data module has its path directly below `data`, not below `data.source`.
     name = key.removeprefix("data.").removeprefix("source.")
     return "." not in name and (name == "path" or name.endswith("_path"))

@@ -21,9 +21,9 @@ class Entry:
     """One run of a folder.
 
     Attributes:
-        config: by dotted key; empty where config.yaml is damaged.
-        record: None while the run is not done.
-        error: the message of a failed, diverged or damaged run; the name of the other version.
+        config: the values by dotted key; empty if config.yaml is damaged.
+        record: the content of record.json; None while the run is not done.
+        error: the message of a failed, diverged or damaged run, or the name of the other version.
     """
 
     folder: RunFolder
@@ -36,15 +36,15 @@ class Entry:
 def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
     """Reads the runs below a folder, or the folder of one run.
 
-    The runs of the sweep come first, in its order, then all others by run_id.
+    The runs of the sweep come first, in the sweep's order. All other runs follow, by run_id.
 
     Args:
-        folder: the folder of a sweep, any folder of runs, or that of a run.
+        folder: the folder of a sweep, any folder of runs, or the folder of one run.
         of_all_versions: whether to return the runs of other versions, too.
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: there is no run in it, or none of this version.
+        ValueError: the folder has no run, or no run of this version.
     """
     check_folder(folder)
     if (folder / "config.yaml").is_file():
@@ -55,7 +55,7 @@ def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
             holds = "no runs in it (a run's folder holds a config.yaml)"
             raise ValueError(f"{folder}: {holds}{_below(folder)}")
         sweep = SweepFile.read(folder)
-        # The other folders follow, for runs of which sweep.json does not know.
+        # Runs that sweep.json does not list follow at the end.
         order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
         entries = [read_run(RunFolder(paths[name])) for name in order if name in paths]
     current = entries if of_all_versions else of_this_version(entries)
@@ -81,7 +81,7 @@ def of_this_version(entries: Iterable[Entry]) -> list[Entry]:
 def other_versions(entries: Iterable[Entry]) -> str:
     """Returns a count such as `4 runs of another version (seqsweep 0.1.0)`.
 
-    Empty if there are none.
+    The text is empty if all runs are of this version.
     """
     writers = [str(entry.error) for entry in entries if entry.state == OF_ANOTHER_VERSION]
     runs = f"{len(writers):,} {'run' if len(writers) == 1 else 'runs'}"
@@ -98,13 +98,13 @@ def _below(folder: Path) -> str:
 
 
 def read_run(folder: RunFolder) -> Entry:
-    """Reads one run; if it is done, from record.json alone."""
+    """Reads one run; if the run is done, reads only record.json."""
     record = folder.record()
     state = "incomplete" if record is not None else folder.state()
     if state in FINISHED:
-        record = folder.record()  # it has ended since the first look
+        record = folder.record()  # the run has ended since the first look
     if record is not None:
-        # A process that was killed between its record and the end of its lock leaves the lock file.
+        # A process killed between writing the record and releasing the lock leaves the lock file.
         remove_lock_of_finished_run(folder.path)
         error = record.get("error")
         return Entry(folder, record["status"], record["config"], record, error)
@@ -125,7 +125,7 @@ def not_begun(
 ) -> list[Mapping[str, Any]]:
     """Returns the planned configs that no run of the folder has."""
     begun = {entry.folder.run_id: entry.config for entry in entries}
-    # Equal run_ids do not mean equal configs: data may have been moved since.
+    # Equal run_ids do not imply equal configs, because the data may have been moved since.
     return [config for run_id, config in planned.items() if begun.get(run_id) != config]
 
 
@@ -150,7 +150,7 @@ def value_key(value: Any) -> str:
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """Shortens each dotted key to its last parts, as few as possible.
+    """Shortens each dotted key to the fewest last parts that differ.
 
     >>> short_names(["model.hidden_size", "data.source.seed", "seed"])
     {'model.hidden_size': 'hidden_size', 'data.source.seed': 'source.seed', 'seed': 'seed'}

@@ -12,30 +12,29 @@ from seqsweep.runs import lock_files
 from seqsweep.runs.lock_files import RUN_LOCK, Holder, Look, file_of, generations
 
 taken: dict[str, "RunLock"] = {}
-"""The locks that this process has taken and not given back, also the lost ones.
+"""The locks that this process has taken and not released, including lost locks.
 
-The keys are the path as it was given and the resolved path, which takes long to find."""
+Each lock has two keys: the path as it was given, and the resolved path, which is slow to find."""
 
 _changing = threading.Lock()
-"""Held while `taken` changes, and from the opening of a lock file until its owner is known.
+"""The mutex held while `taken` changes, and from opening a lock file until its owner is known.
 
-Closing any descriptor of a file drops the process's POSIX locks on it. So no thread may open the
-file of a lock that this process holds, or is about to hold."""
+Closing any descriptor of a file drops the process's POSIX locks on that file. So no thread may open
+the file of a lock that this process holds, or is about to hold."""
 
 _refused: set[str] = set()
 """The locks that this process could not take.
 
-`is_locked` calls them free only when `RunLock` would succeed, so that nobody tries in vain again
-and again."""
+While in doubt `is_locked` calls them locked, so that nobody retries in vain."""
 
 _idle = threading.Event()
-"""Set when this process gives back its last lock: then the heartbeat thread ends."""
+"""The event that ends the heartbeat thread when this process releases its last lock."""
 
 _HASTE_SECONDS = 0.2
 _PAUSE_SECONDS = 0.05
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""A clock that counts the time of a suspended machine, where there is one."""
+"""A clock that also counts while the machine is suspended, if the system has one."""
 
 
 class Locked(Exception):
@@ -43,18 +42,18 @@ class Locked(Exception):
 
 
 class LockLost(Locked):
-    """The error of a process whose run another process has taken over."""
+    """Another process has taken over a run that this process trained."""
 
 
 class RunLock:
     """A context manager that holds a lock while its block runs.
 
-    The lock of a process that has ended is free at once on its kernel, and after a minute for other
-    hosts. The lock of a process that has stood still for a minute is taken over. Such a process
-    finds out by `check_held`, before it writes.
+    When a process ends, its lock is free at once on the same kernel, and after a minute for other
+    hosts. If a process stands still for a minute, another process may take over its lock. The first
+    process then detects the loss with `check_held`, before it writes.
 
     Args:
-        folder: where the lock file is made; the folder need not exist.
+        folder: the folder of the lock file; it need not exist.
         waits: whether to wait while another process holds the lock.
 
     Attributes:
@@ -63,8 +62,8 @@ class RunLock:
         is_lost: whether another process has taken the lock over.
 
     Raises:
-        Locked: another process holds the lock, or it is not certain yet that its holder is dead;
-            never with `waits`.
+        Locked: another process holds the lock, or the death of the holder is not certain yet. With
+            `waits` this error is never raised.
         OSError: the lock file cannot be written.
     """
 
@@ -79,7 +78,7 @@ class RunLock:
         self._waits = waits
         self._given_path = f"{folder}/{name}"
         self._number = 0
-        self._beaten = 0.0  # when this process certainly held the lock, by `_now`
+        self._beaten = 0.0  # the last `_now` at which this lock was certainly held
 
     def __enter__(self) -> Self:
         while True:
@@ -96,7 +95,7 @@ class RunLock:
         with _changing:
             if self.path in taken:
                 raise Locked(f"{self.folder} is being trained by this process")
-            # In each further round another process has taken or released the lock meanwhile.
+            # The loop repeats only if another process has taken or released the lock meanwhile.
             while not self._take():
                 pass
             _refused.discard(self.path)
@@ -107,7 +106,7 @@ class RunLock:
 
     def __exit__(self, *error: object) -> None:
         with _changing:
-            # A forked child has no locks, and must not release those of its parent.
+            # A forked child has no locks, and must not release its parent's locks.
             if taken.get(self.path) is self:
                 taken.pop(self.path)
                 taken.pop(self._given_path, None)
@@ -115,14 +114,14 @@ class RunLock:
                     self._remove_files()
                 if not taken:
                     _idle.set()
-            os.close(self._descriptor)  # which drops the POSIX lock
+            os.close(self._descriptor)  # this drops the POSIX lock
 
     def _take(self) -> bool:
-        """Takes the lock; returns False if others have changed its files.
+        """Takes the lock; returns False if other processes changed its files.
 
-        Two processes never hold the lock: a process first makes its file, and then looks at those
-        of the others. So at least one of two sees the other, and the one that does withdraws. The
-        holder of an old file that wakes touches it before it looks for newer ones.
+        Two processes never hold the lock at once, because each process makes its file before it
+        looks for other files. So at least one of two processes sees the other one and withdraws. A
+        holder that resumes touches its file first, then looks for newer files.
         """
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         before = self._dead_generations()
@@ -134,7 +133,7 @@ class RunLock:
         self._beaten = _now()
         is_held = False
         try:
-            # A process that withdraws looks again: of two that saw each other one succeeds.
+            # After withdrawing a process retries. If two processes collided, one then succeeds.
             with contextlib.suppress(Locked):
                 is_held = self._dead_generations(self._number) == before and self._is_highest()
         finally:
@@ -145,7 +144,7 @@ class RunLock:
         return is_held
 
     def _dead_generations(self, mine: int | None = None) -> list[int]:
-        """Returns the other generations; raises Locked if one may be alive."""
+        """Returns the other generations; raises Locked if a holder may be alive."""
         numbers = [number for number in generations(self.path) if number != mine]
         for number in numbers:
             found = lock_files.look(file_of(self.path, number))
@@ -161,7 +160,7 @@ class RunLock:
         return file_of(self.path, self._number)
 
     def _is_highest(self) -> bool:
-        # In this order: a newer holder removes this file before its own.
+        # Look for the newer file first, because its holder removes this file before its own file.
         if os.path.lexists(file_of(self.path, self._number + 1)):
             return False
         try:
@@ -170,8 +169,8 @@ class RunLock:
             return False
 
     def _remove_files(self) -> None:
-        # The lower files go first. An old holder that wakes must not find its file on top again.
-        # In a folder that cannot be changed any more the files stay, without a lock.
+        # The lower files are removed first, so that an old holder that resumes never finds its own
+        # file as the highest. If the folder cannot be changed any more, the files stay unlocked.
         with contextlib.suppress(OSError):
             if self._is_highest():
                 for number in generations(self.path):
@@ -179,10 +178,10 @@ class RunLock:
                         os.unlink(file_of(self.path, number))
 
     def check(self) -> None:
-        """Raises LockLost if the lock is lost after a heartbeat pause."""
+        """Raises LockLost if another process took the lock over during a pause."""
         if not self.is_lost and _now() - self._beaten < lock_files.seconds_to_be_sure():
             return
-        # A process that takes the lock by mistake sees that this one lives, and withdraws.
+        # Beat twice: a process that took the lock by mistake withdraws in between.
         if self.beat() or (not self.is_lost and time.sleep(_HASTE_SECONDS) is None and self.beat()):
             return
         self.is_lost = True
@@ -201,7 +200,7 @@ class RunLock:
             if self.is_lost or taken.get(self.path) is not self:
                 return False
             now = _now()
-            # The touch comes first: a process that takes the lock now sees it, or is seen below.
+            # The touch comes first, so a process that takes the lock now sees it or is seen below.
             os.utime(self._descriptor)
             if self._is_highest():
                 self._beaten = now
@@ -217,7 +216,7 @@ def _beat(idle: threading.Event) -> None:
     """Touches all lock files of this process every few seconds."""
     while not idle.wait(lock_files.BEAT_SECONDS):
         for lock in dict.fromkeys(tuple(taken.values())):
-            # What is lost is found out again by `check_held`, which takes its time.
+            # A loss is ignored here; `check_held` detects it and raises.
             with contextlib.suppress(OSError):
                 lock.beat()
 
@@ -235,7 +234,7 @@ os.register_at_fork(after_in_child=_forget_taken)
 def check_held(folder: Path, name: str = RUN_LOCK) -> None:
     """Checks that this process may write in a folder.
 
-    A folder that it has not locked passes. The check costs nothing while the heartbeat goes on.
+    A folder that this process has not locked passes. The check is cheap while the heartbeat runs.
 
     Raises:
         LockLost: another process has taken the lock over.
@@ -249,7 +248,7 @@ def check_held(folder: Path, name: str = RUN_LOCK) -> None:
 
 
 def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
-    """Returns whether a process is training this run; takes no lock itself."""
+    """Returns whether a process is training this run; takes no lock."""
     path = _lock_path(folder, name)
     return any(_seems_alive(found, path) for found in _look_at_all(path))
 
@@ -262,7 +261,8 @@ def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
 
 
 def _seems_alive(found: Look, path: str) -> bool:
-    # A first look believes the clock; whoever has tried to take the lock is told the same here.
+    # The clock decides at first. An unsure lock counts as held after a refused RunLock, or if its
+    # POSIX lock is held.
     is_doubted = found.life == "unsure" and (found.is_posix_held or path in _refused)
     return found.life == "alive" or is_doubted
 
@@ -270,7 +270,7 @@ def _seems_alive(found: Look, path: str) -> bool:
 def wait_for_doubts(folders: Iterable[Path]) -> bool:
     """Waits for two heartbeats if only the clock calls a lock dead.
 
-    Then it is certain which ones are. Returns whether it had to wait.
+    Afterwards each lock is known to be alive or dead. Returns whether it had to wait.
     """
     looks = [found for folder in folders for found in _look_at_all(_lock_path(folder, RUN_LOCK))]
     if all(found.life != "unsure" for found in looks):
@@ -280,17 +280,17 @@ def wait_for_doubts(folders: Iterable[Path]) -> bool:
 
 
 def remove_lock_of_finished_run(folder: Path) -> None:
-    """Removes the lock files that dead holders of a finished run left.
+    """Removes the lock files that dead processes left in a finished run.
 
-    Here the clock alone decides, because nothing depends on this lock any more. A holder that wakes
-    to train the run again finds out that it has lost the lock.
+    The clock alone decides here, because nothing depends on this lock any more. A holder that
+    resumes and trains the run again detects that it has lost the lock.
     """
-    # To resolve the path takes several times as long as this question, which very many runs get.
+    # Resolving the path takes several times as long as this check, which is made for many runs.
     if not os.path.lexists(f"{folder}/{RUN_LOCK}"):
         return
     path = _lock_path(folder, RUN_LOCK)
-    numbers = generations(path)  # before the look: what is made after it stays
-    # A file without a name may be that of a process that takes the lock just now.
+    numbers = generations(path)  # read before the look, so that newer files stay
+    # A file that names no holder may belong to a process that is just taking the lock.
     if all(found.holder for found in _look_at_all(path)) and not is_locked(folder):
         with contextlib.suppress(OSError):
             for number in numbers:

@@ -1,12 +1,12 @@
-"""The files of a lock, and whether their holders are alive.
+"""Reads and writes lock files, and decides whether their holders are alive.
 
-A lock is the file `lock`, and after a takeover also `lock.2`, `lock.3` and so on. The highest of
-these generations is the holder. A process creates the file of a generation only if there is none,
-which every file system guarantees. The file is empty until its creator has written its name.
+A lock is the file `lock`, and after takeovers also `lock.2`, `lock.3` and so on. The file with the
+highest of these generations names the holder. A process creates a file only if it does not exist
+yet, which every file system guarantees. The file is empty until its creator has written its name.
 
 Clocks are not trusted. A holder touches its file every few seconds. It counts as dead if this
-process has seen for a while that the file does not change. The exception is a holder on this
-kernel: the kernel drops its POSIX lock when the process ends.
+process has seen no change of the file for a while. A holder on this kernel counts as dead at once
+if its POSIX lock is free, because the kernel drops this lock when the process ends.
 """
 
 import errno
@@ -35,10 +35,10 @@ _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """The errors of a file system without POSIX locks."""
 
 _MOST_MISSING = 10
-"""The lowest generations may be missing: their creators have withdrawn, or are removing them."""
+"""Generations below this number are always looked for, because lower files may be removed first."""
 
 _seen: dict[str, tuple[tuple[int, int], float]] = {}
-"""The version of each lock file that was looked at, and when it was first seen.
+"""The last known version of each lock file, and when this version was first seen.
 
 The time is in seconds of this process's monotonic clock."""
 
@@ -47,8 +47,8 @@ class Holder(NamedTuple):
     """The process that a lock file names.
 
     Attributes:
-        boot: names the running kernel; None where there is no such name.
-        has_posix: whether it also holds a POSIX lock.
+        boot: the name of the running kernel; None if the system has no such name.
+        has_posix: whether the process also holds a POSIX lock.
     """
 
     host: str
@@ -74,10 +74,10 @@ class Look(NamedTuple):
 
 
 def host_name() -> str:
-    """Returns the name of this host, or what the variable SEQSWEEP_HOST says.
+    """Returns the name of this host, or the value of SEQSWEEP_HOST.
 
-    The variable is for containers: one that replaces another may have the same name and the same
-    process numbers.
+    The environment variable is for containers: a container that replaces another container may have
+    the same name and the same process numbers.
     """
     name = os.environ.get("SEQSWEEP_HOST", "")
     return re.sub(r"[^A-Za-z0-9.-]", "_", name) or socket.gethostname()
@@ -86,8 +86,8 @@ def host_name() -> str:
 def time_in(folder: Path) -> float:
     """Returns the present time by the clock of a folder.
 
-    On a network file system the server sets the times, so only a new file shows its clock. Where
-    nothing can be written, this machine's clock is used.
+    On a network file system the server sets the times, so only a new file shows the server's clock.
+    If no file can be written there, this machine's clock is used.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -115,7 +115,7 @@ def generations(path: str) -> list[int]:
     """Returns the generations of a lock that exist, the lowest first."""
     found: list[int] = []
     number = 1
-    # The folder is not listed, because that of a sweep may be large.
+    # The folder is not listed, because the folder of a sweep may be large.
     while number < _MOST_MISSING or number - 1 in found:
         if os.path.lexists(file_of(path, number)):
             found.append(number)
@@ -141,7 +141,7 @@ def create(path: str) -> tuple[int, Holder] | None:
         host, pid, boot, posix = holder
         content = {"host": host, "pid": pid, "since": time.time(), "boot": boot, "posix": posix}
         os.pwrite(descriptor, json.dumps(content).encode(), 0)
-        # A client of a network file system sends the content to the server before it sets a time.
+        # Setting a time makes a network file system send the content to the server first.
         os.utime(descriptor)
     except OSError as error:
         os.unlink(path)
@@ -152,7 +152,7 @@ def create(path: str) -> tuple[int, Holder] | None:
 
 
 def take_posix_lock(descriptor: int) -> bool:
-    """Locks a file; returns False if the file system cannot."""
+    """Locks a file; returns False if the file system lacks locks."""
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -163,15 +163,15 @@ def take_posix_lock(descriptor: int) -> bool:
 
 
 def look(path: str) -> Look:
-    """Looks at a lock file that this process does not hold.
+    """Reads the state of a lock that this process does not hold.
 
-    Closing a file drops all POSIX locks that this process has on it.
+    The file of a held lock must not be opened, because closing it drops the POSIX lock.
 
     Raises:
         OSError: the file cannot be read, or is not a regular file.
     """
     try:
-        file = open_regular(path)  # read-only, which is all that another user may do
+        file = open_regular(path)  # read-only, because another user may not write it
     except FileNotFoundError:
         _seen.pop(path, None)
         return Look("dead")
@@ -181,29 +181,29 @@ def look(path: str) -> Look:
         holder = _read_holder(file.fileno())
         is_held = _is_posix_held(file.fileno())
         status = os.fstat(file.fileno())
-    # A process writes its name before it looks whether it has the lock, so an empty file is free.
+    # A process writes its name before it checks that it has the lock, so an empty file is free.
     if holder is None and not is_held:
         return Look("dead")
-    # Virtual machines may have the same name. Without boot ids, the name alone decides.
+    # Boot ids distinguish virtual machines of the same name. Without them, the name decides.
     is_here = holder is not None and (holder.host, holder.boot) == (host_name(), boot_id())
     if holder is not None and is_here and holder.has_posix and is_held is False:
         return Look("dead", holder)
-    # A frozen process keeps its POSIX lock, so the touches count for it, too.
+    # A frozen process keeps its POSIX lock, so only missing touches show that it is frozen.
     return Look(_life_by_touches(path, status), holder, is_held is True)
 
 
 def _life_by_touches(path: str, status: os.stat_result) -> Literal["alive", "unsure", "dead"]:
-    """Returns the state of a holder by the status of its file."""
-    # The file has not changed for as long as this process has seen no other version of it.
+    """Returns the state of a holder, from its file's status."""
+    # The file counts as unchanged since this process first saw its present version.
     now, version = time.monotonic(), (status.st_ino, status.st_mtime_ns)
     if _seen.get(path, (None,))[0] != version:
         _seen[path] = (version, now)
     seconds = now - _seen[path][1]
     if seconds >= STALE_SECONDS:
         return "dead"
-    # The clock of the folder is asked only in case of doubt, because this writes a file. A wrong
-    # clock of this host can make a dead process look alive, for a minute. A time in the future is
-    # old, too: a clock has been set back since, or was wrong.
+    # The clock of the folder is read only in case of doubt, because this writes a file. If the
+    # clock of this host is wrong, a dead process may look alive for a minute. A time in the future
+    # counts as old, because a clock has been set back since, or was wrong.
     if abs(time.time() - status.st_mtime) < STALE_SECONDS:
         return "alive"
     if abs(time_in(Path(path).parent) - status.st_mtime) < STALE_SECONDS:
@@ -212,13 +212,13 @@ def _life_by_touches(path: str, status: os.stat_result) -> Literal["alive", "uns
 
 
 def seconds_to_be_sure() -> float:
-    """Returns for how long a file that looks old must not change."""
+    """Returns the seconds for which a dead holder's file is unchanged."""
     return 2 * BEAT_SECONDS
 
 
 def _is_posix_held(descriptor: int) -> bool | None:
-    """Returns whether another process has locked the file, if known."""
-    # F_GETLK only asks. Taking the lock would block other processes for a moment.
+    """Returns whether another process has locked the file; None if unknown."""
+    # F_GETLK only tests the lock. Taking the lock would block other processes for a moment.
     if sys.platform == "darwin":
         layout, query, kind = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET), 3
     else:
@@ -231,7 +231,7 @@ def _is_posix_held(descriptor: int) -> bool | None:
 
 
 def _read_holder(descriptor: int) -> Holder | None:
-    """Returns the holder that a lock file names; None without one."""
+    """Returns the holder that a lock file names, if any."""
     try:
         content = json.loads(os.pread(descriptor, 4096, 0))
         host, pid, boot = str(content["host"]), int(content["pid"]), content.get("boot")

@@ -1,9 +1,9 @@
-"""Reads the numbers in a run's metrics.csv, whatever else it holds.
+"""Reads the numbers of metrics.csv, even if the file is damaged.
 
-The first line names the columns, and every further line holds the metrics of one epoch. All readers
-agree on which lines count: those that end with a line break, have as many cells as the first line,
-and have a number for the epoch. A run may be writing now, and a killed run leaves half of a line.
-A file whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing.
+The first line names the columns, and every further line holds the metrics of one epoch. A line
+counts for all readers if it ends with a line break, has as many cells as the first line, and has a
+number for the epoch. Other lines occur while a run writes, and after a run was killed. A file whose
+rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing.
 """
 
 import csv
@@ -18,12 +18,12 @@ from seqsweep.runs.ledger import differing_keys
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """Returns for each epoch the columns that have a finite number.
+    """Returns a dict for each epoch, with the columns of finite numbers.
 
     A file that does not exist, or holds no table, has no rows.
 
     Raises:
-        OSError: the file exists and cannot be read.
+        OSError: the file exists but cannot be read.
     """
     header, rows = _read_table(path)
     return [
@@ -39,7 +39,7 @@ def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:
-    """Returns the rows by column; NaN where there is no finite number."""
+    """Returns the numbers of each column; NaN replaces all other cells."""
     header, rows = _read_table(path)
     values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
@@ -48,9 +48,9 @@ def read_columns(path: Path) -> dict[str, list[float]]:
 class MetricsTail:
     """The number of epochs of a run, and its best metrics.
 
-    Each look parses only what was added since the last one. If the last line that was read has
-    moved, all lines are read again: a resumed run cuts off the rows behind its checkpoint, and a
-    restarted run writes a new file, which may have the inode of the old one.
+    Each `look` parses only the lines added since the last `look`. If the last parsed line has
+    moved, all lines are parsed again: a resumed run cuts off the rows after its checkpoint, and a
+    restarted run writes a new file, which may have the inode of the old file.
 
     Attributes:
         best: the best value of each metric that has had a number.
@@ -84,7 +84,7 @@ class MetricsTail:
             return
         self._state = state
         self.written = self.written if stat is None else stat.st_mtime
-        # A smaller size would not reveal a restart: the new file may have grown beyond the old one.
+        # Sizes alone would not reveal a restart: the new file may be longer than the old one.
         if content[self._offset - len(self._last) : self._offset] != self._last:
             self._restart()
         for line in _whole_lines(content[self._offset :]):
@@ -149,7 +149,7 @@ def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
 
 
 def _is_epoch(number: int, epoch: float, path: Path | str) -> bool:
-    """Returns whether a row is the next epoch; names the file otherwise."""
+    """Returns whether a row is the next epoch; reports wrong files."""
     if epoch != number:
         say_once(
             f"{path}: row {number + 1} must be epoch {number}, got {epoch:g}; it counts as missing"
@@ -158,13 +158,13 @@ def _is_epoch(number: int, epoch: float, path: Path | str) -> bool:
 
 
 def _whole_lines(content: bytes) -> list[str]:
-    """Returns the lines that end with a line break, without it."""
+    """Returns the lines that end with a line break, without the break."""
     text = content[: content.rfind(b"\n") + 1].decode("utf-8", errors="replace")
     return [line.removesuffix("\r") for line in text.split("\n")[:-1]]
 
 
 def _number(text: str) -> float:
-    """Returns the finite number of a cell; NaN where there is none."""
+    """Returns the number of a cell; NaN if it is not finite."""
     try:
         number = float(text)
     except ValueError:
@@ -176,7 +176,7 @@ DEFAULT_MONITOR = "val/acc"
 
 
 def lower_is_better(metric: str) -> bool:
-    """Returns whether a lower value is better: for losses it is.
+    """Returns whether a lower value is better, which is true for losses.
 
     >>> lower_is_better("val/loss"), lower_is_better("val/acc")
     (True, False)
@@ -192,7 +192,7 @@ def is_bounded(metric: str) -> bool:
 def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, float]:
     """Returns the key that ranks epochs; higher is better.
 
-    The metric of the monitor decides, then `val/loss`. Of equal epochs the first one is the best.
+    The monitored metric decides, then `val/loss`. The first of several equal epochs is the best.
 
     >>> epoch_score({"train/loss": 0.5, "val/loss": 2.0}, "train/loss")
     (-0.5, -2.0)
@@ -217,8 +217,8 @@ def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
 def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
     """Returns the metric that ranks runs without a validation split.
 
-    It is `train/loss`, or `train/acc` where `loss.*` differs: then training losses have different
-    scales.
+    It is `train/loss`, or `train/acc` if keys of `loss.*` differ, because training losses then have
+    different scales.
 
     >>> without_validation([{"loss.label_smoothing": 0.0}, {"loss.label_smoothing": 0.3}])
     'train/acc'
@@ -230,10 +230,10 @@ def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
 def compared_metric(monitor: str, available: Collection[str]) -> str:
     """Returns the metric that compares configs which the monitor has ranked.
 
-    It is the metric of the test split where there is one, because that split has chosen nothing. It
-    is of the monitored kind. But where a loss is monitored, it is the accuracy of a split that has
-    chosen nothing; on the split of the loss it is the loss, since a ranking by another metric would
-    contradict it, and the accuracy may be 1 everywhere.
+    The test split is used if it exists, because it has chosen nothing. The kind of metric is the
+    monitored kind, with one exception: if a loss is monitored, other splits are compared by their
+    accuracy. On the monitored split the loss itself is compared, because another metric would
+    contradict the ranking, and the accuracy may be 1 everywhere.
 
     >>> compared_metric("val/f1", ["val/f1", "test/acc", "test/f1"])
     'test/f1'

@@ -28,8 +28,8 @@ def provenance(
     """Returns the content of a run's provenance.json.
 
     Args:
-        engine: the engine, and what decides its last bits: instruction set, BLAS, devices.
-        data_files: absolute paths by key of `data.source`, whose own paths may be relative.
+        engine: the engine, and what affects its rounding: instruction set, BLAS, devices.
+        data_files: absolute paths by key of `data.source`; the paths in the config may be relative.
     """
     return {
         "command": command_line(),
@@ -74,7 +74,7 @@ def _cpu_name() -> str:
 @functools.cache
 def checkout(file: Path) -> dict[str, str | None]:
     """Returns the commit of a file's checkout, and a digest of changes."""
-    if _git(file, "ls-files", "--error-unmatch", str(file)) is None:  # not in a checkout
+    if _git(file, "ls-files", "--error-unmatch", str(file)) is None:  # the file is in no checkout
         return {"git_commit": None, "git_diff": None}
     # Only a digest is kept, because the diff itself may be large and private.
     diff = _git(file, "diff", "HEAD") or ""
@@ -83,7 +83,7 @@ def checkout(file: Path) -> dict[str, str | None]:
 
 
 def _git(file: Path, *arguments: str) -> str | None:
-    """Returns git's output in a file's folder; None where it fails."""
+    """Returns git's output in a file's folder; None if git fails."""
     command = ["git", "-C", str(file.parent), *arguments]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)

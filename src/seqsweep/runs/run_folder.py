@@ -1,6 +1,6 @@
-"""The folder of one run.
+"""The folder of one run, with its files and states.
 
-A run is done if and only if it has a sound record.json.
+A run is done if and only if it has a record.json that is not damaged.
 """
 
 import contextlib
@@ -50,20 +50,20 @@ FINISHED = frozenset(_OBJECTS)
 """The states of runs that have a record."""
 
 _OF_A_NEW_RUN = {"checkpoints", "lock"}
-"""The names in a folder in which no run has begun yet."""
+"""The names that a folder may contain before its run has begun."""
 
 
 class _OfAnotherVersion(Exception):
-    """The error for a record of other SEMANTICS."""
+    """A record has another number of SEMANTICS."""
 
 
 class RunFolder:
     """The folder of a run, with methods for its states and files.
 
-    `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
+    It holds `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
     checkpoints/{best,last}.ckpt`, event files (see `runs.eventfiles`), failure.json after a
     failure, and a lock during training. record.json is written last. The methods that write raise
-    LockLost if this process has held the lock and another process has taken it over.
+    LockLost if another process has taken over the lock of this process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,9 +88,9 @@ class RunFolder:
             return None
 
     def problem(self) -> tuple[State, str] | None:
-        """Returns whether the run is damaged or of another version.
+        """Returns `damaged` or `of another version` with a text, or None.
 
-        With the state comes what is wrong with record.json, or the version that wrote the run.
+        The text says what is wrong with record.json, or which version wrote the run.
         """
         try:
             _read_record(self.path / "record.json")
@@ -127,7 +127,7 @@ class RunFolder:
         return None
 
     def config(self) -> dict[str, Any] | None:
-        """Returns the run's config; None where it has none.
+        """Returns the run's config; None if config.yaml is missing.
 
         Raises:
             ValueError: config.yaml is not a mapping in plain YAML.
@@ -150,7 +150,7 @@ class RunFolder:
             return record["status"]
         if is_running:
             return "running"
-        # What is wrong with a record counts only now: a running process may be about to replace it.
+        # A damaged record counts only if no process runs, because a process may soon replace it.
         if (problem := self.problem()) is not None:
             return problem[0]
         failure = self.failure()
@@ -182,7 +182,7 @@ class RunFolder:
             self._write_failure(failure | {"kind": "incomplete", "error": ""})
 
     def reopen(self) -> None:
-        """Removes the record of a pruned run, which is to be resumed."""
+        """Removes the record of a pruned run, to resume the run."""
         path = self.path / "record.json"
         if path.exists():
             self.check_held()
@@ -197,17 +197,17 @@ class RunFolder:
     def finish(self, record: dict[str, Any], synced: bool = False) -> None:
         """Writes the record, after which the run is done.
 
-        The logs, which grow without a sync, are forced to disk before the record appears.
+        The logs are written without a sync, so they are forced to disk before the record appears.
 
         Args:
-            record: the content; its `status` is `complete` if none is given.
-            synced: whether all other files are on disk already. Then the record is not synced: if
-                the power fails, a damaged record counts as missing.
+            record: the content; its `status` is `complete` by default.
+            synced: whether all other files are on disk already. Then the record is not synced,
+                because a record damaged by a power failure counts as missing.
         """
         if not synced:
             sync([self.path / "metrics.csv", *event_files(self.path)])
         self.check_held()
-        # A finished run has no failure, so failure.json goes before the record appears.
+        # A finished run has no failure, so failure.json is removed before the record appears.
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
         content = {"semantics": SEMANTICS, "status": "complete"} | record
@@ -231,15 +231,15 @@ class RunFolder:
         )
 
     def interrupt(self, reason: BaseException) -> None:
-        """Writes that an attempt was stopped; it does not count as failed."""
+        """Records that an attempt was stopped, which does not count as failed."""
         content = {"kind": "interrupted", "error": str(reason), "attempts": self.attempts()}
         self._write_failure(content)
 
     def count_killed(self, epochs: int) -> int:
-        """Counts that a process was killed while it trained the run.
+        """Records that a process was killed while it trained the run.
 
-        Returns how many were killed in a row without a new epoch. The attempt does not count as
-        failed.
+        Returns how many processes in a row were killed without a new epoch. The attempt does not
+        count as failed.
         """
         failure = self.failure() or {}
         match failure.get("killed"):
@@ -265,13 +265,13 @@ def _read_record(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: the file does not exist, or cannot be read.
-        Damaged: it is not what `RunFolder.finish` wrote.
+        Damaged: the file does not hold what `RunFolder.finish` wrote.
         _OfAnotherVersion: another version has written it.
     """
     try:
         record = read_sealed(path)
     except Damaged:
-        # Another version may have written it without a digest, or with one of its own.
+        # Another version may have written the record without a digest, or with another digest.
         with contextlib.suppress(Damaged):
             if _is_of_another_version(parse_json(path)):
                 raise _OfAnotherVersion from None

@@ -1,7 +1,7 @@
 """Reads and writes sweep.json, and locks the folder of a sweep.
 
-The folder of a run shows how that run stands. The sweep itself knows which runs it consists of,
-when it began, and by which command. It writes this when it starts and when it ends, for tables and
+The folder of a run shows the state of that run. sweep.json lists the runs of a sweep, the time when
+it began, and its command. A sweep writes the file when it starts and when it ends, for tables and
 for `seqsweep watch`.
 """
 
@@ -23,7 +23,7 @@ from seqsweep.runs.lock_files import STALE_SECONDS, host_name, take_posix_lock, 
 
 NAME = "sweep.json"
 SEARCH = "search.json"
-"""The file with what a search has chosen, which `extras.search` writes."""
+"""The file with the choices of a search, which `extras.search` writes."""
 
 _LOCK = ".changing"
 Config = Mapping[str, Any]
@@ -35,15 +35,15 @@ class SweepFile:
 
     Args:
         command: the last command, as a person would type it.
-        started: when it was started, in seconds since 1970.
+        started: when the command was started, in seconds since 1970.
         configs: the flat config of each run by run_id, in the order in which they were planned.
         done_before: the run_ids that were done when the command started.
-        ended: when it ended, in seconds since 1970; None while it runs, and if it was killed.
-        earlier: the run_ids that only ended commands have planned.
+        ended: when the command ended, in seconds since 1970; None if it runs or was killed.
+        earlier: the run_ids that were planned only by commands that have ended.
         costs: the estimated seconds of an epoch by run_id; only their ratios matter.
-        failures: how often each run had failed before the sweep, by run_id; 0 where it is missing.
-        directory: where the command was started, which relative paths in the configs begin at.
-        limits: the limits of the runs of a search by run_id, as `training.limits.Limits.plain`.
+        failures: how often each run had failed before the sweep, by run_id; 0 if it is missing.
+        directory: the folder in which the command was started; relative config paths begin there.
+        limits: the limits of a search's runs by run_id, as from `training.limits.Limits.plain`.
         open: whether a search may still add runs; workers wait for them.
     """
 
@@ -61,7 +61,7 @@ class SweepFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Reads sweep.json; returns None where it is missing or damaged.
+        """Reads sweep.json; returns None if it is missing or damaged.
 
         A file of another version counts as missing: this version does not train its runs.
         """
@@ -90,7 +90,7 @@ class SweepFile:
             return None
 
     def write(self, folder: Path) -> None:
-        """Writes sweep.json; values that all configs share stand once."""
+        """Writes sweep.json, with the values that all configs share only once."""
         common = _common(list(self.configs.values()))
         content = {
             "semantics": SEMANTICS,
@@ -116,19 +116,19 @@ class SweepFile:
     def changing(folder: Path) -> RunLock:
         """Returns a lock to hold while sweep.json is read, changed and written.
 
-        Without it, two processes that change the file at once would lose one of the changes.
+        Without the lock, two processes that change the file at once would lose one of the changes.
         """
         return RunLock(folder, _LOCK, waits=True)
 
     def end(self, folder: Path, when: float) -> None:
         """Marks the folder's sweep.json as ended, unless another sweep still trains there.
 
-        A sweep calls this after it has released its lock, so that the last one to end always finds
-        nobody else.
+        A sweep calls this after it has released its lock, so that the last sweep to end finds no
+        other sweep.
         """
         if not is_sweep_running(folder):
             with self.changing(folder):
-                # The file is that of the sweep that started last.
+                # The file belongs to the sweep that started last.
                 replace(SweepFile.read(folder) or self, ended=when, open=False).write(folder)
 
     def joined(self, other: Self) -> Self:
@@ -154,7 +154,7 @@ class SweepFile:
         return replace(self, configs=configs, costs=costs, failures=failures, limits=limits)
 
     def current(self) -> Self:
-        """Leaves out the runs that only ended commands planned."""
+        """Leaves out the runs planned only by commands that have ended."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
 
@@ -187,7 +187,7 @@ def _common(configs: Sequence[Config]) -> dict[str, Any]:
 
 
 Process = tuple[str, int]
-"""A host, as file names spell it, and the number of a process on it."""
+"""A host, spelled as in file names, and the number of a process on it."""
 
 
 def this_process() -> Process:
@@ -196,12 +196,12 @@ def this_process() -> Process:
 
 
 def process_of(host: str, pid: int) -> Process:
-    """Returns a process on a host, which may have any name."""
+    """Returns a process, with its host spelled as in file names."""
     return re.sub(r"[^A-Za-z0-9.-]", "_", host), pid
 
 
 def sweep_lock(folder: Path) -> RunLock:
-    """Returns the lock of this process's sweep, one of several."""
+    """Returns the lock of this process's sweep; each process has its own."""
     return RunLock(folder, sweep_lock_name())
 
 
@@ -216,7 +216,7 @@ def lock_names(names: Iterable[str]) -> dict[str, Process]:
     >>> lock_names([".running-n1-47", "sweep.json"])
     {'.running-n1-47': ('n1', 47)}
     """
-    # The name of a later generation of a lock, which `runs.lock` finds itself, has a number more.
+    # Later generations of a lock, such as `.running-n1-47.2`, are left out; `runs.lock` finds them.
     found = [re.fullmatch(r"\.running-(.+)-(\d+)", name) for name in names]
     return {match[0]: (match[1], int(match[2])) for match in found if match}
 
@@ -254,7 +254,7 @@ def lock_notes(folder: Path) -> list[str]:
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             has_posix_locks = take_posix_lock(file.fileno())
-    except OSError:  # reported by whatever writes there
+    except OSError:  # the next write there reports the error
         has_posix_locks = True
     if not has_posix_locks:
         what = "the runs of a killed process are free after a minute instead of at once"

@@ -34,11 +34,11 @@ def sequences(x: Any, layout: str) -> Rows:
 
     Args:
         x: (N, T, F), or (N, T) for one channel; or a list of N sequences (T, F) or (T,).
-        layout: `channels_first` where an array is (N, F, T) and a sequence of a list is (F, T),
-            else `batch_first`.
+        layout: `channels_first` if an array is (N, F, T) and each sequence of a list is (F, T);
+            otherwise `batch_first`.
 
     Raises:
-        ValueError, TypeError: X is not of such a form.
+        ValueError, TypeError: X does not have one of these forms.
     """
     if layout not in _LAYOUTS:
         hint = did_you_mean(str(layout), _LAYOUTS)
@@ -76,7 +76,7 @@ def labels(y: Any, x: Rows) -> Array:
     if array.dtype.kind == "f":
         assert_all_finite(array, input_name="y")
     check_classification_targets(array)
-    # pandas and lists of mixed origin give texts as objects, which no file holds.
+    # pandas and mixed lists give texts as objects, which an .npz file cannot hold.
     return array.astype(np.str_) if array.dtype.kind == "O" else array
 
 
@@ -103,7 +103,7 @@ def _list_of_arrays(rows: list[Any], layout: str) -> list[Array]:
             raise ValueError(f"X[{index}] has shape {np.shape(rows[index])}; no dimension may be 0")
         if array.shape[1] != channels:
             turned = "batch_first" if layout == "channels_first" else "channels_first"
-            # The other axis has one size in all sequences.
+            # If the other axis has one size in all sequences, it may hold the channels.
             hint = f"; did you mean layout={turned!r}?" if len({*map(len, arrays)}) == 1 else ""
             raise ValueError(
                 f"X[{index}] has {array.shape[1]} channels, but X[0] has {channels}; all sequences"
@@ -118,7 +118,7 @@ def _sequence(row: Any, index: int, layout: str) -> Array:
         array = np.asarray(row)
     except ValueError:
         raise ValueError(f"X[{index}] is ragged; must be (T, F) or (T,)") from None
-    if array.dtype.kind not in "biuf":  # checked only here, because the check takes 50 us
+    if array.dtype.kind not in "biuf":  # numbers skip this check, which takes 50 us
         array = check_array(
             array, ensure_2d=False, allow_nd=True, ensure_all_finite=False, input_name=f"X[{index}]"
         )

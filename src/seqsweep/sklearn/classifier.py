@@ -35,41 +35,41 @@ from seqsweep.using.load import LoadedRun, run_of
 class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     """A recurrent classifier of sequences for scikit-learn.
 
-    `fit` trains the run that `seqsweep train data=npz data.test_fraction=0` trains on the same
-    arrays, with the same result to the last bit. The arguments are named as the keys of the config
-    and have the same defaults.
+    `fit` trains the same run as the command `seqsweep train data=npz data.test_fraction=0` on the
+    same arrays. The results are equal to the last bit. The arguments are named like the keys of
+    the config, and have the same defaults.
 
     X is a list of N sequences (T, F) or (T,), which may differ in T, or an array (N, T, F) or
     (N, T). So the columns of a 2-D array are the steps of one channel.
 
     Args:
-        hidden_size, cell, nonlinearity, num_layers, bidirectional, dropout, pooling: of the
-            network, see `RNNClassifier`.
+        hidden_size, cell, nonlinearity, num_layers, bidirectional, dropout, pooling: the
+            options of the network, see `RNNClassifier`.
         max_epochs: the number of epochs; the weights of the best epoch are kept.
-        batch_size: `auto` is 32, or all training sequences where there are fewer.
-        lr, weight_decay: of the optimizer, by default Adam.
+        batch_size: `auto` is 32, or the number of training sequences if that is smaller.
+        lr, weight_decay: the options of the optimizer, which is Adam by default.
         class_weight: None, `balanced`, or a dict of label: weight.
-        standardize: scales each channel to mean 0 and deviation 1, measured in `fit`.
-        missing: what to do with NaN: `error`, `zero`, `mean` or `forward`.
-        val_fraction: the fraction of the sequences that decides which epoch is best; with 0 it is
-            the last one.
-        layout: `channels_first` where an array X is (N, F, T) and a sequence of a list is (F, T).
-        random_state: the run's seed, which decides weights, order and dropout. None draws one from
-            NumPy's global generator, and a `RandomState` from itself.
+        standardize: whether to scale each channel to mean 0 and deviation 1, measured in `fit`.
+        missing: how to replace NaN: `error` (refuses NaN), `zero`, `mean` or `forward`.
+        val_fraction: the fraction of the sequences that decides which epoch is best. With 0 the
+            last epoch counts as the best.
+        layout: `channels_first` if an array X is (N, F, T) and each sequence of a list is (F, T).
+        random_state: the run's seed, which decides weights, order and dropout. None draws a seed
+            from NumPy's global generator; a `RandomState` draws the seed itself.
         engine: `auto`, `native` or `autograd`.
-        threads: the threads of torch.
-        folder: keeps the runs. A fit that is interrupted resumes, and none is done twice. None
-            trains in a temporary folder.
-        overrides: further keys of a config with their values, as
+        threads: the number of threads that torch uses.
+        folder: the folder that keeps the runs. An interrupted fit resumes; a finished fit is not
+            repeated. None trains in a temporary folder.
+        overrides: further keys of a config with their values, such as
             `{"optimizer": "adamw", "loss.label_smoothing": 0.1}`.
-        verbose: shows notes on the data, and on a terminal a progress bar.
+        verbose: whether to show notes on the data, and a progress bar in a terminal.
 
     Attributes:
         classes_: (C,) the labels, sorted.
-        n_classes_: C.
+        n_classes_: C, the number of classes.
         n_features_in_: F, the number of channels.
         history_: the metrics of each epoch by their names, such as `train/loss` and `val/acc`.
-        run_: the `LoadedRun`, as `seqsweep.load_run` returns it.
+        run_: the `LoadedRun` that `seqsweep.load_run` would return.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
             RuntimeError: the training failed.
             KeyboardInterrupt: with `folder`, the same call resumes from the last epoch.
         """
-        # Everything is checked here first, so that no message speaks of a temporary file.
+        # X and y are checked before they are stored, so that no message names a temporary file.
         x = sequences(X, self.layout)
         targets = labels(y, x)
         with one_at_a_time, folder_of_runs(self.folder) as root:
@@ -166,14 +166,14 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         return np.concatenate(parts)[:, self._order]
 
     def save(self, path: str | Path) -> None:
-        """Writes the fitted network to a checkpoint file, which `seqsweep.load_run` takes."""
+        """Writes the fitted network to a checkpoint file for `seqsweep.load_run`."""
         check_is_fitted(self)
         file = Path(path).expanduser()
         file.parent.mkdir(parents=True, exist_ok=True)
         save_sealed(self._checkpoint, file)
 
     def planned_run(self, path: Path, y: Array, root: Path) -> PlannedRun:
-        """Returns the run of a fit."""
+        """Returns the planned run that a fit trains."""
         seed = self.random_state
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31 - 1))
@@ -194,14 +194,14 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(y)
         self.n_classes_ = len(self.classes_)
         self.n_features_in_ = len(self.run_.source_channels)
-        # The run sorts texts that are numbers as numbers, unlike `np.unique`.
+        # The run sorts numeric texts by their values, but `np.unique` sorts them as texts.
         self._order = class_indices(self.classes_, self.run_.class_names, "y")
 
     def _loaded(self) -> LoadedRun:
         return run_of(self._checkpoint, Path(self._path))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns plain values and arrays, from which the network is built again."""
+        """Returns plain values and arrays, from which unpickling rebuilds the network."""
         # A pickled module would depend on the versions of torch and of this package.
         state: dict[str, Any] = dict(cast("Any", super().__getstate__()))
         state.pop("run_", None)

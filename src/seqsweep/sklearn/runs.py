@@ -1,4 +1,4 @@
-"""The run behind a fit: config, files, training and result.
+"""The run of a fit: its config, files, training and result.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -56,7 +56,7 @@ KEYS = {
 }
 """The arguments of the estimator, and the key of a config that each of them sets."""
 
-# Files that only a person reads cost time, and most runs of an estimator are never looked at.
+# Files for human readers cost time, and nobody opens them for most runs of an estimator.
 _DEFAULTS = {"data.test_fraction": 0.0, "logger": "csv", "diagnostics": False}
 _FIXED = ("data", "model", "experiment", "debug", "sweep", "hydra", "name", "output_dir")
 """The groups and keys that the estimator itself sets."""
@@ -66,7 +66,7 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
     """Returns the checked config of a run.
 
     Args:
-        arguments: the parameters of the estimator; `random_state` is a number by now.
+        arguments: the parameters of the estimator; `random_state` must be a number.
 
     Raises:
         ValueError, TypeError: an argument is refused; the message names it.
@@ -82,14 +82,14 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
             config = shared_composer().checked(lines)
     except (ValueError, TypeError) as error:
         raise in_arguments(error) from error
-    # A path may have characters that an override cannot hold. Configs share their sections, so none
-    # is changed in place.
+    # The path is set here, because an override cannot hold all characters. Configs share their
+    # sections, so the section is copied and not changed in place.
     source = config["data"]["source"] | {"path": path}
     return config | {"data": config["data"] | {"source": source}, "output_dir": folder}
 
 
 def in_arguments(error: Exception, path: str = "") -> Exception:
-    """Returns an error about a config with the names of the arguments."""
+    """Returns an error about a config, reworded with the estimator's argument names."""
     message = str(error)
     for name, key in KEYS.items():
         message = re.sub(rf"(?<![\w.]){re.escape(key)}(?==|:)", name, message)
@@ -101,7 +101,7 @@ def in_arguments(error: Exception, path: str = "") -> Exception:
 
 
 def _overrides(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns further keys of a config, except those that arguments set."""
+    """Returns `overrides` as a dict; refuses keys that the arguments set."""
     overrides = arguments["overrides"]
     if overrides is None:
         return {}
@@ -110,7 +110,7 @@ def _overrides(arguments: Mapping[str, Any]) -> dict[str, Any]:
             f"overrides={overrides!r}: must be a dict of keys of a config, such as"
             " {'loss.label_smoothing': 0.1}"
         )
-    # A search over an argument would have no effect if an override won over it.
+    # A search over an argument would have no effect if an override replaced its values.
     names = {key: name for name, key in KEYS.items()}
     for key in overrides:
         bare = str(key).lstrip("+~")
@@ -122,7 +122,7 @@ def _overrides(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _class_weights(setting: Any, y: Array) -> Any:
-    """Returns `class_weight` as a config has it, by the run's classes."""
+    """Returns `class_weight` for a config, in the order of the run's classes."""
     if setting is None or isinstance(setting, str):
         return setting
     if not isinstance(setting, Mapping):
@@ -131,7 +131,7 @@ def _class_weights(setting: Any, y: Array) -> Any:
         )
     classes = np.unique(y)
     known = classes.tolist()
-    # A misspelt label would otherwise keep the weight 1.
+    # Without this check, the class of a misspelt label would keep the weight 1.
     for label in setting:
         if label not in known:
             hint = nearest_or_all(str(label), map(str, known))
@@ -146,12 +146,12 @@ def _class_weights(setting: Any, y: Array) -> Any:
 
 
 one_at_a_time = threading.RLock()
-"""Held while a fit or a prediction of this process uses the global state of torch and Hydra."""
+"""The lock that protects the global state of torch and Hydra during a fit or a prediction."""
 
 
 @contextlib.contextmanager
 def folder_of_runs(folder: str | Path | None) -> Generator[Path]:
-    """Yields the folder of the runs, by default a temporary one."""
+    """Yields the folder of the runs, by default a temporary folder."""
     if folder is not None:
         path = Path(folder).expanduser().absolute()
         path.mkdir(parents=True, exist_ok=True)
@@ -161,12 +161,12 @@ def folder_of_runs(folder: str | Path | None) -> Generator[Path]:
         try:
             yield Path(temporary)
         finally:
-            # Nobody can ask for these data again, which would stay in memory.
+            # The data of a temporary folder are never used again, but would stay in memory.
             forget_data()
 
 
 def store(x: Rows, y: Array, root: Path) -> Path:
-    """Writes X and y to a file of `root`/data; returns it."""
+    """Writes X and y to a file in `root`/data; returns its path."""
     is_array = isinstance(x, np.ndarray)
     values, lengths = padded(x, None)
     arrays: dict[str, Array] = {"X": values, "y": y} | ({} if is_array else {"lengths": lengths})
@@ -174,7 +174,7 @@ def store(x: Rows, y: Array, root: Path) -> Path:
     for name, array in arrays.items():
         digest.update(f"{name} {array.shape} {array.dtype.str}".encode())
         digest.update(np.ascontiguousarray(array).data.cast("B"))
-    # The name is the content, so that all fits on the same data share one file.
+    # The name is a hash of the content, so that all fits on the same data share one file.
     path = root / "data" / f"{digest.hexdigest()[:16]}.npz"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -186,20 +186,21 @@ def store(x: Rows, y: Array, root: Path) -> Path:
 
 
 def train_one(planned: PlannedRun, root: Path, verbose: bool) -> Outcome:
-    """Trains a run in `root`, unless it is done already.
+    """Trains a run in `root`, unless it is complete already.
 
     Raises:
         ValueError: the run diverged.
         RuntimeError: the training failed.
     """
-    # A console that is not a terminal gets no progress bar. In a notebook rich ignores the file.
+    # A console that is not a terminal shows no progress bar. In a notebook rich would ignore the
+    # file without `force_jupyter=False`.
     console = PlainConsole() if verbose else Console(file=io.StringIO(), force_jupyter=False)
     try:
         outcome = train_in(planned, root, console)
     except RunFailed as error:
-        # The run's folder, which the message names, may be a temporary one.
+        # The original message names the run's folder, which may be temporary.
         raise RuntimeError(f"the training failed: {error.__cause__}") from error
-    forget_finished_runs()  # a longer run may begin with this one
+    forget_finished_runs()  # a longer run may continue this run
     if outcome.record["status"] == "diverged":
         raise ValueError(f"the training diverged: {outcome.record['error']}; lower lr")
     return outcome
@@ -209,6 +210,6 @@ def kept_content(path: Path) -> dict[str, Any]:
     """Returns the part of a checkpoint that a trained network needs."""
     content = load_sealed(path)
     kept = {name: content[name] for name in (*DESCRIPTION, "state_dict", "epoch")}
-    # The weights are views of one vector, which a pickle would hold once for each of them.
+    # The weights are views of one vector, and a pickle would hold that vector once for each view.
     kept["state_dict"] = {name: weight.clone() for name, weight in content["state_dict"].items()}
     return kept

@@ -23,7 +23,7 @@ from seqsweep.sweeping.train_groups import train_groups
 from seqsweep.training.planned_run import Interrupted, PlannedRun
 
 Split = tuple[Array, Array]
-"""The positions of the sequences to train on, and of those to test."""
+"""The positions of the training sequences, and of the test sequences."""
 
 _SHARED = ("folder", "layout", "verbose")
 """The arguments of the estimator that all fits share."""
@@ -32,17 +32,17 @@ _SHARED = ("folder", "layout", "verbose")
 class RecurrentClassifierCV(GridSearchCV):
     """A `GridSearchCV` over a `RecurrentClassifier` whose fits train together.
 
-    The arguments, the attributes and the scores are those of `GridSearchCV`, to the last bit. All
-    fits on one fold form a pool, in which a further small network costs a few milliseconds.
-    `mean_fit_time` holds the seconds in which the engine trained the network.
+    It has the arguments and attributes of `GridSearchCV`, with equal scores to the last bit. All
+    fits on one fold form a pool, where each additional small network costs a few milliseconds.
+    `mean_fit_time` is the mean time that the engine trained the network, in seconds.
 
     Args:
-        estimator: a `RecurrentClassifier`, whose other arguments all fits share. With
-            `random_state=None` the search draws one seed for all fits. With `folder` a search that
-            is interrupted resumes, and a larger grid trains only what is missing.
+        estimator: a `RecurrentClassifier`; all fits share its arguments outside the grid. With
+            `random_state=None` the search draws one seed for all fits. With `folder` an interrupted
+            search resumes, and a larger grid trains only the missing fits.
         param_grid: a dict of argument: list of values, or a list of such dicts.
         scoring, refit, cv, error_score, return_train_score: see `GridSearchCV`.
-        n_jobs: the networks that train side by side in threads; None is 1, and -1 all cores.
+        n_jobs: the number of networks that train in parallel threads; None is 1, -1 is all cores.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class RecurrentClassifierCV(GridSearchCV):
         """Trains all fits together, and the best config on all of X.
 
         Args:
-            groups: (N,) for a splitter that keeps groups together.
+            groups: (N,) the group of each sequence, for a splitter that keeps groups together.
 
         Raises:
             ValueError, TypeError: an argument, X or y is refused.
@@ -107,10 +107,10 @@ class RecurrentClassifierCV(GridSearchCV):
         return self
 
     def _base(self, root: Path) -> RecurrentClassifier:
-        """Returns the estimator of all fits, with one seed and folder."""
+        """Copies the estimator, with one seed and folder for all fits."""
         base = _copy(self.estimator)
         base.set_params(folder=root, verbose=False)
-        # The pools and the search must ask for the same runs, so the seed is drawn once.
+        # The pools and the search must plan the same runs, so the seed is drawn once.
         if base.random_state is None:
             base.set_params(random_state=check_random_state(None).randint(2**31 - 1))
         return base
@@ -118,30 +118,30 @@ class RecurrentClassifierCV(GridSearchCV):
     def _fits(
         self, base: RecurrentClassifier, x: Rows, y: Array, splits: Sequence[Split], root: Path
     ) -> list[PlannedRun | None]:
-        """Returns the run of each config and fold, as the search asks.
+        """Returns the run of each config and fold, in the search's order.
 
-        None stands for a run that is refused: the search meets the same error, and handles it as
-        `error_score` says.
+        None stands for a refused run. The search meets the same error, and `error_score` decides
+        how the error is handled.
         """
         estimators = [
             _copy(base).set_params(**copy.deepcopy(params))
             for params in ParameterGrid(self.param_grid)
         ]
         by_fold: list[list[PlannedRun | None]] = []
-        # Fold by fold, so that only one of them is in memory.
+        # The folds are stored one by one, so that only one fold is in memory at a time.
         for train, _ in splits:
             path = store(_rows(x, train), y[train], root)
             by_fold.append([_planned(each, path, y[train], root) for each in estimators])
         return [fit for fits in zip(*by_fold, strict=True) for fit in fits]
 
     def _copy_results(self, search: GridSearchCV, seconds: npt.NDArray[np.float64]) -> None:
-        """Takes over the fitted attributes of a search."""
+        """Copies the fitted attributes of a search, and sets the fit times."""
         for name, value in vars(search).items():
             if name.endswith("_") and not name.startswith("_"):
                 setattr(self, name, value)
         self.cv_results_["mean_fit_time"] = seconds.mean(axis=1)
         self.cv_results_["std_fit_time"] = seconds.std(axis=1)
-        # Without `refit` there is none.
+        # Without `refit` the search has no best estimator.
         if hasattr(self, "best_estimator_"):
             own = {name: getattr(self.estimator, name) for name in ("folder", "verbose")}
             self.best_estimator_.set_params(**own)
@@ -162,7 +162,7 @@ def _rows(x: Rows, index: Array) -> Rows:
 
 
 def _seconds(fits: Sequence[PlannedRun | None], root: Path) -> npt.NDArray[np.float64]:
-    """Returns the seconds of each run's training, NaN without a result."""
+    """Returns each run's training time in seconds; NaN without a result."""
     seconds: list[float] = []
     for fit in fits:
         record = None if fit is None else RunFolder(root / fit.run_id).record()

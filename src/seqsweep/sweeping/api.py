@@ -53,7 +53,7 @@ def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
         # Imported here, because a run that is complete already needs no torch.
         from seqsweep.training.resume import forget_finished_runs
 
-        forget_finished_runs()  # a longer run may begin with this one
+        forget_finished_runs()  # a later run may extend this run
     record = {name: value for name, value in outcome.record.items() if name != "digest"}
     return record | {"folder": str(outcome.folder.path)}
 
@@ -83,7 +83,7 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
     warning at the end, and `load_sweep` returns its state.
 
     Args:
-        overrides: as on the command line, one by one or as a list; `seed=0,1` and
+        overrides: the overrides of a command line, one by one or as a list; `seed=0,1` and
             `model.cell=rnn,gru` span a grid.
 
     Returns:
@@ -96,7 +96,7 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
     words = words_of(overrides)
     with hydra_errors_explained(), hydra_set_aside(), _as_command():
         folder = Path(compose_sweep(words).hydra.sweep.dir)
-        # A program has no terminal to be asked on; an override of the caller wins.
+        # A program cannot answer a question on a terminal. The caller's overrides take precedence.
         code = run(["-m", "sweep.ask_above=null", *words], raises=True)
     if code >= 128:
         raise error_of_signal(code)
@@ -107,9 +107,9 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
 
 @contextmanager
 def _as_command() -> Generator[None]:
-    """Sets `sys.argv` as a command has it, for a block."""
+    """Sets `sys.argv` like the command `seqsweep` in the block."""
     words = sys.argv
-    # The command that a person would type, with a path that ddp can start the program from.
+    # A person would type this command. It has a full path, so that ddp can start the program.
     sys.argv = [str(Path(sys.executable).with_name("seqsweep"))]
     try:
         yield

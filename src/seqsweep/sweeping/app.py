@@ -55,7 +55,7 @@ from seqsweep.training.planned_run import (
 from seqsweep.training.run_data import data_of
 
 register_resolvers()
-logging.raiseExceptions = False  # Hydra logs its tables, also into a pipe whose reader has gone
+logging.raiseExceptions = False  # Hydra may log into a pipe whose reader has ended
 
 
 @remembered_command()
@@ -70,7 +70,7 @@ def run(
     Args:
         subcommand: `train`, or `plan`, which only prints what a sweep would train.
         options: the names of the subcommand's options.
-        raises: whether an error is raised instead of explained.
+        raises: whether errors are raised instead of printed as messages.
 
     Returns:
         The exit code: 0, 1 if a run failed, 2 for wrong input, or 128 plus the number of a signal.
@@ -108,8 +108,8 @@ def _hydra_raises() -> Generator[None]:
     """Makes Hydra raise errors in the block instead of printing them.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, also while Hydra composes. Hydra's clean-up may hide it behind
-            another error.
+        KeyboardInterrupt: the user pressed Ctrl-C, also while Hydra composes; Hydra's clean-up may
+            then raise another error.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -131,7 +131,7 @@ def _hydra_raises() -> Generator[None]:
 
 
 def _explained(error: Exception, words: Sequence[str]) -> str | None:
-    """Returns the message of an error of the user's; None for others."""
+    """Returns the message for a user's mistake; None for other errors."""
     if isinstance(error, BrokenPipeError):  # the reader of the output has gone; see cli.py
         return None
     if isinstance(error, (RunFailed, Locked)):
@@ -148,7 +148,7 @@ def _explained(error: Exception, words: Sequence[str]) -> str | None:
     if is_terminal_closed():
         return "the terminal was closed"
     if isinstance(error, OSError) and error.filename and error.errno:
-        # Hydra makes the folder of the runs, and names no key if it cannot.
+        # Hydra makes the folder of the runs, and its error does not name the key.
         cure = "output_dir=FOLDER chooses where the runs are written"
         return f"{error.filename}: {error.strerror}; {cure}"
     return with_meant(explain(error), words)
@@ -174,7 +174,7 @@ def task(config: DictConfig) -> float | None:
         if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
-        remove_empty_root(root)  # which Hydra has made before the config was checked
+        remove_empty_root(root)  # Hydra made it before the config was checked
         is_reader_gone = isinstance(error, BrokenPipeError)
         _errors.append(error if is_reader_gone else with_place(error, hydra_config))
     except Exception as error:
@@ -194,7 +194,7 @@ def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
     """Refuses to train the config of a sweep as a single run.
 
     Raises:
-        ValueError: the message has the command with `-m`.
+        ValueError: the config is a sweep's; the message has the command with `-m`.
     """
     grid, shape = hydra_config.sweeper.get("params"), given_shape(config.sweep)
     if not grid and not shape:
@@ -249,7 +249,7 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
     """Trains a single run, with a progress bar on a terminal.
 
-    With `when_locked=wait` it first waits for another process.
+    With `when_locked=wait` it first waits until no other process trains the run.
 
     Raises:
         Locked: another process trains the run, and the config says `when_locked=skip`.
@@ -272,7 +272,7 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
 
 def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any = None) -> Outcome:
     """Trains a single run as soon as no other process does."""
-    # torch and Lightning take seconds to import, so the config is checked first.
+    # Imported here, after the config was checked, because torch and Lightning take seconds.
     with without_collections():
         from seqsweep.training.train import train
 

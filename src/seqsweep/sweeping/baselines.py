@@ -40,16 +40,16 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 
 
 def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
-    """Writes the baselines of a sweep's data that baselines.json lacks.
+    """Writes the baselines that baselines.json lacks for a sweep's data.
 
     The file has a row for each baseline and data set of the members, and keeps the rows of other
-    members of the folder. Baselines learn from the training split of the networks, with the same
-    scaling, padded with zeros.
+    members of the folder. Baselines learn from the same training split as the networks, with the
+    same scaling, padded with zeros.
 
     Raises:
-        ValueError, TypeError, OSError: the data cannot be read again, or the file not written.
+        ValueError, TypeError, OSError: the data cannot be read again, or the file not be written.
     """
-    # A data module of the user's own has no source to read.
+    # A user's own data module has no source to read.
     members = [m for m in members if m.data_fingerprint and "source" in m.config["data"]]
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in members}
     known = _known(folder)
@@ -69,11 +69,11 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
 
 
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
-    """Returns the baselines, and notes on those that are missing.
+    """Returns the baselines, and notes on missing baselines.
 
     The majority class is always measured. Logistic regression (Cox 1958) and the nearest neighbour
-    (Cover and Hart 1967), on the padded and flattened sequences, need scikit-learn. They represent
-    a text by the count of each symbol (Joachims 1998), since its indices are not quantities.
+    (Cover and Hart 1967), on the padded and flattened sequences, need scikit-learn. For texts they
+    use the count of each symbol (Joachims 1998), because the indices of symbols are not quantities.
     """
     if splits.val is None and splits.test is None:
         return [], ["No baselines: there is neither a validation nor a test split."]
@@ -114,7 +114,7 @@ def _has_sklearn() -> bool:
 
 
 def _known(folder: Path) -> dict[str, Any]:
-    """Returns the content of the file, unless other packages measured it."""
+    """Returns the file's content; empty if measured with other packages."""
     known = read_sealed_or_none(folder / NAME) or {}
     installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
     return known if known.items() >= installed.items() else {}
@@ -124,11 +124,11 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
     """Writes the baselines of a folder of runs.
 
     Args:
-        allowed: the targets besides ours that may read the data.
+        allowed: the targets outside seqsweep that may read the data.
 
     Raises:
-        ValueError, TypeError, OSError: the data cannot be read again, or a target is not allowed;
-            or the file cannot be written.
+        ValueError, TypeError, OSError: the data cannot be read again, a target is not allowed, or
+            the file cannot be written.
     """
     runs: dict[str, RunFolder] = {}
     for entry in entries:
@@ -181,7 +181,7 @@ def _majority(splits: Splits) -> Predict:
 
 
 def _fitted(model: Any, splits: Splits) -> Predict:
-    """Fits a model on one thread, beside the training."""
+    """Fits a model on one thread, which disturbs training less."""
     from threadpoolctl import threadpool_limits
 
     longest, vocabulary = splits.train.max_length, splits.vocabulary
@@ -210,7 +210,7 @@ def _counted(sequences: Sequences, vocabulary: Vocabulary) -> npt.NDArray[np.flo
 
 
 def _flat(sequences: Sequences, steps: int) -> npt.NDArray[np.float32]:
-    """Pads or cuts: (S, T, F) -> (S, steps * F)."""
+    """Pads or cuts sequences to `steps`: (S, T, F) -> (S, steps * F)."""
     kept = sequences.x[:, :steps]
     missing = steps - kept.shape[1]
     return np.pad(kept, ((0, 0), (0, missing), (0, 0))).reshape(len(kept), -1)

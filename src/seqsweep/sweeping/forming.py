@@ -1,6 +1,6 @@
 """Groups the runs of a sweep by engine, and estimates their time.
 
-Imports no torch, because `seqsweep plan` prints the groups.
+The module imports no torch, because `seqsweep plan` prints the groups.
 """
 
 import os
@@ -35,7 +35,7 @@ class Group:
 
     def text(self) -> str:
         """Describes the group in one line."""
-        # Members of a pool may differ in all of these.
+        # Members of a pool may differ in cell, depth, directions and width.
         networks = [network for run in self.members if (network := network_of(run.config["model"]))]
         cells = ", ".join(sorted({network.cell for network in networks}))
         layers = sorted({network.num_layers for network in networks})
@@ -48,12 +48,12 @@ class Group:
 
 
 def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[Group]:
-    """Groups runs into a pool per data set and single runs.
+    """Groups runs into one pool for each data set, and single runs.
 
     A pool begins with its longest run.
 
     Args:
-        takes_gpu: returns whether an accelerator is a GPU here.
+        takes_gpu: a function that returns whether an accelerator is a GPU here.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
@@ -81,7 +81,7 @@ def cores() -> int:
 def gpu_available(accelerator: str) -> bool:
     """Returns whether an accelerator is a GPU on this machine.
 
-    Imports torch only if there may be a GPU.
+    It imports torch only if there may be a GPU.
     """
     # Without a driver there is no GPU, and importing torch to ask for one takes a second.
     if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
@@ -106,7 +106,7 @@ _EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
 
 
 def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[str]:
-    """Returns why autograd trains runs and what that costs, in lines."""
+    """Returns lines that say why autograd trains runs, and at which cost."""
     by_reason: dict[str, list[PlannedRun]] = {}
     for run in runs:
         reason = why_not_native(run.config, takes_gpu) if run.config["engine"] == "auto" else None

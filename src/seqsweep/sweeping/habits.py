@@ -1,6 +1,6 @@
-"""Finds the command that was meant by words of other tools.
+"""Finds the command that a user means by words of other tools.
 
-Nothing is guessed silently: the command is refused, and the message shows the right one.
+Nothing is guessed silently: the command is refused, and the message shows the right command.
 """
 
 import re
@@ -20,7 +20,7 @@ _COMMANDS = {
     **dict.fromkeys(("sweep", "multirun", "search"), ("train", "-m")),
     **dict.fromkeys(("test", "eval", "validate", "score"), ("evaluate", "RUN")),
 }
-"""The commands of other tools, and ours."""
+"""Maps the commands of other tools to ours."""
 
 _FULL = (
     "optimizer.lr", "optimizer.weight_decay", "trainer.max_epochs", "trainer.gradient_clip_val",
@@ -30,7 +30,7 @@ _FULL = (
     "model.bidirectional", "model.dropout", "model.pooling", "loss.class_weights",
     "loss.label_smoothing", "callbacks.early_stopping.patience",
 )  # fmt: skip
-"""The keys that are meant where the command has only their last part."""
+"""The full keys that the message shows if a command has only their last part."""
 
 _KEYS = {
     **{key.rpartition(".")[2]: key for key in _FULL},
@@ -46,14 +46,14 @@ _KEYS = {
     **dict.fromkeys(("seed_everything", "random_state", "random_seed"), "seed"),
     **dict.fromkeys(("n_trials", "hydra.sweeper.n_trials"), "hydra.sweeper.budget.trials"),
 }
-"""Keys of other tools, and keys without their section, with ours."""
+"""Maps keys of other tools, and keys without their section, to ours."""
 
 _VALUES = {
     "trainer.precision": {"16": "16-mixed", "bf16": "bf16-mixed"},
     "callbacks": {"model_checkpoint": "default", "checkpoint": "default"},
     "monitor": {f"test/{name}": f"val/{name}" for name in ("loss", "acc", "f1")},
 }
-"""Values of other tools by our key, with ours."""
+"""Maps values of other tools to ours, for each of our keys."""
 
 _FORMS = {
     r"(-?\d+)(?:-|\.\.)(\d+)": lambda m: f"range({m[1]},{int(m[2]) + 1})",
@@ -62,10 +62,10 @@ _FORMS = {
     r"log_?uniform\((.*)\)": lambda m: f"tag(log,interval({m[1]}))",
     r"uniform\((.*)\)": lambda m: f"interval({m[1]})",
 }
-"""Several numbers as other tools write them, for a key that takes one, with ours."""
+"""Maps the forms of several numbers in other tools to ours, for keys with one number."""
 
 _NOTES = {"ckpt_path": "an interrupted run resumes by itself; leave it out"}
-"""A sentence for each key that has no counterpart."""
+"""A note for each key of other tools that has no counterpart."""
 
 _OPTUNA = "hydra/sweeper=optuna"
 
@@ -76,7 +76,7 @@ def with_meant(message: str, words: Sequence[str]) -> str:
     notes = [note for word in words if (note := _NOTES.get(word.partition("=")[0].lstrip("+")))]
     if right is None and not notes:
         return message
-    # The right command says more than the nearest names.
+    # The right command replaces the nearest names, because it says more.
     fact = "; ".join(
         [re.split(r"; (?:known: |did you mean )|(?<=must be quoted): ", message)[0], *notes]
     )
@@ -86,7 +86,7 @@ def with_meant(message: str, words: Sequence[str]) -> str:
 
 
 def meant(words: Sequence[str]) -> list[str] | None:
-    """Returns a command without words of other tools, or None.
+    """Returns the command in words of seqsweep, if it differs.
 
     >>> meant(["train", "data=digits", "lr=0.1"])
     ['train', 'data=digits', 'optimizer.lr=0.1']
@@ -121,7 +121,7 @@ def _options(words: Sequence[str]) -> Iterator[str]:
         name, equals, _ = word.partition("=")
         is_value = not (equals or word.startswith("-") or config_of(word))
         if is_value and "." in last.partition("=")[0]:
-            # A name such as `Zeit [s]` has a blank; other words are values of a sweep.
+            # A bracket continues a name such as `Zeit [s]`. Other words are values of a sweep.
             sign = " " if word.startswith("[") else ","
             last += word if last.endswith(("=", ",")) else f"{sign}{word}"
             continue
@@ -147,7 +147,7 @@ def _options(words: Sequence[str]) -> Iterator[str]:
 
 
 def _override(option: str) -> list[str]:
-    """Returns an option in our words."""
+    """Returns an option in words of seqsweep."""
     if option.startswith("-"):
         return [option]
     key, equals, value = option.partition("=")

@@ -22,11 +22,11 @@ from seqsweep.training.limits import Judge
 from seqsweep.training.planned_run import PlannedRun, RunFailed, interruptible, monitored, plan
 
 Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
-"""Trains members below a folder; returns their outcomes or errors by run_id, where known."""
+"""A function that trains members below a folder. It returns known outcomes and errors by run_id."""
 
 
 class Workers(Protocol):
-    """The workers of a cluster, of `seqsweep.extras.clusters`."""
+    """The workers of a cluster, which `seqsweep.extras.clusters` implements."""
 
     @property
     def detach(self) -> bool:
@@ -34,11 +34,11 @@ class Workers(Protocol):
         ...
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
-        """Starts the workers, unless a command has already; prints which."""
+        """Starts and prints the workers, unless a command has started them."""
         ...
 
     def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
-        """Begins, and waits until all runs are over, or until one is."""
+        """Calls `begin`, then waits until all runs, or just one, are over."""
         ...
 
 
@@ -47,7 +47,7 @@ class RunLauncher:
     """The place where the runs of a sweep are trained.
 
     Attributes:
-        hydra: a launcher of Hydra, which trains every run as a job if both others are None.
+        hydra: a Hydra launcher. It trains every run as a job if `threads` and `workers` are None.
         threads: the number of members of a pool that train side by side in this process.
         workers: the workers of a cluster that train all runs.
     """
@@ -57,7 +57,7 @@ class RunLauncher:
     workers: Workers | None = None
 
     def trainer(self) -> Train:
-        """Returns the function that trains members here. It reads finished runs anew."""
+        """Returns a function that trains members; it reads finished runs again."""
         return self._launch if self.threads is None else _trainer(self.threads)
 
     def _launch(
@@ -75,7 +75,7 @@ class RunLauncher:
 def _trainer(
     threads: int,
 ) -> Callable[[Sequence[PlannedRun], Path, Judge | None], Mapping[str, object]]:
-    # Imported here, because they need torch, and other launchers may not need it.
+    # Imported here, because these modules need torch, which other launchers may not need.
     with without_collections():
         from seqsweep.sweeping.train_groups import train_groups
         from seqsweep.training.resume import forget_finished_runs
@@ -109,7 +109,7 @@ def launch_jobs(
         best, worst = "maximize", "minimize"
         if lower_is_better(monitor):
             best, worst = worst, best
-        # hydra-optuna-sweeper has this option, a name or an enum.
+        # hydra-optuna-sweeper has this option, as a text or an enum.
         if worst in str(master.hydra.sweeper.get("direction")):
             raise ValueError(f"hydra.sweeper.direction={worst}: must be {best} for {monitor}")
     root = Path(master.hydra.sweep.dir)
@@ -128,7 +128,7 @@ def _job_return(
     root: Path,
     outcome: object,
 ) -> JobReturn:
-    """Returns a job's result as Hydra would, from the run's folder."""
+    """Returns Hydra's result of a job, read from the run's folder."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
     folder = RunFolder(root / member.run_id)
     record = folder.record()

@@ -1,6 +1,6 @@
 """Plans and checks members before the first one starts.
 
-Imports no torch.
+The module imports no torch.
 """
 
 import json
@@ -30,7 +30,7 @@ def plan_members(
     """Returns the distinct members in the order of the sweep.
 
     Args:
-        jobs: the overrides of each member, or what expands to them.
+        jobs: the overrides of each member, or an `Expansion` that yields these overrides.
 
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused; the message says where
@@ -64,7 +64,7 @@ def plan_members(
 
 
 def labelled(members: Sequence[SweepMember]) -> list[SweepMember]:
-    """Returns members, each called after the keys in which they differ."""
+    """Returns members with labels made of the keys in which they differ."""
     name = _labels(members)
     return [replace(member, label=name(member)) for member in members]
 
@@ -102,10 +102,10 @@ def say_plan(
     console: Console,
     described: Sequence[str] = (),
 ) -> None:
-    """Prints how many members are done and to train, with notes.
+    """Prints how many members are done and how many remain, with notes.
 
     Args:
-        described: lines on how many runs of the grid the sweep has.
+        described: lines that say how many runs of the grid belong to the sweep.
     """
     doubles = jobs - len(members)
     done = len(members) - len(pending)

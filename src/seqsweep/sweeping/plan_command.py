@@ -1,4 +1,4 @@
-"""The command `plan`. Imports no torch."""
+"""The command `plan`. The module imports no torch."""
 
 import io
 from collections.abc import Collection
@@ -33,7 +33,7 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.was_done()]
     to_train = {member.run_id for member in pending}
-    # The first key changes slowest, so one end of a long list would show one value of it.
+    # The first key changes slowest, so one end of a long list would show only one of its values.
     first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
     lines = [_line(member, to_train) for member in first]
     if left_out := len(members) - len(first) - len(last):
@@ -49,9 +49,9 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
         lines.append(f"autograd: {count(len(alone), 'run')}, one by one")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    # Members of a pool train side by side.
+    # Members of a pool train side by side, so their time is divided by the number of cores.
     seconds = sum(pool.seconds for pool in pools) / cores() + sum(run.seconds for run in alone)
-    # The cost of a network of the user's own is unknown and counts as zero.
+    # The cost of a user's own network is unknown, and counts as zero.
     is_known = all(run.seconds for run in alone)
     words = "nothing to train"
     if pending:

@@ -1,6 +1,6 @@
 """Writes sweep.json, from which any process can train the sweep.
 
-Imports no torch.
+The module imports no torch.
 """
 
 import contextlib
@@ -31,13 +31,13 @@ from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.planned_run import STOP_FILE
 
 STARTED = ".workers.json"
-"""The file with the names of the started workers, which the worker that finds no run removes."""
+"""The file with the names of started workers. A worker that finds no run left removes the file."""
 
 
 def new_sweep_file(
     members: Sequence[SweepMember], pending: Sequence[SweepMember], folder: Path
 ) -> SweepFile | None:
-    """Returns the next sweep.json; None if the present one stays."""
+    """Returns the new content of sweep.json; None if the file is kept."""
     before = SweepFile.read(folder)
     # Another process may be training a sweep in this folder at this moment.
     others = before if is_sweep_running(folder) else None
@@ -48,7 +48,7 @@ def new_sweep_file(
     if not pending and before is not None and is_known and (others or before.ended is not None):
         return None
     if others is not None:
-        # Whoever watches the folder sees the runs of both sweeps.
+        # `seqsweep watch` shows the runs of both sweeps.
         return file.joined(others)
     return file if before is None else file.after(before)
 
@@ -61,14 +61,15 @@ def write_sweep(
     is_open: bool = False,
     sweep: contextlib.ExitStack | None = None,
 ) -> SweepFile | None:
-    """Writes sweep.json and names.json, unless the present ones stay.
+    """Writes sweep.json and names.json, unless the old files are kept.
 
-    It also removes what killed sweeps have left.
+    It also removes lock files and temporary files of killed sweeps.
 
     Args:
-        members: the runs that the command asks for; `pending` are those that are not done.
+        members: the runs that the command asks for.
+        pending: the members that are not done.
         is_open: whether the sweep is a search that may add runs.
-        sweep: takes the lock of this process's sweep; None if it does not train, or trains already.
+        sweep: the stack that takes this sweep's lock; None without training, or if it is held.
     """
     with SweepFile.changing(folder):
         file = new_sweep_file(members, pending, folder)
@@ -78,9 +79,9 @@ def write_sweep(
         if sweep is not None:
             sweep.enter_context(sweep_lock(folder))
         elif is_alone:
-            (folder / STOP_FILE).unlink(missing_ok=True)  # of an earlier sweep that has failed
+            (folder / STOP_FILE).unlink(missing_ok=True)  # left by an earlier sweep that failed
         remove_dead_sweep_locks(folder)
-        if is_alone:  # a process on another host may be writing what looks like left behind
+        if is_alone:  # otherwise a process on another host may be writing these files
             remove_temporary(folder)
         replace(file, open=is_open or file.open).write(folder)
         print_notes(lock_notes(folder), console)
@@ -92,7 +93,7 @@ def write_sweep(
 
 
 def say_red(text: str, console: Console) -> None:
-    """Prints an error that ends no command, as it is."""
+    """Prints an error that does not end the command, without markup."""
     console.print(f"[red]{escape(text)}[/]", soft_wrap=True, highlight=False)
 
 
@@ -127,7 +128,7 @@ def close_sweep(folder: Path) -> None:
     file = SweepFile.read(folder)
     if file is None or not file.open:
         return
-    # Workers that still wait keep the sweep from ending, so they are told first.
+    # A sweep ends only when no worker waits, and workers stop waiting when the file is not open.
     with SweepFile.changing(folder):
         replace(SweepFile.read(folder) or file, open=False).write(folder)
     file.end(folder, time.time())

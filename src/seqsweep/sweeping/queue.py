@@ -1,6 +1,6 @@
 """The members of a sweep that are left to train.
 
-Processes that train in one folder share its runs. Imports no torch.
+Processes that train in one folder share its runs. The module imports no torch.
 """
 
 import math
@@ -19,27 +19,27 @@ from seqsweep.runs.sweepfile import sweep_lock_name
 from seqsweep.training.planned_run import STOP_FILE, PlannedRun, finished, is_final
 
 AT_ONCE = 64
-"""The most runs that a worker plans at once. It locks each of them when its turn comes."""
+"""The most runs that a worker plans at once. It locks each run only when it trains the run."""
 
 _PAUSES = (0.2, 5.0)
 """The shortest and the longest pause between two looks, in seconds."""
 
 _STEP = 1.5
-"""The factor within which the costs of runs are similar. Workers take such runs in any order."""
+"""The factor within which costs are similar. Workers take runs of similar cost in any order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepMember(PlannedRun):
     """A planned run of a sweep, with its folder, label and counts.
 
-    A worker takes it from sweep.json, with its config and run_id alone, and plans it later.
+    A worker reads only its config and run_id from sweep.json, and plans the run later.
 
     Attributes:
-        overrides: Hydra's overrides, from which its config was composed; a worker has none.
-        label: the keys in which it differs from the others.
+        overrides: the Hydra overrides of the config; empty in a worker.
+        label: the keys in which this member differs from other members.
         epoch_seconds: the estimated time of an epoch on one thread; 0 if it is unknown.
         failures_before: the failed attempts of earlier sweeps, which do not count.
-        record_before: the time of the record before the sweep, which does not count with `rerun`.
+        record_before: the time of an earlier sweep's record, which does not count with `rerun`.
     """
 
     folder: RunFolder
@@ -55,7 +55,7 @@ class SweepMember(PlannedRun):
         known = {field.name: getattr(run, field.name) for field in fields(PlannedRun)}
         counted = {"failures_before": folder.attempts(), "record_before": time_of_record(folder)}
         member = cls(**known, **counted, folder=folder, **more)
-        vars(member)["flat"] = run.flat  # which is cached, and takes a while for many runs
+        vars(member)["flat"] = run.flat  # keeps a cached value that takes long for many runs
         return member
 
     @property
@@ -71,7 +71,7 @@ class SweepMember(PlannedRun):
         return 1 + (sweep["retries"] if sweep["on_error"] == "retry" else 0)
 
     def was_done(self) -> bool:
-        """Returns whether the run is done, without `rerun`."""
+        """Returns whether the run is done already; never true with `rerun`."""
         return finished(self, self.folder.path.parent) is not None
 
     def is_done(self) -> bool:
@@ -108,23 +108,23 @@ def time_of_record(folder: RunFolder) -> int | None:
 class Queue:
     """The runs of a sweep that are left to train.
 
-    Each process that trains in a folder has a queue of its own. The folder decides: a run with a
-    record is done, and a locked run is trained by another process.
+    Each process that trains in a folder has its own queue. The folder decides: a run with a record
+    is done, and a locked run is trained by another process.
 
     Args:
-        most: the most runs to hand out at once. Workers give a number: they plan few runs at a
-            time, the longest first, and runs of similar cost in different orders.
+        most: the most runs to return at once. Workers give a number: they plan few runs at a time,
+            the longest first. Each worker takes runs of similar cost in a different order.
     """
 
     def __init__(self, runs: Sequence[SweepMember], folder: Path, most: int | None = None) -> None:
         self.folder = folder
         self.most = most
         if most is not None:
-            # Workers that start at the same time seldom meet, and end together.
+            # With different orders, workers seldom try the same run, and they end together.
             beginning = zlib.crc32(sweep_lock_name().encode())
 
             def order(run: SweepMember) -> tuple[int, int]:
-                # Similar costs are equal here.
+                # Similar costs give equal numbers here.
                 cost = round(math.log(run.seconds, _STEP)) if run.seconds > 0 else 0
                 return -cost, zlib.crc32(run.run_id.encode(), beginning)
 
@@ -138,11 +138,11 @@ class Queue:
     ) -> list[SweepMember]:
         """Returns the free runs to train next; takes no lock.
 
-        Without a free run it waits while other processes train the rest. The list is empty if
+        If no run is free, it waits while other processes train the rest. The list is empty if
         there is nothing to do here any more.
 
         Args:
-            is_outdated: whether there may be other runs than these; asked before each wait.
+            is_outdated: a function that returns whether new runs may exist; called before a wait.
         """
         pause, waited = _PAUSES[0], 0.0
         while not (free := self._free()):
@@ -154,7 +154,7 @@ class Queue:
         return free
 
     def settle(self, taken: Sequence[SweepMember], outcomes: Mapping[str, object]) -> None:
-        """Notes which runs were trained, so that none is taken forever.
+        """Records which runs were trained, so that no run is taken forever.
 
         Args:
             taken: the runs that `take` has returned.
@@ -162,12 +162,12 @@ class Queue:
         """
         locked = {name for name, outcome in outcomes.items() if isinstance(outcome, Locked)}
         ended = [run for run in taken if run.run_id not in locked and self._is_over(run)]
-        for run in ended:  # not asked again
+        for run in ended:  # these runs are not checked again
             self._open.pop(run.run_id, None)
-        if ended:  # the training makes progress, so runs that wait for their turn keep it
+        if ended:  # the training makes progress, so the other runs are tried again
             self._silent.clear()
             return
-        # A launch that leaves nothing, as when a worker was killed, must not go on for ever.
+        # A launch that leaves no files, for example a killed worker's, must not repeat for ever.
         failed = {run.run_id for run in taken if run.failures() > 0}
         self._silent.update({run.run_id for run in taken} - locked - failed)
 
@@ -193,8 +193,8 @@ class Queue:
         return [] if self._is_stopped else free
 
     def _is_over(self, run: SweepMember) -> bool:
-        """Returns whether a run is over, which may stop the sweep."""
-        # Runs that were training already when one failed are completed first.
+        """Returns whether a run is over; its failure may stop the sweep."""
+        # Runs that were already training when another run failed are completed first.
         if run.ends_sweep():
             self._is_stopped = True
         return run.is_over()

@@ -36,7 +36,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     """Trains a run again, and prints whether the results are identical.
 
     Args:
-        allowed: the targets outside seqsweep that its config may build.
+        allowed: the targets outside seqsweep that the run's config may build.
 
     Returns:
         0 if losses and weights are identical, 1 if they differ.
@@ -68,7 +68,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
             raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")
         train(member, Path(os.environ[_SCRATCH]), engine=engine)
         return 0
-    # Said before training, because it explains whatever differs afterwards.
+    # The line is printed before training, because it explains differences found afterwards.
     if member.data_fingerprint != record["data_fingerprint"]:
         say("the data have changed since the run was trained")
     with tempfile.TemporaryDirectory() as scratch:
@@ -115,7 +115,7 @@ def _epochs_differ(one: Path, other: Path) -> str | None:
 
 
 def _weights_differ(one: Path, other: Path) -> str | None:
-    """Names the first checkpoint whose weights differ, and their largest difference."""
+    """Names the first checkpoint whose weights differ, and the largest difference."""
     for name in ("best.ckpt", "last.ckpt"):
         # `clean --checkpoints` may have deleted last.ckpt of the first training.
         exists = [(folder / "checkpoints" / name).is_file() for folder in (one, other)]
@@ -128,7 +128,7 @@ def _weights_differ(one: Path, other: Path) -> str | None:
         )
         if first.keys() != second.keys():
             return f"differs: the weights of {name} have other names"
-        # Unlike Python's, torch's maximum is NaN if one of the numbers is.
+        # Unlike Python's maximum, torch's maximum is NaN if one of the numbers is NaN.
         most = float(torch.stack([(first[key] - second[key]).abs().max() for key in first]).max())
         if most != 0:
             return f"differs: the weights of {name}, by at most {most:.3g}"

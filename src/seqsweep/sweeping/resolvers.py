@@ -20,7 +20,7 @@ _MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
 
 
 def register_resolvers() -> None:
-    """Makes the functions of this module known to OmegaConf."""
+    """Registers the functions of this module with OmegaConf."""
     register_resolver("abspath", absolute_path)
     register_resolver("folder_name", folder_name)
     register_resolver("sweep_folder", _sweep_folder)
@@ -82,8 +82,8 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
 def _config_groups() -> str:
     """Returns the config groups and their options, for `train --help`.
 
-    Hydra's own list also has the files that only other options read, such as data/_loading. Hydra
-    resolves this text in every composition, and looking into all groups takes a third of its time.
+    Hydra's own list also has files that only other options read, such as data/_loading. The text is
+    made only for `--help`, because Hydra resolves it each time and it takes a third of the time.
     """
     if not {"-h", "--help"} & set(sys.argv):
         return ""

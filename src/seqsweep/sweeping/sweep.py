@@ -57,11 +57,11 @@ def run_sweep(
     """
     restore_subcommand()
     plan_only = has_option("plan-only")
-    # Monotonic, because the clock of the machine may be set while a sweep trains for hours.
+    # This clock is monotonic: the machine's clock may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.was_done()]
-    # A network that cannot be built is refused now, and not after hours of other members.
+    # A network that cannot be built is refused now, and not after hours of training.
     if pending:
         build_each(pending, compose)
     say_plan(members, pending, jobs.runs, folder, console, jobs.described())
@@ -93,16 +93,16 @@ def train_sweep(
 ) -> int:
     """Trains members until each is done or has failed too often.
 
-    A member that another process is training is left to it, and checked again later. So two
-    commands that sweep into one folder share the work, and both end with the whole table.
+    A member that another process trains is skipped, and checked again later. So two commands that
+    sweep into one folder share the work, and both end with the whole table.
 
     Args:
         members: the runs that the command asks for.
-        pending: those of them that are not done.
-        rounds: the runs to train, if they are not just the pending ones.
+        pending: the members that are not done.
+        rounds: the lists of runs to train; None for one list with all pending runs.
         judge: decides about the runs of a search at their limits.
-        is_open: whether the sweep is a search that may add runs, so that workers wait for more. It
-            closes and ends sweep.json itself.
+        is_open: whether the sweep is a search that may add runs, so that workers wait for more. The
+            search itself then closes and ends sweep.json.
 
     Returns:
         The exit code: 0, 1 after an error, or 128 plus the number of a signal.
@@ -111,7 +111,7 @@ def train_sweep(
     file = None
     try:
         with contextlib.ExitStack() as sweep:
-            # Most often sweep.json stays, and so the folder may be one that cannot be written.
+            # A finished sweep writes nothing, because its folder may be read-only.
             if pending or new_sweep_file(members, pending, folder) is not None:
                 file = write_sweep(members, pending, folder, console, is_open, sweep)
             if pending and file is not None:
@@ -162,11 +162,11 @@ def _turns(
         ValueError, OSError: a cluster refuses the workers.
     """
     waits = pending[0].config["when_locked"] == "wait"
-    # A sweep that was killed may have left the file, and this one would stop at once.
+    # A killed sweep may have left the file, which would stop this sweep at once.
     (folder / STOP_FILE).unlink(missing_ok=True)
     try:
         if launcher.workers is not None:
-            launcher.workers.begin(pending, folder)  # prints lines, so before the display
+            launcher.workers.begin(pending, folder)  # prints lines, so the display starts later
             if launcher.workers.detach:
                 return
         with contextlib.closing(rounds):

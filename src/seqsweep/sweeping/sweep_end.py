@@ -61,12 +61,12 @@ def finish_sweep(
     Args:
         members: the runs that the command asks for.
         started: when the command started, on the clock of `time.monotonic`.
-        lost: the run_ids of failed runs that a search has gone on without.
+        lost: the run_ids of failed runs that a search has given up.
     """
     seconds = time.monotonic() - started
     if code == 0:  # runs that were done before may lack a logger
         feed_done((member.config, member.folder) for member in members)
-    remove_dead_sweep_locks(folder)  # a sweep that was killed at its end begins no training again
+    remove_dead_sweep_locks(folder)  # without new training, nothing else removes them
     has_runs = any(folder.glob("*/config.yaml"))
     found = read_folder(folder, of_all_versions=True) if has_runs else []
     begun = {entry.folder.run_id: entry for entry in found}
@@ -74,10 +74,10 @@ def finish_sweep(
     # The folder may hold runs of other sweeps; the exit code is about the members of this one.
     entries = [begun.get(member.run_id) or read_run(member.folder) for member in members]
     reports = members[0].config["sweep"]["report"]
-    # After an error or a signal a report would be incomplete, and the command is to end soon.
+    # After an error or a signal a report would be incomplete, and the command should end soon.
     if reports and code == 0:
         code = _summarise(members, folder, console, found)
-    # A search counts the runs as done that it has pruned.
+    # Runs that a search has pruned count as done.
     pairs = zip(members, entries, strict=True)
     ended = [m.limits is not None and entry.state == "pruned" for m, entry in pairs]
     failed = _conclude(entries, folder, console, seconds, sum(ended), lost)
@@ -111,7 +111,7 @@ def _conclude(
     pruned: int,
     lost: Collection[str],
 ) -> int:
-    """Prints what follows; returns how many members are not done.
+    """Prints counts and next commands; returns how many members are not done.
 
     Args:
         pruned: the number of pruned runs that count as done.
@@ -132,7 +132,7 @@ def _conclude(
     if left:
         started = [entry for entry in entries if entry.folder.path.is_dir()]
         ended = Counter(entry.state for entry in started)
-        # What is left in the counter are the reasons why a run did not complete.
+        # The counts that remain are the reasons why runs did not complete.
         ended.subtract({"complete": states["complete"], **ends})
         ended["not started"] = len(entries) - len(started)
         why = ", ".join(f"{number} {state}" for state, number in ended.items() if number)
@@ -149,15 +149,15 @@ def _conclude(
 
 
 SECONDS_BETWEEN = 15.0
-"""The shortest time between two renewals of a running sweep."""
+"""The shortest time between two renewals of a running sweep's report."""
 
 _ATTEMPTS = 3
 
 _renewing = threading.Lock()
-"""The lock of a thread that writes.
+"""The lock that a thread holds while it writes.
 
-A fork takes the lock as well: a process that is forked while the thread holds other locks would
-inherit them, and nothing would release them.
+A fork takes the lock as well. Otherwise a child that is forked meanwhile would inherit the thread's
+other locks, and nothing would release them.
 """
 
 os.register_at_fork(
@@ -192,13 +192,13 @@ class Renewing:
         wait = self.every
         while not self.stopped.wait(wait):
             start = time.perf_counter()
-            with _renewing, contextlib.suppress(Exception):  # the end of the sweep reports it
+            with _renewing, contextlib.suppress(Exception):  # the end of the sweep reports errors
                 ended = self._count_ended()
                 if ended == self._counted:
                     continue
                 self._counted = ended
                 _write(self.folder)
-            # Writing competes with the training for the cores.
+            # Writing competes with the training for the cores, so long pauses follow slow writes.
             wait = pause_after(time.perf_counter() - start, self.every)
 
     def _count_ended(self) -> int:
@@ -228,7 +228,7 @@ def write_summary(
     for name, write in parts.items():
         try:
             write()
-        # Each part is tried, because an error in one must not cost the others.
+        # Any error is caught, so that an error in one part does not prevent the other parts.
         except Exception as error:
             kind = "" if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: "
             problems.append(f"no {name}: {kind}{error}")
@@ -253,7 +253,7 @@ def _renew_report(folder: Path, entries: Sequence[Entry]) -> None:
 def _renew_view(folder: Path, entries: Sequence[Entry]) -> None:
     """Writes the TensorBoard view until it matches the records."""
     for _ in range(_ATTEMPTS):
-        # Read first, so that a record that is written later makes the view stale.
+        # The records are read first, so that a record written later makes the view stale.
         made = made_from(folder, entries or read_folder(folder))
         if is_view_fresh(folder, made):
             return

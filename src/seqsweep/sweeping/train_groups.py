@@ -25,12 +25,12 @@ from seqsweep.training.trainer import restored_torch_state, takes_gpu
 def train_groups(
     members: Sequence[PlannedRun], root: Path, judge: Judge | None = None, *, threads: int
 ) -> dict[str, Outcome | BaseException]:
-    """Trains the runs of a sweep, pool after pool, then the others.
+    """Trains the runs of a sweep, pool after pool, then single runs.
 
     Args:
-        members: the planned runs; those that are complete are left out.
+        members: the planned runs; complete runs are left out.
         root: the folder of the runs.
-        judge: decides about the runs of pools at their limits; without it they pause.
+        judge: decides about the runs of pools at their limits; without a judge these runs pause.
         threads: the number of members of a pool that train side by side.
 
     Returns:
@@ -66,7 +66,7 @@ def train_groups(
 def _record_errors(
     members: Sequence[PlannedRun], outcomes: Sequence[Outcome | BaseException], root: Path
 ) -> None:
-    """Writes failure.json for refused runs; may ask for a stop.
+    """Writes failure.json for refused runs; may request a stop of the sweep.
 
     Raises:
         Interrupted: a signal came during the training or after its last record.
@@ -84,7 +84,7 @@ def _record_errors(
 
 
 def _allow_many_files() -> None:
-    """Raises the limit of open files, one for each member's lock."""
+    """Raises the limit of open files; each member's lock needs one file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4096 and (hard == resource.RLIM_INFINITY or hard > soft):
         most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)

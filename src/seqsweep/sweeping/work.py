@@ -1,7 +1,7 @@
-"""`seqsweep work FOLDER`: a worker, which trains what is left.
+"""`seqsweep work FOLDER`: a worker, which trains the runs that are left.
 
-Any number of workers may train in one folder, on any hosts that see it. They need no contact:
-sweep.json lists the runs, locks show who trains which, and records show which are done.
+Any number of workers may train in one folder, on any hosts that see it. They need no connection:
+sweep.json lists the runs, locks show which runs are trained now, and records show which are done.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def work_command(arguments: Sequence[str]) -> int:
     options = _parser().parse(arguments)
     folder: Path = options.folder
     read_sweep(folder)
-    # No process that this one starts looks for modules in its current folder.
+    # Child processes must not look for modules in their current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
     if options.processes > 1:
         return _start_processes(options, arguments)
@@ -142,14 +142,14 @@ class Worker:
         _enter(self.sweep.directory, allowed)
 
     def run(self, idle: float) -> None:
-        """Trains until nothing is left that no other worker trains.
+        """Trains until other workers train all runs that are left.
 
         Args:
-            idle: the longest time to wait for others, in seconds.
+            idle: the longest time to wait for other workers, in seconds.
 
         Raises:
             Interrupted: a signal came.
-            ValueError, TypeError, OSError: a config is refused, or its data.
+            ValueError, TypeError, OSError: a config or its data are refused.
         """
         with sweep_lock(self.folder):
             print_notes(lock_notes(self.folder), PlainConsole())
@@ -157,14 +157,14 @@ class Worker:
                 queue = Queue(self._queued(), self.folder, AT_ONCE)
                 while taken := queue.take(idle, self._is_outdated):
                     queue.settle(taken, self._train(taken))
-                # Another command may have extended the sweep meanwhile, and a search may soon.
+                # Another command may have added runs meanwhile, and a search may add runs soon.
                 if not (self._is_outdated() or (self.sweep.open and self._wait_for_runs(idle))):
                     return
                 self._version = version_of(f"{self.folder}/{NAME}")
                 self.sweep = read_sweep(self.folder)
 
     def _wait_for_runs(self, idle: float) -> bool:
-        """Returns whether a search has changed sweep.json in this time."""
+        """Waits up to `idle` seconds; returns whether sweep.json has changed."""
         deadline = time.monotonic() + idle
         while not self._is_outdated() and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
@@ -231,7 +231,7 @@ class Worker:
         outcomes = train_groups(planned, self.folder, threads=self.threads)
         for outcome in outcomes.values():
             if isinstance(outcome, Exception) and not isinstance(outcome, Locked):
-                say_error(str(outcome))  # also in failure.json; the other runs go on
+                say_error(str(outcome))  # also in failure.json; the other runs continue
         done = sum(run.is_done() for run in runs)
         say(f"  {done} of {len(runs)} done after {duration(time.monotonic() - begun)}")
         return outcomes
@@ -240,7 +240,7 @@ class Worker:
         """Plans a run of sweep.json.
 
         Raises:
-            ValueError, TypeError, OSError: the config is refused, or its data.
+            ValueError, TypeError, OSError: the config or its data are refused.
         """
         planned = member_of(dict(run.config), self.allowed, self.folder / NAME)
         if planned.run_id != run.run_id:
@@ -254,14 +254,14 @@ class Worker:
 
 
 def _enter(directory: str, allowed: Sequence[str]) -> None:
-    """Makes the folder in which the sweep was planned the current one.
+    """Changes into the folder in which the sweep was planned.
 
-    Relative paths of data begin there. It is never a place for modules, because anyone who writes
-    sweep.json names it. Allowed targets may lie in the folder in which `work` was typed. If the
-    planned folder does not exist on this host, the current one stays.
+    Relative paths of data begin there. No modules are imported from there, because anyone who can
+    write sweep.json can choose the folder. Allowed targets may lie in the folder in which `work`
+    was typed. If the planned folder does not exist on this host, the current folder stays.
     """
     keep_folder_of_modules()
-    # Python has made a relative PYTHONPATH absolute for this process, and not for its children.
+    # Python has made a relative PYTHONPATH absolute for this process, but not for its children.
     if folders := os.environ.get("PYTHONPATH"):
         names = folders.split(os.pathsep)
         os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, names))
@@ -305,7 +305,7 @@ def _write_report(folder: Path, allowed: Sequence[str]) -> None:
 def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Starts workers on this machine; returns the worst exit code."""
     threads = options.threads or max(1, cores() // options.processes)
-    # The later of two equal options counts.
+    # If an option is given twice, the last one counts.
     words = [*arguments, "--processes", "1", "--threads", str(threads)]
     command = [sys.executable, "-m", "seqsweep", "work", *words]
     workers = [subprocess.Popen(command) for _ in range(options.processes)]
@@ -315,7 +315,7 @@ def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> i
             if worker.poll() is None:
                 worker.send_signal(signum)
 
-    # Ctrl-C in a terminal reaches the workers too, and a second signal would end them at once.
+    # Ctrl-C in a terminal also reaches the workers. A second signal would end them at once.
     ignored = handled((signal.SIGINT,), lambda *_: None)
     with handled((signal.SIGTERM, signal.SIGHUP), pass_on), ignored:
         codes = [worker.wait() for worker in workers]

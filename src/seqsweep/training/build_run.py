@@ -29,7 +29,7 @@ from seqsweep.training.run_data import OwnData, build_data, outline, translate_m
 from seqsweep.training.user_code import code_of
 
 _SIZES = {"input_size": "features per step", "num_classes": "classes", "num_embeddings": "symbols"}
-"""The sizes that a network takes from the data, in words."""
+"""The sizes that a network takes from the data, with their names in messages."""
 
 
 class Parts(NamedTuple):
@@ -55,7 +55,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     # The optimizer and the scheduler check their arguments when they are made.
     module.configure_optimizers()
     trainer = _build_trainer(config, splits, folder, callbacks or [])
-    # A process without sequences would block the others.
+    # A process without sequences would block the other processes.
     parts = splits.parts.values() if isinstance(splits, Splits) else ()
     most = min(map(len, parts), default=1)
     if trainer.world_size > most:
@@ -98,7 +98,7 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
 
 
 def plateau_monitor(config: Config) -> str:
-    """Returns the metric that a plateau scheduler monitors, by default the run's."""
+    """Returns the metric for a plateau scheduler, by default the run's monitor."""
     return (config["scheduler"] or {}).get("monitor", config["monitor"])
 
 
@@ -118,7 +118,7 @@ def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
 def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
     """Returns the class weights (C,) of the loss, or None.
 
-    With `balanced` they are N / (C * count), so that each class has the same total weight.
+    With `balanced` they are N / (C * count) for N sequences, so that all classes weigh the same.
     """
     if setting is None:
         return None
@@ -141,7 +141,7 @@ def _build_trainer(
     config: Config, splits: Splits | OwnData, folder: Path, callbacks: list[Callback]
 ) -> L.Trainer:
     configured = [
-        # A checkpoint callback of the user's own writes apart from the project's checkpoints.
+        # The user's own checkpoint callbacks get subfolders, apart from the project's checkpoints.
         build(
             section,
             f"callbacks.{name}",
@@ -150,21 +150,21 @@ def _build_trainer(
         for name, section in (config["callbacks"] or {}).items()
         if section is not None
     ]
-    # A progress bar of the user's own replaces the project's: Lightning allows only one.
+    # The user's own progress bar replaces ours, because Lightning allows only one bar.
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     if isinstance(splits, OwnData):
-        # The order of a user's own shuffling loader becomes a function of (seed, epoch), too.
+        # This makes the order of a user's shuffling loader a function of (seed, epoch).
         def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
             torch.manual_seed(stream_seed(config["seed"], f"shuffle/{trainer.current_epoch}"))
 
         seeding = LambdaCallback(on_fit_start=draw, on_train_epoch_start=draw)
         callbacks = [*callbacks, seeding]
     loggers = build_loggers(config, folder)
-    # `trainer.logger` is the first logger: one of the user's own comes before ours.
+    # `trainer.logger` is the first logger, so the user's own loggers come before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
     section = dict(config["trainer"])
-    # Without a validation split Lightning must not ask for its batches.
+    # Without a validation split, Lightning must not request validation batches.
     if "val" not in splits.names:
         section["limit_val_batches"] = 0
     return build(
@@ -177,7 +177,7 @@ def _build_trainer(
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """Builds the loggers of a run that are not fed later."""
+    """Builds a run's loggers, except loggers that are fed after training."""
     check_fed_loggers(config, folder)
     fed = fed_loggers(config)
     for name, section in (config["logger"] or {}).items():
@@ -192,8 +192,8 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
 
 
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
-    """Returns what decides the last bits of an engine's results, for provenance."""
-    # torch tells which BLAS it uses only in this text.
+    """Returns the facts that decide an engine's last bits, for provenance.json."""
+    # Only this text of torch names the BLAS library.
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
     return {
@@ -211,10 +211,10 @@ DESCRIPTION = ("config", "class_names", "channel_names", "scaling")
 
 
 def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
-    """Returns what describes a run in its checkpoint, without the training data.
+    """Returns the description of a run for its checkpoints, without data.
 
-    `scaling` is None for a data module of the user's own, which scales by itself. Only data of
-    symbols have the key `vocabulary`, and only the user's own code has the key `code`.
+    `scaling` is None for a user's own data module, which scales its data itself. The key
+    `vocabulary` exists only for data of symbols, and the key `code` only for the user's own code.
     """
     vocabulary = splits.vocabulary
     return {
@@ -248,7 +248,7 @@ def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
 def _plain(scaling: Scaling) -> dict[str, Any]:
     """Returns a scaling as plain values and tensors (F,)."""
     arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
-    # `torch.load` with weights_only reads tensors, but no arrays of numpy.
+    # `torch.load` with weights_only reads tensors, but not numpy arrays.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
     shaping = None if scaling.shaping is None else scaling.shaping.state()
     return {"missing": scaling.missing, "dtype": scaling.dtype, **tensors, "shaping": shaping}

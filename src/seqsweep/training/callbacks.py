@@ -33,16 +33,17 @@ class EarlyStop(EarlyStopping):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stops a run that was killed after its last epoch."""
-        # With patience=0 the first condition holds for a new run too, so the second one is needed.
+        # With patience=0 the first condition holds for a new run too, so the second condition is
+        # needed.
         if self.wait_count >= self.patience and self.wait_count > 0:
             trainer.should_stop = True
 
 
 class StopAtLimit(Checkpoint):
-    """Ends the fit of a run at a limit of its search.
+    """Ends the training of a run at a limit of its search.
 
-    Early stopping comes first: a run that ends by itself is complete. Lightning calls a
-    `Checkpoint` after all other callbacks.
+    Early stopping comes first, because a run that ends by itself is complete. So this class is a
+    `Checkpoint`, which Lightning calls after all other callbacks.
 
     Attributes:
         reached: why the run ends early or pauses; None while it trains, and at its real end.
@@ -80,7 +81,7 @@ class StopOnSignal(Callback):
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Takes the signals while the block runs, in the main thread only."""
+        """Handles signals while the block runs, but only in the main thread."""
         with handled(ENDING, self._receive):
             yield
 
@@ -96,5 +97,5 @@ class StopOnSignal(Callback):
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum
-        # A user who asks twice does not want to wait for the end of the batch.
+        # A second signal ends the process, so that the user need not wait for the batch.
         signal.signal(signum, signal.SIG_DFL)

@@ -54,7 +54,7 @@ def load_sealed(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError):
-        # torch's own message advises the reader to load it with code, so it is not passed on.
+        # torch's own message is not passed on, because it advises loading the file with code.
         raise Damaged(f"{path} holds more than tensors and plain values: refused") from None
     if not isinstance(checkpoint, dict):
         raise Damaged(f"{path}: must hold a group of keys, got {type(checkpoint).__name__}")
@@ -71,7 +71,7 @@ def save_sealed(
 
 
 def save_in_run(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> None:
-    """Writes RUN/checkpoints/NAME as `save_sealed` does, if the run's lock is not lost.
+    """Writes RUN/checkpoints/NAME with `save_sealed`, if the run's lock is held.
 
     Raises:
         LockLost: another process trains the run now.
@@ -83,8 +83,9 @@ def save_in_run(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> No
 class SealedCheckpointIO(TorchCheckpointIO):
     """Writes and reads sealed checkpoints for Lightning's Trainer.
 
-    Lightning's own class writes to the system's temporary folder first: if that is on another file
-    system, a kill leaves half a file under the final name. It also ignores a failed save.
+    Lightning's own class writes to the system's temporary folder first: if this folder is on
+    another file system, a kill leaves half a file under the final name. It also ignores a failed
+    save.
     """
 
     def save_checkpoint(
@@ -102,7 +103,7 @@ class BestAndLast(Checkpoint):
 
     While the run trains, `previous.ckpt` is the checkpoint before the last. Checkpoints are written
     only at the end of an epoch. The order of the next epoch follows from (seed, epoch) and its
-    dropout from (seed, step), so a resumed run equals the uninterrupted one to the last bit.
+    dropout from (seed, step), so a resumed run equals an uninterrupted run to the last bit.
     """
 
     def __init__(self, monitor: str = "val/acc") -> None:
@@ -118,7 +119,7 @@ class BestAndLast(Checkpoint):
         seconds, self._clock = now - self._clock, now
         is_better = self.best.see(trainer.current_epoch, pl_module.epoch_metrics, seconds)
         folder = Path(trainer.default_root_dir, "checkpoints")
-        # All processes take part in the saving, but only the first one writes a file.
+        # All processes take part in the saving, but only the first process writes a file.
         trainer.save_checkpoint(folder / "next.ckpt")
         if trainer.is_global_zero:
             publish(folder, is_better)
@@ -126,7 +127,7 @@ class BestAndLast(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds the sizes of the logs, to which resuming cuts them."""
+        """Adds the sizes of the logs, to which resuming cuts the logs."""
         checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
@@ -159,7 +160,7 @@ def check_written(folder: Path, has_rows: bool) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Returns the checkpoint that `resume_point` of another process chooses."""
+    """Returns the checkpoint that `resume_point` chooses in another process."""
     for name in ("last.ckpt", "previous.ckpt"):
         with contextlib.suppress(FileNotFoundError, Damaged):
             load_sealed(folder / "checkpoints" / name)
@@ -187,7 +188,7 @@ def resume_point(folder: Path, engine: str) -> Path | None:
         if not {"epoch", "callbacks", "files"} <= checkpoint.keys():
             say(f"{path} is not a checkpoint of a run; resuming from the one before, or the start")
             continue
-        # A run of two engines could not be reproduced to the bit.
+        # A run that two engines have trained could not be reproduced to the bit.
         if checkpoint.get("engine", "autograd") != engine:
             say(f"{path} was not made by the {engine} engine; the run is trained from the start")
             return None
@@ -221,7 +222,7 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
     best = path.with_name("best.ckpt")
-    # A kill may have come before the link to best.ckpt, and this checkpoint is the same file.
+    # A kill may have prevented the link to best.ckpt, so the link is made again.
     if best_epoch == checkpoint["epoch"]:
         link(path, best)
         return True
@@ -246,7 +247,7 @@ def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
         if path is None or path.is_symlink() or path.stat().st_size < size:
             return False
     for path in paths.values():
-        # Such a file was begun after the checkpoint, so all of its rows come again.
+        # A file without a size was begun after the checkpoint, so all its rows come again.
         if path.name not in sizes:
             path.unlink()
         elif path.stat().st_size > sizes[path.name]:

@@ -19,10 +19,10 @@ _MOST_LAYERS = 1000
 _COPIES = 4
 """The copies of the weights: themselves, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
-"""The states that an engine keeps of each time step until the backward pass has reached it."""
+"""The number of states per time step that an engine keeps for the backward pass."""
 _EMBEDDING = 16
 """The default of model.embedding_dim where the data are symbols."""
-_memory = functools.cache(free_memory)  # a sweep asks for each of its runs
+_memory = functools.cache(free_memory)  # a sweep needs it for each of its runs
 
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
 _OF_OUR_METRICS = ("seqsweep.training.callbacks.EarlyStop", "seqsweep.training.schedulers.plateau")
@@ -34,7 +34,7 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
     data, model = config["data"], config["model"]
     if isinstance(splits, Splits) and data.get("batch_size") == "auto":
         data = data | {"batch_size": auto_batch_size(splits)}
-    # Only a network of ours with this key reads symbols.
+    # Only our networks with this key read symbols.
     if splits.vocabulary is not None and architecture_of(model) is not None:
         model = {
             k: _EMBEDDING if k == "embedding_dim" and v is None else v for k, v in model.items()
@@ -43,9 +43,9 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:
-    """Refuses an embedding of data without symbols, and symbols without one.
+    """Refuses an embedding without symbols, and symbols without an embedding.
 
-    A user's own network decides for itself.
+    A user's own network is not checked.
     """
     model = config["model"]
     if architecture_of(model) is None:
@@ -90,8 +90,8 @@ def _check_range(splits: Splits, count: int) -> None:
 def check_network_size(config: Config, splits: Splits) -> None:
     """Refuses a network that cannot train in the free memory.
 
-    Only what is far too large is refused: the weights of the recurrent layers count, and the mean
-    length of the sequences. A user's own network is not checked.
+    Only a network that is far too large is refused. The weights of the recurrent layers and the
+    mean length of the sequences count. A user's own network is not checked.
     """
     network = architecture_of(config["model"])
     if network is None:
@@ -116,9 +116,9 @@ def check_network_size(config: Config, splits: Splits) -> None:
 
 
 def check_monitors(config: Config, splits: Splits | OwnData) -> None:
-    """Refuses callbacks and schedulers that monitor a metric never logged.
+    """Refuses callbacks and schedulers whose metric is never logged.
 
-    Callbacks of the user's own may monitor metrics of the user's own.
+    The user's own callbacks may monitor the user's own metrics.
     """
     why_not = _why_no_validation(config["trainer"], splits)
     known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]
@@ -130,7 +130,7 @@ def check_monitors(config: Config, splits: Splits | OwnData) -> None:
             raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
     scheduler = config["scheduler"]
     if scheduler is not None and scheduler["_target_"] == _PLATEAU:
-        # torch's class cannot know the metric, and a wrong mode would lower lr after each
+        # torch's class does not know the metric. A wrong mode would lower lr after each
         # improvement.
         right = "min" if lower_is_better(config["monitor"]) else "max"
         if scheduler["mode"] != right:

@@ -25,10 +25,10 @@ MOST_CLASSES = 50
 """The largest number of classes for which a record holds the confusion."""
 
 _SEQUENCES = 64
-"""The most sequences that a diagnosis looks at."""
+"""The most sequences that a diagnosis uses."""
 
 _NUMBERS = 2**21
-"""The most numbers in the states of the network that is diagnosed."""
+"""The most numbers in the states of a diagnosed network."""
 
 _CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
 
@@ -45,10 +45,10 @@ def splits_tested(config: Config, splits: Splits | OwnData) -> list[str]:
 
 
 def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[str, Any]:
-    """Returns a record's part on the predictions at the best epoch.
+    """Returns the class names and confusion matrices for the record.
 
     Args:
-        counts: a tensor or an array (C, C) for each evaluated split, rows the true class.
+        counts: a tensor or an array (C, C) for each evaluated split; the rows are true classes.
     """
     if splits.num_classes > MOST_CLASSES:
         return {}
@@ -57,10 +57,10 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[st
 
 
 def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any] | None:
-    """Returns the content of diagnostics.json of a network with these weights (P,).
+    """Returns the content of diagnostics.json for a network with weights (P,).
 
-    Its sequences are of all classes, from validation, else from test, else from training. It is
-    None if the states are not finite: a run is complete without a diagnosis.
+    The sequences cover all classes, from validation, else from test, else from training. The result
+    is None if the states are not finite, because a run is complete without a diagnosis.
     """
     split = next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
     sequences, shape = getattr(splits, split), network.shape
@@ -85,7 +85,7 @@ def diagnose_run(
 ) -> dict[str, Any] | None:
     """Returns the content of diagnostics.json for a run that autograd has trained.
 
-    It is None for a network that the native library cannot trace, or without this library.
+    It is None without the native library, or for a network that the library cannot trace.
     """
     kind = network_of(config["model"])
     if kind is None or library() is None:
@@ -99,13 +99,13 @@ def diagnose_run(
 
 
 class Paths:
-    """The rows that make the paths of each class.
+    """The rows that form the paths of each class.
 
-    A class's mean path averages, at each step, the sequences that have this step. It is as long as
-    their median length. A path of many steps is drawn with fewer points.
+    At each step, the mean path of a class averages the sequences that have this step. Its length is
+    the median length of the class's sequences. A path of many steps is drawn with fewer points.
 
     Args:
-        lengths, labels: (S,) of the sequences, sorted by falling length.
+        lengths, labels: (S,) each, of sequences sorted by falling length.
     """
 
     def __init__(self, lengths: Numbers, labels: Numbers) -> None:
@@ -114,18 +114,18 @@ class Paths:
         self._cells = labels[columns] * steps + times
         self._size = (int(labels.max()) + 1) * steps
         self._counts = np.bincount(self._cells, minlength=self._size).clip(min=1)
-        self._paths: dict[str, list[Numbers]] = {}  # positions among the means, then the rows
+        self._paths: dict[str, list[Numbers]] = {}  # indices into the means followed by the rows
         for label in np.unique(labels)[:_CLASSES_DRAWN].tolist():
             indices = np.flatnonzero(labels == label)
-            # The lengths fall, so this is the lower one of two medians.
+            # The lengths fall, so this is the lower of two medians.
             median = int(lengths[indices[len(indices) // 2]])
-            paths = [label * steps + np.arange(median)]  # the mean, then sequences
+            paths = [label * steps + np.arange(median)]  # the mean path, then sequences
             for index in indices[:_EACH_DRAWN]:
                 paths.append(self._size + np.flatnonzero(columns == index))
             self._paths[str(label)] = [_thin(path) for path in paths]
 
     def of(self, points: Points) -> dict[str, dict[str, Any]]:
-        """Returns each class's mean path and some sequences', from points (R, 2)."""
+        """Returns each class's mean path and example paths, from points (R, 2)."""
         sums = [np.bincount(self._cells, column, self._size) for column in points.T]
         means = np.stack(sums, 1) / self._counts[:, None]
         # Four digits are enough for a picture.
@@ -141,8 +141,8 @@ class Paths:
 def _chosen(sequences: Sequences, count: int) -> tuple[Data, Paths]:
     """Returns a split's sequences to trace and paths to draw."""
     chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count))
-    # By falling length their rows are those of a `PackedSequence`. Sequences of equal length keep
-    # their order, so the choice is the same on every machine.
+    # Sorted by falling length, the rows have the order of a `PackedSequence`. Sequences of equal
+    # length keep their order, so the choice is the same on every machine.
     chosen = chosen.select(np.argsort(-chosen.lengths, kind="stable"))
     # A step that no chosen sequence has would have no gradient.
     x = chosen.x[:, : int(chosen.lengths[0])]
@@ -177,7 +177,7 @@ def principal(states: npt.NDArray[Any]) -> tuple[Points, list[float]] | None:
         return None
     centred = states.astype(np.float64)
     centred -= centred.mean(0)
-    # torch keeps to the number of threads that it was given; numpy does not.
+    # torch respects the number of threads that was set; numpy does not.
     rows = torch.from_numpy(centred)
     ascending, vectors = (result.numpy() for result in torch.linalg.eigh(rows.T @ rows))
     values, vectors = ascending[:-3:-1].clip(min=0), vectors[:, :-3:-1]
@@ -191,7 +191,7 @@ def principal(states: npt.NDArray[Any]) -> tuple[Points, list[float]] | None:
 
 
 def by_class(labels: Tensor, at_most: int) -> Sequence[int]:
-    """Returns the indices of some sequences, of all classes in turn."""
+    """Returns the indices of some sequences, taken from each class in turn."""
     order = torch.sort(labels, stable=True)
     starts = torch.searchsorted(order.values, order.values)  # the first of the same class
     within = torch.arange(len(labels)) - starts

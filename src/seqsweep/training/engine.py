@@ -1,7 +1,7 @@
 """The choice of a run's engine. Imports no torch.
 
-`native` is the C++ step of seqsweep/native: networks of ours in float32 on the CPU. `autograd` is
-any network under Lightning and autograd, on a CPU or a GPU.
+`native` trains our networks in float32 on the CPU, with the C++ step of seqsweep/native. `autograd`
+trains any network with Lightning and autograd, on a CPU or a GPU.
 """
 
 import json
@@ -39,10 +39,10 @@ _FREE_TRAINER = (
     "_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic",
     "gradient_clip_val", "progress_bar",
 )  # fmt: skip
-"""The arguments that native takes with any value; a GPU is asked for apart."""
+"""The arguments that native accepts with any value; a GPU is checked separately."""
 
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
-"""The arguments of the data module that members of a pool may differ in."""
+"""The arguments of the data module in which members of a pool may differ."""
 
 
 class Network(NamedTuple):
@@ -58,7 +58,7 @@ class Network(NamedTuple):
 
 
 def architecture_of(model: Config) -> Network | None:
-    """Returns the layers of a model; None for a user's own."""
+    """Returns the layers of a model; None for a user's own model."""
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
@@ -75,11 +75,11 @@ def network_of(model: Config) -> Network | None:
 
 
 def option_of_autograd(model: Config) -> str | None:
-    """Returns the option of a network of ours that needs autograd, or None."""
+    """Returns the option of our network that needs autograd, or None."""
     network = architecture_of(model)
     if network is None:
         return None
-    # Between layers there is something to normalise only where there are several.
+    # The normalisation is between layers, so it has no effect with one layer.
     if model.get("layer_norm") and network.num_layers > 1:
         return "model.layer_norm=true"
     if network.pooling == "attention":
@@ -93,7 +93,7 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
     """Returns the part of a config that only autograd can train, or None.
 
     Args:
-        takes_gpu: returns whether an accelerator is a GPU here. It needs torch, so it comes last.
+        takes_gpu: returns whether an accelerator is a GPU here. It needs torch and is called last.
     """
     if architecture_of(config["model"]) is None:
         return f"model={config['model']['_target_']}, which is a network of your own"
@@ -135,10 +135,10 @@ def _why_not_called_back(config: Config) -> str | None:
 
 
 def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
-    """Returns `native` or `autograd`, which trains a config on this machine.
+    """Returns the engine that trains a config here: `native` or `autograd`.
 
     Raises:
-        ValueError: the config asks for an engine that cannot train it, or that is not installed.
+        ValueError: the config names an engine that cannot train it, or that is not installed.
     """
     wanted = config["engine"]
     if wanted == "autograd":
@@ -156,7 +156,7 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
 
 
 def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
-    """Returns a line on how to get the native engine if needed."""
+    """Returns at most one line: how to get the native engine, if needed."""
     if library() is not None or is_switched_off():
         return []
     wanted = (config for config in configs if config["engine"] == "auto")

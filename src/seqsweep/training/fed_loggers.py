@@ -1,8 +1,8 @@
 """Feeds the loggers of other packages, such as W&B and MLflow, from a run's files.
 
 A tracker often has one open run per process (`wandb.run`), and opening it takes longer than a small
-network trains. So these loggers stay out of the training: they get their rows after it, one run at
-a time. Imports no torch.
+network trains. So these loggers stay out of the training: they get their rows after the training,
+one run at a time. Imports no torch.
 """
 
 import contextlib
@@ -28,17 +28,17 @@ FED = "loggers.json"
 """The file of a run with each logger's number of rows, and the run's status at that time."""
 
 _AT_ONCE = 90
-"""The rows that MLflow gets at once, which takes 1,000 numbers at most."""
+"""The number of rows that MLflow gets at once; it accepts at most 1,000 numbers."""
 
 _given_up: set[str] = set()
 """The loggers that have raised an error, until the next command."""
 
 Rows = Sequence[tuple[dict[str, float], int]]
-"""The metrics of each epoch, and last of the test, with their step."""
+"""The metrics of each epoch with their step; the test's metrics come last."""
 
 
 def forget_errors() -> None:
-    """Lets loggers be fed again that have raised an error."""
+    """Lets loggers that have raised an error be fed again."""
     _given_up.clear()
 
 
@@ -58,7 +58,7 @@ def why_in_trainer(target: str) -> str | None:
     parts = getattr(logger, "__mro__", (logger,))
     if any(part.__name__ == "Callback" for part in parts):
         return "is a callback too"
-    with contextlib.suppress(OSError, TypeError):  # it has no source
+    with contextlib.suppress(OSError, TypeError):  # a logger may have no source
         own = [part for part in parts if not part.__module__.startswith(("lightning.", "builtins"))]
         if re.search(r"\.trainer\b|\btrainer\.\w", "".join(map(inspect.getsource, own))):
             return "reads `trainer`"
@@ -86,7 +86,7 @@ def _build_once(name: str, section: str, root: Path) -> None:
 
 
 def open_arguments(section: Config, **values: Any) -> dict[str, Any]:
-    """Returns the values that a section's target takes and it leaves open."""
+    """Returns the values for arguments that a section leaves open."""
     known = signature_of(section["_target_"]).parameters
     return {key: v for key, v in values.items() if key in known and section.get(key) is None}
 
@@ -106,8 +106,8 @@ def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
 def feed(config: Config, folder: RunFolder) -> None:
     """Gives loggers the rows and test metrics that they lack.
 
-    The caller holds the lock of the run. An error of a logger becomes one warning; the next
-    command goes on behind the last row that the logger has taken.
+    The caller holds the lock of the run. An error of a logger becomes one warning; the next command
+    continues after the last row that the logger has taken.
     """
     if not fed_loggers(config):
         return
@@ -130,7 +130,7 @@ def feed(config: Config, folder: RunFolder) -> None:
 
 
 def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
-    """Returns the loggers that lack a run at this status."""
+    """Returns the loggers that have not received a run at this status."""
     fed = read_object(folder.path / FED)
     return {
         name: section
@@ -152,8 +152,8 @@ def _feed(
     name: str, section: Config, config: Config, folder: RunFolder, rows: Rows, status: str,
     state: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Feeds a logger, and keeps in `state` what it has got."""
-    # MLflow makes ids of its own, with which a resumed run is opened again.
+    """Feeds a logger, and records its progress in `state`."""
+    # MLflow makes its own ids. A resumed run is opened again by its MLflow id.
     ids = {"id": folder.run_id, "run_name": folder.run_id, "run_id": state.get("id")}
     given = open_arguments(section, save_dir=str(folder.path), **ids)
     logger = build(section, f"logger.{name}", **given)
@@ -178,7 +178,7 @@ def _feed(
 
 
 def _log(logger: Any, experiment: Any, rows: Rows) -> None:
-    """Logs rows; MLflow gets them in one transaction, since each one takes 20 ms."""
+    """Logs rows; MLflow gets them in one transaction, because a transaction takes 20 ms."""
     held: list[Any] = []
     if send := getattr(experiment, "log_batch", None):
         experiment.log_batch = lambda run_id, metrics, **_: held.extend(metrics)

@@ -13,8 +13,8 @@ class BestEpoch:
     """Tracks a run's best epoch and its training time.
 
     Args:
-        monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Ties are
-            broken by `val/loss`, then by the earlier epoch. A run without this metric (no
+        monitor: the metric that decides: the highest accuracy or F1, or the lowest loss, is best.
+            Ties are broken by `val/loss`, then by the earlier epoch. A run without this metric (no
             validation split) keeps its last epoch as its best.
 
     Attributes:
@@ -32,10 +32,10 @@ class BestEpoch:
         self._score = _NO_SCORE
 
     def see(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> bool:
-        """Takes in an epoch; returns whether it is the best so far."""
+        """Records an epoch; returns whether it is the best so far."""
         self.epochs = epoch + 1
         self.seconds += seconds
-        # Without any score every epoch is better than the one before.
+        # Without any score, every epoch counts as better than the epoch before.
         is_better = self._score == _NO_SCORE
         if self.monitor in metrics:
             score = epoch_score(metrics, self.monitor)
@@ -65,9 +65,9 @@ class Pruned(NamedTuple):
     """The reason why a run was pruned.
 
     Attributes:
-        epoch: the number of finished epochs after which it was judged.
+        epoch: the number of finished epochs after which the run was judged.
         value: the best value of its monitored metric in these epochs; None without validation.
-        threshold: the worst value that was allowed; None if the run was compared with others.
+        threshold: the worst allowed value; None if the run was compared with other runs.
     """
 
     epoch: int
@@ -86,16 +86,16 @@ class Limits:
     """The epochs after which a run ends early or pauses.
 
     Limits never change a value that a run computes, so they are not part of its run_id: a run with
-    limits has the first epochs of the same run without them.
+    limits has the same first epochs as the run without limits.
 
     Attributes:
-        thresholds: by a number of finished epochs, the worst value that the best of these epochs
-            may have in the monitored metric. A run with a worse value is pruned. A run that has no
-            value yet, since it was not validated, continues.
+        thresholds: for a number of finished epochs, the worst value of the monitored metric that
+            the best of these epochs may have. A run with a worse value is pruned. A run that has
+            not been validated yet continues.
         until: the number of finished epochs after which the run pauses, with a checkpoint and no
-            record; None for none.
+            record; None never pauses it.
         ends_at: the number of finished epochs after which the run is pruned, because a search has
-            compared it with others; None for none.
+            compared it with other runs; None never prunes it.
     """
 
     thresholds: Mapping[int, float] = field(default_factory=dict[int, float])
@@ -111,7 +111,7 @@ class Limits:
         return cls(thresholds, content["until"], content["ends_at"])
 
     def plain(self) -> dict[str, Any]:
-        """Returns the limits as sweep.json has them."""
+        """Returns the limits in the form of sweep.json."""
         thresholds = {str(epoch): value for epoch, value in self.thresholds.items()}
         return {"thresholds": thresholds, "until": self.until, "ends_at": self.ends_at}
 
@@ -124,7 +124,7 @@ class Limits:
         value = best.best_metrics.get(best.monitor)
         if threshold is not None and value is not None:
             is_kept = value <= threshold if lower_is_better(best.monitor) else value >= threshold
-            # The comparison is this way round, so that NaN is worse than any threshold.
+            # The comparison is written so that NaN is worse than any threshold.
             if not is_kept:
                 return Pruned(best.epochs, value, threshold)
         if self.ends_at is not None and best.epochs >= self.ends_at:
@@ -135,4 +135,4 @@ class Limits:
 
 
 Judge = Callable[[], Mapping[str, Limits]]
-"""Returns the next limits of the runs of a search by run_id, decided by the files of the runs."""
+"""Returns the next limits of a search's runs by run_id, which the files of the runs decide."""

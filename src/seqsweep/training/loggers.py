@@ -23,7 +23,7 @@ COLUMNS: tuple[str, ...] = (
     "epoch", "step", "lr", "train/loss", "train/acc", "train/f1", "train/grad_norm",
     "val/loss", "val/acc", "val/f1",
 )  # fmt: skip
-"""The columns of metrics.csv; those of validation are empty in an epoch without it."""
+"""The columns of metrics.csv; the val columns are empty in an epoch without validation."""
 
 _COLUMNS = frozenset(COLUMNS)
 _COUNTERS = ("step", "epoch")
@@ -76,7 +76,7 @@ class RunTensorBoardLogger(RowLogger):
 
     @property
     def experiment(self) -> Any:
-        """Refused: a SummaryWriter would open a thread in every run."""
+        """Raises AttributeError: a SummaryWriter would open a thread in every run."""
         raise AttributeError(
             "logger.experiment: this logger takes numbers alone; for pictures make a SummaryWriter "
             "of your own: torch.utils.tensorboard.SummaryWriter(trainer.default_root_dir)"
@@ -84,7 +84,7 @@ class RunTensorBoardLogger(RowLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Writes what callbacks log."""
+        """Writes the numbers that callbacks log."""
         hidden = ("epoch", *_IN_RECORD)
         scalars = {tag: float(value) for tag, value in metrics.items() if tag not in hidden}
         if scalars:
@@ -96,7 +96,7 @@ class RunTensorBoardLogger(RowLogger):
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
     """Returns rows for an `EventFile`; step and epoch are not tags."""
-    now = time.time()  # the epoch over the steps is a straight line, with a card of its own
+    now = time.time()  # an epoch curve would be a straight line on its own card
     return [
         (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
         for row in rows
@@ -114,7 +114,7 @@ class EpochCSVLogger(RowLogger):
         """Appends rows to metrics.csv, all or none of them."""
         check_held(self.path.parent)
         text = "".join([csv_line(row) for row in rows])
-        # The file must not have been deleted: a new one would lack the epochs so far.
+        # The file must not have been deleted, because a new file would lack the epochs so far.
         mode = "r+b" if self._has_begun else "ab"
         append_bytes(self.path, text.encode(), header=_CSV_HEADER, mode=mode)
         self._has_begun = True
@@ -145,7 +145,7 @@ def text_line(row: dict[str, Any]) -> str:
 
 
 class PrintLoss(RowLogger):
-    """Prints the training loss every `every_n_epochs` epochs, as the notebook."""
+    """Prints the training loss every `every_n_epochs` epochs, as in the notebook."""
 
     def __init__(self, max_epochs: int, every_n_epochs: int = 5) -> None:
         if every_n_epochs < 1:
@@ -164,8 +164,8 @@ class PrintLoss(RowLogger):
 def open_loggers(loggers: Sequence[Logger], config: Config) -> Generator[None]:
     """Gives the user's own loggers the config, and ends them afterwards.
 
-    config.yaml serves the project's loggers, which are never open. Lightning would end a logger
-    after each stage of a run, and a run has two.
+    The project's loggers need no config, because config.yaml holds it, and they are never open.
+    Lightning would end a logger after each of the two stages of a run.
     """
     users: list[Any] = [logger for logger in loggers if not isinstance(logger, RowLogger)]
     ends = [logger.finalize for logger in users]
@@ -190,7 +190,7 @@ class MemberLog:
     are written before each checkpoint.
 
     Attributes:
-        files: the sizes of the run's files at that time.
+        files: the sizes of the run's files after the last write.
     """
 
     def __init__(self, folder: Path, loggers: Sequence[RowLogger]) -> None:
@@ -204,7 +204,7 @@ class MemberLog:
         self._rows.append((time.time(), row))
 
     def flush(self) -> None:
-        """Writes the rows; they stay here if a file cannot be written."""
+        """Writes the collected rows; keeps them if a file cannot be written."""
         if self._rows:
             for logger in self.loggers:
                 logger.write([row for _, row in self._rows])
@@ -239,8 +239,8 @@ def _line(when: float, level: str, message: str) -> str:
     return f"{second},{int(when % 1 * 1000):03} {level} {message}\n"
 
 
-# Without this handler, logging would print warnings on stderr before a run has its file. They are
-# printed there anyway.
+# Without this handler, logging would print warnings on stderr before a run has its file. The same
+# warnings are printed there anyway.
 logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 

@@ -1,7 +1,7 @@
 """The optimizers of conf/optimizer: torch's own, with stricter checks of their arguments.
 
-They use torch's fused kernels, also on the CPU: these make the same update in one call, which saves
-20 to 40 % of a step of a small network. Only RMSprop has no such kernel.
+They use torch's fused kernels, also on the CPU. A fused kernel makes the same update in one call,
+which saves 20 to 40 % of a step of a small network. Only RMSprop lacks a fused kernel.
 """
 
 from collections.abc import Iterable

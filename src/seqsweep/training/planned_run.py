@@ -39,7 +39,7 @@ class PlannedRun:
     splits: dict[str, dict[str, Any]] | None = None
     """The `contents` of each split; None if the data are read only during training."""
     notes: tuple[str, ...] = ()
-    """The notes on the data for the user, a line each."""
+    """The notes on the data for the user, one line each."""
     recordings: str | None = None
     """A hash that is equal for all ways to read the same labelled recordings."""
     limits: Limits | None = None
@@ -72,7 +72,7 @@ def plan(config: Config) -> PlannedRun:
         ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
-    # A user's own data module reads its data only in training, so nothing is known of them yet.
+    # A user's own data module reads its data only in training, so the data are not known yet.
     if config["data"]["_target_"] != DATA_MODULE:
         name = run_id(config, fingerprint)
         return PlannedRun(config, name, fingerprint, recordings=fingerprint)
@@ -84,7 +84,7 @@ def plan(config: Config) -> PlannedRun:
         check_batch_size(config["data"]["batch_size"], splits)
     config = with_sizes(config, splits)
     check_symbols(config, splits)
-    # The size is checked before the first run starts, where it costs nothing.
+    # The size is checked before the first run starts, when an error costs nothing.
     check_network_size(config, splits)
     name = run_id(config, fingerprint)
     recordings = data.source.recordings
@@ -116,12 +116,12 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run, or one that has paused at the limit of a search.
+    """A finished run, or a run that has paused at the limit of a search.
 
     Attributes:
         record: the content of record.json; empty for a run that has paused.
         trained: False if the folder was complete already.
-        signum: a signal that came too late to stop this run, but ends what the caller does next.
+        signum: a signal that came too late to stop this run, but must stop the caller.
     """
 
     folder: RunFolder
@@ -143,7 +143,7 @@ def finished(member: PlannedRun, root: Path) -> Outcome | None:
 def is_final(status: str | None, limits: Limits | None) -> bool:
     """Returns whether the status in a record says that a run is done.
 
-    A pruned run is done for a search only. Without limits, it is resumed to its real end.
+    A pruned run is done only for a search. Without limits, it is resumed to its real end.
     """
     return status is not None and (status != "pruned" or limits is not None)
 
@@ -157,9 +157,9 @@ def monitored(record: dict[str, Any]) -> float | None:
 
 
 def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:
-    """Writes why a run was refused, if no other process has it."""
+    """Writes why a run was refused, if no other process holds its lock."""
     folder = RunFolder(root / member.run_id)
-    # The folder itself may be what cannot be written, for example on a full disk.
+    # Writing the reason may fail too, for example on a full disk.
     with contextlib.suppress(Locked, OSError), RunLock(folder.path):
         if finished(member, root) is None:
             folder.refuse(member.config, error)
@@ -177,7 +177,7 @@ def interruptible(
 ) -> Generator[None]:
     """Makes the signals raise Interrupted in the block, as Ctrl-C raises KeyboardInterrupt.
 
-    It is for the planning and the summary of a sweep. The training has its own handlers.
+    The context is for the planning and the summary of a sweep. The training has its own handlers.
     """
     received: list[int] = []
 
@@ -187,6 +187,6 @@ def interruptible(
 
     with handled(signals, interrupt):
         yield
-    # Python only prints an exception that a signal raises in a callback of the garbage collector.
+    # If a signal comes in a callback of the garbage collector, Python only prints its exception.
     if received:
         raise Interrupted(received[0])

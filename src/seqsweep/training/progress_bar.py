@@ -25,7 +25,7 @@ class RunProgressBar(ProgressBar):
     Lightning's bars redraw for every batch, which takes longer than a step of a small network.
 
     Args:
-        output: takes all other output while the line is shown.
+        output: the log that takes all other output while the line is shown.
     """
 
     def __init__(self, console: Console, output: OutputLog | None = None) -> None:
@@ -83,9 +83,9 @@ class RunProgressBar(ProgressBar):
             self._output.restore()
 
     def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
-        """Draws the line again, at most ten times a second, after so many epochs."""
+        """Draws the line after `epochs` epochs, at most ten times a second."""
         now = time.monotonic()
-        # A pool calls this for every poll, and autograd for every batch.
+        # A pool calls this at every poll and autograd at every batch, which is too often to draw.
         if now - self._last_draw < _SECONDS_BETWEEN_DRAWS:
             return
         self._last_draw = now
@@ -96,7 +96,7 @@ class RunProgressBar(ProgressBar):
         epoch = f"{min(int(epochs) + 1, most)}/{most}"
         room = self._console.width - len(epoch) - _OTHERS
         while known and len("  ".join(known)) > room:
-            del known[0]  # the accuracy is the last one to go
+            del known[0]  # the accuracy is removed last
         text = "  ".join(known)
         self.progress.update(self.task, completed=epochs, epoch=epoch, metrics=text)
         with contextlib.suppress(OSError):  # the terminal may have been closed

@@ -44,13 +44,13 @@ def begin(
     Without a checkpoint the folder is emptied, and config.yaml and provenance.json are written.
 
     Args:
-        engine: the engine, and what else decides the last bits of the results; for provenance.json.
+        engine: the engine and other facts that decide the last bits, for provenance.json.
         sync: False if the caller syncs the folder before its first checkpoint.
     """
     is_new = not (folder.path / "config.yaml").exists()
     # A new folder has nothing to tidy, and a sweep creates thousands of them.
     if not is_new:
-        folder.reopen()  # first of all, so that no record describes checkpoints that go on
+        folder.reopen()  # first, so that no old record describes new checkpoints
         folder.tidy()
         folder.forget_interrupt()
     reruns, kind = member.config["rerun"], engine["engine"]
@@ -78,7 +78,7 @@ def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None)
     """Returns how many processes were killed in a row without a new epoch.
 
     Raises:
-        KilledTooOften: so many were killed that the run has failed.
+        KilledTooOften: `MOST_KILLED` processes were killed, so the run has failed.
     """
     if killed is None:
         return 0
@@ -96,13 +96,13 @@ def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None)
 def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
     """Returns folders and configs of complete runs, read once.
 
-    The key is what runs share that differ in their length or in the user's code alone.
+    Runs have the same key if they differ only in their length or in the user's code.
     """
     finished: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
     for folder in (root, *namesakes(root)):
         for path in folders_with(folder, "record.json"):
             record = RunFolder(path).record() or {"status": None}
-            # A run that has stopped early is not the beginning of a longer one.
+            # A run that has stopped early is not the beginning of a longer run.
             if record["status"] == "complete" and record["epochs"] == record["config"][_LENGTH]:
                 key = _key(record["config"], record["data_fingerprint"])
                 finished.setdefault(key, []).append((path, record["config"]))
@@ -112,7 +112,7 @@ def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
 def namesakes(folder: Path) -> list[Path]:
     """Returns the other sweep folders whose names differ only in the hash.
 
-    They hold related questions: for instance the same sweep with more epochs.
+    These folders hold related questions, such as the same sweep with more epochs.
     """
     match = re.fullmatch(rf"(.+-)[0-9a-f]{{{DIGITS}}}", folder.name)
     if match is None:
@@ -137,7 +137,7 @@ def forget_finished_runs() -> None:
 
 
 def _say_what_changed(member: PlannedRun, folder: Path, code: dict[str, str]) -> None:
-    """Names the files changed since this config's last run, once."""
+    """Prints once which files have changed since this config's last run."""
     origins = [
         path / "provenance.json"
         for path, config in _relatives(member, folder.parent)
@@ -179,7 +179,7 @@ def _take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Copies a run's logs and checkpoints; False if one is missing."""
+    """Copies a run's logs and checkpoints; False if a checkpoint is missing."""
     checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
     if not all(path.is_file() for path in checkpoints):
         return False

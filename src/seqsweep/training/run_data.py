@@ -22,7 +22,7 @@ _PREPARATION = (
 )  # fmt: skip
 
 _SMALL = 2**22
-"""The bytes of a source whose prepared splits are kept in large numbers."""
+"""The largest size in bytes of a source for which many prepared splits are kept."""
 
 
 class Data:
@@ -53,18 +53,18 @@ class Data:
 
     @functools.cached_property
     def notes(self) -> tuple[str, ...]:
-        """The notes for the user of the data, a line each."""
+        """The notes for the user of the data, one line each."""
         return notes(self.prepared, self.contents)
 
 
 _fingerprint = functools.lru_cache(maxsize=8)(Splits.fingerprint)
 _data = functools.lru_cache(maxsize=8)(Data)
-# The members of a cross-validation have many splits of one source in turn.
+# The members of a cross-validation use many splits of one source in turn.
 _small_data = functools.lru_cache(maxsize=128)(Data)
 
 
 def data_of(section: Config) -> Data:
-    """Returns the data of a section, once for runs that prepare alike.
+    """Returns the data of a section, shared by runs with equal preparation.
 
     Raises:
         ValueError, TypeError, OSError: the source refuses its arguments or files.
@@ -74,7 +74,7 @@ def data_of(section: Config) -> Data:
     # Runs that differ only in what training does to the sequences share the prepared splits.
     options["transform"] = shaping_options(section.get("transform"))
     size = sum(part.x.nbytes for part in source.parts.values())
-    # `Splits` are compared by identity, so each source has data of its own.
+    # `Splits` are compared by identity, so each source has its own data.
     kept = _small_data if size <= _SMALL else _data
     return kept(source, json.dumps(options, sort_keys=True))
 
@@ -118,7 +118,7 @@ def _load(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits:
 def _state_of_files(section: Config) -> tuple[tuple[str, int, int], ...]:
     """Returns path, time and size of each file that a section names.
 
-    They are part of a cache's key, so that a changed file is read again.
+    These values are part of a cache's key, so that a changed file is read again.
     """
     files = [(path, os.stat(path)) for path in data_files(section).values()]
     return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
@@ -138,19 +138,19 @@ def translate_memory_errors() -> Generator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # torch raises a RuntimeError if memory runs out; any other one is passed on.
+        # If memory runs out, torch raises a RuntimeError. Other RuntimeErrors are passed on.
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         raise OSError(f"out of memory: {str(error).splitlines()[0]}") from error
 
 
 class OwnData(NamedTuple):
-    """Takes the place of `Splits` for a LightningDataModule that holds no `Splits`."""
+    """Replaces `Splits` for a LightningDataModule that holds no `Splits`."""
 
     input_size: int
     num_classes: int
     names: tuple[str, ...]
-    """The splits that it has a dataloader for."""
+    """The splits for which the module has a dataloader."""
     class_names: tuple[str, ...]
     channel_names: tuple[str, ...]
     vocabulary: None = None
@@ -161,7 +161,7 @@ def outline(data: Any, target: str) -> Splits | OwnData:
     """Returns the splits of a data module, or its attributes.
 
     Raises:
-        TypeError, ValueError: it is not a LightningDataModule, or an attribute is missing or wrong.
+        TypeError, ValueError: `data` is not a LightningDataModule, or lacks a valid attribute.
     """
     if isinstance(splits := getattr(data, "splits", None), Splits):
         return splits
@@ -194,7 +194,7 @@ def data_fingerprint(config: Config) -> str | None:
     section = config["data"]
     if section.get("_target_") == DATA_MODULE:
         return _fingerprint(_source(section))
-    # Built once for all seeds, which have the same data.
+    # The module is built once for all seeds, because their data are the same.
     return _own_fingerprint(json.dumps(section, sort_keys=True), _state_of_files(section))
 
 

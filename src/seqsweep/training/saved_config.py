@@ -26,10 +26,10 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     """Plans the run that a folder's config.yaml describes.
 
     Raises:
-        ValueError: there is no such file, or it names a target that is not allowed.
+        ValueError: the file is missing, or it names a target that is not allowed.
     """
     config = _config(run)
-    # A run that is trained once more has reported to its trackers already.
+    # The trackers have this run already, so only the project's loggers are kept.
     if isinstance(loggers := config.get("logger"), dict):
         config["logger"] = {k: node for k, node in loggers.items() if "seqsweep." in str(node)}
     return member_of(config, allowed, run.path / "config.yaml")
@@ -46,7 +46,7 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Pl
     """
     # This comes before `check`, which may already import a target to read its signature.
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
-    given = {key: value for key, value in config.items() if key != CODE}  # `plan` adds today's
+    given = {key: value for key, value in config.items() if key != CODE}  # `plan` adds it anew
     return plan(check(OmegaConf.create(given)))
 
 
@@ -70,8 +70,8 @@ def _config(run: RunFolder) -> dict[str, Any]:
     config = run.config()
     if config is None:
         raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
-    # The path of a data file may be relative to another folder than the current one. A path that
-    # leads to a file from here is the user's choice and stays.
+    # The path of a data file may be relative to a folder other than the current folder. A path that
+    # leads to a file from the current folder is the user's choice and is kept.
     source = (config.get("data") or {}).get("source")
     recorded = read_object(run.path / "provenance.json").get("data_files")
     if isinstance(source, dict) and isinstance(recorded, dict):
@@ -86,7 +86,7 @@ def _config(run: RunFolder) -> dict[str, Any]:
 def own_targets() -> frozenset[str]:
     """Returns every `_target_` of the packaged configs.
 
-    Trackers are left out: a saved config could send the user's keys to any host.
+    Trackers are left out, because a saved config could send the user's keys to any host.
     """
     contents = (
         yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")
@@ -99,7 +99,7 @@ def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> N
     """Refuses a config that would build anything but the allowed targets.
 
     Raises:
-        ValueError: there is another target, or an interpolation, which could make one.
+        ValueError: a target is not allowed, or an interpolation could make a target.
     """
     for key, value in flatten(config):
         if "${" in str(value):  # a resolver could return a target that is not allowed

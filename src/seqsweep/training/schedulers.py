@@ -22,8 +22,8 @@ def cosine(
 ) -> LRScheduler:
     """Lowers the optimizer's lr to `min_lr` along half a cosine.
 
-    See Loshchilov & Hutter 2017, SGDR, here without restarts. With `warmup_epochs` the lr first
-    rises linearly from a hundredth.
+    The schedule is SGDR without restarts (Loshchilov & Hutter 2017). With `warmup_epochs` the lr
+    first rises linearly from a hundredth of its value.
     """
     if not 0 <= warmup_epochs < max_epochs:
         raise ValueError(
@@ -59,7 +59,7 @@ def plateau(
     if patience < 0:
         raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
     _check_min_lr(optimizer, min_lr)
-    # The mode follows from the metric, so that a config cannot set the wrong one.
+    # The mode follows from the metric, so that a config cannot set the wrong mode.
     mode = "min" if lower_is_better(monitor) else "max"
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)
 
@@ -68,7 +68,7 @@ def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
     """Returns the factor of lr by epoch, from 1 to `floor`."""
 
     def factor(epoch: int) -> float:
-        # torch's own scheduler takes the cosine of C, whose last bit depends on the CPU.
+        # torch's own scheduler uses C's cosine function, whose last bit depends on the CPU.
         cosine = float(cos_of_turns(np.array(epoch / (2 * epochs))))
         return 1 - (1 - floor) * (1 - cosine) / 2
 

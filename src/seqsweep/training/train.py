@@ -69,14 +69,14 @@ def train_pool(
     """Trains runs with the native engine; outcomes as in `train_together`.
 
     Args:
-        runs: their `data` sections may differ only in seed, batch_size and num_workers.
+        runs: the runs, whose `data` sections may differ only in seed, batch_size, num_workers.
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
-        judge: decides about the runs at their limits; without it they pause.
+        judge: decides about the runs at their limits; without a judge the runs pause.
     """
     outcomes: Outcomes = []
     count = len(runs)
-    pools = -(-count // _LARGEST_POOL)  # of about the same size, so that none is a single run
+    pools = -(-count // _LARGEST_POOL)  # of about the same size, so that no pool is a single run
     for pool in range(pools):
         part = runs[pool * count // pools : (pool + 1) * count // pools]
         outcomes += train_together(PoolEngine(part, root, threads, progress, judge))
@@ -98,11 +98,11 @@ def train_together(engine: Engine[M]) -> Outcomes:
         members = engine.build()
     except (ValueError, TypeError, OSError) as error:
         return [error] * len(engine.runs)
-    # A further process of a distributed run must not take the lock, which the first one holds.
+    # A further process of a distributed run must not take the lock of the first process.
     assisted = engine.assist(members)
     if assisted is not None:
         return [assisted]
-    # Only a clock says that some holders are dead. All are watched at the same time.
+    # Some dead holders are recognised only by waiting, so all locks are watched at once.
     wait_for_doubts(member.folder.path for member in members)
     with contextlib.ExitStack() as contexts:
         contexts.enter_context(restored_torch_state(engine.torch_threads))
@@ -111,8 +111,8 @@ def train_together(engine: Engine[M]) -> Outcomes:
             has_ended = isinstance(engine.outcomes.get(member.run_id), (Outcome, RunFailed))
             if has_ended and engine.stop.received is None:
                 feed(member.planned.config, member.folder)
-    # Only members of a pool have no outcome by now. Their locks have been released, and training
-    # a run alone takes its lock again.
+    # Only members of a pool can lack an outcome here. Their locks have been released, so each
+    # member takes its lock again and trains alone.
     for run in engine.runs:
         if run.run_id not in engine.outcomes:
             (engine.outcomes[run.run_id],) = train_together(PoolEngine([run], engine.root, 1, None))
@@ -128,7 +128,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
 def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, member: M) -> bool:
     """Locks a member and prepares its folder; returns whether it trains.
 
-    A member that does not has an outcome, or should train alone, because it may kill the process.
+    A member that does not train has an outcome, or trains alone later: it may kill the process.
     """
     try:
         lock = contexts.enter_context(RunLock(member.folder.path))
@@ -144,13 +144,13 @@ def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, me
     try:
         path = begin(member.planned, member.folder, engine.origin, sync=engine.is_single)
         killed = count_killed(member, path, lock.taken_from)
-        # With the others, a run that kills its process would make all of them fail in the end.
+        # In a pool, a run that kills its process would in the end make all other runs fail.
         if killed == MOST_KILLED - 1 and not engine.is_single:
             member.log.write_lines()
             return False
         start = path or "the start"
         member.log.say(f"run {member.run_id} from {start}: {member.planned.config}")
-        # A single run shows at once where it begins; many would open a file each for one line.
+        # A single run writes this line at once. Many runs would each open a file for one line.
         if engine.is_single:
             member.log.write_lines()
         engine.start(member, path)
@@ -162,7 +162,7 @@ def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, me
 
 
 def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[M]:
-    """Trains members to their records; returns those that have begun.
+    """Trains members to their records; returns the members that have begun.
 
     Members that should train alone get no outcome.
     """
@@ -171,8 +171,8 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
         with engine.running(functools.partial(_begin, engine, begun, contexts)):
             engine.fit()
     except (Interrupted, SystemExit) as error:
-        # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
-        # A SystemExit without a signal comes from the user's code, and ends the program.
+        # If Lightning sees a SIGTERM first, it raises SystemExit with exit code 0. A SystemExit
+        # without a signal comes from the user's code, and ends the program.
         if engine.stop.received is None:
             raise
         _interrupt(engine, begun, error)
@@ -185,7 +185,7 @@ def _fit_test_record(engine: Engine[M], contexts: contextlib.ExitStack) -> list[
                 engine.outcomes[member.run_id] = lost
         _fail(engine, begun, error)
     except Exception as error:
-        # A signal to the process group also ends the workers of a DataLoader.
+        # A signal to the process group also ends DataLoader workers, which raises an error.
         if engine.stop.received is not None:
             _interrupt(engine, begun, error)
         else:
@@ -218,7 +218,7 @@ def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
             f"the runs trained together failed ({error}); this one trains alone", level="WARNING"
         )
         member.log.write_lines()
-    if engine.is_single:  # without files if it has not begun
+    if engine.is_single:  # a run that has not begun has no files
         engine.outcomes.setdefault(engine.runs[0].run_id, error)
 
 
@@ -228,7 +228,7 @@ def _left(engine: Engine[M], begun: Sequence[M]) -> list[M]:
 
 
 def _signal_of(outcomes: Outcomes) -> int | None:
-    """Returns the signal that has come meanwhile, if any."""
+    """Returns the number of a signal that has come during training, or None."""
     for outcome in outcomes:
         if isinstance(outcome, Interrupted):
             return outcome.exit_code - 128
@@ -238,19 +238,19 @@ def _signal_of(outcomes: Outcomes) -> int | None:
 
 
 def check_parts(run: PlannedRun, root: Path) -> None:
-    """Builds the parts of a run, shared ones once, and drops them.
+    """Builds the parts of a run and drops them; shared parts are built once.
 
     Raises:
-        ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
+        ValueError, TypeError, OSError: a constructor refuses an argument; nothing has started.
     """
     folder = root / run.run_id
     if engine_of(run.config, takes_gpu) == "autograd":
         build_run(run.config, folder)
         return
-    # The seed is left out, because it would make the section of each member another one.
+    # The seed is set to 0, so that members with different seeds share one check.
     shared = {"data": run.config["data"] | {"seed": 0}, "trainer": run.config["trainer"]}
     _check_shared(json.dumps(shared, sort_keys=True))
-    # Building is the check, so that no rule of a constructor stands twice.
+    # Building the member is the check, so that no constructor's rule is written twice.
     PoolMember(run, folder, data_of(run.config["data"]).prepared)
 
 

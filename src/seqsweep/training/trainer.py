@@ -48,11 +48,11 @@ def build_trainer(
     callbacks: list[Callback],
     **others: Any,
 ) -> L.Trainer:
-    """Builds a `lightning.Trainer`; the arguments are its own.
+    """Builds a `lightning.Trainer`, mostly from its own arguments.
 
     `accumulate_grad_batches`, `gradient_clip_val` and `gradient_clip_algorithm` are read by the
-    module, which optimises manually. `deterministic` requests deterministic kernels on a GPU; those
-    on the CPU always are. `others` go to Lightning unchanged (`config/trainer_arguments.py`).
+    module, which optimises manually. `deterministic` requests deterministic kernels on a GPU; CPU
+    kernels are always deterministic. `others` go to Lightning unchanged (`config/convert.py`).
 
     Raises:
         ValueError: a GPU is requested but missing, a number is out of range, or Lightning refuses
@@ -76,11 +76,11 @@ def build_trainer(
     plugins: list[Any] = [SealedCheckpointIO()]
     several = strategy != "auto" or (on_gpu and torch.cuda.device_count() > 1)
     if devices == 1 or (devices == "auto" and not several):
-        # Lightning would take SLURM_NTASKS, torchrun's or LSF's variables for processes of this
-        # run, and from their rank conclude that another process writes its logs.
+        # Lightning would read SLURM_NTASKS, or torchrun's or LSF's variables, as this run's. From
+        # their rank it would conclude that another process writes the logs.
         plugins.append(LightningEnvironment())
         rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]
-    # A sanity check would validate before training, and belongs to no epoch.
+    # The sanity check is off, because its validation would belong to no epoch.
     options: dict[str, Any] = {"num_sanity_val_steps": 0, "enable_model_summary": False} | others
     try:
         return L.Trainer(
@@ -107,7 +107,7 @@ def build_trainer(
             plugins=plugins,
             **options,
         )
-    except (MisconfigurationException, RuntimeError) as error:  # about an argument
+    except (MisconfigurationException, RuntimeError) as error:  # an argument is refused
         raise ValueError(" ".join(str(error).split())) from error
 
 
@@ -115,7 +115,7 @@ def quiet() -> None:
     """Silences Lightning's notices, but not its warnings."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # These advise more workers, which data in memory do not need.
+    # The disabled warnings advise more workers, which data in memory do not need.
     disable_possible_user_warnings()
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
 
@@ -140,7 +140,7 @@ def restored_torch_state(threads: int) -> Generator[None]:
 def avoid_missing_kernels(trainer: L.Trainer) -> None:
     """Switches oneDNN off if it lacks a kernel for the trainer's precision.
 
-    On a CPU without AVX-512 it has no LSTM in bfloat16; PyTorch has one of its own.
+    On a CPU without AVX-512, oneDNN has no LSTM in bfloat16, but PyTorch has its own LSTM.
     `restored_torch_state` switches oneDNN on again.
     """
     on_cpu = trainer.strategy.root_device.type == "cpu"

@@ -1,8 +1,8 @@
 """Identifies the user's own code that a config names. Imports no torch.
 
-Its source text is a part of the identity of a run, because another network gives other results. A
-module counts with the modules of the same folder that it imports at its top. They are found in its
-text, so nothing is run. What a program reads later is not seen: files, and imports in functions.
+Its source text is a part of the identity of a run, because different code gives different results.
+Modules of the same folder that a module imports at its top count too. They are found in the source
+text, so no code is run. Files that a program reads, and imports in functions, are not seen.
 """
 
 import ast
@@ -37,17 +37,17 @@ class Source(NamedTuple):
     """The path from the folder in which Python finds the module, equal on every machine."""
     digest: str
     spec: Any
-    """Made anew when the module is imported again; None before its first import."""
+    """The import spec, which is new after each import; None before the first import."""
 
 
 _distributions = functools.cache(metadata.packages_distributions)
 
 _known: dict[str, dict[str, Source]] = {}
-"""The files by module and by module that it imports. A process runs what it imported first."""
+"""The files of each module and of its imports. A process runs the code that it imported first."""
 
 
 def with_code(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the config with one digest of `code_of`, if there is any."""
+    """Returns the config with a digest of `code_of`, unless that is empty."""
     code = code_of(config)
     if not code:
         return config
@@ -58,7 +58,7 @@ def with_code(config: dict[str, Any]) -> dict[str, Any]:
 def code_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Returns the digest of each file and the version of each package.
 
-    Loggers do not count, nor a data source, whose data have a fingerprint.
+    Loggers do not count. A data source does not count either, because its data have a fingerprint.
 
     Raises:
         ValueError: a target is neither in a .py file nor in an installed package.
@@ -79,7 +79,7 @@ def differing(code: Mapping[str, str], other: Mapping[str, str]) -> str:
 
 
 def first_file(config: Mapping[str, Any]) -> Path | None:
-    """Returns the first file of the user's code; None without one."""
+    """Returns the first file of the user's code; None without such code."""
     modules = (_module_of(target, key) for target, key in _foreign(config))
     sources = (source for module in modules for source in _sources(module).values())
     return next((source.path.absolute() for source in sources), None)
@@ -98,7 +98,7 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _foreign(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Returns the targets of the user's own code, with their first keys."""
+    """Returns the targets of the user's own code, each with its first key."""
     ignored = WITHOUT_INFLUENCE
     if (config.get("data") or {}).get("_target_") == DATA_MODULE:
         ignored += ("data.source",)
@@ -122,9 +122,9 @@ def _module_of(target: str, key: str) -> str:
 
 
 def _sources(module: str) -> dict[str, Source]:
-    """Returns the files of a module and of what it imports, none for a package's.
+    """Returns the files of a module and its imports; empty for a package.
 
-    The first look counts until the module is imported again, since its code stays the same.
+    The files are read again only after a new import, because the old code runs until then.
     """
     known = _known.get(module)
     if known is None or any(_spec(name) is not source.spec for name, source in known.items()):
@@ -136,12 +136,12 @@ def _sources(module: str) -> dict[str, Source]:
 
 
 def _read(module: str, origin: Path) -> dict[str, Source]:
-    """Reads a module, and what is imported from the same folder."""
+    """Reads a module, and the modules that it imports from the same folder."""
     root = origin.parents[module.count(".") + (origin.name == "__init__.py")]
     sources: dict[str, Source] = {}
     waiting = [module]
     while waiting:
-        # An import of a.b.c runs a and a.b before.
+        # An import of a.b.c first runs a and a.b.
         parts = waiting.pop().split(".")
         for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
             path = None if name in sources else _file(root, name)
@@ -166,7 +166,7 @@ def _file(root: Path, module: str) -> Path | None:
 
 
 def _imports(text: str, module: str, path: Path) -> Iterator[str]:
-    """Yields the names, modules or not, imported outside of functions."""
+    """Yields the names that are imported outside of functions, modules or not."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     waiting: list[ast.AST] = [ast.parse(text, path)]
     while waiting:
@@ -188,7 +188,7 @@ def _digest(text: str) -> str:
     depth = first = 0
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         (row, _), (last, _) = token.start, token.end
-        # Before Python 3.12 an f-string is one token, and it counts like one in every version.
+        # Before Python 3.12 an f-string is one token, so it counts as one token in every version.
         name = tokenize.tok_name[token.type]
         if name.endswith("STRING_START"):
             first, depth = (row if depth == 0 else first), depth + 1

@@ -37,7 +37,7 @@ def bundle(
     """Writes a run into a zip file. Returns the exit code.
 
     Args:
-        encode_onnx: returns the ONNX file of a run and its error, as a number.
+        encode_onnx: returns the content of a run's ONNX file, and its largest numeric error.
     """
     options = _parser().parse(arguments)
     check_output(options.out)
@@ -48,7 +48,7 @@ def bundle(
     run, choice = open_run(options)
     _, content = read_content(run.checkpoint)
     record = None if run.folder is None else RunFolder(run.folder).record()
-    # A network of the user's own may have no ONNX file; the rest is of use without it.
+    # ONNX may not support a user's own network; the bundle is useful without the ONNX file.
     onnx = dict[str, bytes]()
     try:
         onnx = {ONNX: encode_onnx(run, ONNX)[0]}
@@ -77,7 +77,7 @@ def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:
     """Returns the origin of the weights as JSON, without local paths."""
     folder = run.folder
     training = {} if folder is None else read_object(folder / "provenance.json")
-    # A bundle is passed on, so it names no folders of this machine.
+    # A bundle is for other people, so it must not name folders of this machine.
     files = training.pop("data_files", {})
     content = {
         "bundled_by": f"seqsweep {version()}",
@@ -97,11 +97,11 @@ _PATHS = ("path", "test_path")
 
 
 def readme(run: LoadedRun, record: Mapping[str, Any] | None, choice: str | None) -> str:
-    """The text that says what a bundle is and how to use it.
+    """The README, which describes a bundle and how to use it.
 
     Args:
-        record: of the run; None where only its checkpoint is there.
-        choice: how it was chosen among the runs of a sweep.
+        record: the record of the run; None if only its checkpoint exists.
+        choice: how the run was chosen from a sweep; None if there was no choice.
     """
     config = dict(flatten(run.config))
     facts = [*_network(run, config), *_data(run, config, record or {})]
@@ -110,12 +110,12 @@ def readme(run: LoadedRun, record: Mapping[str, Any] | None, choice: str | None)
     if choice is not None:
         facts.append(("choice", choice))
     facts.append(("weights", f"of epoch {run.epoch}, counted from 0"))
-    # The metrics are those of the best epoch.
+    # The record's metrics belong to the best epoch, so other epochs show none.
     if record is not None and record.get("best_epoch") == run.epoch:
         metrics = record["metrics"].items()
         facts += [(n, f"{value:.4f}") for n, value in metrics if n.startswith(("val/", "test/"))]
     lines = [f"{name}: {value}" for name, value in facts]
-    # Names come from files: they may neither begin a line nor control a terminal.
+    # Names come from files, so they must not start a new line or control a terminal.
     lines = [visible(" ".join(line.splitlines())) for line in lines]
     return "\n".join([*lines, "", *_use(run)]) + "\n"
 
@@ -131,7 +131,7 @@ def _network(run: LoadedRun, config: Mapping[str, Any]) -> Iterator[tuple[str, s
 
 
 def _literal(name: str) -> str:
-    """Returns a name that Markdown and HTML show as it is."""
+    """Escapes a name, so that Markdown and HTML show it unchanged."""
     return re.sub(r"([\\`*<>\[\]&~|])", r"\\\1", name)
 
 
@@ -142,7 +142,7 @@ def _data(
     for key, value in config.items():
         name = key.removeprefix("data.source.")
         if name not in (key, "_target_") and value is not None:
-            # A path of the machine of training would tell nothing elsewhere.
+            # The full path on the training machine would mean nothing on another machine.
             text = Path(str(value)).name if name in _PATHS else plain_text(value)
             words.append(f"{name}={_literal(text)}")
     yield "data", " ".join(words)

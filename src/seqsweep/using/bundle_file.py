@@ -1,7 +1,7 @@
 """Writes and reads bundles: a trained run in one zip file.
 
-A bundle holds tensors and plain text, and no code. `config.json` holds the config, and the digests
-of the other files that a network is made from.
+A bundle holds tensors and plain text, but no code. `config.json` holds the config, and the digests
+of the other files that are needed to build the network.
 """
 
 import hashlib
@@ -28,19 +28,19 @@ README, PROVENANCE, ONNX = "README.txt", "provenance.json", "model.onnx"
 NAMES = ("class_names", "channel_names")
 
 _FITTED = ("scaling", "vocabulary")
-"""The keys that turn raw values into a network's input; only runs on texts have the second one."""
+"""The keys for preparing a network's input; only runs on texts have a vocabulary."""
 
 PREFIX = "network."
-"""Begins the names of the weights in a checkpoint: the attribute of `SequenceClassifier`."""
+"""The prefix of weight names in a checkpoint: the attribute of `SequenceClassifier`."""
 
 _FILES = {CONFIG, LABELS, SCALING, WEIGHTS, README, PROVENANCE, ONNX}
 _NEEDED = (CONFIG, LABELS, SCALING, WEIGHTS)
 _LARGEST, _LARGEST_TEXT = 1 << 32, 1 << 26
 _RATIO = 100
-"""The most that a file may be larger than it is in the zip; weights hardly shrink at all."""
+"""The largest compression ratio of a file in the zip; weights hardly shrink at all."""
 
 _UNREADABLE = (ValueError, TypeError, RuntimeError, OverflowError)
-"""The errors of numpy and torch for arrays that they cannot hold."""
+"""The errors that numpy and torch raise for arrays that they cannot hold."""
 
 _WRITTEN = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip, so that equal runs give equal bytes
 
@@ -78,16 +78,16 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in files.items():
             entry = zipfile.ZipInfo(name, _WRITTEN)
-            # The system and the rights of a file would differ between machines.
+            # These fields are fixed, because the system and the file mode differ between machines.
             entry.create_system, entry.external_attr = 3, 0o644 << 16
             archive.writestr(entry, data)
     write_bytes(path, buffer.getvalue())
 
 
 def read_bundle(path: Path) -> dict[str, Any]:
-    """Returns what a checkpoint of the same run holds: weights, epoch, description.
+    """Returns the content of a checkpoint of the run: weights, epoch, description.
 
-    Nothing is extracted, and no code out of the file is run.
+    No file is extracted to the disk, and no code from the bundle is run.
 
     Raises:
         Damaged: a file is missing, too large, or does not match its digest.
@@ -103,12 +103,12 @@ def read_bundle(path: Path) -> dict[str, Any]:
 
 
 def _needed_files(path: Path) -> dict[str, bytes]:
-    """Returns the files of a bundle that a network is made from."""
+    """Returns the files of a bundle that a network needs."""
     try:
         with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
             entries = archive.infolist()
             _check_entries(entries, path)
-            # The others, such as the README, may be left out.
+            # Other files, such as the README, may be missing.
             missing = set(_NEEDED) - {entry.filename for entry in entries}
             if missing:
                 raise Damaged(f"{path}: {', '.join(sorted(missing))} is missing in the bundle")
@@ -118,14 +118,14 @@ def _needed_files(path: Path) -> dict[str, bytes]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
-    """Refuses names that are foreign to bundles, and files too large."""
+    """Refuses unknown file names, and files that are too large."""
     names = [entry.filename for entry in entries]
     for entry in entries:
         name = entry.filename
         if name not in _FILES or names.count(name) > 1:
             raise Damaged(f"{path}: {name!r} is not a file of a bundle, or is in it twice")
         most = _LARGEST if name in (WEIGHTS, ONNX) else _LARGEST_TEXT
-        # An empty or tiny file may shrink by any factor.
+        # 4096 bytes are always allowed, because a tiny file may shrink by any factor.
         if entry.file_size > min(most, _RATIO * entry.compress_size + 4096):
             raise Damaged(f"{path}: {name} has {entry.file_size:,} bytes, too many for a bundle")
 
@@ -138,7 +138,7 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
         is_sound = False
     if not is_sound:
         raise Damaged(f"{path}: {CONFIG} does not match its {DIGEST}")
-    # The digest is checked first: a damaged file must not be called one of another version.
+    # The digest is checked first, so that a damaged file is not reported as another version.
     if config.get("format") != FORMAT:
         expected = f"expected {FORMAT}; it was written by seqsweep {config.get('seqsweep')}"
         raise Damaged(f"{path}: {CONFIG} has format {config.get('format')!r}, {expected}")
@@ -149,7 +149,7 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
-    """Returns those of the names and the scaling that are there."""
+    """Returns the names, the scaling and the vocabulary, where present."""
     content: dict[str, Any] = {}
     for file, keys in ((LABELS, NAMES), (SCALING, _FITTED)):
         values = parse_json_of(files[file], path / file)
@@ -176,7 +176,7 @@ def _weights(data: bytes, path: Path) -> dict[str, Tensor]:
     name = WEIGHTS
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            # Compressed, a few bytes could stand for any number of them.
+            # A few compressed bytes could expand to an array of any size.
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 raise ValueError("its arrays must not be compressed")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
@@ -192,7 +192,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value with tensors as mappings, whose decimals keep all bits."""
+    """Returns the value with tensors as mappings of exact decimals."""
     if torch.is_tensor(value):
         kind = str(value.dtype).removeprefix("torch.")
         return {"dtype": kind, "shape": list(value.shape), "values": value.flatten().tolist()}
@@ -202,10 +202,10 @@ def _plain(value: Any) -> Any:
 
 
 def _tensors(value: Any, key: str) -> Any:
-    """Returns the value that `_plain` was given.
+    """Restores a value from the output of `_plain`.
 
     Raises:
-        Damaged: what should be a tensor is not one; the message begins with the key.
+        Damaged: a stored tensor is not valid; the message begins with the key.
     """
     if isinstance(value, dict):
         if value.keys() == {"dtype", "shape", "values"}:

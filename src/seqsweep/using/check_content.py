@@ -1,7 +1,7 @@
-"""Checks what a checkpoint or a bundle holds, before anything is built.
+"""Checks the content of a checkpoint or bundle before a network is built.
 
-A digest shows that a file is whole, and not that its content is right. What is wrong raises a
-ValueError, whose message begins with the key.
+A digest shows that a file is complete, but not that its content is correct. Wrong content raises
+a ValueError; its message begins with the key.
 F features (channels), C classes.
 """
 
@@ -57,7 +57,7 @@ def _convert(values: dict[Any, Any], kinds: Mapping[str, Any], group: str) -> No
 
 
 def _kinds_of(described: type) -> dict[str, Any]:
-    """Returns the types of a stored dataclass, without its arrays."""
+    """Returns the field types of a stored dataclass, without its arrays."""
     hints = typing.get_type_hints(described)
     return {f.name: hints[f.name] for f in dataclasses.fields(described) if f.name not in _ARRAYS}
 
@@ -81,7 +81,7 @@ def _check_scaling(scaling: dict[str, Any], channels: Sequence[str]) -> None:
         )
         if not is_right:
             raise ValueError("scaling.shaping: does not give the channels of channel_names")
-    # Without standardisation there is neither of the two.
+    # Without standardisation both the mean and the deviation are missing.
     if ("mean" in scaling) != ("deviation" in scaling):
         raise ValueError("scaling: must have both mean and deviation, or neither")
     for name, size in zip(_ARRAYS, map(len, (source, channels, channels)), strict=True):
@@ -94,8 +94,8 @@ def _check_scaling(scaling: dict[str, Any], channels: Sequence[str]) -> None:
 
 
 def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str, Any]) -> None:
-    """Refuses a network of ours that is larger than its weights."""
-    # A tensor that is not contiguous may repeat its numbers.
+    """Refuses a network of this package that is larger than its weights."""
+    # A tensor that is not contiguous may repeat its numbers, so it does not count.
     tensors = [w for w in weights.values() if isinstance(w, Tensor) and w.is_contiguous()]
     count = sum(tensor.numel() for tensor in tensors)
     given = {**section, **sizes}
@@ -109,18 +109,18 @@ def check_weights(weights: Mapping[str, Any], network: nn.Module) -> None:
     """Checks weights before they are copied into a network."""
     parameters = dict(network.named_parameters())
     for name, own in network.state_dict().items():
-        if name not in weights:  # `load_state_dict` names it
+        if name not in weights:  # `load_state_dict` reports the name
             continue
         given = weights[name]
         if not is_lazy(own) and _kind(given) != _kind(own):
             raise ValueError(f"state_dict.{name}: must be {_kind(own)}, got {_kind(given)}")
-        # A buffer may be infinite, such as the mask of an attention.
+        # A buffer may hold infinite values, for example an attention mask.
         if given.isnan().any() or (name in parameters and given.isinf().any()):
             raise ValueError(f"state_dict.{name}: must be finite")
 
 
 def _kind(value: Any) -> str:
-    """Returns what must be equal for a copy: not the precision."""
+    """Returns the properties that a copy needs; the precision may differ."""
     if not isinstance(value, Tensor):
         return type(value).__name__
     is_plain = value.layout == torch.strided and value.device.type == "cpu"

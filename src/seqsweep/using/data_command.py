@@ -1,6 +1,6 @@
 """The command `seqsweep data info`: describes data and proposes a command.
 
-Imports no torch.
+The module imports no torch.
 """
 
 import itertools
@@ -60,7 +60,7 @@ def _info(arguments: Sequence[str]) -> int:
     given = list(map(_override, options.options))
     overrides = [*_overrides_for(options.source), *given]
     if any(word.startswith("data=") for word in given):
-        del overrides[0]  # another option of `data` than that of the file's ending
+        del overrides[0]  # the user's choice replaces the default for the file's ending
     config = compose(overrides)["data"]
     with translate_memory_errors():
         splits = data_of(config).source
@@ -83,7 +83,7 @@ def _overrides_for(source: str) -> list[str]:
     """Returns the overrides that name a source.
 
     Raises:
-        ValueError, FileNotFoundError: nothing has this name.
+        ValueError, FileNotFoundError: no file and no bundled data set has this name.
     """
     if source.startswith(_ARCHIVE):
         return ["data=aeon", f"data.source.name={quoted_value(source.removeprefix(_ARCHIVE))}"]
@@ -110,13 +110,13 @@ def _bundled() -> list[str]:
 
 
 def _override(option: str) -> str:
-    """Returns the override of an option, whose key may leave out `data.source.`."""
+    """Returns an option as an override; its key may lack `data.source.`."""
     key, equals, value = option.partition("=")
     if not equals or not key:
         raise ValueError(f"{option}: must be KEY=VALUE, as in layout=time_first")
     if key == "data" or key.startswith("data."):
         return option
-    # The keys that all options of `data` share, such as `missing`.
+    # These are the keys that all options of `data` share, such as `missing`.
     shared = yaml.safe_load((CONF_DIR / "data" / "_loading.yaml").read_text(encoding="utf-8"))
     section = "data" if key in shared else "data.source"
     return f"{section}.{key}={value}"
@@ -127,19 +127,19 @@ def _propose(
 ) -> tuple[list[str], tuple[str, ...], str | None]:
     """Returns the fewest overrides that train on a data set.
 
-    Returns too what a run would say of the data, and why even this run cannot train, if so.
+    Also returns the notes of such a run, and the problem if no proposed run can train.
 
     Args:
         config: the checked section `data`.
     """
     problem = None
     has_holes = config["missing"] == "error" and any(of.missing for of in info.channels)
-    # A channel without a value in train has no mean.
+    # Zero comes second: a channel without a value in train has no mean.
     fills = [["data.missing=mean"], ["data.missing=zero"]] if has_holes else [[]]
     missing = [split for split in ("val", "test") if split not in splits.parts]
-    # The splits that a run would cut off from train.
+    # A run would cut the missing splits from train; each override prevents one cut.
     cuts = [f"data.{split}_fraction=0" for split in missing if config[f"{split}_fraction"]]
-    # The smallest change that trains comes first.
+    # The smallest changes are tried first.
     fewer = (of for n in range(len(cuts) + 1) for of in itertools.combinations(cuts, n))
     for left_out, fill in itertools.product(fewer, fills):
         proposed = [*overrides, *fill, *sorted(left_out)]
@@ -220,7 +220,7 @@ def _classes(info: Info) -> Table:
 
 
 def _duplicates(info: Info) -> list[str]:
-    """Returns lines on repeated sequences."""
+    """Returns the lines that report repeated sequences."""
     repeated: list[str] = []
     for split in info.splits:
         if split.repeated:

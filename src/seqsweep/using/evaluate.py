@@ -32,9 +32,9 @@ from seqsweep.using.scores import evaluate as evaluate_probabilities
 
 _WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
 _MOST_CLASSES, _MOST_ROWS = 20, 100
-"""The most classes of a confusion matrix, and of the table, in the terminal.
+"""The most classes of the confusion matrix, and of the table, in the terminal.
 
-The JSON file has any number.
+The JSON file has all classes.
 """
 _MOST_RESAMPLES = 100_000
 
@@ -54,7 +54,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         for note in data.notes:
             say_error(note)
         name, labels = data.name, known_labels(data, run)
-        # The probabilities are kept in full, since each resample scores all of them.
+        # All probabilities are kept in memory, because each resample scores all of them.
         probabilities = np.empty((len(labels), len(run.class_names)))
         for rows, part in probabilities_of(run, data, options.batch_size):
             probabilities[rows] = part
@@ -88,7 +88,7 @@ def _own_split(
     """Returns the name, probabilities and labels of the run's own split.
 
     Raises:
-        ValueError, TypeError, OSError: the data cannot be read, or have changed since.
+        ValueError, TypeError, OSError: the data cannot be read, or have changed since training.
     """
     folder = run.folder
     if folder is None:
@@ -109,7 +109,7 @@ def _own_split(
 
 
 def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
-    """Prints the scores, those of each class, and the confusion matrix."""
+    """Prints the overall scores, the scores by class, and the confusion matrix."""
     say = partial(console.print, highlight=False, soft_wrap=True)
     say(escape(title))
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -134,7 +134,7 @@ def _classes_table(result: Evaluation) -> Table:
     support = result.support
     for name, scores in list(result.classes.items())[:_MOST_ROWS]:
         values = [f"{scores[key].value:.3f}" for key in OF_A_CLASS]
-        # The JSON file has the intervals of all three, which would be too wide here.
+        # Three intervals would be too wide here; the JSON file has all of them.
         table.add_row(escape(name), *values, _texts(scores["f1"], digits=3)[1], str(support[name]))
     return table
 

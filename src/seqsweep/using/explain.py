@@ -33,7 +33,7 @@ _EQUATIONS = {
         "h_t = o_t * tanh(c_t)",
     ),
 }
-"""The equations of one step of each `mode` of a module, as in the documentation of torch.nn."""
+"""The equations of one step by the `mode` of a module, as in the documentation of torch.nn."""
 
 _GATES = {"GRU": "  rows: r, z, n", "LSTM": "  rows: i, f, g, o"}
 
@@ -46,7 +46,7 @@ _READING = {
 
 
 class Row(NamedTuple):
-    """One tensor: its name, its shape and what it holds."""
+    """One tensor: its name, its shape and its meaning."""
 
     name: str
     shape: tuple[int, ...]
@@ -62,7 +62,7 @@ class Block(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A network and one forward pass."""
+    """The description of a network and of one forward pass."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -73,13 +73,13 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
 
     Args:
         network: maps x (B, T, F) and lengths (B,) to logits (B, C).
-        batch: of any split.
+        batch: a batch of any split.
         class_names: C names.
     """
     logits, blocks = _run(network, batch)
     title = type(network).__name__
     if isinstance(network, RNNClassifier):
-        # More is known of a network of this package than its modules show.
+        # A network of this package is described in more detail than by its modules.
         recurrent = [module for module in network.modules() if isinstance(module, nn.RNNBase)]
         rnn, layers = recurrent[0], sum(module.num_layers for module in recurrent)
         blocks = list(_rnn_blocks(network, rnn, layers, batch))
@@ -106,14 +106,14 @@ def _run(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Block]]:
     network.eval()
     with torch.inference_mode(), ExitStack() as hooks:
         for name, module in network.named_modules():
-            # A module with children would repeat the outputs of these.
+            # A module with children would repeat the outputs of its children.
             if name and not list(module.children()):
                 hooks.enter_context(module.register_forward_hook(partial(record, name)))
         return network(batch.x, batch.lengths), called
 
 
 def _tensors(result: Any) -> Iterator[Tensor]:
-    """Yields the tensors of a module's result, also nested ones."""
+    """Yields the tensors of a module's result, including nested tensors."""
     if isinstance(result, Tensor):
         yield result
     elif isinstance(result, tuple):
@@ -189,7 +189,7 @@ def _layer(
         row = Row("h", states, "the state after each step; 0 at padding")
         title = f"Layer {layer + 1}, {way}: reads {source}"
         yield Block(title, equations, (*_weights(network, named), row))
-        # The backward direction comes from the step after it.
+        # In the backward direction, a state follows from the state of the next step.
         equations = tuple(equation.replace("{t-1}", "{t+1}") for equation in equations)
 
 

@@ -26,7 +26,7 @@ _EXAMPLE = "seqsweep explain data=digits model.cell=gru"
 
 
 def explain_command(arguments: Sequence[str]) -> int:
-    """Prints a forward pass; with `--html` writes a page too."""
+    """Prints a forward pass, and writes a page with `--html`."""
     parser = Parser("explain", _TEXT, "seqsweep explain [KEY=VALUE ...] [--html FILE]")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in seqsweep train")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page")
@@ -72,7 +72,7 @@ def print_explanation(explanation: Explanation, console: PlainConsole) -> None:
 
 
 def page(explanation: Explanation) -> str:
-    """The explanation as an HTML page, which loads nothing."""
+    """Returns the explanation as an HTML page without external files."""
     console = PlainConsole(io.StringIO())
     console.record = True
     print_explanation(explanation, console)

@@ -13,19 +13,19 @@ from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics_csv import lower_is_better
 
 _MOST_NAMED = 5
-"""The number of data sets whose best run is named."""
+"""The most data sets whose best run an error names."""
 
 
 def find_run(path: Path) -> tuple[Path, str | None]:
-    """Returns the run of a path, and how it was chosen.
+    """Returns the run at a path, and how the run was chosen.
 
-    Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
-    best mean over its replicates comes first. Of its runs, the one with the best value is taken; of
-    several splits of the data, only the runs on the first one count. Their validation sets differ,
-    and the best value would be that of the easiest one. The test split has no part in the choice.
+    In a sweep's folder, this is the best run by validation. As on the leaderboard, the config with
+    the best mean over its replicates comes first, and its run with the best value is taken. With
+    several splits only runs on the first count: otherwise the easiest split would win. The test
+    split has no part in the choice.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such folder, or no complete run in it; or its
+        FileNotFoundError, ValueError: the folder does not exist, or has no complete run; or its
             runs have several data sets, whose scores cannot be ranked together.
     """
     if path.is_file() and path.name.lower().endswith(ENDINGS):
@@ -42,7 +42,7 @@ def find_run(path: Path) -> tuple[Path, str | None]:
     _refuse_several_sets(path, entries)
     row, monitor = board.rows[0], board.monitor
     best = _best_of(board)
-    # The seed is always named, folds and splits only where they vary.
+    # The text always names the seed. It names folds and splits only if they vary.
     values = dict(row.config)
     for key in REPLICATE_KEYS:
         if key == "seed" or len({entry.config.get(key) for entry in row.entries}) > 1:
@@ -80,5 +80,5 @@ def _best_of(board: Leaderboard) -> Entry:
     first = min(replicate.split for replicate in sample or runs)
     runs = {replicate: entry for replicate, entry in runs.items() if replicate.split == first}
     sign = -1 if lower_is_better(monitor) else 1
-    # Where no run has logged the metric, all are equal.
+    # If no run has logged the metric, all runs are equal, and the first one is taken.
     return runs[max(runs, key=lambda key: sign * sample.get(key, -sign * math.inf))]

@@ -35,13 +35,13 @@ _RUN_SHAPE = ("form", "frame", "reshape", *CSV_OPTIONS)
 
 @dataclass(frozen=True)
 class InputData:
-    """The sequences of one split of a file, as they are read.
+    """The raw sequences of one split of a file.
 
     Attributes:
-        name: the file, and the split where it has several.
-        part: x (N, T, F), and more of each sequence.
-        labels: the class name of each sequence; None where the file has no labels.
-        notes: a line each for the user of the data.
+        name: the file, with the split if the file has several.
+        part: the arrays of the sequences: x (N, T, F), lengths and ids.
+        labels: the class name of each sequence; None if the file has no labels.
+        notes: the notes for the user of the data, one line each.
     """
 
     name: str
@@ -60,7 +60,7 @@ class InputData:
             return list(range(len(self)))
         if ids.dtype.kind == "S":
             return np.char.decode(ids, "utf-8", "replace").tolist()
-        # Other types, such as dates, have no form in JSON.
+        # JSON has no form for other types, such as dates, so these become texts.
         return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
 
     def batches(self, size: int) -> Iterator[tuple[Array, Array | None]]:
@@ -77,7 +77,7 @@ class InputData:
 def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
     """Loads the run by the options `run`, `checkpoint` and `allow`.
 
-    Returns how it was chosen too, which is said on stderr.
+    Also returns how the run was chosen, and prints this on stderr.
 
     Raises:
         FileNotFoundError, ValueError: see `find_run` and `load_run`.
@@ -101,11 +101,11 @@ def open_data(
     Args:
         path: see `read_file`.
         words: options of the format, `KEY=VALUE`.
-        split: which one of the file; None for its only one, or for test.
+        split: the name of a split of the file; None takes the only split, or `test`.
         labelled: False accepts sequences without labels.
 
     Raises:
-        FileNotFoundError, ValueError, TypeError: what is wrong in which place.
+        FileNotFoundError, ValueError, TypeError: the file cannot be read, or does not fit the run.
     """
     stored = _stored(path, words, run, labelled)
     name = _chosen(stored, split, path)
@@ -120,7 +120,7 @@ def open_data(
 
 
 def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
-    """Reads a file of texts or of numbers, as the run does."""
+    """Reads a file of texts or of numbers with the settings of the run."""
     if run.vocabulary is None:
         target = source_of(path)
         options = reading_options(words, path, target)
@@ -129,13 +129,13 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
         try:
             return read_file(path, labelled=labelled, **_columns_of_run(run, path, options))
         except (ValueError, TypeError) as error:
-            # The arguments of a command have no config before their names.
+            # The options of a command have no prefix, because they are not keys of a config.
             raise reworded(error, str(error).replace("data.source.", "")) from None
-    # The file has the columns of the training file, unless the words name others.
+    # The file has the columns of the training file, unless the options name other columns.
     source = run.config["data"]["source"]
     columns = {key: source.get(key) for key in ("text_column", "label_column")}
     named = reading_options(words, path, "seqsweep.data.text.read_texts")
-    # A column that the words name must be there.
+    # A label column that the options name must exist.
     needed = labelled or "label_column" in named
     return read_text(path, run.vocabulary, **(columns | named), labelled=needed)
 
@@ -144,12 +144,12 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
     """Returns the options to read a table like the run's own.
 
     New data may lack the label, and may have columns that the training data did not have. So the
-    columns of the channels are known by their names, and are not guessed.
+    columns of the channels are selected by their names, and are not guessed.
 
     Args:
-        run: of any source; only a run on a table has more than the names of its channels.
+        run: a run on any source; only a run on a table has options besides its channel names.
         path: the csv or parquet file.
-        given: options of the user, which take precedence.
+        given: the user's options, which take precedence.
     """
     from seqsweep.data.table_files import open_table  # needs pyarrow
 
@@ -162,7 +162,7 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
     options |= {key: source[key] for key in _RUN_COLUMNS if source.get(key) in table.names}
     channels = list(run.source_channels)
     if set(channels) <= set(table.names):
-        # Only a wide table has other names for its channels than for its columns.
+        # In a wide table the columns are not named after the channels, so this table is long.
         options = {"form": "long", **options, "features": channels}
     elif source.get("features") is not None:
         options["features"] = source["features"]
@@ -176,7 +176,7 @@ def reading_options(words: Sequence[str], path: str, target: str) -> dict[str, A
         target: the dotted name of a function with these arguments.
 
     Raises:
-        ValueError: an option is not one of the target, or its value has another type.
+        ValueError: the target lacks an option, or a value has the wrong type.
     """
     parameters = signature_of(target).parameters
     options: dict[str, Any] = {}
@@ -194,7 +194,7 @@ def reading_options(words: Sequence[str], path: str, target: str) -> dict[str, A
 
 
 def _note_on_training(path: str, split: str, run: LoadedRun) -> list[str]:
-    """Returns a line if a run was trained on this file."""
+    """Returns a warning line if the run was trained on this file."""
     if run.folder is None or split != "train":
         return []
     files = read_object(run.folder / "provenance.json").get("data_files")
@@ -220,7 +220,7 @@ def _chosen(stored: Stored, split: str | None, path: str) -> str:
 
 
 def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
-    """Refuses other channels than those that the run was trained on."""
+    """Refuses channels that differ from the run's training channels."""
     channels, expected = part.x.shape[-1], len(run.source_channels)
     if channels != expected:
         is_turned = part.x.ndim == 3 and part.x.shape[1] == expected
@@ -231,7 +231,7 @@ def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
         )
     names = stored.channel_names
     default = tuple(f"channel_{index}" for index in range(channels))
-    # A file without names, or a run that was trained on one, leaves nothing to compare.
+    # Names are compared only if both the file and the training data of the run have names.
     if names is None or names == run.source_channels or default in (names, run.source_channels):
         return
     is_order = sorted(names) == sorted(run.source_channels)
@@ -243,13 +243,13 @@ def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
 
 
 def _names_of_labels(stored: Stored, part: RawPart, run_names: tuple[str, ...]) -> list[str]:
-    """Returns the class names, which the run need not know."""
+    """Returns each label's class name, which the run may not know."""
     labels = label_array(part.needed_labels(), part.where)
     if stored.class_names is not None:
         indices = class_indices(labels, stored.class_names, part.where)
         return [stored.class_names[index] for index in indices]
     texts = label_texts(labels, part.where)
-    # A label that is neither is unknown to the run, and counts as wrong.
+    # A label that the run does not know keeps its text, and counts as a wrong prediction.
     try:  # whole numbers may be positions in the class names of the run
         return [run_names[index] for index in class_indices(labels, run_names, part.where)]
     except ValueError:

@@ -1,4 +1,4 @@
-"""Loads a trained run, which needs no training data.
+"""Loads a trained run without its training data.
 
 B sequences, T time steps, F features (channels), C classes.
 """
@@ -34,7 +34,7 @@ from seqsweep.using.find_run import find_run
 from seqsweep.using.scores import Evaluation, Float64, evaluate
 
 BATCH_SIZE = 512
-"""The sequences of a batch; it changes no result but its last bits."""
+"""The number of sequences in a batch; it changes only the last bits of a result."""
 
 Checkpoint = Literal["best", "last"]
 
@@ -54,13 +54,13 @@ class LoadedRun:
     """A trained run.
 
     Args:
-        checkpoint: the file that the weights are from.
+        checkpoint: the file of the weights.
         config: the whole resolved config.
         network: maps x (B, T, F) and lengths (B,) to logits (B, C); in evaluation mode.
         class_names: C names, in the order of the logits.
         channel_names: F names, in the order of the features that the network reads.
-        scaling: what `prepare` applies; None where a data module of your own scales by itself.
-        epoch: of the weights, counted from 0.
+        scaling: the scaling that `prepare` applies; None if your own data module does the scaling.
+        epoch: the epoch of the weights, counted from 0.
         vocabulary: the symbols of a run on texts; None for other data.
     """
 
@@ -80,14 +80,14 @@ class LoadedRun:
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the run; None for a file elsewhere."""
+        """The folder of the run; None if the checkpoint is elsewhere."""
         folder = self.checkpoint.parent
         is_inside = folder.name == "checkpoints" and (folder.parent / "config.yaml").is_file()
         return folder.parent if is_inside else None
 
     @property
     def source_channels(self) -> tuple[str, ...]:
-        """The names of the channels that `prepare` takes."""
+        """The names of the channels that `prepare` expects."""
         shaping = None if self.scaling is None else self.scaling.shaping
         return self.channel_names if shaping is None else shaping.channel_names
 
@@ -96,14 +96,14 @@ class LoadedRun:
         x: Raw,
         lengths: npt.ArrayLike | None = None,
     ) -> Inputs:
-        """Returns raw sequences as the network takes them: `run.network(*run.prepare(x))`.
+        """Returns the network's input for raw sequences: `run.network(*run.prepare(x))`.
 
-        They are transformed and scaled as the training data were, to the bit.
+        Raw sequences are transformed and scaled exactly like the training data.
 
         Args:
             x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,), which
-                may differ in T. Of a run on texts: a list of B texts.
-            lengths: (B,) valid steps of each sequence in an array; without them all T.
+                may differ in T. For a run on texts: a list of B texts.
+            lengths: (B,) the valid steps of each sequence in an array; None means T steps each.
 
         Raises:
             ValueError, TypeError: x or lengths have another shape or type than expected.
@@ -126,7 +126,7 @@ class LoadedRun:
         return Inputs(torch.from_numpy(scaled), torch.from_numpy(steps))
 
     def predict(self, x: Raw, lengths: npt.ArrayLike | None = None) -> npt.NDArray[np.str_]:
-        """Returns the class names (B,) of what `prepare` takes."""
+        """Returns the predicted class names (B,) of raw sequences, see `prepare`."""
         return np.array(self.class_names)[self.predict_proba(x, lengths).argmax(axis=1)]
 
     def predict_proba(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Float64:
@@ -145,9 +145,9 @@ class LoadedRun:
 
         Args:
             x, lengths: see `prepare`.
-            labels: (B,) class names; whole numbers are positions in `class_names` where no class
-                name is a number.
-            resamples: of the bootstrap, which gives the intervals; 0 for none.
+            labels: (B,) class names, or their positions in `class_names` if no class name is a
+                number.
+            resamples: the number of bootstrap resamples for the intervals; 0 for no intervals.
             seed: decides the resamples.
 
         Raises:
@@ -170,9 +170,9 @@ class LoadedRun:
         with torch.inference_mode():
             for start in range(0, len(inputs.x), batch_size):
                 lengths = inputs.lengths[start : start + batch_size]
-                # A batch of short sequences needs no steps of padding.
+                # Padding beyond the longest sequence of a batch would only cost time.
                 x = inputs.x[start : start + batch_size, : int(lengths.max())]
-                # Softmax in double precision, so that small probabilities are not rounded to 0.
+                # Double precision keeps small probabilities from being rounded to 0.
                 parts.append(self.network(x, lengths).double().softmax(dim=1).numpy())
         probabilities = np.concatenate(parts)
         if np.isnan(probabilities).any():
@@ -188,40 +188,40 @@ def load_run(
 ) -> LoadedRun:
     """Loads a run's network, weights, scaling, class names and config.
 
-    The training data are not needed: a checkpoint holds all of it.
+    The training data are not needed, because a checkpoint holds all of this.
 
     Args:
-        folder: a run's folder, or a sweep's, of which the best run by validation is taken as
-            `seqsweep predict` takes it; or a checkpoint file or a bundle (.zip) wherever it lies.
-        checkpoint: which of the folder's two.
-        allow: dotted names of your own networks, which a config out of a file may build.
+        folder: a run's folder; or a sweep's folder, whose best run by validation is chosen as in
+            `seqsweep predict`; or the path of a checkpoint file or of a bundle (.zip).
+        checkpoint: which checkpoint of the folder to load.
+        allow: dotted names of your own networks that the config in the file may build.
 
     Raises:
-        FileNotFoundError: no checkpoint is there.
-        ValueError: the file is damaged, something is missing in it, or its network is not allowed;
-            or a sweep has no complete run, or several data sets.
+        FileNotFoundError: there is no checkpoint.
+        ValueError: the file is damaged or incomplete, or its network is not allowed; or a sweep
+            has no complete run, or several data sets.
     """
     path, content = read_content(find_run(Path(folder))[0], checkpoint)
     return run_of(content, path, allow)
 
 
 def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> LoadedRun:
-    """Returns the run of a checkpoint's content, which describes it.
+    """Builds the run that a checkpoint's content describes.
 
     Args:
-        content: as `load_sealed` returns it.
-        path: the file that it is from.
+        content: the content, as returned by `load_sealed`.
+        path: the file of the content.
         allow: see `load_run`.
 
     Raises:
-        ValueError: the network is not allowed, or something is wrong in the content.
+        ValueError: the network is not allowed, or the content is not valid.
     """
     try:
         check_content(content)
         weights = {name.removeprefix(PREFIX): w for name, w in content["state_dict"].items()}
         network = _network(content, weights, allow)
         code, now = content.get(CODE), code_of({"model": content["config"]["model"]})
-        # Other code of the user, such as callbacks, has no part in a prediction.
+        # Only the network's code is compared: a prediction does not use callbacks, for example.
         then = {name: code[name] for name in now if name in code} if isinstance(code, dict) else now
         if changed := differing(then, now):
             say_once(f"{path}: the code has changed since the run was trained: {changed}")
@@ -248,7 +248,7 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
 
 
 def read_content(folder: Path | str, checkpoint: str = "best") -> tuple[Path, dict[str, Any]]:
-    """Returns the file that `load_run` takes, and what it holds.
+    """Returns the file that `load_run` reads, and its content.
 
     Raises:
         FileNotFoundError, ValueError: see `load_run`.
@@ -258,7 +258,7 @@ def read_content(folder: Path | str, checkpoint: str = "best") -> tuple[Path, di
         return path, read_bundle(path)
     content = load_sealed(path)
     if path.parent.name == "checkpoints":
-        # Epochs taken over from a shorter run have the config of that one.
+        # A checkpoint that was copied from a shorter run still has the shorter run's config.
         config = RunFolder(path.parent.parent).config()
         content = content if config is None else content | {"config": config}
     return path, content
@@ -293,7 +293,7 @@ def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[s
     sizes = sizes_from_data(section, sizes)
     if section["_target_"] in ours:
         check_sizes(section, sizes, weights)
-    # The stream leaves torch's global generator as it is.
+    # `global_stream` restores torch's global generator afterwards.
     with translate_memory_errors(), global_stream(0, "init"):
         network = build(section, "model", **sizes)
     if not isinstance(network, nn.Module):

@@ -31,7 +31,7 @@ from seqsweep.using.scores import Float64
 def predict(arguments: Sequence[str]) -> int:
     """Writes the class and the probabilities of each sequence."""
     options = _parser().parse(arguments, intermixed=True)
-    # Without a file, the predictions are a part of the JSON.
+    # Without an output file, the JSON includes the predictions.
     rows = io.StringIO() if options.json and options.out is None else None
     if rows is not None and options.format is not None:
         raise ValueError(
@@ -75,7 +75,7 @@ def _parser() -> Parser:
 def _batches(
     data: InputData, run: LoadedRun, batch_size: int, right: list[int]
 ) -> Iterator[Predictions]:
-    """Yields the predictions, and adds the numbers of right ones to `right`."""
+    """Yields the predictions, and appends each batch's correct count to `right`."""
     names, ids = np.array(run.class_names), data.ids
     for rows, probabilities in probabilities_of(run, data, batch_size):
         indices = probabilities.argmax(axis=1)
@@ -98,7 +98,7 @@ def probabilities_of(
         try:
             probabilities = run.apply(run.prepare(x, lengths))
         except (ValueError, TypeError) as error:
-            # The message counts sequences from the start of the batch.
+            # The message counts sequences from the start of the batch, so the error adds the start.
             here = f"{data.name}, sequences {start} to {rows.stop - 1}"
             raise ValueError(f"{here} (counted from {start}): {error}") from None
         yield rows, probabilities
@@ -109,7 +109,7 @@ def known_labels(data: InputData, run: LoadedRun) -> npt.NDArray[np.int64]:
     """Returns the positions (N,) of the labels in the run's class names.
 
     Raises:
-        ValueError: the run does not know a class, so that it cannot be right.
+        ValueError: a label is a class that the run does not know, and so cannot predict.
     """
     assert data.labels is not None
     position = {name: index for index, name in enumerate(run.class_names)}

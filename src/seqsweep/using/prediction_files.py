@@ -1,4 +1,4 @@
-"""Writes predictions batch by batch, in the formats of other programs.
+"""Writes predictions batch by batch, in formats that other programs read.
 
 B sequences of a batch, C classes.
 """
@@ -30,7 +30,7 @@ class Predictions(NamedTuple):
         ids: (B,) the names of the sequences, or their positions in the file.
         indices: (B,) the predicted classes, as positions in the class names.
         probabilities: (B, C), in the precision of the network.
-        labels: (B,) the names of the true classes; None where they are not known.
+        labels: (B,) the names of the true classes; None if they are not known.
     """
 
     ids: Sequence[Any]
@@ -55,7 +55,7 @@ class Header(NamedTuple):
 def _columns(header: Header, rows: Predictions) -> list[Sequence[Any]]:
     """Returns the columns of a table, with probabilities as shortest decimals."""
     names = np.array(header.class_names)
-    # As text, a float32 has the fewest digits that give back its bits.
+    # NumPy writes a float32 with the fewest digits that restore its bits.
     texts = rows.probabilities.astype(np.str_)
     columns = [rows.ids, names[rows.indices].tolist(), *texts.T.tolist()]
     return columns if rows.labels is None else [*columns, rows.labels]
@@ -68,7 +68,7 @@ def _write_csv(file: TextIO, header: Header, batches: Iterable[Predictions]) -> 
         if index == 0:  # nothing is printed before the first batch has succeeded
             writer.writerow(map(quoted_formula, header.columns))
         columns = _columns(header, rows)
-        for column in (0, 1) if rows.labels is None else (0, 1, -1):  # the others hold numbers
+        for column in (0, 1) if rows.labels is None else (0, 1, -1):  # others hold numbers
             columns[column] = list(map(quoted_formula, columns[column]))
         writer.writerows(zip(*columns, strict=True))
 
@@ -117,10 +117,10 @@ class _Visible:
 
 
 def format_of(out: Path | None, chosen: str | None) -> str:
-    """Returns the chosen format, or that of the file's ending.
+    """Returns the chosen format, or the format of the file's ending.
 
     Raises:
-        ValueError: neither is known, or the format cannot go to the terminal.
+        ValueError: the format is unknown, or cannot be printed in the terminal.
     """
     if chosen is not None and chosen not in FORMATS:
         hint = did_you_mean(chosen, FORMATS)
@@ -153,18 +153,18 @@ def write_predictions(
     batches: Iterable[Predictions],
     text: TextIO | None = None,
 ) -> None:
-    """Writes all batches; a file gets its name at the end.
+    """Writes all batches; a file appears only when it is complete.
 
     Args:
-        out: None for the terminal.
+        out: the file; None for the terminal.
         kind: one of FORMATS.
-        text: takes the place of the terminal.
+        text: a stream that replaces the terminal.
     """
     if out is None:
         _WRITERS[kind](text or _Visible(), header, batches)
         sys.stdout.flush()
         return
-    # The file is large, so it is not built in memory as other files are.
+    # The file may be large, so it is not built in memory, unlike other files.
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         mode, encoding, newline = ("wb", None, None) if kind == "parquet" else ("w", "utf-8", "")

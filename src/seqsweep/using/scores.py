@@ -1,4 +1,4 @@
-"""Scores predictions, with intervals.
+"""Scores predictions, with confidence intervals.
 
 N sequences, C classes, R resamples, M metrics.
 """
@@ -15,7 +15,7 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 BINS = 15
-"""The equal bins of the confidence, over which the calibration error is measured."""
+"""The number of equal bins of the confidence for the calibration error."""
 
 LEVEL = 0.95
 _Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
@@ -32,7 +32,7 @@ OF_A_CLASS = ("precision", "recall", "f1")
 
 
 class Score(NamedTuple):
-    """A metric with its interval at LEVEL, if it has one."""
+    """A metric with its interval at LEVEL, if the metric has an interval."""
 
     value: float
     low: float | None
@@ -46,8 +46,8 @@ class Evaluation:
     Attributes:
         class_names: C names.
         confusion: (C, C) counts, with the true class in the rows.
-        metrics: by name, see METRICS; one that is not defined for these labels is missing, such as
-            the area under the ROC curve where only one class occurs.
+        metrics: the scores by name, see METRICS. A metric that is not defined for these labels is
+            missing, for example the area under the ROC curve if only one class occurs.
         classes: the precision, recall and F1 of each class that occurs as a label or prediction.
     """
 
@@ -87,22 +87,22 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
-    """Scores the probabilities (N, C) against the labels (N,), positions of classes.
+    """Scores the probabilities (N, C) against the class indices (N,) of the labels.
 
-    Balanced accuracy is the mean recall of the classes that occur as labels, macro F1 the mean F1
-    of those that occur as labels or predictions. The log loss is the mean of -ln p of the true
-    class. The calibration error is the mean distance between confidence and accuracy over 15 equal
-    bins of the confidence, weighted by the number of sequences (Guo et al. 2017, On Calibration of
-    Modern Neural Networks, ICML). The area under the ROC curve is the mean over the classes, each
-    against the rest.
+    Balanced accuracy is the mean recall of the classes that occur as labels. Macro F1 is the mean
+    F1 of the classes that occur as labels or predictions. The log loss is the mean of -ln p of the
+    true class. The calibration error is the mean distance between confidence and accuracy over 15
+    equal bins of the confidence, weighted by the number of sequences (Guo et al. 2017, On
+    Calibration of Modern Neural Networks, ICML). The area under the ROC curve is the mean over the
+    classes, each class against the rest.
 
-    Accuracy, precision, recall and F1 have Wilson's intervals. Those of the other metrics are
-    percentiles of the scores of resamples: N sequences drawn with replacement. Where all resamples
-    have one score, as those of perfect predictions, a mean over classes has the interval that
-    follows from those of the classes, and a log loss and a calibration error have none.
+    Accuracy, precision, recall and F1 have Wilson's intervals. The intervals of the other metrics
+    are percentiles over resamples: N sequences drawn with replacement. If all resamples have the
+    same score, for example with perfect predictions, the interval of a mean over classes follows
+    from the intervals of the classes. Log loss and calibration error then have no interval.
 
     Args:
-        resamples: 0 for no intervals.
+        resamples: the number of resamples; 0 for no intervals.
         seed: decides the resamples.
     """
     cases = _Cases(probabilities, labels)
@@ -134,14 +134,14 @@ def evaluate(
 def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
     """Returns shares with their bounds (..., 3), after Wilson (1927, JASA 22).
 
-    Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases. A
-    share of no case is 0, from 0 to 1.
+    Brown, Cai and DasGupta 2001 (Statistical Science 16) recommend this interval for few cases.
+    With a total of 0 the share is 0, with the bounds 0 and 1.
     """
     hits, total = np.asarray(hits, np.float64), np.asarray(total, np.float64)
     share = hits / np.where(total > 0, total, 1.0)
     centre = (hits + _Z2 / 2) / (total + _Z2)
     half = np.sqrt(_Z2 * (share * (total - hits) + _Z2 / 4)) / (total + _Z2)
-    # Rounding must not keep the bounds from 0 and 1.
+    # Rounding must not move a bound away from exactly 0 or 1.
     low, high = np.where(hits > 0, centre - half, 0.0), np.where(hits < total, centre + half, 1.0)
     return np.stack([share, low, high], axis=-1)
 
@@ -149,11 +149,11 @@ def share_with_bounds(hits: npt.ArrayLike, total: npt.ArrayLike) -> Float64:
 def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
     """Returns the interval of the mean of shares (C, 3).
 
-    The distances to the bounds add up as independent errors do (Zou, Huang and Zhang 2009,
+    The distances to the bounds are added like independent errors (Zou, Huang and Zhang 2009,
     Computational Statistics & Data Analysis 53).
 
     Args:
-        lowered: how many shares a wrong prediction lowers; their errors are not independent.
+        lowered: the number of shares that one wrong prediction lowers, which makes them dependent.
     """
     mean, distances = float(shares[:, 0].mean()), np.abs(shares[:, 1:] - shares[:, :1])
     sums = np.sqrt(lowered * (distances**2).sum(axis=0))
@@ -164,8 +164,8 @@ def _mean_bounds(shares: Float64, lowered: int = 1) -> tuple[float, float]:
 def _shares(confusion: Int64) -> dict[str, Float64]:
     """Returns precision, recall and F1 with their bounds (C, 3)."""
     hits, actual, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    # F1 follows from the share of right ones among the sequences that have the class as label or
-    # prediction (Jaccard 1912, New Phytologist 11).
+    # F1 follows from the share of correct predictions among the sequences with the class as label
+    # or prediction (Jaccard 1912, New Phytologist 11).
     jaccard = share_with_bounds(hits, actual + predicted - hits)
     return {
         "precision": share_with_bounds(hits, predicted),
@@ -180,8 +180,8 @@ def _closed(
     """Returns the intervals of metrics that are shares or means of shares."""
     actual, total = confusion.sum(axis=1), confusion.sum()
     labels, seen = actual > 0, actual + confusion.sum(axis=0) > 0
-    # An area is a share of pairs. Those of a class have no sequence in common with each other, nor
-    # with those of other classes.
+    # An area is a share of pairs. Only pairs without a common sequence are counted, both within a
+    # class and between classes.
     pairs = np.minimum(actual, total - actual)[labels]
     pairs = pairs[:1] if len(pairs) == 2 else pairs / 2  # two classes have one area
     low, high = share_with_bounds(confusion.trace(), total)[1:].tolist()
@@ -196,10 +196,10 @@ def _closed(
 def _interval(
     name: str, column: Float64, closed: Mapping[str, tuple[float, float]]
 ) -> tuple[float | None, float | None]:
-    """Returns percentiles of the resamples (R,), or the closed form."""
-    # A resample may lack a class, whose scores are then not defined.
+    """Returns percentiles of the resamples (R,), or the closed-form interval."""
+    # A score is not defined if the resample lacks a class.
     defined = column[~np.isnan(column)]
-    # Equal scores differ by rounding.
+    # Scores that are equal in theory may differ by rounding.
     if name == "accuracy" or len(defined) == 0 or np.ptp(defined) < 1e-12:
         return closed.get(name, (None, None))
     tail = 50 * (1 - LEVEL)
@@ -220,7 +220,7 @@ class _Cases:
         self.bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
         self.right = self.predicted == labels
         self.gaps = self.right - confidence
-        # With two classes both have the same curve.
+        # With two classes both classes have the same curve, so one is enough.
         first = 1 if self.classes == 2 else 0
         self.ranked = [_Ranked(p, labels == c) for c, p in enumerate(probabilities.T)][first:]
 
@@ -230,14 +230,14 @@ class _Cases:
         return np.bincount(cells, minlength=self.classes**2).reshape(self.classes, self.classes)
 
     def measure(self, counts: Int64) -> Float64:
-        """Returns the scores (M,) by METRICS; NaN: not defined.
+        """Returns the scores (M,) in the order of METRICS; NaN if not defined.
 
         Args:
-            counts: (N,), how often each sequence counts.
+            counts: (N,) how often each sequence counts.
         """
         weights = counts.astype(np.float64)
         total = weights.sum()
-        # Counts by class, because a matrix of thousands of classes would be summed each time.
+        # Counts by class are enough; a matrix of thousands of classes would take longer to sum.
         hits = self._by_class(self.labels, weights * self.right)
         actual = self._by_class(self.labels, weights)
         predicted = self._by_class(self.predicted, weights)
@@ -260,14 +260,14 @@ class _Cases:
 
 
 class _Ranked:
-    """The sequences ranked by one class's probability, for its area."""
+    """The sequences ranked by one class's probability, for its ROC area."""
 
     def __init__(self, scores: Float64, positive: npt.NDArray[np.bool_]) -> None:
         self.positive = np.flatnonzero(positive)
         negative = np.flatnonzero(~positive)
         self.negative = negative[np.argsort(scores[negative], kind="stable")]
         ordered = scores[self.negative]
-        # The negatives below each positive, and those that are not above it.
+        # These are the numbers of negatives below each positive, and not above it.
         self.below = np.searchsorted(ordered, scores[self.positive], "left")
         self.not_above = np.searchsorted(ordered, scores[self.positive], "right")
         self._sums = np.zeros(len(ordered) + 1, np.int64)

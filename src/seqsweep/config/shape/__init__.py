@@ -1,1 +1,1 @@
-"""The shape of a sweep: the runs that it has."""
+"""The shape of a sweep, which decides its runs."""

@@ -28,7 +28,7 @@ class Axis:
     """Values of a grid that vary together.
 
     Attributes:
-        keys: the left sides of their overrides.
+        keys: the keys, which are the left sides of the overrides.
         choices: the overrides of each choice.
         places: the file and line of each choice, for the members of a list; else empty.
     """
@@ -59,14 +59,14 @@ class Grid:
 
     def overrides(self, point: Point) -> list[str]:
         """Returns the overrides of a member."""
-        # A loop, because it runs for each of very many members.
+        # A plain loop is used for speed, because this runs for each of very many members.
         overrides: list[str] = []
         for axis, index in zip(self.axes, point, strict=True):
             overrides += axis.choices[index]
         return overrides
 
     def place(self, point: Point) -> str:
-        """Returns where a member stands in the list, if there is one."""
+        """Returns the file and line of a listed member, or an empty text."""
         axis = self.axes[0] if self.axes else None
         return axis.places[point[0]] if axis and axis.places else ""
 
@@ -96,7 +96,7 @@ def grid_of(
     Its first axis is the list; the keys follow in the order in which they are given.
 
     Args:
-        arguments: the overrides of the command, which replace `params` of the same key.
+        arguments: the overrides of the command, which replace `params` with the same key.
 
     Raises:
         HydraException, ValueError, OSError: an override has no values or too many, zipped keys
@@ -168,7 +168,7 @@ def _with_zipped(
 
 
 def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
-    """Returns the axis of a list, whose keys stand nowhere else."""
+    """Returns the axis of a list; refuses keys that are also set elsewhere."""
     members = read_list(given)
     keys = dict.fromkeys(key for member in members for key in member.overrides)
     elsewhere = {key.lstrip("+"): values[0] for key, values in choices.items()}

@@ -22,7 +22,7 @@ from seqsweep.config.shape.options import ShapeOptions
 from seqsweep.runs.identity import is_below
 
 MOST_FILTERED = 500_000
-"""The largest number of runs that a filter is tried on; each takes some 0.1 ms."""
+"""The largest number of runs that a filter is tried on; each run takes some 0.1 ms."""
 
 _ROUNDS = 6
 
@@ -37,14 +37,14 @@ class Job(NamedTuple):
 
 @dataclass
 class Expansion:
-    """The members of a sweep, which are composed while they are listed.
+    """The members of a sweep, which `jobs` composes one by one.
 
     Attributes:
         replicate_keys: the keys in which replicates of one config differ. A sample has all
             replicates of its configs.
         runs: the number of members that `jobs` has yielded.
-        tried: the number of sampled configs that it has composed.
-        taken: the number of these that the filter keeps.
+        tried: the number of sampled configs that `jobs` has composed.
+        taken: the number of these configs that the filter has kept.
     """
 
     grid: Grid
@@ -129,7 +129,7 @@ class Expansion:
     def placed(
         self, error: Exception, overrides: Sequence[str], place: str, compose: MemberComposer
     ) -> Exception:
-        """Adds the list or file that set the key to an error."""
+        """Returns the error, completed by the list or file that set its key."""
         message = explain(error)
         key = re.match(r"\w+(\.\w+)*", message)
         listed = [each.lstrip("+") for each in self.grid.axes[0].keys] if place else []
@@ -140,7 +140,7 @@ class Expansion:
         return with_place(error, compose.full(overrides).hydra)
 
     def described(self) -> list[str]:
-        """Describes the grid, and what filter and sample have left."""
+        """Describes the grid, and the runs that filter and sample have kept."""
         options, size = self.options, self.grid.size
         given = (options.zip, options.filter, options.sample, options.list)
         if all(option is None for option in given):
@@ -163,7 +163,7 @@ def expand(
     master: DictConfig,
     replicate_keys: Collection[str],
 ) -> Expansion:
-    """Returns the expansion that a command asks for."""
+    """Returns the expansion of a command's sweep."""
     try:
         options = check_shape(master)
         grid = grid_of(params, arguments, parser, options)
@@ -200,10 +200,10 @@ def sampled_configs(
 def permuted(size: int, seed: int) -> Iterator[int]:
     """Yields every number below `size` once, ordered by the seed.
 
-    The first n numbers are a sample of n, and are part of every larger sample. Each takes the same
-    time, whatever the size is. The order is that of a Feistel network over a square of numbers, of
-    which those that are too large are left out (Black & Rogaway 2002, Ciphers with Arbitrary
-    Finite Domains, CT-RSA).
+    The first n numbers are a sample of n, and are part of every larger sample. Each number takes
+    the same time, whatever the size is. A Feistel network orders the numbers below the next square
+    number, and numbers that are too large are left out (Black & Rogaway 2002, Ciphers with
+    Arbitrary Finite Domains, CT-RSA).
     """
     side = math.isqrt(size - 1) + 1
     for number in range(side * side):
@@ -215,6 +215,6 @@ def permuted(size: int, seed: int) -> Iterator[int]:
 
 
 def _hash(seed: int, step: int, value: int) -> int:
-    # By hashlib, because `hash` and `random` may change with the version of Python.
+    # hashlib is used, because `hash` and `random` may change with the version of Python.
     text = f"{seed}/{step}/{value}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big")

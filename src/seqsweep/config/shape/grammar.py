@@ -1,4 +1,4 @@
-"""Applies `sweep.filter`, in a part of Python's expressions."""
+"""Applies `sweep.filter`, an expression in a subset of Python."""
 
 import ast
 import contextlib
@@ -28,10 +28,10 @@ _SHELL = "; in a shell an expression with > needs quotes: 'sweep.filter=model.hi
 
 
 class Filter:
-    """An expression over config keys, with the meaning of Python.
+    """An expression over config keys, with the same meaning as in Python.
 
     Args:
-        text: such as `model.cell == 'lstm' or not model.bidirectional`.
+        text: the expression, such as `model.cell == 'lstm' or not model.bidirectional`.
     """
 
     def __init__(self, text: str) -> None:
@@ -48,7 +48,7 @@ class Filter:
         self.names = frozenset(keys.names)
 
     def keeps(self, values: Mapping[str, Any]) -> bool:
-        """Returns whether the expression is true for a config by dotted key.
+        """Returns whether the expression is true for a config with dotted keys.
 
         Raises:
             ValueError: a key is unknown, an operator does not take these values, or the result is
@@ -72,7 +72,7 @@ class Filter:
 
 
 class _Keys(ast.NodeTransformer):
-    """Replaces each key by a call; refuses what is not allowed."""
+    """Replaces each key by a call of `value`; refuses other syntax."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -92,7 +92,7 @@ class _Keys(ast.NodeTransformer):
 
 def unknown_key(name: str, values: Mapping[str, Any]) -> str:
     """Returns the message for an unknown key, with the nearest right name."""
-    # `hidden_size` stands for no key, but `model.hidden_size` ends with it, and `model` begins it.
+    # The name may be the end of a key, such as `hidden_size`, or its beginning, such as `model`.
     near = (key for key in values if key.endswith(f".{name}") or key.startswith(f"{name}."))
     hint = did_you_mean(next(near, name), values, cutoff=0.8)
     quotes = "" if "." in name else f"; a text needs quotes: '{name}'"
@@ -100,9 +100,9 @@ def unknown_key(name: str, values: Mapping[str, Any]) -> str:
 
 
 class Rule:
-    """Decides by the filter which members a sweep has.
+    """Decides which members of a sweep the filter keeps.
 
-    It also finds names in the filter that are keys of no member.
+    It also finds names in the filter that are not keys of any member.
 
     Raises:
         ValueError: the text is not a filter. All errors name the file that set the filter.

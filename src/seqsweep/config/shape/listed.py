@@ -1,4 +1,4 @@
-"""Reads the members of `sweep.list`, also from YAML or csv."""
+"""Reads the members of `sweep.list`, also from a YAML or csv file."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ class ListedMember(NamedTuple):
     """One member of a list.
 
     Attributes:
-        place: where it stands, such as `members.csv:3` or `sweep.list[2]`.
+        place: the file and line, or the index, such as `members.csv:3` or `sweep.list[2]`.
     """
 
     overrides: dict[str, str]
@@ -75,7 +75,7 @@ def _items(text: str, path: Path) -> Iterator[ListedMember]:
         node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
         if not isinstance(node, yaml.SequenceNode):
             raise ValueError("must hold a list of mappings")
-        # OmegaConf reads numbers such as 1e-3 as Hydra does; plain YAML takes them for texts.
+        # OmegaConf reads numbers such as 1e-3 as Hydra does; plain YAML reads 1e-3 as a text.
         items: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
@@ -118,7 +118,7 @@ def _rows(text: str, path: Path) -> Iterator[ListedMember]:
 
 
 def _check_override(key: str, text: str, place: str) -> None:
-    """Refuses what Hydra cannot read as one value of this key."""
+    """Refuses a text that Hydra cannot read as one value of this key."""
     override = parsed(text)
     if override is None:
         quotes = "; a text with special characters is quoted, as in 'a b'"

@@ -1,4 +1,4 @@
-"""The keys of a sweep's shape, and values as overrides."""
+"""The options of a sweep's shape, and the text of overrides."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ class ShapeOptions:
     Attributes:
         zip: groups of swept keys that take their first values together, then their second values,
             and so on: `[[a,b],[c,d]]`, or `[a,b]` for one group.
-        filter: an expression over config keys; a run that it is false for is left out. See
+        filter: an expression over config keys; runs for which it is false are left out. See
             `seqsweep.config.shape.grammar`.
         sample: how many configs of the grid to train, each with all of its replicates (seeds,
             folds); None for all.
-        sample_seed: decides which configs `sample` takes.
+        sample_seed: the seed that decides which configs `sample` takes.
         list: explicit members, combined with the grid: mappings of dotted keys to values, or the
-            path of a YAML or csv file of them.
-        ask_above: `train -m` asks before it trains more runs than this; None never asks.
+            path of a YAML or csv file with the members.
+        ask_above: the number of runs above which `train -m` asks first; None never asks.
     """
 
     zip: Any = None
@@ -35,14 +35,14 @@ class ShapeOptions:
 
 
 DEFAULTS: dict[str, Any] = dataclasses.asdict(ShapeOptions())
-"""The values of a config that does not name these keys."""
+"""The values for a config that does not name these keys."""
 
 _SHAPING = ("zip", "filter", "sample", "list")
 """The keys that have no meaning in a single run."""
 
 
 def is_shape_key(key: str) -> bool:
-    """Returns whether a dotted key is one of these options."""
+    """Returns whether a dotted key is an option of the shape."""
     section, _, name = key.lstrip("+~").partition(".")
     return section == "sweep" and name.partition(".")[0] in DEFAULTS
 
@@ -53,7 +53,7 @@ def given_shape(sweep: Mapping[Any, Any]) -> str | None:
 
 
 def refuse_shape(sweep: Mapping[Any, Any]) -> None:
-    """Refuses the shape of a grid for a sweeper without one."""
+    """Refuses the shape of a grid for a sweeper without a grid."""
     if shape := given_shape(sweep):
         raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")
 
@@ -65,7 +65,7 @@ def override_text(key: str, value: Any) -> str:
     ['key=gru', 'key="1"', 'key=[1,null]']
     """
     override = parsed(f"key={value}") if isinstance(value, str) else None
-    # Hydra reads this text as the text itself. An interpolation stays one without quotes.
+    # Hydra reads this text unchanged, so it needs no quotes. An interpolation also stays unquoted.
     if override is not None and not override.is_sweep_override() and override.value() == value:
         return f"{key}={value}"
     return f"{key}={quoted_value(value)}"

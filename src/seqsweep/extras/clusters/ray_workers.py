@@ -1,8 +1,8 @@
-"""Workers of a sweep as detached actors of a Ray cluster.
+"""Runs the workers of a sweep as detached actors of a Ray cluster.
 
-A worker is the plain command, run by an actor. A detached actor outlives the command that created
-it, and Ray starts it again on another node if its own dies. The command is connected to the cluster
-only while it creates the actors, so it goes on if the cluster ends.
+An actor runs the plain command of a worker. A detached actor outlives the command that created it,
+and Ray restarts the actor on another node if its node dies. The creating command is connected to
+the cluster only while it creates the actors, so it continues if the cluster ends.
 """
 
 import logging
@@ -22,7 +22,7 @@ from typing import Any, TextIO
 _CONNECT_SECONDS = 10.0
 
 _BEGIN_SECONDS = 10.0
-"""The longest wait for the first actors, which shows whether their nodes see the folder."""
+"""The longest wait for the first actors, to see whether their nodes can write to the folder."""
 
 
 @dataclass
@@ -31,9 +31,9 @@ class RayActors:
 
     Args:
         address: `HOST:PORT` of the cluster's head, or `auto` for the cluster of this machine.
-        cpus: the CPUs that Ray reserves for a worker; below 1, several workers share one.
-        gpus: the GPUs of a worker; below 1, several workers share one.
-        restarts: how often Ray starts a worker again whose node or actor has died.
+        cpus: the CPUs that Ray reserves for a worker; below 1, several workers share a CPU.
+        gpus: the GPUs of a worker; below 1, several workers share a GPU.
+        restarts: how often Ray restarts a worker after its node or actor has died.
     """
 
     address: str = "auto"
@@ -79,13 +79,13 @@ class RayActors:
 
 
 class Actor:
-    """Runs a command on a node, and ends with it.
+    """Runs a command on a node, and ends when the command ends.
 
     The constructor starts the command, because Ray repeats a constructor on another node, even if
-    the process that created the actor has ended. The call of a method would be lost.
+    the process that created the actor has ended. A method call would be lost.
 
     Args:
-        command: the command; its first word, a Python, is replaced by the node's own.
+        command: the command; its first word, a Python, is replaced by the node's Python.
     """
 
     def __init__(self, command: Sequence[str], log: str, directory: str) -> None:
@@ -164,7 +164,7 @@ def _check_beginnings(ray: Any, actors: Sequence[Any]) -> None:
         try:
             ray.get(beginning)
         except ray.exceptions.RayActorError as error:
-            # Otherwise the actor has begun, and its command has ended already.
+            # With any other error, the actor has begun and its command has already ended.
             if "raised in its creation task" in str(error):
                 raise ValueError(
                     "a node of the Ray cluster cannot write a worker's log "
@@ -174,7 +174,7 @@ def _check_beginnings(ray: Any, actors: Sequence[Any]) -> None:
 
 
 def _new_logs(folder: Path, count: int) -> list[Path]:
-    """Creates the log files of new workers, numbered after those there are."""
+    """Creates the log files of new workers, numbered after the existing files."""
     folder.mkdir(parents=True, exist_ok=True)
     first = len(list(folder.iterdir())) + 1
     logs = [folder / f"worker-{number}.out" for number in range(first, first + count)]

@@ -1,4 +1,4 @@
-"""Workers of a sweep as a job array of Slurm, by sbatch alone."""
+"""Starts the workers of a sweep as a Slurm job array, with only sbatch."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from seqsweep.console import place
 from seqsweep.runs.files import write_text
 
 CODE_IF_LEFT = 85
-"""The exit code of a worker that leaves runs to train: its script may ask Slurm for more time."""
+"""The exit code of a worker that leaves runs untrained: its script may ask Slurm for more time."""
 
 Option = str | int | float | bool | None
 
@@ -20,21 +20,21 @@ Option = str | int | float | bool | None
 class SlurmJobs:
     """Starts workers on a folder as one job array.
 
-    The script is FOLDER/.slurm/worker.sbatch, and the logs are in FOLDER/.slurm/logs. None leaves a
-    value to the cluster.
+    The script is FOLDER/.slurm/worker.sbatch, and the logs are in FOLDER/.slurm/logs. None means
+    the default of the cluster.
 
     Args:
         time: the time limit of a worker, in minutes or as Slurm writes it: "1:30:00", "2-12".
-        cpus: the CPUs of a worker, which trains as many members side by side.
+        cpus: the CPUs of a worker, which trains one member per CPU at the same time.
         memory: the memory of a worker, for example "4G".
         gpus: the number of GPUs of a worker, or type and number: "a100:1".
         requeue: whether Slurm starts a worker again after a time limit, preemption or node failure.
         setup: shell lines that run before the worker, for example "module load python".
-        more: further options of sbatch, which take precedence; true gives an option without a
-            value.
+        more: further options of sbatch, which take precedence; true stands for an option without
+            a value.
 
     Raises:
-        ValueError: `cpus` is below 1. Other wrong values are refused by Slurm itself.
+        ValueError: `cpus` is below 1. Slurm itself refuses other wrong values.
     """
 
     partition: str | None = None
@@ -59,7 +59,7 @@ class SlurmJobs:
         """Queues workers that run a command; returns `Slurm job NUMBER`.
 
         Raises:
-            ValueError: Slurm refuses the job; the message is Slurm's.
+            ValueError: Slurm refuses the job; the message quotes Slurm.
         """
         (folder / self.logs).mkdir(parents=True, exist_ok=True)
         script = folder / self.logs.parent / "worker.sbatch"
@@ -79,7 +79,7 @@ class SlurmJobs:
         """Returns the options of sbatch for some workers on a folder."""
         # Slurm replaces %A and %a in the path, and %% by a percent sign.
         logs = str(folder.resolve() / self.logs).replace("%", "%%")
-        # A worker is told 90 seconds before its time limit, or a quarter of a few minutes.
+        # Slurm signals 90 seconds before the limit; below six minutes, a quarter of it.
         notice = min(90, 15 * int(str(self.time))) if str(self.time).isdecimal() else 90
         options: dict[str, Option] = {
             "job-name": f"seqsweep-{re.sub('[^A-Za-z0-9._-]', '_', folder.resolve().name)}",
@@ -105,7 +105,7 @@ class SlurmJobs:
         ]
 
     def script(self, options: Sequence[str], command: Sequence[str]) -> str:
-        """Returns the script of a worker. A person may submit it too."""
+        """Returns the script of a worker, which a person may also submit."""
         setup = ["# From hydra.launcher.setup:", *self.setup, ""] if self.setup else []
         return _SCRIPT.format(
             # sbatch reads quotes as a shell does.
@@ -139,8 +139,8 @@ code=$?
 """
 
 _AGAIN = """\
-# Runs are left at the time limit: this element of the array queues again. A worker that was told
-# while it started has the code 143.
+# Runs are left at the time limit: this element of the array queues again. A worker signalled
+# during its start exits with 143.
 if [[ $limit && ! $ended && ( $code == {code} || $code == 143 ) ]]; then
   scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 fi

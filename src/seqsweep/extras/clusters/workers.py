@@ -1,8 +1,8 @@
-"""Starts workers on a cluster once, and follows them. Imports no torch.
+"""Starts workers on a cluster once, and waits for their runs. Imports no torch.
 
-A worker is the command `seqsweep work FOLDER`. The folder says what is to train, and the cluster's
-own scheduler starts, places and restarts the workers. They are not counted: the folder is a queue
-with locks, so workers that are too many find nothing to do and end.
+A worker is the command `seqsweep work FOLDER`. The folder lists the runs to train, and the
+cluster's scheduler starts, places and restarts the workers. Workers are not counted: the folder is
+a queue with locks, so surplus workers find nothing to do and end.
 """
 
 import sys
@@ -29,27 +29,27 @@ _POLL_SECONDS = 2.0
 class Cluster(Protocol):
     """A cluster that starts workers."""
 
-    options: Sequence[str]  # of `seqsweep work`, for each worker
+    options: Sequence[str]  # the options of `seqsweep work`, for each worker
     logs: Path  # the folder of the workers' output, inside the sweep's folder
 
     def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
         """Starts workers on a folder; returns a name such as `Slurm job 17`.
 
         Raises:
-            ValueError, OSError: the cluster refuses them, or cannot be reached.
+            ValueError, OSError: the cluster refuses the workers, or cannot be reached.
         """
         ...
 
 
 @dataclass
 class Workers:
-    """Workers that one command of a sweep starts, and later ones follow.
+    """The workers that one command of a sweep starts, and later commands follow.
 
     Args:
         cluster: starts the workers.
-        count: how many workers to start; at most one for each run is started.
+        count: the number of workers to start, limited to one for each run.
         detach: whether the command ends once the workers are started.
-        anew: whether to start workers although an earlier command has started some.
+        anew: whether to start workers even if an earlier command has started workers.
 
     Raises:
         ValueError: `count` is below 1.
@@ -66,7 +66,7 @@ class Workers:
             raise ValueError(f"hydra.launcher.count={self.count}: must be at least 1")
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
-        """Starts the workers unless some command has; prints which it is.
+        """Starts the workers unless another command has; prints what happened.
 
         Raises:
             ValueError, OSError: the cluster refuses the workers, or cannot be reached.
@@ -75,7 +75,7 @@ class Workers:
         if not left:
             return
         self._has_begun = True
-        # A second command finds the note of the first one.
+        # The lock lets a second command find the note that the first command writes.
         with RunLock(folder, _STARTING, waits=True):
             before: list[str] = read_json(folder / STARTED) or []
             if before and not self.anew:
@@ -89,7 +89,7 @@ class Workers:
         say("if all of them end early, the same command with --start starts new ones")
 
     def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
-        """Begins, and waits until all runs are over unless `detach` is set."""
+        """Starts the workers, and waits for all runs unless `detach` is set."""
         self.begin(runs, folder)
         left = list(runs)
         while not self.detach:
@@ -98,7 +98,7 @@ class Workers:
                 return
             is_stopped = (folder / STOP_FILE).exists()
             if is_stopped and not any(is_locked(run.folder.path) for run in left):
-                # All workers end at the stop file, so the next command starts new ones.
+                # All workers end at the stop file, so the next command must start new workers.
                 (folder / STARTED).unlink(missing_ok=True)
                 return
             time.sleep(_POLL_SECONDS)
@@ -109,9 +109,9 @@ def worker_command(
 ) -> list[str]:
     """Returns the command of a worker, which may build the runs' targets.
 
-    sweep.json is not asked: others may have written it.
+    The targets are not read from sweep.json, because others may have written it.
     """
-    # Imported here, because reading the packaged configs takes a while.
+    # These imports are late, because reading the packaged configs takes a while.
     from seqsweep.training.saved_config import own_targets
     from seqsweep.training.user_code import targets
 

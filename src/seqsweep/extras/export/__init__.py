@@ -17,10 +17,10 @@ _ENDING = ".onnx"
 
 
 def export_command(arguments: Sequence[str]) -> int:
-    """Writes a run's network as a file; prints how exact it is."""
+    """Writes a run's network as a file; prints how exact the file is."""
     options = _parser().parse(arguments)
     path: Path = options.to
-    # A wrong name should not take the seconds that the import of torch takes.
+    # The path is checked first, because the import of torch takes seconds.
     check_path(path)
     from seqsweep.extras.export.contents import channels_beyond_float32
     from seqsweep.using.input_data import open_run
@@ -53,7 +53,7 @@ def _parser() -> Parser:
 def export(run: "LoadedRun", path: Path) -> float:
     """Writes a run's network as an ONNX file.
 
-    An existing file is replaced only by a correct one.
+    An existing file is replaced only by a correct file.
 
     Returns:
         The largest difference between the file's outputs and the network's; see `check`.
@@ -71,7 +71,7 @@ def export(run: "LoadedRun", path: Path) -> float:
 
 def encode(run: "LoadedRun", name: str) -> tuple[bytes, float]:
     """Returns the content of a network's ONNX file, and its largest difference."""
-    # Imported late, because they need torch and packages that are not always installed.
+    # These imports are late, because they need torch and optional packages.
     try:
         from seqsweep.extras.export import onnx_file
     except ImportError as error:

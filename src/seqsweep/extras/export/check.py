@@ -15,10 +15,10 @@ from seqsweep.extras.export.contents import count_symbols, input_type, scaling_i
 from seqsweep.using.load import Inputs, LoadedRun
 
 BOUND = 1e-5
-"""The largest accepted difference: some hundred roundings of float32."""
+"""The largest accepted difference: more than a hundred roundings of float32."""
 
 _SHAPES = ((1, 1), (5, 13), (3, 40))
-"""The batches and time steps of the compared inputs."""
+"""The batch sizes and time steps of the compared inputs."""
 
 
 class Outputs(NamedTuple):
@@ -36,7 +36,7 @@ def checked(run: LoadedRun, answer: Answer, where: str) -> float:
     """Returns the largest difference between a file's outputs and the network's.
 
     Raises:
-        ValueError: it is above `BOUND`.
+        ValueError: the difference is above `BOUND`.
     """
     worst = largest_difference(run, answer)
     if not worst <= BOUND:  # NaN is refused too
@@ -48,13 +48,13 @@ def checked(run: LoadedRun, answer: Answer, where: str) -> float:
 
 
 def largest_difference(run: LoadedRun, answer: Answer) -> float:
-    """Returns the largest difference of an answer from the network's, see `difference`."""
+    """Returns the largest difference between an answer and the network, see `difference`."""
     rng = np.random.default_rng(0)
     worst = 0.0
     for batch, steps in _SHAPES:
         x, lengths = raw_sequences(run, batch, steps, rng)
         result, expected = answer(x, lengths), network_outputs(run, x, lengths)
-        # The larger one of NaN and a number is NaN in numpy, but not always in Python.
+        # `np.max` always returns NaN if a value is NaN; Python's `max` does not.
         worst = np.max([worst, *map(difference, result, expected)])
     return float(worst)
 
@@ -69,7 +69,7 @@ def difference(result: Array, expected: Array) -> float:
     differs = ~(np.isnan(result) & np.isnan(expected))
     if not differs.any():
         return 0.0
-    with np.errstate(invalid="ignore"):  # of two infinite values
+    with np.errstate(invalid="ignore"):  # infinite minus infinite
         distance = np.abs(result - expected)[differs].max()
     return float(distance / max(1.0, np.abs(expected[differs]).max()))
 
@@ -101,7 +101,7 @@ def raw_sequences(
     scaling, scale = scaling_inside(run), source_scale(run)
     shaping = None if scaling is None else scaling.shaping
     cropped = 0 if shaping is None else shaping.first
-    steps += cropped  # a sequence must have a step that is left
+    steps += cropped  # a sequence must keep a step after the crop
     lengths = rng.integers(cropped + 1, steps + 1, batch)
     lengths[0] = steps  # `prepare` cuts to the longest sequence
     shape = (batch, steps, len(run.source_channels))

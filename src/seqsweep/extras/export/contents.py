@@ -1,4 +1,4 @@
-"""Says which networks become ONNX files, and what the files hold."""
+"""Decides which networks become ONNX files, and what the files hold."""
 
 import json
 from collections.abc import Iterable
@@ -22,8 +22,8 @@ _LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
 
 
 def scaling_inside(run: LoadedRun) -> Scaling | None:
-    """Returns the scaling in a file; None where x is prepared before."""
-    # Texts become indices of symbols outside of the file, and those are not scaled.
+    """Returns the scaling inside a file; None if x is prepared outside."""
+    # Texts become indices of symbols outside the file, and indices are not scaled.
     return run.scaling if run.vocabulary is None else None
 
 
@@ -37,7 +37,7 @@ def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
     scaling = scaling_inside(run)
     if scaling is None or scaling.mean is None or scaling.deviation is None:
         return None
-    # After a transform they are followed by those of masks and of the later steps of a frame.
+    # After a transform, values of masks and of the later steps of a frame follow.
     count = len(run.source_channels)
     return scaling.mean[:count], scaling.deviation[:count]
 
@@ -66,7 +66,7 @@ def metadata(run: LoadedRun) -> dict[str, str]:
     if run.vocabulary is not None:
         content["vocabulary"] = json.dumps(run.vocabulary.plain(), ensure_ascii=False)
     folder = run.checkpoint.parent
-    # A checkpoint that was copied out of its run's folder does not know its run_id.
+    # A checkpoint that was copied out of its run's folder has no run_id.
     return content | ({"run_id": folder.parent.name} if folder.name == "checkpoints" else {})
 
 
@@ -84,7 +84,7 @@ def _text(names: Iterable[str]) -> str:
 
 
 class Layer(NamedTuple):
-    """A recurrent layer: its module, its number there, its normalisation."""
+    """A recurrent layer: its module, its number in the module, its normalisation."""
 
     rnn: nn.RNNBase
     number: int
@@ -92,7 +92,7 @@ class Layer(NamedTuple):
 
 
 def layers_of(network: RNNClassifier) -> list[Layer]:
-    """Returns the recurrent layers, the first one first."""
+    """Returns the recurrent layers in their order."""
     rnn = network.rnn
     if isinstance(rnn, nn.RNNBase):
         return [Layer(rnn, number, None) for number in range(rnn.num_layers)]

@@ -1,6 +1,6 @@
-"""A trained network as an ONNX file, written node by node.
+"""Writes a trained network as an ONNX file, node by node.
 
-PyTorch's own exporters cannot write a recurrent network whose number of steps is free.
+PyTorch's own exporters cannot write a recurrent network with a variable number of steps.
 
 B sequences, T time steps, F features (channels), H hidden, D directions, C classes.
 """
@@ -39,7 +39,7 @@ def write(run: LoadedRun) -> bytes:
     """Returns the run's network as the content of an ONNX file.
 
     Inputs: x (B, T, F) raw values and lengths (B,) int64. Outputs: logits and probabilities,
-    each (B, C). B, T and the lengths are free. A sequence without steps, or with a value that
+    each (B, C). B, T and the lengths may vary. A sequence without steps, or with a value that
     `LoadedRun.prepare` would refuse, has NaN as outputs.
 
     Raises:
@@ -66,7 +66,7 @@ def write(run: LoadedRun) -> bytes:
 
 
 def read(content: bytes) -> Answer:
-    """Returns what ONNX Runtime computes from a file's content."""
+    """Returns a function that runs the file in ONNX Runtime."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
     def answer(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64]) -> Outputs:

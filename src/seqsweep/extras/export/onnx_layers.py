@@ -15,12 +15,12 @@ from seqsweep.extras.export.onnx_scaling import Prepared
 from seqsweep.models.classifier import RNNClassifier
 
 _GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
-"""The order of torch's gates in ONNX: torch has r z n and i f g o, ONNX has z r n and i o f g."""
+"""The positions of torch's gates (r z n, i f g o) in ONNX's order (z r n, i o f g)."""
 
 
 def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
     """Adds the embedding of each symbol: (B, T, 1) -> (B, T, E)."""
-    # What is not the index of a symbol would end the whole batch with an error.
+    # A value that is not the index of a symbol would end the whole batch with an error.
     first = graph.constant("first_symbol", np.array([0], dtype=np.float32))
     last = np.array([embedding.num_embeddings - 1], dtype=np.float32)
     at_most = graph.node("LessOrEqual", x, graph.constant("last_symbol", last))
@@ -59,7 +59,7 @@ def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) 
         # torch applies the reset gate after the product with the state, ONNX before it.
         attributes["linear_before_reset"] = 1
     if isinstance(rnn, nn.RNN):
-        # One for each direction.
+        # ONNX needs one activation for each direction.
         attributes["activations"] = [rnn.nonlinearity.capitalize()] * (1 + rnn.bidirectional)
     inputs = (x, *_add_weights(graph, layer, position), lengths)
     outputs = (f"output_{position}", f"state_{position}")
@@ -69,7 +69,7 @@ def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) 
 
 
 def _add_weights(graph: Graph, layer: Layer, position: int) -> tuple[str, str, str]:
-    """Adds a layer's weights of input and state, and its biases."""
+    """Adds a layer's weights for input and state, and its biases."""
     rnn, number = layer.rnn, layer.number
     suffixes = [f"l{number}", f"l{number}_reverse"][: 1 + rnn.bidirectional]
 
@@ -92,7 +92,7 @@ def _gates(rnn: nn.RNNBase, weight: Tensor) -> npt.NDArray[np.float32]:
 
 
 def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Prepared) -> str:
-    """Adds the pooling of valid steps: (T, B, D*H) -> (B, D*H)."""
+    """Adds the pooling over valid steps: (T, B, D*H) -> (B, D*H)."""
     by_time = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
     if network.attention is not None:
         # The score of each step: (T, B, D*H) -> (T, B, 1).
@@ -110,7 +110,7 @@ def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Pre
 
 
 def _masked(graph: Graph, values: str, by_time: str) -> str:
-    """Adds minus infinity in place of the values at padding."""
+    """Replaces the values at padding by minus infinity."""
     least = graph.constant("minus_infinity", np.array([-np.inf], dtype=np.float32))
     return graph.node("Where", by_time, values, least)
 

@@ -23,12 +23,12 @@ class Graph:
     def nodes(
         self, operator: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: Any
     ) -> tuple[str, ...]:
-        """Adds a node with several outputs. An empty name leaves one out."""
+        """Adds a node with several outputs. An empty name leaves an output out."""
         self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
         return outputs
 
     def constant(self, name: str, value: npt.NDArray[Any]) -> str:
-        """Adds an array, or the one that the name has already."""
+        """Adds an array unless its name exists already; returns the name."""
         if name not in self._constants:
             # A view with strides would be written in the wrong order.
             self._constants[name] = numpy_helper.from_array(np.array(value, order="C"), name)

@@ -1,7 +1,7 @@
-"""The scaling as ONNX nodes, which give the bits of `Scaling.apply`.
+"""Adds the scaling as ONNX nodes, equal to `Scaling.apply` in every bit.
 
-B sequences, T time steps, F features (channels). The steps of `data.transform` take and return the
-names of x (B, T, F) and, where they change, of lengths (B,).
+B sequences, T time steps, F features (channels). The functions for `data.transform` take and return
+the names of x (B, T, F) and, if lengths change, of lengths (B,).
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.extras.export.onnx_nodes import Graph, array_info
 
 _END = 2**31 - 1
-"""An end behind all steps."""
+"""An end index beyond all steps."""
 
 
 class Prepared(NamedTuple):
@@ -38,7 +38,7 @@ def add_usable(graph: Graph, prepared: Prepared, symbols: int | None) -> str:
     """Adds a mask (B, 1) of the sequences that can be classified.
 
     Args:
-        symbols: the number of symbols, where x holds their indices; else values must be finite.
+        symbols: the number of symbols if x holds their indices; None if values must be finite.
     """
     x, lengths, valid = prepared
     bound = graph.constant("bound", np.array([symbols or np.inf], dtype=np.float32))
@@ -54,7 +54,7 @@ def add_usable(graph: Graph, prepared: Prepared, symbols: int | None) -> str:
 
 
 def _scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, str]:
-    """Adds transform, missing values and standardisation, as `Scaling.apply` has them."""
+    """Adds transform, filling and standardisation, in the order of `Scaling.apply`."""
     kind, shaping = np.dtype(scaling.dtype).type, scaling.shaping
     values = graph.cast(x, kind)
     if shaping is not None:
@@ -64,14 +64,14 @@ def _scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, 
     whole = _filled(graph, scaling, values)
     if shaping is not None:
         is_missing = graph.node("IsNaN", values)
-        if shaping.masked:  # adds a channel for each: 1 where its value was missing
+        if shaping.masked:  # a mask is 1 where the value was missing
             masks = graph.node("Gather", is_missing, graph.axes(*shaping.masked), axis=2)
             whole = graph.node("Concat", whole, graph.cast(masks, kind), axis=2)
         channels = len(shaping.channel_names) + len(shaping.masked)
         whole, lengths = _add_frames(graph, shaping.frame, whole, lengths, channels)
     if scaling.mean is None or scaling.deviation is None:
         return graph.cast(whole, np.float32), lengths
-    # In float64, as `Scaling.apply` has it, and rounded at the end.
+    # Like `Scaling.apply`, this computes in float64 and rounds at the end.
     mean = graph.constant("mean", scaling.mean)
     difference = graph.node("Sub", graph.cast(whole, np.float64), mean)
     deviation = graph.constant("deviation", scaling.deviation)
@@ -126,7 +126,7 @@ def _add_means(
     """Adds the mean of each `size` steps.
 
     Args:
-        may_lack: a missing value has no weight; else the result is missing too.
+        may_lack: whether a missing value has no weight; if not, it makes the mean missing.
         kind: the type of x, and of the result.
     """
     if size == 1:
@@ -142,12 +142,12 @@ def _add_means(
 
 
 def _add_frames(graph: Graph, size: int, x: str, lengths: str, channels: int) -> tuple[str, str]:
-    """Adds the frames: `size` steps become one of `size * channels` channels."""
+    """Adds the frames: `size` steps become one step of `size * channels` channels."""
     if size == 1:
         return x, lengths
     count = graph.node("Mul", _blocks(graph, _count_steps(graph, x), size), graph.number(size))
     step = graph.node("Range", graph.number(0), count, graph.number(1))
-    # Where the last steps do not fill a frame, the last one is repeated.
+    # If the last steps do not fill a frame, the last step is repeated.
     last = graph.node("Max", graph.node("Sub", lengths, graph.axes(1)), graph.axes(0))
     index = graph.node("Min", step, graph.node("Unsqueeze", last, graph.axes(1)))  # (B, T)
     by_channel = graph.node("Unsqueeze", index, graph.axes(2))

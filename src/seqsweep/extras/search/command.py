@@ -1,6 +1,6 @@
 """Starts, plans or continues the search of `hydra/sweeper=optuna`.
 
-Of its trials at most `parallel` have no result yet: they are its window.
+At most `parallel` trials are without a result at a time: the window.
 """
 
 import time
@@ -41,7 +41,7 @@ def search(
     launcher: RunLauncher,
     folder: Path,
 ) -> int:
-    """Searches a space; the same command again continues the search.
+    """Searches a space; repeating the command continues the search.
 
     Args:
         options: the keys of `hydra.sweeper`, without `params`.
@@ -71,7 +71,7 @@ def search(
         print_notes(first.notes, console)
         return 0
     if SearchFile.read(folder) is None:
-        # A network that cannot be built is refused now, and not after hours of others.
+        # A network that cannot be built is refused now, and not after hours of training.
         build_each(ends, compose)
     with searching(folder, first, console):
         window = Window(settings, planner, config["seed"])
@@ -82,7 +82,7 @@ def search(
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options as plain values, without those that are null."""
+    """Returns options as plain values, without null options."""
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(options)))
     for key, group in plain.items():
         if isinstance(group, dict):
@@ -91,7 +91,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan_lines(settings: Settings, first: Sequence[Sequence[str]]) -> list[str]:
-    """Returns what a search would do besides its budget."""
+    """Returns the lines of the plan, without the budget."""
     lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
     lines += [f"  {' '.join(trial)}" for trial in first]
     epochs = settings.max_epochs
@@ -106,10 +106,10 @@ def _plan_lines(settings: Settings, first: Sequence[Sequence[str]]) -> list[str]
 
 
 class Window(Search):
-    """A search of which at most `parallel` trials have no result.
+    """A search in which at most `parallel` trials have no result.
 
     Attributes:
-        results: of all trials that have ended, by number.
+        results: the results of all ended trials, by number.
     """
 
     def __init__(self, settings: Settings, planner: TrialPlanner, seed: int) -> None:
@@ -118,7 +118,7 @@ class Window(Search):
         new = settings.search_file(planner.space)
         super().__init__(planner, new, settings.confirm["top"], fresh)
         self.settings = settings
-        # Monotonic, because the clock of the machine may be set while a search trains for hours.
+        # The clock is monotonic, because the system clock may be changed during a long search.
         self._started = time.monotonic()
         self.study = SearchStudy(settings, planner.space, self.before.trials)
         for trial in self.before.trials:
@@ -126,8 +126,8 @@ class Window(Search):
             if list(trial.run_ids) != [member.run_id for member in planned]:
                 self._refuse()
             self._add(trial, planned)
-        # Later choices depend on these results, so their failures are final. Other runs that have
-        # failed are tried again.
+        # Later choices depend on these results, so failures of these trials are final. Other failed
+        # runs are tried again.
         decided = {t.number: self._result_of(t) for t in self._decided()}
         self.results = {n: each for n, each in decided.items() if each.state != "running"}
 
@@ -139,7 +139,7 @@ class Window(Search):
         return not self.pending() and not self.is_stopped()
 
     def is_stopped(self) -> bool:
-        """Returns whether a run has failed whose failure ends the search."""
+        """Returns whether the failure of a run ends the search."""
         return any(self.member(run_id).ends_sweep() for run_id in self._left())
 
     def lost(self) -> Collection[str]:
@@ -152,7 +152,7 @@ class Window(Search):
         budget, confirm = int(self.settings.budget.get("trials", 0)), self.settings.confirm
         total = budget * self.settings.seeds + confirm["top"] * confirm["seeds"]
         before = None
-        # Where the same runs are left, another round would end in the same way.
+        # If the same runs are left as before, another round would change nothing.
         while pending and (left := {member.run_id for member in pending}) != before:
             before = left
             if launcher.workers is None:
@@ -162,7 +162,7 @@ class Window(Search):
             else:
                 launcher.workers.train(pending, self.folder, is_one_enough=True)
             if pending := self.next_runs():
-                # Workers and tables read from sweep.json which runs there are.
+                # Workers and tables read the list of runs from sweep.json.
                 write_sweep(self.members(), pending, self.folder, console, is_open=True)
 
     def next_runs(self) -> list[SweepMember]:
@@ -174,15 +174,15 @@ class Window(Search):
             results = [self.results.get(trial.number) for trial in self.trials]
             if not self.settings.allows(results, self.minutes()):
                 break
-            # A trial whose runs are done already, as those of an equal trial, has its result.
+            # A trial equal to an earlier one may have its result at once.
             self._look_at(self._choose_one())
         self.write()
         return self.pending()
 
     def pending(self) -> list[SweepMember]:
-        """Returns the runs to train now, of the trials without a result."""
+        """Returns the runs to train now for the trials without a result."""
         members = [self.member(run_id) for run_id in self._left()]
-        # Each is called after the keys in which it differs from the others of now.
+        # Labels name the keys in which these runs differ.
         return labelled([member for member in members if not member.is_over()])
 
     def file(self) -> SearchFile:
@@ -204,7 +204,7 @@ class Window(Search):
         return dict.fromkeys(run_id for trial in self._running() for run_id in trial.run_ids)
 
     def _look_at(self, trial: Trial) -> None:
-        """Reads the result of a trial that has ended."""
+        """Reads the result of a trial if the trial has ended."""
         runs = [self.member(run_id) for run_id in trial.run_ids]
         # With `on_error=stop` the next command tries a failed trial again.
         if all(run.is_over() and not run.ends_sweep() for run in runs):
@@ -226,7 +226,7 @@ class Window(Search):
 
     def _add(self, trial: Trial, members: Sequence[SweepMember]) -> None:
         if self.settings.rule is not None:
-            # Of equal trials, the thresholds of the first one hold.
+            # Equal trials share their runs, so the thresholds of the first trial count.
             self.limits = dict.fromkeys(trial.run_ids, Limits(trial.thresholds)) | self.limits
         self.add(members)
 

@@ -1,7 +1,7 @@
-"""Collects what a search has found, as plain values for report.json.
+"""Collects the findings of a search as plain values for report.json.
 
 The best trials were chosen among many, partly by luck, so their values in the search are too good.
-They are compared with those of their runs over fresh seeds, which had no part in that choice.
+They are compared with their values over fresh seeds, which had no part in the choice.
 """
 
 import importlib.util
@@ -30,11 +30,11 @@ class Confirmed:
     """One of the best trials, trained again over fresh seeds.
 
     Args:
-        before: The rank in the search, from 1; equal configs share one.
+        before: The rank in the search, from 1; equal configs share a rank.
         searched: The value in the search.
         fresh: The value over fresh seeds.
-        compared: The metric in which the trials are compared, over fresh seeds.
-        difference: The difference in it to the trial that is first after the fresh seeds.
+        compared: The comparison metric over fresh seeds, see `Confirmation.metric`.
+        difference: The difference in this metric to the best trial over fresh seeds.
     """
 
     number: int
@@ -48,10 +48,10 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The confirmed trials by their rank after the fresh seeds.
+    """The confirmed trials, ranked by their values over fresh seeds.
 
     Args:
-        metric: The metric of `Confirmed.compared`: of the test split if all runs have one.
+        metric: The metric of `Confirmed.compared`: a test metric if all runs have one.
         missing: The number of planned runs that are not complete.
     """
 
@@ -61,7 +61,7 @@ class Confirmation:
 
     @property
     def first(self) -> Confirmed:
-        """The confirmed trial that was the best one in the search."""
+        """The confirmed trial that was the best trial in the search."""
         return min(self.trials, key=lambda row: row.before)
 
 
@@ -117,9 +117,9 @@ class Rung:
     """The trials that a successive halving has judged after some epochs.
 
     Args:
-        trained: The number of trials that reached it.
-        kept: The number of those that went on.
-        best: The best value until there; None if no run logged the metric.
+        trained: The number of trials that reached the rung.
+        kept: The number of these trials that continued.
+        best: The best value up to the rung; None if no run logged the metric.
     """
 
     epochs: int
@@ -137,9 +137,9 @@ class Search:
         names: The short names of the searched keys.
         best: The numbers of the complete trials, the best first.
         compared: The number of trials that the importance was computed from.
-        compared_after: The number of epochs after which their values were taken; None for the end.
-        importance: The importance of each key; empty without values, and None without Optuna or
-            where it was not asked for.
+        compared_after: The epochs after which these values were taken; None for the end.
+        importance: The importance of each key; empty without values, and None without Optuna or if
+            it was not requested.
     """
 
     file: SearchFile
@@ -163,7 +163,7 @@ class Search:
 def find_search(
     folder: Path, entries: Iterable[Entry], with_importance: bool = True
 ) -> Search | None:
-    """Returns what the search of a folder has found, if any.
+    """Returns the findings of a folder's search, if the folder has one.
 
     Args:
         with_importance: Whether to compute the importance of the keys, which takes a second.
@@ -179,7 +179,7 @@ def find_search(
     values = {t.number: t.value_after(epochs) if epochs else t.value for t in trials}
     costs = {number: file.sign * v for number, v in values.items() if v is not None}
     return Search(
-        file=replace(file, trials=()),  # `trials` has them, with their results
+        file=replace(file, trials=()),  # `Search.trials` has them, with results
         trials=trials,
         names=names,
         best=[trial.number for trial in order],
@@ -207,10 +207,10 @@ def _rung(search: SearchFile, trials: Sequence[Tried], epochs: int) -> Rung:
 
 
 def _least_epochs(trials: Sequence[Tried]) -> int | None:
-    """The last epoch that all trials have reached; None without pruned ones.
+    """The last epoch that all trials have reached; None without pruned trials.
 
-    A pruned trial has been trained for fewer epochs than a complete one, and only after equal
-    numbers of epochs does a difference between values come from the configs.
+    A pruned trial has been trained for fewer epochs than a complete trial. A difference between
+    values comes from the configs only if the numbers of epochs are equal.
     """
     having = [trial for trial in trials if trial.value is not None]
     if all(trial.state != "pruned" for trial in having):
@@ -225,7 +225,7 @@ def _importance(
         return {}
     if not has_optuna():
         return None
-    # Imported here, because the report works without Optuna.
+    # This import is late, because the report works without Optuna.
     from seqsweep.extras.search.study import importances
 
     return importances(trials, costs, file.space)

@@ -23,9 +23,9 @@ class Halving:
     """The settings of a successive halving: the keys of `hydra.sweeper`, checked.
 
     Attributes:
-        rungs: the numbers of epochs after which the runs are judged; the last one is their end.
+        rungs: the numbers of epochs after which the runs are judged; the runs end at the last one.
         top: how many of the best configs are trained again at the end.
-        seeds: with how many fresh seeds each.
+        seeds: the number of fresh seeds for each of the best configs.
     """
 
     population: int
@@ -75,10 +75,10 @@ class Halving:
 
 
 def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
-    """Returns a value of each key.
+    """Draws a value for each key.
 
-    Each value depends on the seed of the search, the number of the config and the key alone. So a
-    larger population begins with the configs of a smaller one.
+    Each value depends only on the seed of the search, the number of the config and the key. So a
+    larger population begins with the configs of a smaller population.
 
     >>> from seqsweep.extras.search.space import Numbers
     >>> draw({"optimizer.lr": Numbers(0.001, 0.1, log=True)}, seed=0, number=3)
@@ -103,7 +103,7 @@ class Standing:
         self.record = run.folder.record()
 
     def has_reached(self, rung: int) -> bool:
-        """Returns whether the run has finished so many epochs without diverging."""
+        """Returns whether the run has finished `rung` epochs without diverging."""
         return has_finished(self.rows, rung)
 
     def was_ended_at(self, rung: int) -> bool:
@@ -122,15 +122,15 @@ class Standing:
         has_failed = self.run.failures() >= self.run.tries
         if self.has_reached(rung) or self.record is not None or has_failed:
             return True
-        # A run that had failed when the rung was judged has lost its place, and was not tried
-        # again. One that was killed after that has kept it, and trains to the rung once more.
+        # A run that had failed when the rung was judged has lost its place, and is not retried. A
+        # run that was killed after the judgement keeps its place, and trains to the rung again.
         failure = self.run.folder.failure() or {}
         return was_judged and failure.get("kind") == "failed"
 
     def rank(self, rung: int, monitor: str) -> tuple[float, ...]:
-        """Returns the key that sorts runs, the best one first.
+        """Returns the key that sorts runs, best run first.
 
-        Runs without a value come after those with one, and lost ones at the end.
+        Runs without a value come after runs with a value, and lost runs come last.
         """
         judged = [row for row in self.rows if row["epoch"] < rung and monitor in row]
         # The best epoch counts; higher scores are better.
@@ -140,18 +140,18 @@ class Standing:
 
 
 def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
-    """Returns the limits of all runs, as their files decide them.
+    """Returns the limits of all runs, which follow from their files.
 
-    The first rung that some run has not reached stops the others. Every earlier rung is decided
-    again by the same rows of metrics.csv, so a kill at any moment changes no decision.
+    At the first rung that some run has not reached, the other runs wait. Earlier rungs are decided
+    again from the same rows of metrics.csv, so a kill at any moment changes no decision.
 
     Source: Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and
     hyperparameter optimization", AISTATS.
 
     Args:
-        runs: the whole population; equal runs keep this order.
-        rungs: increasing numbers of epochs. At each of them a part of the runs continues: the
-            quotient of this number and the next one, rounded up.
+        runs: the whole population; runs with equal ranks keep this order.
+        rungs: increasing numbers of epochs. At each rung a part of the runs continues: this rung
+            divided by the next one. The number of runs is rounded up.
     """
     limits: dict[str, Limits] = {}
     alive = {run.run_id: Standing(run) for run in runs}

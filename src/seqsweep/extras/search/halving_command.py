@@ -1,6 +1,6 @@
 """Runs a successive halving, from its population to the leaderboard.
 
-All that it decides follows from the files of the runs. The module imports no torch at the top.
+All its decisions follow from the files of the runs. The module imports no torch at the top.
 """
 
 import time
@@ -66,7 +66,7 @@ def search(
     if is_plan:
         return 0
     with searching(folder, members[0], console):
-        # Another command may have searched here since the first look.
+        # Another command may have searched here since the files were read.
         searched = Searched(halving, planner, *population)
         return searched.run(launcher, console, started)
 
@@ -88,7 +88,7 @@ def plan_population(
     """Draws and plans a trial and a run for each distinct config."""
     drawn = [draw(planner.space, halving.seed, n) for n in range(halving.population)]
     jobs = [(*planner.fixed, *overrides_of(planner.space, params)) for params in drawn]
-    # Of equal draws, the first one counts.
+    # If several draws are equal, the first draw counts.
     numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
     members = plan_members(jobs, planner.compose, planner.folder)
     trials: list[Trial] = []
@@ -130,7 +130,7 @@ class Searched(Search):
 
     def is_over(self) -> bool:
         self.decide()
-        # A run that has paused at a rung is not pending, though the rung is not decided yet.
+        # A run that has paused at a rung is not pending, although the rung is not decided yet.
         is_decided = all(limits.until is None for limits in self.limits.values())
         return is_decided and not self.pending()
 
@@ -144,19 +144,19 @@ class Searched(Search):
     def rounds(
         self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
     ) -> Rounds:
-        # Pools ask the judge themselves. Other runs pause at a rung, and are yielded again when
-        # all have reached it.
+        # Pools call `judge` themselves. Other runs pause at a rung, and are yielded again when all
+        # runs have reached the rung.
         before = None
         with show_progress([run.folder for run in pending], console):
-            # Without progress, the search was stopped, or other processes train what is left, or
-            # it cannot be trained.
+            # A round without progress has a reason: the search was stopped, other processes train
+            # the remaining runs, or these runs cannot be trained.
             while pending and (state := (self.limits, [run.run_id for run in pending])) != before:
                 before = state
                 yield pending
                 pending = self.next_runs()
 
     def decide(self) -> None:
-        """Decides the limits by the files of the runs; writes nothing."""
+        """Decides the limits from the files of the runs; writes nothing."""
         self.limits = judge(self._runs(), self._monitor, self.halving.rungs)
 
     def judge(self) -> Mapping[str, Limits]:
@@ -172,8 +172,8 @@ class Searched(Search):
 
     def pending(self) -> list[SweepMember]:
         """Returns the runs with something left to train below their limits."""
-        # A run that has lost its place by a failure is not tried again. One that has reached the
-        # rung is launched once more, even if it had failed before, and gets its record.
+        # A run that has lost its place by a failure is not tried again. A run that has reached the
+        # rung is launched once more, even if it had failed before, to get its record.
         return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]
 
     def _runs(self) -> list[SweepMember]:

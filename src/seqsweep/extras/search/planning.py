@@ -1,4 +1,4 @@
-"""Plans the runs of trials, and refuses what a search cannot compare."""
+"""Plans the runs of trials, and refuses runs that a search cannot compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ from seqsweep.training.planned_run import PlannedRun
 _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 
 _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
-"""The keys of which a search would choose what it ranks by, or the luckiest seed or split."""
+"""Keys that a search must not choose: they define its ranking, or a lucky seed or split."""
 
 _INSIDE = 0.2361
-"""A place in an interval, where hardly any number happens to be whole."""
+"""A position in an interval where a whole number is unlikely."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TrialPlanner:
 
     @classmethod
     def of(cls, overrides: Sequence[str], compose: MemberComposer, folder: Path) -> "TrialPlanner":
-        """Returns the planner of a search whose space these overrides give."""
+        """Returns the planner of a search; the overrides give its space."""
         parser = OverridesParser.create(config_loader=compose.loader)
         fixed, space = parse(overrides, parser)
         if not space:
@@ -59,8 +59,8 @@ class TrialPlanner:
     def plan(
         self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> list[SweepMember]:
-        """Plans a run of a trial for each seed, or the config's."""
-        # Of two values of a key, the last one counts.
+        """Plans a run for each seed, or a run with the config's seed."""
+        # If a key has two values, the last value counts.
         job = [*self.fixed, *overrides_of(self.space, params)]
         jobs = [job] if seeds is None else [[*job, f"seed={seed}"] for seed in seeds]
         return plan_members(jobs, self.compose, self.folder)
@@ -85,7 +85,7 @@ class TrialPlanner:
             if values.integer:
                 continue
             try:
-                # The ends of an interval may be whole, as a key needs them, and the rest not.
+                # If a key needs whole numbers, the ends of an interval may be whole only by chance.
                 self.plan({**first, key: value_at(values, _INSIDE)})
             except ValueError as error:
                 whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
@@ -95,7 +95,7 @@ class TrialPlanner:
 
 
 def check_comparable(members: Sequence[SweepMember]) -> None:
-    """Refuses runs that would be evaluated on other sequences."""
+    """Refuses runs that would be evaluated on different sequences."""
     first, *others = members
     sets = _sets_of(first)
     for other in others:
@@ -139,6 +139,6 @@ def _sets_of(run: PlannedRun) -> Sets:
 
 
 def _differing(overrides: Sequence[str], others: Sequence[str]) -> str:
-    """Returns the overrides that others lack, if possible of the data."""
+    """Returns the overrides that are not in `others`, if possible data overrides."""
     differing = [text for text in overrides if text not in others]
     return " ".join([text for text in differing if text.startswith("data")] or differing)

@@ -1,6 +1,6 @@
-"""Reads and writes search.json: what the search of a sweep's folder has chosen.
+"""Reads and writes search.json: the choices of the search in a sweep's folder.
 
-What came out of a trial stands in the records of its runs.
+The results of a trial are in the records of its runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ NAME = "search.json"
 Space = Mapping[str, Mapping[str, Any]]
 """A searched key has the form `{"choices": [...]}`, or `{"low", "high", "log", "integer", "step"}`.
 
-The step is null for 1, or for any number."""
+The step is null for a step of 1, or if any number is possible."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Trial:
     """One config that a search has chosen.
 
     Attributes:
-        number: from 0, in the order in which the search chose the configs.
+        number: the position in the order in which the search chose the configs, from 0.
         params: the value of each searched key as it was sampled; a choice is the text of an
             override.
         run_ids: the runs of the trial, one for each seed.
-        thresholds: by a number of finished epochs, the worst value with which the trial continues.
-        ends_at: the rung at which a successive halving has ended the trial; None for none.
+        thresholds: the worst value with which the trial continues, by number of finished epochs.
+        ends_at: the rung at which a successive halving has ended the trial; None if not ended.
         refusal: why the config was refused; None for a config that can be trained.
     """
 
@@ -71,13 +71,13 @@ class SearchFile:
 
     @property
     def sign(self) -> int:
-        """Returns -1 if higher values of the metric are better, 1 if lower ones are."""
+        """Returns -1 if higher values of the metric are better, 1 if lower values are."""
         return 1 if lower_is_better(self.metric) else -1
 
     def differences(self, other: Self) -> list[str]:
-        """Names the settings of this search that decide its choices and differ from another's.
+        """Names the decisive settings of this search that differ from another search.
 
-        A larger budget, and other fresh seeds at the end, leave the choices as they are.
+        A larger budget and other fresh seeds do not change the choices, so they may differ.
         """
         ours, theirs = self._decisive(), other._decisive()
         differing = [key for key in ours if ours[key] != theirs.get(key)]
@@ -92,7 +92,7 @@ class SearchFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Reads the search.json of a folder; returns None where it is missing or damaged."""
+        """Reads the search.json of a folder; returns None if it is missing or damaged."""
         content = read_sealed_or_none(folder / NAME)
         if content is None:
             return None
@@ -104,8 +104,8 @@ class SearchFile:
     def write(self, folder: Path) -> None:
         """Writes search.json into an existing folder.
 
-        Without a sync, because the same command chooses the same trials again where a power failure
-        has destroyed the file.
+        The write is not synced: if a power failure destroys the file, the same command chooses the
+        same trials again.
         """
         write_sealed(folder / NAME, _with_text_keys(asdict(self)), sync=False)
 

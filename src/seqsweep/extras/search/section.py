@@ -40,10 +40,10 @@ from seqsweep.runs.metrics_csv import compared_metric
 _TEMPLATE = Path(__file__).with_name("section.html.j2")
 
 MOST_POINTS = 500
-"""The most trials in a figure, the best ones: more cover each other and make the page slow."""
+"""The most trials in a figure, best first: more points overlap and make the page slow."""
 
 _MOST_KEYS = 8
-"""The most keys that have a figure, the most important ones."""
+"""The most keys that have a figure, most important keys first."""
 
 
 def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
@@ -74,7 +74,7 @@ def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
 
 
 def _trials_with_value(search: Search) -> list[Tried]:
-    """Returns the trials with a value: complete ones by rank, then pruned."""
+    """Returns the trials with a value: complete trials by rank, then pruned trials."""
     having = [trial for trial in search.trials if trial.value is not None]
     rank = {number: place for place, number in enumerate(search.best)}
     sign = search.file.sign
@@ -82,7 +82,7 @@ def _trials_with_value(search: Search) -> list[Tried]:
 
 
 def key_figure(key: str, search: Search) -> Figure:
-    """Returns the value of each trial against that of a searched key."""
+    """Returns a figure of the trials' values against a searched key."""
     drawn = [t for t in _trials_with_value(search)[:MOST_POINTS] if key in t.params]
     best = search.best[:1]
     groups = (
@@ -113,7 +113,7 @@ def key_figure(key: str, search: Search) -> Figure:
 
 
 def _hover(trial: Tried, search: Search) -> str:
-    """Returns a trial's number, value and params, a line each."""
+    """Returns a trial's number, value and params, one line each."""
     state = "" if trial.state == "complete" else f", {trial.state}"
     value = f"{metric_words(search.file.metric)} {number(trial.value or 0.0)}"
     words = [f"trial {trial.number}{state}", value, trial_words(trial, search.names)]
@@ -144,7 +144,7 @@ FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and
 these alone: the seeds of the search were partly lucky."""
 
 FEWEST_TRIALS = 20
-"""The fewest trials of which the best tenth are two; with fewer, chance decides."""
+"""The fewest trials whose best tenth has two trials; with fewer trials, chance decides."""
 
 _STATES = ("complete", "pruned", "failed", "running")
 
@@ -190,7 +190,7 @@ def optimism_words(search: Search) -> str:
             "much is unknown: no trial was trained again over fresh seeds."
         )
     row = search.confirmation.first
-    # A positive number says that the value in the search was too good.
+    # A positive number means that the value in the search was too good.
     luck = -sign * (row.searched - row.fresh.mean)
     fresh = true_minus(short_number(row.fresh.mean))
     verdict = "without an interval it is open if the search was optimistic"
@@ -244,7 +244,7 @@ def importance_words(search: Search) -> str:
 
 
 def budget_words(search: Search) -> str:
-    """Says what the search has cost, and when it found the best."""
+    """Says what the search has cost, and when it found the best trial."""
     results = [trial.result for trial in search.trials]
     epochs, seconds = sum(each.epochs for each in results), sum(each.seconds for each in results)
     text = f"Spent: {count(epochs, 'epoch')}, {seconds:,.1f} seconds of training."

@@ -1,6 +1,7 @@
-"""Asks a search for runs, trains them, and reads their results.
+"""Trains the runs that a search chooses, and reads their results.
 
-Both searches share refusals, lock, fresh seeds and end. The module imports no torch.
+Optuna's search and halving share its checks, lock, fresh seeds and last report. The module imports
+no torch.
 """
 
 import abc
@@ -33,7 +34,7 @@ LOCK = ".searching"
 
 
 def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
-    """Refuses what a search cannot do; returns whether the command only plans.
+    """Refuses options that a search cannot use; returns whether it only plans.
 
     Args:
         prunes: whether the search ends runs early.
@@ -63,7 +64,7 @@ def say(line: str, console: Console) -> None:
 
 @contextlib.contextmanager
 def searching(folder: Path, first: PlannedRun, console: Console) -> Generator[None]:
-    """Holds the lock of the search; waits for another process before.
+    """Holds the lock of the search; first waits if another process holds it.
 
     Raises:
         Locked: another process searches here, and the config says `when_locked=skip`.
@@ -85,14 +86,14 @@ class Search(abc.ABC):
     Args:
         new: the search without its trials.
         top: how many of the best trials are trained again at the end.
-        fresh: with these seeds, which the search has not used.
+        fresh: the unused seeds with which the best trials are trained again.
 
     Attributes:
         before: the search as earlier commands have left it.
         done_before: how many runs were done when the command began to train.
 
     Raises:
-        ValueError: the folder holds another search.
+        ValueError: the folder holds a different search.
     """
 
     def __init__(
@@ -116,16 +117,16 @@ class Search(abc.ABC):
 
     @abc.abstractmethod
     def next_runs(self) -> Sequence[SweepMember]:
-        """Reads results, decides what follows, and returns the runs that are left."""
+        """Reads results, decides the next steps, and returns the runs to train."""
 
     @abc.abstractmethod
     def rounds(
         self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
     ) -> Rounds:
-        """Yields these runs, then the next ones, until nothing changes any more."""
+        """Yields these runs, then the next runs, until nothing changes any more."""
 
     def judge(self) -> Mapping[str, Limits]:
-        """Returns the limits of all runs, which may be decided anew."""
+        """Returns the limits of all runs; a subclass may decide them again."""
         return self.limits
 
     @abc.abstractmethod
@@ -137,7 +138,7 @@ class Search(abc.ABC):
         """Returns the run_ids of the runs that were given up."""
 
     def add(self, members: Sequence[SweepMember]) -> None:
-        """Adds the runs of a trial that no earlier trial has."""
+        """Adds the runs of a trial, except runs that an earlier trial has."""
         for member in members:
             self._members.setdefault(member.run_id, member)
 
@@ -146,11 +147,11 @@ class Search(abc.ABC):
         return replace(self._members[run_id], limits=self.limits.get(run_id))
 
     def members(self) -> list[SweepMember]:
-        """Returns the runs of all trials, and the planned fresh seeds."""
+        """Returns the runs of all trials, and the planned runs with fresh seeds."""
         return [self.member(run_id) for run_id in self._members]
 
     def file(self) -> SearchFile:
-        """Returns the search as search.json has it."""
+        """Returns the present content of search.json."""
         return replace(self._new, trials=self.trials, confirmed=self._confirmed)
 
     def write(self) -> None:
@@ -158,24 +159,24 @@ class Search(abc.ABC):
         self.file().write(self.folder)
 
     def run(self, launcher: RunLauncher, console: Console, started: float) -> int:
-        """Trains the trials and the best ones again, and prints the results.
+        """Trains the trials, retrains the best trials, and prints the results.
 
         Args:
             started: when the command started, on the clock of `time.monotonic`.
         """
         self.done_before = sum(member.was_done() for member in self.members())
         code = 0
-        # Written before the first run starts, so no choice is lost, and workers read the limits.
+        # `next_runs` writes search.json before any run starts, so no choice is lost.
         if pending := self.next_runs():
             code = train_sweep(
                 self.members(), pending, launcher, self.folder, console,
                 self.rounds(pending, launcher, console), self.judge, is_open=True,
             )  # fmt: skip
             self.write()
-        # Other processes may still train the trials.
+        # If the search is not over, other processes still train its trials.
         if code == 0 and self.is_over():
             code = self._train_fresh_seeds(launcher, console)
-        # Workers waited for the fresh seeds until now.
+        # Workers wait for the fresh seeds, so the sweep is closed only now.
         close_sweep(self.folder)
         if members := self.members():
             code = finish_sweep(members, self.folder, console, code, started, self.lost())
@@ -200,7 +201,7 @@ class Search(abc.ABC):
         return train_sweep(self.members(), left, launcher, self.folder, console, rounds)
 
     def _refuse(self, difference: str = "another config, other data or other code") -> None:
-        """Refuses the folder of a search that decides otherwise."""
+        """Refuses a folder that holds a different search."""
         raise ValueError(
             f"{place(self.folder)}: holds a search with {difference}; give another sweep.name"
         )

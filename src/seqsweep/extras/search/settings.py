@@ -1,8 +1,8 @@
-"""The settings of Optuna's samplers, and when trials end early.
+"""The settings of Optuna's samplers, and the rules that end trials early.
 
-The thresholds of a trial are computed when it is chosen, from the trials that have a result by
-then. So they do not depend on how fast the runs train, nor on what trains beside them, and a worker
-on another host can be told them.
+The thresholds of a trial are computed when the trial is chosen, from the results known by then. So
+the thresholds do not depend on the speed of the runs, nor on other runs that train at the same
+time, and workers on other hosts can read them.
 """
 
 import functools
@@ -22,13 +22,13 @@ from seqsweep.suggest import nearest_or_all
 
 @dataclass(frozen=True)
 class Median:
-    """Ends a trial that is worse than the median of complete ones.
+    """Ends a trial that is worse than the median of complete trials.
 
     The best values up to the same epoch are compared (Golovin et al. 2017, KDD).
 
     Args:
-        n_startup_trials: no trial is ended before so many are complete.
-        n_warmup_epochs: the first epoch after which a trial may end; 0 for the first of all.
+        n_startup_trials: the number of complete trials before any trial may be ended.
+        n_warmup_epochs: the first epoch after which a trial may end; 0 means `interval`.
         interval: the number of epochs from one decision to the next.
     """
 
@@ -39,12 +39,12 @@ class Median:
     interval: int = 1
 
     def thresholds(self, number: int, results: Mapping[int, Result]) -> dict[int, float]:
-        """Returns by finished epochs the worst value with which a trial continues."""
+        """Returns the worst value for continuing, by the number of finished epochs."""
         complete = [result.curve for result in results.values() if result.state == "complete"]
         if len(complete) < max(1, self.n_startup_trials):
             return {}
         first = self.n_warmup_epochs or self.interval
-        # The last epoch is left out: a trial that has reached it is complete.
+        # The last epoch is left out, because a trial that has reached it is complete.
         epochs = range(first, self.max_epochs, self.interval)
         values = {epoch: _values_after(complete, epoch) for epoch in epochs}
         return {epoch: statistics.median(each) for epoch, each in values.items() if each}
@@ -52,16 +52,16 @@ class Median:
 
 @dataclass(frozen=True)
 class Hyperband:
-    """Ends trials at rungs, which begin later in each further bracket.
+    """Ends trials at rungs; each further bracket begins with a later rung.
 
-    A bracket has rungs at `min_epochs * eta**k` epochs. At a rung a trial continues if it is among
-    the best 1/eta of itself and the trials of its bracket that have reached the rung (Hyperband,
-    Li et al. 2018, Journal of Machine Learning Research; decided one by one as in ASHA, Li et al.
-    2020, MLSys). The brackets get trials in the proportions of Hyperband, by their numbers.
+    A bracket has rungs at `min_epochs * eta**k` epochs. At a rung a trial is ranked with the trials
+    of its bracket that have reached the rung; the best 1/eta of them continue (Hyperband, Li et al.
+    2018, Journal of Machine Learning Research). Trials are judged one by one as in ASHA (Li et al.
+    2020, MLSys). A trial's number decides its bracket, in the proportions of Hyperband.
 
     Args:
         min_epochs: the first rung of the first bracket.
-        eta: one of so many trials continues at a rung.
+        eta: one of `eta` trials continues at a rung.
     """
 
     max_epochs: int
@@ -70,11 +70,11 @@ class Hyperband:
     eta: int = 3
 
     def thresholds(self, number: int, results: Mapping[int, Result]) -> dict[int, float]:
-        """Returns what `Median.thresholds` returns."""
+        """Returns the worst value for continuing, as in `Median.thresholds`."""
         bracket = self.bracket(number)
         others = [each.curve for n, each in results.items() if self.bracket(n) == bracket]
         values = {rung: _values_after(others, rung) for rung in self.rungs(bracket)}
-        # The trial itself is one of those that are compared.
+        # The trial itself counts among the compared trials.
         return {
             rung: sorted(each, reverse=not self.minimize)[max(1, (len(each) + 1) // self.eta) - 1]
             for rung, each in values.items()
@@ -82,11 +82,11 @@ class Hyperband:
         }
 
     def bracket(self, number: int) -> int:
-        """Returns the bracket of a trial. The first has most rungs."""
+        """Returns the bracket of a trial. The first bracket has most rungs."""
         return self._order[number % len(self._order)]
 
     def rungs(self, bracket: int) -> list[int]:
-        """Returns after how many epochs a bracket's trials are compared."""
+        """Returns the numbers of epochs at which a bracket's trials are compared."""
         epochs = (self.min_epochs * self.eta**k for k in itertools.count(bracket))
         return list(itertools.takewhile(lambda rung: rung < self.max_epochs, epochs))
 
@@ -104,7 +104,7 @@ class Hyperband:
 
 
 def _values_after(curves: Sequence[Sequence[float | None]], epoch: int) -> list[float]:
-    """Returns the values of the trials that have one after some epochs."""
+    """Returns the trials' values after some epochs, without missing values."""
     reached = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
     return [value for value in reached if value is not None]
 
@@ -121,7 +121,7 @@ PRUNERS: Mapping[str, Mapping[str, int]] = {
     "median": {"n_startup_trials": 0, "n_warmup_epochs": 0, "interval": 1},
     "hyperband": {"min_epochs": 1, "eta": 2},
 }
-"""The options of each pruner, with their least values."""
+"""The options of each pruner, with their smallest allowed values."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,10 @@ class Settings:
     Attributes:
         monitor: the metric by which the trials are judged.
         seed: the seed of the sampler. The seed of the runs is a key of their config.
-        budget: the limits of the search, of which the first one reached ends it: `trials`,
-            `epochs` of all runs, and `minutes` of all commands.
-        parallel: the number of trials that may be without a result while another one is chosen.
-        seeds: the number of runs of a trial, which is judged by their mean.
+        budget: the limits of the search: `trials`, `epochs` of all runs, and `minutes` of all
+            commands. The first limit that is reached ends the search.
+        parallel: the most trials that are without a result at the same time.
+        seeds: the number of runs of a trial; a trial is judged by the mean of its runs.
         confirm: how many of the best trials are trained again at the end (`top`), and with how
             many fresh seeds (`seeds`).
     """
@@ -191,7 +191,7 @@ class Settings:
 
     @functools.cached_property
     def rule(self) -> Median | Hyperband | None:
-        """The rule that ends trials early; None for never."""
+        """The rule that ends trials early; None if no trial ends early."""
         if self.pruner == "none":
             return None
         made = Median if self.pruner == "median" else Hyperband
@@ -199,8 +199,8 @@ class Settings:
 
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
         """Returns whether one more trial may begin."""
-        # A trial that runs counts with all its epochs, until it is known how many it has taken. So
-        # the answer for a trial may change from no to yes while others end, but never back.
+        # A running trial counts with all its epochs until its real number is known. So the answer
+        # for a trial may change from no to yes while other trials end, but never back.
         used = sum(self.cost if result is None else result.epochs for result in results)
         return (
             len(results) < self.budget.get("trials", math.inf)

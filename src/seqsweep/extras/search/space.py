@@ -14,13 +14,13 @@ from seqsweep.config.shape.axes import swept_values
 
 @dataclass(frozen=True)
 class Numbers:
-    """All numbers of an interval, as search.json has them.
+    """The numbers of an interval, in the form of search.json.
 
     Attributes:
         low, high: the bounds; both belong to the interval.
         log: whether the logarithm is distributed evenly, instead of the number.
-        integer: whether only whole numbers are meant.
-        step: the distance of neighbours from `low`; None for 1, or for any number.
+        integer: whether only whole numbers are possible.
+        step: the distance between neighbours, from `low`; None for 1, or if any number is possible.
     """
 
     low: float
@@ -48,7 +48,7 @@ _DIGITS = 4
 
 
 def described(space: Space) -> dict[str, dict[str, Any]]:
-    """Returns a space as search.json has it."""
+    """Returns a space in the form of search.json."""
     return {key: asdict(values) for key, values in space.items()}
 
 
@@ -58,10 +58,10 @@ def overrides_of(space: Space, params: Mapping[str, Any]) -> list[str]:
 
 
 def value_at(numbers: Numbers | Choice, u: float) -> Any:
-    """Returns the value at a place from 0, the lowest, to 1.
+    """Returns the value at a position from 0, the lowest value, to 1.
 
-    Equal parts of the interval from 0 to 1 belong to each choice, and to each whole number unless
-    they are distributed by their logarithm.
+    Each choice has an equal part of the interval from 0 to 1. So has each whole number, unless the
+    numbers are logarithmic.
     """
     if isinstance(numbers, Choice):
         return numbers.choices[min(int(u * len(numbers.choices)), len(numbers.choices) - 1)]
@@ -87,14 +87,14 @@ def rounded(numbers: Numbers | Choice, value: Any) -> Any:
     """
     if isinstance(numbers, Choice) or numbers.is_discrete:
         return value
-    # The parts of a logarithmic interval are as small as the number is.
+    # In a logarithmic interval, the needed digits depend on the number itself.
     size = abs(value) if numbers.log else numbers.high - numbers.low
     digits = _DIGITS - math.floor(math.log10(size))
     return min(max(round(float(value), digits), numbers.low), numbers.high)
 
 
 def parse(arguments: Sequence[str], parser: OverridesParser) -> tuple[list[str], Space]:
-    """Splits overrides into those with one value, and a space.
+    """Separates overrides with one value from the space of a search.
 
     `interval(a,b)`, `int(interval(a,b))`, `tag(log,interval(a,b))` and `range(a,b)` are numbers;
     `a,b,c` and `choice(a,b,c)` are choices. The last override of a key counts.
@@ -133,7 +133,7 @@ def _interval(swept: IntervalSweep, override: Override) -> Numbers:
     low, high = float(swept.start), float(swept.end)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise HydraException(f"{override.input_line}: the first number must be below the second")
-    # `int(interval(...))` casts the bounds, which is how Hydra says that integers are meant.
+    # `int(interval(...))` casts the bounds; in Hydra this means that all values are integers.
     is_integer = isinstance(swept.start, int) and isinstance(swept.end, int)
     return Numbers(low, high, _is_log(swept.tags, low, override), is_integer)
 

@@ -1,10 +1,10 @@
 """Chooses trials by Optuna's samplers, and rebuilds the study of a search.
 
 Optuna's study is rebuilt from search.json and the records of the runs. With a window of `parallel`
-trials, trial n is chosen when exactly the trials 0 to n - parallel have been told, in the order of
-their numbers. The sampler is made anew for each trial, from the seed of the search and the number
-of the trial. So a choice depends on the results alone: not on which run ends first, nor on where
-the search was interrupted, nor on what a process has in its memory.
+trials, trial n is chosen when the study has exactly the results of the trials 0 to n - parallel,
+in the order of their numbers. Each trial has a new sampler, whose seed follows from the seed of
+the search and the number of the trial. So a choice depends only on the results. It does not
+depend on which run ends first, where the search was interrupted, or what a process has in memory.
 """
 
 import functools
@@ -57,7 +57,7 @@ def read_study(folder: Path | str) -> optuna.Study:
 
 
 class MemoryStudy:
-    """An Optuna study in memory, to which known trials are told."""
+    """An Optuna study in memory, filled with known trials."""
 
     def __init__(self, space: Described, maximizes: bool) -> None:
         self.distributions = {key: distribution(values) for key, values in space.items()}
@@ -67,7 +67,7 @@ class MemoryStudy:
         self._id = self.storage.get_study_id_from_name(self.study.study_name)
 
     def add(self, trial: Trial) -> None:
-        """Adds the next trial, which runs until it is told."""
+        """Adds the next trial, which counts as running until `tell`."""
         self.study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
@@ -77,7 +77,7 @@ class MemoryStudy:
         )
 
     def tell(self, number: int, result: Result) -> None:
-        """Tells the result of a trial."""
+        """Adds the result of a trial to the study."""
         trial_id = self.trial_id(number)
         for epoch, value in enumerate(result.curve, start=1):
             if value is not None:
@@ -92,7 +92,7 @@ class MemoryStudy:
 
 
 def distribution(values: Mapping[str, Any]) -> BaseDistribution:
-    """Returns the distribution of a key, whose values search.json describes."""
+    """Returns the Optuna distribution of a key's values in search.json."""
     if "choices" in values:
         return CategoricalDistribution(tuple(values["choices"]))
     low, high, step = values["low"], values["high"], values["step"]
@@ -106,7 +106,7 @@ def importances(
 ) -> dict[str, float]:
     """Returns each key's importance by PED-ANOVA, largest first, with sum 1.
 
-    All are 0 if the best trials cannot be distinguished from all trials.
+    All importances are 0 if the best trials cannot be distinguished from all trials.
 
     Args:
         costs: the values of the compared trials by number; lower is better.
@@ -115,7 +115,7 @@ def importances(
     for number, trial in enumerate(trial for trial in trials if trial.number in costs):
         study.add(trial)
         study.study.tell(number, costs[trial.number])
-    # Optuna warns where all keys are equally important, and of `normalize`, which is experimental.
+    # Optuna warns if all keys are equally important, and because `normalize` is experimental.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = PedAnovaImportanceEvaluator()
@@ -126,8 +126,8 @@ def importances(
 
 
 _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
-    # Bergstra et al. 2011, NeurIPS. A trial without a result counts as a bad one, so that trials
-    # do not come in clusters.
+    # Bergstra et al. 2011, NeurIPS. A trial without a result counts as bad, so that new trials do
+    # not cluster around it.
     "tpe": functools.partial(TPESampler, constant_liar=True),
     "random": RandomSampler,
     "gp": GPSampler,
@@ -135,10 +135,10 @@ _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
 
 
 class SearchStudy(MemoryStudy):
-    """A study whose trials are chosen and told in a fixed order.
+    """A study that chooses trials and adds their results in a fixed order.
 
     Args:
-        trials: the trials that were chosen before; none of them is told yet.
+        trials: the trials that were chosen before; `choose` adds their results.
     """
 
     def __init__(self, settings: Settings, space: Space, trials: Sequence[Trial] = ()) -> None:
@@ -158,7 +158,7 @@ class SearchStudy(MemoryStudy):
         """Returns the next trial, to which the caller adds its runs.
 
         Args:
-            results: by number, at least of the trials that are needed.
+            results: the results by number, at least for the trials in `needed`.
         """
         number, needed = len(self.trials), self.needed()
         for told in needed[self._told :]:

@@ -24,11 +24,11 @@ class Result:
     """The result of a trial.
 
     Attributes:
-        state: running while one of its runs has neither a record nor failed.
-        value: the metric of the best epoch, the mean over the runs; None without one. Of a pruned
-            trial, the value at its last epoch.
-        curve: the best value so far after each epoch that all its runs have, their mean; None
-            before the first validation.
+        state: `running` while one of its runs has no record and has not failed.
+        value: the metric of the best epoch, averaged over the runs; None without a value. For a
+            pruned trial, the value at its last epoch.
+        curve: the best value so far after each epoch that all runs have, averaged over the runs;
+            None before the first validation.
     """
 
     state: TrialState = "running"
@@ -54,11 +54,11 @@ class Tried(Trial):
 
     @property
     def epochs(self) -> float:
-        """The epochs that all runs have; of a failed trial, their mean."""
+        """The epochs that all runs have; for a failed trial, the mean over the runs."""
         return len(self.result.curve) or self.result.epochs / max(1, len(self.run_ids))
 
     def value_after(self, epochs: int) -> float | None:
-        """The best value in the first epochs, if all have these."""
+        """Returns the best value in the first epochs, if all runs have them."""
         curve = self.result.curve
         return curve[epochs - 1] if 0 < epochs <= len(curve) else None
 
@@ -73,15 +73,15 @@ def read_trials(search: SearchFile, folder: Path) -> list[Tried]:
 
 
 def owners_of(trials: Sequence[Trial]) -> dict[str, Trial]:
-    """Returns the first trial of each run, to which it belongs."""
+    """Returns the owner of each run: the first trial that has the run."""
     return {run_id: trial for trial in reversed(trials) for run_id in trial.run_ids}
 
 
 def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Trial]) -> Result:
     """Returns the result of a trial.
 
-    A trial with a failed run has failed; one with a pruned run is pruned, at the last epoch that
-    all its runs have.
+    A trial with a failed run has failed. A trial with a pruned run is pruned, at the last epoch
+    that all its runs have.
     """
     if not trial.run_ids:  # its config was refused
         return Result("failed")
@@ -134,33 +134,33 @@ def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float |
 
 
 def ranked(trials: Sequence[Tried], sign: int) -> list[Tried]:
-    """The complete trials, best first; of equal ones the earlier first."""
+    """Returns the complete trials, best first; equal trials by number."""
     complete = [t for t in trials if t.state == "complete" and t.value is not None]
     return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
 
 
 def different(trials: Sequence[Tried]) -> list[Tried]:
-    """The first trial of each config: equal configs have the same runs."""
+    """Returns the first trial of each config: equal configs have the same runs."""
     groups = group_by(trials, lambda trial: tuple(trial.run_ids))
     return [group[0] for group in groups.values()]
 
 
 def mean_metrics(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
-    """The mean of each metric that all of the runs have."""
+    """Returns the mean of each metric that all of the runs have."""
     each = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
     names = sorted(set.intersection(*map(set, each))) if each else []
     return {name: statistics.fmean(run[name] for run in each) for name in names}
 
 
 def search_names(search: SearchFile) -> dict[str, str]:
-    """The short names of the searched keys."""
+    """Returns the short names of the searched keys."""
     plain = {key: key.lstrip("+") for key in search.space}
     names = key_names(plain.values())
     return {key: names[name] for key, name in plain.items()}
 
 
 def trial_words(trial: Tried, names: Mapping[str, str]) -> str:
-    """The params of a trial, numbers with four digits: `lr=0.0123 hidden_size=32`."""
+    """Returns a trial's params, numbers with four digits: `lr=0.0123 hidden_size=32`."""
     texts = {
         key: f"{value:.4g}" if isinstance(value, float) else value_text(key, value)
         for key, value in trial.params.items()

@@ -1,4 +1,4 @@
-"""The sections with the leaderboard, also as CSV, and with several data sets."""
+"""The sections on the leaderboard, also as CSV, and on several data sets."""
 
 import csv
 import io
@@ -30,16 +30,16 @@ from seqsweep.results.words import (
 )
 
 DRAWN_RUNS = 120
-"""The number of runs with curves on the page, best configs first. The page must stay small."""
+"""The most runs with curves, best configs first. More would make the page large."""
 
 DRAWN_EPOCHS = 60
 _DIGITS = 4
 _COSTS = ("params", "train_seconds", "best_epoch")
 _FOLDED_FROM = 30
-"""A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
+"""A leaderboard with more rows shows the first twenty (report.css) until it is unfolded."""
 
 MOST_RANKED = 24
-"""The most methods of a diagram, the best first."""
+"""The most methods in a diagram, which shows the best of them."""
 
 _NO_MEAN = (
     "Accuracies of different test sets have no common scale, so no mean over data sets is shown."
@@ -73,7 +73,7 @@ def board_section(facts: Facts) -> Section:
 def _board_view(facts: Facts) -> dict[str, Any]:
     configs, score = facts.configs, facts.score
     intervals = _intervals(facts)
-    # Student's t ignores that an accuracy is between 0 and 1.
+    # Intervals are clipped, because Student's t ignores that an accuracy is between 0 and 1.
     clipped = {rank: bounded_interval(score, *ends) for rank, ends in intervals.items()}
     means = [config.metrics[score].mean for config in facts.scored]
     verdicts = {config.verdict for config in configs}
@@ -131,9 +131,9 @@ def _rounded(value: float | None) -> float | None:
 
 
 def as_csv(facts: Facts) -> str:
-    """A row per config: keys, metrics, costs, and the comparison."""
+    """Returns csv with a row per config: keys, metrics, costs and comparison."""
     metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
-    # Training metrics are of interest only if there is nothing else.
+    # Training metrics are written only if there are no other metrics.
     metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [facts.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
     difference = [f"{facts.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
@@ -193,7 +193,7 @@ def _sets_view(across: AcrossSets) -> dict[str, Any]:
 
 
 def ranks_figure(names: Sequence[str], ranking: Ranking) -> plots.Figure:
-    """The critical-difference diagram of Demsar (2006, JMLR 7), with rows.
+    """The critical-difference diagram of Demsar (2006, JMLR 7), drawn in rows.
 
     A bar beside the rows joins the methods of a clique, see `results.ranks`.
 
@@ -207,7 +207,7 @@ def ranks_figure(names: Sequence[str], ranking: Ranking) -> plots.Figure:
     worst = len(ranking.mean_ranks)
     cliques = [(start, min(end, len(drawn) - 1)) for start, end in ranking.cliques]
     cliques = [(start, end) for start, end in cliques if start < end]
-    # Beyond the worst rank, each bar has a place of its own.
+    # The bars stand side by side, to the right of the worst rank.
     step = 0.03 * worst
     shape["xaxis"] |= {"range": [0.8, worst + step * (len(cliques) + 1)], "tick0": 1, "dtick": 1}
     points = {

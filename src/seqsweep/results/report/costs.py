@@ -15,7 +15,7 @@ from seqsweep.runs.metrics_csv import lower_is_better
 _TITLES = {"params": "parameters", "train_seconds": "seconds of training"}
 _MOST_STRIPS = 12
 _MOST_NUMBERED = 20
-"""The number of classes up to which cells have their counts and axes their names."""
+"""The most classes for which cells show their counts and axes show class names."""
 
 _LONGEST_CLASS = 18
 _NO_CONFUSION = (
@@ -51,7 +51,7 @@ def seeds_section(facts: Facts) -> Section:
 
 def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
     """The score against a cost; None if all costs are equal."""
-    # A logarithmic axis has no zero.
+    # The cost axis is logarithmic, so it cannot show zero.
     drawn = [c for c in facts.scored if cost in c.metrics and c.metrics[cost].mean > 0]
     costs = [c.metrics[cost].mean for c in drawn]
     if len(set(costs)) < 2:
@@ -65,7 +65,7 @@ def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
 
 
 def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
-    """The configs that are better than every cheaper one, by their costs."""
+    """The indices of configs better than all cheaper configs, ordered by cost."""
     front: list[int] = []
     for index in sorted(range(len(costs)), key=lambda i: (costs[i], scores[i])):
         if not front or scores[index] < scores[front[-1]]:
@@ -76,9 +76,9 @@ def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
 def _traces(
     configs: Sequence[Config], front: Sequence[int], cost: str, score: str, most: int
 ) -> list[dict[str, Any]]:
-    """The traces of the Pareto front, its configs and the others."""
+    """The traces of the Pareto front, its configs and the other configs."""
     on_front = [configs[index] for index in front]
-    # The front is that of all configs, but a page with more marks would be large and slow.
+    # The front covers all configs. Other marks are limited, because they make a page slow.
     others = [c for index, c in enumerate(configs[:most]) if index not in front]
     step = {
         "type": "scatter", "mode": "lines", "hoverinfo": "skip",
@@ -169,7 +169,7 @@ class Confusion:
 
     @property
     def total(self) -> int:
-        """The number of classified sequences, those of all replicates."""
+        """The number of classified sequences over all replicates."""
         return sum(map(sum, self.counts))
 
 
@@ -188,9 +188,9 @@ def confusion_section(facts: Facts) -> Section:
 
 
 def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
-    """The confusion matrix of one config, or why there is none.
+    """The confusion matrix of one config, or why it is missing.
 
-    It is summed over the replicates.
+    The matrix is summed over the replicates.
     """
     records = [entry.record or {} for entry in group]
     recorded = [record for record in records if record.get("confusion") and record.get("classes")]
@@ -198,7 +198,7 @@ def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None
         return None, _NO_CONFUSION if group else None
     first = recorded[0]
     split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
-    # Matrices of other classes cannot be added.
+    # Only matrices of the same classes can be added.
     same = [record for record in recorded if record["classes"] == first["classes"]]
     matrices = [r["confusion"][split] for r in same if split in r["confusion"]]
     # Add the matrices of the replicates cell by cell.
@@ -258,18 +258,18 @@ def confusion_figure(confusion: Confusion) -> plots.Figure:
     if size > _MOST_NUMBERED:
         shape["xaxis"]["showticklabels"] = shape["yaxis"]["showticklabels"] = False
     else:
-        # Plotly draws a text inside of a bar in a colour that can be read on the bar's.
+        # Plotly gives a text inside a bar a colour that contrasts with the bar.
         trace["text"] = [f"{n}" if n else "" for _, _, n in cells]
         trace |= {"textposition": "inside", "insidetextanchor": "middle", "textangle": 0}
     return {"data": [trace], "layout": shape}
 
 
 def short_classes(confusion: Confusion) -> list[str]:
-    """The names of the classes, cut to the room on an axis."""
+    """The names of the classes, shortened to fit on an axis."""
     return [cut(name, _LONGEST_CLASS) for name in confusion.classes]
 
 
 def confusion_width(confusion: Confusion) -> int:
-    """The largest useful width in pixels: wider cells would be flat."""
+    """The largest useful width in pixels; wider cells would look flat."""
     longest = max(map(len, short_classes(confusion)))
     return 130 + 8 * longest + max(62, 5 * longest) * len(confusion.classes)

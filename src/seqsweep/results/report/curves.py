@@ -16,10 +16,10 @@ CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 """The metrics whose curves a report draws."""
 
 MOST_POINTS = 200
-"""More points than this cannot be distinguished in a plot and make its file large."""
+"""The most points of a curve. More points look the same and make the file large."""
 
 MOST_CURVES = 8
-"""The number of colours that a reader can distinguish."""
+"""The most curves in a plot, because readers can distinguish only eight colours."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def find_curves(facts: Facts) -> list[Curve]:
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
     """The finite values of a run's metrics.csv, by column and epoch."""
     columns = read_columns(folder / "metrics.csv")
-    # A diverged run has NaN in its last epochs.
+    # A diverged run has NaN in its last epochs, so only finite values are kept.
     epochs = list(map(int, columns.pop("epoch", [])))
     finite = {
         name: {epoch: v for epoch, v in zip(epochs, values, strict=True) if math.isfinite(v)}
@@ -134,7 +134,7 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
     """
     if len(epochs) <= most:
         return list(epochs)
-    # A fraction of an epoch, so that the last index is the last epoch.
+    # The step may be a fraction, so that the last index is exactly the last epoch.
     step = (len(epochs) - 1) / (most - 1)
     return [epochs[round(index * step)] for index in range(most)]
 
@@ -142,9 +142,9 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
 def curves_figure(curves: Sequence[Curve], kind: str) -> plots.Figure | None:
     """Loss or accuracy over the epochs: validation solid, training dotted.
 
-    Without validation, training is solid. After the first run has ended the line is pale and has no
-    band: it is the mean of the remaining runs. The traces of a curve are one legendgroup,
-    which the page shows and hides.
+    Without validation, training is solid. After the end of the first run the line is pale and has
+    no band, because it is the mean of the remaining runs. The traces of a curve form one
+    legendgroup, which the page shows and hides.
     """
     traces: list[dict[str, Any]] = []
     has_validation = any(f"val/{kind}" in curve.bands for curve in curves)
@@ -159,7 +159,7 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> plots.Figure | None:
         return None
     shape = plots.layout("epoch", kind_words(kind), 400)
     if max(trace["x"][-1] for trace in traces) < 10:
-        shape["xaxis"]["dtick"] = 1  # no half epochs
+        shape["xaxis"]["dtick"] = 1  # avoids ticks at half epochs
     # A loss that falls by orders of magnitude needs a logarithmic axis.
     values = [value for trace in traces for value in trace["y"]]
     if kind == "loss" and min(values) > 0 and max(values) > 20 * min(values):
@@ -187,7 +187,7 @@ def _band_traces(
         ends = plots.rounded(band.low[: band.whole]), plots.rounded(band.high[: band.whole])
         traces.insert(0, plots.filled(whole, *ends, colour) | group)
     if band.whole < len(band.epochs):
-        # The mean of the remaining runs. The two parts of the line share a point.
+        # The pale part is the mean of the remaining runs. Both parts of the line share a point.
         start = band.whole - 1
         counts = [f"<br>{left} of {max(band.seeds)} runs left" for left in band.seeds[start:]]
         rest = line | {"x": band.epochs[start:], "y": mean[start:], "opacity": 0.4, "text": counts}

@@ -24,7 +24,7 @@ from seqsweep.runs.identity import REPLICATE_KEYS, is_number
 from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8
-"""The most lines of a plot: up to eight colours by one key, and four kinds of dashes by others."""
+"""The most lines of a plot. One key has up to eight colours, other keys have four dashes."""
 
 _LINES_FIRST = ("model.num_layers", "model.bidirectional")
 _WIDE = 4
@@ -57,9 +57,9 @@ class Axis:
     """The score along one swept key.
 
     Args:
-        numeric: The values are numbers on a scale, not words side by side.
-        log: The scale is logarithmic.
-        joined: Neighbours on a line differ only in this key.
+        numeric: Whether the values are numbers on a scale. Otherwise they are words side by side.
+        log: Whether the scale is logarithmic.
+        joined: Whether neighbours on a line differ only in this key.
         averaged: The keys over which each point is a mean.
     """
 
@@ -115,15 +115,15 @@ def effects_section(facts: Facts) -> Section:
 def choose_axis(
     configs: Sequence[Config], effects: Sequence[Effect], keys: Sequence[str], names: dict[str, str]
 ) -> Axis | None:
-    """The score along one key, with lines for settings of others.
+    """The score along one key, with lines for settings of other keys.
 
     Args:
         configs: The configs that have a score.
-        keys: The keys that distinguish them.
+        keys: The keys that distinguish the configs.
     """
     if not keys or len(configs) < 2:
         return None
-    # The order of values is that of the effects' table, if the key has an effect.
+    # The values have the order of the effects' table, if the key has an effect.
     orders = {effect.key: effect.values for effect in effects}
     values = {key: orders.get(key) or _ordered(key, configs) for key in keys}
     numeric_keys = [key for key in keys if all(map(is_number, values[key]))]
@@ -134,7 +134,7 @@ def choose_axis(
     lines = _lines(configs, key, divided, values, names)
     numeric = key in numeric_keys
     log = numeric and min(values[key]) > 0 and max(values[key]) >= _WIDE * min(values[key])
-    # Without a common setting, as in a random search, no two points belong on a line.
+    # In a random search no two configs share a setting, so no two points belong on a line.
     points = _points(configs, [key, *divided]).values()
     joined = numeric and not (averaged and all(len(point) == 1 for point in points))
     return Axis(key, values[key], numeric, log, joined, averaged, lines)
@@ -143,7 +143,7 @@ def choose_axis(
 def _divide(
     key: str, values: Mapping[str, list[Any]], effects: Sequence[Effect]
 ) -> tuple[list[str], list[str]]:
-    """Divides the other keys into those of lines and averaged ones."""
+    """Divides the other keys into keys of lines and averaged keys."""
     share = {effect.key: effect.share or 0.0 for effect in effects}
     order = {name: index for index, name in enumerate(_LINES_FIRST)}
     others = [other for other in values if other != key]
@@ -164,7 +164,7 @@ def _lines(
 ) -> list[Line]:
     """A line per setting of the keys.
 
-    The first key decides its colour, the others its dashes.
+    The first key decides the colour of a line, the other keys decide its dashes.
     """
     groups = _points(configs, keys)
     colours = [value_key(value) for value in values[keys[0]]] if keys else [""]
@@ -188,15 +188,15 @@ def _lines(
 
 
 def _points(configs: Iterable[Config], keys: Sequence[str]) -> dict[tuple[str, ...], list[Config]]:
-    """The configs by their values of the keys."""
+    """The configs, grouped by their values of the keys."""
     return group_by(configs, lambda c: tuple(value_key(c.keys.get(key)) for key in keys))
 
 
 def _point(x: Any, configs: Sequence[Config]) -> Point:
-    """One config over its seeds, or several configs' means."""
+    """The point of one config's seeds, or of several configs' means."""
     samples = [[value for _, value in config.scores] for config in configs]
     means = [math.fsum(sample) / len(sample) for sample in samples]
-    # The range of one config is over its seeds, that of several is over their means.
+    # The range of one config is over its seeds; the range of several is over their means.
     values = samples[0] if len(samples) == 1 else means
     return Point(x, math.fsum(means) / len(means), min(values), max(values), len(values))
 
@@ -207,9 +207,9 @@ def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
 
 
 def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
-    """The keys of the data whose values all have different sets.
+    """The data keys whose values all have different sets of sequences.
 
-    The scores at two of its values are scores of different sequences.
+    The scores at two values of a returned key are scores on different sequences.
     """
     result: list[str] = []
     for key in dict.fromkeys(key for config in configs for key in config.keys):
@@ -234,7 +234,7 @@ def axis_figure(axis: Axis, facts: Facts) -> plots.Figure:
     shape = plots.layout(facts.names[axis.key], metric_words(facts.score), 380)
     shape["xaxis"] |= plots.ticks(axis.values, axis.key, axis.numeric, axis.log)
     ends = [end for line in axis.lines for p in line.points for end in (p.low, p.high)]
-    # Around a single value of 1 plotly would show 0 to 2.
+    # For a single value of 1, plotly would show an axis from 0 to 2.
     if min(ends) == max(ends):
         shape["yaxis"]["range"] = [ends[0] - 0.01, ends[0] + 0.01]
     return {"data": traces, "layout": shape}
@@ -273,7 +273,7 @@ def _point_words(axis: Axis, line: Line, point: Point, facts: Facts) -> str:
 
 
 def interaction_words(interaction: Interaction | None, names: Mapping[str, str]) -> str:
-    """Says which two keys interact most, and how much that explains."""
+    """Says which two keys interact most, and how much their interaction explains."""
     if interaction is None:
         return ""
     if interaction.share < 0.01:

@@ -10,11 +10,11 @@ from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry
 
 _EXTRAS = {"search.json": "extras.search.section"}
-"""The module of an extra, by the file in a folder of runs that calls for its section."""
+"""The module of each extra, by the file whose presence adds its section to a report."""
 
 
 def extra_contents(folder: Path) -> list[Any]:
-    """The contents of a folder's files that call for a section."""
+    """The contents of the files in a folder that add a section."""
     contents = [read_json(folder / name) for name in _EXTRAS]
     return [content for content in contents if content is not None]
 

@@ -40,13 +40,12 @@ class Config:
         runs: The run_ids that the numbers are computed from.
         scores: The pairs [replicate, value] of the compared metric. A replicate is a seed, or a
             text such as `fold=1 seed=0` if the splits vary.
-        varied: What the runs differ in: `5 folds x 3 seeds`.
-        difference: The difference to the best; None if there is nothing to compare with.
-        apart: The reason if the config was not evaluated on the sequences of the best, and so is
-            not compared, as `other test set`.
-        lost: The replicates that diverged or failed, in words: the others may be the lucky ones.
+        varied: How the runs differ: `5 folds x 3 seeds`.
+        difference: The difference to the best; None if the config is not compared.
+        apart: Why the config is not compared with the best, for example `other test set`.
+        lost: Says how many replicates diverged or failed, since the other replicates may be lucky.
         data: A text that is equal for configs evaluated on the same sequences.
-        all_runs: The counted runs and the others of the config.
+        all_runs: All runs of the config, including runs that are not counted.
     """
 
     rank: int
@@ -65,12 +64,12 @@ class Config:
 
     @property
     def verdict(self) -> str:
-        """The verdict of the comparison, or why there is none."""
+        """The verdict of the comparison, or the reason why it is missing."""
         return self.apart or (self.difference.verdict if self.difference else "best")
 
     @property
     def differs_by_t(self) -> bool:
-        """Returns whether only the t-test differs, for want of seeds."""
+        """Returns whether only the t-test finds a difference, with few seeds."""
         difference = self.difference
         return self.verdict == "undecided" and difference is not None and difference.differs_by_t
 
@@ -80,7 +79,7 @@ class Baseline:
     """A method without a network.
 
     Args:
-        data: The keys of the config that say which data it was measured on.
+        data: The keys and values of the config that choose the data of the baseline.
         label: The data in words, if the sweep has several data sets.
     """
 
@@ -93,7 +92,7 @@ class Baseline:
 
     def has_data_of(self, entry: Entry) -> bool:
         """Returns whether a run has the same data and splits."""
-        # The fingerprint covers all data, before the split.
+        # The fingerprint covers all data before the split. The keys also cover the split.
         fingerprint = (entry.record or {}).get("data_fingerprint")
         if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
             return False
@@ -106,13 +105,13 @@ class Section:
 
     Args:
         name: The id of the section in the page.
-        title: The text of the link to it.
-        template: The file of its Jinja template.
-        findings: Its fields in report.json.
-        figures: Its figures, by their place in the page.
-        view: The variables of its template.
-        chosen_by: The run_ids by which a config was chosen, so that its numbers leave them out.
-        is_shown: Whether the page has the section; report.json has its findings in any case.
+        title: The text of the link to the section.
+        template: The file of the section's Jinja template.
+        findings: The section's fields in report.json.
+        figures: The section's figures, by their place in the page.
+        view: The variables of the template.
+        chosen_by: The run_ids used to choose a config; its numbers exclude them.
+        is_shown: Whether the page has the section. report.json has its findings in any case.
     """
 
     name: str
@@ -132,8 +131,8 @@ class Facts:
     Args:
         waiting: The number of runs that have not started.
         labels: The label of each run: the values of the keys in which runs differ.
-        across: The table of configs by data sets; None if there is one data set. With several,
-            there are no effects and no costs, since these would mix scores of different test sets.
+        across: The table of configs by data sets; None if there is only one data set. With
+            several, effects and costs would mix scores of different test sets, and are left out.
         effects: The main effects of the keys.
         keys: The keys that suffice to distinguish the configs.
         names: The short names of all keys in which the configs differ.
@@ -173,7 +172,7 @@ class Facts:
 
     @property
     def compared(self) -> list[Config]:
-        """The scored configs if they have one data set, else none."""
+        """The scored configs; empty if there are several data sets."""
         return [] if self.across else self.scored
 
     @property
@@ -188,7 +187,7 @@ class Facts:
 
 
 def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
-    """Reads what a report is made from.
+    """Reads and computes the facts of a report.
 
     Args:
         entries: The runs of the folder.
@@ -201,7 +200,7 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
     board = leaderboard(entries, others)
     across = across_sets(entries, others)
     # An effect over several data sets would be a mean of scores of different test sets. Each
-    # config counts once, whatever its number of replicates, so that no config weighs more.
+    # config counts once, so a config with many replicates does not weigh more.
     compared = [] if across else [row for row in board.rows if board.compared in row.metrics]
     means = [row.metrics[board.compared].mean for row in compared]
     effects = main_effects([row.config for row in compared], means)
@@ -273,8 +272,9 @@ def independent_keys(
 ) -> list[str]:
     """The keys that suffice to distinguish the configs.
 
-    A key with another value in every config, as in a random search, counts as well, unless it
-    repeats the values of another key or a `_target_` is such a key and sets it.
+    Keys with a different value in every config, as in a random search, are also included. Of
+    several keys with the same values, only the first is included. No key is added in this way if
+    one of the keys is a `_target_`, which may set the other keys.
     """
     chosen = {effect.key for effect in effects}
     single = [key for key in keys if len(distinct_values(key, configs)) == len(configs)]
@@ -295,7 +295,7 @@ def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baselin
     """The baselines in the folder's baselines.json, and its notes.
 
     Args:
-        entries: A baseline of data that none of these runs has is left out.
+        entries: The runs; a baseline is kept only if one of these runs has its data.
     """
     content = read_sealed_or_none(folder / "baselines.json") or {}
     groups: dict[str, list[Baseline]] = {}

@@ -1,7 +1,7 @@
 """The parts of a report's figures: colours, texts, axes.
 
-Texts go through `label`, since plotly interprets tags in any text. Colours are those of a light
-page; report.css inverts their lightness if a reader prefers a dark one.
+All texts pass through `label`, because plotly interprets tags in any text. The colours are for a
+light page; report.css inverts their lightness for readers who prefer a dark page.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ PALETTE = (
 BAND = 0.16
 BAR = 0.55
 HEAT = ("#F3F6F9", "#0B5C94")
-"""The colours of a cell without any and with all of its row, as in report.css."""
+"""The colours of a cell with none and with all sequences of its row, as in report.css."""
 
 GREY = PALETTE[-1]
 GROUND = "white"
@@ -33,14 +33,14 @@ GROUND = "white"
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
 LOG: Figure = {"type": "log", "tickformat": "~s", "nticks": 8}
-"""The values of a logarithmic axis."""
+"""The settings of a logarithmic axis in a layout."""
 
 _MOST_TICKS = 10
 _LONGEST_LINE = 48
 
 
 def label(text: object) -> str:
-    """A text that plotly shows unchanged, without tags and variables of plotly.
+    """A text that plotly shows unchanged: its tags and variables are escaped.
 
     >>> label("<b>x</b>")
     '&lt;b&gt;x&lt;/b&gt;'
@@ -87,9 +87,9 @@ def layout(x: str, y: str, height: int) -> Figure:
 
 
 def name_rows(shape: Figure, names: Sequence[str]) -> None:
-    """Gives a layout a row below each name, the first at 0 on top.
+    """Gives a layout a row below each name, the first on top.
 
-    Names are above the rows, not beside them, since they can be as long as a phone is wide.
+    The first row is at 0. Names stand above rows, because a name can be as wide as a phone.
     """
     texts = [wrap(name, _LONGEST_LINE) for name in names]
     room = 26 + 15 * max(map(len, texts))
@@ -115,7 +115,7 @@ def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str
 
 
 def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
-    """The ticks of an axis, the values themselves if they are few.
+    """The ticks of an axis; a few values get a tick each.
 
     Words are at 0, 1, 2 and so on.
     """

@@ -30,7 +30,7 @@ _REASONS = {
 _OURS = "seqsweep."
 
 Splits = Mapping[str, Mapping[str, Any]]
-"""The values of a split in record.json: `sequences`, `fingerprint`, `also_in_train`."""
+"""The values of each split in record.json: `sequences`, `fingerprint`, `also_in_train`."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Run:
     """One run of a config.
 
     Args:
-        folder: The path from the report's folder; `.` if they are the same.
+        folder: The run's folder, relative to the report's folder; `.` if they are the same.
         name: The name in TensorBoard's view.
         replicate: The seed, or what varies between the runs of a config: `fold=1 seed=0`.
-        counted: Whether the numbers of its config include it.
+        counted: Whether the numbers of the config include this run.
         metrics: The metrics of validation and test at the best epoch.
-        files: The files of its folder that a reader may want to open.
-        command: Trains the run again and compares the two, from the report's folder. None if the
-            run is not complete.
+        files: The files of the run's folder that a reader may want to open.
+        command: The command that trains the run again and compares both runs, for a shell in the
+            report's folder. None if the run is not complete.
     """
 
     run_id: str
@@ -81,7 +81,7 @@ def config_runs(
     that failed, are still training, or are repeated by a newer run.
 
     Args:
-        most: The number of rows on the page. Others get no runs.
+        most: The number of rows on the page. Further rows get no runs.
     """
     keys = [key for key in board.keys if key != DATA]
 
@@ -91,7 +91,7 @@ def config_runs(
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
     all_counted = set[str]().union(*counted)
     groups = [list(row.entries) for row in board.rows]
-    # The first row with each setting of the keys. Rows on other data can have the same setting.
+    # Find the first row of each setting of the keys. Rows on other data can have equal settings.
     rows: dict[str, int] = {}
     for index, row in enumerate(board.rows):
         rows.setdefault(point(row.entries[0]), index)
@@ -189,20 +189,20 @@ def commands(
 
 
 def reproduce_command(entry: Entry, folder: Path) -> str:
-    """The command that trains a run again and compares the two.
+    """The command that trains a run again and compares both runs.
 
-    It is for a shell in the folder of the report, so it stays valid if that is moved.
+    The command is for a shell in the report's folder, so it stays valid if the folder is moved.
     """
     targets = [entry.config[key] for key in choices_among(entry.config)]
     names = dict.fromkeys(str(target) for target in targets if target)
-    # `reproduce` builds only allowed classes, and those of seqsweep are always allowed.
+    # `reproduce` builds only allowed classes. The classes of seqsweep are always allowed.
     foreign = [name for name in names if not name.startswith(_OURS)]
     allowed = [word for name in foreign for word in ("--allow", name)]
     return shlex.join(["seqsweep", "reproduce", relative_folder(entry, folder), *allowed])
 
 
 def relative_folder(entry: Entry, folder: Path) -> str:
-    """The path of a run's folder from the report's; `.` if equal."""
+    """The run's folder relative to the report's folder; `.` if equal."""
     path = entry.folder.path.relative_to(folder).as_posix()
     # A path that begins with a dash would be read as an option.
     return f"./{path}" if path.startswith("-") else path

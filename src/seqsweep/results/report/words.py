@@ -1,4 +1,4 @@
-"""The first sentences of a report, each by a fixed frame."""
+"""The first sentences of a report, each written from a fixed template."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ from seqsweep.runs.metrics_csv import is_bounded, lower_is_better
 
 _MAJORITY = "majority class"
 _SMALL = 0.01
-"""An error of the test split that does not limit three decimals."""
+"""An error of the test split below this value is too small to mention."""
 
 _MOST_NAMED = 3
-"""The number of other data sets whose best configs are named."""
+"""The most data sets besides the first whose best configs are named."""
 
 _VERDICTS = {
     "different": ("differs", "differ"),
@@ -68,12 +68,12 @@ def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
         return no_answer(facts.states, facts.waiting)
     configs, board, score = facts.configs, facts.board, facts.score
     best, run = configs[0], board.rows[0].entries[0]
-    # The interval over splits contains the choice of the test sequences already.
+    # The interval over splits already includes the variation between test sets.
     is_one_split = not board.variation.resampled
     tested = tested_sequences(run.record or {}, score) if is_one_split else 0
     # A baseline on another data set would make the networks look better or worse than they are.
     comparable = [baseline for baseline in baselines if baseline.has_data_of(run)]
-    # Only configs evaluated on the sequences of the best are compared with it.
+    # Only configs evaluated on the same sequences as the best config are compared with it.
     same = [config for config in configs if not config.apart]
     means = [config.metrics[score].mean for config in same if score in config.metrics]
     has_rivals = sum(config.data == best.data for config in configs) > 1
@@ -109,7 +109,7 @@ def answer_over_sets(across: AcrossSets) -> Answer | None:
     mean, sets = ranking.mean_ranks[0], count(ranking.number, "data set")
     equal = sum(rank == mean for rank in ranking.mean_ranks)
     tied = f", shared with {count(equal - 1, 'other config')}" if equal > 1 else ""
-    # The sentence after the first says whether the ranks differ at all.
+    # The second sentence on the ranks says whether they differ at all.
     verdict = upper_first(ranking_words(across)[1])
     return Answer(
         lead=f"Lowest mean rank in {metric_words(across.metric)} on {sets}: ",
@@ -167,7 +167,7 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
     verdicts = [config.verdict for config in others]
     by_t = sum(config.differs_by_t for config in others)
     if verdicts.count("undecided") == len(others):
-        # None of them is compared with the first.
+        # No other config is compared with the first.
         differences = [config.difference for config in others if config.difference]
         runs = [len(config.runs) for config in configs]
         untested = [difference.untested for difference in differences]
@@ -188,7 +188,7 @@ def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
     """The other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
     words = _VERDICTS
     if variation.resampled:
-        # Splits may have no test although they are many, such as splits of unknown sizes.
+        # Even many splits are not tested if, for example, their sizes are unknown.
         words = words | {"undecided": ("is not tested", "are not tested")}
     if len(verdicts) == 1:
         return f"The other config {words[verdicts[0]][0]}"
@@ -230,22 +230,22 @@ def baseline_words(
 ) -> str | None:
     """Compares the best network with the best baseline; None without a baseline.
 
-    A difference is stated only if neither the number of test sequences nor the number of replicates
-    leaves it open.
+    A difference is stated only if it exceeds the errors due to the number of test sequences and the
+    number of replicates.
 
     Args:
         tested: The number of test sequences; 0 if unknown, or if the interval of the network
-            contains their choice.
+            already includes the variation between test sets.
         alone: Whether there is only one network.
     """
-    # Baselines have no loss.
+    # Baselines have no loss, so their accuracy is compared instead.
     score = f"{score.partition('/')[0]}/acc" if lower_is_better(score) else score
     scored = [baseline for baseline in baselines if score in baseline.metrics]
     # The majority class is only compared if nothing else was measured.
     candidates = [baseline for baseline in scored if baseline.name != _MAJORITY] or scored
     if not candidates or score not in best.metrics:
         return None
-    # A validation metric chooses the baseline, if all have one.
+    # A validation metric chooses the baseline, if all baselines have this metric.
     wanted = (f"val/{score.rpartition('/')[2]}", "val/acc")
     shared = [name for name in wanted if all(name in one.metrics for one in candidates)]
     judge = shared[0] if shared else score
@@ -264,7 +264,7 @@ def baseline_words(
     name = "always the most frequent class" if baseline.name == _MAJORITY else baseline.name
     where = f", on the data with {baseline.label}" if baseline.label else ""
     text = f"Best baseline: {name}, {metric_words(score)} {short_number(value)}, {relation}{where}."
-    # Choosing a baseline on the test split would be unfair, and so would hiding a better one.
+    # Choosing a baseline by the test split would be unfair, but a better one must not be hidden.
     if above := [b for b in candidates if b.metrics[score] > max(network.mean, value)]:
         better = ", ".join(f"{b.name} {short_number(b.metrics[score])}" for b in above)
         text += f" Better score, but not chosen by validation: {better}."
@@ -278,7 +278,7 @@ def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
 
     Args:
         means: The accuracies of the best config and of the configs compared with it.
-        tested: The number of sequences behind each; 0 if unknown.
+        tested: The number of sequences behind each accuracy; 0 if unknown.
     """
     split, _, kind = score.partition("/")
     if not tested or kind != "acc":
@@ -296,11 +296,11 @@ def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
 
 
 def sampling_error(first: float, second: float, score: str, tested: int) -> float:
-    """The difference between two shares that chance explains, at 95 %.
+    """The largest difference between two shares that chance explains, at 95 %.
 
-    It is the interval of Agresti and Caffo (2000, The American Statistician 54), which is valid
-    for few sequences and for shares of 0 and 1. It assumes that the two shares are independent.
-    On the same sequences they usually agree more than that, so it is conservative.
+    The formula is the interval of Agresti and Caffo (2000, The American Statistician 54), valid for
+    few sequences and for shares of 0 and 1. It assumes that the two shares are independent. On the
+    same sequences two shares usually agree more, so the result is conservative.
     """
     if not tested or not is_bounded(score):
         return 0.0

@@ -1,8 +1,8 @@
-"""Writes the report of a folder, and tells whether it is current.
+"""Writes a folder's report, and checks whether a report is current.
 
-report.json contains a digest of what it was made from, and so does the view of TensorBoard. The
-digest of a report also covers the files written beside it, so it does not match after two processes
-have written at once, or after one was killed between two files.
+report.json contains a digest of its inputs, and so does TensorBoard's view. The digest of a report
+also covers the files written beside it. So the digest does not match after two processes have
+written at once, or after a process was killed between two files.
 """
 
 import functools
@@ -55,8 +55,8 @@ class Report:
     """The report of a folder.
 
     Args:
-        head: What the page says before its sections, by the fields of report.json.
-        sections: In the order of the page.
+        head: The content of the page before its sections, by the fields of report.json.
+        sections: The sections in the order of the page.
     """
 
     facts: Facts
@@ -76,22 +76,22 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
     """Writes report.html, report.csv and report.json into a folder of runs.
 
     Args:
-        page: Another place for the page, whose name ends in `.html`; the other two lie beside it.
+        page: Another path for the page, ending in `.html`; the other files are written beside it.
 
-    Each file is replaced as a whole, so it can be renewed while somebody reads it. The folders of
-    the runs are read, and sweep.json and baselines.json if they exist.
+    Each file is replaced as a whole, so a reader never sees an incomplete file. The inputs are the
+    folders of the runs and, if they exist, sweep.json and baselines.json.
 
     Returns:
         The paths of the three files.
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: There is no run in it.
+        ValueError: The folder contains no run.
     """
     report = analyse(folder)
     page = page or folder / "report.html"
     texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.facts)}
-    # No sync: a report that a power failure destroys can be written again.
+    # Files are not synced to disk, because a lost report can be written again.
     beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
     # The last file proves that all three are complete.
     content = report.content | {"made_from": _report_proof(report.head["made_from"], beside)}
@@ -104,7 +104,7 @@ def analyse(folder: Path) -> Report:
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: There is no run in it.
+        ValueError: The folder contains no run.
     """
     entries = read_folder(folder)
     # The digest is taken before anything else is read, so that a later change makes the report
@@ -112,7 +112,7 @@ def analyse(folder: Path) -> Report:
     head = {"made_from": made_from(folder, entries)}
     facts = find_facts(folder, entries)
     found = runs.failures(entries, facts.labels, folder)
-    # The environment is that of a run that the numbers are computed from, if there is one.
+    # The environment is shown for a run that the numbers are computed from, if there is one.
     run = (facts.board.entries or entries)[0]
     again = {
         "environment": runs.environment(run),
@@ -149,7 +149,7 @@ def _head(facts: Facts) -> dict[str, Any]:
         "states": facts.states,
         "waiting": facts.waiting,
         "running": [facts.labels[e.folder.run_id] for e in facts.entries if e.state == "running"],
-        # The runs that repeat the config, data and replicate of a newer run.
+        # The number of runs that repeat the config, data and replicate of a newer run.
         "left_out": ranking.left_out,
         "monitor": ranking.monitor,
         "score": facts.score,
@@ -159,7 +159,7 @@ def _head(facts: Facts) -> dict[str, Any]:
         "baseline_notes": notes,
         "splits": {} if facts.across else runs.splits_of(ranking.entries),
         "overlaps": runs.overlap_words(ranking.entries),
-        # The configs that equal the best in the monitor.
+        # The number of configs that equal the best in the monitor.
         "tied": ranking.tied,
         "unit": facts.unit,
         "varied": variation.words if variation.resampled else "",
@@ -186,14 +186,14 @@ def as_html(report: Report, name: str = "report") -> str:
     """
     facts, environment = report.facts, _environment()
     figures: dict[str, Any] = {}
-    # The variables of all templates; those of two sections must have different names.
+    # All templates share these variables, so two sections must use different names.
     view: dict[str, Any] = {"curves": {}}
     for section in report.sections:
         figures |= section.figures
         view |= section.view
     shown = [section for section in report.sections if section.is_shown]
     return environment.get_template("report.html.j2").render(
-        # The template of an extra is a file of its own folder.
+        # An extra keeps its template in its own folder, so jinja2's loader cannot find it.
         sections=[(each, environment.from_string(_part(each.template))) for each in shown],
         report=report.content | {"listed": facts.listed, "has_seeds": facts.has_seeds},
         chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
@@ -213,7 +213,7 @@ def as_html(report: Report, name: str = "report") -> str:
 
 @functools.cache
 def _environment() -> Any:
-    import jinja2  # takes a tenth of a second, so the runs' folders are checked first
+    import jinja2  # its import takes a tenth of a second, so the runs' folders are checked first
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -296,7 +296,7 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
 
 
 def is_report_fresh(folder: Path, made_from: str) -> bool:
-    """Returns whether report.json says that it was made from this."""
+    """Returns whether a folder's report has this digest and unchanged files."""
     try:
         beside = [(folder / name).stat() for name in BESIDE]
         with open_regular(folder / "report.json") as file:
@@ -311,14 +311,14 @@ def _report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
 
 
 def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
-    """Records what TensorBoard's view was made from, and its files."""
+    """Records the digest and the files of TensorBoard's view."""
     write_text(folder / _VIEW, _digest([made_from, sorted(names)]), sync=False)
 
 
 def is_view_fresh(folder: Path, made_from: str) -> bool:
-    """Returns whether the view was made from this, with the same files.
+    """Returns whether TensorBoard's view has this digest and the same files.
 
-    The name of such a file identifies its content.
+    The name of a made file identifies its content.
     """
     try:
         proof = read_bytes(folder / _VIEW).decode()

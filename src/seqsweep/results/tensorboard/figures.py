@@ -1,7 +1,7 @@
 """Pictures of a finished run: errors, gradient through time, and states.
 
-Nothing here uses pyplot, which has one current figure for all threads: a thread may draw while the
-sweep trains. C classes, T time steps.
+This module avoids pyplot, which has one current figure for all threads: a thread may draw while the
+sweep trains. Shapes: C classes, T time steps.
 """
 
 import io
@@ -34,14 +34,14 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
     """Draws the confusion matrix.
 
     Args:
-        counts: (C, C), a row for each true class and a column for each predicted one.
+        counts: (C, C), a row for each true class and a column for each predicted class.
         classes: C names.
         split: the split of the counted sequences.
     """
     matrix = np.array(counts)
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     title = f"{split_words(split)}, best epoch: {matrix.trace()} of {matrix.sum()} right"
-    # With many classes, only some have a label. Long labels below the axes read upwards.
+    # With many classes, only some have a label. Long labels below the axes are vertical.
     ticks = range(0, len(classes), math.ceil(len(classes) / _MOST_LABELS))
     names = [_label(classes[tick]) for tick in ticks]
     longest = max(map(len, names))
@@ -61,8 +61,8 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
 def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
     """Draws the gradient's norm on its way back through time.
 
-    After Bengio, Simard, Frasconi (1994), Learning long-term dependencies with gradient descent is
-    difficult. If a line falls steeply, early time steps teach the network nothing.
+    A line that falls steeply means that early time steps teach the network nothing (Bengio, Simard,
+    Frasconi 1994, Learning long-term dependencies with gradient descent is difficult).
 
     Args:
         norms: the mean norm of dL/dh_t for each layer and direction, the last time step first.
@@ -92,8 +92,8 @@ def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> Figure:
     """Draws the last layer's states for each class.
 
     Args:
-        states: `explained` is the share of the variance along both axes. `classes` has for each
-            class the `mean` path and the paths of some `sequences`, (T, 2) each.
+        states: `explained` has the share of the variance along each axis. `classes` has, for each
+            class, the `mean` path and the paths of some `sequences`, (T, 2) each.
         classes: C names.
     """
     shares = ["" if s is None else f" ({s:.0%} of the variance)" for s in states["explained"]]
@@ -132,8 +132,8 @@ def png(figure: Figure) -> bytes:
 def _plot(title: str, x: str, y: str, place: _Place) -> tuple[Figure, Axes]:
     """Returns a new picture with empty axes.
 
-    The place of the axes is left, bottom, width and height as shares of the picture. It is given,
-    because half of the time of a picture went into matplotlib's own choice.
+    `place` is the left, bottom, width and height of the axes, as shares of the picture. It is
+    given, because matplotlib's own choice took half of the time of a picture.
     """
     figure = Figure((WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI)
     axes = figure.add_axes(place)
@@ -154,4 +154,4 @@ def _label(name: str, longest: int = _LONGEST_LABEL) -> str:
     font = get_font(findfont(FontProperties()))
     text = cut("".join(char if char.isprintable() else " " for char in name), longest)
     drawable = (char if font.get_char_index(ord(char)) else _MISSING for char in text)
-    return "".join(drawable).replace("$", r"\$")  # a formula would begin there
+    return "".join(drawable).replace("$", r"\$")  # a `$` would begin a formula

@@ -1,7 +1,7 @@
-"""Makes event files of TensorBoard's protobufs, and links to all event files.
+"""Makes event files from TensorBoard's protobufs, and links to all event files.
 
 A file's name identifies its content. So a file that exists is not written again, and two processes
-that write at once write the same.
+that write at the same time write the same content.
 """
 
 import contextlib
@@ -34,8 +34,8 @@ Files = dict[str, Callable[[], bytes]]
 def file_name(when: float, digest: str, kind: str) -> str:
     """Returns the name of a file that is read before the curves.
 
-    Once TensorBoard's loader without a data server has read the last file of a folder, it reads no
-    other one. So the last file must be the one that grows.
+    Without a data server, TensorBoard's loader reads no other file of a folder after the last
+    file. So the last file must be the file that grows.
     """
     return f"{PREFIX}{max(0, int(when) - 1):010d}{MADE}{digest}.{kind}"
 
@@ -59,7 +59,7 @@ def write_made_files(run: Path, files: Files) -> list[Path]:
                 write_bytes(path, contents[path](), sync=False)
             break
         except FileNotFoundError:
-            # Another process has moved the curves and removed the folder, which was empty then.
+            # Another process has moved the curves and removed the folder, which was still empty.
             if not run.is_dir():
                 raise
     outdated = [path for path in before if path not in contents]
@@ -89,7 +89,7 @@ def event_file(wall_time: float, values: Sequence[Any], step: int) -> bytes:
 
 
 def serialized(values: Sequence[Any], step: int) -> bytes:
-    """Returns values of one step as bytes, equal for equal values."""
+    """Returns values of one step as bytes; equal values give equal bytes."""
     return _event(values, step).SerializeToString(deterministic=True)
 
 
@@ -166,7 +166,7 @@ def _session(run: Run, kinds: Mapping[str, type]) -> bytes:
 def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
     """Returns a run's keys, its end and its results as event values.
 
-    A run that is still training has no end. A live server would show the state RUNNING forever.
+    A run that is still training gets no end: a live server would show its state RUNNING forever.
     """
     name = metadata.PLUGIN_NAME
     values = [
@@ -216,5 +216,5 @@ def _typed(value: Any, kind: type) -> Any:
 def _serialized(**content: Any) -> bytes:
     """Returns the serialized content; equal content gives equal bytes."""
     data = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **content)
-    # By default, the order of a protobuf's map is not fixed.
+    # By default, the order of a protobuf's map is not fixed, so equal content would differ.
     return data.SerializeToString(deterministic=True)

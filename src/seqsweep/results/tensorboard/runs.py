@@ -18,7 +18,7 @@ from seqsweep.runs.metrics_csv import DEFAULT_MONITOR, epoch_score, monitor_of
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
-"""TensorBoard's word for the end of a run; `unknown` if it trains, was interrupted or killed."""
+"""TensorBoard's word for a run's end; `unknown` if it is training, interrupted or killed."""
 
 _STATUS: Mapping[str, Status] = {
     "complete": "success",
@@ -46,7 +46,7 @@ class Run:
     Args:
         entry: the content of the run's folder.
         name: the names of the run and of its config.
-        config: flat, only the keys that differ in the sweep, without those of replicates.
+        config: the flat config with the keys that differ in the sweep, except keys of replicates.
     """
 
     entry: Entry
@@ -75,7 +75,7 @@ class Run:
         """The start of the run in seconds since 1970."""
         started = read_object(self.folder / "provenance.json").get("started", "")
         try:
-            # Written by the run itself; a file's time changes when a folder is copied.
+            # The run wrote this time itself. A file's time changes when a folder is copied.
             return datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").timestamp()
         except (TypeError, ValueError):
             return _modified(self.folder / "config.yaml")
@@ -95,7 +95,7 @@ class Run:
         values |= {name: record.get(name) for name in _RECORD_KEYS}
         numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
         epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
-        # The record has only the number of all steps, and each epoch has the same number.
+        # The record has only the total number of steps. Every epoch has equally many steps.
         step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
         return step, {name: number for name, number in numbers.items() if math.isfinite(number)}
 
@@ -112,8 +112,8 @@ class Run:
 class Runs:
     """The runs of a folder, ordered by name, and the planned configs.
 
-    Members of the sweep that have not started count for the keys that differ, their values and the
-    names by run_id.
+    The keys that differ, their values and the names by run_id also cover members of the sweep that
+    have not started.
     """
 
     runs: list[Run]
@@ -135,7 +135,7 @@ def read_runs(folder: Path) -> Runs:
     while the sweep runs.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such folder, or it contains no run.
+        FileNotFoundError, ValueError: the folder does not exist, or it contains no run.
     """
     entries = read_folder(folder)
     sweep = SweepFile.read(folder)
@@ -148,7 +148,7 @@ def read_runs(folder: Path) -> Runs:
     values: dict[str, list[Any]] = {}
     displayed: dict[str, dict[str, Any]] = {}
     for key in keys:
-        # Members that have not started count too, so that columns stay the same meanwhile.
+        # Members that have not started count too, so columns do not change when they start.
         raw = [config[key] for config in configs.values() if key in config]
         values[key] = column_values(key, raw)
         displayed[key] = dict(zip(map(value_key, raw), values[key], strict=True))
@@ -163,7 +163,7 @@ def read_runs(folder: Path) -> Runs:
 
 
 def _modified(path: Path) -> float:
-    """Returns the time of a file since 1970; 0 without a file."""
+    """Returns a file's time in seconds since 1970; 0 without a file."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,7 +1,7 @@
 """`seqsweep tensorboard FOLDER`: TensorBoard on a view that is renewed while it runs.
 
-TensorBoard gets a temporary folder of links to the event files. The paths of the links contain
-nothing but the readable names of the runs.
+TensorBoard gets a temporary folder of links to the event files. The paths of the links contain only
+the readable names of the runs.
 """
 
 import contextlib
@@ -47,16 +47,16 @@ def serve(
         port: 0 to 65535; 0 chooses a free port.
         images: how many of the best runs have pictures.
         host: the address to listen on; 0.0.0.0 for all addresses of this machine.
-        most: how many runs TensorBoard gets; of more runs it gets the best configs.
+        most: the most runs that are shown. If there are more, the best configs are shown.
 
     Raises:
         ValueError: the folder contains no run, or an argument cannot be used.
-        OSError: there is no such folder, or the view cannot be written.
+        OSError: the folder does not exist, or the view cannot be written.
         SystemExit: the process was terminated; the exit code is 143.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port={port}: must be from 0 (any free port) to 65535")
-    # What cannot be used is refused here, before the view is made.
+    # An unusable host or port is refused here, before the view is made.
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
@@ -66,7 +66,7 @@ def serve(
             raise ValueError(f"port={port}: {in_use}") from None
         message = f"host={host}: must be an address of this machine, such as {HOST}"
         raise ValueError(message) from None
-    # An exception, unlike the default action of SIGTERM, stops the server and removes the links.
+    # SIGTERM's default action would leave the server and the links. An exception removes both.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir:
@@ -86,7 +86,7 @@ def serve(
 def links(view: View, address: str) -> dict[str, str]:
     """Returns the links to the curves and the hyperparameters.
 
-    The curves are coloured by config, below the pinned ranking metric.
+    The ranking metric is pinned, and the curves are coloured by config.
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     query = f"pinnedCards={quote(pinned)}&smoothing=0"
@@ -109,7 +109,7 @@ def _config_pattern(configs: Mapping[str, str]) -> str:
 
 
 def greeting(view: View, address: str) -> list[str]:
-    """Returns the first lines: the links, and what is not shown."""
+    """Returns the first printed lines: the links, and what is not shown."""
     count = len(view.configs)
     total = count + view.left_out
     lines = [f"{total} {'run' if total == 1 else 'runs'} in {view.folder}"]
@@ -157,8 +157,8 @@ def _keep_renewing(
 def is_stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Returns whether a server that has read `before` would never show `after`.
 
-    TensorBoard keeps the first metadata that it reads of a run and a tag. The metadata are the
-    columns, the run's own values, and how the run ended, if it had ended.
+    TensorBoard keeps the first metadata that it reads for a run and a tag. The metadata are the
+    columns, the run's own values and, if the run has ended, its end.
     """
     return any(
         before[name][0] != digest or before[name][1] not in ("unknown", status)
@@ -176,7 +176,7 @@ def _started(logdir: Path, host: str, port: int) -> Generator[tuple[subprocess.P
     """
     module = "seqsweep.results.tensorboard.serve"
     process = subprocess.Popen(
-        # With -P, a module in the current folder cannot replace one of TensorBoard's.
+        # With -P, a module in the current folder cannot replace a module of TensorBoard.
         [sys.executable, "-P", "-m", module, str(logdir), host, str(port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -190,7 +190,7 @@ def _started(logdir: Path, host: str, port: int) -> Generator[tuple[subprocess.P
             raise ValueError(f"TensorBoard did not start: {line or 'it printed no error'}")
         yield process, line.rstrip("/")
     finally:
-        # The process ends with its standard input.
+        # The process ends when its standard input is closed.
         process.stdin.close()
         process.stdout.close()
         try:
@@ -201,7 +201,7 @@ def _started(logdir: Path, host: str, port: int) -> Generator[tuple[subprocess.P
 
 
 RELOAD_SECONDS = 3
-"""The seconds between two looks at the files."""
+"""The seconds after which TensorBoard reads the files again."""
 
 
 def main(logdir: str, host: str, port: str) -> None:

@@ -1,4 +1,4 @@
-"""Makes what TensorBoard shows of a folder: readable names, hyperparameters, pictures.
+"""Makes the files that TensorBoard shows: readable names, hyperparameters, pictures.
 
 The made event files lie beside the curves of each run. They are made from the other files of the
 runs, so they can be removed and made again.
@@ -31,13 +31,13 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.sweepfile import SweepFile
 
 MOST_RUNS = 500
-"""The most runs that the view shows, unless more are asked for.
+"""The most runs that the view shows by default.
 
-TensorBoard's Time Series selects no more by itself, and TensorBoard becomes slow beyond thousands.
+TensorBoard's Time Series selects no more runs by itself, and thousands make TensorBoard slow.
 """
 
 _PICTURES_VERSION = 4
-"""Raised by hand when pictures begin to look different, so that they are drawn again."""
+"""The version of the pictures. Raise it by hand when they change, so they are drawn again."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class View:
         monitor: the metric that ranks the runs.
         configs: the name of each run's config, by the run's name.
         versions: a digest of each run's metadata and how the run ended, by the run's name. A
-            TensorBoard process shows the first of these that it has read until it ends.
+            TensorBoard process keeps showing the first version that it has read.
         folders: the folder of each run, by the run's name.
         made: the paths of the made files, relative to the folder of all runs.
         left_out: the number of further runs in the folder, which the view does not show.
@@ -75,27 +75,27 @@ class View:
 
 
 def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
-    """Makes what TensorBoard shows of a folder, or updates it.
+    """Makes or updates the files that TensorBoard shows for a folder.
 
     This is fast if little has changed, and two processes may do it at the same time.
 
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
-        images: how many of the best runs have pictures; None keeps the current number, for callers
-            that renew what another process may be showing. They also keep the number of runs.
-        most: how many runs the view shows, at least 1. Of more runs it shows the best configs.
+        images: how many of the best runs have pictures. None keeps the current numbers of pictures
+            and runs, because another process may be showing them.
+        most: the most runs shown, at least 1. If there are more, the best configs are shown.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such folder, or it contains no run.
+        FileNotFoundError, ValueError: the folder does not exist, or it contains no run.
         OSError: a file cannot be written.
     """
     if images is not None and images < 0:
         raise ValueError(f"images={images}: must be at least 0")
     sweep = next((path for path in (folder, folder.parent) if SweepFile.read(path)), None)
-    # Names and columns are those of the whole sweep, even if only some of its runs are shown.
+    # Names and columns cover the whole sweep, even if only some of its runs are shown.
     root = sweep or folder
     runs = read_runs(root)
-    # Also false for root if the file system is mounted read-only.
+    # On a file system that is mounted read-only, this is false even for the user root.
     is_writable = os.access(root, os.W_OK)
     if sweep is not None and is_writable:
         write_names(root, {run_id: name.run for run_id, name in runs.names.items()})
@@ -104,14 +104,14 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
         images = sum(any(path.suffix == ".images" for path in files) for files in made_before)
         most = max(most, sum(map(bool, made_before)))
     chosen = _best_runs(runs, most)
-    # The run that was asked for is shown in any case.
+    # A run whose own folder was given is always shown.
     asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
     shown = replace(runs, runs=chosen + asked)
     columns, starts = experiment(runs), sessions(shown)
     files = _files(shown, columns, starts, images)
     made: list[str] = []
     for run in runs.runs if is_writable else ():
-        # A run that is not shown has no files, and loses those of an earlier view.
+        # A run that is not shown gets no files, and its files from an earlier view are removed.
         paths = write_made_files(run.folder, files.get(run.name.run, {}))
         made += [path.relative_to(root).as_posix() for path in paths]
     viewed = {run.name.run: run for run in shown.runs if folder in (root, run.folder)}
@@ -130,9 +130,9 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
 def _best_runs(runs: Runs, most: int) -> list[Run]:
     """Returns the runs of the best configs, at most `most` of them.
 
-    A config has all its runs or none, because TensorBoard shows the mean of a config over its runs.
-    So the first config is returned whole, however many runs it has. Configs without a complete run
-    come last.
+    Either all runs of a config are returned or none, because TensorBoard shows the mean of a config
+    over its runs. So all runs of the first config are returned, even if they are more than `most`.
+    Configs without a complete run come last.
     """
     if len(runs.runs) <= most:
         return runs.runs
@@ -181,7 +181,7 @@ def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
 
 def _pictures_file(run: Run) -> Files:
     """Returns the file of a run's pictures, drawn when it is written."""
-    # The record has the confusion in any case, because the report uses it.
+    # The record always has the confusion matrix, because the report uses it.
     content = {} if run.entry.config.get("diagnostics") is False else _pictures_of(run)
     if not content:
         return {}
@@ -191,7 +191,7 @@ def _pictures_file(run: Run) -> Files:
 
 
 def _pictures_of(run: Run) -> dict[str, tuple[Any, ...]]:
-    """Returns the name of each picture with what is drawn in it."""
+    """Returns the content of each picture by the picture's name."""
     confusion = run.record.get("confusion") or {}
     classes = [str(name) for name in run.record.get("classes") or []]
     diagnosis = read_object(run.folder / "diagnostics.json")
@@ -208,7 +208,7 @@ def _pictures_of(run: Run) -> dict[str, tuple[Any, ...]]:
 
 
 def _drawn(run: Run, content: Mapping[str, tuple[Any, ...]]) -> bytes:
-    # Imported here, because matplotlib takes 0.5 CPU s, and most renewals draw no picture.
+    # Importing matplotlib takes 0.5 CPU s, and most renewals draw no picture.
     from seqsweep.results.tensorboard import figures
 
     functions = {
@@ -216,7 +216,7 @@ def _drawn(run: Run, content: Mapping[str, tuple[Any, ...]]) -> bytes:
         "gradient_through_time": figures.gradient,
         "states": figures.trajectories,
     }
-    # The name `visual` makes their group the last of the page, below train and val.
+    # The group is named `visual`, so that it comes last on the page, below train and val.
     values = [
         image(f"visual/{name}", figures.png(functions[name](*given)), figures.WIDTH, figures.HEIGHT)
         for name, given in content.items()

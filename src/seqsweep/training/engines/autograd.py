@@ -1,4 +1,4 @@
-"""The engine `autograd`: one run by Lightning and autograd, with any network."""
+"""The engine `autograd`, which trains a run of any network with Lightning."""
 
 import contextlib
 import multiprocessing
@@ -25,14 +25,14 @@ from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_stat
 
 
 class AutogradRun:
-    """A run with the parts that Lightning trains it with."""
+    """A run with the Lightning objects that train it."""
 
     def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
         self.planned = planned
         self.run_id = planned.run_id
         self.folder = RunFolder(folder)
         self.parts = parts
-        self.log = MemberLog(folder, [])  # the parts have the loggers, which write the rows
+        self.log = MemberLog(folder, [])  # the Trainer's loggers write the rows
         kept = [c for c in parts.trainer.checkpoint_callbacks if isinstance(c, BestAndLast)]
         self.checkpoints = kept[0] if kept else None
         self.best = kept[0].best if kept else BestEpoch(parts.module.monitor)
@@ -60,13 +60,13 @@ class AutogradEngine(Engine[AutogradRun]):
             if self.run.checkpoints is None:
                 raise ValueError("callbacks: must contain a BestAndLast, from which runs resume")
             self.limit = StopAtLimit(planned.limits, self.run.best)
-            # At the end of the list, so that it asks after the epoch has been taken in and saved.
+            # The limit comes last, because it is checked after an epoch is counted and saved.
             self.run.parts.trainer.callbacks.append(self.limit)  # pyright: ignore[reportAttributeAccessIssue]
         return [self.run]
 
     def assist(self, members: Sequence[AutogradRun]) -> Outcome | None:
         run = self.run
-        # The first process goes the way of every run: it alone locks and writes the folder.
+        # The first process continues like any run, because it alone locks and writes the folder.
         if run.parts.trainer.is_global_zero:
             return None
         with restored_torch_state(self.torch_threads):
@@ -94,7 +94,7 @@ class AutogradEngine(Engine[AutogradRun]):
         self.record(run, end)
 
     def _train(self, checkpoint: Path | None) -> End:
-        """Trains and tests the run; returns how it has ended."""
+        """Trains and tests the run; returns its end."""
         run, config = self.run, self.run.planned.config
         trainer, module, data, splits = run.parts
         start = time.perf_counter()
@@ -102,7 +102,7 @@ class AutogradEngine(Engine[AutogradRun]):
         try:
             with open_loggers(trainer.loggers, config):
                 trainer.fit(module, datamodule=data, ckpt_path=checkpoint and str(checkpoint))
-                if run.checkpoints is None:  # the last epoch counts as the best one
+                if run.checkpoints is None:  # the last epoch counts as the best
                     epochs = run.best.epochs = trainer.current_epoch
                     run.best.best_epoch, run.best.best_metrics = epochs - 1, module.epoch_metrics
                     run.best.seconds = time.perf_counter() - start
@@ -114,7 +114,7 @@ class AutogradEngine(Engine[AutogradRun]):
                 metrics = self._evaluate()
         except Diverged as error:
             return error
-        # The loggers are closed by now: a diagnosis may take long, and logs nothing.
+        # The loggers are closed by now, because a diagnosis may take long and logs nothing.
         diagnosis = None
         if config["diagnostics"] and isinstance(splits, Splits):
             diagnosis = diagnose_run(config, module, splits)
@@ -128,7 +128,7 @@ class AutogradEngine(Engine[AutogradRun]):
         best = run.folder.path / "checkpoints" / "best.ckpt"
         if best.is_file():
             module.load_state_dict(load_sealed(best)["state_dict"])
-        module.confusions.clear()  # the last epoch's validation has left one
+        module.confusions.clear()  # the last validation has left a matrix
         splits = splits_tested(run.planned.config, known)
         if "val" in splits:  # for its confusion matrix
             callbacks, loggers = trainer.callbacks, trainer.loggers
@@ -146,9 +146,9 @@ class AutogradEngine(Engine[AutogradRun]):
 def _ending_its_workers() -> Generator[None]:
     """Kills the DataLoader workers that a run leaves when it ends early.
 
-    Lightning leaves some of them alive. Such a worker holds copies of this process's open files.
-    The end of the process would even wait for it, and forever if a signal ended another worker that
-    held the lock of a queue.
+    Lightning leaves some workers alive, and they hold copies of this process's open files. At its
+    end the process would also wait for them. It would wait forever if a signal had ended another
+    worker that held the lock of a queue.
     """
     others = multiprocessing.active_children()
     try:

@@ -53,7 +53,7 @@ class Findings(NamedTuple):
 
 
 End = Findings | Diverged | Pruned | Paused
-"""The end of a member: what its best weights achieve, or why it ended before its last epoch."""
+"""The end of a member: the results of its best weights, or why it ended early."""
 
 
 M = TypeVar("M", bound=Member)
@@ -64,7 +64,7 @@ class Engine(ABC, Generic[M]):
 
     Attributes:
         torch_threads: the number of threads that torch uses.
-        origin: what decides the last bits of the results, for provenance.json; set by `build`.
+        origin: the facts that decide the results' last bits, for provenance.json; `build` sets it.
         stop: handles the signals; it is a callback of every Trainer.
         outcomes: the outcome or the error of each run that has ended, by run_id.
         is_single: whether this is a single run, whose files are synced one by one.
@@ -87,7 +87,7 @@ class Engine(ABC, Generic[M]):
         """Builds the parts of the runs from their configs; nothing is written.
 
         Raises:
-            ValueError, TypeError, OSError: something that all runs share is refused.
+            ValueError, TypeError, OSError: a part that all runs share is refused.
         """
 
     def assist(self, members: Sequence[M]) -> Outcome | None:
@@ -106,8 +106,8 @@ class Engine(ABC, Generic[M]):
         """Holds the engine's resources while `fit` works.
 
         Args:
-            begin: locks a member whose turn has come, prepares its folder and calls `start`;
-                returns False if the member cannot be trained here.
+            begin: locks the next member, prepares its folder and calls `start`; returns False if
+                the member cannot be trained here.
         """
         yield
 
@@ -116,7 +116,7 @@ class Engine(ABC, Generic[M]):
         """Begins, trains, tests and records the members."""
 
     def record(self, member: M, end: End) -> None:
-        """Writes the record of a member, unless it has paused, as its last file.
+        """Writes a member's record as its last file, unless it has paused.
 
         Raises:
             LockLost: another process trains the run now.
@@ -139,9 +139,9 @@ class Engine(ABC, Generic[M]):
         self.outcomes[member.run_id] = Outcome(member.folder, record, trained=True)
 
     def fail(self, member: M, error: Exception) -> None:
-        """Writes that a member has failed, if its folder can be written.
+        """Records the failure of a member, if its folder can be written.
 
-        A member that another process trains now has not failed: the outcome is the lost lock.
+        If another process trains the member now, the outcome is LockLost instead of a failure.
         """
         text = "".join(traceback.format_exception(error))
         try:
@@ -159,7 +159,7 @@ class Engine(ABC, Generic[M]):
 def record_of(member: Member, end: Findings | Diverged | Pruned) -> dict[str, Any]:
     """Returns the content of record.json."""
     best = member.best
-    # A loss that is not finite only on the test split makes a run diverged, too.
+    # A loss that is not finite on the test split alone also makes a run diverged.
     if isinstance(end, Findings):
         loss = end.metrics.get("test/loss", 0.0)
         if not math.isfinite(loss):

@@ -1,4 +1,4 @@
-"""A member of a pool, with its network of the native engine.
+"""A member of a pool, with its network in the native engine.
 
 P parameters of the network, S training sequences.
 """
@@ -36,13 +36,13 @@ Checkpoint = dict[str, Any]
 class PoolMember:
     """A run that trains in a pool, at its own pace.
 
-    Building it writes nothing. `start` gives it its network.
+    The constructor writes nothing. `start` builds the network.
 
     Attributes:
-        native: its network and its optimizer's state after `epochs` epochs, unless it trains.
+        native: the network and optimizer state after `epochs` epochs, except during a work.
         best_weights: (P,) the weights of its best epoch so far.
         flops: the floating-point operations of an epoch.
-        saved: the time in seconds at which it began, or its last checkpoint was written.
+        saved: the time in seconds of the last checkpoint, or of the member's start.
 
     Raises:
         ValueError, TypeError, OSError: a part of the config is refused.
@@ -70,7 +70,7 @@ class PoolMember:
         )
         self.label_smoothing: float = loss["label_smoothing"]
         self.clip: float | None = trainer.get("gradient_clip_val")
-        # An open seed of the data is the run's seed.
+        # If the data have no seed of their own, they use the run's seed.
         seed = data.get("seed")
         self.shuffle_seed: int = config["seed"] if seed is None else seed
         self.dropout_seed = stream_seed(config["seed"], "dropout")
@@ -94,7 +94,7 @@ class PoolMember:
         self.log = MemberLog(folder, build_loggers(config, folder))
         self.epochs = 0
         self.saved = 0.0
-        # The last and the best epoch on disk.
+        # These are the last and the best epoch on disk.
         self._epochs_saved = 0
         self._best_saved: int | None = None
 
@@ -113,12 +113,12 @@ class PoolMember:
             self.clip,
         )
         self.best_weights = self.native.weights.clone()
-        # The state before an epoch, for `undo` after an error in the middle of it.
+        # After an error in the middle of an epoch, `undo` restores this state.
         self._before = self.native.memory.clone()
         self._steps_before = 0
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
-        """Sets the state of a checkpoint of this run."""
+        """Restores the state from the last and best checkpoints of the run."""
         self.native.weights.copy_(self.template.vector(last["state_dict"]))
         for name, moment in self.native.state.items():
             moment.copy_(last["optimizer"][name])
@@ -135,7 +135,7 @@ class PoolMember:
 
     @property
     def is_at_end(self) -> bool:
-        """Returns whether the member was killed between last epoch and record."""
+        """Returns whether the member has no epoch left to train."""
         stop = self.early_stop
         had_stopped = stop is not None and 0 < stop.wait_count >= stop.patience
         return self.epochs >= self.max_epochs or had_stopped
@@ -161,16 +161,16 @@ class PoolMember:
 
     @property
     def part(self) -> float:
-        """The share of its current epoch that is done, at any time."""
+        """The fraction of the current epoch that is done, readable at any time."""
         return (self.native.steps - self._steps_before) * self.batch_size / self.num_train
 
     def undo(self) -> None:
-        """Restores the network as it was before its last work."""
+        """Restores the network to its state before the last work."""
         self.native.memory.copy_(self._before)
         self.native.steps = self._steps_before
 
     def take_in(self, row: dict[str, Any], seconds: float) -> bool:
-        """Takes in a finished epoch; returns whether another epoch follows."""
+        """Records a finished epoch; returns whether another epoch follows."""
         metrics = {name: value for name, value in row.items() if name not in ("epoch", "step")}
         # The weights are copied now, because the next epoch changes them in place.
         if self.best.see(self.epochs, metrics, seconds):
@@ -181,27 +181,27 @@ class PoolMember:
         stops = False
         # Early stopping counts epochs with validation, as Lightning does.
         if self.early_stop is not None and (self.val_every == 1 or "val/loss" in row):
-            # The public hooks of EarlyStopping need a Trainer, whose metrics would be those of one
-            # member.
+            # The public hooks of EarlyStopping read a Trainer's metrics, but members share one
+            # Trainer.
             current = torch.tensor(row[self.early_stop.monitor])
             stops, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
         return not stops and self.epochs < self.max_epochs
 
     def save(self, now: float, sync: bool) -> None:
-        """Writes its logs and checkpoints after its last finished epoch."""
+        """Writes the logs, and the checkpoints of the last finished epoch."""
         self.saved = now
         self.log.flush()
         self.log.write_lines()
         if self.epochs == self._epochs_saved:
             return
         folder = self.folder.path / "checkpoints"
-        # A power failure must not keep only the checkpoints.
+        # The config is synced first, so that a power failure cannot keep only the checkpoints.
         if sync and not self._epochs_saved:
             sync_files([folder.parent / "config.yaml", folder.parent / "provenance.json"])
             sync_folder(folder.parent)
         last, best = self._checkpoints()
         is_better = best["epoch"] == last["epoch"]
-        # The best one comes first: `resume_point` accepts one of an epoch that is trained again.
+        # best.ckpt comes first: `resume_point` accepts the best.ckpt of a later epoch.
         if not is_better and best["epoch"] != self._best_saved:
             save_in_run(best, folder / "best.ckpt", sync)
         save_in_run(last, folder / "next.ckpt", sync)
@@ -209,11 +209,11 @@ class PoolMember:
         self._epochs_saved, self._best_saved = self.epochs, best["epoch"]
 
     def _checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
-        """Returns its last checkpoint, and its best one without an optimizer."""
+        """Returns the last checkpoint, and the best checkpoint without optimizer."""
         weights, *moments = self.native.memory.clone()
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:
-            # A tensor would not be a plain value.
+            # `best_score` is a tensor, but checkpoints hold it as a plain number.
             stop = self.early_stop.state_dict()
             callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
         common = {"engine": "native", "callbacks": callbacks, **self.description}
@@ -231,7 +231,7 @@ class PoolMember:
 
 @functools.lru_cache(maxsize=64)
 def _order(size: int, seed: int | None, epoch: int) -> Tensor:
-    """Returns the order (S,) of an epoch; without a seed the order of the data."""
+    """Returns an epoch's order (S,); without a seed, the order of the data."""
     if seed is None:
         return torch.arange(size)
     generator = torch.Generator().manual_seed(stream_seed(seed, f"shuffle/{epoch}"))

@@ -31,10 +31,10 @@ _FLOPS_OF_A_TASK = 2e7
 """The cost of a full task: about a millisecond, so that the overhead of a task is small."""
 
 _LEAST_FLOPS = 1e5
-"""The cost of the smallest work."""
+"""The least cost that is assumed for the work of a member."""
 
 _TASKS_OF_A_THREAD = 2
-"""The most tasks of a thread: one that it computes, and one that waits."""
+"""The most tasks per thread: one that is computed, and one that waits."""
 
 _MOST_ENDS = 100
 """The most records that are written at once; meanwhile the threads may run out of tasks."""
@@ -43,14 +43,14 @@ _MOST_ENDS = 100
 class Pool:
     """Trains members to their ends and keeps their files.
 
-    The members train in a window, which is as small as keeps every thread busy. A further one
-    enters it when one of them ends, so that the first results come early.
+    Only members in the window train. The window is as small as possible with every thread busy.
+    When a member ends, the next member enters, so that the first results come early.
 
     Args:
-        members: built; none of them has begun.
+        members: the built members; none of them has begun.
         begin: locks a member and prepares it; returns False if it cannot be trained here.
-        engine: gets the outcome of each member that has ended.
-        judge: decides about the members that have reached their limits, once all have. Without a
+        engine: the engine, which gets the outcome of each ended member.
+        judge: decides about the members at their limits, once no other member trains. Without a
             judge, a member pauses at its limit.
 
     Attributes:
@@ -72,7 +72,7 @@ class Pool:
         self.data = data
         self.engine = engine
         self.is_single, self.outcomes = engine.is_single, engine.outcomes
-        # The time for checkpoints and logs, for records, and for loggers of other packages.
+        # The budgets limit the time for checkpoints and logs, records, and other packages' loggers.
         self.saving, self.ending, self.feeding = Budget(), Budget(), Budget()
         self.workers = Workers(min(threads, len(members)))
         self.left: list[PoolMember] = []
@@ -82,18 +82,18 @@ class Pool:
         self.training = dict.fromkeys(members)
         self._ended: list[tuple[PoolMember, End]] = []
         self._waiting: list[PoolMember] = []
-        # The members in the window wait here for a thread, and the others enter it one by one.
+        # `_ready` holds window members that wait for a thread; `_later` holds the next members.
         self._ready: deque[PoolMember] = deque()
         self._later = deque(sorted(members, key=_turn))
 
     def advance(self, seconds: float) -> list[PoolMember]:
-        """Waits so long for a result; returns the members that have moved on."""
+        """Waits `seconds` at most for a result; returns the members that moved on."""
         self.fill()
         moved = self._take(seconds) if self.workers.pending else []
         self._release()
         if self._ended and self.ending.is_due():
             self._record(_MOST_ENDS)
-        # The loggers of the others get their rows when the threads have ended.
+        # One member per call is fed here, and the remaining members when the threads have ended.
         if self._unfed and self.feeding.is_due():
             member = self._unfed.pop(0)
             with self.feeding.measuring():
@@ -102,7 +102,7 @@ class Pool:
 
     def finish(self, stop: StopOnSignal) -> None:
         """Waits until all trained members are tested, and records them."""
-        # Members wait here only if the last one that trained has failed. They pause.
+        # Members wait here only if the last training member has failed. The waiting members pause.
         self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
         self._waiting = []
         while self.workers.pending:
@@ -124,14 +124,14 @@ class Pool:
             os.sync()
 
     def fill(self) -> None:
-        """Gives tasks to the threads, first to members that waited longest."""
+        """Gives tasks to the threads; members that waited longest come first."""
         most = _TASKS_OF_A_THREAD * self.workers.threads
         while self.workers.pending < most and (chunk := self._chunk()):
             self._train(chunk)
 
     def _chunk(self) -> list[PoolMember]:
         """Returns the ready members for a task of about a millisecond."""
-        # With few members a task takes only some of them, so that every thread gets one.
+        # With few members a task takes only some of them, so that every thread gets a task.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * self.workers.threads))
         chunk, cost = list[PoolMember](), 0.0
         while len(chunk) < most and cost < _FLOPS_OF_A_TASK:
@@ -173,7 +173,7 @@ class Pool:
         self.workers.submit([member], self._take_findings, self.data.findings, member)
 
     def _take(self, seconds: float | None) -> list[PoolMember]:
-        """Waits so long for a result; returns the members that have moved on."""
+        """Waits `seconds` at most for a result; returns the members that moved on."""
         done = self.workers.next(seconds)
         if done is None:
             return []
@@ -181,7 +181,7 @@ class Pool:
         try:
             result = future.result()
         except Exception as error:
-            # An error may have come in the middle of an epoch, which is then trained again.
+            # The error may have come in the middle of an epoch, so the epoch is trained again.
             for member in members:
                 if member in self.training:
                     member.undo()
@@ -203,7 +203,7 @@ class Pool:
         for member, result, row in zip(members, results, rows, strict=True):
             why = why_diverged(row, member.epochs)
             if why is not None:
-                member.undo()  # its checkpoint stays the one of the epoch before
+                member.undo()  # its checkpoint stays at the epoch before
                 del self.training[member]
                 self._ended.append((member, why))
                 continue
@@ -213,7 +213,7 @@ class Pool:
             if self._is_due(member):
                 with self.saving.measuring():
                     self._save(member)
-            # A member whose folder could not be written has failed meanwhile.
+            # The member has failed if its folder could not be written.
             if member in self.training and not self._leaves_at_limit(member):
                 self._ready.append(member)
         self.row = rows[-1]
@@ -221,14 +221,14 @@ class Pool:
 
     @property
     def is_judging(self) -> bool:
-        """Returns whether members wait for the judge while no other trains."""
+        """Returns whether members wait for the judge while no member trains."""
         return self.judge is not None and bool(self._waiting) and not self.training
 
     def _release(self) -> None:
-        """Resumes or ends the waiting members, once no other is active."""
+        """Resumes or ends the waiting members, once no other member is active."""
         if self.judge is None or not self.is_judging or self.workers.pending:
             return
-        # The judge takes a run that has ended without a record for one that still trains.
+        # For the judge, a run without a record still trains, so records are written first.
         self._record()
         waiting, self._waiting = self._waiting, []
         # The judge reads the files of all runs, so that a kill changes no decision.
@@ -247,7 +247,7 @@ class Pool:
                 self._ended.append((member, end))
 
     def _leaves_at_limit(self, member: PoolMember) -> bool:
-        """Returns whether a member has reached a limit, and takes it out."""
+        """Takes a member out at its limit; returns whether it was reached."""
         end = member.at_limit()
         if end is None:
             return False
@@ -263,7 +263,7 @@ class Pool:
         return []
 
     def _record(self, most: int | None = None) -> None:
-        """Writes the records of so many members that have ended, or of all."""
+        """Writes the records of at most `most` ended members, or of all."""
         ended = self._ended[:most]
         if not ended:
             return
@@ -307,6 +307,6 @@ class Pool:
 
 def _turn(member: PoolMember) -> tuple[bool, float]:
     """Returns the sort key by which members enter the window."""
-    # The longest come first, so that the threads end together.
+    # After members with a checkpoint, the longest come first, so that the threads end together.
     has_checkpoint = os.path.exists(f"{member.folder.path}/checkpoints/last.ckpt")
     return not has_checkpoint, -member.flops * member.max_epochs

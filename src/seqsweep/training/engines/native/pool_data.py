@@ -1,6 +1,6 @@
 """The data of a pool, and the metrics of its members.
 
-N sums of K members, C classes.
+K members, N results (training, then validation), C classes.
 """
 
 import functools
@@ -36,9 +36,9 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     """
     table = counts.astype(np.float64)
     hits = np.diagonal(table, axis1=1, axis2=2)
-    # F1 is 2 TP / (labelled + predicted), which needs neither precision nor recall. It is that of
-    # `models.metrics` and of the baselines, which add up in another order: to share one of them
-    # would change the last bit of every fourth score.
+    # F1 is 2 TP / (labelled + predicted), which needs neither precision nor recall.
+    # `models.metrics` and the baselines compute the same F1 in another order; sharing code would
+    # change the last bit of every fourth score.
     seen = table.sum(1) + table.sum(2)
     f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
     return {"acc": hits.sum(1) / table.sum((1, 2)), "f1": f1.sum(1) / (seen > 0).sum(1)}
@@ -46,7 +46,7 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
 
 def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
     """Returns the error of a row that is not finite, or None."""
-    # The gradient counts too: an infinite one spoils the weights while the losses are still finite.
+    # An infinite gradient counts too: it spoils the weights while the losses are still finite.
     for name in ("train/loss", "val/loss", "train/grad_norm"):
         if not math.isfinite(row.get(name, 0.0)):
             return Diverged(name, row[name], epoch)
@@ -54,7 +54,7 @@ def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
 
 
 _AUGMENTED_NUMBERS = 2**24
-"""The most numbers in the augmented training splits that are kept for members of equal seeds."""
+"""The most numbers kept in augmented training splits, which members of equal seeds share."""
 
 
 class PoolData:
@@ -83,7 +83,7 @@ class PoolData:
         return results
 
     def _augment(self, augmentation: Augmentation | None, seed: int, epoch: int) -> Data:
-        """Returns the training split as it is in an epoch."""
+        """Returns the training split, augmented for an epoch."""
         if augmentation is None:
             return self.native["train"]
         part = self.splits.train
@@ -111,7 +111,7 @@ class PoolData:
 
 def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:
     """Returns the row of each member's epoch."""
-    # The sums of training come first, then those of the members that were validated.
+    # The training sums come first, then the validation sums of the validated members.
     sums = [result.train for result in results]
     sums += [result.val for result in results if result.val is not None]
     scored = scores(np.stack([each.confusion for each in sums]))  # (N, C, C), all at once
@@ -138,7 +138,7 @@ def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[di
 
 
 Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
-"""Takes in the result of a task of these members; returns those that have moved on."""
+"""Processes the result of a task; returns the members that have moved on."""
 
 
 class Workers:
@@ -167,12 +167,12 @@ class Workers:
         future.add_done_callback(self._done.put)
 
     def next(self, seconds: float | None) -> tuple[Sequence[PoolMember], Take, Future[Any]] | None:
-        """Returns a task with its result; None if none ends in time."""
+        """Returns a task with its result; None if no task ends in time."""
         try:
             future = self._done.get(timeout=seconds)
         except queue.Empty:
             return None
-        # A task that was withdrawn is not known any more.
+        # A withdrawn task has been removed from `_tasks`.
         task = self._tasks.pop(future, None)
         return None if task is None else (*task, future)
 
@@ -209,6 +209,6 @@ class Budget:
         """Measures the write in the block."""
         start = self.clock()
         yield
-        # The running mean follows a disk that becomes slower, but one slow write does not decide.
+        # The running mean follows a disk that becomes slower, but one slow write hardly changes it.
         self._ended = self.clock()
         self._seconds += (self._ended - start - self._seconds) / 4

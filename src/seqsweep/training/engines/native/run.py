@@ -28,7 +28,7 @@ class PoolEngine(Engine[PoolMember]):
 
     Args:
         progress: a progress bar, for a single run.
-        threads: the number of threads that train members, at least 1. torch itself uses one.
+        threads: the number of threads that train members, at least 1. torch itself uses one thread.
         judge: see `Pool`.
     """
 
@@ -55,7 +55,7 @@ class PoolEngine(Engine[PoolMember]):
             except (ValueError, TypeError, OSError) as error:
                 self.outcomes[run.run_id] = error
                 continue
-            if not self.is_single:  # many at once would print into each other
+            if not self.is_single:  # many members would mix their lines
                 loggers = member.log.loggers
                 loggers[:] = [logger for logger in loggers if not isinstance(logger, PrintLoss)]
             self.members.append(member)
@@ -106,11 +106,11 @@ class PoolModule(L.LightningModule):
     """Trains a pool by manual optimisation.
 
     In a round every member that still trains finishes at least one epoch; fast members finish
-    several meanwhile. A round is one batch for Lightning. The members have optimizers of their own,
-    so Lightning gets none.
+    several epochs. A round is one batch for Lightning. The members have their own optimizers, so
+    Lightning gets no optimizer.
     """
 
-    draws_bar = True  # since a round is not an epoch of a run
+    draws_bar = True  # a round is not an epoch of a run
 
     def __init__(self, pool: Pool, stop: StopOnSignal, bar: RunProgressBar | None) -> None:
         super().__init__()
@@ -127,8 +127,8 @@ class PoolModule(L.LightningModule):
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         pool = self.pool
-        # Results come in any order, so a round ends when no member is behind. If all others wait
-        # for the judge, it ends when the judge has resumed some of them.
+        # Results come in any order, so a round ends when no member is behind. If all other members
+        # wait for the judge, the round ends when the judge has resumed some of them.
         behind = set(pool.training)
         while behind or pool.is_judging:
             behind.difference_update(pool.advance(POLL_SECONDS))

@@ -31,7 +31,7 @@ class Template:
 
     Attributes:
         shapes: the shape of each parameter by its name in a `SequenceClassifier`, in the order of
-            the weights as one vector.
+            the weight vector.
     """
 
     def __init__(self, network: RNNClassifier) -> None:
@@ -42,7 +42,7 @@ class Template:
 
     def first_weights(self, seed: int) -> Tensor:
         """Draws the first weights (P,) of a run from its stream `init`."""
-        # The same calls as in the constructor draw the same weights, without building a network.
+        # `reset_parameters` draws the constructor's weights without building a network.
         with global_stream(seed, "init"):
             self.network.reset_parameters()
         return torch.cat([p.detach().flatten() for p in self.network.parameters()])
@@ -74,9 +74,9 @@ def _template(model: str, input_size: int, num_classes: int) -> Template:
 class Schedule:
     """Computes an optimizer's options in each epoch with a scheduler of torch.
 
-    The scheduler acts on an optimizer of one unused number, and a member reads the options from
-    there. Options that follow no metric are a function of the epoch, so members of equal configs
-    share such a schedule, whatever epoch each of them has reached.
+    The scheduler acts on an optimizer with one unused number, from which a member reads the
+    options. Options that do not depend on a metric are a function of the epoch. Members of equal
+    configs then share one schedule, even at different epochs.
     """
 
     def __init__(self, config: Config) -> None:
@@ -90,7 +90,7 @@ class Schedule:
         self._by_epoch = [hyperparameters(self.optimizer)]
 
     def options(self, epoch: int) -> Options:
-        """Returns the options of an epoch, the next one if metrics decide."""
+        """Returns an epoch's options, or the next epoch's if metrics decide."""
         if self.scheduler is None or self.follows_metric:
             return self._by_epoch[-1]
         # The scheduler only moves forward, so the options of earlier epochs are kept.
