@@ -10,8 +10,8 @@ from seqsweep import installation
 from seqsweep.installation import installation_lines
 
 METADATA = [
-    "numpy>=1", "nobody-has-this>=2", 'nothing[all]>=3; extra == "data"', 'pytest; extra == "dev"',
-    "pyarrow>=15; extra == 'data'", 'seqsweep[data]; extra == "dev"',
+    "numpy>=1", "nobody-has-this>=2", 'nothing[all]>=3; extra == "pandas"',
+    'pytest; extra == "test"', "pandas>=2; extra == 'pandas'", 'seqsweep[pandas]; extra == "test"',
 ]  # fmt: skip
 
 
@@ -34,12 +34,14 @@ def test_missing_packages_are_named_with_what_installs_them(
 ) -> None:
     monkeypatch.setattr(installation, "requires", lambda name: METADATA)
     lines = list(installation_lines())
-    numpy, pyarrow = (importlib.metadata.version(name) for name in ("numpy", "pyarrow"))
+    numpy, pandas = (importlib.metadata.version(name) for name in ("numpy", "pandas"))
     assert (
         f"packages: numpy {numpy}; without nobody-has-this: pip install --force-reinstall seqsweep"
     ) in lines
-    assert f"extra data: pyarrow {pyarrow}; without nothing: pip install 'seqsweep[data]'" in lines
-    assert not [line for line in lines if "extra dev" in line or "pytest" in line]
+    assert (
+        f"extra pandas: pandas {pandas}; without nothing: pip install 'seqsweep[pandas]'" in lines
+    )
+    assert not [line for line in lines if "extra test" in line or "pytest" in line]
 
 
 def test_the_versions_come_before_what_needs_a_missing_package(

@@ -61,7 +61,7 @@ def _packages() -> dict[str, dict[str, str | None]]:
         match = _REQUIREMENT.match(text)
         assert match is not None, text
         # Extras of seqsweep itself are listed by their own names.
-        if match[1] != "seqsweep" and match[3] != "dev":
+        if match[1] != "seqsweep" and match[3] not in ("test", "durability"):
             groups.setdefault(match[3] or "", {})[match[1]] = _version(match[1])
     return groups
 

@@ -187,9 +187,3 @@ def test_padding_to_one_long_sequence_is_refused_if_it_cannot_fit(write, monkeyp
 def test_a_bad_frame_is_refused_in_terms_of_python(frame, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         from_frame(frame, **options)
-
-
-def test_without_pyarrow_the_message_says_how_to_install_it(write, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"needs pyarrow: pip install 'seqsweep\[data\]'"):
-        table(write(LONG))

@@ -63,10 +63,12 @@ class Noting(Workers):
 
     planned: list[int] = field(default_factory=list[int])
 
-    def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
+    def train(
+        self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False
+    ) -> None:
         sweep = SweepFile.read(folder)
         self.planned.append(0 if sweep is None else len(sweep.configs))
-        super().train(runs, folder, is_one_enough)
+        super().train(runs, folder, until_one_ends)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from seqsweep.data.table_files import Table, open_table
 from seqsweep.data.tables import CSV_OPTIONS, Roles, choose_roles
 
 _MOST_CLASSES = 20
-"""The most different values of a column of whole numbers that may be proposed as the label."""
+"""A column of whole numbers with more distinct values is not proposed as the label."""
 
 
 class _Column(NamedTuple):

@@ -4,7 +4,6 @@ T steps, F features (channels).
 """
 
 import fnmatch
-import importlib.util
 import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -69,7 +68,7 @@ def table(
         features: the columns of values, in the order of the channels; `x*` means all columns that
             begin with x. By default all columns without another purpose.
         split: the column with the values train, val and test.
-        group: the column of the group; no two splits share a group, also if splits are cut.
+        group: the column of the group; each group stays in one split, even if splits are drawn.
         length: in wide form, a column with the number of valid steps of each row.
         form: by default `wide` with `frame`, `reshape` or a length column; `long` with a step
             column or repeated ids; otherwise `wide`.
@@ -82,7 +81,6 @@ def table(
         test_path: a second file with the same columns, which is the test split.
 
     Raises:
-        ModuleNotFoundError: pyarrow is not installed.
         ValueError, TypeError: the file is wrong; the message names the line (csv) or the row.
     """
     return make_splits(*read(**locals()))
@@ -94,8 +92,7 @@ def read(path: str, labelled: bool = True, **options: Any) -> Stored:
     Args:
         labelled: False accepts a file without labels; if any label is missing, no label is used.
     """
-    require_pyarrow(path)
-    from seqsweep.data.table_read import read_files
+    from seqsweep.data.table_sequences import read_files
 
     return read_files(path, labelled, options)
 
@@ -106,8 +103,7 @@ def from_frame(dataframe: Any, **options: Any) -> Splits:
     Named levels of an index count as columns. The options are the arguments of `table` that do not
     concern files.
     """
-    require_pyarrow("from_frame")
-    from seqsweep.data.table_read import read_frame
+    from seqsweep.data.table_sequences import read_frame
 
     of_files = ("test_path", *CSV_OPTIONS)
     known = [name for name in inspect.signature(table).parameters if name not in of_files]
@@ -117,12 +113,6 @@ def from_frame(dataframe: Any, **options: Any) -> Splits:
     except (ValueError, TypeError) as error:
         # In Python the arguments are not keys of a config, so they have no prefix.
         raise type(error)(str(error).replace("data.source.", "")) from None
-
-
-def require_pyarrow(what: str) -> None:
-    """Raises an error if pyarrow is not installed."""
-    if importlib.util.find_spec("pyarrow") is None:
-        raise ModuleNotFoundError(f"{what}: needs pyarrow: pip install 'seqsweep[data]'")
 
 
 class Roles(NamedTuple):

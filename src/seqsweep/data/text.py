@@ -14,7 +14,6 @@ from seqsweep.data.checks import Array
 from seqsweep.data.files import Stored, existing_file, unpacked
 from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.sequences import Sequences, Splits, digests_of
-from seqsweep.data.tables import require_pyarrow
 from seqsweep.data.vocabulary import Tokens, Vocabulary
 from seqsweep.suggest import did_you_mean, listed
 
@@ -113,7 +112,6 @@ def read_texts(
         raise ValueError(f"{file}: must end with one of {', '.join(_ENDINGS)}")
     if file.name.lower().endswith(_OF_LINES):
         return _read_lines(file, labelled)
-    require_pyarrow(str(file))
     from seqsweep.data.proposal import with_proposal
 
     columns = {"text_column": text_column, "label_column": label_column}

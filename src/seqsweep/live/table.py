@@ -216,7 +216,7 @@ def worker_lines(workers: Workers) -> list[Text]:
 
     `n1 pid 4711   3 running   17 done   12.4 epochs/s`
     """
-    # Workers in trouble come first, so that they are never among the workers only counted.
+    # Workers in trouble come first, so that each of them has a line of its own.
     present = sorted(workers.present, key=_order)
     shown, hidden = present[:_MOST], present[_MOST:]
     names = [f"{worker.host.partition('.')[0]} pid {worker.pid}" for worker in shown]

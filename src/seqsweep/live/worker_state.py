@@ -133,8 +133,8 @@ class Workers:
             self._see_run(run, now)
         self.present = [w for w in self._workers.values() if now - w.seen < _ABSENT]
         if is_first and self.present:
-            # The first look must find how old the last beat is. For later looks a beat is a change
-            # since the look before, which needs no clock of another machine.
+            # The first look must find how old the last beat is. Later looks only compare the time
+            # of the file with its time at the look before, so no other machine's clock matters.
             folder_now = time_in(self.folder)
             for worker in self.present:
                 worker.heard = now - max(folder_now - worker.touched, 0.0)

@@ -88,9 +88,9 @@ class Trace(NamedTuple):
     """The gradients through time and the hidden states of a network, for diagnostics.
 
     Attributes:
-        gradients: (L, D, T) the norms of dL/dh_t, by the number of steps that follow t. Index 0 is
-            the last step of each sequence. The loss is the loss of one sequence. Each norm is a
-            mean over the sequences that are long enough.
+        gradients: (layers, directions, T) the mean norms of the gradient of a sequence's loss by
+            its hidden state. Index 0 is the last step of a sequence, index 1 the step before it.
+            Each mean is over the sequences that have so many steps.
         states: (R, D * H) the states of the last layer, in the order of `PackedSequence`; the
             states of the reverse direction are in the order in which it reads the steps.
     """
@@ -207,7 +207,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     count = order.shape[0]
     if not 1 <= work.batch_size <= count:
         raise ValueError(f"batch_size={work.batch_size}: must be between 1 and {count}")
-    # The masks of dropout need the lengths; without dropout the library checks the order.
+    # With dropout, the order indexes the lengths here. Without it, the library checks the order.
     if network.has_dropout:
         _check_order(order.numpy(), train.count)
     task = network.task

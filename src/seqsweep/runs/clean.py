@@ -17,7 +17,7 @@ from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
 from seqsweep.runs.files import TEMPORARY, matching
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.lock import Locked, RunLock, wait_for_doubts
+from seqsweep.runs.lock import Locked, RunLock, wait_until_certain
 from seqsweep.runs.run_folder import State
 from seqsweep.suggest import nearest_or_all
 
@@ -90,7 +90,7 @@ def delete_all(removals: Sequence[Removal]) -> list[str]:
     Raises:
         OSError: a file cannot be deleted.
     """
-    wait_for_doubts([removal.entry.folder.path for removal in removals])
+    wait_until_certain([removal.entry.folder.path for removal in removals])
     return [reason for removal in removals if (reason := _delete(removal)) is not None]
 
 

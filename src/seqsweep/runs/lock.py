@@ -25,7 +25,7 @@ the file of a lock that this process holds, or is about to hold."""
 _refused: set[str] = set()
 """The locks that this process could not take.
 
-While in doubt `is_locked` calls them locked, so that nobody retries in vain."""
+`is_locked` calls them locked while it is unsure, so that nobody retries in vain."""
 
 _idle = threading.Event()
 """The event that ends the heartbeat thread when this process releases its last lock."""
@@ -78,7 +78,7 @@ class RunLock:
         self._waits = waits
         self._given_path = f"{folder}/{name}"
         self._number = 0
-        self._beaten = 0.0  # the last `_now` at which this lock was certainly held
+        self._last_beat = 0.0  # the last `_now` at which this lock was certainly held
 
     def __enter__(self) -> Self:
         while True:
@@ -130,10 +130,10 @@ class RunLock:
         if made is None:
             return False
         self._descriptor, self.holder = made
-        self._beaten = _now()
+        self._last_beat = _now()
         is_held = False
         try:
-            # After withdrawing a process retries. If two processes collided, one then succeeds.
+            # A process that withdraws tries again. After a collision, one of the two succeeds.
             with contextlib.suppress(Locked):
                 is_held = self._dead_generations(self._number) == before and self._is_highest()
         finally:
@@ -160,7 +160,7 @@ class RunLock:
         return file_of(self.path, self._number)
 
     def _is_highest(self) -> bool:
-        # Look for the newer file first, because its holder removes this file before its own file.
+        # Look for a newer file first, because its holder removes ours before its own.
         if os.path.lexists(file_of(self.path, self._number + 1)):
             return False
         try:
@@ -179,7 +179,7 @@ class RunLock:
 
     def check(self) -> None:
         """Raises LockLost if another process took the lock over during a pause."""
-        if not self.is_lost and _now() - self._beaten < lock_files.seconds_to_be_sure():
+        if not self.is_lost and _now() - self._last_beat < lock_files.seconds_to_be_sure():
             return
         # Beat twice: a process that took the lock by mistake withdraws in between.
         if self.beat() or (not self.is_lost and time.sleep(_HASTE_SECONDS) is None and self.beat()):
@@ -200,10 +200,10 @@ class RunLock:
             if self.is_lost or taken.get(self.path) is not self:
                 return False
             now = _now()
-            # The touch comes first, so a process that takes the lock now sees it or is seen below.
+            # Touch first: a process that takes the lock now sees the touch, or we see its file.
             os.utime(self._descriptor)
             if self._is_highest():
-                self._beaten = now
+                self._last_beat = now
                 return True
             return False
 
@@ -261,13 +261,12 @@ def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
 
 
 def _seems_alive(found: Look, path: str) -> bool:
-    # The clock decides at first. An unsure lock counts as held after a refused RunLock, or if its
-    # POSIX lock is held.
+    # An unsure lock counts as held if its POSIX lock is held, or if this process could not take it.
     is_doubted = found.life == "unsure" and (found.is_posix_held or path in _refused)
     return found.life == "alive" or is_doubted
 
 
-def wait_for_doubts(folders: Iterable[Path]) -> bool:
+def wait_until_certain(folders: Iterable[Path]) -> bool:
     """Waits for two heartbeats if only the clock calls a lock dead.
 
     Afterwards each lock is known to be alive or dead. Returns whether it had to wait.

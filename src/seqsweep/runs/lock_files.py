@@ -212,7 +212,7 @@ def _life_by_touches(path: str, status: os.stat_result) -> Literal["alive", "uns
 
 
 def seconds_to_be_sure() -> float:
-    """Returns the seconds for which a dead holder's file is unchanged."""
+    """Returns the seconds without a change after which a holder is surely dead."""
     return 2 * BEAT_SECONDS
 
 

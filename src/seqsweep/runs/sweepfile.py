@@ -225,12 +225,6 @@ def _names_in(folder: Path) -> dict[str, Process]:
     return lock_names(path.name for path in folder.glob(".running-*"))
 
 
-def processes_in(folder: Path) -> list[Process]:
-    """Returns the processes that train sweeps in this folder, on all hosts."""
-    names = _names_in(folder)
-    return sorted(process for name, process in names.items() if is_locked(folder, name))
-
-
 def is_sweep_running(folder: Path) -> bool:
     """Returns whether a process is training in this folder, on any host."""
     return any(is_locked(folder, name) for name in _names_in(folder))

@@ -1,4 +1,4 @@
-"""Trains runs as jobs of Hydra, and jobs as runs."""
+"""Trains runs as Hydra jobs, and another sweeper's jobs as runs."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,9 @@ class Workers(Protocol):
         """Starts and prints the workers, unless a command has started them."""
         ...
 
-    def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
+    def train(
+        self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False
+    ) -> None:
         """Calls `begin`, then waits until all runs, or just one, are over."""
         ...
 
@@ -57,7 +59,7 @@ class RunLauncher:
     workers: Workers | None = None
 
     def trainer(self) -> Train:
-        """Returns a function that trains members; it reads finished runs again."""
+        """Returns a function that trains members here or as Hydra jobs."""
         return self._launch if self.threads is None else _trainer(self.threads)
 
     def _launch(
@@ -65,8 +67,8 @@ class RunLauncher:
     ) -> Mapping[str, object]:
         """Trains each member as a job of Hydra."""
         assert self.hydra is not None
-        # Hydra composes a job from its own overrides, but the folder is named after the swept keys.
-        # So each job gets the folder as an override.
+        # The folder is named after the swept keys, which a single job does not know. So each job
+        # gets the folder as an override.
         jobs = [[*member.overrides, f"hydra.sweep.dir='{folder}'"] for member in members]
         self.hydra.launch(jobs, initial_job_idx=0)
         return {}

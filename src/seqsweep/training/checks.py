@@ -34,7 +34,7 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
     data, model = config["data"], config["model"]
     if isinstance(splits, Splits) and data.get("batch_size") == "auto":
         data = data | {"batch_size": auto_batch_size(splits)}
-    # Only our networks with this key read symbols.
+    # Only our networks, which have the key embedding_dim, read symbols.
     if splits.vocabulary is not None and architecture_of(model) is not None:
         model = {
             k: _EMBEDDING if k == "embedding_dim" and v is None else v for k, v in model.items()

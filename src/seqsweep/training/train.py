@@ -13,7 +13,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_for_doubts
+from seqsweep.runs.lock import Locked, LockLost, RunLock, wait_until_certain
 from seqsweep.training.build_run import build_run
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
@@ -103,7 +103,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
     if assisted is not None:
         return [assisted]
     # Some dead holders are recognised only by waiting, so all locks are watched at once.
-    wait_for_doubts(member.folder.path for member in members)
+    wait_until_certain(member.folder.path for member in members)
     with contextlib.ExitStack() as contexts:
         contexts.enter_context(restored_torch_state(engine.torch_threads))
         contexts.enter_context(engine.stop.listening())

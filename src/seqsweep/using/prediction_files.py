@@ -4,7 +4,6 @@ B sequences of a batch, C classes.
 """
 
 import csv
-import importlib.util
 import json
 import os
 import sys
@@ -84,8 +83,6 @@ def _write_json_lines(file: TextIO, header: Header, batches: Iterable[Prediction
 
 def _write_parquet(file: BinaryIO, header: Header, batches: Iterable[Predictions]) -> None:
     """Writes a row group for each batch."""
-    if importlib.util.find_spec("pyarrow") is None:
-        raise ValueError("a parquet file needs the package pyarrow: pip install 'seqsweep[data]'")
     import pyarrow
     import pyarrow.parquet
 

@@ -103,7 +103,7 @@ def test_a_refused_start_is_no_start(tmp_path):
 def test_a_command_waits_until_all_runs_are_done_or_one_is(tmp_path):
     runs = queued(tmp_path, "abc")
     cluster = Threads([run.folder.path for run in runs])
-    Workers(cluster).train(runs, tmp_path, is_one_enough=True)
+    Workers(cluster).train(runs, tmp_path, until_one_ends=True)
     assert any(run.is_done() for run in runs)
     Workers(cluster).train(runs, tmp_path)
     assert all(run.is_done() for run in runs)

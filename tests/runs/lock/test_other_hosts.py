@@ -16,7 +16,7 @@ from seqsweep.runs.lock import (
     holder_of,
     is_locked,
     remove_lock_of_finished_run,
-    wait_for_doubts,
+    wait_until_certain,
 )
 
 
@@ -81,7 +81,7 @@ def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(
     with pytest.raises(Locked, match="process 4711 on elsewhere"), RunLock(folder):
         pass
     assert is_locked(folder)  # so that nobody tries again and again
-    assert wait_for_doubts([folder])
+    assert wait_until_certain([folder])
     assert not is_locked(folder)
     with RunLock(folder) as lock:
         assert lock.taken_from is not None and lock.taken_from.host == "elsewhere"

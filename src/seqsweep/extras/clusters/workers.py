@@ -88,13 +88,15 @@ class Workers:
         say(f"{name}: {count(number, 'worker')}, logs in {place(folder / self.cluster.logs)}")
         say("if all of them end early, the same command with --start starts new ones")
 
-    def train(self, runs: Sequence[SweepMember], folder: Path, is_one_enough: bool = False) -> None:
+    def train(
+        self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False
+    ) -> None:
         """Starts the workers, and waits for all runs unless `detach` is set."""
         self.begin(runs, folder)
         left = list(runs)
         while not self.detach:
             left = [run for run in left if not run.is_over()]
-            if not left or (is_one_enough and len(left) < len(runs)):
+            if not left or (until_one_ends and len(left) < len(runs)):
                 return
             is_stopped = (folder / STOP_FILE).exists()
             if is_stopped and not any(is_locked(run.folder.path) for run in left):

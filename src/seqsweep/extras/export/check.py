@@ -60,7 +60,7 @@ def largest_difference(run: LoadedRun, answer: Answer) -> float:
 
 
 def difference(result: Array, expected: Array) -> float:
-    """Returns the largest difference, relative to the largest value above 1.
+    """Returns the largest difference, divided by the largest value if above 1.
 
     Two NaN are equal. The rounding of float32 grows with the values.
     """
@@ -95,7 +95,7 @@ def raw_sequences(
 ) -> tuple[Array, npt.NDArray[np.int64]]:
     """Draws raw values (B, T, F) like the training split's, and lengths (B,).
 
-    Values are missing where the run fills them in. The padding holds values that would change
+    Some values are missing if the run fills in missing values. The padding holds values that would change
     the outputs if they were read.
     """
     scaling, scale = scaling_inside(run), source_scale(run)

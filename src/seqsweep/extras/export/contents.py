@@ -37,7 +37,7 @@ def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
     scaling = scaling_inside(run)
     if scaling is None or scaling.mean is None or scaling.deviation is None:
         return None
-    # After a transform, values of masks and of the later steps of a frame follow.
+    # A transform appends values for masks and for later steps of a frame. They are cut off.
     count = len(run.source_channels)
     return scaling.mean[:count], scaling.deviation[:count]
 

@@ -160,7 +160,7 @@ class Window(Search):
                 counted = ended, total - self.done_before if budget else 0
                 yield from shown(pending, console, counted)
             else:
-                launcher.workers.train(pending, self.folder, is_one_enough=True)
+                launcher.workers.train(pending, self.folder, until_one_ends=True)
             if pending := self.next_runs():
                 # Workers and tables read the list of runs from sweep.json.
                 write_sweep(self.members(), pending, self.folder, console, is_open=True)

@@ -72,7 +72,7 @@ class Pool:
         self.data = data
         self.engine = engine
         self.is_single, self.outcomes = engine.is_single, engine.outcomes
-        # The budgets limit the time for checkpoints and logs, records, and other packages' loggers.
+        # They limit the time for checkpoints, for records, and for loggers of other packages.
         self.saving, self.ending, self.feeding = Budget(), Budget(), Budget()
         self.workers = Workers(min(threads, len(members)))
         self.left: list[PoolMember] = []
@@ -102,7 +102,7 @@ class Pool:
 
     def finish(self, stop: StopOnSignal) -> None:
         """Waits until all trained members are tested, and records them."""
-        # Members wait here only if the last training member has failed. The waiting members pause.
+        # If the last training member has failed, others may still wait for the judge. They pause.
         self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
         self._waiting = []
         while self.workers.pending:
@@ -111,7 +111,7 @@ class Pool:
         self._record()
 
     def settle(self) -> None:
-        """Saves the members in the window after their last finished epochs."""
+        """Saves each member in the window as of its last finished epoch."""
         self.workers.withdraw()
         # Works end at their next step and are undone.
         self.workers.stop.set()
