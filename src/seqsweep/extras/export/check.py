@@ -95,8 +95,8 @@ def raw_sequences(
 ) -> tuple[Array, npt.NDArray[np.int64]]:
     """Draws raw values (B, T, F) like the training split's, and lengths (B,).
 
-    Some values are missing if the run fills in missing values. The padding holds values that would change
-    the outputs if they were read.
+    Some values are missing if the run fills in missing values. The padding holds values that
+    would change the outputs if they were read.
     """
     scaling, scale = scaling_inside(run), source_scale(run)
     shaping = None if scaling is None else scaling.shaping
