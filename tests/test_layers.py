@@ -29,7 +29,6 @@ LEAVES = {
         "arguments",
         "importing",
         "signals",
-        "pacing",
     )
 }
 KNOWS = {

@@ -22,7 +22,9 @@ def blocks_of(page: str) -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")  # its advice on workers and logging
-@pytest.mark.parametrize("page", ["python.md", "estimators.md"])
+@pytest.mark.parametrize(
+    "page", ["python.md", pytest.param("estimators.md", marks=pytest.mark.durability)]
+)
 def test_the_examples_of_a_page_run_in_order_and_print_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = blocks_of(page)

@@ -39,7 +39,7 @@ PARTS = {
         "runs.sweepfile:SweepFile.read",
         "results.run_names:name_runs",
     ),
-    "find finished runs": ("training.outcome:finished",),
+    "find finished runs": ("training.planned_run:finished",),
     "locks": (
         "runs.lock:RunLock.__enter__",
         "runs.lock:RunLock.__exit__",
@@ -61,7 +61,7 @@ PARTS = {
 }
 TRAINING = "training and the rest"
 MODULES = (
-    *(f"sweeping.{name}" for name in ("app", "sweep", "summary", "hydra_jobs", "train_groups")),
+    *(f"sweeping.{name}" for name in ("app", "sweep", "sweep_end", "hydra_jobs", "train_groups")),
     "training.train",
 )
 
