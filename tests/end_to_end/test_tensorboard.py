@@ -345,3 +345,23 @@ def test_a_server_shows_new_runs_and_leaves_no_files_when_it_ends(tmp_path):
     assert not Path(logdir).exists()
     empty = start(tmp_path / "none")
     assert empty.communicate(timeout=30)[1].startswith(f"{tmp_path / 'none'}: no such folder")
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_tensorboard_of_many_runs_opens_with_pictures_of_the_best(seqsweep, browser, tmp_path):
+    sizes = f"model.hidden_size={','.join(map(str, range(3, 44)))}"
+    trained = seqsweep("train", "-m", "data=digits", sizes, "trainer.max_epochs=2", *QUICKLY)
+    assert trained.code == 0, trained.err
+    page = browser.new_page()
+    with served(tmp_path / "outputs/sweeps/mine") as (_, links):
+        address = links["hyperparameters"].removesuffix("/#hparams")
+        wait_until(lambda: len(runs_at(address)) == 41)
+        pages = Pages(page)
+        pages.open(links["pictures"])
+        page.locator("tf-image-loader img:visible").first.wait_for()
+        pages.open(links["curves"])
+        page.get_by_role("tab", name="Text").click()
+        page.get_by_text("The names of all configs").first.wait_for()
+        page.get_by_role("tab", name="Images").click()
+        page.locator("tf-image-loader img:visible").first.wait_for()

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -94,3 +94,13 @@ def test_a_folder_without_runs_is_refused(tmp_path):
         serve(tmp_path, 0)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         serve(tmp_path / "none", 0)
+
+
+def test_the_links_of_many_runs_filter_the_best_on_the_pages_that_would_select_none():
+    shown = dataclasses.replace(view("h08", "h16", "h32"), best=["h16", "h08"])
+    found = links(shown, "http://x")
+    assert next(iter(found)) == "pictures"
+    for name, page in (("pictures", "images"), ("curves", "timeseries")):
+        fragment = urlsplit(found[name]).fragment
+        assert unquote(fragment) == f"{page}&regexInput=^(h16|h08)$"
+    assert any("press TOGGLE ALL RUNS" in line for line in greeting(shown, "http://x"))

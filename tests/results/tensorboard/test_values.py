@@ -40,3 +40,21 @@ def test_runs_that_swap_their_files_swap_their_curves(sweep, shown):
     (sweep.folder / "0").rename(sweep.folder / "2")
     found = shown(sweep.folder)
     assert found.points("h1", "val/acc")[2] == (18, 0.9)
+
+
+def test_the_text_page_has_the_full_name_of_each_config(sweep, shown):
+    """Also of those that are not among the best of the leaderboard, or have not ended."""
+    module = "seqsweep.models.classifier"
+    for number, name in enumerate(("SimpleRNN", "MultiLayerRNN")):
+        config = {"model._target_": f"{module}.{name}"}
+        for seed in (0, 1):
+            sweep.done(f"{number}{seed}", {**config, "seed": seed}, 0.5)
+    sweep.add("2", {"model._target_": f"{module}.BiDirectionalRNN"}, [0.4])
+    found = shown(sweep.folder)
+    (text,) = texts(found, found.runs[0], "names")
+    assert [line.split() for line in text.splitlines()[2:]] == [
+        ["config", "full", "name"],
+        ["bidire", "model=bidirectional"],
+        ["multil", "model=multilayer"],
+        ["simple", "model=simple"],
+    ]

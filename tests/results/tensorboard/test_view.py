@@ -192,3 +192,14 @@ def test_the_versions_of_a_view_change_with_metadata_and_status(sweep):
     assert after.versions["h0"] == (before.versions["h0"][0], "success")
     sweep.done("2", {"h": 2}, 0.9)
     assert renew(sweep.folder, images=0).versions["h0"] != after.versions["h0"]
+
+
+def test_a_view_of_more_than_40_runs_names_the_best_20_and_the_one_with_the_names(sweep):
+    for number in range(40):
+        sweep.done(f"{number:02}", {"h": number}, 0.3 + number / 100)
+    sweep.plan()
+    assert not renew(sweep.folder, images=0).best
+    sweep.done("40", {"h": 40}, 0.7)
+    sweep.plan()
+    best = [f"h{number:02}" for number in range(40, 20, -1)]
+    assert renew(sweep.folder, images=0).best == [*best, "h00"]

@@ -101,14 +101,22 @@ def scalar(tag: str, value: float) -> Any:
     return summary_pb2.Summary.Value(tag=tag, simple_value=value)
 
 
+def text(tag: str, content: str) -> Any:
+    """Returns a text for the Text page."""
+    return _value(tag, "text", make_tensor_proto([content.encode()], dtype=types_pb2.DT_STRING))
+
+
 def plugin_data(tag: str, plugin: str, data: bytes) -> Any:
     """Returns a value that a plugin keeps in its metadata."""
+    return _value(tag, plugin, make_tensor_proto([], dtype=types_pb2.DT_FLOAT), data)
+
+
+def _value(tag: str, plugin: str, tensor: Any, data: bytes = b"") -> Any:
     kind = summary_pb2.SummaryMetadata
     metadata = kind(
         plugin_data=kind.PluginData(plugin_name=plugin, content=data),
         data_class=summary_pb2.DATA_CLASS_TENSOR,
     )
-    tensor = make_tensor_proto([], dtype=types_pb2.DT_FLOAT)
     return summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
 
 

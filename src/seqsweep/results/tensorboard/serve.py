@@ -84,17 +84,21 @@ def serve(
 
 
 def links(view: View, address: str) -> dict[str, str]:
-    """Returns the links to the curves and the hyperparameters.
+    """Returns the links to the pictures of many runs, the curves and the hyperparameters.
 
-    The ranking metric is pinned, and the curves are coloured by config.
+    The ranking metric is pinned, and the curves are coloured by config. The links of many runs
+    filter the best of them, because TensorBoard's older pages would select none.
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     query = f"pinnedCards={quote(pinned)}&smoothing=0"
     # With several replicates, all runs of a config get one colour.
     if any(name != config for name, config in view.configs.items()):
         query += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
-    return {
-        "curves": f"{address}/?{query}#timeseries",
+    names = f"^({'|'.join(view.best)})$"
+    best = f"&regexInput={quote(names, safe='')}" if view.best else ""
+    pictures = {"pictures": f"{address}/#images{best}"} if best else {}
+    return pictures | {
+        "curves": f"{address}/?{query}#timeseries{best}",
         "hyperparameters": f"{address}/#hparams",
     }
 
@@ -116,6 +120,11 @@ def greeting(view: View, address: str) -> list[str]:
     if view.left_out:
         lines[0] += f": the {count} of the best configs are shown; --runs N shows more"
     lines += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
+    if view.best:
+        lines.append(
+            "Images, Scalars and Text begin with the best runs; to see all, clear the field above "
+            "the runs and press TOGGLE ALL RUNS"
+        )
     if not view.is_writable:
         lines.append("no HParams, pictures and texts: the folder cannot be written")
     if all(MADE in path for path in view.files):

@@ -6,12 +6,14 @@ runs, so they can be removed and made again.
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from seqsweep.console import visible
+from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tensorboard.made_files import (
     Files,
@@ -22,6 +24,7 @@ from seqsweep.results.tensorboard.made_files import (
     image,
     serialized,
     sessions,
+    text,
     values_of,
     write_made_files,
 )
@@ -35,6 +38,11 @@ MOST_RUNS = 500
 
 TensorBoard's Time Series selects no more runs by itself, and thousands make TensorBoard slow.
 """
+
+_MOST_SELECTED = 40
+"""The most runs that TensorBoard's older pages, such as Images, select by themselves."""
+_FIRST_RUNS = 20
+"""The number of best runs with which the pages of more runs begin."""
 
 _PICTURES_VERSION = 4
 """The version of the pictures. Raise it by hand when they change, so they are drawn again."""
@@ -53,6 +61,7 @@ class View:
         folders: the folder of each run, by the run's name.
         made: the paths of the made files, relative to the folder of all runs.
         left_out: the number of further runs in the folder, which the view does not show.
+        best: the names of the runs to begin with, where TensorBoard itself would select none.
         is_writable: whether the folder can be written; otherwise only the curves are shown.
     """
 
@@ -63,6 +72,7 @@ class View:
     folders: Mapping[str, Path]
     made: Collection[str] = ()
     left_out: int = 0
+    best: Sequence[str] = ()
     is_writable: bool = True
 
     @cached_property
@@ -108,13 +118,17 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
     shown = replace(runs, runs=chosen + asked)
     columns, starts = experiment(runs), sessions(shown)
-    files = _files(shown, columns, starts, images)
+    complete = [run for run in shown.runs if run.entry.state == "complete"]
+    ranked = sorted(complete, key=lambda run: run.score, reverse=True)
+    files = _files(shown, columns, starts, ranked[:images])
     made: list[str] = []
     for run in runs.runs if is_writable else ():
         # A run that is not shown gets no files, and its files from an earlier view are removed.
         paths = write_made_files(run.folder, files.get(run.name.run, {}))
         made += [path.relative_to(root).as_posix() for path in paths]
     viewed = {run.name.run: run for run in shown.runs if folder in (root, run.folder)}
+    # The first run has the text with all names.
+    best = dict.fromkeys(run.name.run for run in (*ranked[:_FIRST_RUNS], *shown.runs[:1]))
     return View(
         folder,
         runs.monitor,
@@ -123,6 +137,7 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
         {name: run.folder for name, run in viewed.items()},
         made,
         len(runs.runs) - len(shown.runs) if folder == root else 0,
+        list(best) if len(viewed) > _MOST_SELECTED else (),
         is_writable,
     )
 
@@ -150,14 +165,30 @@ def _best_runs(runs: Runs, most: int) -> list[Run]:
 
 
 def _files(
-    runs: Runs, columns: bytes, starts: Mapping[str, bytes], images: int
+    runs: Runs, columns: bytes, starts: Mapping[str, bytes], pictured: Sequence[Run]
 ) -> dict[str, Files]:
     """Returns the made files of each shown run by the run's name."""
     files = {run.name.run: _hparams_file(run, columns, starts[run.name.run]) for run in runs.runs}
-    complete = [run for run in runs.runs if run.entry.state == "complete"]
-    for run in sorted(complete, key=lambda run: run.score, reverse=True)[:images]:
+    for run in pictured:
         files[run.name.run] |= _pictures_file(run)
+    files[runs.runs[0].name.run] |= _names_file(runs)
     return files
+
+
+def _names_file(runs: Runs) -> Files:
+    """Returns the file of a text with the short and the full name of each config."""
+    if not runs.keys:
+        return {}
+    keys = key_names(runs.keys)
+    full = {"config": "full name"}
+    full |= {run.name.config: visible(run_label(run.config, keys)) for run in runs.runs}
+    width = max(map(len, full))
+    # It is a code block, because a Markdown table breaks words and numbers on a narrow page.
+    lines = [f"    {name.ljust(width)}  {label}" for name, label in full.items()]
+    values = [text("names", "\n".join(["The names of all configs", "", *lines]))]
+    started = runs.runs[0].started
+    name = file_name(started, digest(serialized(values, 0)), "names")
+    return {name: lambda: event_file(started, values, 0)}
 
 
 def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
