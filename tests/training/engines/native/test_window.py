@@ -49,6 +49,14 @@ def test_a_run_outside_the_window_has_neither_a_lock_nor_a_folder(large, tmp_pat
     assert seen.count((True, True)) + seen.count((False, False)) == len(large)
 
 
+def test_the_shortest_run_beside_large_ones_ends_first(members_of, tmp_path):
+    sizes = [(f"model.hidden_size={size}",) for size in (300, 280, 4, 260)]
+    runs = members_of("trainer.max_epochs=4", members=sizes)
+    train_pool(runs, tmp_path, 2)
+    ended = [(tmp_path / run.run_id / "record.json").stat().st_mtime_ns for run in runs]
+    assert min(ended) == ended[2]
+
+
 def test_a_signal_leaves_files_only_of_the_runs_in_the_window(
     large, assert_undisturbed, at, tmp_path
 ):

@@ -85,6 +85,9 @@ class Pool:
         # `_ready` holds window members that wait for a thread; `_later` holds the next members.
         self._ready: deque[PoolMember] = deque()
         self._later = deque(sorted(members, key=_turn))
+        # Beside large members, a thread trains the shortest ones, so that results come early.
+        self._has_lane = any(member.flops >= _FLOPS_OF_A_TASK for member in members)
+        self._in_lane: PoolMember | None = None
 
     def advance(self, seconds: float) -> list[PoolMember]:
         """Waits `seconds` at most for a result; returns the members that moved on."""
@@ -125,8 +128,9 @@ class Pool:
 
     def fill(self) -> None:
         """Gives tasks to the threads; members that waited longest come first."""
-        most = _TASKS_OF_A_THREAD * self.workers.threads
-        while self.workers.pending < most and (chunk := self._chunk()):
+        # The member in the lane must not wait for a task that no thread has begun.
+        tasks = 1 if self._has_lane and self._later else _TASKS_OF_A_THREAD
+        while self.workers.pending < tasks * self.workers.threads and (chunk := self._chunk()):
             self._train(chunk)
 
     def _chunk(self) -> list[PoolMember]:
@@ -134,7 +138,7 @@ class Pool:
         # With few members a task takes only some of them, so that every thread gets a task.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * self.workers.threads))
         chunk, cost = list[PoolMember](), 0.0
-        while len(chunk) < most and cost < _FLOPS_OF_A_TASK:
+        while len(chunk) < most and cost < _FLOPS_OF_A_TASK and chunk != [self._in_lane]:
             member = self._next()
             if member is None:
                 break
@@ -144,8 +148,13 @@ class Pool:
 
     def _next(self) -> PoolMember | None:
         """Returns the member to train next, or None."""
-        while self._later and not self._ready:
-            member = self._later.popleft()
+        while self._later:
+            if self._has_lane and self._in_lane not in self.training:
+                member = self._in_lane = self._later.pop()
+            elif self._ready:
+                break
+            else:
+                member = self._later.popleft()
             if self._enters(member):
                 return member
         return self._ready.popleft() if self._ready else None
@@ -215,7 +224,8 @@ class Pool:
                     self._save(member)
             # The member has failed if its folder could not be written.
             if member in self.training and not self._leaves_at_limit(member):
-                self._ready.append(member)
+                put = self._ready.appendleft if member is self._in_lane else self._ready.append
+                put(member)
         self.row = rows[-1]
         return list(members)
 
