@@ -84,7 +84,7 @@ def serve(
 
 
 def links(view: View, address: str) -> dict[str, str]:
-    """Returns the links to the pictures of many runs, the curves and the hyperparameters.
+    """Returns the links to pictures of the best runs, curves and hyperparameters.
 
     The ranking metric is pinned, and the curves are coloured by config. The links of many runs
     filter the best of them, because TensorBoard's older pages would select none.

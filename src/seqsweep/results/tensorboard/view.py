@@ -176,7 +176,7 @@ def _files(
 
 
 def _names_file(runs: Runs) -> Files:
-    """Returns the file of a text with the short and the full name of each config."""
+    """Returns the file with the short and the full names of configs."""
     if not runs.keys:
         return {}
     keys = key_names(runs.keys)
