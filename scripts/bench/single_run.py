@@ -189,7 +189,7 @@ class TemplateModule(L.LightningModule):
 def _build(planned: PlannedRun) -> tuple[dict[str, Any], Any, nn.Module]:
     """Builds the data and the initial weights for the other two ways."""
     data = build_data(planned.config)
-    return planned.config, data, build_module(planned.config, data).network
+    return planned.config, data, build_module(planned.config, data.splits).network
 
 
 def _accuracy(network: nn.Module, x: Tensor, lengths: Any, labels: Any) -> float:

@@ -253,7 +253,7 @@ def run_here(way: str, overrides: list[str]) -> list[dict[str, float]]:
     grid, results = plan_members(overrides), list[dict[str, float]]()
     data = build_data(grid[0].config)
     for member in grid:
-        module = build_module(member.config, data)
+        module = build_module(member.config, data.splits)
         single_run.build_data = lambda config: data
         single_run.build_module = lambda config, data, module=module: module
         began = time.process_time(), time.perf_counter()
@@ -292,7 +292,7 @@ def count_flops(overrides: list[str]) -> list[dict[str, Any]]:
     for member in plan_members(overrides):
         data = build_data(member.config)
         train, epochs = data.splits.train, member.config["trainer"]["max_epochs"]
-        for module in build_module(member.config, data).network.modules():
+        for module in build_module(member.config, data.splits).network.modules():
             # A layer uses its D x G x H x (I + H) weights for each step, the head uses its weights
             # for each sequence. There are three products: forward, and backward for the weights and
             # for the inputs.
