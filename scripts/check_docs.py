@@ -1,0 +1,132 @@
+"""Runs the commands of README and docs, and compares what they print with the pages.
+
+    python scripts/check_docs.py [README.md docs/data.md ...] [--verbose]
+
+Each page gets an empty folder, in which its blocks run from top to bottom. Of a `console` block the
+lines after `$` run in a shell, and the first lines shown below must be printed in this order, up to
+`...`. Seconds may differ. These comments, which a rendered page hides, stand above a block:
+
+- `<!-- not run: REASON -->`: the block is left out; it needs a cluster or an hour, for example;
+- `<!-- run -->`: a block of Python that runs, such as one that writes the files of the page;
+- `<!-- file: PATH -->`: the block is the content of this file.
+
+RUN_FOLDER and RUN_ID stand for the newest run of the page, `scripts/` for that of the checkout.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+CHECKOUT = Path(__file__).parents[1]
+BLOCK = re.compile(r"(?:^<!-- (.+?) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+LINES = 5
+"""The number of shown lines that are compared."""
+
+NOT_RUN = ("git", "make", "source", "pip", "uv", "seqsweep tensorboard", "seqsweep watch")
+"""Commands that install something, or that do not end."""
+
+
+class Block(NamedTuple):
+    """A fenced block of a page: the comment above it, its language, and its content."""
+
+    comment: str
+    language: str
+    text: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    pages = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md"))]
+    parser.add_argument("pages", nargs="*", type=Path, default=pages)
+    parser.add_argument("--verbose", action="store_true", help="print each command")
+    options = parser.parse_args()
+    wrong = 0
+    for page in options.pages:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "scripts").symlink_to(CHECKOUT / "scripts")
+            for complaint in check(page, folder, options.verbose):
+                print(f"{page.name}: {complaint}", flush=True)
+                wrong += 1
+        print(f"{page.name}: checked", flush=True)
+    sys.exit(f"{wrong} commands differ from their page" if wrong else None)
+
+
+def check(page: Path, folder: Path, is_verbose: bool) -> Iterator[str]:
+    """Runs the blocks of a page in a folder; yields what differs from the page."""
+    for block in map(Block._make, BLOCK.findall(page.read_text(encoding="utf-8"))):
+        kind, _, value = block.comment.partition(": ")
+        if kind == "file":
+            path = folder / value
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif kind == "run":
+            code, printed = run([sys.executable, "-c", block.text], folder)
+            if code:
+                yield f"a block of Python ended with exit code {code}\n{printed}"
+        elif kind != "not run" and block.language == "console":
+            for command, shown in COMMAND.findall(block.text):
+                if not command.startswith(NOT_RUN):
+                    if is_verbose:
+                        print("$", command, flush=True)
+                    yield from compare(command, shown, folder)
+
+
+def compare(command: str, shown: str, folder: Path) -> Iterator[str]:
+    """Runs a command; yields how its output differs from the page."""
+    code, printed = run(["bash", "-c", with_run(command, folder)], folder)
+    lines = [plain(line) for line in printed.splitlines()]
+    wanted = [plain(line) for line in shown.splitlines()[:LINES] if line.strip()]
+    # A page shows the output of a wrong command too, and nothing below most right ones.
+    if code and not wanted:
+        yield f"$ {command}\nexit code {code}\n{printed}"
+    for line in wanted:
+        if line == "...":
+            return
+        if line not in lines:
+            yield f"$ {command}\nexpected {line!r}\ngot\n{printed}"
+            return
+        lines = lines[lines.index(line) + 1 :]
+
+
+def run(arguments: list[str], folder: Path) -> tuple[int, str]:
+    """Returns the exit code and the output of a command that runs in a folder."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    variables = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        arguments, cwd=folder, env=variables, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def with_run(command: str, folder: Path) -> str:
+    """Returns a command with the newest run of the page in place of its placeholders."""
+    records = sorted(folder.glob("outputs/*/*/*/record.json"), key=lambda p: p.stat().st_mtime_ns)
+    if records:
+        run_folder = records[-1].parent
+        command = command.replace("RUN_FOLDER", str(run_folder.relative_to(folder)))
+        command = command.replace("RUN_ID", run_folder.name)
+    return command
+
+
+def plain(line: str) -> str:
+    """Returns a line without its times and its extra spaces.
+
+    A time is a number before `s` or `min`, minutes and seconds, and the last cell of a table row,
+    where the leaderboard has the seconds.
+    """
+    line = re.sub(r"\b\d[\d.,]* ?(s|min|ms)\b|\b\d+:\d\d\b", "TIME", line)
+    line = re.sub(r"^( *≈? *\d+ {2,}.*?) +[\d.]+ *$", r"\1 TIME", line)
+    return re.sub(r"[ ─━]+", " ", line).strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Trains with the newest torch, Lightning and Optuna that pip finds.
+
+    python scripts/newest_check.py
+
+The environment in .venv-newest has these three and their dependencies. All other packages are those
+of the Python that runs this program. The bundled digits must give the numbers that README shows, a
+run must be reproduced to the bit, the notebook's three trainings must have equal losses, an ONNX
+file must agree with its network, and a search must end.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from hydra_check import CHECKOUT, make_environment
+
+FOLDER = CHECKOUT / ".venv-newest"
+PACKAGES = ("torch", "lightning", "optuna")
+DIGITS = ("train", "data=digits", "model.cell=gru", "model.hidden_size=32")
+SEARCH = (
+    "train", "-m", "data=digits", "hydra/sweeper=optuna", "hydra.sweeper.budget.trials=4",
+    "hydra.sweeper.confirm.top=0", "model.hidden_size=int(interval(4,16))",
+    "trainer.max_epochs=3", "sweep.name=search",
+)  # fmt: skip
+
+
+def main() -> None:
+    python = make_environment(FOLDER, *PACKAGES)
+    names = ", ".join(PACKAGES)
+    print(run(python, CHECKOUT, "-c", f"import {names}\nfor m in {names}: print(m.__file__)"))
+    with tempfile.TemporaryDirectory() as temporary:
+        check(python, Path(temporary))
+    run(python, CHECKOUT, CHECKOUT / "scripts" / "notebook_parity.py")
+    print("the newest packages work")
+
+
+def check(python: Path, folder: Path) -> None:
+    """Exits unless the commands print what README and the documents promise."""
+    seqsweep = ("-m", "seqsweep")
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    line = re.search(rf"^\$ seqsweep {' '.join(DIGITS)}.*\n(.*)\n", readme, re.MULTILINE)
+    printed = run(python, folder, *seqsweep, *DIGITS)
+    if line is None or line[1] not in printed:
+        sys.exit(f"the digits: expected {line and line[1]}\ngot {printed}")
+    (trained,) = folder.glob("outputs/runs/default/*/record.json")
+    for arguments, expected in (
+        (("reproduce", trained.parent), "identical"),
+        (("export", trained.parent, "--to", "net.onnx"), "net.onnx"),
+        (SEARCH, "search: 4 trials, 4 complete"),
+    ):
+        printed = run(python, folder, *seqsweep, *arguments)
+        if expected not in printed:
+            sys.exit(f"{arguments[0]}: expected {expected!r}, got\n{printed}")
+
+
+def run(python: Path, folder: Path, *arguments: str | Path) -> str:
+    """Returns what a command prints; exits if it fails."""
+    print("$ python", *arguments, flush=True)
+    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [python, *arguments], cwd=folder, env=variables, text=True, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
