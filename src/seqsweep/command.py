@@ -64,7 +64,8 @@ def as_multirun() -> str:
 def with_options(options: Mapping[str, Any]) -> str:
     """Returns a hint: the command with these options of the data source.
 
-    In a program, or for a command without a data source, the hint has only the options.
+    If a Python program calls this, or the command has no data source, the hint has only the
+    options.
     """
     if _hidden:
         restore_subcommand()
@@ -102,5 +103,8 @@ def quoted_value(value: Any) -> str:
 
 
 def is_first_process() -> bool:
-    """Returns whether this process prints for its run, under ddp too."""
+    """Returns whether this process prints the output of its run.
+
+    Under ddp several processes train one run, and only the first one prints.
+    """
     return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -165,7 +165,7 @@ def with_our_target(section: Any) -> Any:
 
 
 def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
-    """Returns the section without the arguments that have Lightning's own defaults.
+    """Returns the section without the values that equal Lightning's defaults.
 
     A config that names these defaults then has the same run_id as a config without them.
 

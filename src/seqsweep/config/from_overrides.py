@@ -1,7 +1,9 @@
 """Composes configs from overrides in Python, as the commands do.
 
-Without a `version_base`, Hydra 1.3 uses the defaults of 1.1; Hydra 1.4 has only one set of
-defaults. Before OmegaConf 2.4, `OmegaConf.register_resolver` is a deprecated function.
+The module supports two versions of Hydra. Hydra 1.3 uses the defaults of 1.1 unless `version_base`
+is given; Hydra 1.4 has only one set of defaults. The names of OmegaConf's functions differ too:
+`OmegaConf.register_resolver` registers a resolver since OmegaConf 2.4, and is a deprecated function
+before.
 """
 
 import functools
@@ -94,7 +96,8 @@ def shared_composer() -> MemberComposer:
 
 def check_again(config: Config) -> Config:
     """Returns a config after one more check of its values."""
-    given = {key: value for key, value in config.items() if key != CODE}  # a trained run has it
+    # The config of a trained run may have this key, which `plan` adds and `check` does not know.
+    given = {key: value for key, value in config.items() if key != CODE}
     return check(OmegaConf.create(given))
 
 

@@ -126,7 +126,10 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
 
 
 def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str) -> None:
-    """Refuses a channel whose differences float64 rounds, such as nanoseconds since 1970."""
+    """Refuses a channel whose rounding in float64 is large beside its deviation.
+
+    Nanoseconds since 1970 are an example.
+    """
     # For most data, the smallest and the largest value show that no channel needs a check.
     if not max(-np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) > 2**53:
         return

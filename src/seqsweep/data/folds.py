@@ -12,7 +12,7 @@ from seqsweep.data.checks import Int64, Mask
 from seqsweep.data.sequences import Sequences, Splits
 
 _STREAM = 2
-"""The random stream of the folds; the cuts of test and validation have the streams 0 and 1."""
+"""The random stream of the folds. The test and validation splits are drawn from streams 0 and 1."""
 
 
 def check_fold(folds: int | None, fold: int) -> None:
@@ -25,7 +25,7 @@ def check_fold(folds: int | None, fold: int) -> None:
 
 
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
-    """Makes one fold of train the test split.
+    """Takes one fold of train as the test split.
 
     The folds depend only on `seed` and `folds`, so over all values of `fold` each sequence is
     tested once. A given validation split stays the same for all folds. A given test split is
@@ -94,9 +94,9 @@ def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
 def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator) -> Int64:
     """Puts each group into the fold with the least of its classes.
 
-    The fold's shares of the class are summed over the sequences of the group, and the fold with
-    the smallest sum is chosen. If sums are equal, the smallest fold is chosen, so each of the first
-    groups gets its own fold.
+    For each sequence of the group, a fold counts the share of the sequence's class that it already
+    holds. The fold with the smallest sum of these shares is chosen. If sums are equal, the fold
+    with the fewest sequences is chosen, so each of the first groups gets its own fold.
     """
     counts, index = by_class_and_group(labels, groups)  # (G, C)
     shares = counts / counts.sum(axis=0)

@@ -1,6 +1,6 @@
 """Checks raw arrays and turns them into labelled sequences.
 
-N sequences, B sequences without labels, T steps of the longest, F features (channels), C classes.
+N sequences, T steps of the longest, F features (channels).
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def make_sequences(
             that occur (see `label_names`).
         layout: `time_first` if x is (T, N, F) or (T, N); `channels_first` if x is (N, F, T), or a
             list of sequences (F, T).
-        groups: (N,) names or numbers; a cut keeps the sequences of one group together.
+        groups: (N,) names or numbers; splits are drawn in whole groups.
         where: the beginning of every message, such as the name of the file.
     """
     targets = label_array(labels, where)
@@ -130,7 +130,7 @@ def make_splits(
     if "train" not in parts:
         where = next(iter(parts.values())).where
         raise ValueError(f"{where}: no sequence is in train; found {listed([*parts])}")
-    # A run needs 12 bytes for each value of a file, for the split and the scaled copy.
+    # For each value, a run needs up to 8 bytes for the split and 4 bytes for its scaled copy.
     further = 12 * sum(part.x.size for part in parts.values())
     check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}

@@ -45,14 +45,14 @@ def stream(seed: int, index: int) -> np.random.Generator:
 
 
 def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
-    """Draws class indices (count,) evenly, each at least once if possible."""
+    """Draws class indices (count,), each equally likely and at least once if possible."""
     once = rng.permutation(classes)[:count]
     more = rng.integers(classes, size=max(count - classes, 0))
     return rng.permutation(np.concatenate([once, more])).astype(np.int64)
 
 
 def draw_lengths(rng: np.random.Generator, count: int, lengths: tuple[int, int]) -> Int64:
-    """Draws lengths evenly from the shortest to the longest, (count,)."""
+    """Draws lengths (count,) between the shortest and the longest, all equally likely."""
     drawn = rng.integers(*lengths, size=count, endpoint=True)
     drawn[0] = lengths[1]  # so that the shape of a split is always the same
     return drawn

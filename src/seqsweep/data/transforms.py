@@ -140,8 +140,9 @@ class Augmentation:
 
     Args:
         jitter: the standard deviation of the noise, in the values that the network reads.
-        time_mask: the most steps of the span. First the length of the span is drawn, from 0 up to
-            this number or all steps but one, then its place (SpecAugment, Park et al. 2019).
+        time_mask: the most steps of the span. First the length of the span is drawn, from 0 to this
+            number, then its place (SpecAugment, Park et al. 2019). In a short sequence the longest
+            span is all steps but one.
         exact: the channels without noise: masks of missing values.
     """
 

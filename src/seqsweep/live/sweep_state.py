@@ -126,7 +126,7 @@ class SweepProgress:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs of all runs that need no more time."""
+        """The number of epochs that need no more time, over all runs."""
         return sum(run.epochs for run in self.runs)
 
     @property

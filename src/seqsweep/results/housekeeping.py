@@ -44,7 +44,7 @@ def folders_below(folder: Path) -> list[Path]:
 
 
 def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> dict[str, Any]:
-    """Prints and returns a line for each run or folder of runs.
+    """Prints and returns the status of each run or folder of runs.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -107,7 +107,7 @@ def clean(
 ) -> None:
     """Prints the runs chosen for deletion with their sizes; `yes` deletes them.
 
-    If no run is chosen, it prints the possible choices.
+    Without states, checkpoints and values, it prints the possible choices.
 
     Args:
         states: The states of the chosen runs.
@@ -116,7 +116,7 @@ def clean(
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: The folder contains no run, or a key is unknown.
+        ValueError: The folder contains no run, a key is unknown, or `yes` comes without a choice.
     """
     entries = read_folder(folder, of_all_versions=True)
     if not (states or checkpoints or wanted):

@@ -21,7 +21,7 @@ from seqsweep.results.significance import (
 )
 
 RELIABLE_FROM = 5
-"""The fewest data sets for which Friedman's test is not reported as unreliable."""
+"""The fewest data sets for a reliable Friedman test; with fewer, the output says unreliable."""
 
 _ALPHA = round(1 - LEVEL, 12)
 
@@ -106,7 +106,7 @@ def friedman_p(ranks: Scores) -> float:
     middle = n * (k + 1) / 2
     sums = [math.fsum(column) for column in zip(*ranks, strict=True)]
     between = math.fsum((total - middle) ** 2 for total in sums)
-    # Without ties, every row has the same sum of squares around its mean.
+    # Ties make this sum smaller, so it is computed from the ranks and not by the usual formula.
     within = math.fsum((rank - (k + 1) / 2) ** 2 for row in ranks for rank in row)
     return upper_tail((k - 1) * between / within, k - 1) if within else 1.0
 

@@ -8,9 +8,10 @@ last: the fold, the split seed, the seed.
    letters if these are taken. Words have no code: `gru`, `digits`. bidirectional is `bi` or `uni`.
 2. All integers get as many digits as the largest value, all fractions as many decimals as the most
    precise value. So the names sort like the numbers. true and false are 1 and 0.
-3. Words are cut to 6 characters, or to more if they would be equal. If a key has a longer number, a
-   negative number, or a value that is neither a number nor a plain word, its values are numbered in
-   their order: `r0` and `r1` cannot be mistaken for rates.
+3. Words are cut to 6 characters, or to more if they would be equal. The values of some keys are
+   numbered in their order: `r0`, `r1`. The code of the key is left out, so that nobody takes the
+   number for a value. Such a key has a number of more than 6 digits or 5 decimals, a negative
+   number, or a value that is neither a number nor a plain word.
 4. Runs whose configs do not differ at all are numbered: `n0`, `n1`.
 """
 
@@ -123,7 +124,10 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
 
 
 def _texts(values: Iterable[Any]) -> dict[str, str] | None:
-    """The short text of each value by JSON; None if impossible (rules 2, 3)."""
+    """The short text of each value, by the value's `value_key`.
+
+    None if a value has no short text by rules 2 and 3 of the module.
+    """
     distinct = {value_key(value): value for value in values}
     given = [value for value in distinct.values() if value is not None]
     if given and all(isinstance(value, bool) for value in given):
@@ -139,7 +143,10 @@ def _texts(values: Iterable[Any]) -> dict[str, str] | None:
 
 
 def _numbers(values: Sequence[Any]) -> list[str]:
-    """The values with equally many digits and decimals; empty without short numbers."""
+    """The texts of short numbers, with equally many digits and decimals.
+
+    The list is empty if a value is not a short number.
+    """
     if not all(_is_finite(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
     # The decimals of a float are counted in its shortest text, not in its binary digits.
@@ -152,7 +159,10 @@ def _numbers(values: Sequence[Any]) -> list[str]:
 
 
 def _words(values: Sequence[Any]) -> list[str]:
-    """Cuts plain words that stay distinct; empty for other values."""
+    """Cuts plain words to the shortest length at which they stay distinct.
+
+    The list is empty if a value is not a plain word, or if no length is short enough.
+    """
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     if not all(isinstance(value, str) and fullmatch(plain, value) for value in values):
         return []
@@ -205,7 +215,7 @@ def _last(key: str) -> str:
 
 
 def name_runs(folder: Path) -> None:
-    """Writes a sweep's names.json and renames runs whose name has changed."""
+    """Writes a sweep's names.json, and moves event files whose run has a new name."""
     sweep = SweepFile.read(folder)
     assert sweep is not None, "the sweep writes its own file first"
     configs = dict(sweep.configs)

@@ -24,7 +24,7 @@ class Signs(NamedTuple):
 
 
 def name_test(variation: Variation) -> str:
-    """Names the test of a folder and its correction."""
+    """Names the significance test for these replicates, and its correction."""
     test = "corrected resampled t-test" if variation.resampled else "Wilcoxon signed-rank"
     return f"{test}, Holm"
 
@@ -42,7 +42,7 @@ def too_few_words(
         shared: The number of replicates that each undecided config shares with the first one.
         seeds: The number of replicates of every config, including the first one.
         by_t: The number of undecided configs that differ from the first one by a paired t-test.
-        untested: The reason of each undecided config whose replicates have several splits.
+        untested: Why each undecided config was not tested, if the replicates have several splits.
         folds: The number of folds of a cross-validation; 0 without folds.
     """
     if not shared:

@@ -8,7 +8,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
-"""The keys of replicates, which change only the initial weights and the order, or the splits."""
+"""The keys in which the replicates of a config differ.
+
+`seed` decides the random numbers of the training, such as the initial weights and the order of the
+sequences. The other keys decide only the splits."""
 
 SEMANTICS = 5
 """The version of results, config keys and run files, raised by hand when they change.

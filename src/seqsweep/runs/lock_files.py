@@ -181,7 +181,8 @@ def look(path: str) -> Look:
         holder = _read_holder(file.fileno())
         is_held = _is_posix_held(file.fileno())
         status = os.fstat(file.fileno())
-    # A process writes its name before it checks that it has the lock, so an empty file is free.
+    # A process writes its name before it checks that it has the lock. So the creator of an empty
+    # file does not have the lock yet.
     if holder is None and not is_held:
         return Look("dead")
     # Boot ids distinguish virtual machines of the same name. Without them, the name decides.

@@ -53,7 +53,8 @@ def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
         # Imported here, because a run that is complete already needs no torch.
         from seqsweep.training.resume import forget_finished_runs
 
-        forget_finished_runs()  # a later run may extend this run
+        # A later run with more epochs may start from this run, so the list is read again.
+        forget_finished_runs()
     record = {name: value for name, value in outcome.record.items() if name != "digest"}
     return record | {"folder": str(outcome.folder.path)}
 

@@ -1,4 +1,4 @@
-"""Trains runs as Hydra jobs, and another sweeper's jobs as runs."""
+"""Trains runs through a Hydra launcher, and the jobs of other sweepers."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ class Workers(Protocol):
         ...
 
     def begin(self, runs: Sequence[SweepMember], folder: Path) -> None:
-        """Starts and prints the workers, unless a command has started them."""
+        """Starts the workers, unless another command has; prints what happened."""
         ...
 
     def train(
@@ -99,8 +99,9 @@ def launch_jobs(
         Hydra's JobReturn of each job, with the monitored metric as its return value.
 
     Raises:
-        ValueError: the config gives the sweep a shape, which other sweepers do not read, or the
-            sweeper looks for the worst value of the monitored metric.
+        ValueError: the config has an option of the sweep's shape, such as `sweep.filter`, which
+            other sweepers do not read; or the sweeper looks for the worst value of the monitored
+            metric.
         Interrupted: a signal came.
     """
     refuse_shape(master.sweep)

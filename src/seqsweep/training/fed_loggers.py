@@ -25,7 +25,9 @@ from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 
 FED = "loggers.json"
-"""The file of a run with each logger's number of rows, and the run's status at that time."""
+"""The file that says how many rows of a run each logger has received.
+
+It also holds the run's status at that time."""
 
 _AT_ONCE = 90
 """The number of rows that MLflow gets at once; it accepts at most 1,000 numbers."""
@@ -75,7 +77,9 @@ def check_fed_loggers(config: Config, folder: Path) -> None:
     """Builds the fed loggers once, to find mistakes before the training."""
     for name, section in fed_loggers(config).items():
         if not writes_rows(config):
-            raise ValueError(f"logger.{name}: is fed from metrics.csv; give logger=csv or both too")
+            raise ValueError(
+                f"logger.{name}: is fed from metrics.csv; give logger=csv or logger=both too"
+            )
         _build_once(name, json.dumps(section, sort_keys=True), folder.parent)
 
 

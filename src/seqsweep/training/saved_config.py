@@ -86,7 +86,7 @@ def _config(run: RunFolder) -> dict[str, Any]:
 def own_targets() -> frozenset[str]:
     """Returns every `_target_` of the packaged configs.
 
-    Trackers are left out, because a saved config could send the user's keys to any host.
+    Trackers are left out, because a saved config could send the user's API keys to any host.
     """
     contents = (
         yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")

@@ -55,7 +55,11 @@ def is_bundle(path: Path) -> bool:
 
 
 def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
-    """Returns the files that hold the content of a checkpoint, see `read_content`."""
+    """Returns the files of a bundle that a network needs, by name.
+
+    Args:
+        content: the content of a checkpoint, as `using.load.read_content` returns it.
+    """
     files = {
         LABELS: _json({key: content[key] for key in NAMES}),
         SCALING: _json(_plain({key: content[key] for key in _FITTED if key in content})),
@@ -85,9 +89,10 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def read_bundle(path: Path) -> dict[str, Any]:
-    """Returns the content of a checkpoint of the run: weights, epoch, description.
+    """Returns the content of a bundle, with the keys of a checkpoint.
 
-    No file is extracted to the disk, and no code from the bundle is run.
+    The keys are the weights, the epoch and the description of the run. No file is extracted to the
+    disk, and no code from the bundle is run.
 
     Raises:
         Damaged: a file is missing, too large, or does not match its digest.
@@ -192,7 +197,10 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value with tensors as mappings of exact decimals."""
+    """Returns the value; a tensor becomes its type, shape and values.
+
+    The values are decimals from which `_tensors` restores the same bits.
+    """
     if torch.is_tensor(value):
         kind = str(value.dtype).removeprefix("torch.")
         return {"dtype": kind, "shape": list(value.shape), "values": value.flatten().tolist()}

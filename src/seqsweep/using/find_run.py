@@ -13,16 +13,16 @@ from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metrics_csv import lower_is_better
 
 _MOST_NAMED = 5
-"""The most data sets whose best run an error names."""
+"""The largest number of data sets for which an error names the best run."""
 
 
 def find_run(path: Path) -> tuple[Path, str | None]:
     """Returns the run at a path, and how the run was chosen.
 
     In a sweep's folder, this is the best run by validation. As on the leaderboard, the config with
-    the best mean over its replicates comes first, and its run with the best value is taken. With
-    several splits only runs on the first count: otherwise the easiest split would win. The test
-    split has no part in the choice.
+    the best mean over its replicates comes first, and its run with the best value is taken. If the
+    runs have several splits, only the runs on the first split are candidates: otherwise the easiest
+    split would win. The test split has no part in the choice.
 
     Raises:
         FileNotFoundError, ValueError: the folder does not exist, or has no complete run; or its

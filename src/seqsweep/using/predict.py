@@ -66,7 +66,7 @@ def _parser() -> Parser:
     parser = Parser("predict", "Writes the class and the probabilities of each sequence.")
     add_use_of_run(parser)
     add_json(parser)
-    words = "the file to write (csv in the terminal); its ending is its format"
+    words = "the file to write, in the format of its ending; by default csv in the terminal"
     parser.add_argument("--out", type=Path, metavar="FILE", help=words)
     parser.add_argument("--format", metavar="NAME", help=f"one of {', '.join(FORMATS)}")
     return parser

@@ -37,7 +37,8 @@ def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
     scaling = scaling_inside(run)
     if scaling is None or scaling.mean is None or scaling.deviation is None:
         return None
-    # A transform appends values for masks and for later steps of a frame. They are cut off.
+    # The scaling also has values for mask channels, and for each step of a frame after the first.
+    # They follow the values of the raw channels and are cut off.
     count = len(run.source_channels)
     return scaling.mean[:count], scaling.deviation[:count]
 
@@ -56,7 +57,7 @@ def channels_beyond_float32(run: LoadedRun) -> list[str]:
 
 
 def metadata(run: LoadedRun) -> dict[str, str]:
-    """Returns the names, the origin and the input of a file."""
+    """Returns the metadata of an ONNX file: names, origin, kind of input."""
     content = {
         "seqsweep_version": version(),
         "class_names": _text(run.class_names),

@@ -140,11 +140,14 @@ def table_lines(folder: Path, entries: Sequence[Entry]) -> list[str]:
     return [line for line in plain if line]
 
 
-FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and are compared by \
-these alone: the seeds of the search were partly lucky."""
+FRESH_FIRST = """In the leaderboard the configs with fresh seeds come first, and only their fresh \
+seeds are compared: the seeds of the search were partly lucky."""
 
 FEWEST_TRIALS = 20
-"""The fewest trials whose best tenth has two trials; with fewer trials, chance decides."""
+"""The fewest trials for which the importances are called reliable.
+
+The importances compare the best tenth of the trials with all trials. A tenth of fewer trials is
+less than two trials, so chance decides."""
 
 _STATES = ("complete", "pruned", "failed", "running")
 

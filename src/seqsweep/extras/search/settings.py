@@ -39,7 +39,7 @@ class Median:
     interval: int = 1
 
     def thresholds(self, number: int, results: Mapping[int, Result]) -> dict[int, float]:
-        """Returns the worst value for continuing, by the number of finished epochs."""
+        """Returns the worst value with which a trial continues, by finished epochs."""
         complete = [result.curve for result in results.values() if result.state == "complete"]
         if len(complete) < max(1, self.n_startup_trials):
             return {}
@@ -70,7 +70,7 @@ class Hyperband:
     eta: int = 3
 
     def thresholds(self, number: int, results: Mapping[int, Result]) -> dict[int, float]:
-        """Returns the worst value for continuing, as in `Median.thresholds`."""
+        """Returns the worst values with which a trial continues, as in `Median.thresholds`."""
         bracket = self.bracket(number)
         others = [each.curve for n, each in results.items() if self.bracket(n) == bracket]
         values = {rung: _values_after(others, rung) for rung in self.rungs(bracket)}
@@ -82,7 +82,7 @@ class Hyperband:
         }
 
     def bracket(self, number: int) -> int:
-        """Returns the bracket of a trial. The first bracket has most rungs."""
+        """Returns the bracket of a trial. The first bracket has the most rungs."""
         return self._order[number % len(self._order)]
 
     def rungs(self, bracket: int) -> list[int]:
@@ -199,8 +199,8 @@ class Settings:
 
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
         """Returns whether one more trial may begin."""
-        # A running trial counts with all its epochs until its real number is known. So the answer
-        # for a trial may change from no to yes while other trials end, but never back.
+        # A running trial counts with all its epochs, until it ends and its real number of epochs is
+        # known. So the answer may change from no to yes while other trials end, but never back.
         used = sum(self.cost if result is None else result.epochs for result in results)
         return (
             len(results) < self.budget.get("trials", math.inf)

@@ -20,13 +20,13 @@ _MOST_NUMBERED = 20
 _LONGEST_CLASS = 18
 _NO_CONFUSION = (
     "No confusion matrix was recorded: there is neither a validation nor a test split, there are "
-    "more than 50 classes, or without a test split diagnostics=false turns it off."
+    "more than 50 classes, or there is no test split and diagnostics=false."
 )
 
 
 def costs_section(facts: Facts) -> Section:
     """The score against its costs: parameters and training time."""
-    # A front over several data sets would compare scores of different test sets.
+    # `compared` is empty for several data sets, whose scores cannot be compared.
     has_front = len(facts.compared) > 1
     drawn = {f"pareto-{cost}": pareto_figure(facts, cost) for cost in _TITLES if has_front}
     figures = {name: figure for name, figure in drawn.items() if figure is not None}

@@ -24,7 +24,9 @@ from seqsweep.runs.identity import REPLICATE_KEYS, is_number
 from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8
-"""The most lines of a plot. One key has up to eight colours, other keys have four dashes."""
+"""The most lines of a plot.
+
+Lines have up to eight colours for the values of one key, and four dashes for the other keys."""
 
 _LINES_FIRST = ("model.num_layers", "model.bidirectional")
 _WIDE = 4
@@ -207,7 +209,7 @@ def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
 
 
 def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
-    """The data keys whose values all have different sets of sequences.
+    """The data keys of which no two values share a set of sequences.
 
     The scores at two values of a returned key are scores on different sequences.
     """

@@ -64,7 +64,8 @@ class Engine(ABC, Generic[M]):
 
     Attributes:
         torch_threads: the number of threads that torch uses.
-        origin: the facts that decide the results' last bits, for provenance.json; `build` sets it.
+        origin: the engine, the device and the libraries, for provenance.json. The last bits of the
+            results depend on them. `build` sets this attribute.
         stop: handles the signals; it is a callback of every Trainer.
         outcomes: the outcome or the error of each run that has ended, by run_id.
         is_single: whether this is a single run, whose files are synced one by one.
@@ -131,7 +132,8 @@ class Engine(ABC, Generic[M]):
             diagnosis = end.diagnosis if isinstance(end, Findings) else None
             if diagnosis is not None and record["status"] == "complete":
                 path = member.folder.path / "diagnostics.json"
-                write_text(path, json.dumps(diagnosis) + "\n", sync=False)  # for pictures only
+                # Only TensorBoard's pictures need the file, so it is not synced.
+                write_text(path, json.dumps(diagnosis) + "\n", sync=False)
             member.folder.finish(record, synced=not self.is_single)
             word = "pruned" if isinstance(end, Pruned) else "done"
             member.log.say(f"{word}: {record.get('metrics', record.get('error'))}")
@@ -145,7 +147,8 @@ class Engine(ABC, Generic[M]):
         """
         text = "".join(traceback.format_exception(error))
         try:
-            with contextlib.suppress(OSError):  # a full disk is the failure itself
+            # If the disk is full, this write fails as well.
+            with contextlib.suppress(OSError):
                 member.folder.fail(error)
         except LockLost as lost:
             self.outcomes[member.run_id] = lost
@@ -159,7 +162,7 @@ class Engine(ABC, Generic[M]):
 def record_of(member: Member, end: Findings | Diverged | Pruned) -> dict[str, Any]:
     """Returns the content of record.json."""
     best = member.best
-    # A loss that is not finite on the test split alone also makes a run diverged.
+    # A run also counts as diverged if only its loss on the test split is not finite.
     if isinstance(end, Findings):
         loss = end.metrics.get("test/loss", 0.0)
         if not math.isfinite(loss):

@@ -54,7 +54,9 @@ def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
 
 
 _AUGMENTED_NUMBERS = 2**24
-"""The most numbers kept in augmented training splits, which members of equal seeds share."""
+"""The largest total size of the augmented training splits in memory, as a count of numbers.
+
+They are kept, because members with the same seed share them."""
 
 
 class PoolData:
@@ -138,7 +140,7 @@ def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[di
 
 
 Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
-"""Processes the result of a task; returns the members that have moved on."""
+"""Processes the result of a task; returns the members that have finished an epoch."""
 
 
 class Workers:
