@@ -184,7 +184,7 @@ def as_html(report: Report, name: str = "report") -> str:
     Args:
         name: The name of the page's file without its ending, for links to the other two.
     """
-    facts, environment = report.facts, _environment()
+    facts = report.facts
     figures: dict[str, Any] = {}
     # All templates share these variables, so two sections must use different names.
     view: dict[str, Any] = {"curves": {}}
@@ -192,9 +192,9 @@ def as_html(report: Report, name: str = "report") -> str:
         figures |= section.figures
         view |= section.view
     shown = [section for section in report.sections if section.is_shown]
-    return environment.get_template("report.html.j2").render(
-        # An extra keeps its template in its own folder, so jinja2's loader cannot find it.
-        sections=[(each, environment.from_string(_part(each.template))) for each in shown],
+    page = _environment().get_template("report.html.j2")
+    return page.render(
+        sections=[(each, _compiled(each.template)) for each in shown],
         report=report.content | {"listed": facts.listed, "has_seeds": facts.has_seeds},
         chosen_by=set[str]().union(*(section.chosen_by for section in report.sections)),
         ended_early=[state for state in facts.states if state in runs.ENDED_EARLY],
@@ -225,6 +225,13 @@ def _environment() -> Any:
     environment.filters |= _FILTERS
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment
+
+
+@functools.cache
+def _compiled(template: Path) -> Any:
+    """Compiles the template of a section once for all reports of this process."""
+    # An extra keeps its template in its own folder, so jinja2's loader cannot find it.
+    return _environment().from_string(_part(template))
 
 
 @functools.cache

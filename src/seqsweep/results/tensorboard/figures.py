@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from seqsweep.results.formatting import cut, split_words
 
@@ -75,6 +75,12 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
         for name, values in norms.items()
     }
     axes.set_yscale("log")
+    drawn = [norm for line in lines.values() for norm in line if norm == norm]
+    # Few decades have more than one tick each. Minor ticks would take half of the drawing time.
+    subs = (1, 2, 5) if drawn and max(drawn) < 300 * min(drawn) else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter("{x:.4g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(color=_GRID)
     # Both directions of a layer have one colour; the reverse direction is dashed.
