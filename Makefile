@@ -17,7 +17,7 @@ SLURM := $(CI)$(shell command -v sbatch)
 LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 
 .PHONY: sweep test check durability style types fast-tests durability-tests bench native \
-  native-check wheels wheel-check hydra-check launcher-check clean
+  native-check wheels wheel-check hydra-check launcher-check newest-check docs-check clean
 
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
@@ -29,7 +29,7 @@ check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
 	@$(BIN)/python scripts/code_figures.py --above
 
-durability: durability-tests native-check wheel-check hydra-check launcher-check  ## all faults
+durability: durability-tests native-check wheel-check hydra-check launcher-check newest-check docs-check
 
 durability-tests: $(DURABILITY) native
 	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
@@ -67,8 +67,14 @@ hydra-check: $(TESTS)  ## tests the oldest and the newest Hydra, in separate env
 launcher-check: $(TESTS)  ## tests launchers of other packages, in separate environments
 	$(BIN)/python scripts/launcher_check.py
 
+newest-check: $(TESTS)  ## tests the newest torch, Lightning and Optuna, in a separate environment
+	$(BIN)/python scripts/newest_check.py
+
+docs-check: $(DURABILITY) native  ## runs the commands of README and docs
+	$(BIN)/python scripts/check_docs.py
+
 clean:
-	rm -rf .venv .venv-hydra .venv-launcher src/seqsweep/native/lib
+	rm -rf .venv .venv-hydra .venv-launcher .venv-newest src/seqsweep/native/lib
 
 $(INSTALLED): pyproject.toml hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit("seqsweep needs Python 3.11 or newer, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -8,7 +8,8 @@ lines after `$` run in a shell, and the first lines shown below must be printed 
 
 - `<!-- not run: REASON -->`: the block is left out; it needs a cluster or an hour, for example;
 - `<!-- run -->`: a block of Python that runs, such as one that writes the files of the page;
-- `<!-- file: PATH -->`: the block is the content of this file.
+- `<!-- file: PATH -->`: the block is the content of this file;
+- `<!-- first: COMMAND -->`: this command runs before the block.
 
 RUN_FOLDER and RUN_ID stand for the newest run of the page, `scripts/` for that of the checkout.
 """
@@ -67,7 +68,10 @@ def check(page: Path, folder: Path, is_verbose: bool) -> Iterator[str]:
             path = folder / value
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
-        elif kind == "run":
+            continue
+        if kind == "first":
+            yield from compare(value, "", folder)
+        if kind == "run":
             code, printed = run([sys.executable, "-c", block.text], folder)
             if code:
                 yield f"a block of Python ended with exit code {code}\n{printed}"
@@ -85,7 +89,7 @@ def compare(command: str, shown: str, folder: Path) -> Iterator[str]:
     lines = [plain(line) for line in printed.splitlines()]
     wanted = [plain(line) for line in shown.splitlines()[:LINES] if line.strip()]
     # A page shows the output of a wrong command too, and nothing below most right ones.
-    if code and not wanted:
+    if code and not any(line != "..." for line in wanted):
         yield f"$ {command}\nexit code {code}\n{printed}"
     for line in wanted:
         if line == "...":

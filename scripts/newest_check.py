@@ -30,7 +30,11 @@ SEARCH = (
 def main() -> None:
     python = make_environment(FOLDER, *PACKAGES)
     names = ", ".join(PACKAGES)
-    print(run(python, CHECKOUT, "-c", f"import {names}\nfor m in {names}: print(m.__file__)"))
+    code = f"import {names}\nfor m in {names}: print(m.__file__, m.__version__)"
+    for line in run(python, CHECKOUT, "-c", code).splitlines():
+        if not line.startswith(str(FOLDER)):
+            sys.exit(f"expected a module in {FOLDER}, got {line}")
+        print(line)
     with tempfile.TemporaryDirectory() as temporary:
         check(python, Path(temporary))
     run(python, CHECKOUT, CHECKOUT / "scripts" / "notebook_parity.py")
