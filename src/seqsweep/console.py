@@ -23,7 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 """Control characters, except tab and line break, and characters that turn a text's direction."""
 
 shown_above: dict[int, Callable[[str], object]] = {}
-"""The functions that show a message above a live table, by redirected descriptor."""
+"""The functions that show a message above a live table, by file descriptor: 1 or 2."""
 
 # A child that is forked while a table is shown has no table; its messages go to the log file.
 os.register_at_fork(after_in_child=shown_above.clear)
@@ -137,7 +137,7 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
 
 
 SHARE = 0.05
-"""The largest share of the time that the work may take."""
+"""The largest share of the time that repeated work, such as drawing, may take."""
 
 
 def pause_after(seconds: float, least: float = 0.0) -> float:

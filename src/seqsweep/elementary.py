@@ -1,4 +1,4 @@
-"""Elementary functions and normal numbers, with equal bits on every processor.
+"""Computes cosines, logarithms and normal random numbers, equal on every processor.
 
 The functions of C and numpy, and torch's `randn`, run different code on different processors, and
 round differently. This module uses only + - * /, `sqrt`, `rint` and `frexp` of numpy, whose results
@@ -45,7 +45,7 @@ def log(x: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
 
 
 def normal(uniform: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-    """Returns standard normal numbers (...) from uniform ones in [0, 1), (..., 2).
+    """Converts uniform numbers in [0, 1) (..., 2) to standard normal numbers (...).
 
     Source: G. Box, M. Muller (1958), A Note on the Generation of Random Normal Deviates, Annals of
     Mathematical Statistics 29(2). A pair of zeros gives 0.

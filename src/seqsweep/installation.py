@@ -1,4 +1,4 @@
-"""The facts of an installation, which `seqsweep --version` prints. Imports no torch."""
+"""Lists versions, engine, cores and GPU, for `seqsweep --version`. Imports no torch."""
 
 import os
 import platform

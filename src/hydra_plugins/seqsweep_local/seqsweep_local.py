@@ -1,6 +1,6 @@
-"""The launchers `local` (one process), `slurm` and `ray` (workers of a cluster).
+"""Defines the launchers `local` (one process), `slurm` and `ray` (workers of a cluster).
 
-Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
+Every Hydra app of the environment imports this module first, so the module imports only Hydra.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""The sweepers `seqsweep` for a grid, `halving` and `optuna` for searches.
+"""Defines the sweepers `seqsweep` for a grid, `halving` and `optuna` for searches.
 
-Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
+Every Hydra app of the environment imports this module first, so the module imports only Hydra.
 """
 
 from abc import abstractmethod
@@ -31,7 +31,7 @@ class SeqsweepSweeperConf:
 
 @dataclass
 class ConfirmConf:
-    """The numbers of best configs to confirm, and of fresh seeds."""
+    """The number of best configs to train again, and of their fresh seeds."""
 
     top: int = 5
     seeds: int = 5
@@ -143,7 +143,7 @@ class RunsSweeper(Sweeper):
         return [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
 
     def run_launcher(self) -> Any:
-        """Returns the RunLauncher of the runs.
+        """Returns a RunLauncher, which says where the runs are trained.
 
         A launcher of another package trains each run as a job of Hydra.
         """
@@ -190,7 +190,7 @@ class HalvingSweeper(RunsSweeper):
 
 
 class OptunaSweeper(RunsSweeper):
-    """Passes a space and the settings of its search to `seqsweep.extras.search`."""
+    """Passes the searched values and the settings to `seqsweep.extras.search`."""
 
     def run(self, arguments: list[str], composer: Any) -> int:
         from seqsweep.extras.search.findings import has_optuna

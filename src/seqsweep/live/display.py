@@ -1,4 +1,4 @@
-"""The display of a sweep: a table, or lines.
+"""Shows the progress of a sweep, as a table or as lines.
 
 A terminal shows a table. Any other output gets a line for each run that ends. `show_progress` shows
 the sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch`
@@ -42,7 +42,8 @@ class LiveView:
     Args:
         console: the console to print on; `?` replaces the characters that its encoding lacks.
         screen: draws the table; None prints lines instead.
-        counted: how many runs of the search ended before, and the most runs that it may have.
+        counted: for a search, the number of runs that ended before, and the most runs that it may
+            have.
     """
 
     def __init__(
@@ -185,7 +186,7 @@ def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> No
 def _sweep_file(folder: Path, run_ids: Collection[str]) -> SweepFile:
     """Returns sweep.json, or a substitute if it does not list all runs."""
     sweep = SweepFile.read(folder)
-    # Another process may have replaced the file since.
+    # Another process may have replaced sweep.json, so it may not list these runs.
     if sweep is None or not set(run_ids) <= sweep.configs.keys():
         return SweepFile((), time.time(), {run_id: {} for run_id in run_ids})
     return sweep.current()

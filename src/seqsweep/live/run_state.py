@@ -1,4 +1,4 @@
-"""The state of one run, read from its folder."""
+"""Reads the state of one run from its folder, for the display of a sweep."""
 
 import os
 from collections.abc import Mapping
@@ -28,7 +28,8 @@ class RunProgress:
         is_searched: whether the run belongs to a search, for which a pruned run is done.
         since: the start of the sweep, in seconds since 1970. An older failure does not count. With
             `rerun` in the config, an older record does not count either.
-        already: the epochs that were trained before the first look; the pace leaves them out.
+        already: the epochs that were trained before the first look. They do not affect the time
+            left.
         record: the part of a complete, pruned or diverged run's record that a display needs.
         lock: the state of the run's lock file at the last look.
         trainer: the process that trains the run or trained it last, if known.
@@ -59,13 +60,13 @@ class RunProgress:
 
     @property
     def epochs(self) -> int:
-        """The epochs that need no more time; all epochs after the end."""
+        """The epochs that need no more time; after the run's end, all epochs."""
         has_ended = self.state in ("complete", "diverged", "pruned", "failed")
         return self.max_epochs if has_ended else self.trained
 
     @property
     def trained(self) -> int:
-        """The epochs that count for the pace.
+        """The epochs that the estimate of the time left counts as trained.
 
         For a complete run these are all epochs, even if it stopped early. For a failed, diverged or
         pruned run they are only the epochs that were trained.

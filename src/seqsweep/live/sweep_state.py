@@ -1,7 +1,8 @@
-"""The state of a sweep, read from its run folders.
+"""Reads the state of a sweep from its run folders.
 
-The state is kept between two looks. A run that is done is read only once. For any other run, a look
-checks the status of four files, and reads what has been appended to the files.
+A look is one reading of the folders; the state is kept between two looks. A run that is done is
+read only once. For any other run, a look checks whether four files have changed, and reads what has
+been appended to them.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The live table of a sweep: one frame that fits any terminal."""
+"""Draws the live table of a sweep, in a frame that fits any terminal."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence

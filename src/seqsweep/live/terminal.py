@@ -1,4 +1,4 @@
-"""The terminal while a table is shown."""
+"""Draws a live table on a terminal that other output uses, too."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ os.register_at_fork(
 
 
 class Screen:
-    """The terminal while a table is shown.
+    """A live table on a terminal. Other output goes to a log file.
 
     It is used like rich's `Live`: start, update, stop. Only one thread draws. Messages of other
     threads wait for its next drawing, so that no other thread needs the locks of the console.

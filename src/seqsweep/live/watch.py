@@ -110,11 +110,11 @@ class WatchedFolder:
         self.sweep = self.progress.sweep = sweep
 
     def is_over(self) -> bool:
-        """Returns whether no process trained these runs at the last look."""
+        """Returns whether there is nothing more to watch."""
         if self.progress.counts["running"]:
             return False
         is_held = is_sweep_running(self.folder)
-        # The sweep is a search, which will add runs.
+        # A search that a process still holds will add runs.
         if self.sweep is not None and self.sweep.open and is_held:
             return False
         if not self.missing() or self.has_ended:

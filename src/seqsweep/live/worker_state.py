@@ -1,4 +1,4 @@
-"""The processes that train a sweep, on any host.
+"""Finds the processes that train a sweep, on any host, by their locks.
 
 A process that trains a sweep holds a lock in the sweep's folder, and a lock in the folder of each
 run that it trains. It touches these locks every few seconds, which is called a beat. Host and
@@ -51,7 +51,8 @@ class Worker:
         done: the number of runs that the worker has trained to their end.
         epochs: the number of epochs that the worker has trained since the first look.
         lock: the name of the worker's lock in the sweep's folder; empty without a lock.
-        state: `silent` if beats are missing and this host cannot see whether the process is dead.
+        state: `silent` if beats are missing for an unknown reason, `frozen` if the process is known
+            to exist, `dead` if it is known to have ended.
         silence: the seconds since the worker's last beat.
         touched: when the worker last touched a lock, by the clock of the folder.
         heard: when a look last found a beat of the worker, by the clock of this process.
@@ -78,7 +79,7 @@ class Worker:
             self.touched, self.heard = touched, now
 
     def judge(self, folder: Path, now: float) -> None:
-        """Brings the state up to date; `folder` is the sweep's folder."""
+        """Updates `state` and `silence`; `folder` is the sweep's folder."""
         self.silence = max(now - self.heard, 0.0)
         is_late = self.silence > STALE_SECONDS
         here = this_process()
@@ -171,7 +172,8 @@ class Workers:
     def _attribute_by_event_files(self) -> None:
         """Finds the workers of done runs from event files.
 
-        This is for runs without a seen lock, done before the first look or between two looks.
+        A run that ended before the first look, or between two looks, has no lock that a look could
+        find.
         """
         unknown, self._unknown = self._unknown, []
         for run in unknown:

@@ -1,9 +1,10 @@
-"""The table that compares configs over several data sets.
+"""Compares configs over several data sets, in one table.
 
-A cell is the mean of a config over its replicates on one data set. If the replicates have several
-splits of the data, the cell is the mean over the splits that all configs have. Accuracies of
-different test sets have no common scale and are never averaged. The configs are compared by their
-ranks. No other table compares data sets.
+A row is a config and a column is a data set. A cell is the mean score of the config's replicates
+(its runs with several seeds or splits) on this data set. If the replicates have several splits of
+the data, the cell is the mean over the splits that all configs have. Accuracies of different test
+sets have no common scale and are never averaged. The configs are compared by their ranks. No other
+table compares data sets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ from seqsweep.runs.metrics_csv import lower_is_better
 
 @dataclass(frozen=True)
 class Method:
-    """A config over all data sets, or a column of published results.
+    """The scores of a config, or of a published method, on all data sets.
 
     Args:
         words: The values that distinguish the config, such as `hidden_size=16`.
@@ -45,7 +46,7 @@ class Method:
 
 @dataclass(frozen=True)
 class AcrossSets:
-    """The table of methods by data sets.
+    """The scores of several methods on several data sets, with the ranks.
 
     Args:
         sets: The names of the data sets, in the order of the cells.
@@ -67,10 +68,11 @@ class AcrossSets:
 def across_sets(
     entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
 ) -> AcrossSets | None:
-    """The table of a folder; None for only one data set.
+    """Returns the table for the runs of a folder; None for one data set.
 
-    Its rows are configs without the keys of the data set and of the replicate, and without keys
-    that follow from the data set, such as the batch size that `experiment=` chooses.
+    A row is a config without three kinds of keys: keys that choose the data set, keys that
+    distinguish replicates (such as `seed`), and keys whose value depends only on the data set (such
+    as the batch size that `experiment=` chooses).
 
     Args:
         planned: The configs of the sweep's members that have not started.
@@ -108,7 +110,7 @@ def table(
     """Orders the methods by their mean rank on their common data sets.
 
     Args:
-        apart: The reason to leave out each data set, by name; empty if the data set is kept.
+        apart: Why each data set is left out, by its name; an empty text keeps the data set.
     """
     left_out = {
         name: reason
@@ -125,7 +127,7 @@ def table(
 
 
 def config_keys(sets: Sequence[DataSet]) -> list[str]:
-    """The keys that distinguish configs, apart from data sets and replicates."""
+    """Returns the keys that distinguish the rows of the table."""
     configs = [config for one in sets for config in one.configs]
     names = [one.name for one in sets for _ in one.configs]
     of_source = {key for config in configs for key in source_keys(config)}
@@ -144,7 +146,7 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
 
 
 def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
-    """Returns each config's mean, and why to leave out the data set."""
+    """Returns the configs' means, and any reason to leave out the data set."""
     groups = group_by(
         one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
     )
@@ -160,7 +162,7 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
 
 
 def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
-    """Says if configs were scored on different sequences; empty if not."""
+    """Returns a reason if the configs' evaluation sequences differ; otherwise empty."""
     split = metric.partition("/")[0]
     if split not in ("val", "test"):
         return ""

@@ -33,14 +33,14 @@ def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) 
     """Prints how runs or sweeps differ from the first one.
 
     For runs, it shows the keys and metrics that differ. For sweeps, it matches the configs and
-    compares them on shared seeds.
+    compares their scores seed by seed.
 
     Args:
         folders: At least two folders of runs or of sweeps.
         as_sweeps: Whether each run is compared as a sweep of one run.
 
     Returns:
-        The content of `--json`: the sides and, for sweeps, their differences.
+        The content of `--json`: the compared folders and, for sweeps, the differences.
 
     Raises:
         ValueError: Fewer than two folders, more than `MOST_RUNS` runs, or a folder without runs.
@@ -76,18 +76,18 @@ def _is_run(folder: Path) -> bool:
 
 
 def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list[str]:
-    """The label of each folder: a run's name or a sweep's path."""
+    """Returns a label for each folder: a run's or a folder's name."""
     pairs = list(zip(folders, entries, strict=True))
     runs = {str(folder): group[0].config for folder, group in pairs if _is_run(folder)}
     # A single run has no name that would distinguish it from others.
     names = readable_names(runs) if len(runs) > 1 else {}
-    # The last part of each path is the label, unless two labels would be equal.
+    # A sweep's label is the last part of its path. If two labels are equal, all are whole paths.
     ends = [names.get(str(folder), folder.resolve().name) for folder in folders]
     return ends if len(set(ends)) == len(ends) else list(map(str, folders))
 
 
 def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, Any]:
-    """Compares sweeps with the first one; prints the best config of each."""
+    """Compares all other sweeps with the first; prints each sweep's best config."""
     for side in sides:
         line = status_line(side.folder, side.entries)
         console.print(f"[bold]{escape(side.label)}[/]  {line}", soft_wrap=True, highlight=False)
@@ -103,7 +103,7 @@ def _compare_with_first(sides: Sequence[Side], console: Console) -> dict[str, An
 
 
 def _best_lines(side: Side) -> list[str]:
-    """The best config of a sweep on each of its data sets."""
+    """Returns a line with the best config for each data set."""
     if not side.complete:
         return [f"[bold]{escape(side.label)}[/]: no run is complete"]
     lines: list[str] = []
@@ -134,7 +134,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     if any(entry.state != "complete" for entry in entries):
         rows["state"] = [entry.state for entry in entries]
     print_sides(console, "config", sides, rows)
-    # A run without a record has no scores that could mislead.
+    # A run without a record has no scores to compare, so it needs no reason.
     reasons = [why_apart(sets_of(entries[0]), sets_of(e)) if e.record else "" for e in entries]
     title = "at the best epoch, and the difference to the first"
     print_sides(console, title, sides, _metric_rows(entries, reasons))
@@ -178,7 +178,7 @@ def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:
     for index, side in enumerate(sides):
         for entry in side.entries:
             content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
-            # Fields that differ between any two commands do not describe the environment.
+            # The fields that are left out differ between any two commands.
             for key, value in flatten(content):
                 if key.split(".")[0] not in _NO_ENVIRONMENT:
                     cells = found.setdefault(key.removeprefix("packages."), [set() for _ in sides])

@@ -1,4 +1,4 @@
-"""Matches the configs of two sweeps and compares them replicate by replicate."""
+"""Matches the configs of two sweeps and compares them by seed and split."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ TOP = 20
 """The most rows of a table. A line below the table counts the omitted rows."""
 
 _LISTED = 3
-"""The most configs that are listed if only one sweep has them."""
+"""The most configs to list that only one of the two sweeps has."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,12 @@ class Side:
 
 @dataclass(frozen=True)
 class _Match:
-    """A config that two sweeps have.
+    """A config that both sweeps have, with its scores.
 
     Args:
         means: The mean of the metric in the first sweep, then in the other sweep.
-        differences: The other sweep's score minus the first's, by replicate, on equal sequences.
+        differences: The score in the other sweep minus the score in the first, for each replicate
+            that both sweeps evaluated on equal sequences.
         apart: Why no replicate is compared; empty if at least one is compared.
     """
 
@@ -71,7 +72,8 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
         The differences for `--json`; empty if the sweeps have no metric in common.
     """
     sides = (first, other)
-    # These keys differ between the sweeps for every config: with them no configs would match.
+    # These keys have one value in the first sweep and another in the other sweep. The configs are
+    # matched without these keys, because otherwise no config would match.
     fixed = _keys_between(sides)
     configs = [side.complete[0].config if side.complete else {} for side in sides]
     print_sides(console, "the sweeps differ in", sides, config_rows(fixed, configs))
@@ -129,7 +131,7 @@ def _rows_by_config(
 def _as_json(
     label: str, matches: Sequence[_Match], means: Mapping[Replicate, float], measure: Measure
 ) -> dict[str, Any]:
-    """Returns the content of `--json` for the sweep with this label."""
+    """Returns the differences between two sweeps for `--json`."""
     overall = {"interval": measure.mean(means), **_tested(means, measure)} if means else None
     found: list[dict[str, Any]] = []
     for match in matches:
@@ -143,7 +145,7 @@ def _as_json(
 def print_sides(
     console: Console, title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]]
 ) -> bool:
-    """Prints a column for each side; returns whether there are rows."""
+    """Prints a table with a column per side; returns whether it has rows."""
     table = titled_table(title, ["", *(side.label for side in sides)])
     for name, cells in rows.items():
         table.add_row(escape(name), *cells)
@@ -170,7 +172,7 @@ def _keys_between(sides: Sequence[Side]) -> list[str]:
 
 def _match(first: Row, other: Row, measure: Measure) -> _Match:
     metric, variation = measure.metric, measure.variation
-    # Runs are paired because a replicate affects both alike, through the data or the order.
+    # A seed sets the data or their order, so runs with equal seeds are compared in pairs.
     checked, sample = check_sets(other, metric, sets_by_replicate(first, variation), variation)
     samples = first.samples[metric].values(), other.samples[metric].values()
     means = [sum(values) / len(values) for values in samples]
@@ -220,7 +222,7 @@ def _common_means(matches: Sequence[_Match]) -> dict[Replicate, float]:
 
 
 def _tested(means: Mapping[Replicate, float], measure: Measure) -> dict[str, Any]:
-    """Returns p and the significance of the mean difference, if tested."""
+    """Returns the mean difference's p value and significance; empty if untested."""
     if len(measure.units(means)) < 2 or measure.why_untested(means):
         return {}
     p = measure.p(means)

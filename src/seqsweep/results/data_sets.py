@@ -1,9 +1,9 @@
 """Says which runs have the same data set, splits and sequences.
 
-Runs have the same data set if their sources hold the same recordings. Splits and ways to read do
-not matter: the folds and split seeds of one source are replicates on one data set. A run without a
-record has the data set of the complete runs whose configs have the same source. Scores are
-comparable only on equal sequences.
+Runs have the same data set if their sources hold the same recordings. The splits and the way to
+read the source do not matter: runs on two folds of one source have the same data set. An unfinished
+run has no record that identifies its recordings. It has the data set of the complete runs whose
+configs have the same source. Scores are comparable only on equal sequences.
 """
 
 import functools
@@ -19,7 +19,7 @@ from seqsweep.runs.ledger import Entry, differing_keys, value_key
 Key = TypeVar("Key", bound=tuple[int, ...])
 Item = TypeVar("Item")
 Name = TypeVar("Name", bound=Hashable)
-"""`Key` is a replicate of a config. Items are grouped by `Name`."""
+"""The types of a replicate (`Key`), and of items that are grouped by their `Name`."""
 
 _SOURCE = "data.source"
 _WAYS_TO_READ = {
@@ -29,7 +29,7 @@ _WAYS_TO_READ = {
 """The arguments of a source that affect how its recordings are read, not which recordings."""
 
 _TRAIN = "_TRAIN"
-"""The end of the name of an archive's training file."""
+"""The end of a training file's name in an archive, as in `GunPoint_TRAIN.ts`."""
 
 _PREFIX = 8
 """The fewest characters of a fingerprint that tables show."""
@@ -71,7 +71,7 @@ class DataSet:
 
 
 def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> list[DataSet]:
-    """The data sets of a folder, ordered by their first runs.
+    """Returns the data sets of the runs, ordered by their first runs.
 
     Args:
         planned: The configs of the sweep's members that have not started.
@@ -119,14 +119,14 @@ def source_keys(config: Mapping[str, Any]) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _source_keys(layout: tuple[str, ...], without: tuple[str, ...]) -> list[str]:
-    """Returns the source keys for one layout, which most configs share."""
+    """Returns `source_keys` for one tuple of keys, which most configs share."""
     keys = [key for key in layout if is_below(key, (_SOURCE,))]
     keys = keys or [key for key in layout if _shapes_splits(key) and key not in _OF_SPLITS]
     return sorted(key for key in keys if not is_below(key, (*WITHOUT_INFLUENCE, *without)))
 
 
 def _base_name(config: Mapping[str, Any]) -> str:
-    """The name of a file, of an archive's set or of a function."""
+    """Names a data set after its file, its `name` or its function."""
     path, name = (config.get(f"{_SOURCE}.{key}") for key in ("path", "name"))
     if isinstance(path, str):
         return PurePath(path).stem.removesuffix(_TRAIN)
@@ -137,7 +137,7 @@ def _base_name(config: Mapping[str, Any]) -> str:
 
 
 def _labels(group: Sequence[DataSet]) -> list[str]:
-    """The keys that distinguish data sets with one name, or their numbers."""
+    """Returns texts that distinguish data sets of one name: keys, or numbers."""
     if len(group) == 1:
         return [""]
     configs = [one.configs[0] for one in group]
@@ -151,7 +151,7 @@ def _labels(group: Sequence[DataSet]) -> list[str]:
 
 
 class Sets(NamedTuple):
-    """The training and evaluation sequences of a run, as comparable texts.
+    """The recordings and the evaluation sequences of a run, as comparable texts.
 
     The texts are fingerprints. A run without fingerprints, for example with a user's own data
     module, has texts made from its config.
@@ -202,7 +202,7 @@ def why_apart(first: Sets, other: Sets) -> str:
 def reasons_apart(
     first: Mapping[Key, Sets], other: Mapping[Key, Sets], resampled: bool = False
 ) -> dict[Key, str]:
-    """The reason why two configs are not comparable, by shared replicate.
+    """Says for each shared replicate why two configs are not comparable.
 
     A reason is empty if both configs have the same sequences. Without a shared replicate, the
     result has one reason, found with any run of each config.

@@ -26,11 +26,12 @@ class Effect:
     Args:
         values: The values of the key; numbers are in ascending order.
         share: Eta squared, 0 to 1: the part of the variance between configs that the key explains.
-            None if confounded, or if other keys vary but not among the used configs: the share
-            would be 1.
+            None if the effect is confounded. None also if the other keys vary in the sweep but are
+            constant in the configs that are used: this key would then explain all of the variance.
         configs: The number of configs that the means are computed from.
-        confounded: Fewer than half of the configs are in settings of the other keys that have all
-            values of this key. So the other keys may explain the means.
+        confounded: Whether other keys may explain the means. A config is free of this doubt if its
+            values of the other keys also occur with every other value of this key. An effect is
+            confounded if fewer than half of the configs are free of it.
     """
 
     key: str
@@ -75,10 +76,11 @@ class Grid:
 def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Effect]:
     """The effect of every key, the largest share first (eta squared: Fisher 1925).
 
-    Every config has the same weight. If cells of the grid are missing, a key is judged only in
-    settings of the other keys that have all its values. Its means then differ in nothing else. If
-    fewer than half of the configs remain, as in a random search, all configs are used and the
-    effect is confounded. A key with a different value in every config is then left out.
+    Every config has the same weight. A setting is a combination of values of the other keys. If the
+    grid has missing cells, a key's means are computed only from settings that occur with all values
+    of the key. Then only the key differs between the means. If fewer than half of the configs
+    remain, as in a random search, all configs are used and the effect is confounded. A key with a
+    different value in every config is then left out.
 
     Args:
         scores: The mean over seeds of each config.
@@ -151,8 +153,8 @@ class _Table:
     def full(self, keys: Sequence[str]) -> list[int]:
         """The indices of configs whose setting has all values of the keys.
 
-        A setting is a combination of values of the other keys. The result is empty for fewer than
-        half of the configs, because a few complete settings prove nothing.
+        A setting is a combination of values of the other keys. The result is empty if fewer than
+        half of the configs are in such settings, because a few complete settings prove nothing.
         """
         size = math.prod(len(self.values[key]) for key in keys)
         points = self.points(keys)
@@ -234,7 +236,8 @@ def _interaction(
         for row, line in zip(by_row, means, strict=True)
         for column, value in zip(by_column, line, strict=True)
     )
-    # The mean number of configs per cell scales the squares, so both sums count configs.
+    # `squares` has one term for each cell, but the total has one for each config. So `squares` is
+    # multiplied by the mean number of configs in a cell.
     share = _share(squares * len(used) / len(cells), [scores[i] for i in used])
     return Interaction(pair, (list(rows.values()), list(columns.values())), means, share)
 

@@ -1,4 +1,4 @@
-"""Texts for people, not escaped: keys, config values, metrics, numbers."""
+"""Formats keys, config values, metrics and numbers as plain texts, not escaped."""
 
 import math
 import re
@@ -20,7 +20,7 @@ _OPTIONS = {
     "seqsweep.data.tasks.random_sequences": "random",
     "seqsweep.data.aeon_sets.archive": "aeon",
 }
-"""The option for each `_target_` whose last name differs from the option."""
+"""The option of a config group for each `_target_` that ends with another name."""
 
 NBSP = "\N{NO-BREAK SPACE}"
 _ABSOLUTE = re.compile(
@@ -55,7 +55,7 @@ def key_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def value_text(key: str, value: Any) -> str:
-    """The text of a config value; the option for a `_target_`: `simple`."""
+    """Returns the text of a config value; for a `_target_` its option: `simple`."""
     if isinstance(value, str) and key.endswith("_target_"):
         return _OPTIONS.get(value) or value.rpartition(".")[2]
     return plain_text(value)
@@ -81,7 +81,7 @@ def quoted_formula(cell: Any) -> Any:
     """
     if not isinstance(cell, str):
         return cell
-    cell = cell.replace("\r", "\\r")  # the csv module does not quote it, but it ends a row
+    cell = cell.replace("\r", "\\r")  # csv does not quote "\r", which ends a row
     if not cell.startswith(_FORMULA):
         return cell
     try:
@@ -138,7 +138,7 @@ def short_number(value: float) -> str:
 
 
 def number_range(low: float, high: float) -> tuple[str, str]:
-    """Both bounds for a page, with the decimals of the larger bound."""
+    """Formats two bounds for a page, with equally many decimals."""
     size = max(abs(low), abs(high))
     # Large and tiny numbers have four significant digits.
     is_usual = not size or 0.01 <= size < 10
@@ -180,14 +180,15 @@ def true_minus(text: str) -> str:
 
 
 def error_text(state: str, error: str) -> str:
-    """An error without its leading state, which is shown beside it."""
+    """Removes the state from the start of an error that stands beside it."""
     return error.removeprefix(f"{state} ")
 
 
 def without_machine(text: str, folder: str) -> str:
     """Shortens the absolute paths in an error or a traceback.
 
-    Files in the folder are shown relative to it, modules from their package, other files by name.
+    A file in the folder is shown relative to the folder, an installed module from its package on,
+    any other file by its name.
 
     >>> without_machine('File "/opt/lib/python3.11/site-packages/torch/nn.py"', "/data/sweep")
     'File "…/torch/nn.py"'
@@ -208,12 +209,12 @@ def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:
 
 
 def bounded_interval(metric: str, low: float, high: float) -> tuple[float, float]:
-    """An interval clipped to the metric's range, which Student's t ignores."""
+    """Clips an interval to the metric's range, which Student's t may leave."""
     return (max(low, 0.0), min(high, 1.0)) if is_bounded(metric) else (low, high)
 
 
 def bounded_difference(end: float, metric: str) -> float:
-    """An end of an interval, clipped to the metric's largest difference."""
+    """Clips a bound of a difference: accuracies differ by at most 1."""
     return min(max(end, -1.0), 1.0) if is_bounded(metric) else end
 
 

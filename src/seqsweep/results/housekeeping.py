@@ -193,7 +193,7 @@ def _search(folder: Path, depth: int) -> Iterator[Path]:
         # Links are not followed, because a link may lead back to a folder above.
         below = [Path(item.path) for item in items if item.is_dir(follow_symlinks=False)]
     below = sorted(path for path in below if not path.name.startswith("."))
-    # A folder of runs has no folders of runs below it.
+    # The folders below a folder of runs are the runs, so the search stops here.
     if any((path / "config.yaml").is_file() for path in below):
         yield folder
     elif depth:

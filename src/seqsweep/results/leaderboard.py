@@ -1,13 +1,14 @@
 """Ranks the configs of a folder by their mean over replicates.
 
 The validation metric ranks the configs. If the replicates have several splits of the data, only
-splits that all configs have count: a config with only the easy folds would come first. Then each
-config is compared with the first config on the test metric, replicate by replicate. Runs of one
-config on other data have their own row. Data sets are ranked separately: all rows of one data set
-come before the rows of the next.
+splits that all configs have count. Otherwise a config with runs only on easy folds would come
+first. Then each config is compared with the first config on the test metric, replicate by
+replicate. If the runs of one config have different data, the config has a row for each data set.
+Data sets are ranked separately: all rows of one data set come before the rows of the next.
 
-A search chooses configs by scores that are partly luck. If a config was trained again with fresh
-seeds, only the runs with fresh seeds count. These configs come first, and only they are compared.
+A search chooses its best configs by scores that are partly luck, and may train them again with
+fresh seeds. For such a config, only the runs with fresh seeds count. Such configs come first, and
+only they are compared.
 """
 
 import math
@@ -102,7 +103,7 @@ class Leaderboard:
 
     @property
     def tied(self) -> int:
-        """The number of rows with the first row's ranking value."""
+        """The number of rows whose mean equals the first row's mean."""
         means = shared_means(self.rows, self.monitor, self.variation)
         ranks = ranks_by_size([mean for mean in means if mean is not None])
         return ranks.count(ranks[0]) if ranks else 0
@@ -112,8 +113,9 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     """Ranks the complete runs.
 
     Rows are ordered by the mean of the monitored validation metric. Validation loss decides between
-    equal rows; test metrics never decide. Without a validation split the training loss decides, or
-    the training accuracy if the losses of the runs differ (`loss.*`).
+    equal rows; test metrics never decide. Without a validation split the training loss ranks the
+    rows. If the runs have different loss functions (keys `loss.*`), the training accuracy ranks
+    them.
 
     Args:
         entries: The runs of one folder, including incomplete runs: a key is swept even if only one
@@ -194,7 +196,7 @@ def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Ro
 
 
 def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
-    """Returns which epoch the runs' values of the metric come from."""
+    """Says which epoch of the runs the metric's values come from."""
     epochs: set[Epoch] = set()
     for entry in complete:
         own, logged = entry.config.get("monitor") or DEFAULT_MONITOR, numbers(entry)
@@ -208,7 +210,7 @@ _LOST: tuple[State, ...] = ("diverged", "failed")
 
 
 def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
-    """Counts the lost replicates of each run's config by run_id and state."""
+    """Counts failed and diverged replicates of each run's config, by run_id."""
     # Most sweeps have no lost replicate, and finding the keys below takes time.
     if not any(entry.state in _LOST for entry in entries):
         return {}

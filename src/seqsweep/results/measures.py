@@ -1,9 +1,9 @@
-"""Judges the differences of two configs over seeds or over splits.
+"""Tests whether two configs differ significantly, over seeds or over splits.
 
 `results.significance` tests differences over seeds. The training sets of two folds or random splits
-overlap, so their scores are not independent, and the usual variance of a mean is too small. The
-corrected resampled t-test (Nadeau and Bengio 2003, Machine Learning 52) replaces the factor 1 / J
-by 1 / J + n_test / n_train, for J splits.
+overlap, so their scores are not independent, and the usual variance of a mean is too small. For J
+splits, the usual variance has the factor 1 / J. The corrected resampled t-test (Nadeau and Bengio
+2003, Machine Learning 52) has 1 / J + n_test / n_train instead.
 """
 
 import math
@@ -44,7 +44,7 @@ def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -
     """The mean over the splits, with its corrected interval if `share` is known.
 
     Every split has the same weight, as in the test, even if it has more seeds than another split.
-    The deviation is over all replicates.
+    The standard deviation is computed over all replicates.
     """
     means = split_means(sample)
     values = list(sample.values())
@@ -56,7 +56,7 @@ def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -
 
 
 def corrected_error(means: Sequence[float], share: float) -> float:
-    """Returns the standard error of the mean, corrected for the overlap."""
+    """Returns the mean's standard error, corrected for overlapping training sets."""
     return math.sqrt(1 / len(means) + share) * deviation(means)
 
 
@@ -108,7 +108,7 @@ def _judge(
 
 @dataclass(frozen=True)
 class Measure:
-    """The compared metric, and how the differences of two configs are judged.
+    """The compared metric, and how the differences of two configs are tested.
 
     Args:
         variation: How the replicates of a config differ.
@@ -141,7 +141,7 @@ class Measure:
         return split_means(differences) if self.variation.resampled else [*differences.values()]
 
     def p(self, differences: Mapping[Replicate, float]) -> float:
-        """The two-sided p of the folder's test."""
+        """The two-sided p value of the test for seeds or splits."""
         units = self.units(differences)
         return (
             corrected_t_p(units, self.share) if self.variation.resampled else signed_rank_p(units)

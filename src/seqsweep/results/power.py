@@ -1,4 +1,4 @@
-"""The number of replicates that would show a given difference."""
+"""Estimates how many replicates are needed to show a given difference."""
 
 import math
 from bisect import bisect_left
@@ -31,11 +31,12 @@ SMALL_DIFFERENCE = 0.01
 
 
 def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | None] | None:
-    """Returns the seeds or splits that show a difference with probability `POWER`.
+    """Returns how many seeds or splits show a difference with probability `POWER`.
 
-    `low` and `high` are the numbers for both ends of the spread's confidence interval, which is
-    wide with few replicates. A number above `MOST` is None. The result is None if the runs show no
-    spread: fewer than two replicates, equal scores, or splits of unknown size.
+    `n` is the number for the estimated spread of the differences. `low` and `high` are the numbers
+    for both ends of the spread's confidence interval, which is wide with few replicates. A number
+    above `MOST` is None. The result is None if the runs show no spread: fewer than two replicates,
+    equal scores, or splits of unknown size.
 
     Args:
         difference: the true mean difference of two configs in the compared metric, above 0.
@@ -67,7 +68,8 @@ def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | 
 def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
     """Returns how many replicates there are, and how many more are needed.
 
-    None for a single config. A loss has no known scale, so its plan has no `more`.
+    The result is None for a single config. The plan has no `more` if the compared metric is a loss,
+    because a loss has no known scale.
     """
     compared = [row.difference for row in board.rows if row.difference is not None]
     if len(compared) < 2:
@@ -103,12 +105,13 @@ def needed_replicates_words(board: Leaderboard, difference: float) -> str | None
 
 
 def spread_bounds(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Returns the interval of a pooled standard deviation, in multiples of it.
+    """Returns a pooled standard deviation's confidence interval, as two factors.
 
     The ratio of a sample's variance to the true variance has the chi-squared distribution (Cochran
     1934, Mathematical Proceedings of the Cambridge Philosophical Society 30). The groups are
-    differences to one config, so they depend on each other. The degrees of freedom assume full
-    agreement (Satterthwaite 1946, Biometrics Bulletin 2): groups of one size count as one group.
+    differences to one config, so they depend on each other. The degrees of freedom are those of
+    fully correlated groups (Satterthwaite 1946, Biometrics Bulletin 2): groups of equal size count
+    as one group.
     """
     freedoms = [len(group) - 1 for group in groups]
     freedom = round((sum(freedoms) / sum(map(math.sqrt, freedoms))) ** 2)

@@ -51,8 +51,8 @@ class Ranking:
         mean_ranks: The mean rank of each method, from 1, in the order of the columns.
         number: The number of data sets.
         friedman_p: The p of Friedman's test that all methods are equal; None for two methods.
-        cliques: Groups of neighbours in `order` that do not differ significantly, each as the first
-            and the last index in `order`.
+        cliques: Groups of neighbours in `order` that do not differ significantly. A group is given
+            by its first and its last position in `order`.
         against: The comparison of each method with the first method in `order`, by column; None
             for the first method itself.
     """
@@ -112,7 +112,7 @@ def friedman_p(ranks: Scores) -> float:
 
 
 def sets_needed(methods: int) -> int:
-    """The fewest data sets on which methods can differ in a diagram.
+    """The fewest data sets on which the diagram of ranks can show differences.
 
     If all n differences have one sign, p is 1 / 2^n, its smallest possible value. For only two
     methods the test is two-sided, and p is twice as large.
@@ -132,9 +132,9 @@ def _cliques(
 ) -> list[tuple[int, int]]:
     """The largest groups of neighbours that the signed-rank test does not distinguish.
 
-    The rule is from aeon's `plot_critical_difference` (after Benavoli et al. 2016, JMLR 17). All
-    methods are one clique unless Friedman's test is significant. If it is, one-sided tests of the
-    better mean rank against the worse have the level 0.05 / (methods - 1).
+    The rule is from aeon's `plot_critical_difference` (after Benavoli et al. 2016, JMLR 17). If
+    Friedman's test is not significant, all methods are one clique. If it is significant, one-sided
+    tests compare a method with the methods of worse mean ranks, at the level 0.05 / (methods - 1).
     """
     last = len(order) - 1
     if p is None:

@@ -132,7 +132,7 @@ def _is_resampled(group: Sequence[Entry]) -> bool:
 
 
 def _shares(entries: Iterable[Entry]) -> dict[str, float]:
-    """Returns the mean share of each evaluated split over all runs."""
+    """Returns each evaluated split's mean size, relative to the training split."""
     shares: dict[str, list[float]] = {}
     for entry in entries:
         record = entry.record or {}
@@ -165,7 +165,7 @@ def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, f
 
 
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
-    """The metric that all groups have, by the leaderboard's rule."""
+    """Chooses a metric that all groups have, as the leaderboard does."""
     recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]
     monitor = monitor_of(entry.config for entries in groups for entry in entries)
     return compared_metric(monitor, set[str].intersection(*recorded))
@@ -174,9 +174,9 @@ def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
     """The last run of each replicate, in the order of the replicates.
 
-    Runs with the same config, data and replicate have one run_id as long as they give the same
-    result. A second run_id comes from a version of seqsweep that gave another result, or from a
-    split seed that has no effect.
+    Usually, runs with the same config, data and replicate have the same run_id. A second run_id
+    comes from a version of seqsweep that gave another result, or from a split seed that has no
+    effect.
     """
 
     def end_time(entry: Entry) -> float:

@@ -1,4 +1,4 @@
-"""The rows of a leaderboard, and their differences to the first."""
+"""Makes the rows of a leaderboard and compares them with the first row."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ class Row:
         apart: The reason for a missing difference, such as `other test set`.
         lost: The number of further replicates that diverged or failed, by state.
         data: A text that is equal for rows evaluated on the same sequences.
-        is_chosen: Whether a search chose the config by these runs and trained no fresh seeds.
+        is_chosen: Whether a search chose the config by these runs and trained no fresh seeds of it.
     """
 
     config: dict[str, Any]
@@ -57,7 +57,7 @@ def make_row(
     lost: Mapping[str, Mapping[str, int]],
     variation: Variation,
 ) -> Row:
-    """Returns the row of the runs of one config and data set.
+    """Makes the row from the runs of one config on one data set.
 
     Args:
         datasets: The name of each data set by `data_key`; empty if there is only one.
@@ -76,7 +76,7 @@ def make_row(
 
 
 def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
-    """Adds to each row a text for the sequences of one common replicate."""
+    """Sets `data` of each row, from one replicate that all rows share."""
     runs = [variation.by_replicate(row.entries) for row in rows]
     shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
     chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
@@ -97,7 +97,7 @@ def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list
 
 
 def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
-    """Adds to each row the difference to the first on equal sequences."""
+    """Sets `difference` of each row that shares sequences with the first row."""
     first = sets_by_replicate(rows[0], variation) if rows else {}
     checked = [check_sets(row, metric, first, variation) for row in rows]
     # A search chose these configs by scores that are partly luck, so a test would be biased.
@@ -135,11 +135,12 @@ def distinguishing_keys(
     """The keys that distinguish configs; `optimizer=sgd,adam` is one key, its `_target_`.
 
     A key that the choice sets, such as `optimizer.betas`, is left out if it has one value for each
-    choice. A monitor that repeats the `monitor` of the run is also left out. The remaining keys
-    distinguish the configs as well as all differing keys do.
+    choice. A callback's `monitor` that always equals the run's `monitor` is also left out. The
+    remaining keys distinguish the configs as well as all differing keys do.
 
     Args:
-        keep_shared: Keeps a key that all choices have (`lr`), even if it follows from the choice.
+        keep_shared: Keeps a key that all choices have (`lr`), even if the choice determines its
+            value.
     """
     columns = text_columns(differing_keys(configs), configs)
     choices = choices_among(columns)
@@ -162,8 +163,8 @@ def distinguishing_keys(
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys in the label of a run; the seed comes last.
 
-    Keys that follow from a choice are left out, because the label already names the choice. For
-    example, everything that `experiment=a,b` sets follows from its data.
+    A key whose value is determined by a choice is left out, because the label already names the
+    choice. For example, the data determine everything that `experiment=a,b` sets.
     """
     order = {key: index for index, key in enumerate(reversed(REPLICATE_KEYS))}
     keys = sorted(distinguishing_keys(configs), key=lambda key: order.get(key, -1))

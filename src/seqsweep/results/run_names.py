@@ -6,8 +6,8 @@ last: the fold, the split seed, the seed.
 1. A part is a code and a value: `h` hidden_size, `L` num_layers, `b` batch_size, `d` dropout, `lr`,
    `f` fold, `ss` split seed, `s` seed. Other keys have the initials of their last part, or more
    letters if these are taken. Words have no code: `gru`, `digits`. bidirectional is `bi` or `uni`.
-2. All integers get as many digits as the largest value, all fractions as many decimals as the most
-   precise value. So the names sort like the numbers. true and false are 1 and 0.
+2. All integers of a key get as many digits as its largest value, all fractions as many decimals
+   as its most precise value. So the names sort like the numbers. true and false are 1 and 0.
 3. Words are cut to 6 characters, or to more if they would be equal. The values of some keys are
    numbered in their order: `r0`, `r1`. The code of the key is left out, so that nobody takes the
    number for a value. Such a key has a number of more than 6 digits or 5 decimals, a negative
@@ -84,7 +84,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
 
 
 def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
-    """The name of each run's config; a rank if names are long."""
+    """Names each run's config; a number such as `r03` if names are long."""
     rows = list(zip(*parts, strict=True))
     names = ["-".join(row) for row in rows]
     if max(map(len, names)) <= room:

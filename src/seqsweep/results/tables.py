@@ -1,4 +1,4 @@
-"""Terminal tables: leaderboards, configs by data sets, states of runs."""
+"""Prints tables to the terminal: leaderboards, configs by data sets, states of runs."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
-"""The columns that a narrow terminal omits, in this order, unless they rank or compare."""
+"""The columns that a narrow terminal omits, in this order, unless they rank or compare rows."""
 
 _STATES = {
     "complete": "[green]complete[/]",
@@ -114,7 +114,7 @@ def _width(console: Console, table: Table) -> int:
 
 
 def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
-    """An empty table; its first columns are keys, or one has names."""
+    """Returns an empty table; the first `keys` columns hold config keys."""
     table = FittingTable(
         box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False
     )
@@ -180,7 +180,7 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
 
 
 def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
-    # A shortened table must not look like the whole.
+    # A shortened table must not look like the whole table.
     if cut > 0:
         console.print(f"[dim]and {cut} more[/]", highlight=False)
     for note in notes:

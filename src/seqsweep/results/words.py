@@ -1,4 +1,4 @@
-"""The sentences on tests, leaderboards and ranks, for terminal, report and search."""
+"""Writes the sentences below leaderboards and ranks, for terminal, report and search."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -227,7 +227,7 @@ def ranking_words(found: AcrossSets) -> list[str]:
 
 
 def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
-    """Names the groups of configs that do not differ."""
+    """Names the groups of configs that do not differ significantly."""
     methods, noun = len(found.methods), found.noun
     rule = f"by the rule of aeon's diagrams ({clique_rule(methods)})"
     if cliques == [(0, methods - 1)]:

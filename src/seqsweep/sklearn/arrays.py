@@ -1,4 +1,4 @@
-"""Reads the X and y of an estimator.
+"""Checks the X and y of an estimator, and converts them to arrays.
 
 N sequences, T steps, F features (channels).
 """

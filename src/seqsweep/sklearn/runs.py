@@ -1,4 +1,4 @@
-"""The run of a fit: its config, files, training and result.
+"""Makes the config and the data file of an estimator's run, and trains the run.
 
 N sequences, T steps, F features (channels), C classes.
 """

@@ -53,7 +53,7 @@ def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
         # Imported here, because a run that is complete already needs no torch.
         from seqsweep.training.resume import forget_finished_runs
 
-        # A later run with more epochs may start from this run, so the list is read again.
+        # A later run with more epochs may continue this run, so the list of runs is read again.
         forget_finished_runs()
     record = {name: value for name, value in outcome.record.items() if name != "digest"}
     return record | {"folder": str(outcome.folder.path)}
@@ -110,7 +110,7 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
 def _as_command() -> Generator[None]:
     """Sets `sys.argv` like the command `seqsweep` in the block."""
     words = sys.argv
-    # A person would type this command. It has a full path, so that ddp can start the program.
+    # A person would type this command. Its path is absolute, so that ddp can start the program.
     sys.argv = [str(Path(sys.executable).with_name("seqsweep"))]
     try:
         yield

@@ -1,4 +1,4 @@
-"""The Hydra application behind `seqsweep train`. Wrong input gives one clear message."""
+"""Runs `seqsweep train` as a Hydra application; wrong input gives one clear message."""
 
 import contextlib
 import logging
@@ -158,7 +158,7 @@ def _explained(error: Exception, words: Sequence[str]) -> str | None:
 def task(config: DictConfig) -> float | None:
     """Trains the run of one Hydra job and returns its monitored metric.
 
-    Some sweepers read the metric.
+    Some of Hydra's sweepers choose the next config by the metric.
     """
     restore_subcommand()
     hydra_config = cast("DictConfig", HydraConfig.get())
@@ -226,7 +226,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
-    """Returns the outcome of a finished run, and feeds its loggers."""
+    """Returns a finished run's outcome; writes its results to added loggers."""
     outcome = finished(member, root)
     if outcome is not None and is_first_process():
         feed_done([(member.config, outcome.folder)])

@@ -1,4 +1,4 @@
-"""Measures baselines without a network on a sweep's data, for the report.
+"""Measures methods without a network (baselines) on a sweep's data, for the report.
 
 Imports no torch. S sequences, T steps, F features, C classes.
 """
@@ -40,14 +40,15 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 
 
 def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
-    """Writes the baselines that baselines.json lacks for a sweep's data.
+    """Adds the missing baselines of a sweep's data to baselines.json.
 
     The file has a row for each baseline and data set of the members, and keeps the rows of other
     members of the folder. Baselines learn from the same training split as the networks, with the
     same scaling, padded with zeros.
 
     Raises:
-        ValueError, TypeError, OSError: the data cannot be read again, or the file not be written.
+        ValueError, TypeError, OSError: the data cannot be read again, or the file cannot be
+            written.
     """
     # A user's own data module has no source to read.
     members = [m for m in members if m.data_fingerprint and "source" in m.config["data"]]
@@ -114,7 +115,7 @@ def _has_sklearn() -> bool:
 
 
 def _known(folder: Path) -> dict[str, Any]:
-    """Returns the file's content; empty if measured with other packages."""
+    """Returns the content of baselines.json; empty if other versions measured it."""
     known = read_sealed_or_none(folder / NAME) or {}
     installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
     return known if known.items() >= installed.items() else {}
@@ -190,7 +191,8 @@ def _fitted(model: Any, splits: Splits) -> Predict:
         return _flat(part, longest) if vocabulary is None else _counted(part, vocabulary)
 
     with threadpool_limits(1), warnings.catch_warnings():
-        # Separable classes have no finite optimum, so the baseline is the result of 1000 steps.
+        # Separable classes have no finite optimum. The result of 1000 steps is used without a
+        # warning.
         warnings.simplefilter("ignore")
         model.fit(rows_of(splits.train), splits.train.labels)
 

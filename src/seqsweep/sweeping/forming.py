@@ -23,14 +23,14 @@ from seqsweep.training.run_data import data_of
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that train as a pool, or a single run."""
+    """A pool (runs that the native engine trains side by side), or a single run."""
 
     members: tuple[PlannedRun, ...]
     engine: str = "native"
 
     @property
     def seconds(self) -> float:
-        """The estimated seconds of all runs on one thread, or 0."""
+        """The estimated seconds of all runs on one thread; 0 if unknown."""
         return sum(seconds_of(member, self.engine) for member in self.members)
 
     def text(self) -> str:
@@ -127,7 +127,7 @@ def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -
 
 
 def seconds_of(member: PlannedRun, engine: str) -> float:
-    """Returns the estimated seconds of a run on one core, or 0."""
+    """Returns the estimated seconds of a run on one core; 0 if unknown."""
     return epoch_seconds(member, engine) * member.config["trainer"]["max_epochs"]
 
 

@@ -62,7 +62,7 @@ _FORMS = {
     r"log_?uniform\((.*)\)": lambda m: f"tag(log,interval({m[1]}))",
     r"uniform\((.*)\)": lambda m: f"interval({m[1]})",
 }
-"""Maps the forms of several numbers in other tools to ours, for keys with one number."""
+"""Maps other tools' notations of several numbers to ours, for keys with one number."""
 
 _NOTES = {"ckpt_path": "an interrupted run resumes by itself; leave it out"}
 """A note for each key of other tools that has no counterpart."""
@@ -76,7 +76,7 @@ def with_meant(message: str, words: Sequence[str]) -> str:
     notes = [note for word in words if (note := _NOTES.get(word.partition("=")[0].lstrip("+")))]
     if right is None and not notes:
         return message
-    # The right command replaces the nearest names, because it says more.
+    # The right command replaces the message's list of similar names, because it says more.
     fact = "; ".join(
         [re.split(r"; (?:known: |did you mean )|(?<=must be quoted): ", message)[0], *notes]
     )

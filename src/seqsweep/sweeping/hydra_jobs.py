@@ -1,4 +1,4 @@
-"""Trains runs through a Hydra launcher, and the jobs of other sweepers."""
+"""Trains runs with a Hydra launcher, and the jobs of Hydra's other sweepers."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ class Workers(Protocol):
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """The place where the runs of a sweep are trained.
+    """Says where a sweep trains: in this process, as Hydra jobs or on a cluster.
 
     Attributes:
         hydra: a Hydra launcher. It trains every run as a job if `threads` and `workers` are None.

@@ -1,4 +1,4 @@
-"""Plans and checks members before the first one starts.
+"""Plans and checks a sweep's members (its runs) before the first one starts.
 
 The module imports no torch.
 """

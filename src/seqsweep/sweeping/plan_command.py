@@ -1,4 +1,4 @@
-"""The command `plan`. The module imports no torch."""
+"""Prints what a sweep would train, for the command `plan`. Imports no torch."""
 
 import io
 from collections.abc import Collection

@@ -69,7 +69,8 @@ def write_sweep(
         members: the runs that the command asks for.
         pending: the members that are not done.
         is_open: whether the sweep is a search that may add runs.
-        sweep: the stack that takes this sweep's lock; None without training, or if it is held.
+        sweep: the stack that takes this sweep's lock; None without training, or if the lock is
+            held.
     """
     with SweepFile.changing(folder):
         file = new_sweep_file(members, pending, folder)
@@ -124,11 +125,11 @@ def nested(flat: Config) -> dict[str, Any]:
 
 
 def close_sweep(folder: Path) -> None:
-    """Ends the sweep of a search, if it is open."""
+    """Ends the sweep of a search, if sweep.json is still open for more runs."""
     file = SweepFile.read(folder)
     if file is None or not file.open:
         return
-    # A sweep ends only when no worker waits, and workers stop waiting when the file is not open.
+    # While the file is open, workers wait for runs, and a sweep cannot end while workers wait.
     with SweepFile.changing(folder):
         replace(SweepFile.read(folder) or file, open=False).write(folder)
     file.end(folder, time.time())

@@ -1,4 +1,4 @@
-"""The members of a sweep that are left to train.
+"""Keeps a queue of the members of a sweep that are left to train.
 
 Processes that train in one folder share its runs. The module imports no torch.
 """
@@ -22,17 +22,17 @@ AT_ONCE = 64
 """The most runs that a worker plans at once. It locks each run only when it trains the run."""
 
 _PAUSES = (0.2, 5.0)
-"""The shortest and the longest pause between two looks, in seconds."""
+"""The shortest and the longest pause between two looks at the folders, in seconds."""
 
 _STEP = 1.5
-"""The factor within which costs are similar. Workers take runs of similar cost in any order."""
+"""Costs within this factor are similar. Each worker takes runs of similar cost in its own order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepMember(PlannedRun):
     """A planned run of a sweep, with its folder, label and counts.
 
-    A worker reads only its config and run_id from sweep.json, and plans the run later.
+    A worker reads only a member's config and run_id from sweep.json, and plans the run later.
 
     Attributes:
         overrides: the Hydra overrides of the config; empty in a worker.
@@ -75,7 +75,7 @@ class SweepMember(PlannedRun):
         return finished(self, self.folder.path.parent) is not None
 
     def is_done(self) -> bool:
-        """Returns whether the run is done or has paused."""
+        """Returns whether the run is done, or has paused at a search's limit."""
         if self.config["rerun"]:
             return time_of_record(self.folder) != self.record_before
         record = self.folder.record()
@@ -167,7 +167,7 @@ class Queue:
         if ended:  # the training makes progress, so the other runs are tried again
             self._silent.clear()
             return
-        # A launch that leaves no files, for example a killed worker's, must not repeat for ever.
+        # If a launch leaves no files (its worker was killed), it must not be repeated for ever.
         failed = {run.run_id for run in taken if run.failures() > 0}
         self._silent.update({run.run_id for run in taken} - locked - failed)
 

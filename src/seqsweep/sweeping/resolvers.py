@@ -1,4 +1,4 @@
-"""The functions that conf/train.yaml and `train --help` call as `${name:...}`."""
+"""Registers the functions that conf/train.yaml and `train --help` call as `${name:...}`."""
 
 import os
 import re
@@ -83,7 +83,8 @@ def _config_groups() -> str:
     """Returns the config groups and their options, for `train --help`.
 
     Hydra's own list also has files that only other options read, such as data/_loading. The text is
-    made only for `--help`, because Hydra resolves it each time and it takes a third of the time.
+    made only for `--help`, because Hydra resolves it in every command, and it takes a third of a
+    command's time.
     """
     if not {"-h", "--help"} & set(sys.argv):
         return ""

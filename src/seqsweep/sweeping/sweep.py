@@ -100,7 +100,7 @@ def train_sweep(
         members: the runs that the command asks for.
         pending: the members that are not done.
         rounds: the lists of runs to train; None for one list with all pending runs.
-        judge: decides about the runs of a search at their limits.
+        judge: for a search, decides which runs continue after their limits.
         is_open: whether the sweep is a search that may add runs, so that workers wait for more. The
             search itself then closes and ends sweep.json.
 
@@ -162,7 +162,7 @@ def _turns(
         ValueError, OSError: a cluster refuses the workers.
     """
     waits = pending[0].config["when_locked"] == "wait"
-    # A killed sweep may have left the file, which would stop this sweep at once.
+    # A killed sweep may have left STOP_FILE, which would stop this sweep at once.
     (folder / STOP_FILE).unlink(missing_ok=True)
     try:
         if launcher.workers is not None:

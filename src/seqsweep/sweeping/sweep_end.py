@@ -1,4 +1,4 @@
-"""The end of a sweep: leaderboard, report, TensorBoard, and the next command.
+"""Ends a sweep with its leaderboard, report, TensorBoard view and next command.
 
 The module imports no torch at the top.
 """
@@ -154,7 +154,7 @@ SECONDS_BETWEEN = 15.0
 _ATTEMPTS = 3
 
 _renewing = threading.Lock()
-"""The lock that a thread holds while it writes.
+"""The lock that a thread holds while it writes the report.
 
 A fork takes the lock as well. Otherwise a child that is forked meanwhile would inherit the thread's
 other locks, and nothing would release them.

@@ -1,4 +1,4 @@
-"""Trains the groups of a sweep, one after another."""
+"""Trains the groups of a sweep (pools and single runs), one after another."""
 
 import resource
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def train_groups(
     Args:
         members: the planned runs; complete runs are left out.
         root: the folder of the runs.
-        judge: decides about the runs of pools at their limits; without a judge these runs pause.
+        judge: decides which runs of a pool continue after their limits; without it they all pause.
         threads: the number of members of a pool that train side by side.
 
     Returns:

@@ -54,8 +54,8 @@ _MOST_PROCESSES = 64
 def work_command(arguments: Sequence[str]) -> int:
     """Runs the command `work`; returns its exit code.
 
-    The code is 0 if nothing is left or the worker was asked to end, 1 if another worker has its
-    name, 2 for wrong input, 130 after Ctrl-C.
+    The code is 0 if nothing is left or the worker was asked to end, 1 if another worker has the
+    same name, 2 for wrong input, 130 after Ctrl-C.
 
     Raises:
         ValueError, TypeError, OSError: the folder or a config in it is refused.
@@ -142,7 +142,7 @@ class Worker:
         _enter(self.sweep.directory, allowed)
 
     def run(self, idle: float) -> None:
-        """Trains until other workers train all runs that are left.
+        """Trains until no run is left, or until other workers train the rest.
 
         Args:
             idle: the longest time to wait for other workers, in seconds.

@@ -120,7 +120,7 @@ def check_weights(weights: Mapping[str, Any], network: nn.Module) -> None:
 
 
 def _kind(value: Any) -> str:
-    """Returns the properties that a copy needs; the precision may differ."""
+    """Describes what must be equal for a copy; float precisions may differ."""
     if not isinstance(value, Tensor):
         return type(value).__name__
     is_plain = value.layout == torch.strided and value.device.type == "cpu"

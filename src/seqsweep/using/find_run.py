@@ -1,4 +1,4 @@
-"""Finds the run to use, also in a sweep's folder."""
+"""Finds the trained run at a path; in a sweep's folder, the best run."""
 
 import math
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
 
 
 def _best_of(board: Leaderboard) -> Entry:
-    """Returns the best run of the first config on its first split."""
+    """Returns the best run of the best config, on the config's first split."""
     row, monitor = board.rows[0], board.monitor
     runs, sample = board.variation.by_replicate(row.entries), row.samples.get(monitor, {})
     first = min(replicate.split for replicate in sample or runs)

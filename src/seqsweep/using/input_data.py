@@ -60,7 +60,7 @@ class InputData:
             return list(range(len(self)))
         if ids.dtype.kind == "S":
             return np.char.decode(ids, "utf-8", "replace").tolist()
-        # JSON has no form for other types, such as dates, so these become texts.
+        # JSON cannot hold ids of other types, such as dates, so these become texts.
         return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
 
     def batches(self, size: int) -> Iterator[tuple[Array, Array | None]]:

@@ -43,7 +43,7 @@ Raw = npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str]
 
 
 class Inputs(NamedTuple):
-    """The input: x (B, T, F) float32, padded with zeros, and lengths (B,) int64."""
+    """The network's input: x (B, T, F) float32, padded with zeros, and lengths (B,) int64."""
 
     x: Tensor
     lengths: Tensor
@@ -258,7 +258,7 @@ def read_content(folder: Path | str, checkpoint: str = "best") -> tuple[Path, di
         return path, read_bundle(path)
     content = load_sealed(path)
     if path.parent.name == "checkpoints":
-        # A checkpoint that was copied from a shorter run still has the shorter run's config.
+        # A checkpoint may be a copy from a run with fewer epochs, and then holds that run's config.
         config = RunFolder(path.parent.parent).config()
         content = content if config is None else content | {"config": config}
     return path, content

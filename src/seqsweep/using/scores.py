@@ -15,7 +15,7 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 BINS = 15
-"""The number of equal bins of the confidence for the calibration error."""
+"""The number of bins into which the calibration error divides confidences (0 to 1)."""
 
 LEVEL = 0.95
 _Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
@@ -180,8 +180,8 @@ def _closed(
     """Returns the intervals of metrics that are shares or means of shares."""
     actual, total = confusion.sum(axis=1), confusion.sum()
     labels, seen = actual > 0, actual + confusion.sum(axis=0) > 0
-    # An area is a share of pairs. Only pairs without a common sequence are counted, both within a
-    # class and between classes.
+    # The area under the curve is the share of pairs in the right order: one sequence of the class,
+    # one of another class. Here each sequence is in one pair, so that the pairs are independent.
     pairs = np.minimum(actual, total - actual)[labels]
     pairs = pairs[:1] if len(pairs) == 2 else pairs / 2  # two classes have one area
     low, high = share_with_bounds(confusion.trace(), total)[1:].tolist()

@@ -2,7 +2,7 @@
 
 An actor runs the plain command of a worker. A detached actor outlives the command that created it,
 and Ray restarts the actor on another node if its node dies. The creating command is connected to
-the cluster only while it creates the actors, so it continues if the cluster ends.
+the cluster only while it creates the actors, so the command continues if the cluster ends.
 """
 
 import logging

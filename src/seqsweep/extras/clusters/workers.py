@@ -43,7 +43,7 @@ class Cluster(Protocol):
 
 @dataclass
 class Workers:
-    """The workers that one command of a sweep starts, and later commands follow.
+    """The workers that one command of a sweep starts and that later commands watch.
 
     Args:
         cluster: starts the workers.
@@ -75,7 +75,7 @@ class Workers:
         if not left:
             return
         self._has_begun = True
-        # The lock lets a second command find the note that the first command writes.
+        # With the lock, a second command finds the note STARTED that the first command has written.
         with RunLock(folder, _STARTING, waits=True):
             before: list[str] = read_json(folder / STARTED) or []
             if before and not self.anew:

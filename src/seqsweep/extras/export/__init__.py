@@ -70,7 +70,7 @@ def export(run: "LoadedRun", path: Path) -> float:
 
 
 def encode(run: "LoadedRun", name: str) -> tuple[bytes, float]:
-    """Returns the content of a network's ONNX file, and its largest difference."""
+    """Returns the content of a network's ONNX file, and its largest numeric error."""
     # These imports are late, because they need torch and optional packages.
     try:
         from seqsweep.extras.export import onnx_file

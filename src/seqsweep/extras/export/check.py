@@ -62,7 +62,7 @@ def largest_difference(run: LoadedRun, answer: Answer) -> float:
 def difference(result: Array, expected: Array) -> float:
     """Returns the largest difference, divided by the largest value if above 1.
 
-    Two NaN are equal. The rounding of float32 grows with the values.
+    Two NaN count as equal. The result is relative, because float32 rounds large values more.
     """
     if result.shape != expected.shape:
         raise ValueError(f"outputs: expected shape {expected.shape}, got {result.shape}")

@@ -123,10 +123,11 @@ def _add_crop(graph: Graph, shaping: Shaping, x: str, lengths: str) -> tuple[str
 def _add_means(
     graph: Graph, size: int, x: str, lengths: str, may_lack: bool, kind: type[np.generic]
 ) -> tuple[str, str]:
-    """Adds the mean of each `size` steps.
+    """Adds the mean over every `size` steps.
 
     Args:
-        may_lack: whether a missing value has no weight; if not, it makes the mean missing.
+        may_lack: whether a mean leaves out missing values; otherwise one missing value makes it
+            missing.
         kind: the type of x, and of the result.
     """
     if size == 1:
@@ -169,7 +170,7 @@ def _count_steps(graph: Graph, x: str) -> str:
 
 
 def _blocks(graph: Graph, count: str, size: int) -> str:
-    """Adds the number of blocks of `size` steps that hold `count` steps."""
+    """Adds `count / size`, rounded up: the number of blocks of `size` steps."""
     return graph.node("Div", graph.node("Add", count, graph.number(size - 1)), graph.number(size))
 
 

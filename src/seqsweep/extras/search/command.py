@@ -1,6 +1,6 @@
 """Starts, plans or continues the search of `hydra/sweeper=optuna`.
 
-At most `parallel` trials are without a result at a time: the window.
+At any time at most `parallel` trials have no result yet. They are called the window.
 """
 
 import time

@@ -68,7 +68,7 @@ class Confirmation:
 def confirmation_of(
     search: SearchFile, order: Sequence[Tried], runs: Mapping[str, Entry], names: Mapping[str, str]
 ) -> Confirmation | None:
-    """Returns the comparison; None without a complete run over fresh seeds."""
+    """Compares the best trials over fresh seeds; None without a complete run."""
     order = different(order)
     samples = {trial.number: each for trial in order if (each := _samples(trial, search, runs))}
     if not samples:
@@ -114,7 +114,7 @@ def _samples(
 
 @dataclass(frozen=True)
 class Rung:
-    """The trials that a successive halving has judged after some epochs.
+    """A number of epochs after which a successive halving ends the worse runs.
 
     Args:
         trained: The number of trials that reached the rung.
@@ -137,7 +137,7 @@ class Search:
         names: The short names of the searched keys.
         best: The numbers of the complete trials, the best first.
         compared: The number of trials that the importance was computed from.
-        compared_after: The epochs after which these values were taken; None for the end.
+        compared_after: The epochs after which the compared values were taken; None for the end.
         importance: The importance of each key; empty without values, and None without Optuna or if
             it was not requested.
     """

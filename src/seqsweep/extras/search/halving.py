@@ -1,6 +1,6 @@
-"""The settings, the population and the rungs of a successive halving.
+"""Draws the configs of a successive halving, and decides which runs continue.
 
-Imports no torch.
+A rung is a number of epochs after which the worse runs end. The module imports no torch.
 """
 
 import hashlib
@@ -95,7 +95,7 @@ def _share(seed: int, number: int, key: str) -> float:
 
 
 class Standing:
-    """The files of a run, read once."""
+    """The progress of a run, from files that are read once."""
 
     def __init__(self, run: SweepMember) -> None:
         self.run = run
@@ -140,7 +140,7 @@ class Standing:
 
 
 def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
-    """Returns the limits of all runs, which follow from their files.
+    """Decides which runs continue after each rung; returns the runs' limits.
 
     At the first rung that some run has not reached, the other runs wait. Earlier rungs are decided
     again from the same rows of metrics.csv, so a kill at any moment changes no decision.
@@ -150,8 +150,8 @@ def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> di
 
     Args:
         runs: the whole population; runs with equal ranks keep this order.
-        rungs: increasing numbers of epochs. At each rung a part of the runs continues: this rung
-            divided by the next one. The number of runs is rounded up.
+        rungs: increasing numbers of epochs. At each rung a share of the runs continues: this rung
+            divided by the next one, such as 3 / 9. The number of runs is rounded up.
     """
     limits: dict[str, Limits] = {}
     alive = {run.run_id: Standing(run) for run in runs}

@@ -36,7 +36,7 @@ def search(
     folder: Path,
     console: Console,
 ) -> int:
-    """Searches a space and prints the leaderboard of the folder.
+    """Searches a space (values by key) and prints the folder's leaderboard.
 
     All configs are checked before the first run starts. The same command continues an interrupted
     search and trains nothing twice.
@@ -101,7 +101,7 @@ def plan_population(
 
 
 class Searched(Search):
-    """A successive halving, whose limits follow from its runs' files."""
+    """A successive halving, which decides by its runs' files which runs continue."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class Searched(Search):
         return self.limits
 
     def pending(self) -> list[SweepMember]:
-        """Returns the runs with something left to train below their limits."""
+        """Returns the runs that have not been trained up to their limits."""
         # A run that has lost its place by a failure is not tried again. A run that has reached the
         # rung is launched once more, even if it had failed before, to get its record.
         return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]

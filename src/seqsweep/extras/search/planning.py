@@ -23,7 +23,7 @@ from seqsweep.training.planned_run import PlannedRun
 _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 
 _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
-"""Keys that a search must not choose: they define its ranking, or a lucky seed or split."""
+"""Keys that a search must not vary: they change the ranking, or let a lucky seed or split win."""
 
 _INSIDE = 0.2361
 """A position in an interval where a whole number is unlikely."""
@@ -31,7 +31,7 @@ _INSIDE = 0.2361
 
 @dataclass(frozen=True)
 class TrialPlanner:
-    """Turns the params of trials into planned runs."""
+    """Plans the runs of trials from the values chosen for each key (`params`)."""
 
     compose: MemberComposer
     fixed: Sequence[str]
@@ -66,7 +66,7 @@ class TrialPlanner:
         return plan_members(jobs, self.compose, self.folder)
 
     def plan_ends(self) -> list[SweepMember]:
-        """Plans a run for each choice and both ends of each interval.
+        """Plans runs with each choice and both ends of each interval, to check them.
 
         The first of these runs has the first value of every key.
 

@@ -14,7 +14,7 @@ from seqsweep.runs.metrics_csv import lower_is_better
 NAME = "search.json"
 
 Space = Mapping[str, Mapping[str, Any]]
-"""A searched key has the form `{"choices": [...]}`, or `{"low", "high", "log", "integer", "step"}`.
+"""The values of a key: `{"choices": [...]}`, or `{"low", "high", "log", "integer", "step"}`.
 
 The step is null for a step of 1, or if any number is possible."""
 

@@ -1,4 +1,4 @@
-"""The section on a search in a report, and its leaderboard lines."""
+"""Builds the report's section on a search, and the lines below a leaderboard."""
 
 import math
 import shlex

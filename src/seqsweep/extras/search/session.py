@@ -1,7 +1,7 @@
 """Trains the runs that a search chooses, and reads their results.
 
-Optuna's search and halving share its checks, lock, fresh seeds and last report. The module imports
-no torch.
+Optuna's search and halving share this module's checks, lock, fresh seeds and last report. It
+imports no torch.
 """
 
 import abc
@@ -34,7 +34,7 @@ LOCK = ".searching"
 
 
 def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
-    """Refuses options that a search cannot use; returns whether it only plans.
+    """Refuses options that a search cannot use; returns whether to plan only.
 
     Args:
         prunes: whether the search ends runs early.
@@ -84,7 +84,7 @@ class Search(abc.ABC):
     """A search in a sweep's folder, which may have been interrupted.
 
     Args:
-        new: the search without its trials.
+        new: the search that the command asks for, without trials.
         top: how many of the best trials are trained again at the end.
         fresh: the unused seeds with which the best trials are trained again.
 

@@ -1,4 +1,4 @@
-"""The settings of Optuna's samplers, and the rules that end trials early.
+"""Checks the settings of an Optuna search, and computes when trials end early.
 
 The thresholds of a trial are computed when the trial is chosen, from the results known by then. So
 the thresholds do not depend on the speed of the runs, nor on other runs that train at the same
@@ -52,12 +52,13 @@ class Median:
 
 @dataclass(frozen=True)
 class Hyperband:
-    """Ends trials at rungs; each further bracket begins with a later rung.
+    """Ends trials at rungs (numbers of epochs). Each bracket of trials has its rungs.
 
-    A bracket has rungs at `min_epochs * eta**k` epochs. At a rung a trial is ranked with the trials
-    of its bracket that have reached the rung; the best 1/eta of them continue (Hyperband, Li et al.
-    2018, Journal of Machine Learning Research). Trials are judged one by one as in ASHA (Li et al.
-    2020, MLSys). A trial's number decides its bracket, in the proportions of Hyperband.
+    Bracket b has rungs at `min_epochs * eta**k` epochs, from k = b on. At a rung a trial is ranked
+    with the trials of its bracket that have reached the rung; the best 1/eta of them continue
+    (Hyperband, Li et al. 2018, Journal of Machine Learning Research). Trials are judged one by one
+    as in ASHA (Li et al. 2020, MLSys). A trial's number decides its bracket, in the proportions of
+    Hyperband.
 
     Args:
         min_epochs: the first rung of the first bracket.

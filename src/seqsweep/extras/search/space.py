@@ -1,4 +1,4 @@
-"""The space of a search, in Hydra's own syntax of sweeps."""
+"""Reads a search's space (values by key) from Hydra's own syntax of sweeps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -60,8 +60,8 @@ def overrides_of(space: Space, params: Mapping[str, Any]) -> list[str]:
 def value_at(numbers: Numbers | Choice, u: float) -> Any:
     """Returns the value at a position from 0, the lowest value, to 1.
 
-    Each choice has an equal part of the interval from 0 to 1. So has each whole number, unless the
-    numbers are logarithmic.
+    Each choice has an equal part of the positions. Each whole number has an equal part, too, unless
+    the numbers are logarithmic.
     """
     if isinstance(numbers, Choice):
         return numbers.choices[min(int(u * len(numbers.choices)), len(numbers.choices) - 1)]

@@ -1,4 +1,4 @@
-"""The sections on the leaderboard, also as CSV, and on several data sets."""
+"""Builds the report's leaderboard, also as CSV, and its table of data sets."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 
 
 def board_section(facts: Facts) -> Section:
-    """The leaderboard, whose rows open to show their runs."""
+    """Builds the leaderboard; a click on a row shows its runs."""
     runs = [run for config in facts.configs for run in config.all_runs]
     curves = run_curves(runs, facts.folder)
     metrics = {name for columns in curves.values() for name in columns}

@@ -1,4 +1,4 @@
-"""The sections on costs, on replicates and on the confusion matrix."""
+"""Builds the report's sections on costs, replicates and the confusion matrix."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _NO_CONFUSION = (
 
 
 def costs_section(facts: Facts) -> Section:
-    """The score against its costs: parameters and training time."""
+    """Builds the section that plots the score against parameters and training time."""
     # `compared` is empty for several data sets, whose scores cannot be compared.
     has_front = len(facts.compared) > 1
     drawn = {f"pareto-{cost}": pareto_figure(facts, cost) for cost in _TITLES if has_front}
@@ -35,7 +35,7 @@ def costs_section(facts: Facts) -> Section:
 
 
 def seeds_section(facts: Facts) -> Section:
-    """The score of every replicate."""
+    """Builds the section with the score of every replicate."""
     board = facts.board
     return Section(
         "seeds",
@@ -78,7 +78,8 @@ def _traces(
 ) -> list[dict[str, Any]]:
     """The traces of the Pareto front, its configs and the other configs."""
     on_front = [configs[index] for index in front]
-    # The front covers all configs. Other marks are limited, because they make a page slow.
+    # The front is found among all configs. The other marks are limited to the listed configs,
+    # because many marks make a page slow.
     others = [c for index, c in enumerate(configs[:most]) if index not in front]
     step = {
         "type": "scatter", "mode": "lines", "hoverinfo": "skip",
@@ -174,7 +175,7 @@ class Confusion:
 
 
 def confusion_section(facts: Facts) -> Section:
-    """The confusion matrix of the best config."""
+    """Builds the section with the confusion matrix of the best config."""
     confusion, absent = find_confusion(facts.board.rows[0].entries if facts.board.rows else [])
     return Section(
         "confusion",
@@ -229,7 +230,7 @@ def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
 
 
 def confusion_figure(confusion: Confusion) -> plots.Figure:
-    """The counts of a confusion matrix, shaded by row."""
+    """Draws a confusion matrix; a cell's colour is its share of the row."""
     size = len(confusion.classes)
     names = [plots.label(name) for name in short_classes(confusion)]
     cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row)]

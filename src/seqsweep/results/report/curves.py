@@ -1,4 +1,4 @@
-"""The section on the learning curves."""
+"""Builds the report's section on the learning curves."""
 
 import itertools
 import math
@@ -24,7 +24,7 @@ MOST_CURVES = 8
 
 @dataclass(frozen=True)
 class Band:
-    """The mean, smallest and largest value of a metric over the epochs.
+    """The mean, smallest and largest value of a metric at each epoch.
 
     Args:
         seeds: The number of runs that have a value at each epoch.

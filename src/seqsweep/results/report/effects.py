@@ -1,4 +1,4 @@
-"""The section on the effects of the keys on the score."""
+"""Builds the report's section on the effects of the keys on the score."""
 
 import itertools
 import math
@@ -56,12 +56,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """The score along one swept key.
+    """A plot of the score against one swept key.
 
     Args:
         numeric: Whether the values are numbers on a scale. Otherwise they are words side by side.
         log: Whether the scale is logarithmic.
-        joined: Whether neighbours on a line differ only in this key.
+        joined: Whether lines join the points, because neighbours differ only in this key.
         averaged: The keys over which each point is a mean.
     """
 
@@ -117,7 +117,7 @@ def effects_section(facts: Facts) -> Section:
 def choose_axis(
     configs: Sequence[Config], effects: Sequence[Effect], keys: Sequence[str], names: dict[str, str]
 ) -> Axis | None:
-    """The score along one key, with lines for settings of other keys.
+    """Chooses the key to plot the score against, and the plot's lines.
 
     Args:
         configs: The configs that have a score.
@@ -145,7 +145,7 @@ def choose_axis(
 def _divide(
     key: str, values: Mapping[str, list[Any]], effects: Sequence[Effect]
 ) -> tuple[list[str], list[str]]:
-    """Divides the other keys into keys of lines and averaged keys."""
+    """Divides the other keys: some distinguish lines, the rest are averaged."""
     share = {effect.key: effect.share or 0.0 for effect in effects}
     order = {name: index for index, name in enumerate(_LINES_FIRST)}
     others = [other for other in values if other != key]
@@ -209,7 +209,7 @@ def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
 
 
 def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
-    """The data keys of which no two values share a set of sequences.
+    """Returns the data keys whose values all have evaluation sequences of their own.
 
     The scores at two values of a returned key are scores on different sequences.
     """

@@ -1,4 +1,4 @@
-"""Names the extras that add a section to a report."""
+"""Finds the optional packages (extras) that add a section to a report."""
 
 import importlib
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _EXTRAS = {"search.json": "extras.search.section"}
 
 
 def extra_contents(folder: Path) -> list[Any]:
-    """The contents of the files in a folder that add a section."""
+    """Returns the contents of the folder's files that add a section."""
     contents = [read_json(folder / name) for name in _EXTRAS]
     return [content for content in contents if content is not None]
 

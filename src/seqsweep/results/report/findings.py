@@ -1,4 +1,4 @@
-"""The findings that all sections of a report share, as plain values."""
+"""Computes the values that all sections of a report share."""
 
 import math
 from collections import Counter
@@ -34,7 +34,7 @@ class Config:
 
     Args:
         rank: The rank from 1, by the mean of the validation metric.
-        name: The name in TensorBoard's view.
+        name: The name of the config in TensorBoard.
         words: The values that distinguish the config.
         keys: The values of all keys in which the configs differ.
         runs: The run_ids that the numbers are computed from.
@@ -76,7 +76,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A method without a network.
+    """A method without a network, whose scores are compared with the networks'.
 
     Args:
         data: The keys and values of the config that choose the data of the baseline.
@@ -108,9 +108,10 @@ class Section:
         title: The text of the link to the section.
         template: The file of the section's Jinja template.
         findings: The section's fields in report.json.
-        figures: The section's figures, by their place in the page.
+        figures: The section's figures, by the name of their place in the page.
         view: The variables of the template.
-        chosen_by: The run_ids used to choose a config; its numbers exclude them.
+        chosen_by: The run_ids of the runs by which a search chose a config. The config's numbers
+            exclude these runs.
         is_shown: Whether the page has the section. report.json has its findings in any case.
     """
 
@@ -287,7 +288,7 @@ def independent_keys(
 
 
 def distinct_values(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The distinct values of a key, by a text for each."""
+    """Returns the distinct values of a key; a text identifies each."""
     return {value_key(config.get(key)): config.get(key) for config in configs}
 
 

@@ -87,9 +87,10 @@ def layout(x: str, y: str, height: int) -> Figure:
 
 
 def name_rows(shape: Figure, names: Sequence[str]) -> None:
-    """Gives a layout a row below each name, the first on top.
+    """Adds rows to a layout, each below its name.
 
-    The first row is at 0. Names stand above rows, because a name can be as wide as a phone.
+    The first row is on top, at y = 0. Names stand above rows, because a name can be as wide as a
+    phone's screen.
     """
     texts = [wrap(name, _LONGEST_LINE) for name in names]
     room = 26 + 15 * max(map(len, texts))
@@ -117,7 +118,7 @@ def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str
 def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
     """The ticks of an axis; a few values get a tick each.
 
-    Words are at 0, 1, 2 and so on.
+    Values that are not numbers are at 0, 1, 2 and so on.
     """
     texts = [label(value_text(key, value)) for value in values]
     if not numeric:

@@ -1,4 +1,4 @@
-"""The single runs of a report: folders, failures, environment, commands."""
+"""Describes single runs for a report: folders, failures, environment, commands."""
 
 import os
 import shlex
@@ -39,7 +39,7 @@ class Run:
 
     Args:
         folder: The run's folder, relative to the report's folder; `.` if they are the same.
-        name: The name in TensorBoard's view.
+        name: The name of the run in TensorBoard.
         replicate: The seed, or what varies between the runs of a config: `fold=1 seed=0`.
         counted: Whether the numbers of the config include this run.
         metrics: The metrics of validation and test at the best epoch.

@@ -1,4 +1,4 @@
-"""The first sentences of a report, each written from a fixed template."""
+"""Writes the first sentences of a report from fixed templates."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ from seqsweep.runs.metrics_csv import is_bounded, lower_is_better
 
 _MAJORITY = "majority class"
 _SMALL = 0.01
-"""An error of the test split below this value is too small to mention."""
+"""A sampling error of the test accuracy below this value is not mentioned."""
 
 _MOST_NAMED = 3
-"""The most data sets besides the first whose best configs are named."""
+"""The most other sets of sequences whose best configs are named."""
 
 _VERDICTS = {
     "different": ("differs", "differ"),
@@ -296,11 +296,11 @@ def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
 
 
 def sampling_error(first: float, second: float, score: str, tested: int) -> float:
-    """The largest difference between two shares that chance explains, at 95 %.
+    """Returns the largest difference of two accuracies that chance explains, at 95 %.
 
     The formula is the interval of Agresti and Caffo (2000, The American Statistician 54), valid for
-    few sequences and for shares of 0 and 1. It assumes that the two shares are independent. On the
-    same sequences two shares usually agree more, so the result is conservative.
+    few sequences and for accuracies of 0 and 1. It assumes independent accuracies. Two networks
+    make similar errors on the same sequences, so chance explains less than the result.
     """
     if not tested or not is_bounded(score):
         return 0.0
@@ -308,6 +308,6 @@ def sampling_error(first: float, second: float, score: str, tested: int) -> floa
 
 
 def _share_error(share: float, tested: int) -> float:
-    """The error of one share, with a success and a failure added."""
+    """The sampling error of an accuracy, with a success and a failure added."""
     share = (min(max(share, 0.0), 1.0) * tested + 1) / (tested + 2)
     return 1.96 * math.sqrt(share * (1 - share) / (tested + 2))

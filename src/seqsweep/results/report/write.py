@@ -93,7 +93,7 @@ def write_report(folder: Path, page: Path | None = None) -> list[Path]:
     texts = {".html": as_html(report, page.stem), ".csv": board.as_csv(report.facts)}
     # Files are not synced to disk, because a lost report can be written again.
     beside = [write_text(page.with_suffix(end), texts[end], sync=False) for end in texts]
-    # The last file proves that all three are complete.
+    # report.json is written last: its digest proves that all three files are complete.
     content = report.content | {"made_from": _report_proof(report.head["made_from"], beside)}
     write_text(page.with_suffix(".json"), as_json(content), sync=False)
     return [page.with_suffix(end) for end in (*texts, ".json")]
@@ -325,7 +325,7 @@ def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
 def is_view_fresh(folder: Path, made_from: str) -> bool:
     """Returns whether TensorBoard's view has this digest and the same files.
 
-    The name of a made file identifies its content.
+    The names suffice, because the name of a made file identifies its content.
     """
     try:
         proof = read_bytes(folder / _VIEW).decode()

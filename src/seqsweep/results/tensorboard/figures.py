@@ -1,4 +1,4 @@
-"""Pictures of a finished run: errors, gradient through time, and states.
+"""Draws pictures of a finished run: errors, gradient through time, and states.
 
 This module avoids pyplot, which has one current figure for all threads: a thread may draw while the
 sweep trains. Shapes: C classes, T time steps.
@@ -138,8 +138,8 @@ def png(figure: Figure) -> bytes:
 def _plot(title: str, x: str, y: str, place: _Place) -> tuple[Figure, Axes]:
     """Returns a new picture with empty axes.
 
-    `place` is the left, bottom, width and height of the axes, as shares of the picture. It is
-    given, because matplotlib's own choice took half of the time of a picture.
+    `place` is the left, bottom, width and height of the axes, as shares of the picture. The caller
+    gives it, because matplotlib takes half of a picture's time to choose it.
     """
     figure = Figure((WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI)
     axes = figure.add_axes(place)

@@ -32,10 +32,10 @@ Files = dict[str, Callable[[], bytes]]
 
 
 def file_name(when: float, digest: str, kind: str) -> str:
-    """Returns the name of a file that is read before the curves.
+    """Returns a file name that sorts before the files of the curves.
 
-    Without a data server, TensorBoard's loader reads no other file of a folder after the last
-    file. So the last file must be the file that grows.
+    Without a data server, TensorBoard reads the files of a folder in the order of their names and
+    stays at the last file. So the file of the curves, which grows, must be the last.
     """
     return f"{PREFIX}{max(0, int(when) - 1):010d}{MADE}{digest}.{kind}"
 
@@ -139,7 +139,7 @@ _TICK_BOXES = 24
 
 
 def experiment(runs: Runs) -> bytes:
-    """Returns the columns of the page, one set for all runs."""
+    """Returns the columns of TensorBoard's HParams page, for all runs."""
     names = key_names(runs.keys)
     content = api_pb2.Experiment(
         hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
@@ -174,7 +174,7 @@ def _session(run: Run, kinds: Mapping[str, type]) -> bytes:
 def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
     """Returns a run's keys, its end and its results as event values.
 
-    A run that is still training gets no end: a live server would show its state RUNNING forever.
+    A run that is still training gets no end, because a server keeps the first end that it has read.
     """
     name = metadata.PLUGIN_NAME
     values = [

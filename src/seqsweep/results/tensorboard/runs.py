@@ -1,4 +1,4 @@
-"""The runs of the view, read from the files of their folders."""
+"""Reads the runs that TensorBoard shows from the files of their folders."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def summary_name(metric: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the view.
+    """One run that TensorBoard shows.
 
     Args:
         entry: the content of the run's folder.
@@ -82,7 +82,7 @@ class Run:
 
     @cached_property
     def ended(self) -> float:
-        """The end of the run, or its start, in seconds since 1970."""
+        """The run's end in seconds since 1970; its start without an end."""
         name = _LAST_FILE.get(self.entry.state)
         return (name and _modified(self.folder / name)) or self.started
 

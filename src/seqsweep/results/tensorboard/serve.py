@@ -1,7 +1,8 @@
-"""`seqsweep tensorboard FOLDER`: TensorBoard on a view that is renewed while it runs.
+"""`seqsweep tensorboard FOLDER`: serves TensorBoard and keeps its view up to date.
 
-TensorBoard gets a temporary folder of links to the event files. The paths of the links contain only
-the readable names of the runs.
+The view is the set of event files that TensorBoard shows for a folder of runs. TensorBoard gets a
+temporary folder of links to these files. The paths of the links contain only the readable names of
+the runs.
 """
 
 import contextlib
@@ -86,8 +87,8 @@ def serve(
 def links(view: View, address: str) -> dict[str, str]:
     """Returns the links to pictures of the best runs, curves and hyperparameters.
 
-    The ranking metric is pinned, and the curves are coloured by config. The links of many runs
-    filter the best of them, because TensorBoard's older pages would select none.
+    The ranking metric is pinned, and the curves are coloured by config. With many runs the links
+    select the best runs, because TensorBoard's older pages would select no run.
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     query = f"pinnedCards={quote(pinned)}&smoothing=0"

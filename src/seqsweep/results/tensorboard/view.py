@@ -42,7 +42,7 @@ TensorBoard's Time Series selects no more runs by itself, and thousands make Ten
 _MOST_SELECTED = 40
 """The most runs that TensorBoard's older pages, such as Images, select by themselves."""
 _FIRST_RUNS = 20
-"""The number of best runs with which the pages of more runs begin."""
+"""The number of best runs that are selected at first, if there are more runs than that."""
 
 _PICTURES_VERSION = 4
 """The version of the pictures. Raise it by hand when they change, so they are drawn again."""
@@ -61,7 +61,8 @@ class View:
         folders: the folder of each run, by the run's name.
         made: the paths of the made files, relative to the folder of all runs.
         left_out: the number of further runs in the folder, which the view does not show.
-        best: the names of the runs to begin with, where TensorBoard itself would select none.
+        best: the names of the runs that are selected at first; empty if TensorBoard selects all
+            runs.
         is_writable: whether the folder can be written; otherwise only the curves are shown.
     """
 
@@ -193,7 +194,8 @@ def _names_file(runs: Runs) -> Files:
 
 def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
     """Yields the link path and the file for each event file."""
-    # The files beside the curves belong to the run itself; other folders are further loggers.
+    # The files beside the curves get the run's name alone. The files of other loggers keep the
+    # names of their folders.
     home = made_folder(run)
     for folder, _, files in os.walk(run):
         below = "" if Path(folder) == home else os.path.relpath(folder, run)
@@ -212,7 +214,8 @@ def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
 
 def _pictures_file(run: Run) -> Files:
     """Returns the file of a run's pictures, drawn when it is written."""
-    # The record always has the confusion matrix, because the report uses it.
+    # With `diagnostics=false` no picture is drawn, not even the confusion matrix, which the record
+    # has for the report.
     content = {} if run.entry.config.get("diagnostics") is False else _pictures_of(run)
     if not content:
         return {}
