@@ -1,4 +1,4 @@
-"""A classifier for aeon, whose collections have the channels first."""
+"""Defines a classifier for aeon, whose collections have the channels first."""
 
 from importlib.util import find_spec
 from pathlib import Path

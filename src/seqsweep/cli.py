@@ -1,4 +1,4 @@
-"""The command `seqsweep`, whose subcommands import only what they need."""
+"""Runs the command `seqsweep`; each subcommand imports only what it needs."""
 
 import io
 import os

@@ -31,7 +31,7 @@ class SeqsweepSweeperConf:
 
 @dataclass
 class ConfirmConf:
-    """The number of best configs to train again, and of their fresh seeds."""
+    """The numbers of best configs to train again, and of fresh seeds."""
 
     top: int = 5
     seeds: int = 5

@@ -1,1 +1,1 @@
-"""The display of a sweep in a terminal while its runs train."""
+"""Shows a sweep in a terminal while its runs train."""

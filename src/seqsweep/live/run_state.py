@@ -1,4 +1,4 @@
-"""Reads the state of one run from its folder, for the display of a sweep."""
+"""Reads a run's state from its folder, for the display of a sweep."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Draws the live table of a sweep, in a frame that fits any terminal."""
+"""Draws a sweep's live table, in a frame that fits any terminal."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -32,7 +32,7 @@ from seqsweep.runs.metrics_csv import lower_is_better
 
 @dataclass(frozen=True)
 class Method:
-    """The scores of a config, or of a published method, on all data sets.
+    """A config or a published method, with its score on each data set.
 
     Args:
         words: The values that distinguish the config, such as `hidden_size=16`.
@@ -68,7 +68,7 @@ class AcrossSets:
 def across_sets(
     entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
 ) -> AcrossSets | None:
-    """Returns the table for the runs of a folder; None for one data set.
+    """Returns the table of some runs; None for only one data set.
 
     A row is a config without three kinds of keys: keys that choose the data set, keys that
     distinguish replicates (such as `seed`), and keys whose value depends only on the data set (such
@@ -146,7 +146,7 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
 
 
 def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
-    """Returns the configs' means, and any reason to leave out the data set."""
+    """Returns the configs' means, and any reason to omit the data set."""
     groups = group_by(
         one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
     )

@@ -145,7 +145,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
 
 
 def _metric_rows(entries: Sequence[Entry], reasons: Sequence[str]) -> dict[str, list[str]]:
-    """The cells of each metric: value and difference to the first run.
+    """Returns each metric's cells: the values and differences to the first run.
 
     Scores on different sequences are not compared. Costs are always compared.
 
@@ -173,7 +173,7 @@ def _text(name: str, value: float, sign: str = "") -> str:
 
 
 def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:
-    """The versions, machines and engines that differ; a sweep may have several."""
+    """Returns the versions, machines and engines that differ between the sides."""
     found: dict[str, list[set[str]]] = {}
     for index, side in enumerate(sides):
         for entry in side.entries:

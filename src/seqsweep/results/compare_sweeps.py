@@ -1,4 +1,4 @@
-"""Matches the configs of two sweeps and compares them by seed and split."""
+"""Matches the configs of two sweeps, and compares them replicate by replicate."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -155,7 +155,7 @@ def print_sides(
 
 
 def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """The values of each key in the configs, by the key's name."""
+    """Returns each key's values in the configs, by the key's name."""
     return {
         name: [escape(value_text(key, config.get(key))) if config else "" for config in configs]
         for key, name in key_names(keys).items()
@@ -163,7 +163,7 @@ def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> di
 
 
 def _keys_between(sides: Sequence[Side]) -> list[str]:
-    """The keys that are constant within each sweep but differ between sweeps."""
+    """Returns the keys that differ between the sweeps but not within one."""
     configs = [[entry.config for entry in side.complete] for side in sides]
     swept = {key for group in configs for key in differing_keys(group)}
     keys = distinguishing_keys([config for group in configs for config in group], keep_shared=True)

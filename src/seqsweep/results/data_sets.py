@@ -102,13 +102,13 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
 
 
 def source_of(config: Mapping[str, Any]) -> str:
-    """A text that is equal for configs with the same data source."""
+    """Returns a text that is equal for configs with one data source."""
     # With thousands of configs, `repr` is several times faster than JSON.
     return repr([(key, config[key]) for key in source_keys(config)])
 
 
 def source_keys(config: Mapping[str, Any]) -> list[str]:
-    """The keys of a config that choose its data.
+    """Returns the keys of a config that choose its data.
 
     Keys that split, read or prepare the data are left out. A user's own data module has no
     source, so any of its other keys may choose the data.
@@ -164,7 +164,7 @@ class Sets(NamedTuple):
 
 
 def sets_of(entry: Entry) -> Sets:
-    """The fingerprints of a run's splits, or texts from its config instead."""
+    """Returns the fingerprints of a run's splits, or texts from its config."""
     record = entry.record or {}
     data = recordings_key(entry)
     splits = record.get("splits")
@@ -217,22 +217,22 @@ def reasons_apart(
 
 
 def _recordings(entry: Entry) -> str | None:
-    """The text that identifies a complete run's recordings."""
+    """Returns the text that identifies a complete run's recordings."""
     return (entry.record or {}).get("recordings")
 
 
 def recordings_key(entry: Entry) -> str:
-    """A text that is equal for equal recordings, even if read differently."""
+    """Returns a text that identifies a run's recordings, however they are read."""
     return value_key(_recordings(entry))
 
 
 def data_key(entry: Entry) -> str:
-    """A text that is equal for runs trained on the same numbers."""
+    """Returns a text that identifies the values a run was trained on."""
     return value_key((entry.record or {}).get("data_fingerprint"))
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """A short name for each `data_key`; empty if keys distinguish the data."""
+    """Returns a name for each `data_key`; empty if keys distinguish the data."""
     if len({data_key(entry) for entry in entries}) <= 1:
         return {}
     keys = differing_keys([entry.config for entry in entries])
@@ -251,7 +251,7 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def tested_sequences(record: dict[str, Any], score: str) -> int:
-    """The number of sequences behind a run's score; 0 if unknown."""
+    """Returns the number of sequences behind a run's score; 0 if unknown."""
     split = score.partition("/")[0]
     known = (record.get("splits") or {}).get(split) or {}
     if isinstance(size := known.get("sequences"), int):

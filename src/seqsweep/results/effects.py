@@ -74,7 +74,7 @@ class Grid:
 
 
 def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Effect]:
-    """The effect of every key, the largest share first (eta squared: Fisher 1925).
+    """Returns the effect of every key, largest share first (eta squared: Fisher 1925).
 
     Every config has the same weight. A setting is a combination of values of the other keys. If the
     grid has missing cells, a key's means are computed only from settings that occur with all values
@@ -92,7 +92,7 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
 
 
 def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) -> Interaction | None:
-    """The interaction with the largest share of the variance.
+    """Returns the interaction with the largest share of the variance.
 
     An interaction is the part of the cell means that the two main effects do not explain. Only
     settings of the other keys that have every pair of values are used, so missing cells never look
@@ -146,12 +146,12 @@ class _Table:
     values: dict[str, dict[str, Any]]
 
     def points(self, keys: Iterable[str]) -> list[tuple[str, ...]]:
-        """The values of the keys in every config."""
+        """Returns the values of the keys in every config."""
         chosen = [self.columns[key] for key in keys]
         return list(zip(*chosen, strict=True)) if chosen else [()] * self.count
 
     def full(self, keys: Sequence[str]) -> list[int]:
-        """The indices of configs whose setting has all values of the keys.
+        """Returns the indices of configs whose setting occurs with all values.
 
         A setting is a combination of values of the other keys. The result is empty if fewer than
         half of the configs are in such settings, because a few complete settings prove nothing.
@@ -170,7 +170,7 @@ class _Table:
 
 
 def _table(configs: Sequence[Config]) -> _Table:
-    """The table of the keys that vary independently."""
+    """Returns the table of the keys that vary independently."""
     columns = text_columns(dict.fromkeys(key for config in configs for key in config), configs)
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
     choices = choices_among(columns)
@@ -188,7 +188,7 @@ def _table(configs: Sequence[Config]) -> _Table:
 
 
 def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
-    """The distinct values of a key by text; numbers in ascending order."""
+    """Returns a key's distinct values by text; numbers in ascending order."""
     values: dict[str, Any] = {value_key(config.get(key)): config.get(key) for config in configs}
     if all(isinstance(value, (int, float)) for value in values.values()):
         return dict(sorted(values.items(), key=lambda item: item[1]))
@@ -245,14 +245,14 @@ def _interaction(
 def _cells(
     table: _Table, keys: Sequence[str], scores: Sequence[float], used: Sequence[int]
 ) -> dict[tuple[str, ...], list[float]]:
-    """The scores of the used configs, grouped by values of the keys."""
+    """Groups the scores of the used configs by values of the keys."""
     points = table.points(keys)
     groups = group_by(used, lambda index: points[index])
     return {point: [scores[index] for index in group] for point, group in groups.items()}
 
 
 def _share(squares: float, scores: Sequence[float]) -> float:
-    """The fraction of the total sum of squares; 0 for equal scores."""
+    """Returns the fraction of the total sum of squares; 0 for equal scores."""
     mean = fmean(scores)
     total = math.fsum((score - mean) ** 2 for score in scores)
     # Equal scores can have this sum of squares through rounding alone.

@@ -62,7 +62,7 @@ def value_text(key: str, value: Any) -> str:
 
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:
-    """The values of a key, shortened as long as they stay distinct.
+    """Shortens the values of a key as long as they stay distinct.
 
     A `_target_` is shortened to its last name (`SGD`, `Adam`), unless two last names are equal.
     """
@@ -92,7 +92,7 @@ def quoted_formula(cell: Any) -> Any:
 
 
 def plain_text(value: Any) -> str:
-    """The text of a config value as on Hydra's command line.
+    """Returns the text of a config value as on Hydra's command line.
 
     >>> plain_text([0.9, None]), plain_text(True), plain_text("a b")
     ('[0.9,null]', 'true', 'a b')
@@ -107,33 +107,33 @@ def plain_text(value: Any) -> str:
 
 
 def run_label(config: Mapping[str, Any], keys: Mapping[str, str]) -> str:
-    """The label of a run, with the names of its keys: `hidden_size=8 seed=0`."""
+    """Returns a run's label with the given names of keys: `hidden_size=8 seed=0`."""
     return " ".join(f"{name}={value_text(key, config.get(key))}" for key, name in keys.items())
 
 
 def known_settings(config: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """The label of a run, from the keys that its config sets."""
+    """Returns a run's label from only the keys that its config sets."""
     return run_label(config, {key: n for key, n in names.items() if config.get(key) is not None})
 
 
 def split_words(split: str) -> str:
-    """The name of a split in words: `validation`."""
+    """Returns the name of a split in words: `validation`."""
     return _SPLITS.get(split, split)
 
 
 def kind_words(kind: str) -> str:
-    """The name of a metric in words, without its split: `accuracy`."""
+    """Returns the name of a metric in words, without its split: `accuracy`."""
     return _KINDS.get(kind, kind)
 
 
 def metric_words(name: str) -> str:
-    """The name of a metric in words: `validation accuracy`."""
+    """Returns the name of a metric in words: `validation accuracy`."""
     split, _, kind = name.partition("/")
     return f"{split_words(split)} {kind_words(kind)}"
 
 
 def short_number(value: float) -> str:
-    """A number with three decimals, or four digits if large or tiny."""
+    """Formats a number: three decimals, or four digits if large or tiny."""
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
 
 
@@ -147,17 +147,17 @@ def number_range(low: float, high: float) -> tuple[str, str]:
 
 
 def interval_text(low: float, high: float) -> str:
-    """The bounds of an interval in words, for a page: `0.008 to 0.714`."""
+    """Returns the bounds of an interval in words, for a page: `0.008 to 0.714`."""
     return " to ".join(number_range(low, high))
 
 
 def number(value: float) -> str:
-    """A number with four decimals, or two digits if tiny."""
+    """Formats a number with four decimals, or two digits if tiny."""
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
 
 
 def cost(name: str, value: float, sign: str = "") -> str:
-    """A count or time of a record; `sign="+"` also shows plus signs.
+    """Formats a record's count or time; `sign="+"` also shows plus signs.
 
     >>> cost("params", 1200.0), cost("train_seconds", 2.04), cost("train_seconds", 0.0412)
     ('1,200', '2.0', '0.041')
@@ -170,17 +170,17 @@ def cost(name: str, value: float, sign: str = "") -> str:
 
 
 def signed(value: float) -> str:
-    """A change with its sign and three decimals, for a page: `−0.500`."""
+    """Formats a change with sign and three decimals, for a page: `−0.500`."""
     return true_minus(f"{value:+.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:+.2g}")
 
 
 def true_minus(text: str) -> str:
-    """A number with a typographic minus sign, for a page: `−0.5`."""
+    """Gives a number a typographic minus sign, for a page: `−0.5`."""
     return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
 
 
 def error_text(state: str, error: str) -> str:
-    """Removes the state from the start of an error that stands beside it."""
+    """Removes the state at the start of an error, which stands beside it."""
     return error.removeprefix(f"{state} ")
 
 
@@ -204,7 +204,7 @@ def without_machine(text: str, folder: str) -> str:
 
 
 def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:
-    """A mean with its standard deviation, if any: `0.8430 ±0.0177`."""
+    """Formats a mean with its standard deviation, if any: `0.8430 ±0.0177`."""
     return number(mean) + ("" if std is None else f" {sign}{std:.4f}")
 
 
@@ -219,15 +219,15 @@ def bounded_difference(end: float, metric: str) -> float:
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: `1 run`, `1,200 runs`."""
+    """Returns a number with its noun: `1 run`, `1,200 runs`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def cut(text: str, most: int) -> str:
-    """The first characters of a text, with `…` for the rest."""
+    """Returns the first characters of a text, with `…` for the rest."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def upper_first(text: str) -> str:
-    """The text with a capital first letter."""
+    """Returns the text with a capital first letter."""
     return text[:1].upper() + text[1:]

@@ -93,7 +93,7 @@ def _runs(folder: Path) -> "DataFrame":
 
 
 def _key_columns(configs: Sequence[Mapping[str, Any]]) -> dict[str, "Series"]:
-    """The columns of the seed and of the keys that differ."""
+    """Returns the columns of the seed and of the keys that differ."""
     keys = differing_keys(configs)
     if "seed" not in keys and any("seed" in config for config in configs):
         keys.insert(0, "seed")
@@ -106,7 +106,7 @@ def _key_columns(configs: Sequence[Mapping[str, Any]]) -> dict[str, "Series"]:
 
 
 def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
-    """The columns of metrics, counts and speeds in the runs' records."""
+    """Returns the columns of metrics, counts and speeds in the runs' records."""
     metrics = [record.get("metrics") or {} for record in records]
     names = dict.fromkeys(name for values in metrics for name in values if "/" in name)
     columns = {name: _column([values.get(name) for values in metrics], "float64") for name in names}
@@ -117,7 +117,7 @@ def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
 
 
 def _column(values: Sequence[Any], empty: str = "object") -> "Series":
-    """A column of the narrowest type that holds the values unchanged.
+    """Returns a column of the narrowest type that holds the values unchanged.
 
     Args:
         empty: The type of a column without any value.
@@ -140,7 +140,7 @@ def _column(values: Sequence[Any], empty: str = "object") -> "Series":
 
 
 def _curve(path: Path) -> "DataFrame | None":
-    """The complete lines of a metrics.csv; None if there are none."""
+    """Returns the complete lines of a metrics.csv; None if there are none."""
     columns = read_columns(path)
     if not columns.get("epoch"):
         return None

@@ -36,7 +36,7 @@ _STATES: tuple[State, ...] = (
 
 
 def folders_below(folder: Path) -> list[Path]:
-    """The folders of runs below a folder, the most recently changed last."""
+    """Returns the folders of runs below a folder, the last changed last."""
     if not folder.is_dir() or (folder / "config.yaml").is_file():
         return []
     folders = [path for path in _search(folder, _DEPTH) if path != folder]
@@ -179,7 +179,7 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
 
 
 def size_text(size: float) -> str:
-    """A number of bytes with at most three digits: `999 B`, `4.2 MiB`."""
+    """Formats a number of bytes with at most three digits: `999 B`, `4.2 MiB`."""
     units = ("B", "KiB", "MiB", "GiB", "TiB")
     index = 0
     while size >= 999.5 and index < len(units) - 1:
@@ -217,7 +217,7 @@ def _lines(removals: Sequence[Removal], entries: Sequence[Entry]) -> list[str]:
 
 
 def _summary(removals: Sequence[Removal]) -> str:
-    """The number of runs and checkpoints, and their size."""
+    """Returns the number of runs and checkpoints, and their size."""
     whole = sum(removal.is_whole for removal in removals)
     last = len(removals) - whole
     parts = [count(whole, "run")] if whole else []

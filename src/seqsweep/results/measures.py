@@ -41,7 +41,7 @@ def split_means(sample: Mapping[Replicate, float]) -> list[float]:
 
 
 def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
-    """The mean over the splits, with its corrected interval if `share` is known.
+    """Returns the splits' mean, with a corrected interval if `share` is known.
 
     Every split has the same weight, as in the test, even if it has more seeds than another split.
     The standard deviation is computed over all replicates.
@@ -76,7 +76,7 @@ def why_untested(means: Sequence[float], share: float | None) -> str:
 
 
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
-    """The two-sided p of the corrected resampled t-test; 1 if undefined."""
+    """Returns the two-sided p of the corrected resampled t-test; 1 if undefined."""
     # The error is unknown if the splits have unknown sizes or if all differences are equal.
     if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
         return 1.0
@@ -131,17 +131,17 @@ class Measure:
         return differences_to_best(samples)
 
     def mean(self, values: Mapping[Replicate, float]) -> Estimate:
-        """The mean of scores or of differences, with its interval."""
+        """Returns the mean of scores or of differences, with its interval."""
         if self.variation.resampled:
             return corrected_estimate(values, self.share)
         return estimate(list(values.values()))
 
     def units(self, differences: Mapping[Replicate, float]) -> list[float]:
-        """The independent differences, one for each split or seed."""
+        """Returns the independent differences, one for each split or seed."""
         return split_means(differences) if self.variation.resampled else [*differences.values()]
 
     def p(self, differences: Mapping[Replicate, float]) -> float:
-        """The two-sided p value of the test for seeds or splits."""
+        """Returns the two-sided p value of the test for seeds or splits."""
         units = self.units(differences)
         return (
             corrected_t_p(units, self.share) if self.variation.resampled else signed_rank_p(units)

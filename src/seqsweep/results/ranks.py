@@ -91,13 +91,13 @@ def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
 
 
 def mean_ranks_of(values: Sequence[float]) -> list[float]:
-    """The rank of each value from 1; equal values share a mean."""
+    """Returns each value's rank from 1; equal values have a mean rank."""
     lowest = ranks_by_size(values)
     return [1 + rank + (lowest.count(rank) - 1) / 2 for rank in lowest]
 
 
 def friedman_p(ranks: Scores) -> float:
-    """The p of Friedman's test (1937, JASA 32), corrected for ties.
+    """Returns the p of Friedman's test (1937, JASA 32), corrected for ties.
 
     Args:
         ranks: The result of `mean_ranks_of` for each data set.
@@ -112,7 +112,7 @@ def friedman_p(ranks: Scores) -> float:
 
 
 def sets_needed(methods: int) -> int:
-    """The fewest data sets on which the diagram of ranks can show differences.
+    """Returns the fewest data sets for differences in the diagram of ranks.
 
     If all n differences have one sign, p is 1 / 2^n, its smallest possible value. For only two
     methods the test is two-sided, and p is twice as large.
@@ -122,7 +122,7 @@ def sets_needed(methods: int) -> int:
 
 
 def sets_needed_for_p(methods: int) -> int:
-    """The fewest data sets on which `Against.adjusted` can be significant."""
+    """Returns the fewest data sets with which `Against.adjusted` can be significant."""
     # `seeds_needed` expects a number of configs: the number of comparisons plus 1.
     return seeds_needed(math.comb(methods, 2) + 1)
 
@@ -130,7 +130,7 @@ def sets_needed_for_p(methods: int) -> int:
 def _cliques(
     order: Sequence[int], pairs: dict[tuple[int, int], list[float]], p: float | None
 ) -> list[tuple[int, int]]:
-    """The largest groups of neighbours that the signed-rank test does not distinguish.
+    """Returns the largest groups of neighbours that do not differ significantly.
 
     The rule is from aeon's `plot_critical_difference` (after Benavoli et al. 2016, JMLR 17). If
     Friedman's test is not significant, all methods are one clique. If it is significant, one-sided

@@ -1,4 +1,4 @@
-"""The replicates of a config: its runs with other seeds or splits."""
+"""Finds the replicates of a config: its runs with other seeds or splits."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -148,7 +148,7 @@ _FROM_RECORD = ("best_epoch", "params", "train_seconds")
 
 
 def numbers(entry: Entry) -> dict[str, float]:
-    """The finite metrics of a finished run and its costs."""
+    """Returns the finite metrics of a finished run and its costs."""
     record = entry.record or {}
     values = (record.get("metrics") or {}) | {name: record.get(name) for name in _FROM_RECORD}
     return {
@@ -159,7 +159,7 @@ def numbers(entry: Entry) -> dict[str, float]:
 
 
 def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, float]:
-    """The values of a metric by replicate, without the missing ones."""
+    """Returns the values of a metric by replicate, without the missing ones."""
     values = {replicate: numbers(entry).get(metric) for replicate, entry in runs.items()}
     return {replicate: value for replicate, value in values.items() if value is not None}
 
@@ -172,7 +172,7 @@ def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
 
 
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
-    """The last run of each replicate, in the order of the replicates.
+    """Returns each replicate's last run, in the order of the replicates.
 
     Usually, runs with the same config, data and replicate have the same run_id. A second run_id
     comes from a version of seqsweep that gave another result, or from a split seed that has no

@@ -1,4 +1,4 @@
-"""Makes the rows of a leaderboard and compares them with the first row."""
+"""Makes a leaderboard's rows, and compares them with the first row."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -57,7 +57,7 @@ def make_row(
     lost: Mapping[str, Mapping[str, int]],
     variation: Variation,
 ) -> Row:
-    """Makes the row from the runs of one config on one data set.
+    """Makes a row from the runs of one config on one data set.
 
     Args:
         datasets: The name of each data set by `data_key`; empty if there is only one.
@@ -87,7 +87,7 @@ def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
 
 
 def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
-    """The mean of each row over common splits, else over all replicates."""
+    """Returns each row's mean over common splits, else over all replicates."""
     if not variation.resampled:
         return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]
     splits = shared_splits([variation.by_replicate(row.entries) for row in rows], metric)
@@ -132,7 +132,7 @@ CHOICE = "_target_"
 def distinguishing_keys(
     configs: Sequence[Mapping[str, Any]], keep_shared: bool = False
 ) -> list[str]:
-    """The keys that distinguish configs; `optimizer=sgd,adam` is one key, its `_target_`.
+    """Returns the keys that distinguish configs: `optimizer._target_` for `optimizer=sgd,adam`.
 
     A key that the choice sets, such as `optimizer.betas`, is left out if it has one value for each
     choice. A callback's `monitor` that always equals the run's `monitor` is also left out. The
@@ -161,7 +161,7 @@ def distinguishing_keys(
 
 
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys in the label of a run; the seed comes last.
+    """Returns the keys in a run's label; the seed comes last.
 
     A key whose value is determined by a choice is left out, because the label already names the
     choice. For example, the data determine everything that `experiment=a,b` sets.

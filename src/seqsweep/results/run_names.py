@@ -51,12 +51,12 @@ class Name(NamedTuple):
 
 
 def readable_names(configs: Configs) -> dict[str, str]:
-    """The unique name of each run_id, made of the characters `A-Za-z0-9._-`."""
+    """Returns the unique name of each run_id, in the characters `A-Za-z0-9._-`."""
     return {run_id: name.run for run_id, name in names_of(configs).items()}
 
 
 def names_of(configs: Configs) -> dict[str, Name]:
-    """The name of each run and of its config, by run_id."""
+    """Returns the name of each run and of its config, by run_id."""
     if not configs:
         return {}
     if len(configs) == 1:
@@ -95,7 +95,7 @@ def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
 
 
 def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
-    """A further part that numbers runs with equal parts; empty without them."""
+    """Returns a further part that numbers runs with equal parts, if any."""
     rows = list(zip(*parts, strict=True)) or [()] * runs
     seen: dict[tuple[str, ...], int] = {}
     numbers: list[int] = []
@@ -107,7 +107,7 @@ def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
 
 
 def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
-    """The part of each run's name for one key."""
+    """Returns the part of each run's name for one key."""
     if _last(key) == "bidirectional" and all(isinstance(value, bool) for value in values):
         return ["bi" if value else "uni" for value in values]
     values = column_values(key, values)
@@ -124,7 +124,7 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
 
 
 def _texts(values: Iterable[Any]) -> dict[str, str] | None:
-    """The short text of each value, by the value's `value_key`.
+    """Returns the short text of each value, by its `value_key`.
 
     None if a value has no short text by rules 2 and 3 of the module.
     """
@@ -143,7 +143,7 @@ def _texts(values: Iterable[Any]) -> dict[str, str] | None:
 
 
 def _numbers(values: Sequence[Any]) -> list[str]:
-    """The texts of short numbers, with equally many digits and decimals.
+    """Returns the texts of short numbers, with equally many digits and decimals.
 
     The list is empty if a value is not a short number.
     """
@@ -174,7 +174,7 @@ def _words(values: Sequence[Any]) -> list[str]:
 
 
 def _order(text: str, value: Any) -> tuple[int, float | int, str]:
-    """The sort key of a value: null, booleans, numbers, texts, others."""
+    """Returns the sort key of a value: null, booleans, numbers, texts, others."""
     if value is None or isinstance(value, bool):
         return 0, -1 if value is None else int(value), ""
     if _is_finite(value):
@@ -187,7 +187,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _codes(keys: Iterable[str]) -> dict[str, str]:
-    """A unique code for each key; fixed codes are assigned first."""
+    """Assigns each key a unique code; keys with fixed codes come first."""
     keys = sorted(keys, key=lambda key: _last(key) not in _CODES)
     codes: dict[str, str] = {}
     for key in keys:

@@ -76,7 +76,7 @@ class Difference:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of values with its interval by Student's t (Student 1908, Biometrika 6).
+    """Returns the mean of values with its interval by Student's t (Student 1908, Biometrika 6).
 
     >>> estimate([0.5])
     Estimate(n=1, mean=0.5, std=None, low=None, high=None)
@@ -129,7 +129,7 @@ def differences_to_best(samples: Sequence[Mapping[Key, float]]) -> list[Differen
 
 
 def seeds_needed(configs: int) -> int:
-    """The fewest seeds with which one of these configs can differ significantly.
+    """Returns the fewest seeds with which a config can differ significantly.
 
     If all n differences have one sign, p is 2 / 2^n, its smallest possible value. After the
     correction for configs - 1 comparisons, p must be below 1 - LEVEL.
@@ -138,7 +138,7 @@ def seeds_needed(configs: int) -> int:
 
 
 def ranks_by_size(values: Sequence[float]) -> list[int]:
-    """The rank of each value from 0; equal values share a rank.
+    """Returns each value's rank from 0; equal values share a rank.
 
     Values that differ only by rounding are equal: the last bit of a mean may depend on the order
     in which its values were added.
@@ -163,7 +163,7 @@ def are_equal(values: Sequence[float]) -> bool:
 
 
 def signed_rank_p(differences: Sequence[float]) -> float:
-    """The two-sided p of the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
+    """Returns the two-sided p of the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
 
     Zeros are dropped, and equal sizes get their mean rank. For up to 50 differences the null
     distribution is exact, given the ranks, also with ties. For more it is the normal approximation,
@@ -175,14 +175,14 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 
 
 def one_sided_p(differences: Sequence[float]) -> float:
-    """The p of the one-sided signed-rank test for values above zero."""
+    """Returns the one-sided p of the signed-rank test for values above zero."""
     ranks, above = _doubled_ranks(differences)
     # By symmetry, a sum of at least `above` is as likely as at most `sum(ranks) - above`.
     return _p_of_sum(sum(ranks) - above, ranks)
 
 
 def paired_t_p(differences: Sequence[float]) -> float:
-    """The two-sided p of Student's paired t-test; 1 if undefined.
+    """Returns the two-sided p of Student's paired t-test; 1 if undefined.
 
     The test is undefined for fewer than three differences and for equal differences. Accuracies are
     counts, so a few of their differences can be equal by chance.
@@ -200,7 +200,7 @@ def is_significant(p: float | None) -> bool:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values, step down (Holm 1979, Scandinavian Journal of Statistics 6).
+    """Adjusts p values, step down (Holm 1979, Scandinavian Journal of Statistics 6).
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -214,7 +214,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def paired(sample: Mapping[Key, float], reference: Mapping[Key, float]) -> dict[Key, float]:
-    """The differences over shared replicates; zero if only rounding differs."""
+    """Returns the differences over shared replicates; zero if only rounding differs."""
     return {
         key: 0.0 if is_rounding(value, reference[key]) else value - reference[key]
         for key, value in sample.items()
@@ -252,7 +252,7 @@ def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
 
 
 def _p_of_sum(limit: int, ranks: Sequence[int]) -> float:
-    """The probability of a positive rank sum up to `limit` by chance."""
+    """Returns the chance of a positive rank sum of at most `limit`."""
     n = len(ranks)
     if n > _EXACT_UP_TO:
         spread = math.sqrt(sum(rank * rank for rank in ranks)) / 2

@@ -85,7 +85,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def _fitted(console: Console, table: FittingTable) -> Table:
-    """The table without the spare columns that do not fit."""
+    """Returns the table without the spare columns that do not fit."""
     result: Table = table
     for lost in range(len(table.spare) + 1):
         gone = table.spare[:lost]
@@ -127,7 +127,7 @@ def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTa
 def leaderboard_table(
     board: Leaderboard, top: int | None = None, signs: Signs | None = None
 ) -> Table:
-    """The rows of a leaderboard, best first; `top` limits their number."""
+    """Returns the table of a leaderboard, best row first, at most `top` rows."""
     signs = signs or Signs()
     # The optional columns that this leaderboard needs.
     marked, repeated = any(map(is_marked, board.rows)), has_replicates(board)
@@ -196,7 +196,7 @@ def print_across_sets(console: Console, found: AcrossSets, top: int | None = Non
 
 
 def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
-    """The configs with their ranks and a column for each set."""
+    """Returns the configs with their ranks and a column for each set."""
     keys = list(key_names(found.methods[0].keys).values()) or ["config"]
     ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
     headers = [*keys, *ranks, *found.sets]
@@ -211,7 +211,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
-    """A table of runs: differing keys, state, and score or error."""
+    """Returns a table of runs: differing keys, state, and score or error."""
     keys = label_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
@@ -239,7 +239,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
 
 
 def status_line(folder: Path, entries: Sequence[Entry]) -> str:
-    """A folder's runs by state: `outputs/sweeps/a: 24 runs, 23 complete, 1 failed`."""
+    """Counts a folder's runs by state: `outputs/sweeps/a: 24 runs, 23 complete, 1 failed`."""
     counts = Counter(entry.state for entry in entries)
     parts = [f"{counts[state]} {state}" for state in _STATES if counts[state]]
     return f"{escape(str(folder))}: {count(len(entries), 'run')}, {', '.join(parts)}"

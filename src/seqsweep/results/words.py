@@ -90,12 +90,12 @@ def _differ_words(configs: int) -> str:
 
 
 def replicates_override(configs: int, folds: int = 0) -> str:
-    """The quoted override that trains all folds or enough seeds."""
+    """Returns the quoted override that trains all folds or enough seeds."""
     return f"'data.fold=range({folds})'" if folds else f"'seed=range({seeds_needed(configs)})'"
 
 
 def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[str]:
-    """The lines below the table: its signs, missing runs, comparisons."""
+    """Writes the lines below the table: its signs, missing runs, comparisons."""
     signs, variation = signs or Signs(), board.variation
     notes: list[str] = []
     if has_replicates(board):
@@ -196,7 +196,7 @@ def _too_few_notes(board: Leaderboard) -> list[str]:
 
 
 def ranking_words(found: AcrossSets) -> list[str]:
-    """The sentences on the ranks and their significant differences."""
+    """Writes the sentences on the ranks and their significant differences."""
     ranking, noun, methods = found.ranking, found.noun, len(found.methods)
     if ranking is None:
         kept = count(len(found.sets) - len(found.left_out), "data set")
@@ -242,14 +242,14 @@ def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
 
 
 def clique_rule(methods: int) -> str:
-    """The rule by which methods form one clique, in words."""
+    """Says by which rule methods form one clique."""
     if methods == 2:
         return "a two-sided signed-rank test at 0.05"
     return f"Friedman's test, then one-sided signed-rank tests at 0.05 / {methods - 1}"
 
 
 def left_out_words(found: AcrossSets) -> list[str]:
-    """A sentence for each data set that the ranks leave out."""
+    """Writes a sentence for each data set that the ranks leave out."""
     return [f"{name} left out of the ranks: {why}" for name, why in found.left_out.items()]
 
 
@@ -262,7 +262,7 @@ def uneven_words(found: AcrossSets) -> list[str]:
 
 
 def rank_cells(found: AcrossSets, index: int) -> list[str]:
-    """The mean rank, the comparison with the first, and its p."""
+    """Returns the mean rank, the comparison with the first, and its p."""
     if found.ranking is None:
         return []
     against = found.ranking.against[index]
@@ -271,10 +271,10 @@ def rank_cells(found: AcrossSets, index: int) -> list[str]:
 
 
 def against_text(against: Against | None) -> str:
-    """The data sets won, drawn and lost, `3/0/1`, if compared."""
+    """Returns the data sets won, drawn and lost, `3/0/1`, if compared."""
     return f"{against.wins}/{against.draws}/{against.losses}" if against else ""
 
 
 def probability(p: float) -> str:
-    """A p with three decimals: `0.041`, `< 0.001`."""
+    """Formats a p with three decimals: `0.041`, `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,4 +1,4 @@
-"""A scikit-learn classifier of sequences.
+"""Defines a scikit-learn classifier of sequences.
 
 N sequences, T steps, F features (channels), C classes.
 """

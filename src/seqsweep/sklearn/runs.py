@@ -1,4 +1,4 @@
-"""Makes the config and the data file of an estimator's run, and trains the run.
+"""Makes the config and data file of an estimator's run, and trains it.
 
 N sequences, T steps, F features (channels), C classes.
 """

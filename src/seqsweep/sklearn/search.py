@@ -1,4 +1,4 @@
-"""A grid search whose fits train together."""
+"""Defines a grid search whose fits train together."""
 
 import contextlib
 import copy

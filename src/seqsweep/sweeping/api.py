@@ -1,4 +1,4 @@
-"""The Python functions `train` and `sweep`, which do what `seqsweep train` does."""
+"""Defines the functions `train` and `sweep`, which do what `seqsweep train` does."""
 
 import signal
 import sys

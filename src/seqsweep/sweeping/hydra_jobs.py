@@ -46,7 +46,7 @@ class Workers(Protocol):
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """Says where a sweep trains: in this process, as Hydra jobs or on a cluster.
+    """Says where runs train: in this process, as Hydra jobs or on a cluster.
 
     Attributes:
         hydra: a Hydra launcher. It trains every run as a job if `threads` and `workers` are None.

@@ -125,7 +125,7 @@ def nested(flat: Config) -> dict[str, Any]:
 
 
 def close_sweep(folder: Path) -> None:
-    """Ends the sweep of a search, if sweep.json is still open for more runs."""
+    """Ends a search's sweep, if sweep.json is still open for more runs."""
     file = SweepFile.read(folder)
     if file is None or not file.open:
         return

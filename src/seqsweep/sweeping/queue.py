@@ -1,4 +1,4 @@
-"""Keeps a queue of the members of a sweep that are left to train.
+"""Keeps the queue of a sweep's members that are left to train.
 
 Processes that train in one folder share its runs. The module imports no torch.
 """

@@ -97,7 +97,7 @@ _PATHS = ("path", "test_path")
 
 
 def readme(run: LoadedRun, record: Mapping[str, Any] | None, choice: str | None) -> str:
-    """The README, which describes a bundle and how to use it.
+    """Returns the README, which describes a bundle and how to use it.
 
     Args:
         record: the record of the run; None if only its checkpoint exists.

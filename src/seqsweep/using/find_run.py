@@ -1,4 +1,4 @@
-"""Finds the trained run at a path; in a sweep's folder, the best run."""
+"""Finds the run at a path; in a sweep's folder, the best run."""
 
 import math
 from collections.abc import Sequence

@@ -43,7 +43,7 @@ class Cluster(Protocol):
 
 @dataclass
 class Workers:
-    """The workers that one command of a sweep starts and that later commands watch.
+    """The workers that a sweep's first command starts and later commands watch.
 
     Args:
         cluster: starts the workers.

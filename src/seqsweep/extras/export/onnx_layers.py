@@ -1,4 +1,4 @@
-"""The embedding, the recurrent layers and the pooling as ONNX nodes.
+"""Adds the embedding, the recurrent layers and the pooling as ONNX nodes.
 
 B sequences, T time steps, E embedding, H hidden, D directions.
 """

@@ -104,7 +104,7 @@ def confirmation_of(
 def _samples(
     trial: Tried, search: SearchFile, runs: Mapping[str, Entry]
 ) -> dict[Replicate, dict[str, float]]:
-    """The metrics of the trial's complete runs over fresh seeds, by seed."""
+    """Returns the metrics of a trial's complete runs with fresh seeds, by seed."""
     # A seed that the search itself has used is not fresh.
     run_ids = search.confirmed.get(trial.number, ())
     entries = [runs[i] for i in run_ids if i in runs and i not in trial.run_ids]
@@ -207,7 +207,7 @@ def _rung(search: SearchFile, trials: Sequence[Tried], epochs: int) -> Rung:
 
 
 def _least_epochs(trials: Sequence[Tried]) -> int | None:
-    """The last epoch that all trials have reached; None without pruned trials.
+    """Returns the last epoch that all trials have reached, if some were pruned.
 
     A pruned trial has been trained for fewer epochs than a complete trial. A difference between
     values comes from the configs only if the numbers of epochs are equal.

@@ -66,7 +66,7 @@ class TrialPlanner:
         return plan_members(jobs, self.compose, self.folder)
 
     def plan_ends(self) -> list[SweepMember]:
-        """Plans runs with each choice and both ends of each interval, to check them.
+        """Plans runs with all choices and both ends of intervals, as a check.
 
         The first of these runs has the first value of every key.
 

@@ -71,7 +71,7 @@ class SearchFile:
 
     @property
     def sign(self) -> int:
-        """Returns -1 if higher values of the metric are better, 1 if lower values are."""
+        """Returns -1 for a metric whose higher values are better, otherwise 1."""
         return 1 if lower_is_better(self.metric) else -1
 
     def differences(self, other: Self) -> list[str]:
@@ -92,7 +92,7 @@ class SearchFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Reads the search.json of a folder; returns None if it is missing or damaged."""
+        """Reads a folder's search.json; returns None for a missing or damaged file."""
         content = read_sealed_or_none(folder / NAME)
         if content is None:
             return None

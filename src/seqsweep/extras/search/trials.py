@@ -54,7 +54,7 @@ class Tried(Trial):
 
     @property
     def epochs(self) -> float:
-        """The epochs that all runs have; for a failed trial, the mean over the runs."""
+        """The epochs that all runs have; for a failed trial, their mean."""
         return len(self.result.curve) or self.result.epochs / max(1, len(self.run_ids))
 
     def value_after(self, epochs: int) -> float | None:

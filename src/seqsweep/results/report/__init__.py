@@ -1,1 +1,1 @@
-"""The report of a folder of runs, as HTML, CSV and JSON."""
+"""Writes the report of a folder of runs, as HTML, CSV and JSON."""

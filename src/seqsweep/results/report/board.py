@@ -95,7 +95,7 @@ def _board_view(facts: Facts) -> dict[str, Any]:
 
 
 def _columns(facts: Facts) -> list[str]:
-    """The metrics beside the score: monitor, tie-breaker, validation score and F1."""
+    """Returns the metrics to show beside the score, such as the monitor."""
     recorded = {name for config in facts.configs for name in config.metrics}
     kind = facts.score.partition("/")[2]
     tie = [TIE_BREAKER] if facts.board.tied > 1 else []
@@ -105,7 +105,7 @@ def _columns(facts: Facts) -> list[str]:
 
 
 def _intervals(facts: Facts) -> dict[int, plots.Scale]:
-    """The confidence interval of the score for each rank that has one."""
+    """Returns the score's confidence interval for each rank that has one."""
     return {
         config.rank: (value.low, value.high)
         for config in facts.scored
@@ -114,7 +114,7 @@ def _intervals(facts: Facts) -> dict[int, plots.Scale]:
 
 
 def run_curves(runs: Sequence[Run], folder: Path) -> RunCurves:
-    """The learning curves of the first runs, thinned to DRAWN_EPOCHS epochs."""
+    """Returns the first runs' learning curves, thinned to DRAWN_EPOCHS epochs."""
     result: dict[str, Mapping[str, Sequence[float | None]]] = {}
     for run in runs[:DRAWN_RUNS]:
         metrics = read_metrics(folder / run.folder)
@@ -161,7 +161,7 @@ def _four(value: Estimate | None) -> list[float | None]:
 
 
 def sets_section(facts: Facts) -> Section:
-    """The configs compared over all data sets, if there are several."""
+    """Builds the section that compares the configs over several data sets."""
     across = facts.across
     ranking = across and across.ranking
     names = [method.words for method in across.methods] if across else []
@@ -193,7 +193,7 @@ def _sets_view(across: AcrossSets) -> dict[str, Any]:
 
 
 def ranks_figure(names: Sequence[str], ranking: Ranking) -> plots.Figure:
-    """The critical-difference diagram of Demsar (2006, JMLR 7), drawn in rows.
+    """Draws the critical-difference diagram of Demsar (2006, JMLR 7), in rows.
 
     A bar beside the rows joins the methods of a clique, see `results.ranks`.
 

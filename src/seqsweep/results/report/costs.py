@@ -50,7 +50,7 @@ def seeds_section(facts: Facts) -> Section:
 
 
 def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
-    """The score against a cost; None if all costs are equal."""
+    """Draws the score against a cost; None if all costs are equal."""
     # The cost axis is logarithmic, so it cannot show zero.
     drawn = [c for c in facts.scored if cost in c.metrics and c.metrics[cost].mean > 0]
     costs = [c.metrics[cost].mean for c in drawn]
@@ -65,7 +65,7 @@ def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
 
 
 def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
-    """The indices of configs better than all cheaper configs, ordered by cost."""
+    """Returns the indices of configs that are better than all cheaper ones."""
     front: list[int] = []
     for index in sorted(range(len(costs)), key=lambda i: (costs[i], scores[i])):
         if not front or scores[index] < scores[front[-1]]:
@@ -76,7 +76,7 @@ def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
 def _traces(
     configs: Sequence[Config], front: Sequence[int], cost: str, score: str, most: int
 ) -> list[dict[str, Any]]:
-    """The traces of the Pareto front, its configs and the other configs."""
+    """Returns the plotly traces of the Pareto front and of the configs."""
     on_front = [configs[index] for index in front]
     # The front is found among all configs. The other marks are limited to the listed configs,
     # because many marks make a page slow.
@@ -99,7 +99,7 @@ def _traces(
 def _marks(
     configs: Sequence[Config], cost: str, score: str, colour: str, symbol: str, size: int
 ) -> dict[str, Any]:
-    """The marks of configs, with one standard deviation over the seeds."""
+    """Returns the marks of configs, with one standard deviation over the seeds."""
     scores = [config.metrics[score] for config in configs]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "markers",
@@ -121,7 +121,7 @@ def _marks(
 
 
 def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> plots.Figure:
-    """The scores of the first configs' replicates, with mean and range."""
+    """Draws the scores of the first configs' replicates, with mean and range."""
     drawn = configs[:_MOST_STRIPS]
     traces: list[dict[str, Any]] = []
     for index, config in enumerate(drawn):
@@ -132,7 +132,7 @@ def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> p
 
 
 def _strip(config: Config, index: int, before: str) -> list[dict[str, Any]]:
-    """The replicates of a config, their range and their mean."""
+    """Returns the traces of a config's replicates, their range and their mean."""
     values = [value for _, value in config.scores]
     colour = plots.PALETTE[1] if config.rank == 1 else plots.PALETTE[0]
     hover = [
@@ -189,7 +189,7 @@ def confusion_section(facts: Facts) -> Section:
 
 
 def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
-    """The confusion matrix of one config, or why it is missing.
+    """Returns the confusion matrix of one config, or why it is missing.
 
     The matrix is summed over the replicates.
     """
@@ -210,7 +210,7 @@ def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None
 
 
 def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
-    """The three most frequent confusions, and the class with the lowest recall."""
+    """Names the three most frequent confusions, and the class with lowest recall."""
     pairs = [
         (number, true, predicted)
         for true, row in enumerate(counts)
@@ -266,11 +266,11 @@ def confusion_figure(confusion: Confusion) -> plots.Figure:
 
 
 def short_classes(confusion: Confusion) -> list[str]:
-    """The names of the classes, shortened to fit on an axis."""
+    """Returns the names of the classes, shortened to fit on an axis."""
     return [cut(name, _LONGEST_CLASS) for name in confusion.classes]
 
 
 def confusion_width(confusion: Confusion) -> int:
-    """The largest useful width in pixels; wider cells would look flat."""
+    """Returns the largest useful width in pixels; wider cells would look flat."""
     longest = max(map(len, short_classes(confusion)))
     return 130 + 8 * longest + max(62, 5 * longest) * len(confusion.classes)

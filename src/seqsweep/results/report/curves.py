@@ -52,7 +52,7 @@ class Curve:
 
 
 def curves_section(facts: Facts) -> Section:
-    """The learning curves of the best configs, or of incomplete runs."""
+    """Builds the section with the learning curves of the best configs."""
     curves = find_curves(facts)
     drawn = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
@@ -68,7 +68,7 @@ def curves_section(facts: Facts) -> Section:
 
 
 def find_curves(facts: Facts) -> list[Curve]:
-    """The curves of the best configs, or else of incomplete runs.
+    """Returns the curves of the best configs, or else of incomplete runs.
 
     Runs in training come first. Runs without a metrics.csv are left out.
     """
@@ -88,7 +88,7 @@ def find_curves(facts: Facts) -> list[Curve]:
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
-    """The finite values of a run's metrics.csv, by column and epoch."""
+    """Returns the finite values of a run's metrics.csv, by column and epoch."""
     columns = read_columns(folder / "metrics.csv")
     # A diverged run has NaN in its last epochs, so only finite values are kept.
     epochs = list(map(int, columns.pop("epoch", [])))
@@ -100,7 +100,7 @@ def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
 
 
 def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
-    """The band of each named column, over the replicates of a config.
+    """Returns the band of each named column, over a config's replicates.
 
     If runs stop at different epochs, later points are computed from the remaining runs.
     """
@@ -110,7 +110,7 @@ def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
 
 
 def band(columns: Sequence[Mapping[int, float]]) -> Band:
-    """The mean, smallest and largest value at up to MOST_POINTS epochs.
+    """Returns the mean, smallest and largest value at up to MOST_POINTS epochs.
 
     >>> band([{0: 1.0, 1: 0.5}, {0: 3.0}])
     Band(epochs=[0, 1], mean=[2.0, 0.5], low=[1.0, 0.5], high=[3.0, 0.5], seeds=[2, 1])
@@ -170,7 +170,7 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> plots.Figure | None:
 def _band_traces(
     band: Band, name: str, index: int, is_solid: bool, best: float | None
 ) -> list[dict[str, Any]]:
-    """The band, the line and the best epoch of one metric."""
+    """Returns the traces of one metric: band, line and best epoch."""
     colour = plots.PALETTE[index]
     group = {"legendgroup": f"{index}"}
     mean, whole = plots.rounded(band.mean), band.epochs[: band.whole]

@@ -81,7 +81,7 @@ class Axis:
 
 
 def effects_section(facts: Facts) -> Section:
-    """The plot along one key, main effects and the strongest interaction."""
+    """Builds the section with the plot, main effects and the strongest interaction."""
     configs = facts.compared
     settings = [config.keys for config in configs]
     means = [config.metrics[facts.score].mean for config in configs]
@@ -164,7 +164,7 @@ def _lines(
     values: Mapping[str, list[Any]],
     names: Mapping[str, str],
 ) -> list[Line]:
-    """A line per setting of the keys.
+    """Returns a line for each setting of the keys.
 
     The first key decides the colour of a line, the other keys decide its dashes.
     """
@@ -190,12 +190,12 @@ def _lines(
 
 
 def _points(configs: Iterable[Config], keys: Sequence[str]) -> dict[tuple[str, ...], list[Config]]:
-    """The configs, grouped by their values of the keys."""
+    """Groups the configs by their values of the keys."""
     return group_by(configs, lambda c: tuple(value_key(c.keys.get(key)) for key in keys))
 
 
 def _point(x: Any, configs: Sequence[Config]) -> Point:
-    """The point of one config's seeds, or of several configs' means."""
+    """Returns the point of one config's seeds, or of several configs' means."""
     samples = [[value for _, value in config.scores] for config in configs]
     means = [math.fsum(sample) / len(sample) for sample in samples]
     # The range of one config is over its seeds; the range of several is over their means.
@@ -209,7 +209,7 @@ def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
 
 
 def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
-    """Returns the data keys whose values all have evaluation sequences of their own.
+    """Returns the data keys whose values all have different evaluation sequences.
 
     The scores at two values of a returned key are scores on different sequences.
     """
@@ -227,7 +227,7 @@ def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
 
 
 def axis_figure(axis: Axis, facts: Facts) -> plots.Figure:
-    """The score along one key."""
+    """Draws the score against one key, with a line for each setting."""
     traces: list[dict[str, Any]] = []
     for index, line in enumerate(axis.lines):
         # Points at the same word are drawn side by side.
@@ -243,7 +243,7 @@ def axis_figure(axis: Axis, facts: Facts) -> plots.Figure:
 
 
 def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> dict[str, Any]:
-    """The trace of one line with its ranges as bars."""
+    """Returns the trace of one line, with the ranges as bars."""
     colour = plots.PALETTE[line.group]
     points = line.points
     xs = [p.x if axis.numeric else axis.values.index(p.x) + shift for p in points]

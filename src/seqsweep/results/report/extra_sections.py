@@ -20,13 +20,13 @@ def extra_contents(folder: Path) -> list[Any]:
 
 
 def extra_sections(folder: Path, entries: Sequence[Entry]) -> list[Section]:
-    """The sections of all extras that have one for this folder."""
+    """Returns the sections of all extras that have one for this folder."""
     sections = [extra.find_section(folder, entries) for extra in _extras_of(folder)]
     return [section for section in sections if section is not None]
 
 
 def extra_lines(folder: Path, entries: Sequence[Entry]) -> list[str]:
-    """The lines that extras add below a leaderboard in a terminal."""
+    """Returns the lines that extras add below a leaderboard in a terminal."""
     return [line for extra in _extras_of(folder) for line in extra.table_lines(folder, entries)]
 
 

@@ -235,7 +235,7 @@ def _configs(
     names: Mapping[str, Name],
     keys: Mapping[str, str],
 ) -> list[Config]:
-    """The rows of the leaderboard as plain values.
+    """Returns the rows of the leaderboard as plain values.
 
     Args:
         runs: All runs of each row.
@@ -271,7 +271,7 @@ def _configs(
 def independent_keys(
     keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
 ) -> list[str]:
-    """The keys that suffice to distinguish the configs.
+    """Returns the keys that suffice to distinguish the configs.
 
     Keys with a different value in every config, as in a random search, are also included. Of
     several keys with the same values, only the first is included. No key is added in this way if
@@ -293,7 +293,7 @@ def distinct_values(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str,
 
 
 def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], list[str]]:
-    """The baselines in the folder's baselines.json, and its notes.
+    """Returns the baselines and the notes in the folder's baselines.json.
 
     Args:
         entries: The runs; a baseline is kept only if one of these runs has its data.
@@ -317,7 +317,7 @@ def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baselin
 
 
 def _mean(items: Sequence[Baseline]) -> Baseline:
-    """The mean of a baseline over its splits."""
+    """Returns the mean of a baseline over its splits."""
     names = [name for name in items[0].metrics if all(name in item.metrics for item in items)]
     metrics = {n: math.fsum(item.metrics[n] for item in items) / len(items) for n in names}
     seconds = [item.seconds for item in items if item.seconds is not None]

@@ -1,4 +1,4 @@
-"""The parts of a report's figures: colours, texts, axes.
+"""Makes the parts of a report's figures: colours, texts, axes.
 
 All texts pass through `label`, because plotly interprets tags in any text. The colours are for a
 light page; report.css inverts their lightness for readers who prefer a dark page.
@@ -40,7 +40,7 @@ _LONGEST_LINE = 48
 
 
 def label(text: object) -> str:
-    """A text that plotly shows unchanged: its tags and variables are escaped.
+    """Escapes tags and variables, so that plotly shows a text unchanged.
 
     >>> label("<b>x</b>")
     '&lt;b&gt;x&lt;/b&gt;'
@@ -49,13 +49,13 @@ def label(text: object) -> str:
 
 
 def faded(colour: str, alpha: float = BAND) -> str:
-    """The transparent colour of a band or of a bar."""
+    """Returns the transparent colour of a band or of a bar."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
 
 
 def between(low: str, high: str, share: float) -> str:
-    """The colour at a share of the way from one colour to another.
+    """Returns the colour at a share of the way between two colours.
 
     >>> between("#000000", "#FFFFFF", 0.2)
     '#333333'
@@ -66,7 +66,7 @@ def between(low: str, high: str, share: float) -> str:
 
 
 def rounded(values: Sequence[float]) -> list[float]:
-    """The values with five significant digits, which keeps the page small.
+    """Rounds values to five significant digits, which keeps the page small.
 
     >>> rounded([0.123456789, 1234.5678])
     [0.12346, 1234.6]
@@ -75,7 +75,7 @@ def rounded(values: Sequence[float]) -> list[float]:
 
 
 def layout(x: str, y: str, height: int) -> Figure:
-    """A layout with titled axes; the page sets its colours and fonts."""
+    """Returns a layout with titled axes; the page sets colours and fonts."""
     return {
         "height": height,
         "margin": {"l": 12, "r": 16, "t": 12, "b": 12},
@@ -107,7 +107,7 @@ def name_rows(shape: Figure, names: Sequence[str]) -> None:
 
 
 def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str) -> Figure:
-    """The band between the smallest and the largest values."""
+    """Returns the band between the smallest and the largest values."""
     return {
         "type": "scatter", "mode": "lines", "fill": "toself", "fillcolor": faded(colour),
         "x": [*xs, *reversed(xs)], "y": [*highs, *reversed(lows)],
@@ -116,7 +116,7 @@ def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str
 
 
 def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
-    """The ticks of an axis; a few values get a tick each.
+    """Returns the ticks of an axis; each of a few values gets one.
 
     Values that are not numbers are at 0, 1, 2 and so on.
     """
@@ -129,6 +129,6 @@ def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
 
 
 def scale_of(values: Iterable[float]) -> Scale:
-    """The smallest and the largest value; 0 and 0 without values."""
+    """Returns the smallest and the largest value; 0 and 0 without values."""
     values = list(values)
     return (min(values), max(values)) if values else (0.0, 0.0)

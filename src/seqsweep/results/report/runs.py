@@ -75,7 +75,7 @@ class Failure:
 def config_runs(
     board: Leaderboard, entries: Sequence[Entry], names: Mapping[str, Name], folder: Path, most: int
 ) -> list[list[Run]]:
-    """All runs of each row's config, ordered by replicate.
+    """Returns all runs of each row's config, ordered by replicate.
 
     These are the runs that the row's numbers are computed from, and the runs of the same config
     that failed, are still training, or are repeated by a newer run.
@@ -131,7 +131,7 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboar
 
 
 def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) -> list[Failure]:
-    """The runs that ended early, grouped by their error."""
+    """Groups the runs that ended early by their error."""
     root = str(folder.resolve())
     ended = [entry for entry in entries if entry.state in ENDED_EARLY]
     groups = group_by(ended, lambda e: (e.state, e.error or _REASONS.get(e.state, "no error")))
@@ -149,7 +149,7 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) 
 
 
 def environment(entry: Entry) -> list[tuple[str, str]]:
-    """The data, machine, versions and commit of one run."""
+    """Returns the data, machine, versions and commit of one run."""
     # The file may be missing or damaged.
     origin: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
     record = entry.record or {}
@@ -171,7 +171,7 @@ def environment(entry: Entry) -> list[tuple[str, str]]:
 def commands(
     sweep: SweepFile | None, entries: Sequence[Entry], best: Entry, folder: Path
 ) -> list[tuple[str, str]]:
-    """The commands for all runs and for the best, with descriptions."""
+    """Returns the commands for all runs and for the best, with descriptions."""
     origin: dict[str, Any] = read_object(entries[0].folder.path / "provenance.json")
     command: Sequence[str] = origin.get("command") or []
     result: list[tuple[str, str]] = []
@@ -189,7 +189,7 @@ def commands(
 
 
 def reproduce_command(entry: Entry, folder: Path) -> str:
-    """The command that trains a run again and compares both runs.
+    """Returns the command that trains a run again and compares both runs.
 
     The command is for a shell in the report's folder, so it stays valid if the folder is moved.
     """
@@ -202,20 +202,20 @@ def reproduce_command(entry: Entry, folder: Path) -> str:
 
 
 def relative_folder(entry: Entry, folder: Path) -> str:
-    """The run's folder relative to the report's folder; `.` if equal."""
+    """Returns the run's folder relative to the report's folder; `.` if equal."""
     path = entry.folder.path.relative_to(folder).as_posix()
     # A path that begins with a dash would be read as an option.
     return f"./{path}" if path.startswith("-") else path
 
 
 def splits_of(entries: Sequence[Entry]) -> Splits:
-    """The splits of the first run; empty if its record lacks them."""
+    """Returns the first run's splits; empty if its record has none."""
     record = (entries[0].record or {}) if entries else {}
     return {name: part for name, part in (record.get("splits") or {}).items() if part}
 
 
 def size_words(splits: Splits) -> str:
-    """The number of sequences in each split, in words.
+    """Says how many sequences each split has.
 
     >>> size_words({"train": {"sequences": 1216}, "test": {"sequences": 370}})
     '1,216 training, 370 test sequences'
@@ -225,7 +225,7 @@ def size_words(splits: Splits) -> str:
 
 
 def overlap_words(entries: Sequence[Entry]) -> list[str]:
-    """A sentence for each split that shares sequences with training."""
+    """Writes a sentence for each split that shares sequences with training."""
     sentences: dict[str, None] = {}  # runs on the same data give the same sentence
     for entry in entries:
         for name, part in splits_of([entry]).items():

@@ -60,7 +60,7 @@ class Answer:
 
 
 def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
-    """The first sentences of a report, with or without complete runs."""
+    """Writes the first sentences of a report, with or without complete runs."""
     over_sets = facts.across and answer_over_sets(facts.across)
     if over_sets:
         return over_sets
@@ -95,14 +95,14 @@ def find_answer(facts: Facts, baselines: Sequence[Baseline]) -> Answer:
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
-    """The first sentence of a report without a complete run."""
+    """Writes the first sentence of a report without a complete run."""
     parts = [f"{number} {state}" for state, number in states.items()]
     parts += [f"{waiting} not started"] if waiting else []
     return Answer("", f"No run is complete yet: {', '.join(parts)}.")
 
 
 def answer_over_sets(across: AcrossSets) -> Answer | None:
-    """The first sentences on several data sets; None without ranks."""
+    """Writes the first sentences on several data sets; None without ranks."""
     ranking = across.ranking
     if ranking is None:
         return None
@@ -146,7 +146,7 @@ def choice_words(board: Leaderboard) -> str:
 
 
 def _estimate_words(config: Config, score: str, variation: Variation) -> str:
-    """A mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
+    """Returns a mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
     value = config.metrics[score]
     mean = true_minus(short_number(value.mean))
     runs = config.varied if variation.resampled else count(value.n, "seed")
@@ -185,7 +185,7 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
 
 
 def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
-    """The other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
+    """Counts the other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
     words = _VERDICTS
     if variation.resampled:
         # Even many splits are not tested if, for example, their sizes are unknown.
@@ -296,7 +296,7 @@ def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
 
 
 def sampling_error(first: float, second: float, score: str, tested: int) -> float:
-    """Returns the largest difference of two accuracies that chance explains, at 95 %.
+    """Returns the largest difference of accuracies that chance explains at 95 %.
 
     The formula is the interval of Agresti and Caffo (2000, The American Statistician 54), valid for
     few sequences and for accuracies of 0 and 1. It assumes independent accuracies. Two networks
@@ -308,6 +308,6 @@ def sampling_error(first: float, second: float, score: str, tested: int) -> floa
 
 
 def _share_error(share: float, tested: int) -> float:
-    """The sampling error of an accuracy, with a success and a failure added."""
+    """Returns an accuracy's sampling error, with a success and a failure added."""
     share = (min(max(share, 0.0), 1.0) * tested + 1) / (tested + 2)
     return 1.96 * math.sqrt(share * (1 - share) / (tested + 2))

@@ -140,7 +140,7 @@ def analyse(folder: Path) -> Report:
 
 
 def _head(facts: Facts) -> dict[str, Any]:
-    """The part of the page before its sections."""
+    """Returns the content of the page before its sections."""
     ranking, variation = facts.board, facts.board.variation
     baselines, notes = find_baselines(facts.folder, ranking.entries)
     return {
@@ -169,7 +169,7 @@ def _head(facts: Facts) -> dict[str, Any]:
 
 
 def as_json(content: Mapping[str, Any]) -> str:
-    """The content of the page, with a line for each field."""
+    """Returns the content of the page, with a line for each field."""
     fields = [f" {_dumped(name)}: {_dumped(value)}" for name, value in content.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
@@ -179,7 +179,7 @@ _dumped = json.JSONEncoder(allow_nan=False, default=vars).encode
 
 
 def as_html(report: Report, name: str = "report") -> str:
-    """The page, which contains plotly's library if it has figures.
+    """Returns the page, which contains plotly's library if it has figures.
 
     Args:
         name: The name of the page's file without its ending, for links to the other two.
@@ -240,13 +240,13 @@ def _part(path: Path) -> str:
 
 
 def _on(value: float, scale: plots.Scale) -> str:
-    """The position of a value on a scale, as a CSS length."""
+    """Returns a value's position on a scale, as a CSS length."""
     low, high = scale
     return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
 
 
 def _within(value: Estimate, metric: str) -> str:
-    """The interval of an estimate, clipped to the metric's range."""
+    """Returns the interval of an estimate, clipped to the metric's range."""
     if value.low is None or value.high is None:
         return ""
     ends = bounded_interval(metric, value.low, value.high)
@@ -258,7 +258,7 @@ def _share(value: float) -> str:
 
 
 def _breakable(name: str) -> Any:
-    """A name that may be broken after each `_`."""
+    """Returns a name that may be broken after each `_`."""
     from markupsafe import Markup, escape  # jinja2's own dependency
 
     return Markup("_<wbr>").join(map(escape, name.split("_")))
@@ -287,7 +287,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 
 
 def made_from(folder: Path, entries: Sequence[Entry]) -> str:
-    """A digest of everything that a folder's report is made from.
+    """Returns a digest of everything that a folder's report is made from.
 
     Args:
         entries: The runs of the folder. The digest covers the record of a finished run and the
