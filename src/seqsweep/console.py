@@ -82,8 +82,8 @@ class PlainConsole(Console):
     """A console of rich that is safe for paths and pipes.
 
     It prints `:on:` in a path unchanged and control characters as escapes. If the reader of a pipe
-    has gone, it raises BrokenPipeError, because rich's own exit code has another meaning here.
-    A live table never hides the cursor, because a process that is killed could not show it again.
+    has gone, the console raises BrokenPipeError, because rich's own exit code has another meaning
+    here. A live table never hides the cursor, because a killed process could not show it again.
     """
 
     def __init__(self, file: IO[str] | None = None) -> None:

@@ -36,9 +36,9 @@ def find_in_current_folder(target: str) -> None:
 def without_collections() -> Generator[None]:
     """Stops the garbage collector, and hides the block's objects from it.
 
-    Importing Lightning makes half a million objects that live as long as the process. Collections
-    take a tenth of the import's time, and later 0.15 s each. If torch is already imported, for
-    example in a program that uses this package, nothing is changed.
+    Importing Lightning makes half a million objects that live as long as the process. Garbage
+    collections take a tenth of the import's time, and later 0.15 s each. If torch is already
+    imported, for example in a program that uses this package, nothing is changed.
     """
     if "torch" in sys.modules or not gc.isenabled():
         yield

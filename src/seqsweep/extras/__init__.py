@@ -1,1 +1,1 @@
-"""Search, export and clusters. The core imports none of them."""
+"""Contains search, export and clusters. The core package imports none of them."""

@@ -42,8 +42,7 @@ class LiveView:
     Args:
         console: the console to print on; `?` replaces the characters that its encoding lacks.
         screen: draws the table; None prints lines instead.
-        counted: for a search, the number of runs that ended before, and the most runs that it may
-            have.
+        counted: for a search: how many runs ended before, and how many runs it may have.
     """
 
     def __init__(
@@ -129,7 +128,7 @@ def show_progress(
 
     The display works with every launcher, because it reads only the runs' folders. Display errors
     never stop the training; they are reported on exit. While a table is shown, all other output
-    goes to sweep.log. If a run does not finish, this output is also shown below the table.
+    goes to sweep.log. If a run does not finish, the last of this output is shown below the table.
     """
     folder = runs[0].path.parent
     run_ids = [run.run_id for run in runs]

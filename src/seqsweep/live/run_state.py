@@ -28,8 +28,7 @@ class RunProgress:
         is_searched: whether the run belongs to a search, for which a pruned run is done.
         since: the start of the sweep, in seconds since 1970. An older failure does not count. With
             `rerun` in the config, an older record does not count either.
-        already: the epochs that were trained before the first look. They do not affect the time
-            left.
+        already: the epochs trained before the first look, which do not affect the time left.
         record: the part of a complete, pruned or diverged run's record that a display needs.
         lock: the state of the run's lock file at the last look.
         trainer: the process that trains the run or trained it last, if known.
@@ -68,8 +67,8 @@ class RunProgress:
     def trained(self) -> int:
         """The epochs that the estimate of the time left counts as trained.
 
-        For a complete run these are all epochs, even if it stopped early. For a failed, diverged or
-        pruned run they are only the epochs that were trained.
+        For a complete run these are all epochs, even if the run stopped early. For a failed,
+        diverged or pruned run they are only the epochs that were trained.
         """
         is_complete = self.state == "complete"
         return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)

@@ -162,7 +162,7 @@ class SweepProgress:
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
         """Returns at most `most` complete and running runs with the best scores.
 
-        If the sweep has several data sources, it returns the best run on each, in their order.
+        If the sweep has several data sources, the result is the best run on each source.
         """
         monitor = self.monitor
         ranked = [run for run in self.runs if run.state in ("complete", "running")]

@@ -24,8 +24,8 @@ os.register_at_fork(
 class Screen:
     """A live table on a terminal. Other output goes to a log file.
 
-    It is used like rich's `Live`: start, update, stop. Only one thread draws. Messages of other
-    threads wait for its next drawing, so that no other thread needs the locks of the console.
+    The methods are those of rich's `Live`: start, update, stop. Only one thread draws. Messages of
+    other threads wait until this thread draws, so no other thread needs the locks of the console.
     """
 
     def __init__(self, log: Path) -> None:

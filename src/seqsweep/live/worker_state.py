@@ -86,7 +86,7 @@ class Worker:
         # The file of a lock that this process holds must not be opened.
         is_this = (self.host, self.pid) == here
         self.state = "silent" if is_late and not is_this else "alive"
-        # For a process of this host, its POSIX lock shows at once whether it has ended.
+        # For a process of this host, the POSIX lock shows at once whether the process has ended.
         if self.lock and self.host == here[0] and not is_this and self.silence > 2 * BEAT_SECONDS:
             with contextlib.suppress(OSError):
                 found = look(f"{folder}/{self.lock}")
@@ -172,8 +172,7 @@ class Workers:
     def _attribute_by_event_files(self) -> None:
         """Finds the workers of done runs from event files.
 
-        A run that ended before the first look, or between two looks, has no lock that a look could
-        find.
+        No look finds the lock of a run that ended before the first look or between two looks.
         """
         unknown, self._unknown = self._unknown, []
         for run in unknown:

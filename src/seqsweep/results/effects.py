@@ -29,9 +29,8 @@ class Effect:
             None if the effect is confounded. None also if the other keys vary in the sweep but are
             constant in the configs that are used: this key would then explain all of the variance.
         configs: The number of configs that the means are computed from.
-        confounded: Whether other keys may explain the means. A config is free of this doubt if its
-            values of the other keys also occur with every other value of this key. An effect is
-            confounded if fewer than half of the configs are free of it.
+        confounded: Whether other keys may explain the means: fewer than half of the configs have
+            values of the other keys that also occur with every other value of this key.
     """
 
     key: str
@@ -176,7 +175,7 @@ def _table(configs: Sequence[Config]) -> _Table:
     choices = choices_among(columns)
     kept: dict[str, list[str]] = {}
     for key, column in columns.items():
-        # A choice such as the optimizer sets other keys. Their effects would repeat its effect.
+        # A choice such as the optimizer sets other keys, whose effects would repeat its effect.
         is_choice = key in choices
         if not is_choice and any(follows(columns[choice], column) for choice in choices):
             continue

@@ -37,7 +37,7 @@ def key_names(keys: Iterable[str]) -> dict[str, str]:
     """Short names of config keys.
 
     A `_target_` gets the name of the group that chooses it. A callback keeps its prefix
-    `callbacks.`: users name callbacks, and `lr` alone would be the learning rate.
+    `callbacks.`, because users name callbacks, perhaps `lr`.
 
     >>> key_names(["model.hidden_size", "optimizer._target_"])
     {'model.hidden_size': 'hidden_size', 'optimizer._target_': 'optimizer'}
@@ -180,7 +180,7 @@ def true_minus(text: str) -> str:
 
 
 def error_text(state: str, error: str) -> str:
-    """Removes the state at the start of an error, which stands beside it."""
+    """Removes the state from an error's start, because tables show it separately."""
     return error.removeprefix(f"{state} ")
 
 

@@ -114,8 +114,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
 
     Rows are ordered by the mean of the monitored validation metric. Validation loss decides between
     equal rows; test metrics never decide. Without a validation split the training loss ranks the
-    rows. If the runs have different loss functions (keys `loss.*`), the training accuracy ranks
-    them.
+    rows. If the runs have different loss functions (keys `loss.*`), training accuracy does.
 
     Args:
         entries: The runs of one folder, including incomplete runs: a key is swept even if only one

@@ -114,7 +114,7 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
 def check_sets(
     row: Row, metric: str, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
-    """Returns the row, with any reason against comparison, and its comparable values."""
+    """Sets a row's `apart`; also returns the row's values on equal sequences."""
     sets = sets_by_replicate(row, variation)
     reasons = reasons_apart(first, sets, variation.resampled)
     # Replicates whose sets differ from the first row's do not count.
@@ -139,8 +139,7 @@ def distinguishing_keys(
     remaining keys distinguish the configs as well as all differing keys do.
 
     Args:
-        keep_shared: Keeps a key that all choices have (`lr`), even if the choice determines its
-            value.
+        keep_shared: Keeps a key that all choices have (`lr`), even if the choice sets its value.
     """
     columns = text_columns(differing_keys(configs), configs)
     choices = choices_among(columns)

@@ -5,13 +5,14 @@ last: the fold, the split seed, the seed.
 
 1. A part is a code and a value: `h` hidden_size, `L` num_layers, `b` batch_size, `d` dropout, `lr`,
    `f` fold, `ss` split seed, `s` seed. Other keys have the initials of their last part, or more
-   letters if these are taken. Words have no code: `gru`, `digits`. bidirectional is `bi` or `uni`.
+   letters if another key has these. Words have no code: `gru`, `digits`, and `bi` or `uni` for
+   bidirectional.
 2. All integers of a key get as many digits as its largest value, all fractions as many decimals
    as its most precise value. So the names sort like the numbers. true and false are 1 and 0.
-3. Words are cut to 6 characters, or to more if they would be equal. The values of some keys are
-   numbered in their order: `r0`, `r1`. The code of the key is left out, so that nobody takes the
-   number for a value. Such a key has a number of more than 6 digits or 5 decimals, a negative
-   number, or a value that is neither a number nor a plain word.
+3. Words are cut to 6 characters, or to more if they would be equal. If a value of a key is
+   negative, has more than 6 digits or 5 decimals, or is neither a number nor a plain word, all
+   values of the key are numbered in their order: `r0`, `r1`. The code of the key is then left out,
+   so that nobody takes the number for a value.
 4. Runs whose configs do not differ at all are numbered: `n0`, `n1`.
 """
 

@@ -240,7 +240,7 @@ def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
     largest = max((abs(d) for d in differences), default=0.0)
     if largest == 0:
         return [], 0
-    # Rounding keeps equal differences equal, because subtraction changes their last bits.
+    # Subtraction changes the last bits of equal differences. Rounding makes them equal again.
     scaled = sorted((round(d / largest, 9) for d in differences), key=abs)
     signed = [d for d in scaled if d != 0]
     sizes = [abs(d) for d in signed]

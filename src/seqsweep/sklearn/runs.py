@@ -1,4 +1,4 @@
-"""Makes the config and data file of an estimator's run, and trains it.
+"""Makes an estimator's config and data file, and trains the run.
 
 N sequences, T steps, F features (channels), C classes.
 """

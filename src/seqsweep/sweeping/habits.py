@@ -1,4 +1,4 @@
-"""Finds the command that a user means by words of other tools.
+"""Finds the seqsweep command for words that a user knows from other tools.
 
 Nothing is guessed silently: the command is refused, and the message shows the right command.
 """

@@ -40,7 +40,7 @@ class Workers(Protocol):
     def train(
         self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False
     ) -> None:
-        """Calls `begin`, then waits until all runs, or just one, are over."""
+        """Calls `begin`, then waits until all runs, or just one run, have ended."""
         ...
 
 

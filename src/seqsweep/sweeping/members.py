@@ -76,7 +76,7 @@ def _labels(runs: Sequence[PlannedRun]) -> Callable[[PlannedRun], str]:
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
-    """Builds the parts of every member, to find mistakes early.
+    """Builds every member's parts (network, optimizer), to find mistakes early.
 
     Raises:
         ValueError, TypeError, OSError: a constructor refuses its arguments.

@@ -19,7 +19,7 @@ from seqsweep.runs.sweepfile import sweep_lock_name
 from seqsweep.training.planned_run import STOP_FILE, PlannedRun, finished, is_final
 
 AT_ONCE = 64
-"""The most runs that a worker plans at once. It locks each run only when it trains the run."""
+"""The most runs that a worker plans at once. The worker locks a run only when it trains the run."""
 
 _PAUSES = (0.2, 5.0)
 """The shortest and the longest pause between two looks at the folders, in seconds."""

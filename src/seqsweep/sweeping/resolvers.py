@@ -83,8 +83,8 @@ def _config_groups() -> str:
     """Returns the config groups and their options, for `train --help`.
 
     Hydra's own list also has files that only other options read, such as data/_loading. The text is
-    made only for `--help`, because Hydra resolves it in every command, and it takes a third of a
-    command's time.
+    made only for `--help`, because Hydra would make it in every command, and making it takes a
+    third of the time.
     """
     if not {"-h", "--help"} & set(sys.argv):
         return ""

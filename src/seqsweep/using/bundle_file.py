@@ -28,7 +28,7 @@ README, PROVENANCE, ONNX = "README.txt", "provenance.json", "model.onnx"
 NAMES = ("class_names", "channel_names")
 
 _FITTED = ("scaling", "vocabulary")
-"""The keys for preparing a network's input; only runs on texts have a vocabulary."""
+"""The checkpoint's keys for preparing inputs; only runs on texts have a vocabulary."""
 
 PREFIX = "network."
 """The prefix of weight names in a checkpoint: the attribute of `SequenceClassifier`."""

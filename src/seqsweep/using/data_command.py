@@ -137,8 +137,7 @@ def _propose(
     # Zero comes second: a channel without a value in train has no mean.
     fills = [["data.missing=mean"], ["data.missing=zero"]] if has_holes else [[]]
     missing = [split for split in ("val", "test") if split not in splits.parts]
-    # A run would take the missing splits from train. Each override keeps one split from being
-    # taken.
+    # A run would take the missing splits from train; each override prevents this for a split.
     cuts = [f"data.{split}_fraction=0" for split in missing if config[f"{split}_fraction"]]
     # The smallest changes are tried first.
     fewer = (of for n in range(len(cuts) + 1) for of in itertools.combinations(cuts, n))

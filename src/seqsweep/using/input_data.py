@@ -1,4 +1,4 @@
-"""Opens the run of a command, and reads its sequences.
+"""Opens the run that a command names, and reads the sequences of its file.
 
 N sequences, T steps, F features (channels).
 """
@@ -170,7 +170,7 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
 
 
 def reading_options(words: Sequence[str], path: str, target: str) -> dict[str, Any]:
-    """Returns the options `KEY=VALUE` for a file, converted for its source.
+    """Converts options `KEY=VALUE` to the types that a file's reader expects.
 
     Args:
         target: the dotted name of a function with these arguments.

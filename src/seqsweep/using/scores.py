@@ -267,7 +267,7 @@ class _Ranked:
         negative = np.flatnonzero(~positive)
         self.negative = negative[np.argsort(scores[negative], kind="stable")]
         ordered = scores[self.negative]
-        # These are the numbers of negatives below each positive, and not above it.
+        # For each positive: the number of negatives below it, and of those not above it.
         self.below = np.searchsorted(ordered, scores[self.positive], "left")
         self.not_above = np.searchsorted(ordered, scores[self.positive], "right")
         self._sums = np.zeros(len(ordered) + 1, np.int64)

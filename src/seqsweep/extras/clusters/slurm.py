@@ -79,7 +79,7 @@ class SlurmJobs:
         """Returns the options of sbatch for some workers on a folder."""
         # Slurm replaces %A and %a in the path, and %% by a percent sign.
         logs = str(folder.resolve() / self.logs).replace("%", "%%")
-        # Slurm's signal comes 90 seconds before the limit; for limits below 6 minutes, a quarter.
+        # The signal comes 90 seconds before the limit, or a quarter of a limit below 6 minutes.
         notice = min(90, 15 * int(str(self.time))) if str(self.time).isdecimal() else 90
         options: dict[str, Option] = {
             "job-name": f"seqsweep-{re.sub('[^A-Za-z0-9._-]', '_', folder.resolve().name)}",

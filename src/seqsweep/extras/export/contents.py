@@ -38,7 +38,7 @@ def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
     if scaling is None or scaling.mean is None or scaling.deviation is None:
         return None
     # The scaling also has values for mask channels, and for each step of a frame after the first.
-    # They follow the values of the raw channels and are cut off.
+    # These further values come last and are cut off.
     count = len(run.source_channels)
     return scaling.mean[:count], scaling.deviation[:count]
 

@@ -56,7 +56,7 @@ def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) 
         "direction": "bidirectional" if rnn.bidirectional else "forward",
     }
     if isinstance(rnn, nn.GRU):
-        # torch applies the reset gate after the product with the state, ONNX before it.
+        # torch applies the reset gate after the product with the state, ONNX by default before it.
         attributes["linear_before_reset"] = 1
     if isinstance(rnn, nn.RNN):
         # ONNX needs one activation for each direction.

@@ -126,8 +126,7 @@ def _add_means(
     """Adds the mean over every `size` steps.
 
     Args:
-        may_lack: whether a mean leaves out missing values; otherwise one missing value makes it
-            missing.
+        may_lack: whether missing values are left out of means; if not, they make the mean missing.
         kind: the type of x, and of the result.
     """
     if size == 1:

@@ -1,7 +1,7 @@
 """Collects the findings of a search as plain values for report.json.
 
 The best trials were chosen among many, partly by luck, so their values in the search are too good.
-They are compared with their values over fresh seeds, which had no part in the choice.
+The section compares these values with values over fresh seeds, which had no part in the choice.
 """
 
 import importlib.util

@@ -149,7 +149,7 @@ def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> di
     hyperparameter optimization", AISTATS.
 
     Args:
-        runs: the whole population; runs with equal ranks keep this order.
+        runs: the whole population; its order decides between runs with equal ranks.
         rungs: increasing numbers of epochs. At each rung a share of the runs continues: this rung
             divided by the next one, such as 3 / 9. The number of runs is rounded up.
     """

@@ -1,6 +1,6 @@
 """Runs a successive halving, from its population to the leaderboard.
 
-All its decisions follow from the files of the runs. The module imports no torch at the top.
+All decisions depend only on the files of the runs. The module imports no torch at the top.
 """
 
 import time
@@ -173,7 +173,7 @@ class Searched(Search):
     def pending(self) -> list[SweepMember]:
         """Returns the runs that have not been trained up to their limits."""
         # A run that has lost its place by a failure is not tried again. A run that has reached the
-        # rung is launched once more, even if it had failed before, to get its record.
+        # rung is launched once more, even if it had failed before, to write its record.
         return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]
 
     def _runs(self) -> list[SweepMember]:

@@ -139,6 +139,6 @@ def _sets_of(run: PlannedRun) -> Sets:
 
 
 def _differing(overrides: Sequence[str], others: Sequence[str]) -> str:
-    """Returns the overrides that are not in `others`, if possible data overrides."""
+    """Returns the overrides that `others` lacks: those of data, or else all."""
     differing = [text for text in overrides if text not in others]
     return " ".join([text for text in differing if text.startswith("data")] or differing)

@@ -30,7 +30,7 @@ from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
 
 LOCK = ".searching"
-"""The lock of the process that chooses or judges the runs of a folder."""
+"""The lock file of the process that searches in a sweep's folder."""
 
 
 def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:

@@ -52,13 +52,13 @@ class Median:
 
 @dataclass(frozen=True)
 class Hyperband:
-    """Ends trials at rungs (numbers of epochs). Each bracket of trials has its rungs.
+    """Ends trials at rungs (numbers of epochs), which differ between brackets of trials.
 
     Bracket b has rungs at `min_epochs * eta**k` epochs, from k = b on. At a rung a trial is ranked
     with the trials of its bracket that have reached the rung; the best 1/eta of them continue
     (Hyperband, Li et al. 2018, Journal of Machine Learning Research). Trials are judged one by one
-    as in ASHA (Li et al. 2020, MLSys). A trial's number decides its bracket, in the proportions of
-    Hyperband.
+    as in ASHA (Li et al. 2020, MLSys). A trial's number decides its bracket, and each bracket gets
+    its share of trials as in Hyperband.
 
     Args:
         min_epochs: the first rung of the first bracket.

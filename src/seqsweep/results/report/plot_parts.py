@@ -116,7 +116,7 @@ def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str
 
 
 def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
-    """Returns the ticks of an axis; each of a few values gets one.
+    """Returns the ticks of an axis: one per value for few values.
 
     Values that are not numbers are at 0, 1, 2 and so on.
     """

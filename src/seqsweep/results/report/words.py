@@ -109,7 +109,7 @@ def answer_over_sets(across: AcrossSets) -> Answer | None:
     mean, sets = ranking.mean_ranks[0], count(ranking.number, "data set")
     equal = sum(rank == mean for rank in ranking.mean_ranks)
     tied = f", shared with {count(equal - 1, 'other config')}" if equal > 1 else ""
-    # The second sentence on the ranks says whether they differ at all.
+    # The second sentence on the ranks says whether the ranks differ at all.
     verdict = upper_first(ranking_words(across)[1])
     return Answer(
         lead=f"Lowest mean rank in {metric_words(across.metric)} on {sets}: ",

@@ -169,7 +169,7 @@ def _head(facts: Facts) -> dict[str, Any]:
 
 
 def as_json(content: Mapping[str, Any]) -> str:
-    """Returns the content of the page, with a line for each field."""
+    """Returns the content of report.json, with a line for each field."""
     fields = [f" {_dumped(name)}: {_dumped(value)}" for name, value in content.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
@@ -182,7 +182,7 @@ def as_html(report: Report, name: str = "report") -> str:
     """Returns the page, which contains plotly's library if it has figures.
 
     Args:
-        name: The name of the page's file without its ending, for links to the other two.
+        name: The name of the page's file without its ending, for links to the other two files.
     """
     facts = report.facts
     figures: dict[str, Any] = {}

@@ -59,7 +59,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
 
 
 def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
-    """Draws the gradient's norm on its way back through time.
+    """Draws the norm of the gradient as it flows back through time.
 
     A line that falls steeply means that early time steps teach the network nothing (Bengio, Simard,
     Frasconi 1994, Learning long-term dependencies with gradient descent is difficult).

@@ -28,7 +28,7 @@ summary_pb2: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2
 types_pb2: Any = importlib.import_module("tensorboard.compat.proto.types_pb2")
 
 Files = dict[str, Callable[[], bytes]]
-"""Files by name, with functions that make their contents."""
+"""The functions that make the contents of files, by file name."""
 
 
 def file_name(when: float, digest: str, kind: str) -> str:
@@ -102,12 +102,12 @@ def scalar(tag: str, value: float) -> Any:
 
 
 def text(tag: str, content: str) -> Any:
-    """Returns a text for the Text page."""
+    """Returns an event value with a text for TensorBoard's Text page."""
     return _value(tag, "text", make_tensor_proto([content.encode()], dtype=types_pb2.DT_STRING))
 
 
 def plugin_data(tag: str, plugin: str, data: bytes) -> Any:
-    """Returns a value that a plugin keeps in its metadata."""
+    """Returns an event value whose metadata hold the data of a plugin."""
     return _value(tag, plugin, make_tensor_proto([], dtype=types_pb2.DT_FLOAT), data)
 
 

@@ -18,7 +18,7 @@ from seqsweep.runs.metrics_csv import DEFAULT_MONITOR, epoch_score, monitor_of
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
-"""TensorBoard's word for a run's end; `unknown` if it is training, interrupted or killed."""
+"""TensorBoard's word for a run's end; `unknown` if the run is training, interrupted or killed."""
 
 _STATUS: Mapping[str, Status] = {
     "complete": "success",

@@ -61,8 +61,7 @@ class View:
         folders: the folder of each run, by the run's name.
         made: the paths of the made files, relative to the folder of all runs.
         left_out: the number of further runs in the folder, which the view does not show.
-        best: the names of the runs that are selected at first; empty if TensorBoard selects all
-            runs.
+        best: the names of the runs selected at first; empty if TensorBoard selects all runs.
         is_writable: whether the folder can be written; otherwise only the curves are shown.
     """
 
@@ -194,8 +193,7 @@ def _names_file(runs: Runs) -> Files:
 
 def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
     """Yields the link path and the file for each event file."""
-    # The files beside the curves get the run's name alone. The files of other loggers keep the
-    # names of their folders.
+    # Files beside the curves get only the run's name. Other files keep their folders' names.
     home = made_folder(run)
     for folder, _, files in os.walk(run):
         below = "" if Path(folder) == home else os.path.relpath(folder, run)
