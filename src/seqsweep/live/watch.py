@@ -1,4 +1,4 @@
-"""`seqsweep watch FOLDER`: the live table of a sweep in another process."""
+"""`seqsweep watch FOLDER`: shows the live table of a sweep in another process."""
 
 import shlex
 import time

@@ -34,7 +34,7 @@ _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 
 
 def key_names(keys: Iterable[str]) -> dict[str, str]:
-    """Short names of config keys.
+    """Returns short names of config keys.
 
     A `_target_` gets the name of the group that chooses it. A callback keeps its prefix
     `callbacks.`, because users name callbacks, perhaps `lr`.

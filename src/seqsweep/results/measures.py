@@ -3,7 +3,7 @@
 `results.significance` tests differences over seeds. The training sets of two folds or random splits
 overlap, so their scores are not independent, and the usual variance of a mean is too small. For J
 splits, the usual variance has the factor 1 / J. The corrected resampled t-test (Nadeau and Bengio
-2003, Machine Learning 52) has 1 / J + n_test / n_train instead.
+2003, Machine Learning 52) has 1 / J + `share` instead, where `share` is n_test / n_train.
 """
 
 import math

@@ -45,7 +45,7 @@ class Row:
 
     @property
     def lost_words(self) -> str:
-        """`2 of 7 diverged`; empty if no replicate is lost."""
+        """Says how many replicates are lost: `2 of 7 diverged`; empty for none."""
         total = self.n + sum(self.lost.values())
         return ", ".join(f"{number} of {total} {state}" for state, number in self.lost.items())
 

@@ -1,4 +1,4 @@
-"""Readable names of runs, made of the keys that differ: `h016-L1-bi-s0`.
+"""Makes readable names of runs from the keys that differ: `h016-L1-bi-s0`.
 
 A name has a part for each key that differs, in the order of the config. The keys of replicates come
 last: the fold, the split seed, the seed.

@@ -49,7 +49,7 @@ class Difference:
 
     Args:
         interval: The mean paired difference; None if no replicate is shared.
-        p: The two-sided p of the test; None for the best config, and with too few replicates.
+        p: The two-sided p of the test; None for the best config, and without a test.
         adjusted: p after Holm's correction for all comparisons.
         t_adjusted: The corrected p of the paired t-test. The t-test needs fewer seeds, but it
             assumes normal differences, which few seeds cannot confirm. No verdict depends on it.
@@ -165,9 +165,10 @@ def are_equal(values: Sequence[float]) -> bool:
 def signed_rank_p(differences: Sequence[float]) -> float:
     """Returns the two-sided p of the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
 
-    Zeros are dropped, and equal sizes get their mean rank. For up to 50 differences the null
-    distribution is exact, given the ranks, also with ties. For more it is the normal approximation,
-    corrected for ties. Accuracies often tie, and scipy then uses the approximation at any n.
+    Zeros are dropped, and equal absolute values get their mean rank. For up to 50 differences the
+    null distribution is exact, given the ranks, also with ties. For more it is the normal
+    approximation, corrected for ties. Accuracies often tie, and scipy then uses the approximation
+    at any n.
     """
     ranks, above = _doubled_ranks(differences)
     # The two-sided test takes the smaller of the positive and the negative rank sum.
@@ -236,7 +237,7 @@ def _judge(
 
 
 def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
-    """Twice the rank of each size, and the sum for positive differences."""
+    """Returns the doubled ranks of absolute values, and their positive sum."""
     largest = max((abs(d) for d in differences), default=0.0)
     if largest == 0:
         return [], 0
@@ -244,7 +245,7 @@ def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
     scaled = sorted((round(d / largest, 9) for d in differences), key=abs)
     signed = [d for d in scaled if d != 0]
     sizes = [abs(d) for d in signed]
-    # Equal sizes get the mean of their first and last rank. Doubled, it is an integer.
+    # Equal absolute values get the mean of their first and last rank. Doubled, it is an integer.
     first = {size: index for index, size in reversed(list(enumerate(sizes)))}
     last = {size: index for index, size in enumerate(sizes)}
     ranks = [first[size] + last[size] + 2 for size in sizes]

@@ -1,4 +1,4 @@
-"""Student's t distribution (Student 1908, Biometrika 6).
+"""Computes Student's t distribution (Student 1908, Biometrika 6).
 
 This module avoids scipy, because importing scipy takes longer than writing a report.
 """

@@ -138,7 +138,7 @@ class Queue:
     ) -> list[SweepMember]:
         """Returns the free runs to train next; takes no lock.
 
-        If no run is free, it waits while other processes train the rest. The list is empty if
+        If no run is free, the call waits while other processes train the rest. The list is empty if
         there is nothing to do here any more.
 
         Args:

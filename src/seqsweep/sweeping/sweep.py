@@ -156,7 +156,7 @@ def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int])
 def _turns(
     pending: Sequence[SweepMember], rounds: Rounds, launcher: RunLauncher, folder: Path
 ) -> Generator[tuple[Queue, list[SweepMember]]]:
-    """Yields members to train here, or follows workers of a cluster.
+    """Yields members to train here, or waits for the workers of a cluster.
 
     Raises:
         ValueError, OSError: a cluster refuses the workers.

@@ -134,7 +134,7 @@ def _propose(
     """
     problem = None
     has_holes = config["missing"] == "error" and any(of.missing for of in info.channels)
-    # Zero comes second: a channel without a value in train has no mean.
+    # Zero is tried second. It also works for a channel that has no value in train, and so no mean.
     fills = [["data.missing=mean"], ["data.missing=zero"]] if has_holes else [[]]
     missing = [split for split in ("val", "test") if split not in splits.parts]
     # A run would take the missing splits from train; each override prevents this for a split.

@@ -1,4 +1,4 @@
-"""The command `seqsweep explain`: a config's network, tensor by tensor."""
+"""The command `seqsweep explain`: shows a config's network, tensor by tensor."""
 
 import io
 import json

@@ -180,7 +180,7 @@ def _sum(graph: Graph, size: int, x: str, values: str) -> str:
     more = graph.node("Unsqueeze", graph.node("Sub", blocks, steps), graph.axes(0))
     pads = graph.node("Concat", graph.axes(0, 0, 0, 0), more, graph.axes(0), axis=0)
     padded = graph.cast(graph.node("Pad", values, pads), np.float64)
-    # A 0 in the shape keeps the batch; the channels follow from the rest.
+    # In the shape, 0 keeps the batch, and -1 stands for the number of blocks.
     channels = graph.node("Gather", graph.node("Shape", x), graph.axes(2))
     shape = graph.node("Concat", graph.axes(0, -1, size), channels, axis=0)
     grouped = graph.node("Reshape", padded, shape)

@@ -118,7 +118,7 @@ class Standing:
         return self.record is None or self.record["status"] == "diverged"
 
     def is_settled(self, rung: int, was_judged: bool) -> bool:
-        """Returns whether the place of the run at a rung is final."""
+        """Returns whether the run's result at a rung is final."""
         has_failed = self.run.failures() >= self.run.tries
         if self.has_reached(rung) or self.record is not None or has_failed:
             return True

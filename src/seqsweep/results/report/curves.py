@@ -140,7 +140,7 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
 
 
 def curves_figure(curves: Sequence[Curve], kind: str) -> plots.Figure | None:
-    """Loss or accuracy over the epochs: validation solid, training dotted.
+    """Draws loss or accuracy over the epochs: validation solid, training dotted.
 
     Without validation, training is solid. As soon as one of the runs has ended, the line is pale
     and has no band, because it is the mean of the remaining runs. The traces of a curve form one

@@ -42,7 +42,7 @@ TensorBoard's Time Series selects no more runs by itself, and thousands make Ten
 _MOST_SELECTED = 40
 """The most runs that TensorBoard's older pages, such as Images, select by themselves."""
 _FIRST_RUNS = 20
-"""The number of best runs that are selected at first, if there are more runs than that."""
+"""The number of best runs that are selected at first, if TensorBoard would select no run."""
 
 _PICTURES_VERSION = 4
 """The version of the pictures. Raise it by hand when they change, so they are drawn again."""
