@@ -33,7 +33,7 @@ def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) 
     """Prints how runs or sweeps differ from the first one.
 
     For runs, it shows the keys and metrics that differ. For sweeps, it matches the configs and
-    compares their scores seed by seed.
+    compares their scores by seed and split.
 
     Args:
         folders: At least two folders of runs or of sweeps.

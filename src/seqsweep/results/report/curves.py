@@ -52,7 +52,7 @@ class Curve:
 
 
 def curves_section(facts: Facts) -> Section:
-    """Builds the section with the learning curves of the best configs."""
+    """Builds the section with learning curves of the best configs or incomplete runs."""
     curves = find_curves(facts)
     drawn = {f"curves-{kind}": curves_figure(curves, kind) for kind in ("loss", "acc")}
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
