@@ -1,4 +1,4 @@
-"""Composes the configs of a sweep's members quickly.
+"""Composes the configs of a sweep's members (its runs) quickly.
 
 Hydra takes some 60 ms to compose a config. Most members of a sweep differ only in values, and
 setting values on a copy takes less than 1 ms.
@@ -22,34 +22,34 @@ from seqsweep.config.schema import Config, check
 from seqsweep.runs.identity import flatten
 
 _JUDGED = ("threads", "sweep.", "trainer.")
-"""The prefixes of keys for which the check does not treat all numbers alike.
+"""The prefixes of keys whose every number `schema.check` must see.
 
 It compares `threads` with the cores of the machine and some keys of `sweep` with their range, and
-it drops arguments of `trainer` that equal Lightning's default.
+it drops arguments of `trainer` that equal Lightning's default. All other numbers are checked alike.
 """
 
 
 class MemberComposer:
-    """Composes the same configs for members as Hydra does for its jobs."""
+    """Composes the configs of members: equal to Hydra's, but in less time."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
         self.master = master
         self._parse = functools.cache(OverridesParser.create(config_loader=loader).parse_override)
-        # Hydra looks into every folder of configs for a group, so the answer is kept.
+        # To find out whether a key is a group, Hydra reads every config folder. It is asked once.
         self._is_group = functools.cache(lambda key: bool(loader.get_group_options(key)))
-        # This returns the config with only some overrides; the config must not be changed.
+        # `_base` composes a config from the given overrides. Callers must copy it before a change.
         self._base = functools.cache(lambda others: without_hydra(self.full(others)))
-        # The first member of each kind is checked; later configs are made from its config.
+        # Members of one kind set the same keys. Only the first is checked; the others copy it.
         self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
         self._bound: set[tuple[str, type]] = set()
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
-        """Composes a member's config by Hydra, with the node `hydra`."""
+        """Composes a member's config by Hydra, including the section `hydra`."""
         return self.loader.load_sweep_config(self.master, list(overrides))
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
-        """Composes a member's config, without the node `hydra`."""
+        """Composes a member's config, without the section `hydra`."""
         # If this class cannot compose a config, Hydra composes it or raises its own error.
         with contextlib.suppress(HydraException, OmegaConfBaseException):
             # Values are set on a copy of the config that Hydra composes from the other overrides.
@@ -66,8 +66,8 @@ class MemberComposer:
         """Composes and checks a member's config; returns plain values.
 
         Members that set the same keys to different numbers differ only in these numbers, unless
-        another value is interpolated from a number. Their configs are copies of the first member's
-        checked config and share its other sections, which must not be changed.
+        another value is interpolated from a number. Their configs are made from the first member's
+        checked config. They share its sections, so callers must not change a returned config.
 
         Raises:
             HydraException, ValueError: composing or checking has failed.
@@ -108,7 +108,7 @@ class MemberComposer:
         return is_plain and not self._chooses(text)
 
     def _chooses(self, text: str) -> bool:
-        """Returns whether an override is `group=option`, or Hydra's own."""
+        """Returns whether an override is `group=option`, or sets a key of Hydra itself."""
         override = self._parse(text)
         key = override.key_or_group
         return key.startswith("hydra") or self._is_group(key)
@@ -124,7 +124,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
 def _bound_numbers(
     config: DictConfig, checked: Config, numbers: Iterable[tuple[str, Any]]
 ) -> set[tuple[str, type]]:
-    """Returns the keys and types of numbers that cannot be set on a copy."""
+    """Returns the keys and types of numbers that must be checked in every config."""
     leaves = flatten(OmegaConf.to_container(config, resolve=False))
     sources = " ".join(text for _, text in leaves if isinstance(text, str) and "${" in text)
     values = dict(flatten(checked))
@@ -132,7 +132,7 @@ def _bound_numbers(
     for key, value in numbers:
         # The check may have converted the number (1 to 1.0), and would convert other numbers too.
         is_converted = repr(values.get(key)) != repr(value)
-        # If a value of the number's section is interpolated, the number may decide another key.
+        # An interpolation from the number's section may make another value depend on the number.
         if is_converted or "${." in sources or key.partition(".")[0] in sources:
             bound.add((key, type(value)))
     return bound

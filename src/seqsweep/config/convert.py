@@ -19,7 +19,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
     Args:
         value: a plain value of a config: None, bool, int, float, str, list or dict.
         annotation: int, float, bool, str, Literal, list, tuple, dict, TypedDict, a union of these,
-            or Any. With any other type the value stays unchanged: its constructor checks it.
+            or Any. With any other type the value stays unchanged: the called constructor checks it.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):

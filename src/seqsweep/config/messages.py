@@ -44,7 +44,7 @@ def explain(error: BaseException) -> str:
     if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
     if isinstance(error, InstantiationException) and isinstance(cause, (ValueError, OSError)):
-        return str(cause)  # the launcher has named its key
+        return str(cause)  # the message of a launcher names the key already
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
     if several := _SEVERAL.match(str(error)):
@@ -141,7 +141,7 @@ _INSTEAD = {
         "machine the same command trains what is missing"
     ),
 }
-"""The messages for keys of other groups, or of launchers that start workers."""
+"""The messages for unknown keys that have a known alternative."""
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
@@ -157,7 +157,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
 
 
 def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
-    """Returns a hint: the options that have a key, or the nearest names."""
+    """Returns a hint: the configs of a section that have the key, or similar names."""
     options = [
         f"{section}={path.stem}"
         for path in sorted((CONF_DIR / section).glob("*.yaml"))

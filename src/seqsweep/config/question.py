@@ -1,10 +1,10 @@
 """Names a sweep's folder after the sweep's question, if `sweep.name` is null.
 
-A name such as `digits-hidden_size-3fa2c1` consists of the subject, the swept keys, and a hash of
-everything else that decides a result. So further values, seeds, folds or splits extend the same
-folder, and sweeps with different questions have different folders. The name of a search contains
-its sampler, and the name of a sweep over random splits contains `splits`, because their runs would
-mix seeds in the table of a grid.
+The question is: how do the swept keys change the result? A name such as `digits-hidden_size-3fa2c1`
+consists of the subject, the swept keys, and a hash of everything else that decides a result. So
+further values, seeds, folds or splits extend the same folder. The name of a search contains its
+sampler, and the name of a sweep over random splits contains `splits`. So their runs are never in
+the folder of a grid, whose table compares configs by the same seeds.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
 
 
 def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> list[str]:
-    """Returns the subject: `name`, or the data file or option, unless swept."""
+    """Returns `name`, the data file or the data config; nothing if data are swept."""
     if master.name != _WITHOUT_NAME:
         return [str(master.name)]
     if {"data", "experiment"} & set(swept):
@@ -85,7 +85,7 @@ def _method(sweeper: DictConfig) -> list[str]:
     """Returns the sampler of a search, or `splits`; nothing for a grid."""
     kind = sweeper._target_.rpartition(".")[2].removesuffix("Sweeper").lower()
     if kind not in ("seqsweep", "basic"):
-        # In the published Optuna sweeper, `sampler` is a node of options.
+        # In the package hydra-optuna-sweeper, `sampler` is a section, not a name.
         return [sweeper.sampler if isinstance(sweeper.get("sampler"), str) else kind]
     return ["splits"] if "data.split_seed" in (sweeper.get("params") or {}) else []
 
@@ -102,7 +102,7 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
     fixed: dict[str, str] = {}
     for key, value in params.items():
         override = parsed(f"{key}={value}")
-        # A distribution in the syntax of another sweeper cannot be parsed.
+        # Hydra cannot parse a distribution in another sweeper's syntax. It counts as swept.
         if override is None or override.is_sweep_override():
             swept.add(str(key))
         else:

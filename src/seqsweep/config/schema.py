@@ -180,8 +180,8 @@ def check_section(node: Any, key: str) -> Any:
     """Checks a section with a `_target_`, and adds its plain defaults.
 
     The defaults are written out, so a config that names a default has the same run_id as a config
-    without it. `_partial_` is written out too if the run passes the first argument. The scheduler
-    may be null.
+    without it. `_partial_: true` is written out too for the optimizer and the scheduler, whose
+    first argument the run passes. The scheduler may be null.
     """
     injected = _INJECTED[key]
     if node is None and key == "scheduler":
@@ -205,7 +205,7 @@ def _named(group: Any, key: str) -> Config:
     for name, node in group.items():
         if node is not None and not _has_target(node):
             raise ValueError(f"{key}.{name}={node!r}: must be a group with a _target_, or null")
-    injected = {"save_dir"} if key == "logger" else {"dirpath"}  # the run replaces null
+    injected = {"save_dir"} if key == "logger" else {"dirpath"}  # if null, the run sets it
     return {
         str(name): _target(node, f"{key}.{name}", injected) if isinstance(node, dict) else None
         for name, node in group.items()

@@ -92,7 +92,7 @@ def _source_file(module_name: str) -> Path | None:
 
 
 def _find_function(tree: ast.Module | ast.ClassDef, name: str) -> ast.FunctionDef | None:
-    """Returns a function or a class's `__init__`; None if not found."""
+    """Returns a function, or the `__init__` of a class; None if it must be imported."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             # A decorator may change the signature, so a decorated function is imported.

@@ -1,7 +1,7 @@
-"""Finds data sets of the UEA and UCR archives, in aeon or elsewhere.
+"""Finds data sets of the UEA and UCR archives in a folder, or in aeon.
 
-`seqsweep.data.ts` reads the files, and its errors name the line. aeon itself is imported only for
-a download.
+`seqsweep.data.ts` reads the files, because its errors name the line. aeon is imported only to
+download a data set.
 """
 
 import importlib.util
@@ -22,8 +22,8 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
     """Reads a data set of the archives with its official splits.
 
     Args:
-        folder: the folder of `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default the folder of the
-            aeon package, which holds a few data sets.
+        folder: the folder that holds `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default a folder
+            of the aeon package, which has a few data sets.
         download: whether aeon downloads a missing data set into the folder.
 
     Raises:
@@ -36,13 +36,13 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
 def read(
     name: str, folder: str | None = None, download: bool = False, labelled: bool = True
 ) -> Stored:
-    """Reads a data set as `archive` does, but checks only the files."""
+    """Reads the two files of a data set; `archive` also checks the values."""
     train, test = _find(name, folder, download)
     return ts.read(str(train), str(test), labelled)
 
 
 def available(folder: str | None = None) -> list[str]:
-    """Returns the names of the classification data sets in a folder or aeon."""
+    """Returns the names of the classification data sets in a folder, or in aeon."""
     names, root = set[str](), _root(folder)
     for train in [*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")]:
         name = train.name.removesuffix("_TRAIN.ts")
@@ -81,7 +81,7 @@ def _root(folder: str | None) -> Path:
 
 
 def _files(root: Path, name: str) -> tuple[Path, Path] | None:
-    """Returns the files of the official train and test splits."""
+    """Returns the train file and the test file; None if one is missing."""
     for base in (root / name, root):
         train, test = base / f"{name}_TRAIN.ts", base / f"{name}_TEST.ts"
         if train.is_file() and test.is_file():

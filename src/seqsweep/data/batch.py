@@ -28,8 +28,8 @@ class Batch(NamedTuple):
 class SequenceDataset(Dataset[Batch]):
     """The sequences as tensors; a DataLoader gets a whole batch from `__getitems__`.
 
-    The indices may continue across epochs: row n of epoch e has the index e * N + n. So processes
-    that load batches also know the epoch, on which an augmentation depends.
+    The indices may continue across epochs: row n of epoch e has the index e * N + n. So a process
+    that loads batches knows the epoch from an index. The augmentation needs the epoch.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SequenceDataset(Dataset[Batch]):
         return Batch(self.x[row], self.lengths[row], self.labels[row])
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """Returns the batch of these rows, cut to its longest sequence."""
+        """Returns the batch of these rows, cut to the steps of its longest sequence."""
         rows = torch.tensor(indices) % len(self)
         lengths = self.lengths[rows]
         x = self.x[rows]
@@ -77,19 +77,20 @@ def as_is(batch: Batch) -> Batch:
 
 @dataclass(eq=False)
 class EpochBatches(Sampler[list[int]]):
-    """The index batches of an epoch, shuffled by the stream `shuffle/<epoch>` or in order.
+    """Yields the batches of an epoch; a batch is a list of indices.
 
-    With several processes, each process takes every `world_size`-th row of the same order. For
-    training, the first rows of the order are repeated at its end, as in `DistributedSampler`, so
-    that all processes have equally many steps: they wait for each other at every step. In
-    evaluation no row is repeated, because it would count twice.
+    The order is drawn from the random stream `shuffle/<epoch>`. Without a seed, it is the order of
+    the data. With several processes, each process takes every `world_size`-th row of the order. For
+    training, the first rows are repeated at the end, as in `DistributedSampler`: all processes need
+    equally many steps, because they wait for each other at every step. In evaluation no row is
+    repeated, because a repeated row would count twice.
 
     Args:
         size: the number of sequences, N >= 1.
         batch_size: B >= 1; the last batch of an epoch may be smaller.
         seed: the seed of the run; None keeps the order of the data.
         rank, world_size: the index of this process, and the number of processes.
-        fills_up: whether to extend the order, as training needs.
+        fills_up: whether to repeat rows at the end of the order, as training needs.
         counts_epochs: whether the indices continue across epochs, see `SequenceDataset`.
     """
 
@@ -132,7 +133,7 @@ class EpochBatches(Sampler[list[int]]):
         if self.seed is None:
             order = torch.arange(self.size)
         else:
-            # Each epoch has a stream of its own, so a resumed run needs no state of a generator.
+            # Each epoch has its own stream, so a resumed run does not need a generator's old state.
             order = torch.randperm(self.size, generator=stream(self.seed, f"shuffle/{self.epoch}"))
         if self.world_size > 1:
             # The order is repeated as a whole, because there may be more processes than sequences.

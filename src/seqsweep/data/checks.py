@@ -1,6 +1,6 @@
 """Checks raw arrays: type, layout, lengths, labels and names.
 
-N sequences, T steps of the longest, F features (channels). Messages count them from 0.
+N sequences, T steps of the longest, F features (channels). Messages count all three from 0.
 """
 
 import re
@@ -21,10 +21,10 @@ Int64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 COARSE = 1e-3
-"""The largest accepted rounding of a channel, as a part of its standard deviation."""
+"""The largest accepted rounding error of a channel, divided by its standard deviation."""
 
 _AT_ONCE = 1 << 20
-"""The most values, with padding, that are copied at a time."""
+"""The largest number of values in one of the `blocks`; padding counts too."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -35,7 +35,7 @@ Layout = Literal["batch_first", "time_first", "channels_first"]
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
     """Returns the distinct labels as names, sorted as numbers if possible.
 
-    The caller passes the labels of all splits, so that a class has the same index in each.
+    The caller passes the labels of all splits, so that a class has the same index in all splits.
     """
     texts = {str(t) for a in arrays for t in np.unique(label_texts(label_array(a, where), where))}
     if all(_NUMBER.fullmatch(text) for text in texts):
@@ -68,7 +68,7 @@ def check_lengths(
 
 
 def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: str) -> Array:
-    """Returns the value as an array of one of the kinds (`dtype.kind`)."""
+    """Converts a value to an array; refuses a `dtype.kind` that is not in `kinds`."""
     try:
         array = np.asarray(value)
     except ValueError:  # the rows differ in length
@@ -107,12 +107,12 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
     """Returns a copy of x as floats, with zeros at its padding.
 
     Float32, booleans and whole numbers of at most 16 bits give float32; other types give float64.
-    Infinite values are refused, and values too large for float32, which networks read.
+    Refuses infinite values, and values that are too large for float32, the type that networks read.
     """
     dtype = np.float32 if np.can_cast(x.dtype, np.float32) else np.float64
     values = np.array(x, dtype=dtype, order="C")
     values[~valid] = 0
-    # Only the smallest and the largest value are rounded: a copy of all could be large.
+    # Only the smallest and the largest value are converted: a float32 copy of x could be large.
     ends = np.array([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)])
     if exceeds_float32(ends).any():
         infinite = exceeds_float32(values)
@@ -126,9 +126,9 @@ def float_values(x: Array, valid: Mask, where: str) -> Floats:
 
 
 def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str) -> None:
-    """Refuses a channel whose rounding in float64 is large beside its deviation.
+    """Refuses a channel whose differences are lost when float64 rounds its values.
 
-    Nanoseconds since 1970 are an example.
+    Example: float64 rounds times in nanoseconds since 1970 by up to 128 ns.
     """
     # For most data, the smallest and the largest value show that no channel needs a check.
     if not max(-np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)) > 2**53:
@@ -137,7 +137,7 @@ def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str)
         values = x[:, :, f][valid & ~np.isnan(x[:, :, f])]
         largest = np.abs(values).max(initial=0)
         rounding = float(np.spacing(largest)) / 2
-        # A constant channel has no differences to lose; a note names it.
+        # A constant channel has no differences to lose. A note to the user names it later.
         if largest > 2**53 and 0 < COARSE * values.std() < rounding:
             raise ValueError(
                 f"{where}: channel {name!r} has numbers near {largest:.17g}, which float64 rounds"
@@ -146,7 +146,7 @@ def check_precision(x: Floats, valid: Mask, channels: Sequence[str], where: str)
 
 
 def blocks(x: Array) -> Iterator[slice]:
-    """Yields slices of x, because a copy of all x could be large."""
+    """Yields slices of the N sequences; a copy of the whole x could be large."""
     count = max(1, _AT_ONCE // max(1, x[:1].size))
     return (slice(start, start + count) for start in range(0, len(x), count))
 

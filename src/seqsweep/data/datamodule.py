@@ -15,14 +15,14 @@ from seqsweep.data.transforms import TransformOptions, augmentation_of
 from seqsweep.signals import ENDING
 
 _WORKERS = 64
-"""The number of workers accepted on any machine, so that small machines can reproduce runs."""
+"""Every machine accepts this many workers, so that it can reproduce a run of a larger machine."""
 
 
 class SequenceDataModule(L.LightningDataModule):
-    """The sequences of any source, split, filled in, standardised and batched.
+    """Splits, fills in, standardises and batches the sequences of any source.
 
     Args:
-        source: the data, with official splits or as one set (`Sequences`, or all in `train`).
+        source: data with official splits (`Splits`), or one set (`Sequences`, or all in `train`).
         batch_size: sequences of a training step, 1 <= B <= number of training sequences; `auto` is
             32, or the number of training sequences if that is smaller.
         eval_batch_size: sequences of a validation or test batch; the number changes no result.
@@ -121,7 +121,7 @@ class SequenceDataModule(L.LightningDataModule):
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(data), batch_size, seed, rank, world_size, **options)
-        # When a run resumes, Lightning loads batches from workers before it sets the epoch.
+        # The epoch is set here: if a run resumes, Lightning loads batches before it sets the epoch.
         if trainer:
             current: Any = trainer.fit_loop.epoch_progress.current
             batches.set_epoch(current.processed)
@@ -133,12 +133,12 @@ class SequenceDataModule(L.LightningDataModule):
             collate_fn=as_is,  # pyright: ignore[reportArgumentType]
             # Starting new workers for each epoch would take longer than an epoch of small data.
             persistent_workers=self.num_workers > 0,
-            # A loader draws a base seed; without this generator the draw would change global state.
+            # A DataLoader draws a seed; without this generator it would use torch's global one.
             generator=torch.Generator().manual_seed(0),
         )
 
 
 def _ignore_signals(worker: int) -> None:
-    """Ignores signals, because workers must not end before their trainer."""
+    """Makes a worker ignore signals, because it must not end before its trainer."""
     for signum in ENDING:
         signal.signal(signum, signal.SIG_IGN)

@@ -18,16 +18,16 @@ from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 
 _TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(_TABLES, "tables.table")}
-"""The source in this package for each file ending."""
+"""The function in seqsweep.data that reads a file with this ending."""
 
 ENDINGS = tuple(_READERS)
 
 _ARCHIVE = "aeon:"
-"""The prefix of the name of an archive's data set, which is read with the aeon package."""
+"""The prefix that marks a data set of the archives, as in `aeon:GunPoint` (see `aeon_sets`)."""
 
 
 class Stored(NamedTuple):
-    """The content of a file, with or without declared names."""
+    """The content of a data file; names that it does not declare are None."""
 
     parts: dict[str, RawPart]  # by split, or only `train`; each x is padded (N, T, F)
     class_names: tuple[str, ...] | None = None  # in the declared order
@@ -36,9 +36,9 @@ class Stored(NamedTuple):
 
 
 def config_of(path: str) -> str | None:
-    """Returns the option of `data` that reads a file, if any.
+    """Returns the config for a file, such as `npz` for `data=npz`; None if unknown.
 
-    The ending decides, and the first lines distinguish texts from numbers.
+    The ending decides. For csv, tsv and txt, the first lines decide between `text` and `csv`.
     """
     kind = (_ending(path) or "").split(".")[1:2]
     if kind and kind[0] in ("csv", "tsv", "txt"):
@@ -105,7 +105,7 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
     Args:
         path: the file, or `aeon:NAME`; `~` is the home folder.
         labelled: False accepts sequences without labels.
-        options: further arguments of the format's source, such as column names.
+        options: further arguments of the function that reads the format, such as column names.
     """
     name = os.path.expanduser(path)
     module, _, source = source_of(name).rpartition(".")
@@ -116,7 +116,7 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
 
 
 def source_of(path: str | Path) -> str:
-    """Returns the dotted name of the source for a file."""
+    """Returns the dotted name of the function that reads a file."""
     name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
         return "seqsweep.data.aeon_sets.archive"
@@ -131,7 +131,7 @@ def _ending(path: str) -> str | None:
 
 
 def check_options(options: Iterable[str], parameters: Sequence[str], name: str) -> None:
-    """Refuses an option that is not among a source's parameters."""
+    """Refuses an option that is not a parameter of the function that reads the file."""
     known = [name for name in parameters[1:] if name != "labelled"]
     for key in options:
         if key not in known:

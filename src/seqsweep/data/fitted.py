@@ -1,6 +1,6 @@
-"""The fitted steps from raw sequences to the input of a network.
+"""Turns raw sequences into a network's input; `prepare` measures means and deviations on train.
 
-N sequences, T steps, F features (channels) of the source, M mask channels. The steps of
+N sequences, T steps, F features (channels) of the source, M mask channels. The functions for
 `data.transform` take and return x (N, T, F), which is 0 at its padding, and lengths (N,). They keep
 the type of x. No result depends on the amount of padding or on the other sequences.
 """
@@ -17,16 +17,17 @@ Missing = Literal["error", "zero", "mean", "forward"]
 
 
 def cropped(x: Floats, lengths: Int64, first: int, last: int | None) -> tuple[Floats, Int64]:
-    """Keeps the steps [first, last); every sequence must have at least one."""
+    """Keeps the steps [first, last); every sequence must have at least one of them."""
     kept = (lengths if last is None else np.minimum(lengths, last)) - first
     assert kept.min() >= 1
     return x[:, first : first + kept.max()], kept
 
 
 def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
-    """Replaces each `size` steps, and the remaining steps, by their mean.
+    """Replaces every block of `size` steps by its mean.
 
-    A missing value (NaN) has no weight. The mean is missing if all its steps are missing.
+    The last block may be shorter. A missing value (NaN) has no weight. The mean of a block is
+    missing if all its values are missing.
     """
     count, longest, features = x.shape
     means = -(-longest // size)
@@ -46,7 +47,7 @@ def downsampled(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
 
 
 def framed(x: Floats, lengths: Int64, size: int) -> tuple[Floats, Int64]:
-    """Joins each `size` steps into one step with `size * F` channels.
+    """Joins every `size` consecutive steps into one step, a frame, with `size * F` channels.
 
     If the last steps of a sequence do not fill a frame, the last step is repeated.
     """
@@ -75,7 +76,7 @@ class Shaping:
     Args:
         channel_names: F names of the source.
         first, last, downsample, frame: see `Transform`.
-        masked: (M,) the channels of the source that get a mask channel.
+        masked: (M,) the channels of the source that get a mask channel: 1 where a value is missing.
     """
 
     channel_names: tuple[str, ...]
@@ -103,7 +104,7 @@ class Shaping:
         return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
 
     def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
-        """Appends channels that mask `missing` values (N, T, F), then frames."""
+        """Appends the mask channels for `missing` (N, T, F), then joins steps into frames."""
         if self.masked:
             masks = missing[:, :, list(self.masked)].astype(x.dtype)
             x = np.concatenate([x, masks], axis=2)
@@ -139,7 +140,7 @@ class Shaping:
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The scaling of a run's data: missing values, then standardisation.
+    """The preparation of a run's data: transform, missing values, then standardisation.
 
     `prepare` fits the scaling on the training split, and stores it in `Splits.scaling`. A
     checkpoint holds the scaling, so that a network can be used without the training data.
@@ -163,7 +164,7 @@ class Scaling:
         """Returns the network's input for raw values, and its lengths (N,)."""
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
-        shaping = self.shaping or Shaping(())  # which changes nothing
+        shaping = self.shaping or Shaping(())  # `Shaping(())` changes nothing
         values, lengths = shaping.crop(values, lengths, where)
         if self.fill is None and (number := int(np.isnan(values).sum())):
             are = "1 value is" if number == 1 else f"{number} values are"
@@ -196,7 +197,7 @@ class Scaling:
 
 
 def filled(x: Floats, fill: Floats, forward: bool) -> Floats:
-    """Replaces NaN by `fill` (F,), or by the last value before it."""
+    """Replaces NaN by `fill` (F,); with `forward` by the last value before it, if any."""
     if forward:
         steps = np.arange(x.shape[1], dtype=np.int64)  # (T,)
         # `seen` is the last step with a value up to each step, or 0 if there is none yet.

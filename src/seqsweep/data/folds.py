@@ -84,7 +84,7 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
 def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
     """Assigns the shuffled sequences to the folds in turn, class by class."""
     shuffled = rng.permutation(len(labels))
-    # The classes come in the order of their first sequence, so that their names do not matter.
+    # The classes are sorted by their first shuffled sequence, so that their names do not matter.
     dealt = shuffled[np.argsort(_numbered(labels[shuffled]), kind="stable")]
     result = np.empty(len(labels), dtype=np.int64)
     result[dealt] = np.arange(len(labels)) % folds
@@ -92,11 +92,11 @@ def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
 
 
 def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator) -> Int64:
-    """Puts each group into the fold with the least of its classes.
+    """Puts each group, large groups first, into the fold that lacks its classes most.
 
-    For each sequence of the group, a fold counts the share of the sequence's class that it already
-    holds. The fold with the smallest sum of these shares is chosen. If sums are equal, the fold
-    with the fewest sequences is chosen, so each of the first groups gets its own fold.
+    A fold gets a sum for the group: for each sequence of the group, the share of the sequence's
+    class that the fold already holds. The fold with the smallest sum is chosen. If sums are equal,
+    the fold with the fewest sequences is chosen, so the first groups get one fold each.
     """
     counts, index = by_class_and_group(labels, groups)  # (G, C)
     shares = counts / counts.sum(axis=0)
@@ -116,10 +116,11 @@ def _folds_of_groups(labels: Int64, groups: Int64, folds: int, rng: np.random.Ge
 def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, option: str) -> Mask:
     """Draws about `size` sequences in whole groups: (N,), True where drawn.
 
-    The shuffled groups are tried one by one. A group is taken if it brings the drawn sequences
-    nearer to the class proportions of all sequences. The distance is chi-squared: the sum over the
-    classes of (drawn - wanted)**2 / N_c. A group that would leave a class without a sequence in
-    train is never taken. If all groups are too large, the best of them is taken.
+    The wanted number for a class is its share of `size`. The shuffled groups are tried one by one.
+    A group is taken if it brings the drawn numbers nearer to the wanted numbers. The distance is
+    chi-squared: the sum over the classes of (drawn - wanted)**2 / N_c, where class c has N_c
+    sequences in all. A group is never taken if train would lose a class. If all groups are too
+    large, the best of them is taken.
 
     The names of groups and classes have no effect.
 
@@ -135,7 +136,7 @@ def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, o
         return bool(((counts[group] == 0) | (drawn + counts[group] < total)).all())
 
     def change(group: int) -> float:
-        """Returns how a group changes the distance from the wanted proportions."""
+        """Returns how a group changes the distance from the wanted numbers."""
         own = counts[group]
         # `fsum` is exact up to the last rounding, so the order of the classes does not matter.
         return math.fsum(own * (2 * (drawn - wanted) + own) / total)
@@ -158,7 +159,7 @@ def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, o
 
 
 def group_note(split: str, groups: Int64, drawn: Mask) -> str:
-    """Returns a note on the size of a split of whole groups."""
+    """Returns the size of a split as text: `test: 2 of 9 groups, 40 sequences`."""
     number, total = len(np.unique(groups[drawn])), len(np.unique(groups))
     return f"{split}: {number} of {total} groups, {drawn.sum()} sequences"
 

@@ -1,4 +1,4 @@
-"""Describes a data set in numbers, and writes notes for users.
+"""Describes a data set in numbers, and writes notes: lines on likely mistakes in it.
 
 N sequences, S steps of all sequences together, C classes.
 """
@@ -17,7 +17,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
 _FEW = 3
-"""The mean size of classes below which labels look like numbers to predict."""
+"""Labels look like numbers to predict if classes have on average fewer sequences than this."""
 
 _ABSENT = ("none", "null", "n/a", "na", "<na>", "nan")
 
@@ -32,7 +32,7 @@ class SplitInfo:
     shortest: int
     median: float
     longest: int
-    repeated: int  # sequences with the values of an earlier sequence in the split
+    repeated: int  # sequences whose values equal those of an earlier sequence in the split
     also_in_train: int | None  # sequences whose values are also in train; None for train itself
 
 
@@ -69,11 +69,11 @@ class Info:
     channels: list[ChannelInfo]
     classes: list[ClassInfo]
     contradictions: int  # sequences whose values also occur with another label
-    fingerprint: str  # of all values, lengths, labels and names
+    fingerprint: str  # a hash of all values, lengths, labels and names
 
 
 def describe(splits: Splits) -> Info:
-    """Returns a description of splits before they are prepared."""
+    """Describes the splits of a data set as they were read, before `prepare`."""
     parts = splits.parts
     counts = {
         name: np.bincount(p.labels, minlength=splits.num_classes) for name, p in parts.items()
@@ -190,7 +190,7 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
 
 
 def _alike(class_names: tuple[str, ...]) -> list[str]:
-    """Notes class names that look alike, or that look like missing values."""
+    """Returns notes on class names that look alike, or like missing values."""
     groups: dict[str | float, list[str]] = {}
     for name in class_names:
         # Labels are never merged automatically: "1" and "1.0" may be different classes.
@@ -209,7 +209,7 @@ def _alike(class_names: tuple[str, ...]) -> list[str]:
 
 
 def _unmeasured(splits: Splits) -> list[str]:
-    """Notes classes without a sequence in validation or test."""
+    """Returns notes on classes without a sequence in validation or test."""
     counts = _class_counts(splits)
     of_train = counts.pop("train")
     lacking: dict[tuple[str, ...], list[str]] = {}

@@ -1,6 +1,6 @@
 """Pads sequences that differ in length, if they fit into memory.
 
-N sequences, B without labels, T steps of the longest, S steps of all, F features (channels).
+N sequences (B without labels), T steps of the longest, S steps of all, F features (channels).
 """
 
 import os
@@ -105,7 +105,7 @@ _CGROUPS = (
     ("sys/fs/cgroup", "memory.max", "memory.current", "memory.stat"),
     ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"),
 )
-"""The folder of a Linux container, and its files: the limit, the used memory and its parts."""
+"""The cgroup folders of a container, and their files: the limit, the used memory and its parts."""
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 _CACHED = re.compile(r"^(?:in)?active_file (\d+)", re.MULTILINE)

@@ -1,4 +1,6 @@
-"""Prepares splits for a run: cuts, fills in, reshapes, scales.
+"""Prepares data for a run: splits them, fills in missing values, reshapes and scales them.
+
+To cut a split is to move sequences from train to a new validation or test split.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -37,19 +39,19 @@ def prepare(
     vocabulary of texts, are fitted on train.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
-    split. It is divided among the classes by largest remainder; each keeps a sequence in train.
+    split. It is divided among the classes by largest remainder; train never loses a class.
     If a val or test split is given, it is not cut, and its fraction has no effect. If the sequences
     have groups, whole groups are drawn (see `grouped`), so size and shares are approximate.
 
     Args:
-        val_fraction, test_fraction: the sizes of the cuts in [0, 1), together below 1; 0 cuts none.
+        val_fraction, test_fraction: the parts of train to cut, in [0, 1), sum below 1; 0 cuts none.
         split_seed: the seed of the cuts and folds, and of nothing else; at least 0.
         standardize: whether to subtract each channel's mean and divide by its standard deviation,
             both over the valid steps of train. A constant channel becomes 0. Padding stays 0.
         missing: how to replace NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
             train. `forward`: the last value of that channel in the sequence; before the first
             value, the channel's mean in train. `error`: refuses NaN.
-        transform: the options of `data.transform`; `jitter` and `time_mask` are only checked.
+        transform: the options of `data.transform`; `jitter` and `time_mask` act only in training.
         folds: the number of folds, at least 2; None for no folds. One fold becomes the test split
             instead of a cut (see `folds.hold_out`).
         fold: the fold that is tested, from 0 to folds - 1.
@@ -100,7 +102,7 @@ def prepare(
 
 
 def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
-    """Returns the splits with the indices of train's own vocabulary."""
+    """Fits the vocabulary on train, and renumbers the symbols of all splits."""
     train = splits.train
     fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
     splits = splits.map(lambda _, part: replace(part, x=moved[part.x.astype(np.int64)]))
@@ -118,7 +120,7 @@ def auto_batch_size(splits: Splits) -> int:
 
 
 def check_batch_size(batch_size: int, splits: Splits) -> None:
-    """Refuses a batch size below 1 or above the training sequences."""
+    """Refuses a batch size below 1, or above the number of training sequences."""
     if not 1 <= batch_size <= len(splits.train):
         raise ValueError(
             f"data.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
@@ -185,7 +187,7 @@ def _stratified(labels: Int64, size: int, rng: np.random.Generator, option: str)
 
 
 def _largest_remainder(counts: Int64, size: int) -> Int64:
-    """Divides `size` in proportion to the counts (C,), below each count."""
+    """Divides `size` in proportion to `counts` (C,); each share is below its count."""
     total = int(counts.sum())
     # Rounding down leaves some sequences, which go to the classes with the largest remainders.
     shares = counts * size // total
@@ -206,7 +208,7 @@ def _check_classes(splits: Splits) -> None:
 
 
 def _refuse_missing(splits: Splits, first: int) -> None:
-    """Refuses NaN in splits that begin at step `first` of the source."""
+    """Refuses NaN; step 0 of the cropped splits is step `first` of the source."""
     holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
     total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:

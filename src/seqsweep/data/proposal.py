@@ -1,6 +1,7 @@
 """Proposes options for a file that could not be read.
 
-S rows of the sample.
+The sample is the first rows of the file, S rows. The role of a column is its purpose: label, id,
+step or feature.
 """
 
 import re
@@ -52,7 +53,7 @@ class _Column(NamedTuple):
         return in_blocks and self.is_whole and size <= rows // 2
 
     def orders(self, ids: "_Column") -> bool:
-        """Returns whether the cells increase over the rows of each id."""
+        """Returns whether the cells increase from row to row within each id."""
         if self.order is None:
             return False
         rows = np.argsort(ids.codes, kind="stable")
@@ -79,14 +80,14 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
 
 
 def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
-    """Returns the text column, which has the most values, and the label column."""
+    """Returns options for two columns: the text has the most values, the label the fewest."""
     label, *others = sorted(columns, key=lambda column: len(column.values))
     texts = [column.name for column in others if column.order is None]
     return {"text_column": texts[-1], "label_column": label.name} if texts else {}
 
 
 def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options for reading a csv file, and the roles of its columns."""
+    """Returns options to read a file, including the roles of its columns."""
     options = {key: given.get(key, value) for key, value in CSV_OPTIONS.items()}
     start = unpacked(existing_file(path))[: 1 << 20]
     if start.startswith(b"PAR1"):
@@ -108,7 +109,7 @@ def _for_table(path: str, given: Mapping[str, Any]) -> dict[str, Any]:
             columns = _columns(open_table(path, **options))
     numbers = _numbers(columns)
     texts = [column for column in columns if any(" " in str(value) for value in column.values)]
-    # A label beside a column of texts may be a number.
+    # If there are two columns, texts and numbers, the numbers are probably the labels.
     if not numbers or (len(columns) == 2 and len(texts) == 1 and numbers[0].is_label()):
         return {"data": "text", **_for_texts(columns)}
     # Users who set features or a form know the columns, so no roles are proposed.
@@ -133,7 +134,7 @@ def _has_no_header(columns: Sequence[_Column], decimal: str) -> bool:
 
 
 def _columns(table: Table) -> list[_Column]:
-    """Returns the columns of the first rows."""
+    """Returns the columns of the sample."""
     columns: list[_Column] = []
     for name, column in zip(table.names, table.sample().columns, strict=True):
         coded = column.combine_chunks().dictionary_encode()
@@ -154,7 +155,7 @@ def _is_word(value: Any) -> bool:
 
 
 def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
-    """Returns the roles that columns without usual names seem to have."""
+    """Guesses the roles of columns without usual names; returns options."""
     by_name = {column.name: column for column in columns}
     found = {role: by_name[name] for role, name in roles.columns.items()}
     free = [by_name[name] for name in roles.features]

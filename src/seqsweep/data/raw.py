@@ -68,7 +68,7 @@ def make_sequences(
             that occur (see `label_names`).
         layout: `time_first` if x is (T, N, F) or (T, N); `channels_first` if x is (N, F, T), or a
             list of sequences (F, T).
-        groups: (N,) names or numbers; splits are drawn in whole groups.
+        groups: (N,) names or numbers; a group is never divided between splits.
         where: the beginning of every message, such as the name of the file.
     """
     targets = label_array(labels, where)
@@ -130,7 +130,7 @@ def make_splits(
     if "train" not in parts:
         where = next(iter(parts.values())).where
         raise ValueError(f"{where}: no sequence is in train; found {listed([*parts])}")
-    # For each value, a run needs up to 8 bytes for the split and 4 bytes for its scaled copy.
+    # A value takes up to 8 bytes in its split (float64), and 4 bytes in a scaled copy (float32).
     further = 12 * sum(part.x.size for part in parts.values())
     check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}

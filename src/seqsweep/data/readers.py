@@ -40,7 +40,7 @@ class _Content(NamedTuple):
 def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None) -> Splits:
     """Reads a NumPy .npz file; pickled arrays are never loaded.
 
-    Keys, capital or small, with `lengths` optional throughout:
+    Keys, in capital or small letters; a padded X needs no `lengths` if all steps are valid:
 
         X (N, T, F) or (N, T), y (N,), lengths (N,)    one split; X padded
         X (S, F) or (S,), y (N,), lengths (N,)         one split; X one sequence after the other
@@ -66,7 +66,7 @@ def npz(path: str, layout: Layout = "batch_first", test_path: str | None = None)
 def read(
     path: str, layout: Layout = "batch_first", test_path: str | None = None, labelled: bool = True
 ) -> Stored:
-    """Reads files as `npz` does, but checks only their own content.
+    """Reads files as `npz` does, but without the checks of `make_splits`.
 
     Args:
         labelled: False accepts splits without y.
@@ -90,7 +90,7 @@ def read(
 
 
 def _read(path: str) -> _Content:
-    """Reads the known arrays of an .npz file once."""
+    """Reads the arrays of an .npz file that have a known key."""
     file = existing_file(path)
     _check_is_zip(file)
     with file.open("rb") as opened:  # np.load by itself leaves a damaged file open
@@ -115,7 +115,7 @@ def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
     try:
         array = cast(object, stored[key])
         if isinstance(array, np.ndarray) and array.dtype.kind == "U":
-            # NumPy accepts numbers as characters from which Python cannot make a text.
+            # A text in NumPy may hold numbers that are not characters. Then this line raises.
             "".join(cast(list[str], array.ravel().tolist())).encode()
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, MemoryError):
         raise ValueError(damaged) from None
@@ -167,7 +167,7 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
 def _parts(
     content: _Content, labelled: bool, only: tuple[str, ...] = ("", *_SPLITS)
 ) -> dict[str, RawPart]:
-    """Returns the splits of a file: one named "", or several."""
+    """Returns the splits of a file by name, which is "" for X and y."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]

@@ -19,9 +19,9 @@ from seqsweep.suggest import listed
 def scale(
     splits: Splits, standardize: bool, missing: Missing, transform: Transform, shaping: Shaping
 ) -> Splits:
-    """Shortens, fills in, widens and scales cropped splits.
+    """Downsamples, fills in, masks, frames and standardises cropped splits.
 
-    Mask channels, fill values, mean and deviation are fitted on train.
+    Only train decides the mask channels, the fill values, the means and the deviations.
 
     Args:
         shaping: the steps of the transform, without its mask channels.
@@ -41,7 +41,7 @@ def scale(
     if standardize:
         mean, deviation, constant = _fit(splits.train)
         if fitted:
-            # A mask keeps its 0 and 1, and a constant mask says nothing about the data.
+            # Mask channels keep the values 0 and 1, and no note names a constant mask channel.
             masks = fitted.is_mask
             mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
         scaling = replace(scaling, mean=mean, deviation=deviation)
@@ -54,7 +54,7 @@ def scale(
 
 
 def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
-    """Downsamples the splits, and selects on train the channels that get a mask."""
+    """Downsamples the splits, and chooses the channels that get a mask channel."""
     _check_size("downsample", shaping.downsample, splits.train)
     splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
     _check_size("frame", shaping.frame, splits.train)
@@ -74,7 +74,7 @@ def _check_size(key: str, size: int, train: Sequences) -> None:
 
 
 def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
-    """Returns the replacement (F,) of missing values; None refuses missing values."""
+    """Returns the replacement (F,) of missing values; None if they are refused."""
     if missing == "error":
         return None
     if missing == "zero":
@@ -122,7 +122,7 @@ def _standardized(name: str, part: Sequences, scaling: Scaling, train: Sequences
 
 
 def _check_rounding(rounding: Float64, train: Sequences) -> None:
-    """Refuses a channel whose `rounding` (F,) by float32 hides its differences."""
+    """Refuses a channel whose differences are lost; `rounding` (F,) is float32's error."""
     _, deviation, constant = _fit(train)
     # A constant channel has no differences to lose.
     coarse = np.flatnonzero((rounding > COARSE * deviation) & ~constant)

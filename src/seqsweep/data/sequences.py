@@ -54,7 +54,7 @@ class Sequences:
         if self.x[~self.valid].any():  # NaN counts as not zero
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
             object.__setattr__(self, "x", zeroed)
-        # Raw data are hashed, because filling in and scaling would change the overlap of splits.
+        # The raw values are hashed: filling in and scaling change which sequences are equal.
         if self.digests is None:
             rows = zip(self.x, self.lengths.tolist(), strict=True)
             contents = (row[:length].astype("<f8").tobytes() for row, length in rows)
@@ -135,7 +135,7 @@ class Splits:
     Args:
         notes: lines for the user of the data, which the commands print.
         scaling: the scaling that `prepare` has fitted on train.
-        vocabulary: the symbols whose indices x holds.
+        vocabulary: for texts, the symbols; x holds their indices.
     """
 
     train: Sequences
@@ -197,8 +197,8 @@ class Splits:
     def recordings(self) -> str:
         """The sha256 (hex) of the source data, independent of tokens and frames.
 
-        Networks that read the same texts with other tokens, or the same rows with another frame,
-        are comparable.
+        So networks can be compared that read the same texts as characters or as words, or the same
+        rows with another `frame`.
         """
         digest = hashlib.sha256()
         for name, part in self.parts.items():

@@ -1,7 +1,7 @@
-"""Opens csv and parquet files as tables, which locate rows for messages.
+"""Opens csv and parquet files as tables, and finds the lines of their rows.
 
-pyarrow parses the files; it has no types for a type checker, so its tables are Any here. Columns
-are read only if they have a purpose.
+pyarrow parses the files; it has no types for a type checker, so its tables are Any here. Only
+columns that are features or have another purpose are read.
 """
 
 import csv
@@ -205,9 +205,9 @@ class CsvTable(Table):
         return content
 
     def place(self, row: int) -> str:
-        """Returns the line on which a row begins, counted from 1."""
+        """Returns the file and the line, counted from 1, on which a row begins."""
         content = self._read()
-        # The header counts as a row before the first; an empty line is not a row.
+        # The header is a row before row 0; an empty line is not a row.
         found = next(itertools.islice(_ROW.finditer(content), row + self._header, None), None)
         before = content if found is None else content[: found.start()]
         return f"{self.where}:{len(_LINE_END.findall(before)) + 1}"

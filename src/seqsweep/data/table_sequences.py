@@ -1,4 +1,4 @@
-"""Reads tables into splits: assembles sequences and divides them.
+"""Assembles sequences from the rows of a table, and divides them into splits.
 
 S rows, N sequences, T steps, F features (channels).
 """
@@ -79,7 +79,7 @@ def read_frame(dataframe: Any, options: Mapping[str, Any]) -> Stored:
 
 
 def _as_in(main: _Read, second: Table) -> dict[str, Any]:
-    """Returns the options for reading the second file, a whole split."""
+    """Returns options that read the second file like the first, but as one split."""
     # The second file needs no groups. It needs ids only if its rows are steps.
     optional = ("group",) if main.form == "long" else ("group", "id")
     columns = dict.fromkeys(ROLES, NONE) | main.roles.columns | {"split": NONE}
@@ -116,7 +116,7 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
 
 
 def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Returns the steps and channels of a wide row, if given."""
+    """Returns T and F of a wide row from `frame` or `reshape`; None without them."""
     frame, reshape = options.get("frame"), options.get("reshape")
     if frame is not None and reshape is not None:
         raise ValueError("data.source.frame and data.source.reshape: give only one")
@@ -163,7 +163,7 @@ def _assemble_long(rows: Rows) -> _Assembled:
 
 
 def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
-    """Returns the order of rows by sequence and step."""
+    """Returns the order that sorts the rows by sequence, then by step."""
     place = rows.table.place
     if rows.has("step"):
         steps = rows.steps()
@@ -203,7 +203,7 @@ def _lengths(rows: Rows, longest: int) -> Int64:
     """Returns the number of valid steps of each row."""
     codes, values = rows.codes("length")
     known = {str(steps): steps for steps in range(1, longest + 1)}
-    # A value that is not such a number gets the length 0, and is refused below.
+    # Any other value gets the length 0, which is refused below.
     lengths = [known.get(value.removesuffix(".0"), 0) for value in values.tolist()]
     steps = np.array(lengths, dtype=np.int64)[codes]
     rows.check("length", steps == 0, f"a whole number from 1 to {longest}")
@@ -211,7 +211,7 @@ def _lengths(rows: Rows, longest: int) -> Int64:
 
 
 def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
-    """Returns a column (N,) that has one value for each sequence."""
+    """Returns a column (N,); refuses different values within one sequence."""
     codes, values = rows.codes(role)
     differs = codes != codes[made.rows][made.of_row]
     if differs.any():

@@ -23,18 +23,18 @@ _ABSENT = ("", "nan", "NaN")
 """Texts that are never a label or an id; pandas writes `nan` and `NaN` for missing values."""
 
 _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
-"""The types that texts of steps may have. Float64 would make neighbouring nanoseconds equal."""
+"""The types tried in turn for steps that are texts; float64 would merge large int64 numbers."""
 
 
 class Codes(NamedTuple):
-    """A column as `values[codes]`; the code of a missing value is -1."""
+    """A column with the cells `values[codes]`; the code of a missing cell is -1."""
 
     codes: Int64
     values: Array
 
 
 class Rows:
-    """The rows of a table, with its columns that have a role."""
+    """The rows of a table, as feature columns and columns with a role (`label`)."""
 
     def __init__(self, table: Table, roles: Roles) -> None:
         self.table = table
@@ -70,7 +70,7 @@ class Rows:
         return self._columns[role][row].as_py()
 
     def features(self) -> Array:
-        """Returns the feature columns (S, F) once, with NaN for missing values."""
+        """Returns the feature columns (S, F); frees them, so a second call fails."""
         x = np.zeros((self._count, len(self._features)), np.float32)
         for f, name in enumerate(self.roles.features):  # one by one: a list would be a copy
             values = self._numbers(name, self._features[f])
@@ -101,7 +101,7 @@ class Rows:
         return values
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
-        """Returns a column (S,) of labels, ids, groups, splits or lengths."""
+        """Returns the column (S,) of a role, such as the labels, as `Codes`."""
         column = self._columns[role]
         # Numeric labels keep their type, because it decides the order of the classes.
         if role != "label" or not _is_number(column.type):

@@ -34,7 +34,7 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "group": (("group", "group_id", "subject", "subject_id", "patient", "patient_id"),),
     "length": (("lengths", "seq_len"),),
 }
-"""Usual names by role; a later tuple counts only if a table has no name of an earlier tuple."""
+"""The usual column names for each role; a second tuple counts only if no name is in the first."""
 
 
 def table(
@@ -68,7 +68,7 @@ def table(
         features: the columns of values, in the order of the channels; `x*` means all columns that
             begin with x. By default all columns without another purpose.
         split: the column with the values train, val and test.
-        group: the column of the group; each group stays in one split, even if splits are drawn.
+        group: the column with the group of a sequence, such as a patient; a group is in one split.
         length: in wide form, a column with the number of valid steps of each row.
         form: by default `wide` with `frame`, `reshape` or a length column; `long` with a step
             column or repeated ids; otherwise `wide`.
@@ -87,7 +87,7 @@ def table(
 
 
 def read(path: str, labelled: bool = True, **options: Any) -> Stored:
-    """Reads a file as `table` does, but checks only its content.
+    """Reads a file as `table` does, but without the checks of `make_splits`.
 
     Args:
         labelled: False accepts a file without labels; if any label is missing, no label is used.
@@ -111,7 +111,7 @@ def from_frame(dataframe: Any, **options: Any) -> Splits:
     try:
         return make_splits(*read_frame(dataframe, options))
     except (ValueError, TypeError) as error:
-        # In Python the arguments are not keys of a config, so they have no prefix.
+        # In Python the arguments are not keys of a config, so the message must not say data.source.
         raise type(error)(str(error).replace("data.source.", "")) from None
 
 
@@ -120,7 +120,7 @@ class Roles(NamedTuple):
 
     columns: dict[str, str]  # by role; a role without a column is left out
     features: tuple[str, ...]  # in the order of the channels
-    guessed: bool  # whether the user did not name all of them
+    guessed: bool  # True unless the user has named every column
 
     def words(self) -> str:
         """Returns in words how the columns were interpreted."""
@@ -132,7 +132,7 @@ class Roles(NamedTuple):
 
 
 def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) -> Roles:
-    """Returns the roles of columns by `wanted`, or otherwise by usual names."""
+    """Returns the roles that `wanted` gives to columns, and the others by usual names."""
     # pandas writes its index without a name, or with one of these prefixes.
     real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
     _refuse_repeated(where, real, "has two columns {}; give them different names")

@@ -13,7 +13,7 @@ import numpy as np
 from seqsweep.data.checks import Int64
 from seqsweep.data.sequences import Sequences, Splits
 
-_LARGEST = 2**31  # numbers of x: 8 GiB
+_LARGEST = 2**31  # the most numbers in x, which take 8 GiB as float32
 
 
 def generated_splits(
@@ -23,7 +23,7 @@ def generated_splits(
     shape: tuple[int, int],
     draw: Callable[[np.random.Generator, int], Sequences],
 ) -> Splits:
-    """Draws the three splits, each from its own stream of the seed.
+    """Draws the three splits, each from its own random generator.
 
     Args:
         where: the name of the task, which begins every message.

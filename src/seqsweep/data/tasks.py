@@ -26,7 +26,7 @@ from seqsweep.data.task_parts import (
 from seqsweep.elementary import cos_of_turns, normal
 
 _RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
-"""The tenths of the length, [from, to), in which the first, second (and third) X or Y lies."""
+"""The ranges [from, to) in which the 2 or 3 symbols lie, in tenths of the length."""
 
 
 def random_sequences(

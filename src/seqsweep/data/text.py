@@ -1,4 +1,4 @@
-"""The source of labelled texts, as sequences of symbols.
+"""Reads labelled texts as sequences of symbols: characters or words.
 
 N texts.
 """
@@ -27,7 +27,7 @@ class Texts(NamedTuple):
     file: Path
     texts: list[str]
     labels: Array | None  # (N,)
-    place: Callable[[int], str]  # names a text by its position, for messages
+    place: Callable[[int], str]  # returns the file and line of a text, for messages
 
 
 def text(
@@ -85,7 +85,7 @@ def read(
 
 
 def _encoded(read: Texts, vocabulary: Vocabulary) -> Stored:
-    """Returns texts as indices, with a note if some are cut."""
+    """Returns texts as indices of symbols, with a note if `max_length` cuts some texts."""
     x, lengths = vocabulary.encode(read.texts, read.place)
     part = RawPart(x, read.labels, lengths, str(read.file))
     most = vocabulary.max_length

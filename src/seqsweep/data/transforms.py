@@ -1,4 +1,4 @@
-"""The options `data.transform`, and the augmentation of training sequences.
+"""Checks the options of `data.transform`, and augments training sequences.
 
 B sequences of a batch, T steps, F features (channels).
 """
@@ -161,7 +161,8 @@ class Augmentation:
         places = np.zeros((len(x), 2))
         bits = np.random.Philox(key=seed)
         random = np.random.Generator(bits)
-        # Each sequence has its own counter block; new generators would take seven times as long.
+        # A part of Philox's counter is set to the index of the sequence, so that each sequence has
+        # its own random numbers. A new generator for each would take seven times as long.
         state = bits.state
         for index, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
             state["state"]["counter"][2] = row
@@ -179,7 +180,7 @@ class Augmentation:
         return result
 
     def _spans(self, places: Float64, lengths: Int64, longest: int) -> Mask:
-        """Returns the masked steps (B, T), from numbers in [0, 1)."""
+        """Returns True for each masked step (B, T); `places` are uniform numbers (B, 2)."""
         widest = np.minimum(self.time_mask, lengths - 1)
         widths = (places[:, 0] * (widest + 1)).astype(np.int64)
         starts = (places[:, 1] * (lengths - widths + 1)).astype(np.int64)

@@ -49,7 +49,7 @@ def ts(path: str, test_path: str | None = None) -> Splits:
 
 
 def read(path: str, test_path: str | None = None, labelled: bool = True) -> Stored:
-    """Reads .ts files as `ts` does, but checks only their own content.
+    """Reads .ts files as `ts` does, but without the checks of `make_splits`.
 
     Args:
         labelled: False accepts a file without labels: `@classLabel false`, or no such tag.
@@ -87,7 +87,7 @@ def _read_cases(path: str, labelled: bool) -> Stored:
 
 
 def _lines(file: Path) -> Iterator[_Line]:
-    """Yields the lines without comments; only comments may differ from UTF-8."""
+    """Yields the lines that are not comments; refuses a line that is not UTF-8."""
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as opened:
         for number, line in enumerate(opened, start=1):
             text = line.strip()

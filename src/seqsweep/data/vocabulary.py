@@ -1,4 +1,4 @@
-"""Texts as sequences of symbols, and symbols as indices of a vocabulary.
+"""Splits texts into symbols, and turns symbols into indices of a vocabulary.
 
 N texts, B of them without labels, T symbols of the longest, S symbols of all texts together.
 """
@@ -76,9 +76,10 @@ class Vocabulary:
         return join_padded(np.concatenate(rows)[:, None], lengths), lengths
 
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
-        """Keeps the symbols with the indices (S,) of training texts.
+        """Keeps the symbols that are frequent enough in train.
 
-        Returns the smaller vocabulary, and the new index of each old index (len(self),).
+        `indices` (S,) are the symbols of the training texts. Returns the smaller vocabulary, and
+        for each old index its new index; a symbol that is not kept has the new index 1 (unknown).
         """
         counts = np.bincount(indices.astype(np.int64), minlength=len(self))
         kept = [i for i in range(2, len(self)) if counts[i] >= self.min_count]

@@ -98,7 +98,8 @@ class RNNClassifier(nn.Module):
         features, width = embedding_dim or input_size, hidden_size * (2 if bidirectional else 1)
         options = {"batch_first": True, "bidirectional": bidirectional, **kind}
         self.rnn: nn.RNNBase | NormedLayers
-        # torch's constructors draw weights, which `reset_parameters` replaces.
+        # torch's constructors draw weights. `reset_parameters` replaces them below, so the draws
+        # must not advance the global generator.
         with torch.random.fork_rng(devices=()):
             self.embedding = _embedding(input_size, embedding_dim, num_embeddings)
             if layer_norm and num_layers > 1:
@@ -106,7 +107,7 @@ class RNNClassifier(nn.Module):
                 layers = [_CELLS[cell](size, hidden_size, **options) for size in sizes]
                 self.rnn = NormedLayers(layers, width, dropout)
             else:
-                # nn.RNN warns about dropout without effect.
+                # With one layer, nn.RNN would warn that dropout has no effect.
                 between = dropout if num_layers > 1 else 0.0
                 make = _CELLS[cell]
                 self.rnn = make(features, hidden_size, num_layers, dropout=between, **options)
@@ -155,7 +156,7 @@ class RNNClassifier(nn.Module):
 
 
 class SimpleRNN(RNNClassifier):
-    """The notebook's first classifier: one tanh layer in one direction, final state.
+    """The first classifier of docs/notebook.md: one tanh layer, one direction, final state.
 
     Shape: x (B, T, F) -> logits (B, C).
     """
@@ -165,7 +166,7 @@ class SimpleRNN(RNNClassifier):
 
 
 class MultiLayerRNN(RNNClassifier):
-    """The notebook's second classifier: several tanh layers in one direction, final state.
+    """The second classifier of docs/notebook.md: several tanh layers, one direction, final state.
 
     Shape: x (B, T, F) -> logits (B, C).
     """
@@ -177,7 +178,7 @@ class MultiLayerRNN(RNNClassifier):
 
 
 class BiDirectionalRNN(RNNClassifier):
-    """The notebook's third classifier: tanh layers in both directions, both final states.
+    """The third classifier of docs/notebook.md: tanh layers in both directions, final states.
 
     Shape: x (B, T, F) -> logits (B, C).
     """
@@ -252,14 +253,14 @@ _CLASSES = {
 
 
 def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
-    """Returns the network that a checkpoint describes, with first weights.
+    """Returns the network that a checkpoint describes, with newly drawn weights.
 
     Args:
         checkpoint: the content of the checkpoint.
         where: the file, for messages.
 
     Raises:
-        ValueError: no network is described, or a user's own, which is not built from a file.
+        ValueError: the checkpoint describes no network, or names a network class of the user.
     """
     if not {"config", "class_names", "channel_names"} <= checkpoint.keys():
         raise ValueError(

@@ -42,9 +42,9 @@ def draw_first_weights(network: nn.Module) -> None:
 def make_orthogonal(rnn: nn.Module) -> None:
     """Replaces the recurrent weights of every gate, layer and direction by orthogonal matrices.
 
-    An orthogonal matrix keeps the norm of a state and of its gradient, so that neither vanishes
-    nor explodes over many steps at the start: Saxe, McClelland and Ganguli 2014 (Exact solutions to
-    the nonlinear dynamics of learning in deep linear neural networks, arXiv:1312.6120).
+    An orthogonal matrix keeps the norm of a state and of the gradient. So at the start of training,
+    both stay of the same size over many steps: Saxe, McClelland and Ganguli 2014 (Exact solutions
+    to the nonlinear dynamics of learning in deep linear neural networks, arXiv:1312.6120).
     """
     for weight in _parameters(rnn, "weight_hh_"):  # (G*H, H)
         for gate in weight.split(weight.shape[1]):

@@ -94,9 +94,9 @@ def macro_f1(confusion: Tensor) -> float:
 
 
 class ClosesEpochs(Callback):
-    """A callback that calls a module at an epoch's end, before other callbacks.
+    """A callback that lets a module compute its metrics before other callbacks.
 
-    Without it, Lightning would call the hooks of all callbacks before the hooks of the module.
+    Lightning calls callbacks before the module, so they would not see the metrics of the epoch.
 
     Args:
         train, val, test: the functions called at the end of a training, validation or test epoch.
@@ -108,7 +108,7 @@ class ClosesEpochs(Callback):
         self.train, self.val, self.test = train, val, test
 
     def put_first(self, trainer: L.Trainer) -> None:
-        """Makes this the trainer's first callback, replacing an older callback."""
+        """Makes this the trainer's first callback; removes an older `ClosesEpochs`."""
         callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
         callbacks[:] = [self, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
 

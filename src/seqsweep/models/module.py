@@ -156,7 +156,7 @@ class SequenceClassifier(L.LightningModule):
         return self.network(x, lengths)
 
     def close_train_epoch(self) -> None:
-        """Computes an epoch's metrics: training, validation and the lr."""
+        """Computes the training metrics of an epoch; adds lr and validation metrics."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         metrics = self._epoch_metrics("train") | {"lr": lr}
         self._publish(metrics)
@@ -167,7 +167,7 @@ class SequenceClassifier(L.LightningModule):
                 raise Diverged(name, self.epoch_metrics[name], self.current_epoch)
 
     def close_validation(self) -> None:
-        """Computes a validation's metrics; drops the sums of a sanity check."""
+        """Computes the metrics of a validation; ignores Lightning's sanity check."""
         if self.trainer.sanity_checking:
             self.sums["val"].reset()
             return
@@ -303,7 +303,7 @@ class SequenceClassifier(L.LightningModule):
         )
 
     def _log(self, metrics: dict[str, float]) -> None:
-        """Passes metrics to Lightning, which returns them and sends them to the loggers."""
+        """Logs metrics by Lightning, so that `Trainer.validate` and `test` return them."""
         values = {name: torch.tensor(v, dtype=torch.float64) for name, v in metrics.items()}
         self.log_dict(values)
 

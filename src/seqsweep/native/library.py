@@ -1,6 +1,6 @@
 """Loads the variant of the C++ library that suits this CPU.
 
-This module imports neither torch nor numpy, so `seqsweep --version` and planning can use it.
+This module does not import torch, which takes long, so `seqsweep --version` can use it.
 """
 
 import ctypes
@@ -54,7 +54,7 @@ def library() -> Library | None:
 
 
 def why_missing() -> str | None:
-    """Returns why the library is missing and how to build it, or None.
+    """Returns why the library is missing and how to build it; None if loaded.
 
     Raises:
         ValueError: see `library`.
@@ -69,7 +69,7 @@ def is_switched_off() -> bool:
 
 
 def runnable_variants() -> tuple[str, ...]:
-    """Returns the built variants that this CPU runs, the fastest first."""
+    """Returns the variants that this CPU runs, fastest first; empty if not built."""
     portable = _open(LIB, "portable")
     return () if portable is None else _runnable(portable)
 
@@ -84,7 +84,7 @@ def _choice() -> str | None:
     """Returns the value of SEQSWEEP_NATIVE; None if it is not set.
 
     Raises:
-        ValueError: the value is not `off` or a variant of any machine.
+        ValueError: the value is neither `off` nor the name of a variant.
     """
     value = os.environ.get(_VARIABLE) or None
     known = (_OFF, *X86)
@@ -154,7 +154,7 @@ def _text(handle: ctypes.CDLL, name: str) -> str:
 
 
 def _missing(reason: str) -> str:
-    """Returns one line: the reason, its cost, and the command that builds the library."""
+    """Returns a message: the reason, what it costs, and how to build the library."""
     python = "python" if _is_this_python(shutil.which("python")) else _short(sys.executable)
     commands = [f"{python} -m {__package__}.build"]
     if find_compiler() is None:

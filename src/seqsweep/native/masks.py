@@ -20,8 +20,8 @@ def mask_blocks(
     dropped, and 1 / (1 - p) where it is kept.
 
     Args:
-        rows: the number of rows R of each step.
-        first_step: the number of the first step; it is added to the seed.
+        rows: for each training step, R: the number of time steps in its batch, without padding.
+        first_step: the number of the first training step; it is added to the seed.
 
     Yields:
         The first step of a block, the step after its last step, and the masks of the block in one

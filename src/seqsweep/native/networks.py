@@ -193,7 +193,7 @@ def checked_weights(weights: Tensor, count: int) -> Tensor:
 def _targets(
     classes: int, class_weights: Tensor | None, label_smoothing: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """Returns the targets for the label and for other classes, and label weights."""
+    """Returns the targets of the true and the other classes, and class weights."""
     off = np.full(classes, label_smoothing / classes).astype(np.float32)
     on = np.full(classes, 1 - label_smoothing + label_smoothing / classes).astype(np.float32)
     if class_weights is None:

@@ -65,8 +65,8 @@ class Sums(NamedTuple):
     """The measurements over a split.
 
     Attributes:
-        loss: in training the mean of the batch losses, weighted by the batches' weights; in
-            evaluation the mean cross-entropy without class weights or smoothing.
+        loss: in training the mean of the batch losses, weighted by batch size or summed class
+            weights; in evaluation the mean cross-entropy without class weights or smoothing.
         confusion: (C, C), with a row for each true class.
         grad_norm: the mean gradient norm of the steps, before clipping; NaN in evaluation.
     """
@@ -88,9 +88,9 @@ class Trace(NamedTuple):
     """The gradients through time and the hidden states of a network, for diagnostics.
 
     Attributes:
-        gradients: (layers, directions, T) the mean norms of the gradient of a sequence's loss by
-            its hidden state. Index 0 is the last step of a sequence, index 1 the step before it.
-            Each mean is over the sequences that have so many steps.
+        gradients: (layers, directions, T) the mean norm of the gradient of a sequence's loss with
+            respect to its hidden state. Index 0 is the last step of a sequence, index 1 the step
+            before it. A mean is over the sequences that are long enough to have the step.
         states: (R, D * H) the states of the last layer, in the order of `PackedSequence`; the
             states of the reverse direction are in the order in which it reads the steps.
     """
@@ -139,7 +139,7 @@ def run(
 
 
 def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sums:
-    """Evaluates a network with its own or with given weights.
+    """Evaluates a network with the given weights, by default with its own.
 
     Raises:
         ValueError: the weights have another size, or the data do not fit the network.
@@ -207,7 +207,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     count = order.shape[0]
     if not 1 <= work.batch_size <= count:
         raise ValueError(f"batch_size={work.batch_size}: must be between 1 and {count}")
-    # With dropout, the order indexes the lengths here. Without it, the library checks the order.
+    # `_run_with_dropout` indexes an array by the order. Otherwise the library checks the order.
     if network.has_dropout:
         _check_order(order.numpy(), train.count)
     task = network.task

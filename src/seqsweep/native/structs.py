@@ -1,4 +1,4 @@
-"""The structures of the C interface, as in `source/seqsweep.cpp`, and the cost of a network."""
+"""The structures of the C interface (`source/seqsweep.cpp`), and the cost of a network."""
 
 import ctypes
 from typing import NamedTuple
@@ -163,8 +163,8 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
     """Returns the floating-point operations of one training epoch.
 
     A multiply-add counts as two operations. Each weight takes part in three products: the forward
-    pass, its own gradient and the gradient of its input. The first layer needs no input gradient.
-    The head and elementwise operations are not counted.
+    pass, the gradient of the weight and the gradient of the layer's input. The first layer needs no
+    gradient of its input. The head and elementwise operations are not counted.
 
     Args:
         steps_of_sequences: the sum of the lengths of the training sequences.

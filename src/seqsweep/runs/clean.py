@@ -38,7 +38,7 @@ _FILES = (
 class Removal:
     """The files of one run to delete, in the order of deletion.
 
-    `is_whole` is True if the whole run is deleted, and False for its last checkpoint alone.
+    `is_whole` is True if the whole run is deleted, and False if only last.ckpt is deleted.
     """
 
     entry: Entry

@@ -1,4 +1,4 @@
-"""Chooses the folders of event files, after which TensorBoard names runs.
+"""Chooses the folders of event files; TensorBoard names a run by its folder.
 
 TensorBoard shows every folder with an event file as a run, named by its path. So the event files of
 a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`. The sweep's
@@ -49,7 +49,7 @@ def writer_of(run: Path) -> tuple[str, int] | None:
 
 
 def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
-    """Returns `event_files` and `made_files` in one walk of the folder."""
+    """Returns the files of `event_files` and of `made_files`; reads the folder once."""
     grown: list[Path] = []
     made: list[Path] = []
     for name, inner, names in os.walk(run):
@@ -81,9 +81,9 @@ def event_folder(run: Path) -> Path:
 
 
 def made_folder(run: Path) -> Path:
-    """Returns the folder for made files, which also holds the curves.
+    """Returns the folder for made files: the folder with the run's event files.
 
-    TensorBoard would show files in two folders as two runs.
+    If the files were in two folders, TensorBoard would show two runs.
     """
     if not event_files(run):
         # A user's own logger may write into a folder of its own.
@@ -148,7 +148,7 @@ def remove_event_files(run: Path) -> None:
 
 
 def remove_empty(folders: set[Path]) -> None:
-    """Removes the empty ones among these folders."""
+    """Removes those of the folders that are empty."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -27,7 +27,7 @@ class EventFile:
     """A TensorBoard event file of one run, to which rows are appended.
 
     The file is open only while rows are written, so thousands of runs need no threads and no open
-    descriptors. It may move between two appends, because extending a sweep renames its runs.
+    descriptors. The file may move between two appends: an extended sweep gives its runs new names.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,8 +92,8 @@ def version_event(wall_time: float) -> Any:
 
 def new_event(**fields: Any) -> Any:
     """Returns a TensorBoard event (a protobuf message) with these fields."""
-    # The import is here, because it takes 0.2 CPU s and many commands that use this module log
-    # nothing. It is by name, because type checkers do not see the classes of a protobuf module.
+    # Imported here, because the import takes 0.2 CPU s, and many commands log nothing. Imported by
+    # a string, because type checkers do not see the classes of a protobuf module.
     module: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
     return module.Event(**fields)
 

@@ -127,7 +127,7 @@ def _temporary(path: Path) -> str:
 def write_text(
     path: Path, text: str, sync: bool = True, confirm: Confirm | None = None
 ) -> os.stat_result:
-    """Writes UTF-8 as `write_bytes` does; bytes that are not UTF-8 become escapes."""
+    """Writes a text in UTF-8 with `write_bytes`; lone surrogates become escapes."""
     return write_bytes(path, text.encode(errors="backslashreplace"), sync, confirm)
 
 
@@ -220,13 +220,13 @@ def read_json(path: Path, read: Callable[[Path], Any] = parse_json) -> Any | Non
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Reads a JSON object like `read_json`; returns {} if it is missing."""
+    """Reads a JSON object like `read_json`; returns {} if there is no such object."""
     value = read_json(path)
     return value if isinstance(value, dict) else {}
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder that another process may remove while it is empty.
+    """Makes a folder, even if another process removes the empty folder meanwhile.
 
     Raises:
         FileExistsError: the path is not a folder.
@@ -326,7 +326,7 @@ def remove_temporary(folder: Path, pattern: str = TEMPORARY) -> None:
 
 
 def remove_empty_root(root: Path) -> None:
-    """Removes the empty folders of a refused command, `output_dir`/runs/NAME."""
+    """Removes the empty folders (`output_dir`/runs/NAME) that a refused command has made."""
     with contextlib.suppress(OSError):
         for folder in (root, *root.parents[:2]):
             if folder != Path.cwd():

@@ -43,7 +43,7 @@ _READERS = {
     ("data.source._target_", "seqsweep.data.tables.table"),
     ("data.source._target_", "seqsweep.data.aeon_sets.archive"),
 }
-"""Sources whose arguments only say how files are read, so the fingerprint replaces them all."""
+"""Sources whose arguments only say how to read files: the data's fingerprint replaces them."""
 
 _PLAIN = {str, int, bool, type(None)}
 """Types whose equal values are always identical, unlike the floats 0.0 and -0.0."""

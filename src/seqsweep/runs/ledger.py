@@ -125,7 +125,7 @@ def not_begun(
 ) -> list[Mapping[str, Any]]:
     """Returns the planned configs that no run of the folder has."""
     begun = {entry.folder.run_id: entry.config for entry in entries}
-    # Equal run_ids do not imply equal configs, because the data may have been moved since.
+    # Runs with the same run_id may have different configs: for example, the data were moved.
     return [config for run_id, config in planned.items() if begun.get(run_id) != config]
 
 

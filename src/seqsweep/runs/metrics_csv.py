@@ -1,9 +1,9 @@
 """Reads the numbers of metrics.csv, even if the file is damaged.
 
 The first line names the columns, and every further line holds the metrics of one epoch. A line
-counts for all readers if it ends with a line break, has as many cells as the first line, and has a
-number for the epoch. Other lines occur while a run writes, and after a run was killed. A file whose
-rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing.
+counts if it ends with a line break, has as many cells as the first line, and has a number for the
+epoch. Other lines are ignored: they occur while a run writes, and after a run was killed. A file
+whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing.
 """
 
 import csv
@@ -230,10 +230,10 @@ def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
 def compared_metric(monitor: str, available: Collection[str]) -> str:
     """Returns the metric that compares configs which the monitor has ranked.
 
-    The test split is used if it exists, because it has chosen nothing. The kind of metric is the
-    monitored kind, with one exception: if a loss is monitored, other splits are compared by their
-    accuracy. On the monitored split the loss itself is compared, because another metric would
-    contradict the ranking, and the accuracy may be 1 everywhere.
+    The test split is used if it exists, because no choice depended on it. The metric is of the same
+    kind as the monitor (`acc`, `f1` or `loss`), with one exception: if a loss is monitored, other
+    splits are compared by their accuracy. On the monitored split the loss itself is compared,
+    because another metric could contradict the ranking, and the accuracy may be 1 everywhere.
 
     >>> compared_metric("val/f1", ["val/f1", "test/acc", "test/f1"])
     'test/f1'

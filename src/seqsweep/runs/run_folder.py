@@ -44,7 +44,7 @@ _OBJECTS = {
     "diverged": ("config",),
     "pruned": ("config", "metrics", "pruned"),
 }
-"""The keys of a record that hold a JSON object, by status."""
+"""The keys that must hold a JSON object in a record with this status."""
 
 FINISHED = frozenset(_OBJECTS)
 """The states of runs that have a record."""
@@ -88,7 +88,7 @@ class RunFolder:
             return None
 
     def problem(self) -> tuple[State, str] | None:
-        """Returns `damaged` or `of another version` with a text, or None.
+        """Returns the state `damaged` or `of another version`, and a text; else None.
 
         The text says what is wrong with record.json, or which version wrote the run.
         """

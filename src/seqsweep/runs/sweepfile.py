@@ -144,7 +144,7 @@ class SweepFile:
         return replace(self, earlier=earlier)._with_runs_of(other)
 
     def _with_runs_of(self, other: Self) -> Self:
-        """Adds the runs that another sweep has planned, with their numbers."""
+        """Adds the runs that another sweep has planned, with costs, failures and limits."""
         # The other sweep comes first, because it planned its runs before this one.
         configs = {**other.configs, **self.configs}
         costs, failures = {**other.costs, **self.costs}, {**other.failures, **self.failures}
@@ -201,7 +201,7 @@ def process_of(host: str, pid: int) -> Process:
 
 
 def sweep_lock(folder: Path) -> RunLock:
-    """Returns the lock of this process's sweep; each process has its own."""
+    """Returns the lock of this process's sweep; other processes have other locks."""
     return RunLock(folder, sweep_lock_name())
 
 
@@ -238,7 +238,7 @@ def remove_dead_sweep_locks(folder: Path) -> None:
 
 
 def lock_notes(folder: Path) -> list[str]:
-    """Returns notes on the clock and locks of a folder."""
+    """Returns warnings about the clock and the locks of a folder's file system."""
     notes: list[str] = []
     seconds = time_in(folder) - time.time()
     if abs(seconds) > STALE_SECONDS:

@@ -67,7 +67,7 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
 
 
 def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier:
-    """Builds the LightningModule; the network draws its weights from the stream `init`."""
+    """Builds the LightningModule; the first weights come from the random stream `init`."""
     check_symbols(config, splits)
     sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
     if splits.vocabulary is not None:
@@ -192,7 +192,7 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
 
 
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
-    """Returns the facts that decide an engine's last bits, for provenance.json."""
+    """Returns what decides the last bits of an engine's results, for provenance.json."""
     # Only this text of torch names the BLAS library.
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"

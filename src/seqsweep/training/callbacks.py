@@ -32,7 +32,7 @@ class EarlyStop(EarlyStopping):
         super().__init__(monitor, min_delta, patience, mode=mode)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stops a run that was killed after its last epoch."""
+        """Stops a resumed run that early stopping had ended before a kill."""
         # With patience=0 the first condition holds for a new run too, so the second condition is
         # needed.
         if self.wait_count >= self.patience and self.wait_count > 0:

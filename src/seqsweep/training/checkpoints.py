@@ -127,7 +127,7 @@ class BestAndLast(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds the sizes of the logs, to which resuming cuts the logs."""
+        """Adds the sizes of the logs; a resumed run cuts its logs to these sizes."""
         checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
@@ -152,7 +152,7 @@ def sizes_of_logs(folder: Path) -> dict[str, int]:
 
 
 def check_written(folder: Path, has_rows: bool) -> None:
-    """Raises FileNotFoundError if checkpoints or rows were deleted."""
+    """Raises FileNotFoundError if the checkpoints or metrics.csv were deleted."""
     checkpoints = ["checkpoints/best.ckpt", "checkpoints/last.ckpt"]
     for name in [*checkpoints, "metrics.csv"] if has_rows else checkpoints:
         if not (folder / name).is_file():
@@ -160,7 +160,7 @@ def check_written(folder: Path, has_rows: bool) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Returns the checkpoint that `resume_point` chooses in another process."""
+    """Returns the newest intact checkpoint; changes no file, unlike `resume_point`."""
     for name in ("last.ckpt", "previous.ckpt"):
         with contextlib.suppress(FileNotFoundError, Damaged):
             load_sealed(folder / "checkpoints" / name)
@@ -171,7 +171,8 @@ def newest_checkpoint(folder: Path) -> Path | None:
 def resume_point(folder: Path, engine: str) -> Path | None:
     """Returns the newest checkpoint that a run can resume from, or None.
 
-    The run's other files are cut to that point. A damaged checkpoint is skipped with a message.
+    The run's logs are cut to the sizes that they had then. A damaged checkpoint is skipped with a
+    message.
 
     Args:
         engine: the engine that resumes; it cannot use a checkpoint of another engine.
@@ -202,9 +203,9 @@ def resume_point(folder: Path, engine: str) -> Path | None:
 def publish(folder: Path, is_better: bool) -> None:
     """Makes next.ckpt the last checkpoint, and the best if it is better.
 
-    best.ckpt is linked first. A kill between the two steps then leaves the best checkpoint of an
-    epoch that is trained again, with the same result. In the opposite order, an old best.ckpt could
-    stay forever.
+    best.ckpt is linked before last.ckpt is replaced. If the process is killed between the two
+    steps, the epoch of best.ckpt is trained again, with the same result. In the opposite order, an
+    old best.ckpt could stay forever.
     """
     new, last = folder / "next.ckpt", folder / "last.ckpt"
     check_held(folder.parent)

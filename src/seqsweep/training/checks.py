@@ -1,4 +1,4 @@
-"""Checks a config against its data. Imports no torch."""
+"""Checks a config against its data. Imports no torch (which is slow)."""
 
 import functools
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _MOST_LAYERS = 1000
 _COPIES = 4
 """The copies of the weights: themselves, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
-"""The number of states per time step that an engine keeps for the backward pass."""
+"""The number of values per unit and time step that are kept for the backward pass."""
 _EMBEDDING = 16
 """The default of model.embedding_dim where the data are symbols."""
 _memory = functools.cache(free_memory)  # a sweep needs it for each of its runs
@@ -90,8 +90,8 @@ def _check_range(splits: Splits, count: int) -> None:
 def check_network_size(config: Config, splits: Splits) -> None:
     """Refuses a network that cannot train in the free memory.
 
-    Only a network that is far too large is refused. The weights of the recurrent layers and the
-    mean length of the sequences count. A user's own network is not checked.
+    Only a network that is far too large is refused, because the estimate is low: it counts only the
+    recurrent layers, and sequences of mean length. A user's own network is not checked.
     """
     network = architecture_of(config["model"])
     if network is None:

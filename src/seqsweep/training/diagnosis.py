@@ -1,4 +1,4 @@
-"""The diagnosis of a finished run: its confusion, and diagnostics.json for pictures.
+"""Diagnoses a finished run: its confusion matrices, and diagnostics.json for pictures.
 
 S sequences, T steps, L layers, D directions, H hidden, P parameters, C classes, R rows: the steps
 of all sequences as `PackedSequence` holds them.
@@ -22,7 +22,7 @@ from seqsweep.training.engine import network_of
 from seqsweep.training.run_data import OwnData
 
 MOST_CLASSES = 50
-"""The largest number of classes for which a record holds the confusion."""
+"""The largest number of classes for which a record holds confusion matrices."""
 
 _SEQUENCES = 64
 """The most sequences that a diagnosis uses."""
@@ -38,7 +38,7 @@ Points = npt.NDArray[np.float64]
 
 def splits_tested(config: Config, splits: Splits | OwnData) -> list[str]:
     """Returns the splits on which a run's best weights are evaluated."""
-    # Validation is evaluated only for its confusion.
+    # The validation split is evaluated only for its confusion matrix.
     has_confusion = config["diagnostics"] and splits.num_classes <= MOST_CLASSES
     wanted = ("val", "test") if has_confusion else ("test",)
     return [name for name in wanted if name in splits.names]
@@ -59,8 +59,8 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[st
 def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any] | None:
     """Returns the content of diagnostics.json for a network with weights (P,).
 
-    The sequences cover all classes, from validation, else from test, else from training. The result
-    is None if the states are not finite, because a run is complete without a diagnosis.
+    The sequences are taken from each class in turn: from val, else from test, else from train. The
+    result is None if the states are not finite: a run is complete without a diagnosis.
     """
     split = next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
     sequences, shape = getattr(splits, split), network.shape
@@ -99,7 +99,7 @@ def diagnose_run(
 
 
 class Paths:
-    """The rows that form the paths of each class.
+    """The rows that form the paths of each class (a path: the states of a sequence).
 
     At each step, the mean path of a class averages the sequences that have this step. Its length is
     the median length of the class's sequences. A path of many steps is drawn with fewer points.
@@ -114,7 +114,7 @@ class Paths:
         self._cells = labels[columns] * steps + times
         self._size = (int(labels.max()) + 1) * steps
         self._counts = np.bincount(self._cells, minlength=self._size).clip(min=1)
-        self._paths: dict[str, list[Numbers]] = {}  # indices into the means followed by the rows
+        self._paths: dict[str, list[Numbers]] = {}  # indices into [*means, *rows]
         for label in np.unique(labels)[:_CLASSES_DRAWN].tolist():
             indices = np.flatnonzero(labels == label)
             # The lengths fall, so this is the lower of two medians.

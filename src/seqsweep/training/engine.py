@@ -1,4 +1,4 @@
-"""The choice of a run's engine. Imports no torch.
+"""Chooses the engine that trains a run. Imports no torch (which is slow).
 
 `native` trains our networks in float32 on the CPU, with the C++ step of seqsweep/native. `autograd`
 trains any network with Lightning and autograd, on a CPU or a GPU.
@@ -20,7 +20,7 @@ _OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
 _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 
-# With any other value of these arguments only autograd trains a run.
+# The values of Trainer arguments that native accepts. With another value, autograd trains the run.
 _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
     "devices": (1, "auto"),
     "strategy": ("auto",),
@@ -39,7 +39,7 @@ _FREE_TRAINER = (
     "_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic",
     "gradient_clip_val", "progress_bar",
 )  # fmt: skip
-"""The arguments that native accepts with any value; a GPU is checked separately."""
+"""The Trainer arguments that native accepts with any value; a GPU is checked separately."""
 
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The arguments of the data module in which members of a pool may differ."""
@@ -70,7 +70,7 @@ def architecture_of(model: Config) -> Network | None:
 
 
 def network_of(model: Config) -> Network | None:
-    """Returns the network of a model that native can train, or None."""
+    """Returns the layers of a model if native can train it, else None."""
     return None if option_of_autograd(model) else architecture_of(model)
 
 
@@ -120,7 +120,7 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
 
 def _why_not_called_back(config: Config) -> str | None:
     callbacks = [node["_target_"] for node in (config["callbacks"] or {}).values() if node]
-    # A pool writes checkpoints itself, with the best epoch of this callback.
+    # A pool writes the checkpoints itself; it needs one BestAndLast, which knows the best epoch.
     if callbacks.count(_CHECKPOINT) != 1:
         return "callbacks without one BestAndLast"
     for target in callbacks:
@@ -165,7 +165,7 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
-    """Returns the key of a config's prepared data, which a pool shares."""
+    """Returns a text for a config's prepared data, equal for all runs of a pool."""
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
-    data["transform"] = shaping_options(data.get("transform"))  # each member augments for itself
+    data["transform"] = shaping_options(data.get("transform"))  # members may augment differently
     return json.dumps((data_fingerprint, data), sort_keys=True)

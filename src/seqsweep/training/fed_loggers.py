@@ -1,8 +1,8 @@
 """Feeds the loggers of other packages, such as W&B and MLflow, from a run's files.
 
 A tracker often has one open run per process (`wandb.run`), and opening it takes longer than a small
-network trains. So these loggers stay out of the training: they get their rows after the training,
-one run at a time. Imports no torch.
+network trains. So these loggers stay out of the training: they are fed, which means that they get
+the rows of a run, after the training, one run at a time. Imports no torch (which is slow).
 """
 
 import contextlib
@@ -33,10 +33,10 @@ _AT_ONCE = 90
 """The number of rows that MLflow gets at once; it accepts at most 1,000 numbers."""
 
 _given_up: set[str] = set()
-"""The loggers that have raised an error, until the next command."""
+"""The loggers that have raised an error and get no more rows until the next command."""
 
 Rows = Sequence[tuple[dict[str, float], int]]
-"""The metrics of each epoch with their step; the test's metrics come last."""
+"""The metrics and the step of each epoch; the last item has the metrics of the test."""
 
 
 def forget_errors() -> None:
@@ -53,7 +53,7 @@ def fed_loggers(config: Config) -> dict[str, Config]:
 
 @functools.cache
 def why_in_trainer(target: str) -> str | None:
-    """Returns why a logger must be in the Trainer, or None."""
+    """Returns why a logger must be in the Trainer and cannot be fed, or None."""
     if target.startswith(("seqsweep.", "lightning.")):
         return None
     logger = locate(target, "logger")
@@ -90,7 +90,7 @@ def _build_once(name: str, section: str, root: Path) -> None:
 
 
 def open_arguments(section: Config, **values: Any) -> dict[str, Any]:
-    """Returns the values for arguments that a section leaves open."""
+    """Returns those of the values whose argument the section does not set."""
     known = signature_of(section["_target_"]).parameters
     return {key: v for key, v in values.items() if key in known and section.get(key) is None}
 

@@ -1,4 +1,4 @@
-"""The best epoch of a run, and a search's limits. Imports no torch."""
+"""The best epoch of a run; the limits of a search. Imports no torch (which is slow)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,7 +76,7 @@ class Pruned(NamedTuple):
 
 
 class Paused(NamedTuple):
-    """The finished epochs after which a run waits to be resumed."""
+    """The pause of a run after `epochs` finished epochs; the run waits to be resumed."""
 
     epochs: int
 
@@ -135,4 +135,4 @@ class Limits:
 
 
 Judge = Callable[[], Mapping[str, Limits]]
-"""Returns the next limits of a search's runs by run_id, which the files of the runs decide."""
+"""A function that reads the files of a search's runs, and returns their next limits by run_id."""

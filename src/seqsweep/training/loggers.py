@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class RowLogger(Logger):
-    """A logger that takes the rows of epochs, which subclasses write."""
+    """A logger that takes rows (the metrics of an epoch); subclasses write them."""
 
     @property
     def name(self) -> str:
@@ -96,7 +96,8 @@ class RunTensorBoardLogger(RowLogger):
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
     """Returns rows for an `EventFile`; step and epoch are not tags."""
-    now = time.time()  # an epoch curve would be a straight line on its own card
+    now = time.time()
+    # The curve of a tag `epoch` would only be a straight line.
     return [
         (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
         for row in rows
@@ -145,7 +146,7 @@ def text_line(row: dict[str, Any]) -> str:
 
 
 class PrintLoss(RowLogger):
-    """Prints the training loss every `every_n_epochs` epochs, as in the notebook."""
+    """Prints the training loss every `every_n_epochs` epochs, as in docs/notebook.md."""
 
     def __init__(self, max_epochs: int, every_n_epochs: int = 5) -> None:
         if every_n_epochs < 1:
@@ -165,7 +166,7 @@ def open_loggers(loggers: Sequence[Logger], config: Config) -> Generator[None]:
     """Gives the user's own loggers the config, and ends them afterwards.
 
     The project's loggers need no config, because config.yaml holds it, and they are never open.
-    Lightning would end a logger after each of the two stages of a run.
+    Lightning itself would end a logger twice: after the fit and after the test.
     """
     users: list[Any] = [logger for logger in loggers if not isinstance(logger, RowLogger)]
     ends = [logger.finalize for logger in users]
@@ -258,7 +259,7 @@ class _LogFile(logging.FileHandler):
 
 @contextlib.contextmanager
 def log_file(path: Path) -> Generator[None]:
-    """Writes what seqsweep and Lightning log in the block to a file."""
+    """Writes the log messages of seqsweep and Lightning in the block to a file."""
     _remove_special(path)
     handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

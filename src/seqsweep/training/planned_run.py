@@ -1,4 +1,4 @@
-"""A planned run, with its run_id, and the outcome of a run. Imports no torch."""
+"""A planned run with its run_id, and its outcome. Imports no torch (which is slow)."""
 
 import contextlib
 import functools
@@ -30,18 +30,18 @@ from seqsweep.training.user_code import with_code
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A checked config with its run_id and its data."""
+    """A checked config with its run_id, and what is known about its data."""
 
     config: Config
     """The checked config, with sizes from the data, and a digest if it names code of the user."""
     run_id: str
     data_fingerprint: str | None
     splits: dict[str, dict[str, Any]] | None = None
-    """The `contents` of each split; None if the data are read only during training."""
+    """The `data.info.contents` of the splits; None if the data are read only during training."""
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, one line each."""
     recordings: str | None = None
-    """A hash that is equal for all ways to read the same labelled recordings."""
+    """A hash of the source data, equal for texts read as characters or as words, for example."""
     limits: Limits | None = None
     """The limits of a search; None if the run trains to its last epoch."""
 
@@ -72,7 +72,7 @@ def plan(config: Config) -> PlannedRun:
         ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
-    # A user's own data module reads its data only in training, so the data are not known yet.
+    # A data module of the user reads data only in training, so the data are not known yet.
     if config["data"]["_target_"] != DATA_MODULE:
         name = run_id(config, fingerprint)
         return PlannedRun(config, name, fingerprint, recordings=fingerprint)
@@ -149,7 +149,7 @@ def is_final(status: str | None, limits: Limits | None) -> bool:
 
 
 def monitored(record: dict[str, Any]) -> float | None:
-    """Returns the run's result as one number, for sweepers that read it."""
+    """Returns the run's value of `monitor`, for sweepers that need one number."""
     if not record:  # the run has paused
         return None
     # A diverged run has no metrics, and a run without validation lacks its monitor.

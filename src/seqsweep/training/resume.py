@@ -41,7 +41,7 @@ def begin(
 ) -> Path | None:
     """Prepares a run's folder; returns the checkpoint to resume from, or None.
 
-    Without a checkpoint the folder is emptied, and config.yaml and provenance.json are written.
+    Without a checkpoint, earlier results are removed, and config.yaml and provenance.json written.
 
     Args:
         engine: the engine and other facts that decide the last bits, for provenance.json.
@@ -94,9 +94,9 @@ def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None)
 
 @functools.cache
 def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
-    """Returns folders and configs of complete runs, read once.
+    """Returns folders and configs of complete runs by `_key`; reads the runs once.
 
-    Runs have the same key if they differ only in their length or in the user's code.
+    Runs have the same key if they differ only in the number of epochs or in the user's code.
     """
     finished: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
     for folder in (root, *namesakes(root)):
@@ -137,7 +137,7 @@ def forget_finished_runs() -> None:
 
 
 def _say_what_changed(member: PlannedRun, folder: Path, code: dict[str, str]) -> None:
-    """Prints once which files have changed since this config's last run."""
+    """Prints once which files of the user's code have changed since the last run."""
     origins = [
         path / "provenance.json"
         for path, config in _relatives(member, folder.parent)

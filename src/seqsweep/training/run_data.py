@@ -1,4 +1,4 @@
-"""The data of runs, loaded once for each section. Imports no torch."""
+"""Loads the data of runs, once for equal data. Imports no torch (which is slow)."""
 
 import functools
 import json
@@ -22,7 +22,7 @@ _PREPARATION = (
 )  # fmt: skip
 
 _SMALL = 2**22
-"""The largest size in bytes of a source for which many prepared splits are kept."""
+"""The size in bytes up to which a source is small: many of its prepared splits are kept."""
 
 
 class Data:
@@ -125,7 +125,7 @@ def _state_of_files(section: Config) -> tuple[tuple[str, int, int], ...]:
 
 
 def data_files(section: Config) -> dict[str, str]:
-    """Returns the absolute paths of the files that a section names, by its keys."""
+    """Returns the absolute path of each file that a section names, by key."""
     # Any text that is the path of a file counts: a user's own source may name its arguments freely.
     texts = {k: v for k, v in section.items() if isinstance(v, str) and k != "_target_"}
     paths = {key: Path(text).expanduser() for key, text in texts.items()}
@@ -145,7 +145,7 @@ def translate_memory_errors() -> Generator[None]:
 
 
 class OwnData(NamedTuple):
-    """Replaces `Splits` for a LightningDataModule that holds no `Splits`."""
+    """The sizes and names of a user's LightningDataModule that holds no `Splits`."""
 
     input_size: int
     num_classes: int
@@ -158,7 +158,7 @@ class OwnData(NamedTuple):
 
 
 def outline(data: Any, target: str) -> Splits | OwnData:
-    """Returns the splits of a data module, or its attributes.
+    """Returns the `Splits` of a data module, or else its sizes and names.
 
     Raises:
         TypeError, ValueError: `data` is not a LightningDataModule, or lacks a valid attribute.

@@ -1,6 +1,7 @@
-"""Plans runs from the configs in their folders. Imports no torch.
+"""Plans runs from the configs in their folders. Imports no torch (which is slow).
 
-A config in a file names what is built from it. Only targets of an allow-list may be built.
+A config file may come from another person, and each `_target_` in it names code to be run. So only
+targets of an allow-list are built.
 """
 
 import functools
@@ -29,7 +30,7 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
         ValueError: the file is missing, or it names a target that is not allowed.
     """
     config = _config(run)
-    # The trackers have this run already, so only the project's loggers are kept.
+    # Trackers such as W&B have this run already, so only the project's loggers are kept.
     if isinstance(loggers := config.get("logger"), dict):
         config["logger"] = {k: node for k, node in loggers.items() if "seqsweep." in str(node)}
     return member_of(config, allowed, run.path / "config.yaml")
@@ -84,7 +85,7 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 @functools.cache
 def own_targets() -> frozenset[str]:
-    """Returns every `_target_` of the packaged configs.
+    """Returns the `_target_` values of the packaged configs that seqsweep defines.
 
     Trackers are left out, because a saved config could send the user's API keys to any host.
     """

@@ -69,7 +69,7 @@ def train_pool(
     """Trains runs with the native engine; outcomes as in `train_together`.
 
     Args:
-        runs: the runs, whose `data` sections may differ only in seed, batch_size, num_workers.
+        runs: the runs, which must have equal keys by `pool_key`.
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
         judge: decides about the runs at their limits; without a judge the runs pause.
@@ -102,7 +102,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
     assisted = engine.assist(members)
     if assisted is not None:
         return [assisted]
-    # Some dead holders are recognised only by waiting, so all locks are watched at once.
+    # Sometimes only a wait shows that a lock's process is dead. This waits once for all locks.
     wait_until_certain(member.folder.path for member in members)
     with contextlib.ExitStack() as contexts:
         contexts.enter_context(restored_torch_state(engine.torch_threads))
@@ -128,7 +128,8 @@ def train_together(engine: Engine[M]) -> Outcomes:
 def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, member: M) -> bool:
     """Locks a member and prepares its folder; returns whether it trains.
 
-    A member that does not train has an outcome, or trains alone later: it may kill the process.
+    A member that does not train has an outcome, or trains alone later, because it may kill the
+    process.
     """
     try:
         lock = contexts.enter_context(RunLock(member.folder.path))
@@ -223,7 +224,7 @@ def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
 
 
 def _left(engine: Engine[M], begun: Sequence[M]) -> list[M]:
-    """Returns the members without an outcome."""
+    """Returns the members that have begun and have no outcome."""
     return [member for member in begun if member.run_id not in engine.outcomes]
 
 
@@ -238,7 +239,7 @@ def _signal_of(outcomes: Outcomes) -> int | None:
 
 
 def check_parts(run: PlannedRun, root: Path) -> None:
-    """Builds the parts of a run and drops them; shared parts are built once.
+    """Builds the parts of a run to find mistakes; shared parts are built once.
 
     Raises:
         ValueError, TypeError, OSError: a constructor refuses an argument; nothing has started.

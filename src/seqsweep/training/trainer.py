@@ -48,7 +48,7 @@ def build_trainer(
     callbacks: list[Callback],
     **others: Any,
 ) -> L.Trainer:
-    """Builds a `lightning.Trainer`, mostly from its own arguments.
+    """Builds a `lightning.Trainer`; most arguments are arguments of Lightning.
 
     `accumulate_grad_batches`, `gradient_clip_val` and `gradient_clip_algorithm` are read by the
     module, which optimises manually. `deterministic` requests deterministic kernels on a GPU; CPU
@@ -76,8 +76,8 @@ def build_trainer(
     plugins: list[Any] = [SealedCheckpointIO()]
     several = strategy != "auto" or (on_gpu and torch.cuda.device_count() > 1)
     if devices == 1 or (devices == "auto" and not several):
-        # Lightning would read SLURM_NTASKS, or torchrun's or LSF's variables, as this run's. From
-        # their rank it would conclude that another process writes the logs.
+        # Lightning would take the variables of Slurm, torchrun or LSF for settings of this run. If
+        # their rank is not 0, it would conclude that another process writes the logs.
         plugins.append(LightningEnvironment())
         rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]
     # The sanity check is off, because its validation would belong to no epoch.

@@ -1,8 +1,8 @@
-"""Identifies the user's own code that a config names. Imports no torch.
+"""Identifies the user's own code that a config names. Imports no torch (which is slow).
 
 Its source text is a part of the identity of a run, because different code gives different results.
 Modules of the same folder that a module imports at its top count too. They are found in the source
-text, so no code is run. Files that a program reads, and imports in functions, are not seen.
+text, so no code is run. Not counted are imports inside functions, and files that the code reads.
 """
 
 import ast
@@ -22,7 +22,7 @@ from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
 from seqsweep.training.run_data import DATA_MODULE
 
 _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy")
-"""The packages of every run; provenance.json has their versions."""
+"""Packages that are not the user's code; provenance.json has their versions."""
 
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -47,7 +47,7 @@ _known: dict[str, dict[str, Source]] = {}
 
 
 def with_code(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the config with a digest of `code_of`, unless that is empty."""
+    """Adds a digest of the user's code to a config that names such code."""
     code = code_of(config)
     if not code:
         return config
@@ -56,7 +56,7 @@ def with_code(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def code_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the digest of each file and the version of each package.
+    """Returns digests of the user's files and versions of packages, by name.
 
     Loggers do not count. A data source does not count either, because its data have a fingerprint.
 
@@ -147,7 +147,7 @@ def _read(module: str, origin: Path) -> dict[str, Source]:
             path = None if name in sources else _file(root, name)
             if path is None:
                 continue
-            with tokenize.open(path) as file:  # with plain line ends
+            with tokenize.open(path) as file:  # reads every line end as \n
                 text = file.read()
             try:
                 waiting += _imports(text, name, path)
@@ -166,7 +166,7 @@ def _file(root: Path, module: str) -> Path | None:
 
 
 def _imports(text: str, module: str, path: Path) -> Iterator[str]:
-    """Yields the names that are imported outside of functions, modules or not."""
+    """Yields the dotted names that are imported outside of functions: modules or others."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     waiting: list[ast.AST] = [ast.parse(text, path)]
     while waiting:

@@ -1,4 +1,4 @@
-"""The grid of a sweep: free keys, zipped keys, a list."""
+"""Makes the grid of a sweep from free keys, zipped keys and a list."""
 
 import glob
 import itertools
@@ -28,8 +28,8 @@ class Axis:
     """Values of a grid that vary together.
 
     Attributes:
-        keys: the keys, which are the left sides of the overrides.
-        choices: the overrides of each choice.
+        keys: the keys that the axis sets: more than one if they are zipped or listed.
+        choices: for each choice, its overrides, such as `("lr=0.1", "hidden_size=8")`.
         places: the file and line of each choice, for the members of a list; else empty.
     """
 
@@ -107,7 +107,7 @@ def grid_of(
     for override in parser.parse_overrides(words):
         key = override.get_key_element()
         if is_shape_key(key):
-            # The options describe the sweep, so a member does not have them.
+            # Keys such as `sweep.zip` describe the whole sweep, so no member has such an override.
             if override.is_sweep_override():
                 raise HydraException(
                     f"{override.input_line}: has one value for the whole sweep; "
@@ -180,7 +180,7 @@ def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
 
 
 def swept_values(override: Override) -> list[str]:
-    """Returns the values of `key=1,2,4` or `key=range(1,5)`, as overrides hold them.
+    """Returns the values of `key=1,2,4` or `key=range(1,5)`, as texts for overrides.
 
     `glob(...)` stands for the options of a config group, or for the files of `data.source.path`.
     """

@@ -1,4 +1,4 @@
-"""Expands a sweep: first the grid, then filter and sample."""
+"""Expands a sweep into its members: the grid, reduced by a filter and a sample."""
 
 import hashlib
 import itertools
@@ -28,7 +28,7 @@ _ROUNDS = 6
 
 
 class Job(NamedTuple):
-    """A member before it is planned, with its place in a list, if any."""
+    """A member before it is planned; `place` is its line in `sweep.list`, if any."""
 
     overrides: Sequence[str]
     config: Config
@@ -40,8 +40,8 @@ class Expansion:
     """The members of a sweep, which `jobs` composes one by one.
 
     Attributes:
-        replicate_keys: the keys in which replicates of one config differ. A sample has all
-            replicates of its configs.
+        replicate_keys: the keys in which replicates of one config differ, such as `seed`. A sample
+            has all replicates of its configs.
         runs: the number of members that `jobs` has yielded.
         tried: the number of sampled configs that `jobs` has composed.
         taken: the number of these configs that the filter has kept.
@@ -198,7 +198,7 @@ def sampled_configs(
 
 
 def permuted(size: int, seed: int) -> Iterator[int]:
-    """Yields every number below `size` once, ordered by the seed.
+    """Yields every number below `size` once, in an order that the seed decides.
 
     The first n numbers are a sample of n, and are part of every larger sample. Each number takes
     the same time, whatever the size is. A Feistel network orders the numbers below the next square

@@ -35,7 +35,7 @@ class ShapeOptions:
 
 
 DEFAULTS: dict[str, Any] = dataclasses.asdict(ShapeOptions())
-"""The values for a config that does not name these keys."""
+"""The default of each option, for a config that does not name it."""
 
 _SHAPING = ("zip", "filter", "sample", "list")
 """The keys that have no meaning in a single run."""
@@ -53,7 +53,7 @@ def given_shape(sweep: Mapping[Any, Any]) -> str | None:
 
 
 def refuse_shape(sweep: Mapping[Any, Any]) -> None:
-    """Refuses the shape of a grid for a sweeper without a grid."""
+    """Refuses the options of a grid, such as `zip`, for a sweeper without a grid."""
     if shape := given_shape(sweep):
         raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")
 

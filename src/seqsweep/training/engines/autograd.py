@@ -147,8 +147,8 @@ def _ending_its_workers() -> Generator[None]:
     """Kills the DataLoader workers that a run leaves when it ends early.
 
     Lightning leaves some workers alive, and they hold copies of this process's open files. At its
-    end the process would also wait for them. It would wait forever if a signal had ended another
-    worker that held the lock of a queue.
+    end this process would also wait for the workers. It would wait forever if a signal had ended
+    one worker while that worker held the lock of a queue.
     """
     others = multiprocessing.active_children()
     try:

@@ -1,4 +1,4 @@
-"""The interface of the engines, and the end of a run."""
+"""The interface of the engines, and the record of a run that has ended."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ class Member(Protocol):
 
 
 class Findings(NamedTuple):
-    """The results of a member's best weights: test metrics, confusion, diagnosis."""
+    """The results of a member's best weights: test metrics, confusion matrices, diagnosis."""
 
     metrics: dict[str, float]
     confusion: dict[str, Any]
@@ -94,7 +94,7 @@ class Engine(ABC, Generic[M]):
     def assist(self, members: Sequence[M]) -> Outcome | None:
         """Trains in a further process of a distributed run; otherwise returns None.
 
-        The first process locks, begins and records the run.
+        Only the first process (rank 0) locks, begins and records the run.
         """
         return None
 

@@ -39,7 +39,7 @@ class PoolMember:
     The constructor writes nothing. `start` builds the network.
 
     Attributes:
-        native: the network and optimizer state after `epochs` epochs, except during a work.
+        native: the network and optimizer state after `epochs` epochs, or in the middle of the next.
         best_weights: (P,) the weights of its best epoch so far.
         flops: the floating-point operations of an epoch.
         saved: the time in seconds of the last checkpoint, or of the member's start.
@@ -70,7 +70,7 @@ class PoolMember:
         )
         self.label_smoothing: float = loss["label_smoothing"]
         self.clip: float | None = trainer.get("gradient_clip_val")
-        # If the data have no seed of their own, they use the run's seed.
+        # If the config has no `data.seed`, the run's seed decides the order of the sequences.
         seed = data.get("seed")
         self.shuffle_seed: int = config["seed"] if seed is None else seed
         self.dropout_seed = stream_seed(config["seed"], "dropout")
@@ -94,7 +94,7 @@ class PoolMember:
         self.log = MemberLog(folder, build_loggers(config, folder))
         self.epochs = 0
         self.saved = 0.0
-        # These are the last and the best epoch on disk.
+        # The number of epochs that last.ckpt has trained, and the index of the epoch in best.ckpt.
         self._epochs_saved = 0
         self._best_saved: int | None = None
 
@@ -146,7 +146,7 @@ class PoolMember:
         return None if limits is None else limits.judge(self.best)
 
     def work(self) -> Work:
-        """Returns the work of its next epoch, which `undo` can revert."""
+        """Returns the work of the member's next epoch, which `undo` can revert."""
         self._before.copy_(self.native.memory)
         self._steps_before = self.native.steps
         seed = self.shuffle_seed if self.shuffles else None
@@ -209,7 +209,7 @@ class PoolMember:
         self._epochs_saved, self._best_saved = self.epochs, best["epoch"]
 
     def _checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
-        """Returns the last checkpoint, and the best checkpoint without optimizer."""
+        """Returns the contents of last.ckpt, and of best.ckpt (without an optimizer)."""
         weights, *moments = self.native.memory.clone()
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:

@@ -1,4 +1,4 @@
-"""A pool: members that train side by side."""
+"""Trains a pool: members (runs) of one data set, side by side in threads."""
 
 import functools
 import os
@@ -28,30 +28,32 @@ POLL_SECONDS = 0.1
 """The longest time until a signal is noticed and a progress bar is drawn again."""
 
 _FLOPS_OF_A_TASK = 2e7
-"""The cost of a full task: about a millisecond, so that the overhead of a task is small."""
+"""The operations of a full task: about a millisecond, so that the overhead of a task is small."""
 
 _LEAST_FLOPS = 1e5
-"""The least cost that is assumed for the work of a member."""
+"""The least number of operations that is assumed for an epoch of a member."""
 
 _TASKS_OF_A_THREAD = 2
-"""The most tasks per thread: one that is computed, and one that waits."""
+"""The most tasks per thread: one that the thread computes, and one that waits."""
 
 _MOST_ENDS = 100
 """The most records that are written at once; meanwhile the threads may run out of tasks."""
 
 
 class Pool:
-    """Trains members to their ends and keeps their files.
+    """Trains members until each has ended, and writes their files.
 
-    Only members in the window train. The window is as small as possible with every thread busy.
-    When a member ends, the next member enters, so that the first results come early.
+    A task trains some members for one epoch, in one thread. Only so many members train at a time
+    that every thread is busy: they are in the window. When a member ends, the next member enters
+    the window, so that the first results come early. The lane is the place in the window for the
+    member that trains fastest, if others are large.
 
     Args:
         members: the built members; none of them has begun.
         begin: locks a member and prepares it; returns False if it cannot be trained here.
         engine: the engine, which gets the outcome of each ended member.
-        judge: decides about the members at their limits, once no other member trains. Without a
-            judge, a member pauses at its limit.
+        judge: returns new limits when all members that still train have reached their limits (see
+            `limits.Judge`). Without a judge, a member pauses at its limit.
 
     Attributes:
         training: the members that have not finished their last epoch.
@@ -72,7 +74,7 @@ class Pool:
         self.data = data
         self.engine = engine
         self.is_single, self.outcomes = engine.is_single, engine.outcomes
-        # They limit the time for checkpoints, for records, and for loggers of other packages.
+        # Budgets limit the time for checkpoints, for records, and for loggers of other packages.
         self.saving, self.ending, self.feeding = Budget(), Budget(), Budget()
         self.workers = Workers(min(threads, len(members)))
         self.left: list[PoolMember] = []
@@ -85,12 +87,12 @@ class Pool:
         # `_ready` holds window members that wait for a thread; `_later` holds the next members.
         self._ready: deque[PoolMember] = deque()
         self._later = deque(sorted(members, key=_turn))
-        # Beside large members, a thread trains the shortest ones, so that results come early.
+        # If a member is large, the lane is for the fastest members, so that results come early.
         self._has_lane = any(member.flops >= _FLOPS_OF_A_TASK for member in members)
         self._in_lane: PoolMember | None = None
 
     def advance(self, seconds: float) -> list[PoolMember]:
-        """Waits `seconds` at most for a result; returns the members that moved on."""
+        """Waits at most `seconds`; returns members that finished an epoch or failed."""
         self.fill()
         moved = self._take(seconds) if self.workers.pending else []
         self._release()
@@ -105,7 +107,7 @@ class Pool:
 
     def finish(self, stop: StopOnSignal) -> None:
         """Waits until all trained members are tested, and records them."""
-        # If the last training member has failed, others may still wait for the judge. They pause.
+        # If the last training member has failed, members that wait for the judge pause.
         self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
         self._waiting = []
         while self.workers.pending:
@@ -114,9 +116,9 @@ class Pool:
         self._record()
 
     def settle(self) -> None:
-        """Saves each member in the window as of its last finished epoch."""
+        """Stops all tasks, and saves each member as of its last finished epoch."""
         self.workers.withdraw()
-        # Works end at their next step and are undone.
+        # The tasks stop after their current step, and `_take` undoes their unfinished epochs.
         self.workers.stop.set()
         while self.workers.pending:
             self._take(None)
@@ -128,7 +130,7 @@ class Pool:
 
     def fill(self) -> None:
         """Gives tasks to the threads; members that waited longest come first."""
-        # The member in the lane must not wait for a task that no thread has begun.
+        # With a lane no task waits in line, so that a task of the lane's member begins at once.
         tasks = 1 if self._has_lane and self._later else _TASKS_OF_A_THREAD
         while self.workers.pending < tasks * self.workers.threads and (chunk := self._chunk()):
             self._train(chunk)
@@ -166,7 +168,7 @@ class Pool:
             return False
         self.left.append(member)
         member.saved = time.perf_counter()
-        # A process may have been killed between the last epoch and the record, or at a limit.
+        # If a process was killed after the last epoch or at a limit, there is nothing to train.
         if member.is_at_end:
             self._test(member)
             return False
@@ -182,7 +184,7 @@ class Pool:
         self.workers.submit([member], self._take_findings, self.data.findings, member)
 
     def _take(self, seconds: float | None) -> list[PoolMember]:
-        """Waits `seconds` at most for a result; returns the members that moved on."""
+        """Takes the result of a task within `seconds`; returns members as `advance` does."""
         done = self.workers.next(seconds)
         if done is None:
             return []
@@ -241,7 +243,7 @@ class Pool:
         # For the judge, a run without a record still trains, so records are written first.
         self._record()
         waiting, self._waiting = self._waiting, []
-        # The judge reads the files of all runs, so that a kill changes no decision.
+        # The judge reads the rows of all runs from their files, so that a kill changes no decision.
         for member in waiting:
             self._try(member, member.log.flush)
         limits = self.judge()
@@ -257,7 +259,7 @@ class Pool:
                 self._ended.append((member, end))
 
     def _leaves_at_limit(self, member: PoolMember) -> bool:
-        """Takes a member out at its limit; returns whether it was reached."""
+        """Makes a member at its limit wait or end; returns whether it did."""
         end = member.at_limit()
         if end is None:
             return False
@@ -317,6 +319,6 @@ class Pool:
 
 def _turn(member: PoolMember) -> tuple[bool, float]:
     """Returns the sort key by which members enter the window."""
-    # After members with a checkpoint, the longest come first, so that the threads end together.
+    # Members with a checkpoint come first, then the longest, so that the threads end together.
     has_checkpoint = os.path.exists(f"{member.folder.path}/checkpoints/last.ckpt")
     return not has_checkpoint, -member.flops * member.max_epochs

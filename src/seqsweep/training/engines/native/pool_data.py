@@ -54,13 +54,13 @@ def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
 
 
 _AUGMENTED_NUMBERS = 2**24
-"""The largest total size of the augmented training splits in memory, as a count of numbers.
+"""The most numbers in all augmented training splits that are kept in memory.
 
-They are kept, because members with the same seed share them."""
+The splits are kept, because members with the same seed share them."""
 
 
 class PoolData:
-    """The splits of a pool in the form that its threads read."""
+    """The splits of a pool, in the memory layout of the native library."""
 
     def __init__(self, splits: Splits) -> None:
         self.splits = splits
@@ -112,7 +112,7 @@ class PoolData:
 
 
 def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Returns the row of each member's epoch."""
+    """Returns a row of metrics for the epoch that each member has finished."""
     # The training sums come first, then the validation sums of the validated members.
     sums = [result.train for result in results]
     sums += [result.val for result in results if result.val is not None]
@@ -140,7 +140,7 @@ def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[di
 
 
 Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
-"""Processes the result of a task; returns the members that have finished an epoch."""
+"""A function that processes a task's result, and returns members that finished an epoch."""
 
 
 class Workers:
@@ -194,7 +194,7 @@ _FIRST_GUESS = 0.005
 
 
 class Budget:
-    """Allows writes for 5 % of the time, or once a minute."""
+    """Allows writes for at most 5 % of the time, or once a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock = clock
@@ -202,7 +202,7 @@ class Budget:
         self._ended = clock()
 
     def is_due(self, since: float | None = None, writers: int = 1) -> bool:
-        """Returns whether a writer may write again after its last write."""
+        """Returns whether one of `writers`, which last wrote at `since`, may write again."""
         wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
         return self.clock() - (self._ended if since is None else since) >= wait
 

@@ -103,14 +103,14 @@ class PoolEngine(Engine[PoolMember]):
 
 
 class PoolModule(L.LightningModule):
-    """Trains a pool by manual optimisation.
+    """Lets a Lightning Trainer train a pool, round by round.
 
     In a round every member that still trains finishes at least one epoch; fast members finish
     several epochs. A round is one batch for Lightning. The members have their own optimizers, so
     Lightning gets no optimizer.
     """
 
-    draws_bar = True  # a round is not an epoch of a run
+    draws_bar = True  # this module draws the bar itself, because a round is not an epoch
 
     def __init__(self, pool: Pool, stop: StopOnSignal, bar: RunProgressBar | None) -> None:
         super().__init__()
@@ -127,8 +127,8 @@ class PoolModule(L.LightningModule):
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         pool = self.pool
-        # Results come in any order, so a round ends when no member is behind. If all other members
-        # wait for the judge, the round ends when the judge has resumed some of them.
+        # Results come in any order, so a round ends when every member has finished an epoch. If all
+        # members wait for the judge, the round ends when the judge has resumed some of them.
         behind = set(pool.training)
         while behind or pool.is_judging:
             behind.difference_update(pool.advance(POLL_SECONDS))

@@ -27,7 +27,7 @@ _NAMES = ("lr", "eps", "weight_decay", "momentum", "nesterov", "alpha")
 
 
 class Template:
-    """A network that all members of equal models share.
+    """A network that draws and names weights for all members with equal `model` sections.
 
     Attributes:
         shapes: the shape of each parameter by its name in a `SequenceClassifier`, in the order of
@@ -74,9 +74,9 @@ def _template(model: str, input_size: int, num_classes: int) -> Template:
 class Schedule:
     """Computes an optimizer's options in each epoch with a scheduler of torch.
 
-    The scheduler acts on an optimizer with one unused number, from which a member reads the
-    options. Options that do not depend on a metric are a function of the epoch. Members of equal
-    configs then share one schedule, even at different epochs.
+    The scheduler acts on an optimizer of torch that trains nothing; a member reads the options from
+    it. Options that do not depend on a metric are a function of the epoch. Members of equal configs
+    then share one schedule, even at different epochs.
     """
 
     def __init__(self, config: Config) -> None:
@@ -90,7 +90,7 @@ class Schedule:
         self._by_epoch = [hyperparameters(self.optimizer)]
 
     def options(self, epoch: int) -> Options:
-        """Returns an epoch's options, or the next epoch's if metrics decide."""
+        """Returns an epoch's options; if a metric decides them, `epoch` must be the next."""
         if self.scheduler is None or self.follows_metric:
             return self._by_epoch[-1]
         # The scheduler only moves forward, so the options of earlier epochs are kept.
@@ -99,7 +99,7 @@ class Schedule:
         return self._by_epoch[epoch]
 
     def see(self, metrics: dict[str, Any]) -> None:
-        """Takes in the metrics of an epoch."""
+        """Steps a scheduler that follows a metric, after an epoch."""
         if self.follows_metric and self.monitor in metrics:
             self._by_epoch = [self._moved(metrics[self.monitor])]
 
@@ -110,7 +110,7 @@ class Schedule:
         return hyperparameters(self.optimizer)
 
     def state_dict(self) -> dict[str, Any] | None:
-        """Returns the state that does not follow from the epoch, or None."""
+        """Returns the state of a scheduler that follows a metric, else None."""
         if not self.follows_metric:
             return None
         options = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
