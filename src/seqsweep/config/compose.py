@@ -22,7 +22,7 @@ from seqsweep.config.schema import Config, check
 from seqsweep.runs.identity import flatten
 
 _JUDGED = ("threads", "sweep.", "trainer.")
-"""The prefixes of keys whose every number `schema.check` must see.
+"""The prefixes of keys whose numbers `schema.check` must see one by one.
 
 It compares `threads` with the cores of the machine and some keys of `sweep` with their range, and
 it drops arguments of `trainer` that equal Lightning's default. All other numbers are checked alike.

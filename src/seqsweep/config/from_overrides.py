@@ -2,8 +2,8 @@
 
 The module supports two versions of Hydra. Hydra 1.3 uses the defaults of 1.1 unless `version_base`
 is given; Hydra 1.4 has only one set of defaults. The names of OmegaConf's functions differ too:
-`OmegaConf.register_resolver` registers a resolver since OmegaConf 2.4, and is a deprecated function
-before.
+since OmegaConf 2.4 `OmegaConf.register_resolver` registers a resolver; in earlier versions it is
+deprecated.
 """
 
 import functools

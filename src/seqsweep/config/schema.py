@@ -151,7 +151,7 @@ def _check_range(key: str, value: int, least: int, most: int | None = None) -> N
 
 
 def _without_tuples(node: Any) -> Any:
-    """Returns a copy with lists for tuples, because only OmegaConf 2.4 keeps tuples."""
+    """Returns a copy with lists instead of tuples; OmegaConf before 2.4 has no tuples."""
     if isinstance(node, dict):
         return {key: _without_tuples(value) for key, value in node.items()}
     return [_without_tuples(item) for item in node] if isinstance(node, (list, tuple)) else node

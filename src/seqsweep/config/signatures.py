@@ -163,7 +163,7 @@ def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:
 
 
 def _plain(default: ast.expr | None) -> Any:
-    """Returns the value of a literal default, with a list for a tuple."""
+    """Returns the value of a literal default; a tuple becomes a list."""
     if default is None:
         return REQUIRED
     try:

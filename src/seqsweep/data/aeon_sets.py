@@ -92,7 +92,7 @@ def _files(root: Path, name: str) -> tuple[Path, Path] | None:
 def _downloaded(name: str, root: Path, folder: str | None) -> tuple[Path, Path] | None:
     """Downloads a data set into the folder with aeon."""
     if folder is None:
-        raise ValueError("data.source.download=true: needs data.source.folder=FOLDER to keep them")
+        raise ValueError("data.source.download=true: needs data.source.folder=FOLDER for the files")
     if importlib.util.find_spec("aeon") is None:
         raise ModuleNotFoundError("data.source.download=true: pip install 'seqsweep[aeon]'")
     from aeon.datasets import load_classification

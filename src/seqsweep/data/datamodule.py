@@ -15,7 +15,7 @@ from seqsweep.data.transforms import TransformOptions, augmentation_of
 from seqsweep.signals import ENDING
 
 _WORKERS = 64
-"""Every machine accepts this many workers, so that it can reproduce a run of a larger machine."""
+"""Every machine accepts at least this many workers, to reproduce the runs of larger machines."""
 
 
 class SequenceDataModule(L.LightningDataModule):

@@ -47,7 +47,7 @@ class Vocabulary:
         return len(self.symbols)
 
     def split(self, text: str) -> Sequence[str]:
-        """Returns the symbols of a text, uncut.
+        """Returns the symbols of a text, not cut to `max_length`.
 
         >>> Vocabulary(tokens="words", lower=True).split("It's 9 o'clock.")
         ['it', "'", 's', '9', 'o', "'", 'clock', '.']

@@ -77,7 +77,7 @@ def orthogonal(size: int) -> npt.NDArray[np.float64]:
     vectors = uniform.sum(axis=0) - _DRAWS / 2  # (H, H), the vectors in the columns
     for index in range(size):
         column = vectors[:, index]
-        column /= math.sqrt(math.fsum(column * column))  # fsum is exact, whatever the order
+        column /= math.sqrt(math.fsum(column * column))  # fsum gives the same sum in any order
         others = vectors[:, index + 1 :]
         # Modified Gram-Schmidt subtracts from each later column its component along this column.
         shares = (column[:, None] * others).sum(axis=0)

@@ -100,7 +100,7 @@ class AttentionPooling(nn.Module):
         if isinstance(output, Tensor):
             return self._mean(output, self._scores(output))
         padded, lengths = pad_packed_sequence(output, batch_first=True)
-        valid = torch.arange(padded.shape[1]) < lengths[:, None]  # (B, T), on the CPU as lengths
+        valid = torch.arange(padded.shape[1]) < lengths[:, None]  # (B, T), on the CPU like lengths
         scores = self._scores(padded).masked_fill(~valid.to(padded.device), float("-inf"))
         return self._mean(padded, scores)
 

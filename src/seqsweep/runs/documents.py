@@ -145,8 +145,8 @@ def write_sealed(
 def read_sealed(path: Path) -> dict[str, Any]:
     """Returns the object of a JSON file that `write_sealed` wrote.
 
-    Files with the same content give the same cached object, so it must not be changed. The cache
-    saves time at the end of a sweep, which reads each record several times.
+    Files with the same content give the same cached object, so callers must not change it. The
+    cache saves time at the end of a sweep, which reads each record several times.
 
     Raises:
         OSError: the file does not exist, or cannot be read.

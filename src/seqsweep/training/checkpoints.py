@@ -1,7 +1,7 @@
 """Checkpoints, each sealed with a digest, from which a run resumes.
 
 A checkpoint is torch's own zip file with one addition: the zip comment, which readers ignore, holds
-the sha256 of everything before it. So one rename publishes content and digest together,
+the sha256 of everything before it. So one rename replaces content and digest together,
 `torch.load` reads the file as usual, and a flipped bit or a truncation is noticed.
 """
 

@@ -62,7 +62,7 @@ class BestEpoch:
 
 
 class Pruned(NamedTuple):
-    """The reason why a run was pruned.
+    """The reason why a search has pruned a run, which means: ended it early.
 
     Attributes:
         epoch: the number of finished epochs after which the run was judged.

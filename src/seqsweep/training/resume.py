@@ -41,7 +41,7 @@ def begin(
 ) -> Path | None:
     """Prepares a run's folder; returns the checkpoint to resume from, or None.
 
-    Without a checkpoint, earlier results are removed, and config.yaml and provenance.json written.
+    Without a checkpoint, it removes earlier results, and writes config.yaml and provenance.json.
 
     Args:
         engine: the engine and other facts that decide the last bits, for provenance.json.

@@ -1,8 +1,9 @@
 """Identifies the user's own code that a config names. Imports no torch (which is slow).
 
-Its source text is a part of the identity of a run, because different code gives different results.
-Modules of the same folder that a module imports at its top count too. They are found in the source
-text, so no code is run. Not counted are imports inside functions, and files that the code reads.
+The source text of this code is a part of a run's identity, because different code gives different
+results. If a module imports other modules of its folder, their text counts too. The imports are
+found in the source text, so no code is run. Imports inside functions do not count, and files that
+the code reads do not count either.
 """
 
 import ast

@@ -177,8 +177,8 @@ def sampled_configs(
 ) -> Iterator[list[Point]]:
     """Yields the points of each config, with all of its replicates.
 
-    The first n configs are a sample of n. Their order depends on the values of the grid and on the
-    seed, not on the order in which keys and values are given.
+    The first n configs are a sample of size n. The order of the configs depends on the values of
+    the grid and on the seed, not on the order in which keys and values are given.
     """
     repeats = [set(axis.keys) <= set(replicate_keys) for axis in grid.axes]
     ways: list[list[int]] = []
@@ -200,8 +200,8 @@ def sampled_configs(
 def permuted(size: int, seed: int) -> Iterator[int]:
     """Yields every number below `size` once, in an order that the seed decides.
 
-    The first n numbers are a sample of n, and are part of every larger sample. Each number takes
-    the same time, whatever the size is. A Feistel network orders the numbers below the next square
+    The first n numbers are a sample of size n, and are part of every larger sample. A number takes
+    the same time for any `size`. A Feistel network orders the numbers below the next square
     number, and numbers that are too large are left out (Black & Rogaway 2002, Ciphers with
     Arbitrary Finite Domains, CT-RSA).
     """

@@ -161,7 +161,7 @@ class PoolMember:
 
     @property
     def part(self) -> float:
-        """The fraction of the current epoch that is done, readable at any time."""
+        """The fraction of the current epoch that is done; any thread may read it."""
         return (self.native.steps - self._steps_before) * self.batch_size / self.num_train
 
     def undo(self) -> None:

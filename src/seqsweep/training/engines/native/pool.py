@@ -43,10 +43,10 @@ _MOST_ENDS = 100
 class Pool:
     """Trains members until each has ended, and writes their files.
 
-    A task trains some members for one epoch, in one thread. Only so many members train at a time
-    that every thread is busy: they are in the window. When a member ends, the next member enters
-    the window, so that the first results come early. The lane is the place in the window for the
-    member that trains fastest, if others are large.
+    A task trains some members for one epoch, in one thread. Only as many members train at a time as
+    keep all threads busy: these members are in the window. When a member ends, the next member
+    enters the window, so that the first results come early. If some members are large, one place in
+    the window, the lane, is for the members that train fastest, one after another.
 
     Args:
         members: the built members; none of them has begun.
@@ -56,7 +56,7 @@ class Pool:
             `limits.Judge`). Without a judge, a member pauses at its limit.
 
     Attributes:
-        training: the members that have not finished their last epoch.
+        training: the members that still train: they neither have ended nor wait at a limit.
         left: the members that have begun and have no outcome.
         row: the row of the epoch that was finished last.
     """
