@@ -1,4 +1,4 @@
-"""The examples of docs/python.md and docs/estimators.md print what the pages show."""
+"""The examples of docs/python.md print what the page shows."""
 
 import re
 from contextlib import redirect_stdout
@@ -10,41 +10,45 @@ import pytest
 
 import seqsweep
 
-DOCS = Path(__file__).parents[1] / "docs"
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 PATTERN = r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?"
 
 
-def blocks_of(page: str) -> list[tuple[str, str]]:
+def sections() -> tuple[str, str]:
+    """Returns the text of the page up to its section on aeon, and this section."""
+    before, _, aeon = PAGE.read_text(encoding="utf-8").partition("\n## aeon\n")
+    return before, aeon
+
+
+def blocks_of(text: str) -> list[tuple[str, str]]:
     """Returns pairs of code and its output, which is "" if the page does not show it."""
-    text = (DOCS / page).read_text(encoding="utf-8")
     return re.findall(PATTERN, text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")  # its advice on workers and logging
-@pytest.mark.parametrize(
-    "page", ["python.md", pytest.param("estimators.md", marks=pytest.mark.durability)]
-)
-def test_the_examples_of_a_page_run_in_order_and_print_what_it_shows(page, tmp_path, monkeypatch):
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.durability)])
+def test_the_examples_of_the_page_run_in_order_and_print_what_it_shows(part, tmp_path, monkeypatch):
+    """Only the section on aeon imports aeon, which takes long."""
     monkeypatch.chdir(tmp_path)
-    blocks = blocks_of(page)
-    assert len(blocks) > 6
+    blocks = blocks_of(sections()[part])
+    assert len(blocks) > (10, 0)[part]
     names: dict[str, Any] = {}
     for number, (code, shown) in enumerate(blocks, start=1):
         with redirect_stdout(StringIO()) as printed:
-            exec(compile(code, f"{page}, block {number}", "exec"), names)
+            exec(compile(code, f"python.md, block {number}", "exec"), names)
         if shown:
             assert printed.getvalue() == shown, f"block {number}"
 
 
 def test_each_public_name_has_an_example_on_the_python_page():
-    code = "".join(code for code, _ in blocks_of("python.md"))
+    code = "".join(code for code, _ in blocks_of(sections()[0]))
     names = {name for name in seqsweep.__all__ if not name.startswith("__")}
     assert {name for name in names if f"seqsweep.{name}" not in code} == set()
 
 
-def test_the_estimators_page_lists_the_failures_that_the_tests_expect():
-    text = (DOCS / "estimators.md").read_text(encoding="utf-8")
+def test_the_page_lists_the_failures_that_the_tests_expect():
+    text = PAGE.read_text(encoding="utf-8")
     source = (Path(__file__).parent / "sklearn" / "test_classifier.py").read_text(encoding="utf-8")
     (expected,) = re.findall(r"^EXPECTED = \{(.*?)^\}", source, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"\| `(check_\w+)` \|", text)) == set(
@@ -52,10 +56,11 @@ def test_the_estimators_page_lists_the_failures_that_the_tests_expect():
     )
 
 
-def test_the_estimators_page_names_both_classes_and_each_argument():
+def test_the_page_names_each_estimator_and_each_argument():
     from seqsweep.sklearn import RecurrentClassifier
 
-    text = (DOCS / "estimators.md").read_text(encoding="utf-8")
-    assert "RecurrentClassifier" in text and "SeqsweepClassifier" in text
+    text = PAGE.read_text(encoding="utf-8")
+    for name in ("RecurrentClassifier", "RecurrentClassifierCV", "SeqsweepClassifier"):
+        assert name in text
     missing = [name for name in RecurrentClassifier().get_params() if f"`{name}" not in text]
     assert missing == []
