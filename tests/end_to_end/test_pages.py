@@ -5,8 +5,6 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +64,7 @@ def test_the_example_of_data_larger_than_memory_trains_on_a_memory_map(
     # The checkpoint scales raw values as the DataModule does.
     (folder,) = tmp_path.glob("outputs/runs/*/*")
     run, rows = load_run(folder), range(100)
-    batch = data.test_dataloader().dataset.__getitems__(list(rows))
+    batch = data.test_dataloader().collate_fn(list(rows))
     assert torch.equal(run.prepare(data.splits.test.x[rows]).x, batch.x)
     accuracy = run.evaluate(data.splits.test.x, data.splits.test.labels, resamples=0).metrics
     assert accuracy["accuracy"].value == pytest.approx(record["metrics"]["test/acc"])
@@ -77,25 +75,33 @@ def test_the_example_of_texts_trains_sweeps_and_reads_new_texts(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     text = section("data.md", "text: characters and words")
-    make, use = blocks(text, "python")
+    (make,) = blocks(text, "python")
     exec(compile(make, "data.md", "exec"), {})
-    single, sweep, predict = commands(text)
+    single, predict = commands(text)
 
     trained = seqsweep(*single)
     assert trained.code == 0, trained.err
     assert "model.embedding_dim: autograd trains 1 run, one at a time" in trained.out + trained.err
     (record,) = records(tmp_path)
     assert record["metrics"]["test/acc"] > 0.95
-    with redirect_stdout(StringIO()) as printed:  # it names the run that the page shows
-        exec(compile(use, "data.md", "exec"), {})
-    assert f"```text\n{printed.getvalue()}```" in text
+    assert f"outputs/runs/default/{record['run_id']}  (" in text
+    run = load_run(tmp_path / "outputs" / "runs" / "default" / record["run_id"])
+    x, lengths = run.prepare(["The film was not weak, and really lovely.", "It was really awful."])
+    with torch.inference_mode():
+        best = run.network(x, lengths).argmax(dim=1)
+    assert [run.class_names[index] for index in best] == ["good", "bad"]
 
     (tmp_path / "new.csv").write_text("text\nThe film Oslo was really weak.\n")
     predicted = seqsweep(*predict)
     assert predicted.code == 0, predicted.err
     assert predicted.out.startswith("id,prediction,p_bad,p_good\n0,bad,0.99")
 
-    planned = seqsweep("plan", *sweep[2:])
+    # All runs of a file have the same test set, whatever their tokens.
+    keys = ["data=text", "data.source.path=reviews.csv", "data.source.min_count=2"]
+    keys += ["data.source.tokens=characters,words", "model.pooling=last,attention"]
+    keys += ["model.embedding_dim=16", "trainer.max_epochs=10"]
+    sweep = ["train", "-m", *keys]
+    planned = seqsweep("plan", *keys)
     assert planned.code == 0, planned.err
     assert "autograd: 4 runs, one by one" in planned.out
     assert "model.pooling=attention: autograd trains 2 runs" in planned.out + planned.err
