@@ -23,15 +23,11 @@ from typing import NamedTuple
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
-COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 LAYOUT = {
     *(tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
     *(tokenize.ENCODING, tokenize.ENDMARKER),
 }
 IGNORE = re.compile(r"#\s*(type|pyright):\s*ignore")
-MOST_ARGUMENTS = 6
-DEEP = 4
 
 ROOMS = {
     "config": (2300, "seqsweep/config"),
@@ -58,7 +54,6 @@ class Import(NamedTuple):
 
     imported: str
     is_local: bool
-    is_for_types: bool
 
 
 @dataclass(frozen=True)
@@ -143,24 +138,6 @@ def length_of(function: Function) -> int:
     return len(lines_of(function)) - (len(lines_of(docstring)) if docstring else 0)
 
 
-def depth_of(statements: Sequence[ast.stmt], depth: int = 0) -> int:
-    """Returns how deeply the blocks of a function nest, without inner functions."""
-    deepest = depth
-    for statement in statements:
-        if not isinstance(statement, BLOCKS):
-            continue
-        inner = depth + 1
-        for field in ("body", "orelse", "finalbody"):
-            block: list[ast.stmt] = getattr(statement, field, [])
-            # In the tree an `elif` is an `if` inside `else`, but for a reader it is not deeper.
-            is_elif = isinstance(statement, ast.If) and field == "orelse" and len(block) == 1
-            is_elif = is_elif and isinstance(block[0], ast.If)
-            deepest = max(deepest, inner, depth_of(block, depth if is_elif else inner))
-        for branch in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]:
-            deepest = max(deepest, depth_of(branch.body, inner))
-    return deepest
-
-
 def public_definitions(tree: ast.Module) -> Iterator[Function | ast.ClassDef]:
     """Yields the public classes, methods and functions of a module."""
     for node in tree.body:
@@ -172,32 +149,16 @@ def public_definitions(tree: ast.Module) -> Iterator[Function | ast.ClassDef]:
                         yield method
 
 
-def arguments_of(function: Function) -> list[ast.arg]:
-    """Returns all arguments but `self` and `cls`."""
-    spec = function.args
-    named = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs]
-    rest = [argument for argument in (spec.vararg, spec.kwarg) if argument is not None]
-    return [argument for argument in [*named, *rest] if argument.arg not in ("self", "cls")]
-
-
-def is_annotated(function: Function) -> bool:
-    returns = function.returns is not None or function.name == "__init__"
-    return returns and all(argument.annotation for argument in arguments_of(function))
-
-
 def own_imports(source: Source, modules: set[str]) -> Iterator[Import]:
     """Yields the imports of modules of the same package."""
     local: set[ast.AST] = set()
-    for_types: set[ast.AST] = set()
     for node in ast.walk(source.tree):
         if isinstance(node, FUNCTIONS):
             local.update(ast.walk(node))
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for_types.update(ast.walk(node))
     for node in ast.walk(source.tree):
         for name in imported_names(node, source, modules):
             if name in modules:
-                yield Import(name, node in local, node in for_types)
+                yield Import(name, node in local)
 
 
 def imported_names(node: ast.AST, source: Source, modules: set[str]) -> set[str]:
@@ -214,28 +175,6 @@ def imported_names(node: ast.AST, source: Source, modules: set[str]) -> set[str]
         base = ".".join([*parents[:kept], *([node.module] if node.module else [])])
     names = {f"{base}.{alias.name}" for alias in node.names}
     return {name if name in modules else base for name in names}
-
-
-def cycles_of(graph: dict[str, set[str]]) -> list[set[str]]:
-    """Returns the groups of modules that import each other, directly or through others."""
-    reached = {module: reachable(module, graph) for module in graph}
-    groups: list[set[str]] = []
-    for module in graph:
-        if module in reached[module] and not any(module in group for group in groups):
-            groups.append({other for other in reached[module] if module in reached[other]})
-    return groups
-
-
-def reachable(module: str, graph: dict[str, set[str]]) -> set[str]:
-    """Returns the modules that a module imports, directly or through others."""
-    reached: set[str] = set()
-    waiting = list(graph[module])
-    while waiting:
-        imported = waiting.pop()
-        if imported not in reached:
-            reached.add(imported)
-            waiting.extend(graph[imported])
-    return reached
 
 
 def percent(part: float, whole: float) -> str:
@@ -264,15 +203,12 @@ def figures(folder: Path) -> dict[str, str]:
 def size_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
     lines = [len(source.text.splitlines()) for source in sources]
     functions = [function for source in sources for function in functions_of(source)]
-    depths = [depth_of(function.body) for function in functions]
-    deep = percent(sum(depth >= DEEP for depth in depths), len(depths))
     return {
         "files": str(len(sources)),
         "code lines": f"{code:,}",
         "file, median / max lines": f"{statistics.median(lines):g} / {max(lines)}",
         "functions": f"{len(functions):,}",
         "function, median / p90 / max lines": spread([length_of(f) for f in functions]),
-        f"nesting, max; functions with {DEEP} or more, %": f"{max(depths)}; {deep}",
     }
 
 
@@ -285,39 +221,24 @@ def text_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
     # Modules are left out, because their first lines are titles and would raise the median.
     docstrings = [ast.get_docstring(node) for node in nodes if isinstance(node, DEFINITIONS)]
     words = [len(text.splitlines()[0].split()) for text in docstrings if text]
-    functions = sum(isinstance(node, FUNCTIONS) for node in nodes)
-    comprehensions = sum(isinstance(node, COMPREHENSIONS) for node in nodes)
     docstring_lines = sum(source.docstring_lines for source in sources)
     return {
         "comments per 100 code lines": percent(explaining, code),
         "docstring lines per 100 code lines": percent(docstring_lines, code),
         "public names with a docstring, %": percent(documented, len(public)),
         "first docstring line, median words": f"{statistics.median(words or [0]):g}",
-        "comprehensions per 100 functions": percent(comprehensions, functions),
     }
 
 
 def structure_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
     modules = {source.name for source in sources}
     imports = {source.name: list(own_imports(source, modules)) for source in sources}
-    # Only an import that runs while modules load can close a cycle.
-    at_top = {
-        module: {i.imported for i in theirs if not i.is_local and not i.is_for_types}
-        for module, theirs in imports.items()
-    }
-    cycles = cycles_of(at_top)
     every = [own for theirs in imports.values() for own in theirs]
     local = sum(own.is_local for own in every)
-    functions = [function for source in sources for function in functions_of(source)]
-    annotated = sum(is_annotated(function) for function in functions)
-    wide = sum(len(arguments_of(function)) > MOST_ARGUMENTS for function in functions)
     ignores = sum(bool(IGNORE.search(comment)) for source in sources for comment in source.comments)
     return {
-        "import cycles; files in them": f"{len(cycles)}; {sum(len(cycle) for cycle in cycles)}",
         "local of own imports": f"{local} of {len(every)}",
         "type-ignores; per 1,000 code lines": f"{ignores}; {1000 * ignores / max(code, 1):.1f}",
-        "functions fully annotated, %": percent(annotated, len(functions)),
-        f"functions of more than {MOST_ARGUMENTS} arguments, %": percent(wide, len(functions)),
     }
 
 

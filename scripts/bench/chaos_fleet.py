@@ -1,4 +1,4 @@
-"""The processes of `chaos.py`: workers on several hosts, and a driver, started again and again."""
+"""The processes of `chaos.py`, started again and again, and the disk that they write to."""
 
 import contextlib
 import os
@@ -6,45 +6,73 @@ import random
 import signal
 import struct
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from chaos_start import Settings
-from timing import ONE_THREAD
+from chaos_journal import STALE_SECONDS, start_on_host
+from frame import ONE_THREAD, call_command
 
-START = Path(__file__).parent / "chaos_start.py"
-STALE_SECONDS = 3.0
-BEAT_SECONDS = 0.4
 DRIVER = "login"
 """The host of the driver."""
 
 
+class Disk:
+    """A folder on a small file system of its own, which can be filled.
+
+    Without root the folder is an ordinary one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.is_mounted = False
+        self.until = 0.0
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir()
+        if os.geteuid() == 0:
+            command = ["mount", "-t", "tmpfs", "-o", "size=96m", "chaos", self.folder]
+            self.is_mounted = subprocess.run(command, capture_output=True).returncode == 0
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.is_mounted:
+            subprocess.run(["umount", "--lazy", self.folder], check=True)
+
+    def fill(self, seconds: float) -> None:
+        """Takes all free space for some seconds."""
+        self.until = time.monotonic() + seconds
+        status = os.statvfs(self.folder)
+        # Another process may take some of the space in between.
+        with (self.folder / "filler").open("wb") as file, contextlib.suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize)
+
+    def empty_in_time(self) -> None:
+        if self.until and time.monotonic() >= self.until:
+            (self.folder / "filler").unlink()
+            self.until = 0.0
+
+
 @dataclass(eq=False)
 class Member:
-    """A process of the fleet, with its output and its clock in files."""
+    """A process of the fleet, with its clock in a file."""
 
     name: str
     host: str
     process: subprocess.Popen[bytes]
-    output: Path
     clock: Path
     thaws: float = 0.0
     ended: float | None = None
-    is_ours: bool = True
 
     @property
     def is_frozen(self) -> bool:
         return self.thaws > 0
 
-    def has_ended(self) -> bool:
-        return self.process.poll() is not None
-
     def signal(self, signum: signal.Signals) -> None:
         """Sends a signal to the process and its children, unless it has ended."""
-        if not self.has_ended():
+        if self.process.poll() is None:
             os.killpg(self.process.pid, signum)
 
     def freeze(self, seconds: float) -> None:
@@ -80,7 +108,6 @@ class Fleet:
     draw: random.Random
     all: list[Member] = field(default_factory=list[Member])
     live: dict[int, Member] = field(default_factory=dict[int, Member])
-    environment: Mapping[str, str] = field(default_factory=lambda: ONE_THREAD)
 
     def __post_init__(self) -> None:
         for kind in ("journal", "output", "clock"):
@@ -102,13 +129,12 @@ class Fleet:
     def reap(self) -> None:
         """Thaws members whose time has come, and empties the slots of those that have ended."""
         now = time.monotonic()
-        for member in self.live.values():
+        for slot, member in list(self.live.items()):
             if member.is_frozen and now >= member.thaws:
                 member.thaw()
-        ended = {slot: one for slot, one in self.live.items() if one.has_ended()}
-        for slot, member in ended.items():
-            member.ended = now
-            del self.live[slot]
+            if member.process.poll() is not None:
+                member.ended = now
+                del self.live[slot]
 
     def drive_to_end(self) -> int:
         """Runs the driver undisturbed once the last locks are stale; returns its exit code."""
@@ -127,27 +153,24 @@ class Fleet:
             member.process.wait()
 
     def _start(self, slot: int) -> Member:
-        name = str(len(self.all))
-        is_driver = slot == self.workers
+        name, is_driver = str(len(self.all)), slot == self.workers
         # Two neighbours share a host.
         host, index = (DRIVER, self.workers) if is_driver else (f"node{slot // 2}", slot // 2)
-        journal, output, clock = (
-            self.scratch / kind / name for kind in ("journal", "output", "clock")
-        )
+        kinds = ("journal", "output", "clock")
+        journal, output, clock = (self.scratch / kind / name for kind in kinds)
         # Half of the clocks are wrong by hours from the start.
         shift = self.draw.choice([0.0, self.draw.uniform(-9, 9) * 3600])
         clock.write_bytes(struct.pack("d", shift))
-        settings = Settings(host, index, str(journal), str(clock), STALE_SECONDS, BEAT_SECONDS)
-        arguments = self.drive if is_driver else self.work
+        words = list(self.drive if is_driver else self.work)
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, START, settings.dumps(), *arguments],
+                call_command(start_on_host, host, index, str(journal), str(clock), words),
                 cwd=self.scratch,
-                env=self.environment,
+                env=ONE_THREAD,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        member = Member(name, host, process, output, clock)
+        member = Member(name, host, process, clock)
         self.all.append(member)
         return member

@@ -2,35 +2,32 @@
 
     python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60] [--modes pool ...]
 
-Three modes share the kills:
+`--epochs` are those of the killed trainings. Two modes share the kills:
 
 - `pool`: a sweep of twelve short runs with shuffling, dropout, a scheduler, early stopping and best
   checkpoints;
-- `single`: one such run by autograd;
-- `summary`: a sweep that is killed while it writes its report, baselines and view.
+- `single`: one such run by autograd.
 
 Each kill is a SIGKILL at a random moment after the training has begun. Every fifth kill comes while
 a checkpoint is being written. The program prints the kills, the lost epochs and the mismatches,
-which must be 0. It compares run folders, records, weights, metrics.csv, TensorBoard curves,
-left-over files, the report, and the config that the report calls the best.
+which must be 0. It compares run folders, records, weights, metrics.csv, TensorBoard curves and
+left-over files.
 """
 
-import argparse
 import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from frame import ONE_THREAD, SEQSWEEP, read_options
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqsweep.runs.eventfiles import event_folder
@@ -38,45 +35,22 @@ from seqsweep.runs.lock import is_locked
 
 TIMES = ("train_seconds", "samples_per_s", "digest")
 RUN = (
-    "data=digits",
-    "model.num_layers=2",
-    "model.dropout=0.2",
-    "scheduler=plateau",
-    "scheduler.patience=3",
-    "callbacks=early_stopping",
-    "callbacks.early_stopping.patience=25",
-)
+    "data=digits", "model.num_layers=2", "model.dropout=0.2", "scheduler=plateau",
+    "scheduler.patience=3", "callbacks=early_stopping", "callbacks.early_stopping.patience=25",
+)  # fmt: skip
 OVERRIDES = (
-    "-m",
-    "sweep.name=killed",
-    *RUN,
-    "model.cell=rnn,gru,lstm",
-    "model.hidden_size=4,12",
-    "seed=0,1",
-)
+    "-m", "sweep.name=killed", *RUN,
+    "model.cell=rnn,gru,lstm", "model.hidden_size=4,12", "seed=0,1",
+)  # fmt: skip
 SINGLE = (*RUN, "engine=autograd", "model.cell=gru")
-SUMMARY = (
-    "-m",
-    "sweep.name=killed",
-    "data=digits",
-    "model.hidden_size=4,8",
-    "seed=0,1",
-    "trainer.max_epochs=2",
-)
-BESIDE = ("report.html", "report.csv", "report.json", "baselines.json")
-
-
-def command(folder: Path, overrides: tuple[str, ...]) -> list[str]:
-    """Returns the command of a sweep or run below `folder`."""
-    return [sys.executable, "-m", "seqsweep", "train", f"output_dir={folder}", *overrides]
 
 
 def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
     """Starts the command in its own session, to kill its workers with it."""
     return subprocess.Popen(
-        command(folder, overrides),
+        [*SEQSWEEP, "train", f"output_dir={folder}", *overrides],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env=ONE_THREAD,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -202,9 +176,8 @@ def mismatches(disturbed: Path, alone: Path) -> list[str]:
 def differences(one: Path, other: Path) -> list[str]:
     """Returns the differences of two folders of the same run."""
     found: list[str] = []
-    if {p.name.split(".")[0] for p in one.iterdir()} != {
-        p.name.split(".")[0] for p in other.iterdir()
-    }:
+    names, others = ({p.name.split(".")[0] for p in run.iterdir()} for run in (one, other))
+    if names != others:
         found.append("other files")
     if record_of(one) != record_of(other):
         found.append("record.json")
@@ -266,117 +239,19 @@ def kill_trainings(
     return mismatches(disturbed, alone)
 
 
-def kill_summaries(
-    overrides: tuple[str, ...], kills: int, draw: random.Random, folder: Path
-) -> list[str]:
-    """Kills a sweep while it writes its summary and returns the mismatches.
-
-    Before each kill one run is removed, so that the sweep trains it and writes its summary again.
-    """
-    folder.mkdir()
-    finish(folder, overrides)
-    (sweep,) = (path.parent for path in folder.glob("sweeps/*/sweep.json"))
-    began = time.monotonic()
-    lose_a_run(folder, draw)
-    seconds = time_after_last_record(folder, overrides)
-    print(f"  undisturbed: {time.monotonic() - began:.1f} s, {seconds:.1f} s after the last record")
-    found: list[str] = []
-    done = 0
-    for _ in range(kills):
-        lose_a_run(folder, draw)
-        process = start(folder, overrides)
-        try:
-            wait_for_records(folder, process)
-            time.sleep(draw.uniform(0, seconds))
-            done += process.poll() is None
-        finally:
-            end(process)
-        finish(folder, overrides)
-        found += summary_mismatches(sweep, overrides)
-    print(f"  kills {done} of a summary")
-    return found
-
-
-def lose_a_run(folder: Path, draw: random.Random) -> None:
-    name, path = draw.choice(sorted(runs(folder).items()))
-    assert name
-    shutil.rmtree(path)
-
-
-def wait_for_records(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        if len(list(folder.glob("sweeps/*/*/record.json"))) == RUNS_OF_SUMMARY:
-            return
-        time.sleep(0.005)
-
-
-def time_after_last_record(folder: Path, overrides: tuple[str, ...]) -> float:
-    process = start(folder, overrides)
-    try:
-        wait_for_records(folder, process)
-        began = time.monotonic()
-        process.wait()
-    finally:
-        end(process)
-    return time.monotonic() - began
-
-
-def summary_mismatches(sweep: Path, overrides: tuple[str, ...]) -> list[str]:
-    """Returns the differences between a sweep's summary and that of a copy."""
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary, *sweep.parts[-2:])
-        shutil.copytree(sweep, copy, symlinks=True)
-        for name in ("report.html", "report.csv", "report.json", ".tensorboard"):
-            (copy / name).unlink()
-        for path in copy.glob("*/*/*.seqsweep.*"):
-            path.unlink()
-        finish(Path(temporary), overrides)
-        one, other = (_beside(folder, (sweep, copy)) for folder in (sweep, copy))
-    found = [
-        f"{name}" for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)
-    ]
-    left = [path for path in sweep.rglob("*") if path.name.endswith(".tmp") or path.name == "lock"]
-    return found + [f"{path} is left" for path in left]
-
-
-def _beside(sweep: Path, folders: Sequence[Path]) -> dict[str, str]:
-    """Returns the summary's files without times, paths and digests, and the view's names."""
-    texts = {name: (sweep / name).read_text() for name in BESIDE}
-    for name, text in texts.items():
-        text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", "", text)
-        text = re.sub(r'"made_from": "[0-9a-f]*"', "", text)
-        for folder in folders:
-            text = text.replace(str(folder), "").replace(str(folder.parent.parent), "")
-        texts[name] = text
-    names = (path for path in sweep.rglob("*") if ".seqsweep." in path.name)
-    return texts | {str(path.relative_to(sweep)): "" for path in names}
-
-
-MODES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
-    "pool": (kill_trainings, OVERRIDES),
-    "single": (kill_trainings, SINGLE),
-    "summary": (kill_summaries, SUMMARY),
-}
-RUNS_OF_SUMMARY = 4
+MODES = {"pool": OVERRIDES, "single": SINGLE}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Kills trainings and compares their results.")
-    parser.add_argument("--kills", type=int, default=50, help="kills of all modes together")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=60, help="epochs of the killed trainings")
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
-    options = parser.parse_args()
+    options = read_options(__doc__, kills=50, seed=0, epochs=60, modes=tuple(MODES))
     draw = random.Random(options.seed)
     found: list[str] = []
     for index, mode in enumerate(options.modes):
-        kill, overrides = MODES[mode]
-        if mode != "summary":
-            overrides = (*overrides, f"trainer.max_epochs={options.epochs}")
+        overrides = (*MODES[mode], f"trainer.max_epochs={options.epochs}")
         kills = len(range(index, options.kills, len(options.modes)))
         print(mode, flush=True)
         with tempfile.TemporaryDirectory() as temporary:
-            mismatched = kill(overrides, kills, draw, Path(temporary, mode))
+            mismatched = kill_trainings(overrides, kills, draw, Path(temporary, mode))
         print(f"  mismatches {len(mismatched)}", flush=True)
         for line in mismatched:
             print(f"    {line}")

@@ -14,15 +14,15 @@ For MLflow, `its own store` is what a loop takes that gives it the same values i
 """
 
 import argparse
-import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from timing import ONE_THREAD
+from frame import SEQSWEEP, Table, read_options, run
 
-MLFLOW = "sqlite:///mlflow.db"
+VARIABLES = {
+    "WANDB_MODE": "offline", "WANDB_SILENT": "true", "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"
+}  # fmt: skip
 LOOPS = {
     "wandb": "import sys, wandb, lightning.pytorch.loggers\n"
     "for i in range(int(sys.argv[1])):\n"
@@ -53,53 +53,38 @@ for path in glob.glob('outputs/sweeps/*/*/metrics.csv'):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--loggers", nargs="+", choices=LOOPS, default=list(LOOPS))
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--sweep", nargs="+", default=["sweep=architecture"])
-    options = parser.parse_args()
+    options = read_options(__doc__, loggers=tuple(LOOPS), repeats=2, sweep=["sweep=architecture"])
     with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder), options)
 
 
 def measure(folder: Path, options: argparse.Namespace) -> None:
-    command = [sys.executable, "-m", "seqsweep", "train", "-m", *options.sweep]
+    command = [*SEQSWEEP, "train", "-m", *options.sweep]
     command += ["trainer=cpu", "sweep.report=false"]
-    sweep = call(command, folder)
-    done = min(call(command, folder) for _ in range(options.repeats))
+    sweep = cpu_of(command, folder)
+    done = min(cpu_of(command, folder) for _ in range(options.repeats))
     runs = [path.parent for path in folder.glob("outputs/sweeps/*/*/record.json")]
-    print(
-        f"{len(runs)} runs: {sweep:.1f} s of CPU, {done:.1f} s where all are complete", flush=True
-    )
+    print(f"{len(runs)} runs: {sweep:.1f} s of CPU, {done:.1f} s where all are complete")
+    table = Table("CPU seconds", "in all", "init and finish", "feeding", "of the sweep")
     for name in options.loggers:
         loop = [sys.executable, "-c", LOOPS[name]]
-        call([*loop, "1"], folder)  # makes the tables of MLflow
-        bare = min(call([*loop, str(len(runs))], folder) for _ in range(options.repeats))
+        cpu_of([*loop, "1"], folder)  # makes the tables of MLflow
+        bare = min(cpu_of([*loop, str(len(runs))], folder) for _ in range(options.repeats))
         fed: list[float] = []
         for _ in range(options.repeats):
-            for run in runs:
-                (run / "loggers.json").unlink(missing_ok=True)
-            fed.append(call([*command, f"logger={name}"], folder))
+            for each in runs:
+                (each / "loggers.json").unlink(missing_ok=True)
+            fed.append(cpu_of([*command, f"logger={name}"], folder))
         feeding = min(fed) - done - bare
-        print(
-            f"{name}: {min(fed):.1f} s, init and finish {bare:.1f} s, feeding {feeding:.1f} s,"
-            f" {feeding / sweep:.1%} of the sweep",
-            flush=True,
-        )
+        table.row(name, min(fed), bare, feeding, f"{feeding / sweep:.1%}")
         if name == "mlflow":
             program = [sys.executable, "-c", MLFLOW_VALUES]
-            own = min(call(program, folder) for _ in range(options.repeats)) - bare
-            print(f"mlflow: its own store {own:.1f} s, {own / sweep:.1%} of the sweep", flush=True)
+            own = min(cpu_of(program, folder) for _ in range(options.repeats)) - bare
+            table.row("its own store", None, None, own, f"{own / sweep:.1%}")
 
 
-def call(command: list[str], folder: str | Path) -> float:
-    """Runs a command; returns its CPU seconds."""
-    variables = ONE_THREAD | {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
-    variables |= {"MLFLOW_TRACKING_URI": MLFLOW}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def cpu_of(command: list[str], folder: Path) -> float:
+    return run(command, folder, VARIABLES).cpu
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ CPU time of each counts. `step` is the time of an epoch's training batches divid
 and `run` is the time from the first batch to the end of the test. Every ratio is to the plain loop.
 """
 
-import argparse
 import copy
 import io
 import logging
@@ -18,28 +17,29 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
+from frame import Table, plan_runs, read_options
 from lightning.pytorch.loggers import TensorBoardLogger
-from made_runs import compose_configs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from seqsweep.data.batch import EpochBatches
+from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.training.build_run import build_data, build_module
-from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train
 
 COMMON = ["trainer=cpu", "trainer.progress_bar=true", "logger=both"]
+SIZE = "model.hidden_size=32"
 CASES = {
-    "digits: 8 steps x 8, batch 64, hidden 32": ["data=digits", "data.batch_size=64"],
-    "random: 32 steps x 16, batch 64, hidden 32": ["data=random", "data.batch_size=64"],
-    "Japanese Vowels: 7-29 steps x 12, batch 32, hidden 32": ["data=japanese_vowels"],
+    "digits: 8 steps x 8, batch 64, hidden 32": ["data=digits", "data.batch_size=64", SIZE],
+    "random: 32 steps x 16, batch 64, hidden 32": ["data=random", "data.batch_size=64", SIZE],
+    "Japanese Vowels: 7-29 steps x 12, batch 32, hidden 32": ["data=japanese_vowels", SIZE],
     "notebook: 6 steps x 5, batch 3, hidden 10": [
         "experiment=notebook_simple",
         "~logger.print_loss",
@@ -47,8 +47,7 @@ CASES = {
 }
 
 
-@dataclass
-class Cost:
+class Cost(NamedTuple):
     """The seconds of a step and of the run, and the last training loss."""
 
     step: float
@@ -71,7 +70,7 @@ class EpochClock(L.Callback):
             self.steps += trainer.num_training_batches  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def ours(planned: PlannedRun) -> Cost:
+def ours(planned: PlannedRun, splits: Splits, network: nn.Module) -> Cost:
     """Trains as `seqsweep train` does, from the checked config to record.json."""
     clock = EpochClock()
     with tempfile.TemporaryDirectory() as folder:
@@ -84,12 +83,11 @@ def ours(planned: PlannedRun) -> Cost:
     return Cost(clock.seconds / int(last["step"]), run, float(last["train/loss"]))
 
 
-def plain(planned: PlannedRun) -> Cost:
+def plain(planned: PlannedRun, splits: Splits, network: nn.Module) -> Cost:
     """Trains by the loop that a person writes: torch.optim.Adam, the best weights by deepcopy."""
-    config, data, network = _build(planned)
+    config, split, val = planned.config, splits.train, splits.val
     start = time.process_time()
-    split, val = data.splits.train, data.splits.val
-    x, lengths, labels = map(torch.from_numpy, (split.x, split.lengths, split.labels))
+    x, lengths, labels = tensors(split)
     batches = EpochBatches(len(split), config["data"]["batch_size"], config["seed"])
     optimizer = torch.optim.Adam(network.parameters(), lr=config["optimizer"]["lr"])
     clip = config["trainer"]["gradient_clip_val"]
@@ -114,28 +112,20 @@ def plain(planned: PlannedRun) -> Cost:
         seconds += time.process_time() - epoch_start
         loss = total / len(split)
         if val is not None:
-            acc = _accuracy(network, torch.from_numpy(val.x), val.lengths, val.labels)
+            acc = accuracy(network, val)
             if acc > best_acc:
                 best, best_acc = copy.deepcopy(network.state_dict()), acc
-    if best is not None and data.splits.test is not None:
+    if best is not None and splits.test is not None:
         network.load_state_dict(best)
-        test = data.splits.test
-        _accuracy(network, torch.from_numpy(test.x), test.lengths, test.labels)
+        accuracy(network, splits.test)
     return Cost(seconds / steps, time.process_time() - start, loss)
 
 
-def template(planned: PlannedRun) -> Cost:
+def template(planned: PlannedRun, splits: Splits, network: nn.Module) -> Cost:
     """Trains by Lightning in the usual style: defaults, a DataLoader, torchmetrics, self.log."""
-    config, data, network = _build(planned)
-    module = TemplateModule(network, data.splits.num_classes, config["optimizer"]["lr"])
-    loaders = [
-        None if split is None else DataLoader(
-            TensorDataset(*map(torch.from_numpy, (split.x, split.lengths, split.labels))),
-            batch_size=config["data"]["batch_size"] if split is data.splits.train else 512,
-            shuffle=split is data.splits.train,
-        )
-        for split in (data.splits.train, data.splits.val, data.splits.test)
-    ]  # fmt: skip
+    config = planned.config
+    module = TemplateModule(network, splits.num_classes, config["optimizer"]["lr"])
+    train_loader, val_loader, test_loader = loaders(splits, config["data"]["batch_size"])
     clock = EpochClock()
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         start = time.process_time()
@@ -147,10 +137,10 @@ def template(planned: PlannedRun) -> Cost:
             logger=TensorBoardLogger(folder),
             callbacks=[clock],
         )
-        trainer.fit(module, loaders[0], loaders[1])
+        trainer.fit(module, train_loader, val_loader)
         loss = float(trainer.callback_metrics["train/loss"])
-        if loaders[2] is not None:
-            trainer.test(module, loaders[2], verbose=False)
+        if test_loader is not None:
+            trainer.test(module, test_loader, verbose=False)
         run = time.process_time() - start
     return Cost(clock.seconds / clock.steps, run, loss)
 
@@ -186,32 +176,56 @@ class TemplateModule(L.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=self.lr)
 
 
-def _build(planned: PlannedRun) -> tuple[dict[str, Any], Any, nn.Module]:
-    """Builds the data and the initial weights for the other two ways."""
-    data = build_data(planned.config)
-    return planned.config, data, build_module(planned.config, data.splits).network
+def loaders(splits: Splits, batch_size: int) -> list[DataLoader[Any] | None]:
+    """Returns Lightning's loaders of the three splits."""
+    return [
+        None if split is None else DataLoader(
+            TensorDataset(*tensors(split)),
+            batch_size=batch_size if split is splits.train else 512,
+            shuffle=split is splits.train,
+        )
+        for split in (splits.train, splits.val, splits.test)
+    ]  # fmt: skip
 
 
-def _accuracy(network: nn.Module, x: Tensor, lengths: Any, labels: Any) -> float:
+def tensors(split: Sequences) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns x (N, T, F), lengths (N,) and labels (N,)."""
+    x, lengths, labels = map(torch.from_numpy, (split.x, split.lengths, split.labels))
+    return x, lengths, labels
+
+
+def accuracy(network: nn.Module, split: Sequences) -> float:
+    x, lengths, labels = tensors(split)
     network.eval()
     with torch.no_grad():
-        predicted = network(x, torch.from_numpy(lengths)).argmax(1)
-    return (predicted == torch.from_numpy(labels)).double().mean().item()
+        predicted = network(x, lengths).argmax(1)
+    return (predicted == labels).double().mean().item()
+
+
+def be_quiet() -> None:
+    """Silences warnings and Lightning, and computes with one thread."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+WAYS: dict[str, Callable[[PlannedRun, Splits, nn.Module], Cost]] = {
+    "plain PyTorch loop": plain,
+    "seqsweep": ours,
+    "Lightning's defaults": template,
+}
 
 
 def measure(overrides: list[str], repeats: int) -> dict[str, Cost]:
     """Measures all ways in turn; returns the least step and run time of each."""
-    (config,) = compose_configs([*COMMON, *overrides])
-    planned = plan(config)
-    ways: dict[str, Callable[[PlannedRun], Cost]] = {
-        "plain PyTorch loop": plain,
-        "seqsweep": ours,
-        "Lightning's defaults": template,
-    }
-    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+    (planned,) = plan_runs([*COMMON, *overrides])
+    costs: dict[str, list[Cost]] = {name: [] for name in WAYS}
     for _ in range(repeats):
-        for name, way in ways.items():
-            costs[name].append(way(planned))
+        for name, way in WAYS.items():
+            data = build_data(planned.config)
+            network = build_module(planned.config, data.splits).network
+            costs[name].append(way(planned, data.splits, network))
     return {
         name: Cost(min(c.step for c in turns), min(c.run for c in turns), turns[-1].loss)
         for name, turns in costs.items()
@@ -219,32 +233,19 @@ def measure(overrides: list[str], repeats: int) -> dict[str, Cost]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    options = read_options(__doc__, epochs=30, repeats=5)
+    be_quiet()
     print(f"torch {torch.__version__}, one thread, CPU time, {options.epochs} epochs", end="")
     print(f", least of {options.repeats}")
     for title, overrides in CASES.items():
-        notebook = "notebook" in title
-        size = [] if notebook else ["model.hidden_size=32"]
-        costs = measure(
-            [*overrides, *size, f"trainer.max_epochs={options.epochs}"], options.repeats
-        )
+        costs = measure([*overrides, f"trainer.max_epochs={options.epochs}"], options.repeats)
         base = costs["plain PyTorch loop"]
         print(f"\n{title}")
-        print(
-            f"  {'':22} {'step, us':>10} {'ratio':>6} {'run, s':>8} {'ratio':>6}  last train loss"
-        )
+        table = Table("", "step, us", "ratio", "run, s", "ratio", "last train loss")
         for name, cost in costs.items():
-            print(
-                f"  {name:22} {cost.step * 1e6:10.0f} {cost.step / base.step:6.2f} "
-                f"{cost.run:8.2f} {cost.run / base.run:6.2f}  {cost.loss:.6f}"
-            )
+            ratios = (f"{cost.step / base.step:.2f}", f"{cost.run / base.run:.2f}")
+            step, run = cost.step * 1e6, f"{cost.run:.2f}"
+            table.row(name, step, ratios[0], run, ratios[1], f"{cost.loss:.6f}")
 
 
 if __name__ == "__main__":

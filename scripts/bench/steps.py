@@ -11,18 +11,21 @@ engine is, and its multiple of the floor: the time of the step's products at the
 fused multiply-adds (see core_peak.py).
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import torch
 from core_peak import core_speed
-from problems import CLASSES, FEATURES, SEQUENCES, SHAPES, make_parser
-from timing import cpu_seconds
+from frame import Table, cpu_seconds, read_options
+from problems import CELLS, CLASSES, FEATURES, MEMBERS, SEQUENCES, SHAPES
 from torch import nn
 
 from seqsweep.models.classifier import Cell, RNNClassifier
 from seqsweep.native.step import Data, Network, Shape, Work, run
 from seqsweep.native.structs import flops
 from seqsweep.training.engines.native.shared import hyperparameters
+
+T = TypeVar("T")
 
 
 class Problem(NamedTuple):
@@ -35,15 +38,10 @@ class Problem(NamedTuple):
     layers: int = 1
     bidirectional: bool = False
 
-    def network(self) -> RNNClassifier:
-        return RNNClassifier(
-            FEATURES,
-            self.hidden,
-            CLASSES,
-            self.cell,
-            num_layers=self.layers,
-            bidirectional=self.bidirectional,
-        )
+    def make(self, kind: Callable[..., T]) -> T:
+        """Makes a network, or its shape, with the sizes of this problem."""
+        sizes = (FEATURES, self.hidden, CLASSES, self.cell)
+        return kind(*sizes, num_layers=self.layers, bidirectional=self.bidirectional)
 
     def sequences(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Draws random x (S, T, F) and labels (S,)."""
@@ -54,7 +52,7 @@ class Problem(NamedTuple):
 def time_plain(problem: Problem) -> float:
     """Returns the seconds of one step of one network in a plain loop."""
     x, labels = problem.sequences()
-    network = problem.network()
+    network = problem.make(RNNClassifier)
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
 
     def step() -> None:
@@ -70,38 +68,22 @@ def time_plain(problem: Problem) -> float:
 
 def time_native(problem: Problem, members: int) -> float:
     """Returns the seconds of one step of all members, from whole epochs."""
-    cell, steps, batch, hidden, layers, both = problem
     x, labels = problem.sequences()
-    lengths = torch.full((SEQUENCES,), steps)
+    lengths = torch.full((SEQUENCES,), problem.steps)
     data = Data(x.numpy(), lengths.numpy(), labels.numpy(), CLASSES)
-    shape = Shape(FEATURES, hidden, CLASSES, cell, num_layers=layers, bidirectional=both)
-    networks = [Network(shape, "adam", weights_of(problem), max_norm=1.0) for _ in range(members)]
-    options = adam_options(problem)
+    shape, first = problem.make(Shape), problem.make(RNNClassifier).parameters()
+    weights = nn.utils.parameters_to_vector(first).detach()
+    options = hyperparameters(torch.optim.Adam([weights], lr=1e-3))
+    networks = [Network(shape, "adam", weights.clone(), max_norm=1.0) for _ in range(members)]
 
     def epoch() -> None:
         works = [
-            Work(network, torch.randperm(SEQUENCES), batch, options, 0, False)
+            Work(network, torch.randperm(SEQUENCES), problem.batch, options, 0, False)
             for network in networks
         ]
         run(works, data, None)
 
-    return cpu_seconds(epoch, max(3, 40 // members)) / -(-SEQUENCES // batch)
-
-
-def weights_of(problem: Problem) -> torch.Tensor:
-    """Draws the weights of a new network, as one vector."""
-    return nn.utils.parameters_to_vector(problem.network().parameters()).detach()
-
-
-def adam_options(problem: Problem) -> dict[str, float]:
-    return hyperparameters(torch.optim.Adam(problem.network().parameters(), lr=1e-3))
-
-
-def floor_seconds(problem: Problem, peak: float) -> float:
-    """Returns the seconds of one step's products at `peak` operations a second."""
-    _, steps, batch, hidden, layers, both = problem
-    shape = Shape(FEATURES, hidden, CLASSES, problem.cell, num_layers=layers, bidirectional=both)
-    return flops(shape, steps * batch) / peak
+    return cpu_seconds(epoch, max(3, 40 // members)) / -(-SEQUENCES // problem.batch)
 
 
 def compare(problem: Problem, members: int, alone: float, peak: float | None) -> str:
@@ -110,22 +92,23 @@ def compare(problem: Problem, members: int, alone: float, peak: float | None) ->
     text = f"{alone * members / by_native:.1f}x"
     if peak is None:
         return text
-    return f"{text} {by_native / members / floor_seconds(problem, peak):.1f}f"
+    floor = flops(problem.make(Shape), problem.steps * problem.batch) / peak
+    return f"{text} {by_native / members / floor:.1f}f"
 
 
 def main() -> None:
-    options = make_parser("Compares steps of the native engine with a plain loop's.").parse_args()
+    options = read_options(__doc__, cells=CELLS, members=MEMBERS, layers=1, bidirectional=False)
     torch.set_num_threads(1)
     peak = core_speed()
     print("peak:", "unknown" if peak is None else f"{peak / 1e9:.0f} Gflop/s")
     print("each cell: native over the plain loop, and its multiple of the floor (f)")
     for cell in options.cells:
-        print(f"\n{cell}: steps, batch, hidden" + "".join(f"{k:>14}" for k in options.members))
+        heads = [f"{members:>14}" for members in options.members]
+        table = Table(f"{cell}: steps, batch, hidden", *heads, first=28)
         for shape in SHAPES:
             problem = Problem(cell, *shape, options.layers, options.bidirectional)
             alone = time_plain(problem)
-            cells = [compare(problem, k, alone, peak) for k in options.members]
-            print(f"{shape!s:>27}" + "".join(f"{text:>14}" for text in cells), flush=True)
+            table.row(shape, *(compare(problem, k, alone, peak) for k in options.members))
 
 
 if __name__ == "__main__":

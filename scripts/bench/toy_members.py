@@ -10,12 +10,10 @@ process. The last line is the cost that each further member adds. Compare two ve
 on the same machine.
 """
 
-import argparse
 import contextlib
 import functools
 import importlib
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timing import ONE_THREAD
+from frame import Table, call_command, read_options, run
 
 from seqsweep import cli
 from seqsweep.importing import without_collections
@@ -133,16 +131,24 @@ def watch(clock: Clock) -> None:
                     setattr(other, name, timed)
 
 
-def train(arguments: list[str], members: int, start: float) -> None:
+def train(members: int, epochs: int, report: bool, start: float) -> float:
     """Trains the sweep in this process and prints the table of its parts.
 
     Args:
         start: the CPU seconds of a sweep of one member, without imports; 0 to measure them.
+
+    Returns:
+        The CPU seconds of the sweep.
     """
     with without_collections():
         for module in MODULES:
             importlib.import_module(f"seqsweep.{module}")
 
+    arguments = [
+        "train", "-m", "--yes", "experiment=notebook_simple", "trainer=cpu", "~logger.print_loss",
+        f"trainer.max_epochs={epochs}", f"seed=range({members})", "sweep.name=toys",
+        f"sweep.report={str(report).lower()}", "output_dir=.", "hydra.launcher.threads=1",
+    ]  # fmt: skip
     clock = Clock()
     watch(clock)
     cpu, wall = time.process_time(), time.perf_counter()
@@ -154,55 +160,39 @@ def train(arguments: list[str], members: int, start: float) -> None:
                 raise
     clock.switch()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    if not start:
-        print(cpu)
-        return
+    records = len(list(Path().glob("sweeps/toys/*/record.json")))
+    if records != members:
+        sys.exit(f"{records} of {members} members were trained")
+    if start:
+        print_parts(clock, members, start, cpu, wall)
+    return cpu
+
+
+def print_parts(clock: Clock, members: int, start: float, cpu: float, wall: float) -> None:
     print(f"start {start:.2f} CPU s; {members} members\n")
-    print(f"{'ms a member':26} {'CPU':>7} {'wall':>7} {'calls':>7}")
+    table = Table("ms a member", "CPU", "wall", "calls", first=28)
+
+    def row(name: str, cpu: float, wall: float | None = None, calls: int | None = None) -> None:
+        each = [None if one is None else f"{one / members * 1e3:.2f}" for one in (cpu, wall)]
+        table.row(name, *each, None if calls is None else f"{calls / members:.2f}")
+
     for name, part in clock.parts.items():
-        times = f"{part.cpu / members * 1e3:7.2f} {part.wall / members * 1e3:7.2f}"
-        print(f"{name:26} {times} {part.calls / members:7.2f}")
-    rest = cpu - sum(part.cpu for part in clock.parts.values())
-    print(f"{'other threads':26} {rest / members * 1e3:7.2f}")
-    print(f"{'in all':26} {cpu / members * 1e3:7.2f} {wall / members * 1e3:7.2f}")
+        row(name, part.cpu, part.wall, part.calls)
+    row("other threads", cpu - sum(part.cpu for part in clock.parts.values()))
+    row("in all", cpu, wall)
     further = (cpu - start) / max(1, members - 1)
-    print(f"{'a further member':26} {further * 1e3:7.2f}")
+    row("a further member", further * members)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Times the parts of a sweep of small networks.")
-    parser.add_argument("--members", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--no-report", action="store_true")
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
-    parser.add_argument("--start", type=float, default=0.0, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.folder is not None:
-        arguments = [
-            "train", "-m", "--yes", "experiment=notebook_simple", "trainer=cpu",
-            "~logger.print_loss",
-            f"trainer.max_epochs={options.epochs}", f"seed=range({options.members})",
-            f"sweep.report={str(not options.no_report).lower()}", "sweep.name=toys",
-            f"output_dir={options.folder}", "hydra.launcher.threads=1",
-        ]  # fmt: skip
-        train(arguments, options.members, options.start)
-        return
-    start = float(output_of(1, []))
-    print(output_of(options.members, ["--start", str(start)]), end="")
-
-
-def output_of(members: int, options: list[str]) -> str:
-    """Runs this program again in a temporary folder, checks the records, returns the output."""
-    with tempfile.TemporaryDirectory() as temporary:
-        command = [sys.executable, __file__, *sys.argv[1:], *options]
-        command += ["--members", str(members), "--folder", temporary]
-        process = subprocess.run(
-            command, env=ONE_THREAD, cwd=temporary, stdout=subprocess.PIPE, text=True
-        )
-        records = len(list(Path(temporary).glob("sweeps/toys/*/record.json")))
-    if process.returncode != 0 or records != members:
-        sys.exit(f"{records} of {members} members were trained")
-    return process.stdout
+    options = read_options(__doc__, members=1000, epochs=20, no_report=False)
+    report = not options.no_report
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        words = call_command(train, 1, options.epochs, report, 0.0)
+        start = run(words, Path(first)).value
+        words = call_command(train, options.members, options.epochs, report, start)
+        usage = run(words, Path(second))
+    print(usage.text.strip().rpartition("\n")[0])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+"""Measures the commands that read a sweep, from 24 runs to very many.
+
+    python scripts/bench/large_sweep.py [--runs 24 120 1000 20000] [--only status report]
+        [--keep FOLDER]
+
+The sweep of tiny networks is trained first, without its report: configs with five seeds and curves
+of 30 epochs. Then each command is a separate process; the table shows its CPU time with start and
+imports, its wall time and its peak memory. `--only` takes the beginnings of names, and `--keep`
+keeps the sweeps and uses them again.
+"""
+
+import math
+import tempfile
+from pathlib import Path
+
+from frame import SEQSWEEP, Table, call_command, read_options, run
+
+# Only the children import modules that need torch, because a new process starts with the peak
+# memory of its parent.
+
+SEEDS = 5
+SWEEP = (
+    "-m", "sweep.name=large", "sweep.ask_above=null", "trainer=cpu",
+    "trainer.max_epochs=30", "data=frequencies", "data.batch_size=40",
+    "data.source={num_train:40,num_val:20,num_test:20,length:6}",
+)  # fmt: skip
+
+
+def grid_of(runs: int) -> list[str]:
+    """Returns the overrides of a grid of at least `runs` runs: cells, sizes, rates and seeds."""
+    configs = math.ceil(runs / SEEDS)
+    sizes = min(10, math.ceil(configs / 2))
+    rates = math.ceil(configs / 2 / sizes)
+    rate_texts = ",".join(f"{0.0001 * (number + 1):.4f}" for number in range(rates))
+    return [
+        "model.cell=rnn,gru",
+        f"model.hidden_size=range(4,{sizes + 4})",
+        f"optimizer.lr={rate_texts}",
+        f"seed=range({SEEDS})",
+    ]
+
+
+def renew_view(folder: str, images: int) -> None:
+    """Renews TensorBoard's view of a sweep, with the pictures of the best runs."""
+    from seqsweep.results.tensorboard.view import renew
+
+    renew(Path(folder), images=images)
+
+
+def watch(folder: str, frames: int) -> None:
+    """Draws the first frames of `seqsweep watch`."""
+    import io
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from seqsweep.live.display import LiveView
+    from seqsweep.live.watch import WatchedFolder
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    table = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+    watched = WatchedFolder(Path(folder))
+    view = LiveView(watched.progress, console, table)
+    view.start()
+    for _ in range(frames):
+        watched.renew()
+        view.renew()
+
+
+def commands(folder: Path, words: list[str]) -> dict[str, list[str]]:
+    """Returns the measured commands by name, in an order in which none spoils the next."""
+    path = str(folder)
+    return {
+        "plan": [*SEQSWEEP, "plan", *words],
+        "status": [*SEQSWEEP, "status", path],
+        "leaderboard": [*SEQSWEEP, "leaderboard", path],
+        "watch, one frame": call_command(watch, path, 1),
+        "watch, eleven frames": call_command(watch, path, 11),
+        "report": [*SEQSWEEP, "report", path],
+        "view": call_command(renew_view, path, 0),
+        "view, pictures of 8": call_command(renew_view, path, 8),
+        "view, nothing new": call_command(renew_view, path, 8),
+        "train -m, all done": [*SEQSWEEP, "train", *words],
+    }
+
+
+def main() -> None:
+    options = read_options(__doc__, runs=[24, 120, 1000, 20000], only=[""], keep="")
+    for runs in options.runs:
+        with tempfile.TemporaryDirectory() as temporary:
+            output = Path(options.keep, str(runs)).resolve() if options.keep else Path(temporary)
+            folder, words = output / "sweeps" / "large", [*SWEEP, f"output_dir={output}"]
+            words += grid_of(runs)
+            if not folder.exists():
+                run([*SEQSWEEP, "train", *words, "sweep.report=false"])
+            count = len(list(folder.glob("*/record.json")))
+            table = Table(f"{count:,} runs", "CPU, s", "wall, s", "MiB")
+            for name, command in commands(folder, words).items():
+                if name.startswith(tuple(options.only)):
+                    usage = run(command)
+                    table.row(name, usage.cpu, usage.wall, usage.mib)
+            if (page := folder / "report.html").exists():
+                print(f"report.html {page.stat().st_size / 1e6:.2f} MB\n")
+
+
+if __name__ == "__main__":
+    main()
