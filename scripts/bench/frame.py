@@ -35,7 +35,7 @@ print("\\n" + json.dumps(function(*json.loads(sys.argv[4]))))"""
 
 @dataclass(frozen=True)
 class Usage:
-    """The cost of a process and of the children that it has waited for, and its output."""
+    """The cost of a process with its ended children, and its output."""
 
     cpu: float
     wall: float
@@ -53,7 +53,7 @@ def run(
     folder: Path | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Usage:
-    """Runs a command in its own process with one thread; ends the program if it fails."""
+    """Runs a command with one thread; ends the program if it fails."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -107,7 +107,7 @@ def cpu_seconds(action: Callable[[], object], count: int) -> float:
 
 
 class Table:
-    """Prints a table row by row; the first column is the widest and aligned to the left."""
+    """Prints a table row by row, its first column aligned to the left."""
 
     def __init__(self, *heads: str, first: int = 24) -> None:
         self.widths = [max(9, len(head) + 2) for head in heads]
@@ -128,7 +128,7 @@ def cell_text(cell: object) -> str:
 
 
 def read_options(doc: str | None, **defaults: Any) -> argparse.Namespace:
-    """Reads an option for each default: a number, a flag, or a list of one or more values.
+    """Reads an option for each default: a number, a flag or a list.
 
     A tuple of words holds the choices.
     """

@@ -27,7 +27,7 @@ SWEEP = (
 
 
 def grid_of(runs: int) -> list[str]:
-    """Returns the overrides of a grid of at least `runs` runs: cells, sizes, rates and seeds."""
+    """Returns the overrides of a grid of at least `runs` runs."""
     configs = math.ceil(runs / SEEDS)
     sizes = min(10, math.ceil(configs / 2))
     rates = math.ceil(configs / 2 / sizes)

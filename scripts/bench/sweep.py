@@ -84,7 +84,7 @@ CASES = {
 
 @dataclass(frozen=True)
 class Cost:
-    """The CPU and wall seconds of a way without its start, its memory, and its mean results."""
+    """The seconds of a way without its start, its memory and mean results."""
 
     cpu: float
     wall: float
