@@ -29,8 +29,8 @@ SWEEP = (
 def grid_of(runs: int) -> list[str]:
     """Returns the overrides of a grid of at least `runs` runs."""
     configs = math.ceil(runs / SEEDS)
-    sizes = min(10, math.ceil(configs / 2))
-    rates = math.ceil(configs / 2 / sizes)
+    rates = math.ceil(configs / 20)
+    sizes = math.ceil(configs / 2 / rates)
     rate_texts = ",".join(f"{0.0001 * (number + 1):.4f}" for number in range(rates))
     return [
         "model.cell=rnn,gru",
