@@ -130,7 +130,7 @@ def _sequence(value: Any, arguments: Sequence[Any], is_tuple: bool, key: str) ->
 
 
 def _refuse(key: str, value: Any, allowed: str, hint: str = "") -> Any:
-    """Raises the ValueError of `convert`, with the value as YAML writes it."""
+    """Raises the ValueError of `convert`; writes null, true and false as in YAML."""
     is_word = value is None or isinstance(value, bool)
     text = {True: "true", False: "false", None: "null"}[value] if is_word else repr(value)
     raise ValueError(f"{key}={text}: must be {allowed}{hint}")
@@ -154,7 +154,7 @@ _REFUSED = {
     "barebones": "a run needs its logs and checkpoints",
     "model_registry": "a run uploads nothing",
 }
-"""The arguments that a run sets itself, each with the user's alternative."""
+"""The arguments that cannot be set, each with the reason or with what to set instead."""
 
 
 def with_our_target(section: Any) -> Any:
@@ -170,7 +170,7 @@ def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
     A config that names these defaults then has the same run_id as a config without them.
 
     Raises:
-        ValueError: an argument is unknown, is set by the run itself, or has the wrong type.
+        ValueError: an argument is unknown, cannot be set, or has the wrong type.
     """
     if section["_target_"] != BUILD_TRAINER:
         return section

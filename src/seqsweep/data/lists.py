@@ -1,6 +1,7 @@
 """Pads sequences that differ in length, if they fit into memory.
 
-N sequences (B without labels), T steps of the longest, S steps of all, F features (channels).
+N sequences, B new sequences without labels, T steps of the longest sequence, S steps of all
+sequences together, F features (channels).
 """
 
 import os
@@ -63,7 +64,8 @@ def padded(
         x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,).
         lengths: (B,) the valid steps of each sequence in an array; None means T steps each.
     """
-    # An array with lengths is padded already; only a list without lengths holds single sequences.
+    # With lengths, x is one padded array, which may be written as nested lists. Without lengths, a
+    # list has one item for each sequence.
     if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
         if not x:
             raise ValueError("x: must be at least one sequence")

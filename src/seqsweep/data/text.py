@@ -43,11 +43,13 @@ def text(
 ) -> Splits:
     """Reads texts as sequences of symbols.
 
-    `prepare` fits the vocabulary on the training split, after it has cut the other splits.
+    `prepare` fits the vocabulary on the training split, after the validation and test sequences
+    have been taken from it.
 
     Args:
-        path: a .csv (also .csv.gz) or .parquet file with a text and a label column, which needs
-            pyarrow; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT; in UTF-8.
+        path: a .csv, .csv.gz or .parquet file with a text column and a label column, read with
+            pyarrow; or a .txt or .tsv file (also .gz) without a header, with LABEL<TAB>TEXT in each
+            line. Texts are in UTF-8.
         text_column, label_column: the columns of a csv or parquet file; None: `text`, `label`.
         tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers are at least 1.
         test_path: a second file, which becomes the test split.

@@ -76,7 +76,8 @@ class SequenceClassifier(L.LightningModule):
         gradient_clip_algorithm: `norm` scales the gradient; `value` clamps each of its values.
         accumulate_grad_batches: the number of batches per optimizer step, at least 1.
         monitor: the metric that a plateau scheduler reads.
-        seed: the seed of the run; dropout draws from its stream `dropout/<step>`.
+        seed: the seed of the run. The seed of its stream `dropout`, plus the step, gives the
+            dropout masks of a step.
     """
 
     def __init__(

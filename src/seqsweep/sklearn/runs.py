@@ -59,7 +59,9 @@ KEYS = {
 # Files for human readers cost time, and nobody opens them for most runs of an estimator.
 _DEFAULTS = {"data.test_fraction": 0.0, "logger": "csv", "diagnostics": False}
 _FIXED = ("data", "model", "experiment", "debug", "sweep", "hydra", "name", "output_dir")
-"""The groups and keys that the estimator itself sets."""
+"""The groups and keys that `overrides` must not set.
+
+An estimator trains a single run on X and y, with the network that its arguments describe."""
 
 
 def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) -> Config:
@@ -200,7 +202,8 @@ def train_one(planned: PlannedRun, root: Path, verbose: bool) -> Outcome:
     except RunFailed as error:
         # The original message names the run's folder, which may be temporary.
         raise RuntimeError(f"the training failed: {error.__cause__}") from error
-    forget_finished_runs()  # a longer run may continue this run
+    # A fit with more epochs may continue this run, so the next fit reads the finished runs again.
+    forget_finished_runs()
     if outcome.record["status"] == "diverged":
         raise ValueError(f"the training diverged: {outcome.record['error']}; lower lr")
     return outcome

@@ -115,7 +115,11 @@ def _has_sklearn() -> bool:
 
 
 def _known(folder: Path) -> dict[str, Any]:
-    """Returns the content of baselines.json; empty if other versions measured it."""
+    """Returns the content of baselines.json; empty if it is outdated.
+
+    The file is outdated if another version of seqsweep wrote it, or if scikit-learn has been
+    installed or removed since then.
+    """
     known = read_sealed_or_none(folder / NAME) or {}
     installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
     return known if known.items() >= installed.items() else {}
@@ -191,8 +195,8 @@ def _fitted(model: Any, splits: Splits) -> Predict:
         return _flat(part, longest) if vocabulary is None else _counted(part, vocabulary)
 
     with threadpool_limits(1), warnings.catch_warnings():
-        # Separable classes have no finite optimum. The result of 1000 steps is used without a
-        # warning.
+        # The logistic regression may not have converged after 1000 steps. Its result is used
+        # without a warning.
         warnings.simplefilter("ignore")
         model.fit(rows_of(splits.train), splits.train.labels)
 

@@ -160,7 +160,7 @@ class Searched(Search):
         self.limits = judge(self._runs(), self._monitor, self.halving.rungs)
 
     def judge(self) -> Mapping[str, Limits]:
-        # Workers read the limits from sweep.json, and the report from search.json.
+        # Both files get the decision: workers read sweep.json, and the report reads search.json.
         self.decide()
         limits = {name: each.plain() for name, each in self.limits.items()}
         with SweepFile.changing(self.folder):
@@ -172,8 +172,9 @@ class Searched(Search):
 
     def pending(self) -> list[SweepMember]:
         """Returns the runs that have not been trained up to their limits."""
-        # A run that has lost its place by a failure is not tried again. A run that has reached the
-        # rung is launched once more, even if it had failed before, to write its record.
+        # A run that failed before the rung at which it ends is not tried again. A run that has
+        # reached that rung is launched once more to write its record, even if it failed in an
+        # earlier command.
         return [run for run in self._runs() if not self._is_lost(run) and not run.is_over()]
 
     def _runs(self) -> list[SweepMember]:

@@ -51,8 +51,8 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
         )
     if prunes and launcher.threads is None and launcher.workers is None:
         raise ValueError(
-            "hydra/launcher: must be local, slurm or ray for a search that ends runs early, without"
-            " hydra.callbacks"
+            "hydra/launcher: must be local, slurm or ray, and hydra.callbacks must be empty, for a"
+            " search that ends runs early"
         )
     return is_plan
 
@@ -173,7 +173,8 @@ class Search(abc.ABC):
                 self.rounds(pending, launcher, console), self.judge, is_open=True,
             )  # fmt: skip
             self.write()
-        # If the search is not over, other processes still train its trials.
+        # The search is not over if it was stopped, or if some trials have no result yet, for
+        # example because other processes train them.
         if code == 0 and self.is_over():
             code = self._train_fresh_seeds(launcher, console)
         # Workers wait for the fresh seeds, so the sweep is closed only now.

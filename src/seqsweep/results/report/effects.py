@@ -280,8 +280,8 @@ def interaction_words(interaction: Interaction | None, names: Mapping[str, str])
         return ""
     if interaction.share < 0.01:
         return (
-            "No interaction: no pair of keys with all combinations explains as much as "
-            f"1{NBSP}% of the variance between configs beyond the main effects."
+            "No interaction: beyond the main effects, each pair of keys with all combinations "
+            f"explains less than 1{NBSP}% of the variance between configs."
         )
     first, second = (names[key] for key in interaction.keys)
     share = f"{interaction.share * 100:.0f}{NBSP}% of the variance between configs"

@@ -43,7 +43,8 @@ class Config:
         varied: How the runs differ: `5 folds x 3 seeds`.
         difference: The difference to the best; None if the config is not compared.
         apart: Why the config is not compared with the best, for example `other test set`.
-        lost: Says how many replicates diverged or failed, since the other replicates may be lucky.
+        lost: A text that says how many replicates diverged or failed. The mean over the other
+            replicates may then be too good.
         data: A text that is equal for configs evaluated on the same sequences.
         all_runs: All runs of the config, including runs that are not counted.
     """
@@ -273,9 +274,10 @@ def independent_keys(
 ) -> list[str]:
     """Returns the keys that suffice to distinguish the configs.
 
-    Keys with a different value in every config, as in a random search, are also included. Of
-    several keys with the same values, only the first is included. No key is added in this way if
-    one of the keys is a `_target_`, which may set the other keys.
+    These are the keys with an effect, and the keys with a different value in every config, as in a
+    random search. If several keys of the second kind have the same values as each other, only the
+    first is included. If one of the second kind is a `_target_`, which may set the others, none of
+    this kind is included. If the chosen keys do not suffice, all keys are returned.
     """
     chosen = {effect.key for effect in effects}
     single = [key for key in keys if len(distinct_values(key, configs)) == len(configs)]
