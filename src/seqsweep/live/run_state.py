@@ -10,7 +10,7 @@ from seqsweep.runs.files import stat_of
 from seqsweep.runs.lock import holder_of
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweepfile import Process, process_of
+from seqsweep.runs.sweepfile import Process
 
 RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
 """The states of a run. A killed run is `waiting`, because a process may resume it."""
@@ -105,7 +105,7 @@ class RunProgress:
         holder = None if self.lock is None else holder_of(self.folder)
         self.state = self._unlocked_state
         if holder is not None:
-            self.state, self.trainer = "running", process_of(holder.host, holder.pid)
+            self.state, self.trainer = "running", (holder.host, holder.pid)
         self._read_epochs(is_first)
         return failed_again
 

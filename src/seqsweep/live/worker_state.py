@@ -16,7 +16,7 @@ from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.eventfiles import writer_of
 from seqsweep.runs.files import stat_of
 from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, look, time_in
-from seqsweep.runs.sweepfile import NAME, Process, lock_names, process_of, this_process
+from seqsweep.runs.sweepfile import NAME, Process, lock_names, this_process
 
 _ABSENT = 3.0
 """Seconds without a lock after which a worker has ended. Between two runs it may hold no lock."""
@@ -176,8 +176,7 @@ class Workers:
         """
         unknown, self._unknown = self._unknown, []
         for run in unknown:
-            writer = writer_of(run.folder)
-            process = None if writer is None else process_of(*writer)
+            process = writer_of(run.folder)
             if process in self._workers:
                 self._workers[process].done += 1
                 run.trainer = process

@@ -1,6 +1,7 @@
 """Locks a folder by a file that names its holder: see `runs.lock_files`."""
 
 import contextlib
+import functools
 import os
 import threading
 import time
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Self
 
 from seqsweep.runs import lock_files
-from seqsweep.runs.lock_files import RUN_LOCK, Holder, Look, file_of, generations
+from seqsweep.runs.lock_files import SURE_BEATS, Holder, Look, file_of, generations, look
+
+RUN_LOCK = "lock"
+"""The name of the lock in a run's folder; other locks lie in the folder of a sweep."""
 
 taken: dict[str, "RunLock"] = {}
 """The locks that this process has taken and not released, including lost locks.
@@ -22,19 +26,15 @@ _changing = threading.Lock()
 Closing any descriptor of a file drops the process's POSIX locks on that file. So no thread may open
 the file of a lock that this process holds, or is about to hold."""
 
-_refused: set[str] = set()
-"""The locks that this process could not take.
-
-`is_locked` calls them locked while it is unsure, so that nobody retries in vain."""
-
 _idle = threading.Event()
 """The event that ends the heartbeat thread when this process releases its last lock."""
 
-_HASTE_SECONDS = 0.2
-_PAUSE_SECONDS = 0.05
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PAUSE_SECONDS = 0.05  # between two attempts to take a lock
+_HASTE_SECONDS = 0.2  # after which a process that took a lock by mistake has withdrawn
 
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""A clock that also counts while the machine is suspended, if the system has one."""
+# This clock also counts while the machine is suspended, if the system has such a clock.
+_now = functools.partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Locked(Exception):
@@ -55,11 +55,11 @@ class RunLock:
     Args:
         folder: the folder of the lock file; it need not exist.
         waits: whether to wait while another process holds the lock.
+        trusts_clock: whether a holder counts as dead as soon as the clock says so.
 
     Attributes:
         holder: this process, as the lock file names it.
         taken_from: the dead holder from which the lock was taken over, if any.
-        is_lost: whether another process has taken the lock over.
 
     Raises:
         Locked: another process holds the lock, or the death of the holder is not certain yet. With
@@ -68,50 +68,49 @@ class RunLock:
     """
 
     holder: Holder
+    taken_from: Holder | None
+    _number: int
+    _file: str
     _descriptor: int
+    _last_beat: float  # the last `_now` at which this lock was certainly held
 
-    def __init__(self, folder: Path, name: str = RUN_LOCK, waits: bool = False) -> None:
+    def __init__(
+        self, folder: Path, name: str = RUN_LOCK, waits: bool = False, trusts_clock: bool = False
+    ) -> None:
         self.folder = folder
         self.path = _lock_path(folder, name)
-        self.taken_from: Holder | None = None
         self.is_lost = False
+        self._keys = (self.path, f"{folder}/{name}")
         self._waits = waits
-        self._given_path = f"{folder}/{name}"
-        self._number = 0
-        self._last_beat = 0.0  # the last `_now` at which this lock was certainly held
+        self._trusts_clock = trusts_clock
 
     def __enter__(self) -> Self:
+        global _idle
         while True:
             try:
-                self._enter()
-                return self
+                with _changing:
+                    if self.path in taken:
+                        raise Locked(f"{self.folder} is being trained by this process")
+                    # This repeats only if another process has changed the files meanwhile.
+                    while not self._take():
+                        pass
+                    if not taken:
+                        _idle = threading.Event()
+                        threading.Thread(target=_beat, args=(_idle,), daemon=True).start()
+                    taken.update(dict.fromkeys(self._keys, self))
+                    return self
             except Locked:
                 if not self._waits:
                     raise
             time.sleep(_PAUSE_SECONDS)
 
-    def _enter(self) -> None:
-        global _idle
-        with _changing:
-            if self.path in taken:
-                raise Locked(f"{self.folder} is being trained by this process")
-            # The loop repeats only if another process has taken or released the lock meanwhile.
-            while not self._take():
-                pass
-            _refused.discard(self.path)
-            if not taken:
-                _idle = threading.Event()
-                threading.Thread(target=_beat, args=(_idle,), daemon=True).start()
-            taken[self.path] = taken[self._given_path] = self
-
     def __exit__(self, *error: object) -> None:
         with _changing:
             # A forked child has no locks, and must not release its parent's locks.
             if taken.get(self.path) is self:
-                taken.pop(self.path)
-                taken.pop(self._given_path, None)
-                if not self.is_lost:
-                    self._remove_files()
+                for key in self._keys:
+                    taken.pop(key, None)
+                self._remove_files()
                 if not taken:
                     _idle.set()
             os.close(self._descriptor)  # this drops the POSIX lock
@@ -126,13 +125,15 @@ class RunLock:
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         before = self._dead_generations()
         self._number = before[-1] + 1 if before else 1
-        made = lock_files.create(self._file)
-        if made is None:
+        self._file = file_of(self.path, self._number)
+        try:
+            self._descriptor = os.open(self._file, _NEW_FILE, 0o644)
+        except (FileExistsError, FileNotFoundError):  # or the folder has been removed
             return False
-        self._descriptor, self.holder = made
-        self._last_beat = _now()
         is_held = False
         try:
+            self._last_beat = _now()
+            self.holder = lock_files.write_holder(self._descriptor, self._file)
             # A process that withdraws tries again. After a collision, one of the two succeeds.
             with contextlib.suppress(Locked):
                 is_held = self._dead_generations(self._number) == before and self._is_highest()
@@ -146,18 +147,15 @@ class RunLock:
     def _dead_generations(self, mine: int | None = None) -> list[int]:
         """Returns the other generations; raises Locked if a holder may be alive."""
         numbers = [number for number in generations(self.path) if number != mine]
+        self.taken_from = None
         for number in numbers:
-            found = lock_files.look(file_of(self.path, number))
-            if found.life != "dead":
-                _refused.add(self.path)
+            found = look(file_of(self.path, number))
+            if found.seems_alive if self._trusts_clock else found.life != "dead":
+                lock_files.refused.add(file_of(self.path, number))
                 holder = found.holder or "another process"
                 raise Locked(f"{self.folder} is being trained by {holder}")
             self.taken_from = found.holder
         return numbers
-
-    @property
-    def _file(self) -> str:
-        return file_of(self.path, self._number)
 
     def _is_highest(self) -> bool:
         # Look for a newer file first, because its holder removes ours before its own.
@@ -177,18 +175,14 @@ class RunLock:
                     if number <= self._number:
                         os.unlink(file_of(self.path, number))
 
-    def check(self) -> None:
-        """Raises LockLost if another process took the lock over during a pause."""
-        if not self.is_lost and _now() - self._last_beat < lock_files.seconds_to_be_sure():
-            return
-        # Beat twice: a process that took the lock by mistake withdraws in between.
-        if self.beat() or (not self.is_lost and time.sleep(_HASTE_SECONDS) is None and self.beat()):
-            return
-        self.is_lost = True
-        raise LockLost(
-            f"{os.path.dirname(self.path)} is trained by another process now, because this one "
-            "has stood still for a minute; it writes nothing more there"
-        )
+    def is_held(self) -> bool:
+        """Returns whether this process still holds the lock; beats after a pause."""
+        pause = _now() - self._last_beat
+        if pause >= SURE_BEATS * lock_files.BEAT_SECONDS and not self.is_lost and not self.beat():
+            # Beat twice: a process that took the lock by mistake withdraws in between.
+            time.sleep(_HASTE_SECONDS)
+            self.is_lost = not self.beat()
+        return not self.is_lost
 
     def beat(self) -> bool:
         """Touches the file; returns whether this process still holds the lock.
@@ -202,14 +196,10 @@ class RunLock:
             now = _now()
             # Touch first: a process that takes the lock now sees the touch, or we see its file.
             os.utime(self._descriptor)
-            if self._is_highest():
+            is_highest = self._is_highest()
+            if is_highest:
                 self._last_beat = now
-                return True
-            return False
-
-
-def _now() -> float:
-    return time.clock_gettime(_CLOCK)
+            return is_highest
 
 
 def _beat(idle: threading.Event) -> None:
@@ -231,8 +221,8 @@ def _forget_taken() -> None:
 os.register_at_fork(after_in_child=_forget_taken)
 
 
-def check_held(folder: Path, name: str = RUN_LOCK) -> None:
-    """Checks that this process may write in a folder.
+def check_held(folder: Path) -> None:
+    """Checks that this process may write in the folder of a run.
 
     A folder that this process has not locked passes. The check is cheap while the heartbeat runs.
 
@@ -240,30 +230,25 @@ def check_held(folder: Path, name: str = RUN_LOCK) -> None:
         LockLost: another process has taken the lock over.
         OSError: the lock file cannot be touched any more.
     """
-    lock = taken.get(f"{folder}/{name}")
+    lock = taken.get(f"{folder}/{RUN_LOCK}")
     if lock is None and taken:
-        lock = taken.get(_lock_path(folder, name))
-    if lock is not None:
-        lock.check()
+        lock = taken.get(_lock_path(folder, RUN_LOCK))
+    if lock is not None and not lock.is_held():
+        raise LockLost(
+            f"{os.path.dirname(lock.path)} is trained by another process now, because this one "
+            "has stood still for a minute; it writes nothing more there"
+        )
 
 
 def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
     """Returns whether a process is training this run; takes no lock."""
-    path = _lock_path(folder, name)
-    return any(_seems_alive(found, path) for found in _look_at_all(path))
+    return any(found.seems_alive for found in _look_at_all(folder, name))
 
 
-def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
+def holder_of(folder: Path) -> Holder | None:
     """Returns the process that is training this run, if any."""
-    path = _lock_path(folder, name)
-    looks = _look_at_all(path)
-    return looks[-1].holder if any(_seems_alive(found, path) for found in looks) else None
-
-
-def _seems_alive(found: Look, path: str) -> bool:
-    # An unsure lock counts as held if its POSIX lock is held, or if this process could not take it.
-    is_doubted = found.life == "unsure" and (found.is_posix_held or path in _refused)
-    return found.life == "alive" or is_doubted
+    alive = [found.holder for found in _look_at_all(folder) if found.seems_alive]
+    return alive[-1] if alive else None
 
 
 def wait_until_certain(folders: Iterable[Path]) -> bool:
@@ -271,11 +256,11 @@ def wait_until_certain(folders: Iterable[Path]) -> bool:
 
     Afterwards each lock is known to be alive or dead. Returns whether it had to wait.
     """
-    looks = [found for folder in folders for found in _look_at_all(_lock_path(folder, RUN_LOCK))]
-    if all(found.life != "unsure" for found in looks):
-        return False
-    time.sleep(lock_files.seconds_to_be_sure() * 1.01)
-    return True
+    looks = [found for folder in folders for found in _look_at_all(folder)]
+    is_unsure = any(found.life == "unsure" for found in looks)
+    if is_unsure:
+        time.sleep(SURE_BEATS * lock_files.BEAT_SECONDS * 1.01)
+    return is_unsure
 
 
 def remove_lock_of_finished_run(folder: Path) -> None:
@@ -285,27 +270,22 @@ def remove_lock_of_finished_run(folder: Path) -> None:
     resumes and trains the run again detects that it has lost the lock.
     """
     # Resolving the path takes several times as long as this check, which is made for many runs.
-    if not os.path.lexists(f"{folder}/{RUN_LOCK}"):
-        return
-    path = _lock_path(folder, RUN_LOCK)
-    numbers = generations(path)  # read before the look, so that newer files stay
-    # A file that names no holder may belong to a process that is just taking the lock.
-    if all(found.holder for found in _look_at_all(path)) and not is_locked(folder):
-        with contextlib.suppress(OSError):
-            for number in numbers:
-                os.unlink(file_of(path, number))
+    if os.path.lexists(f"{folder}/{RUN_LOCK}"):
+        with contextlib.suppress(Locked, OSError), RunLock(folder, trusts_clock=True):
+            pass  # releasing the lock removes the files
 
 
-def _look_at_all(path: str) -> list[Look]:
+def _look_at_all(folder: Path, name: str = RUN_LOCK) -> list[Look]:
     """Looks at the readable generations of a lock, the lowest first."""
+    path = _lock_path(folder, name)
     found: list[Look] = []
     with _changing:
         lock = taken.get(path)
         if lock is not None and not lock.is_lost:
-            return [Look("alive", lock.holder, is_posix_held=True)]
+            return [Look("alive", lock.holder, is_posix_held=True, seems_alive=True)]
         with contextlib.suppress(OSError):
             for number in generations(path):
-                found.append(lock_files.look(file_of(path, number)))
+                found.append(look(file_of(path, number)))
     return found
 
 

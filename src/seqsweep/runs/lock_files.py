@@ -25,22 +25,19 @@ from typing import Literal, NamedTuple
 
 from seqsweep.runs.files import Damaged, open_regular
 
-RUN_LOCK = "lock"
-"""The name of the lock in a run's folder; other locks lie in the folder of a sweep."""
-
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
-
-_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""The errors of a file system without POSIX locks."""
+SURE_BEATS = 2
+"""A holder that the clock calls dead is surely dead after so many beats without a touch."""
 
 _MOST_MISSING = 10
 """Generations below this number are always looked for, because lower files may be removed first."""
 
 _seen: dict[str, tuple[tuple[int, int], float]] = {}
-"""The last known version of each lock file, and when this version was first seen.
+"""The last known version of each lock file, and when this process first saw this version."""
 
-The time is in seconds of this process's monotonic clock."""
+refused: set[str] = set()
+"""The lock files that have kept this process from a lock."""
 
 
 class Holder(NamedTuple):
@@ -48,13 +45,13 @@ class Holder(NamedTuple):
 
     Attributes:
         boot: the name of the running kernel; None if the system has no such name.
-        has_posix: whether the process also holds a POSIX lock.
+        posix: whether the process also holds a POSIX lock.
     """
 
     host: str
     pid: int
     boot: str | None
-    has_posix: bool
+    posix: bool
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -66,21 +63,32 @@ class Look(NamedTuple):
     Attributes:
         life: `unsure` while only the clock says that the file has not been touched lately.
         is_posix_held: whether another process of this kernel holds the POSIX lock.
+        seems_alive: the best guess whether the holder is alive, also while `life` is unsure.
     """
 
     life: Literal["alive", "unsure", "dead"]
     holder: Holder | None = None
     is_posix_held: bool = False
+    seems_alive: bool = False
 
 
 def host_name() -> str:
-    """Returns the name of this host, or the value of SEQSWEEP_HOST.
+    """Returns the name of this host as in file names, or the value of SEQSWEEP_HOST.
 
     The environment variable is for containers: a container that replaces another container may have
     the same name and the same process numbers.
     """
-    name = os.environ.get("SEQSWEEP_HOST", "")
-    return re.sub(r"[^A-Za-z0-9.-]", "_", name) or socket.gethostname()
+    name = os.environ.get("SEQSWEEP_HOST") or socket.gethostname()
+    return re.sub(r"[^A-Za-z0-9.-]", "_", name)
+
+
+@functools.cache
+def boot_id() -> str | None:
+    """Returns a name that only the running kernel has, or None."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
 
 
 def time_in(folder: Path) -> float:
@@ -94,15 +102,6 @@ def time_in(folder: Path) -> float:
             return os.fstat(file.fileno()).st_mtime
     except OSError:
         return time.time()
-
-
-@functools.cache
-def boot_id() -> str | None:
-    """Returns a name that only the running kernel has, or None."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
 
 
 def file_of(path: str, generation: int) -> str:
@@ -123,32 +122,18 @@ def generations(path: str) -> list[int]:
     return found
 
 
-def create(path: str) -> tuple[int, Holder] | None:
-    """Creates a lock file that names this process; returns its open descriptor.
-
-    Returns None if the file exists, or if another process has removed the folder.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o644)
-    except (FileExistsError, FileNotFoundError):
-        return None
+def write_holder(descriptor: int, path: str) -> Holder:
+    """Locks a new file, and writes the name of this process into it."""
     try:
         holder = Holder(host_name(), os.getpid(), boot_id(), take_posix_lock(descriptor))
-        host, pid, boot, posix = holder
-        content = {"host": host, "pid": pid, "since": time.time(), "boot": boot, "posix": posix}
+        content = {**holder._asdict(), "since": time.time()}
         os.pwrite(descriptor, json.dumps(content).encode(), 0)
         # Setting a time makes a network file system send the content to the server first.
         os.utime(descriptor)
     except OSError as error:
-        os.unlink(path)
-        os.close(descriptor)
         error.filename = path
         raise
-    return descriptor, holder
+    return holder
 
 
 def take_posix_lock(descriptor: int) -> bool:
@@ -156,7 +141,7 @@ def take_posix_lock(descriptor: int) -> bool:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in _UNSUPPORTED:
+        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
             return False
         raise
     return True
@@ -173,7 +158,6 @@ def look(path: str) -> Look:
     try:
         file = open_regular(path)  # read-only, because another user may not write it
     except FileNotFoundError:
-        _seen.pop(path, None)
         return Look("dead")
     except Damaged:
         raise OSError(f"{path}: must be a regular file; remove it") from None
@@ -181,16 +165,21 @@ def look(path: str) -> Look:
         holder = _read_holder(file.fileno())
         is_held = _is_posix_held(file.fileno())
         status = os.fstat(file.fileno())
-    # A process writes its name before it checks that it has the lock. So the creator of an empty
-    # file does not have the lock yet.
-    if holder is None and not is_held:
-        return Look("dead")
-    # Boot ids distinguish virtual machines of the same name. Without them, the name decides.
-    is_here = holder is not None and (holder.host, holder.boot) == (host_name(), boot_id())
-    if holder is not None and is_here and holder.has_posix and is_held is False:
+    if holder is None:
+        # A process writes its name before it checks that it has the lock. So the creator of an
+        # empty file does not have the lock yet.
+        is_free = not is_held
+    else:
+        # Boot ids distinguish virtual machines of the same name. Without them, the name decides.
+        is_here = (holder.host, holder.boot) == (host_name(), boot_id())
+        is_free = is_here and holder.posix and is_held is False
+    if is_free:
         return Look("dead", holder)
     # A frozen process keeps its POSIX lock, so only missing touches show that it is frozen.
-    return Look(_life_by_touches(path, status), holder, is_held is True)
+    life = _life_by_touches(path, status)
+    # After a refusal the guess is careful, so that nobody retries in vain.
+    is_doubted = life == "unsure" and (is_held or path in refused)
+    return Look(life, holder, is_held is True, life == "alive" or is_doubted)
 
 
 def _life_by_touches(path: str, status: os.stat_result) -> Literal["alive", "unsure", "dead"]:
@@ -209,12 +198,7 @@ def _life_by_touches(path: str, status: os.stat_result) -> Literal["alive", "uns
         return "alive"
     if abs(time_in(Path(path).parent) - status.st_mtime) < STALE_SECONDS:
         return "alive"
-    return "dead" if seconds >= seconds_to_be_sure() else "unsure"
-
-
-def seconds_to_be_sure() -> float:
-    """Returns the seconds without a change after which a holder is surely dead."""
-    return 2 * BEAT_SECONDS
+    return "dead" if seconds >= SURE_BEATS * BEAT_SECONDS else "unsure"
 
 
 def _is_posix_held(descriptor: int) -> bool | None:

@@ -192,12 +192,7 @@ Process = tuple[str, int]
 
 def this_process() -> Process:
     """Returns this host and this process."""
-    return process_of(host_name(), os.getpid())
-
-
-def process_of(host: str, pid: int) -> Process:
-    """Returns a process, with its host spelled as in file names."""
-    return re.sub(r"[^A-Za-z0-9.-]", "_", host), pid
+    return host_name(), os.getpid()
 
 
 def sweep_lock(folder: Path) -> RunLock:
@@ -245,12 +240,9 @@ def lock_notes(folder: Path) -> list[str]:
         difference = f"{abs(seconds) / 60:.0f} min {'ahead of' if seconds > 0 else 'behind'}"
         what = "the runs are not affected, but times in logs differ"
         notes.append(f"{folder}: its clock is {difference} the clock of this host; {what}")
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            has_posix_locks = take_posix_lock(file.fileno())
-    except OSError:  # the next write there reports the error
-        has_posix_locks = True
-    if not has_posix_locks:
-        what = "the runs of a killed process are free after a minute instead of at once"
-        notes.append(f"{folder}: its file system has no POSIX locks; {what}")
+    # An error is not reported here, because the next write in the folder reports it.
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+        if not take_posix_lock(file.fileno()):
+            what = "the runs of a killed process are free after a minute instead of at once"
+            notes.append(f"{folder}: its file system has no POSIX locks; {what}")
     return notes
