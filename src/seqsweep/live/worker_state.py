@@ -6,6 +6,7 @@ process number are in the name of the sweep's lock, and in the text of a run's l
 """
 
 import contextlib
+import os
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ from typing import Literal
 from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.eventfiles import writer_of
 from seqsweep.runs.files import stat_of
-from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, look, time_in
-from seqsweep.runs.sweepfile import NAME, Process, lock_names, this_process
+from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, host_name, look, time_in
+from seqsweep.runs.sweepfile import NAME, Process, lock_names
 
 _ABSENT = 3.0
 """Seconds without a lock after which a worker has ended. Between two runs it may hold no lock."""
@@ -82,12 +83,12 @@ class Worker:
         """Updates `state` and `silence`; `folder` is the sweep's folder."""
         self.silence = max(now - self.heard, 0.0)
         is_late = self.silence > STALE_SECONDS
-        here = this_process()
+        is_here = self.host == host_name()
         # The file of a lock that this process holds must not be opened.
-        is_this = (self.host, self.pid) == here
+        is_this = is_here and self.pid == os.getpid()
         self.state = "silent" if is_late and not is_this else "alive"
         # For a process of this host, the POSIX lock shows at once whether the process has ended.
-        if self.lock and self.host == here[0] and not is_this and self.silence > 2 * BEAT_SECONDS:
+        if self.lock and is_here and not is_this and self.silence > 2 * BEAT_SECONDS:
             with contextlib.suppress(OSError):
                 found = look(f"{folder}/{self.lock}")
                 is_dead = found.life == "dead" and not found.is_posix_held
@@ -143,7 +144,7 @@ class Workers:
             worker.judge(self.folder, now)
             worker.rate.sample(now, worker.epochs)
         self.rate.sample(now, self._epochs)
-        is_elsewhere = any(worker.host != this_process()[0] for worker in self.present)
+        is_elsewhere = any(worker.host != host_name() for worker in self.present)
         self.is_shown |= len(self.present) > 1 or is_elsewhere
         if self.is_shown:
             self._attribute_by_event_files()

@@ -190,11 +190,6 @@ Process = tuple[str, int]
 """A host, spelled as in file names, and the number of a process on it."""
 
 
-def this_process() -> Process:
-    """Returns this host and this process."""
-    return host_name(), os.getpid()
-
-
 def sweep_lock(folder: Path) -> RunLock:
     """Returns the lock of this process's sweep; other processes have other locks."""
     return RunLock(folder, sweep_lock_name())
@@ -202,7 +197,7 @@ def sweep_lock(folder: Path) -> RunLock:
 
 def sweep_lock_name() -> str:
     """Returns the name of this process's lock file."""
-    return ".running-{}-{}".format(*this_process())
+    return f".running-{host_name()}-{os.getpid()}"
 
 
 def lock_names(names: Iterable[str]) -> dict[str, Process]:
