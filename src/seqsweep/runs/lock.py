@@ -151,7 +151,8 @@ class RunLock:
         for number in numbers:
             found = look(file_of(self.path, number))
             if found.seems_alive if self._trusts_clock else found.life != "dead":
-                lock_files.refused.add(file_of(self.path, number))
+                if found.life == "unsure":
+                    lock_files.doubted.add(file_of(self.path, number))
                 holder = found.holder or "another process"
                 raise Locked(f"{self.folder} is being trained by {holder}")
             self.taken_from = found.holder

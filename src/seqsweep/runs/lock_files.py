@@ -36,8 +36,8 @@ _MOST_MISSING = 10
 _seen: dict[str, tuple[tuple[int, int], float]] = {}
 """The last known version of each lock file, and when this process first saw this version."""
 
-refused: set[str] = set()
-"""The lock files that have kept this process from a lock."""
+doubted: set[str] = set()
+"""The lock files that have kept this process from a lock while their state was unsure."""
 
 
 class Holder(NamedTuple):
@@ -178,7 +178,7 @@ def look(path: str) -> Look:
     # A frozen process keeps its POSIX lock, so only missing touches show that it is frozen.
     life = _life_by_touches(path, status)
     # After a refusal the guess is careful, so that nobody retries in vain.
-    is_doubted = life == "unsure" and (is_held or path in refused)
+    is_doubted = life == "unsure" and (is_held or path in doubted)
     return Look(life, holder, is_held is True, life == "alive" or is_doubted)
 
 
