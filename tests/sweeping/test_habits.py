@@ -39,6 +39,18 @@ train data=digits seed=0-4               | train -m data=digits 'seed=range(0,5)
 train data=digits seed=[0,1]            | train -m data=digits seed=0,1
 train data=digits 'model.hidden_size=8 16' | train -m data=digits model.hidden_size=8,16
 train data=digits 'optimizer.lr=loguniform(0.001,0.1)' | train -m data=digits 'optimizer.lr=tag(log,interval(0.001,0.1))' hydra/sweeper=optuna
+train data = digits                     | train data=digits
+train data= digits seed =3              | train data=digits seed=3
+train data=digits, seed=0               | train data=digits seed=0
+train data=digits seed=,1               | train data=digits seed=1
+train data.path=my.csv                  | train data=csv data.source.path=my.csv
+train data=digits device=cuda           | train data=digits trainer.accelerator=gpu
+train data=digits ++model=rnn           | train data=digits model=rnn
+train data=digits 'optimizer.lr=interval(0.1,0.2)' | train -m data=digits 'optimizer.lr=interval(0.1,0.2)' hydra/sweeper=optuna
+train -m data=digits hidden_size=8,16   | train -m data=digits model.hidden_size=8,16
+train -m data=digits seed=0,1 budget.epochs=5 | train -m data=digits seed=0,1 hydra.sweeper.budget.epochs=5 hydra/sweeper=optuna
+train data=csv 'data.source.features=[a [m],b [s]]' | train data=csv 'data.source.features=["a [m]","b [s]"]'
+test tests                              | evaluate tests
 train data=digits monitor=test/acc      | train data=digits monitor=val/acc
 explain data=digits model=lstm          | explain data=digits model.cell=lstm
 train data=digits model.cell=rnn, gru   | train -m data=digits model.cell=rnn,gru
@@ -60,8 +72,9 @@ def test_message_has_the_command_that_was_meant(
     assert end.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(f"; did you mean: {shlex.join(['seqsweep', *right])}")
-    for foreign in ("mismatched", "Lexer", "Multiple values", "Error parsing"):
+    for foreign in ("mismatched", "Lexer", "Multiple values", "Error parsing", "Could not"):
         assert foreign not in line
+    assert "; add -m: " not in line
 
 
 @pytest.mark.parametrize("right", [row[1] for row in ROWS], ids=[" ".join(row[1]) for row in ROWS])
@@ -102,6 +115,8 @@ REFUSED = {
     "train data=digits loss=focal": "a group of keys: loss.class_weights, loss.label_smoothing",
     "train -cn other": "known: train",
     "train -m data=digits seed=0,1 sweep.filter=model.hidden_size": "with > needs quotes",
+    "train -m data=digits model.hiden_size=8,16": "did you mean 'hidden_size'",
+    "train data=digits model..cell=gru": "'model..cell' is not a key",
     "explain tests": "is a folder; expected overrides, as in: seqsweep explain",
     "explain --config-dir nowhere": "no such folder",
 }
@@ -114,6 +129,17 @@ def test_refusals_name_what_to_do(typed: str, capsys: pytest.CaptureFixture[str]
     assert end.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert REFUSED[typed] in line
+
+
+def test_an_experiment_without_its_package_is_told_the_first_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "experiment").mkdir()
+    text = "defaults:\n  - override /data: digits\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    with pytest.raises(SystemExit):
+        cli.main(["train", "experiment=mine", "--config-dir", str(tmp_path)])
+    assert "first line must be `# @package _global_`" in capsys.readouterr().err
 
 
 def test_full_error_shows_the_traceback_above_the_message(

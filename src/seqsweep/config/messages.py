@@ -25,7 +25,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from seqsweep.command import as_multirun
+from seqsweep.command import as_multirun, quoted_value
 from seqsweep.config import CONF_DIR
 from seqsweep.runs.identity import is_below
 from seqsweep.suggest import listed, nearest_or_all
@@ -33,6 +33,7 @@ from seqsweep.suggest import listed, nearest_or_all
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
 _PARSER = OverridesParser.create()
 _TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
+_WRONG_PACKAGE = re.compile(r"In '(\w+/\S+)': Could not override '(\w+)@")
 _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 """The groups for which conf/train.yaml chooses no option."""
 
@@ -55,6 +56,10 @@ def explain(error: BaseException) -> str:
         )
     if twice := _TWICE.match(str(error)):
         return f"{twice[1]}: has an option already; write {twice[1]}=OPTION without a plus sign"
+    if wrong := _WRONG_PACKAGE.match(str(error)):
+        return (
+            f"{wrong[1]}.yaml: overrides {wrong[2]}; its first line must be `# @package _global_`"
+        )
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
     # Hydra's error wraps OmegaConf's error, which has the node with the known keys.
@@ -80,6 +85,8 @@ def _unreadable(error: OverrideParseException) -> str:
         return f"{override}: must be KEY=VALUE"
     if value.endswith(",") and value != ",":  # the shell has split `cell=rnn, gru`
         return f"{override}: must not end with a comma; write {key}=A,B without spaces"
+    if parsed(f"{key}=1") is None:
+        return f"{override}: {key!r} is not a key; a key has names and points: model.hidden_size"
     if with_quotes := quoted(override):
         return f"{override}: has a character that must be quoted: {shlex.quote(with_quotes)}"
     return f"{override}: has quotes or brackets that do not match"
@@ -90,6 +97,9 @@ def quoted(override: str) -> str | None:
     key, _, value = override.partition("=")
     is_even = all(value.count(a) == value.count(b) for a, b in ("[]", "{}", "()"))
     new = f'{key}="{value}"'
+    if value.startswith("[") and value.endswith("]"):
+        names = (name.strip().strip('"') for name in value[1:-1].split(","))
+        new = f"{key}={quoted_value(list(names))}"
     return new if is_even and parsed(override) is None and parsed(new) else None
 
 

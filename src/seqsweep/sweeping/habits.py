@@ -42,13 +42,15 @@ _KEYS = {
     **dict.fromkeys(("hidden", "hidden_dim", "units"), "model.hidden_size"),
     **dict.fromkeys(("layers", "n_layers"), "model.num_layers"),
     "rnn_type": "model.cell",
-    "callbacks.model_checkpoint": "callbacks.checkpoint",
+    **dict.fromkeys(("model_checkpoint", "callbacks.model_checkpoint"), "callbacks.checkpoint"),
     **dict.fromkeys(("seed_everything", "random_state", "random_seed"), "seed"),
     **dict.fromkeys(("n_trials", "hydra.sweeper.n_trials"), "hydra.sweeper.budget.trials"),
+    "budget": "hydra.sweeper.budget",
 }
 """Maps keys of other tools, and keys without their section, to ours."""
 
 _VALUES = {
+    "trainer.accelerator": {"cuda": "gpu"},
     "trainer.precision": {"16": "16-mixed", "bf16": "bf16-mixed"},
     "callbacks": {"model_checkpoint": "default", "checkpoint": "default"},
     "monitor": {f"test/{name}": f"val/{name}" for name in ("loss", "acc", "f1")},
@@ -69,6 +71,12 @@ _NOTES = {"ckpt_path": "an interrupted run resumes by itself; leave it out"}
 
 _OPTUNA = "hydra/sweeper=optuna"
 
+_SHORTER = (
+    r"; (?:known: |did you mean )|(?<=must be quoted): |(?<=are a sweep); add -m: "
+    r"|; write \w+=A,B without spaces$"
+)
+"""The ends of messages that a whole command replaces."""
+
 
 def with_meant(message: str, words: Sequence[str]) -> str:
     """Returns an error message with the command that was meant."""
@@ -77,9 +85,7 @@ def with_meant(message: str, words: Sequence[str]) -> str:
     if right is None and not notes:
         return message
     # The right command replaces the message's list of similar names, because it says more.
-    fact = "; ".join(
-        [re.split(r"; (?:known: |did you mean )|(?<=must be quoted): ", message)[0], *notes]
-    )
+    fact = "; ".join([re.split(_SHORTER, message)[0], *notes])
     if right is None:
         return fact
     return f"{fact}; did you mean: {shlex.join(['seqsweep', *right])}"
@@ -96,10 +102,15 @@ def meant(words: Sequence[str]) -> list[str] | None:
         command, rest = "train", list(words)
     first, *more = _COMMANDS.get(command, (command,))
     if first == "evaluate" and command != first:
-        return [first, *more]
+        return [first, *([word for word in rest if Path(word).exists()] or more)]
     if first not in ("train", "plan", "explain"):
         return None
-    new = [word for option in _options(rest) for word in _override(option)]
+    new = [word for option in _options(_joined(rest)) for word in _override(option)]
+    groups = {word.partition("=")[0] for word in new}
+    for path in [word for word in new if word.startswith("data.source.path=")]:
+        data = config_of(path.partition("=")[2].strip("\"'"))
+        if data and not {"data", "experiment"} & groups:
+            new.insert(new.index(path), f"data={data}")
     searched = [word for word in new if "interval(" in word or ".budget." in word]
     if searched and not any(word.startswith(("hydra/sweeper=", "sweep=")) for word in new):
         new.append(_OPTUNA)
@@ -111,6 +122,20 @@ def meant(words: Sequence[str]) -> list[str] | None:
     if first == "train" and is_sweep and not {"-m", "--multirun"} & {*more, *new}:
         more = ["-m"]
     return [first, *more, *new]
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Joins `data = digits`, `data =digits` and `data= digits` to `data=digits`."""
+    joined: list[str] = []
+    for word in words:
+        before = joined[-1] if joined else "-"
+        is_key = "=" not in before and not before.startswith("-")
+        is_value = before.endswith("=") and "=" not in word and not word.startswith("-")
+        if (word.startswith("=") and is_key) or is_value:
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
 
 
 def _options(words: Sequence[str]) -> Iterator[str]:
@@ -157,8 +182,10 @@ def _override(option: str) -> list[str]:
         return (
             [option] if data is None else [f"data={data}", f"data.source.path={quoted_value(path)}"]
         )
-    if key.startswith("+") and (CONF_DIR / key[1:]).is_dir():
-        key = key[1:]
+    if key.startswith("+") and (CONF_DIR / key.lstrip("+")).is_dir():
+        key = key.lstrip("+")
+    if value != ",":  # the shell has split `data=digits, seed=0`
+        value = value.strip(",")
     if key == "model" and value != "rnn" and {*value.split(",")} <= {"rnn", "gru", "lstm"}:
         key = "model.cell"
     for wrong, right in _KEYS.items():
