@@ -69,6 +69,7 @@ TABLES: dict[str, bytes] = {
     "gait.tsv.gz": gzip.compress(
         long("\t", "walk_id\tframe\tknee\thip\tgait", english, "w{}".format).encode()
     ),
+    "gym.tsv": long("\t", "subject\tt\tax\tay\tactivity", english, "P{:03}".format).encode(),
     "flowers.csv": wide(
         ",", ",".join([*STEPS, "species"]), english, ("setosa", "virginica"), lambda row: []
     ).encode(),

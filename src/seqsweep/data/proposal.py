@@ -164,6 +164,11 @@ def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
     by_size = sorted(words or wholes, key=lambda column: len(column.values))
     labels = [found["label"]] if "label" in found else [c for c in by_size if c.is_label()]
     ids = [found["id"]] if "id" in found else [*words, *wholes]
+    # A column `subject` is read as the group of whole recordings. With increasing steps in each
+    # subject, it names the recordings themselves.
+    group, steps = found.get("group"), [found["step"]] if "step" in found else _numbers(free)
+    if group and len(group.values) < len(group.codes) and any(s.orders(group) for s in steps):
+        ids = [group, *ids]
     pairs = (
         {"label": label, "id": column}
         for label, column in product(labels, ids)
