@@ -5,22 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
+from live_sweeps import config, finish, run_folders
 from rich.console import Console
 
+from seqsweep.console import PlainConsole
 from seqsweep.live.display import LiveView, show_progress
-from seqsweep.live.sweep_state import SweepProgress
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-
-
-def run_folders(root: Path, count: int) -> list[RunFolder]:
-    return [RunFolder(root / f"run{index}") for index in range(count)]
-
-
-def finish(run: RunFolder) -> None:
-    run.start({}, {}, sync=False)
-    metrics = {"val/acc": 0.9, "test/acc": 0.8}
-    run.finish({"config": {}, "metrics": metrics, "train_seconds": 1.5}, synced=True)
 
 
 def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> None:
@@ -34,45 +24,46 @@ def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> Non
     assert out.getvalue().startswith("[1/2] h=2  val/acc 0.9000  test/acc 0.8000  1.5 s")
 
 
-def test_a_log_gets_a_line_at_least_every_half_minute(tmp_path: Path) -> None:
+def test_a_log_gets_a_line_at_least_every_half_minute(sweep) -> None:
     """It tells how many epochs are done while no run ends."""
-    out, now = io.StringIO(), [1_000.0]
-    run = run_folders(tmp_path, 1)[0]
-    run.start({}, {}, sync=False)
-    sweep = SweepFile(("x",), now[0], {run.run_id: {"trainer.max_epochs": 40}})
-    progress = SweepProgress(tmp_path, sweep, clock=lambda: now[0])
-    view = LiveView(progress, Console(file=out, width=200), screen=None)
+    out, found = io.StringIO(), sweep(config())
+    found.start(0)
+    view = LiveView(found.progress(), Console(file=out, width=200), screen=None)
     for seconds in (1, 28, 2, 28, 3):
-        now[0] += seconds
+        found.clock.now += seconds
         view.renew()
-    assert out.getvalue() == "[0/1] 0 of 40 epochs\n" * 2
+    assert out.getvalue() == "[0/1] 0 of 10 epochs\n" * 2
 
 
-def test_a_reader_that_has_gone_is_not_an_error_of_the_display(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def gone(self: LiveView) -> None:
-        raise BrokenPipeError
+class Broken(io.StringIO):
+    """A file one of whose methods raises an error."""
 
-    monkeypatch.setattr(LiveView, "draw", gone)
-    with show_progress(run_folders(tmp_path, 1), Console(file=io.StringIO())):
-        pass
-    assert capsys.readouterr() == ("", "")
+    def __init__(self, method: str, error: OSError) -> None:
+        super().__init__()
+        setattr(self, method, self.fail)
+        self.error = error
+
+    def fail(self, *_: object) -> None:
+        raise self.error
 
 
-@pytest.mark.parametrize("name", ["start", "look", "draw", "stop"])
+@pytest.mark.parametrize(
+    ("method", "error", "said"),
+    [
+        ("write", BrokenPipeError(), ""),  # Its reader, such as `head`, has gone.
+        ("write", OSError("no\nterminal"), "OSError: no terminal"),
+        ("isatty", OSError("no terminal"), "OSError: no terminal"),
+    ],
+)
 def test_an_error_of_the_display_is_reported_and_does_not_stop_the_training(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    method, error, said, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(self: LiveView) -> None:
-        raise OSError("no\nterminal")
-
-    monkeypatch.setattr(LiveView, name, broken)
-    runs = run_folders(tmp_path, 1)
-    SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
-    with show_progress(runs, Console(file=io.StringIO())):
-        time.sleep(0.1)
-    said = "seqsweep: the sweep's progress could not be shown: OSError: no terminal\n"
+    (run,) = run_folders(tmp_path, 1)
+    console = PlainConsole()
+    console.file = Broken(method, error)
+    with show_progress([run], console):
+        finish(run)
+    said = said and f"seqsweep: the sweep's progress could not be shown: {said}\n"
     assert capsys.readouterr() == ("", said)
-    with pytest.raises(KeyboardInterrupt), show_progress(runs, Console(file=io.StringIO())):
+    with pytest.raises(KeyboardInterrupt), show_progress([run], console):
         raise KeyboardInterrupt

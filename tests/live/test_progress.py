@@ -1,22 +1,15 @@
 """The progress of a sweep is read from its run folders: states and time left."""
 
 import dataclasses
-import json
 import os
+import shutil
 import time
-from pathlib import Path
 
 import pytest
-from live_sweeps import Sweep, config, record, shown, train
+from live_sweeps import EPOCHS, config, shown, train
 
-from seqsweep.live import run_state
-from seqsweep.live.sweep_state import Pace, SweepProgress, duration
-from seqsweep.runs import metrics_csv
-from seqsweep.runs.documents import sealed
-from seqsweep.runs.identity import SEMANTICS
+from seqsweep.live.sweep_state import Pace, SweepProgress
 from seqsweep.runs.lock import RunLock
-
-EPOCHS = 10
 
 
 def test_the_time_left_is_that_of_the_epochs_left_and_counts_down():
@@ -35,18 +28,22 @@ def test_the_time_left_is_that_of_the_epochs_left_and_counts_down():
 
 
 def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep):
+    """The third run is a copy of a shorter one, with epochs that are older than the sweep."""
     found = sweep(*(config(seed) for seed in range(4)))
-    found.start(0)
-    found.finish(0)
+    found.end(0)
     train(found.start(1).path, range(6))
     progress = found.progress(done_before=["run0"])
     progress.look()
-    assert progress.epochs == EPOCHS + 6
+    copied = found.start(2).path
+    train(copied, range(5))
+    os.utime(copied / "metrics.csv", (0, found.clock.now - 100))
+    progress.look()
+    assert progress.epochs == EPOCHS + 6 + 5
     assert progress.seconds_left is None
     train(found.run(1).path, [6, 7])
     found.clock.now += 4.0
     progress.look()
-    assert progress.seconds_left == pytest.approx((2 + 10 + 10) * 4.0 / 2)
+    assert progress.seconds_left == pytest.approx((2 + 5 + 10) * 4.0 / 2)
 
 
 @pytest.mark.parametrize(
@@ -66,117 +63,65 @@ def test_an_epoch_counts_by_its_cost_for_the_time_left(sweep, costs, epochs):
     assert progress.seconds_left == pytest.approx(epochs)
 
 
-def test_epochs_copied_from_a_shorter_run_do_not_count_for_the_pace(sweep):
-    found = sweep(config(0), config(1))
-    progress = found.progress()
-    progress.look()
-    path = found.start(0).path
-    train(path, range(5))
-    os.utime(path / "metrics.csv", (0, found.clock.now - 100))
-    found.clock.now += 1.0
-    progress.look()
-    assert progress.epochs == 5
-    assert progress.seconds_left is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (58.4, "0:58"), (62, "1:02"), (3723, "1:02:03")]
-)
-def test_a_duration_has_hours_only_if_needed(seconds, text):
-    assert duration(seconds) == text
-
-
 def test_progress_counts_the_runs_in_each_state(sweep):
     found = sweep(*(config(seed) for seed in range(7)))
-    found.start(0)
-    found.finish(0)
+    found.end(0)
     progress = found.progress(done_before=["run0"])
     assert progress.look() == []
-    for index in (1, 2, 3, 4, 5):
-        found.start(index)
-    found.finish(1)
-    found.finish(2, status="diverged", error="train/loss is nan in epoch 3", epoch=3, metrics={})
-    found.run(3).fail(ValueError("no luck"))
-    found.run(4).interrupt(KeyboardInterrupt("interrupted by SIGINT"))
-    with RunLock(found.run(5).path):
+    found.end(1)
+    found.end(2, status="diverged", error="train/loss is nan in epoch 3", epoch=3, metrics={})
+    found.start(3).fail(ValueError("no luck"))
+    found.start(4).interrupt(KeyboardInterrupt("interrupted by SIGINT"))
+    with RunLock(found.start(5).path):
         ended = progress.look()
         assert [run.folder.name for run in ended] == ["run1", "run2", "run3"]
         names = ("complete", "diverged", "failed", "interrupted", "running", "skipped", "waiting")
         assert [progress.counts[name] for name in names] == [1, 1, 1, 1, 1, 1, 1]
+    (found.run(5).path / "lock").write_text("")  # Its process was killed.
     assert progress.look() == []
     assert progress.counts["waiting"] == 2
 
 
-def test_a_failure_older_than_the_sweep_waits_and_a_new_one_counts(sweep):
-    found = sweep(config())
+def test_what_a_run_left_before_the_sweep_does_not_count(sweep):
+    """A failure is older than the sweep; so is a record, with `rerun`."""
+    found = sweep(config(0), config(1, rerun=True))
     found.start(0).fail(ValueError("before"))
+    found.end(1)
     found.clock.now = time.time() + 0.1
     progress = found.progress()
     assert progress.look() == []
-    assert progress.counts["waiting"] == 1
+    assert progress.counts["waiting"] == 2
     found.run(0).fail(ValueError("again"))
-    (ended,) = progress.look()
-    assert ended.error == "ValueError: again"
+    found.finish(1, accuracy=0.5)
+    failed, complete = progress.look()
+    assert (failed.error, complete.state) == ("ValueError: again", "complete")
 
 
-def test_with_rerun_a_record_older_than_the_sweep_does_not_count(sweep):
-    found = sweep(config(rerun=True))
-    found.start(0)
-    found.finish(0)
-    found.clock.now = time.time() + 0.1
+def test_a_look_at_many_runs_reads_only_what_is_new(sweep):
+    """Runs that have ended are gone at the second look, and unchanged files hold garbage."""
+    found = sweep(*(config(seed) for seed in range(60)))
     progress = found.progress()
+    for index in range(20):
+        found.end(index)
+    for index in range(20, 40):
+        train(found.start(index).path, range(3))
+    progress.look()
+    for index in range(20):
+        shutil.rmtree(found.run(index).path)
+    for index in range(20, 40):
+        path = found.run(index).path / "metrics.csv"
+        before = path.stat()
+        path.write_text("x" * before.st_size)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert progress.look() == []
-    found.finish(0, accuracy=0.5)
-    assert [run.state for run in progress.look()] == ["complete"]
-
-
-def test_a_run_whose_process_was_killed_is_waiting_despite_its_lock(sweep):
-    found = sweep(config())
-    path = found.start(0).path
-    (path / "lock").write_text("")
-    progress = found.progress()
-    progress.look()
-    assert progress.counts["waiting"] == 1
-
-
-def test_a_look_at_a_thousand_runs_reads_only_what_is_new(tmp_path, monkeypatch):
-    found = Sweep(tmp_path, [config(seed) for seed in range(1000)])
-    for index in range(300):
-        folder = found.run(index).path
-        folder.mkdir()
-        content = record(found.configs[f"run{index}"])
-        content |= {"semantics": SEMANTICS, "status": "complete"}
-        (folder / "record.json").write_text(json.dumps(sealed(content)))
-    for index in range(300, 400):
-        found.run(index).path.mkdir()
-        train(found.run(index).path, range(3), header=True)
-    asked: list[str] = []
-    stat_of = metrics_csv.stat_of
-
-    def counted(path: str) -> os.stat_result | None:
-        asked.append(path)
-        return stat_of(path)
-
-    monkeypatch.setattr(metrics_csv, "stat_of", counted)
-    monkeypatch.setattr(run_state, "stat_of", counted)
-    progress = found.progress()
-    progress.look()
-    assert progress.counts["complete"] == 300
-    asked.clear()
-    monkeypatch.setattr("builtins.open", lambda *a, **k: pytest.fail(f"{a} was opened"))
-    monkeypatch.setattr(Path, "open", lambda *a, **k: pytest.fail(f"{a} was opened"))
-    monkeypatch.setattr(os, "open", lambda *a, **k: pytest.fail(f"{a} was opened"))
-    progress.look()
-    assert len(asked) == 4 * 100
-
-
-PRUNED = {"epoch": 3, "value": 0.2, "threshold": None}
+    assert progress.counts == {"complete": 20, "waiting": 40}
+    assert progress.epochs == 20 * EPOCHS + 20 * 3
 
 
 def test_a_pruned_run_has_ended_for_a_search_and_waits_for_a_plain_sweep(sweep):
     found = sweep(config(0), config(1))
     train(found.start(0).path, range(3))
-    found.finish(0, status="pruned", pruned=PRUNED)
+    found.finish(0, status="pruned", pruned={"epoch": 3, "value": 0.2, "threshold": None})
     limits = {"run0": {"thresholds": {}, "until": None, "ends_at": 3}}
     search = dataclasses.replace(found.file(), limits=limits)
     progress = SweepProgress(found.folder, search, clock=found.clock)

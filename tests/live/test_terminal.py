@@ -17,7 +17,7 @@ from rich.text import Text
 from seqsweep.console import PlainConsole, say, say_error
 from seqsweep.live.display import show_progress
 from seqsweep.live.terminal import Screen
-from test_display import finish, run_folders
+from live_sweeps import finish, run_folders
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 folder = Path(sys.argv[1])
@@ -76,17 +76,18 @@ def test_all_output_goes_to_the_log_and_is_shown_below_the_table_after_a_failure
     assert not hides_the_cursor(printed)
 
 
-ENDS = {
-    "an exception": ("raise ValueError('no luck')", 1),
-    "an exit": ("sys.exit(3)", 3),
-    "a signal": ("os.kill(os.getpid(), signal.SIGINT)", 130),
-}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ENDS)
-def test_an_early_end_leads_the_output_to_the_terminal_again(tmp_path: Path, end: str) -> None:
-    ending, code = ENDS[end]
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("raise ValueError('no luck')", 1),
+        pytest.param("os.kill(os.getpid(), signal.SIGINT)", 130, marks=pytest.mark.durability),
+    ],
+)
+def test_an_early_end_leads_the_output_to_the_terminal_again(
+    tmp_path: Path, ending: str, code: int
+) -> None:
+    """The last 50 lines of the log that were printed meanwhile are shown."""
     program = f"""{BEGINNING}
 for n in range(99):
     (folder / "sweep.log").open("a").write(f"before {{n}}\\n")
@@ -108,23 +109,22 @@ finally:
     assert not hides_the_cursor(printed)
 
 
-DEATHS = {
-    "a crash": "faulthandler.enable(); ctypes.string_at(0)",
-    "an abort": "os.abort()",
-    "a kill": "os.kill(os.getpid(), 9)",
-    "a signal": "os.kill(os.getpid(), signal.SIGTERM)",
-}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize(
+    "death",
+    [
+        "os.kill(os.getpid(), 9)",
+        pytest.param("faulthandler.enable(); ctypes.string_at(0)", marks=pytest.mark.durability),
+    ],
+    ids=["a kill", "a crash"],
+)
 def test_after_a_death_the_prompt_stands_behind_the_last_frame(tmp_path: Path, death: str) -> None:
     program = f"""{BEGINNING}
 if not os.fork():
     with show_progress(runs, console):
         os.write(2, b"before the end\\n")
         time.sleep(0.5)
-        {DEATHS[death]}
+        {death}
 os.wait()
 os.write(1, b"prompt $ ")
 """
@@ -136,19 +136,24 @@ os.write(1, b"prompt $ ")
 
 
 @pytest.mark.slow
-def test_processes_are_forked_while_the_table_is_drawn(tmp_path: Path) -> None:
-    """Twenty children print and warn; a lock that one inherited would stop it for ever."""
+def test_processes_are_forked_while_the_table_is_drawn_on_a_terminal_that_takes_no_output(
+    tmp_path: Path,
+) -> None:
+    """Each child prints and warns; a lock that it inherited would stop it for ever.
+
+    The thread draws more frames than the terminal takes, and nothing reads the terminal before all
+    children have ended.
+    """
     program = f"""{BEGINNING}
-screen, ended = Screen(folder / "sweep.log"), threading.Event()
+screen = Screen(folder / "sweep.log")
 def draw():
-    number = 0
-    while not ended.is_set():
-        number += 1
-        screen.update(Text("\\n".join([f"frame {{number}} " + "x" * 60] * 15)))
+    for number in range(600):
+        screen.update(Text("\\n".join([f"{{number}} " + "x" * 70] * 20)))
 screen.start()
 thread = threading.Thread(target=draw)
 thread.start()
 for n in range(20):
+    time.sleep(0.02)
     say_error(f"fork {{n}}")
     pid = os.fork()
     if not pid:
@@ -157,39 +162,6 @@ for n in range(20):
         say_error(f"said by child {{n}}")
         os._exit(0)
     os.waitpid(pid, 0)
-ended.set()
-thread.join()
-screen.stop()
-screen.close(False)
-print("to its end")
-"""
-    printed, code = on_terminal(program, tmp_path)
-    assert code == 0, printed[-2000:]
-    log = (tmp_path / "sweep.log").read_text()
-    assert all(f"UserWarning: warned by child {n}\n" in log for n in range(20))
-    assert all(f"seqsweep: said by child {n}\n" in log for n in range(20))
-    assert all(f"seqsweep: fork {n}\r\n" in printed for n in range(20))
-    assert text_of(printed).endswith("to its end\r\n")
-
-
-@pytest.mark.slow
-def test_a_terminal_that_takes_no_output_does_not_stop_the_training(tmp_path: Path) -> None:
-    """It draws more frames than the terminal takes, while nothing reads it."""
-    program = f"""{BEGINNING}
-screen = Screen(folder / "sweep.log")
-screen.start()
-def draw():
-    for number in range(600):
-        screen.update(Text("\\n".join([f"{{number}} " + "x" * 70] * 20)))
-thread = threading.Thread(target=draw)
-thread.start()
-time.sleep(1)
-for run in runs:
-    say_error("a message")
-    if not os.fork():
-        finish(run)
-        os._exit(0)
-    os.wait()
 (folder / "trained").touch()
 thread.join()
 screen.stop()
@@ -198,8 +170,11 @@ print("to its end")
 """
     printed, code = on_terminal(program, tmp_path, wait_for=tmp_path / "trained")
     assert code == 0, printed[-2000:]
-    assert "599 x" in printed and "a message" in printed
-    assert printed.endswith("to its end\r\n")
+    log = (tmp_path / "sweep.log").read_text()
+    assert all(f"UserWarning: warned by child {n}\n" in log for n in range(20))
+    assert all(f"seqsweep: said by child {n}\n" in log for n in range(20))
+    assert all(f"seqsweep: fork {n}\r\n" in printed for n in range(20))
+    assert "599 x" in printed and text_of(printed).endswith("to its end\r\n")
 
 
 def on_terminal(
@@ -210,10 +185,10 @@ def on_terminal(
     Args:
         wait_for: a file; before it exists, the terminal is not read.
     """
-    here = str(Path(__file__).parent)
+    support = str(Path(__file__).parents[1] / "support")
     environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
     # An empty PYTHONUNBUFFERED is none: a stream has its buffer, as usual.
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, "PYTHONUNBUFFERED": "", **more}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": support, "PYTHONUNBUFFERED": "", **more}
     command = [sys.executable, "-c", program, str(folder), *arguments]
     with terminal(command, env=environment) as (process, master):
         if wait_for is not None:

@@ -1,6 +1,7 @@
 """`watch` shows a sweep from its folder and ends with the sweep."""
 
 import io
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,13 @@ def watched(folder: Path) -> tuple[int, str]:
 
 
 def test_watch_ends_when_all_runs_are_done(sweep):
+    """With sweep.json, without it, and for a single run."""
     found = sweep(config(0), config(1))
-    found.file().write(found.folder)
     for index in range(2):
-        found.start(index)
-        found.finish(index)
+        found.end(index)
+    assert watched(found.folder)[1].splitlines()[-1] == "2 of 2 runs are done"
+    assert watched(found.run(1).path)[1].splitlines()[-1] == "1 of 1 run is done"
+    found.file().write(found.folder)
     code, text = watched(found.folder)
     assert code == 0
     assert "[2/2] seed=1  val/acc 0.9000" in text
@@ -34,44 +37,25 @@ def test_watch_ends_when_all_runs_are_done(sweep):
 
 def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(sweep):
     found = sweep(config(0), config(1))
-    file = found.file()
-    found.start(0)
-    found.finish(0)
-    file.end(found.folder, time.time())
+    found.end(0)
+    found.file().end(found.folder, time.time())
     code, text = watched(found.folder)
     assert code == 1
     assert "1 of 2 runs is not done; to see why:" in text
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
-def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep, monkeypatch):
-    """The worker comes after two looks and trains everything."""
-    found = sweep(config(0), config(1))
+def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep):
+    found = sweep(config(0))
     found.file().write(found.folder)
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) == 2:
-            for index in range(2):
-                found.start(index)
-                found.finish(index)
-
-    monkeypatch.setattr(time, "sleep", sleep)
+    worker = threading.Timer(0.3, found.end, [0])
+    worker.start()
     code, text = watched(found.folder)
-    assert (code, len(slept)) == (0, 2)
+    worker.join()
+    assert code == 0
     first, *_, last = text.splitlines()
     assert first.startswith("no process trains this sweep yet; to start one: seqsweep work /")
-    assert last == "2 of 2 runs are done"
-
-
-def test_watch_shows_a_folder_without_sweep_json_and_a_single_run(sweep):
-    found = sweep(config(0), config(1))
-    for index in range(2):
-        found.start(index)
-        found.finish(index)
-    assert watched(found.folder)[1].splitlines()[-1] == "2 of 2 runs are done"
-    assert watched(found.run(1).path)[1].splitlines()[-1] == "1 of 1 run is done"
+    assert last == "1 of 1 run is done"
 
 
 def test_watch_refuses_a_folder_without_runs(tmp_path):
@@ -83,15 +67,18 @@ def test_watch_refuses_a_folder_without_runs(tmp_path):
 
 def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep):
     found = sweep(config(0), config(1))
-    file = found.file()
     with sweep_lock(found.folder):
-        file.write(found.folder)
+        found.file().write(found.folder)
         seen = WatchedFolder(found.folder)
         seen.progress.look()
         assert not seen.is_over()
-    file.end(found.folder, time.time())
+    # The end is written into the same file, so its inode stays.
+    with (found.folder / NAME).open("r+") as file:
+        text = file.read().replace('"ended": null', f'"ended": {found.clock.now}')
+        file.seek(0)
+        file.write(text)
     seen.renew()
-    assert seen.is_over()
+    assert seen.has_ended and seen.is_over()
     more = Sweep(found.folder, [config(seed) for seed in range(3)])
     with sweep_lock(found.folder):
         more.file(started=found.clock.now + 1).write(found.folder)
@@ -103,8 +90,7 @@ def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep):
 
 def test_watch_waits_for_the_next_runs_of_a_search(sweep):
     found = sweep(config(0))
-    found.start(0)
-    found.finish(0)
+    found.end(0)
     with sweep_lock(found.folder):
         replace(found.file(), open=True).write(found.folder)
         seen = WatchedFolder(found.folder)
@@ -117,15 +103,3 @@ def test_watch_waits_for_the_next_runs_of_a_search(sweep):
     replace(found.file(), open=True).write(found.folder)  # its search was killed
     seen.renew()
     assert seen.is_over()
-
-
-def test_watch_notices_a_new_sweep_json_with_the_inode_of_the_old_one(sweep):
-    found = sweep(config(0), config(1))
-    found.file().write(found.folder)
-    seen = WatchedFolder(found.folder)
-    with (found.folder / NAME).open("r+") as file:
-        text = file.read().replace('"ended": null', f'"ended": {found.clock.now}')
-        file.seek(0)
-        file.write(text)
-    seen.renew()
-    assert seen.has_ended

@@ -1,7 +1,6 @@
 """Configs of several data sets meet as ranks; their scores are never mixed."""
 
 import csv
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import finished_runs
 import pytest
 from finished_runs import finish_run
 
-from seqsweep.cli import main
 from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.folder_tables import as_csv, print_folder
@@ -75,8 +73,14 @@ def means(found: AcrossSets) -> dict[str, list[float | None]]:
 EASY = {"digits": {8: 0.8, 16: 0.9}, "vowels": {8: 0.5, 16: 0.6}, "order": {8: 0.4, 16: 0.3}}
 
 
-def test_cells_are_means_over_seeds_and_rows_are_ordered_by_mean_rank(tmp_path: Path):
-    found = table_of(grid(tmp_path, EASY))
+@pytest.fixture(scope="module", name="easy")
+def get_easy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of three data sets; tests must not change them."""
+    return grid(tmp_path_factory.mktemp("runs"), EASY)
+
+
+def test_cells_are_means_over_seeds_and_rows_are_ordered_by_mean_rank(easy: Path):
+    found = table_of(easy)
     assert found.metric == "test/acc"
     assert found.sets == ["digits", "vowels", "order"]
     assert means(found) == {"h=16": [0.9, 0.6, 0.3], "h=8": [0.8, 0.5, 0.4]}
@@ -87,40 +91,50 @@ def test_cells_are_means_over_seeds_and_rows_are_ordered_by_mean_rank(tmp_path: 
     assert (against.wins, against.draws, against.losses) == (1, 0, 2)
 
 
-def test_one_data_set_needs_no_table(tmp_path: Path):
-    grid(tmp_path, {"digits": {8: 0.8, 16: 0.9}})
-    assert across_sets(read_folder(tmp_path)) is None
-    assert "mean rank" not in printed(tmp_path)
+def test_each_data_set_has_its_leaderboard_and_then_come_the_ranks(easy: Path):
+    """Validation is best for the data set that comes last."""
+    board = leaderboard(read_folder(easy))
+    assert board.sets == 3
+    rows = [(row.config[TARGET].rpartition(".")[2], row.config["h"]) for row in board.rows]
+    assert rows == [("digits", 8), ("digits", 16), ("vowels", 8), ("vowels", 16), ("order", 16),
+                    ("order", 8)]  # fmt: skip
+    text = printed(easy)
+    places = [text.index(name) for name in ("digits\n", "vowels\n", "order\n", "mean rank")]
+    assert places == sorted(places)
+    assert text.count("by val/acc of the best epoch") == 3
+    assert "3 data sets are too few for a signed-rank test: 2 configs need at least 6" in text
+    # No mean over data sets is printed: those of the configs are 0.5667 and 0.6000.
+    assert "0.5667" not in text + as_csv(table_of(easy))
 
 
-def test_keys_that_follow_the_data_distinguish_no_config(tmp_path: Path):
-    """`experiment=` chooses the batch size with the data."""
-    for data, batch in (("digits", 32), ("order", 50)):
-        for size in (8, 16):
-            own = {"h": size, "seed": 0, "data.batch_size": batch, "data.standardize": batch == 32}
-            run(tmp_path, data, own, size / 100)
-    assert [method.keys for method in table_of(tmp_path).methods] == [{"h": 16}, {"h": 8}]
+def test_the_command_writes_every_cell_as_csv(easy: Path, tmp_path: Path, said: Any):
+    assert said("leaderboard", str(easy), "--csv", "table.csv")[0] == 0
+    rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert [row["config"] for row in rows] == ["h=16", "h=8"]
+    assert float(rows[0]["digits"]) == pytest.approx(0.9)
+    assert rows[0]["digits runs"] == "2"
+    assert (rows[1]["won"], rows[1]["lost"]) == ("1", "2")
+    one = grid(tmp_path / "one", {"digits": {8: 0.5}})
+    code, text = said("leaderboard", str(one), "--csv", "x.csv")
+    assert code == 2 and f"--csv=x.csv: {one} has one data set" in text
 
 
-def test_a_key_of_the_data_that_is_swept_is_part_of_the_config(tmp_path: Path):
-    for data in ("digits", "order"):
-        for batch in (16, 32):
-            run(tmp_path, data, {"data.batch_size": batch, "seed": 0}, batch / 100)
-    words = [method.words for method in table_of(tmp_path).methods]
-    assert words == ["batch_size=32", "batch_size=16"]
-
-
-def test_folds_and_split_seeds_are_replicates_on_one_data_set(tmp_path: Path):
-    for data in ("digits", "order"):
-        for fold in range(3):
-            for size in (8, 16):
-                own = {"h": size, "seed": 0, "data.fold": fold, "data.split_seed": fold}
-                run(tmp_path, data, own, size / 100 + fold / 10, test=f"{data} {fold}")
-    found = table_of(tmp_path)
-    assert found.sets == ["digits", "order"]
-    assert found.left_out == {}
-    assert means(found) == {"h=16": [0.26, 0.26], "h=8": [0.18, 0.18]}
-    assert {cell.n for method in found.methods for cell in method.cells if cell} == {3}
+@pytest.mark.parametrize(
+    ("batches", "words"),
+    [({"digits": [16, 32], "order": [16, 32]}, ["batch_size=32", "batch_size=16"]),
+     ({"digits": [32], "order": [50]}, ["h=16", "h=8"])],
+    ids=["swept", "follows the data, as with experiment="],
+)  # fmt: skip
+def test_a_key_of_the_data_is_part_of_the_config_if_it_is_swept(
+    batches: dict[str, list[int]], words: list[str], tmp_path: Path
+):
+    sizes = (8, 16) if len(batches["digits"]) == 1 else (8,)
+    for data, own in batches.items():
+        for batch in own:
+            for size in sizes:
+                config = {"h": size, "data.batch_size": batch, "seed": 0}
+                run(tmp_path, data, config, batch / 100 + size / 1000)
+    assert [method.words for method in table_of(tmp_path).methods] == words
 
 
 def test_a_data_set_without_a_score_of_each_config_is_left_out_of_the_ranks(tmp_path: Path):
@@ -145,18 +159,6 @@ def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Pa
     RunFolder(tmp_path / f"{0:016x}").start({"seed": 0, **path}, {})
     names = [one.name for one in data_sets(read_folder(tmp_path))]
     assert sorted(names) == ["GunPoint", "temporal_order length=20", "temporal_order length=50"]
-
-
-def test_two_paths_of_one_content_are_one_data_set(tmp_path: Path):
-    config: dict[str, Any] = {TARGET: "seqsweep.data.ts.ts", "seed": 0}
-    for number, name in enumerate(("a", "b")):
-        config["data.source.path"] = f"/{name}.ts"
-        made = RunFolder(tmp_path / f"{number:016x}")
-        made.start(config, {})
-        made.finish({"config": config, "metrics": {}, "recordings": "same"})
-    # The run without a record has a source that is known from a complete run.
-    RunFolder(tmp_path / f"{2:016x}").start(config | {"seed": 1}, {})
-    assert [len(one.entries) for one in data_sets(read_folder(tmp_path))] == [3]
 
 
 def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
@@ -200,61 +202,12 @@ def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path
     assert table_of(tmp_path).metric == "val/acc"
 
 
-def test_the_leaderboard_never_ranks_one_data_set_among_another(tmp_path: Path):
-    """Validation is best for the data set that comes last."""
-    grid(tmp_path, EASY)
-    board = leaderboard(read_folder(tmp_path))
-    assert board.sets == 3
-    rows = [(row.config[TARGET].rpartition(".")[2], row.config["h"]) for row in board.rows]
-    assert rows == [
-        *[("digits", 8), ("digits", 16), ("vowels", 8), ("vowels", 16)],
-        *[("order", 16), ("order", 8)],
-    ]
-
-
-def test_a_folder_prints_a_leaderboard_for_each_data_set_and_then_the_ranks(tmp_path: Path):
-    text = printed(grid(tmp_path, EASY))
-    places = [text.index(name) for name in ("digits\n", "vowels\n", "order\n", "mean rank")]
-    assert places == sorted(places)
-    assert text.count("by val/acc of the best epoch") == 3
-    assert "3 data sets are too few for a signed-rank test: 2 configs need at least 6" in text
-
-
 def test_many_data_sets_have_their_leaderboards_on_request(tmp_path: Path):
     grid(tmp_path, {f"set{n}": {8: 0.5, 16: 0.6} for n in range(9)}, seeds=[0])
     short = printed(tmp_path)
     assert "by val/acc of the best epoch" not in short
     assert f"the leaderboards of the 9 data sets: seqsweep leaderboard {tmp_path} --all" in short
     assert printed(tmp_path, every=True).count("by val/acc of the best epoch") == 9
-
-
-def test_the_command_writes_the_table_as_csv(tmp_path: Path, capsys: Any):
-    folder = grid(tmp_path / "runs", EASY)
-    with pytest.raises(SystemExit) as done:
-        main(["leaderboard", str(folder), "--csv", str(tmp_path / "table.csv")])
-    assert done.value.code == 0
-    assert (tmp_path / "table.csv").read_text() == as_csv(table_of(folder))
-    one = grid(tmp_path / "one", {"digits": {8: 0.5}})
-    with pytest.raises(SystemExit) as done:
-        main(["leaderboard", str(one), "--csv", "x.csv"])
-    assert done.value.code == 2
-    assert f"--csv=x.csv: {one} has one data set" in capsys.readouterr().err
-
-
-def test_no_mean_over_data_sets_is_printed(tmp_path: Path):
-    text = printed(grid(tmp_path, EASY)) + as_csv(table_of(tmp_path))
-    # The means of both configs over the three data sets.
-    assert "0.5667" not in text
-    assert "0.6000" in text
-
-
-def test_csv_has_every_cell(tmp_path: Path):
-    found = table_of(grid(tmp_path, EASY))
-    rows = list(csv.DictReader(io.StringIO(as_csv(found))))
-    assert [row["config"] for row in rows] == ["h=16", "h=8"]
-    assert float(rows[0]["digits"]) == pytest.approx(0.9)
-    assert rows[0]["digits runs"] == "2"
-    assert (rows[1]["won"], rows[1]["lost"]) == ("1", "2")
 
 
 def test_one_method_and_one_shared_data_set_have_no_ranks():
@@ -264,13 +217,10 @@ def test_one_method_and_one_shared_data_set_have_no_ranks():
     found = table("test/acc", ["x", "y"], [one, other])
     assert found.ranking is None
     assert "no ranks: 1 data set with a score of every config" in ranking_words(found)[0]
-
-
-def test_lower_losses_have_better_ranks():
+    # Lower losses have better ranks.
     low = Method("low", {}, [Estimate(1, 0.1), Estimate(1, 0.2)])
-    high = Method("high", {}, [Estimate(1, 0.5), Estimate(1, 0.6)])
-    found = table("val/loss", ["x", "y"], [high, low])
-    assert [method.words for method in found.methods] == ["low", "high"]
+    found = table("val/loss", ["x", "y"], [one, low])
+    assert [method.words for method in found.methods] == ["low", "a"]
 
 
 def folds(folder: Path, folds_of: dict[int, Iterable[int]], data: Iterable[str]) -> AcrossSets:
@@ -305,12 +255,3 @@ def test_too_few_data_sets_for_a_test_are_stated(number: int, few: str):
     words = "\n".join(ranking_words(table("test/acc", [f"set{n}" for n in range(number)], methods)))
     assert few in words
     assert ("too few" in words) == bool(few)
-
-
-def test_data_with_all_splits_have_no_replicates_beside_data_without(tmp_path: Path):
-    """One command gives both data sets the same split seeds."""
-    for split_seed in range(3):
-        config = {"h": 8, "seed": 0, "data.split_seed": split_seed}
-        run(tmp_path, "digits", config, 0.5)
-        run(tmp_path, "order", config, 0.5 + split_seed / 10, test=f"order {split_seed}")
-    assert {row.n for row in leaderboard(read_folder(tmp_path)).rows} == {1, 3}

@@ -16,16 +16,23 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
 
 
-def board(folder: Path, *runs: dict[str, Any], data: str | list[str] = "d") -> Leaderboard:
+def board(
+    folder: Path, *runs: dict[str, Any], records: Sequence[dict[str, Any]] = ()
+) -> Leaderboard:
     """The leaderboard of finished runs on disk; keys with a slash are metrics.
 
     Args:
-        data: the fingerprint of each run's data, or that of all.
+        records: what else stands in the record of each run.
     """
     for number, run in enumerate(runs):
-        own = data if isinstance(data, str) else data[number]
-        finish_run(folder / f"{number:016x}", run, best_epoch=number, data_fingerprint=own)
+        record = {"data_fingerprint": "d", "best_epoch": number}
+        finish_run(folder / f"{number:016x}", run, **record | (records[number] if records else {}))
     return leaderboard(read_folder(folder))
+
+
+def with_splits(**prints: str) -> dict[str, Any]:
+    """Part of a record: splits with these fingerprints."""
+    return {"splits": {name: {"fingerprint": text} for name, text in prints.items()}}
 
 
 def order(found: Leaderboard, key: str = "h") -> list[Any]:
@@ -47,36 +54,13 @@ def test_seeds_become_mean_and_sample_deviation(tmp_path):
     assert (single.mean, single.std) == (0.6, None)
 
 
-def test_a_seed_of_the_data_is_not_a_seed_of_the_run(tmp_path):
-    found = board(
-        tmp_path,
-        *({"data.source.seed": s, "seed": s, "val/acc": 0.5} for s in (0, 1)),
-    )
-    assert found.keys == ["data.source.seed"]
-    assert len(found.rows) == 2
-
-
-@pytest.mark.parametrize("key", ["threads", "trainer.progress_bar", "data.num_workers"])
-def test_keys_without_influence_on_a_result_do_not_split_a_row(key, tmp_path):
-    """An example is a sweep begun at a terminal and continued in a job."""
-    found = board(
-        tmp_path, *({"h": 1, "seed": seed, key: seed, "val/acc": 0.5} for seed in (0, 1, 2))
-    )
-    assert (found.keys, [row.n for row in found.rows]) == ([], [3])
-
-
 @pytest.mark.parametrize(
-    ("monitor", "values", "best_first"),
-    [
-        ("val/acc", [0.1, 0.3, 0.2], [1, 2, 0]),
-        ("val/loss", [0.1, 0.3, 0.2], [0, 2, 1]),
-        ("train/loss", [0.1, 0.3, 0.2], [0, 2, 1]),
-    ],
+    ("monitor", "best_first"),
+    [("val/acc", [1, 2, 0]), ("val/loss", [0, 2, 1]), ("train/loss", [0, 2, 1])],
 )
-def test_rows_are_ordered_by_the_monitored_metric(monitor, values, best_first, tmp_path):
-    found = board(
-        tmp_path, *({"h": h, "monitor": monitor, monitor: v} for h, v in enumerate(values))
-    )
+def test_rows_are_ordered_by_the_monitored_metric(monitor, best_first, tmp_path):
+    runs = [{"h": h, "monitor": monitor, monitor: v} for h, v in enumerate((0.1, 0.3, 0.2))]
+    found = board(tmp_path, *runs)
     assert (found.monitor, order(found)) == (monitor, best_first)
 
 
@@ -96,36 +80,23 @@ def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
 
 def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
     """Without validation there is only the training loss, on another scale for each run."""
-    runs = [
-        {"loss.label_smoothing": s, "monitor": m, "train/loss": 0.1 + s, "train/acc": 0.2 + s}
-        for s, m in ((0.0, "train/loss"), (0.3, "train/loss"))
-    ]
-    found = board(tmp_path / "own", *runs)
-    assert (found.monitor, order(found, "loss.label_smoothing")) == ("train/acc", [0.3, 0.0])
-    found = board(tmp_path / "fallback", *(run | {"monitor": "val/acc"} for run in runs))
-    assert (found.monitor, order(found, "loss.label_smoothing")) == ("train/acc", [0.3, 0.0])
-
-
-def cut(
-    folder: Path, *runs: dict[str, Any], splits: Sequence[dict[str, str] | None]
-) -> Leaderboard:
-    """The leaderboard of runs whose splits have these fingerprints, or none."""
-    board(folder, *runs)
-    for number, prints in enumerate(splits):
-        made = RunFolder(folder / f"{number:016x}")
-        found = {name: {"fingerprint": text} for name, text in (prints or {}).items()}
-        made.finish((made.record() or {}) | ({"splits": found} if prints else {}))
-    return leaderboard(read_folder(folder))
+    for monitor in ("train/loss", "val/acc"):
+        runs = [
+            {"loss.label_smoothing": s, "monitor": monitor, "train/loss": s, "train/acc": 0.2 + s}
+            for s in (0.1, 0.3)
+        ]
+        found = board(tmp_path / monitor, *runs)
+        assert (found.monitor, order(found, "loss.label_smoothing")) == ("train/acc", [0.3, 0.1])
 
 
 @pytest.mark.parametrize(
     ("other", "apart"),
     [
-        ({"val": "v", "test": "t"}, ""),
-        ({"val": "v", "test": "u"}, "other test set"),
-        ({"val": "w", "test": "t"}, "other validation set"),
-        ({"val": "w", "test": "u"}, "other validation and test sets"),
-        (None, "unknown whether its validation and test sets are the same"),
+        (with_splits(val="v", test="t"), ""),
+        (with_splits(val="v", test="u"), "other test set"),
+        (with_splits(val="w", test="t"), "other validation set"),
+        (with_splits(val="w", test="u"), "other validation and test sets"),
+        ({}, "unknown whether its validation and test sets are the same"),
     ],
 )
 def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):
@@ -134,7 +105,7 @@ def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):
         for h in (0, 1)
         for seed in range(7)
     ]
-    found = cut(tmp_path, *runs, splits=[{"val": "v", "test": "t"}] * 7 + [other] * 7)
+    found = board(tmp_path, *runs, records=[with_splits(val="v", test="t")] * 7 + [other] * 7)
     first, second = found.rows
     assert first.difference is not None and first.difference.verdict == "best"
     assert second.apart == apart
@@ -143,31 +114,32 @@ def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):
     assert (f"1 config not compared with the first: {apart}" in notes) == bool(apart)
 
 
-@pytest.mark.parametrize("key", ["data.folds", "data.test_fraction", "data.val_fraction"])
-def test_without_fingerprints_of_the_splits_the_keys_that_cut_them_stand_for_them(key, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "apart"),
+    [
+        ("data.folds", "other validation and test sets"),
+        ("data.val_fraction", "other validation set"),
+        ("data.batch_size", ""),
+    ],
+)
+def test_without_fingerprints_of_the_splits_the_keys_that_cut_them_stand_for_them(
+    key, apart, tmp_path
+):
     runs = [
         {key: value, "seed": seed, "val/acc": 0.9, "test/acc": 0.8 - seed / 99}
         for value in (0, 1)
         for seed in range(7)
     ]
-    apart = {row.apart for row in board(tmp_path / "cut", *runs).rows}
-    sets = (
-        "other validation set" if key == "data.val_fraction" else "other validation and test sets"
-    )
-    assert apart == {"", sets}
-    same = [{"data.batch_size": run.pop(key), **run} for run in runs]
-    assert {row.apart for row in board(tmp_path / "same", *same).rows} == {""}
+    assert {row.apart for row in board(tmp_path, *runs).rows} == {"", apart}
 
 
 def test_seeds_are_paired_if_their_sets_are_equal(tmp_path):
     """The module splits by the run's seed: seed 1 of the second config has another test set."""
     runs = [
-        {"h": h, "seed": seed, "val/acc": 0.9 - h / 10, "test/acc": 0.8 - h / 10 - seed / 99}
-        for h in (0, 1)
-        for seed in range(3)
+        {"h": h, "seed": s, "test/acc": 0.8 - h / 10 - s / 99} for h in (0, 1) for s in range(3)
     ]
-    splits = [{"test": f"{seed}"} for seed in (0, 1, 2, 0, 9, 2)]
-    _, second = cut(tmp_path, *runs, splits=splits).rows
+    records = [with_splits(test=name) for name in "012092"]
+    _, second = board(tmp_path, *runs, records=records).rows
     assert second.apart == ""
     assert second.difference is not None and second.difference.n == 2
 
@@ -185,21 +157,15 @@ def test_the_test_split_never_decides_the_order(monitor, tmp_path):
         assert order(board(tmp_path / f"{name} again", *runs[::-1])) == [0, 1, 2, 3]
 
 
-def test_runs_that_are_not_complete_are_left_out(tmp_path):
-    RunFolder(tmp_path / "f").refuse({"monitor": "val/acc", "h": 9}, ValueError("no"))
-    RunFolder(tmp_path / "g").start({"monitor": "val/acc", "h": 8}, {})
-    found = board(tmp_path, {"h": 1, "val/acc": 0.5})
-    assert (found.keys, order(found)) == (["h"], [1])  # h is what was swept, all the same
-    assert leaderboard([]).rows == []
-
-
 def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
     planned = [
         {"monitor": "val/acc", "h": h, "c": c, "seed": s}
         for h in (1, 2) for c in "ab" for s in (0, 1)
     ]  # fmt: skip
     board(tmp_path, *({"h": 1, "c": "a", "seed": s, "val/acc": 0.5} for s in (0, 1)))
-    ended(tmp_path, "failed", planned[2])
+    failed = RunFolder(tmp_path / "f")
+    failed.start(planned[2], {})
+    failed.fail(RuntimeError("no"))
     found = leaderboard(read_folder(tmp_path), planned)
     assert found.keys == ["h", "c"]
     assert (found.grid.size, found.grid.complete, len(found.grid.missing)) == (8, 2, 6)
@@ -225,17 +191,13 @@ def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_p
     assert found.rows[0].samples["test/acc"] == pytest.approx(expected)
 
 
-ONE, OTHER = "1dbc993c8b49" * 2, "1dbc993c77ff" * 2
-
-
 def test_the_same_seed_on_other_data_is_another_row(tmp_path):
     """A data file was changed between two sweeps with one seed each."""
     runs = [{"h": 1, "seed": 0, "val/acc": 0.9}, {"h": 1, "seed": 0, "val/acc": 0.8}]
-    found = board(tmp_path, *runs, data=[ONE, OTHER])
+    records = [{"data_fingerprint": text} for text in ("1dbc993c8b49" * 2, "1dbc993c77ff" * 2)]
+    found = board(tmp_path, *runs, records=records)
     assert found.keys == ["data"]
-    assert [(row.config, row.n) for row in found.rows] == [
-        ({"data": "1dbc993c8"}, 1), ({"data": "1dbc993c7"}, 1),
-    ]  # fmt: skip
+    assert [row.config["data"] for row in found.rows] == ["1dbc993c8", "1dbc993c7"]
     assert found.left_out == 0
 
 
@@ -253,24 +215,10 @@ def test_the_newest_of_runs_that_repeat_a_seed_counts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("monitor", "metrics", "compared"),
-    [
-        ("val/f1", ("val/f1", "test/acc", "test/f1"), "test/f1"),
-        ("val/loss", ("val/loss", "test/acc", "test/loss"), "test/acc"),
-        ("val/loss", ("val/loss", "test/loss"), "test/loss"),
-    ],
-)
-def test_the_test_metric_of_the_monitored_kind_is_compared(monitor, metrics, compared, tmp_path):
-    found = board(tmp_path, {"h": 1, "monitor": monitor, **dict.fromkeys(metrics, 0.5)})
-    assert found.compared == compared
-
-
-@pytest.mark.parametrize(
     ("monitors", "metrics", "monitor", "epoch"),
     [
         (("val/acc", "val/acc"), ("val/acc",), "val/acc", "best"),
         (("val/acc", "val/acc"), (), "train/loss", "last"),
-        (("train/acc", "train/acc"), ("train/acc",), "train/acc", "best"),
         (("val/acc", "val/loss"), ("val/acc", "val/loss"), "val/acc", "own"),
         (("val/acc", "train/loss"), (), "train/loss", "own"),
     ],
@@ -281,26 +229,16 @@ def test_the_epoch_of_the_metrics_is_known(monitors, metrics, monitor, epoch, tm
     assert (found.monitor, found.epoch) == (monitor, epoch)
 
 
-def ended(folder: Path, status: str, config: dict[str, Any]) -> None:
-    made = RunFolder(folder / f"{len(list(folder.glob('*'))):016x}")
-    config = {"monitor": "val/acc"} | config
-    made.start(config, {})
-    if status == "failed":
-        made.fail(RuntimeError("no"))
-    else:
-        made.finish({"status": status, "config": config, "metrics": {}})
-
-
 def test_seeds_that_diverged_or_failed_mark_their_config(tmp_path):
     """Lost runs of a config without a complete run do not count as its seeds."""
     board(tmp_path, *({"h": h, "seed": s, "val/acc": 0.5 + h} for h in (1, 2) for s in range(4)))
-    for status, seed in (("diverged", 5), ("diverged", 6), ("failed", 7)):
-        ended(tmp_path, status, {"h": 2, "seed": seed})
-    ended(tmp_path, "diverged", {"h": 2, "seed": 0, "lr": 9.0})
+    lost = [{"h": 2, "seed": 5}, {"h": 2, "seed": 6}, {"h": 2, "seed": 0, "lr": 9.0}]
+    for number, run in enumerate(lost):
+        finish_run(tmp_path / f"d{number}", run, status="diverged")
+    RunFolder(tmp_path / "f").refuse({"monitor": "val/acc", "h": 2, "seed": 7}, ValueError("no"))
     rows = leaderboard(read_folder(tmp_path)).rows
-    assert [(row.n, row.lost_words) for row in rows] == [
-        (4, "2 of 7 diverged, 1 of 7 failed"), (4, ""),
-    ]  # fmt: skip
+    words = [(row.n, row.lost_words) for row in rows]
+    assert words == [(4, "2 of 7 diverged, 1 of 7 failed"), (4, "")]
 
 
 def test_a_choice_is_one_key_and_so_is_a_monitor_and_its_copy(tmp_path):

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import seqsweep
-from seqsweep.cli import main
 from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.identity import SEMANTICS, decisive
 from seqsweep.runs.sweepfile import NAME
@@ -35,10 +34,8 @@ def make_older(run: Path) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(said) -> Path:
     """A sweep of two runs, one of which is interrupted, trained by the version before."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
     folder = Path(seqsweep.sweep([*QUICK, *GRID]))
     sweep = json.loads((folder / NAME).read_text())
     for run in sorted(path.parent for path in folder.glob("*/record.json")):
@@ -50,46 +47,27 @@ def folder(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def said(capsys):
-    """Runs a command; returns its exit code and what it printed."""
-
-    def run(*arguments: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out + printed.err
-
-    return run
-
-
-def test_the_runs_of_another_version_are_counted_and_left_out(folder, said):
+def test_runs_of_another_version_are_counted_and_left_out_and_new_ones_stand_beside(folder, said):
     code, text = said("status", str(folder))
     assert code == 0 and "2 runs, 2 of another version" in text and "damaged" not in text
     assert text.count("of another version seqsweep 0.1.0") == 2
     assert "of another version" in said("status", str(folder.parent))[1]
-    code, text = said("leaderboard", str(folder))
-    assert code == 0
-    assert text == "2 runs of another version (seqsweep 0.1.0): not in the table\n"
-    for command in ("report", "predict"):
-        code, text = said(command, str(folder), *(["x.npz"] if command == "predict" else []))
+    other = "2 runs of another version (seqsweep 0.1.0): not in the table\n"
+    assert said("leaderboard", str(folder)) == (0, other)
+    for command in (["report", str(folder)], ["predict", str(folder), "x.npz"]):
+        code, text = said(*command)
         assert code == 2 and "has no run of this version; 2 runs of another version" in text
-
-
-def test_the_same_command_trains_new_runs_beside(folder, said):
+    # The same command trains new runs beside them.
     before = {path: path.read_bytes() for path in folder.glob("*/config.yaml")}
     code, text = said("train", "-m", *QUICK, *GRID)
     assert code == 0 and "#" in text
     assert {path: path.read_bytes() for path in before} == before
-    assert len(list(folder.glob("*/config.yaml"))) == 4
     assert "4 runs, 2 complete, 2 of another version" in said("status", str(folder))[1]
     code, text = said("leaderboard", str(folder))
     assert code == 0 and "not complete" not in text and " 2  " in text
     assert text.count("of another version") == 1
     assert len(seqsweep.load_sweep(folder)) == 2
-
-
-def test_clean_deletes_them_only_if_they_are_chosen(folder, said):
+    # `clean` deletes them only if they are chosen.
     code, text = said("clean", str(folder))
     assert code == 0 and "--other-versions  2 runs, " in text
     assert "--incomplete      nothing" in text
@@ -98,4 +76,4 @@ def test_clean_deletes_them_only_if_they_are_chosen(folder, said):
     assert text.count("of another version") == 2 and "nothing is deleted without --yes" in text
     code, text = said("clean", str(folder), "--other-versions", "--yes")
     assert code == 0 and "deleted: 2 runs" in text
-    assert not list(folder.glob("*/config.yaml"))
+    assert not before.keys() & set(folder.glob("*/config.yaml"))

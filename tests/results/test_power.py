@@ -9,7 +9,6 @@ import pytest
 from replicate_runs import crossed, ranked
 from scipy import stats
 
-from seqsweep.results.measures import corrected_t_p
 from seqsweep.results.power import (
     needed_replicates_words,
     replicates_for,
@@ -35,29 +34,6 @@ def test_the_number_is_the_fewest_by_the_noncentral_t_distribution(difference, c
     assert n is None or power(n) >= 0.8 > power(n - 1)
 
 
-def test_simulated_splits_find_the_difference_with_probability_0_8():
-    """The differences of two splits have the correlation that Nadeau and Bengio assume."""
-    share, difference = 0.1, 0.06
-    n = replicates_for(difference, 0.05, 0.05, share)
-    assert n is not None
-    rho = share / (1 + share)
-    rng = np.random.default_rng(0)
-    shared = rng.normal(size=(2000, 1)) * np.sqrt(rho)
-    draws = shared + rng.normal(size=(2000, n)) * np.sqrt(1 - rho)
-    # The spread within one sample is smaller than that of a single difference.
-    draws = difference + 0.05 * draws / np.sqrt(1 - rho)
-    found = np.mean([corrected_t_p(row, share) < 0.05 for row in draws.tolist()])
-    assert found == pytest.approx(0.8, abs=0.06)
-
-
-def test_no_number_of_splits_overcomes_their_overlap():
-    """The error of the mean stays above spread * sqrt(share)."""
-    assert replicates_for(0.01, 0.03, 0.05, 0.25) is None
-    limit = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * 0.015
-    assert replicates_for(limit * 0.999, 0.03, 0.05, 0.25) is None
-    assert replicates_for(limit * 1.1, 0.03, 0.05, 0.25) is not None
-
-
 def by_seed(folder: Path, configs: int, seeds: int):
     runs = [(h, Replicate(seed=s)) for h in range(configs) for s in range(seeds)]
     return ranked(folder, runs, lambda h, r: 0.7 - h / 10 + NOISE[h][r.seed])
@@ -74,9 +50,7 @@ def test_so_many_seeds_find_the_difference_with_the_signed_rank_test(tmp_path):
     assert power == pytest.approx(0.8, abs=0.06)
 
 
-@pytest.mark.parametrize(
-    ("configs", "seeds", "first"), [(2, 3, 1), (2, 10, 1), (9, 4, 1), (9, 4, 3)]
-)
+@pytest.mark.parametrize(("configs", "seeds", "first"), [(2, 3, 1), (9, 4, 3)])
 def test_the_true_spread_is_in_its_interval(configs, seeds, first):
     """In 95 % of the cases with two configs, and in more with several, which share the first."""
     rng = np.random.default_rng(0)
@@ -102,18 +76,18 @@ def test_the_number_of_seeds_has_the_interval_of_the_spread(tmp_path):
     assert [low / about, high / about] == pytest.approx(factors, rel=0.05)
 
 
-def test_a_tiny_difference_takes_very_many_seeds(tmp_path):
-    words = needed_replicates_words(by_seed(tmp_path, 2, 8), 1e-7)
-    assert words is not None and "No number of seeds up to 1,000,000 is enough" in words
-
-
-def test_splits_that_overlap_may_never_be_enough(tmp_path):
-    board = ranked(tmp_path, crossed((0, 1), folds=5), lambda h, r: 0.7 - h / 9 + NOISE[h][r.fold])
-    words = needed_replicates_words(board, 0.001)
-    assert words is not None
+def test_no_number_may_be_enough(tmp_path):
+    """For splits the error of the mean stays above spread * sqrt(share)."""
+    assert replicates_for(0.01, 0.03, 0.05, 0.25) is None
+    limit = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * 0.015
+    assert replicates_for(limit * 0.999, 0.03, 0.05, 0.25) is None
+    assert replicates_for(limit * 1.1, 0.03, 0.05, 0.25) is not None
+    runs = crossed((0, 1), folds=5)
+    board = ranked(tmp_path / "splits", runs, lambda h, r: 0.7 - h / 9 + NOISE[h][r.fold])
+    words = str(needed_replicates_words(board, 0.001))
     assert "No number of splits up to 1,000,000 is enough" in words
     assert "splits are needed" in str(needed_replicates_words(board, 0.5))
-
-
-def test_runs_without_a_spread_have_no_number(tmp_path):
-    assert needed_replicates_words(by_seed(tmp_path, 2, 1), 0.1) is None
+    words = str(needed_replicates_words(by_seed(tmp_path / "seeds", 2, 8), 1e-7))
+    assert "No number of seeds up to 1,000,000 is enough" in words
+    # Runs without a spread have no number.
+    assert needed_replicates_words(by_seed(tmp_path / "one", 2, 1), 0.1) is None

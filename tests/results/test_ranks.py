@@ -24,18 +24,11 @@ def accuracies(sets: int, methods: int, seed: int, apart: float = 0.0) -> list[l
     return [[source.random() + apart * method for method in range(methods)] for _ in range(sets)]
 
 
-def scipys_p(values: list[float]) -> float:
-    from scipy.stats import wilcoxon
-
-    found: Any = wilcoxon(values, alternative="greater")
-    return found.pvalue
-
-
 def cliques_of(ranking: Ranking) -> set[tuple[int, ...]]:
     return {tuple(ranking.order[first : last + 1]) for first, last in ranking.cliques}
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 30, 101])
+@pytest.mark.parametrize("freedom", [1, 2, 7, 30, 101])
 @pytest.mark.parametrize("value", [0.01, 1.0, 5.5, 40.0, 300.0])
 def test_the_tail_of_chi_squared_is_scipys(freedom: int, value: float):
     from scipy.stats import chi2
@@ -58,41 +51,35 @@ def test_ranks_and_their_test_are_scipys(lower: bool):
     assert ranking.friedman_p == pytest.approx(expected)
 
 
-def test_methods_that_never_differ_are_no_evidence():
-    ranking = rank_methods([[0.5, 0.5, 0.5]] * 8)
-    assert ranking.friedman_p == 1
-    assert ranking.mean_ranks == [2, 2, 2]
-    assert ranking.cliques == [(0, 2)]
-
-
 def test_scores_that_differ_by_rounding_share_a_rank():
     assert mean_ranks_of([0.1 + 0.2, 0.3, 0.1]) == [2.5, 2.5, 1.0]
-    ranking = rank_methods([[0.1 + 0.2, 0.3]] * 4)
+    ranking = rank_methods([[0.1 + 0.2, 0.3, 0.3]] * 8)
+    assert (ranking.friedman_p, ranking.mean_ranks) == (1, [2, 2, 2])
+    assert ranking.cliques == [(0, 2)]
     against = ranking.against[ranking.order[1]]
     assert against is not None
-    assert (against.wins, against.draws, against.losses) == (0, 4, 0)
+    assert (against.wins, against.draws, against.losses) == (0, 8, 0)
 
 
-@pytest.mark.parametrize("n", [4, 9, 30])
+@pytest.mark.parametrize("n", [4, 9, 30, 80])
 def test_the_one_sided_p_is_scipys(n: int):
+    """The p of many values is an approximation."""
+    from scipy.stats import wilcoxon
+
     source = random.Random(n)
     for mean in (-0.5, 0.0, 0.5):
-        values = [source.gauss(mean, 1) for _ in range(n)]
-        assert one_sided_p(values) == pytest.approx(scipys_p(values))
-        # Either side, or both together, once the value itself is counted once.
-        less = one_sided_p([-value for value in values])
-        assert signed_rank_p(values) == pytest.approx(min(1, 2 * min(one_sided_p(values), less)))
+        values = [round(source.gauss(mean, 1), 1 if n == 80 else 9) for _ in range(n)]
+        expected: Any = wilcoxon(values, alternative="greater")
+        assert one_sided_p(values) == pytest.approx(expected.pvalue)
+        if n < 80:
+            # Either side, or both together, once the value itself is counted once.
+            less = one_sided_p([-value for value in values])
+            both = min(1, 2 * min(one_sided_p(values), less))
+            assert signed_rank_p(values) == pytest.approx(both)
 
 
-def test_the_one_sided_p_of_many_values_is_scipys_approximation():
-    source = random.Random(1)
-    values = [round(source.gauss(0.2, 1), 1) for _ in range(80)]
-    assert one_sided_p(values) == pytest.approx(scipys_p(values))
-
-
-@pytest.mark.slow
 @pytest.mark.durability
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("lower", [False, True])
 def test_cliques_are_aeons(seed: int, lower: bool):
     from aeon.benchmarking.stats import check_friedman
@@ -136,10 +123,7 @@ def test_fewer_sets_than_needed_never_tell_methods_apart(methods: int):
     last = methods - 1
     assert (0, last) in rank_methods(clear[: needed - 1]).cliques
     assert friedman_p([[1.0, 2.0, 3.0]] * 2) > 0.05
-
-
-@pytest.mark.parametrize("methods", [2, 3, 4])
-def test_fewer_sets_than_the_p_needs_are_never_significant(methods: int):
+    # Nor is a p of fewer sets significant than that p needs.
     needed = sets_needed_for_p(methods)
     clear = [[value + n / 100 for value in range(methods)] for n in range(needed)]
     for scores, differs in ((clear, True), (clear[:-1], False)):

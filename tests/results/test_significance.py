@@ -10,14 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqsweep.results.effects import (
-    Grid,
-    find_missing,
     main_effects,
     strongest_interaction,
 )
 from seqsweep.results.significance import (
     Difference,
-    Estimate,
     differences_to_best,
     estimate,
     holm,
@@ -53,25 +50,12 @@ def test_the_interval_of_a_mean_is_scipys(n):
     assert found.mean == pytest.approx(statistics.fmean(values))
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.n == n
+    # A paired difference is that of the shared seeds.
+    samples = [by_seed([0.0] * n) | {60: -9.0}, by_seed(values) | {50: 9.0}]
+    assert differences_to_best(samples)[1].interval == found
 
 
-def test_the_interval_of_a_paired_difference_is_scipys_over_shared_seeds():
-    from scipy.stats import ttest_rel
-
-    first, second = normal(8), normal(8, seed=1)
-    expected = ttest_rel(first, second).confidence_interval(0.95)
-    samples = [by_seed(second) | {60: -9.0}, by_seed(first) | {50: 9.0}]
-    found = differences_to_best(samples)[1].interval
-    assert found is not None
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-    assert found.n == 8
-
-
-def test_one_value_has_no_interval():
-    assert estimate([0.5]) == Estimate(1, 0.5, None, None, None)
-
-
-@pytest.mark.parametrize("values", [[0.5] * 2, [0.9 - 0.8, 0.4 - 0.3], [0.0] * 7])
+@pytest.mark.parametrize("values", [[0.5], [0.5] * 2, [0.9 - 0.8, 0.4 - 0.3], [0.0] * 7])
 def test_equal_values_have_no_interval_as_they_show_no_spread(values):
     """After two seeds with 17 hits each, the next one may have 15."""
     found = estimate(values)
@@ -79,22 +63,15 @@ def test_equal_values_have_no_interval_as_they_show_no_spread(values):
     assert found.low is found.high is None
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 9, 20, 50])
-def test_signed_rank_p_without_ties_is_scipys_exact_one(n):
+@pytest.mark.parametrize("n", [1, 2, 5, 9, 20, 50, 80])
+def test_signed_rank_p_without_ties_is_scipys(n):
+    """The p of few values is exact."""
     from scipy.stats import wilcoxon
 
     for seed in range(5):
         values = normal(n, seed, mean=0.4)
-        expected: Any = wilcoxon(values, method="exact")
+        expected: Any = wilcoxon(values, method="asymptotic" if n > 50 else "exact")
         assert signed_rank_p(values) == pytest.approx(expected.pvalue)
-
-
-def test_signed_rank_p_of_many_values_is_scipys_approximation():
-    from scipy.stats import wilcoxon
-
-    values = normal(80, mean=0.2)
-    expected: Any = wilcoxon(values, method="asymptotic")
-    assert signed_rank_p(values) == pytest.approx(expected.pvalue, rel=1e-6)
 
 
 @settings(deadline=None)
@@ -114,15 +91,11 @@ def test_signed_rank_p_with_ties_is_the_share_of_signs_that_are_as_extreme(diffe
     assert signed_rank_p([d / 37 for d in differences]) == pytest.approx(expected)
 
 
-def test_signed_rank_p_without_a_difference_is_one():
-    assert signed_rank_p([0.0, 0.0, 0.0]) == 1
-    assert signed_rank_p([]) == 1
-
-
 def test_differences_of_accuracies_tie_though_subtraction_rounds():
     differences = [0.9 - 0.8, 0.8 - 0.7, 0.7 - 0.6, -(0.5 - 0.4)]
     assert len(set(map(abs, differences))) > 1
     assert signed_rank_p(differences) == signed_rank_p([1, 1, 1, -1])
+    assert signed_rank_p([0.0, 0.0]) == signed_rank_p([]) == 1
 
 
 def test_holm_is_as_computed_by_hand():
@@ -132,7 +105,7 @@ def test_holm_is_as_computed_by_hand():
     assert holm([]) == []
 
 
-@pytest.mark.parametrize("configs", [2, 3, 12, 100])
+@pytest.mark.parametrize("configs", [2, 12, 24])
 def test_seeds_needed_is_where_the_clearest_result_first_counts(configs):
     def clearest(n: int) -> list[str]:
         samples = [{s: -float(i * (s + 1)) for s in range(n)} for i in range(configs)]
@@ -158,36 +131,22 @@ def test_verdicts_distinguish_best_indistinguishable_and_different():
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 49, 200])
 def test_students_t_is_scipys_to_the_last_digits(freedom):
     from scipy.special import stdtr, stdtrit
+    from scipy.stats import ttest_1samp
 
     for exponent in range(-12, 13):
         t = 10 ** (exponent / 4)
-        assert two_sided_p(t, freedom) == pytest.approx(
-            2 * stdtr(freedom, -t), rel=1e-11, abs=1e-300
-        )
-        assert two_sided_p(-t, freedom) == two_sided_p(t, freedom)
+        expected = pytest.approx(2 * stdtr(freedom, -t), rel=1e-11, abs=1e-300)
+        assert two_sided_p(t, freedom) == two_sided_p(-t, freedom) == expected
     for p in (0.4, 0.05, 1e-6):
         assert quantile(p, freedom) == pytest.approx(stdtrit(freedom, 1 - p / 2), rel=1e-9)
-
-
-def test_the_paired_t_test_is_that_of_scipy():
-    from scipy.stats import ttest_1samp
-
-    for n in (3, 4, 10):
-        sample = normal(n, mean=0.7, seed=n)
+    sample = normal(freedom + 1, mean=0.7)
+    if freedom > 1:  # a test of two values is undefined
         assert paired_t_p(sample) == pytest.approx(ttest_1samp(sample, 0)[1], rel=1e-12)
 
 
-@pytest.mark.parametrize("sample", [[], [0.3], [0.3, 0.5], [0.1 + 0.2, 0.3, 0.3], [0.0] * 5])
+@pytest.mark.parametrize("sample", [[], [0.3, 0.5], [0.1 + 0.2, 0.3, 0.3]])
 def test_an_undefined_t_test_has_a_p_of_one(sample):
     assert paired_t_p(sample) == 1.0
-
-
-def test_a_clear_difference_of_few_seeds_counts_by_t_alone():
-    best = by_seed([0.95, 0.96, 0.94])
-    far = by_seed([0.50, 0.52, 0.47])
-    (_, found) = differences_to_best([best, far])
-    assert (found.verdict, found.differs_by_t) == ("undecided", True)
-    assert found.t_adjusted == pytest.approx(paired_t_p([-0.45, -0.44, -0.47]))
 
 
 def test_a_config_that_shares_no_seed_is_undecided_not_equal():
@@ -195,9 +154,14 @@ def test_a_config_that_shares_no_seed_is_undecided_not_equal():
     assert apart == Difference(None, None, None, "undecided")
     assert apart.n == 0
     assert (same.p, same.verdict) == (1.0, "undecided")
+    # A clear difference of few seeds counts by t alone.
+    samples = [by_seed([0.95, 0.96, 0.94]), by_seed([0.50, 0.52, 0.47])]
+    _, clear = differences_to_best(samples)
+    assert (clear.verdict, clear.differs_by_t) == ("undecided", True)
+    assert clear.t_adjusted == pytest.approx(paired_t_p([-0.45, -0.44, -0.47]))
 
 
-@pytest.mark.parametrize("seeds", [3, 4, 9])
+@pytest.mark.parametrize("seeds", [3, 9])
 def test_equal_configs_are_rarely_found_different(seeds):
     """The family-wise error of each test is at most 5 %."""
     trials = 400
@@ -212,7 +176,8 @@ def test_equal_configs_are_rarely_found_different(seeds):
 
 
 def test_additive_effects_have_their_shares_and_no_interaction():
-    configs = grid(a=[2, 10, 1], b=[True, False], c=["x", "y"])
+    """Keys that change together are one effect, and equal scores have no variance to share."""
+    configs = [c | {"twin": 10 * c["a"]} for c in grid(a=[2, 10, 1], b=[True, False], c=["x", "y"])]
     scores = [c["a"] + 3 * c["b"] for c in configs]
     spread_a, spread_b = statistics.pvariance([1, 2, 10]), statistics.pvariance([0, 3])
     first, second, third = main_effects(configs, scores)
@@ -223,6 +188,8 @@ def test_additive_effects_have_their_shares_and_no_interaction():
     assert (third.key, third.values, third.share) == ("c", ["x", "y"], 0)
     interaction = strongest_interaction(configs, scores)
     assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
+    assert [effect.share for effect in main_effects(configs, [0.1 + 0.2] * 12)] == [0, 0, 0]
+    assert main_effects([], []) == main_effects([{"a": 1}], [0.5]) == []
 
 
 def test_xor_is_all_interaction():
@@ -234,6 +201,8 @@ def test_xor_is_all_interaction():
     assert (found.keys, found.values) == (("a", "b"), ([0, 1], [False, True]))
     assert found.means == [[0, 1], [1, 0]]
     assert found.share == pytest.approx(1)
+    # Without a full table there is none.
+    assert strongest_interaction(grid(a=[0, 1], b=[0, 1])[1:], [1.0, 2.0, 3.0]) is None
 
 
 def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction():
@@ -247,38 +216,6 @@ def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction
     assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
 
 
-def test_without_a_full_table_there_is_no_interaction():
-    configs = grid(a=[0, 1], b=[0, 1])[1:]
-    assert strongest_interaction(configs, [1.0, 2.0, 3.0]) is None
-    assert strongest_interaction(grid(a=[0, 1, 2]), [1.0, 2.0, 3.0]) is None
-
-
-def test_keys_that_change_together_are_one_effect():
-    configs = [{"a": n, "twin": 10 * n, "b": b} for n in (1, 2) for b in (0, 1)]
-    assert [effect.key for effect in main_effects(configs, [1.0, 1.5, 2.0, 2.5])] == ["a", "b"]
-
-
-def test_a_key_with_its_own_value_everywhere_is_left_out_of_a_random_search():
-    source = random.Random(0)
-    configs = [{"lr": source.random(), "cell": source.choice("ab")} for _ in range(20)]
-    assert [effect.key for effect in main_effects(configs, normal(20))] == ["cell"]
-
-
-def test_equal_scores_have_no_variance_to_share():
-    assert [e.share for e in main_effects(grid(a=[0, 1], b=[0, 1]), [0.1 + 0.2] * 4)] == [0, 0]
-    assert main_effects([], []) == []
-    assert main_effects([{"a": 1}], [0.5]) == []
-
-
-def test_only_runs_that_were_asked_for_are_missing():
-    runs = [run | {"list": [1, 2], "other": None} for run in grid(h=[8, 16], seed=[0, 1, 2])]
-    keys = ["h", "seed", "list", "other"]
-    assert find_missing(runs, keys, runs) == Grid(6, 6)
-    assert find_missing(runs[:4] + runs[5:], keys, runs) == Grid(6, 5, [{"h": 16, "seed": 1}])
-    assert find_missing(runs[:1], keys) == Grid(1, 1)
-    assert find_missing([], keys) == Grid()
-
-
 def test_an_effect_is_confounded_if_no_setting_has_all_values():
     """Two grids in one folder: gru wins wherever it meets lstm, and has the lower mean."""
     first = grid(h=[4, 8], cell=["rnn", "gru"], lr=[1, 2])
@@ -288,3 +225,7 @@ def test_an_effect_is_confounded_if_no_setting_has_all_values():
     effects = {effect.key: effect for effect in main_effects(configs, scores)}
     assert all(effect.confounded for effect in effects.values())
     assert all(effect.share is None and effect.configs == 15 for effect in effects.values())
+    # In a random search a key with its own value everywhere has no effect.
+    source = random.Random(0)
+    configs = [{"lr": source.random(), "cell": source.choice("ab")} for _ in range(20)]
+    assert [effect.key for effect in main_effects(configs, normal(20))] == ["cell"]

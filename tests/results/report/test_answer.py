@@ -1,60 +1,59 @@
 """The page answers which config is best, and how certain that is."""
 
 import pytest
-
-SIZE, LAYERS = "model.hidden_size", "model.num_layers"
-
+from replicate_runs import crossed, ranked
+from report_pages import LAYERS, SIZE, data, figures_of, grid, page, trained
 
 SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accuracy against cost",
             "Confusion of the best config", "Variance between seeds", "Run it again"]  # fmt: skip
 
 
-def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path, grid, page):
+def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
     found = page(grid(tmp_path, [8, 32], [1, 2], 3))
     assert found.headings == SECTIONS
     assert "Best on validation: hidden_size=32 num_layers=2, test accuracy 0.851, 95" in found.text
-    assert (
-        "3 seeds are too few for a signed-rank test. 4 configs need at least 7 seeds." in found.text
-    )
+    few = "3 seeds are too few for a signed-rank test. 4 configs need at least 7 seeds."
+    assert few in found.text
     assert "not by any test number" in found.text
 
 
-def test_with_enough_seeds_a_config_differs(tmp_path, grid, page):
-    found = page(grid(tmp_path, [8, 32], [1], 6))
+def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):
+    """In the second sweep the configs take turns."""
+    found = page(grid(tmp_path / "clear", [8, 32], [1], 6))
     assert "The other config differs." in found.text
-
-
-def test_configs_that_take_turns_are_indistinguishable(tmp_path, trained, page):
     for size in (8, 16):
         for seed in range(6):
             score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
-            trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=size / 20, test__acc=score)
-    found = page(tmp_path)
+            config = {SIZE: size, "seed": seed}
+            trained(tmp_path / "turns", config, val__acc=size / 20, test__acc=score)
+    found = page(tmp_path / "turns")
     assert "The other config is statistically indistinguishable." in found.text
     assert "≈ best" in found.text
 
 
-def test_one_run_is_a_report_of_its_own(tmp_path, trained, page):
+def test_one_run_is_a_report_of_its_own(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     for folder in (tmp_path, run.path):
         found = page(folder)
         assert "hidden_size=8, test accuracy 0.800 (one run, no confidence interval)." in found.text
-        assert "Effect of each axis" not in found.headings
-        assert "Variance between seeds" not in found.headings
-
-
-def test_without_a_test_split_the_number_is_called_optimistic(tmp_path, trained, page):
-    for size in (8, 16):
-        trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=size / 20)
+        assert not {"Effect of each axis", "Variance between seeds"} & set(found.headings)
+    # The interval of a second seed ends at 1.
+    trained(tmp_path, {SIZE: 8, "seed": 1}, val__acc=0.9, test__acc=0.95)
     found = page(tmp_path)
-    assert "Best on validation: hidden_size=16, validation accuracy 0.800." in found.text
-    assert "There is no test split, so this validation number" in found.text
+    text = found.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "95 % interval [0.000, 1.000] over 2 seeds" in text
+    assert ", clipped to 0 and 1" in text
+    assert "left: 0.00%; right: calc(100% - 100.00%)" in str(found.elements)
+    assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] > 1.5
+    # Without a test split the number is called optimistic.
+    trained(tmp_path / "val", {SIZE: 16, "seed": 0}, val__acc=0.8)
+    text = page(tmp_path / "val").text
+    assert "hidden_size=16, validation accuracy 0.800 (one run" in text
+    assert "There is no test split, so this validation number" in text
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(
-    tmp_path, split, trained, page, figures_of
-):
+def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(tmp_path, split):
     """An accuracy of the same split may be 1 everywhere, and would contradict the ranking."""
     losses = {8: 0.03, 16: 0.0012, 32: 0.00017}
     for size, loss in losses.items():
@@ -76,21 +75,7 @@ def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(
     assert front["y"] == sorted(front["y"], reverse=True)
 
 
-def test_of_many_axes_some_become_lines_and_the_others_are_averaged(
-    tmp_path, trained, page, figures_of
-):
-    for number in range(2**7):
-        bits = [number >> place & 1 for place in range(7)]
-        config = {f"model.key{place}": bit for place, bit in enumerate(bits)}
-        trained(tmp_path, config | {"seed": 0}, val__acc=0.3 + number / 400, test__acc=number / 128)
-    found = page(tmp_path)
-    drawn = figures_of((tmp_path / "report.html").read_text())["axis"]["data"]
-    assert len([trace for trace in drawn if trace["mode"] == "lines+markers"]) == 8
-    assert "averaged over" in found.text
-    assert "show all 128" in found.text
-
-
-def test_a_better_config_with_few_seeds_is_reported(tmp_path, trained, page):
+def test_a_better_config_with_few_seeds_is_reported(tmp_path):
     """Validation chose the first config; by the t-test the second differs and is better."""
     scores = {8: (0.50, 0.51, 0.52, 0.49, 0.50), 16: (0.70, 0.72, 0.71, 0.69, 0.70)}
     for size, each in scores.items():
@@ -105,18 +90,6 @@ def test_a_better_config_with_few_seeds_is_reported(tmp_path, trained, page):
     assert any(tag == "strong" for tag, _ in found.elements)
 
 
-def test_intervals_of_accuracies_end_at_one(tmp_path, trained, page, data):
-    for seed, score in enumerate((0.75, 0.95)):
-        trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)
-    found = page(tmp_path)
-    assert "95 % interval [0.000, 1.000] over 2 seeds" in found.text.replace(
-        "\N{NO-BREAK SPACE}", " "
-    )
-    assert ", clipped to 0 and 1" in found.text
-    assert "left: 0.00%; right: calc(100% - 100.00%)" in str(found.elements)
-    assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] > 2
-
-
 @pytest.mark.parametrize(
     ("monitor", "words"),
     [
@@ -124,9 +97,7 @@ def test_intervals_of_accuracies_end_at_one(tmp_path, trained, page, data):
         ("val/acc", "all numbers are of the last epoch, and training loss ranks the configs."),
     ],
 )
-def test_without_validation_the_epoch_that_was_used_is_named(
-    monitor, words, tmp_path, trained, page
-):
+def test_without_validation_the_epoch_that_was_used_is_named(monitor, words, tmp_path):
     for size in (8, 16):
         config = {"monitor": monitor, SIZE: size, "seed": 0}
         metrics = {"train__loss": 1 / size, "train__acc": size / 20, "test__acc": size / 20}
@@ -134,3 +105,21 @@ def test_without_validation_the_epoch_that_was_used_is_named(
     found = page(tmp_path)
     assert words in found.text
     assert ("last epoch" in found.text) == (monitor == "val/acc")
+
+
+def test_a_cross_validation_says_what_was_varied(tmp_path):
+    ranked(tmp_path, crossed((0, 1), folds=5, seeds=2))
+    text = page(tmp_path).text
+    found = data(tmp_path)
+    assert "over 5 folds x 2 seeds" in found["answer"]["rest"]
+    assert (found["unit"], found["varied"]) == ("replicate", "5 folds x 2 seeds")
+    assert "corrected resampled t-test" in found["test"]
+    assert "split" in found["answer"]["power"]
+    best = found["configs"][0]
+    labels = [label for label, _ in best["scores"]]
+    assert labels[:3] == ["fold=0 seed=0", "fold=0 seed=1", "fold=1 seed=0"]
+    assert [run["replicate"] for run in best["all_runs"]] == labels
+    assert "the mean over replicates (5 folds x 2 seeds)" in text
+    assert "corrected for overlapping training sets (Nadeau and Bengio 2003)" in text
+    assert "p is that of the corrected resampled t-test" in text
+    assert "Variance between replicates" in text

@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from replicate_runs import crossed, ranked
+from report_pages import SIZE, data, grid, page, trained
 
 from seqsweep.runs.documents import write_sealed
-
-SIZE, LAYERS = "model.hidden_size", "model.num_layers"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ SIZE, LAYERS = "model.hidden_size", "model.num_layers"
         (0.7, "logistic regression, test accuracy 0.700, 0.151 below the best network (0.851)."),
     ],
 )
-def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_path, grid, page):
+def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_path):
     grid(tmp_path, [8, 32], [1, 2], 3)
     for record in tmp_path.glob("*/record.json"):  # of so many sequences that chance is small
         content = json.loads(record.read_text())
@@ -44,35 +44,29 @@ def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_pat
         (0.94, "test accuracy 0.920, 0.030 below the network (0.950)."),
     ],
 )
-def test_a_baseline_above_the_networks_is_named(accuracy, words, tmp_path, trained, page):
+def test_a_baseline_above_the_networks_is_named(accuracy, words, tmp_path):
     """Validation chooses the baseline of the sentence, but a better one is named too."""
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.95)
     counts = {"confusion": {"test": [[475, 25], [25, 475]]}}
     write_sealed(run.path / "record.json", (run.record() or {}) | counts)
-    chosen = {"test/acc": 0.92, "val/acc": 0.92}
-    other = {"test/acc": accuracy, "val/acc": 0.91}
+    scores = {"logistic regression": (0.92, 0.92), "1-nearest neighbour": (accuracy, 0.91)}
     rows = [
-        {"name": "logistic regression", "metrics": chosen},
-        {"name": "1-nearest neighbour", "metrics": other},
+        {"name": name, "metrics": {"test/acc": test, "val/acc": val}}
+        for name, (test, val) in scores.items()
     ]
     write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     text = page(tmp_path).text
     assert words in text
     assert ("not chosen by validation:" in text) == (accuracy > 0.95)
-
-
-def test_a_baseline_chosen_on_the_test_split_is_reported_as_such(tmp_path, trained, page):
-    trained(tmp_path, {SIZE: 8, "seed": 0}, test__acc=0.9)
-    names = ("logistic regression", "1-nearest neighbour")
-    rows = [{"name": name, "metrics": {"test/acc": 0.5}} for name in names]
+    # Without a validation score, the test accuracy chooses.
+    for row in rows:
+        del row["metrics"]["val/acc"]
     write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     chosen = "It was chosen by test accuracy: baselines have no validation score here."
     assert chosen in page(tmp_path).text
-    write_sealed(tmp_path / "baselines.json", {"baselines": rows[:1]})
-    assert chosen not in page(tmp_path).text
 
 
-def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path, trained, page, data):
+def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
     """The fingerprint covers all data; how they are split is a key."""
     for share, val in ((0.2, {"val__acc": 0.9}), (0.0, {})):
         config = {"data.val_fraction": share, "seed": 0}
@@ -91,3 +85,22 @@ def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path, trained, pag
     assert [b["label"] for b in data(tmp_path)["baselines"]] == [
         "val_fraction=0.0", "val_fraction=0.2",
     ]  # fmt: skip
+
+
+def test_a_baseline_is_the_mean_over_the_folds(tmp_path):
+    ranked(tmp_path, crossed((0,), folds=3))
+    rows = [
+        {"name": name, "metrics": {"test/acc": score + fold / 10, "val/acc": score},
+         "seconds": 0.5, "data": {"data.fold": fold, "data.split_seed": 0},
+         "data_fingerprint": "d"}
+        for name, score in (("majority class", 0.1), ("1-nearest neighbour", 0.5))
+        for fold in range(4)
+    ]  # fmt: skip
+    write_sealed(tmp_path / "baselines.json", {"baselines": rows})
+    text = page(tmp_path).text
+    found = data(tmp_path)["baselines"]
+    names = [(baseline["name"], baseline["label"]) for baseline in found]
+    assert names == [("majority class", ""), ("1-nearest neighbour", "")]
+    # Fold 3 was not trained.
+    assert found[1]["metrics"]["test/acc"] == pytest.approx(0.6)
+    assert "Best baseline: 1-nearest neighbour, test accuracy 0.600" in text

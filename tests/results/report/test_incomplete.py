@@ -1,15 +1,16 @@
 """The page reports failed, missing and repeated runs, and grids that are not full."""
 
 import csv
+from itertools import product
+
+from report_pages import LAYERS, SIZE, data, grid, page, started, trained
 
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
-SIZE, LAYERS = "model.hidden_size", "model.num_layers"
 
-
-def test_failures_are_listed_with_folded_tracebacks(tmp_path, started, grid, page):
+def test_failures_are_listed_with_folded_tracebacks(tmp_path):
     grid(tmp_path, [8, 16], [1], 1)
     for seed in range(2):
         started(tmp_path, {SIZE: 99, LAYERS: 1, "seed": seed}).fail(
@@ -17,19 +18,16 @@ def test_failures_are_listed_with_folded_tracebacks(tmp_path, started, grid, pag
         )
     started(tmp_path, {SIZE: 98, LAYERS: 1, "seed": 0}).interrupt(KeyboardInterrupt("SIGINT"))
     started(tmp_path, {SIZE: 97, LAYERS: 1, "seed": 0})
-    run = started(tmp_path, {SIZE: 96, LAYERS: 1, "seed": 0})
-    config = {SIZE: 96, LAYERS: 1, "seed": 0}
-    run.finish({"status": "diverged", "error": "loss is infinite", "config": config, "metrics": {}})
     found = page(tmp_path)
     assert "failed: RuntimeError: no <b>memory</b>" in found.text
-    for words in ("interrupted: SIGINT", "incomplete: killed", "diverged: loss is", "2 failed"):
+    for words in ("interrupted: SIGINT", "incomplete: killed", "2 failed"):
         assert words in found.text
     inside = [tag for tag, _ in found.elements]
     assert inside.count("details") == 4  # two rows; one traceback for two; which runs are missing
     assert "hidden_size=99 seed=1" in found.text
 
 
-def test_a_report_without_a_complete_run_says_why(tmp_path, started, page):
+def test_a_report_without_a_complete_run_says_why(tmp_path):
     failed, going = tmp_path / "failed", tmp_path / "going"
     for seed in range(3):
         RunFolder(failed / f"{seed}").refuse({"seed": seed}, ValueError("wrong"))
@@ -51,45 +49,39 @@ def test_a_report_without_a_complete_run_says_why(tmp_path, started, page):
     assert "seqsweep train -m model.hidden_size=8,16" in found.text
 
 
-def test_runs_that_are_missing_are_listed(tmp_path, grid, page):
-    grid(tmp_path, [8, 16], [1, 2], 2)
+def test_a_config_whose_seeds_diverged_is_marked(tmp_path):
+    """Another run of the sweep is missing."""
+    grid(tmp_path, [8, 16], [1], 3)
     (tmp_path / f"{0:016x}" / "record.json").unlink()
-    found = page(tmp_path)
-    assert "1 of the 8 runs of this sweep is not complete (1 incomplete)" in found.text
-    assert "hidden_size=8 num_layers=1 seed=0" in found.text
-
-
-def test_a_config_whose_seeds_diverged_is_marked(tmp_path, started, grid, page):
-    grid(tmp_path, [8, 16], [1], 2)
     config = {"monitor": "val/acc", SIZE: 16, LAYERS: 1, "seed": 5}
-    ended = started(tmp_path, config)
-    ended.finish(
+    started(tmp_path, config).finish(
         {"status": "diverged", "error": "loss is infinite", "config": config, "metrics": {}}
     )
     found = page(tmp_path)
-    assert "1 of 3 diverged" in found.text and "seeds lost" in found.text
+    assert "2 of the 7 runs of this sweep are not complete" in found.text
+    assert "hidden_size=8 seed=0" in found.text
+    assert "diverged: loss is" in found.text
+    assert "1 of 4 diverged" in found.text and "seeds lost" in found.text
     source = (tmp_path / "report.html").read_text(encoding="utf-8").split('<table id="board"')[1]
     head, body = source.split("</tr>", 2)[:2]
     assert head.count("<th ") == body.count("<td")
     rows = list(csv.DictReader((tmp_path / "report.csv").read_text().splitlines()))
-    assert [row["lost"] for row in rows] == ["1 of 3 diverged", ""]
+    assert [row["lost"] for row in rows] == ["1 of 4 diverged", ""]
 
 
-def test_confounded_effects_are_named_and_have_no_share(tmp_path, trained, page):
-    for sizes, cells, rates in (((4, 8), "rg", (1, 2)), ((8, 16), "gl", (1, 4))):
-        for size in sizes:
-            for cell in cells:
-                for rate in rates:
-                    config = {SIZE: size, "model.cell": cell, "lr": rate, "seed": 0}
-                    trained(tmp_path, config, val__acc=size / 40 + rate / 99)
-    found = page(tmp_path)
-    assert "the means are over all configs, and other keys may explain them" in found.text
-    assert found.text.count("confounded with other keys") == 3
-    assert "share of the variance between configs that" not in found.text
-    assert "not a full grid: 15 of 27 combinations of its values have" in found.text
+def test_confounded_effects_are_named_and_have_no_share(tmp_path):
+    grids = [*product((4, 8), "rg", (1, 2)), *product((8, 16), "gl", (1, 4))]
+    for size, cell, rate in grids:
+        config = {SIZE: size, "model.cell": cell, "lr": rate, "seed": 0}
+        trained(tmp_path, config, val__acc=size / 40 + rate / 99)
+    text = page(tmp_path).text
+    assert "the means are over all configs, and other keys may explain them" in text
+    assert text.count("confounded with other keys") == 3
+    assert "share of the variance between configs that" not in text
+    assert "not a full grid: 15 of 27 combinations of its values have" in text
 
 
-def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path, trained, page, data):
+def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     assert page(tmp_path) and data(tmp_path)["splits"] == {}
     splits = {

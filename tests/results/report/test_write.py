@@ -8,6 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from report_pages import (
+    LAYERS,
+    SIZE,
+    data,
+    figures_of,
+    grid,
+    page,
+    started,
+    trained,
+    without_plotly,
+)
 
 from seqsweep.cli import main
 from seqsweep.results.leaderboard import leaderboard
@@ -17,19 +28,10 @@ from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
-SIZE, LAYERS = "model.hidden_size", "model.num_layers"
-
-
-@pytest.fixture
-def commands(data):
-    """Returns the commands of the report of a folder, with what each of them does."""
-    return lambda folder: write_report(folder) and data(folder)["commands"]
-
-
 PAYLOAD = "</script><script>alert(1)</script>"
 
 
-def test_every_text_is_shown_and_none_is_markup(tmp_path, started, trained, page, figures_of):
+def test_every_text_is_shown_and_none_is_markup(tmp_path):
     """This covers values, classes, errors, tracebacks, baselines and commands."""
     for number, name in enumerate((PAYLOAD, "<b>x</b>")):
         run = trained(
@@ -53,50 +55,31 @@ def test_every_text_is_shown_and_none_is_markup(tmp_path, started, trained, page
     assert figures["confusion"]["layout"]["xaxis"]["ticktext"][1] == "&lt;i&gt;c&lt;/i&gt;"
 
 
-def test_the_page_loads_nothing_from_the_network(tmp_path, grid, page):
-    """plotly's own source is excluded; the policy denies it the network."""
-    folder = grid(tmp_path, [8, 32], [1], 2)
-    found = page(folder)
-    policy = next(a["content"] for _, a in found.elements if a.get("http-equiv"))
-    assert policy and policy.startswith("default-src 'none'")
-    links = [a.get(name) for _, a in found.elements for name in ("src", "href") if a.get(name)]
-    assert all(link and not re.match(r"[a-z]+:|/", link) for link in links)
-    source = re.sub(
-        r"<script>/\*\*.*?</script>", "", (folder / "report.html").read_text(), flags=re.DOTALL
-    )
-    assert not re.search(r"https?://|@import|url\(|fetch\(|XMLHttpRequest|<link", source)
-
-
-def test_csv_and_json_say_what_the_page_says(tmp_path, grid, page, data):
+def test_csv_and_json_say_what_the_page_says_and_it_loads_nothing_from_the_network(tmp_path):
     folder = grid(tmp_path, [8, 16, 32], [1, 2], 3)
     found = page(folder)
     rows = list(csv.DictReader((folder / "report.csv").read_text().splitlines()))
     configs = data(folder)["configs"]
-    assert [row["rank"] for row in rows] == [str(config["rank"]) for config in configs]
+    assert data(folder)["score"] == leaderboard(read_folder(folder)).compared == "test/acc"
     for row, config in zip(rows, configs, strict=True):
         stat = config["metrics"]["test/acc"]
         assert [float(row[f"test/acc{part}"]) for part in ("", " std", " low", " high")] == [
             stat[name] for name in ("mean", "std", "low", "high")
         ]
-        assert row[SIZE] == str(config["keys"][SIZE])
+        assert (row["rank"], row[SIZE]) == (str(config["rank"]), str(config["keys"][SIZE]))
         assert f"{stat['mean']:.4f}" in found.text
         assert f"{stat['low']:.3f} to {stat['high']:.3f}" in found.text
         assert row["verdict"] == config["difference"]["verdict"]
-    answer = data(folder)["answer"]
-    assert answer["best"] in found.text
+    assert data(folder)["answer"]["best"] in found.text
+    policy = next(a["content"] for _, a in found.elements if a.get("http-equiv"))
+    assert policy and policy.startswith("default-src 'none'")
+    links = [a.get(name) for _, a in found.elements for name in ("src", "href") if a.get(name)]
+    assert all(link and not re.match(r"[a-z]+:|/", link) for link in links)
+    source = without_plotly((folder / "report.html").read_text())
+    assert not re.search(r"https?://|@import|url\(|fetch\(|XMLHttpRequest|<link", source)
 
 
-def test_a_report_replaces_the_previous_one(tmp_path, grid, data):
-    folder = grid(tmp_path, [8], [1], 1)
-    write_report(folder)
-    grid(folder, [16], [1], 1)
-    paths = write_report(folder)
-    assert [path.name for path in paths] == ["report.html", "report.csv", "report.json"]
-    assert len(data(folder)["configs"]) == 2
-    assert not list(folder.glob(".*"))
-
-
-def test_a_report_can_lie_in_another_place(tmp_path, grid, capsys):
+def test_a_report_can_lie_in_another_place(tmp_path, capsys):
     folder = grid(tmp_path / "theirs", [8, 16], [1], 1)
     before = sorted(folder.rglob("*"))
     (tmp_path / "mine").mkdir()
@@ -111,9 +94,7 @@ def test_a_report_can_lie_in_another_place(tmp_path, grid, capsys):
     assert "must end in .html, in a folder that exists" in capsys.readouterr().err
 
 
-def test_a_row_has_all_runs_of_its_config_with_the_way_to_them(
-    tmp_path, started, trained, grid, page, data
-):
+def test_a_row_has_all_runs_of_its_config_with_the_way_to_them(tmp_path):
     folder = grid(tmp_path, [8, 32], [1], 2)
     best = {SIZE: 32, LAYERS: 1}
     started(folder, best | {"seed": 2}).fail(ValueError(f"no file {tmp_path}/7/a b.npz"))
@@ -139,16 +120,7 @@ def test_a_row_has_all_runs_of_its_config_with_the_way_to_them(
     assert {"report.csv", "report.json"} <= hrefs
 
 
-def test_a_report_in_its_runs_own_folder_names_it_from_there(tmp_path, trained, page):
-    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
-    found = page(run.path)
-    assert "seqsweep reproduce ." in found.text
-    assert any(attributes.get("href") == "./config.yaml" for _, attributes in found.elements)
-
-
-def test_a_report_has_no_path_of_the_machine_and_survives_a_move(
-    tmp_path, started, grid, page, data
-):
+def test_a_report_has_no_path_of_the_machine_and_survives_a_move(tmp_path):
     folder = grid(tmp_path / "here", [8, 32], [1], 2)
     run = started(folder, {SIZE: 64, LAYERS: 1, "seed": 0})
     try:
@@ -161,7 +133,7 @@ def test_a_report_has_no_path_of_the_machine_and_survives_a_move(
     moved = tmp_path / "there"
     folder.rename(moved)
     for name in ("report.html", "report.csv", "report.json"):
-        text = re.sub(r"<script>/\*\*.*?</script>", "", (moved / name).read_text(), flags=re.DOTALL)
+        text = without_plotly((moved / name).read_text())
         assert "/home/me" not in text and str(tmp_path) not in text
         assert str(Path(__file__).parent) not in text
     (failure,) = data(moved)["failures"]
@@ -170,38 +142,40 @@ def test_a_report_has_no_path_of_the_machine_and_survives_a_move(
     assert all((moved / run["folder"]).is_dir() for run in data(moved)["configs"][0]["all_runs"])
 
 
-def test_terminal_and_report_compare_the_same_metric(tmp_path, trained, data):
-    for size in (8, 16):
-        metrics = {"val__f1": size / 20, "test__acc": 0.5, "test__f1": size / 30}
-        trained(tmp_path, {"monitor": "val/f1", SIZE: size, "seed": 0}, **metrics)
-    write_report(tmp_path)
-    assert data(tmp_path)["score"] == leaderboard(read_folder(tmp_path)).compared == "test/f1"
-
-
 @pytest.mark.slow
-def test_a_report_with_intervals_is_written_without_numpy(tmp_path, grid, data):
+def test_results_are_written_without_large_imports(tmp_path):
     """The import of numpy alone would take as long as the report of a small sweep."""
     grid(tmp_path, [8, 32], [1], 3)
     code = """
 import sys
 from pathlib import Path
+import seqsweep.results.frame
 from seqsweep.results.report.write import write_report
 write_report(Path(sys.argv[1]))
-print("numpy" in sys.modules)
+print([name for name in ("numpy", "pandas", "torch") if name in sys.modules])
+from seqsweep.results.tensorboard.view import renew
+renew(Path(sys.argv[1]), images=0)
+print("matplotlib" in sys.modules)
 """
     command = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False"]
-    (best, _) = data(tmp_path)["configs"]
-    assert best["metrics"]["test/acc"]["low"] is not None
+    assert subprocess.check_output(command, text=True) == "[]\nFalse\n"
+    assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["low"] is not None
 
 
-def test_the_last_command_of_a_folder_is_shown(tmp_path, trained, commands):
+def commands(folder: Path) -> list[list[str]]:
+    """Returns the commands of the report of a folder, with what each of them does."""
+    write_report(folder)
+    return data(folder)["commands"]
+
+
+def test_a_report_shows_the_last_command_of_its_folder(tmp_path):
+    """A command allows classes of the user's own."""
+    config = {"model._target_": "mine.Boom", "optimizer._target_": "seqsweep.training.adam"}
     for size in (8, 16, 32):
-        trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=0.5)
-    assert [what for what, _ in commands(tmp_path)] == [
-        "the best run again, compared bit by bit, from the folder of the runs"
-    ]
+        trained(tmp_path, {**config, SIZE: size, "seed": 0}, val__acc=0.5)
+    ((what, command),) = commands(tmp_path)
+    assert what == "the best run again, compared bit by bit, from the folder of the runs"
+    assert command.endswith(" --allow mine.Boom")
     SweepFile(["seqsweep", "train", "-m"], 0.0, {}).write(tmp_path)
     assert commands(tmp_path)[0] == [
         "the last command in this folder; complete runs are skipped",
@@ -209,20 +183,17 @@ def test_the_last_command_of_a_folder_is_shown(tmp_path, trained, commands):
     ]
 
 
-def test_a_run_that_was_trained_alone_has_its_command(tmp_path, trained, commands):
-    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.5)
-    assert commands(run.path)[0] == ["the same run again; a complete run is skipped",
-                                     "seqsweep train"]  # fmt: skip
-
-
-def test_foreign_classes_are_allowed_in_the_command(tmp_path, trained, commands):
-    config = {"model._target_": "mine.Boom", "optimizer._target_": "seqsweep.training.adam"}
-    trained(tmp_path, config, val__acc=0.5)
-    assert commands(tmp_path)[-1][1].endswith(" --allow mine.Boom")
+def test_the_report_of_a_single_run_names_it_from_its_own_folder(tmp_path):
+    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
+    found = page(run.path)
+    assert "seqsweep reproduce ." in found.text
+    assert any(attributes.get("href") == "./config.yaml" for _, attributes in found.elements)
+    first = ["the same run again; a complete run is skipped", "seqsweep train"]
+    assert data(run.path)["commands"][0] == first
 
 
 @pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
-def test_a_record_that_lacks_what_a_run_costs_is_reported(missing, tmp_path, started, page):
+def test_a_record_that_lacks_what_a_run_costs_is_reported(missing, tmp_path):
     for size in (8, 16):
         config = {SIZE: size}
         run = started(tmp_path, config)
@@ -230,7 +201,7 @@ def test_a_record_that_lacks_what_a_run_costs_is_reported(missing, tmp_path, sta
     assert "Best on validation: hidden_size=16, validation accuracy 0.800." in page(tmp_path).text
 
 
-def test_a_long_page_lists_the_best_configs_and_says_so(tmp_path, monkeypatch, grid, data):
+def test_a_long_page_lists_the_best_configs_and_says_so(tmp_path, monkeypatch):
     folder = grid(tmp_path, [4, 8, 16], [1, 2], 2)
     write_report(folder)
     whole, table = data(folder), (folder / "report.csv").read_text()

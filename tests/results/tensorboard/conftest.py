@@ -33,18 +33,6 @@ STEPS = 6
 CLASSES = ["a", "$b", "<c>"]
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a flat config as nested sections, as in config.yaml."""
-    config: dict[str, Any] = {}
-    for key, value in flat.items():
-        *sections, name = key.split(".")
-        section_config = config
-        for section in sections:
-            section_config = section_config.setdefault(section, {})
-        section_config[name] = value
-    return config
-
-
 def diagnosis() -> dict[str, Any]:
     """Returns the diagnosis of two layers, one of them bidirectional, after nine time steps."""
     path = np.cumsum(np.ones((9, 2)), axis=0).tolist()
@@ -72,7 +60,7 @@ class Sweep:
         config = {"seed": 0, "monitor": "val/acc", **config}
         self.configs[run_id] = config
         run = RunFolder(self.folder / run_id)
-        run.start(nested(config), {"started": "2026-01-02T03:04:05+0000"}, sync=False)
+        run.start(config, {"started": "2026-01-02T03:04:05+0000"}, sync=False)
         self.train(run, accuracies)
         return run
 
@@ -98,22 +86,12 @@ class Sweep:
         }  # fmt: skip
         (run.path / "diagnostics.json").write_text(json.dumps(diagnosis()))
         run.finish(
-            {
-                "run_id": run.run_id,
-                "config": self.configs[run.run_id],
-                "metrics": metrics,
-                "best_epoch": best,
-                "epochs": len(accuracies),
-                "steps": STEPS * len(accuracies),
-                "params": 1234,
-                "train_seconds": 2.5,
-                "samples_per_s": 1000.0,
-                "classes": CLASSES,
-                "confusion": {"val": [[5, 1, 0], [0, 4, 2], [0, 0, 6]]},
-                **more,
-            },
+            {"run_id": run.run_id, "config": self.configs[run.run_id], "metrics": metrics,
+             "best_epoch": best, "epochs": len(accuracies), "steps": STEPS * len(accuracies),
+             "params": 1234, "train_seconds": 2.5, "samples_per_s": 1000.0, "classes": CLASSES,
+             "confusion": {"val": [[5, 1, 0], [0, 4, 2], [0, 0, 6]]}, **more},
             synced=True,
-        )
+        )  # fmt: skip
 
     def done(self, run_id: str, config: Mapping[str, Any], best: float) -> RunFolder:
         """Adds a complete run whose last but one epoch is the best."""
@@ -172,8 +150,9 @@ class Shown:
 
     def experiment(self) -> Any:
         """Returns the columns of HParams."""
-        metadata = self.backend.hparams_metadata(_context(), "")
-        return self.backend.experiment_from_metadata(_context(), "", True, metadata, [])
+        request = tensorboard_context.RequestContext()
+        metadata = self.backend.hparams_metadata(request, "")
+        return self.backend.experiment_from_metadata(request, "", True, metadata, [])
 
     def groups(self) -> list[Any]:
         """Returns the rows of HParams, each the mean of its sessions."""
@@ -185,7 +164,8 @@ class Shown:
             aggregation_type=api_pb2.AGGREGATION_AVG,
             col_params=[api_pb2.ColParams(metric=info.name) for info in infos],
         )
-        handler = list_session_groups.Handler(_context(), self.backend, "", request)
+        context = tensorboard_context.RequestContext()
+        handler = list_session_groups.Handler(context, self.backend, "", request)
         return list(handler.run().session_groups)
 
     def statuses(self) -> dict[str, str]:
@@ -195,10 +175,6 @@ class Shown:
             for group in self.groups()
             for session in group.sessions
         }
-
-
-def _context() -> Any:
-    return tensorboard_context.RequestContext()
 
 
 def read_logdir(logdir: Path) -> Shown:

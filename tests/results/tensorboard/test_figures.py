@@ -3,8 +3,6 @@
 import io
 import itertools
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -36,7 +34,7 @@ def texts(axes: Any) -> list[str]:
     return [text.get_text().removeprefix(" ") for text in written]
 
 
-@pytest.mark.parametrize("classes", [1, 8, 13, 50])
+@pytest.mark.parametrize("classes", [1, 8, 50])
 def test_a_confusion_is_drawn_for_any_number_and_names_of_classes(classes):
     names = list(itertools.islice(itertools.cycle(NAMES), classes))
     counts = [[5 * (row == column) for column in range(classes)] for row in range(classes)]
@@ -69,11 +67,8 @@ def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction():
     assert looks == [("C0", "-"), ("C0", "--"), ("C1", "-")]
     # A point between two gaps has no line, so it is a dot.
     assert {line.get_marker() for line in axes.lines} == {"."}
-
-
-@pytest.mark.parametrize("norms", [[1.0, 1e-4], [1.0, 1.0], [None, 0.0], [1e-320, 1e300]])
-def test_a_gradient_of_any_norms_is_drawn(norms):
-    drawn_axes(figures.gradient({"layer 1": norms}))
+    for odd in ([1.0, 1.0], [None, 0.0], [1e-320, 1e300]):
+        drawn_axes(figures.gradient({"layer 1": odd}))
 
 
 def test_states_are_drawn_by_class_with_their_names():
@@ -86,30 +81,7 @@ def test_states_are_drawn_by_class_with_their_names():
     assert texts(axes) == [*DRAWN, "8", "9"]
     assert axes.get_xlabel() == "first component (61% of the variance)"
     assert axes.get_ylabel() == "second component"
-
-
-@pytest.mark.parametrize("path", [[[3.0, 1e17]], [[math.nan, 1.0]], [[0.1, 0.1]] * 3, []])
-def test_states_that_do_not_move_or_are_not_finite_are_drawn(path):
-    paths = {"0": {"mean": path, "sequences": [path]}}
-    drawn_axes(figures.trajectories({"explained": [None, None], "classes": paths}, ["a"]))
-
-
-PICTURES: dict[str, Callable[[], Figure]] = {
-    "confusion": lambda: figures.confusion([[8, 2], [1, 7]], ["a", "日本"], "val"),
-    "gradient": lambda: figures.gradient({"layer 1": [1.0, 0.1, 0.01], "layer 2": [1.0, 2.0]}),
-    "states": lambda: figures.trajectories(
-        {
-            "explained": [0.6, 0.2],
-            "classes": {"0": {"mean": [[-1.0, 0.2], [2.0, 3.0]], "sequences": []}},
-        },
-        ["a"],
-    ),
-}
-
-
-def test_pictures_drawn_by_threads_equal_those_drawn_alone():
-    alone = {name: png(draw()) for name, draw in PICTURES.items()}
-    with ThreadPoolExecutor(4) as pool:
-        names = [*PICTURES] * 4
-        drawn = list(pool.map(lambda name: png(PICTURES[name]()), names))
-    assert drawn == [alone[name] for name in names]
+    # States need not move, nor be finite.
+    for odd in ([[3.0, 1e17]], [[math.nan, 1.0]], [[0.1, 0.1]] * 3, []):
+        paths = {"0": {"mean": odd, "sequences": [odd]}}
+        drawn_axes(figures.trajectories({"explained": [None, None], "classes": paths}, ["a"]))

@@ -70,21 +70,6 @@ def test_hparams_shows_how_each_run_ended(sweep, shown):
     }  # fmt: skip
 
 
-def test_a_failed_run_that_was_resumed_and_completed_is_a_success(sweep, shown):
-    run = sweep.add("0", {"h": 0}, [0.7, 0.8])
-    sweep.done("1", {"h": 1}, 0.5)
-    run.fail(ValueError("no"))
-    assert shown(sweep.folder).statuses()["h0"] == "failure"
-    run.interrupt(KeyboardInterrupt())
-    assert shown(sweep.folder).statuses()["h0"] == "unknown"
-    sweep.train(run, [0.9, 0.85], first=2)
-    sweep.finish(run, [0.7, 0.8, 0.9, 0.85])
-    found = shown(sweep.folder)
-    assert found.statuses()["h0"] == "success"
-    assert found.points("h0", "val/acc") == [(6, 0.7), (12, 0.8), (18, 0.9), (24, 0.85)]
-    assert found.points("h0", "summary/best_val_acc") == [(18, 0.9)]
-
-
 def test_names_and_columns_cover_the_whole_sweep_from_its_start(sweep, shown):
     configs = {
         f"{n:016x}": {"seed": 0, "h": h, "monitor": "val/acc"} for n, h in enumerate((4, 8, 128))
@@ -97,25 +82,21 @@ def test_names_and_columns_cover_the_whole_sweep_from_its_start(sweep, shown):
     assert [value.number_value for value in column.domain_discrete.values] == [4, 8, 128]
 
 
-def test_a_swept_class_is_one_column_with_the_last_part_of_its_name(sweep, shown):
-    """The column is not called `_target_`, and the keys that follow from the class are absent."""
-    sweep.done("0", {"optimizer._target_": "torch.optim.SGD", "optimizer.momentum": 0.9}, 0.5)
-    sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)
-    found = shown(sweep.folder)
-    (column,) = found.experiment().hparam_infos
-    assert column.display_name == "optimizer"
-    assert [value.string_value for value in column.domain_discrete.values] == ["Adam", "SGD"]
-
-
 def test_hparams_shows_values_of_any_type(sweep, shown):
-    """Mixed types become texts, many numbers a range. The seed of the data is an ordinary key."""
+    """Mixed types become texts, many numbers a range. The seed of the data is an ordinary key.
+
+    A class is one column with the last part of its name.
+    """
     for n in range(30):
         config = {"h": n, "x": [None, 0.5, "a"][n % 3], "y": [[1], [2]][n % 2], "data.seed": n % 2}
+        config["optimizer._target_"] = f"torch.optim.{'SGD' if n % 5 else 'Adam'}"
         sweep.add(f"{n:02}", config, [0.5])
     found = shown(sweep.folder)
     infos = {info.name: info for info in found.experiment().hparam_infos}
-    kinds = {"data.seed": "seed", "h": "h", "x": "x", "y": "y"}
+    kinds = {"data.seed": "seed", "h": "h", "x": "x", "y": "y", "optimizer._target_": "optimizer"}
     assert {name: info.display_name for name, info in infos.items()} == kinds
+    classes = infos["optimizer._target_"].domain_discrete.values
+    assert [value.string_value for value in classes] == ["Adam", "SGD"]
     assert (infos["h"].domain_interval.min_value, infos["h"].domain_interval.max_value) == (0, 29)
     assert [v.string_value for v in infos["x"].domain_discrete.values] == ["0.5", "a", "null"]
     values = {group.hparams["x"].string_value for group in found.groups()}

@@ -1,27 +1,9 @@
 """The best runs have pictures in TensorBoard, as many as are asked for."""
 
-import subprocess
-import sys
-
 import pytest
 
 from seqsweep.results.tensorboard.figures import HEIGHT, WIDTH
 from seqsweep.results.tensorboard.view import renew
-
-
-def test_a_picture_moves_with_its_run(sweep, made):
-    for size in (4, 8):
-        sweep.done(f"{size}", {"h": size}, 0.9)
-    sweep.plan()
-    renew(sweep.folder, images=2)
-    before = {path.name: path.stat().st_ino for path in sweep.folder.rglob("*.images")}
-    sweep.done("16", {"h": 16}, 0.1)
-    sweep.plan()
-    renew(sweep.folder, images=2)
-    after = {path.name: path.stat().st_ino for path in sweep.folder.rglob("*.images")}
-    assert len(after) == 2
-    assert after == before
-    assert set(made(sweep.folder, "images").values()) == {"h04", "h08"}
 
 
 def test_the_best_runs_have_pictures_of_the_promised_size(grid):
@@ -47,22 +29,6 @@ def test_without_a_number_the_number_of_pictures_stays(sweep, made):
     two = made(sweep.folder, "images")
     renew(sweep.folder, images=None)
     assert len(two) == 2 and made(sweep.folder, "images") == two
-
-
-@pytest.mark.slow
-def test_with_zero_images_matplotlib_is_not_loaded(sweep, made):
-    sweep.done("0", {"h": 0}, 0.9)
-    code = """
-import sys
-from pathlib import Path
-from seqsweep.results.tensorboard.view import renew
-renew(Path(sys.argv[1]), images=0)
-print("matplotlib" in sys.modules)
-"""
-    command = [sys.executable, "-c", code, str(sweep.folder)]
-    assert subprocess.check_output(command, text=True).strip() == "False"
-    assert made(sweep.folder, "images") == {}
-    assert len(made(sweep.folder)) > 0
 
 
 def test_without_diagnostics_a_run_has_no_pictures(sweep, made):

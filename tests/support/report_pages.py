@@ -3,12 +3,9 @@
 import html
 import json
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.run_folder import RunFolder
@@ -81,11 +78,15 @@ class Page(HTMLParser):
                 self.headings.append(data)
 
 
+def without_plotly(source: str) -> str:
+    return re.sub(r"<script>/\*\*.*?</script>", "", source, flags=re.DOTALL)
+
+
 def page(folder: Path) -> Page:
     """Writes and parses the page of a folder, without plotly's source."""
     path, *_ = write_report(folder)
     source = path.read_text(encoding="utf-8")
-    found = Page(re.sub(r"<script>/\*\*.*?</script>", "", source, flags=re.DOTALL))
+    found = Page(without_plotly(source))
     assert not re.search(r"\b(nan|NaN|inf|None|undefined)\b", found.text)
     return found
 
@@ -98,33 +99,3 @@ def figures_of(source: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', source)
     assert found
     return json.loads(html.unescape(found[1]) if "&#" in found[1] else found[1])
-
-
-@pytest.fixture(name="started")
-def get_started() -> Callable[..., Any]:
-    return started
-
-
-@pytest.fixture(name="trained")
-def get_trained() -> Callable[..., Any]:
-    return trained
-
-
-@pytest.fixture(name="grid")
-def get_grid() -> Callable[..., Any]:
-    return grid
-
-
-@pytest.fixture(name="page")
-def get_page() -> Callable[..., Any]:
-    return page
-
-
-@pytest.fixture(name="data")
-def get_data() -> Callable[..., Any]:
-    return data
-
-
-@pytest.fixture(name="figures_of")
-def get_figures_of() -> Callable[..., Any]:
-    return figures_of
