@@ -21,7 +21,7 @@ def watched(folder: Path) -> tuple[int, str]:
 
 
 def test_watch_ends_when_all_runs_are_done(sweep):
-    """With sweep.json, without it, and for a single run."""
+    """The folder may have sweep.json or not, or belong to a single run."""
     found = sweep(config(0), config(1))
     for index in range(2):
         found.end(index)

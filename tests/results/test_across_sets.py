@@ -32,17 +32,10 @@ def run(folder: Path, data: str, config: dict[str, Any], acc: float | None, test
     path = folder / f"{len(list(folder.glob('*/config.yaml'))):016x}"
     if acc is None:
         RunFolder(path).start(config, {})
-    else:
-        splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
-        scores = {"val/acc": 1 - acc, "test/acc": acc}
-        content = f"content of {data}"
-        finish_run(
-            path,
-            config | scores,
-            data_fingerprint=content,
-            recordings=content,
-            splits=splits,
-        )
+        return
+    splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
+    scores = {"val/acc": 1 - acc, "test/acc": acc}
+    finish_run(path, config | scores, data_fingerprint=data, recordings=data, splits=splits)
 
 
 def grid(folder: Path, scores: dict[str, dict[int, float]], seeds: Iterable[int] = (0, 1)) -> Path:
@@ -169,12 +162,8 @@ def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     def ways(folder: Path, **other: Any) -> list[Any]:
         for number, (tokens, acc) in enumerate([("words", 0.9), ("characters", 0.8)]):
             numbers = source | {"data.source.tokens": tokens, "val/acc": acc, "test/acc": acc}
-            found: dict[str, Any] = {"data_fingerprint": tokens, "recordings": "same"}
-            finish_run(
-                folder / f"{number:016x}",
-                numbers,
-                **found | {"splits": splits} | (other if number else {}),
-            )
+            record = {"data_fingerprint": tokens, "recordings": "same", "splits": splits}
+            finish_run(folder / f"{number:016x}", numbers, **record | (other if number else {}))
         return read_folder(folder)
 
     entries = ways(tmp_path / "one")
@@ -194,11 +183,8 @@ def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
 
 def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path):
     grid(tmp_path, {"digits": {8: 0.8, 16: 0.9}})
-    config = {TARGET: "seqsweep.data.own", "h": 8, "seed": 0, "monitor": "val/acc"}
-    made = RunFolder(tmp_path / f"{99:016x}")
-    made.start(config, {})
-    record = {"config": config, "metrics": {"val/acc": 0.5}, "recordings": "own"}
-    made.finish(record)
+    numbers = {TARGET: "seqsweep.data.own", "h": 8, "seed": 0, "val/acc": 0.5}
+    finish_run(tmp_path / f"{99:016x}", numbers, recordings="own")
     assert table_of(tmp_path).metric == "val/acc"
 
 
@@ -223,30 +209,20 @@ def test_one_method_and_one_shared_data_set_have_no_ranks():
     assert [method.words for method in found.methods] == ["low", "a"]
 
 
-def folds(folder: Path, folds_of: dict[int, Iterable[int]], data: Iterable[str]) -> AcrossSets:
-    """The table of configs with some folds each; fold 3 is by far the easiest."""
-    for name in data:
-        for size, of_size in folds_of.items():
-            for fold in of_size:
-                own = {"h": size, "seed": 0, "data.fold": fold}
-                acc = size / 100 + (0.5 if fold == 3 else 0.0)
-                run(folder, name, own, acc, test=f"{name} {fold}")
-    return table_of(folder)
-
-
-def test_cells_are_means_over_the_folds_that_all_configs_have(tmp_path: Path):
-    """The smaller network has one more fold, which is easy."""
-    found = folds(tmp_path, {16: range(3), 8: range(4)}, ("digits", "order"))
-    assert found.left_out == {}
-    assert means(found) == {"h=16": [0.16, 0.16], "h=8": [0.08, 0.08]}
-    assert uneven_words(found) == []
-
-
-def test_a_data_set_whose_configs_share_no_fold_is_left_out_of_the_ranks(tmp_path: Path):
-    found = folds(tmp_path, {16: (0, 1), 8: (3, 4)}, ("digits", "order"))
-    apart = "its configs have different test sets"
-    assert found.left_out == {"digits": apart, "order": apart}
-    assert found.ranking is None
+@pytest.mark.parametrize("shared", [True, False])
+def test_cells_are_means_over_the_folds_that_all_configs_have(shared: bool, tmp_path: Path):
+    """The smaller network has an easy fold, which the other one has not."""
+    for data in ("digits", "order"):
+        for size, fold in [(16, 0), (16, 1), *[(8, n) for n in range(3 * (not shared), 4)]]:
+            own = {"h": size, "seed": 0, "data.fold": fold}
+            run(tmp_path, data, own, size / 100 + 0.5 * (fold == 3), test=f"{data} {fold}")
+    found = table_of(tmp_path)
+    if shared:
+        assert means(found) == {"h=16": [0.16, 0.16], "h=8": [0.08, 0.08]}
+        assert (found.left_out, uneven_words(found)) == ({}, [])
+    else:
+        assert set(found.left_out.values()) == {"its configs have different test sets"}
+        assert (len(found.left_out), found.ranking) == (2, None)
 
 
 @pytest.mark.parametrize(("number", "few"), [(5, "need at least 6 for the bars"), (8, "")])

@@ -42,7 +42,7 @@ def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
     assert "h08" in text and "h16" in text
 
 
-def test_runs_that_are_not_complete_are_said_to_be(tmp_path):
+def test_the_state_of_runs_that_are_not_complete_is_shown(tmp_path):
     RunFolder(tmp_path / "b/f").refuse({"h": 2}, ValueError("no"))
     complete = finish_run(tmp_path / "a/c", {"h": 1, "val/acc": 0.5})
     found = rows(shown(complete, tmp_path / "b/f"))
@@ -108,32 +108,22 @@ def test_records_without_some_numbers_are_compared_in_the_others(record, tmp_pat
     shown(tmp_path / "a", tmp_path / "s")
 
 
-def on_data(folder: Path, name: str, *runs: dict[str, Any]) -> None:
-    for run in runs:
-        path = folder / f"{len(list(folder.glob('*'))):016x}"
-        finish_run(path, run, data_fingerprint=name, recordings=name)
-
-
-def test_configs_are_matched_on_their_data_where_a_sweep_has_several(tmp_path):
-    runs = [{"h": h, "seed": s, "val/acc": h / 10} for h in (1, 2) for s in (0, 1)]
-    on_data(tmp_path / "a", "1" * 16, *runs)
-    for data, less in (("1", 0.0), ("2", 0.05)):
-        on_data(tmp_path / "b", data * 16, *(r | {"val/acc": r["val/acc"] - less} for r in runs))
-    text = shown(tmp_path / "a", tmp_path / "b")
-    assert ["2", "11111111", "0.2000", "0.2000", "+0.0000", "2"] in rows(text)
-    assert "2 configs only in b: h=1 data=22222222; h=2 data=22222222" in text
-
-
-def test_no_mean_of_several_data_sets_is_compared_and_each_has_its_best(tmp_path):
-    for name, more in (("a", 0.0), ("b", 0.1)):
-        for data in ("digits", "order"):
+def test_data_sets_are_not_mixed_and_each_has_its_best(tmp_path):
+    """Configs are matched on their data."""
+    sets = ("digits", "order", "vowels")
+    for name, number, more in (("a", 2, 0.0), ("b", 3, 0.1)):
+        for data in sets[:number]:
             target = {"data.source._target_": f"seqsweep.data.{data}"}
-            runs = [target | {"h": h, "seed": 0, "val/acc": h / 10 + more} for h in (1, 2)]
-            on_data(tmp_path / name, f"content of {data}", *runs)
+            for h in (1, 2):
+                run = target | {"h": h, "seed": 0, "val/acc": h / 10 + more}
+                path = tmp_path / name / f"{data}{h}"
+                finish_run(path, run, data_fingerprint=data, recordings=data)
     text = shown(tmp_path / "a", tmp_path / "b")
+    assert ["digits", "2", "0.2000", "0.3000", "+0.1000", "1"] in rows(text)
+    assert "2 configs only in b: data=vowels h=1; data=vowels h=2" in text
     assert "no mean over configs: scores of different data sets have no common scale" in text
     assert "mean of 4 configs" not in text
-    for name in ("a on digits", "a on order", "b on digits", "b on order"):
+    for name in ("a on digits", "a on order", "b on digits", "b on vowels"):
         assert f"best of {name}: h=2" in text
 
 

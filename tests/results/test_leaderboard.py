@@ -31,7 +31,7 @@ def board(
 
 
 def with_splits(**prints: str) -> dict[str, Any]:
-    """Part of a record: splits with these fingerprints."""
+    """Returns the part of a record that holds splits with these fingerprints."""
     return {"splits": {name: {"fingerprint": text} for name, text in prints.items()}}
 
 

@@ -9,11 +9,7 @@ import pytest
 from replicate_runs import crossed, ranked
 from scipy import stats
 
-from seqsweep.results.power import (
-    needed_replicates_words,
-    replicates_for,
-    spread_bounds,
-)
+from seqsweep.results.power import needed_replicates_words, replicates_for, spread_bounds
 from seqsweep.results.replicates import Replicate
 from seqsweep.results.significance import signed_rank_p
 

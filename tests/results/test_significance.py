@@ -9,10 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqsweep.results.effects import (
-    main_effects,
-    strongest_interaction,
-)
+from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.significance import (
     Difference,
     differences_to_best,

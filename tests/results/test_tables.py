@@ -93,7 +93,7 @@ def test_status_shows_every_run_with_its_state(tmp_path):
 
 
 def test_markup_is_shown_as_it_is(tmp_path):
-    """In values, keys, errors and names of folders."""
+    """Values, keys, errors and names of folders may contain markup."""
     entries = made(
         tmp_path,
         {"loss": MARKUP, "[b]key": [1, 2], "val/acc": 0.5},
