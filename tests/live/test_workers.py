@@ -131,7 +131,8 @@ def test_a_worker_of_another_host_without_a_beat_shows_no_sign_of_life(sweep):
     for _ in range(8):
         found.clock.now += 10.0
         workers[0].beat(age=-found.clock.now)
-        seen = lines(progress)
+        progress.look()
+    seen = lines(progress)
     assert [line.endswith("no sign of life for 1:10") for line in seen] == [True, False, False]
     assert seen[0].startswith("b pid 7")
     workers[1].beat()

@@ -25,7 +25,7 @@ def board(
         records: what else stands in the record of each run.
     """
     for number, run in enumerate(runs):
-        record = {"data_fingerprint": "d", "best_epoch": number}
+        record: dict[str, Any] = {"data_fingerprint": "d", "best_epoch": number}
         finish_run(folder / f"{number:016x}", run, **record | (records[number] if records else {}))
     return leaderboard(read_folder(folder))
 
