@@ -63,7 +63,7 @@ axis = st.one_of(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(axes=st.lists(axis, min_size=1, max_size=5), seeds=st.integers(1, 3), data=st.data())
 def test_run_names_sort_like_their_numbers(axes, seeds, data):
     """Names follow the order of the config's keys, the seed last, for any order of runs."""

@@ -212,7 +212,7 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
     wide, lost = seen(table, 200), ["f1", "seconds", "params", "epoch"]
     assert all(name in wide for name in lost)
     before, text = len(lost), ""
-    for width in range(120, 30, -2):
+    for width in range(120, 30, -3):
         text = seen(table, width).partition("#")[2]  # below the title
         assert "0.1429" in text and "…" not in text
         left = [name for name in lost if name in text]
