@@ -46,23 +46,6 @@ def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep):
     assert progress.seconds_left == pytest.approx((2 + 5 + 10) * 4.0 / 2)
 
 
-@pytest.mark.parametrize(
-    ("costs", "epochs"),
-    [({"run0": 9.0, "run1": 1.0}, (4 * 9 + 10) / 9), ({"run0": 9.0}, 4 + 10), ({}, 4 + 10)],
-    ids=["known", "known of some", "unknown"],
-)
-def test_an_epoch_counts_by_its_cost_for_the_time_left(sweep, costs, epochs):
-    """Six epochs of a large network have been trained, each in one second."""
-    found = sweep(config(0), config(1))
-    file = dataclasses.replace(found.file(), costs=costs)
-    progress = SweepProgress(found.folder, file, clock=found.clock)
-    progress.look()
-    train(found.start(0).path, range(6))
-    found.clock.now += 6.0
-    progress.look()
-    assert progress.seconds_left == pytest.approx(epochs)
-
-
 def test_progress_counts_the_runs_in_each_state(sweep):
     found = sweep(*(config(seed) for seed in range(7)))
     found.end(0)

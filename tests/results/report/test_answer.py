@@ -90,23 +90,6 @@ def test_a_better_config_with_few_seeds_is_reported(tmp_path):
     assert any(tag == "strong" for tag, _ in found.elements)
 
 
-@pytest.mark.parametrize(
-    ("monitor", "words"),
-    [
-        ("train/acc", "Best epoch and config chosen by training accuracy, not by any test number."),
-        ("val/acc", "all numbers are of the last epoch, and training loss ranks the configs."),
-    ],
-)
-def test_without_validation_the_epoch_that_was_used_is_named(monitor, words, tmp_path):
-    for size in (8, 16):
-        config = {"monitor": monitor, SIZE: size, "seed": 0}
-        metrics = {"train__loss": 1 / size, "train__acc": size / 20, "test__acc": size / 20}
-        trained(tmp_path, config, **metrics)
-    found = page(tmp_path)
-    assert words in found.text
-    assert ("last epoch" in found.text) == (monitor == "val/acc")
-
-
 def test_a_cross_validation_says_what_was_varied(tmp_path):
     ranked(tmp_path, crossed((0, 1), folds=5, seeds=2))
     text = page(tmp_path).text

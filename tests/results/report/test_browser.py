@@ -144,19 +144,6 @@ def test_a_row_opens_to_its_runs_and_moves_with_them(report, browser):
     assert config.locator("tr.runs").is_visible()
 
 
-def test_a_filter_finds_rows_that_are_folded(tmp_path, browser):
-    for size in range(1, 36):
-        write_run(tmp_path / f"{size:016x}", {"model.hidden_size": size, "seed": 0})
-    page, _ = opened(browser, write_report(tmp_path)[0])
-    shown = page.locator("#filters output")
-    assert shown.text_content() == "20 of 35 shown"
-    page.get_by_label("hidden_size").select_option("1")  # the last one
-    assert page.locator("#board > tbody:visible").count() == 1
-    page.get_by_role("button", name="show all", exact=True).click()
-    page.get_by_role("button", name="show all 35").click()
-    assert shown.text_content() == "35 of 35 shown"
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_need_not_scroll_sideways(scheme, report, browser):
     size = {"width": 390, "height": 844}

@@ -1,4 +1,4 @@
-"""The pictures of a run, for any names of classes and any numbers. A warning fails a test."""
+"""The pictures of the best runs, for any names of classes and any numbers."""
 
 import io
 import itertools
@@ -11,6 +11,7 @@ from PIL import Image
 
 from seqsweep.results.tensorboard import figures
 from seqsweep.results.tensorboard.figures import HEIGHT, WIDTH, png
+from seqsweep.results.tensorboard.view import renew
 
 NAMES = ["$x_", "日本", "<b>", "a\nb", "", "_hidden", r"$\frac{$", "a name of a class that goes on"]
 DRAWN = [r"\$x_", "□□", "<b>", "a b", "", "_hidden", r"\$\frac{\$", "a name of a c…"]
@@ -85,3 +86,46 @@ def test_states_are_drawn_by_class_with_their_names():
     for odd in ([[math.nan, 1.0]], [[0.1, 0.1]] * 3, []):
         paths = {"0": {"mean": odd, "sequences": [odd]}}
         drawn_axes(figures.trajectories({"explained": [None, None], "classes": paths}, ["a"]))
+
+
+def test_the_best_runs_have_pictures_of_the_promised_size(grid):
+    found = grid.shown
+    pictured = [name for name in found.runs if found.tags(name, "images")]
+    assert pictured == sorted(sorted(grid.best, key=grid.best.__getitem__)[-3:])
+    tags = ["visual/confusion", "visual/gradient_through_time", "visual/states"]
+    assert found.tags(pictured[0], "images") == tags
+    for tag in tags:
+        (event,) = found.events.Tensors(pictured[0], tag)
+        width, height, png = event.tensor_proto.string_val
+        assert (int(width), int(height)) == (WIDTH, HEIGHT)
+        assert png.startswith(b"\x89PNG\r\n")
+        assert event.step == 18
+
+
+def test_without_a_number_the_number_of_pictures_stays(sweep, made):
+    for size in (8, 16):
+        sweep.done(f"{size:02}", {"h": size}, size / 100)
+    renew(sweep.folder, images=None)
+    assert made(sweep.folder, "images") == {}
+    renew(sweep.folder, images=1)
+    one = made(sweep.folder, "images")
+    renew(sweep.folder, images=None)
+    assert len(one) == 1 and made(sweep.folder, "images") == one
+
+
+def test_without_diagnostics_a_run_has_no_pictures(sweep, made):
+    """The first has not even the confusion, which the record contains in any case."""
+    sweep.done("0", {"h": 0, "diagnostics": False}, 0.9)
+    sweep.done("1", {"h": 1, "diagnostics": True}, 0.5)
+    older = sweep.add("2", {"h": 2, "diagnostics": True}, [0.5])
+    sweep.finish(older, [0.5], confusion={}, classes=[])
+    (older.path / "diagnostics.json").write_text('{"gradient": ')
+    sweep.plan()
+    renew(sweep.folder)
+    assert list(made(sweep.folder, "images").values()) == ["h1"]
+
+
+def test_a_negative_number_of_images_is_refused(sweep):
+    sweep.done("0", {"h": 1}, 0.9)
+    with pytest.raises(ValueError, match="images=-1: must be at least 0"):
+        renew(sweep.folder, images=-1)

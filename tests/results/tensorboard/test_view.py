@@ -107,14 +107,6 @@ def test_a_run_that_is_asked_for_is_shown_although_others_are_better(sweep):
     assert view.left_out == 0
 
 
-def test_runs_that_train_fill_the_view_while_few_are_complete(sweep):
-    sweep.done("0", {"h": 1}, 0.9)
-    for number in range(1, 5):
-        sweep.add(str(number), {"h": number + 1}, [0.4])
-    sweep.plan()
-    assert sorted(renew(sweep.folder, images=0, most=3).configs) == ["h1", "h2", "h3"]
-
-
 def test_processes_may_renew_a_view_at_the_same_time(sweep, shown, runs_at):
     """The names change meanwhile; the result is that of one process alone."""
     for size in (4, 8, 16):
