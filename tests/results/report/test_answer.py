@@ -31,7 +31,7 @@ def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):
     assert "≈ best" in found.text
 
 
-def test_one_run_is_a_report_of_its_own(tmp_path):
+def test_one_run_is_a_report_of_its_own_and_missing_splits_are_named(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     for folder in (tmp_path, run.path):
         found = page(folder)
@@ -50,6 +50,12 @@ def test_one_run_is_a_report_of_its_own(tmp_path):
     text = page(tmp_path / "val").text
     assert "hidden_size=16, validation accuracy 0.800 (one run" in text
     assert "There is no test split, so this validation number" in text
+    # Without validation all numbers are of the last epoch, and the training loss ranks.
+    for size in (8, 16):
+        config = {SIZE: size, "seed": 0}
+        trained(tmp_path / "train", config, train__loss=1 / size, test__acc=size / 20)
+    words = "all numbers are of the last epoch, and training loss ranks the configs."
+    assert words in page(tmp_path / "train").text
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
