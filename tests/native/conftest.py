@@ -1,7 +1,9 @@
 """The fixtures of the native engine's tests: one case, trained by the library and in float64."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.native import build
 from seqsweep.native.step import Data, Network, Shape, Work
 from seqsweep.training.engines.native.shared import hyperparameters
 
@@ -91,3 +94,12 @@ class Case:
 @pytest.fixture(scope="session")
 def make_case() -> type[Case]:
     return Case
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Hides all compilers: PATH is the test's folder; returns where ziglang would have to be."""
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(build, "zig", lambda: (sys.executable, str(tmp_path / "ziglang"), "cc"))
+    return tmp_path / "ziglang"

@@ -1,10 +1,10 @@
 """The build picks the compiler, the flags and the variants, and builds only outdated files."""
 
+import importlib.util
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,75 +16,39 @@ GCC = ("g++",)
 CLANG_OF_ZIG = ("python", "-m", "ziglang", "cc")
 
 
-@pytest.fixture
-def no_compiler(monkeypatch, tmp_path):
-    """Hides all compilers: PATH is empty, and Python has no ziglang."""
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(build, "zig", lambda: (sys.executable, "-m", "no_such_module"))
-
-
 def program(path, text="exit 0"):
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
 
 
-def test_an_x86_machine_has_three_variants_and_another_has_one():
-    assert X86.variants == ("x86-64-v4", "x86-64-v3", "portable")
-    assert ARM.variants == ("portable",)
-    names = {target.file_name("portable") for target in build.TARGETS.values()}
-    assert names == {"seqsweep-portable.so", "seqsweep-portable.dylib", "seqsweep-portable.dll"}
-
-
-def test_a_variant_has_the_instructions_of_its_name():
-    v4, v3, portable = (build.compile_flags(GCC, variant, X86) for variant in X86.variants)
-    assert set(v4) - set(v3) == {
-        *("-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl"),
-        '-DSEQSWEEP_VARIANT="x86-64-v4"',
-    }
-    assert {"-mavx2", "-mfma"} <= set(v3)
-    assert not [flag for flag in portable if flag.startswith("-m")]
-    # By itself zig would use the instructions of the machine that builds.
-    assert "-mcpu=x86_64" in build.compile_flags(CLANG_OF_ZIG, "portable", X86)
-
-
 def test_no_compile_command_lets_the_compiler_choose_the_bits():
-    """No compiler may fuse products and sums on its own."""
+    """No compiler may fuse products and sums on its own, or use what only the builder has."""
     for target in (X86, ARM, *build.TARGETS.values()):
         for compiler in (GCC, CLANG_OF_ZIG):
             for variant in target.variants:
                 flags = build.compile_flags(compiler, variant, target)
                 assert "-ffp-contract=off" in flags
                 assert not {"-ffast-math", "-march=native", "-Ofast"} & set(flags)
+    # By itself zig would use the instructions of the machine that builds.
+    assert "-mcpu=x86_64" in build.compile_flags(CLANG_OF_ZIG, "portable", X86)
 
 
-def test_the_compiler_named_by_cxx_is_used(no_compiler, monkeypatch, tmp_path):
+def test_cxx_comes_before_path_and_ziglang_is_last(no_compiler, monkeypatch, tmp_path):
+    assert build.find_compiler() is None
+    no_compiler.mkdir()
+    (no_compiler / "__main__.py").write_text("")
+    assert build.find_compiler() == build.zig()
+    program(tmp_path / "c++", "exit 1")  # as on macOS without its developer tools
+    program(tmp_path / "clang++")
+    assert build.find_compiler() == ("clang++",)
     mine = program(tmp_path / "mine")
-    program(tmp_path / "c++")
     monkeypatch.setenv("CXX", f"{mine} -m64")
     assert build.find_compiler() == (str(mine), "-m64")
 
 
-def test_a_working_compiler_in_path_is_used(no_compiler, tmp_path):
-    assert build.find_compiler() is None
-    program(tmp_path / "c++", "exit 1")  # as on macOS without its developer tools
-    program(tmp_path / "clang++")
-    assert build.find_compiler() == ("clang++",)
-
-
-def test_ziglang_is_used_if_there_is_no_other_compiler(no_compiler, monkeypatch, tmp_path):
-    folder = tmp_path / "ziglang"
-    folder.mkdir()
-    (folder / "__main__.py").write_text("")
-    monkeypatch.setattr(build, "zig", lambda: (sys.executable, str(folder), "cc"))
-    assert build.find_compiler() == (sys.executable, str(folder), "cc")
-
-
-def test_the_build_without_a_compiler_fails_with_a_message(
-    no_compiler, monkeypatch, tmp_path, capsys
-):
-    monkeypatch.setattr(build, "LIB", tmp_path / "lib")
+@pytest.mark.usefixtures("no_compiler")
+def test_the_build_without_a_compiler_fails_with_a_message(tmp_path, capsys):
     with pytest.raises(build.BuildError, match="no C\\+\\+ compiler"):
         build.build(tmp_path / "lib")
     assert build.main(["--compiler"]) == 1
@@ -104,28 +68,31 @@ def test_only_outdated_libraries_are_built(tmp_path, monkeypatch):
     text = 'for last; do :; done; for one; do echo "$one" >> "$last"; done; echo run >> log'
     compiler = (str(program(tmp_path / "cc", text)),)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(build, "LIB", tmp_path / "lib")
     log = tmp_path / "log"
-    link = build.recipe(compiler, "portable", ARM, Path("x")).link
-    assert link[-2:] == ["-o", "x"]
     made = build.build(tmp_path / "lib", compiler, ARM)
     assert [path.name for path in made] == ["seqsweep-portable.so"]
     made[0].write_bytes(build.source_digest().encode())
     log.unlink()
     assert build.build(tmp_path / "lib", compiler, ARM) == []
     assert not log.exists()
-    monkeypatch.setattr(build, "source_digest", lambda: "0" * 16)
+    made[0].write_bytes(b"0" * 16)
     assert build.build(tmp_path / "lib", compiler, ARM) == made
 
 
-def test_the_digest_of_the_source_changes_with_the_source(monkeypatch, tmp_path):
-    before = build.source_digest.__wrapped__()
-    copy = shutil.copytree(build.SOURCE, tmp_path / "source")
-    monkeypatch.setattr(build, "SOURCE", copy)
-    assert build.source_digest.__wrapped__() == before
-    with (copy / "seqsweep.cpp").open("a") as file:
+def test_the_digest_changes_with_the_source(tmp_path):
+    copy = shutil.copytree(build.FOLDER, tmp_path / "native")
+
+    def digest_of_the_copy() -> str:
+        spec = importlib.util.spec_from_file_location("copied_build", copy / "build.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.source_digest()
+
+    assert digest_of_the_copy() == build.source_digest()
+    with (copy / "source/seqsweep.cpp").open("a") as file:
         file.write("// changed\n")
-    assert build.source_digest.__wrapped__() != before
+    assert digest_of_the_copy() != build.source_digest()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc lists the loaded libraries")

@@ -99,9 +99,6 @@ def test_functions_of_infinity_nan_zero_and_subnormal_numbers():
     found = call("sigmoid", x)
     np.testing.assert_allclose(found, floats([1, 0, nan, 0.5, 0.5, 0.5]), atol=1e-37)
     assert call("exp", floats([200, -200])).tolist() == [np.inf, 0]
-
-
-def test_tanh_and_sigmoid_stay_within_their_ranges():
     x = numbers(-3e38, 3e38)
     assert np.abs(call("tanh", x)).max() <= 1
     assert call("sigmoid", x).min() >= 0 and call("sigmoid", x).max() <= 1

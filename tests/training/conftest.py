@@ -14,9 +14,10 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training import resume
 from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.engines.native import pool_data
 from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.resume import forget_finished_runs
 
 # 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
 BASE = (
@@ -31,18 +32,19 @@ MEMBERS = (
 )
 
 
+End = type[BaseException] | signal.Signals | Callable[[], object]
+
+
 @pytest.fixture
 def at(killed: type[BaseException]) -> type[Callback]:
     """The class of callbacks that end the work at a hook, as a kill does where nothing is given.
 
     `at("on_fit_start", 1)` raises at the first call of this hook. A signal in place of an error is
-    sent to this process.
+    sent to this process, and a function is called.
     """
 
     class At(Callback):
-        def __init__(
-            self, hook: str, n: int, end: type[BaseException] | signal.Signals = killed
-        ) -> None:
+        def __init__(self, hook: str, n: int, end: End = killed) -> None:
             self.left, self.end = n, end
             setattr(self, hook, self.count)
 
@@ -50,22 +52,14 @@ def at(killed: type[BaseException]) -> type[Callback]:
             self.left -= 1
             if self.left != 0:
                 return
-            if not isinstance(self.end, signal.Signals):
+            if isinstance(self.end, signal.Signals):
+                signal.raise_signal(self.end)
+            elif isinstance(self.end, type):
                 raise self.end("here")
-            signal.raise_signal(self.end)
+            else:
+                self.end()
 
     return At
-
-
-@pytest.fixture
-def killed_by(killed: type[BaseException]) -> Callable[[Callable[[], object]], None]:
-    """Calls something that `at` ends."""
-
-    def call(action: Callable[[], object]) -> None:
-        with pytest.raises(killed):
-            action()
-
-    return call
 
 
 @pytest.fixture
@@ -121,7 +115,7 @@ def members_of(
     planned_once: Callable[[tuple[str, ...]], PlannedRun], mixed: Path
 ) -> Callable[..., list[PlannedRun]]:
     """Members that differ, each with these arguments more; the last one of a key counts."""
-    resume._finished_runs.cache_clear()
+    forget_finished_runs()
 
     def call(*overrides: str, members: Sequence[tuple[str, ...]] = MEMBERS) -> list[PlannedRun]:
         source = f"data.source.path={mixed}"
@@ -130,6 +124,12 @@ def members_of(
         return [planned_once(tuple(arguments.values())) for arguments in chosen]
 
     return call
+
+
+@pytest.fixture
+def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint of each member of a pool after each of its epochs, as if they took minutes."""
+    monkeypatch.setattr(pool_data, "_LONGEST_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

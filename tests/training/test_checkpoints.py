@@ -80,63 +80,37 @@ def test_the_trainers_way_is_the_sealed_one(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["a.ckpt"]
 
 
-def test_a_save_that_fails_is_an_error_and_keeps_the_old_one(sealed, monkeypatch):
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        SealedCheckpointIO().save_checkpoint({"epoch": 4}, sealed)
-    assert_equal(load_sealed(sealed), CONTENT)
-    assert [file.name for file in sealed.parent.iterdir()] == ["a.ckpt"]
-
-
-def test_every_flipped_bit_of_a_checkpoint_is_noticed(sealed):
+def test_every_flipped_bit_truncation_and_addition_is_noticed(sealed):
     whole = sealed.read_bytes()
     rng = random.Random(0)
-    places = {*range(100), *range(len(whole) - 100, len(whole))}
-    places |= {rng.randrange(len(whole)) for _ in range(200)}
-    for place in sorted(places):
+    ends = {*range(100), *range(len(whole) - 100, len(whole))}
+    changes = [whole[:length] for length in sorted(ends | {*range(100, len(whole), 13)})]
+    for index in sorted(ends | {rng.randrange(len(whole)) for _ in range(200)}):
         changed = bytearray(whole)
-        changed[place] ^= 1 << rng.randrange(8)
-        sealed.write_bytes(changed)
+        changed[index] ^= 1 << rng.randrange(8)
+        changes.append(bytes(changed))
+    changes += [archive(CONTENT), whole + b"more"]
+    for content in changes:
+        sealed.write_bytes(content)
         with pytest.raises(Damaged, match=r"a\.ckpt is damaged"):
             load_sealed(sealed)
     sealed.write_bytes(whole)
     assert_equal(load_sealed(sealed), CONTENT)
 
 
-def test_every_truncation_of_a_checkpoint_is_noticed(sealed):
-    whole = sealed.read_bytes()
-    lengths = {*range(100), *range(100, len(whole), 13), *range(len(whole) - 100, len(whole))}
-    for length in sorted(lengths):
-        sealed.write_bytes(whole[:length])
-        with pytest.raises(Damaged, match=r"a\.ckpt is damaged"):
-            load_sealed(sealed)
-
-
-@pytest.mark.parametrize("content", [archive(CONTENT), seal(archive(CONTENT)) + b"more"])
-def test_what_is_not_sealed_as_it_is_is_damaged(sealed, content):
-    sealed.write_bytes(content)
-    with pytest.raises(Damaged):
-        load_sealed(sealed)
-
-
-@pytest.mark.parametrize("force", ["0", "1"])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "bare pickle"])
-def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch, zipped, force):
+def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch, zipped):
     """Correctly sealed, as an attacker would; torch's own escape hatch does not open it either.
 
     torch's own message ends in the advice to set `weights_only=False`.
     """
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", force)
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     marker, path = tmp_path / "marker", tmp_path / "a.ckpt"
     content = {"epoch": 0, "state_dict": {}, "evil": Malice(marker)}
     data = archive(content) if zipped else pickle.dumps(content, protocol=2) + b"\0\0"
     path.write_bytes(seal(data))
-    with pytest.raises(Exception, match=r"(?s).") as refused:
+    with pytest.raises((ValueError, pickle.UnpicklingError)) as refused:
         load_sealed(path)
-    assert isinstance(refused.value, (ValueError, pickle.UnpicklingError))
     assert "weights_only" not in str(refused.value)
     assert not marker.exists()
 
@@ -194,31 +168,20 @@ def test_a_run_resumes_from_its_last_checkpoint_with_its_logs_cut(run, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_an_empty_folder_begins_at_the_start(tmp_path, capsys):
-    assert resume_point(tmp_path / "none", "autograd") is None
-    assert newest_checkpoint(tmp_path / "none") is None
-    assert capsys.readouterr().err == ""
-
-
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(run, capsys):
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_start(run, capsys):
     damage(run.last)
-    assert resume_point(run.path, "autograd") == run.previous
-    assert newest_checkpoint(run.path) == run.previous
+    assert resume_point(run.path, "autograd") == newest_checkpoint(run.path) == run.previous
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert said.startswith(f"seqsweep: {run.last} is damaged")
-    assert run.csv.read_bytes() == b"row2"
-    assert run.events.read_bytes() == b"event2"
-
-
-def test_two_damaged_checkpoints_begin_at_the_start(run, capsys):
-    damage(run.last)
+    assert (run.csv.read_bytes(), run.events.read_bytes()) == (b"row2", b"event2")
     damage(run.previous)
     before = run.contents()
-    assert resume_point(run.path, "autograd") is None
-    assert newest_checkpoint(run.path) is None
-    assert [line[:9] for line in capsys.readouterr().err.splitlines()] == ["seqsweep:"] * 2
+    assert resume_point(run.path, "autograd") is newest_checkpoint(run.path) is None
+    assert f"seqsweep: {run.previous} is damaged" in capsys.readouterr().err
     assert run.contents() == before
+    assert resume_point(run.path / "none", "autograd") is None
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("lost", ["csv", "events"])
@@ -237,28 +200,28 @@ def test_a_log_that_is_too_short_begins_at_the_start(run, capsys, lost, how):
     assert "from the start" in said
 
 
-@pytest.mark.parametrize("how", ["damaged", "gone", "of another epoch"])
-def test_a_lost_best_begins_at_the_start(run, capsys, how):
+def change(run: Folder, path: Path, how: str) -> None:
+    """Damages or deletes a checkpoint, or replaces it by that of another epoch."""
     if how == "damaged":
-        damage(run.best)
+        damage(path)
     elif how == "gone":
-        run.best.unlink()
+        path.unlink()
     else:
-        run.write(run.best, 0, 0, {})
+        run.write(path, int(how), int(how), {})
+
+
+@pytest.mark.parametrize("how", ["damaged", "gone", "0"])
+def test_a_lost_best_begins_at_the_start(run, capsys, how):
+    change(run, run.best, how)
     assert resume_point(run.path, "autograd") is None
     assert "from the start" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("how", ["damaged", "gone", "older", "whole"])
+@pytest.mark.parametrize("how", ["damaged", "gone", "0", "3"])
 def test_a_best_that_is_the_last_is_put_back(tmp_path, how):
     """A kill between the publishing of best and last, in either order, loses nothing."""
     run = Folder(tmp_path / "run", best_epoch=3)
-    if how == "damaged":
-        damage(run.best)
-    elif how == "gone":
-        run.best.unlink()
-    elif how == "older":
-        run.write(run.best, 0, 0, {})
+    change(run, run.best, how)
     assert resume_point(run.path, "autograd") == run.last
     assert load_sealed(run.best)["epoch"] == 3
     assert [path for path in run.contents() if path.endswith(".tmp")] == []
@@ -294,10 +257,10 @@ class Epochs:
             nn.Linear(1, 2), num_classes=2, optimizer=lambda params: torch.optim.SGD(params)
         )
 
-    def __call__(self, **metrics: float) -> int:
-        """One more epoch with these metrics (`val_acc` for `val/acc`); the best epoch so far."""
+    def __call__(self, metrics: dict[str, float]) -> int:
+        """Ends one more epoch with these metrics; returns the best epoch so far."""
         self.epoch += 1
-        self.module.epoch_metrics = {k.replace("_", "/"): v for k, v in metrics.items()}
+        self.module.epoch_metrics = metrics
         trainer = SimpleNamespace(
             current_epoch=self.epoch,
             default_root_dir=str(self.folder),
@@ -311,60 +274,53 @@ class Epochs:
         return best
 
 
-@pytest.fixture
-def epochs(tmp_path: Path) -> Callable[..., Epochs]:
-    return lambda monitor: Epochs(tmp_path, BestAndLast(monitor))
+@pytest.mark.parametrize(
+    ("monitor", "names", "rows", "best"),
+    [
+        ("val/loss", "val/loss", [0.5, 0.6, 0.4, 0.45], [0, 0, 2, 2]),
+        ("train/loss", "train/loss", [0.5, 0.6, 0.4, 0.45], [0, 0, 2, 2]),
+        # Equal accuracies are decided by the loss, then by the earlier epoch.
+        (
+            "val/acc",
+            "val/acc val/loss",
+            [(0.5, 1.0), (0.5, 1.1), (0.5, 0.9), (0.5, 0.9), (0.4, 0.1), (0.6, 3.0), (0.6, 3.0)],
+            [0, 0, 2, 2, 2, 5, 5],
+        ),
+        # Without the metric the last epoch is the best.
+        ("val/acc", "train/loss", [0.5, 0.6, 0.7], [0, 1, 2]),
+        # As with trainer.check_val_every_n_epoch=2; an epoch with the metric is always better.
+        (
+            "val/acc",
+            "train/loss val/acc val/loss",
+            [(1.0,), (0.9, 0.1, 1.0), (0.8,), (0.7, 0.0, 1.0), (0.6, 0.2, 1.0)],
+            [0, 1, 1, 1, 4],
+        ),
+    ],
+)
+def test_the_best_epoch_is_that_of_the_best_metric(tmp_path, monitor, names, rows, best):
+    epoch = Epochs(tmp_path, BestAndLast(monitor))
+    values = [row if isinstance(row, tuple) else (row,) for row in rows]
+    found = [epoch(dict(zip(names.split(), each, strict=False))) for each in values]
+    assert found == best
 
 
-@pytest.mark.parametrize("monitor", ["val/loss", "train/loss"])
-def test_a_loss_is_best_when_lowest(epochs, monitor):
-    epoch, name = epochs(monitor), monitor.replace("/", "_")
-    assert [epoch(**{name: loss}) for loss in (0.5, 0.6, 0.4, 0.45)] == [0, 0, 2, 2]
+def scores(acc: float, loss: float) -> dict[str, float]:
+    return {"val/acc": acc, "val/loss": loss}
 
 
-def test_equal_accuracies_are_decided_by_the_loss_then_by_the_earlier_epoch(epochs):
-    epoch = epochs("val/acc")
-    rows = [(0.5, 1.0), (0.5, 1.1), (0.5, 0.9), (0.5, 0.9), (0.4, 0.1), (0.6, 3.0), (0.6, 3.0)]
-    assert [epoch(val_acc=a, val_loss=b) for a, b in rows] == [0, 0, 2, 2, 2, 5, 5]
-
-
-def test_without_the_metric_the_last_epoch_is_the_best(epochs):
-    epoch = epochs("val/acc")
-    assert [epoch(train_loss=loss) for loss in (0.5, 0.6, 0.7)] == [0, 1, 2]
-
-
-def test_an_epoch_without_the_metric_is_not_better_than_one_with_it(epochs):
-    """`trainer.check_val_every_n_epoch=2`: the first, odd ones and the even ones."""
-    epoch = epochs("val/acc")
-    assert epoch(train_loss=1.0) == 0
-    assert epoch(train_loss=0.9, val_acc=0.1, val_loss=1.0) == 1
-    assert epoch(train_loss=0.8) == 1
-    assert epoch(train_loss=0.7, val_acc=0.0, val_loss=1.0) == 1
-    assert epoch(train_loss=0.6, val_acc=0.2, val_loss=1.0) == 4
-
-
-def test_the_state_of_the_best_epoch_is_restored(tmp_path):
+def test_the_state_of_the_best_epoch_is_restored_and_the_last_but_one_kept(tmp_path):
     """Epochs 0 and 1 by one process, 2 and 3 by the next: as all four by one."""
     first = Epochs(tmp_path, BestAndLast("val/acc"))
-    assert [first(val_acc=0.5, val_loss=1.0), first(val_acc=0.5, val_loss=0.9)] == [0, 1]
+    assert [first(scores(0.5, 1.0)), first(scores(0.5, 0.9))] == [0, 1]
     state = first.callback.state_dict()
     assert_equal(load_sealed(write(tmp_path / "state.ckpt", state)), state)
     second = BestAndLast("val/acc")
     second.load_state_dict(state)
     assert (second.best.epochs, second.best.best_epoch) == (2, 1)
-    assert second.best.best_metrics == {"val/acc": 0.5, "val/loss": 0.9}
+    assert second.best.best_metrics == scores(0.5, 0.9)
     assert second.best.seconds == first.callback.best.seconds > 0
     first.callback = second
-    assert first(val_acc=0.5, val_loss=0.95) == 1
-    assert first(val_acc=0.6, val_loss=2.0) == 3
-
-
-def test_the_last_but_one_is_kept(tmp_path):
-    epoch = Epochs(tmp_path, BestAndLast("val/acc"))
-    for index in range(4):
-        epoch(val_acc=0.5 - index / 10, val_loss=1.0)
-        names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-        assert names == ["best.ckpt", "last.ckpt", *["previous.ckpt"] * (index > 0)]
-        if index:
-            previous = load_sealed(tmp_path / "checkpoints" / "previous.ckpt")
-            assert previous["epoch"] == index - 1
+    assert [first(scores(0.5, 0.95)), first(scores(0.6, 2.0))] == [1, 3]
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+    assert load_sealed(tmp_path / "checkpoints" / "previous.ckpt")["epoch"] == 2

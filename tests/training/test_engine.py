@@ -2,12 +2,7 @@
 
 import pytest
 
-from seqsweep.training import engine
-from seqsweep.training.engine import (
-    engine_of,
-    missing_library,
-    why_not_native,
-)
+from seqsweep.training.engine import engine_of, missing_library, why_not_native
 
 BASE = ("data=digits", "trainer=cpu")
 OWN_CALLBACK = "+callbacks.mine._target_=lightning.pytorch.callbacks.Timer"
@@ -31,13 +26,8 @@ def has_gpu(_: str) -> bool:
 @pytest.fixture(params=[True, False], ids=["library", "no library"])
 def has_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """A machine with the native library, and one without."""
-    set_library(monkeypatch, request.param)
+    monkeypatch.setenv("SEQSWEEP_NATIVE", "" if request.param else "off")
     return request.param
-
-
-def set_library(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
-    monkeypatch.setattr(engine, "library", lambda: object() if is_there else None)
-    monkeypatch.setattr(engine, "why_missing", lambda: None if is_there else "no compiler; get one")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +53,7 @@ def test_a_config_that_only_autograd_trains_goes_to_autograd(checked, has_librar
         engine_of(config | {"engine": "native"}, on_cpu)
 
 
-def test_a_gpu_is_autograds(checked, has_library):
+def test_a_gpu_is_autograds(checked):
     config = checked("data=digits")
     assert engine_of(config, has_gpu) == "autograd"
     with pytest.raises(ValueError, match=r"^engine=native: cannot train trainer\.accel.*a GPU"):
@@ -71,24 +61,18 @@ def test_a_gpu_is_autograds(checked, has_library):
 
 
 def test_native_without_the_library_says_what_is_missing(checked, monkeypatch):
-    set_library(monkeypatch, False)
-    config = checked(*BASE, "engine=native")
-    with pytest.raises(ValueError, match=r"^engine=native: must be auto .*; no compiler; get one"):
-        engine_of(config, on_cpu)
+    monkeypatch.setenv("SEQSWEEP_NATIVE", "off")
+    with pytest.raises(ValueError, match=r"^engine=native: must be auto .*; no native engine: "):
+        engine_of(checked(*BASE, "engine=native"), on_cpu)
+    assert missing_library([checked(*BASE)], on_cpu) == []  # it was switched off on purpose
 
 
-def test_a_missing_library_is_named_where_it_would_train(checked, monkeypatch):
+def test_a_missing_library_is_named_where_it_would_train(checked):
     ours, asked, wide = (
         checked(*BASE, *own) for own in ((), ("engine=autograd",), ("trainer.devices=2",))
     )
-    set_library(monkeypatch, False)
-    monkeypatch.setattr(engine, "is_switched_off", lambda: False)
-    assert missing_library([wide, ours], on_cpu) == ["no compiler; get one"]
-    assert missing_library([asked, wide], on_cpu) == []
-    monkeypatch.setattr(engine, "is_switched_off", lambda: True)
-    assert missing_library([ours], on_cpu) == []
-    set_library(monkeypatch, True)
-    monkeypatch.setattr(engine, "is_switched_off", lambda: False)
+    assert missing_library([wide, ours], on_cpu, lambda: "no compiler") == ["no compiler"]
+    assert missing_library([asked, wide], on_cpu, lambda: "no compiler") == []
     assert missing_library([ours], on_cpu) == []
 
 

@@ -44,8 +44,8 @@ class Logging(Callback):
         module.log("own/test", 0.25)
 
 
-class Lines(Logger):
-    """Writes what it is told, line by line."""
+class Inside(Logger, Callback):
+    """Writes what it is told, line by line; the Trainer calls it back too."""
 
     def __init__(self, save_dir: str | None = None) -> None:
         super().__init__()
@@ -73,14 +73,11 @@ class Lines(Logger):
     def finalize(self, status):
         self.tell("end", status)
 
-
-class Inside(Lines, Callback):
-    """Is called back by the Trainer too."""
-
     def on_fit_start(self, trainer, module):
         self.tell("fit", trainer.max_epochs)
 '''
-LOGGING, LINES = "+callbacks.own._target_=own_parts.Logging", "+logger.own._target_=own_parts.Lines"
+LOGGING = "+callbacks.own._target_=own_parts.Logging"
+INSIDE = "+logger.own._target_=own_parts.Inside"
 
 Plan = Callable[..., PlannedRun]
 
@@ -101,10 +98,12 @@ def lines(folder: Path, kind: str) -> list[Any]:
     return [value for each, value in told if each == kind]
 
 
-def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_in_the_trainer(planned, tmp_path):
+def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(planned, tmp_path):
+    """What a callback logs goes to TensorBoard and to the logger; the logger ends once."""
     plain = train(planned("engine=autograd"), tmp_path).folder.path
-    inside = "+logger.own._target_=own_parts.Inside"
-    folder = train(planned(LOGGING, inside, "trainer.log_every_n_steps=1"), tmp_path).folder.path
+    member = planned(LOGGING, INSIDE, "trainer.log_every_n_steps=1")
+    outcome = train(member, tmp_path)
+    folder = outcome.folder.path
     assert (folder / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
     last = [STEPS * (epoch + 1) - 1 for epoch in range(EPOCHS)]
     expected = {
@@ -120,30 +119,17 @@ def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_in_the_trainer(pla
     for tag, curve in expected.items():
         assert found[tag] == curve, tag
         assert [(step, row[tag]) for step, row in told if tag in row] == curve, tag
+    of_epochs = [{name: float(value) for name, value in row.items()} for row in rows(folder)]
+    assert [row | {"step": step} for step, row in told if "train/loss" in row] == of_epochs
+    tested = {k: v for k, v in outcome.record["metrics"].items() if k.startswith("test/")}
+    assert [outcome.record["steps"], tested | {"epoch": EPOCHS}] in told
+    assert lines(folder, "config") == [member.config]
     assert lines(folder, "fit") == [EPOCHS]
     assert lines(folder, "end") == ["success"]
 
 
-@pytest.mark.parametrize("logger", ["Lines", "Inside"])
-def test_a_logger_of_the_users_own_gets_config_rows_and_test_metrics_and_ends_once(
-    planned, tmp_path, logger
-):
-    member = planned(f"+logger.own._target_=own_parts.{logger}")
-    outcome = train(member, tmp_path)
-    folder, record = outcome.folder.path, outcome.record
-    assert lines(folder, "config") == [member.config]
-    assert lines(folder, "end") == ["success"]
-    *epochs, (step, tested) = lines(folder, "metrics")
-    of_epochs = [{name: float(value) for name, value in row.items()} for row in rows(folder)]
-    assert [row | {"step": step} for step, row in epochs] == of_epochs
-    names = ("test/loss", "test/acc", "test/f1")
-    assert tested == {name: record["metrics"][name] for name in names} | {"epoch": EPOCHS}
-    assert step == record["steps"]
-
-
-@pytest.mark.parametrize("logger", ["Lines", "Inside"])
-def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path, logger):
-    member = planned(f"+logger.own._target_=own_parts.{logger}")
+def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path):
+    member = planned(INSIDE)
     with pytest.raises(RunFailed, match="here"):
         train(member, tmp_path, at("on_train_epoch_end", 2, RuntimeError))
     assert lines(tmp_path / member.run_id, "end") == ["failed"]
@@ -199,13 +185,27 @@ def test_test_and_validate_return_the_metrics(planned, tmp_path):
     assert validated.keys() == {"val/loss", "val/acc", "val/f1"}
 
 
-def test_the_learning_rate_monitor(planned, tmp_path):
-    monitor = f"+callbacks.lr._target_={CALLBACKS}.LearningRateMonitor"
-    member = planned(monitor, "scheduler=step", "scheduler.step_size=1")
+def test_lightnings_rate_monitor_checkpoint_and_csv_logger_work_beside_ours(planned, tmp_path):
+    kept = f"{{_target_: {CALLBACKS}.ModelCheckpoint, monitor: val/loss, save_last: true, "
+    member = planned(
+        f"+callbacks.lr._target_={CALLBACKS}.LearningRateMonitor",
+        f"+callbacks.best={kept}save_top_k: 2}}",
+        "+logger.plain._target_=lightning.pytorch.loggers.CSVLogger",
+        "scheduler=step", "scheduler.step_size=1",
+    )  # fmt: skip
     folder = train(member, tmp_path).folder.path
-    lrs = [float(row["lr"]) for row in rows(folder)]
-    found = curves(folder)["lr-Adam"]
-    assert found == [(STEPS * epoch, pytest.approx(lr)) for epoch, lr in enumerate(lrs)]
+    expected = rows(folder)
+    rates = [(STEPS * i, pytest.approx(float(row["lr"]))) for i, row in enumerate(expected)]
+    assert curves(folder)["lr-Adam"] == rates
+    checkpoints = folder / "checkpoints"
+    assert {path.name for path in checkpoints.glob("*.ckpt")} == {"best.ckpt", "last.ckpt"}
+    assert len(list(checkpoints.glob("best/epoch=*.ckpt"))) == 2
+    assert (checkpoints / "best" / "last.ckpt").is_file()
+    logged = folder / "lightning_logs" / "version_0"
+    found = [row["val/acc"] for row in rows(logged) if row["val/acc"]]
+    assert found == [row["val/acc"] for row in expected]
+    assert [row["test/acc"] for row in rows(logged) if row["test/acc"]] != []
+    assert "hidden_size: 5" in (logged / "hparams.yaml").read_text()
 
 
 @pytest.mark.parametrize("monitor", ["val/loss", "own/epoch"])
@@ -221,17 +221,6 @@ def test_lightnings_early_stopping(monitor, planned, tmp_path):
         assert outcome.record["epochs"] == 2
 
 
-def test_lightnings_model_checkpoint(planned, tmp_path):
-    """Its files lie beside ours, from which a run is resumed."""
-    kept = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: val/loss, "
-    member = planned(f"+callbacks.best={kept}save_last: true, save_top_k: 2}}")
-    folder = train(member, tmp_path).folder.path
-    checkpoints = folder / "checkpoints"
-    assert {path.name for path in checkpoints.glob("*.ckpt")} == {"best.ckpt", "last.ckpt"}
-    assert len(list(checkpoints.glob("best/epoch=*.ckpt"))) == 2
-    assert (checkpoints / "best" / "last.ckpt").is_file()
-
-
 def test_a_progress_bar_of_lightnings_takes_the_place_of_ours(planned, tmp_path, capsys):
     from rich.console import Console
 
@@ -244,29 +233,16 @@ def test_a_progress_bar_of_lightnings_takes_the_place_of_ours(planned, tmp_path,
     assert "val/acc" in printed
 
 
-def test_lightnings_csv_logger(planned, tmp_path):
-    logger = "+logger.plain._target_=lightning.pytorch.loggers.CSVLogger"
-    given = f"+logger.plain.save_dir={tmp_path}/given"
-    for where, root in ((given, tmp_path / "given"), ("seed=1", None)):
-        folder = train(planned(logger, where), tmp_path).folder.path
-        logged = (root or folder) / "lightning_logs" / "version_0"
-        written, expected = rows(logged), rows(folder)
-        found = [row["val/acc"] for row in written if row["val/acc"]]
-        assert found == [row["val/acc"] for row in expected]
-        assert [row["test/acc"] for row in written if row["test/acc"]] != []
-        assert "hidden_size: 5" in (logged / "hparams.yaml").read_text()
-
-
 def test_the_folder_of_our_loggers_is_the_runs(planned, tmp_path):
     with pytest.raises(ValueError, match=r"logger\.csv\.save_dir=there: cannot be set"):
         check_parts(planned("+logger.csv.save_dir=there"), tmp_path)
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("step", range(STEPS, STEPS * EPOCHS + 1))
-def test_what_callbacks_log_stands_once_after_a_kill(step, planned, at, killed_by, tmp_path):
+def test_what_callbacks_log_stands_once_after_two_kills(planned, at, killed, tmp_path):
     member = planned(LOGGING, "trainer.log_every_n_steps=1")
-    killed_by(lambda: train(member, tmp_path / "killed", at("on_train_batch_end", step)))
+    for step in (STEPS + 1, 2):  # within the second epoch, and within the last one
+        with pytest.raises(killed):
+            train(member, tmp_path / "killed", at("on_train_batch_end", step))
     resumed = train(member, tmp_path / "killed").folder.path
     alone = train(member, tmp_path / "alone").folder.path
     assert curves(resumed) == curves(alone)

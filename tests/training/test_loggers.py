@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensorboard.backend.event_processing.event_accumulator import (
-    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
-)
+from run_files import SMALL, curves, rows
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.eventfiles import event_files
@@ -60,13 +58,6 @@ def by_csv_module(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
-    events.Reload()
-    tags: Any = events.Tags()
-    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags["scalars"]}
-
-
 @settings(deadline=None)
 @given(rows=rows_of_a_run, cut=st.integers(0, 5))
 def test_the_csv_is_that_of_the_csv_module(rows: list[dict[str, Any]], cut: int) -> None:
@@ -92,15 +83,10 @@ def test_tags_are_the_metrics(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         logger = RunTensorBoardLogger(str(tmp_path / name))
         logger.write(ROWS) if several else log_one_by_one(logger, ROWS)
-        found = scalars(tmp_path / name)
+        found = curves(tmp_path / name)
         assert set(found) == set(ROWS[0]) - {"step", "epoch"}  # a straight line says nothing
         assert found["train/acc"] == [(3, 0.5), (6, 1.0), (9, pytest.approx(0.1))]
         assert found["val/loss"] == [(3, 2.0), (9, pytest.approx(1 / 3))]
-
-
-def test_metrics_of_a_users_own_are_logged_too(tmp_path: Path) -> None:
-    RunTensorBoardLogger(str(tmp_path)).log_metrics({"mine": 2.0})
-    assert scalars(tmp_path) == {"mine": [(0, 2.0)]}
 
 
 def count_writer_threads() -> int:
@@ -113,16 +99,13 @@ def test_a_whole_run_leaves_its_curves_and_no_thread(
     tmp_path: Path, checked: Callable[..., Config], engine: str
 ) -> None:
     before = count_writer_threads()
-    config = checked(
-        "data=random", f"engine={engine}", "trainer.max_epochs=2", "trainer.progress_bar=false"
-    )
+    config = checked(*SMALL, f"engine={engine}", "trainer.max_epochs=2")
     folder = train(plan(config), tmp_path).folder.path
     assert count_writer_threads() == before
     assert len(event_files(folder)) == 1
-    with (folder / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for tag, curve in scalars(folder).items():
-        assert curve == [(int(row["step"]), pytest.approx(float(row[tag]))) for row in rows]
+    written = rows(folder)
+    for tag, curve in curves(folder).items():
+        assert curve == [(int(row["step"]), pytest.approx(float(row[tag]))) for row in written]
 
 
 def test_the_tensorboard_logger_has_no_experiment(tmp_path: Path) -> None:

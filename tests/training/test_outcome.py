@@ -1,13 +1,17 @@
-"""Why a run was refused is written only where no other process trains or has finished it."""
+"""A run that was refused or has lost its files has failed, and does not count as complete."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from lock_programs import leave_lock_of
+from run_files import SMALL, rows
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.planned_run import PlannedRun, plan, record_refusal
+from seqsweep.training.planned_run import PlannedRun, RunFailed, plan, record_refusal
+from seqsweep.training.train import train
 
 ERROR = OSError(28, "No space left on device")
 
@@ -41,3 +45,24 @@ def test_a_run_that_another_process_has_finished_has_no_failure(member, tmp_path
     folder.finish(member.record("diverged", {"error": "nan", "epoch": 0}))
     record_refusal(member, ERROR, tmp_path)
     assert [path.name for path in folder.path.iterdir()] == ["record.json"]
+
+
+@pytest.mark.usefixtures("saves_each_epoch")
+@pytest.mark.parametrize("name", ["metrics.csv", "best.ckpt", "checkpoints"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
+def test_a_run_that_has_lost_a_file_fails_and_the_same_config_trains_it_anew(
+    checked, at, tmp_path: Path, engine: str, name: str
+):
+    # With a rate that changes no weight, the first epoch stays the best one.
+    member = plan(checked(*SMALL, "optimizer.lr=1e-30", "trainer.max_epochs=6", f"engine={engine}"))
+
+    def delete() -> None:
+        (path,) = tmp_path.rglob(name)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    with pytest.raises(RunFailed, match=name):
+        train(member, tmp_path, at("on_train_epoch_end", 3, delete))
+    assert RunFolder(tmp_path / member.run_id).state() == "failed"
+    folder = train(member, tmp_path).folder
+    assert [int(row["epoch"]) for row in rows(folder.path)] == list(range(6))
+    assert (folder.path / "checkpoints/best.ckpt").is_file()

@@ -1,37 +1,28 @@
-"""What planning knows of the data stands in the record, whichever engine trains the run."""
-
-from typing import Any
-from unittest.mock import Mock
+"""What planning knows of the data stands in the record, and what cannot train is refused."""
 
 import pytest
 from run_files import SMALL
 
 from seqsweep.data.info import contents
-from seqsweep.training import run_data
+from seqsweep.training.checks import check_network_size
 from seqsweep.training.planned_run import plan
-from seqsweep.training.run_data import data_of, forget_data, translate_memory_errors
+from seqsweep.training.run_data import data_of, translate_memory_errors
 from seqsweep.training.train import train, train_pool
 
 DATA = (*SMALL, "trainer.max_epochs=1", "diagnostics=false", "logger=none")
 
 
-@pytest.mark.parametrize("engine", ["native", "autograd"])
-def test_a_record_says_what_each_split_holds(checked, tmp_path, engine):
-    member = plan(checked(*DATA, f"engine={engine}"))
-    expected = contents(data_of(member.config["data"]).prepared)
+def test_a_record_says_what_each_split_holds_and_planning_reads_the_splits_once(checked, tmp_path):
+    members = [plan(checked(*DATA, f"seed={seed}")) for seed in (0, 1)]
+    assert members[0].splits is members[1].splits
+    expected = contents(data_of(members[0].config["data"]).prepared)
     assert {name: held["sequences"] for name, held in expected.items()} == {
         "train": 24, "val": 8, "test": 8,
     }  # fmt: skip
-    train(member, tmp_path)
-    record: dict[str, Any] = train(member, tmp_path).record
-    assert record["splits"] == expected
-
-
-def test_members_of_a_pool_share_their_splits(checked, tmp_path):
-    members = [plan(checked(*DATA, f"seed={seed}")) for seed in (0, 1)]
-    assert members[0].splits is members[1].splits  # planning pays for them once
+    train(members[0], tmp_path / "autograd", engine="autograd")
     records = [outcome.record for outcome in train_pool(members, tmp_path, 1)]  # pyright: ignore[reportAttributeAccessIssue]
-    assert [record["splits"] for record in records] == [members[0].splits] * 2
+    records.append(train(members[0], tmp_path / "autograd").record)
+    assert [record["splits"] for record in records] == [expected] * 3
 
 
 @pytest.mark.parametrize("error", [MemoryError("8 GiB"), RuntimeError("not enough memory: 8 GiB")])
@@ -72,16 +63,37 @@ def test_texts_have_a_default_embedding(checked, tmp_path):
         plan(checked(*texts, "model=simple"))
 
 
-def test_folds_are_other_data_of_one_source(checked, monkeypatch):
-    """The run_id of fold 0 is not that of a run without folds; the source is read once for all."""
-    forget_data()
-    read = Mock(wraps=run_data.build)
-    monkeypatch.setattr(run_data, "build", read)
+def test_folds_are_other_data_of_one_source(checked):
+    """The run_id of fold 0 is not that of a run without folds."""
     runs = [plan(checked(*DATA))]
     runs += [plan(checked(*DATA, "data.folds=5", f"data.fold={fold}")) for fold in range(5)]
     assert len({run.run_id for run in runs}) == 6
     assert len({run.data_fingerprint for run in runs}) == 1
     tested = {(run.splits or {})["test"]["fingerprint"] for run in runs}
     assert len(tested) == 6
-    assert read.call_count == 1
     assert plan(runs[1].config).splits is runs[1].splits  # all folds stay prepared
+
+
+@pytest.mark.parametrize(("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7)])
+def test_a_batch_whose_states_do_not_fit_in_the_memory_is_refused(checked, cell, states):
+    config = checked(
+        "data=digits", f"model.cell={cell}", "model.num_layers=2", "model.bidirectional=true",
+        "model.hidden_size=1", "data.batch_size=1000",
+    )  # fmt: skip
+    splits = data_of(config["data"]).prepared
+    needed = 1000 * 8 * 2 * 2 * states * 4  # 8 steps, layers, directions, bytes
+    check_network_size(config, splits, lambda: needed)
+    with pytest.raises(ValueError, match=r"batch_size=1000: the states of 1000 sequences of 8"):
+        check_network_size(config, splits, lambda: needed - 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ("hidden_size=1000000000", r"model\.hidden_size=1000000000: [0-9,]+ weights with their"),
+        ("num_layers=100000", r"model\.num_layers=100000: must be at most 1000"),
+    ],
+)
+def test_a_network_that_is_too_large_is_refused(checked, size, message):
+    with pytest.raises(ValueError, match=message):
+        plan(checked("data=digits", f"model.{size}"))

@@ -1,21 +1,28 @@
 """The Trainer of a run: Lightning's arguments act, and a cluster's variables do not."""
 
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
 from run_files import SMALL, rows
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
 
 from seqsweep.config.schema import Config
 from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
+from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.train import check_parts, train
-from seqsweep.training.trainer import build_trainer
+from seqsweep.training.trainer import build_trainer, quiet
 
 BASE = (*SMALL, "trainer.max_epochs=4")
 CLUSTERS = {
@@ -75,13 +82,22 @@ def test_max_time_ends_a_run(planned, tmp_path):
         train(planned(r"trainer.max_time=00\:00\:00\:00"), tmp_path)
 
 
-@pytest.mark.parametrize("override", ["val_check_interval=1", "num_sanity_val_steps=1"])
-def test_more_validation_changes_nothing_but_what_is_logged(override, planned, tmp_path):
-    plain = train(planned("engine=autograd"), tmp_path).folder.path
-    often = train(planned(f"trainer.{override}"), tmp_path).folder.path
-    assert (plain / "metrics.csv").read_bytes() == (often / "metrics.csv").read_bytes()
-    sizes = [sum(p.stat().st_size for p in each.glob("events.*")) for each in (plain, often)]
-    assert (sizes[1] > sizes[0]) == ("interval" in override)  # TensorBoard has all of them
+def test_more_validation_changes_nothing_but_what_is_logged(planned, tmp_path):
+    plain, often, sanity = (
+        train(planned(*more), tmp_path).folder.path
+        for more in (
+            ("engine=autograd",),
+            ("trainer.val_check_interval=1",),
+            ("trainer.num_sanity_val_steps=1",),
+        )
+    )
+    expected = (plain / "metrics.csv").read_bytes()
+    sizes = [
+        sum(path.stat().st_size for path in folder.glob("events.*"))
+        for folder in (plain, often, sanity)
+    ]
+    assert (often / "metrics.csv").read_bytes() == (sanity / "metrics.csv").read_bytes() == expected
+    assert sizes[1] > sizes[0] == sizes[2]  # TensorBoard has all validations
 
 
 @pytest.mark.parametrize(
@@ -133,3 +149,23 @@ def test_plateau_is_torchs_and_counts_validations(engine, monitor, mode: Any, pl
 def test_what_lightning_refuses_later_fails_the_run(planned, tmp_path):
     with pytest.raises(RunFailed, match="val_check_interval"):
         train(planned("trainer.val_check_interval=50"), tmp_path)
+
+
+class Endless(IterableDataset[Tensor]):
+    """A data set that does not know how long it is."""
+
+    def __iter__(self) -> Iterator[Tensor]:
+        yield from torch.ones(3, 32)
+
+
+def test_a_loader_without_a_length_moves_the_bar_by_epochs() -> None:
+    quiet()
+    screen = io.StringIO()
+    bar = RunProgressBar(Console(file=screen, force_terminal=True, width=100))
+    trainer = L.Trainer(
+        max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_model_summary=False, limit_val_batches=0, callbacks=[bar],
+    )  # fmt: skip
+    trainer.fit(BoringModel(), DataLoader(Endless()))
+    assert trainer.global_step == 6
+    assert "epoch 1/2" in screen.getvalue()

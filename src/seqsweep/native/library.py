@@ -49,7 +49,7 @@ def library() -> Library | None:
     Raises:
         ValueError: SEQSWEEP_NATIVE is neither `off` nor a variant that this CPU runs.
     """
-    loaded = _load(_choice())
+    loaded = load(_choice())
     return loaded if isinstance(loaded, Library) else None
 
 
@@ -59,7 +59,7 @@ def why_missing() -> str | None:
     Raises:
         ValueError: see `library`.
     """
-    loaded = _load(_choice())
+    loaded = load(_choice())
     return None if isinstance(loaded, Library) else loaded
 
 
@@ -97,7 +97,7 @@ def _choice() -> str | None:
 
 
 @functools.cache
-def _load(choice: str | None, folder: Path = LIB) -> Library | str:
+def load(choice: str | None, folder: Path = LIB) -> Library | str:
     """Loads a variant, by default the fastest, or returns why loading fails.
 
     Raises:

@@ -1,7 +1,7 @@
 """Checks a config against its data. Imports no torch (which is slow)."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 import numpy as np
@@ -87,7 +87,7 @@ def _check_range(splits: Splits, count: int) -> None:
             )
 
 
-def check_network_size(config: Config, splits: Splits) -> None:
+def check_network_size(config: Config, splits: Splits, memory: Callable[[], int] = _memory) -> None:
     """Refuses a network that cannot train in the free memory.
 
     Only a network that is far too large is refused, because the estimate is low: it counts only the
@@ -105,7 +105,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
     weights = GATES.get(network.cell, 1) * width * (inputs + layers * hidden)
     batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
     states = batch * steps * layers * width * _KEPT.get(network.cell, 1)
-    needed, available = weights * _COPIES * 4, _memory()
+    needed, available = weights * _COPIES * 4, memory()
     what = f"model.hidden_size={hidden}: {weights:,} weights with their gradients and moments"
     if needed <= available:
         needed = states * 4

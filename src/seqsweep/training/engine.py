@@ -155,13 +155,18 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     return wanted
 
 
-def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
+def missing_library(
+    configs: Iterable[Config],
+    takes_gpu: Callable[[str], bool],
+    why: Callable[[], str | None] = why_missing,
+) -> list[str]:
     """Returns at most one line: how to get the native engine, if needed."""
-    if library() is not None or is_switched_off():
+    reason = why()
+    if reason is None or is_switched_off():
         return []
     wanted = (config for config in configs if config["engine"] == "auto")
     are_ours = any(why_not_native(config, takes_gpu) is None for config in wanted)
-    return [str(why_missing())] if are_ours else []
+    return [reason] if are_ours else []
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:

@@ -30,9 +30,6 @@ from seqsweep.training.trainer import build_trainer, restored_torch_state, takes
 
 Outcomes = list[Outcome | BaseException]
 
-_LARGEST_POOL = 500
-"""The most members of a pool: each holds a lock, and systems allow about a thousand open files."""
-
 
 def train(
     run: PlannedRun, root: Path, progress: Callback | None = None, engine: str | None = None
@@ -65,6 +62,7 @@ def train_pool(
     threads: int,
     progress: Callback | None = None,
     judge: Judge | None = None,
+    largest: int = 500,
 ) -> Outcomes:
     """Trains runs with the native engine; outcomes as in `train_together`.
 
@@ -73,10 +71,11 @@ def train_pool(
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
         judge: decides about the runs at their limits; without a judge the runs pause.
+        largest: the most members of a pool. Each holds a lock, an open file; systems allow 1,000.
     """
     outcomes: Outcomes = []
     count = len(runs)
-    pools = -(-count // _LARGEST_POOL)  # of about the same size, so that no pool is a single run
+    pools = -(-count // largest)  # of about the same size, so that no pool is a single run
     for pool in range(pools):
         part = runs[pool * count // pools : (pool + 1) * count // pools]
         outcomes += train_together(PoolEngine(part, root, threads, progress, judge))

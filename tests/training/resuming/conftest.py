@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import Callback
 from run_files import SMALL, assert_equal, result
 
 from seqsweep.config.schema import Config
-from seqsweep.training import resume
 from seqsweep.training.planned_run import Outcome, PlannedRun, plan
+from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train
 
 Plan = Callable[..., PlannedRun]
@@ -25,10 +25,15 @@ def planned(checked: Callable[..., Config]) -> Plan:
     return lambda *overrides: plan(checked(*BASE, *overrides))
 
 
-@pytest.fixture(autouse=True)
-def new_process() -> None:
-    """Clears the cache of finished runs, as in a new process."""
-    resume._finished_runs.cache_clear()
+@pytest.fixture
+def train_anew() -> Callable[..., Outcome]:
+    """Trains a run as a new process does, which reads the finished runs again."""
+
+    def call(*arguments: Any) -> Outcome:
+        forget_finished_runs()
+        return train(*arguments)
+
+    return call
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +55,9 @@ def undisturbed(
 
 @pytest.fixture
 def ends_undisturbed(
-    undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    train_anew: Callable[..., Outcome],
+    tmp_path: Path,
 ) -> Callable[..., Outcome]:
     """Trains a run to its end; it must come to what it, or `like`, comes to when left alone."""
 
@@ -60,7 +67,7 @@ def ends_undisturbed(
         root: Path = tmp_path,
         like: PlannedRun | None = None,
     ) -> Outcome:
-        outcome = train(member, root, callback)
+        outcome = train_anew(member, root, callback)
         assert_equal(result(outcome.folder.path), undisturbed(like or member))
         return outcome
 
@@ -68,12 +75,14 @@ def ends_undisturbed(
 
 
 @pytest.fixture
-def interrupt(killed: type[BaseException], tmp_path: Path) -> Callable[..., None]:
+def interrupt(
+    killed: type[BaseException], train_anew: Callable[..., Outcome], tmp_path: Path
+) -> Callable[..., None]:
     """Trains a run until a callback raises an error."""
 
     def call(member: PlannedRun, at: Callback, error: type[BaseException] = killed) -> None:
         with pytest.raises(error):
-            train(member, tmp_path, at)
+            train_anew(member, tmp_path, at)
 
     return call
 

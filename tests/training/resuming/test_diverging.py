@@ -6,31 +6,24 @@ from run_files import epochs_in_log
 from seqsweep.training.train import train
 
 
-def test_a_run_whose_loss_is_nan_has_diverged(planned, tmp_path, at, diverging):
+def test_a_run_whose_loss_is_nan_has_diverged_even_after_an_interruption(
+    planned, tmp_path, at, interrupt, diverging
+):
     member = planned(*diverging)
-    first = train(member, tmp_path)
+    first = train(member, tmp_path / "undisturbed")
     assert first.trained
     assert first.folder.state() == "diverged"
     epoch = first.record["epoch"]
+    assert epoch > 0
     assert first.record["status"] == "diverged"
     assert f"in epoch {epoch}" in first.record["error"]
     assert epochs_in_log(first.folder.path) == list(range(epoch))
     names = {path.name for path in first.folder.path.iterdir()}
     assert names >= {"record.json", "config.yaml", "provenance.json"}
     assert "failure.json" not in names
-    second = train(member, tmp_path, at("on_fit_start", 1))
-    assert (second.trained, second.record) == (False, second.record | first.record)
-
-
-def test_a_diverging_run_diverges_after_an_interruption(
-    planned, tmp_path, at, interrupt, diverging
-):
-    member = planned(*diverging)
-    expected = train(member, tmp_path / "undisturbed").record
-    assert expected["epoch"] > 0
-    interrupt(member, at("on_train_batch_end", expected["epoch"]))
-    interrupt(member, at("on_train_epoch_end", expected["epoch"]))
-    assert train(member, tmp_path).record == expected
+    interrupt(member, at("on_train_batch_end", epoch))
+    interrupt(member, at("on_train_epoch_end", epoch))
+    assert train(member, tmp_path).record == first.record
 
 
 @pytest.mark.parametrize(

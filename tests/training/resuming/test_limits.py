@@ -16,7 +16,7 @@ LOSS = ("monitor=val/loss",)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "threshold"), [(DROPOUT, 1.1), (SELDOM, 1.1), (WITHOUT, 0.0), (LOSS, 0.0)]
+    ("overrides", "threshold"), [((*DROPOUT, *SELDOM), 1.1), (WITHOUT, 0.0), (LOSS, 0.0)]
 )
 def test_a_pruned_run_that_is_resumed_equals_an_undisturbed_one(
     planned, ends_undisturbed, tmp_path, overrides, threshold
@@ -46,7 +46,7 @@ def test_a_run_that_pauses_at_epochs_equals_an_undisturbed_one(planned, ends_und
     ends_undisturbed(replace(run, limits=Limits(until=5)), like=run)
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_run_killed_at_every_rename_is_pruned_all_the_same(
     planned, killed_at_every_rename, tmp_path, after

@@ -1,4 +1,4 @@
-"""What tests of pools share: members of all kinds, and checkpoints after every epoch."""
+"""What tests of pools share: members of all kinds, and their results when left alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from seqsweep.training.engines.native import pool_data as budget
 from seqsweep.training.planned_run import Outcome, PlannedRun
 from seqsweep.training.train import train_pool
 
@@ -31,12 +30,6 @@ MIXED: tuple[tuple[str, ...], ...] = (
 @pytest.fixture
 def mixed_members(members_of: Callable[..., list[PlannedRun]]) -> list[PlannedRun]:
     return members_of(members=MIXED)
-
-
-@pytest.fixture
-def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint of each member after each of its epochs, as if they took minutes."""
-    monkeypatch.setattr(budget, "_LONGEST_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -49,28 +49,20 @@ def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(memb
     assert finished(first, tmp_path) is None
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_pruned_members_that_are_resumed_equal_undisturbed_ones(
-    mixed_members, assert_undisturbed, tmp_path, epoch
+def test_pruned_members_are_the_same_in_company_and_equal_undisturbed_ones_when_resumed(
+    mixed_members, result_of, assert_undisturbed, tmp_path
 ):
     """Beside them, members without limits train as if they were alone."""
     half = len(mixed_members) // 2
-    runs = [*pruned_after(mixed_members[:half], epoch), *mixed_members[half:]]
+    runs = [*pruned_after(mixed_members[:half], 2), *mixed_members[half:]]
     outcomes = train_pool(runs, tmp_path, 2)
     assert statuses(outcomes)[:half] == ["pruned"] * half
+    for run in runs[:half]:
+        train(run, tmp_path / "alone")
+        assert result_of(tmp_path / run.run_id) == result_of(tmp_path / "alone" / run.run_id)
     assert_undisturbed(mixed_members[half:], tmp_path)
     train_pool(mixed_members, tmp_path, 1)
     assert_undisturbed(mixed_members, tmp_path)
-
-
-def test_a_pruned_member_has_the_same_files_beside_any_others(mixed_members, result_of, tmp_path):
-    runs = pruned_after(mixed_members[:4], 2)
-    train_pool([*runs, *mixed_members[4:]], tmp_path / "together", 2)
-    for run in runs:
-        train(run, tmp_path / "alone")
-        found = result_of(tmp_path / "together" / run.run_id)
-        assert found == result_of(tmp_path / "alone" / run.run_id)
-        assert found["record"]["status"] == "pruned"
 
 
 def test_members_that_pause_at_each_epoch_equal_undisturbed_ones(
@@ -119,7 +111,7 @@ def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
     assert_undisturbed([early, late], tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
@@ -137,7 +129,7 @@ def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
         assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pruned_member_killed_while_it_is_resumed_equals_an_undisturbed_one(

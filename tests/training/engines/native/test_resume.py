@@ -9,16 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.training import resume
-from seqsweep.training import train as training
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native import pool
 from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 from seqsweep.training.train import train_pool
 
 HOOKS = [
-    ("on_fit_start", 1), ("on_train_epoch_start", 1), ("on_train_epoch_start", 3),
-    ("on_train_batch_end", 1), ("on_train_epoch_end", 4), ("on_train_end", 1), ("teardown", 1),
+    ("on_fit_start", 1), ("on_train_epoch_start", 3), ("on_train_epoch_end", 4), ("teardown", 1),
 ]  # fmt: skip
 
 
@@ -26,7 +22,7 @@ def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
     return [root / member.run_id / "checkpoints" / "last.ckpt" for member in members]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
@@ -38,7 +34,7 @@ def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
     assert_undisturbed(mixed_members, tmp_path / "killed")
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
@@ -51,22 +47,6 @@ def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
     ):
         train_pool(members[::-1], root, 2)
         assert_undisturbed(members, root)
-
-
-def test_a_pool_killed_several_times_equals_the_uninterrupted_one(
-    mixed_members, assert_undisturbed, at, tmp_path, killed, monkeypatch
-):
-    """Each attempt has a member more that saves its epochs."""
-    root = tmp_path / "killed"
-    for number in range(3):
-        monkeypatch.setattr(
-            pool.Pool, "_is_due", lambda self, member, n=number: member.config["seed"] <= n
-        )
-        with pytest.raises(killed):
-            train_pool(mixed_members[: 2 + 2 * number], root, 1, at("on_train_epoch_end", 2))
-    monkeypatch.undo()
-    train_pool(mixed_members, root, 2)
-    assert_undisturbed(mixed_members, root)
 
 
 @pytest.mark.sampled(1)
@@ -93,11 +73,9 @@ def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
 def test_a_pool_killed_at_random_moments_equals_the_uninterrupted_one(
-    mixed_members, assert_undisturbed, tmp_path, monkeypatch
+    mixed_members, assert_undisturbed, tmp_path
 ):
     """SIGKILL, at moments that nobody has chosen."""
-    for module in (resume, training):
-        monkeypatch.setattr(module, "MOST_KILLED", 99)  # a slow machine may train no epoch
     root, fork = tmp_path / "killed", multiprocessing.get_context("fork")
     for attempt in range(12):
         process = fork.Process(target=train_pool, args=(mixed_members, root, 2))
@@ -105,7 +83,8 @@ def test_a_pool_killed_at_random_moments_equals_the_uninterrupted_one(
         process.join(0.02 * attempt)
         process.kill()
         process.join()
-    train_pool(mixed_members, root, 2)
+    for _ in range(2):  # three kills without a new epoch fail a run, which is then tried again
+        train_pool(mixed_members, root, 2)
     assert_undisturbed(mixed_members, root)
 
 
@@ -113,9 +92,8 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.usefixtures("saves_each_epoch")
-@pytest.mark.parametrize("n", [1, 2, 5, 9, 14, 20, 26, 32])
+@pytest.mark.parametrize("n", [2, 9, 20])
 def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
     members_of, assert_undisturbed, at_rename, tmp_path, n
 ):
@@ -129,10 +107,8 @@ def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
     assert_undisturbed(members, root)
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.usefixtures("saves_each_epoch")
-@pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt",
-                                  "provenance.json", "config.yaml"])  # fmt: skip
+@pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt", "config.yaml"])
 def test_a_pool_with_a_damaged_file_equals_the_uninterrupted_one(
     mixed_members, assert_undisturbed, at, tmp_path, name, killed
 ):

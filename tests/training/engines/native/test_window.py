@@ -1,4 +1,4 @@
-"""A pool begins a run when the run enters its window, and not before."""
+"""A pool begins a run when it enters the window, and writes for a twentieth of the time."""
 
 import multiprocessing
 import shutil
@@ -8,22 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.engines.native.pool_data import Budget
 from seqsweep.training.planned_run import Interrupted, Outcome, PlannedRun
 from seqsweep.training.train import train_pool
-
-
-class AtStart(Callback):
-    """Calls something once the first members have begun."""
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action = action
-
-    def on_fit_start(self, *_: object, **__: object) -> None:
-        self.action()
 
 
 @pytest.fixture
@@ -37,14 +27,14 @@ def begun(runs: Sequence[PlannedRun], root: Path) -> list[PlannedRun]:
     return [run for run in runs if (root / run.run_id).exists()]
 
 
-def test_a_run_outside_the_window_has_neither_a_lock_nor_a_folder(large, tmp_path):
+def test_a_run_outside_the_window_has_neither_a_lock_nor_a_folder(large, at, tmp_path):
     seen: list[tuple[bool, bool]] = []
 
     def look() -> None:
         folders = [tmp_path / run.run_id for run in large]
         seen.extend((is_locked(folder), (folder / "config.yaml").exists()) for folder in folders)
 
-    train_pool(large, tmp_path, 1, AtStart(look))
+    train_pool(large, tmp_path, 1, at("on_fit_start", 1, look))
     assert 0 < seen.count((True, True)) < 4
     assert seen.count((True, True)) + seen.count((False, False)) == len(large)
 
@@ -70,7 +60,7 @@ def test_a_signal_leaves_files_only_of_the_runs_in_the_window(
     assert_undisturbed(large, tmp_path)
 
 
-def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, tmp_path):
+def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, at, tmp_path):
     train_pool(large, tmp_path / "other", 1)
     root = tmp_path / "pool"
 
@@ -83,7 +73,7 @@ def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, t
             locks.enter_context(RunLock(root / waiting[1]))
             names.extend(waiting[:2])
 
-        outcomes = train_pool(large, root, 1, AtStart(take))
+        outcomes = train_pool(large, root, 1, at("on_fit_start", 1, take))
     ended = dict(zip([run.run_id for run in large], outcomes, strict=True))
     finished, locked = ended.pop(names[0]), ended.pop(names[1])
     assert isinstance(finished, Outcome) and not finished.trained
@@ -92,12 +82,12 @@ def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, t
     assert all(isinstance(outcome, Outcome) and outcome.trained for outcome in ended.values())
 
 
-def test_two_processes_share_the_runs_of_a_pool(members_of, assert_undisturbed, tmp_path):
+def test_two_processes_share_the_runs_of_a_pool(members_of, assert_undisturbed, at, tmp_path):
     size = ("model.hidden_size=300", "trainer.max_epochs=20")
     runs = members_of(*size, members=[(f"seed={seed}",) for seed in range(10)])
     fork = multiprocessing.get_context("fork")
     has_begun = fork.Event()
-    arguments = (runs, tmp_path, 1, AtStart(has_begun.set))
+    arguments = (runs, tmp_path, 1, at("on_fit_start", 1, has_begun.set))
     other = fork.Process(target=train_pool, args=arguments)
     other.start()
     assert has_begun.wait(100)
@@ -110,3 +100,36 @@ def test_two_processes_share_the_runs_of_a_pool(members_of, assert_undisturbed, 
     logs = [(tmp_path / run.run_id / "train.log").read_text() for run in runs]
     assert [log.count(" INFO epoch 0 ") for log in logs] == [1] * len(runs)
     assert_undisturbed(runs, tmp_path)
+
+
+def write_checkpoints(
+    members: int, epoch: float, write: float, seconds: float
+) -> tuple[list[float], float]:
+    """Each member's longest time without a checkpoint, and the share of time that writing took."""
+    now = 0.0
+    budget, saved = Budget(lambda: now), [0.0] * members
+    longest, writing = [0.0] * members, 0.0
+    while now < seconds:
+        for member in range(members):
+            now += epoch
+            if budget.is_due(saved[member], members):
+                longest[member] = max(longest[member], now - saved[member])
+                with budget.measuring():
+                    now += write
+                saved[member] = now
+                writing += write
+    return longest, writing / now
+
+
+@pytest.mark.parametrize(("members", "write"), [(1, 0.3), (24, 0.003), (1000, 0.001)])
+def test_writes_take_a_twentieth_of_the_time(members, write):
+    longest, share = write_checkpoints(members, 0.005, write, seconds=300)
+    assert 0.025 < share <= 0.0525
+    assert max(longest) <= 60 + members * (0.005 + write)
+
+
+def test_a_checkpoint_a_minute_comes_before_the_share():
+    """A thousand writes of 10 ms take a sixth of a minute."""
+    longest, share = write_checkpoints(1000, 0.001, 0.01, seconds=600)
+    assert 60 <= min(longest) <= max(longest) <= 72
+    assert share > 0.05
