@@ -40,13 +40,23 @@ def test_an_embedding_is_normal():
     assert abs(weight.mean()) < 0.01 and abs(weight.std() - 1) < 0.01
 
 
-def test_the_constructor_draws_what_a_reset_draws_and_no_more():
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layer_norm": True, "recurrent_init": "orthogonal"},
+        {"pooling": "attention", "embedding_dim": 5, "num_embeddings": 9, "input_size": 1},
+    ],
+)
+def test_the_constructor_draws_what_a_reset_draws_and_no_more(options):
     """torch's own draws in the constructors of its layers leave no trace."""
-    model = network()
-    after = torch.rand(1)
+    arguments: dict[str, Any] = {"input_size": 3, "num_layers": 2} | options
+    torch.manual_seed(3)
+    model = RNNClassifier(hidden_size=20, num_classes=2, **arguments)
+    after, first = torch.rand(1), [weight.detach().clone() for weight in model.parameters()]
     torch.manual_seed(3)
     model.reset_parameters()
     assert torch.equal(torch.rand(1), after)
+    assert all(map(torch.equal, model.parameters(), first))
 
 
 @pytest.mark.parametrize("layer_norm", [False, True])
@@ -59,17 +69,10 @@ def test_every_recurrent_matrix_of_a_gate_is_orthogonal(cell, layer_norm):
     assert len(gates) == 2 * 2 * GATES[cell]
     for gate in gates:
         torch.testing.assert_close(gate @ gate.T, torch.eye(20), rtol=0, atol=1e-6)
-    # Each is a draw of its own.
+    # Each is a draw of its own, and the other weights are drawn as without it.
     assert len({gate.numpy().tobytes() for gate in gates}) == len(gates)
-
-
-def test_other_weights_are_drawn_as_without_it():
-    changed, plain = network(recurrent_init="orthogonal"), network()
-    others = [name for name in plain.state_dict() if "weight_hh" not in name]
-    assert all(torch.equal(changed.state_dict()[n], plain.state_dict()[n]) for n in others)
-    assert not torch.equal(
-        changed.state_dict()["rnn.weight_hh_l0"], plain.state_dict()["rnn.weight_hh_l0"]
-    )
+    plain, drawn = network(cell, layer_norm=layer_norm).state_dict(), model.state_dict()
+    assert all(torch.equal(drawn[name], plain[name]) for name in plain if "_hh" not in name)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 64])
@@ -89,12 +92,6 @@ def test_orthogonal_matrices_are_spread_evenly():
     assert 0.45 < (signs > 0).mean() < 0.55
 
 
-def test_a_seed_gives_these_bits_on_every_cpu():
-    torch.manual_seed(0)
-    digest = hashlib.sha256(orthogonal(33).astype("<f8").tobytes()).hexdigest()
-    assert digest[:16] == "458cc1c98e1502f5"
-
-
 def test_first_weights_have_these_bits_on_every_cpu():
     """1 / sqrt(33) is not a power of two, so that torch's own weights depend on AVX2."""
     torch.manual_seed(0)
@@ -103,6 +100,9 @@ def test_first_weights_have_these_bits_on_every_cpu():
     for parameter in model.parameters():
         digest.update(parameter.detach().numpy().astype("<f4").tobytes())
     assert digest.hexdigest()[:16] == "1c9a7124ef45f69c"
+    torch.manual_seed(0)
+    orthogonal_bits = orthogonal(33).astype("<f8").tobytes()
+    assert hashlib.sha256(orthogonal_bits).hexdigest()[:16] == "458cc1c98e1502f5"
 
 
 @pytest.mark.parametrize("layer_norm", [False, True])

@@ -63,19 +63,13 @@ def names(removals: list[Removal]) -> list[str]:
     return [removal.entry.folder.run_id for removal in removals]
 
 
-def test_states_choose_whole_runs(tmp_path):
-    for state in STATES:
+def test_states_choose_whole_runs_and_checkpoints_the_last_ones_of_complete_runs(tmp_path):
+    for state in (*STATES, "pruned"):
         make(tmp_path, state, state)
     assert names(chosen(tmp_path, *FAILED)) == ["failed"]
     assert names(chosen(tmp_path, *INCOMPLETE)) == ["incomplete", "interrupted"]
-    for removal in chosen(tmp_path, *FAILED, *INCOMPLETE):
-        assert delete_all([removal]) == []
-    assert [path.name for path in tmp_path.iterdir()] == ["complete"]
-
-
-def test_checkpoints_are_the_last_ones_of_complete_runs(tmp_path):
-    for state in STATES:
-        make(tmp_path, state, state)
+    assert names(chosen(tmp_path, *PRUNED)) == ["pruned"]
+    # Pruned and incomplete runs keep the checkpoint that they are resumed from.
     (removal,) = chosen(tmp_path, checkpoints=True)
     assert (names([removal]), removal.is_whole) == (["complete"], False)
     assert delete_all([removal]) == []
@@ -83,15 +77,17 @@ def test_checkpoints_are_the_last_ones_of_complete_runs(tmp_path):
     left = [path.name for path in (tmp_path / "complete/checkpoints").iterdir()]
     assert left == ["best.ckpt"]
     assert (tmp_path / "incomplete/checkpoints/last.ckpt").is_file()
+    for removal in chosen(tmp_path, *FAILED, *INCOMPLETE, *PRUNED):
+        assert delete_all([removal]) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["complete"]
 
 
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("model.hidden_size", "8"), ("model.hidden_size", "8.0"), ("model.cell", "gru"),
-        ("model.cell", "'gru'"), ("model.rate", "1e-2"), ("model.flag", "true"),
-        ("model.nothing", "null"), ("model.sizes", "[1,2]"), ("model.sizes", "[1, 2]"),
-        ("model.precision", "32"),
+        ("model.hidden_size", "8"), ("model.hidden_size", "8.0"), ("model.cell", "'gru'"),
+        ("model.rate", "1e-2"), ("model.flag", "true"), ("model.nothing", "null"),
+        ("model.sizes", "[1, 2]"), ("model.precision", "32"),
     ],
 )  # fmt: skip
 def test_values_are_compared_as_those_of_a_config(tmp_path, key, text):
@@ -100,13 +96,6 @@ def test_values_are_compared_as_those_of_a_config(tmp_path, key, text):
     make(tmp_path, "this", hidden_size=8, precision="32", **this)
     make(tmp_path, "other", hidden_size=80, precision="16", **other)
     assert names(find_removals(read_folder(tmp_path), (), False, {key: text})) == ["this"]
-
-
-@pytest.mark.parametrize("text", ["None", "null", ""])
-def test_a_run_without_the_key_has_no_value(tmp_path, text):
-    make(tmp_path, "with", dropout=0.1)
-    make(tmp_path, "without")
-    assert chosen(tmp_path, model__dropout=text) == []
 
 
 def test_all_given_values_and_states_must_match(tmp_path):
@@ -123,7 +112,7 @@ def test_all_given_values_and_states_must_match(tmp_path):
         chosen(tmp_path, model__hiden_size="8")
 
 
-def test_a_run_in_use_is_not_deleted(tmp_path):
+def test_a_run_that_is_taken_or_ends_meanwhile_is_not_deleted(tmp_path):
     folder = make(tmp_path, "a", "failed")
     (removal,) = chosen(tmp_path, *FAILED)
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
@@ -132,11 +121,6 @@ def test_a_run_in_use_is_not_deleted(tmp_path):
         (said,) = delete_all([removal])
         assert "is being trained" in said
     assert {path: path.read_bytes() for path in before} == before
-
-
-def test_a_run_that_ends_meanwhile_is_not_deleted(tmp_path):
-    folder = make(tmp_path, "a", "failed")
-    (removal,) = chosen(tmp_path, *FAILED)
     folder.finish({"run_id": "a", "config": {"seed": 0}, "metrics": {}})
     assert delete_all([removal]) == ["it has changed meanwhile"]
     assert folder.record() is not None
@@ -177,11 +161,3 @@ def test_runs_of_a_dead_host_are_deleted_after_a_doubt(tmp_path, monkeypatch):
     removals = find_removals(read_folder(tmp_path), {"failed"}, False, {})
     assert delete_all(removals) == []
     assert not any(map(Path.exists, folders))
-
-
-def test_pruned_runs_keep_the_checkpoint_that_they_are_resumed_from(tmp_path):
-    for state in ("complete", "pruned"):
-        make(tmp_path, state, state)
-    assert names(chosen(tmp_path, *PRUNED)) == ["pruned"]
-    assert names(chosen(tmp_path, *FAILED, *INCOMPLETE)) == []
-    assert names(chosen(tmp_path, checkpoints=True)) == ["complete"]

@@ -73,20 +73,16 @@ def full_disk(size: int) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_an_event_file_is_not_created_before_its_first_row(tmp_path: Path) -> None:
+def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
     file = EventFile(tmp_path)
     file.write([])
     assert list(tmp_path.iterdir()) == []
-
-
-def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
-    file = EventFile(tmp_path)
     for count, row in enumerate(ROWS, start=1):
         file.write([row])
         assert same(accumulated(tmp_path), expected(ROWS[:count]))
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 def test_the_first_rows_are_written_while_another_process_removes_empty_folders(
     tmp_path: Path,
 ) -> None:
@@ -110,29 +106,21 @@ def test_the_first_rows_are_written_while_another_process_removes_empty_folders(
         thread.join()
 
 
-def test_another_attempt_goes_on_in_the_folder(tmp_path: Path) -> None:
+def test_a_file_goes_on_where_it_was_cut_and_another_attempt_beside_it(tmp_path: Path) -> None:
     """As a run that is resumed: the old file cut to a checkpoint, the rest in a new one."""
     first, second = EventFile(tmp_path), EventFile(tmp_path)
-    first.write(ROWS[:2])
+    first.write(ROWS[:1])
     size = path_of(first).stat().st_size
     first.write([(9, 0.0, {"lr": 9.0})])
-    with path_of(first).open("r+b") as file:
-        file.truncate(size)
+    os.truncate(path_of(first), size)
+    first.write(ROWS[1:2])
     second.write(ROWS[2:])
     assert len(list(tmp_path.iterdir())) == 2
     assert same(accumulated(tmp_path), expected(ROWS))
-
-
-def test_a_file_goes_on_where_it_was_cut(tmp_path: Path) -> None:
-    file = EventFile(tmp_path)
-    file.write(ROWS[:1])
-    size = path_of(file).stat().st_size
-    file.write(ROWS[1:2])
-    for cut in (size, 0):
-        with path_of(file).open("r+b") as cut_file:
-            cut_file.truncate(cut)
-        file.write(ROWS[2:3])
-        assert same(accumulated(tmp_path), expected(ROWS[:1] * (cut > 0) + ROWS[2:3]))
+    os.truncate(path_of(first), 0)
+    path_of(second).unlink()
+    first.write(ROWS[2:3])
+    assert same(accumulated(tmp_path), expected(ROWS[2:3]))
 
 
 def test_a_later_file_is_read_later(tmp_path: Path) -> None:
@@ -172,8 +160,8 @@ def test_a_file_begins_in_the_folder_with_the_name_of_its_run(tmp_path: Path) ->
         ]
 
 
-@pytest.mark.parametrize("before", [0, 1, 2])
-@pytest.mark.parametrize("room", [0, 1, 60])
+@pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.parametrize("room", [0, 60])
 def test_a_full_disk_takes_no_half_row(tmp_path: Path, before: int, room: int) -> None:
     file = EventFile(tmp_path)
     file.write(ROWS[:before])

@@ -1,6 +1,5 @@
 """A file is whole or not there, whatever call fails on the way."""
 
-import errno
 import json
 import os
 import threading
@@ -9,11 +8,17 @@ from typing import Any
 
 import pytest
 
-from seqsweep.runs.files import link, read_json, sync, write_bytes, write_json, write_text
-
-
-def no_space(*_: Any, **__: Any) -> Any:
-    raise OSError(errno.ENOSPC, "No space left on device")
+from seqsweep.runs.files import (
+    link,
+    matching,
+    read_json,
+    remove,
+    remove_temporary,
+    sync,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -22,57 +27,44 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("failing", ["os.fsync", "os.replace", "builtins.open"])
 @pytest.mark.parametrize("old", [b"old", None])
-def test_a_write_that_fails_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, old: bytes | None
-) -> None:
+def test_a_write_that_fails_changes_nothing(tmp_path, replaced, failing, old):
     path = tmp_path / "a.bin"
     if old is not None:
         path.write_bytes(old)
-    with monkeypatch.context() as patch:
-        patch.setattr(failing, no_space)
-        with pytest.raises(OSError, match="No space left"):
-            write_bytes(path, b"new")
+    with replaced(failing), pytest.raises(OSError, match="No space left"):
+        write_bytes(path, b"new")
     assert names(tmp_path) == ([] if old is None else ["a.bin"])
     assert old is None or path.read_bytes() == old
 
 
-def test_the_content_is_synced_before_it_has_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_is_synced_before_it_has_its_name_and_is_whole_without_a_sync_too(
+    tmp_path, replaced
+):
     path, seen = tmp_path / "a.bin", list[bytes]()
 
-    def sync(_: int) -> None:
+    def look(_: int) -> None:
         seen.extend(file.read_bytes() for file in tmp_path.iterdir() if file != path)
         assert not path.exists()
 
-    monkeypatch.setattr("os.fsync", sync)
-    write_bytes(path, b"content")
+    with replaced("os.fsync", by=look):
+        write_bytes(path, b"content")
     assert seen == [b"content"]
-
-
-def test_a_write_without_a_sync_is_whole_or_not_there_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
-    monkeypatch.setattr("os.fsync", no_space)
-    write_bytes(path, b"new", sync=False)
+    with replaced("os.fsync"):
+        write_bytes(path, b"new", sync=False)
     assert path.read_bytes() == b"new"
-    with monkeypatch.context() as patch:
-        patch.setattr("os.replace", no_space)
-        with pytest.raises(OSError, match="No space left"):
-            write_bytes(path, b"newer", sync=False)
+    with replaced("os.replace"), pytest.raises(OSError, match="No space left"):
+        write_bytes(path, b"newer", sync=False)
     assert path.read_bytes() == b"new"
     assert names(tmp_path) == ["a.bin"]
 
 
-def test_sync_skips_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sync_skips_missing_files(tmp_path, replaced):
     synced: list[int] = []
-    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
     paths = [tmp_path / name for name in ("a", "none", "b")]
     paths[0].write_bytes(b"a")
     paths[2].write_bytes(b"b")
-    sync(paths)
+    with replaced("os.fsync", by=lambda number: synced.append(os.fstat(number).st_ino)):
+        sync(paths)
     assert synced == [paths[0].stat().st_ino, paths[2].stat().st_ino]
 
 
@@ -97,36 +89,27 @@ def test_half_a_json_file_counts_as_missing(tmp_path: Path) -> None:
     """Every cut of an object is noticed, also one inside a letter of two bytes."""
     whole = json.dumps({"a": [1, 2], "b": {"c": "ä"}}, ensure_ascii=False).encode()
     path = tmp_path / "a.json"
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        assert read_json(path) is None, length
+    for content in [b"\xff\xfe", *(whole[:length] for length in range(len(whole)))]:
+        path.write_bytes(content)
+        assert read_json(path) is None, content
     path.write_bytes(whole)
     assert read_json(path) == {"a": [1, 2], "b": {"c": "ä"}}
-    path.write_bytes(b"\xff\xfe")
-    assert read_json(path) is None
-
-
-def test_a_missing_json_file_is_none(tmp_path: Path) -> None:
     assert read_json(tmp_path / "none.json") is None
-    (tmp_path / "file").touch()
-    assert read_json(tmp_path / "file" / "none.json") is None
+    assert read_json(path / "none.json") is None
 
 
 @pytest.mark.parametrize("hard_links", [True, False], ids=["hard links", "no hard links"])
 @pytest.mark.parametrize("old", [b"old", None], ids=["over an old one", "new"])
-def test_a_linked_file_has_the_content_of_its_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool, old: bytes | None
-) -> None:
+def test_a_linked_file_has_the_content_of_its_source(tmp_path, replaced, hard_links, old):
     source, target = tmp_path / "next", tmp_path / "best"
     source.write_bytes(b"new")
     if old is not None:
         target.write_bytes(old)
-    if not hard_links:
-        monkeypatch.setattr("pathlib.Path.hardlink_to", no_space)
-    for _ in range(2):  # POSIX: rename does nothing where both names are links to one file
-        link(source, target)
-        assert target.read_bytes() == b"new"
-        assert names(tmp_path) == ["best", "next"]
+    with replaced(*[] if hard_links else ["pathlib.Path.hardlink_to"]):
+        for _ in range(2):  # POSIX: rename does nothing where both names are links to one file
+            link(source, target)
+            assert target.read_bytes() == b"new"
+            assert names(tmp_path) == ["best", "next"]
     assert source.samefile(target) == hard_links
     write_bytes(source, b"newer")  # a new file under the source's name: the target keeps its own
     assert target.read_bytes() == b"new"
@@ -155,20 +138,54 @@ def test_two_writers_of_a_file_use_two_temporary_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failing", "hard_links"),
-    [("os.replace", True), ("os.replace", False), ("os.fsync", False)],
+    "failing",
+    [
+        ["os.replace"],
+        ["os.replace", "pathlib.Path.hardlink_to"],
+        ["os.fsync", "pathlib.Path.hardlink_to"],
+    ],
 )
-def test_a_link_that_fails_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, hard_links: bool
-) -> None:
+def test_a_link_that_fails_leaves_the_old_file(tmp_path, replaced, failing):
     source, target = tmp_path / "next", tmp_path / "best"
     source.write_bytes(b"new")
     target.write_bytes(b"old")
-    with monkeypatch.context() as patch:
-        if not hard_links:
-            patch.setattr("pathlib.Path.hardlink_to", no_space)
-        patch.setattr(failing, no_space)
-        with pytest.raises(OSError, match="No space left"):
-            link(source, target)
+    with replaced(*failing), pytest.raises(OSError, match="No space left"):
+        link(source, target)
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["best", "next"]
+
+
+def test_temporary_files_of_dead_processes_are_removed_and_others_are_not(
+    tmp_path, at_rename, replaced
+):
+    """Whatever a killed process had begun."""
+
+    def gone(pid: int, signum: int) -> None:
+        raise ProcessLookupError
+
+    write_bytes(tmp_path / "a.tmp", b"a file of that name")
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "b.json").touch()
+    with at_rename(1):
+        write_bytes(tmp_path / "b.json", b"new")
+    assert len(names(tmp_path)) == 4
+    remove_temporary(tmp_path)
+    assert len(names(tmp_path)) == 4  # this process may be writing it
+    with replaced("os.kill", by=gone):
+        remove_temporary(tmp_path)
+    assert names(tmp_path) == [".hidden", "a.tmp", "b.json"]
+    remove_temporary(tmp_path / "none")
+
+
+def test_what_matches_is_removed_and_nothing_below(tmp_path: Path) -> None:
+    (tmp_path / "events.d").mkdir()
+    for name in ("events.1", "events.2", "events", "events.d/events.1", "a.csv", "b.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "events.3").symlink_to("nowhere")
+    patterns = ("events.[0-9]", "a.csv")
+    found = sorted(path.name for path in matching(tmp_path, *patterns))
+    assert found == ["a.csv", "events.1", "events.2", "events.3"]
+    remove(tmp_path, *patterns)
+    assert names(tmp_path) == ["b.csv", "events", "events.d"]
+    assert names(tmp_path / "events.d") == ["events.1"]
+    assert matching(tmp_path / "none", "*") == matching(tmp_path / "events" / "none", "*") == []

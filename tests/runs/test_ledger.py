@@ -1,7 +1,5 @@
 """What a folder of runs tells: which there are, how each stands, in which keys they differ."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,14 +45,6 @@ def test_a_run_that_ends_between_two_looks_is_done(tmp_path):
     assert entry.record is not None and entry.record["metrics"] == {"val/acc": 1.0}
 
 
-def test_a_folder_without_runs_is_refused_by_its_path(tmp_path):
-    missing = tmp_path / "missing"
-    with pytest.raises(FileNotFoundError, match=re.escape(str(missing))):
-        read_folder(missing)
-    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
-        read_folder(tmp_path)
-
-
 def test_a_folder_that_is_not_there_has_the_nearest_one_named(tmp_path):
     RunFolder(tmp_path / "architecture" / "a").start({"seed": 0}, {})
     with pytest.raises(FileNotFoundError, match=r"did you mean 'architecture'\?"):
@@ -95,10 +85,5 @@ def test_short_names_are_distinct_ends_of_their_keys(keys):
     assert list(names) == keys
     assert len(set(names.values())) == len(keys)
     assert all(f".{key}".endswith(f".{name}") for key, name in names.items())
-
-
-def test_short_names_are_as_short_as_they_can_be():
-    assert short_names(["model.lr", "optimizer.lr", "data.source.seed", "data.batch_size"]) == {
-        "model.lr": "model.lr", "optimizer.lr": "optimizer.lr",
-        "data.source.seed": "seed", "data.batch_size": "batch_size",
-    }  # fmt: skip
+    alone = short_names(["model.lr", "optimizer.lr", "data.source.seed"])  # as short as they can be
+    assert [*alone.values()] == ["model.lr", "optimizer.lr", "seed"]

@@ -1,14 +1,21 @@
 """metrics.csv is read up to its last whole line, and no content of it raises an error."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs.metrics_csv import MetricsTail, read_columns, read_rows
+from seqsweep.runs.metrics_csv import (
+    MetricsTail,
+    compared_metric,
+    is_bounded,
+    lower_is_better,
+    monitor_of,
+    read_columns,
+    read_rows,
+)
 
 HEAD = b"epoch,step,train/loss,val/acc\n"
 HEADER = "epoch,step,lr,train/loss,val/loss,val/acc\r\n"
@@ -19,18 +26,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "metrics.csv"
 
 
-def row(epoch: int, accuracy: float = 0.5) -> str:
+def row(epoch: int, accuracy: float) -> str:
     return f"{epoch},{epoch * 6},0.01,{1 / (epoch + 1)},0.5,{accuracy}\r\n"
 
 
-def add_rows(
-    path: Path, epochs: Sequence[int], accuracy: float = 0.5, header: bool = False
-) -> None:
-    with path.open("a", newline="") as file:
-        file.write((HEADER if header else "") + "".join(row(epoch, accuracy) for epoch in epochs))
+def write(path: Path, epochs: int, accuracy: float) -> None:
+    path.write_text(HEADER + "".join(row(n, accuracy) for n in range(epochs)), newline="")
 
 
 def test_rows_hold_the_finite_numbers_of_each_epoch(path):
+    path.write_bytes(b'epoch,"val/a,b"\n0,0.5\n')
+    assert read_rows(path) == [{"epoch": 0, "val/a,b": 0.5}]
     path.write_bytes(HEAD + b"0,6,1.5,\n1,12,nan,0.5\r\n2,18,inf,0.25\n")
     assert read_rows(path) == [
         {"epoch": 0, "step": 6, "train/loss": 1.5},
@@ -75,11 +81,6 @@ def test_a_file_without_a_table_has_no_rows(content, path):
     assert all(column == [] for column in read_columns(path).values())
 
 
-def test_a_name_with_a_comma_is_one_column(path):
-    path.write_bytes(b'epoch,"val/a,b"\n0,0.5\n')
-    assert read_rows(path) == [{"epoch": 0, "val/a,b": 0.5}]
-
-
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_read_without_an_error(tmp_path_factory, content, has_head):
     path = tmp_path_factory.getbasetemp() / "any.csv"
@@ -100,53 +101,23 @@ def test_only_whole_lines_of_metrics_csv_count(path):
     assert metrics.best == {"val/acc": 0.75}
 
 
-def test_lines_of_metrics_csv_that_have_been_read_are_not_read_again(path, monkeypatch):
-    add_rows(path, range(1000), header=True)
+@pytest.mark.parametrize("epochs", [1, 6, 8])
+def test_a_metrics_csv_that_is_cut_or_replaced_is_read_from_its_beginning(path, epochs):
+    """After a cut the inode is the same, and the file may be longer than at the last look."""
+    write(path, 6, 0.9)
     metrics = MetricsTail(path, ["val/acc"])
     metrics.look()
-    lines: list[str] = []
-    read = MetricsTail._read
-
-    def counted(self: MetricsTail, line: str) -> None:
-        lines.append(line)
-        read(self, line)
-
-    monkeypatch.setattr(MetricsTail, "_read", counted)
+    write(path, epochs, 0.2)
     metrics.look()
-    add_rows(path, [1000])
-    metrics.look()
-    assert lines == [row(1000).strip()]
-
-
-def test_a_metrics_csv_that_is_cut_or_replaced_is_read_from_its_beginning(path):
-    add_rows(path, range(3), accuracy=0.9, header=True)
-    metrics = MetricsTail(path, ["val/acc"])
-    metrics.look()
-    path.write_text(HEADER + row(0, 0.2), newline="")
-    metrics.look()
-    assert (metrics.epochs, metrics.best["val/acc"]) == (1, 0.2)
+    assert (metrics.epochs, metrics.best["val/acc"]) == (epochs, 0.2)
     other = path.with_name("other")
-    other.write_text(HEADER + row(0, 0.1) + row(1, 0.1) + row(2, 0.1) + row(3, 0.1), newline="")
+    write(other, 9, 0.1)
     other.replace(path)
     metrics.look()
-    assert (metrics.epochs, metrics.best["val/acc"]) == (4, 0.1)
+    assert (metrics.epochs, metrics.best["val/acc"]) == (9, 0.1)
     path.unlink()
     metrics.look()
     assert (metrics.epochs, metrics.best) == (0, {})
-
-
-@pytest.mark.parametrize("epochs", [6, 8])
-def test_a_metrics_csv_that_grows_again_after_a_cut_is_read_anew(path, epochs):
-    """The inode is the same, and the file may be longer than at the last look."""
-    add_rows(path, range(6), accuracy=0.9, header=True)
-    metrics = MetricsTail(path, ["val/acc"])
-    metrics.look()
-    content = HEADER + "".join(row(epoch, 0.2) for epoch in range(epochs))
-    with path.open("r+", newline="") as file:
-        file.truncate(0)
-        file.write(content)
-    metrics.look()
-    assert (metrics.epochs, metrics.best["val/acc"]) == (epochs, 0.2)
 
 
 @pytest.mark.parametrize(("metric", "best"), [("val/acc", 0.6), ("val/loss", 0.2)])
@@ -157,3 +128,38 @@ def test_the_best_loss_is_the_lowest_and_empty_cells_are_skipped(path, metric, b
     metrics.look()
     assert metrics.best[metric] == best
     assert metrics.epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("configs", "monitor"),
+    [
+        ([], "val/acc"),
+        ([{}, {"monitor": None}], "val/acc"),
+        ([{"monitor": "val/f1"}] * 2, "val/f1"),
+        ([{"monitor": "val/f1"}, {"monitor": "val/loss"}], "val/acc"),
+        ([{"monitor": "val/f1"}, {}], "val/acc"),
+    ],
+)
+def test_the_monitor_is_the_one_of_all_runs_or_the_default(configs, monitor):
+    assert monitor_of(configs) == monitor
+
+
+@pytest.mark.parametrize(
+    ("monitor", "there", "compared"),
+    [
+        ("val/acc", ("val/acc", "test/acc", "test/f1"), "test/acc"),
+        ("val/f1", ("val/f1", "test/acc", "test/f1"), "test/f1"),
+        ("val/loss", ("val/loss", "test/acc", "test/loss"), "test/acc"),
+        ("val/loss", ("val/loss", "test/loss"), "test/loss"),
+        ("val/acc", ("val/acc", "train/loss"), "val/acc"),
+        ("train/loss", ("train/loss",), "train/loss"),
+        ("val/mine", (), "val/mine"),
+    ],
+)
+def test_what_has_chosen_nothing_is_compared_first(monitor, there, compared):
+    assert compared_metric(monitor, there) == compared
+
+
+def test_losses_fall_and_have_no_bounds():
+    for name, falls in (("val/loss", True), ("loss", True), ("val/acc", False), ("f1", False)):
+        assert (lower_is_better(name), is_bounded(name)) == (falls, not falls)

@@ -111,9 +111,7 @@ def test_every_flipped_bit_of_a_record_is_noticed(folder):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
-@pytest.mark.parametrize(
-    "name", ["record.json", "failure.json", "config.yaml", "provenance.json", "lock"]
-)
+@pytest.mark.parametrize("name", ["record.json", "config.yaml", "provenance.json", "lock"])
 def test_what_is_not_a_regular_file_is_not_opened(kind, name, folder, capsys):
     """A FIFO would keep its reader for ever, and /dev/zero has no end."""
     path = folder.path / name
@@ -153,27 +151,25 @@ def test_start_clears_what_an_attempt_left_and_nothing_else(folder):
     assert json.loads(provenance) == {"semantics": SEMANTICS, "threads": 2}
 
 
-def test_the_record_is_the_first_to_go_when_a_run_starts_again(folder, monkeypatch):
+def test_the_record_is_the_first_to_go_when_a_run_starts_again(folder, replaced):
     """Killed in the middle, a run that has lost its checkpoints does not count as done."""
     for name in ("metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
         (folder.path / name).touch()
     folder.finish(RESULT)
-    unlink, left = Path.unlink, 1
+    unlink, removed = Path.unlink, list[Path]()
 
     def killed(path: Path, missing_ok: bool = False) -> None:
-        nonlocal left
-        if left == 0:
+        if removed:
             raise KeyboardInterrupt
-        left -= 1
+        removed.append(path)
         unlink(path, missing_ok)
 
-    monkeypatch.setattr("pathlib.Path.unlink", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with replaced("pathlib.Path.unlink", by=killed), pytest.raises(KeyboardInterrupt):
         folder.start({"seed": 0}, {})
     assert folder.state() == "incomplete"
 
 
-def test_the_logs_are_on_disk_before_the_record_is_seen(folder, monkeypatch):
+def test_the_logs_are_on_disk_before_the_record_is_seen(folder, replaced):
     synced: list[str] = []
 
     def fsync(descriptor: int) -> None:
@@ -183,8 +179,8 @@ def test_the_logs_are_on_disk_before_the_record_is_seen(folder, monkeypatch):
 
     for name in ("metrics.csv", "events.out.tfevents.1", "events.out.tfevents.2"):
         (folder.path / name).write_text("rows", encoding="utf-8")
-    monkeypatch.setattr("os.fsync", fsync)
-    folder.finish(RESULT)
+    with replaced("os.fsync", by=fsync):
+        folder.finish(RESULT)
     assert sorted(synced[:-1]) == ["events.out.tfevents.1", "events.out.tfevents.2", "metrics.csv"]
     assert synced[-1].startswith(".record.json.") and synced[-1].endswith(".tmp")
 
@@ -208,12 +204,6 @@ def test_failures_are_counted_and_tell_the_last_error(folder):
     assert failure is not None and failure["attempts"] == 2
     assert failure["error"] == "RuntimeError: second"
     assert "test_run_folder.py" in failure["traceback"]
-
-
-def test_a_run_that_cannot_be_built_is_a_failure_with_its_config(tmp_path):
-    folder = RunFolder(tmp_path / "new")
-    folder.refuse({"seed": 3}, ValueError("no"))
-    assert (folder.state(), folder.config()) == ("failed", {"seed": 3})
 
 
 def test_a_kill_after_an_interrupt_is_no_interrupt(tmp_path):

@@ -1,14 +1,31 @@
-"""sweep.json gives back the sweep that was written, whatever its members share."""
+"""sweep.json gives back the sweep that was written; locks show who trains in its folder."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs import files
+from seqsweep.runs.eventfiles import writer_of
+from seqsweep.runs.events import EventFile
 from seqsweep.runs.identity import SEMANTICS
-from seqsweep.runs.sweepfile import NAME, SweepFile, sweep_lock
+from seqsweep.runs.lock import RunLock, holder_of
+from seqsweep.runs.lock_files import STALE_SECONDS, host_name
+from seqsweep.runs.sweepfile import (
+    NAME,
+    Process,
+    SweepFile,
+    is_sweep_running,
+    lock_names,
+    remove_dead_sweep_locks,
+    sweep_lock,
+)
 
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([1.0, "1", "a"]))
 CONFIGS = st.dictionaries(
@@ -28,12 +45,6 @@ def test_a_sweep_file_is_read_as_it_was_written(tmp_path_factory, configs, ended
     for name, config in configs.items():  # 1 == True: the texts tell them apart
         assert json.dumps(read.configs[name], sort_keys=True) == json.dumps(config, sort_keys=True)
     assert list(read.configs) == list(configs)
-
-
-def test_values_that_all_members_share_stand_once(tmp_path):
-    configs = {f"r{n}": {"model.hidden_size": n, "name": "shared-name"} for n in range(50)}
-    SweepFile(["seqsweep"], 0.0, configs).write(tmp_path)
-    assert (tmp_path / NAME).read_text().count("shared-name") == 1
 
 
 def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(tmp_path):
@@ -65,24 +76,33 @@ def test_planned_runs_of_several_commands_accumulate(tmp_path):
     assert again.earlier == {"a", "b"}
 
 
-def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys):
-    assert SweepFile.read(tmp_path) is None
-    SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
-    whole = json.loads((tmp_path / NAME).read_text())
-    wrong = {"command": [5], "started": "now", "ended": "now", "members": {"r": 5}}
-    texts = [json.dumps(whole | {key: value}) for key, value in wrong.items()]
-    for text in (
+@pytest.mark.parametrize(
+    "change",
+    [
         "",
         "[]",
-        json.dumps({"semantics": SEMANTICS, "command": []}),
         "[" * 200_000,
-        *texts,
-    ):
-        (tmp_path / NAME).write_text(text)
-        files._said.clear()
-        assert SweepFile.read(tmp_path) is None
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"seqsweep: {tmp_path / NAME}: ")
+        json.dumps({"semantics": SEMANTICS, "command": []}),
+        {"command": [5]},
+        {"started": "now"},
+        {"ended": "now"},
+        {"members": {"r": 5}},
+        *(
+            {"limits": limits}
+            for limits in ({"r": 3}, {"r": {}}, {"r": {"thresholds": {"a": 1}}}, 5)
+        ),
+    ],
+    ids=lambda change: str(change)[:40],
+)
+def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys, change):
+    assert SweepFile.read(tmp_path) is None
+    SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
+    path = tmp_path / NAME
+    whole = json.loads(path.read_text())
+    path.write_text(change if isinstance(change, str) else json.dumps(whole | change))
+    assert SweepFile.read(tmp_path) is None
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"seqsweep: {path}: ")
 
 
 def test_a_sweep_file_of_another_version_counts_as_missing(tmp_path):
@@ -112,9 +132,65 @@ def test_a_plain_sweep_takes_the_limits_of_its_runs_away():
     assert plain.joined(search).limits == {"x": LIMITS} and plain.joined(search).open
 
 
-@pytest.mark.parametrize("limits", [{"x": 3}, {"x": {}}, {"x": {"thresholds": {"a": 1}}}, 5])
-def test_wrong_limits_make_a_sweep_file_count_as_missing(tmp_path, limits):
-    SweepFile(["a"], 1.0, {"x": {}}, limits={"x": LIMITS}).write(tmp_path)
-    path = tmp_path / "sweep.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"limits": limits}))
-    assert SweepFile.read(tmp_path) is None
+HOLD = """
+import sys, time
+from pathlib import Path
+from seqsweep.runs.sweepfile import sweep_lock
+
+with sweep_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_sweep_does_not_run_and_its_lock_file_is_removed(tmp_path):
+    assert not is_sweep_running(tmp_path)
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        with sweep_lock(tmp_path):  # two sweeps share a folder
+            assert len(list(tmp_path.iterdir())) == 2
+        assert is_sweep_running(tmp_path)
+        remove_dead_sweep_locks(tmp_path)
+        assert is_sweep_running(tmp_path)
+        process.kill()
+    assert not is_sweep_running(tmp_path)
+    remove_dead_sweep_locks(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_on_another_host_runs_until_its_last_heartbeat_is_old(tmp_path):
+    lock = tmp_path / ".running-elsewhere-7"
+    lock.write_text('{"host": "elsewhere", "pid": 7, "since": 0}')
+    assert is_sweep_running(tmp_path)
+    for seconds in (-STALE_SECONDS - 1, 24 * 3600):  # the clock may have been set back since
+        os.utime(lock, (0, time.time() + seconds))
+        assert not is_sweep_running(tmp_path)
+
+
+def locks_in(folder: Path) -> list[Process]:
+    """The processes whose locks of a sweep are in a folder."""
+    return [*lock_names(path.name for path in folder.iterdir()).values()]
+
+
+def test_the_variable_names_the_host_in_locks_and_event_files(tmp_path, monkeypatch):
+    assert host_name() == socket.gethostname()
+    monkeypatch.setenv("SEQSWEEP_HOST", "pod/0 x")
+    with RunLock(tmp_path) as lock, sweep_lock(tmp_path):
+        assert json.loads(Path(lock.path).read_text())["host"] == "pod_0_x"
+        holder = holder_of(tmp_path)
+        assert holder is not None
+        assert (holder.host, holder.pid) == locks_in(tmp_path)[0]
+        EventFile(tmp_path).write([(0, 1.0, {"a": 1.0})])
+        assert writer_of(tmp_path) == (holder.host, holder.pid)
+    monkeypatch.setenv("SEQSWEEP_HOST", "")
+    assert host_name() == socket.gethostname()
+
+
+def test_a_container_sees_the_lock_of_the_one_that_it_replaces(tmp_path, monkeypatch):
+    """Both have the same process number; the first one may still train on a node cut off."""
+    monkeypatch.setenv("SEQSWEEP_HOST", "mine-0-abcde")
+    with sweep_lock(tmp_path):
+        monkeypatch.setenv("SEQSWEEP_HOST", "mine-0-fghij")
+        with sweep_lock(tmp_path):
+            assert {host for host, _ in locks_in(tmp_path)} == {"mine-0-abcde", "mine-0-fghij"}

@@ -73,7 +73,9 @@ def test_a_run_that_pauses_and_resumes_has_each_row_once(planned, tmp_path, engi
     assert told(tmp_path, member.run_id, "exit") == [0, 0, 0]
 
 
-def test_a_run_that_fails_and_resumes_has_each_row_once(planned, at, tmp_path):
+def test_a_run_that_fails_and_resumes_has_each_row_once_and_one_that_diverges_fails(
+    planned, at, tmp_path
+):
     member = planned("engine=autograd")
     with pytest.raises(RunFailed):
         train(member, tmp_path, at("on_train_epoch_start", 3, RuntimeError))
@@ -82,9 +84,6 @@ def test_a_run_that_fails_and_resumes_has_each_row_once(planned, at, tmp_path):
     assert epochs(tmp_path, member.run_id) == [0, 1, 2, 3, 4, 5]
     assert told(tmp_path, member.run_id, "end") == ["failed", "success"]
     assert told(tmp_path, member.run_id, "exit") == [1, 0]
-
-
-def test_a_run_that_diverges_has_failed_for_its_logger(planned, tmp_path):
     diverges = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
     member = planned(*diverges, "optimizer.lr=1000")
     assert train(member, tmp_path).record["status"] == "diverged"
@@ -136,13 +135,6 @@ def test_a_sweep_feeds_the_runs_that_were_complete_before(tmp_path, monkeypatch,
         assert fed == {"own": {"rows": 6, "status": "complete"}}
 
 
-def test_without_metrics_csv_nothing_could_be_fed(planned, tmp_path):
-    member = planned("logger=tensorboard")
-    with pytest.raises(ValueError, match=r"^logger\.own: is fed from metrics\.csv; give logger="):
-        train(member, tmp_path)
-    assert not (tmp_path / member.run_id).exists()
-
-
 READS = """
 from one_open_run import Tracker
 
@@ -179,10 +171,14 @@ class WandbLogger:
 """
 
 
-def test_a_tracker_whose_package_is_missing_names_the_extra(planned, tmp_path, monkeypatch):
+def test_a_tracker_without_its_package_or_metrics_csv_is_refused(planned, tmp_path, monkeypatch):
     (tmp_path / "without.py").write_text(MISSING)
     monkeypatch.syspath_prepend(tmp_path)
-    member = planned(logger="+logger.own._target_=without.WandbLogger")
-    with pytest.raises(ValueError, match=r"^logger\.own: .* pip install 'seqsweep\[wandb\]'"):
-        train(member, tmp_path)
-    assert not (tmp_path / member.run_id).exists()
+    missing = planned(logger="+logger.own._target_=without.WandbLogger")
+    for member, message in (
+        (missing, r"^logger\.own: .* pip install 'seqsweep\[wandb\]'"),
+        (planned("logger=tensorboard"), r"^logger\.own: is fed from metrics\.csv; give logger="),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(member, tmp_path)
+        assert not (tmp_path / member.run_id).exists()

@@ -116,12 +116,6 @@ def test_the_tensorboard_logger_has_no_experiment(tmp_path: Path) -> None:
         logger.experiment.add_scalar("mine", 7.0, 5)
 
 
-def test_a_failing_write_raises_where_it_is_called(tmp_path: Path) -> None:
-    for kind in (RunTensorBoardLogger, EpochCSVLogger):
-        with pytest.raises(FileNotFoundError):
-            log_one_by_one(kind(str(tmp_path / "gone")), ROWS)
-
-
 def test_the_line_of_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
     assert text_line(ROWS[0]) == (
         "epoch 0  step 3  lr 0.1  train/loss 1.235  train/acc 0.5  val/loss 2"

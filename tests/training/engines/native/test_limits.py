@@ -78,16 +78,10 @@ def test_members_that_pause_at_each_epoch_equal_undisturbed_ones(
                 assert len(read_rows(folder.path / "metrics.csv")) == epoch
                 last = load_sealed(folder.path / "checkpoints" / "last.ckpt")
                 assert last["epoch"] == epoch - 1
-    train_pool(limited(mixed_members, Limits()), tmp_path, 1)
+    # The limit of a member's last epoch has no effect.
+    ends = [member.config["trainer"]["max_epochs"] for member in mixed_members]
+    train_pool(limited(mixed_members, *[Limits({n: 1.1}, until=n) for n in ends]), tmp_path, 1)
     assert_undisturbed(mixed_members, tmp_path)
-
-
-def test_a_member_at_its_last_epoch_is_complete_whatever_its_limits(
-    members_of, assert_undisturbed, tmp_path
-):
-    runs = members_of()[:2]  # of 5 epochs
-    train_pool(limited(runs, Limits({5: 1.1}, until=5)), tmp_path, 1)
-    assert_undisturbed(runs, tmp_path)
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
@@ -115,7 +109,7 @@ def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
-    members_of, result_of, killed_at_every_rename, tmp_path, after
+    members_of, result_of, assert_undisturbed, killed_at_every_rename, tmp_path, after
 ):
     own = members_of("trainer.max_epochs=4", "model.num_layers=2", "model.dropout=0.3")[:2]
     runs = limited(own, Limits({2: 1.1}), Limits({1: 0.0}, until=3))
@@ -127,18 +121,5 @@ def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
         assert result_of(root / own[0].run_id) == expected
         paths = [base / own[1].run_id / "metrics.csv" for base in (root, tmp_path / "left alone")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
-@pytest.mark.durability
-@pytest.mark.usefixtures("saves_each_epoch")
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_pruned_member_killed_while_it_is_resumed_equals_an_undisturbed_one(
-    members_of, assert_undisturbed, killed_at_every_rename, after
-):
-    own = members_of("trainer.max_epochs=3")[:2]
-    for root in killed_at_every_rename(
-        lambda root: train_pool(own, root, 1), after, 4, step=2,
-        begin=lambda root: train_pool(pruned_after(own, 1), root, 1),
-    ):  # fmt: skip
         train_pool(own, root, 1)
         assert_undisturbed(own, root)
