@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from lightning.pytorch.callbacks import Callback
+from run_files import result
 
 from seqsweep.config.schema import Config
-from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import pool_data
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.resume import forget_finished_runs
+from seqsweep.training.train import train
 
 # 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
 BASE = (
@@ -68,8 +69,8 @@ def killed_at_every_rename(
 ) -> Callable[..., Iterator[Path]]:
     """Does some work again and again, and kills it at its first rename, at a later one and so on.
 
-    Each time is in a new folder, which the caller gets; `begin` has prepared it. `step` leaves out
-    renames, and there must be more of them than `least`.
+    Each time is in a new folder, which the caller gets. `step` leaves out renames, and there must
+    be more of them than `least`.
     """
 
     def call(
@@ -77,11 +78,9 @@ def killed_at_every_rename(
         after: bool,
         least: int,
         step: int = 1,
-        begin: Callable[[Path], object] = lambda _: None,
     ) -> Iterator[Path]:
         for n in itertools.count(1, step):
             root = tmp_path / str(n)
-            begin(root)
             with at_rename(n, after) as renamed:
                 work(root)
             yield root
@@ -133,22 +132,18 @@ def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def result_of() -> Callable[[Path], dict[str, Any]]:
-    """All that a run in a folder has come to, except for how long it took."""
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[PlannedRun], dict[str, Any]]:
+    """Returns the results of a run left alone; each config is trained once for all tests."""
+    results: dict[str, dict[str, Any]] = {}
 
-    def call(folder: Path) -> dict[str, Any]:
-        times = ("train_seconds", "samples_per_s", "digest")
-        found = RunFolder(folder).record()
-        assert found is not None
-        record = {name: value for name, value in found.items() if name not in times}
-        path = folder / "metrics.csv"  # none, where the first epoch diverged
-        rows = path.read_text().splitlines() if path.exists() else []
-        weights: dict[str, Any] = {}
-        for path in (folder / "checkpoints").iterdir():
-            for name, value in load_sealed(path)["state_dict"].items():
-                weights[f"{path.name} {name}"] = value.numpy().tobytes()
-        diagnosis = folder / "diagnostics.json"
-        shown = diagnosis.read_bytes() if diagnosis.exists() else b""
-        return {"record": record, "rows": rows, "weights": weights, "diagnosis": shown}
+    def call(member: PlannedRun) -> dict[str, Any]:
+        key = json.dumps(member.config)  # not the run's id: that of threads=1 and 2 is the same
+        if key not in results:
+            # In a folder of its own: a longer run must not begin where a shorter one ended.
+            outcome = train(member, tmp_path_factory.mktemp("undisturbed"))
+            results[key] = result(outcome.folder.path)
+        return results[key]
 
     return call

@@ -184,22 +184,6 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_start
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("lost", ["csv", "events"])
-@pytest.mark.parametrize("how", ["shorter", "gone"])
-def test_a_log_that_is_too_short_begins_at_the_start(run, capsys, lost, how):
-    path: Path = getattr(run, lost)
-    if how == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(b"row")
-    before = run.contents()
-    assert resume_point(run.path, "autograd") is None
-    assert run.contents() == before
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "from the start" in said
-
-
 def change(run: Folder, path: Path, how: str) -> None:
     """Damages or deletes a checkpoint, or replaces it by that of another epoch."""
     if how == "damaged":

@@ -1,11 +1,11 @@
 """The same data as npz, ts, csv and parquet are the same run to the bit."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from run_files import result
 
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
@@ -76,14 +76,13 @@ def test_all_formats_have_one_fingerprint_and_all_tables_one_run_id(written, che
     assert other.run_id not in tables
 
 
-def test_all_formats_train_the_same_run_to_the_bit(written, checked, result_of, tmp_path):
+def test_all_formats_train_the_same_run_to_the_bit(written, checked, tmp_path):
     results: dict[str, dict[str, Any]] = {}
     for name in ("npz", "ts", "csv"):  # the tables are one run
         planned = plan(checked(*written[name], *TRAIN, f"output_dir={tmp_path / name}"))
         train(planned, tmp_path / name)
-        results[name] = result_of(Path(tmp_path / name / planned.run_id))
-    assert len(results["npz"]["rows"]) == 4 and results["npz"]["weights"]
-    for name, result in results.items():
-        assert result["rows"] == results["npz"]["rows"], name
-        assert result["weights"] == results["npz"]["weights"], name
-        assert result["record"]["metrics"] == results["npz"]["record"]["metrics"], name
+        results[name] = result(tmp_path / name / planned.run_id)
+    for found in results.values():
+        assert found["csv"] == results["npz"]["csv"]
+        assert found["best"]["state_dict"] == results["npz"]["best"]["state_dict"]
+        assert found["record"]["metrics"] == results["npz"]["record"]["metrics"]

@@ -78,17 +78,6 @@ def test_a_row_of_other_columns_is_refused_and_none_written(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tags_are_the_metrics(tmp_path: Path) -> None:
-    for name, several in (("one", False), ("several", True)):
-        (tmp_path / name).mkdir()
-        logger = RunTensorBoardLogger(str(tmp_path / name))
-        logger.write(ROWS) if several else log_one_by_one(logger, ROWS)
-        found = curves(tmp_path / name)
-        assert set(found) == set(ROWS[0]) - {"step", "epoch"}  # a straight line says nothing
-        assert found["train/acc"] == [(3, 0.5), (6, 1.0), (9, pytest.approx(0.1))]
-        assert found["val/loss"] == [(3, 2.0), (9, pytest.approx(1 / 3))]
-
-
 def count_writer_threads() -> int:
     """Returns the number of threads that SummaryWriters have started and not ended."""
     return sum(type(thread).__name__ == "_AsyncWriterThread" for thread in threading.enumerate())

@@ -1,6 +1,5 @@
 """Fixtures that train small runs, interrupt them and compare their results to the bit."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,23 +31,6 @@ def train_anew() -> Callable[..., Outcome]:
     def call(*arguments: Any) -> Outcome:
         forget_finished_runs()
         return train(*arguments)
-
-    return call
-
-
-@pytest.fixture(scope="session")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[PlannedRun], dict[str, Any]]:
-    """Returns the results of an undisturbed run; each config is trained once for all tests."""
-    results: dict[str, dict[str, Any]] = {}
-
-    def call(member: PlannedRun) -> dict[str, Any]:
-        key = json.dumps(member.config)  # not the run's id: that of threads=1 and 2 is the same
-        if key not in results:
-            outcome = train(member, tmp_path_factory.mktemp("undisturbed"))
-            results[key] = result(outcome.folder.path)
-        return results[key]
 
     return call
 

@@ -1,14 +1,13 @@
 """What tests of pools share: members of all kinds, and their results when left alone."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from run_files import assert_equal, result
 
-from seqsweep.training.planned_run import Outcome, PlannedRun
-from seqsweep.training.train import train_pool
+from seqsweep.training.planned_run import PlannedRun
 
 MIXED: tuple[tuple[str, ...], ...] = (
     ("seed=0",),
@@ -32,36 +31,14 @@ def mixed_members(members_of: Callable[..., list[PlannedRun]]) -> list[PlannedRu
     return members_of(members=MIXED)
 
 
-@pytest.fixture(scope="session")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, result_of: Callable[[Path], dict[str, Any]]
-) -> Callable[[Sequence[PlannedRun]], list[dict[str, Any]]]:
-    """The results of members left alone; each config is trained once for all tests."""
-    results: dict[str, dict[str, Any]] = {}
-
-    def call(members: Sequence[PlannedRun]) -> list[dict[str, Any]]:
-        keys = [json.dumps(member.config) for member in members]
-        missing = [member for key, member in zip(keys, members, strict=True) if key not in results]
-        # In a folder of their own: a longer run must not begin where a shorter one ended.
-        alone = tmp_path_factory.mktemp("left alone")
-        outcomes = train_pool(missing, alone, 1) if missing else []
-        for member, outcome in zip(missing, outcomes, strict=True):
-            assert isinstance(outcome, Outcome), outcome
-            results[json.dumps(member.config)] = result_of(alone / member.run_id)
-        return [results[key] for key in keys]
-
-    return call
-
-
 @pytest.fixture
 def assert_undisturbed(
-    undisturbed: Callable[[Sequence[PlannedRun]], list[dict[str, Any]]],
-    result_of: Callable[[Path], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
 ) -> Callable[[Sequence[PlannedRun], Path], None]:
-    """Asserts that members in a folder have come to what they come to when left alone."""
+    """Asserts that members in a folder have come to what each comes to when left alone."""
 
     def call(members: Sequence[PlannedRun], root: Path) -> None:
-        for member, expected in zip(members, undisturbed(members), strict=True):
-            assert result_of(root / member.run_id) == expected
+        for member in members:
+            assert_equal(result(root / member.run_id), undisturbed(member))
 
     return call

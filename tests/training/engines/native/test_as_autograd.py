@@ -53,7 +53,7 @@ def test_a_member_of_a_pool_is_what_autograd_makes_of_it(mixed_members, tmp_path
     assert_close(native.folder.path, autograd.folder.path)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "own",
     [
@@ -67,8 +67,8 @@ def test_a_member_of_a_pool_is_what_autograd_makes_of_it(mixed_members, tmp_path
 )
 def test_other_data_and_first_weights_train_as_by_autograd(members_of, tmp_path, own):
     """Without validation, with transformed sequences, and from weights of another distribution."""
-    members = members_of(*own)
-    for run, outcome in zip(members, train_pool(members, tmp_path / "pool", 2), strict=True):
-        assert isinstance(outcome, Outcome), outcome
-        autograd = train(run, tmp_path / "autograd", engine="autograd")
-        assert_close(outcome.folder.path, autograd.folder.path)
+    (run,) = members_of(*own, members=[("model.hidden_size=12",)])
+    (native,) = train_pool([run], tmp_path / "native", 1)
+    assert isinstance(native, Outcome), native
+    autograd = train(run, tmp_path / "autograd", engine="autograd")
+    assert_close(native.folder.path, autograd.folder.path)

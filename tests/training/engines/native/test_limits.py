@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from run_files import assert_equal, result
 
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
@@ -50,7 +51,7 @@ def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(memb
 
 
 def test_pruned_members_are_the_same_in_company_and_equal_undisturbed_ones_when_resumed(
-    mixed_members, result_of, assert_undisturbed, tmp_path
+    mixed_members, assert_undisturbed, tmp_path
 ):
     """Beside them, members without limits train as if they were alone."""
     half = len(mixed_members) // 2
@@ -59,7 +60,8 @@ def test_pruned_members_are_the_same_in_company_and_equal_undisturbed_ones_when_
     assert statuses(outcomes)[:half] == ["pruned"] * half
     for run in runs[:half]:
         train(run, tmp_path / "alone")
-        assert result_of(tmp_path / run.run_id) == result_of(tmp_path / "alone" / run.run_id)
+        alone = result(tmp_path / "alone" / run.run_id)
+        assert_equal(result(tmp_path / run.run_id), alone)
     assert_undisturbed(mixed_members[half:], tmp_path)
     train_pool(mixed_members, tmp_path, 1)
     assert_undisturbed(mixed_members, tmp_path)
@@ -109,16 +111,16 @@ def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
-    members_of, result_of, assert_undisturbed, killed_at_every_rename, tmp_path, after
+    members_of, assert_undisturbed, killed_at_every_rename, tmp_path, after
 ):
     own = members_of("trainer.max_epochs=4", "model.num_layers=2", "model.dropout=0.3")[:2]
     runs = limited(own, Limits({2: 1.1}), Limits({1: 0.0}, until=3))
     train_pool(runs, tmp_path / "left alone", 1)
-    expected = result_of(tmp_path / "left alone" / own[0].run_id)
+    expected = result(tmp_path / "left alone" / own[0].run_id)
     assert expected["record"]["status"] == "pruned"
     for root in killed_at_every_rename(lambda root: train_pool(runs, root, 1), after, 6, step=2):
         assert statuses(train_pool(runs[::-1], root, 2)) == ["paused", "pruned"]
-        assert result_of(root / own[0].run_id) == expected
+        assert_equal(result(root / own[0].run_id), expected)
         paths = [base / own[1].run_id / "metrics.csv" for base in (root, tmp_path / "left alone")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
         train_pool(own, root, 1)

@@ -39,14 +39,11 @@ train_pool([plan(config) for config in json.load(sys.stdin)], Path(sys.argv[1]),
 
 
 def test_a_member_alone_equals_the_member_in_a_pool(mixed_members, assert_undisturbed, tmp_path):
-    """The undisturbed members train in one pool with one thread."""
-    for member in mixed_members:
-        train_pool([member], tmp_path / "each", 1)
-    outcomes = train_pool(mixed_members[::-1], tmp_path / "all", 2)
-    statuses = [outcome.record["status"] for outcome in outcomes if isinstance(outcome, Outcome)]
-    assert statuses[::-1] == ["complete"] * 7 + ["diverged"]
-    assert_undisturbed(mixed_members, tmp_path / "all")
-    assert_undisturbed(mixed_members, tmp_path / "each")
+    for threads, step in ((1, 1), (2, -1)):
+        outcomes = train_pool(mixed_members[::step], tmp_path / str(threads), threads)
+        ended = [outcome.record["status"] for outcome in outcomes if isinstance(outcome, Outcome)]
+        assert ended[::step] == ["complete"] * 7 + ["diverged"]
+        assert_undisturbed(mixed_members, tmp_path / str(threads))
 
 
 def test_a_pool_without_shuffling_keeps_the_order_of_the_data(members_of, tmp_path):
@@ -68,6 +65,7 @@ def test_checkpoints_load_into_the_plain_network(members_of, tmp_path):
             network.load_state_dict({k.removeprefix("network."): w for k, w in weights.items()})
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("variant", library.runnable_variants()[1:])
 def test_each_variant_gives_the_same_weights_and_metrics(variant, checked, tmp_path):
     """Each variable is read when a process starts, so another process trains the same runs.
