@@ -63,12 +63,18 @@ def record(folder: Path) -> dict[str, Any]:
 
 
 def checkpoint(folder: Path, name: str) -> Any:
-    content = load_sealed(folder / "checkpoints" / f"{name}.ckpt")
-    del content["files"]
-    # The same but for keys without influence, and for epochs that a shorter run has trained.
-    del content["config"]
-    content["callbacks"]["BestAndLast"].pop("seconds")
-    return plain(content)
+    """Returns a checkpoint's content, empty where the first epoch diverged.
+
+    Left out are keys without influence, times, and what depends on the epochs of a shorter run.
+    """
+    path = folder / "checkpoints" / f"{name}.ckpt"
+    content = load_sealed(path) if path.exists() else {}
+    left = {key: value for key, value in content.items() if key not in ("files", "config")}
+    left.get("callbacks", {}).get("BestAndLast", {}).pop("seconds", None)
+    if name == "best" and left.get("engine") == "native":
+        # The rest tells when a pool has written the file.
+        left = {key: left[key] for key in ("epoch", "state_dict")}
+    return plain(left)
 
 
 def plain(value: Any) -> Any:

@@ -42,7 +42,8 @@ def planned(checked: Callable[..., Config], tmp_path: Path) -> Plan:
 def test_a_run_is_fed_when_it_has_ended_and_is_the_same_run_without_its_logger(
     planned, tmp_path, engine
 ):
-    member = planned() if engine == "native" else planned("engine=autograd")
+    choice = [] if engine == "native" else ["engine=autograd"]
+    member, plain = planned(*choice), planned(*choice, logger="seed=0")
     assert engine_of(member.config, on_cpu) == engine
     outcome = train(member, tmp_path)
     *of_epochs, (step, tested) = told(tmp_path, member.run_id, "row")
@@ -54,7 +55,6 @@ def test_a_run_is_fed_when_it_has_ended_and_is_the_same_run_without_its_logger(
     assert told(tmp_path, member.run_id, "config") == [member.config]
     assert told(tmp_path, member.run_id, "end") == ["success"]
     assert told(tmp_path, member.run_id, "exit") == [0]
-    plain = planned(f"engine={engine}", logger="seed=0")
     alone = train(plain, tmp_path / "alone")
     assert alone.folder.run_id == member.run_id
     assert rows(alone.folder.path) == rows(outcome.folder.path)

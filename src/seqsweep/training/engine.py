@@ -165,8 +165,7 @@ def missing_library(
     if reason is None or is_switched_off():
         return []
     wanted = (config for config in configs if config["engine"] == "auto")
-    are_ours = any(why_not_native(config, takes_gpu) is None for config in wanted)
-    return [reason] if are_ours else []
+    return [reason for config in wanted if why_not_native(config, takes_gpu) is None][:1]
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:

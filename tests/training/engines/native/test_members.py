@@ -65,14 +65,6 @@ def test_a_member_whose_computing_fails_does_so_alone(
     assert_undisturbed(members, tmp_path / "pool")
 
 
-def test_a_folder_that_cannot_be_written_fails_its_run_alone(members_of, tmp_path):
-    members = members_of("trainer.max_epochs=2")
-    (tmp_path / members[1].run_id / "metrics.csv" / "keep").mkdir(parents=True)
-    outcomes = train_pool(members, tmp_path, 2)
-    assert [type(outcome) for outcome in outcomes] == [Outcome, RunFailed, Outcome, Outcome]
-    assert (tmp_path / members[1].run_id / "metrics.csv" / "keep").is_dir()
-
-
 def test_a_pool_that_fails_as_a_whole_trains_its_runs_alone(
     members_of, assert_undisturbed, at, tmp_path
 ):
@@ -86,21 +78,22 @@ def test_a_pool_that_fails_as_a_whole_trains_its_runs_alone(
     assert_undisturbed(members, tmp_path / "pool")
 
 
-def test_a_run_of_another_process_is_left_to_it(members_of, tmp_path):
-    members = members_of("trainer.max_epochs=2")
-    train_pool(members[2:3], tmp_path, 1)
-    with RunLock(tmp_path / members[1].run_id):
+def test_runs_that_cannot_train_here_do_not_disturb_the_others(members_of, tmp_path):
+    """One is locked, one is finished, one cannot be written, and one config is refused."""
+    refused = ("seed=4", "scheduler=cosine", "scheduler.warmup_epochs=9")
+    own = [*((f"seed={seed}",) for seed in range(4)), refused]
+    members = members_of("trainer.max_epochs=2", members=own)
+    folders = [tmp_path / member.run_id for member in members]
+    train_pool(members[1:2], tmp_path, 1)
+    (folders[2] / "metrics.csv" / "keep").mkdir(parents=True)
+    with RunLock(folders[0]):
         outcomes = train_pool(members, tmp_path, 2)
-    assert isinstance(outcomes[1], Locked)
-    assert [getattr(o, "trained", None) for o in outcomes] == [True, None, False, True]
-
-
-def test_a_config_that_is_refused_leaves_no_folder(members_of, tmp_path):
-    bad = ("seed=1", "scheduler=cosine", "scheduler.warmup_epochs=9")
-    members = members_of("trainer.max_epochs=2", members=[("seed=0",), bad])
-    outcomes = train_pool(members, tmp_path, 1)
-    assert [type(outcome) for outcome in outcomes] == [Outcome, ValueError]
-    assert not (tmp_path / members[1].run_id).exists()
+    kinds = [Locked, Outcome, RunFailed, Outcome, ValueError]
+    assert [type(outcome) for outcome in outcomes] == kinds
+    trained = [getattr(outcome, "trained", None) for outcome in outcomes]
+    assert trained == [None, False, None, True, None]
+    assert (folders[2] / "metrics.csv" / "keep").is_dir()
+    assert not folders[4].exists()
 
 
 def test_a_longer_run_begins_where_a_shorter_one_ended(members_of, assert_undisturbed, tmp_path):
