@@ -6,17 +6,13 @@ import pickle
 import random
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import lightning as L
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqsweep.models.module import SequenceClassifier
 from seqsweep.training.checkpoints import (
-    BestAndLast,
     Damaged,
     SealedCheckpointIO,
     load_sealed,
@@ -229,82 +225,3 @@ def test_names_in_a_checkpoint_lead_nowhere(run, tmp_path):
     assert victim.read_bytes() == b"do not cut this"
     assert sorted(path.name for path in tmp_path.iterdir()) == [run.path.name, "victim"]
     assert before["checkpoints/best.ckpt"] == run.best.read_bytes()
-
-
-class Epochs:
-    """What BestAndLast sees of a trainer and its module, epoch by epoch, on real files."""
-
-    def __init__(self, folder: Path, callback: BestAndLast) -> None:
-        self.folder, self.callback, self.epoch = folder, callback, -1
-        (folder / "checkpoints").mkdir()
-        self.module = SequenceClassifier(
-            nn.Linear(1, 2), num_classes=2, optimizer=lambda params: torch.optim.SGD(params)
-        )
-
-    def __call__(self, metrics: dict[str, float]) -> int:
-        """Ends one more epoch with these metrics; returns the best epoch so far."""
-        self.epoch += 1
-        self.module.epoch_metrics = metrics
-        trainer = SimpleNamespace(
-            current_epoch=self.epoch,
-            default_root_dir=str(self.folder),
-            is_global_zero=True,
-            save_checkpoint=lambda path: write(path, {"epoch": self.epoch}),
-        )
-        self.callback.on_train_epoch_end(cast("L.Trainer", trainer), self.module)
-        assert load_sealed(self.folder / "checkpoints" / "last.ckpt")["epoch"] == self.epoch
-        best = load_sealed(self.folder / "checkpoints" / "best.ckpt")["epoch"]
-        assert best == self.callback.best.best_epoch
-        return best
-
-
-@pytest.mark.parametrize(
-    ("monitor", "names", "rows", "best"),
-    [
-        ("val/loss", "val/loss", [0.5, 0.6, 0.4, 0.45], [0, 0, 2, 2]),
-        ("train/loss", "train/loss", [0.5, 0.6, 0.4, 0.45], [0, 0, 2, 2]),
-        # Equal accuracies are decided by the loss, then by the earlier epoch.
-        (
-            "val/acc",
-            "val/acc val/loss",
-            [(0.5, 1.0), (0.5, 1.1), (0.5, 0.9), (0.5, 0.9), (0.4, 0.1), (0.6, 3.0), (0.6, 3.0)],
-            [0, 0, 2, 2, 2, 5, 5],
-        ),
-        # Without the metric the last epoch is the best.
-        ("val/acc", "train/loss", [0.5, 0.6, 0.7], [0, 1, 2]),
-        # As with trainer.check_val_every_n_epoch=2; an epoch with the metric is always better.
-        (
-            "val/acc",
-            "train/loss val/acc val/loss",
-            [(1.0,), (0.9, 0.1, 1.0), (0.8,), (0.7, 0.0, 1.0), (0.6, 0.2, 1.0)],
-            [0, 1, 1, 1, 4],
-        ),
-    ],
-)
-def test_the_best_epoch_is_that_of_the_best_metric(tmp_path, monitor, names, rows, best):
-    epoch = Epochs(tmp_path, BestAndLast(monitor))
-    values = [row if isinstance(row, tuple) else (row,) for row in rows]
-    found = [epoch(dict(zip(names.split(), each, strict=False))) for each in values]
-    assert found == best
-
-
-def scores(acc: float, loss: float) -> dict[str, float]:
-    return {"val/acc": acc, "val/loss": loss}
-
-
-def test_the_state_of_the_best_epoch_is_restored_and_the_last_but_one_kept(tmp_path):
-    """Epochs 0 and 1 by one process, 2 and 3 by the next: as all four by one."""
-    first = Epochs(tmp_path, BestAndLast("val/acc"))
-    assert [first(scores(0.5, 1.0)), first(scores(0.5, 0.9))] == [0, 1]
-    state = first.callback.state_dict()
-    assert_equal(load_sealed(write(tmp_path / "state.ckpt", state)), state)
-    second = BestAndLast("val/acc")
-    second.load_state_dict(state)
-    assert (second.best.epochs, second.best.best_epoch) == (2, 1)
-    assert second.best.best_metrics == scores(0.5, 0.9)
-    assert second.best.seconds == first.callback.best.seconds > 0
-    first.callback = second
-    assert [first(scores(0.5, 0.95)), first(scores(0.6, 2.0))] == [1, 3]
-    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == ["best.ckpt", "last.ckpt", "previous.ckpt"]
-    assert load_sealed(tmp_path / "checkpoints" / "previous.ckpt")["epoch"] == 2

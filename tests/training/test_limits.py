@@ -1,4 +1,4 @@
-"""A search's limits end or pause a run by its finished epochs alone."""
+"""The best epoch is found, and a search ends or pauses a run, by its finished epochs alone."""
 
 import math
 from collections.abc import Sequence
@@ -14,6 +14,42 @@ def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:
     for epoch, value in enumerate(values):
         best.see(epoch, {"train/loss": 1.0} | ({} if value is None else {monitor: value}), 0.1)
     return best
+
+
+@pytest.mark.parametrize(
+    ("monitor", "names", "rows", "best"),
+    [
+        ("val/loss", "val/loss", [0.5, 0.6, 0.4, 0.45], [0, 0, 2, 2]),
+        ("train/loss", "train/loss", [0.5, 0.6, 0.4, 0.45], [0, 0, 2, 2]),
+        # Equal accuracies are decided by the loss, then by the earlier epoch.
+        (
+            "val/acc",
+            "val/acc val/loss",
+            [(0.5, 1.0), (0.5, 1.1), (0.5, 0.9), (0.5, 0.9), (0.4, 0.1), (0.6, 3.0), (0.6, 3.0)],
+            [0, 0, 2, 2, 2, 5, 5],
+        ),
+        # Without the metric the last epoch is the best.
+        ("val/acc", "train/loss", [0.5, 0.6, 0.7], [0, 1, 2]),
+        # As with trainer.check_val_every_n_epoch=2; an epoch with the metric is always better.
+        (
+            "val/acc",
+            "train/loss val/acc val/loss",
+            [(1.0,), (0.9, 0.1, 1.0), (0.8,), (0.7, 0.0, 1.0), (0.6, 0.2, 1.0)],
+            [0, 1, 1, 1, 4],
+        ),
+    ],
+)
+def test_the_best_epoch_is_that_of_the_best_metric(monitor, names, rows, best):
+    found, state = list[int](), BestEpoch(monitor)
+    for epoch, row in enumerate(rows):
+        values = row if isinstance(row, tuple) else (row,)
+        state.see(epoch, dict(zip(names.split(), values, strict=False)), 0.1)
+        found.append(state.best_epoch)
+    assert found == best
+    restored = BestEpoch(monitor)
+    restored.load_state_dict(state.state_dict())
+    assert restored.state_dict() == state.state_dict()
+    assert restored.seconds == pytest.approx(0.1 * len(rows))
 
 
 @pytest.mark.parametrize(
