@@ -31,7 +31,7 @@ def failed(folder: RunFolder, message: str) -> None:
 
 
 def test_a_run_is_complete_with_its_record_only(folder):
-    assert (folder.state(), folder.record()) == ("incomplete", None)
+    assert (folder.state(), folder.record(), folder.problem()) == ("incomplete", None, None)
     failed(folder, "lost")
     assert folder.state() == "failed"
     folder.finish(RESULT)
@@ -88,7 +88,6 @@ def test_a_record_of_another_version_counts_as_none_and_is_not_damaged(content, 
     assert capsys.readouterr().err == ""
     # The provenance of a run without a record tells its version.
     (folder.path / "record.json").unlink()
-    assert folder.problem() is None
     (folder.path / "provenance.json").write_text(f'{{"semantics": {SEMANTICS - 1}}}')
     assert folder.state() == "of another version"
     assert read_run(folder).error == "an unknown version of seqsweep"
