@@ -40,7 +40,7 @@ def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:
     ],
 )
 def test_the_best_epoch_is_that_of_the_best_metric(monitor, names, rows, best):
-    found, state = list[int](), BestEpoch(monitor)
+    found, state = list[int | None](), BestEpoch(monitor)
     for epoch, row in enumerate(rows):
         values = row if isinstance(row, tuple) else (row,)
         state.see(epoch, dict(zip(names.split(), values, strict=False)), 0.1)
