@@ -1,8 +1,10 @@
-"""Files of the test's folder."""
+"""Files of the test's folder, and a machine with little memory."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -16,3 +18,14 @@ def write(tmp_path: Path) -> Callable[..., str]:
         return str(tmp_path / name)
 
     return write
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[..., str]:
+    """`save(X=x, y=labels)`: the path of an .npz file with these arrays."""
+
+    def save(name: str = "data.npz", **arrays: Any) -> str:
+        np.savez(tmp_path / name, **arrays)
+        return str(tmp_path / name)
+
+    return save

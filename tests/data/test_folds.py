@@ -1,5 +1,6 @@
-"""Folds are disjoint, complete, stratified and whole in groups; they depend on the seed alone."""
+"""Folds and cuts are complete, stratified and whole in groups; they depend on the seed alone."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prepared import prepared
 
-from seqsweep.data.folds import folds_of
+from seqsweep.data.folds import folds_of, grouped
 from seqsweep.data.info import contents
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
@@ -63,14 +64,10 @@ def test_the_partition_is_that_of_the_split_seed_alone():
     first = [known(ready(source, fold=fold).test) for fold in range(4)]
     for others in ({"test_fraction": 0.0}, {"val_fraction": 0.0}, {"missing": "zero"}):
         assert [known(ready(source, fold=fold, **others).test) for fold in range(4)] == first
-    other = [known(ready(source, fold=fold, split_seed=1).test) for fold in range(4)]
-    assert not any(part in first for part in other)
-
-
-def test_each_fold_is_other_data():
-    cuts = [ready(Splits(made(LABELS)), fold=fold) for fold in range(4)]
-    assert len({cut.fingerprint() for cut in cuts}) == 4
-    assert len({contents(cut)["test"]["fingerprint"] for cut in cuts}) == 4
+    cuts = [ready(source, fold=fold, split_seed=seed) for seed in (0, 1) for fold in range(4)]
+    assert len({tuple(known(cut.test)) for cut in cuts}) == 8
+    assert len({cut.fingerprint() for cut in cuts}) == 8
+    assert len({contents(cut)["test"]["fingerprint"] for cut in cuts}) == 8
 
 
 @given(st.integers(0, 999), st.booleans())
@@ -102,16 +99,13 @@ def test_a_group_lies_in_one_fold_and_the_classes_stay_near_proportion(seed, fol
     assert all(abs(labels[fold == k].mean() - labels.mean()) < 0.08 for k in range(folds))
 
 
-def test_a_line_says_how_many_groups_are_tested():
-    source = made(np.tile([0, 1], 20), np.repeat(np.arange(8), 5))
-    assert "test: 2 of 8 groups, 10 sequences" in ready(Splits(source)).notes
-
-
 def test_a_given_validation_split_is_the_same_for_all_folds():
     source = Splits(made(LABELS), val=made([0, 1, 2]))
     cuts = [ready(source, fold=fold) for fold in range(4)]
     assert all(known(cut.val) == [0, 1, 2] for cut in cuts)
     assert all(len(cut.train) == 30 for cut in cuts)
+    grouped = made(np.tile([0, 1], 20), np.repeat(np.arange(8), 5))
+    assert "test: 2 of 8 groups, 10 sequences" in ready(Splits(grouped)).notes
 
 
 FEW = made([0] * 9 + [1] * 3, names=["a", "b"])
@@ -135,3 +129,49 @@ BAD: dict[str, tuple[Splits, dict[str, Any], str]] = {
 def test_impossible_folds_are_refused(splits, options, message):
     with pytest.raises(ValueError, match=message):
         ready(splits, **options)
+
+
+def draw(labels: Any, groups: Any, size: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return grouped(np.asarray(labels), np.asarray(groups), size, rng, "data.val_fraction=0.2")
+
+
+@given(st.integers(0, 1000), st.integers(4, 30), st.integers(2, 4))
+@settings(max_examples=60, deadline=None)
+def test_a_cut_leaves_each_group_whole_and_each_class_in_train(seed, number, classes):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(number, size=10 * number)
+    labels = rng.integers(classes, size=10 * number)
+    cut = prepared(Splits(made(labels, groups)), split_seed=seed)
+    positions = {name: known(part) for name, part in cut.parts.items()}
+    assert sorted(itertools.chain(*positions.values())) == list(range(10 * number))
+    of = {name: set(groups[rows]) for name, rows in positions.items()}
+    assert sum(map(len, of.values())) == len(set(groups))
+    assert set(cut.train.labels) == set(labels)
+
+
+def test_a_cut_by_groups_is_near_the_wanted_size_and_balance():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(60, size=3000)
+    labels = (rng.random(3000) < 0.1).astype(int)
+    for seed in range(5):
+        taken = draw(labels, groups, 600, seed)
+        assert abs(taken.sum() - 600) <= 30
+        assert abs(labels[taken].mean() - labels.mean()) < 0.02
+        assert np.array_equal(taken, draw(labels, groups, 600, seed))
+    # Large groups are taken rather than none, if train then still has one.
+    assert draw(np.tile([0, 1], 10), np.repeat([0, 1], 10), 1).sum() == 10
+    message = "data.val_fraction=0.2.*none of the 2 groups can be taken"
+    with pytest.raises(ValueError, match=message):
+        draw([0, 0, 1, 1], [0, 0, 1, 1], 1)
+
+
+def test_neither_names_nor_the_validation_fraction_decide_the_cut_by_groups():
+    groups, labels = np.repeat(np.arange(20), 5), np.tile([0, 1, 2, 0, 1], 20)
+    names = np.array([f"p{17 * g % 20}" for g in groups])
+    plain = prepared(Splits(made(labels, groups)))
+    renamed = prepared(Splits(made(np.array(["c", "a", "b"])[labels], names)))
+    for name, part in plain.parts.items():
+        assert np.array_equal(part.x, renamed.parts[name].x)
+    without = prepared(Splits(made(labels, groups)), val_fraction=0)
+    assert known(without.test) == known(plain.test)

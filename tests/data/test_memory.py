@@ -1,12 +1,18 @@
 """Data that cannot fit into memory are refused with what they need, what is free, and a way out."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
+from seqsweep.data import lists
 from seqsweep.data.lists import check_memory, free_memory
 from seqsweep.data.raw import RawPart, make_splits
+from seqsweep.data.readers import npz
+from seqsweep.data.tables import table
 
 WAY_OUT = (
     r" GiB of memory, and [\d,.]+ GiB are free; train on a part of the data, or on all of it by a"
@@ -56,3 +62,22 @@ def test_memory_is_free_if_machine_and_container_have_it(tmp_path: Path, folder,
 
 def test_all_memory_counts_as_free_where_the_system_does_not_say(tmp_path: Path):
     assert free_memory(tmp_path) > 1 << 20
+
+
+def test_a_small_file_that_stands_for_large_data_is_refused(tmp_path: Path, write, monkeypatch):
+    monkeypatch.setattr(lists, "free_memory", lambda: 1 << 20)
+    np.savez_compressed(tmp_path / "my.npz", X=np.zeros((100, 1000, 10)), y=np.arange(100) % 2)
+    with pytest.raises(ValueError, match=r"my.npz: its arrays need 0.0 GiB of memory, and"):
+        npz(str(tmp_path / "my.npz"))
+    zeros = pa.table({"x": pa.repeat(0.0, 1 << 20), "label": pa.repeat(0, 1 << 20)})
+    parquet.write_table(zeros, tmp_path / "my.parquet")
+    assert (tmp_path / "my.parquet").stat().st_size < 1 << 16
+    with pytest.raises(ValueError, match=r"its 1,048,576 rows of 2 columns need 0.0 GiB of memory"):
+        table(str(tmp_path / "my.parquet"))
+    packed = write(gzip.compress(b"x,label\n" + b"0,0\n" * (1 << 19)), "my.csv.gz")
+    with pytest.raises(ValueError, match="its decompressed bytes need"):
+        table(packed)
+    # One long sequence pads all others.
+    rows = "".join(f"id{i},{i}\n" for i in range(1000)) + "long,1\n" * 1000
+    with pytest.raises(ValueError, match=r"1,001 sequences, padded to 1,000 steps, need 0.0 GiB"):
+        table(write("id,x\n" + rows), form="long")

@@ -36,17 +36,17 @@ def test_a_table_of_someone_else_is_read_with_what_the_message_proposes(name, tm
     splits = table(str(path), **options)
     assert len(splits.train) == SIZES[name]
     assert splits.num_classes in (2, 3) and splits.input_size == (2 if SIZES[name] == 48 else 1)
-    expected = {"ohne.csv": ("gehen", "laufen", "stehen"), "GunPoint_TRAIN.txt": ("1", "2")}
-    assert splits.class_names == expected.get(name, splits.class_names)
 
 
 def test_the_message_of_a_command_is_the_whole_command_for_a_shell(tmp_path, monkeypatch):
     path = tmp_path / "messung.csv"
     path.write_bytes(TABLES["messung.csv"])
     options = ['decimal=","', "label=Klasse", "id=Messung", 'step="Zeit [s]"']
+    argv = ["/bin/seqsweep"]
+    monkeypatch.setattr(sys, "argv", argv)
     for command, prefix in (("train", "data.source."), ("data info", "")):
         words = [*command.split(), f"data.source.path={path}", f"{prefix}label=x"]
-        monkeypatch.setattr(sys, "argv", ["/bin/seqsweep", *words])
+        argv[1:] = words
         with pytest.raises(ValueError, match="did you mean: seqsweep") as error:
             table(str(path))
         typed = shlex.split(str(error.value).partition("did you mean: ")[2])
@@ -62,7 +62,6 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "x;art\n1,5;a\n2,5;b\n1,5;a\n2,0;b\n", {"label": "x"}, {"decimal": ","}
     ),
     "no label at all": ("x,y1\n0.5,1.5\n0.7,2.5\n", {}, {}),
-    "one wrong cell": ("x,label\n1,a\nfast,b\n3,a\n4,b\n5,a\n", {}, {}),
     "texts": (
         "name,land\nAnna,de\nJohn,en\nEva,de\nJim,en\n",
         {},
@@ -80,20 +79,16 @@ def test_only_what_the_rows_show_is_proposed(case, tmp_path):
     assert proposed(str(error.value)) == expected
 
 
-def test_a_label_in_words_is_proposed_for_parquet(tmp_path):
+def test_columns_are_proposed_for_parquet_and_for_texts(tmp_path):
     path = str(tmp_path / "my.parquet")
     parquet.write_table(pa.table({"x": [1.5, 2.5, 3.5, 4.5], "kind": ["a", "b", "a", "b"]}), path)
     with pytest.raises(TypeError) as error:
         table(path)
     assert proposed(str(error.value)) == {"label": "kind"}
-
-
-def test_the_columns_of_texts_are_proposed(tmp_path):
-    path = tmp_path / "names.csv"
-    path.write_text("name,language\nAnna,de\nJohn,en\nEva,de\n")
-    with pytest.raises(ValueError, match="must be a column of") as error:
-        text(str(path))
-    assert proposed(str(error.value)) == {"text_column": "name", "label_column": "language"}
+    (tmp_path / "names.csv").write_text("name,language\nAnna,de\nJohn,en\nEva,de\n")
+    with pytest.raises(ValueError, match="must be a column of") as wrong:
+        text(str(tmp_path / "names.csv"))
+    assert proposed(str(wrong.value)) == {"text_column": "name", "label_column": "language"}
 
 
 KINDS = {
@@ -102,7 +97,6 @@ KINDS = {
     "names.csv": ("name,language\nAnna,de\n", "text"),
     "names.txt": ("de\tAnna\nen\tJohn\n", "text"),
     "UCR_TRAIN.txt": ("  1.0e+00  -2.5e-01\n  2.0e+00  3.5e-01\n", "csv"),
-    "UCR_TRAIN.tsv": ("1\t-0.25\n2\t0.35\n", "csv"),
     "walks.tsv": ("id\tx\tlabel\n1\t0.5\ta\n", "csv"),
     "my.npz": ("", "npz"),
     "my.xls": ("", None),

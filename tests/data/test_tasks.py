@@ -22,20 +22,9 @@ def decoded(part):
 def test_random_sequences_are_standard_normal_and_even():
     splits = random_sequences(2000, length=5, input_size=3, num_classes=4)
     x, labels = splits.train.x, splits.train.labels
-    assert splits.val is None and splits.test is None
     assert x.shape == (2000, 5, 3) and abs(x.mean()) < 0.02 and abs(x.std() - 1) < 0.02
     assert np.bincount(labels).min() > 400
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_every_class_occurs_when_there_is_room(seed):
-    few = random_sequences(7, length=1, input_size=1, num_classes=7, seed=seed)
-    assert sorted(few.train.labels) == list(range(7))
-    assert len(set(random_sequences(3, 1, 1, 5, seed=seed).train.labels)) == 3
-    assert len(set(temporal_order(8, 0, 0, 10, num_symbols=3, seed=seed).train.labels)) == 8
-
-
-def test_given_labels_are_kept_and_do_not_change_x():
+    # Given labels are kept and do not change x.
     given = random_sequences(3, 2, 2, num_classes=2, labels=[0, 1, 0])
     assert given.train.labels.tolist() == [0, 1, 0]
     assert np.array_equal(given.train.x, random_sequences(3, 2, 2, num_classes=2).train.x)
@@ -43,21 +32,25 @@ def test_given_labels_are_kept_and_do_not_change_x():
     assert np.allclose(given.train.x[0], example, atol=5e-4)
 
 
-@pytest.mark.parametrize(("num_symbols", "length"), [(2, 4), (2, 20), (3, 4), (3, 31)])
-def test_the_class_is_the_order_of_the_symbols(num_symbols, length):
-    splits = temporal_order(300, 50, 20, length, num_symbols)
-    for part in (splits.train, splits.val, splits.test):
-        assert part is not None
-        assert decoded(part) == [part.class_names[label] for label in part.labels]
-        assert part.x.sum(axis=2).min() == part.x.sum(axis=2).max() == 1  # one-hot
-    assert splits.num_classes == 2**num_symbols and splits.input_size == 6
+def test_every_class_occurs_when_there_is_room():
+    for seed in range(20):
+        few = random_sequences(7, length=1, input_size=1, num_classes=7, seed=seed)
+        assert sorted(few.train.labels) == list(range(7))
+        assert len(set(random_sequences(3, 1, 1, 5, seed=seed).train.labels)) == 3
+        assert len(set(temporal_order(8, 0, 0, 10, num_symbols=3, seed=seed).train.labels)) == 8
 
 
 @pytest.mark.parametrize(
     ("num_symbols", "places"),
     [(2, [(0.1, 0.3), (0.5, 0.7)]), (3, [(0.1, 0.3), (0.4, 0.6), (0.7, 0.9)])],
 )
-def test_symbols_fill_their_ranges_and_nothing_else(num_symbols, places):
+def test_the_class_is_the_order_of_the_symbols_which_fill_their_ranges(num_symbols, places):
+    for length in (4, 31):
+        splits = temporal_order(300, 50, 20, length, num_symbols)
+        for part in splits.parts.values():
+            assert decoded(part) == [part.class_names[label] for label in part.labels]
+            assert part.x.sum(axis=2).min() == part.x.sum(axis=2).max() == 1  # one-hot
+        assert splits.num_classes == 2**num_symbols and splits.input_size == 6
     part = temporal_order(3000, 0, 0, length=20, num_symbols=num_symbols).train
     used = np.flatnonzero(part.x[:, :, :2].any(axis=(0, 2)))
     ranges = [range(round(20 * start), round(20 * stop)) for start, stop in places]
@@ -68,9 +61,6 @@ def test_the_examples_in_the_docstrings_are_right():
     part = temporal_order(5, 0, 0, length=10).train
     letters = np.array(list("XYabcd"))[part.x[2].argmax(axis=1)]
     assert "".join(letters) == "aaXbcaYdbd" and part.class_names[part.labels[2]] == "XY"
-
-
-def test_the_examples_of_the_other_tasks_are_right():
     part = adding(1, 0, 0, length=6).train
     assert part.x[0, :, 0].round(2).tolist() == pytest.approx([0.13, 0.42, 0.77, 0.06, 0.40, 0.27])
     assert part.x[0, :, 1].tolist() == [0, 0, 1, 0, 1, 0] and part.labels[0] == 1
@@ -82,7 +72,7 @@ def test_the_examples_of_the_other_tasks_are_right():
     assert part.class_names[part.labels[0]] == "odd"
 
 
-@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("classes", [2, 7])
 def test_the_class_of_adding_is_the_range_of_the_marked_sum(classes):
     part = adding(4000, 0, 0, length=9, num_classes=classes).train
     values, marks = part.x[:, :, 0].astype(np.float64), part.x[:, :, 1]
@@ -103,7 +93,7 @@ def test_delayed_recall_shows_its_symbol_only_at_the_first_step():
     assert set(words[:, 1:-1].ravel()) == {5} and set(words[:, -1]) == {6}
 
 
-@pytest.mark.parametrize("min_length", [None, 1, 4])
+@pytest.mark.parametrize("min_length", [None, 4])
 def test_the_class_of_parity_is_the_number_of_ones(min_length):
     part = parity(2000, 0, 0, length=9, min_length=min_length).train
     ones = np.where(part.valid, part.x[:, :, 0], 0).sum(axis=1)
@@ -133,41 +123,31 @@ def test_splits_are_independent_streams_of_the_seed(task):
     assert task(30, 30, 30, length=10, seed=4).fingerprint() != base.fingerprint()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"num_sequences": 0}, ValueError, "num_sequences=0: must be at least 1"),
-        ({"length": 2.0}, TypeError, "length=2.0: expected an integer, got a float"),
-        ({"input_size": True}, TypeError, "input_size=True: expected an integer, got a bool"),
-        ({"num_classes": 10**9}, ValueError, "num_classes=1000000000: must be at most 1000000"),
-        ({"num_sequences": 10**9, "length": 9}, ValueError, ".* are 18,000,000,000 numbers"),
-        ({"labels": [0, 1]}, ValueError, "2 labels for num_sequences=3"),
-        ({"labels": [0, 1, 2]}, ValueError, "labels holds 2; .* must be between 0 and 1"),
-        ({"labels": [0, 1, -1]}, ValueError, r"labels\[2\]=-1: must be at least 0"),
-    ],
-)
-def test_random_sequences_refuses(arguments, error, message):
-    good = {"num_sequences": 3, "length": 2, "input_size": 2, "num_classes": 2}
-    with pytest.raises(error, match=f"^random_sequences: {message}"):
-        random_sequences(**(good | arguments))
+TASK = {"num_train": 4, "num_val": 0, "num_test": 0, "length": 10}
+GOOD = {random_sequences: {"num_sequences": 3, "length": 2, "input_size": 2, "num_classes": 2}}
 
 
 @pytest.mark.parametrize(
-    ("task", "arguments", "error", "message"),
+    ("task", "arguments", "message"),
     [
-        (temporal_order, {"num_train": 0}, ValueError, "num_train=0: must be at least 1"),
-        (temporal_order, {"num_val": -1}, ValueError, "num_val=-1: must be at least 0"),
-        (temporal_order, {"length": 3}, ValueError, "length=3: must be at least 4"),
-        (temporal_order, {"num_symbols": 4}, ValueError, "num_symbols=4: must be 2 or 3"),
-        (adding, {"length": 1}, ValueError, "length=1: must be at least 2"),
-        (adding, {"num_train": 10**9}, ValueError, ".* are 20,000,000,000 numbers"),
-        (delayed_recall, {"num_symbols": 1}, ValueError, "num_symbols=1: must be at least 2"),
-        (parity, {"min_length": 11}, ValueError, "min_length=11: must be between 1 and length=10"),
-        (frequencies, {"noise": float("nan")}, ValueError, "noise=nan: must be finite"),
-        (frequencies, {"seed": None}, TypeError, "seed=None: expected an integer, got a NoneType"),
+        (random_sequences, {"length": 2.0}, "length=2.0: expected an integer, got a float"),
+        (
+            random_sequences,
+            {"num_classes": 10**9},
+            "num_classes=1000000000: must be at most 1000",
+        ),
+        (random_sequences, {"num_sequences": 10**9, "length": 9}, ".* are 18,000,000,000 numbers"),
+        (random_sequences, {"labels": [0, 1]}, "2 labels for num_sequences=3"),
+        (random_sequences, {"labels": [0, 1, 2]}, "labels holds 2; .* must be between 0 and 1"),
+        (temporal_order, {"num_train": 0}, "num_train=0: must be at least 1"),
+        (temporal_order, {"length": 3}, "length=3: must be at least 4"),
+        (temporal_order, {"num_symbols": 4}, "num_symbols=4: must be 2 or 3"),
+        (adding, {"num_train": 10**9}, ".* are 20,000,000,000 numbers"),
+        (delayed_recall, {"num_symbols": 1}, "num_symbols=1: must be at least 2"),
+        (parity, {"min_length": 11}, "min_length=11: must be between 1 and length=10"),
+        (frequencies, {"noise": float("nan")}, "noise=nan: must be finite"),
     ],
 )
-def test_a_task_refuses(task, arguments, error, message):
-    good = {"num_train": 4, "num_val": 0, "num_test": 0, "length": 10}
-    with pytest.raises(error, match=f"^{task.__name__}: {message}"):
-        task(**(good | arguments))
+def test_a_task_refuses_wrong_arguments(task, arguments, message):
+    with pytest.raises((ValueError, TypeError), match=f"^{task.__name__}: {message}"):
+        task(**(GOOD.get(task, TASK) | arguments))

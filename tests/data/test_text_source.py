@@ -8,9 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prepared import prepared
 
 from seqsweep.data.text import read_texts, text
+from seqsweep.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 
 TEXTS = ["Good, really good", "bad", 'so "so"', "two\nlines", "ünïcode 語"] * 4
 LABELS = ["yes", "no"] * 10
@@ -25,29 +28,26 @@ def write_csv(path, header=("text", "label"), texts=TEXTS, labels=LABELS, **opti
     return str(path)
 
 
-def packed(path, data: bytes) -> str:
-    path.write_bytes(gzip.compress(data))
-    return str(path)
-
-
 def test_the_same_texts_in_any_format_are_the_same_data(tmp_path):
     plain = write_csv(tmp_path / "a.csv")
     content = (tmp_path / "a.csv").read_bytes()
     (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + content)
-    extra = ["more", "label", "text"]
-    with open(tmp_path / "more.csv", "w", newline="", encoding="utf-8") as file:
-        rows = [[i, label, one] for i, (label, one) in enumerate(zip(LABELS, TEXTS, strict=True))]
-        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([extra, *rows])
+    write_csv(tmp_path / "quoted.csv", quoting=csv.QUOTE_ALL)
     table = pa.table({"text": pa.array(TEXTS), "label": pa.array(LABELS)})
     pq.write_table(table, tmp_path / "a.parquet")
     encoded = table.set_column(1, "label", table["label"].dictionary_encode())
     pq.write_table(encoded, tmp_path / "dictionary.parquet", compression="zstd")
-    paths = [
-        plain, str(tmp_path / "bom.csv"), str(tmp_path / "more.csv"),
-        packed(tmp_path / "a.csv.gz", content), packed(tmp_path / "B.CSV.GZ", content),
-        str(tmp_path / "a.parquet"), str(tmp_path / "dictionary.parquet"),
-    ]  # fmt: skip
-    assert len({text(path).fingerprint() for path in paths}) == 1
+    (tmp_path / "B.CSV.GZ").write_bytes(gzip.compress(content))
+    names = ("bom.csv", "quoted.csv", "B.CSV.GZ", "a.parquet", "dictionary.parquet")
+    prints = {text(str(tmp_path / name)).fingerprint() for name in names}
+    assert prints == {text(plain).fingerprint()}
+    # Labels may be numbers.
+    labels = [10, 9] * 10
+    pq.write_table(pa.table({"text": TEXTS, "label": labels}), tmp_path / "b.parquet")
+    numbered = text(str(tmp_path / "b.parquet"))
+    assert numbered.class_names == ("9", "10")
+    as_csv = text(write_csv(tmp_path / "b.csv", labels=labels))
+    assert numbered.fingerprint() == as_csv.fingerprint()
 
 
 def test_lines_of_label_and_text(tmp_path):
@@ -64,20 +64,17 @@ def test_lines_of_label_and_text(tmp_path):
 
 
 def test_the_values_are_indices_of_the_symbols(tmp_path):
-    splits = text(write_csv(tmp_path / "a.csv"), tokens="words")
+    path = write_csv(tmp_path / "a.csv")
+    splits = text(path, tokens="words")
     assert splits.vocabulary is not None
     symbols = [splits.vocabulary.symbols[int(i)] for i in splits.train.x[0, :4, 0]]
     assert symbols == ["Good", ",", "really", "good"]
     assert splits.train.lengths[:3].tolist() == [4, 1, 4]
     assert splits.class_names == ("no", "yes") and splits.train.channel_names == ("symbol",)
-
-
-def test_labels_of_a_parquet_file_may_be_numbers(tmp_path):
-    labels = [10, 9] * 10
-    pq.write_table(pa.table({"text": TEXTS, "label": labels}), tmp_path / "a.parquet")
-    as_text = write_csv(tmp_path / "a.csv", labels=labels)
-    assert text(str(tmp_path / "a.parquet")).class_names == ("9", "10")
-    assert text(str(tmp_path / "a.parquet")).fingerprint() == text(as_text).fingerprint()
+    # Runs with other tokens have the same sequences.
+    assert np.array_equal(splits.train.digests, text(path).train.digests)
+    assert text(path, max_length=3).notes == (f"{path}: 16 of 20 texts are cut to 3 characters",)
+    assert text(path, max_length=100).notes == ()
 
 
 def test_the_vocabulary_is_that_of_train_alone(tmp_path):
@@ -93,45 +90,15 @@ def test_the_vocabulary_is_that_of_train_alone(tmp_path):
     assert strange.test is not None and set(strange.test.x.ravel()) == {1}
     assert "100% of the symbols in test are unknown" in strange.notes
     assert not any("unknown" in note for note in known.notes)
-    # 12 of the 20 texts remain in train, and their symbols are the whole vocabulary.
-    cut = prepared(text(train, tokens="words"))
-    assert cut.vocabulary is not None
-    assert len(cut.train) == 12
-    assert set(cut.train.x[cut.train.valid].ravel()) == set(range(2, len(cut.vocabulary)))
 
 
-def test_other_symbols_with_the_same_indices_are_other_data(tmp_path):
-    one = write_csv(tmp_path / "a.csv", texts=["ab", "ba"] * 10)
-    other = write_csv(tmp_path / "b.csv", texts=["cd", "dc"] * 10)
-    first, second = text(one), text(other)
-    assert np.array_equal(first.train.x, second.train.x)
-    assert first.fingerprint() != second.fingerprint()
-
-
-def test_scaling_an_index_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"^data\.standardize=true: must be false for texts"):
-        prepared(text(write_csv(tmp_path / "a.csv")), standardize=True)
-
-
-@pytest.mark.parametrize("transform", [{"frame": 2}, {"jitter": 0.1}, {"crop": [0, 2]}])
-def test_a_transform_of_indices_is_refused(tmp_path, transform):
+def test_scaling_or_transforming_an_index_is_refused(tmp_path):
     splits = text(write_csv(tmp_path / "a.csv"))
+    with pytest.raises(ValueError, match=r"^data\.standardize=true: must be false for texts"):
+        prepared(splits, standardize=True)
     assert prepared(splits, transform={"frame": None}).vocabulary is not None
     with pytest.raises(ValueError, match=r"^data\.transform: must be null for texts.*max_length"):
-        prepared(splits, transform=transform)
-
-
-def test_runs_with_other_tokens_have_the_same_test_set(tmp_path):
-    path = write_csv(tmp_path / "a.csv")
-    words, characters = text(path, tokens="words"), text(path)
-    assert words.train.digests is not None and characters.train.digests is not None
-    assert np.array_equal(words.train.digests, characters.train.digests)
-
-
-def test_a_cut_of_texts_is_noted(tmp_path):
-    path = write_csv(tmp_path / "a.csv")
-    assert text(path, max_length=3).notes == (f"{path}: 16 of 20 texts are cut to 3 characters",)
-    assert text(path, max_length=100).notes == ()
+        prepared(splits, transform={"jitter": 0.1})
 
 
 @pytest.mark.parametrize(
@@ -156,7 +123,6 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path, content, message):
     ("name", "content", "message"),
     [
         ("a.tsv", b"yes\tgood\nbad\n", ":2: expected LABEL<TAB>TEXT, got no tab"),
-        ("a.tsv", b"yes\tgood\nno\t\n", ":2: '' has no characters"),
         ("a.tsv", b"yes\tgo\xffod\n", ": is not UTF-8: invalid start byte (byte 6)"),
         ("a.csv.gz", TEXTS_GZ[:-9], ": is cut off or damaged"),
         ("a.parquet", b"PAR1text", ": is cut off or damaged"),
@@ -169,21 +135,10 @@ def test_a_bad_file_is_refused(tmp_path, name, content, message):
         text(str(tmp_path / name))
 
 
-def test_a_missing_value_of_a_parquet_file_is_named(tmp_path):
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"text": ["a", None], "label": ["x", "y"]}), path)
-    with pytest.raises(ValueError, match=r"a\.parquet: row 1: text is missing"):
-        text(str(path))
-    pq.write_table(pa.table({"text": ["a", "b"], "label": [[1], [2, 3]]}), path)
-    with pytest.raises(ValueError, match=r"a\.parquet: label holds lists; expected a label"):
-        text(str(path))
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"max_length": 0}, "max_length=0: must be at least 1"),
-        ({"min_count": 0}, "min_count=0: must be at least 1"),
         ({"text_column": "labl"}, "text_column=labl: must be a column of .*; did you mean 'label'"),
     ],
 )
@@ -198,3 +153,70 @@ def test_a_long_text_is_read_whole(tmp_path):
     path = write_csv(tmp_path / "a.csv", texts=[long, "b"], labels=["x", "y"])
     assert text(path).train.lengths.tolist() == [500_000, 1]
     assert csv.field_size_limit() == 131_072
+
+
+texts = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6)
+
+
+def place(index: int) -> str:
+    return f"x[{index}]"
+
+
+@given(texts)
+def test_characters_are_read_back_from_their_indices(given_texts):
+    vocabulary = Vocabulary().of(given_texts)
+    x, lengths = vocabulary.encode(given_texts, place)
+    assert x.dtype == np.float32 and x.shape == (len(given_texts), max(lengths), 1)
+    for row, length, one in zip(x[:, :, 0], lengths, given_texts, strict=True):
+        assert "".join(vocabulary.symbols[int(i)] for i in row[:length]) == one
+        assert not row[length:].any()
+
+
+@given(texts, texts)
+def test_a_fitted_vocabulary_knows_the_symbols_of_train_and_no_others(train, other):
+    everything = Vocabulary().of([*train, *other])
+    x, lengths = everything.encode(train, place)
+    valid = np.arange(x.shape[1]) < lengths[:, None]
+    fitted, moved = everything.fitted(x[valid][:, 0])
+    assert set(fitted.symbols) == {PADDING, UNKNOWN} | set("".join(train))
+    # Moving the old indices gives the indices of the fitted vocabulary, also of unknown symbols.
+    for part in (train, other):
+        before, after = everything.encode(part, place)[0], fitted.encode(part, place)[0]
+        assert np.array_equal(moved[before.astype(int)], after)
+        unknown = {s for text in part for s in text} - set("".join(train))
+        assert (1 in after) == bool(unknown)
+
+
+def fitted_on(text: str, **options) -> Vocabulary:
+    whole = Vocabulary(**options).of([text])
+    return whole.fitted(whole.encode([text], place)[0][0, :, 0])[0]
+
+
+def test_frequent_symbols_come_first_and_rare_ones_are_unknown():
+    # Equally frequent symbols keep the order of the texts.
+    assert fitted_on("cabbac b").symbols == (PADDING, UNKNOWN, "b", "a", "c", " ")
+    assert fitted_on("aaabbc", min_count=2).symbols[2:] == ("a", "b")
+    assert fitted_on("aaabbc", max_symbols=1).symbols[2:] == ("a",)
+    assert fitted_on("aaabbc", max_symbols=9, min_count=3).symbols[2:] == ("a",)
+    x, _ = fitted_on("aaabbc", max_symbols=1).encode(["cab"], place)
+    assert x[0, :, 0].tolist() == [1, 2, 1]
+    vocabulary = fitted_on("abc", lower=True, max_length=9)
+    plain = vocabulary.plain()
+    assert {type(value) for value in plain.values()} <= {list, str, bool, int, type(None)}
+    assert Vocabulary.from_plain(plain) == vocabulary
+
+
+def test_words_and_signs_are_symbols_and_white_space_is_none():
+    words = Vocabulary(tokens="words")
+    assert words.split(" Don't\tstop: 3.5 — naïve\n") == [
+        "Don", "'", "t", "stop", ":", "3", ".", "5", "—", "naïve",
+    ]  # fmt: skip
+    assert Vocabulary(tokens="words", lower=True).split("Äpfel") == ["äpfel"]
+    # A text is cut after its first symbols.
+    vocabulary = Vocabulary(tokens="words", max_length=2).of(["a b c"])
+    assert vocabulary.symbols[2:] == ("a", "b")  # what is cut is not in the vocabulary
+    x, lengths = vocabulary.encode(["b a b", "a"], place)
+    assert x[:, :, 0].tolist() == [[3, 2], [2, 0]] and lengths.tolist() == [2, 1]
+
+    with pytest.raises(ValueError, match=r"^x\[1\]: .* has no words; leave it out"):
+        vocabulary.encode(["a", " \t"], place)

@@ -42,6 +42,11 @@ def test_noise_is_normal_and_leaves_padding_and_masks_alone():
     assert abs(noise.mean()) < 0.02 and abs(noise.std() - 0.5) < 0.02
     assert len(np.unique(noise)) > 0.99 * noise.size
     assert (result[:, :, 2] == x[:, :, 2]).all() and not result[~valid].any()
+    # Channels that mark missing values get no noise.
+    shaping = Shaping(("u", "v"), masked=(1,), frame=2)
+    augmentation = augmentation_of({"jitter": 0.1}, shaping)
+    assert augmentation is not None and augmentation.exact == (2, 5)
+    assert augmentation_of({"frame": 2, "jitter": 0.0}, shaping) is None
 
 
 def test_a_time_mask_is_one_span_that_leaves_at_least_a_step():
@@ -54,13 +59,6 @@ def test_a_time_mask_is_one_span_that_leaves_at_least_a_step():
         assert len(masked) <= min(4, length - 1)
         assert not len(masked) or masked[-1] - masked[0] == len(masked) - 1
     assert set(widths) == {0, 1, 2, 3, 4}
-
-
-def test_channels_that_mark_missing_values_get_no_noise():
-    shaping = Shaping(("u", "v"), masked=(1,), frame=2)
-    augmentation = augmentation_of({"jitter": 0.1}, shaping)
-    assert augmentation is not None and augmentation.exact == (2, 5)
-    assert augmentation_of({"frame": 2, "jitter": 0.0}, shaping) is None
 
 
 @pytest.mark.parametrize("shuffle", [True, False])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from prepared import prepared
 
+from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
 from seqsweep.training.build_run import description, scaling_of
@@ -79,28 +80,13 @@ def test_time_stamps_keep_their_differences_through_a_transform():
     np.testing.assert_allclose(splits.train.x, plain.train.x, atol=1e-5)
 
 
-def test_frames_then_a_network_equal_frames_made_by_hand():
-    """The same sequences, framed in NumPy beforehand, are prepared to the same bits."""
-    x, lengths = raw(0, holes=0)
-    frames = np.zeros((N, 4, 3 * F))
-    for row, length in enumerate(lengths):
-        full = np.pad(x[row, :length], ((0, -length % 3), (0, 0)), mode="edge")
-        frames[row, : -(-length // 3)] = full.reshape(-1, 3 * F)
-    by_hand = ready(Splits(make_sequences(frames, np.arange(N) % 3, -(-lengths // 3))))
-    framed = ready(Splits(made(0, holes=0)), {"frame": 3})
-    assert framed.train.channel_names == ("u@0", "v@0", "u@1", "v@1", "u@2", "v@2")
-    for part, expected in zip(framed.parts.values(), by_hand.parts.values(), strict=True):
-        assert part.x.tobytes() == expected.x.tobytes()
-        assert part.lengths.tolist() == expected.lengths.tolist()
+def test_padding_changes_nothing():
+    for transform in TRANSFORMS.values():
+        one, other = (ready(Splits(made(0, padding=n)), transform) for n in (0, 6))
+        assert one.fingerprint() == other.fingerprint()
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
-def test_padding_changes_nothing(name):
-    one, other = (ready(Splits(made(0, padding=n)), TRANSFORMS[name]) for n in (0, 6))
-    assert one.fingerprint() == other.fingerprint()
-
-
-def test_masks_mark_what_was_missing_and_are_not_scaled():
+def test_masks_mark_what_was_missing_in_the_channels_of_train_and_are_not_scaled():
     splits = both({"impute": "missing"})
     assert splits.test is not None
     assert splits.train.channel_names == ("u", "v", "u_missing")
@@ -109,17 +95,13 @@ def test_masks_mark_what_was_missing_and_are_not_scaled():
     np.testing.assert_array_equal(splits.test.x[valid][:, 2], np.isnan(x[:, :, 0][valid]))
     # The other channels are as without masks.
     assert splits.test.x[:, :, :2].tobytes() == both(None).test.x.tobytes()  # pyright: ignore[reportOptionalMemberAccess]
-
-
-def test_the_channels_with_masks_are_those_with_missing_values_in_train():
     train, holed = made(0, holes=0), made(1)
     splits = ready(Splits(train, test=holed), {"impute": "missing"})
     assert splits.train.channel_names == ("u", "v")
     assert [line for line in splits.notes if "adds no channel" in line]
     splits = ready(Splits(train, test=holed), {"impute": "all"})
     assert splits.train.channel_names == ("u", "v", "u_missing", "v_missing")
-    # A mask that is constant in train is not worth a note.
-    assert splits.notes == ()
+    assert splits.notes == ()  # although a mask is constant in train
 
 
 def test_missing_values_that_are_cropped_away_are_no_reason_to_refuse_data():
@@ -138,20 +120,19 @@ def test_missing_values_that_are_cropped_away_are_no_reason_to_refuse_data():
     assert splits.scaling is not None
     values, steps = splits.scaling.apply(x, lengths)
     assert np.isfinite(values).all() and steps.tolist() == (lengths - 1).tolist()
-    # A mean does not hide a missing value that is refused.
-    splits = ready(Splits(made(0, holes=0)), {"downsample": 2}, missing="error")
-    assert splits.scaling is not None
-    with pytest.raises(ValueError, match=r"data\.missing=error refuses"):
-        splits.scaling.apply(*raw(1))
 
 
-def test_a_new_sequence_that_is_too_short_to_crop_is_refused():
+def test_new_values_that_a_run_cannot_take_are_refused():
     scaling = both({"crop": [3, 9]}).scaling
     assert scaling is not None
-    with pytest.raises(
-        ValueError, match=r"x: sequence 1 has 3 steps; must have at least 4, .*crop"
-    ):
+    message = r"x: sequence 1 has 3 steps; must have at least 4, .*crop"
+    with pytest.raises(ValueError, match=message):
         scaling.apply(np.zeros((2, 5, F)), np.array([5, 3]))
+    scaling = Scaling("error", "float64", mean=np.zeros(1), deviation=np.full(1, 1e-30))
+    with pytest.raises(ValueError, match="too far"):
+        scaling.apply(np.full((1, 1, 1), 1e20), np.array([1]))
+    with pytest.raises(ValueError, match=r"x: 1 value is missing \(NaN\), .*missing=error"):
+        scaling.apply(np.array([[[np.nan], [0.0]]]), np.array([2]))
 
 
 def test_no_transform_leaves_the_splits_and_the_checkpoint_as_they_were():
@@ -161,9 +142,17 @@ def test_no_transform_leaves_the_splits_and_the_checkpoint_as_they_were():
     assert same.scaling is not None and same.scaling.shaping is None
     assert description({}, same)["scaling"]["shaping"] is None
 
+    # The digests are those of the raw sequences, so that runs with and without a transform are
+    # known to share their test sequences.
+    other = both(TRANSFORMS["all"])
+    for name, part in plain.parts.items():
+        np.testing.assert_array_equal(part.digests, other.parts[name].digests)
 
-def test_digests_are_those_of_the_raw_sequences():
-    """So runs with and without a transform are known to share their test sequences."""
-    one, other = both(None), both(TRANSFORMS["all"])
-    for part, same in zip(one.parts.values(), other.parts.values(), strict=True):
-        np.testing.assert_array_equal(part.digests, same.digests)
+
+def test_new_values_take_the_type_of_the_training_data():
+    """The same numbers give the same bits, also where a mean of steps is rounded."""
+    means = Shaping(("u",), downsample=3)
+    scaling = Scaling("error", "float32", None, np.full(1, 0.3), np.full(1, 1e-4), means)
+    x = np.array([[[0.1], [0.7], [0.2]]], dtype=np.float32)
+    one, other = (scaling.apply(x.astype(kind), np.array([3]))[0] for kind in ("f4", "f8"))
+    assert one.dtype == other.dtype == np.float32 and np.array_equal(one, other)
