@@ -17,15 +17,9 @@ OPTIONS = sorted(
     for path in CONF_DIR.glob("*/*.yaml")
     if not path.stem.startswith("_")
 )
-FILE = "data.source.path=a.file"
-NEEDED = {
-    "data=npz": FILE,
-    "data=ts": FILE,
-    "data=csv": FILE,
-    "data=parquet": FILE,
-    "data=text": FILE,
-    "data=aeon": "data.source.name=GunPoint",
-}
+READERS = ("npz", "ts", "csv", "parquet", "text")
+NEEDED = {f"data={name}": "data.source.path=a.file" for name in READERS}
+NEEDED["data=aeon"] = "data.source.name=GunPoint"
 """The value that an option cannot do without."""
 
 
@@ -48,24 +42,18 @@ def test_every_config_group_has_a_default():
 
 
 @pytest.mark.parametrize(
-    ("experiment", "model"),
+    ("experiment", "name", "layers"),
     [
-        ("notebook_simple", {"_target_": "seqsweep.models.classifier.SimpleRNN"}),
-        (
-            "notebook_multilayer",
-            {"_target_": "seqsweep.models.classifier.MultiLayerRNN", "num_layers": 4},
-        ),
-        (
-            "notebook_bidirectional",
-            {"_target_": "seqsweep.models.classifier.BiDirectionalRNN", "num_layers": 2},
-        ),
+        ("notebook_simple", "SimpleRNN", {}),
+        ("notebook_multilayer", "MultiLayerRNN", {"num_layers": 4}),
+        ("notebook_bidirectional", "BiDirectionalRNN", {"num_layers": 2}),
     ],
 )
-def test_the_notebook_experiments_have_the_notebooks_hyper_parameters(experiment, model, checked):
+def test_the_notebook_experiments_have_the_notebooks_sizes(experiment, name, layers, checked):
     """The notebook has input size 5, hidden size 10, 6 steps and 3 sequences in one batch."""
     config = checked(f"experiment={experiment}")
-    sizes = {"input_size": None, "hidden_size": 10, "num_classes": None}
-    assert config["model"] == model | sizes
+    model = {"_target_": f"seqsweep.models.classifier.{name}", "input_size": None}
+    assert config["model"] == model | {"hidden_size": 10, "num_classes": None} | layers
     source = build(config["data"]["source"], "data.source")
     assert source.train.x.shape == (3, 6, 5)
     assert (source.train.labels.tolist(), source.num_classes) == ([0, 1, 0], 2)

@@ -1,12 +1,18 @@
-"""Paths, control characters and styles are printed as intended, and a closed pipe is handled."""
+"""The terminal: what is printed, the facts of the installation, wrong options, the start."""
 
+import importlib.metadata
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 
+from seqsweep import installation
+from seqsweep.arguments import Parser, whole_number
 from seqsweep.console import PlainConsole, place, say, say_error
+from seqsweep.installation import installation_lines
 
 
 def test_a_path_with_colons_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,3 +53,92 @@ def test_control_characters_never_reach_a_terminal(capsys: pytest.CaptureFixture
     printed = capsys.readouterr()
     assert printed.err == f"seqsweep: {SHOWN}\n"
     assert "\x1b" not in printed.out and "\x9b" not in printed.out and "\x7f" not in printed.out
+
+
+METADATA = [
+    "numpy>=1", "nobody-has-this>=2", 'nothing[all]>=3; extra == "pandas"',
+    'pytest; extra == "test"', "pandas>=2; extra == 'pandas'", 'seqsweep[pandas]; extra == "test"',
+]  # fmt: skip
+
+
+def test_versions_engine_cores_and_gpu_are_named() -> None:
+    lines = list(installation_lines())
+    version = importlib.metadata.version("torch")
+    assert lines[0] == f"seqsweep {importlib.metadata.version('seqsweep')}"
+    assert any(line.startswith("native engine: ") for line in lines)
+    assert any(line.startswith("packages: ") and f"torch {version}" in line for line in lines)
+    assert [line.partition(":")[0] for line in lines[-2:]] == ["cores", "GPU"]
+
+
+def test_a_missing_library_and_missing_packages_are_named_with_the_fix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SEQSWEEP_NATIVE", "off")
+    assert "no native engine: SEQSWEEP_NATIVE=off" in list(installation_lines())
+    monkeypatch.setattr(installation, "requires", lambda name: METADATA)
+    lines = list(installation_lines())
+    numpy, pandas = (importlib.metadata.version(name) for name in ("numpy", "pandas"))
+    assert {
+        f"packages: numpy {numpy}; without nobody-has-this: pip install --force-reinstall seqsweep",
+        f"extra pandas: pandas {pandas}; without nothing: pip install 'seqsweep[pandas]'",
+    } <= set(lines)
+    assert not [line for line in lines if "extra test" in line or "pytest" in line]
+
+
+def parser() -> Parser:
+    made = Parser("leaderboard", "The runs of a folder.")
+    made.add_argument("folder", metavar="FOLDER")
+    made.add_argument("--top", type=whole_number(1, 99), metavar="N")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "FOLDER is missing; usage: seqsweep leaderboard [-h] [--top N] FOLDER"),
+        ("a b", "b: one argument too many; usage: seqsweep leaderboard"),
+        ("--tp 3 a", "--tp: no such option of seqsweep leaderboard; did you mean '--top'?"),
+        ("--top x a", "--top=x: must be a whole number"),
+        ("--top 100 a", "--top=100: must be at most 99"),
+        (f"--top {'9' * 5000} a", f"--top={'9' * 5000}: must be at most 99"),
+        ("a --top", "--top: expected one argument"),
+    ],
+)
+def test_a_wrong_argument_gives_an_error_of_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: str, message: str
+):
+    with pytest.raises(SystemExit) as ended:
+        parser().parse(arguments.split())
+    printed = capsys.readouterr()
+    assert ended.value.code == 2
+    assert printed.out == ""
+    assert printed.err.startswith(f"seqsweep: {message}")
+    assert printed.err.count("\n") == 1
+    # Options may stand before and after the folder.
+    assert parser().parse(["--top", "3", "a"]) == parser().parse(["a", "--top=3"])
+
+
+CODE = """
+import gc
+{before}
+from seqsweep.importing import without_collections
+with without_collections():
+    inside = gc.isenabled()
+print(inside, gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "seen"),
+    [
+        ("", "False True True"),
+        ("import types, sys; sys.modules['torch'] = types.ModuleType('torch')", "True True False"),
+        ("gc.disable()", "False False False"),
+    ],
+)
+def test_only_the_first_import_of_torch_turns_the_garbage_collector_off(
+    before: str, seen: str
+) -> None:
+    code = CODE.format(before=before)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == seen

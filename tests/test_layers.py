@@ -3,6 +3,7 @@
 import ast
 import functools
 import graphlib
+import importlib
 import re
 import subprocess
 import sys
@@ -16,90 +17,43 @@ import seqsweep
 
 SOURCE = Path(seqsweep.__file__).parents[1]
 PLUGINS = SOURCE / "hydra_plugins"
+ROOT = Path(__file__).parents[1]
 
 LEAVES = {
     f"seqsweep.{name}"
-    for name in (
-        "suggest",
-        "seeding",
-        "elementary",
-        "command",
-        "console",
-        "output_log",
-        "arguments",
-        "importing",
-        "signals",
-    )
+    for name in ("suggest", "seeding", "elementary", "command", "console", "output_log",
+                 "arguments", "importing", "signals")
+}  # fmt: skip
+ROOMS = {
+    "data": "",
+    "models": "data.batch",
+    "native": "",
+    "runs": "",
+    "config": "runs",
+    "training": "models native data runs config",
+    "results": "runs",
+    "live": "results runs",
+    "sweeping": "live training results native data runs config",
+    "using": "training models results data runs config",
+    "extras": "sweeping using live training models native results data runs config",
+    "sklearn": "sweeping using training models data runs config",
 }
-KNOWS = {
-    "data": {"data"},
-    "models": {"models", "data.batch"},
-    "native": {"native"},
-    "runs": {"runs"},
-    "config": {"config", "runs"},
-    "training": {"training", "models", "native", "data", "runs", "config"},
-    "results": {"results", "runs"},
-    "live": {"live", "results", "runs"},
-    "sweeping": {
-        "sweeping",
-        "live",
-        "training",
-        "results",
-        "native",
-        "data",
-        "runs",
-        "config",
-    },
-    "using": {"using", "training", "models", "results", "data", "runs", "config"},
-    "extras": {
-        "extras",
-        "sweeping",
-        "using",
-        "live",
-        "training",
-        "models",
-        "native",
-        "results",
-        "data",
-        "runs",
-        "config",
-    },
-    "sklearn": {
-        "sklearn",
-        "sweeping",
-        "using",
-        "training",
-        "models",
-        "data",
-        "runs",
-        "config",
-    },
-}
+KNOWS = {part: {part, *others.split()} for part, others in ROOMS.items()}
 """What a part may import besides the leaves."""
 
 TORCH = (
-    "data.datamodule",
-    "data.batch",
-    "models",
-    "native.step",
-    "native.masks",
-    "native.networks",
-    "training",
-    "sweeping",
-    "using",
-    "extras",
-    "sklearn",
-    "seeding",
-)
-PROGRAM = ("cli", "console")
-HYDRA_APP = (
-    "sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs",
-    "extras.search",
+    "data.datamodule", "data.batch", "models", "native.step", "native.masks", "native.networks",
+    "training", "sweeping", "using", "extras", "sklearn", "seeding",
 )  # fmt: skip
+HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs", "extras.search")
+RICH = (
+    "results", "live", "sweeping", "using", "extras", "sklearn", "training.progress_bar", "cli",
+    "console", "output_log",
+)  # fmt: skip
+ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_scaling")
 ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_parts", "readers", "ts", "bundled", "prepare",
-    "checks", "fitted", "info", "files", "lists", "folds",
-    "tables", "vocabulary", "text",
+    "checks", "fitted", "info", "files", "lists", "folds", "tables", "vocabulary", "text",
     "transforms",
 )  # fmt: skip
 
@@ -227,21 +181,7 @@ def test_the_imports_have_no_cycle():
         ("lightning", ("data.datamodule", "models.metrics", "models.module", "training")),
         ("hydra", ("config", *HYDRA_APP)),
         ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
-        (
-            "rich",
-            (
-                "results",
-                "live",
-                "sweeping",
-                "using",
-                "extras",
-                "sklearn",
-                "training.progress_bar",
-                "cli",
-                "console",
-                "output_log",
-            ),
-        ),
+        ("rich", RICH),
         ("tensorboard", ("results.tensorboard", "runs.events")),
         ("matplotlib", ("results.tensorboard.figures",)),
         ("jinja2", ("results.report.write",)),
@@ -251,10 +191,7 @@ def test_the_imports_have_no_cycle():
         ("ray", ("extras.clusters.ray_workers",)),
         ("optuna", ("extras.search.study",)),
         ("pyarrow", ("using.prediction_files", "data")),
-        (
-            "onnx",
-            ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_scaling"),
-        ),
+        ("onnx", ONNX),
         ("onnxruntime", ("extras.export.onnx_file",)),
     ],
 )
@@ -267,9 +204,10 @@ def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):
     assert outside == []
 
 
-@pytest.mark.parametrize("name", ARRAYS_ONLY)
-def test_modules_of_data_import_no_torch_before_batches(name):
-    used = {top(found) for found in imports_of(f"seqsweep.data.{name}")}
+def test_modules_of_data_import_no_torch_before_batches():
+    modules = {f"seqsweep.data.{name}" for name in ARRAYS_ONLY}
+    assert modules <= MODULES.keys()
+    used = {top(found) for found in all_imports() if found.module in modules}
     assert used - sys.stdlib_module_names - {"seqsweep"} <= {"numpy"}
 
 
@@ -292,3 +230,15 @@ print([name for name in ("torch", "lightning") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_page_on_the_architecture_is_up_to_date_and_its_links_lead_to_files(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    architecture = importlib.import_module("architecture")
+    path = ROOT / "docs" / "architecture.md"
+    page = path.read_text(encoding="utf-8")
+    sources = architecture.read_package(ROOT / "src")
+    assert architecture.redraw(page, sources) == page, "run: python scripts/architecture.py"
+    links = re.findall(r"\]\(([^)#]+)\)", page)
+    assert len(links) > 20
+    assert [link for link in links if not (path.parent / link).is_file()] == []

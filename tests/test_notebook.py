@@ -88,13 +88,12 @@ def test_the_parity_script_prints_the_losses_of_seeds_beside_the_notebooks(capsy
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_an_experiment_prints_the_notebooks_lines(variant, start_command, tmp_path):
+def test_an_experiment_prints_the_notebooks_lines(start_command, tmp_path):
     """It prints four lines in the notebook's form, with the losses of metrics.csv."""
-    process = start_command("train", f"experiment=notebook_{variant}")
+    process = start_command("train", "experiment=notebook_bidirectional")
     printed, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
-    (run,) = (tmp_path / "outputs" / "runs" / f"notebook_{variant}").iterdir()
+    (run,) = (tmp_path / "outputs" / "runs" / "notebook_bidirectional").iterdir()
     losses = notebook.logged_losses(run)
     lines = [line for line in printed.splitlines() if line.startswith("Epoch")]
     assert lines == [f"Epoch [{n}/20], Loss: {losses[n - 1]:.4f}" for n in (5, 10, 15, 20)]

@@ -1,5 +1,6 @@
 """`import seqsweep` is fast, and both Python and type checkers find its names."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -10,22 +11,10 @@ import pytest
 import seqsweep
 
 NAMES = [
-    "RNNClassifier",
-    "SimpleRNN",
-    "MultiLayerRNN",
-    "BiDirectionalRNN",
-    "SequenceClassifier",
-    "SequenceDataModule",
-    "Sequences",
-    "Splits",
-    "make_sequences",
-    "compose",
-    "train",
-    "sweep",
-    "load_run",
-    "load_sweep",
-    "load_curves",
-]
+    "RNNClassifier", "SimpleRNN", "MultiLayerRNN", "BiDirectionalRNN", "SequenceClassifier",
+    "SequenceDataModule", "Sequences", "Splits", "make_sequences", "compose", "train", "sweep",
+    "load_run", "load_sweep", "load_curves",
+]  # fmt: skip
 PACKAGE = Path(seqsweep.__file__).parent
 
 
@@ -34,24 +23,13 @@ def test_the_public_names_of_the_package_are_these():
     assert dir(seqsweep) == sorted(seqsweep.__all__)
     assert (PACKAGE / "py.typed").is_file()
 
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_public_name_comes_from_its_module_and_is_documented(name):
-    found = getattr(seqsweep, name)
-    assert found.__name__ == name
-    assert found.__module__ == f"seqsweep.{seqsweep._MODULES[name]}"
-    assert found.__doc__ and found.__doc__.splitlines()[0].endswith((".", "`."))
-
-
-def test_an_unknown_name_of_the_package_raises_attribute_error():
+    for name in NAMES:
+        found = getattr(seqsweep, name)
+        assert found.__name__ == name and found.__module__.startswith("seqsweep.")
+        assert found.__doc__ and found.__doc__.splitlines()[0].endswith(".")
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):
         seqsweep.trian  # noqa: B018  # pyright: ignore
-
-
-def test_the_version_is_that_of_the_installed_package():
-    from importlib.metadata import version
-
-    assert seqsweep.__version__ == version("seqsweep")
+    assert seqsweep.__version__ == importlib.metadata.version("seqsweep")
 
 
 def test_importing_the_package_and_compose_need_no_torch():
@@ -66,7 +44,7 @@ print(early, [name for name in ("torch", "lightning") if name in sys.modules])
     assert done.stdout.strip() == "[] []"
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 def test_a_type_checker_knows_each_name(tmp_path):
     lines = ["import seqsweep", *(f"reveal_type(seqsweep.{name})" for name in NAMES)]
     (tmp_path / "use.py").write_text("\n".join([*lines, "seqsweep.load_run(3)", ""]))

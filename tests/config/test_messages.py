@@ -1,12 +1,21 @@
-"""What Hydra refuses, in one line that names the key and the nearest right name."""
+"""What Hydra, a flag or a constructor refuses is one line that names the key and the fix."""
+
+import functools
+import re
+from fractions import Fraction
 
 import pytest
 from hydra.errors import HydraException
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.from_overrides import flags_first
+from seqsweep.config.instantiate import build
 from seqsweep.config.messages import explain, with_place
+from seqsweep.data.sequences import Splits
 
 
 @pytest.mark.parametrize(
@@ -29,13 +38,11 @@ def test_a_wrong_argument_is_explained_in_one_line(override, parts, composed):
     assert all(part in message for part in parts), message
     assert "\n" not in message
     assert "hydra" not in message  # as in `known: ..., hydra, ...`
-
-
-def test_an_error_of_omegaconf_begins_with_its_key():
+    # An error of OmegaConf begins with its key.
     config = OmegaConf.create({"a": {"b": "${nope}"}})
-    with pytest.raises(OmegaConfBaseException) as refused:
+    with pytest.raises(OmegaConfBaseException) as unresolved:
         OmegaConf.to_container(config, resolve=True)
-    assert explain(refused.value).startswith("a.b: ")
+    assert explain(unresolved.value).startswith("a.b: ")
 
 
 @pytest.mark.parametrize(
@@ -46,20 +53,99 @@ def test_an_error_of_omegaconf_begins_with_its_key():
         (["data=npz"], "data.batch_size=0: must be", "data/_loading.yaml:3"),
         (["data=npz"], "data.source: no file x.npz", "data/npz.yaml:3"),
         (["data=npz", "data.source.path=x.npz"], "data.source: no file x.npz", None),
-        ([], "something else", None),
     ],
 )
 def test_a_message_ends_with_the_place_that_set_its_key(overrides, message, place, composed):
-    """The command line needs no place."""
+    """A key that the command line sets needs no place."""
     config = composed(*overrides, return_hydra_config=True)
     explained = with_place(ValueError(message), config.hydra)
     suffix = "" if place is None else f" (in {CONF_DIR / place})"
     assert str(explained) == f"{message}{suffix}"
+    # A command that was meant stands behind the place.
+    meant = "; did you mean: seqsweep train x"
+    explained = with_place(ValueError(message + meant), config.hydra)
+    assert str(explained) == f"{message}{suffix}{meant}"
 
 
-def test_a_command_that_was_meant_stands_behind_the_place(composed):
-    config = composed("data=text", return_hydra_config=True)
-    error = ValueError("data.source.path=null: must be a file; did you mean: seqsweep train x")
-    explained = str(with_place(error, config.hydra))
-    assert explained.startswith("data.source.path=null: must be a file (in ")
-    assert explained.endswith("); did you mean: seqsweep train x")
+@given(st.data())
+def test_flags_may_stand_anywhere(data):
+    """The flags and the overrides each keep their order."""
+    flags = [["-m"], ["--config-dir", "mine"], ["--cfg=job"]]
+    overrides = [["seed=0,1"], ["model=rnn"], ["~scheduler"]]
+    words = [word for part in overrides for word in part]
+    given_first = flags_first([word for part in (*flags, *overrides) for word in part], "train")
+    assert given_first == ["-m", "--config-dir", "mine", "--cfg=job", *words]
+    places = data.draw(st.permutations([0, 0, 0, 1, 1, 1]))
+    queues = (iter(flags), iter(overrides))
+    mixed = [word for place in places for word in next(queues[place])]
+    assert flags_first(mixed, "train") == given_first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--multirn seed=0,1", "--multirn: no such option of seqsweep train; did you mean '--mul"),
+        ("--cfg jbo", "argument --cfg/-c: invalid choice: 'jbo' (choose from "),
+        ("--config-dir", "argument --config-dir/-cd: expected one argument"),
+        ("-m=3", "argument --multirun/-m: ignored explicit argument"),
+        ("-cp x", "-cp: the folder of the configs is fixed"),
+        ("--experimental-rerun x", "--experimental-rerun: loads a pickle"),
+        ("=", "'=': must be KEY=VALUE"),
+    ],
+)
+def test_a_wrong_flag_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=r".") as refused:
+        flags_first(arguments.split(), "train", ["--members"])
+    assert str(refused.value).startswith(message)
+    # A flag with an optional value takes the next word.
+    assert flags_first(["a=1", "-i", "config", "b=1"], "train") == ["-i", "config", "a=1", "b=1"]
+
+
+RNN = {"_target_": "seqsweep.models.classifier.RNNClassifier", "input_size": 2, "num_classes": 2}
+
+
+def test_targets_are_built_nested_partial_and_with_injected_arguments():
+    half = {"_target_": "fractions.Fraction", "numerator": 1, "denominator": 2}
+    nested = {"_target_": "fractions.Fraction", "numerator": half, "denominator": 3}
+    assert build({"a": nested, "b": [half]}, "k") == {"a": Fraction(1, 6), "b": [Fraction(1, 2)]}
+    made = build({"_target_": "fractions.Fraction", "_partial_": True, "numerator": 3}, "key")
+    assert isinstance(made, functools.partial)
+    assert made(denominator=4) == Fraction(3, 4)
+    # Hydra's instantiate would make a config of a dataclass such as `Splits`.
+    source = build(
+        {
+            "_target_": "seqsweep.data.tasks.random_sequences",
+            "num_sequences": 4, "length": 2, "input_size": 1, "num_classes": 2,
+        },
+        "data.source",
+    )  # fmt: skip
+    assert isinstance(source, Splits)
+    made = build({"_target_": "builtins.dict", "source": 1, "b": 2}, "data", source=source)
+    assert made["source"] is source and made["b"] == 2
+
+
+@pytest.mark.parametrize(
+    ("node", "kind", "message"),
+    [
+        (RNN | {"hidden_size": 0}, ValueError, "model.hidden_size=0: must be at least 1"),
+        (RNN, TypeError, "model: "),
+        ({"_target_": "nowhere.Net"}, ValueError, "model._target_=nowhere.Net: "),
+        ([{"_target_": "fractions.Fraction", "numerator": "x"}], ValueError, "model[0]: "),
+        (
+            {"_target_": "builtins.open", "file": "/nowhere/at/all"},
+            FileNotFoundError,
+            "model: [Errno 2] No such file",
+        ),
+        # of other people's code, as a logger whose package is not installed
+        (
+            {"_target_": "importlib.import_module", "name": "no_such_package"},
+            ValueError,
+            "model: importlib.import_module lacks a package: No module named",
+        ),
+        # whose class takes more than a message
+        ({"_target_": "json.loads", "s": "{"}, ValueError, "model: Expecting property name"),
+    ],
+)
+def test_an_error_begins_with_the_key(node, kind, message):
+    with pytest.raises(kind, match=f"^{re.escape(message)}"):
+        build(node, "model")

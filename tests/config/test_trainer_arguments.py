@@ -1,4 +1,4 @@
-"""The section `trainer` takes the arguments of `lightning.Trainer`, checked by its signature."""
+"""Names of Lightning and torch: the arguments of the Trainer, and optimizers that equal ours."""
 
 import inspect
 import re
@@ -6,10 +6,12 @@ from typing import Any
 
 import lightning as L
 import pytest
+import torch
 
-from seqsweep.config.convert import _REFUSED, BUILD_TRAINER
-from seqsweep.config.signatures import signature_of
+from seqsweep.config.convert import BUILD_TRAINER, REFUSED
+from seqsweep.config.signatures import TORCH_OPTIMIZERS, signature_of
 from seqsweep.runs.identity import run_id
+from seqsweep.training import optimizers
 from seqsweep.training.engine import engine_of, why_not_native
 
 OTHERS: dict[str, Any] = {
@@ -32,30 +34,27 @@ def test_every_argument_of_lightnings_is_taken_or_refused(checked):
     """A new one shows here, and in conf/trainer/auto.yaml, which needs no + then."""
     theirs = inspect.signature(L.Trainer).parameters.keys()
     ours = signature_of(BUILD_TRAINER).parameters.keys()
-    assert theirs - ours - _REFUSED.keys() == OTHERS.keys()
+    assert theirs - ours - REFUSED.keys() == OTHERS.keys()
     found = checked(*(f"trainer.{n}={v}".replace(":", r"\:") for n, v in OTHERS.items()))
     assert found["trainer"].items() >= OTHERS.items()
 
 
 @pytest.mark.parametrize(
     "override",
-    [f"trainer.{name}={value}".replace(":", r"\:") for name, value in OTHERS.items()]
-    + ["trainer.accumulate_grad_batches=2", "trainer.gradient_clip_algorithm=value"],
+    ["trainer.max_steps=7", "trainer.benchmark=true", "trainer.gradient_clip_algorithm=value"],
 )
 def test_one_that_is_given_makes_another_run_by_autograd(override, checked, default):
     config = checked(override)
     assert run_id(config, "data") != run_id(default, "data")
-    assert why_not_native(config, lambda _: False) == override.replace("\\", "").replace(
-        "true", "True"
-    )
+    assert why_not_native(config, lambda _: False) == override.replace("true", "True")
     assert engine_of(config, lambda _: False) == "autograd"
 
 
-@pytest.mark.parametrize(
-    "override", ["max_steps=-1", "accumulate_grad_batches=1", "max_time=null", "benchmark=null"]
-)
-def test_lightnings_default_is_the_same_run(override, checked, default):
-    assert checked(f"trainer.{override}") == default
+def test_lightnings_defaults_and_class_are_the_same_run(checked, default):
+    """Other projects with Hydra name the class so."""
+    defaults = ("max_steps=-1", "accumulate_grad_batches=1", "max_time=null", "benchmark=null")
+    for override in (*defaults, "_target_=lightning.Trainer"):
+        assert checked(f"trainer.{override}") == default
 
 
 @pytest.mark.parametrize(
@@ -63,19 +62,61 @@ def test_lightnings_default_is_the_same_run(override, checked, default):
     [
         ("+trainer.accumulate_grad_batch=2", "trainer.accumulate_grad_batch: no such key in"),
         ("trainer.max_steps=many", "trainer.max_steps='many': must be a whole number"),
-        ("trainer.gradient_clip_algorithm=nom", "did you mean 'norm'"),
         ("+trainer.default_root_dir=a", "trainer.default_root_dir=a: cannot be set; a run names"),
         ("+trainer.logger=false", "choose loggers by the group logger"),
         ("+trainer.num_nodes=2", "one machine"),
+        ("+optimizer.amsgard=true optimizer._target_=torch.optim.Adam", "optimizer.amsgard"),
+        ("optimizer._target_=torch.optim.SGD", "optimizer.betas: no such key"),
+        ("+scheduler._target_=torch.optim.lr_scheduler.StepLR", "scheduler.step_size is missing"),
     ],
 )
 def test_a_mistake_is_refused_in_one_line(override, message, checked):
     with pytest.raises(ValueError, match=re.escape(message)) as refused:
-        checked(override)
+        checked(*override.split())
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("target", ["lightning.Trainer", "lightning.pytorch.trainer.Trainer"])
-def test_lightnings_own_class_is_the_same_run(target, checked, default):
-    """As other projects with Hydra name it."""
-    assert checked(f"trainer._target_={target}") == default
+@pytest.mark.parametrize("name", TORCH_OPTIMIZERS)
+def test_the_tables_hold_torchs_defaults(name):
+    """Of the arguments that ours lacks, and of lr, which ours has no default for."""
+    lr, neutral = TORCH_OPTIMIZERS[name]
+    theirs = inspect.signature(getattr(torch.optim, name)).parameters
+    ours = inspect.signature(getattr(optimizers, name.lower())).parameters
+    assert lr == theirs["lr"].default
+    assert neutral == {key: theirs[key].default for key in theirs.keys() - ours.keys()}
+    assert not ours.keys() - theirs.keys()
+    for key in ours.keys() - {"params", "lr"}:
+        assert ours[key].default == theirs[key].default, key
+
+
+@pytest.mark.parametrize("name", TORCH_OPTIMIZERS)
+def test_a_torch_optimizer_is_the_same_run_as_ours(name, checked):
+    ours = checked(f"optimizer={name.lower()}", "optimizer.lr=0.02")
+    for target in (f"torch.optim.{name}", f"torch.optim.{name.lower()}.{name}"):
+        named = checked(
+            f"optimizer={name.lower()}", "optimizer.lr=0.02", f"optimizer._target_={target}"
+        )
+        assert run_id(named, "data") == run_id(ours, "data")
+        assert why_not_native(named, lambda _: False) is None
+
+
+def test_a_file_of_the_users_own_needs_neither_partial_nor_lr(checked):
+    """Torch's default lr, where the file gives none."""
+    named = checked("~optimizer", "+optimizer._target_=torch.optim.Adam")
+    assert named == checked("optimizer.lr=0.001")
+    extra = checked("optimizer._target_=torch.optim.Adam", "+optimizer.amsgrad=false")
+    assert extra == checked()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("optimizer._target_=torch.optim.Adam", "+optimizer.amsgrad=true"),
+        ("optimizer._target_=torch.optim.NAdam",),
+    ],
+)
+def test_an_argument_that_ours_lacks_keeps_the_torch_class(overrides, checked):
+    config = checked(*overrides)
+    assert config["optimizer"]["_target_"].startswith("torch.optim.")
+    assert config["optimizer"]["_partial_"]
+    assert "is your own" in str(why_not_native(config, lambda _: False))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqsweep.data.files import read_file
 from seqsweep.data.tables import table
 
 PLAIN = """id,time,x,y,label
@@ -46,13 +45,6 @@ def test_each_form_has_the_data_of_the_plain_file(form: str, write) -> None:
     assert np.array_equal(read.x, plain.x, equal_nan=True)
     assert np.array_equal(read.labels, plain.labels) and read.class_names == plain.class_names
     assert read.channel_names == (("2", "3") if "header" in options else ("x", "y"))
-
-
-@pytest.mark.parametrize("name", ["my.tsv", "MY.TXT.GZ"])
-def test_the_endings_of_tables_are_known(name: str, write) -> None:
-    content = PLAIN.replace(",", "\t").encode()
-    content = gzip.compress(content) if name.lower().endswith(".gz") else content
-    assert read_file(write(content, name)).channel_names == ("x", "y")
 
 
 WRONG: dict[str, tuple[bytes, dict[str, Any], str]] = {

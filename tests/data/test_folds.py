@@ -70,21 +70,6 @@ def test_the_partition_is_that_of_the_split_seed_alone():
     assert len({contents(cut)["test"]["fingerprint"] for cut in cuts}) == 8
 
 
-@given(st.integers(0, 999), st.booleans())
-@settings(max_examples=40, deadline=None)
-def test_names_decide_nothing(seed, has_groups):
-    rng = np.random.default_rng(seed)
-    labels = rng.permutation(np.repeat([0, 1, 2], [9, 12, 15]))
-    groups = np.arange(36) // 3 if has_groups else None
-    other = np.array([2, 0, 1])[labels]
-    renamed = None if groups is None else rng.permutation(12)[groups]
-    try:
-        fold = divided(made(labels, groups, "abc"), 3, seed)
-    except ValueError:
-        return
-    assert np.array_equal(fold, divided(made(other, renamed, "abc"), 3, seed))
-
-
 @given(st.integers(0, 999), st.integers(2, 5))
 @settings(max_examples=60, deadline=None)
 def test_a_group_lies_in_one_fold_and_the_classes_stay_near_proportion(seed, folds):

@@ -61,7 +61,6 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "what was chosen stays": (
         "x;art\n1,5;a\n2,5;b\n1,5;a\n2,0;b\n", {"label": "x"}, {"decimal": ","}
     ),
-    "no label at all": ("x,y1\n0.5,1.5\n0.7,2.5\n", {}, {}),
     "texts": (
         "name,land\nAnna,de\nJohn,en\nEva,de\nJim,en\n",
         {},

@@ -182,19 +182,6 @@ def test_steps_are_numbers_or_dates(write, steps):
     assert table(write("id,t,x,y\n" + rows)).train.x[0, :, 0].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        pa.array([2, 1, 2], pa.timestamp("us", "Europe/Berlin")),
-        pa.array([2, 1, 2], pa.duration("ms")),
-        pa.array(["2", "1", "2"]).dictionary_encode(),
-    ],
-)
-def test_steps_of_parquet_have_any_ordered_type(store, steps):
-    path = store(id=["a", "a", "b"], time=steps, x=[2, 1, 3], label=[0, 0, 1])
-    assert table(path).train.x[0, :, 0].tolist() == [1, 2]
-
-
 def test_a_wide_table_may_have_lengths(store):
     columns = {"a": [1, 2], "b": [3, 4], "c": [5, 6], "label": [0, 1]}
     train = table(store(columns | {"lengths": [2, 3]})).train

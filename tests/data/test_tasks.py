@@ -86,13 +86,6 @@ def test_the_class_of_adding_is_the_range_of_the_marked_sum(classes):
     assert np.abs(marked - np.linspace(0, 1, len(marked))).max() < 0.03
 
 
-def test_delayed_recall_shows_its_symbol_only_at_the_first_step():
-    part = delayed_recall(200, 0, 0, length=12, num_symbols=5).train
-    words = part.x.argmax(axis=2)
-    assert words[:, 0].tolist() == part.labels.tolist()
-    assert set(words[:, 1:-1].ravel()) == {5} and set(words[:, -1]) == {6}
-
-
 @pytest.mark.parametrize("min_length", [None, 4])
 def test_the_class_of_parity_is_the_number_of_ones(min_length):
     part = parity(2000, 0, 0, length=9, min_length=min_length).train

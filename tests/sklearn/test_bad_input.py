@@ -25,43 +25,30 @@ def with_value(value):
 
 ARGUMENTS = [
     ({"hidden_size": 0}, r"^hidden_size=0: must be at least 1"),
-    ({"hidden_size": 2.5}, r"^hidden_size=2.5: must be a whole number"),
     ({"cell": "gruu"}, r"^cell='gruu': must be .*did you mean 'gru'"),
-    ({"bidirectional": "yes"}, r"^bidirectional='yes': must be true or false"),
-    ({"dropout": 1.0}, r"^dropout=1.0: must be at least 0 and below 1"),
-    ({"pooling": "avg"}, r"^pooling='avg': must be"),
-    ({"batch_size": 0}, r"^batch_size=0: must be between 1 and 24"),
     ({"batch_size": 25}, r"^batch_size=25: must be between 1 and 24"),
     ({"lr": 0}, r"^lr=0.0: must be above 0"),
-    ({"lr": float("nan")}, r"^lr=nan: must be a finite number"),
-    ({"class_weight": "balance"}, r"^class_weight='balance'"),
     ({"class_weight": {0: 1, 7: 2}}, r"^class_weight: label 7 is not in y; known: 0, 1, 2"),
     ({"class_weight": {0: -1}}, r"^class_weight=\[-1.0, 1.0, 1.0\]: must be .* above 0"),
     ({"class_weight": {0: "a"}}, r"^class_weight: 'a' of label 0: must be a number"),
     ({"class_weight": [1, 2, 3]}, r"^class_weight=\[1, 2, 3\]: must be None, 'balanced' or a dict"),
     ({"missing": "meen"}, r"^missing='meen': must be one of .*did you mean 'mean'"),
     ({"val_fraction": 1.0}, r"^val_fraction=1.0: must be at least 0 and below 1"),
-    ({"val_fraction": "half"}, r"^val_fraction='half': must be a number"),
-    ({"val_fraction": 0.001}, r"^val_fraction=0.001 of 30 sequences rounds to none"),
     ({"layout": "batch"}, r"^layout='batch': must be one of .*did you mean 'batch_first'"),
     ({"layout": "time_first"}, r"^layout='time_first': must be one of batch_first, channels_first"),
     ({"overrides": ["lr=1"]}, r"^overrides=\['lr=1'\]: must be a dict"),
     ({"overrides": {"optimizer.momentun": 1}}, r"^optimizer.momentun: no such key in optimizer"),
     ({"overrides": {"optimizer": "adan"}}, r"^optimizer=adan: no such option.*did you mean 'adam"),
     ({"overrides": {"model.hidden_size": 3}}, r"^overrides: model.hidden_size must be given as"),
-    ({"overrides": {"seed": 3}}, r"^overrides: seed must be given as the argument random_state"),
     ({"overrides": {"data": "digits"}}, r"^overrides: data cannot be set here"),
 ]
 INPUTS = [
     (np.zeros((30, 2, 3, 4)), Y, r"X has shape \(30, 2, 3, 4\); must be \(N, T, F\) or \(N, T\)"),
-    (np.zeros(30), Y, r"Expected 2D array, got 1D array"),
     (np.zeros((30, 6, 0)), Y, r"X has shape \(30, 6, 0\); no dimension may be 0"),
-    (X.astype(str), Y, r"not compatible with arrays of bytes/strings"),
     (with_value(np.nan), Y, r"^X: 1 missing values.*sequence 4, step 2.*set missing=mean"),
     (with_value(np.inf), Y, r"^X, y: x is inf at sequence 4, step 2, channel 1"),
     ([], [], r"^X=\[\]: must be at least one sequence"),
     ([*LIST[:-1], np.zeros((3, 1))], Y, r"^X\[29\] has 1 channels, but X\[0\] has 2"),
-    ([*LIST[:-1], np.zeros((0, 2))], Y, r"^X\[29\] has shape \(0, 2\); no dimension may be 0"),
     ([*LIST[:-1], [[1, 2], [3]]], Y, r"^X\[29\] is ragged; must be"),
     ([row.T for row in LIST], Y, r"^X\[1\] has 4 channels.*did you mean layout='channels_first'"),
     (list(range(30)), Y, r"^X\[0\] has shape \(\); must be \(T, F\) or \(T,\)"),
@@ -69,7 +56,6 @@ INPUTS = [
     (X, Y[:-1], r"inconsistent numbers of samples: \[30, 29\]"),
     (X, np.where(Y == 0, np.nan, Y), "Input y contains NaN"),
     (X, np.zeros(30, int), r"^X, y: there is only one class"),
-    (X, np.array(["a", "", "b"])[Y], r"^X, y: sequence 1 has label '': it is missing"),
 ]
 
 
@@ -94,7 +80,6 @@ def test_wrong_sequences_and_labels_are_named(x, y, message):
     ("x", "message"),
     [
         (np.zeros((3, 6, 3)), "X has 3 channels, but RecurrentClassifier is expecting 2 channels"),
-        ([np.zeros((3, 1))], "X has 1 channels"),
         (with_value(np.nan), r"1 value is missing \(NaN\), which missing=error refuses"),
     ],
 )
@@ -102,12 +87,6 @@ def test_wrong_sequences_of_a_prediction_are_named(x, message):
     estimator = RecurrentClassifier(**SHORT).fit(X, Y)
     with pytest.raises(ValueError, match=message):
         estimator.predict(x)
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"file"):
-        RecurrentClassifier(**SHORT, folder=tmp_path / "file" / "runs").fit(X, Y)
 
 
 @pytest.mark.parametrize(

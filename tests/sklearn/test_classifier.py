@@ -62,10 +62,10 @@ def padded(x):
     return array, lengths
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("engine", ["native", "autograd"])
+@pytest.mark.parametrize("engine", ["native", pytest.param("autograd", marks=pytest.mark.slow)])
 def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
     x, y = waves(channels=2)
+    x[3][2, 1] = np.nan
     array, lengths = padded(x)
     np.savez(tmp_path / "mine.npz", X=array, y=y, lengths=lengths)
     record = seqsweep.train(
@@ -74,15 +74,25 @@ def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
                 "data=npz", f"data.source.path={tmp_path}/mine.npz", f"output_dir={tmp_path}",
                 "data.test_fraction=0", "model.hidden_size=5", "model.cell=gru",
                 "trainer.max_epochs=4", "optimizer.lr=0.02", "seed=3", f"engine={engine}",
-                "loss.label_smoothing=0.1", "trainer.accelerator=cpu", "data.missing=mean",
+                "loss.label_smoothing=0.1", "trainer.accelerator=cpu", "data.missing=forward",
+                "data.transform.frame=2", "loss.class_weights=[0.5,3,1]",
             ]
         )
     )  # fmt: skip
     estimator = RecurrentClassifier(
         **SHORT, cell="gru", random_state=3, engine=engine, folder=tmp_path / "fits",
-        missing="mean",
-        overrides={"loss.label_smoothing": 0.1, "trainer.accelerator": "cpu"},
+        missing="forward", class_weight={1: 3.0, 0: 0.5},
+        overrides={"loss.label_smoothing": 0.1, "trainer.accelerator": "cpu",
+                   "data.transform.frame": 2},
     ).fit(x, y)  # fmt: skip
+    assert estimator.n_features_in_ == 2
+    estimator.save(tmp_path / "mine.ckpt")
+    saved = seqsweep.load_run(tmp_path / "mine.ckpt")
+    probabilities = estimator.predict_proba(x)
+    assert probabilities == pytest.approx(saved.predict_proba(x), abs=1e-6)
+    predicted = estimator.predict(x)
+    assert predicted.tolist() == estimator.classes_[probabilities.argmax(axis=1)].tolist()
+    assert estimator.score(x, y) == np.mean(predicted == y)
     by_command = seqsweep.load_run(record["folder"])
     ours = Path(estimator.run_.checkpoint).parents[1]
     assert ours.name == Path(record["folder"]).name
@@ -93,21 +103,6 @@ def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
     assert found is not None and found["metrics"] == record["metrics"]
     assert max(estimator.history_["val/acc"]) == record["metrics"]["val/acc"]
     assert len(estimator.history_["train/loss"]) == 4
-
-
-def test_the_probabilities_are_those_of_the_loaded_run(tmp_path):
-    x, y = waves()
-    estimator = RecurrentClassifier(**SHORT).fit(x, y)
-    estimator.save(tmp_path / "mine.ckpt")
-    run = seqsweep.load_run(tmp_path / "mine.ckpt")
-    with torch.inference_mode():
-        expected = run.network(*run.prepare(x)).softmax(dim=1).numpy()
-    probabilities = estimator.predict_proba(x)
-    assert probabilities == pytest.approx(expected, abs=1e-6)
-    assert probabilities.sum(axis=1) == pytest.approx(1)
-    predicted = estimator.predict(x)
-    assert predicted.tolist() == estimator.classes_[probabilities.argmax(axis=1)].tolist()
-    assert estimator.score(x, y) == np.mean(predicted == y)
 
 
 def test_every_form_of_the_same_sequences_is_the_same_fit(tmp_path):
@@ -155,27 +150,14 @@ def test_classes_are_sorted_as_numpy_sorts_them(tmp_path):
     assert estimator.score(x, numbers[y]) == same.score(x, order[y])
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [[False, True], [0.0, 1.0], [-1, 1], ["a", "b"], pd.Series(["x", "y"], dtype="category")],
-)
-def test_predict_returns_labels_of_the_kind_that_fit_was_given(labels):
+def test_predict_returns_labels_of_the_kind_that_fit_was_given():
     x, y = of_equal_length()
-    given = np.asarray(labels)[y % 2]
-    estimator = RecurrentClassifier(**SHORT, val_fraction=0).fit(x, given)
-    assert set(estimator.predict(x).tolist()) <= set(given.tolist())
-    assert estimator.n_classes_ == 2
-
-
-def test_class_weights_are_those_of_the_config(tmp_path):
-    x, y = of_equal_length()
-    names = np.array(["9", "10", "11"])[y]
-    options = SHORT | {"folder": tmp_path}
-    RecurrentClassifier(class_weight={"10": 3.0, "9": 0.5}, **options).fit(x, names)
-    RecurrentClassifier(class_weight="balanced", **options).fit(x, names)
-    found = [RunFolder(path.parent).config() for path in tmp_path.glob("*/record.json")]
-    weights = [config["loss"]["class_weights"] for config in found if config]
-    assert sorted(weights, key=str) == [[0.5, 3.0, 1.0], "balanced"]
+    kinds = ([False, True], [-1.0, 1.0], ["a", "b"], pd.Series(["x", "y"], dtype="category"))
+    for labels in kinds:
+        given = np.asarray(labels)[y % 2]
+        estimator = RecurrentClassifier(**SHORT, val_fraction=0).fit(x, given)
+        assert set(estimator.predict(x).tolist()) <= set(given.tolist())
+        assert estimator.n_classes_ == 2
 
 
 def test_equal_random_states_give_equal_bits():
@@ -193,19 +175,12 @@ def test_equal_random_states_give_equal_bits():
     assert one == again != two
 
 
-def test_fit_leaves_the_random_numbers_and_threads_of_the_program():
+def test_fits_in_several_threads_are_those_of_one_and_leave_the_programs_random_numbers():
     x, y = waves()
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
     before = torch.get_num_threads(), np.random.get_state()[1].tolist()  # pyright: ignore
-    RecurrentClassifier(**SHORT).fit(x, y).predict(x)
-    assert before == (torch.get_num_threads(), np.random.get_state()[1].tolist())  # pyright: ignore
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_fits_in_several_threads_are_those_of_one():
-    x, y = waves()
     alone = [weights_of(RecurrentClassifier(**SHORT, random_state=s).fit(x, y)) for s in range(4)]
     estimators = [RecurrentClassifier(**SHORT, random_state=seed) for seed in range(4)]
     threads = [threading.Thread(target=each.fit, args=(x, y)) for each in estimators]
@@ -214,6 +189,8 @@ def test_fits_in_several_threads_are_those_of_one():
     for thread in threads:
         thread.join()
     assert [weights_of(each) for each in estimators] == alone
+    assert before == (torch.get_num_threads(), np.random.get_state()[1].tolist())  # pyright: ignore
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_pickle_predicts_the_same_and_holds_tensors_and_plain_values_alone():
@@ -230,25 +207,16 @@ def test_a_pickle_predicts_the_same_and_holds_tensors_and_plain_values_alone():
     assert len(content) < 20_000
 
 
-def test_a_folder_keeps_the_runs_and_none_is_trained_twice(tmp_path, monkeypatch):
-    x, y = waves()
-    first = RecurrentClassifier(**SHORT, folder=tmp_path / "fits").fit(x, y)
-    run = seqsweep.load_run(Path(first.run_.checkpoint).parents[1])
-    assert np.array_equal(run.channel_names, first.run_.channel_names)
-
-    def refuse(*_, **__):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr("seqsweep.sweeping.app.train_when_free", refuse)
-    again = RecurrentClassifier(**SHORT, folder=tmp_path / "fits").fit(x, y)
-    assert weights_of(again) == weights_of(first)
-    with pytest.raises(AssertionError, match="trained again"):
-        RecurrentClassifier(**SHORT, folder=tmp_path / "fits", random_state=1).fit(x, y)
-
-
-def test_a_longer_fit_continues_a_shorter_one(tmp_path):
+def test_a_folder_keeps_the_runs_and_a_longer_fit_continues_a_shorter_one(tmp_path):
     x, y = waves()
     short = RecurrentClassifier(**SHORT, folder=tmp_path).fit(x, y)
+    run = seqsweep.load_run(Path(short.run_.checkpoint).parents[1])
+    assert np.array_equal(run.channel_names, short.run_.channel_names)
+    (record,) = tmp_path.glob("*/record.json")
+    written = record.stat().st_mtime_ns
+    again = RecurrentClassifier(**SHORT, folder=tmp_path).fit(x, y)
+    assert weights_of(again) == weights_of(short)
+    assert record.stat().st_mtime_ns == written
     longer = clone(short).set_params(max_epochs=8).fit(x, y)
     logs = [path.read_text() for path in tmp_path.glob("*/train.log")]
     assert any("resuming after the 4 epochs" in log for log in logs)
@@ -271,7 +239,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.durability
 def test_an_interrupted_fit_resumes(tmp_path):
     x, y = of_equal_length(300, steps=60)
     np.savez(tmp_path / "waves.npz", x=x, y=y)
@@ -293,7 +261,7 @@ def test_an_interrupted_fit_resumes(tmp_path):
     assert weights_of(estimator) == weights_of(estimator.set_params(folder=None).fit(x, y))
 
 
-def test_fit_and_predict_print_nothing_unless_asked(capfd, tmp_path):
+def test_fit_and_predict_print_nothing_unless_asked(capfd):
     x, y = waves()
     x = [*x, x[0]]  # a copy of a sequence is worth a note
     y = np.append(y, y[0])
@@ -304,28 +272,18 @@ def test_fit_and_predict_print_nothing_unless_asked(capfd, tmp_path):
     assert "also in train" in capfd.readouterr().out
 
 
-def test_missing_values_are_filled_as_in_training():
-    x, y = of_equal_length()
-    x[np.random.default_rng(0).random(x.shape) < 0.1] = np.nan
-    estimator = RecurrentClassifier(**SHORT, missing="forward").fit(x, y)
-    assert np.isfinite(estimator.predict_proba(x)).all()
-
-
-def test_prediction_works_in_batches_of_the_config():
+def test_prediction_works_in_batches_of_the_config_and_after_a_fit(tmp_path):
     x, y = waves()
+    with pytest.raises(NotFittedError):
+        RecurrentClassifier().predict(x)
+    with pytest.raises(NotFittedError):
+        RecurrentClassifier().save(tmp_path / "mine.ckpt")
     estimator = RecurrentClassifier(**SHORT, overrides={"data.eval_batch_size": 7}).fit(x, y)
     whole = RecurrentClassifier(**SHORT).fit(x, y)
     sizes = []
     estimator.run_.network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     assert estimator.predict_proba(x) == pytest.approx(whole.predict_proba(x), abs=1e-6)
     assert sizes == [7] * 8 + [4]
-
-
-def test_a_transform_of_the_channels_takes_those_of_x():
-    x, y = of_equal_length()
-    estimator = RecurrentClassifier(**SHORT, overrides={"data.transform.frame": 2}).fit(x, y)
-    assert estimator.n_features_in_ == 2
-    assert len(estimator.predict(x)) == len(x)
 
 
 def test_it_works_in_a_pipeline_and_in_cross_validation():
@@ -335,14 +293,6 @@ def test_it_works_in_a_pipeline_and_in_cross_validation():
     scores = cross_val_score(pipeline, x, y, cv=3)
     by_hand = cross_val_score(RecurrentClassifier(**SHORT), [row[::2] for row in x], y, cv=3)
     assert scores.tolist() == by_hand.tolist()
-
-
-def test_an_estimator_that_is_not_fitted_says_so(tmp_path):
-    estimator = RecurrentClassifier()
-    with pytest.raises(NotFittedError):
-        estimator.predict(waves()[0])
-    with pytest.raises(NotFittedError):
-        estimator.save(tmp_path / "mine.ckpt")
 
 
 STEPS = "the columns of a 2-D array are steps of one channel, and any number of steps is right"
@@ -357,11 +307,14 @@ EXPECTED = {
 CHECKED = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03)
 
 
-@pytest.mark.slow
+SEARCH = RecurrentClassifierCV(CHECKED, {"lr": [0.03, 0.01]}, cv=2, error_score="raise")
+
+
+@pytest.mark.slow  # scikit-learn's checks fit more than fifty times
 @pytest.mark.parametrize(
     "estimator",
-    [CHECKED, RecurrentClassifierCV(CHECKED, {"lr": [0.03, 0.01]}, cv=2, error_score="raise")],
-    ids=["classifier", "search"],
+    [CHECKED, pytest.param(SEARCH, marks=pytest.mark.durability)],
+    ids=lambda e: type(e).__name__,
 )
 def test_it_passes_the_checks_of_scikit_learn(estimator):
     results = check_estimator(

@@ -1,9 +1,6 @@
 """The arguments of an estimator are the keys of a config, whatever characters they have."""
 
-import math
-
 import numpy as np
-import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -21,6 +18,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 
 
 @given(PLAIN | TEXTS | st.lists(PLAIN | TEXTS))
+@example(np.float64(0.1))
 @example('a "quoted" text\\')
 @example("${not:resolved}")
 @example('\\"')
@@ -32,28 +30,10 @@ def test_an_override_keeps_its_value(value):
     assert OmegaConf.create({"key": parsed}).key == value
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(np.int64(3), 3), (np.float64(0.1), 0.1), (np.bool_(True), True), (math.pi, math.pi)],
-)
-def test_a_number_of_numpy_is_a_plain_number(value, expected):
-    parsed = OverridesParser.create().parse_override(f"key={quoted_value(value)}").value()
-    assert parsed == expected and type(parsed) is type(expected)
-
-
 def test_the_defaults_are_those_of_the_config():
     config = config_of(RecurrentClassifier().get_params(), Y, "mine.npz", "out")
-    expected = seqsweep.compose(
-        [
-            "data=npz",
-            "data.source.path=mine.npz",
-            "output_dir=out",
-            "data.test_fraction=0",
-            "logger=csv",
-            "diagnostics=false",
-        ]
-    )
-    assert config == expected
+    source = ["data=npz", "data.source.path=mine.npz", "output_dir=out", "data.test_fraction=0"]
+    assert config == seqsweep.compose([*source, "logger=csv", "diagnostics=false"])
 
 
 def test_each_argument_sets_its_key():

@@ -26,16 +26,11 @@ def files(trained, tmp_path, monkeypatch):
         "channels.npz": {"X": x[:, :, :1], "y": y},
         "turned.npz": {"X": x.swapaxes(1, 2), "y": y},
         "names.npz": {"X": x, "y": y, "channel_names": ["up", "down"]},
-        "order.npz": {"X": x, "y": y, "channel_names": ["right", "left"]},
         "odd.npz": {"X": x, "y": ["fall", "rise", "stil", "fall", "rise", "still"]},
         "holes.npz": {"X": holes, "y": y},
         "far.npz": {"X": far, "y": y},
         "long.npz": {"X": x, "y": y, "lengths": lengths + 20},
         "regression.npz": {"X": x, "y": np.linspace(0, 1, 6)},
-        "empty.npz": {"X": x[:0], "y": y[:0]},
-        "objects.npz": {"X": x, "y": y, "ids": np.array([None] * 6, dtype=object)},
-        "no_x.npz": {"y": y},
-        "ids.npz": {"X": x, "y": y, "ids": ["a", "b"]},
         "two.npz": {"X_train": x, "y_train": y, "X_val": x, "y_val": y},
     }
     for name, arrays in contents.items():
@@ -43,9 +38,7 @@ def files(trained, tmp_path, monkeypatch):
     (tmp_path / "table.csv").write_text("name,value\na,1\na,2\n")
     (tmp_path / "data.bin").write_text("1,2,3")
     (tmp_path / "bad.ts").write_text(HEADER + "1,2:3,4:fall\n1,x:3,4:fall\n")
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "good.npz").read_bytes()[:-50])
     (tmp_path / "nothing").mkdir()
-    (tmp_path / "folder.onnx").mkdir()
     content = bytearray((trained.run / "checkpoints" / "best.ckpt").read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "damaged.ckpt").write_bytes(content)
@@ -65,7 +58,6 @@ def files(trained, tmp_path, monkeypatch):
 CASES = [
     # the run
     ("predict", "RUN, DATA is missing; usage: seqsweep predict"),
-    ("predict nowhere good.npz", "nowhere: no such folder"),
     ("predict rum good.npz", "rum: no such folder .*; did you mean 'run'"),
     ("predict nothing good.npz", "nothing: no runs in it"),
     ("predict sweeps good.npz", "there are runs in its folder small"),
@@ -82,40 +74,27 @@ CASES = [
     ("predict run good.npz --format cvs", "--format=cvs: must be one of .*; did you mean 'csv'"),
     ("predict run good.npz --format parquet", "--format=parquet: needs a file; give --out"),
     ("predict run good.npz --out no/p.csv", "no/p.csv: there is no folder no"),
-    ("predict run good.npz --out nothing --format csv", "nothing: is a folder"),
     ("predict run good.npz --batch-size 0", "--batch-size=0: must be at least 1"),
-    ("predict run good.npz --batch-size many", "--batch-size=many: must be a whole number"),
     ("predict run good.npz --batchsize 3", "--batchsize: no such option .*did you mean '--batch-"),
     ("predict run good.npz --split tset", "--split=tset: good.npz has only train"),
     ("predict run two.npz", "two.npz: has the splits train, val; choose one: --split train"),
     ("predict run good.npz extra", "extra: must be KEY=VALUE, an option to read good.npz"),
     ("predict run good.npz layuot=time_first", "layuot: no such option .*did you mean 'layout'"),
     ("predict run good.npz layout=[a", r"layout=\[a: cannot be read as YAML"),
-    ("predict run bad.ts layout=time_first", "layout: no such option to read bad.ts; known: test_"),
     # the data
     ("predict run god.npz", "no file god.npz .*; did you mean 'good.npz'"),
-    ("predict run nothing", "nothing"),
     ("predict run table.csv id=nmae", "no such column; columns: name, value"),
-    ("predict run cut.npz", "cut.npz is cut off or damaged"),
     ("predict run bad.ts", "bad.ts:5: channel 0: 'x' is not a number"),
     (
         "predict run channels.npz",
         "channels.npz: has 1 channel, but .* was trained on 2: left, right",
     ),
-    (
-        "predict run turned.npz",
-        "has 9 channels, .* trained on 2: left, right; it looks like channels first",
-    ),
+    ("predict run turned.npz", "has 9 channels, .* trained on 2: .*; it looks like channels first"),
     ("predict run names.npz", "names.npz: has other channels: up, down; .* left, right"),
-    ("predict run order.npz", "has its channels in another order: right, left"),
     ("predict run holes.npz", "holes.npz, sequences 0 to 5 .*1 value is missing"),
     ("predict run far.npz", "far.npz, sequences 0 to 5 .*at sequence 1, step 0, channel 1"),
     ("predict run long.npz", r"long.npz: sequence 0 has length \d+; must be between 1 and 9"),
     ("predict run regression.npz", "regression.npz: sequence 1 has label .* a number to predict"),
-    ("predict run empty.npz", "no dimension may be 0"),
-    ("predict run objects.npz", "key ids holds pickled Python objects, which are never loaded"),
-    ("predict run ids.npz", r"ids.npz: ids has shape \(2,\); must be \(6,\)"),
-    ("predict run no_x.npz", "key x is missing"),
     # evaluate
     ("evaluate run unlabelled.npz", "key y is missing"),
     (
@@ -129,29 +108,21 @@ CASES = [
     ("bundle run", "OUT.zip is missing; usage: seqsweep bundle"),
     ("bundle run out.tar", "out.tar: must end with .zip"),
     ("bundle run no/out.zip", "no/out.zip: there is no folder no"),
-    ("bundle run out.zip more", "more: one argument too many"),
     # export
     ("export", "RUN, --to is missing; usage: seqsweep export"),
     ("export run --to mine.ONNX", "must end with .onnx; did you mean '.onnx'"),
-    ("export run --to folder.onnx", "--to=folder.onnx: is a folder; expected a file such as"),
-    ("export run --to nowhere/mine.onnx", r"--to=nowhere/mine.onnx: no folder nowhere \(in "),
     ("export damaged.ckpt --to mine.onnx", "damaged.ckpt is damaged: its content does not"),
     # data
     ("data inf", "no command 'data inf'; did you mean 'info'"),
     ("data info", "SOURCE is missing; usage: seqsweep data info"),
-    ("data info --jsn good.npz", "--jsn: no such option of seqsweep data info; did you mean '--js"),
     ("data info digit", "neither a file nor the name of bundled data; did you mean 'digits'"),
-    ("data info iris", "A file is given with its ending, as in iris.csv"),
-    ("data info data.bin", "data.bin: unknown ending; expected .npz, .ts, "),
     ("data info good.npz layot=time_first", "data.source.layot: no such key in data.source"),
     ("data info good.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),
     ("data info good.npz missing=men", "data.missing='men': must be one of"),
-    ("data info bad.ts", "bad.ts:5: "),
     # explain
     ("explain model.hiden_size=3", "did you mean 'hidden_size'"),
     ("explain run", "run: is a folder; expected overrides, as in: seqsweep explain data=digits"),
     ("explain model.hidden_size=3,4", "model.hidden_size=3,4: several values are a sweep"),
-    ("explain --html no/a.html", "no/a.html: there is no folder no"),
 ]
 
 

@@ -17,8 +17,7 @@ import seqsweep.cli
 from seqsweep.runs.documents import sealed
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, save_sealed
-from seqsweep.using.bundle_file import encode, read_bundle, write_bundle
-from seqsweep.using.load import read_content
+from seqsweep.using.bundle_file import read_bundle, write_bundle
 
 FIXTURES = [HealthCheck.function_scoped_fixture]  # the one file is written anew by each example
 NEEDED = ["config.json", "labels.json", "scaling.json", "weights.npz"]
@@ -64,7 +63,7 @@ def test_a_bundle_predicts_what_its_run_predicts(command, trained, bundle, new_d
     assert repr(one) == f"LoadedRun({bundle}: RNNClassifier, 2 channels, 3 classes)"
 
 
-def test_a_bundle_holds_tensors_and_text(bundle, trained):
+def test_a_bundle_holds_tensors_and_text(command, bundle, trained, tmp_path):
     files = files_of(bundle)
     assert set(files) - {"model.onnx"} == {*NEEDED, "README.txt", "provenance.json"}
     for name, data in files.items():
@@ -74,18 +73,14 @@ def test_a_bundle_holds_tensors_and_text(bundle, trained):
     scaling = json.loads(files["scaling.json"])["scaling"]
     assert scaling["missing"] == "error" and len(scaling["mean"]["values"]) == 2
     assert not any(b"pickle" in data or b"\x80\x04" in data[:2] for data in files.values())
-
-
-def test_equal_runs_give_equal_bytes(command, trained, bundle, tmp_path):
-    assert command("bundle", trained.sweep, "again.zip").code == 0
-    assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
-
-
-def test_the_provenance_names_no_path_of_the_machine(bundle, trained):
-    content = json.loads(files_of(bundle)["provenance.json"])
+    # The provenance names no path of the machine.
+    content = json.loads(files["provenance.json"])
     assert content["data_files"] == {"path": "train.npz"}
     assert content["record"]["splits"]["test"]["sequences"] == 45
     assert content["training"]["engine"] == "native"
+    # Equal runs give equal bytes.
+    assert command("bundle", trained.sweep, "again.zip").code == 0
+    assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
 
 
 def test_the_readme_has_the_facts(command, trained, bundle, new_data):
@@ -112,34 +107,9 @@ def test_names_cannot_become_links_html_or_control_characters(command, trained, 
     text = files_of(tmp_path / "mine.zip")["README.txt"].decode()
     assert r"x\`\<img src=a onerror=b\>\`y, c\`\[click\](javascript:d)\`, e\x1b\[2Jf\u202eg" in text
     assert r"channels: a_b, \*bold\*" in text
+    assert "test/acc" not in text  # a checkpoint alone has no record
     assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]|^scores: 1", text, re.MULTILINE)
     assert seqsweep.load_run(tmp_path / "mine.zip").class_names == tuple(names)
-
-
-def test_a_copied_checkpoint_has_no_scores(command, trained, tmp_path):
-    (tmp_path / "mine.ckpt").write_bytes((trained.run / "checkpoints" / "best.ckpt").read_bytes())
-    assert command("bundle", "mine.ckpt", "mine.zip").code == 0
-    text = files_of(tmp_path / "mine.zip")["README.txt"].decode()
-    assert "test/acc" not in text
-
-
-def test_last_weights_do_not_get_the_metrics_of_the_best(command, trained, tmp_path):
-    for run in trained.runs:
-        record = RunFolder(run).record() or {}
-        command("bundle", run, "last.zip", "--checkpoint", "last")
-        has_metrics = "test/acc: " in files_of(tmp_path / "last.zip")["README.txt"].decode()
-        assert has_metrics == (record["best_epoch"] == seqsweep.load_run("last.zip").epoch)
-
-
-def test_a_network_of_the_users_own_needs_permission(command, trained, bundle, tmp_path):
-    files = files_of(bundle)
-    config = json.loads(files["config.json"])
-    config["config"]["model"] = {"_target_": "os.system", "command": "touch hacked"}
-    files["config.json"] = json.dumps(sealed(config)).encode()
-    write_bundle(tmp_path / "own.zip", files)
-    with pytest.raises(ValueError, match=r"model._target_=os.system is not a target of seqsweep"):
-        seqsweep.load_run(tmp_path / "own.zip")
-    assert not (tmp_path / "hacked").exists()
 
 
 def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_path):
@@ -157,14 +127,6 @@ def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_p
     assert done.out == command("predict", folder, new_data, "--allow", target).out
 
 
-def test_a_network_in_bfloat16_keeps_its_values(trained, tmp_path):
-    _, content = read_content(trained.run)
-    weights = {name: w.to(torch.bfloat16) for name, w in content["state_dict"].items()}
-    write_bundle(tmp_path / "a.zip", encode(content | {"state_dict": weights}))
-    found = read_bundle(tmp_path / "a.zip")["state_dict"]
-    assert all(torch.equal(found[n.removeprefix("network.")], w) for n, w in weights.items())
-
-
 def changed(path, target, name, data):
     write_bundle(target, files_of(path) | {name: data})
     return target
@@ -172,53 +134,42 @@ def changed(path, target, name, data):
 
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_changed_or_missing_file_is_refused(bundle, tmp_path, name):
-    data = files_of(bundle)[name]
+    files = files_of(bundle)
+    data = files.pop(name)
     position = next(i for i in range(len(data) // 3, len(data)) if data[i : i + 1].isalnum())
     other = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
     with pytest.raises(ValueError, match=r"not match its digest|is not JSON"):
         seqsweep.load_run(changed(bundle, tmp_path / "a.zip", name, other))
-    files = files_of(bundle)
-    del files[name]
     write_bundle(tmp_path / "b.zip", files)
     with pytest.raises(ValueError, match=r"is missing in the bundle|damaged"):
         seqsweep.load_run(tmp_path / "b.zip")
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil", "a/b", "..\\evil", "extra.pkl"])
-def test_other_names_in_the_zip_are_refused(bundle, tmp_path, name):
-    with pytest.raises(ValueError, match="is not a file of a bundle"):
-        seqsweep.load_run(changed(bundle, tmp_path / "a.zip", name, b"evil"))
-
-
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_a_name_that_is_there_twice_is_refused(bundle, tmp_path):
+def test_other_names_in_the_zip_are_refused(bundle, tmp_path):
     path = tmp_path / "a.zip"
+    for name in ("../evil.txt", "/etc/evil", "..\\evil", "extra.pkl"):
+        with pytest.raises(ValueError, match="is not a file of a bundle"):
+            seqsweep.load_run(changed(bundle, path, name, b"evil"))
     path.write_bytes(bundle.read_bytes())
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("labels.json", b"{}")
-    with pytest.raises(
-        ValueError, match=r"'labels.json' is not a file of a bundle, or is in it tw"
-    ):
+    message = r"'labels.json' is not a file of a bundle, or is in it tw"
+    with pytest.raises(ValueError, match=message):
         seqsweep.load_run(path)
 
 
-def test_a_zip_that_grows_too_large_is_refused(bundle, tmp_path):
-    files = files_of(bundle) | {"README.txt": b" " * 10_000_000}
-    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
+def test_a_bundle_may_be_zipped_again_but_not_grow_too_large(bundle, tmp_path, new_data, command):
+    for path, readme in (("again.zip", b"# mine"), ("bomb.zip", b" " * 10_000_000)):
+        with zipfile.ZipFile(tmp_path / path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in reversed(files_of(bundle).items()):
+                archive.writestr(name, readme if name == "README.txt" else data)
+    assert command("predict", "again.zip", new_data).out == command("predict", bundle, new_data).out
     with pytest.raises(ValueError, match=r"README.txt has 10,000,000 bytes, too many"):
         seqsweep.load_run(tmp_path / "bomb.zip")
 
 
-def test_a_bundle_that_was_zipped_again_is_read(bundle, tmp_path, new_data, command):
-    with zipfile.ZipFile(tmp_path / "again.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in reversed(files_of(bundle).items()):
-            archive.writestr(name, b"# mine" if name == "README.txt" else data)
-    assert command("predict", "again.zip", new_data).out == command("predict", bundle, new_data).out
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=FIXTURES)
+@settings(max_examples=60, deadline=None, suppress_health_check=FIXTURES)
 @given(data=st.data())
 def test_a_damaged_bundle_is_refused_or_read_as_it_was(bundle, tmp_path, data):
     content = bytearray(bundle.read_bytes())
@@ -232,35 +183,23 @@ def test_a_damaged_bundle_is_refused_or_read_as_it_was(bundle, tmp_path, data):
         return
     expected = read_bundle(bundle)
     assert found["config"] == expected["config"] and found["epoch"] == expected["epoch"]
-    assert all(
-        torch.equal(found["state_dict"][name], weights)
-        for name, weights in expected["state_dict"].items()
-    )
+    weights = expected["state_dict"]
+    assert all(torch.equal(found["state_dict"][name], weights[name]) for name in weights)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"[]",
-        b'{"format": NaN, "digest": "x"}',
-        json.dumps(sealed({"format": 9})).encode(),
-        json.dumps(sealed({"format": 1})).encode(),
-        b"[" * 100_000,
-        b"\xff\xfe",
-    ],
-)
-def test_a_config_that_is_none_is_refused(bundle, tmp_path, content):
-    with pytest.raises(ValueError, match=r"a\.zip"):
-        seqsweep.load_run(changed(bundle, tmp_path / "a.zip", "config.json", content))
+def test_a_config_that_is_none_is_refused(bundle, tmp_path):
+    wrong = [b"[]", b'{"format": NaN, "digest": "x"}', b"[" * 100_000, b"\xff\xfe"]
+    wrong += [json.dumps(sealed({"format": number})).encode() for number in (1, 9)]
+    for content in wrong:
+        with pytest.raises(ValueError, match=r"a\.zip"):
+            seqsweep.load_run(changed(bundle, tmp_path / "a.zip", "config.json", content))
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("labels.json", b"{}"),
         ("scaling.json", b'{"scaling": {"dtype": "load", "shape": [1], "values": [1]}}'),
         ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [2], "values": [1]}}'),
-        ("weights.npz", b"\xff" * 100),
         ("weights.npz", npz(np.savez, np.array([object()]))),
         ("weights.npz", npz(np.savez_compressed, np.zeros(1 << 20))),
     ],
@@ -273,9 +212,3 @@ def test_content_with_a_right_digest_is_still_checked(bundle, tmp_path, name, co
     write_bundle(tmp_path / "a.zip", files)
     with pytest.raises(ValueError, match=r"a\.zip"):
         seqsweep.load_run(tmp_path / "a.zip")
-
-
-def test_a_checkpoint_is_not_a_bundle(trained, tmp_path):
-    content = load_sealed(trained.run / "checkpoints" / "best.ckpt")
-    save_sealed(content, tmp_path / "checkpoint.zip")
-    assert seqsweep.load_run(tmp_path / "checkpoint.zip").class_names == trained.classes

@@ -59,15 +59,6 @@ def test_the_terminal_shows_scores_classes_and_confusion(command, trained, tmp_p
         assert re.search(rf"^{name} +{' +'.join(map(re.escape, cells))} *$", done.out, re.MULTILINE)
 
 
-def test_the_seed_and_the_number_of_resamples_are_options(command, trained, tmp_path, labelled):
-    one, _ = evaluated(command, tmp_path, trained.run, labelled, "--seed", "1")
-    other, _ = evaluated(command, tmp_path, trained.run, labelled, "--seed", "2")
-    assert one["metrics"] != other["metrics"]
-    assert one["intervals"] == {"level": 0.95, "resamples": 50, "seed": 1}
-    done = command("evaluate", trained.run, labelled, "--resamples", "0")
-    assert "[" not in done.out and done.code == 0
-
-
 def test_python_evaluates_as_the_command_does(command, trained, tmp_path, labelled):
     content, _ = evaluated(command, tmp_path, trained.run, labelled)
     x, y, lengths = trained.test_data()
@@ -75,6 +66,8 @@ def test_python_evaluates_as_the_command_does(command, trained, tmp_path, labell
     result = run.evaluate(x, y, lengths, resamples=50)
     numbers = numbers_of(result.as_json()["metrics"])
     assert numbers == pytest.approx(numbers_of(content["metrics"]), abs=1e-6)
+    assert content["intervals"] == {"level": 0.95, "resamples": 50, "seed": 0}
+    assert run.evaluate(x, y, lengths, resamples=50, seed=1).metrics != result.metrics
     positions = [run.class_names.index(name) for name in y]
     assert run.evaluate(x, positions, lengths, 50).metrics == result.metrics
 
@@ -84,7 +77,6 @@ def test_python_evaluates_as_the_command_does(command, trained, tmp_path, labell
     [
         (["odd"] * 45, r"labels: sequence 0 has label 'odd'; must be one of fall, rise, still"),
         ([0] * 44, "labels: expected 45, got 44"),
-        ([3] * 45, "sequence 0 has label '3'; must be between 0 and 2"),
         ([0.5] * 45, "a number to predict"),
     ],
 )
@@ -98,8 +90,10 @@ def test_the_file_of_the_training_is_named(command, trained, tmp_path, labelled)
     file = trained.folder / "train.npz"
     line = "the run was trained on this file, so scores on it are optimistic"
     shutil.copy(file, tmp_path / "copy.npz")
-    for name in ("evaluate", "predict"):
-        assert f"{file}: {line}" in command(name, trained.run, file, "--split", "train").err
-        assert f"copy.npz: {line}" in command(name, trained.run, "copy.npz", "--split", "train").err
-        for other in ([file], [labelled], ["copy.npz", "--split", "test"]):
-            assert line not in command(name, trained.run, *other).err
+    fast = ("--resamples", "0")
+    for path in (file, "copy.npz"):
+        done = command("evaluate", trained.run, path, "--split", "train", *fast)
+        assert f"{path}: {line}" in done.err
+        assert f"{path}: {line}" in command("predict", trained.run, path, "--split", "train").err
+    for other in ([file], [labelled], ["copy.npz", "--split", "test"]):
+        assert line not in command("evaluate", trained.run, *other, *fast).err

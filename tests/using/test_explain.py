@@ -10,11 +10,9 @@ from torch.nn.utils.rnn import pad_packed_sequence
 
 from seqsweep.cli import main
 from seqsweep.data.batch import Batch
-from seqsweep.models.classifier import MultiLayerRNN, RNNClassifier
+from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.explain import explain
 from seqsweep.using.explain_command import page
-
-CASES = [("rnn", 1, False), ("gru", 3, True), ("lstm", 1, True), ("lstm", 3, False)]
 
 
 def batch() -> Batch:
@@ -30,20 +28,18 @@ def rows(explanation):
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "none": {},
-    "layer norm": {"layer_norm": True},
-    "attention": {"pooling": "attention"},
+    "layer norm": {"layer_norm": True, "cell": "gru", "num_layers": 3, "bidirectional": True},
+    "attention": {"pooling": "attention", "cell": "lstm", "num_layers": 2},
     "embedding": {"embedding_dim": 3, "num_embeddings": 8},
 }
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize(("cell", "layers", "bidirectional"), CASES)
-def test_every_weight_is_shown_with_its_shape(cell, layers, bidirectional, option):
+def test_every_weight_is_shown_with_its_shape(option):
     size = 1 if option == "embedding" else 4
-    network = RNNClassifier(
-        size, 6, 5, cell=cell, num_layers=layers, bidirectional=bidirectional, **OPTIONS[option]
-    )
+    network = RNNClassifier(size, 6, 5, **OPTIONS[option])
+    layers = OPTIONS[option].get("num_layers", 1)
+    bidirectional = OPTIONS[option].get("bidirectional", False)
     given = batch()
     if option == "embedding":
         given = given._replace(x=given.x[:, :, :1].abs().round())
@@ -74,13 +70,6 @@ def real_shapes(network, given):
     return tuple(features.shape), tuple(pad_packed_sequence(outputs, batch_first=True)[0].shape)
 
 
-def test_the_loss_shown_is_that_of_the_batch():
-    network, given = MultiLayerRNN(4, 6, 2, 5), batch()
-    text = next(r.text for r in rows(explain(network, given, tuple("abcde"))) if r.name == "loss")
-    loss = nn.functional.cross_entropy(network(given.x, given.lengths), given.labels)
-    assert float(re.findall(r"\d\.\d+", text)[0]) == pytest.approx(loss.item(), abs=5e-5)
-
-
 def test_a_network_of_the_users_own_is_followed_module_by_module():
     class Mean(nn.Module):
         def __init__(self) -> None:
@@ -97,21 +86,15 @@ def test_a_network_of_the_users_own_is_followed_module_by_module():
     assert ("output", (3, 7, 6), "") in explanation.blocks[1].rows
 
 
-def test_a_page_shows_names_as_text_and_loads_nothing():
-    text = page(explain(RNNClassifier(4, 6, 5), batch(), ("<b>&", *"bcde")))
+def test_a_page_shows_the_loss_and_names_as_text_and_loads_nothing():
+    network, given = RNNClassifier(4, 6, 5), batch()
+    explanation = explain(network, given, ("<b>&", *"bcde"))
+    shown = next(row.text for row in rows(explanation) if row.name == "loss")
+    loss = nn.functional.cross_entropy(network(given.x, given.lengths), given.labels)
+    assert float(re.findall(r"\d\.\d+", shown)[0]) == pytest.approx(loss.item(), abs=5e-5)
+    text = page(explanation)
     assert "&lt;b&gt;&amp;" in text and "<b>" not in text
     assert "http" not in text and "src=" not in text
-
-
-def test_the_command_reads_configs_of_the_users_own(tmp_path, capsys):
-    (tmp_path / "model").mkdir()
-    text = "_target_: seqsweep.RNNClassifier\ninput_size: null\nnum_classes: null\nhidden_size: 3\n"
-    (tmp_path / "model/mine.yaml").write_text(text)
-    given = ["data=digits", "model=mine", "--config-dir", str(tmp_path)]
-    with pytest.raises(SystemExit) as ended:
-        main(["explain", *given])
-    assert ended.value.code == 0
-    assert "(10, 3)" in capsys.readouterr().out
 
 
 def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
@@ -123,3 +106,10 @@ def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
     assert "rnn.weight_ih_l3" in printed and "loss" in printed
     assert (tmp_path / "e.html").read_text().count("reads ") == 5
     assert not (tmp_path / "outputs").exists()
+    # Configs of the user's own are read too.
+    (tmp_path / "model").mkdir()
+    text = "_target_: seqsweep.RNNClassifier\ninput_size: null\nnum_classes: null\nhidden_size: 3\n"
+    (tmp_path / "model/mine.yaml").write_text(text)
+    with pytest.raises(SystemExit):
+        main(["explain", "data=digits", "model=mine", "--config-dir", str(tmp_path)])
+    assert "(10, 3)" in capsys.readouterr().out

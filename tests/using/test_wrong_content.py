@@ -18,26 +18,25 @@ from seqsweep.using.bundle_file import encode, write_bundle
 Change = Callable[[dict[str, Any]], object]
 
 
+MISSING = object()
+
+
 def setting(key: str, value: Any) -> Change:
-    """Returns what sets a dotted key of a content."""
+    """Returns what sets a key of a content, whose groups are joined by `/`, or deletes it."""
 
     def change(content: dict[str, Any]) -> None:
         *groups, name = key.split("/")
         for group in groups:
             content = content[group]
         content[name] = value
+        if value is MISSING:
+            del content[name]
 
     return change
 
 
 def without(key: str) -> Change:
-    def change(content: dict[str, Any]) -> None:
-        *groups, name = key.split("/")
-        for group in groups:
-            content = content[group]
-        del content[name]
-
-    return change
+    return setting(key, MISSING)
 
 
 def weights(change: Callable[[torch.Tensor], Any], name: str = "network.fc.weight") -> Change:
@@ -49,10 +48,6 @@ def weights(change: Callable[[torch.Tensor], Any], name: str = "network.fc.weigh
     return changed
 
 
-def many_layers(content: dict[str, Any]) -> None:
-    content["config"]["model"]["num_layers"] = 10**6
-
-
 SHAPING = {"channel_names": ["a", "b"], "first": 0, "last": None, "downsample": 1, "masked": [],
            "frame": 1}  # fmt: skip
 VOCABULARY = {"symbols": ["<pad>", "<unknown>", "a"], "tokens": "characters", "lower": False,
@@ -62,8 +57,6 @@ F64 = torch.float64
 WRONG: list[tuple[str, Change]] = [
     ("holds no config", without("config")),
     ("config=5: must be", setting("config", 5)),
-    ("holds no config.data", without("config/data")),
-    ("config.data=5: must be", setting("config/data", 5)),
     ("holds no config.model", without("config/model")),
     (r"config.model=\[\]: must be", setting("config/model", [])),
     ("model._target_=5", setting("config/model/_target_", 5)),
@@ -71,31 +64,20 @@ WRONG: list[tuple[str, Change]] = [
     ("model.layer_norm='yes': must be true or false", setting("config/model/layer_norm", "yes")),
     ("model.hidden_size='8': must be", setting("config/model/hidden_size", "8")),
     ("model.hidden_size=1000000", setting("config/model/hidden_size", 10**6)),
-    ("model.hidden_size=1000000000", setting("config/model/hidden_size", 10**9)),
-    ("model.num_layers=1000000", many_layers),
+    ("model.num_layers=1000000", setting("config/model/num_layers", 10**6)),
     ("model.embedding_dim=", setting("config/model/embedding_dim", 10**9)),
     ("model.cell=5", setting("config/model/cell", 5)),
-    ("model.unknown", setting("config/model/unknown", 1)),
-    ("holds no class_names", without("class_names")),
-    ("class_names=5: must be", setting("class_names", 5)),
     ("class_names.*differ.*'a'", setting("class_names", ["a", "b", "a"])),
     ("num_classes=0", setting("class_names", [])),
     (r"class_names\[1\]=null", setting("class_names", ["a", None, "c"])),
-    ("channel_names=5: must be", setting("channel_names", 5)),
     ("channel_names|scaling.mean", setting("channel_names", ["a", "b", "c"])),
-    ("holds no epoch", without("epoch")),
     ("epoch='1'", setting("epoch", "1")),
-    ("epoch=true", setting("epoch", True)),
-    ("epoch=-1", setting("epoch", -1)),
     ("scaling=5: must be", setting("scaling", 5)),
-    ("holds no scaling.missing", without("scaling/missing")),
     ("scaling.missing='x': must be one of", setting("scaling/missing", "x")),
     ("scaling.dtype='int8': must be one of", setting("scaling/dtype", "int8")),
-    ("holds no scaling.shaping", without("scaling/shaping")),
     ("scaling.shaping=5: must be", setting("scaling/shaping", 5)),
     ("scaling.mean", setting("scaling/mean", "0.5")),
     ("scaling.mean", setting("scaling/mean", torch.zeros(3, dtype=F64))),
-    ("scaling.mean", setting("scaling/mean", torch.zeros(2, dtype=torch.int64))),
     ("scaling: .*mean and deviation", without("scaling/mean")),
     ("scaling.deviation: must be above 0", setting("scaling/deviation", torch.zeros(2, dtype=F64))),
     ("scaling.fill", setting("scaling/fill", torch.zeros(5, dtype=F64))),
@@ -105,18 +87,14 @@ WRONG: list[tuple[str, Change]] = [
         for key, value in {"frame": 10**9, "downsample": 0, "first": -1, "last": 0, "masked": [7],
                            "channel_names": ["a"]}.items()
     ],
-    ("scaling.shaping.frame='1'", setting("scaling/shaping", SHAPING | {"frame": "1"})),
     *[
         (f"vocabulary.{key}", setting("vocabulary", VOCABULARY | {key: value}))
         for key, value in {"tokens": "x", "lower": "no", "symbols": 5, "min_count": "1",
                            "max_length": "1"}.items()
     ],
     ("vocabulary.symbols.*differ", setting("vocabulary", VOCABULARY | {"symbols": ["a", "a"]})),
-    ("vocabulary=5", setting("vocabulary", 5)),
     ("fc.weight: must be finite", weights(lambda w: w * torch.nan)),
-    ("fc.weight: must be finite", weights(lambda w: w / 0)),
     ("fc.weight: must be float .*got torch.int8", weights(lambda w: w.to(torch.int8))),
-    ("fc.weight: must be float .*got torch.complex", weights(lambda w: w + 0j)),
     ("fc.weight", weights(lambda w: w[:, :-1].clone())),
     ("fc.weight", weights(lambda w: w[:1].expand(w.shape[0] + 1, -1).clone())),
     ("network.extra|extra", setting("state_dict/network.extra", torch.zeros(1))),
@@ -126,7 +104,6 @@ WRONG: list[tuple[str, Change]] = [
 OF_CHECKPOINTS: list[tuple[str, Change]] = [
     ("scaling.mean", setting("scaling/mean", torch.full((2,), torch.nan, dtype=F64))),
     ("holds no state_dict", without("state_dict")),
-    ("state_dict=5: must be", setting("state_dict", 5)),
     ("fc.weight: must be float .*got str", setting("state_dict/network.fc.weight", "text")),
     ("fc.weight|hidden_size", weights(lambda w: w[:1, :1].expand(10**6, 10**6))),
     ("model.hidden_size=1000000", lambda content: (
@@ -157,16 +134,6 @@ def whole(trained) -> dict[str, Any]:
     return load_sealed(trained.run / "checkpoints" / "best.ckpt")
 
 
-@pytest.mark.parametrize("kind", ["checkpoint", "bundle"])
-def test_the_unchanged_content_is_read(whole, tmp_path, kind) -> None:
-    path = tmp_path / "a.ckpt"
-    if kind == "checkpoint":
-        save_sealed(whole, path)
-    assert (
-        seqsweep.load_run(path if kind == "checkpoint" else packed(whole, whole, path)).epoch >= 0
-    )
-
-
 @pytest.mark.parametrize(("message", "change"), [*WRONG, *OF_CHECKPOINTS])
 def test_a_checkpoint_is_refused_by_its_key(whole, tmp_path, message, change) -> None:
     content = copy.deepcopy(whole)
@@ -186,7 +153,10 @@ def test_a_bundle_is_refused_by_its_key(whole, tmp_path, message, change) -> Non
     assert len(str(refused.value).splitlines()) == 1
 
 
-def test_a_checkpoint_that_holds_no_keys_is_refused(tmp_path) -> None:
+def test_a_content_without_keys_is_refused_and_the_unchanged_one_is_read(whole, tmp_path) -> None:
+    save_sealed(whole, tmp_path / "checkpoint.zip")
+    for path in (tmp_path / "checkpoint.zip", packed(whole, whole, tmp_path / "bundle.zip")):
+        assert seqsweep.load_run(path).epoch >= 0
     save_sealed(torch.zeros(3), tmp_path / "a.ckpt")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"a\.ckpt: must hold a group of keys, got Tensor"):
         seqsweep.load_run(tmp_path / "a.ckpt")

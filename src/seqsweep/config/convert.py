@@ -140,7 +140,7 @@ BUILD_TRAINER = "seqsweep.training.trainer.build_trainer"
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 _NAMES = re.compile(r"(lightning(\.pytorch)?|pytorch_lightning)(\.trainer)*\.Trainer")
 
-_REFUSED = {
+REFUSED = {
     "folder": "a run names its own folder; set output_dir",
     "default_root_dir": "a run names its own folder; set output_dir",
     "logger": "choose loggers by the group logger",
@@ -177,8 +177,8 @@ def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
     ours, lightnings = signature_of(BUILD_TRAINER).parameters, signature_of(_TRAINER).parameters
     checked: dict[str, Any] = {}
     for name, value in section.items():
-        if name in _REFUSED:
-            raise ValueError(f"trainer.{name}={value}: cannot be set; {_REFUSED[name]}")
+        if name in REFUSED:
+            raise ValueError(f"trainer.{name}={value}: cannot be set; {REFUSED[name]}")
         if name in ("_target_", *ours):
             checked[name] = value
         elif name in lightnings:
@@ -187,6 +187,6 @@ def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
             if value is not None and value != parameter.default:
                 checked[name] = convert(value, parameter.annotation, f"trainer.{name}")
         else:
-            known = (ours.keys() | lightnings.keys()) - _REFUSED.keys()
+            known = (ours.keys() | lightnings.keys()) - REFUSED.keys()
             raise ValueError(f"trainer.{name}: no such key in trainer{nearest_or_all(name, known)}")
     return checked

@@ -230,7 +230,7 @@ def _from_inspect(target: Any) -> Signature:
 
 _FLAGS: dict[str, Any] = {"foreach": None, "maximize": False, "differentiable": False}
 _ADAM = _FLAGS | {"amsgrad": False, "capturable": False, "fused": None}
-_CLASSES: dict[str, tuple[float, dict[str, Any]]] = {
+TORCH_OPTIMIZERS: dict[str, tuple[float, dict[str, Any]]] = {
     "Adam": (1e-3, _ADAM | {"decoupled_weight_decay": False}),
     "AdamW": (1e-3, _ADAM),
     "SGD": (1e-3, _FLAGS | {"dampening": 0, "fused": None}),
@@ -251,9 +251,9 @@ def with_our_optimizer(section: Any) -> Any:
     if not isinstance(section, dict):
         return section
     match = re.fullmatch(r"torch\.optim\.(?:\w+\.)?(\w+)", str(section.get("_target_")))
-    if match is None or match[1] not in _CLASSES:
+    if match is None or match[1] not in TORCH_OPTIMIZERS:
         return section
-    lr, neutral = _CLASSES[match[1]]
+    lr, neutral = TORCH_OPTIMIZERS[match[1]]
     # These values change the computation, and only torch's class supports them.
     if any(name in neutral and value != neutral[name] for name, value in section.items()):
         return section

@@ -94,7 +94,6 @@ def test_zipped_keys_take_their_values_together(expanded: Expanded) -> None:
         ),
         ("[[seed,model.num_layers],[seed,x]]", "names seed twice"),
         ("[seed]", "expected at least two keys in a group, got ['seed']"),
-        ("seed", "must be keys, as in [a,b], or groups"),
         ("a,b", "has one value for the whole sweep; a list is written [a,b]"),
     ],
 )
@@ -115,10 +114,9 @@ def test_a_filter_reads_the_checked_config_and_the_chosen_options(expanded: Expa
         for name, size, seed in itertools.product(("adam", "sgd"), (4, 8, 16), (0, 1))
         if (name == "adam" and seed == 0) or size > 15
     ]
-    default = expanded(
-        SIZES, 'sweep.filter="optimizer.betas == [0.9, 0.999] and loss.class_weights == null"'
-    )
-    assert len(default) == 3
+    # A key that only some members have may be guarded.
+    text = "optimizer == 'sgd' and optimizer.momentum < 1"
+    assert expanded("optimizer=adam,sgd", f'sweep.filter="{text}"') == ["optimizer=sgd"]
 
 
 @pytest.mark.parametrize(
@@ -127,18 +125,12 @@ def test_a_filter_reads_the_checked_config_and_the_chosen_options(expanded: Expa
         ("model.hidden_size > 99", "keeps none of 3 runs"),
         ("model.hidden_size > 1 or model.cel == 3", "model.cel: no such key; did you mean"),
         ("model.hidden_size >", "invalid syntax; it may have keys, numbers"),
-        ("loss == 3", "loss: no such key; did you mean 'loss."),
     ],
 )
 def test_a_wrong_filter_is_refused(expanded: Expanded, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as refused:
         expanded(SIZES, f'sweep.filter="{text}"')
     assert str(refused.value).startswith(f"sweep.filter={text}: ")
-
-
-def test_a_key_that_only_some_members_have_may_be_guarded(expanded: Expanded) -> None:
-    text = "optimizer == 'sgd' and optimizer.momentum < 1"
-    assert expanded("optimizer=adam,sgd", f'sweep.filter="{text}"') == ["optimizer=sgd"]
 
 
 def test_a_sample_has_whole_configs_in_the_order_of_the_grid(expanded: Expanded) -> None:
@@ -172,14 +164,9 @@ def test_a_sample_is_taken_of_what_the_filter_keeps(make) -> None:
     assert (expansion.taken, expansion.tried, expansion.runs) == (6, 9, 12)
 
 
-def test_a_huge_grid_is_sampled_without_being_listed(expanded: Expanded) -> None:
-    keys = ("model.hidden_size", "data.batch_size", "data.split_seed", "trainer.max_epochs")
-    members = expanded(*(f"{key}=range(1,10001)" for key in keys), "sweep.sample=5")
-    assert len(set(members)) == 5
-
-
 def test_what_would_take_too_long_is_refused(expanded: Expanded, monkeypatch) -> None:
     huge = ("model.hidden_size=range(1,10001)", "data.batch_size=range(1,10001)")
+    assert len(set(expanded(*huge, "sweep.sample=5"))) == 5  # without listing all
     with pytest.raises(HydraException, match="100,000,000 runs; a sweep has at most 100,000"):
         expanded(*huge)
     never = 'sweep.filter="model.hidden_size < 0"'
@@ -228,11 +215,6 @@ def test_a_wrong_member_is_refused_with_its_line(
     assert "leave one" in message or "m.yaml:3" in explain(refused.value)
 
 
-def test_the_error_of_a_swept_key_does_not_name_the_list(expanded: Expanded) -> None:
-    with pytest.raises(ValueError, match=r"model.hidden_size='x': must be a whole number$"):
-        expanded("model.hidden_size=4,x", "sweep.list=[{seed:3}]")
-
-
 def test_a_pattern_stands_for_options_or_files(expanded: Expanded, tmp_path: Path) -> None:
     assert expanded("optimizer=glob(a*,exclude=adamw)") == ["optimizer=adam"]
     for name in ("b_TRAIN.ts", "a,1.ts", "c.txt", "sub/d.ts"):
@@ -251,10 +233,3 @@ def test_a_pattern_stands_for_options_or_files(expanded: Expanded, tmp_path: Pat
         files("glob(no_such/*)")
     with pytest.raises(HydraException, match=r"glob\(...\) takes options of a config group or"):
         expanded("model.cell=glob(*)")
-    with pytest.raises(HydraException, match="has no values"):
-        expanded("optimizer=glob(nothing*)")
-
-
-def test_a_grid_is_checked_by_the_product_of_its_values(expanded: Expanded) -> None:
-    with pytest.raises(HydraException, match="a grid of 1000 x 101: 101,000 runs"):
-        expanded("seed=range(1000)", "model.hidden_size=range(1,102)", "model.cell=gru")

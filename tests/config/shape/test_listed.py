@@ -55,15 +55,12 @@ def test_csv_yaml_and_the_config_hold_the_same_members(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("m.csv", "", "m.csv:1: must name each key once"),
         ("m.csv", "a,b\n1,2\n1\n", "m.csv:3: expected 2 cells, got 1"),
         ("m.csv", 'a,b\n1,"2,3"\n', "m.csv:2: b=2,3: must be one value; a list is written [1,2]"),
-        ("m.csv", "a,b\n1,(x)\n", "m.csv:2: cannot read b=(x)"),
         ("m.csv", "a,~b\n1,2\n", "m.csv:2: ~b: must be a dotted key or a group"),
         ("m.csv", "a,b\n", "has no members"),
         ("m.yaml", "- a: 1\n- 3\n", "m.yaml:2: must be a mapping of keys to values, got 3"),
         ("m.yaml", "a: 1\n", "m.yaml: must hold a list of mappings"),
-        ("m.yaml", "- a: [1\n", "m.yaml: while parsing"),
         ("m.json", "[]", "m.json: must end in .csv, .yaml or .yml"),
     ],
 )
@@ -73,16 +70,12 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path, name, text, message) ->
     assert "\n" not in str(refused.value)
 
 
-def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    write(tmp_path, "members.csv", "a\n1\n")
-    with pytest.raises(FileNotFoundError, match=r"no such file; did you mean 'members.csv'"):
-        read_list(f"{tmp_path}/member.csv")
-
-
-def test_a_file_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_missing_file_and_one_that_is_not_utf8_are_refused(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"a,b\n1,2\n1,\xff\n")
     with pytest.raises(ValueError, match=r"m.csv:3: must be saved as UTF-8"):
         read_list(f"{tmp_path}/m.csv")
+    with pytest.raises(FileNotFoundError, match=r"no such file; did you mean 'm.csv'"):
+        read_list(f"{tmp_path}/ms.csv")
 
 
 @pytest.mark.parametrize("given", [3, {"a": 1}, [], [3], [{3: 1}], True])

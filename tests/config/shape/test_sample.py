@@ -1,13 +1,15 @@
-"""A sample of a grid is stable, and a larger one contains it."""
+"""A grid has a size before it is listed; a sample is stable, and a larger one contains it."""
 
 import itertools
 from collections import Counter
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.config.shape.axes import Axis, Grid
+from seqsweep.config.shape.axes import Axis, Grid, swept_values
 from seqsweep.config.shape.expansion import permuted, sampled_configs
 
 
@@ -26,23 +28,12 @@ def test_a_permutation_has_every_number_once(size: int, seed: int) -> None:
     assert sorted(permuted(size, seed)) == list(range(size))
 
 
-def test_a_permutation_of_a_huge_range_starts_at_once() -> None:
-    first = list(itertools.islice(permuted(10**30, 3), 1000))
-    assert len(set(first)) == 1000
-    assert max(first) < 10**30
-    # A uniform sample of 1000 has its mean within five standard errors of the middle.
-    assert abs(sum(first) / 1000 / 10**30 - 0.5) < 5 * (1 / 12 / 1000) ** 0.5
-
-
-@pytest.mark.parametrize("size", [2, 3, 7, 20])
-def test_every_number_comes_first_about_equally_often(size: int) -> None:
-    firsts = Counter(next(permuted(size, seed)) for seed in range(1000))
-    expected = 1000 / size
-    assert all(abs(firsts[n] - expected) < 5 * expected**0.5 for n in range(size))
-
-
-def test_a_sample_never_changes() -> None:
-    """A later version must find the runs that an earlier one has trained."""
+def test_a_sample_is_uniform_and_never_changes() -> None:
+    for size in (2, 7, 20):
+        firsts = Counter(next(permuted(size, seed)) for seed in range(1000))
+        expected = 1000 / size
+        assert all(abs(firsts[n] - expected) < 5 * expected**0.5 for n in range(size))
+    # A later version must find the runs that an earlier one has trained.
     assert list(itertools.islice(permuted(10**9, 0), 3)) == [812137346, 530048524, 951560305]
 
 
@@ -53,6 +44,28 @@ def test_a_sample_does_not_depend_on_the_order_of_keys_and_values(keys, random, 
     assert sampled(grid(**shuffled), 5, seed) == sampled(usual, 5, seed)
 
 
-def test_a_value_that_is_given_twice_is_sampled_once() -> None:
-    twice = grid(a=["1", "2", "1"], seed=["0", "1"])
-    assert len(sampled(twice, 10)) == 2
+def values(text):
+    return swept_values(OverridesParser.create().parse_override(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("seed=1,2", ["1", "2"]), ("seed=range(3)", ["0", "1", "2"]), ("a=range(3,0,-2)", ["3", "1"]),
+     ("lr=range(0,0.3,0.1)", ["0.0", "0.1", "0.2"]), ("a=choice(x,y)", ["x", "y"])],
+)  # fmt: skip
+def test_values_are_those_of_hydra(text, expected):
+    assert values(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed=range(0)", "seed=range(0): has no values"),
+        ("seed=range(0,1000000000)", "seed=range(0,1000000000): 1,000,000,000 runs; a sweep has"),
+        ("seed=range(0,5,0)", "seed=range(0,5,0): the step of a range must not be 0"),
+    ],
+)
+def test_no_values_and_too_many_are_refused(text, message):
+    with pytest.raises(HydraException) as refused:
+        values(text)
+    assert str(refused.value).startswith(message)
