@@ -77,19 +77,6 @@ def test_wrong_sequences_and_labels_are_named(x, y, message):
 
 
 @pytest.mark.parametrize(
-    ("x", "message"),
-    [
-        (np.zeros((3, 6, 3)), "X has 3 channels, but RecurrentClassifier is expecting 2 channels"),
-        (with_value(np.nan), r"1 value is missing \(NaN\), which missing=error refuses"),
-    ],
-)
-def test_wrong_sequences_of_a_prediction_are_named(x, message):
-    estimator = RecurrentClassifier(**SHORT).fit(X, Y)
-    with pytest.raises(ValueError, match=message):
-        estimator.predict(x)
-
-
-@pytest.mark.parametrize(
     ("estimator", "grid", "options", "message"),
     [
         (LogisticRegression(), {"C": [1]}, {}, "estimator: must be a RecurrentClassifier, got Log"),
@@ -102,6 +89,16 @@ def test_wrong_sequences_of_a_prediction_are_named(x, message):
 def test_a_wrong_search_is_refused_before_it_trains(estimator, grid, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         RecurrentClassifierCV(estimator, grid, **options).fit(X, Y)
+
+
+def test_wrong_sequences_of_a_prediction_are_named():
+    estimator = RecurrentClassifier(**SHORT).fit(X, Y)
+    message = "X has 3 channels, but RecurrentClassifier is expecting 2 channels"
+    with pytest.raises(ValueError, match=message):
+        estimator.predict(np.zeros((3, 6, 3)))
+    message = r"1 value is missing \(NaN\), which missing=error refuses"
+    with pytest.raises(ValueError, match=message):
+        estimator.predict(with_value(np.nan))
 
 
 @pytest.mark.parametrize("extra", ["sklearn", "aeon"])

@@ -1,8 +1,7 @@
 """Lets Hydra compose in a third of the time: it reads each file of a package once for all tests.
 
 Hydra composes some 600 configs for the fast tests, each from 24 files that it reads and parses
-anew, and from the same interpolations. tests/config/test_faster_hydra.py shows that the configs
-are the same. `make hydra-check` tests Hydra as it is.
+anew, and from the same interpolations. `make hydra-check` tests Hydra as it is.
 """
 
 import functools
@@ -77,15 +76,12 @@ def map_choices(overrides: Any, elements: list[Any], self_added: bool) -> Any:
     return None
 
 
-def change(is_faster: bool) -> None:
-    """Makes Hydra faster, or as it was."""
-    ConfigRepository.load_config = load_config if is_faster else _load
-    setattr(defaults_list, _MAP, map_choices if is_faster else _map_choices)
-    setattr(ConfigLoaderImpl, _EMBED, staticmethod(embed if is_faster else _embed))
-    for module in _PARSERS:
-        module.parse = parse if is_faster else _parse
-
-
 def install() -> None:
     """Makes Hydra 1.3 faster, unless `AS_IT_IS` is set."""
-    change(AS_IT_IS not in os.environ and hydra.__version__.startswith("1.3."))
+    if AS_IT_IS in os.environ or not hydra.__version__.startswith("1.3."):
+        return
+    ConfigRepository.load_config = load_config
+    setattr(defaults_list, _MAP, map_choices)
+    setattr(ConfigLoaderImpl, _EMBED, staticmethod(embed))
+    for module in _PARSERS:
+        module.parse = parse

@@ -174,6 +174,7 @@ def test_weights_of_another_network_are_refused_and_nan_is_reported(folder, data
 
 
 @pytest.mark.filterwarnings("ignore:The `srun` command")  # where Slurm is installed
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*is deprecated")  # within Lightning
 def test_lightning_tests_a_loaded_module(folder, data):
     loaded = seqsweep.load_run(folder)
     module = seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint)
