@@ -69,7 +69,7 @@ def test_equal_training_gives_the_notebooks_losses(variant, tmp_path):
     assert notebook.largest_difference(losses.ours, losses.notebook) <= notebook.BOUND
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # starts a command, which imports torch
 def test_an_experiment_prints_the_notebooks_lines(start_command, tmp_path):
     """It prints four lines in the notebook's form, with the losses of metrics.csv."""
     process = start_command("train", "experiment=notebook_bidirectional")

@@ -173,7 +173,7 @@ def test_weights_of_another_network_are_refused_and_nan_is_reported(folder, data
         loaded.predict(x, lengths)
 
 
-@pytest.mark.filterwarnings("ignore:The `srun` command")  # where Slurm is installed
+@pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning")
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*is deprecated")  # within Lightning
 def test_lightning_tests_a_loaded_module(folder, data):
     loaded = seqsweep.load_run(folder)
