@@ -42,7 +42,7 @@ KNOWS = {part: {part, *others.split()} for part, others in ROOMS.items()}
 """What a part may import besides the leaves."""
 
 TORCH = (
-    "data.datamodule", "data.batch", "models", "native.step", "native.masks", "native.networks",
+    "data.datamodule", "data.batch", "models", "native.step", "native.networks",
     "training", "sweeping", "using", "extras", "sklearn", "seeding",
 )  # fmt: skip
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs", "extras.search")

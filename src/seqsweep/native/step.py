@@ -7,7 +7,7 @@ S sequences, T steps, C classes.
 
 import ctypes
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from seqsweep.native.library import OUT_OF_RANGE, STOPPED, functions, workspace
-from seqsweep.native.masks import mask_blocks
 from seqsweep.native.networks import Data, Network, checked_weights
 from seqsweep.native.structs import Shape, TaskStruct
 
@@ -34,6 +33,9 @@ __all__ = [
     "run",
     "trace",
 ]
+
+_NUMBERS_AT_ONCE = 2**22
+"""The most numbers of dropout masks that are drawn at once."""
 
 _OPTIONS = {
     "adam": ("lr", "beta1", "beta2", "eps", "weight_decay"),
@@ -240,7 +242,7 @@ def _run_with_dropout(work: Work, train: Data, val: Data | None, stop: Stop | No
     network, order, size = work.network, work.order.numpy(), work.batch_size
     lengths = train.lengths[order]
     rows = [int(lengths[first : first + size].sum()) for first in range(0, len(order), size)]
-    for begin, end, masks in mask_blocks(network.shape, rows, network.steps, work.dropout_seed):
+    for begin, end, masks in _mask_blocks(network.shape, rows, network.steps, work.dropout_seed):
         task = network.task
         task.first_batch, task.last_batch = begin, end
         task.masks = masks.data_ptr()
@@ -284,3 +286,42 @@ def _call(addresses: Sequence[int], train: Data, val: Data | None, stop: Stop | 
         raise Stopped
     if status == OUT_OF_RANGE:
         raise ValueError(f"order: must be between 0 and {train.count - 1}")
+
+
+def _mask_blocks(
+    shape: Shape, rows: list[int], first_step: int, dropout_seed: int
+) -> Iterator[tuple[int, int, Tensor]]:
+    """Yields the dropout masks of successive training steps, in blocks of bounded memory.
+
+    Each step has its own generator, which draws, as `torch.nn.RNN` does, the masks of all layers but the last in turn. A
+    mask covers the outputs (R, D*H) of a layer, in packed order: it holds 0 where an output is
+    dropped, and 1 / (1 - p) where it is kept.
+
+    Args:
+        rows: for each training step, R: the number of time steps in its batch, without padding.
+        first_step: the number of the first training step; it is added to the seed.
+
+    Yields:
+        The first step of a block, the step after its last step, and the masks of the block in one
+        vector.
+    """
+    width = shape.directions * shape.hidden_size
+    sizes = [(shape.num_layers - 1) * count * width for count in rows]
+    begin = 0
+    while begin < len(rows):
+        # A block takes as many steps as fit into the memory, but at least one.
+        end, total = begin, 0
+        while end < len(rows) and (end == begin or total + sizes[end] <= _NUMBERS_AT_ONCE):
+            total += sizes[end]
+            end += 1
+        masks = torch.empty(total)
+        generator = torch.Generator()
+        start = 0
+        for step in range(begin, end):
+            generator.manual_seed((dropout_seed + first_step + step) % 2**63)
+            for _ in range(shape.num_layers - 1):
+                mask = masks[start : start + rows[step] * width]
+                mask.bernoulli_(1 - shape.dropout, generator=generator).div_(1 - shape.dropout)
+                start += rows[step] * width
+        yield begin, end, masks
+        begin = end
