@@ -2,9 +2,10 @@
 
     python scripts/check_docs.py [README.md docs/data.md ...] [--verbose]
 
-Each page gets an empty folder, in which its blocks run from top to bottom. Of a `console` block the
-lines after `$` run in a shell, and the first lines shown below must be printed in this order, up to
-`...`. Seconds may differ. These comments, which a rendered page hides, stand above a block:
+Each page gets an empty folder, in which its blocks run from top to bottom, beside another page. Of
+a `console` block the lines after `$` run in a shell, and the first lines shown below must be
+printed in this order; `...` stands for lines that are left out. Seconds may differ. These comments,
+which a rendered page hides, stand above a block:
 
 - `<!-- not run: REASON -->`: the block is left out; it needs a cluster or an hour, for example;
 - `<!-- run -->`: a block of Python that runs, such as one that writes the files of the page;
@@ -21,11 +22,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 CHECKOUT = Path(__file__).parents[1]
-BLOCK = re.compile(r"(?:^<!-- (.+?) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"(?:^<!-- ((?:(?!-->).)+) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 LINES = 5
 """The number of shown lines that are compared."""
@@ -48,8 +52,9 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", type=Path, default=pages)
     parser.add_argument("--verbose", action="store_true", help="print each command")
     options = parser.parse_args()
-    wrong = 0
-    for page in options.pages:
+
+    def count_wrong(page: Path) -> int:
+        wrong = 0
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             (folder / "scripts").symlink_to(CHECKOUT / "scripts")
@@ -57,6 +62,10 @@ def main() -> None:
                 print(f"{page.name}: {complaint}", flush=True)
                 wrong += 1
         print(f"{page.name}: checked", flush=True)
+        return wrong
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        wrong = sum(pool.map(count_wrong, options.pages))
     sys.exit(f"{wrong} commands differ from their page" if wrong else None)
 
 
@@ -79,7 +88,7 @@ def check(page: Path, folder: Path, is_verbose: bool) -> Iterator[str]:
             for command, shown in COMMAND.findall(block.text):
                 if not command.startswith(NOT_RUN):
                     if is_verbose:
-                        print("$", command, flush=True)
+                        print(f"{page.name}: $ {command}", flush=True)
                     yield from compare(command, shown, folder)
 
 
@@ -87,15 +96,14 @@ def compare(command: str, shown: str, folder: Path) -> Iterator[str]:
     """Runs a command; yields how its output differs from the page."""
     code, printed = run(["bash", "-c", with_run(command, folder)], folder)
     lines = [plain(line) for line in printed.splitlines()]
-    wanted = [plain(line) for line in shown.splitlines()[:LINES] if line.strip()]
+    wanted = [plain(line) for line in shown.splitlines() if line.strip() not in ("", "...")]
+    end = "\n".join(printed.splitlines()[-30:])
     # A page shows the output of a wrong command too, and nothing below most right ones.
-    if code and not any(line != "..." for line in wanted):
-        yield f"$ {command}\nexit code {code}\n{printed}"
-    for line in wanted:
-        if line == "...":
-            return
+    if code and not wanted:
+        yield f"$ {command}\nexit code {code}\n{end}"
+    for line in wanted[:LINES]:
         if line not in lines:
-            yield f"$ {command}\nexpected {line!r}\ngot\n{printed}"
+            yield f"$ {command}\nexpected {line!r}\ngot\n{end}"
             return
         lines = lines[lines.index(line) + 1 :]
 

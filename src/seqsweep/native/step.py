@@ -293,9 +293,9 @@ def _mask_blocks(
 ) -> Iterator[tuple[int, int, Tensor]]:
     """Yields the dropout masks of successive training steps, in blocks of bounded memory.
 
-    Each step has its own generator, which draws, as `torch.nn.RNN` does, the masks of all layers but the last in turn. A
-    mask covers the outputs (R, D*H) of a layer, in packed order: it holds 0 where an output is
-    dropped, and 1 / (1 - p) where it is kept.
+    Each step has its own generator. As in `torch.nn.RNN`, it draws the masks of all layers but the
+    last in turn. A mask covers the outputs (R, D*H) of a layer, in packed order: it holds 0 where
+    an output is dropped, and 1 / (1 - p) where it is kept.
 
     Args:
         rows: for each training step, R: the number of time steps in its batch, without padding.
