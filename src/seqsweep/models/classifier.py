@@ -156,7 +156,7 @@ class RNNClassifier(nn.Module):
 
 
 class SimpleRNN(RNNClassifier):
-    """The first classifier of docs/notebook.md: one tanh layer, one direction, final state.
+    """The first classifier of docs/models.md: one tanh layer, one direction, final state.
 
     Shape: x (B, T, F) -> logits (B, C).
     """
@@ -166,7 +166,7 @@ class SimpleRNN(RNNClassifier):
 
 
 class MultiLayerRNN(RNNClassifier):
-    """The second classifier of docs/notebook.md: several tanh layers, one direction, final state.
+    """The second classifier of docs/models.md: several tanh layers, one direction, final state.
 
     Shape: x (B, T, F) -> logits (B, C).
     """
@@ -178,7 +178,7 @@ class MultiLayerRNN(RNNClassifier):
 
 
 class BiDirectionalRNN(RNNClassifier):
-    """The third classifier of docs/notebook.md: tanh layers in both directions, final states.
+    """The third classifier of docs/models.md: tanh layers in both directions, final states.
 
     Shape: x (B, T, F) -> logits (B, C).
     """

@@ -146,7 +146,7 @@ def text_line(row: dict[str, Any]) -> str:
 
 
 class PrintLoss(RowLogger):
-    """Prints the training loss every `every_n_epochs` epochs, as in docs/notebook.md."""
+    """Prints the training loss every `every_n_epochs` epochs, as in docs/models.md."""
 
     def __init__(self, max_epochs: int, every_n_epochs: int = 5) -> None:
         if every_n_epochs < 1:
