@@ -4,8 +4,8 @@
 
 Each page gets an empty folder, in which its blocks run from top to bottom, beside another page. Of
 a `console` block the lines after `$` run in a shell, and the first lines shown below must be
-printed in this order; `...` stands for lines that are left out. Seconds may differ. These comments,
-which a rendered page hides, stand above a block:
+printed in this order; `...` stands for lines that are left out. Seconds and bytes may differ. These
+comments, which a rendered page hides, stand above a block:
 
 - `<!-- not run: REASON -->`: the block is left out; it needs a cluster or an hour, for example;
 - `<!-- run -->`: a block of Python that runs, such as one that writes the files of the page;
@@ -130,12 +130,12 @@ def with_run(command: str, folder: Path) -> str:
 
 
 def plain(line: str) -> str:
-    """Returns a line without its times and its extra spaces.
+    """Returns a line without its times, its bytes and its extra spaces.
 
     A time is a number before `s` or `min`, minutes and seconds, and the last cell of a table row,
     where the leaderboard has the seconds.
     """
-    line = re.sub(r"\b\d[\d.,]* ?(s|min|ms)\b|\b\d+:\d\d\b", "TIME", line)
+    line = re.sub(r"\b\d[\d.,]* ?(s|min|ms|bytes)\b|\b\d+:\d\d\b", "TIME", line)
     line = re.sub(r"^( *≈? *\d+ {2,}.*?) +[\d.]+ *$", r"\1 TIME", line)
     return re.sub(r"[ ─━]+", " ", line).strip()
 
