@@ -52,7 +52,7 @@ RICH = (
 )  # fmt: skip
 ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_scaling")
 ARRAYS_ONLY = (
-    "sequences", "raw", "tasks", "task_parts", "readers", "ts", "bundled", "prepare",
+    "sequences", "raw", "tasks", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "info", "files", "lists", "folds", "tables", "vocabulary", "text",
     "transforms",
 )  # fmt: skip
