@@ -1,7 +1,9 @@
 """Runs the command `seqsweep`; each subcommand imports only what it needs."""
 
+import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import traceback
@@ -209,7 +211,12 @@ def _complete(arguments: list[str]) -> int:
     elif line:
         say(" ".join(name for name in _COMMANDS if name.startswith(rest)))
         return 0
-    return _train(arguments)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        code = _train(arguments)
+    # Options that begin with an underscore are parts of other options.
+    text = printed.getvalue().rstrip()
+    print(re.sub(r"\S+=_\S*\s*", "", text) if line else text)
+    return code
 
 
 def _status(arguments: list[str]) -> None:

@@ -80,6 +80,7 @@ def test_cfg_job_prints_the_config_and_trains_nothing(seqsweep: Command, tmp_pat
     [
         ("seqsweep train model=bi", ["model=bidirectional"]),
         ("seqsweep train model.hid", ["model.hidden_size="]),
+        ("seqsweep train data=_", []),
         ("seqsweep le", ["leaderboard"]),
     ],
 )

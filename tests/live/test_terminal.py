@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.text import Text
 from seqsweep.console import PlainConsole, say, say_error
 from seqsweep.live.display import show_progress
-from seqsweep.live.terminal import Screen
+from seqsweep.live.display import Screen
 from live_sweeps import finish, run_folders
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")

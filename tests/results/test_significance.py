@@ -16,10 +16,11 @@ from seqsweep.results.significance import (
     estimate,
     holm,
     paired_t_p,
+    quantile,
     seeds_needed,
     signed_rank_p,
+    two_sided_p,
 )
-from seqsweep.results.student_t import quantile, two_sided_p
 
 ALPHA = 0.05
 

@@ -25,10 +25,11 @@ from seqsweep.results.significance import (
     is_significant,
     mean_of,
     paired,
+    quantile,
     seeds_needed,
     signed_rank_p,
+    two_sided_p,
 )
-from seqsweep.results.student_t import quantile, two_sided_p
 
 SPLITS_NEEDED = 3
 """The fewest splits for a test. Two differences show too little of their spread."""

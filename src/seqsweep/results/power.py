@@ -10,8 +10,14 @@ from seqsweep.results.formatting import NBSP, count, metric_words
 from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.ranks import upper_tail
-from seqsweep.results.significance import LEVEL, are_equal, deviation, paired, seeds_needed
-from seqsweep.results.student_t import quantile
+from seqsweep.results.significance import (
+    LEVEL,
+    are_equal,
+    deviation,
+    paired,
+    quantile,
+    seeds_needed,
+)
 from seqsweep.runs.metrics_csv import is_bounded
 
 POWER = 0.8
