@@ -14,6 +14,8 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 import seqsweep
+from seqsweep.cli import main
+from seqsweep.command import has_option, subcommand
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.runs.run_folder import RunFolder
@@ -61,6 +63,8 @@ def test_train_trains_a_complete_run_only_once(capsys):
     assert seqsweep.train(SMALL) == record | {"folder": str(folder)}
     assert (folder / "record.json").stat().st_mtime_ns == written
     assert capsys.readouterr().out == ""
+    longer = seqsweep.train(seqsweep.compose([*SMALL, "trainer.max_epochs=3"]))
+    assert "from the start" not in Path(longer["folder"], "train.log").read_text()
 
 
 def test_ctrl_c_in_train_raises_keyboard_interrupt_and_the_run_resumes():
@@ -93,10 +97,8 @@ def test_train_returns_the_record_of_a_run_that_diverges():
 
 
 def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["my_script.py", "--mine"])
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr(GlobalHydra.instance(), "hydra", None)
-    before = torch.get_num_threads()
+    arguments, before = list(sys.argv), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
@@ -106,7 +108,7 @@ def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkey
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert sys.argv == ["my_script.py", "--mine"]
+    assert sys.argv == arguments
     assert "HYDRA_FULL_ERROR" not in os.environ
     assert folder.parent == Path.cwd() / "outputs" / "sweeps"
     assert "2 of 2 runs complete" in capsys.readouterr().out
@@ -114,6 +116,15 @@ def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkey
     assert RunFolder(folder / single["run_id"]).record() is not None  # the same run_id
     assert seqsweep.sweep(*SMALL, *QUICK, "seed=0,1") == folder
     assert "2 done, 0 to train" in capsys.readouterr().out
+
+
+def test_a_command_leaves_nothing_to_the_next(capsys):
+    arguments = list(sys.argv)
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "data=digits", "model.hidden_size=4,8", "--json"])
+    assert ended.value.code == 0
+    assert '"runs"' in capsys.readouterr().out
+    assert (subcommand(), has_option("json"), sys.argv) == ("train", False, arguments)
 
 
 def test_sweep_takes_every_form_and_is_never_asked(capsys):
@@ -137,9 +148,3 @@ def test_a_sweep_with_a_failed_run_warns_and_returns_its_folder():
     with pytest.warns(UserWarning, match="mine: not everything of the sweep is complete"):
         folder = seqsweep.sweep([*SMALL, *QUICK, "seed=0,1", "sweep.name=mine"])
     assert len(list(folder.glob("*/record.json"))) == 1
-
-
-def test_a_longer_run_continues_a_shorter_one_of_the_same_program():
-    seqsweep.train(seqsweep.compose(SMALL))
-    longer = seqsweep.train(seqsweep.compose([*SMALL, "trainer.max_epochs=3"]))
-    assert "from the start" not in Path(longer["folder"], "train.log").read_text()

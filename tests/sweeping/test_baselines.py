@@ -1,6 +1,7 @@
 """Baselines match published accuracies, and each data set is measured once."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def test_the_nearest_neighbour_is_right_on_its_training_data_and_longer_tests_ar
     }  # fmt: skip
 
 
-def test_each_data_set_is_measured_once_and_named(planned: Planned, tmp_path: Path) -> None:
+def test_each_data_set_is_measured_once_and_named(planned, tmp_path):
     members = [
         planned(f"data.source.seed={data}", f"seed={seed}", f"data.batch_size={size}")
         for data in (0, 1)
@@ -112,9 +113,7 @@ def test_each_data_set_is_measured_once_and_named(planned: Planned, tmp_path: Pa
     assert len({row["of"] for row in rows(tmp_path)}) == 3
 
 
-def test_baselines_are_measured_on_transformed_data_once_for_all_augmentations(
-    planned: Planned, tmp_path: Path
-) -> None:
+def test_baselines_are_measured_on_transformed_data_once_for_all_augmentations(planned, tmp_path):
     frame = "data.transform.frame=4"
     members = [planned(), planned(frame), planned(frame, "data.transform.jitter=0.5")]
     write_baselines(members, tmp_path)
@@ -125,9 +124,7 @@ def test_baselines_are_measured_on_transformed_data_once_for_all_augmentations(
     assert [row["metrics"] for row in found if row["data"]["data.transform.frame"]] == metrics
 
 
-def test_baselines_of_a_folder_of_runs_equal_those_of_its_sweep(
-    planned: Planned, tmp_path: Path
-) -> None:
+def test_baselines_of_a_folder_of_runs_equal_those_of_its_sweep(planned, tmp_path):
     members = [planned(f"seed={seed}", "trainer.max_epochs=1") for seed in (0, 1)]
     write_baselines(members, tmp_path)
     expected = rows(tmp_path)
@@ -139,10 +136,8 @@ def test_baselines_of_a_folder_of_runs_equal_those_of_its_sweep(
     assert [row["metrics"] for row in found] == [row["metrics"] for row in expected]
 
 
-def test_without_scikit_learn_only_the_majority_class_is_measured(
-    monkeypatch: pytest.MonkeyPatch, planned: Planned, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(baselines, "find_spec", lambda name: None)
+def test_without_scikit_learn_only_the_majority_class_is_measured(monkeypatch, planned, tmp_path):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     write_baselines([planned()], tmp_path)
     content = json.loads((tmp_path / "baselines.json").read_text())
     assert [row["name"] for row in content["baselines"]] == ["majority class"]
@@ -153,15 +148,13 @@ def test_without_scikit_learn_only_the_majority_class_is_measured(
     assert len(rows(tmp_path)) == 3
 
 
-def test_a_note_says_that_a_data_set_is_too_large_for_scikit_learn(
-    monkeypatch: pytest.MonkeyPatch, planned: Planned, tmp_path: Path
-) -> None:
+def test_a_note_says_that_a_data_set_is_too_large_for_scikit_learn(monkeypatch, planned, tmp_path):
     monkeypatch.setattr(baselines, "LARGEST", 10)
     write_baselines([planned()], tmp_path)
     assert "more than 10" in json.loads((tmp_path / "baselines.json").read_text())["notes"][0]
 
 
-def test_baselines_refuse_data_that_have_changed(planned: Planned, tmp_path: Path) -> None:
+def test_baselines_refuse_data_that_have_changed(planned, tmp_path):
     folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
     config = folder.path / "config.yaml"
     config.write_text(config.read_text().replace("num_sequences: 60", "num_sequences: 61"))

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from seqsweep.config.schema import Config
-from seqsweep.sweeping.forming import Group, form, why_autograd
-from seqsweep.training import engine
+from seqsweep.native.library import library
+from seqsweep.sweeping.forming import Group, epoch_seconds, form, seconds_of, why_autograd
 from seqsweep.training.planned_run import plan
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no native library")
 
 Checked = Callable[..., Config]
 Formed = Callable[..., list[Group]]
@@ -15,9 +17,8 @@ BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=1")
 
 
 @pytest.fixture
-def formed(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> Formed:
-    """Returns the groups of members on a machine with the native library."""
-    monkeypatch.setattr(engine, "library", object)
+def formed(checked: Checked) -> Formed:
+    """Returns the groups of members."""
 
     def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> list[Group]:
         chosen = [{text.partition("=")[0]: text for text in (*common, *own)} for own in members]
@@ -36,28 +37,29 @@ def sizes(found: list[Group]) -> list[int]:
 
 
 TIMER = "lightning.pytorch.callbacks.Timer"
-FREE = [
-    "seed=1", "optimizer.lr=0.1", "optimizer.weight_decay=0.1",
+FREE = (
+    "seed=1", "optimizer=adamw", "optimizer.lr=0.1", "optimizer.weight_decay=0.1",
     "optimizer.betas=[0.5,0.9]", "trainer.gradient_clip_val=null", "loss.label_smoothing=0.1",
     "loss.class_weights=balanced", "scheduler=cosine", "callbacks=early_stopping",
-    "monitor=val/loss", "model.dropout=0.2", "logger=csv", "data.num_workers=1",
-    "trainer.progress_bar=false", "name=other",
-    "model.hidden_size=20", "model.num_layers=2", "model.bidirectional=true", "model.cell=gru",
-    "model.pooling=mean", "model.nonlinearity=relu", "data.batch_size=16", "trainer.max_epochs=2",
-    "optimizer=adamw", "threads=2", "trainer.check_val_every_n_epoch=2",
-]  # fmt: skip
-OF_THE_DATA = ["data.split_seed=1", "data.standardize=false", "data=japanese_vowels",
-               "data.eval_batch_size=16", "data.folds=5"]  # fmt: skip
+    "monitor=val/loss", "model.dropout=0.2", "logger=csv", "data.num_workers=1", "threads=2",
+    "trainer.progress_bar=false", "name=other", "model.hidden_size=20", "model.num_layers=2",
+    "model.bidirectional=true", "model.cell=gru", "model.pooling=mean", "model.nonlinearity=relu",
+    "data.batch_size=16", "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=2",
+)  # fmt: skip
+OF_THE_DATA = (
+    "data.split_seed=1", "data.standardize=false", "data=japanese_vowels",
+    "data.eval_batch_size=16", "data.folds=5", "data.transform.frame=2",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("override", FREE)
-def test_members_of_one_pool_may_differ_in_these_keys(formed: Formed, override: str) -> None:
-    assert sizes(formed((), ("seed=9", override))) == [2]
+def test_members_of_one_pool_may_differ_in_all_that_does_not_prepare_the_data(formed):
+    augmented = ("data.transform.jitter=0.1", "data.transform.time_mask=2")
+    found = formed((), augmented, *((override, "seed=9") for override in FREE))
+    assert sizes(found) == [len(FREE) + 2]
 
 
-@pytest.mark.parametrize("override", OF_THE_DATA)
-def test_a_pool_has_one_prepared_data_set(formed: Formed, override: str) -> None:
-    assert sizes(formed((), (override,))) == [1, 1]
+def test_a_pool_has_one_prepared_data_set(formed):
+    assert sizes(formed((), *((override,) for override in OF_THE_DATA))) == [1] * 7
 
 
 def test_each_fold_has_its_own_pool(formed: Formed) -> None:
@@ -66,25 +68,10 @@ def test_each_fold_has_its_own_pool(formed: Formed) -> None:
     assert sizes(formed(*folds)) == [1, 2]
 
 
-def test_members_of_a_pool_may_differ_in_what_training_does_to_sequences(formed: Formed) -> None:
-    augmented = ("data.transform.jitter=0.1", "data.transform.time_mask=2")
-    assert sizes(formed((), augmented)) == [2]
-    assert sizes(formed((), ("data.transform.frame=2",))) == [1, 1]
-
-
 def test_each_engine_gets_the_members_that_it_trains(formed: Formed) -> None:
-    found = formed((), ("engine=autograd",), ("seed=1",))
+    found = formed((), ("engine=autograd",), ("seed=1", "model.cell=lstm"))
     assert [len(pool.members) for pool in pools(found)] == [2]
     assert len(found) - len(pools(found)) == 1
-
-
-def test_the_engine_of_a_member_does_not_depend_on_other_members(formed: Formed) -> None:
-    """The number of similar lstms does not change how one of them trains."""
-    lstm = [("model.cell=lstm", f"seed={seed}") for seed in range(4)]
-    for members in (lstm, lstm[:1]):
-        assert sizes(formed(*members)) == [len(members)]
-        found = formed(*members)
-        assert pools(found) == found
 
 
 def test_a_pool_begins_with_its_most_expensive_member(formed: Formed) -> None:
@@ -121,9 +108,19 @@ def test_a_network_of_the_users_own_has_a_cost_that_is_not_known(checked):
     (line,) = why_autograd([run], lambda accelerator: False)
     assert line.startswith("model=mine.Net, which is a network of your own: autograd trains 1 run")
     assert "in many times the time" in line
+    assert seconds_of(run, "autograd") == 0
 
 
 def test_a_line_says_how_to_leave_the_gpu(checked):
     (line,) = why_autograd([plan(checked("data=digits"))], lambda accelerator: True)
     assert line.startswith("trainer.accelerator=auto, a GPU: autograd trains 1 run, one at a time")
     assert line.endswith("trainer=cpu trains them with native")
+
+
+@pytest.mark.parametrize("engine", ["native", "autograd"])
+@pytest.mark.parametrize("more", ["model.hidden_size=33", "model.num_layers=2", "model.cell=gru"])
+def test_a_larger_network_has_a_longer_estimate(checked, engine, more):
+    small, large = (plan(checked(*BASE, *own)) for own in ((), (more,)))
+    assert 0 < epoch_seconds(small, engine) < epoch_seconds(large, engine)
+    longer = plan(checked(*BASE, "trainer.max_epochs=3"))
+    assert seconds_of(longer, engine) == pytest.approx(3 * epoch_seconds(small, engine))

@@ -77,9 +77,8 @@ def test_message_has_the_command_that_was_meant(
     assert "; add -m: " not in line
 
 
-@pytest.mark.parametrize("right", [row[1] for row in ROWS], ids=[" ".join(row[1]) for row in ROWS])
-def test_right_commands_are_left_alone(right: list[str]) -> None:
-    assert meant(right) is None
+def test_right_commands_are_left_alone() -> None:
+    assert [right for _, right in ROWS if meant(right) is not None] == []
 
 
 def test_keys_are_those_of_the_config() -> None:

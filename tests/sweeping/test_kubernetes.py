@@ -28,16 +28,6 @@ def test_the_job_is_valid_by_the_strict_schema(job: dict[str, Any], version: str
     kubernetes_validate.validate(job, newest if version == "newest" else version, strict=True)
 
 
-@pytest.mark.durability
-def test_the_strict_schema_refuses_a_misspelt_field(job: dict[str, Any]) -> None:
-    """Ensures that the test above can fail."""
-    import kubernetes_validate
-
-    job["spec"]["backoffLimitPerIndx"] = job["spec"].pop("backoffLimitPerIndex")
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
-
-
 def test_a_pod_that_leaves_runs_does_not_count_as_a_failure(job: dict[str, Any]) -> None:
     """Nor is it restarted in place, because only then Kubernetes accepts a failure policy."""
     pod = job["spec"]["template"]["spec"]

@@ -11,7 +11,6 @@ from sweep_members import member_at
 
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping import queue
 from seqsweep.sweeping.queue import Queue, SweepMember, time_of_record
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import STOP_FILE
@@ -32,11 +31,7 @@ def run_at(tmp_path: Path) -> Callable[..., SweepMember]:
     return lambda name, **options: member_at(tmp_path / name, **options)
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_PAUSES", (0.001, 0.001))
-
-
+PAUSE = 0.001  # seconds
 Train = Callable[[Sequence[SweepMember]], Collection[str]]
 
 
@@ -44,8 +39,11 @@ def never(runs: Sequence[SweepMember]) -> Collection[str]:
     raise AssertionError(f"{names(runs)} must not be trained")
 
 
-def train_all(queue: Queue, train: Train, idle: float = float("inf"), **options: Any) -> None:
+def train_all(
+    runs: Sequence[SweepMember], train: Train, idle: float = float("inf"), **options: Any
+) -> None:
     """Trains runs until none is left, as a sweep does."""
+    queue = Queue(runs, runs[0].folder.path.parent, pause=PAUSE)
     while taken := queue.take(idle, **options):
         locked = train(taken)
         queue.settle(taken, {run_id: Locked() for run_id in locked})
@@ -55,7 +53,7 @@ def names(runs: Sequence[SweepMember]) -> list[str]:
     return [run.run_id for run in runs]
 
 
-def test_every_run_is_handed_out_until_it_is_done(run_at, tmp_path):
+def test_every_run_is_handed_out_until_it_is_done(run_at):
     handed: list[str] = []
 
     def train(runs: Sequence[SweepMember]) -> Collection[str]:
@@ -64,7 +62,7 @@ def test_every_run_is_handed_out_until_it_is_done(run_at, tmp_path):
             finish(run)
         return ()
 
-    train_all(Queue([run_at(name) for name in "abcde"], tmp_path), train)
+    train_all([run_at(name) for name in "abcde"], train)
     assert handed == [*"abcde", *"cde", *"e"]
 
 
@@ -75,15 +73,13 @@ def test_a_run_that_is_done_or_locked_is_not_handed_out(run_at, tmp_path):
     with RunLock(tmp_path / "b"):
         assert names(waiting.take()) == ["c"]
     assert names(waiting.take()) == ["b", "c"]
-
-
-def test_the_queue_ends_where_others_hold_the_rest_for_too_long(run_at, tmp_path):
-    with RunLock(tmp_path / "a"):
-        train_all(Queue([run_at("a")], tmp_path), never, idle=0.01)
+    with RunLock(tmp_path / "b"):  # others hold the rest for too long, or there may be new runs
+        train_all(runs[1:2], never, idle=0.01)
+        train_all(runs[1:2], never, is_outdated=lambda: True)
 
 
 @pytest.mark.parametrize("tries", [1, 3])
-def test_a_run_fails_as_often_as_it_may_in_this_sweep(tries, run_at, tmp_path):
+def test_a_run_fails_as_often_as_it_may_in_this_sweep(tries, run_at):
     fail(run_at("a"))
     failed: list[str] = []
 
@@ -93,26 +89,26 @@ def test_a_run_fails_as_often_as_it_may_in_this_sweep(tries, run_at, tmp_path):
             fail(run)
         return ()
 
-    train_all(Queue([run_at("a", tries=tries, failures_before=1)], tmp_path), train)
+    train_all([run_at("a", tries=tries, failures_before=1)], train)
     assert failed == ["a"] * tries
 
 
 def test_a_failure_ends_the_sweep_where_it_should(run_at, tmp_path):
     runs = [run_at(name, stops=True) for name in "ab"]
     fail(runs[0])
-    train_all(Queue(runs, tmp_path), never)
+    train_all(runs, never)
     runs[0].folder.path.joinpath("failure.json").unlink()
     (tmp_path / STOP_FILE).touch()
-    train_all(Queue(runs, tmp_path), never)
+    train_all(runs, never)
 
 
-def test_a_run_that_leaves_nothing_is_given_up_at_the_second_time(run_at, tmp_path):
+def test_a_run_that_leaves_nothing_is_given_up_at_the_second_time(run_at):
     handed: list[list[str]] = []
-    train_all(Queue([run_at("a")], tmp_path), lambda runs: handed.append(names(runs)) or ())
+    train_all([run_at("a")], lambda runs: handed.append(names(runs)) or ())
     assert handed == [["a"], ["a"]]
 
 
-def test_a_run_that_another_process_has_taken_is_not_given_up(run_at, tmp_path):
+def test_a_run_that_another_process_has_taken_is_not_given_up(run_at):
     handed: list[list[str]] = []
 
     def train(runs: Sequence[SweepMember]) -> Collection[str]:
@@ -121,7 +117,7 @@ def test_a_run_that_another_process_has_taken_is_not_given_up(run_at, tmp_path):
             finish(runs[0])
         return names(runs)
 
-    train_all(Queue([run_at("a")], tmp_path), train)
+    train_all([run_at("a")], train)
     assert len(handed) == 6
 
 
@@ -168,9 +164,3 @@ def test_a_run_that_pauses_is_over_once_it_has_logged_its_epochs(run_at, tmp_pat
         (run.folder.path / "metrics.csv").write_text(text)
         assert run.is_over() == is_over
     assert not replace(run, limits=Limits(until=3)).is_over()
-
-
-def test_a_queue_that_waits_ends_when_there_may_be_other_runs(run_at, tmp_path):
-    run = run_at("a")
-    with RunLock(run.folder.path):
-        train_all(Queue([run], tmp_path), never, is_outdated=lambda: True)

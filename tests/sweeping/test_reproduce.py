@@ -15,9 +15,7 @@ import yaml
 from seqsweep.config.schema import Config
 from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.files import read_json, write_json
-from seqsweep.sweeping import reproduce as module
 from seqsweep.sweeping.reproduce import reproduce
-from seqsweep.training import saved_config
 from seqsweep.training.checkpoints import load_sealed, seal
 from seqsweep.training.planned_run import plan
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
@@ -75,20 +73,16 @@ def edit_checkpoint(path: Path, change: Callable[[dict[str, Any]], None]) -> Non
     path.write_bytes(seal(buffer.getvalue()))
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "overrides",
     [
-        (),
-        ("data.val_fraction=0", "monitor=train/loss", "logger=none"),
-        ("callbacks=early_stopping", "callbacks.early_stopping.patience=1", "seed=3"),
-        ("rerun=true", "when_locked=skip", "trainer.limit_train_batches=2"),
+        ("data.val_fraction=0", "monitor=train/loss", "logger=none", "rerun=true"),
+        ("callbacks=early_stopping", "callbacks.early_stopping.patience=1", "seed=3",
+         "when_locked=skip", "trainer.limit_train_batches=2"),
     ],
-    ids=" ".join,
-)
-def test_reproduce_finds_an_unchanged_run_identical(
-    trained: Callable[..., Path], capsys: pytest.CaptureFixture[str], overrides: tuple[str, ...]
-) -> None:
+    ids=["without validation", "early stopping"],
+)  # fmt: skip
+def test_reproduce_finds_an_unchanged_run_identical(trained, capsys, overrides):
     folder = trained(*overrides)
     capsys.readouterr()
     assert reproduce(folder) == 0
@@ -116,22 +110,14 @@ def add_a_weight(weights: dict[str, torch.Tensor]) -> None:
         ("best", add_a_weight, " have other names"),
     ],
 )
-def test_reproduce_reports_changed_weights(
-    run: Path,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    change: Callable[[dict[str, torch.Tensor]], None],
-    words: str,
-) -> None:
+def test_reproduce_reports_changed_weights(run, capsys, name, change, words):
     path = run / "checkpoints" / f"{name}.ckpt"
     edit_checkpoint(path, lambda content: change(content["state_dict"]))
     assert reproduce(run) == 1
     assert capsys.readouterr().out.startswith(f"differs: the weights of {name}.ckpt{words}")
 
 
-def test_reproduce_names_the_first_epoch_with_a_changed_metric(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reproduce_names_the_first_epoch_with_a_changed_metric(run, capsys):
     path = run / "metrics.csv"
     lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
     place = lines[0].index("val/acc")
@@ -141,26 +127,17 @@ def test_reproduce_names_the_first_epoch_with_a_changed_metric(
     assert capsys.readouterr().out.startswith("differs from epoch 1 (val/acc), by at most 0.5\n")
 
 
-def test_reproduce_mentions_that_last_ckpt_was_deleted(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reproduce_reports_deleted_files(run, capsys):
     (run / "checkpoints/last.ckpt").unlink()
     assert reproduce(run) == 0
     assert "identical, but for last.ckpt, which is gone" in capsys.readouterr().out
+    for gone in ("metrics.csv", "checkpoints/best.ckpt"):
+        (run / gone).unlink()
+        assert reproduce(run) == 1
+        assert "identical" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("gone", ["metrics.csv", "checkpoints/best.ckpt"])
-def test_reproduce_reports_a_deleted_file(
-    run: Path, capsys: pytest.CaptureFixture[str], gone: str
-) -> None:
-    (run / gone).unlink()
-    assert reproduce(run) == 1
-    assert "identical" not in capsys.readouterr().out
-
-
-def test_reproduce_reports_a_changed_result_in_the_record(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reproduce_reports_a_changed_result_in_the_record(run, capsys):
     """The record is the only file with the test accuracy, which the tables show."""
     record = read_json(run / "record.json")
     assert record is not None
@@ -170,9 +147,7 @@ def test_reproduce_reports_a_changed_result_in_the_record(
     assert "test/acc" in capsys.readouterr().out
 
 
-def test_reproduce_names_a_changed_environment(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reproduce_names_a_changed_environment(run, capsys):
     provenance = read_json(run / "provenance.json")
     assert provenance is not None
     provenance["packages"]["torch"] = "1.0"
@@ -189,64 +164,56 @@ def test_reproduce_names_a_changed_environment(
     assert "started" not in out
 
 
-def test_reproduce_names_changed_data(
-    trained: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rng, path = np.random.default_rng(0), tmp_path / "mine.npz"
-    x, y = rng.normal(size=(30, 4, 2)), np.arange(30) % 2
-    np.savez(path, X=x, y=y)
-    folder = trained(data=("data=npz", f"data.source.path={path}", "data.batch_size=4"))
-    capsys.readouterr()
+def test_reproduce_finds_the_data_of_a_relative_path_and_names_a_change(
+    trained, tmp_path, monkeypatch, capsys
+):
+    x, y = np.random.default_rng(0).standard_normal((40, 5, 3)), np.arange(40) % 4
+    np.savez(tmp_path / "my.npz", X=x, y=y)
+    monkeypatch.chdir(tmp_path)
+    folder = trained(data=("data=npz", "data.source.path=my.npz", "data.batch_size=8"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
     assert reproduce(folder) == 0
-    np.savez(path, X=x + 0.5, y=np.roll(y, 1))
-    capsys.readouterr()
+    assert capsys.readouterr().out == "identical\n"
+    np.savez(tmp_path / "my.npz", X=x + 0.5, y=np.roll(y, 1))
     assert reproduce(folder) == 1
     said, difference = capsys.readouterr().out.splitlines()[:2]
     assert said == "the data have changed since the run was trained"
     assert difference.startswith("differs from epoch 0")
+    (tmp_path / "my.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"my\.npz"):
+        reproduce(folder)
 
 
-@pytest.mark.parametrize("lost", ["config.yaml", "record.json"])
-def test_reproduce_refuses_a_run_that_is_not_complete(run: Path, lost: str) -> None:
-    (run / lost).unlink()
-    with pytest.raises(ValueError, match=f"{run.name}: not the folder of a complete run"):
-        reproduce(run)
-
-
-def test_reproduce_of_a_sweep_names_its_best_run(original: Path) -> None:
+def test_reproduce_refuses_what_is_not_one_whole_run(original, run, tmp_path):
     best = re.escape(f"seqsweep reproduce {original}")
     with pytest.raises(ValueError, match=f"expected one run, .*; the best: {best}"):
         reproduce(original.parent)
-
-
-def test_reproduce_refuses_a_damaged_checkpoint(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
     path = run / "checkpoints" / "best.ckpt"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"best\.ckpt is damaged"):
         reproduce(run)
-    assert "identical" not in capsys.readouterr().out
+    for number, lost in enumerate(("config.yaml", "record.json")):
+        copied = shutil.copytree(original, tmp_path / f"copy{number}")
+        (copied / lost).unlink()
+        with pytest.raises(ValueError, match=f"copy{number}: not the folder of a complete run"):
+            reproduce(copied)
 
 
 @pytest.mark.parametrize(
     ("target", "key"),
     [
-        ("os.system", ("model", "_target_")),
+        ("planted.Net", ("model", "_target_")),
         ("torch.load", ("data", "source", "_target_")),
         ("seqsweep.models.classifier.RNNClasifier", ("callbacks", "checkpoint", "_target_")),
     ],
 )
-def test_reproduce_refuses_a_foreign_target(
-    run: Path, monkeypatch: pytest.MonkeyPatch, target: str, key: tuple[str, ...]
-) -> None:
-    """The target is refused before anything is imported or built for it."""
-
-    def never(*_: object) -> None:
-        raise AssertionError("the config was used")
-
-    for part, name in ((saved_config, "check"), (saved_config, "plan"), (module, "train")):
-        monkeypatch.setattr(part, name, never)
+def test_reproduce_refuses_a_foreign_target_before_it_is_imported(
+    run, tmp_path, monkeypatch, target, key
+):
+    (tmp_path / "planted.py").write_text("raise AssertionError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
     edit_config(run, *key, value=target)
     with pytest.raises(ValueError, match="is not a target of seqsweep's own") as refused:
         reproduce(run)
@@ -256,18 +223,13 @@ def test_reproduce_refuses_a_foreign_target(
     assert ("did you mean" in message) == ("Clasifier" in target)
 
 
-def test_a_foreign_target_in_a_list_is_found() -> None:
+def test_a_foreign_target_in_a_list_is_found():
     config = {"callbacks": {"mine": [{"a": 1}, {"deep": {"_target_": "os.system"}}]}}
     with pytest.raises(ValueError, match=r"here: callbacks\.mine\.1\.deep\._target_=os\.system"):
         refuse_foreign_targets(config, [*own_targets()], "here")
 
 
-def test_allow_covers_exactly_the_given_name(
-    trained: Callable[..., Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_allow_covers_exactly_the_given_name(trained, tmp_path, monkeypatch, capsys):
     run = trained("engine=autograd")  # the engine of networks that are not ours
     (tmp_path / "mine_allowed.py").write_text(
         "from seqsweep.models.classifier import RNNClassifier\n"
@@ -279,9 +241,7 @@ def test_allow_covers_exactly_the_given_name(
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
-    edit_config(run, "model", "_target_", value="mine_allowed.Net")
-    sizes = {"input_size": 3, "num_classes": 4}
-    for name, value in sizes.items():
+    for name, value in {"_target_": "mine_allowed.Net", "input_size": 3, "num_classes": 4}.items():
         edit_config(run, "model", name, value=value)
     for allowed in ([], ["mine_allowed"], ["mine_allowed.Ne"], ["mine_allowed.*"], ["torch.load"]):
         with pytest.raises(ValueError, match=r"mine_allowed\.Net is not a target"):
@@ -291,23 +251,3 @@ def test_allow_covers_exactly_the_given_name(
     edit_config(run, "model", "_target_", value="mine_allowed.Nets")
     with pytest.raises(ValueError, match=r"mine_allowed\.Nets is not a target"):
         reproduce(run, ["mine_allowed.Net"])
-
-
-def test_a_relative_data_path_of_a_run_is_found_from_any_folder(
-    trained: Callable[..., Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    x = np.random.default_rng(0).standard_normal((40, 5, 3))
-    np.savez(tmp_path / "my.npz", X=x, y=np.arange(40) % 4)
-    monkeypatch.chdir(tmp_path)
-    folder = trained(data=("data=npz", "data.source.path=my.npz", "data.batch_size=8"))
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)
-    assert reproduce(folder) == 0
-    assert capsys.readouterr().out == "identical\n"
-    (tmp_path / "my.npz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"my\.npz"):
-        reproduce(folder)

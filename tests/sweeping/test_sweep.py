@@ -1,6 +1,7 @@
 """A sweep trains all of its runs together, or beside other workers a share at a time."""
 
 import io
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,12 +15,12 @@ from seqsweep.config.from_overrides import shared_composer
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping import work
 from seqsweep.sweeping.hydra_jobs import Train
 from seqsweep.sweeping.members import plan_members
-from seqsweep.sweeping.planned_sweep import new_sweep_file
+from seqsweep.sweeping.planned_sweep import confirm_size
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep import train_sweep
+from seqsweep.sweeping.work import Worker
 
 WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")
 
@@ -77,60 +78,61 @@ def test_jobs_of_another_launcher_start_all_at_once_beside_workers(members):
         assert launched(members, threads=None) == [12]
 
 
-def test_a_worker_notices_a_change_of_sweep_json_while_it_begins(tmp_path, monkeypatch):
+def test_a_worker_reads_a_changed_sweep_json_again(tmp_path):
+    """The change may come while the worker begins."""
     SweepFile((), 0.0, {}).write(tmp_path)
-    read = work.read_sweep
-
-    def read_before_a_change(folder: Path) -> SweepFile:
-        sweep = read(folder)
-        SweepFile((), 1.0, {}).write(folder)
-        return sweep
-
-    queues: list[SweepFile] = []
-    monkeypatch.setattr(work.Worker, "_queued", lambda self: queues.append(self.sweep) or [])
-    monkeypatch.setattr(work, "read_sweep", read_before_a_change)
-    worker = work.Worker(tmp_path, 1, ())
-    monkeypatch.setattr(work, "read_sweep", read)
+    worker = Worker(tmp_path, 1, ())
+    SweepFile((), 1.0, {}).write(tmp_path)
     worker.run(0.0)
-    assert [sweep.started for sweep in queues] == [0.0, 1.0]
+    assert worker.sweep.started == 1.0
 
 
-def test_a_worker_queues_the_runs_that_are_not_done_and_reads_each_record_once(members):
+def test_a_worker_counts_the_runs_that_are_not_done(members):
     folder = members[0].folder.path.parent
     assert launched(members[:2], threads=1) == [2]
     configs = {member.run_id: member.flat for member in members}
     SweepFile((), 0.0, configs).write(folder)
-    worker = work.Worker(folder, 1, ())
-    assert [run.run_id for run in worker._queued()] == [m.run_id for m in members[2:]]
-    (members[0].folder.path / "record.json").write_text("")
+    worker = Worker(folder, 1, ())
     assert worker.left() == 10
     (members[0].folder.path / "record.json").unlink()
     assert worker.left() == 11
 
 
-def test_limits_that_a_search_sets_while_a_sweep_begins_stay(
-    members: list[SweepMember], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limits_that_a_search_sets_while_a_sweep_begins_stay(members):
     folder = members[0].folder.path.parent
     folder.mkdir()
     limits = {"searched": {"thresholds": {}, "until": 3, "ends_at": None}}
     file = SweepFile((), 0.0, {"searched": {}})
     file.write(folder)
-
-    def judge() -> None:
-        with SweepFile.changing(folder):
-            replace(SweepFile.read(folder) or file, limits=limits).write(folder)
-
-    judging = threading.Thread(target=judge)
-
-    def plan_and_judge(*arguments: Any) -> SweepFile | None:
-        planned = new_sweep_file(*arguments)
-        judging.start()
-        judging.join(0.2)
-        return planned
-
-    monkeypatch.setattr("seqsweep.sweeping.planned_sweep.new_sweep_file", plan_and_judge)
-    launched(members, threads=1)
-    judging.join()
+    beginning = threading.Thread(target=launched, args=(members, 1))
+    with SweepFile.changing(folder):
+        beginning.start()
+        beginning.join(0.3)  # the sweep waits before it reads the file
+        replace(file, limits=limits).write(folder)
+    beginning.join()
     sweep = SweepFile.read(folder)
     assert sweep is not None and sweep.limits == limits and len(sweep.configs) == 13
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_yes"), [("y\n", True), ("YES\n", True), ("\n", False), ("yep\n", False)]
+)
+def test_a_very_large_sweep_is_trained_only_after_a_yes(monkeypatch, typed, is_yes):
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    printed = io.StringIO()
+    answer = confirm_size(1001, 1000, Console(file=printed, force_terminal=True))
+    assert answer is is_yes
+    assert "train 1,001 runs? [y/N] " in printed.getvalue()
+    assert ("nothing was trained" in printed.getvalue()) is not is_yes
+    # A file to print to is not a terminal, and up to the limit nobody is asked.
+    console = Console(file=io.StringIO(), force_terminal=False)
+    with pytest.raises(ValueError, match=r"2,000 runs .* sweep.ask_above=1000: add --yes"):
+        confirm_size(2000, 1000, console)
+    assert confirm_size(1000, 1000, console) and confirm_size(10**6, None, console)

@@ -7,24 +7,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from waiting import wait_until
 
-from seqsweep import console
 from seqsweep.config.schema import Config
 from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import write_bytes
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping import sweep_end
 from seqsweep.sweeping.sweep_end import Renewing, write_summary
 from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, plan
-
-AtRename = Callable[..., AbstractContextManager[list[str]]]
 
 
 def end_run(folder: Path, name: str, size: int) -> None:
@@ -37,55 +33,55 @@ def end_run(folder: Path, name: str, size: int) -> None:
     )  # fmt: skip
 
 
-def test_the_report_is_renewed_when_a_run_has_ended(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(console, "SHARE", 1.0)
-    report = tmp_path / "report.html"
-    with Renewing(tmp_path, every=0.01):
+class Noting(Renewing):
+    """Notes each renewal, and then does what a test gives."""
+
+    def __init__(self, folder: Path, act: Callable[[], object]) -> None:
+        super().__init__(folder, every=0.01)
+        self.act = act
+        self.count = 0
+
+    def write(self) -> None:
+        self.count += 1
+        self.act()
+
+
+def full() -> None:
+    raise OSError("no space left")
+
+
+@pytest.mark.parametrize("act", [lambda: None, full], ids=["written", "full disk"])
+def test_the_report_is_renewed_when_a_run_has_ended(tmp_path, act):
+    """A renewal that cannot be written does not stop the sweep."""
+    with Noting(tmp_path, act) as renewing:
         time.sleep(0.05)
-        assert not report.exists()  # nothing has ended
-        end_run(tmp_path, "a", 4)
-        wait_until(lambda: list(tmp_path.glob("a/*.hparams")))
-        first = report.stat().st_mtime_ns
-        end_run(tmp_path, "b", 8)
-        wait_until(lambda: report.stat().st_mtime_ns != first)
-    last = report.stat().st_mtime_ns
+        assert renewing.count == 0  # nothing has ended
+        for number, name in enumerate("ab", start=1):
+            end_run(tmp_path, name, 4)
+            wait_until(lambda number=number: renewing.count == number)
+        assert renewing.thread.is_alive()
     end_run(tmp_path, "c", 16)
     time.sleep(0.05)
-    assert report.stat().st_mtime_ns == last
+    assert renewing.count == 2
 
 
-def test_a_renewal_that_cannot_be_written_does_not_stop_the_sweep(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    tried = threading.Event()
-
-    def full(folder: Path) -> None:
-        tried.set()
-        raise OSError("no space left")
-
-    monkeypatch.setattr(sweep_end, "_write", full)
-    with Renewing(tmp_path, every=0.01) as renewing:
-        end_run(tmp_path, "a", 4)
-        assert tried.wait(20)
-        assert renewing.thread.is_alive()
+def test_a_renewal_writes_report_and_view(tmp_path):
+    end_run(tmp_path, "a", 4)
+    Renewing(tmp_path).write()
+    assert (tmp_path / "report.html").is_file() and list(tmp_path.glob("a/*.hparams"))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # that is what is tested
-def test_a_process_forked_during_a_renewal_inherits_no_lock(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_process_forked_during_a_renewal_inherits_no_lock(tmp_path):
     """A fork waits for a running renewal, because the child could never release its locks."""
     lock, started = threading.Lock(), threading.Event()
 
-    def write(folder: Path) -> None:
+    def write() -> None:
         with lock:
             started.set()
             time.sleep(0.2)
 
-    monkeypatch.setattr(sweep_end, "_write", write)
-    with Renewing(tmp_path, every=0.01):
+    with Noting(tmp_path, write):
         end_run(tmp_path, "a", 4)
         assert started.wait(20)
         child = os.fork()
@@ -99,18 +95,7 @@ def member(checked: Callable[..., Config]) -> PlannedRun:
     return plan(checked("data=random", "data.batch_size=8", "data.source.num_sequences=40"))
 
 
-@pytest.mark.slow
-def test_the_summary_writes_baselines_report_and_view(member: PlannedRun, tmp_path: Path) -> None:
-    end_run(tmp_path, "a", 4)
-    assert write_summary([member], tmp_path) == []
-    names = {"report.html", "report.csv", "report.json", "baselines.json"}
-    assert names <= {path.name for path in tmp_path.iterdir()}
-    assert list(tmp_path.glob("a/*.hparams"))
-
-
-def test_the_summary_returns_a_problem_for_each_part_that_it_cannot_write(
-    member: PlannedRun, tmp_path: Path
-) -> None:
+def test_the_summary_returns_a_problem_for_each_part_that_it_cannot_write(member, tmp_path):
     end_run(tmp_path, "a", 4)
     (tmp_path / "report.html").mkdir()
     (problem,) = write_summary([member], tmp_path)
@@ -128,14 +113,12 @@ def summary_of(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.durability)]
+)
 def test_a_summary_interrupted_at_any_write_is_completed_by_the_next_one(
-    member: PlannedRun,
-    tmp_path: Path,
-    at_rename: AtRename,
-    monkeypatch: pytest.MonkeyPatch,
-    signum: signal.Signals,
-) -> None:
+    member, tmp_path, at_rename, monkeypatch, signum
+):
     """After an extended sweep, each file holds either only its first runs or all runs."""
     monkeypatch.setattr(time, "strftime", lambda *_: "now")
     monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
@@ -166,43 +149,58 @@ def test_a_summary_interrupted_at_any_write_is_completed_by_the_next_one(
         assert done == []  # it fits
 
 
-def test_a_summary_that_two_processes_wrote_at_once_is_made_again(
-    tmp_path: Path,
-) -> None:
-    """A process that began before the last run ended writes its file after the other process."""
+def test_a_lost_or_damaged_file_of_the_summary_is_made_again(tmp_path):
     end_run(tmp_path, "a", 4)
     assert write_summary([], tmp_path) == []
+    before = summary_of(tmp_path)
+    for lost in ("report.html", "report.csv", "report.json", ".tensorboard", "a/*.hparams"):
+        (path,) = tmp_path.glob(lost)
+        path.unlink() if path.parent != tmp_path else path.write_bytes(path.read_bytes()[:-40])
+        assert write_summary([], tmp_path) == []
+        assert summary_of(tmp_path).keys() == before.keys()
+        assert path.stat().st_size
+    # A process that began before the last run ended writes its file after the other process.
     old = {name: (tmp_path / name).read_bytes() for name in BESIDE}
     end_run(tmp_path, "b", 8)
     for name, content in old.items():
         assert write_summary([], tmp_path) == []
-        new = (tmp_path / name).read_bytes()
-        assert new != content
         write_bytes(tmp_path / name, content)
         assert write_summary([], tmp_path) == []
         assert (tmp_path / name).read_bytes() != content
 
 
-@pytest.mark.parametrize(
-    "lost", ["report.html", "report.csv", "report.json", ".tensorboard", "a/*.hparams"]
-)
-def test_a_lost_or_damaged_file_of_the_summary_is_made_again(tmp_path: Path, lost: str) -> None:
-    end_run(tmp_path, "a", 4)
-    assert write_summary([], tmp_path) == []
-    before = summary_of(tmp_path)
-    (path,) = tmp_path.glob(lost)
-    path.unlink() if path.parent != tmp_path else path.write_bytes(path.read_bytes()[:-40])
-    assert write_summary([], tmp_path) == []
-    assert summary_of(tmp_path).keys() == before.keys()
-    assert path.stat().st_size
-
-
-def test_another_version_of_the_program_makes_the_summary_again(
-    tmp_path: Path, at_rename: AtRename, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_version_of_the_program_makes_the_summary_again(tmp_path, at_rename, monkeypatch):
     end_run(tmp_path, "a", 4)
     assert write_summary([], tmp_path) == []
     monkeypatch.setattr(write, "version", lambda: "later")
     with at_rename(1000) as done:
         assert write_summary([], tmp_path) == []
     assert {"report.html", "report.csv", "report.json", ".tensorboard"} <= set(done)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_an_interruptible_block_and_restores_the_earlier_handlers(signum):
+    before = signal.getsignal(signum)
+    with pytest.raises(Interrupted, match=signum.name) as error, interruptible():
+        signal.raise_signal(signum)
+    assert error.value.exit_code == 128 + signum
+    assert signal.getsignal(signum) is before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what is tested
+def test_a_signal_whose_exception_is_lost_ends_the_block_at_its_end():
+    class Collected:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="SIGINT"), interruptible((signal.SIGINT,)):
+        Collected()
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -21,9 +21,6 @@ from seqsweep.training.planned_run import STOP_FILE, PlannedRun, finished, is_fi
 AT_ONCE = 64
 """The most runs that a worker plans at once. The worker locks a run only when it trains the run."""
 
-_PAUSES = (0.2, 5.0)
-"""The shortest and the longest pause between two looks at the folders, in seconds."""
-
 _STEP = 1.5
 """Costs within this factor are similar. Each worker takes runs of similar cost in its own order."""
 
@@ -114,11 +111,13 @@ class Queue:
     Args:
         most: the most runs to return at once. Workers give a number: they plan few runs at a time,
             the longest first. Each worker takes runs of similar cost in a different order.
+        pause: the shortest pause between two looks at the folders, in seconds.
     """
 
-    def __init__(self, runs: Sequence[SweepMember], folder: Path, most: int | None = None) -> None:
-        self.folder = folder
-        self.most = most
+    def __init__(
+        self, runs: Sequence[SweepMember], folder: Path, most: int | None = None, pause: float = 0.2
+    ) -> None:
+        self.folder, self.most, self.pause = folder, most, pause
         if most is not None:
             # With different orders, workers seldom try the same run, and they end together.
             beginning = zlib.crc32(sweep_lock_name().encode())
@@ -144,13 +143,13 @@ class Queue:
         Args:
             is_outdated: a function that returns whether new runs may exist; called before a wait.
         """
-        pause, waited = _PAUSES[0], 0.0
+        pause, waited = self.pause, 0.0
         while not (free := self._free()):
             if not self._open or self._is_stopped or waited >= idle or is_outdated():
                 return []
             time.sleep(pause)
             waited += pause
-            pause = min(1.2 * pause, _PAUSES[1])
+            pause = min(1.2 * pause, 5.0)
         return free
 
     def settle(self, taken: Sequence[SweepMember], outcomes: Mapping[str, object]) -> None:

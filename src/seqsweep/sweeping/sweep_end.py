@@ -197,9 +197,17 @@ class Renewing:
                 if ended == self._counted:
                     continue
                 self._counted = ended
-                _write(self.folder)
+                self.write()
             # Writing competes with the training for the cores, so long pauses follow slow writes.
             wait = pause_after(time.perf_counter() - start, self.every)
+
+    def write(self) -> None:
+        """Writes report and view of a running sweep, without the pictures."""
+        # Imported here, because a sweep may end before the first renewal.
+        from seqsweep.results.tensorboard.view import renew
+
+        write_report(self.folder)
+        renew(self.folder, images=None)
 
     def _count_ended(self) -> int:
         return len(folders_with(self.folder, "record.json"))
@@ -262,12 +270,3 @@ def _renew_view(folder: Path, entries: Sequence[Entry]) -> None:
         from seqsweep.results.tensorboard.view import renew
 
         prove_view(folder, made, renew(folder).made)
-
-
-def _write(folder: Path) -> None:
-    """Writes report and view of a running sweep, without the pictures."""
-    # Imported here, because a sweep may end before the first renewal.
-    from seqsweep.results.tensorboard.view import renew
-
-    write_report(folder)
-    renew(folder, images=None)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from slurm_cluster import until
@@ -25,13 +24,13 @@ for _ in range(600):
 """
 
 
-def test_unset_values_are_left_to_the_cluster(tmp_path: Path) -> None:
+def test_unset_values_are_left_to_the_cluster(tmp_path):
     names = {option.split("=")[0] for option in SlurmJobs().sbatch_options(tmp_path, 1)}
     ours = {"--job-name", "--array", "--output", "--open-mode", "--chdir"}
     assert names == ours | {"--cpus-per-task", "--requeue", "--signal"}
 
 
-def test_each_value_becomes_an_option_of_sbatch(tmp_path: Path) -> None:
+def test_each_value_becomes_an_option_of_sbatch(tmp_path):
     jobs = SlurmJobs(
         "gpu", "lab", "high", "1:30:00", 4, "8G", "a100:2", False,
         more={"constraint": "avx512", "exclusive": True, "nice": 10, "reservation": None},
@@ -45,17 +44,15 @@ def test_each_value_becomes_an_option_of_sbatch(tmp_path: Path) -> None:
     assert not [option for option in options if "reservation" in option or option == "--requeue"]
 
 
-@pytest.mark.parametrize(("time", "notice"), [(None, 90), ("1:30:00", 90), (120, 90), (2, 30)])
-def test_a_short_time_limit_has_a_short_notice(tmp_path: Path, time: Any, notice: int) -> None:
+@pytest.mark.parametrize(("time", "notice"), [(None, 90), ("1:30:00", 90), (2, 30)])
+def test_a_short_time_limit_has_a_short_notice(tmp_path, time, notice):
+    """A user may ask for a longer one."""
     assert f"--signal=B:USR1@{notice}" in SlurmJobs(time=time).sbatch_options(tmp_path, 1)
-
-
-def test_a_user_may_ask_for_a_longer_notice(tmp_path: Path) -> None:
-    options = SlurmJobs(more={"signal": "B:USR1@300"}).sbatch_options(tmp_path, 1)
+    options = SlurmJobs(time=time, more={"signal": "B:USR1@300"}).sbatch_options(tmp_path, 1)
     assert [word for word in options if "signal" in word] == ["--signal=B:USR1@300"]
 
 
-def test_a_worker_has_a_cpu() -> None:
+def test_a_worker_has_a_cpu():
     with pytest.raises(ValueError, match=r"^hydra\.launcher\.cpus=0: must be at least 1$"):
         SlurmJobs(cpus=0)
 
@@ -97,33 +94,32 @@ def run_script(
     return f"{log.read_text()}{code}\n"
 
 
-def test_at_the_time_limit_the_worker_ends_and_queues_again(tmp_path: Path) -> None:
+def test_at_the_time_limit_the_worker_ends_and_queues_again(tmp_path):
     printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1])
     assert printed == "worker a b $HOME\nworker SIGTERM\n85\n"
     assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
 
 
-def test_a_worker_that_is_told_while_it_starts_queues_again(tmp_path: Path) -> None:
+@pytest.mark.durability
+def test_a_worker_that_is_told_while_it_starts_queues_again(tmp_path):
     worker = "import time; print('worker a b $HOME', flush=True); time.sleep(30)"
     printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1], worker)
     assert printed.endswith("143\n")
     assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
 
 
-def test_a_worker_that_must_not_queue_again_does_not(tmp_path: Path) -> None:
-    printed = run_script(tmp_path, SlurmJobs(requeue=False), [signal.SIGUSR1])
-    assert printed.endswith("worker SIGTERM\n85\n")
-    assert not (tmp_path / "scontrol").exists()
-
-
-def test_a_worker_that_is_cancelled_at_its_time_limit_does_not_queue_again(tmp_path: Path) -> None:
+@pytest.mark.durability
+@pytest.mark.parametrize("signals", [[signal.SIGUSR1], [signal.SIGUSR1, signal.SIGTERM]])
+def test_a_worker_that_must_not_queue_again_does_not(tmp_path, signals):
+    """Neither by its options, nor if it is cancelled at its time limit."""
     slow = WORKER.replace("raise SystemExit", "time.sleep(1); raise SystemExit")
-    printed = run_script(tmp_path, SlurmJobs(), [signal.SIGUSR1, signal.SIGTERM], slow)
+    jobs = SlurmJobs(requeue=len(signals) > 1)
+    printed = run_script(tmp_path, jobs, signals, slow)
     assert printed == "worker a b $HOME\nworker SIGTERM\n85\n"
     assert not (tmp_path / "scontrol").exists()
 
 
-def test_setup_lines_run_before_the_worker_in_one_shell(tmp_path: Path) -> None:
+def test_setup_lines_run_before_the_worker_in_one_shell(tmp_path):
     lines = ["export SHOWN=yes", 'echo "setup ${SLURM_NTASKS-unset}"']
     command = ["sh", "-c", 'echo "worker $SHOWN"; exit 3']
     script = tmp_path / "worker.sbatch"

@@ -1,15 +1,14 @@
 """Sweeps on a real Slurm of two nodes, disturbed in every way, end as a local sweep does."""
 
-import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-import torch
 from commands import Command, CommandServer, StartCommand
+from equal_runs import count_equal_runs
 from slurm_cluster import SlurmCluster, until
 
 from seqsweep.sweeping.planned_sweep import STARTED
@@ -55,31 +54,6 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def run_folders(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.glob("*/config.yaml"))
-
-
-def assert_equal(folder: Path, expected: Path) -> None:
-    """Asserts that two sweeps have the same weights and metrics, to the bit."""
-    names = [path.name for path in run_folders(expected)]
-    assert len(names) == RUNS
-    assert [path.name for path in run_folders(folder)] == names
-    for name in names:
-        one, other = folder / name, expected / name
-        assert json.loads((one / "record.json").read_text())["status"] == "complete"
-        assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-        for file in ("best.ckpt", "last.ckpt"):
-            for first, second in zip(
-                *map(weights, (one / "checkpoints" / file, other / "checkpoints" / file)),
-                strict=True,
-            ):
-                assert torch.equal(first, second)  # fmt: skip
-
-
-def weights(checkpoint: Path) -> Iterator[torch.Tensor]:
-    yield from torch.load(checkpoint, weights_only=True)["state_dict"].values()
-
-
 def epochs_of(folder: Path) -> int:
     """Returns how many epochs of the sweep are trained."""
     return sum(len(p.read_text().splitlines()) - 1 for p in folder.glob("*/metrics.csv"))
@@ -106,8 +80,8 @@ def until_both_train(cluster: SlurmCluster, folder: Path) -> None:
 
 
 def test_a_sweep_survives_its_command_its_workers_and_the_controller(
-    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
-) -> None:
+    cluster, start_sweep, tmp_path, local
+):
     folder, before = tmp_path / "sweep", cluster.jobs()
     killed = start_sweep(folder, "hydra.launcher.count=2")
     until_both_train(cluster, folder)
@@ -128,7 +102,7 @@ def test_a_sweep_survives_its_command_its_workers_and_the_controller(
         assert code == 0, output
         assert f"workers were started before (Slurm job {job}); --start starts new ones" in output
         assert f"{RUNS} of {RUNS} runs complete" in output
-    assert_equal(folder, local)
+    assert count_equal_runs(folder, local) == RUNS
     assert cluster.jobs() - before == {job}
     # The controller, which was down meanwhile, hears of the killed worker by and by.
     ours = f"{job}_"
@@ -140,21 +114,17 @@ def test_a_sweep_survives_its_command_its_workers_and_the_controller(
     assert log.index("interrupted by SIGTERM: ") < log.rindex("nothing of")
 
 
-def test_a_node_that_dies_leaves_its_runs_to_the_other_one(
-    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
-) -> None:
+def test_a_node_that_dies_leaves_its_runs_to_the_other_one(cluster, start_sweep, tmp_path, local):
     folder = tmp_path / "sweep"
     sweep = start_sweep(folder, "hydra.launcher.count=2")
     until_both_train(cluster, folder)
     cluster.kill_node("n1")
     code, output = ended(sweep)
     assert code == 0, output
-    assert_equal(folder, local)
+    assert count_equal_runs(folder, local) == RUNS
 
 
-def test_new_workers_start_where_all_were_cancelled(
-    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
-) -> None:
+def test_new_workers_start_where_all_were_cancelled(cluster, start_sweep, tmp_path, local):
     folder, before = tmp_path / "sweep", cluster.jobs()
     waiting = start_sweep(folder)
     until_trains(folder)
@@ -165,12 +135,10 @@ def test_new_workers_start_where_all_were_cancelled(
         assert code == 0, output
         assert "the same command with --start starts new ones" in output
     assert len(cluster.jobs() - before) == 2
-    assert_equal(folder, local)
+    assert count_equal_runs(folder, local) == RUNS
 
 
-def test_a_detached_command_returns_and_the_workers_continue(
-    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
-) -> None:
+def test_a_detached_command_returns_and_the_workers_continue(cluster, start_sweep, tmp_path, local):
     folder, before = tmp_path / "sweep", cluster.jobs()
     code, output = ended(start_sweep(folder, "--detach"))
     assert "Slurm job" in output
@@ -179,4 +147,4 @@ def test_a_detached_command_returns_and_the_workers_continue(
     job = the_job(cluster, before)
     until(lambda: {e.state for e in cluster.elements() if e.name == f"{job}_0"} == {"COMPLETED"},
           180, "the worker has ended")  # fmt: skip
-    assert_equal(folder, local)
+    assert count_equal_runs(folder, local) == RUNS

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from slurm_cluster import SlurmCluster, until
+from slurm_cluster import until
 
 from seqsweep.extras.clusters.slurm import SlurmJobs
 
@@ -44,7 +44,7 @@ def started(jobs: SlurmJobs, folder: Path) -> str:
     return f"{job}_0"
 
 
-def test_a_preempted_worker_is_told_and_starts_again(cluster: SlurmCluster, folder: Path) -> None:
+def test_a_preempted_worker_is_told_and_starts_again(cluster, folder):
     element = started(SlurmJobs(), folder)
     urgent = ("--partition=urgent", "--nodes=2", f"--output={folder}/urgent", "--wrap=sleep 2")
     cluster.call("sbatch", *urgent)
@@ -54,9 +54,7 @@ def test_a_preempted_worker_is_told_and_starts_again(cluster: SlurmCluster, fold
     assert log(folder).index("ended") < log(folder).rindex("begun")
 
 
-def test_at_the_time_limit_a_worker_is_told_and_queues_again(
-    cluster: SlurmCluster, folder: Path
-) -> None:
+def test_at_the_time_limit_a_worker_is_told_and_queues_again(cluster, folder):
     # Slurm knows no limit below a minute, so the notice comes early instead.
     element = started(SlurmJobs(time=1, more={"signal": "B:USR1@57"}), folder)
     until(lambda: "ended" in log(folder), 50, "it was told")
@@ -64,7 +62,7 @@ def test_at_the_time_limit_a_worker_is_told_and_queues_again(
     until(lambda: log(folder).count("begun") == 2, 30, "it has begun again")
 
 
-def test_a_script_may_be_submitted_by_hand(cluster: SlurmCluster, folder: Path) -> None:
+def test_a_script_may_be_submitted_by_hand(cluster, folder):
     cluster.call("scancel", started(SlurmJobs(), folder))
     cluster.call("sbatch", str(folder / ".slurm" / "worker.sbatch"))
     until(lambda: len(list(folder.glob(".slurm/logs/*_0.out"))) == 2, 20, "another has begun")
@@ -78,9 +76,7 @@ def test_a_script_may_be_submitted_by_hand(cluster: SlurmCluster, folder: Path) 
     ],
     ids=["value", "option"],
 )
-def test_what_slurm_refuses_is_told_in_one_line(
-    cluster: SlurmCluster, folder: Path, jobs: SlurmJobs, message: str
-) -> None:
+def test_what_slurm_refuses_is_told_in_one_line(cluster, folder, jobs, message):
     before = cluster.jobs()
     with pytest.raises(ValueError, match=message) as error:
         jobs.start(folder, 1, COMMAND)
@@ -89,7 +85,7 @@ def test_what_slurm_refuses_is_told_in_one_line(
     assert cluster.jobs() == before
 
 
-def test_a_worker_sees_the_gpus_that_it_has_asked_for(cluster: SlurmCluster, folder: Path) -> None:
+def test_a_worker_sees_the_gpus_that_it_has_asked_for(cluster, folder):
     show = [sys.executable, "-c", "import os; print('gpus', os.environ['CUDA_VISIBLE_DEVICES'])"]
     SlurmJobs(gpus=2, memory="100M").start(folder, 1, show)
     until(lambda: list(folder.glob(".slurm/logs/*_0.out")), 20, "it has begun")

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sweep_members import member_at
 
-from seqsweep.extras.clusters import workers
 from seqsweep.extras.clusters.workers import Workers, worker_command
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -44,9 +44,8 @@ class Threads:
             RunFolder(run).finish({"config": {}, "metrics": {}})
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_POLL_SECONDS", 0.01)
+def workers(cluster: Threads, count: int = 1, **options: Any) -> Workers:
+    return Workers(cluster, count, pause=0.01, **options)
 
 
 def queued(folder: Path, names: str = "ab") -> list[SweepMember]:
@@ -54,12 +53,9 @@ def queued(folder: Path, names: str = "ab") -> list[SweepMember]:
 
 
 def test_two_commands_at_once_start_the_workers_once(tmp_path, capsys):
-    cluster = Threads()
+    cluster, runs = Threads(), queued(tmp_path, "abcd")
     commands = [
-        threading.Thread(
-            target=Workers(cluster, 3).begin, args=(queued(tmp_path, "abcd"), tmp_path)
-        )
-        for _ in range(2)
+        threading.Thread(target=workers(cluster, 3).begin, args=(runs, tmp_path)) for _ in range(2)
     ]
     for command in commands:
         command.start()
@@ -74,7 +70,7 @@ def test_two_commands_at_once_start_the_workers_once(tmp_path, capsys):
 def test_new_workers_start_only_if_they_are_asked_for(tmp_path):
     cluster = Threads()
     for anew in (False, False, True):
-        command = Workers(cluster, anew=anew)
+        command = workers(cluster, anew=anew)
         for _ in range(2):  # a search begins once for each of its rounds
             command.begin(queued(tmp_path), tmp_path)
     assert cluster.started == [1, 1]
@@ -84,9 +80,9 @@ def test_there_are_at_most_as_many_workers_as_runs_that_are_left(tmp_path):
     (tmp_path / "a").mkdir()
     RunFolder(tmp_path / "a").finish({"config": {}, "metrics": {}})
     cluster = Threads()
-    Workers(cluster, 5).begin(queued(tmp_path, "a"), tmp_path)
+    workers(cluster, 5).begin(queued(tmp_path, "a"), tmp_path)
     assert cluster.started == []
-    Workers(cluster, 5).begin(queued(tmp_path, "abc"), tmp_path)
+    workers(cluster, 5).begin(queued(tmp_path, "abc"), tmp_path)
     assert cluster.started == [2]
 
 
@@ -96,16 +92,16 @@ def test_a_refused_start_is_no_start(tmp_path):
             raise ValueError("invalid partition")
 
     with pytest.raises(ValueError, match="invalid partition"):
-        Workers(Refusing()).begin(queued(tmp_path), tmp_path)
+        workers(Refusing()).begin(queued(tmp_path), tmp_path)
     assert not (tmp_path / STARTED).exists()
 
 
 def test_a_command_waits_until_all_runs_are_done_or_one_is(tmp_path):
     runs = queued(tmp_path, "abc")
     cluster = Threads([run.folder.path for run in runs])
-    Workers(cluster).train(runs, tmp_path, until_one_ends=True)
+    workers(cluster).train(runs, tmp_path, until_one_ends=True)
     assert any(run.is_done() for run in runs)
-    Workers(cluster).train(runs, tmp_path)
+    workers(cluster).train(runs, tmp_path)
     assert all(run.is_done() for run in runs)
     assert cluster.started == [1]
 
@@ -121,29 +117,24 @@ def test_a_command_does_not_wait_for_a_run_that_has_failed_too_often(tmp_path):
             for _ in range(2):
                 folder.fail(ValueError("no"))
 
-    Workers(Failing()).train([member_at(folder.path, tries=2, failures_before=1)], tmp_path)
+    workers(Failing()).train([member_at(folder.path, tries=2, failures_before=1)], tmp_path)
     assert folder.attempts() == 3
 
 
 def test_a_stopped_sweep_ends_and_the_next_command_starts_new_workers(tmp_path):
     cluster = Threads()
     (tmp_path / STOP_FILE).touch()
-    Workers(cluster).train(queued(tmp_path), tmp_path)
-    Workers(cluster).train(queued(tmp_path), tmp_path)
+    workers(cluster).train(queued(tmp_path), tmp_path)
+    workers(cluster).train(queued(tmp_path), tmp_path)
     assert cluster.started == [1, 1]
 
 
 def test_a_detached_command_does_not_wait(tmp_path):
     cluster = Threads([tmp_path / "a"])
-    Workers(cluster, detach=True).train(queued(tmp_path, "a"), tmp_path)
+    workers(cluster, detach=True).train(queued(tmp_path, "a"), tmp_path)
     assert not (tmp_path / "a").exists()
     for thread in cluster.threads:
         thread.join()
-
-
-def test_at_least_one_worker_is_asked_for():
-    with pytest.raises(ValueError, match=r"hydra.launcher.count=0: must be at least 1"):
-        Workers(Threads(), 0)
 
 
 def test_a_worker_may_build_what_the_typed_command_names_and_nothing_of_others(tmp_path):

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,14 +24,11 @@ import torch
 
 import seqsweep
 from seqsweep.cli import main
-from seqsweep.extras.export import onnx_file
-from seqsweep.extras.export.check import network_outputs, raw_sequences
 
 PAGE = Path(__file__).parents[3] / "docs" / "using.md"
 SECTION = PAGE.read_text(encoding="utf-8").partition("## The exported file")[2]
 WEB = "onnxruntime-web@1.30.0"
 HEADER = Path("/usr/include/onnxruntime/onnxruntime_cxx_api.h")
-SHAPES = [(1, 1), (3, 7), (2, 40), (17, 12)]
 
 pytestmark = pytest.mark.slow
 
@@ -106,12 +102,14 @@ def test_the_page_shows_what_its_python_program_prints(vowels, expected):
     assert block("text").splitlines() == expected
 
 
+@pytest.mark.durability
 def test_the_program_in_javascript_prints_the_same(vowels, node, expected):
     shutil.copy(vowels / "vowels.onnx", node)
     (node / "vowels.mjs").write_text(block("js"), encoding="utf-8")
     assert run(node, "node", "vowels.mjs") == expected
 
 
+@pytest.mark.durability
 def test_the_program_in_cpp_prints_the_same(vowels, expected):
     required(HEADER.is_file() and shutil.which("c++"), "libonnxruntime-dev with a C++ compiler")
     (vowels / "vowels.cpp").write_text(block("cpp"), encoding="utf-8")
@@ -151,38 +149,3 @@ def test_the_program_in_a_browser_prints_the_same(vowels, node, browser, expecte
         finally:
             server.shutdown()
     assert printed == expected
-
-
-NETWORKS = [
-    ("mean", {"cell": "gru", "num_layers": 2, "bidirectional": True, "pooling": "mean"}),
-    ("forward", {"cell": "lstm", "bidirectional": True, "pooling": "max"}),
-    ("time stamps", {"nonlinearity": "relu", "num_layers": 3}),
-    ("standard", {"cell": "rnn", "num_layers": 2, "bidirectional": True}),
-]
-
-
-def test_webassembly_computes_what_torch_does(made_run, node):
-    """ONNX Runtime for servers is held to torch by test_onnx_file.py, on the same inputs."""
-    rng = np.random.default_rng(1)
-    cases, expected = list[dict[str, Any]](), list[tuple[np.ndarray, ...]]()
-    for scaling, options in NETWORKS:
-        loaded = made_run(scaling, **options)
-        (node / f"{scaling}.onnx").write_bytes(onnx_file.write(loaded))
-        for batch, steps in SHAPES:
-            x, lengths = raw_sequences(loaded, batch, steps, rng)
-            path = f"{len(cases)}.bin"
-            (node / path).write_bytes(x.tobytes())
-            case = {"model": f"{scaling}.onnx", "type": str(x.dtype), "path": path}
-            cases.append(case | {"shape": x.shape, "lengths": lengths.tolist()})
-            expected.append(network_outputs(loaded, x, lengths))
-    assert {case["type"] for case in cases} == {"float32", "float64"}
-    (node / "cases.json").write_text(json.dumps(cases))
-    shutil.copy(Path(__file__).with_name("outputs.mjs"), node)
-    run(node, "node", "outputs.mjs")
-    results = json.loads((node / "results.json").read_text())
-    assert len(results) == len(cases)
-    for outputs, own in zip(results, expected, strict=True):
-        for output, value in zip(outputs, own, strict=True):
-            read = np.array(output["values"]).reshape(output["shape"])
-            assert read.shape == value.shape
-            assert np.abs(read - value).max() < 1e-5

@@ -1,14 +1,15 @@
-"""Fresh seeds show how much of a trial's value in the search was luck."""
+"""Fresh seeds show how much of a trial's value was luck; keys are compared at equal epochs."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_search import random_search, sampled, write_search
+from made_search import LR, SIZE, SPACE, halving, random_search, sampled, write_search
 
 from seqsweep.extras.search.findings import Confirmation, confirmation_of, find_search
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.section import optimism_words, order_words
+from seqsweep.extras.search.study import importances
 from seqsweep.extras.search.trials import ranked, read_trials, search_names
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
@@ -46,7 +47,8 @@ def two(tmp_path: Path) -> tuple[Path, SearchFile]:
 
 
 def test_ranks_change_with_fresh_seeds(two):
-    found = confirmed(*two)
+    folder, search = two
+    found = confirmed(folder, search)
     assert found is not None
     assert [(row.number, row.before) for row in found.trials] == [(1, 2), (0, 1)]
     assert found.metric == "test/acc"
@@ -57,6 +59,9 @@ def test_ranks_change_with_fresh_seeds(two):
     assert found.trials[1].difference.interval.mean == pytest.approx(-0.1)
     assert found.missing == 0
     assert order_words(found).endswith("Significantly different from it: 1 of 1.")
+    search.confirmed[0].append("a")  # a seed of the search is not fresh
+    again = confirmed(folder, search)
+    assert again is not None and again.first.fresh.n == 6
 
 
 def test_runs_that_are_not_complete_are_counted(two):
@@ -84,20 +89,6 @@ def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
     assert order_words(found).startswith("Trial 1 is the first of 3 by the mean over fresh seeds.")
 
 
-def test_equal_configs_are_one_trial(two):
-    """Two trials with the same runs were confirmed by the same runs."""
-    folder, search = two
-    again = Trial(2, sampled(0), search.trials[0].run_ids)
-    ids = {**search.confirmed, 2: search.confirmed[0]}
-    third = Trial(3, sampled(3), [write(folder, "d", 0, val__acc=0.7)])
-    runs = [write(folder, f"c3{seed}", seed, val__acc=0.6) for seed in range(1, 7)]
-    written = write_search(folder, [*search.trials, again, third], confirmed={**ids, 3: runs})
-    found = confirmed(folder, written)
-    assert found is not None
-    assert [(row.number, row.before) for row in found.trials] == [(1, 2), (0, 1), (3, 3)]
-    assert found.missing == 0
-
-
 @pytest.mark.parametrize(
     ("searched", "seeds", "words"),
     [
@@ -117,16 +108,36 @@ def test_a_search_was_optimistic_if_the_interval_excludes_its_value(
     assert found is not None and words in optimism_words(found)
 
 
-def test_a_seed_of_the_search_is_not_fresh(two):
-    folder, search = two
-    search.confirmed[0].append("a")  # pyright: ignore[reportAttributeAccessIssue]
-    found = confirmed(folder, search)
-    assert found is not None
-    assert found.first.fresh.n == 6
-
-
 def test_without_fresh_seeds_there_is_no_confirmation(tmp_path):
     search = random_search(tmp_path, 3)
     assert confirmed(tmp_path, search) is None
     search = write_search(tmp_path, search.trials, confirmed={0: ["absent"]})
     assert confirmed(tmp_path, search) is None
+
+
+def test_rungs_count_their_trials(tmp_path):
+    search = halving(tmp_path, 36)
+    found = find_search(tmp_path, read_folder(tmp_path))
+    assert found is not None
+    assert [(r.epochs, r.trained, r.kept) for r in found.rungs] == [
+        (1, 36, 12), (3, 12, 4), (9, 4, 1),
+    ]  # fmt: skip
+    best = [rung.best or 0.0 for rung in found.rungs]
+    assert best == sorted(best)
+    # The importance is that of all trials at the first rung.
+    assert (found.compared_after, found.compared) == (1, len(search.trials))
+
+
+@pytest.mark.parametrize("key", [LR, SIZE])
+def test_the_key_that_decides_is_the_most_important_one(key):
+    trials = [Trial(number, sampled(number)) for number in range(200)]
+    found = importances(trials, {trial.number: trial.params[key] for trial in trials}, SPACE)
+    assert next(iter(found)) == key
+    assert found[key] > 0.6
+    assert sum(found.values()) == pytest.approx(1)
+    assert found.keys() == SPACE.keys()
+
+
+def test_equal_values_have_no_important_key():
+    trials = [Trial(number, sampled(number)) for number in range(2)]
+    assert set(importances(trials, {0: 0.5, 1: 0.5}, SPACE).values()) == {0.0}

@@ -7,8 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ from rich.console import Console
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.extras.clusters.workers import Workers
-from seqsweep.extras.search import session
 from seqsweep.extras.search.halving import Halving
-from seqsweep.extras.search.halving_command import Searched, search
+from seqsweep.extras.search.halving_command import search
 from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.session import LOCK
 from seqsweep.extras.search.trials import Tried, read_trials
@@ -28,15 +26,11 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher, Train
 from seqsweep.sweeping.queue import SweepMember
-from seqsweep.sweeping.work import Worker
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native import pool_data as budget
-from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import Interrupted, plan
 from seqsweep.training.train import train
 
-AtRename = Callable[..., AbstractContextManager[list[str]]]
 FIXED = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5",
     "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
@@ -52,26 +46,41 @@ SETTINGS: dict[str, Any] = {
     "population": 8, "rungs": [1, 2, 4], "seed": 0, "top": 1, "seeds": 1
 }  # fmt: skip
 TIMES = ("train_seconds", "samples_per_s", "digest")
-Search = Callable[..., int]
 
 
-@pytest.fixture
-def run(compose: MemberComposer, monkeypatch: pytest.MonkeyPatch) -> Search:
-    """Runs the search into a folder."""
-    monkeypatch.setattr("sys.argv", ["seqsweep", "train"])
+@dataclass
+class Search:
+    """Runs a search, and keeps what it has printed."""
 
-    def call(
-        folder: Path, *overrides: str, launcher: RunLauncher | None = None, **settings: Any
+    compose: MemberComposer
+    printed: str = ""
+
+    def __call__(
+        self, folder: Path, *overrides: str, launcher: RunLauncher | None = None, **settings: Any
     ) -> int:
         halving = Halving(**{**SETTINGS, **settings})
         local = RunLauncher(threads=1)
         console = Console(file=io.StringIO(), width=200)
         given = [*FIXED, *SPACE, *overrides]
-        code = search(halving, given, compose, launcher or local, folder, console)
-        call.printed = console.file.getvalue()  # type: ignore[attr-defined]
+        code = search(halving, given, self.compose, launcher or local, folder, console)
+        self.printed = console.file.getvalue()  # type: ignore[attr-defined]
         return code
 
-    return call
+
+@pytest.fixture
+def run(compose: MemberComposer) -> Search:
+    return Search(compose)
+
+
+class Changed(RunLauncher):
+    """Trains with a function that changes how this process trains."""
+
+    def __init__(self, change: Callable[[Train], Train]) -> None:
+        super().__init__(threads=1)
+        object.__setattr__(self, "change", change)
+
+    def trainer(self) -> Train:
+        return self.change(super().trainer())  # type: ignore[attr-defined]
 
 
 def found(folder: Path) -> dict[str, Any]:
@@ -97,157 +106,104 @@ def tried(folder: Path) -> list[Tried]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return {"folder": tmp_path_factory.mktemp("undisturbed") / "a"}
+def undisturbed(tmp_path_factory, compose) -> Path:
+    """The folder of a search that was left alone."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "a"
+    assert Search(compose)(folder) == 0
+    return folder
 
 
-@pytest.fixture
-def expected(run: Search, undisturbed: dict[str, Any]) -> dict[str, Any]:
-    """The search left alone, once for all tests."""
-    if "found" not in undisturbed:
-        assert run(undisturbed["folder"]) == 0
-        undisturbed["found"] = found(undisturbed["folder"])
-    return undisturbed["found"]
+@pytest.fixture(scope="module")
+def expected(undisturbed) -> dict[str, Any]:
+    return found(undisturbed)
 
 
-def test_a_search_ends_each_run_at_its_rung(expected: Any, undisturbed: Any) -> None:
-    file = SearchFile.read(undisturbed["folder"])
+def test_a_search_ends_each_run_at_its_rung(undisturbed):
+    file = SearchFile.read(undisturbed)
     assert file is not None
-    trials = tried(undisturbed["folder"])
+    trials = tried(undisturbed)
     assert sorted(trial.epochs for trial in trials) == [1, 1, 1, 1, 2, 2, 4, 4]
     assert (file.method, file.rungs, file.budget) == ("halving", [1, 2, 4], {"trials": 8})
     for trial in trials:
-        record = RunFolder(undisturbed["folder"] / trial.run_ids[0]).record()
+        record = RunFolder(undisturbed / trial.run_ids[0]).record()
         assert record is not None
         assert trial.state == record["status"] == ("complete" if trial.epochs == 4 else "pruned")
         assert trial.value == record["metrics"]["val/acc"]
     assert file.space["model.cell"] == {"choices": ["rnn", "gru"]}
-    assert not (SweepFile.read(undisturbed["folder"]) or SweepFile((), 0, {}, open=True)).open
+    assert not (SweepFile.read(undisturbed) or SweepFile((), 0, {}, open=True)).open
 
 
 def test_the_survivors_equal_the_same_configs_trained_alone(
-    expected: Any, undisturbed: Any, compose: MemberComposer, tmp_path: Path
-) -> None:
-    file = SearchFile.read(undisturbed["folder"])
-    assert file is not None
-    confirmed = [name for names in file.confirmed.values() for name in names]
-    complete = [trial for trial in tried(undisturbed["folder"]) if trial.state == "complete"]
-    assert len(confirmed) == 1 and len(complete) == 2
+    expected, undisturbed, compose, tmp_path
+):
+    complete = [trial for trial in tried(undisturbed) if trial.state == "complete"]
     for trial in complete:
         values = [f"{key}={value}" for key, value in trial.params.items()]
         alone = plan(compose.checked([*FIXED, "trainer.max_epochs=4", *values]))
         assert [alone.run_id] == list(trial.run_ids)
         train(alone, tmp_path)
-    got = _runs(tmp_path)
+    (tmp_path / "search.json").write_text("{}")
+    got = found(tmp_path)["runs"]
     assert got == {name: expected["runs"][name] for name in got} and len(got) == 2
 
 
-def _runs(folder: Path) -> dict[str, Any]:
-    (folder / "search.json").write_text('{"trials": []}')
-    return found(folder)["runs"]
+def test_the_same_command_trains_nothing_again_and_decides_by_the_files(run, expected, undisturbed):
+    """A lost search.json is written again, with the same decisions."""
+
+    def never(_: Train) -> Train:
+        raise AssertionError("nothing is left")
+
+    for is_lost in (False, True):
+        if is_lost:
+            (undisturbed / "search.json").unlink()
+        assert run(undisturbed, launcher=Changed(never)) == 0
+        assert "0 to train" in run.printed and "16 of 32 epochs" in run.printed
+        assert found(undisturbed) == expected
 
 
-def test_the_same_command_trains_nothing_again(
-    run: Search, expected: Any, undisturbed: Any
-) -> None:
-    class Never(RunLauncher):
-        def trainer(self) -> Train:
-            raise AssertionError("nothing is left")
-
-    assert run(undisturbed["folder"], launcher=Never(threads=1)) == 0
-    assert "0 to train" in run.printed and "16 of 32 epochs" in run.printed  # type: ignore[attr-defined]
-    assert found(undisturbed["folder"]) == expected
-
-
-def test_runs_that_pause_at_rungs_come_to_the_same(
-    run: Search, expected: Any, tmp_path: Path
-) -> None:
+def test_runs_that_pause_at_rungs_come_to_the_same(run, expected, tmp_path):
     """Runs of autograd, of several pools and of workers have no pool that asks the judge."""
 
-    class Pausing(RunLauncher):
-        def trainer(self) -> Train:
-            train = super().trainer()
-            return lambda members, folder, judge: train(members, folder, None)
+    def pausing(train: Train) -> Train:
+        return lambda members, folder, judge: train(members, folder, None)
 
-    assert run(tmp_path, launcher=Pausing(threads=1)) == 0
+    assert run(tmp_path, launcher=Changed(pausing)) == 0
     assert found(tmp_path) == expected
 
 
-def test_sweep_json_has_the_limits_from_its_first_write(
-    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweep_json_has_the_limits_from_its_first_write(run, tmp_path):
     """A worker that waits for the search reads the file before the first rung is judged."""
     begun: list[list[int | None]] = []
-    judge = Searched.judge
 
-    class Looking(RunLauncher):
-        def trainer(self) -> Train:
-            sweep = SweepFile.read(tmp_path)
-            assert sweep is not None
-            if sweep.open:  # and not at the fresh seeds
-                begun.append([sweep.limits[run_id]["until"] for run_id in sweep.configs])
-            return super().trainer()
+    def looking(train: Train) -> Train:
+        sweep = SweepFile.read(tmp_path)
+        assert sweep is not None
+        if sweep.open:  # and not at the fresh seeds
+            begun.append([sweep.limits[run_id]["until"] for run_id in sweep.configs])
+        return train
 
-    def end_at_a_later_rung(searched: Searched) -> Any:
-        limits = judge(searched)
-        if any(each.until == 2 for each in limits.values()):
-            raise Interrupted(signal.SIGTERM)
-        return limits
+    def interrupted(train: Train) -> Train:
+        def until_a_later_rung(members: Any, folder: Path, judge: Any) -> Any:
+            def end() -> Any:
+                limits = judge()
+                if any(each.until == 2 for each in limits.values()):
+                    raise Interrupted(signal.SIGTERM)
+                return limits
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Searched, "judge", end_at_a_later_rung)
-        assert run(tmp_path, launcher=Looking(threads=1)) == 143
-    assert run(tmp_path, launcher=Looking(threads=1)) == 0
+            return train(members, folder, end)
+
+        return looking(until_a_later_rung)
+
+    assert run(tmp_path, launcher=Changed(interrupted)) == 143
+    assert run(tmp_path, launcher=Changed(looking)) == 0
     first, again = begun
     assert first == [1] * 8
     assert sorted(map(str, again)) == ["2"] * 4 + ["None"] * 4
 
 
-@dataclass
-class Threads:
-    """A cluster whose workers are threads of this process."""
-
-    options: Sequence[str] = ()
-    logs: Path = Path("logs")
-    threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
-
-    def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
-        def work() -> None:
-            Worker(folder, 1, []).run(20.0)
-
-        # Threads share this process's locks, so a second one would find all runs its own.
-        self.threads = [threading.Thread(target=work)]
-        self.threads[0].start()
-        return "a worker"
-
-
-@pytest.mark.slow
-def test_a_worker_trains_a_search_rung_by_rung(
-    run: Search, expected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("seqsweep.extras.clusters.workers._POLL_SECONDS", 0.05)
-    monkeypatch.setattr("seqsweep.sweeping.work._LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("seqsweep.sweeping.work.sweep_lock", lambda _: memoryview(b""))
-    cluster = Threads()
-    launcher = RunLauncher(workers=Workers(cluster))
-    assert run(tmp_path, launcher=launcher) == 0
-    for thread in cluster.threads:
-        thread.join()
-    assert found(tmp_path) == expected
-
-
-@pytest.mark.slow
+@pytest.mark.durability
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_search_killed_at_any_rename_comes_to_the_same(
-    run: Search,
-    expected: Any,
-    at_rename: AtRename,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    after: bool,
-) -> None:
-    if after:  # with a checkpoint after each epoch, and without
-        monkeypatch.setattr(budget, "_LONGEST_SECONDS", 0.0)
+def test_a_search_killed_at_any_rename_comes_to_the_same(run, expected, at_rename, tmp_path, after):
     n = 0
     for n in itertools.count(3 if after else 1, 13):
         folder = tmp_path / str(n)
@@ -262,61 +218,49 @@ def test_a_search_killed_at_any_rename_comes_to_the_same(
     assert n > 20
 
 
-def test_a_run_that_fails_for_good_leaves_the_others(
-    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start = PoolMember.start
+def test_a_run_that_fails_for_good_leaves_the_others(run, tmp_path):
     broken: list[str] = []
 
-    def fail(member: PoolMember) -> None:
-        if not broken:
-            broken.append(member.run_id)
-        if member.run_id in broken:
-            raise ValueError("broken")
-        start(member)
+    def failing(train: Train) -> Train:
+        def fail_one(members: Sequence[SweepMember], folder: Path, judge: Any) -> Any:
+            if not broken:
+                broken.append(members[0].run_id)
+                members[0].folder.path.mkdir(parents=True, exist_ok=True)
+                members[0].folder.fail(ValueError("broken"))
+            return train([m for m in members if m.run_id not in broken], folder, judge)
 
-    monkeypatch.setattr(PoolMember, "start", fail)
-    assert run(tmp_path, top=0) == 1
+        return fail_one
+
+    assert run(tmp_path, launcher=Changed(failing), top=0) == 1
     states = {trial.run_ids[0]: trial.state for trial in tried(tmp_path)}
     assert [name for name, state in states.items() if state == "failed"] == broken
     assert sorted(states.values()).count("complete") == 2
-    _refers_to_no_command(run)
     before = found(tmp_path)
-    monkeypatch.setattr(PoolMember, "start", start)
-    assert run(tmp_path, top=0) == 1  # the rung was decided without the run
-    assert found(tmp_path) == before
-    _refers_to_no_command(run)
+    for _ in range(2):
+        # A command that would train nothing is not suggested.
+        assert "the search has gone on without 1 failed run" in run.printed
+        assert "this trains what is missing" not in run.printed
+        assert run(tmp_path, top=0) == 1  # the rung was decided without the run
+        assert found(tmp_path) == before
 
 
-def _refers_to_no_command(run: Search) -> None:
-    """A command that would train nothing is not suggested."""
-    printed = run.printed  # type: ignore[attr-defined]
-    assert "the search has gone on without 1 failed run" in printed
-    assert "this trains what is missing" not in printed
-
-
-def test_nothing_is_confirmed_before_the_search_is_over(
-    run: Search, expected: Any, tmp_path: Path
-) -> None:
+def test_nothing_is_confirmed_before_the_search_is_over(run, expected, tmp_path):
     """A command may end while another process trains the last runs."""
     elsewhere: list[str] = []
 
-    class LeavingASurvivor(RunLauncher):
-        def trainer(self) -> Train:
-            train = super().trainer()
+    def leaving_a_survivor(train: Train) -> Train:
+        def leave(members: Sequence[SweepMember], folder: Path, judge: object) -> Any:
+            survivors = [m.run_id for m in members if m.limits == Limits()]
+            elsewhere.extend(survivors[: 1 - len(elsewhere)])
+            return train([m for m in members if m.run_id not in elsewhere], folder, None)
 
-            def leave(members: Sequence[SweepMember], folder: Path, judge: object) -> Any:
-                survivors = [m.run_id for m in members if m.limits == Limits()]
-                elsewhere.extend(survivors[: 1 - len(elsewhere)])
-                return train([m for m in members if m.run_id not in elsewhere], folder, None)
+        return leave
 
-            return leave
-
-    assert run(tmp_path, launcher=LeavingASurvivor(threads=1)) == 1
+    assert run(tmp_path, launcher=Changed(leaving_a_survivor)) == 1
     file = SearchFile.read(tmp_path)
     assert file is not None and not file.confirmed
     assert [trial.state for trial in tried(tmp_path)].count("complete") == 1
-    assert "this trains what is missing" in run.printed  # type: ignore[attr-defined]
+    assert "this trains what is missing" in run.printed
     assert run(tmp_path) == 0
     assert found(tmp_path) == expected
 
@@ -324,78 +268,37 @@ def test_nothing_is_confirmed_before_the_search_is_over(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("rerun=true", "rerun=true: must be false in a search"),
         ("trainer.check_val_every_n_epoch=2", "the first must be at least 2"),
         ("monitor=val/acc,val/loss", "monitor: must have one value in a search"),
         ("data.source.seed=0,1", "data.source.seed=.: other data than data.source"),
     ],
 )
-def test_runs_that_cannot_be_judged_are_refused(
-    run: Search, tmp_path: Path, override: str, message: str
-) -> None:
+def test_runs_that_cannot_be_judged_are_refused(run, tmp_path, override, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path / "a", override)
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize(
-    ("overrides", "settings", "message"),
-    [
-        ([], {"population": 9}, "holds a search with population=8; give another"),
-        ([], {"rungs": [1, 4]}, r"holds a search with rungs=\[1, 2, 4\]; give another"),
-        (
-            ["seed=3"],
-            {},
-            "holds a search with another config, other data or other code; give another",
-        ),
-    ],
-)
-def test_the_folder_of_another_search_is_refused(
-    run: Search,
-    expected: Any,
-    undisturbed: Any,
-    overrides: list[str],
-    settings: dict[str, Any],
-    message: str,
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        run(undisturbed["folder"], *overrides, **settings)
-    assert found(undisturbed["folder"]) == expected
+def test_the_folder_of_another_search_is_refused(run, expected, undisturbed):
+    with pytest.raises(ValueError, match=r"a search with rungs=\[1, 2, 4\]; give another"):
+        run(undisturbed, rungs=[1, 4])
+    assert found(undisturbed) == expected
 
 
-def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path: Path) -> None:
-    for launcher in (
-        RunLauncher(),
-        RunLauncher(workers=Workers(Threads(), detach=True)),
-    ):
+def test_launchers_that_cannot_end_runs_early_are_refused(run, tmp_path):
+    detached: Any = Workers(object(), detach=True)  # type: ignore[arg-type]
+    for launcher in (RunLauncher(), RunLauncher(workers=detached)):
         with pytest.raises(ValueError, match=r"hydra.launcher"):
             run(tmp_path, launcher=launcher)
 
 
-def test_a_second_search_waits_for_the_first(
-    run: Search, expected: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_search_waits_for_the_first(run, expected, undisturbed):
     """Two judges in one folder would overwrite each other's sweep.json."""
     with contextlib.ExitStack() as first:
-        first.enter_context(RunLock(undisturbed["folder"], LOCK))
+        first.enter_context(RunLock(undisturbed, LOCK))
         with pytest.raises(Locked):
-            run(undisturbed["folder"], "when_locked=skip")
-        say = session.say
-
-        def say_and_release(line: str, console: Console) -> None:
-            say(line, console)
-            first.close()
-
-        monkeypatch.setattr(session, "say", say_and_release)
-        assert run(undisturbed["folder"]) == 0
-    assert "another process searches in" in run.printed  # type: ignore[attr-defined]
-    assert found(undisturbed["folder"]) == expected
-
-
-def test_search_json_and_limits_are_decided_again_by_the_files(
-    run: Search, expected: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A lost search.json is written again, with the same decisions."""
-    (undisturbed["folder"] / "search.json").unlink()
-    assert run(undisturbed["folder"]) == 0
-    assert found(undisturbed["folder"]) == expected
+            run(undisturbed, "when_locked=skip")
+        threading.Timer(0.3, first.close).start()
+        assert run(undisturbed) == 0
+    assert "another process searches in" in run.printed
+    assert found(undisturbed) == expected

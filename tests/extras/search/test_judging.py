@@ -49,39 +49,36 @@ def prune(run: SweepMember, epoch: int) -> None:
     record(run, "pruned", pruned={"epoch": epoch, "value": 0.1, "threshold": None})
 
 
-def test_all_train_to_the_first_rung_before_it_is_decided(candidate: Any) -> None:
+def test_all_train_to_the_first_rung_before_it_is_decided(candidate):
     runs = [candidate(0, 0.9), candidate(1)]
     assert judged(runs) == {run.run_id: Limits(until=1) for run in runs}
 
 
-def test_the_best_part_goes_on_and_the_others_end(candidate: Any) -> None:
+def test_the_best_part_goes_on_and_the_others_end(candidate):
     runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9, 0.4, 0.8, 0.5])]
     ends, until = Limits(ends_at=1), Limits(until=2)
     limits = judged(runs)
     assert [limits[run.run_id] for run in runs] == [ends, until, ends, until, until]
 
 
-def test_ties_are_broken_by_the_loss_and_then_by_the_number(candidate: Any) -> None:
+def test_ties_are_broken_by_the_loss_and_then_by_the_number(candidate):
     runs = [candidate(0, 0.5), candidate(1, 0.5), candidate(2, 0.5, loss=0.9), candidate(3, 0.5)]
-    kept = [number(run) for run in runs if judged(runs)[run.run_id].until]
-    assert kept == [0, 2]
+    assert [number(run) for run in runs if judged(runs)[run.run_id].until] == [0, 2]
+    # A loss is better if it is lower.
+    runs = [candidate(n, 0.5, loss=loss) for n, loss in enumerate([0.5, 0.1, 0.9, 0.2])]
+    limits = judged(runs, "val/loss")
+    assert [number(run) for run in runs if limits[run.run_id].until] == [1, 3]
 
 
-def test_a_loss_is_better_if_it_is_lower(candidate: Any) -> None:
-    losses = [0.5, 0.1, 0.9, 0.2]
-    runs = [candidate(n, 0.5, loss=loss) for n, loss in enumerate(losses)]
-    assert [number(r) for r in runs if judged(runs, "val/loss")[r.run_id].until] == [1, 3]
-
-
-def test_the_best_epoch_so_far_counts(candidate: Any) -> None:
+def test_the_best_epoch_so_far_counts(candidate):
     runs = [candidate(0, 0.9, 0.1), candidate(1, 0.2, 0.5), candidate(2, 0.1), candidate(3, 0.1)]
     limits = judged(runs)
     assert limits["run0"] == Limits() and limits["run1"] == Limits(ends_at=2)
 
 
 def test_lost_runs_leave_their_places_empty_and_runs_without_a_value_come_last(
-    candidate: Any,
-) -> None:
+    candidate,
+):
     diverged, failed = candidate(0), candidate(1)
     record(diverged, "diverged", epoch=0)
     failed.folder.fail(ValueError("x"))
@@ -94,7 +91,7 @@ def test_lost_runs_leave_their_places_empty_and_runs_without_a_value_come_last(
     assert lost["run0"] == lost["run1"] == Limits(ends_at=1)
 
 
-def test_later_events_change_no_earlier_rung(candidate: Any) -> None:
+def test_later_events_change_no_earlier_rung(candidate):
     """A survivor that diverges, or that lost its rows with its checkpoint, keeps its place."""
     runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9, 0.4, 0.8])]
     prune(runs[0], 1)
@@ -110,7 +107,7 @@ def test_later_events_change_no_earlier_rung(candidate: Any) -> None:
     assert judged([*runs[:1], candidate(1, 0.9), *runs[2:]]) == after
 
 
-def test_a_run_that_failed_before_a_decided_rung_stays_out(candidate: Any) -> None:
+def test_a_run_that_failed_before_a_decided_rung_stays_out(candidate):
     runs = [candidate(n, value) for n, value in enumerate([0.2, 0.9])] + [candidate(2)]
     folder = runs[2].folder
     folder.fail(ValueError("x"))

@@ -2,26 +2,32 @@
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from hydra import compose as compose_by_hydra
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf, open_dict
 
-from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeperConf
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import OptunaSweeper, OptunaSweeperConf
+from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.from_overrides import VERSION_BASE
+from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.command import search
-from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.hydra_jobs import RunLauncher, Train, launch_jobs
 from seqsweep.sweeping.members import SweepMember
-from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.planned_run import STOP_FILE
 
 RUNS = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5", "data.batch_size=16",
@@ -34,17 +40,49 @@ SETTINGS: dict[str, Any] = {
 Search = Callable[..., int]
 
 
-@pytest.fixture
-def run(compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
-    """Runs a search into the test's folder; returns its exit code."""
-    monkeypatch.setattr("sys.argv", ["seqsweep"])
+@dataclass(frozen=True)
+class Acting(RunLauncher):
+    """Trains here; a test looks at the runs of each round first, and may keep some away."""
 
-    def call(*overrides: str, launcher: RunLauncher | None = None, **settings: Any) -> int:
+    threads: int | None = 1
+    choose: Callable[[Sequence[SweepMember]], Sequence[SweepMember]] = list
+
+    def trainer(self) -> Train:
+        train = super().trainer()
+        return lambda runs, folder, judge: train(self.choose(runs), folder, judge)
+
+
+def failing(*numbers: int) -> Acting:
+    """Lets the runs that come with these numbers fail, and only them."""
+    begun: list[SweepMember] = []
+
+    def choose(runs: Sequence[SweepMember]) -> Sequence[SweepMember]:
+        first = len(begun)
+        begun.extend(runs)
+        for number in numbers:
+            if first <= number < len(begun):
+                begun[number].folder.path.mkdir(exist_ok=True)
+                begun[number].folder.fail(ValueError("broken"))
+        return [run for i, run in enumerate(runs, start=first) if i not in numbers]
+
+    return Acting(choose=choose)
+
+
+@pytest.fixture
+def run(compose: MemberComposer, tmp_path: Path) -> Search:
+    """Runs a search into the test's folder; returns its exit code."""
+
+    def call(
+        *overrides: str,
+        launcher: RunLauncher | None = None,
+        folder: Path = tmp_path,
+        runs: Sequence[str] = RUNS,
+        **settings: Any,
+    ) -> int:
         structured = OmegaConf.structured(OptunaSweeperConf)
         options: Any = OmegaConf.to_container(OmegaConf.merge(structured, SETTINGS, settings))
         del options["_target_"], options["params"]
-        local = RunLauncher(threads=1)
-        return search(options, [*RUNS, *overrides], compose, launcher or local, tmp_path)
+        return search(options, [*runs, *overrides], compose, launcher or Acting(), folder)
 
     return call
 
@@ -65,20 +103,16 @@ def seed_of(folder: Path, run_id: str) -> int:
     return record["config"]["seed"]
 
 
-def test_the_seeds_of_a_trial_begin_at_the_seed_of_the_config(run: Search, tmp_path: Path) -> None:
-    confirm = {"top": 1, "seeds": 1}
-    assert run("seed=4", budget={"trials": 2}, seeds=2, confirm=confirm) == 0
+def test_fresh_seeds_follow_those_of_the_trials_and_rows_without_them_are_marked(
+    run, tmp_path, capsys
+):
+    """The seeds of a trial begin at the seed of the config; the counter counts all runs."""
+    assert run("seed=4", budget={"trials": 2}, seeds=2, confirm={"top": 1, "seeds": 2}) == 0
     file = found(tmp_path)
     for trial in file.trials:
         assert [seed_of(tmp_path, run_id) for run_id in trial.run_ids] == [4, 5]
-    ((confirmed,),) = file.confirmed.values()
-    assert seed_of(tmp_path, confirmed) == 6
-
-
-def test_the_counter_runs_over_the_whole_search_and_rows_without_fresh_seeds_are_marked(
-    run: Search, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(parallel=2, budget={"trials": 4}, confirm={"top": 1, "seeds": 2}) == 0
+    (confirmed,) = file.confirmed.values()
+    assert [seed_of(tmp_path, run_id) for run_id in confirmed] == [6, 7]
     out = capsys.readouterr().out
     counted = re.findall(r"^\[ *(\d+)/(\d+)\]", out, re.MULTILINE)
     assert counted == [(str(number), "6") for number in range(1, 7)]
@@ -87,30 +121,9 @@ def test_the_counter_runs_over_the_whole_search_and_rows_without_fresh_seeds_are
     assert "* no fresh seeds: the search chose by these values, partly by luck" in out
 
 
-@pytest.fixture
-def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`fail(2)` lets the run that starts third fail, and only that one."""
-
-    def call(*numbers: int) -> None:
-        start, started = PoolMember.start, list[PoolMember]()
-
-        def start_or_fail(member: PoolMember) -> None:
-            started.append(member)
-            if len(started) - 1 in numbers:
-                raise ValueError("broken")
-            start(member)
-
-        monkeypatch.setattr(PoolMember, "start", start_or_fail)
-
-    return call
-
-
-def test_a_failure_that_stops_ends_the_search_until_the_next_command(
-    run: Search, fail: Callable[..., None], tmp_path: Path
-) -> None:
-    fail(1)
+def test_a_failure_that_stops_ends_the_search_until_the_next_command(run, tmp_path):
     confirm = {"top": 1, "seeds": 1}
-    assert run("sweep.on_error=stop", confirm=confirm) == 1
+    assert run("sweep.on_error=stop", launcher=failing(1), confirm=confirm) == 1
     # The failure is tried again, so it decides nothing yet.
     assert "complete" in states(tmp_path) and len(states(tmp_path)) == 2
     assert not found(tmp_path).confirmed
@@ -119,78 +132,46 @@ def test_a_failure_that_stops_ends_the_search_until_the_next_command(
     assert found(tmp_path).confirmed
 
 
-def test_workers_that_still_wait_learn_that_the_search_has_ended(
-    run: Search, tmp_path: Path
-) -> None:
+def test_a_run_with_a_fresh_seed_that_fails_is_told_and_tried_again(run, tmp_path, capsys):
+    known: list[int] = []
+
+    def look(runs: Sequence[SweepMember]) -> Sequence[SweepMember]:
+        known.append(len(found(tmp_path).trials))
+        return runs
+
     with RunLock(tmp_path, ".running-elsewhere-1"):
-        assert run() == 0
+        assert run(launcher=Acting(choose=look)) == 0
         swept = SweepFile.read(tmp_path)
-    assert swept is not None
-    assert not swept.open
-
-
-def test_a_run_with_a_fresh_seed_that_fails_is_told_and_tried_again(
-    run: Search, fail: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run() == 0
-    fail(0)
+    # Workers that still wait learn that the search has ended.
+    assert swept is not None and not swept.open
+    # The choices are written before a run of them starts.
+    assert known[0] == 2 and known[-1] == 4 and sorted(known) == known
     confirm = {"top": 2, "seeds": 2}
-    assert run(confirm=confirm) == 1
+    assert run(confirm=confirm, launcher=failing(0)) == 1
     assert "1 of 8 runs did not complete (1 failed)" in capsys.readouterr().out
     assert run(confirm=confirm) == 0
 
 
-def test_a_combination_that_hydra_refuses_counts_as_a_failed_trial(
-    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = TrialPlanner.plan
-
-    def refuse_all_but_the_ends(
-        self: TrialPlanner, params: dict[str, int], seeds: Sequence[int] | None = None
-    ) -> list[SweepMember]:
-        if params["model.hidden_size"] in (4, 12):
-            return plan(self, params, seeds)
-        raise HydraException("no such combination")
-
-    monkeypatch.setattr(TrialPlanner, "plan", refuse_all_but_the_ends)
-    assert run(budget={"trials": 2}) == 0
-    assert states(tmp_path) == ["failed", "failed"]
+def test_a_combination_that_is_refused_counts_as_a_failed_trial(run, tmp_path):
+    """Each value is right, and two steps cannot lose three."""
+    space = ("data.transform.truncate=null,2", "data.transform.time_mask=1,3")
+    assert run(*space, budget={"trials": 6}, runs=RUNS[:-1]) == 0
+    refused = [trial.refusal is not None for trial in found(tmp_path).trials]
+    assert [state == "failed" for state in states(tmp_path)] == refused
+    assert set(refused) == {False, True}
 
 
-def test_where_search_json_is_lost_the_same_trials_are_chosen_again(
-    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_search_json_or_run_is_made_again(run, tmp_path):
     settings: dict[str, Any] = {"sampler": "tpe", "budget": {"trials": 14}, "confirm": {"top": 1}}
     assert run(**settings) == 0
     before = found(tmp_path)
     (tmp_path / "search.json").unlink()
-    monkeypatch.setattr(PoolMember, "start", None)  # nothing is trained
-    assert run(**settings) == 0
+    assert run(**settings, launcher=Acting(choose=lambda runs: [])) == 0  # nothing is trained
     assert (found(tmp_path).trials, found(tmp_path).confirmed) == (before.trials, before.confirmed)
-
-
-def test_the_choices_are_written_before_the_first_run_starts(
-    run: Search, fail: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start, known = PoolMember.start, list[int]()
-
-    def look(member: PoolMember) -> None:
-        known.append(len(found(tmp_path).trials))
-        start(member)
-
-    monkeypatch.setattr(PoolMember, "start", look)
-    assert run() == 0
-    assert known[0] == 2
-    assert sorted(known) == known and known[-1] == 4
-
-
-def test_a_run_whose_files_are_gone_is_trained_again(run: Search, tmp_path: Path) -> None:
-    assert run() == 0
-    trials = found(tmp_path).trials
-    shutil.rmtree(tmp_path / trials[0].run_ids[0])
-    assert run(budget={"trials": 5}) == 0
-    assert found(tmp_path).trials[:4] == trials
-    assert states(tmp_path) == ["complete"] * 5
+    shutil.rmtree(tmp_path / before.trials[0].run_ids[0])
+    assert run(**settings | {"budget": {"trials": 15}}) == 0
+    assert found(tmp_path).trials[:14] == before.trials
+    assert states(tmp_path) == ["complete"] * 15
 
 
 @pytest.mark.parametrize(
@@ -199,16 +180,10 @@ def test_a_run_whose_files_are_gone_is_trained_again(run: Search, tmp_path: Path
         ([], {"seed": 1}, "seed=0; give another sweep.name"),
         ([], {"pruner": "median"}, "pruner=none and another pruner_options; give another"),
         (["optimizer.lr=0.1,0.2"], {}, "another space; give another sweep.name"),
-        (
-            ["optimizer.lr=0.1"],
-            {},
-            "another config, other data or other code; give another sweep.name",
-        ),
+        (["optimizer.lr=0.1"], {}, "another config, other data or other code; give another"),
     ],
 )
-def test_another_search_is_refused(
-    run: Search, tmp_path: Path, overrides: list[str], settings: Any, words: str
-) -> None:
+def test_another_search_is_refused(run, tmp_path, overrides, settings, words):
     trial = Trial(0, {"model.hidden_size": 5}, ["0" * 16])
     if "another config" in words:
         assert run() == 0
@@ -234,6 +209,87 @@ def test_another_search_is_refused(
         (["data.val_fraction=0"], "monitor=val/acc: there is no validation split"),
     ],
 )
-def test_runs_that_cannot_be_judged_are_refused(run: Search, overrides: list[str], words: str):
+def test_runs_that_cannot_be_judged_are_refused(run, overrides, words):
     with pytest.raises(ValueError, match=words):
         run(*overrides)
+
+
+@pytest.mark.parametrize("name", ["optuna", "seqsweep_optuna"])
+def test_both_names_lead_to_the_sweeper(name):
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        config = compose_by_hydra("train", [f"hydra/sweeper={name}"], return_hydra_config=True)
+    target = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.OptunaSweeper"
+    assert config.hydra.sweeper._target_ == target
+
+
+@pytest.mark.parametrize(
+    ("monitor", "direction", "best"),
+    [("val/acc", "minimize", "maximize"), ("val/loss", "Direction.maximize", "minimize")],
+)
+def test_another_sweeper_cannot_look_for_the_worst_value(
+    compose, tmp_path, monitor, direction, best
+):
+    """hydra-optuna-sweeper minimizes unless it is told otherwise."""
+    master = compose.master.copy()
+    with open_dict(master):
+        master.hydra.sweep.dir = str(tmp_path)
+        master.hydra.sweeper = {"direction": direction}
+    jobs = [["data=digits", f"monitor={monitor}"]]
+    with pytest.raises(ValueError, match=f"hydra.sweeper.direction=.*: must be {best} for"):
+        launch_jobs(1, jobs, compose.loader, master)
+    assert not list(tmp_path.iterdir())
+    master.hydra.sweeper["direction"] = best
+    (tmp_path / STOP_FILE).touch()  # so nothing is trained
+    assert len(launch_jobs(1, jobs, compose.loader, master)) == 1
+
+
+def test_a_missing_optuna_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'seqsweep\[search\]'"):
+        OptunaSweeper().run([], None)
+
+
+@dataclass
+class Processes:
+    """A cluster whose workers are processes of this machine."""
+
+    options: Sequence[str] = ("--threads", "1", "--idle", "60")
+    logs: Path = Path("logs")
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list[Any])
+
+    def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
+        for _ in range(count):
+            self.processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        return f"{count} processes"
+
+
+@pytest.fixture
+def cluster() -> Iterator[Processes]:
+    made = Processes()
+    yield made
+    for process in made.processes:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.durability
+def test_workers_train_the_trials_that_one_machine_trains(run, cluster, tmp_path):
+    settings: Mapping[str, Any] = {
+        "budget": {"trials": 7}, "parallel": 3, "sampler": "tpe", "pruner": "median",
+        "pruner_options": {"n_startup_trials": 1}, "confirm": {"top": 1, "seeds": 2},
+    }  # fmt: skip
+    overrides = ("trainer.max_epochs=5", "optimizer.lr=tag(log,interval(0.001,0.3))")
+    by_workers, here = tmp_path / "by_workers", tmp_path / "here"
+    launcher = RunLauncher(workers=Workers(cluster, 2))
+    assert run(*overrides, launcher=launcher, folder=by_workers, **settings) == 0
+    assert run(*overrides, folder=here, **settings) == 0
+    assert found(by_workers).trials == found(here).trials
+    assert found(by_workers).confirmed == found(here).confirmed
+    results = [
+        [(trial.state, trial.value, trial.epochs) for trial in read_trials(found(folder), folder)]
+        for folder in (by_workers, here)
+    ]
+    assert results[0] == results[1]
+    assert "pruned" in {state for state, _, _ in results[0]}
+    # The workers leave by themselves, since the search has ended.
+    assert [process.wait(timeout=60) for process in cluster.processes] == [0, 0]

@@ -1,10 +1,15 @@
 """Settings of a search are refused with a message that says what is allowed."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.errors import HydraException
 
+from seqsweep.extras.search.halving import Halving
+from seqsweep.extras.search.halving_command import to_the_last_rung
+from seqsweep.extras.search.planning import TrialPlanner
 from seqsweep.extras.search.trials import Result
 
 
@@ -12,7 +17,6 @@ from seqsweep.extras.search.trials import Result
     ("options", "words"),
     [
         ({"sampler": "tpee"}, "hydra.sweeper.sampler=tpee: unknown; did you mean 'tpe'"),
-        ({"pruner": "meadian"}, "did you mean 'median'"),
         ({"parallel": 0}, "hydra.sweeper.parallel=0: must be at least 1"),
         ({"confirm": {"top": -1, "seeds": 5}}, "confirm.top=-1: must be at least 0"),
         ({"sampler_options": {"deterministic_objective": True}}, "sampler=tpe has no such option"),
@@ -20,7 +24,6 @@ from seqsweep.extras.search.trials import Result
         ({"pruner": "hyperband", "pruner_options": {"eta": 1}}, "eta=1: must be at least 2"),
         ({"budget": {}}, "must have trials, epochs or minutes"),
         ({"budget": {"trials": 0}}, "budget.trials=0: must be above 0"),
-        ({"budget": {"minutes": float("nan")}}, "budget.minutes=nan: must be above 0"),
         ({"budget": {"epochs": 17}, "seeds": 2},
          r"budget.epochs=17: must be at least 18, .*seeds=2, trainer.max_epochs=9"),
     ],
@@ -72,3 +75,44 @@ def test_the_order_of_the_results_does_not_decide_how_many_trials_there_are(sett
         counts.add(len(known))
         assert sum(value or 0 for value in known) <= 40
     assert len(counts) == 1
+
+
+DEFAULTS: dict[str, Any] = {
+    "population": 256, "rungs": [1, 3, 9, 27], "seed": 0, "top": 5, "seeds": 5
+}  # fmt: skip
+
+
+def halving(**settings: Any) -> Halving:
+    return Halving(**{**DEFAULTS, **settings})
+
+
+def test_a_third_of_the_runs_goes_on_at_each_rung():
+    assert halving().sizes(256) == [256, 86, 29, 10]
+    assert halving().epochs(256) == 256 + 86 * 2 + 29 * 6 + 10 * 18
+    assert halving(rungs=[2, 4, 5]).sizes(10) == [10, 5, 4]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"population": 1}, "hydra.sweeper.population=1: must be at least 2"),
+        ({"top": -1}, "hydra.sweeper.confirm.top=-1: must be at least 0"),
+        ({"rungs": [3]}, r"hydra.sweeper.rungs=\[3\]: must be at least two increasing"),
+        ({"rungs": [3, 3]}, r"rungs=\[3,3\]: must be at least two increasing"),
+        ({"rungs": [0, 3]}, r"rungs=\[0,3\]: must be at least two increasing"),
+    ],
+)
+def test_impossible_settings_of_a_halving_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        halving(**settings)
+
+
+def test_all_train_to_the_last_rung(compose):
+    def fixed(*overrides: str) -> list[str]:
+        planner = TrialPlanner.of(["a=1,2", *overrides], compose, Path())
+        return list(to_the_last_rung(planner, 27).fixed)
+
+    assert fixed("b=3") == ["b=3", "trainer.max_epochs=27"]
+    assert fixed("trainer.max_epochs=27") == ["trainer.max_epochs=27"] * 2
+    with pytest.raises(HydraException, match=r"max_epochs=9: must be 27, the last of"):
+        fixed("trainer.max_epochs=9")

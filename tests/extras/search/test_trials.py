@@ -7,12 +7,7 @@ from typing import Any
 import pytest
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
-from seqsweep.extras.search.trials import (
-    Result,
-    Tried,
-    ranked,
-    read_trials,
-)
+from seqsweep.extras.search.trials import Result, Tried, ranked, read_trials
 from seqsweep.runs.run_folder import RunFolder
 
 CURVE = [0.2, 0.5, 0.4, 0.7]
@@ -52,12 +47,9 @@ def result(tmp_path: Path):
     return call
 
 
-def test_a_complete_trial_has_the_value_of_its_record(result):
+def test_a_complete_trial_has_the_mean_value_of_its_runs(result):
     expected = Result("complete", 0.7, 4, 2.0, [0.2, 0.5, 0.5, 0.7])
     assert result((CURVE, "complete")) == expected
-
-
-def test_the_mean_over_the_runs_counts(result):
     found = result((CURVE, "complete"), ([0.4, 0.4, 0.6], "complete"))
     assert (found.value, found.epochs) == (pytest.approx(0.65), 7)
     assert found.curve == pytest.approx([0.3, 0.45, 0.55])  # the epochs that both have
@@ -67,27 +59,17 @@ def test_a_trial_with_a_pruned_run_is_pruned_at_the_last_common_epoch(result):
     found = result((CURVE, "complete"), ([0.1, 0.3], "pruned"))
     assert (found.state, found.value) == ("pruned", pytest.approx(0.4))
     assert found.epochs == 6
-
-
-def test_a_pruned_run_ends_where_its_record_says(result):
+    # A pruned run ends where its record says.
     assert result((CURVE[:2], "pruned")) == Result("pruned", 0.5, 2, 2.0, [0.2, 0.5])
 
 
-@pytest.mark.parametrize("status", ["failed", "diverged"])
-def test_a_trial_with_a_failed_run_has_failed(result, status):
-    found = result((CURVE, "complete"), (CURVE[:1], status))
-    assert (found.state, found.value, found.epochs) == ("failed", None, 5)
-
-
-def test_a_trial_whose_run_has_not_ended_is_running(result):
+def test_a_trial_that_failed_was_refused_or_runs_has_no_value(result):
+    for status in ("failed", "diverged"):
+        found = result((CURVE, "complete"), (CURVE[:1], status))
+        assert (found.state, found.value, found.epochs) == ("failed", None, 5)
     assert result((CURVE, "complete"), (CURVE[:1], None)).state == "running"
-
-
-def test_a_record_without_the_metric_is_a_failure(result):
+    # The record lacks the metric.
     assert result((CURVE, "complete"), metric="val/loss").state == "failed"
-
-
-def test_a_refused_trial_has_failed(result):
     assert result(refusal="no such combination") == Result("failed")
 
 

@@ -23,8 +23,6 @@ from seqsweep.training.planned_run import STOP_FILE
 _STARTING = ".starting"
 """The lock of a command that starts workers."""
 
-_POLL_SECONDS = 2.0
-
 
 class Cluster(Protocol):
     """A cluster that starts workers."""
@@ -50,6 +48,7 @@ class Workers:
         count: the number of workers to start, limited to one for each run.
         detach: whether the command ends once the workers are started.
         anew: whether to start workers even if an earlier command has started workers.
+        pause: the time between two looks at the runs, in seconds.
 
     Raises:
         ValueError: `count` is below 1.
@@ -59,6 +58,7 @@ class Workers:
     count: int = 1
     detach: bool = False
     anew: bool = False
+    pause: float = 2.0
     _has_begun: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Workers:
                 # All workers end at the stop file, so the next command must start new workers.
                 (folder / STARTED).unlink(missing_ok=True)
                 return
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self.pause)
 
 
 def worker_command(
