@@ -60,6 +60,7 @@ NEED_SPACE = ("open", "write", "mkdir", "link", "fsync")
 
 
 @pytest.mark.slow
+@pytest.mark.durability
 @pytest.mark.parametrize(
     ("kind", "stride"), [("kill", 1), ("kill-half", 1), ("ENOSPC", 2), ("EACCES", 2)]
 )

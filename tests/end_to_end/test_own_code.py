@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 NETWORK = '''\
 from torch import nn
@@ -33,6 +34,8 @@ class Data(SequenceDataModule):
     """A data module of the user's own."""
 '''
 SETTINGS = ("--config-dir", "conf", "data=digits", "model=mine", "trainer.max_epochs=2")
+PLAN = (*SETTINGS, "-m", "seed=1,2", "sweep.name=own", "--plan-only")
+WORK = ("work", "outputs/sweeps/own")
 ALLOW = ("--allow", "mine.Mine")
 
 
@@ -57,12 +60,8 @@ def run_ids(folder: Path) -> set[str]:
     return {path.parent.name for path in folder.glob("outputs/runs/default/*/record.json")}
 
 
-@pytest.mark.slow
 def test_an_edited_network_is_trained_anew_and_its_old_runs_are_told(seqsweep, folder):
-    def own(*arguments: str):
-        return seqsweep(*arguments, PYTHONPATH=str(folder))
-
-    assert own("train", *SETTINGS).code == 0
+    assert seqsweep("train", *SETTINGS).code == 0
     (first,) = run_ids(folder)
     old = folder / "outputs/runs/default" / first
     code = json.loads((old / "provenance.json").read_text())["code"]
@@ -71,15 +70,15 @@ def test_an_edited_network_is_trained_anew_and_its_old_runs_are_told(seqsweep, f
     assert (code["git_commit"], code["git_diff"]) == (head.strip(), None)
 
     (folder / "parts.py").write_text(f"# A comment is no change.\n\n{PARTS}")
-    assert "complete already" in own("train", *SETTINGS).out
+    assert "complete already" in seqsweep("train", *SETTINGS).out
 
     edit(folder)
-    again = own("train", *SETTINGS)
+    again = seqsweep("train", *SETTINGS)
     assert again.code == 0
     changed = f"the code has changed since run {first} of this config: parts.py"
     assert again.err == f"seqsweep: new run: {changed}\n"
     (second,) = run_ids(folder) - {first}
-    longer = own("train", *SETTINGS[:-1], "trainer.max_epochs=3")
+    longer = seqsweep("train", *SETTINGS[:-1], "trainer.max_epochs=3")
     assert longer.code == 0
     (third,) = run_ids(folder) - {first, second}
     # The epochs of the edited network are taken over, and no others.
@@ -87,70 +86,36 @@ def test_an_edited_network_is_trained_anew_and_its_old_runs_are_told(seqsweep, f
             for name in (second, third)]  # fmt: skip
     assert rows[1][:3] == rows[0]
 
-    refused = own("reproduce", str(old), *ALLOW)
+    refused = seqsweep("reproduce", str(old), *ALLOW)
     assert refused.code == 2
     assert "the code has changed since the run was trained: parts.py" in refused.err
-    assert own("reproduce", str(old.with_name(second)), *ALLOW).out == "identical\n"
-    told = own("evaluate", str(old), *ALLOW)
+    assert seqsweep("reproduce", str(old.with_name(second)), *ALLOW).out == "identical\n"
+    told = seqsweep("evaluate", str(old), *ALLOW)
     assert told.code == 0
     assert "the code has changed since the run was trained: parts.py" in told.err
-    board = own("leaderboard", "outputs/runs/default").out
+    board = seqsweep("leaderboard", "outputs/runs/default").out
     assert "code" in board and len(run_ids(folder)) == 3
 
 
-@pytest.mark.slow
-def test_a_worker_refuses_other_code_than_the_planned(seqsweep, folder):
-    plan = (*SETTINGS, "-m", "seed=0,1", "sweep.name=own", "--plan-only")
-    assert seqsweep("train", *plan, PYTHONPATH=str(folder)).code == 0
-    edit(folder)
-    refused = seqsweep("work", "outputs/sweeps/own", *ALLOW, PYTHONPATH=str(folder))
-    assert refused.code == 2
-    assert "has other code (mine.py, parts.py) here; plan the sweep again" in refused.err
-
-
-@pytest.mark.slow
-def test_a_launcher_allows_its_workers_what_the_command_names(seqsweep, folder):
-    sbatch = folder / "bin" / "sbatch"
-    sbatch.parent.mkdir()
-    sbatch.write_text("#!/bin/sh\necho 17\n")
-    sbatch.chmod(0o755)
-    path = f"{sbatch.parent}:{os.environ['PATH']}"
-    command = (*SETTINGS, "-m", "seed=0,1", "sweep.name=own", "hydra/launcher=slurm", "--detach")
-    begun = seqsweep("train", *command, PYTHONPATH=str(folder), PATH=path)
-    assert begun.code == 0 and "Slurm job 17" in begun.out, begun.err
-    script = (folder / "outputs/sweeps/own/.slurm/worker.sbatch").read_text()
-    assert f"#SBATCH --chdir={folder}\n" in script
-    assert "\nexport PYTHONSAFEPATH=1" in script
-    assert " --allow mine.Mine &\n" in script
-
-
-@pytest.mark.slow
-def test_plan_and_train_agree_on_the_run_of_a_data_module_of_the_user(seqsweep, folder):
-    (folder / "module.py").write_text(MODULE)
-    settings = ("data=digits", "data._target_=module.Data", "trainer.max_epochs=1")
-    planned = seqsweep("plan", *settings, PYTHONPATH=str(folder))
-    assert planned.code == 0, planned.err
-    trained = seqsweep("train", *settings, PYTHONPATH=str(folder))
-    assert trained.code == 0, trained.err
-    (name,) = run_ids(folder)
-    assert planned.out.startswith(f"{name}  to train")
-
-
-@pytest.mark.slow
-def test_a_module_beside_is_found_without_a_pythonpath(seqsweep, folder):
+def test_a_worker_builds_a_users_network_if_it_is_allowed_and_has_not_changed(seqsweep, folder):
     """PYTHONSAFEPATH keeps the current folder out of sys.path, as the installed command does."""
 
     def own(*arguments: str):
         return seqsweep(*arguments, PYTHONPATH="", PYTHONSAFEPATH="1")
 
     line = "seqsweep: mine.Mine: mine is found in the current folder, which is now last in sys.path"
-    trained = own("train", *SETTINGS)
-    assert trained.code == 0 and line in trained.err.splitlines()
-    again = seqsweep("train", *SETTINGS, PYTHONPATH=str(folder))
-    assert "complete already" in again.out and line not in again.err
-    plan = (*SETTINGS, "-m", "seed=1,2", "sweep.name=own", "--plan-only")
-    assert own("train", *plan).code == 0
-    worked = own("work", "outputs/sweeps/own", *ALLOW)
+    planned = own("train", *PLAN)
+    assert planned.code == 0 and line in planned.err.splitlines()
+    refused = seqsweep(*WORK)
+    assert refused.code == 2
+    assert "model._target_=mine.Mine" in refused.err and "--allow mine.Mine" in refused.err
+    assert not list((folder / "outputs/sweeps/own").glob("*/config.yaml"))
+    edit(folder)
+    changed = seqsweep(*WORK, *ALLOW)
+    assert changed.code == 2
+    assert "has other code (mine.py, parts.py) here; plan the sweep again" in changed.err
+    (folder / "parts.py").write_text(PARTS)
+    worked = own(*WORK, *ALLOW)
     assert worked.code == 0 and "2 of 2 done" in worked.out
     # A module of the same name elsewhere comes first.
     other = folder / "other"
@@ -160,20 +125,27 @@ def test_a_module_beside_is_found_without_a_pythonpath(seqsweep, folder):
     assert refused.code == 2 and "other" in refused.err and line not in refused.err
 
 
-@pytest.mark.slow
-def test_a_worker_takes_no_module_from_the_folder_that_the_sweep_names(seqsweep, folder):
-    plan = (*SETTINGS, "-m", "seed=0,1", "sweep.name=own", "--plan-only")
-    assert seqsweep("train", *plan, PYTHONPATH=str(folder)).code == 0
-    sweep = folder / "outputs/sweeps/own"
-    here = folder / "here"
-    here.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-m", "seqsweep", "work", str(sweep), *ALLOW],
-        cwd=here,
-        env={**os.environ, "PYTHONSAFEPATH": "1"},
-        text=True,
-        capture_output=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 2 and "No module named 'mine'" in done.stderr
+def test_a_launcher_allows_its_workers_what_the_command_names(seqsweep, folder):
+    sbatch = folder / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text("#!/bin/sh\necho 17\n")
+    sbatch.chmod(0o755)
+    path = f"{sbatch.parent}:{os.environ['PATH']}"
+    command = (*PLAN[:-1], "hydra/launcher=slurm", "--detach")
+    begun = seqsweep("train", *command, PATH=path)
+    assert begun.code == 0 and "Slurm job 17" in begun.out, begun.err
+    script = (folder / "outputs/sweeps/own/.slurm/worker.sbatch").read_text()
+    assert f"#SBATCH --chdir={folder}\n" in script
+    assert "\nexport PYTHONSAFEPATH=1" in script
+    assert " --allow mine.Mine &\n" in script
+
+
+def test_plan_and_train_agree_on_the_run_of_a_data_module_of_the_user(seqsweep, folder):
+    (folder / "module.py").write_text(MODULE)
+    settings = ("data=digits", "data._target_=module.Data", "trainer.max_epochs=1")
+    planned = seqsweep("plan", *settings)
+    assert planned.code == 0, planned.err
+    trained = seqsweep("train", *settings)
+    assert trained.code == 0, trained.err
+    (name,) = run_ids(folder)
+    assert planned.out.startswith(f"{name}  to train")

@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 
 import pytest
-from commands import StartCommand
 from waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -23,7 +22,7 @@ def _trained_once(folder: Path) -> int:
     return len(logs)
 
 
-def test_two_identical_sweeps_share_the_work(start_command: StartCommand, tmp_path: Path) -> None:
+def test_two_identical_sweeps_share_the_work(start_command, tmp_path):
     sweeps = [start_command("train", *SWEEP) for _ in range(2)]
     for process in sweeps:
         out, err = process.communicate(timeout=200)
@@ -35,9 +34,7 @@ def test_two_identical_sweeps_share_the_work(start_command: StartCommand, tmp_pa
     assert _trained_once(tmp_path) == 6
 
 
-def test_a_run_that_another_process_trains_is_awaited_or_skipped(
-    start_command: StartCommand, tmp_path: Path
-) -> None:
+def test_a_run_that_another_process_trains_is_awaited_or_skipped(start_command, tmp_path):
     """The first process pauses after it has locked the run, until the others find the lock."""
     first = start_command("train", *RUN)
     wait_until(lambda: any(path.read_text() for path in tmp_path.rglob("lock")), first)

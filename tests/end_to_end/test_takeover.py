@@ -2,10 +2,9 @@
 
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from commands import Command, StartCommand
+from commands import Command
 from equal_runs import count_equal_runs
 
 pytestmark = pytest.mark.slow
@@ -53,27 +52,22 @@ def _files(folder: Path) -> dict[str, bytes]:
     }
 
 
-_CHECKPOINTS = "seqsweep.training.checkpoints:"
-
-
 @pytest.mark.parametrize(
     ("engine", "command", "point", "count"),
     [
-        ("autograd", RUN, "os:fsync", 8),  # in the middle of a checkpoint
-        ("native", RUN, "os:fsync", 8),
-        ("native", RUN, "seqsweep.runs.run_folder:write_sealed", 1),  # the record
-        ("native", SWEEP, f"{_CHECKPOINTS}save_sealed", 5),
+        ("native", SWEEP, "seqsweep.training.checkpoints:save_sealed", 5),
+        # In the middle of a checkpoint.
+        pytest.param("autograd", RUN, "os:fsync", 8, marks=pytest.mark.durability),
+        pytest.param("native", RUN, "os:fsync", 8, marks=pytest.mark.durability),
+        # The record.
+        pytest.param(
+            "native", RUN, "seqsweep.runs.run_folder:write_sealed", 1, marks=pytest.mark.durability
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_frozen_process_that_wakes_writes_nothing(
-    start_command: StartCommand,
-    seqsweep: Any,
-    tmp_path: Path,
-    engine: str,
-    command: tuple[str, ...],
-    point: str,
-    count: int,
-) -> None:
+    start_command, seqsweep, tmp_path, engine, command, point, count
+):
     arguments = (*command, f"engine={engine}", "sweep.report=false", "sweep.name=frozen")
     shared = ("train", *arguments, "output_dir=shared")
     freeze = FREEZE.format(point=point, count=count)

@@ -4,9 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from terminals import hides_the_cursor, read_until, terminal
@@ -14,8 +12,8 @@ from terminals import hides_the_cursor, read_until, terminal
 from seqsweep.cli import main
 from seqsweep.config.from_overrides import compose
 
-Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
+rarely = pytest.mark.durability
 
 
 @pytest.mark.parametrize(
@@ -33,16 +31,14 @@ SEQSWEEP = Path(sys.executable).with_name("seqsweep")
         (["tensorboard", "--help"], ["--port N"]),
     ],
 )  # fmt: skip
-def test_each_command_has_its_help(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
-) -> None:
+def test_each_command_has_its_help(capsys, arguments, words):
     with contextlib.suppress(SystemExit):
         main(arguments)
     printed = capsys.readouterr()
     assert all(part in " ".join(printed.out.split()) for part in words), printed
 
 
-def test_the_help_of_train_has_the_defaults_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_train_has_the_defaults_of_a_run(capsys):
     with contextlib.suppress(SystemExit):
         main(["train", "--help"])
     section = capsys.readouterr().out.partition("== The keys")[2].partition("seqsweep train")[0]
@@ -56,7 +52,8 @@ def test_the_help_of_train_has_the_defaults_of_a_run(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.slow
-def test_a_closed_pipe_ends_the_command_without_a_message_of_hydra(tmp_path: Path) -> None:
+@pytest.mark.durability
+def test_a_closed_pipe_ends_the_command_without_a_message_of_hydra(tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
     command = [SEQSWEEP, "train", "data=digits", "trainer.max_epochs=1"]
@@ -68,7 +65,7 @@ def test_a_closed_pipe_ends_the_command_without_a_message_of_hydra(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_cfg_job_prints_the_config_and_trains_nothing(seqsweep: Command, tmp_path: Path) -> None:
+def test_cfg_job_prints_the_config_and_trains_nothing(seqsweep, tmp_path):
     result = seqsweep("train", "--cfg", "job", "model.hidden_size=5")
     assert "hidden_size: 5" in result.out
     assert not list(tmp_path.iterdir())
@@ -78,13 +75,13 @@ def test_cfg_job_prints_the_config_and_trains_nothing(seqsweep: Command, tmp_pat
 @pytest.mark.parametrize(
     ("line", "completed"),
     [
-        ("seqsweep train model=bi", ["model=bidirectional"]),
         ("seqsweep train model.hid", ["model.hidden_size="]),
         ("seqsweep train data=_", []),
-        ("seqsweep le", ["leaderboard"]),
+        pytest.param("seqsweep train model=bi", ["model=bidirectional"], marks=rarely),
+        pytest.param("seqsweep le", ["leaderboard"], marks=rarely),
     ],
 )
-def test_bash_completes_commands_and_overrides(line: str, completed: list[str]) -> None:
+def test_bash_completes_commands_and_overrides(line, completed):
     words = len(line.split()) - 1
     script = (
         f'eval "$(seqsweep train -sc install=bash)"; COMP_LINE="{line}"; COMP_POINT={len(line)}; '
@@ -122,8 +119,11 @@ ENDS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ENDS)
-def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path, end: str) -> None:
+@pytest.mark.parametrize(
+    "end", ["a success", *(pytest.param(end, marks=rarely) for end in list(ENDS)[1:])]
+)
+# Takes some 10 s, since a new Python must start on the terminal.
+def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path, end):
     what, code = ENDS[end]
     (tmp_path / "loud.py").write_text(CALLBACK.format(what))
     callback = "+callbacks.loud._target_=loud.Loud"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from google.protobuf.json_format import MessageToDict
 
-Command = Callable[..., Any]
+pytestmark = [pytest.mark.slow, pytest.mark.durability]
 
 SWEEP = (
     "train", "-m", "data=random", "data.source.num_sequences=40", "data.batch_size=8",
@@ -20,7 +20,7 @@ SWEEP = (
 
 
 @pytest.fixture
-def sweep(seqsweep: Command, tmp_path: Path) -> Callable[..., dict[str, dict[str, Any]]]:
+def sweep(seqsweep: Callable[..., Any], tmp_path: Path) -> Callable[..., dict[str, dict[str, Any]]]:
     """Trains two runs with a tracker. Returns their records by run_id."""
 
     def run(*logger: str) -> dict[str, dict[str, Any]]:
@@ -59,11 +59,7 @@ def history(records: list[dict[str, Any]], name: str) -> list[float]:
     return [json.loads(i["value_json"]) for i in items if i.get("nested_key") == [name]]
 
 
-@pytest.mark.slow
-@pytest.mark.durability
-def test_weights_and_biases_logs_each_run_offline(
-    sweep: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_weights_and_biases_logs_each_run_offline(sweep, tmp_path):
     """Each run has a W&B run in its folder, although one process trains both."""
     trained = sweep("logger=wandb", "logger.wandb.offline=true")
     assert len(trained) == 2
@@ -88,9 +84,7 @@ def test_weights_and_biases_logs_each_run_offline(
         assert [each["exit"].get("exit_code", 0) for each in written if "exit" in each] == [0]
 
 
-@pytest.mark.slow
-@pytest.mark.durability
-def test_mlflow_logs_each_run_to_a_local_folder(sweep: Callable[..., Any], tmp_path: Path) -> None:
+def test_mlflow_logs_each_run_to_a_local_folder(sweep, tmp_path):
     sweep()  # the logger is added to finished runs
     trained = sweep("logger=mlflow", f"logger.mlflow.tracking_uri=file:{tmp_path}/mlruns")
     by_seed = {str(record["config"]["seed"]): record for record in trained.values()}

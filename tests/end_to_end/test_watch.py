@@ -4,16 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import StartCommand
 from terminals import hides_the_cursor, read_until, terminal, text_of
 from waiting import wait_until
 
-Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
 ENDLESS = ("train", "-m", "data=digits", "sweep.report=false", "sweep.name=mine",
            "optimizer.lr=0.01,0.02", "trainer.max_epochs=100000")  # fmt: skip
@@ -28,9 +25,8 @@ def on_terminal(folder: Path, *arguments: str) -> Any:
 
 
 @pytest.mark.slow
-def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
-    tmp_path: Path,
-) -> None:
+# Takes some 10 s, since two new processes of Python must start.
+def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(tmp_path):
     more = ["seed=0,1", "hydra/launcher=local", "hydra.launcher.threads=2"]
     folder = tmp_path / "outputs/sweeps/mine"
     with on_terminal(tmp_path, *SWEEP, *more) as (process, master):
@@ -57,9 +53,8 @@ def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
 
 
 @pytest.mark.slow
-def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
-    tmp_path: Path, seqsweep: Command, start_command: StartCommand
-) -> None:
+@pytest.mark.durability
+def test_watch_follows_a_sweep_and_reports_that_it_was_killed(tmp_path, seqsweep, start_command):
     folder = tmp_path / "outputs/sweeps/mine"
     trained = start_command(*ENDLESS, stdout=subprocess.DEVNULL)
     wait_until(lambda: list(folder.glob("*/metrics.csv")), trained)

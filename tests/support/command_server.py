@@ -57,7 +57,9 @@ def become(request: dict[str, Any], streams: Sequence[int]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.path[0] = request["cwd"]
+    # With PYTHONSAFEPATH, Python does not look for modules in the current folder.
+    is_safe = request["environment"].get("PYTHONSAFEPATH")
+    sys.path[:1] = [] if is_safe else [request["cwd"]]
     sys.argv = ["seqsweep", *request["arguments"]]
     for descriptor, stream in enumerate(streams):
         os.dup2(stream, descriptor)

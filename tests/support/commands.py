@@ -13,8 +13,11 @@ from typing import Any
 
 import psutil
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-"""The variables of each command, besides those of this process."""
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONSAFEPATH": ""}
+"""The variables of each command, besides those of this process.
+
+A test that calls `seqsweep work` in its own process leaves PYTHONSAFEPATH there.
+"""
 
 
 class CommandServer:

@@ -41,8 +41,9 @@ def read_until(master: int, *texts: str) -> str:
     printed, deadline = b"", time.monotonic() + 200
     while not texts or not all(text in text_of(printed.decode(errors="replace")) for text in texts):
         try:
-            assert time.monotonic() < deadline, f"{texts} is not printed: {printed[-4000:]!r}"
-            assert select.select([master], [], [], 60)[0], printed
+            left = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([master], [], [], left)
+            assert ready, f"{texts} is not printed: {printed[-4000:]!r}"
             printed += os.read(master, 65536)
         except OSError:
             break
