@@ -29,7 +29,9 @@ check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
 	@$(BIN)/python scripts/code_figures.py --above
 
-durability: durability-tests native-check wheel-check hydra-check launcher-check newest-check docs-check
+durability: durability-tests  ## all faults; then the checks, two at a time
+	@$(MAKE) --no-print-directory -j 2 newest-check docs-check native-check hydra-check wheel-check \
+	  launcher-check
 
 durability-tests: $(DURABILITY) native
 	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")

@@ -79,7 +79,9 @@ def refused(tmp_path, monkeypatch, capsys, composes_once) -> Callable[..., str]:
         lines = printed.err.strip().splitlines()
         assert len(lines) == 1, printed
         assert lines[0].startswith("seqsweep: ")
-        written = {path.name for path in set(tmp_path.rglob("*")) - before if path.is_file()}
+        new = set(tmp_path.rglob("*")) - before
+        # Python writes the bytecode of a user's module.
+        written = {path.name for path in new if path.is_file() and path.suffix != ".pyc"}
         # Hydra's own sweepers and callbacks write before they ask us.
         is_hydras = any(word.startswith(("hydra", "+hydra")) for word in arguments)
         assert "config.yaml" not in written if is_hydras else not written

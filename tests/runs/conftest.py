@@ -6,6 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
+from lock_programs import LockTimes
+
+from seqsweep.runs import lock_files
 
 Replaced = Callable[..., AbstractContextManager[None]]
 
@@ -27,5 +30,16 @@ def replaced(monkeypatch: pytest.MonkeyPatch) -> Replaced:
             for name in names:
                 patch.setattr(name, by)
             yield
+
+    return call
+
+
+@pytest.fixture
+def lock_times(monkeypatch: pytest.MonkeyPatch) -> LockTimes:
+    """`lock_times(beat=0.1, stale=1.0)` shortens the seconds after which locks count as dead."""
+
+    def call(**seconds: float) -> None:
+        for name, value in seconds.items():
+            monkeypatch.setattr(lock_files, f"{name.upper()}_SECONDS", value)
 
     return call

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from seqsweep.runs import lock_files
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
@@ -152,8 +151,8 @@ def test_a_file_with_another_name_gives_nothing_back(tmp_path):
     assert freed([one, other]) == alone
 
 
-def test_runs_of_a_dead_host_are_deleted_after_a_doubt(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.05)
+def test_runs_of_a_dead_host_are_deleted_after_a_doubt(tmp_path, lock_times):
+    lock_times(beat=0.05)
     folders = [make(tmp_path, name, "failed").path for name in ("one", "two")]
     for folder in folders:
         (folder / "lock").write_text('{"host": "elsewhere", "pid": 7}')

@@ -10,6 +10,7 @@ from pathlib import Path
 from seqsweep.runs.lock_files import boot_id
 
 Start = Callable[..., "subprocess.Popen[str]"]
+LockTimes = Callable[..., None]
 
 
 HOLD = """

@@ -7,9 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from lock_programs import FORK_INSIDE, HOLD, Start, line, tell
+from lock_programs import FORK_INSIDE, HOLD, LockTimes, Start, line, tell
 
-from seqsweep.runs import lock_files
 from seqsweep.runs.lock import RunLock, is_locked
 
 
@@ -27,9 +26,9 @@ def beating() -> set[threading.Thread]:
 
 
 def test_one_thread_beats_for_all_locks_while_there_are_any(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lock_times: LockTimes
 ) -> None:
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.02)
+    lock_times(beat=0.02)
     before = beating()  # those of earlier tests may be about to end
     folders = [tmp_path / name for name in "abcd"]
     with ExitStack() as stack:
@@ -48,11 +47,9 @@ def test_one_thread_beats_for_all_locks_while_there_are_any(
         assert beaten(folders[0])
 
 
-def test_locks_of_many_threads_are_all_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_locks_of_many_threads_are_all_touched(tmp_path: Path, lock_times: LockTimes) -> None:
     """Whichever of them is the first, and though others give theirs back."""
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.02)
+    lock_times(beat=0.02)
 
     def take(name: str) -> None:
         for _ in range(50):

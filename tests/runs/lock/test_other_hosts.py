@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lock_programs import leave_lock_of
+from lock_programs import LockTimes, leave_lock_of
 
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock import (
@@ -73,9 +73,9 @@ def test_the_lock_of_a_dead_process_of_this_host_is_taken_over_at_once(folder: P
 
 @pytest.mark.parametrize("age", [120.0, -120.0, 5 * 3600, -5 * 3600])
 def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, age: float
+    folder: Path, lock_times: LockTimes, age: float
 ) -> None:
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.05)
+    lock_times(beat=0.05)
     leave_lock_of("elsewhere", folder, age)
     assert not is_locked(folder)  # a first look believes the clock
     with pytest.raises(Locked, match="process 4711 on elsewhere"), RunLock(folder):
@@ -90,11 +90,10 @@ def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(
 
 @pytest.mark.parametrize("age", [0.0, 5 * 3600, -5 * 3600])
 def test_a_lock_that_is_touched_is_never_taken_over(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, age: float
+    folder: Path, lock_times: LockTimes, age: float
 ) -> None:
     """Its clock may be hours off, and each touch may show another time."""
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.02)
-    monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.2)
+    lock_times(beat=0.02, stale=0.2)
     leave_lock_of("elsewhere", folder, age)
     ends, touches = time.monotonic() + 1, 0
     while time.monotonic() < ends:
@@ -107,10 +106,10 @@ def test_a_lock_that_is_touched_is_never_taken_over(
 
 
 def test_a_lock_that_stays_untouched_is_taken_over_whatever_the_clock_says(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lock_times: LockTimes
 ) -> None:
     monkeypatch.setattr(lock_files, "time_in", lambda _: (folder / "lock").stat().st_mtime)
-    monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.3)
+    lock_times(stale=0.3)
     leave_lock_of("elsewhere", folder, age=0)
     assert is_locked(folder)
     time.sleep(0.1)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lock_programs import CHECK, HOLD, RACE_OF_HOSTS, Start, leave_lock_of, line, tell
+from lock_programs import CHECK, HOLD, RACE_OF_HOSTS, LockTimes, Start, leave_lock_of, line, tell
 
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock import Locked, LockLost, RunLock, check_held, holder_of, is_locked
@@ -53,10 +53,9 @@ def test_of_two_hosts_exactly_one_gets_each_lock(
 @pytest.mark.slow
 @pytest.mark.parametrize("links", ["links", "nolinks"])
 def test_a_frozen_holder_without_posix_locks_loses_its_lock(
-    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch, links: str
+    folder: Path, start: Start, lock_times: LockTimes, links: str
 ) -> None:
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.5)
+    lock_times(beat=0.05, stale=0.5)
     holder = start(CHECK, "another", links, folder)
     assert line(holder) == "held"
     assert json.loads((folder / "lock").read_bytes())["posix"] is False
@@ -81,12 +80,11 @@ def test_a_frozen_holder_without_posix_locks_loses_its_lock(
 
 @pytest.mark.slow
 def test_a_frozen_holder_of_this_kernel_keeps_its_posix_lock_and_loses_the_run(
-    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+    folder: Path, start: Start, lock_times: LockTimes
 ) -> None:
     holder = start(HOLD, folder)
     assert line(holder) == "held"
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.5)
+    lock_times(beat=0.05, stale=0.5)
     os.kill(holder.pid, signal.SIGSTOP)
     wait_until_stale(folder)
     with RunLock(folder):
@@ -99,10 +97,10 @@ def test_a_frozen_holder_of_this_kernel_keeps_its_posix_lock_and_loses_the_run(
 
 
 def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, lock_times: LockTimes
 ) -> None:
     """Though a lock with the same name and number follows."""
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.01)
+    lock_times(beat=0.01)
     with RunLock(folder):
         (folder / "lock").unlink()
         leave_lock_of("elsewhere", folder, age=0)
@@ -115,10 +113,10 @@ def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(
 
 
 def test_a_generation_that_withdraws_leaves_the_holder_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lock_times: LockTimes
 ) -> None:
     """A hasty taker makes its file, sees that the holder is alive and removes it again."""
-    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.0)
+    lock_times(beat=0.0)
     with RunLock(folder):
         (folder / "lock.2").write_text("{}")
         monkeypatch.setattr("time.sleep", lambda _: (folder / "lock.2").unlink())
