@@ -31,6 +31,7 @@ def test_the_notebook_is_small_and_holds_results_without_errors():
     assert NOTEBOOK.stat().st_size < 150_000
 
 
+@pytest.mark.durability
 @pytest.mark.slow  # the notebook trains twelve runs and draws them
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 def test_every_cell_of_the_notebook_runs(tmp_path, monkeypatch):

@@ -27,7 +27,8 @@ def blocks_of(text: str) -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")  # its advice on workers and logging
-@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.durability)])
+@pytest.mark.durability
+@pytest.mark.parametrize("part", [0, 1])
 def test_the_examples_of_the_page_run_in_order_and_print_what_it_shows(part, tmp_path, monkeypatch):
     """Only the section on aeon imports aeon, which takes long."""
     monkeypatch.chdir(tmp_path)

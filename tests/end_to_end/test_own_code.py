@@ -97,6 +97,7 @@ def test_an_edited_network_is_trained_anew_and_its_old_runs_are_told(seqsweep, f
     assert "code" in board and len(run_ids(folder)) == 3
 
 
+@pytest.mark.durability
 def test_a_worker_builds_a_users_network_if_it_is_allowed_and_has_not_changed(seqsweep, folder):
     """PYTHONSAFEPATH keeps the current folder out of sys.path, as the installed command does."""
 

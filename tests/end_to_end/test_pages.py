@@ -41,6 +41,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in folder.rglob("record.json")]
 
 
+@pytest.mark.durability
 def test_the_example_of_data_larger_than_memory_trains_on_a_memory_map(
     seqsweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +71,7 @@ def test_the_example_of_data_larger_than_memory_trains_on_a_memory_map(
     assert accuracy["accuracy"].value == pytest.approx(record["metrics"]["test/acc"])
 
 
+@pytest.mark.durability
 def test_the_example_of_texts_trains_sweeps_and_reads_new_texts(
     seqsweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +134,7 @@ def own_folder(folder: Path) -> str:
     return text
 
 
+@pytest.mark.durability
 def test_the_example_of_a_folder_of_your_own_trains_and_sweeps(
     seqsweep: Command, tmp_path: Path
 ) -> None:

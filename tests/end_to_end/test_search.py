@@ -106,6 +106,7 @@ def test_a_search_trains_what_was_planned_and_ends_with_its_best_trial(seqsweep,
 
 
 # Takes some 10 s, for 24 trials of nine epochs.
+@pytest.mark.durability
 def test_a_larger_budget_continues_the_search_whose_study_optuna_stores(seqsweep, tmp_path):
     """8 trials and then 12 are the 12 trials of one command, also with other threads."""
     common = ("hydra.sweeper.parallel=4", *MEDIAN, NO_CONFIRMATION)

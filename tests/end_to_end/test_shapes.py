@@ -22,6 +22,7 @@ def _counts(out: str) -> tuple[str, int, int, int]:
     return line[2], int(line[1]), int(line[3]), int(line[4])
 
 
+@pytest.mark.durability
 def test_every_form_extends_the_same_folder_and_trains_only_what_is_new(seqsweep, tmp_path):
     """The forms sweep the same keys, so they ask one question, in one folder."""
     csv, yaml = tmp_path / "m.csv", tmp_path / "m.yaml"

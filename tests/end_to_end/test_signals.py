@@ -109,12 +109,13 @@ def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
     assert _metrics(tmp_path) == undisturbed(*loaded)
 
 
+@pytest.mark.durability
 @pytest.mark.parametrize(
     ("arguments", "hangs_up", "state"),
     [
         (SWEEP, True, "interrupted"),
-        pytest.param(RUN, True, "interrupted", marks=rarely),
-        pytest.param(SWEEP, False, "complete", marks=rarely),
+        (RUN, True, "interrupted"),
+        (SWEEP, False, "complete"),
     ],
     ids=["sweep", "run", "sweep-without-signal"],
 )

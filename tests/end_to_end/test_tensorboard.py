@@ -338,6 +338,7 @@ def best_first(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 # Takes some 10 s, since TensorBoard reads new runs every few seconds.
+@pytest.mark.durability
 def test_a_server_shows_new_runs_and_leaves_no_processes_when_it_is_killed(tmp_path):
     folder = tmp_path / "runs"
     config = {"seed": 0, "monitor": "val/acc"}

@@ -118,10 +118,9 @@ ENDS = {
 }
 
 
+@pytest.mark.durability
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "end", ["a success", *(pytest.param(end, marks=rarely) for end in list(ENDS)[1:])]
-)
+@pytest.mark.parametrize("end", ENDS)
 # Takes some 10 s, since a new Python must start on the terminal.
 def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path, end):
     what, code = ENDS[end]

@@ -124,6 +124,7 @@ def test_a_users_arrays_train_with_the_layout_that_a_refusal_proposes(seqsweep, 
 
 
 # Takes some 10 s, since the second process is a new Python.
+@pytest.mark.durability
 def test_two_processes_share_the_data_and_count_each_sequence_once(seqsweep, tmp_path):
     # 359 sequences each: the first process evaluates one batch more than the second.
     shares = ("data.batch_size=200", "data.eval_batch_size=179", "loss.class_weights=balanced")

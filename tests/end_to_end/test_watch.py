@@ -26,6 +26,7 @@ def on_terminal(folder: Path, *arguments: str) -> Any:
 
 @pytest.mark.slow
 # Takes some 10 s, since two new processes of Python must start.
+@pytest.mark.durability
 def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(tmp_path):
     more = ["seed=0,1", "hydra/launcher=local", "hydra.launcher.threads=2"]
     folder = tmp_path / "outputs/sweeps/mine"

@@ -20,6 +20,7 @@ PLANTED = "import os, pathlib\npathlib.Path(os.environ['MARKS'], __name__).touch
 """A module that tells that it has run. torch and Lightning try to import `pynvml`."""
 
 
+@pytest.mark.durability
 @pytest.mark.slow
 def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start_command, tmp_path):
     sweep = (*SWEEP, "trainer.max_epochs=20")
@@ -95,6 +96,7 @@ def installed(
     ],
 )
 # Takes some 10 s, since a fork would not look for the planted modules.
+@pytest.mark.durability
 def test_a_worker_runs_no_code_of_the_folders_that_a_sweep_lies_in_or_names(
     options, seqsweep, tmp_path
 ):

@@ -44,6 +44,7 @@ def test_a_pod_that_leaves_runs_does_not_count_as_a_failure(job: dict[str, Any])
     assert [each["name"] for each in container["env"]] == ["SEQSWEEP_HOST"]
 
 
+@pytest.mark.durability
 @pytest.mark.slow
 def test_the_command_of_a_pod_trains_the_sweep(job: dict[str, Any], tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("seqsweep"))

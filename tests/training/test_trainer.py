@@ -55,6 +55,7 @@ def test_a_run_is_one_process_whatever_a_cluster_says(cluster, tmp_path, monkeyp
     assert rank_zero_only.rank == 0  # pyright: ignore[reportFunctionMemberAccess]
 
 
+@pytest.mark.durability
 @pytest.mark.slow
 def test_a_task_of_slurm_trains_and_logs_its_run(tmp_path):
     """Task 3 of 4: Lightning alone would refuse it, or leave its logs to task 0."""

@@ -65,6 +65,7 @@ def test_checkpoints_load_into_the_plain_network(members_of, tmp_path):
             network.load_state_dict({k.removeprefix("network."): w for k, w in weights.items()})
 
 
+@pytest.mark.durability
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("variant", library.runnable_variants()[1:])
 def test_each_variant_gives_the_same_weights_and_metrics(variant, checked, tmp_path):
