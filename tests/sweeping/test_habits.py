@@ -20,6 +20,8 @@ train data=digits precision=16          | train data=digits trainer.precision=16
 train data=digits model=lstm            | train data=digits model.cell=lstm
 train data=digits callbacks=model_checkpoint | train data=digits callbacks=default
 train data=digits callbacks.model_checkpoint.monitor=val/acc | train data=digits callbacks.checkpoint.monitor=val/acc
+train data=digits model.type=gru num_workers=2 | train data=digits model.cell=gru data.num_workers=2
+train data=digits optimizer.learning_rate=0.1 | train data=digits optimizer.lr=0.1
 train my.csv                            | train data=csv data.source.path=my.csv
 train data=my.csv lr=0.1                | train data=csv data.source.path=my.csv optimizer.lr=0.1
 train data=csv data.path=my.csv         | train data=csv data.source.path=my.csv
@@ -112,6 +114,7 @@ REFUSED = {
     "train data=digits trainer.callbacks=[]": "choose callbacks by the group callbacks",
     "train data=digits optimizer=lion": "FOLDER/optimizer/lion.yaml with --config-dir FOLDER",
     "train data=digits loss=focal": "a group of keys: loss.class_weights, loss.label_smoothing",
+    "train tabelle.xlsx": "save the table as a .csv file",
     "train -cn other": "known: train",
     "train -m data=digits seed=0,1 sweep.filter=model.hidden_size": "with > needs quotes",
     "train -m data=digits model.hiden_size=8,16": "did you mean 'hidden_size'",

@@ -123,7 +123,8 @@ def source_of(path: str | Path) -> str:
     if ending := _ending(name):
         return f"seqsweep.data.{_READERS[ending]}"
     existing_file(name)  # a missing file is the more likely mistake
-    raise ValueError(f"{name}: unknown ending; expected {listed(ENDINGS)}")
+    expected = f"expected {listed(ENDINGS)}; save other tables as .csv"
+    raise ValueError(f"{name}: unknown ending; {expected}")
 
 
 def _ending(path: str) -> str | None:

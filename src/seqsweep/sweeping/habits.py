@@ -28,20 +28,20 @@ _FULL = (
     "data.source.path", "data.folds", "data.val_fraction", "data.test_fraction",
     "data.standardize", "model.hidden_size", "model.num_layers", "model.cell",
     "model.bidirectional", "model.dropout", "model.pooling", "loss.class_weights",
-    "loss.label_smoothing", "callbacks.early_stopping.patience",
+    "loss.label_smoothing", "callbacks.early_stopping.patience", "data.num_workers",
 )  # fmt: skip
 """The full keys that the message shows if a command has only their last part."""
 
 _KEYS = {
     **{key.rpartition(".")[2]: key for key in _FULL},
-    "learning_rate": "optimizer.lr",
+    **dict.fromkeys(("learning_rate", "optimizer.learning_rate"), "optimizer.lr"),
     **dict.fromkeys(("epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
     "clip": "trainer.gradient_clip_val",
     "device": "trainer.accelerator",
     **dict.fromkeys(("file", "data.path"), "data.source.path"),
     **dict.fromkeys(("hidden", "hidden_dim", "units"), "model.hidden_size"),
     **dict.fromkeys(("layers", "n_layers"), "model.num_layers"),
-    "rnn_type": "model.cell",
+    **dict.fromkeys(("rnn_type", "model.type"), "model.cell"),
     **dict.fromkeys(("model_checkpoint", "callbacks.model_checkpoint"), "callbacks.checkpoint"),
     **dict.fromkeys(("seed_everything", "random_state", "random_seed"), "seed"),
     **dict.fromkeys(("n_trials", "hydra.sweeper.n_trials"), "hydra.sweeper.budget.trials"),
@@ -82,6 +82,8 @@ def with_meant(message: str, words: Sequence[str]) -> str:
     """Returns an error message with the command that was meant."""
     right = meant(words)
     notes = [note for word in words if (note := _NOTES.get(word.partition("=")[0].lstrip("+")))]
+    if any(word.endswith((".xlsx", ".xls", ".ods", ".json")) for word in words):
+        notes.append("save the table as a .csv file")
     if right is None and not notes:
         return message
     # The right command replaces the message's list of similar names, because it says more.

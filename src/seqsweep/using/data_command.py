@@ -20,11 +20,11 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import compose
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, print_json, print_notes, say
-from seqsweep.data.files import ENDINGS, config_of, existing_file
+from seqsweep.data.files import config_of, existing_file, source_of
 from seqsweep.data.info import Info, describe
 from seqsweep.data.sequences import Splits
 from seqsweep.results.formatting import count
-from seqsweep.suggest import did_you_mean, listed, nearest_or_all
+from seqsweep.suggest import did_you_mean, nearest_or_all
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of, translate_memory_errors
 
@@ -94,7 +94,7 @@ def _overrides_for(source: str) -> list[str]:
         existing_file(source)
         return [f"data={group}", f"data.source.path={quoted_value(source)}"]
     if path.is_file():
-        raise ValueError(f"{source}: unknown ending; expected {listed(ENDINGS)}")
+        source_of(source)  # raises the error that names the known endings
     hint = did_you_mean(source, _bundled())
     if hint and not path.suffix:
         hint += f" A file is given with its ending, as in {source}.csv"
