@@ -89,7 +89,8 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
         colour = f"C{layers.index(name.removesuffix(' reverse'))}"
         style = "--" if name.endswith(" reverse") else "-"
         # A point between two gaps has no line, so it needs a dot.
-        axes.plot(line, style, marker=".", color=colour, label=_label(name, 20))
+        dot = "." if len(line) == 1 or any(map(math.isnan, line)) else ""
+        axes.plot(line, style, marker=dot, color=colour, label=_label(name, 20))
     axes.legend(loc="best", fontsize=_SMALL)
     return figure
 
