@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse(self, arguments: Sequence[str], intermixed: bool = False) -> argparse.Namespace:
-        """Returns the options. Exits with code 2 if an argument is wrong."""
+        """Returns the options, or exits with code 2. `intermixed` options stand anywhere."""
         parse = self.parse_known_intermixed_args if intermixed else self.parse_known_args
         options, unknown = parse(list(arguments))
         for word in unknown[:1]:
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def whole_number(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
-    """Returns an option type: whole numbers from `least` to `most`."""
+    """Returns a function for argparse that reads whole numbers from `least` to `most`."""
 
     def convert(text: str) -> Any:
         if not re.fullmatch(r"-?\d+", text):
@@ -81,7 +81,7 @@ def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
     """Adds the arguments of a command that uses a trained run."""
     words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
-    words = "a file of sequences: .npz, .ts, .csv, .parquet, or aeon:NAME"
+    words = "a file of sequences: .npz, .ts, .csv, .tsv, .txt, .parquet, or aeon:NAME"
     count = None if needs_data else "?"
     parser.add_argument("data", metavar="DATA", nargs=count, help=words)
     words = "options to read DATA, such as layout=channels_first"
@@ -103,10 +103,10 @@ def add_allow(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="TARGET",
-        help="a _target_ of your own that its config may build, such as my_package.Net",
+        help="a _target_ of your own that a saved config may build, such as my_package.Net",
     )
 
 
 def add_json(parser: Parser) -> None:
-    """Adds the option `--json`; docs/schema.json describes the answer."""
+    """Adds the option `--json`; docs/schema.json describes the JSON."""
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")

@@ -12,13 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seqsweep.arguments import (
-    Parser,
-    add_allow,
-    add_json,
-    folder_parser,
-    whole_number,
-)
+from seqsweep.arguments import Parser, add_allow, add_json, folder_parser, whole_number
 from seqsweep.console import PlainConsole, is_terminal_closed, print_json, say, say_error
 from seqsweep.suggest import nearest_or_all
 
@@ -65,8 +59,8 @@ Four steps from data to predictions:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits.
 
-    The exit code is 0 if all is done, 1 if a run failed, 2 for wrong input, 130 after Ctrl-C, and
-    128 plus the number of any other signal.
+    The exit code is 0 if all is done, 1 if something failed or differs, 2 for wrong input, and 128
+    plus the number of a signal: 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Characters that the terminal's encoding lacks become question marks instead of errors.
@@ -199,10 +193,7 @@ def _reproduce(arguments: list[str]) -> int:
 
 
 def _complete(arguments: list[str]) -> int:
-    """Prints completions for the TAB key of a shell.
-
-    Hydra completes the overrides, but does not know the word `train`.
-    """
+    """Prints completions for the TAB key of a shell; Hydra completes the overrides."""
     line = os.environ.get("COMP_LINE", "")
     program, _, rest = line.partition(" ")
     word, _, overrides = rest.partition(" ")

@@ -1,4 +1,4 @@
-"""Hides the subcommand and its options from Hydra's parser."""
+"""Hides the subcommand from Hydra's parser, and returns commands to type again."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ _hidden: list[str] = []
 
 @contextlib.contextmanager
 def remembered_command() -> Generator[None]:
-    """Restores the previous command and `sys.argv` after the block."""
+    """Restores the hidden subcommand and `sys.argv` after the block."""
     before = list(_hidden), list(sys.argv)
     try:
         yield
@@ -27,7 +27,7 @@ def remembered_command() -> Generator[None]:
 
 
 def hide_subcommand(name: str, arguments: list[str], options: Sequence[str]) -> None:
-    """Sets sys.argv to the program and the arguments that Hydra parses."""
+    """Remembers the subcommand; sets sys.argv to the words that Hydra parses."""
     _hidden[:] = [name, *options]
     sys.argv = [sys.argv[0], *arguments]
 
@@ -83,7 +83,7 @@ def with_options(options: Mapping[str, Any]) -> str:
 
 def quoted_value(value: Any) -> str:
     """Returns a value in the grammar of Hydra's overrides."""
-    if hasattr(value, "item"):
+    if hasattr(value, "item"):  # a number of NumPy
         value = value.item()
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

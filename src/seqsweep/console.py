@@ -46,7 +46,7 @@ def say(line: str) -> None:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """Prints the answer of a command as JSON, without None values."""
+    """Prints the answer of a command as JSON, without keys whose value is None."""
     say(json.dumps(_known(content), indent=2, allow_nan=False))
 
 
@@ -131,7 +131,7 @@ def print_notes(notes: Sequence[str], console: Console) -> None:
     distinct = list(dict.fromkeys(notes))
     shown = distinct[:_MOST_NOTES]
     if len(distinct) > len(shown):
-        shown.append(f"... and {len(distinct) - len(shown)} more notes on the data")
+        shown.append(f"... and {len(distinct) - len(shown)} more notes")
     for note in shown:
         console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True, highlight=False)
 
@@ -141,5 +141,5 @@ SHARE = 0.05
 
 
 def pause_after(seconds: float, least: float = 0.0) -> float:
-    """Returns a pause in seconds that limits work to 5 % of the time."""
+    """Returns the seconds to pause after work, which then takes 5 % of the time."""
     return max(least, seconds / SHARE)

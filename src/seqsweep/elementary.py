@@ -23,7 +23,7 @@ _SQRT_HALF = 0.7071067811865476
 
 
 def cos_of_turns(turns: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-    """Returns the cosine of angles in turns, cos(2 pi x)."""
+    """Returns the cosine of angles in turns: cos(2 pi turns)."""
     turns = turns - np.rint(turns)  # whole turns are removed without rounding
     quarter = np.rint(4 * turns)  # -2..2
     angle = (turns - quarter / 4) * (2 * math.pi)  # -pi/4..pi/4

@@ -16,7 +16,7 @@ _typed_in: list[str] = []
 
 
 def keep_folder_of_modules() -> None:
-    """Keeps the current folder as a place to find modules."""
+    """Remembers the current folder, which the process will leave, to find modules there."""
     _typed_in[:] = [os.getcwd()]
 
 

@@ -1,4 +1,4 @@
-"""Lists versions, engine, cores and GPU, for `seqsweep --version`. Imports no torch."""
+"""Lists versions, native engine, cores and GPU, for `seqsweep --version`."""
 
 import os
 import platform
@@ -55,7 +55,7 @@ def installation_lines() -> Iterator[str]:
 
 
 def _packages() -> dict[str, dict[str, str | None]]:
-    """Returns package versions by extra; required packages are under ''."""
+    """Returns package versions by extra, or None; required packages are under ''."""
     groups: dict[str, dict[str, str | None]] = {}
     for text in requires("seqsweep") or []:
         match = _REQUIREMENT.match(text)

@@ -1,8 +1,8 @@
 """Derives named, independent random streams from the seed of a run.
 
 Nothing depends on the global random state or on what ran before: the weights come from the stream
-`init`, the order of epoch e from `shuffle/e`, the dropout masks of step s from the seed of the
-stream `dropout` plus s.
+`init`, the order of epoch e from `shuffle/e`, its augmentation from `augment/e`, and the dropout
+masks of step s from the seed of the stream `dropout` plus s.
 """
 
 import hashlib

@@ -27,7 +27,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def printable(name: str) -> str:
-    """Returns a name from a file on one line.
+    """Returns a name from a file on one line, with escapes if necessary.
 
     >>> printable("a\\nb")
     'a\\\\nb'

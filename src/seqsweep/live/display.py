@@ -35,7 +35,7 @@ os.register_at_fork(
 )
 
 LOG = "sweep.log"
-"""The file in the sweep's folder for all other output while the table is shown."""
+"""The file in the sweep's folder for all output but the table, while the table is shown."""
 
 
 _QUIET_SECONDS = 30.0
@@ -72,7 +72,7 @@ class Screen:
         self._draw(self._live.start)
 
     def update(self, table: RenderableType, *, refresh: bool = True) -> None:
-        """Draws a table, or keeps it for the last frame."""
+        """Draws a table; without `refresh`, keeps it for the last frame."""
         self._draw(lambda: self._live.update(table, refresh=refresh))
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class LiveView:
     Args:
         console: the console to print on; `?` replaces the characters that its encoding lacks.
         screen: draws the table; None prints lines instead.
-        counted: for a search: how many runs ended before, and how many runs it may have.
+        counted: for a search: the number of runs that ended before, and the most that it may have.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class LiveView:
         self.progress = progress
         self.console = console
         self._screen = screen
-        # A table shows epochs and is renewed more often; lines show only the ends of runs.
+        # A table is renewed more often, because it shows each epoch; lines show the ends of runs.
         self._pause = 0.5 if screen is None else 0.25
         self._ended: list[RunProgress] = []
         self._printed: set[str] = set()
@@ -232,12 +232,12 @@ def show_progress(
         finally:
             if screen is not None:
                 screen.close(has_failed or any(run.record is None for run in watched))
-        for error in errors:
-            # A broken pipe without a table needs no message: its reader, such as `head`, has ended.
-            if screen is not None or not isinstance(error, BrokenPipeError):
-                message = " ".join(f"{type(error).__name__}: {error}".split())
-                with contextlib.suppress(Exception):
-                    say_error(f"the sweep's progress could not be shown: {message}")
+        # A broken pipe without a table needs no message: its reader, such as `head`, has ended.
+        is_table = screen is not None
+        for error in [e for e in errors if is_table or not isinstance(e, BrokenPipeError)]:
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            with contextlib.suppress(Exception):
+                say_error(f"the sweep's progress could not be shown: {message}")
 
 
 def _show(view: LiveView, ended: threading.Event, errors: list[Exception]) -> None:

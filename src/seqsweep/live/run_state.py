@@ -13,7 +13,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import Process
 
 RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
-"""The states of a run. A killed run is `waiting`, because a process may resume it."""
+"""The states of a run on the display. A killed run is `waiting`: a process may resume it."""
 
 _SHOWN = ("status", "error", "epoch", "epochs", "metrics", "train_seconds", "pruned")
 """The keys of a record that a display needs. All keys would fill the memory in a large sweep."""
@@ -28,11 +28,12 @@ class RunProgress:
         is_searched: whether the run belongs to a search, for which a pruned run is done.
         since: the start of the sweep, in seconds since 1970. An older failure does not count. With
             `rerun` in the config, an older record does not count either.
-        already: the epochs trained before the first look, which do not affect the time left.
+        already: the number of epochs that do not count for the pace, because they were trained
+            before the first look or copied from another run.
         record: the part of a complete, pruned or diverged run's record that a display needs.
         lock: the state of the run's lock file at the last look.
         trainer: the process that trains the run or trained it last, if known.
-        new_epochs: the epochs that were trained between the last two looks.
+        new_epochs: the number of epochs that were trained between the last two looks.
     """
 
     folder: Path
@@ -59,28 +60,28 @@ class RunProgress:
 
     @property
     def epochs(self) -> int:
-        """The epochs that need no more time; after the run's end, all epochs."""
+        """The number of epochs that need no more time; after the run's end, all."""
         has_ended = self.state in ("complete", "diverged", "pruned", "failed")
         return self.max_epochs if has_ended else self.trained
 
     @property
     def trained(self) -> int:
-        """The epochs that the estimate of the time left counts as trained.
+        """The number of epochs that the estimate of the time left counts as trained.
 
-        For a complete run these are all epochs, even if the run stopped early. For a failed,
-        diverged or pruned run they are only the epochs that were trained.
+        For a complete run this is `max_epochs`, even if the run stopped early. For any other run it
+        is the number of epochs in metrics.csv.
         """
         is_complete = self.state == "complete"
         return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
 
     @property
     def trained_here(self) -> int:
-        """The epochs that were trained since the first look."""
+        """The number of epochs that were trained since the first look."""
         epochs = (self.record or {}).get("epochs", self.trained)
         return (epochs if self.state == "complete" else self.tail.epochs) - self.already
 
     def score(self, metric: str) -> float | None:
-        """Returns a metric of the record, or the best value so far."""
+        """Returns a metric of the record, or the best value so far; None if missing."""
         if self.record is None:
             return self.tail.best.get(metric)
         return self.record.get("metrics", {}).get(metric)
@@ -112,7 +113,7 @@ class RunProgress:
     def _read_epochs(self, is_first: bool) -> None:
         was_empty = self.tail.epochs == 0
         self.tail.look()
-        # A file that is older than the sweep was left by a run with fewer epochs.
+        # A file that is older than the sweep is a copy from a run with fewer epochs.
         is_older = was_empty and self.tail.written < self.since
         if is_older or is_first:
             self.already = self.trained

@@ -1,8 +1,8 @@
 """Reads the state of a sweep from its run folders.
 
 A look is one reading of the folders; the state is kept between two looks. A run that is done is
-read only once. For any other run, a look checks whether four files have changed, and reads what has
-been appended to them.
+read only once. For any other run, a look reads its lock, and record.json, failure.json and
+metrics.csv if they have changed.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ from seqsweep.runs.metrics_csv import MetricsTail, lower_is_better, monitor_of, 
 from seqsweep.runs.sweepfile import SweepFile
 
 _ENOUGH = 0.03
-"""The share of the work that an estimate needs, because epochs are written to disk in groups."""
+"""The least share of the work to estimate from, because epochs reach the disk in groups."""
 
 
 @dataclass
 class Pace:
-    """Estimates the time left from the pace of the training since `begun`.
+    """Estimates the time left from the pace of the training since the time `begun`.
 
-    Each epoch is weighted by its cost. Between two changes the estimate counts down.
+    Epochs count by their cost. Between two changes the estimate counts down.
     """
 
     begun: float
@@ -41,7 +41,7 @@ class Pace:
     _left: float | None = None
 
     def update(self, now: float, trained: float, left: float) -> None:
-        """Renews the estimate if `trained`, the cost of trained epochs, has changed."""
+        """Renews the estimate if the cost of the trained epochs has changed."""
         if trained != self._trained:
             self._trained, self._changed = trained, now
             is_known = trained > _ENOUGH * (trained + left)
@@ -56,7 +56,7 @@ class SweepProgress:
     """The progress of a sweep; each `look` brings it up to date.
 
     Attributes:
-        keys: the short name of each config key in the runs' labels.
+        keys: the config keys in which the runs differ, each with its short name.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class SweepProgress:
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
         """Returns at most `most` complete and running runs with the best scores.
 
-        If the sweep has several data sources, the result is the best run on each source.
+        If the sweep has several data sources, the result is the best run on each of them.
         """
         monitor = self.monitor
         ranked = [run for run in self.runs if run.state in ("complete", "running")]

@@ -31,7 +31,7 @@ class Rate:
         self._last = (0.0, 0)
 
     def sample(self, now: float, epochs: int) -> None:
-        """Records the number of epochs at a time in seconds."""
+        """Records the number of epochs so far, at a time in seconds."""
         self._last = now, epochs
         if not self._samples or now - self._samples[-1][0] >= 1:
             self._samples.append(self._last)
@@ -84,7 +84,7 @@ class Worker:
         self.silence = max(now - self.heard, 0.0)
         is_late = self.silence > STALE_SECONDS
         is_here = self.host == host_name()
-        # The file of a lock that this process holds must not be opened.
+        # The file of this process's lock must not be opened: closing it would release the lock.
         is_this = is_here and self.pid == os.getpid()
         self.state = "silent" if is_late and not is_this else "alive"
         # For a process of this host, the POSIX lock shows at once whether the process has ended.
@@ -99,7 +99,7 @@ class Workers:
     """The processes that trained in a folder at the last `look`.
 
     Attributes:
-        present: the workers that hold a lock, alive or not.
+        present: the workers that hold a lock or held one lately, alive or not.
         is_shown: whether several processes, or a process on another host, have trained here.
     """
 
@@ -121,6 +121,7 @@ class Workers:
         """Reads the locks, and the states of the runs.
 
         Args:
+            names: the names of all files in the sweep's folder.
             runs: the runs that have a folder and were not done before this look.
         """
         for worker in self._workers.values():

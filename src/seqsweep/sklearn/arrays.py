@@ -38,7 +38,7 @@ def sequences(x: Any, layout: str) -> Rows:
             otherwise `batch_first`.
 
     Raises:
-        ValueError, TypeError: X does not have one of these forms.
+        ValueError, TypeError: X does not have one of these forms, or the layout is unknown.
     """
     if layout not in _LAYOUTS:
         hint = did_you_mean(str(layout), _LAYOUTS)

@@ -36,8 +36,8 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     """A recurrent classifier of sequences for scikit-learn.
 
     `fit` trains the same run as the command `seqsweep train data=npz data.test_fraction=0` on the
-    same arrays. The results are equal to the last bit. The arguments are named like the keys of
-    the config, and have the same defaults.
+    same arrays. The results are equal to the last bit. The arguments in `sklearn.runs.KEYS` stand
+    for keys of the config, and have the same defaults.
 
     X is a list of N sequences (T, F) or (T,), which may differ in T, or an array (N, T, F) or
     (N, T). So the columns of a 2-D array are the steps of one channel.
@@ -57,7 +57,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         random_state: the run's seed, which decides weights, order and dropout. None draws a seed
             from NumPy's global generator; a `RandomState` draws the seed itself.
         engine: `auto`, `native` or `autograd`.
-        threads: the number of threads that torch uses.
+        threads: the number of threads that torch uses; more make small networks slower.
         folder: the folder that keeps the runs. An interrupted fit resumes; a finished fit is not
             repeated. None trains in a temporary folder.
         overrides: further keys of a config with their values, such as
@@ -173,7 +173,11 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         save_sealed(self._checkpoint, file)
 
     def planned_run(self, path: Path, y: Array, root: Path) -> PlannedRun:
-        """Returns the planned run that a fit trains."""
+        """Returns the planned run (a checked config with its run_id) that a fit trains.
+
+        Raises:
+            ValueError, TypeError: an argument, X or y is refused.
+        """
         seed = self.random_state
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31 - 1))

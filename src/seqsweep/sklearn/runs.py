@@ -1,7 +1,4 @@
-"""Makes an estimator's config and data file, and trains the run.
-
-N sequences, T steps, F features (channels), C classes.
-"""
+"""Makes an estimator's config and data file, and trains the run."""
 
 import contextlib
 import hashlib
@@ -56,7 +53,7 @@ KEYS = {
 }
 """The arguments of the estimator, and the key of a config that each of them sets."""
 
-# Files for human readers cost time, and nobody opens them for most runs of an estimator.
+# X and y need no test split. Files for human readers cost time, and are seldom read here.
 _DEFAULTS = {"data.test_fraction": 0.0, "logger": "csv", "diagnostics": False}
 _FIXED = ("data", "model", "experiment", "debug", "sweep", "hydra", "name", "output_dir")
 """The groups and keys that `overrides` must not set.
@@ -69,6 +66,9 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
 
     Args:
         arguments: the parameters of the estimator; `random_state` must be a number.
+        y: the labels, whose classes get the weights of `class_weight`.
+        path: the file of X and y.
+        folder: the folder of the runs.
 
     Raises:
         ValueError, TypeError: an argument is refused; the message names it.
@@ -153,7 +153,7 @@ one_at_a_time = threading.RLock()
 
 @contextlib.contextmanager
 def folder_of_runs(folder: str | Path | None) -> Generator[Path]:
-    """Yields the folder of the runs, by default a temporary folder."""
+    """Yields the folder of the runs, and makes it; None gives a temporary folder."""
     if folder is not None:
         path = Path(folder).expanduser().absolute()
         path.mkdir(parents=True, exist_ok=True)

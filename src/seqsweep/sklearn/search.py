@@ -32,8 +32,8 @@ _SHARED = ("folder", "layout", "verbose")
 class RecurrentClassifierCV(GridSearchCV):
     """A `GridSearchCV` over a `RecurrentClassifier` whose fits train together.
 
-    It has the arguments and attributes of `GridSearchCV`, with equal scores to the last bit. All
-    fits on one fold form a pool, where each additional small network costs a few milliseconds.
+    It has the attributes of `GridSearchCV`, with equal scores to the last bit. All fits on one fold
+    train side by side, where each additional small network costs a few milliseconds.
     `mean_fit_time` is the mean time that the engine trained the network, in seconds.
 
     Args:
@@ -71,14 +71,14 @@ class RecurrentClassifierCV(GridSearchCV):
     def fit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, X: Any, y: Any, groups: Any = None
     ) -> Self:
-        """Trains all fits together, and the best config on all of X.
+        """Trains all fits together, and with `refit` the best config on all of X.
 
         Args:
             groups: (N,) the group of each sequence, for a splitter that keeps groups together.
 
         Raises:
             ValueError, TypeError: an argument, X or y is refused.
-            KeyboardInterrupt: with a `folder`, the same call resumes.
+            KeyboardInterrupt, SystemExit: a signal came; with a `folder`, the same call resumes.
         """
         if not isinstance(self.estimator, RecurrentClassifier):
             kind = type(self.estimator).__name__
@@ -107,7 +107,7 @@ class RecurrentClassifierCV(GridSearchCV):
         return self
 
     def _base(self, root: Path) -> RecurrentClassifier:
-        """Copies the estimator, with one seed and folder for all fits."""
+        """Returns a copy of the estimator, with one seed and folder for all fits."""
         base = _copy(self.estimator)
         base.set_params(folder=root, verbose=False)
         # The pools and the search must plan the same runs, so the seed is drawn once.

@@ -27,7 +27,7 @@ from seqsweep.training.planned_run import Interrupted, Outcome, PlannedRun, plan
 
 
 def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
-    """Trains one run below `output_dir`, unless it is done already.
+    """Trains one run below `output_dir`/runs/`name`, unless it is done already.
 
     Prints notes on the data, as the command does, and a progress bar on a terminal.
 
@@ -43,7 +43,7 @@ def train(config: Config | str | Iterable[str]) -> dict[str, Any]:
         ValueError, TypeError, OSError: the config or the data are refused; nothing was trained.
         RunFailed: the training failed; failure.json in the run's folder holds the traceback.
         Locked: another process trains this run, and the config says `when_locked: skip`.
-        KeyboardInterrupt: the same call resumes from the last epoch.
+        KeyboardInterrupt, SystemExit: Ctrl-C or another signal came; the same call resumes the run.
     """
     planned = plan(check_again(config) if isinstance(config, dict) else compose(config))
     name = folder_name(planned.config["name"], "name")
@@ -81,7 +81,7 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
     """Trains the missing runs of a sweep and prints its leaderboard.
 
     It does what `seqsweep train -m` does. A failed run does not stop the others: it leads to a
-    warning at the end, and `load_sweep` returns its state.
+    warning at the end, and the result of `load_sweep` shows the run's state.
 
     Args:
         overrides: the overrides of a command line, one by one or as a list; `seed=0,1` and
@@ -92,7 +92,8 @@ def sweep(*overrides: str | Iterable[str]) -> Path:
 
     Raises:
         ValueError, TypeError, OSError: a config or the data are refused; nothing was trained.
-        KeyboardInterrupt: the same call trains what is missing.
+        KeyboardInterrupt, SystemExit: Ctrl-C or another signal came; the same call trains what is
+            missing.
     """
     words = words_of(overrides)
     with hydra_errors_explained(), hydra_set_aside(), _as_command():
@@ -119,7 +120,7 @@ def _as_command() -> Generator[None]:
 
 
 def error_of_signal(exit_code: int) -> BaseException:
-    """Returns the error for a signal: KeyboardInterrupt for Ctrl-C, else SystemExit."""
+    """Returns the error for a signal's exit code: KeyboardInterrupt or SystemExit."""
     if exit_code == 128 + signal.SIGINT:
         return KeyboardInterrupt()
     return SystemExit(exit_code)

@@ -68,12 +68,14 @@ def run(
     """Composes the configs and trains one run or a sweep.
 
     Args:
+        arguments: the words after the subcommand.
         subcommand: `train`, or `plan`, which only prints what a sweep would train.
-        options: the names of the subcommand's options.
+        options: the given options that Hydra does not know, without `--`.
         raises: whether errors are raised instead of printed as messages.
 
     Returns:
-        The exit code: 0, 1 if a run failed, 2 for wrong input, or 128 plus the number of a signal.
+        The exit code: 0, 1 if a run failed or is locked, 2 for wrong input, or 128 plus the number
+        of a signal.
     """
     given = [f"--{name}" for name in options]
     _errors.clear()
@@ -131,7 +133,7 @@ def _hydra_raises() -> Generator[None]:
 
 
 def _explained(error: Exception, words: Sequence[str]) -> str | None:
-    """Returns the message for a user's mistake; None for other errors."""
+    """Returns the message for an error that needs no traceback; else None."""
     if isinstance(error, BrokenPipeError):  # the reader of the output has gone; see cli.py
         return None
     if isinstance(error, (RunFailed, Locked)):
@@ -156,9 +158,10 @@ def _explained(error: Exception, words: Sequence[str]) -> str | None:
 
 @interruptible()
 def task(config: DictConfig) -> float | None:
-    """Trains the run of one Hydra job and returns its monitored metric.
+    """Trains the run of one Hydra job; returns its monitored metric, if any.
 
-    Some of Hydra's sweepers choose the next config by the metric.
+    Some of Hydra's sweepers choose the next config by the metric. The error of a single run is
+    added to `_errors`.
     """
     restore_subcommand()
     hydra_config = cast("DictConfig", HydraConfig.get())
@@ -191,11 +194,7 @@ _errors: list[Exception] = []
 
 
 def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
-    """Refuses to train the config of a sweep as a single run.
-
-    Raises:
-        ValueError: the config is a sweep's; the message has the command with `-m`.
-    """
+    """Raises a ValueError, which shows the command with `-m`, for a sweep's config."""
     grid, shape = hydra_config.sweeper.get("params"), given_shape(config.sweep)
     if not grid and not shape:
         return
@@ -207,10 +206,10 @@ def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
 
 
 def train_member(member: PlannedRun, root: Path) -> float | None:
-    """Trains a run of a sweep; returns its monitored metric.
+    """Trains a run of a sweep; returns its monitored metric, if any.
 
     A run is skipped if another process trains it or if the sweep has been stopped. A run that
-    cannot be built leaves failure.json, like a run that fails later.
+    cannot be built leaves failure.json, like a run that fails later, and the error is raised.
     """
     outcome = _finished_and_fed(member, root)
     if outcome is None:
@@ -226,7 +225,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
-    """Returns a finished run's outcome; writes its results to added loggers."""
+    """Returns a finished run's outcome; feeds loggers that were added since."""
     outcome = finished(member, root)
     if outcome is not None and is_first_process():
         feed_done([(member.config, outcome.folder)])
@@ -238,6 +237,7 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
 
     Raises:
         Locked: another process trains the run, and the config says `when_locked=skip`.
+        RunFailed, Interrupted: the training failed, or a signal came.
     """
     outcome = _finished_and_fed(member, root)
     if is_first_process():
@@ -249,10 +249,8 @@ def train_run(member: PlannedRun, root: Path, console: Console) -> Outcome:
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
     """Trains a single run, with a progress bar on a terminal.
 
-    With `when_locked=wait` it first waits until no other process trains the run.
-
-    Raises:
-        Locked: another process trains the run, and the config says `when_locked=skip`.
+    With `when_locked=wait` it first waits until no other process trains the run. It raises the same
+    errors as `train_run`.
     """
     if not shows_table(console):
         return _wait_and_train(member, root, console)
@@ -292,7 +290,7 @@ def _wait_and_train(member: PlannedRun, root: Path, console: Console, bar: Any =
 
 
 def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
-    """Prints the result of a single run."""
+    """Prints the result of a single run, unless it diverged."""
     record = outcome.record
     if record["status"] == "diverged":
         return

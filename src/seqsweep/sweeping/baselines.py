@@ -1,6 +1,6 @@
 """Measures methods without a network (baselines) on a sweep's data, for the report.
 
-Imports no torch. S sequences, T steps, F features, C classes.
+Imports no torch. S sequences, T steps, F features.
 """
 
 import functools
@@ -42,9 +42,9 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     """Adds the missing baselines of a sweep's data to baselines.json.
 
-    The file has a row for each baseline and data set of the members, and keeps the rows of other
-    members of the folder. Baselines learn from the same training split as the networks, with the
-    same scaling, padded with zeros.
+    The file has a row for each baseline and data set of the members. Rows on other data sets are
+    kept, unless the file is outdated. Baselines learn from the same training split as the networks,
+    with the same scaling, padded with zeros.
 
     Raises:
         ValueError, TypeError, OSError: the data cannot be read again, or the file cannot be
@@ -72,9 +72,10 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     """Returns the baselines, and notes on missing baselines.
 
-    The majority class is always measured. Logistic regression (Cox 1958) and the nearest neighbour
-    (Cover and Hart 1967), on the padded and flattened sequences, need scikit-learn. For texts they
-    use the count of each symbol (Joachims 1998), because the indices of symbols are not quantities.
+    The majority class is measured if there is a split val or test. Logistic regression (Cox 1958)
+    and the nearest neighbour (Cover and Hart 1967), on the padded and flattened sequences, also
+    need scikit-learn. For texts they use the count of each symbol (Joachims 1998), because the
+    indices of symbols are not quantities.
     """
     if splits.val is None and splits.test is None:
         return [], ["No baselines: there is neither a validation nor a test split."]
@@ -105,7 +106,7 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def majority_shares(splits: Splits) -> dict[str, float]:
-    """Returns the accuracies of predicting the most frequent training class."""
+    """Returns the accuracies, by name, of predicting the most frequent training class."""
     row = _row("", splits, _majority)
     return {name: value for name, value in row["metrics"].items() if name.endswith("acc")}
 
@@ -126,9 +127,10 @@ def _known(folder: Path) -> dict[str, Any]:
 
 
 def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:
-    """Writes the baselines of a folder of runs.
+    """Writes the baselines of a folder of runs, unless all are there already.
 
     Args:
+        entries: the runs of the folder.
         allowed: the targets outside seqsweep that may read the data.
 
     Raises:
@@ -186,7 +188,7 @@ def _majority(splits: Splits) -> Predict:
 
 
 def _fitted(model: Any, splits: Splits) -> Predict:
-    """Fits a model on one thread, which disturbs training less."""
+    """Fits a model on one thread, which disturbs training less; returns its `predict`."""
     from threadpoolctl import threadpool_limits
 
     longest, vocabulary = splits.train.max_length, splits.vocabulary

@@ -1,6 +1,6 @@
 """Groups the runs of a sweep by engine, and estimates their time.
 
-The module imports no torch, because `seqsweep plan` prints the groups.
+The module imports no torch at the top, because `seqsweep plan` prints the groups.
 """
 
 import os
@@ -30,7 +30,7 @@ class Group:
 
     @property
     def seconds(self) -> float:
-        """The estimated seconds of all runs on one thread; 0 if unknown."""
+        """The estimated seconds of all runs on one thread; an unknown run counts as 0."""
         return sum(seconds_of(member, self.engine) for member in self.members)
 
     def text(self) -> str:
@@ -53,7 +53,7 @@ def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> lis
     A pool begins with its longest run.
 
     Args:
-        takes_gpu: a function that returns whether an accelerator is a GPU here.
+        takes_gpu: returns whether a value of `trainer.accelerator` means a GPU here.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
@@ -79,11 +79,12 @@ def cores() -> int:
 
 
 def gpu_available(accelerator: str) -> bool:
-    """Returns whether an accelerator is a GPU on this machine.
+    """Returns whether a value of `trainer.accelerator` means a GPU on this machine.
 
-    It imports torch only if there may be a GPU.
+    `gpu` always does: if there is no GPU, the training refuses the value. Torch is imported only
+    if there may be a GPU.
     """
-    # Without a driver there is no GPU, and importing torch to ask for one takes a second.
+    # Without a driver `auto` means the CPU, and importing torch to ask for a GPU takes a second.
     if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
         return accelerator == "gpu"
     from seqsweep.training.trainer import takes_gpu
@@ -91,7 +92,7 @@ def gpu_available(accelerator: str) -> bool:
     return takes_gpu(accelerator)
 
 
-_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows (WSL), of AMD
 
 
 def _listed(numbers: Sequence[int]) -> str:
@@ -102,7 +103,7 @@ _RATES = {"native": 5e10, "autograd": 5e9}
 """The floating-point operations per second on one core, rounded from docs/benchmarks.md."""
 
 _EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
-"""The seconds of an epoch apart from its operations: metrics, logs, Lightning."""
+"""The seconds of an epoch that do not depend on its size: metrics, logs, Lightning."""
 
 
 def why_autograd(runs: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> list[str]:
@@ -132,7 +133,7 @@ def seconds_of(member: PlannedRun, engine: str) -> float:
 
 
 def epoch_seconds(member: PlannedRun, engine: str) -> float:
-    """Returns the seconds of an epoch on one core; 0 if unknown."""
+    """Returns the estimated seconds of an epoch on one core; 0 if unknown."""
     network = architecture_of(member.config["model"])
     if network is None or member.splits is None:
         return 0.0

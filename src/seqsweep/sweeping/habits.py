@@ -79,7 +79,7 @@ _SHORTER = (
 
 
 def with_meant(message: str, words: Sequence[str]) -> str:
-    """Returns an error message with the command that was meant."""
+    """Returns an error message, with the command that was meant if there is one."""
     right = meant(words)
     notes = [note for word in words if (note := _NOTES.get(word.partition("=")[0].lstrip("+")))]
     if any(word.endswith((".xlsx", ".xls", ".ods", ".json")) for word in words):
@@ -94,7 +94,7 @@ def with_meant(message: str, words: Sequence[str]) -> str:
 
 
 def meant(words: Sequence[str]) -> list[str] | None:
-    """Returns the command in words of seqsweep, if it differs.
+    """Returns the command in words of seqsweep; None if they are the same.
 
     >>> meant(["train", "data=digits", "lr=0.1"])
     ['train', 'data=digits', 'optimizer.lr=0.1']
@@ -174,7 +174,7 @@ def _options(words: Sequence[str]) -> Iterator[str]:
 
 
 def _override(option: str) -> list[str]:
-    """Returns an option in words of seqsweep."""
+    """Returns the words of seqsweep for an option: one, or two for a file."""
     if option.startswith("-"):
         return [option]
     key, equals, value = option.partition("=")
@@ -202,7 +202,7 @@ def _override(option: str) -> list[str]:
 
 
 def _is_in_conf(word: str) -> bool:
-    """Returns whether an option needs `--config-dir conf`."""
+    """Returns whether an option is in the user's folder conf, not in seqsweep's."""
     group, _, option = word.partition("=")
     path = Path(group.lstrip("+"), f"{option}.yaml")
     return not (CONF_DIR / path).is_file() and Path("conf", path).is_file()

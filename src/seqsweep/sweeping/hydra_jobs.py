@@ -1,4 +1,4 @@
-"""Trains runs with a Hydra launcher, and the jobs of Hydra's other sweepers."""
+"""Trains runs as Hydra jobs, and the jobs of sweepers that are not seqsweep's."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Workers(Protocol):
     def train(
         self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False
     ) -> None:
-        """Calls `begin`, then waits until all runs, or just one run, have ended."""
+        """Calls `begin`; unless `detach`, waits until all runs, or one run, have ended."""
         ...
 
 
@@ -96,12 +96,12 @@ def launch_jobs(
         threads: the number of members of a pool that train side by side.
 
     Returns:
-        Hydra's JobReturn of each job, with the monitored metric as its return value.
+        Hydra's JobReturn of each job. Its return value is the monitored metric, or the error.
 
     Raises:
-        ValueError: the config has an option of the sweep's shape, such as `sweep.filter`, which
-            other sweepers do not read; or the sweeper looks for the worst value of the monitored
-            metric.
+        ValueError, TypeError, OSError: a config or its data are refused; or the config has an
+            option of the sweep's shape, such as `sweep.filter`, which other sweepers do not read;
+            or the sweeper looks for the worst value of the monitored metric.
         Interrupted: a signal came.
     """
     refuse_shape(master.sweep)
@@ -125,11 +125,7 @@ def launch_jobs(
 
 
 def _job_return(
-    overrides: Sequence[str],
-    config: DictConfig,
-    member: PlannedRun,
-    root: Path,
-    outcome: object,
+    overrides: Sequence[str], config: DictConfig, member: PlannedRun, root: Path, outcome: object
 ) -> JobReturn:
     """Returns Hydra's result of a job, read from the run's folder."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))

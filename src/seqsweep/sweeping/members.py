@@ -1,7 +1,4 @@
-"""Plans and checks a sweep's members (its runs) before the first one starts.
-
-The module imports no torch.
-"""
+"""Plans and checks a sweep's members (its runs). Imports no torch."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -79,7 +76,8 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
     """Builds every member's parts (network, optimizer), to find mistakes early.
 
     Raises:
-        ValueError, TypeError, OSError: a constructor refuses its arguments.
+        ValueError, TypeError, OSError: a constructor refuses its arguments; the message says where
+            they were set.
     """
     # Imported here, because a sweep that is complete does not need torch.
     with without_collections():
@@ -105,6 +103,7 @@ def say_plan(
     """Prints how many members are done and how many remain, with notes.
 
     Args:
+        jobs: the number of configs that the command names, with repetitions.
         described: lines that say how many runs of the grid belong to the sweep.
     """
     doubles = jobs - len(members)

@@ -18,11 +18,11 @@ from seqsweep.sweeping.members import plan_members, say_plan
 from seqsweep.sweeping.queue import SweepMember
 
 _MOST_LINES = 250
-"""The number of members listed from the beginning and from the end of a large sweep."""
+"""The most members that are listed from each end of a large sweep."""
 
 
 def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: Console) -> None:
-    """Prints each member, its state, and the estimated time.
+    """Prints the members with their states, and the estimated time; or all as JSON.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused.
@@ -79,7 +79,7 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
 
 
 def _plain(member: SweepMember, to_train: Collection[str]) -> dict[str, Any]:
-    """Returns the line of a member for `--json`."""
+    """Returns what `--json` says about a member."""
     run_id, is_begun = member.run_id, member.folder.path.is_dir()
     state = member.folder.state() if is_begun else "not started"
     return {"run_id": run_id, "name": member.label, "state": state, "trains": run_id in to_train}

@@ -1,7 +1,4 @@
-"""Writes sweep.json, from which any process can train the sweep.
-
-The module imports no torch.
-"""
+"""Writes sweep.json, from which any process can train the sweep. Imports no torch."""
 
 import contextlib
 import shlex
@@ -63,7 +60,8 @@ def write_sweep(
 ) -> SweepFile | None:
     """Writes sweep.json and names.json, unless the old files are kept.
 
-    It also removes lock files and temporary files of killed sweeps.
+    It also removes what killed sweeps left: locks, temporary files and STOP_FILE. It returns the
+    written content of sweep.json; None if the old files are kept.
 
     Args:
         members: the runs that the command asks for.
@@ -94,7 +92,7 @@ def write_sweep(
 
 
 def say_red(text: str, console: Console) -> None:
-    """Prints an error that does not end the command, without markup."""
+    """Prints in red an error that does not end the command."""
     console.print(f"[red]{escape(text)}[/]", soft_wrap=True, highlight=False)
 
 
@@ -136,11 +134,7 @@ def close_sweep(folder: Path) -> None:
 
 
 def refuse_reruns(members: Sequence[SweepMember]) -> None:
-    """Refuses `rerun=true` for workers.
-
-    Raises:
-        ValueError: a member has `rerun=true`.
-    """
+    """Raises a ValueError if a member has `rerun=true`, which workers cannot train."""
     if any(member.config["rerun"] for member in members):
         raise ValueError(
             "rerun=true: must be false if workers train the sweep, since they could not tell old"

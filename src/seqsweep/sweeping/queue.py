@@ -1,7 +1,4 @@
-"""Keeps the queue of a sweep's members that are left to train.
-
-Processes that train in one folder share its runs. The module imports no torch.
-"""
+"""The queue of a sweep's members that are left to train. Imports no torch."""
 
 import math
 import time
@@ -29,14 +26,15 @@ _STEP = 1.5
 class SweepMember(PlannedRun):
     """A planned run of a sweep, with its folder, label and counts.
 
-    A worker reads only a member's config and run_id from sweep.json, and plans the run later.
+    A worker reads its members from sweep.json, which knows nothing about their data. It plans each
+    run before it trains the run.
 
     Attributes:
         overrides: the Hydra overrides of the config; empty in a worker.
-        label: the keys in which this member differs from other members.
+        label: the values in which this member differs from other members; empty in a worker.
         epoch_seconds: the estimated time of an epoch on one thread; 0 if it is unknown.
-        failures_before: the failed attempts of earlier sweeps, which do not count.
-        record_before: the time of an earlier sweep's record, which does not count with `rerun`.
+        failures_before: the number of failed attempts before this sweep, which do not count.
+        record_before: `time_of_record` before this sweep. With `rerun` only a later record counts.
     """
 
     folder: RunFolder
@@ -57,12 +55,12 @@ class SweepMember(PlannedRun):
 
     @property
     def seconds(self) -> float:
-        """The estimated time on one thread; 0 if it is unknown."""
+        """The estimated seconds of the run on one thread; 0 if unknown."""
         return self.epoch_seconds * self.config["trainer"].get("max_epochs", 0)
 
     @property
     def tries(self) -> int:
-        """The number of attempts that may fail."""
+        """The number of failed attempts after which the run is given up."""
         sweep = self.config["sweep"]
         # Only `on_error=retry` reads the number of retries.
         return 1 + (sweep["retries"] if sweep["on_error"] == "retry" else 0)
@@ -72,7 +70,7 @@ class SweepMember(PlannedRun):
         return finished(self, self.folder.path.parent) is not None
 
     def is_done(self) -> bool:
-        """Returns whether the run is done, or has paused at a search's limit."""
+        """Returns whether the run is done (with `rerun`: again), or paused by a search."""
         if self.config["rerun"]:
             return time_of_record(self.folder) != self.record_before
         record = self.folder.record()
@@ -97,7 +95,7 @@ class SweepMember(PlannedRun):
 
 
 def time_of_record(folder: RunFolder) -> int | None:
-    """Returns when a run's record was written, if it has one."""
+    """Returns when a run's record was written, in ns; None without a record."""
     path = folder.path / "record.json"
     return path.stat().st_mtime_ns if path.is_file() else None
 
@@ -109,9 +107,9 @@ class Queue:
     is done, and a locked run is trained by another process.
 
     Args:
-        most: the most runs to return at once. Workers give a number: they plan few runs at a time,
-            the longest first. Each worker takes runs of similar cost in a different order.
-        pause: the shortest pause between two looks at the folders, in seconds.
+        most: the most runs that `take` returns. Workers give a number: they plan few runs at a
+            time, the longest first. Each worker takes runs of similar cost in a different order.
+        pause: the shortest pause between two looks at the runs' folders, in seconds.
     """
 
     def __init__(
@@ -129,7 +127,7 @@ class Queue:
 
             runs = sorted(runs, key=order)
         self._open = {run.run_id: run for run in runs}
-        self._silent: Counter[str] = Counter()
+        self._silent: Counter[str] = Counter()  # the launches of each run that left no files
         self._is_stopped = False
 
     def take(
@@ -138,10 +136,11 @@ class Queue:
         """Returns the free runs to train next; takes no lock.
 
         If no run is free, the call waits while other processes train the rest. The list is empty if
-        there is nothing to do here any more.
+        there is nothing to do here any more, or if the wait was given up.
 
         Args:
-            is_outdated: a function that returns whether new runs may exist; called before a wait.
+            idle: the longest wait, in seconds.
+            is_outdated: returns whether new runs may exist, so that waiting makes no sense.
         """
         pause, waited = self.pause, 0.0
         while not (free := self._free()):
@@ -193,7 +192,7 @@ class Queue:
 
     def _is_over(self, run: SweepMember) -> bool:
         """Returns whether a run is over; its failure may stop the sweep."""
-        # Runs that were already training when another run failed are completed first.
+        # The queue then returns no more runs, but runs that already train are completed.
         if run.ends_sweep():
             self._is_stopped = True
         return run.is_over()

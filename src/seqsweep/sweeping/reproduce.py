@@ -30,6 +30,7 @@ All processes of the run read the best checkpoint there.
 
 _ENGINES = ("native", "autograd")
 _NOT_THE_MACHINE = ("command", "started", "data_files", CODE)
+"""The keys of provenance.json that do not describe the environment."""
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
@@ -42,7 +43,9 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         0 if losses and weights are identical, 1 if they differ.
 
     Raises:
-        ValueError, TypeError, OSError: the run is not complete, or its config is refused.
+        ValueError, TypeError, OSError: the run is not complete, its code has changed, or its config
+            is refused.
+        RunFailed, Interrupted: the training failed, or a signal came.
     """
     run = RunFolder(folder)
     record = run.record()
@@ -90,13 +93,13 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
 
 
 def _has_lost_last(folder: Path, again: Path) -> bool:
-    """Returns whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
+    """Returns whether the run in `folder` has lost last.ckpt, for example by `clean`."""
     name = Path("checkpoints", "last.ckpt")
     return (again / name).is_file() and not (folder / name).exists()
 
 
 def _epochs_differ(one: Path, other: Path) -> str | None:
-    """Names the first epoch that differs, and the largest difference."""
+    """Names the first epoch that differs, if any, and the largest difference."""
     before, again = (read_rows(folder / "metrics.csv") for folder in (one, other))
     if len(before) != len(again):
         return f"differs: {len(before)} epochs, and {len(again)} again"
@@ -115,7 +118,7 @@ def _epochs_differ(one: Path, other: Path) -> str | None:
 
 
 def _weights_differ(one: Path, other: Path) -> str | None:
-    """Names the first checkpoint whose weights differ, and the largest difference."""
+    """Names the first checkpoint whose weights differ, if any, and by how much."""
     for name in ("best.ckpt", "last.ckpt"):
         # `clean --checkpoints` may have deleted last.ckpt of the first training.
         exists = [(folder / "checkpoints" / name).is_file() for folder in (one, other)]
@@ -136,7 +139,7 @@ def _weights_differ(one: Path, other: Path) -> str | None:
 
 
 def _records_differ(one: Path, other: Path) -> str | None:
-    """Names the metrics that differ in the records."""
+    """Names the metrics that differ in the records, if any."""
     records = (RunFolder(folder).record() or {} for folder in (one, other))
     first, second = (record.get("metrics", {}) for record in records)
     names = [

@@ -30,6 +30,9 @@ def register_resolvers() -> None:
 def folder_name(name: str, key: str) -> str:
     """Returns a name after checking that it names one folder.
 
+    Args:
+        key: the key of the name in the config, for the message.
+
     Raises:
         ValueError: the name could lead to another folder.
     """
@@ -44,7 +47,7 @@ def absolute_path(path: object) -> str:
     """Returns the absolute path of `output_dir`.
 
     Raises:
-        ValueError: the path is not text.
+        ValueError: the path is neither text nor a number.
     """
     if not isinstance(path, (str, int, float)):
         raise ValueError(f"output_dir={'null' if path is None else path}: must be text")
@@ -62,7 +65,8 @@ def refuse_ignored(hydra: DictConfig) -> None:
 def _sweep_folder(*, _root_: DictConfig) -> str:
     """Returns `sweep.name`, or a name made from the swept keys.
 
-    The config of a job does not hold the swept keys, so the sweep passes the name to its jobs.
+    The config of a job does not hold the swept keys. So the sweep, whose config has no `job.num`,
+    passes the name to its jobs in an environment variable.
 
     Raises:
         ValueError: the name could lead to another folder, or is missing and cannot be made.
@@ -82,9 +86,9 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
 def _config_groups() -> str:
     """Returns the config groups and their options, for `train --help`.
 
-    Hydra's own list also has files that only other options read, such as data/_loading. The text is
-    made only for `--help`, because Hydra would make it in every command, and making it takes a
-    third of the time.
+    Hydra's own list also has files that only other options read, such as data/_loading. Hydra asks
+    for the text in every command, but needs it only for `--help`. Making it would take a third of
+    a command's time.
     """
     if not {"-h", "--help"} & set(sys.argv):
         return ""

@@ -1,7 +1,4 @@
-"""Runs a sweep, from the configs of its members to the leaderboard.
-
-The module imports no torch at the top.
-"""
+"""Runs a sweep, from the configs of its members to the leaderboard."""
 
 import contextlib
 import shlex
@@ -38,22 +35,21 @@ Rounds = Generator[Sequence[SweepMember]]
 
 @interruptible()
 def run_sweep(
-    jobs: Expansion,
-    compose: MemberComposer,
-    launcher: RunLauncher,
-    folder: Path,
-    console: Console,
+    jobs: Expansion, compose: MemberComposer, launcher: RunLauncher, folder: Path, console: Console
 ) -> int:
     """Trains the members that are not done; prints the leaderboard.
 
-    All members are checked before the first one starts.
+    All members are checked before the first one starts. With `--plan-only` the function writes
+    sweep.json for workers, and trains nothing.
 
     Returns:
-        The exit code: 0, 1 if some members did not complete, or 128 plus the number of the signal
-        that ended the sweep.
+        The exit code: 0, 1 if the user said no or something is not complete, or 128 plus the number
+        of the signal that ended the sweep.
 
     Raises:
-        ValueError, TypeError, OSError: a member's config or data are refused; nothing was trained.
+        ValueError, TypeError, OSError: a member's config or data are refused, or the sweep is too
+            large to train without a question; nothing was trained.
+        Interrupted: a signal came before the training.
     """
     restore_subcommand()
     plan_only = has_option("plan-only")
@@ -106,6 +102,9 @@ def train_sweep(
 
     Returns:
         The exit code: 0, 1 after an error, or 128 plus the number of a signal.
+
+    Raises:
+        ValueError, TypeError, OSError: an error came before any run began.
     """
     codes: list[int] = []
     file = None
@@ -117,11 +116,7 @@ def train_sweep(
             if pending and file is not None:
                 sweep.enter_context(_printed(pending, console, codes))
                 rounds = shown(pending, console) if rounds is None else rounds
-                turns = _turns(pending, rounds, launcher, folder)
-                sweep.enter_context(contextlib.closing(turns))
-                train = launcher.trainer()
-                for queue, taken in turns:
-                    queue.settle(taken, train(taken, folder, judge))
+                _train_rounds(pending, rounds, launcher, folder, judge)
     finally:
         is_detached = launcher.workers is not None and launcher.workers.detach
         if file is not None and not is_open and (codes or not is_detached):
@@ -135,7 +130,7 @@ def train_sweep(
 
 @contextlib.contextmanager
 def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int]) -> Generator[None]:
-    """Renews the report in the block; turns errors into exit codes."""
+    """Renews the report in the block; adds the exit code of an error to `codes`."""
     folder, reports = pending[0].folder.path.parent, pending[0].config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():
@@ -153,37 +148,36 @@ def _printed(pending: Sequence[SweepMember], console: Console, codes: list[int])
         codes.append(1)
 
 
-def _turns(
-    pending: Sequence[SweepMember], rounds: Rounds, launcher: RunLauncher, folder: Path
-) -> Generator[tuple[Queue, list[SweepMember]]]:
-    """Yields members to train here, or waits for the workers of a cluster.
-
-    Raises:
-        ValueError, OSError: a cluster refuses the workers.
-    """
-    waits = pending[0].config["when_locked"] == "wait"
+def _train_rounds(
+    pending: Sequence[SweepMember],
+    rounds: Rounds,
+    launcher: RunLauncher,
+    folder: Path,
+    judge: Judge | None,
+) -> None:
+    """Trains the members of each round here, or waits for the workers of a cluster."""
+    train, waits = launcher.trainer(), pending[0].config["when_locked"] == "wait"
     # A killed sweep may have left STOP_FILE, which would stop this sweep at once.
     (folder / STOP_FILE).unlink(missing_ok=True)
-    try:
+    with contextlib.ExitStack() as end:
+        end.callback((folder / STOP_FILE).unlink, missing_ok=True)
         if launcher.workers is not None:
             launcher.workers.begin(pending, folder)  # prints lines, so the display starts later
             if launcher.workers.detach:
                 return
-        with contextlib.closing(rounds):
-            for left in rounds:
-                if launcher.workers is not None:
-                    launcher.workers.train(left, folder)
-                    continue
-                queue = Queue(left, folder)
-                while taken := queue.take(float("inf") if waits else 0.0):
-                    yield queue, taken
-    finally:
-        (folder / STOP_FILE).unlink(missing_ok=True)
+        end.enter_context(contextlib.closing(rounds))
+        for left in rounds:
+            if launcher.workers is not None:
+                launcher.workers.train(left, folder)
+                continue
+            queue = Queue(left, folder)
+            while taken := queue.take(float("inf") if waits else 0.0):
+                queue.settle(taken, train(taken, folder, judge))
 
 
 def shown(
     members: Sequence[SweepMember], console: Console, counted: tuple[int, int] = (0, 0)
 ) -> Rounds:
-    """Yields members as one round, and shows their progress meanwhile."""
+    """Yields members as one round, and shows their progress while the round trains."""
     with show_progress([member.folder for member in members], console, counted):
         yield members

@@ -1,7 +1,4 @@
-"""Ends a sweep with its leaderboard, report, TensorBoard view and next command.
-
-The module imports no torch at the top.
-"""
+"""Ends a sweep with its leaderboard, report, TensorBoard view and next command."""
 
 import contextlib
 import os
@@ -43,7 +40,7 @@ folders_to_print: dict[Path, None] = {}
 
 
 def print_folders(console: Console) -> None:
-    """Prints the leaderboards of other sweepers. Our own sweepers print theirs themselves."""
+    """Prints the leaderboards of `folders_to_print`. Our own sweepers print theirs themselves."""
     for folder in folders_to_print:
         print_folder(console, folder, read_folder(folder, of_all_versions=True))
 
@@ -60,11 +57,16 @@ def finish_sweep(
 
     Args:
         members: the runs that the command asks for.
+        code: the exit code of the training; the report is written only if it is 0.
         started: when the command started, on the clock of `time.monotonic`.
         lost: the run_ids of failed runs that a search has given up.
+
+    Returns:
+        The exit code: `code`, 1 if a member is not done or a part of the report could not be
+        written, or 128 plus the number of a signal.
     """
     seconds = time.monotonic() - started
-    if code == 0:  # runs that were done before may lack a logger
+    if code == 0:  # loggers may have been added since a run was done
         feed_done((member.config, member.folder) for member in members)
     remove_dead_sweep_locks(folder)  # without new training, nothing else removes them
     has_runs = any(folder.glob("*/config.yaml"))
@@ -149,9 +151,10 @@ def _conclude(
 
 
 SECONDS_BETWEEN = 15.0
-"""The shortest time between two renewals of a running sweep's report."""
+"""The shortest time in seconds between two renewals of a running sweep's report."""
 
 _ATTEMPTS = 3
+"""The most times that the report is written, because runs may end meanwhile."""
 
 _renewing = threading.Lock()
 """The lock that a thread holds while it writes the report.
@@ -166,7 +169,7 @@ os.register_at_fork(
 
 
 class Renewing:
-    """Renews report and view during the block whenever more runs have ended.
+    """Renews report and TensorBoard view in the block whenever more runs have ended.
 
     Args:
         every: the shortest pause in seconds. The pause is longer if a renewal takes long.
@@ -222,6 +225,7 @@ def write_summary(
 
     Args:
         members: the runs whose data the baselines are computed from.
+        entries: the runs of the folder, if the caller has read them; otherwise they are read.
 
     Returns:
         A line for each part that could not be written, with the reason, such as data that are gone,

@@ -28,14 +28,15 @@ def train_groups(
     """Trains the runs of a sweep, pool after pool, then single runs.
 
     Args:
-        members: the planned runs; complete runs are left out.
+        members: the planned runs; runs that are done are left out.
         root: the folder of the runs.
-        judge: decides which runs of a pool continue after their limits; without it they all pause.
+        judge: decides how runs of a pool continue after their limits; without a judge they pause.
         threads: the number of members of a pool that train side by side.
 
     Returns:
-        The outcome or the error of each run that was tried, by run_id. A run that cannot be built
-        has left failure.json, like a run that failed later.
+        The outcome or the error of each run, by run_id. A run that cannot be built has left
+        failure.json, like a run that failed later. Runs are missing if they were done before, if
+        the sweep was stopped, or if an error such as a full disk ended their whole group.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
@@ -51,10 +52,11 @@ def train_groups(
             break
         try:
             with restored_torch_state(threads=1):
-                if group.engine == "native":
-                    ended = train_pool(group.members, root, threads, judge=judge)
-                else:
-                    ended = train_together(AutogradEngine(group.members, root, None))
+                ended = (
+                    train_pool(group.members, root, threads, judge=judge)
+                    if group.engine == "native"
+                    else train_together(AutogradEngine(group.members, root, None))
+                )
         except OSError as error:  # for example a full disk; the next group may still fit
             say_error(str(error))
             continue
@@ -84,7 +86,7 @@ def _record_errors(
 
 
 def _allow_many_files() -> None:
-    """Raises the limit of open files; each member's lock needs one file."""
+    """Raises the limit of open files to 4096; each member's lock needs one file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4096 and (hard == resource.RLIM_INFINITY or hard > soft):
         most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)

@@ -1,4 +1,4 @@
-"""`seqsweep work FOLDER`: a worker, which trains the runs that are left.
+"""`seqsweep work FOLDER`: a worker, which trains the runs that a sweep has left.
 
 Any number of workers may train in one folder, on any hosts that see it. They need no connection:
 sweep.json lists the runs, locks show which runs are trained now, and records show which are done.
@@ -54,8 +54,9 @@ _MOST_PROCESSES = 64
 def work_command(arguments: Sequence[str]) -> int:
     """Runs the command `work`; returns its exit code.
 
-    The code is 0 if nothing is left or the worker was asked to end, 1 if another worker has the
-    same name, 2 for wrong input, 130 after Ctrl-C.
+    The code is 0 if no run is left for this worker, 1 if another worker has the same name, and 128
+    plus its number after a signal. SIGTERM and the end of --stop-after are regular ends: the code
+    is then 0, or --code-if-left if runs are left. Of several processes the highest code counts.
 
     Raises:
         ValueError, TypeError, OSError: the folder or a config in it is refused.
@@ -63,7 +64,7 @@ def work_command(arguments: Sequence[str]) -> int:
     options = _parser().parse(arguments)
     folder: Path = options.folder
     read_sweep(folder)
-    # Child processes must not look for modules in their current folder.
+    # Child processes must import nothing from their current folder, which sweep.json chooses.
     os.environ["PYTHONSAFEPATH"] = "1"
     if options.processes > 1:
         return _start_processes(options, arguments)
@@ -102,7 +103,7 @@ def _parser() -> Any:
 
 
 def seconds(text: str) -> float:
-    """Converts `90s`, `55m`, `2h` or `1d` into seconds, for an option."""
+    """Converts an option such as `90`, `90s`, `55m`, `2h` or `1d` into seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"={text}: must be a time, such as 90s, 55m or 2h")
@@ -116,7 +117,8 @@ def read_sweep(folder: Path) -> SweepFile:
     """Returns the sweep of a folder.
 
     Raises:
-        FileNotFoundError: there is no such folder, or no sweep was planned in it.
+        FileNotFoundError, NotADirectoryError: there is no such folder, or no sweep of this version
+            was planned in it.
     """
     check_folder(folder)
     sweep = SweepFile.read(folder)
@@ -129,7 +131,14 @@ def read_sweep(folder: Path) -> SweepFile:
 
 
 class Worker:
-    """Trains the runs that sweep.json lists, a few at a time."""
+    """Trains the runs that sweep.json lists, a few at a time.
+
+    A worker changes into the folder in which the sweep was planned.
+
+    Args:
+        threads: the number of runs that train side by side.
+        allowed: the targets outside seqsweep that the configs may build.
+    """
 
     def __init__(self, folder: Path, threads: int, allowed: Sequence[str]) -> None:
         self.folder = folder
@@ -139,16 +148,17 @@ class Worker:
         # The version is read first, so that a later change is noticed.
         self._version = version_of(f"{self.folder}/{NAME}")
         self.sweep = read_sweep(folder)
-        _enter(self.sweep.directory, allowed)
+        _enter(self.sweep.directory)
 
     def run(self, idle: float) -> None:
-        """Trains until no run is left, or until other workers train the rest.
+        """Trains until no run is left, or until a wait has been too long.
 
         Args:
-            idle: the longest time to wait for other workers, in seconds.
+            idle: the longest wait in seconds, while others train the rest or a search may add runs.
 
         Raises:
             Interrupted: a signal came.
+            Locked: another worker has the same name.
             ValueError, TypeError, OSError: a config or its data are refused.
         """
         with sweep_lock(self.folder):
@@ -179,10 +189,11 @@ class Worker:
         return sum(not run.is_over() for run in self._queued())
 
     def conclude(self, allowed: Sequence[str]) -> int:
-        """Prints what is left; the last worker writes the report."""
+        """Prints what is left; the last worker writes the report. Returns 0."""
         left, total = self.left(), len(self.sweep.current().configs)
         if left:
-            say(f"{left} of {count(total, 'run')} left, which other processes train")
+            why = "other processes train them, or an error stopped them"
+            say(f"{left} of {count(total, 'run')} left: {why}")
             return 0
         say(f"nothing of {count(total, 'run')} is left in {place(self.folder)}")
         if not self.sweep.open:
@@ -211,7 +222,7 @@ class Worker:
         return [member for member in members if not self._is_done(member)]
 
     def _is_done(self, run: SweepMember) -> bool:
-        """Returns whether a run is done; its record is read once."""
+        """Returns whether a run is done; reads a done run's record only once."""
         if run.run_id in self._done:
             return stat_of(f"{run.folder.path}/record.json") is not None
         record = run.folder.record()
@@ -253,12 +264,12 @@ class Worker:
         return replace(planned, limits=run.limits)
 
 
-def _enter(directory: str, allowed: Sequence[str]) -> None:
+def _enter(directory: str) -> None:
     """Changes into the folder in which the sweep was planned.
 
     Relative paths of data begin there. No modules are imported from there, because anyone who can
-    write sweep.json can choose the folder. Allowed targets may lie in the folder in which `work`
-    was typed. If the planned folder does not exist on this host, the current folder stays.
+    write sweep.json can choose the folder. Modules of allowed targets are found in the folder in
+    which `work` was typed. If this host does not have the planned folder, the current one stays.
     """
     keep_folder_of_modules()
     # Python has made a relative PYTHONPATH absolute for this process, but not for its children.
@@ -271,7 +282,7 @@ def _enter(directory: str, allowed: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _time_limit(seconds: float | None) -> Generator[None]:
-    """Sends this process a SIGTERM if the block takes longer."""
+    """Sends this process a SIGTERM after this time; None sets no limit."""
     timer = threading.Timer(seconds or 0.0, os.kill, (os.getpid(), signal.SIGTERM))
     timer.daemon = True
     if seconds is not None:
@@ -293,7 +304,7 @@ def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) 
 
 
 def _write_report(folder: Path, allowed: Sequence[str]) -> None:
-    """Writes baselines, report and TensorBoard view of a finished sweep."""
+    """Writes baselines, report and TensorBoard view of a finished sweep; prints errors."""
     try:
         write_baselines_of(folder, read_folder(folder), allowed)
     except (OSError, ValueError, TypeError) as error:
@@ -303,7 +314,7 @@ def _write_report(folder: Path, allowed: Sequence[str]) -> None:
 
 
 def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Starts workers on this machine; returns the worst exit code."""
+    """Starts worker processes here and waits for them; returns the highest exit code."""
     threads = options.threads or max(1, cores() // options.processes)
     # If an option is given twice, the last one counts.
     words = [*arguments, "--processes", "1", "--threads", str(threads)]
@@ -315,7 +326,7 @@ def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> i
             if worker.poll() is None:
                 worker.send_signal(signum)
 
-    # Ctrl-C in a terminal also reaches the workers. A second signal would end them at once.
+    # Ctrl-C is not passed on: it reaches the workers too, and a second signal would kill them.
     ignored = handled((signal.SIGINT,), lambda *_: None)
     with handled((signal.SIGTERM, signal.SIGHUP), pass_on), ignored:
         codes = [worker.wait() for worker in workers]

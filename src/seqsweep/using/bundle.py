@@ -13,14 +13,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.using.bundle_file import (
-    ONNX,
-    PROVENANCE,
-    README,
-    encode,
-    is_bundle,
-    write_bundle,
-)
+from seqsweep.using.bundle_file import ONNX, PROVENANCE, README, encode, is_bundle, write_bundle
 from seqsweep.using.input_data import open_run
 from seqsweep.using.load import LoadedRun, read_content
 from seqsweep.using.prediction_files import check_output
@@ -29,15 +22,19 @@ _OF_RECORD = (
     *("run_id", "status", "metrics", "best_epoch", "epochs", "confusion", "splits"),
     "data_fingerprint",
 )
+"""The keys of record.json that a bundle holds."""
 
 
 def bundle(
     arguments: Sequence[str], encode_onnx: Callable[[LoadedRun, str], tuple[bytes, float]]
 ) -> int:
-    """Writes a run into a zip file. Returns the exit code.
+    """Runs the command `bundle`: writes a run into a zip file. Returns the exit code.
 
     Args:
-        encode_onnx: returns the content of a run's ONNX file, and its largest numeric error.
+        encode_onnx: returns the content of a run's ONNX file of a name, and its largest error.
+
+    Raises:
+        ValueError, TypeError, OSError: an argument or the run is refused.
     """
     options = _parser().parse(arguments)
     check_output(options.out)

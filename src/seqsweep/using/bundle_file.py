@@ -31,11 +31,11 @@ _FITTED = ("scaling", "vocabulary")
 """The checkpoint's keys for preparing inputs; only runs on texts have a vocabulary."""
 
 PREFIX = "network."
-"""The prefix of weight names in a checkpoint: the attribute of `SequenceClassifier`."""
+"""The prefix of weight names in a checkpoint: `SequenceClassifier.network` is the network."""
 
 _FILES = {CONFIG, LABELS, SCALING, WEIGHTS, README, PROVENANCE, ONNX}
 _NEEDED = (CONFIG, LABELS, SCALING, WEIGHTS)
-_LARGEST, _LARGEST_TEXT = 1 << 32, 1 << 26
+_LARGEST, _LARGEST_TEXT = 1 << 32, 1 << 26  # bytes of weights or ONNX, and of other files
 _RATIO = 100
 """The largest compression ratio of a file in the zip; weights hardly shrink at all."""
 
@@ -91,11 +91,12 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
 def read_bundle(path: Path) -> dict[str, Any]:
     """Returns the content of a bundle, with the keys of a checkpoint.
 
-    The keys are the weights, the epoch and the description of the run. No file is extracted to the
-    disk, and no code from the bundle is run.
+    No file is extracted to the disk, and no code from the bundle is run.
 
     Raises:
-        Damaged: a file is missing, too large, or does not match its digest.
+        Damaged: a file is missing, unknown or too large, has another format, or does not match its
+            digest.
+        OSError: the bundle cannot be read.
     """
     files = _needed_files(path)
     config = _config(files[CONFIG], path)
@@ -123,7 +124,7 @@ def _needed_files(path: Path) -> dict[str, bytes]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
-    """Refuses unknown file names, and files that are too large."""
+    """Refuses unknown or repeated file names, and files that are too large."""
     names = [entry.filename for entry in entries]
     for entry in entries:
         name = entry.filename
@@ -197,7 +198,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value; a tensor becomes its type, shape and values.
+    """Returns a value for JSON; a tensor becomes its type, shape and values.
 
     The values are decimals from which `_tensors` restores the same bits.
     """

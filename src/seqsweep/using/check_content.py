@@ -1,8 +1,7 @@
 """Checks the content of a checkpoint or bundle before a network is built.
 
 A digest shows that a file is complete, but not that its content is correct. Wrong content raises
-a ValueError; its message begins with the key.
-F features (channels), C classes.
+a ValueError that names the key.
 """
 
 import dataclasses
@@ -33,7 +32,7 @@ _ARRAYS = ("fill", "mean", "deviation")
 
 
 def check_content(content: dict[str, Any]) -> None:
-    """Checks the description of a run, and converts its values."""
+    """Checks all but the weights of a run, and converts the values in place."""
     content.setdefault("vocabulary", None)
     _convert(content, _KINDS, "")
     _convert(content["config"], {"data": dict, "model": dict}, "config.")
@@ -94,7 +93,7 @@ def _check_scaling(scaling: dict[str, Any], channels: Sequence[str]) -> None:
 
 
 def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str, Any]) -> None:
-    """Refuses a network of this package that is larger than its weights."""
+    """Refuses a network larger than its weights, before it can fill the memory."""
     # A tensor that is not contiguous may repeat its numbers, so it does not count.
     tensors = [w for w in weights.values() if isinstance(w, Tensor) and w.is_contiguous()]
     count = sum(tensor.numel() for tensor in tensors)
@@ -106,7 +105,7 @@ def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str,
 
 
 def check_weights(weights: Mapping[str, Any], network: nn.Module) -> None:
-    """Checks weights before they are copied into a network."""
+    """Refuses weights of another kind or shape than the network's, and NaN."""
     parameters = dict(network.named_parameters())
     for name, own in network.state_dict().items():
         if name not in weights:  # `load_state_dict` reports the name

@@ -1,7 +1,4 @@
-"""The command `seqsweep data info`: describes data and proposes a command.
-
-The module imports no torch.
-"""
+"""The command `seqsweep data info`: describes data. Imports no torch."""
 
 import itertools
 import shlex
@@ -125,12 +122,13 @@ def _override(option: str) -> str:
 def _propose(
     overrides: list[str], config: Config, splits: Splits, info: Info
 ) -> tuple[list[str], tuple[str, ...], str | None]:
-    """Returns the fewest overrides that train on a data set.
+    """Returns the given overrides with the fewest others that a training needs.
 
     Also returns the notes of such a run, and the problem if no proposed run can train.
 
     Args:
         config: the checked section `data`.
+        splits: the data as they were read.
     """
     problem = None
     has_holes = config["missing"] == "error" and any(of.missing for of in info.channels)

@@ -1,7 +1,4 @@
-"""The command `evaluate`: scores a trained run on labelled sequences.
-
-N sequences, B sequences of a batch, C classes.
-"""
+"""The command `evaluate`: scores a trained run on labelled sequences."""
 
 import argparse
 from collections.abc import Sequence
@@ -40,7 +37,7 @@ _MOST_RESAMPLES = 100_000
 
 
 def evaluate(arguments: Sequence[str]) -> int:
-    """Prints the scores of a run on labelled sequences."""
+    """Runs the command `evaluate`: prints scores, and writes them with `--json`. Returns 0."""
     options = _parser().parse(arguments, intermixed=True)
     if options.json is not None:
         check_output(options.json)
@@ -77,7 +74,7 @@ def _parser() -> Parser:
     words = "resamples of the bootstrap, which gives the intervals (1000); 0 for none"
     number = whole_number(0, _MOST_RESAMPLES)
     parser.add_argument("--resamples", type=number, default=1000, metavar="N", help=words)
-    words = "of the resamples (0)"
+    words = "the seed of the resamples (0)"
     parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help=words)
     return parser
 
@@ -88,7 +85,8 @@ def _own_split(
     """Returns the name, probabilities and labels of the run's own split.
 
     Raises:
-        ValueError, TypeError, OSError: the data cannot be read, or have changed since training.
+        ValueError, TypeError, OSError: the run has no folder or no such split, or its data cannot
+            be read or have changed since training.
     """
     folder = run.folder
     if folder is None:

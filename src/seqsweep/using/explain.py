@@ -1,6 +1,6 @@
 """Names every tensor of a network's forward pass.
 
-B batch, T time steps, F features, E embedding, H hidden, L layers, D directions, C classes.
+B batch, T time steps, F features, H hidden, D directions, C classes.
 """
 
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
 
     Args:
         network: maps x (B, T, F) and lengths (B,) to logits (B, C).
-        batch: a batch of any split.
+        batch: a batch of the training split.
         class_names: C names.
     """
     logits, blocks = _run(network, batch)
@@ -136,10 +136,11 @@ def _input(batch: Batch) -> Block:
 def _rnn_blocks(
     network: RNNClassifier, rnn: nn.RNNBase, layers: int, batch: Batch
 ) -> Iterator[Block]:
-    """Yields the blocks of the layers, the options and the head.
+    """Yields the blocks of embedding, layers, layer norms, attention and head.
 
     Args:
-        rnn: the first recurrent module; the others have the same cell and sizes.
+        rnn: the first recurrent module; the others have the same cell and hidden size.
+        layers: the number of layers of all recurrent modules.
     """
     steps, source = (len(batch.x), int(batch.lengths.max())), "x"
     width = network.fc.in_features  # D*H

@@ -26,7 +26,7 @@ _EXAMPLE = "seqsweep explain data=digits model.cell=gru"
 
 
 def explain_command(arguments: Sequence[str]) -> int:
-    """Prints a forward pass, and writes a page with `--html`."""
+    """Runs the command `explain`: prints a forward pass. Returns the exit code."""
     parser = Parser("explain", _TEXT, "seqsweep explain [KEY=VALUE ...] [--html FILE]")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in seqsweep train")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page")

@@ -17,16 +17,17 @@ _MOST_NAMED = 5
 
 
 def find_run(path: Path) -> tuple[Path, str | None]:
-    """Returns the run at a path, and how the run was chosen.
+    """Returns the path of a run, and how the run was chosen or None.
 
     In a sweep's folder, this is the best run by validation. As on the leaderboard, the config with
-    the best mean over its replicates comes first, and its run with the best value is taken. If the
-    runs have several splits, only the runs on the first split are candidates: otherwise the easiest
-    split would win. The test split has no part in the choice.
+    the best mean over its replicates (seeds, folds, splits) comes first, and its run with the best
+    value is taken. If the runs have several splits, only the runs on the first split are
+    candidates: otherwise the easiest split would win. The test split has no part in the choice.
 
     Raises:
         FileNotFoundError, ValueError: the folder does not exist, or has no complete run; or its
-            runs have several data sets, whose scores cannot be ranked together.
+            runs have several data sets, whose scores cannot be ranked together; or the path is a
+            file of sequences.
     """
     if path.is_file() and path.name.lower().endswith(ENDINGS):
         expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"

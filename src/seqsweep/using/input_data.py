@@ -1,6 +1,6 @@
-"""Opens the run that a command names, and reads the sequences of its file.
+"""Opens the run and reads the file of sequences that a command names.
 
-N sequences, T steps, F features (channels).
+N sequences, B sequences of a batch, T steps, F features (channels).
 """
 
 import argparse
@@ -30,7 +30,10 @@ from seqsweep.using.load import LoadedRun, load_run
 
 _SOURCE = "seqsweep.data.tables.table"
 _RUN_COLUMNS = ("id", "step", "label", "length")
+"""The options that name columns of a run's table; a new table may lack these columns."""
+
 _RUN_SHAPE = ("form", "frame", "reshape", *CSV_OPTIONS)
+"""The options of a run's table that a new table needs, too."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class InputData:
         return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
 
     def batches(self, size: int) -> Iterator[tuple[Array, Array | None]]:
-        """Yields x (B, T, F), and lengths (B,) if the file has any."""
+        """Yields x (B, T, F), and lengths (B,) or None, for each batch."""
         x, lengths = self.part.x, self.part.lengths
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
@@ -100,7 +103,7 @@ def open_data(
 
     Args:
         path: see `read_file`.
-        words: options of the format, `KEY=VALUE`.
+        words: options to read the file, as `KEY=VALUE`.
         split: the name of a split of the file; None takes the only split, or `test`.
         labelled: False accepts sequences without labels.
 
@@ -249,7 +252,7 @@ def _names_of_labels(stored: Stored, part: RawPart, run_names: tuple[str, ...]) 
         indices = class_indices(labels, stored.class_names, part.where)
         return [stored.class_names[index] for index in indices]
     texts = label_texts(labels, part.where)
-    # A label that the run does not know keeps its text, and counts as a wrong prediction.
+    # A label that the run does not know keeps its text. `predict` counts it as a wrong prediction.
     try:  # whole numbers may be positions in the class names of the run
         return [run_names[index] for index in class_indices(labels, run_names, part.where)]
     except ValueError:

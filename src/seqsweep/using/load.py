@@ -54,12 +54,12 @@ class LoadedRun:
     """A trained run.
 
     Args:
-        checkpoint: the file of the weights.
+        checkpoint: the file of the weights: a checkpoint or a bundle.
         config: the whole resolved config.
         network: maps x (B, T, F) and lengths (B,) to logits (B, C); in evaluation mode.
         class_names: C names, in the order of the logits.
         channel_names: F names, in the order of the features that the network reads.
-        scaling: the scaling that `prepare` applies; None if your own data module does the scaling.
+        scaling: the scaling that `prepare` applies; None if a user's data module does the scaling.
         epoch: the epoch of the weights, counted from 0.
         vocabulary: the symbols of a run on texts; None for other data.
     """
@@ -91,11 +91,7 @@ class LoadedRun:
         shaping = None if self.scaling is None else self.scaling.shaping
         return self.channel_names if shaping is None else shaping.channel_names
 
-    def prepare(
-        self,
-        x: Raw,
-        lengths: npt.ArrayLike | None = None,
-    ) -> Inputs:
+    def prepare(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Inputs:
         """Returns the network's input for raw sequences: `run.network(*run.prepare(x))`.
 
         Raw sequences are transformed and scaled exactly like the training data.
@@ -106,7 +102,8 @@ class LoadedRun:
             lengths: (B,) the valid steps of each sequence in an array; None means T steps each.
 
         Raises:
-            ValueError, TypeError: x or lengths have another shape or type than expected.
+            ValueError, TypeError: x or lengths have another shape or type than expected, or the run
+                has no scaling.
         """
         if self.scaling is None:
             target = self.config["data"].get("_target_")
@@ -182,9 +179,7 @@ class LoadedRun:
 
 
 def load_run(
-    folder: Path | str,
-    checkpoint: Checkpoint = "best",
-    allow: Sequence[str] = (),
+    folder: Path | str, checkpoint: Checkpoint = "best", allow: Sequence[str] = ()
 ) -> LoadedRun:
     """Loads a run's network, weights, scaling, class names and config.
 
@@ -209,7 +204,7 @@ def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> Lo
     """Builds the run that a checkpoint's content describes.
 
     Args:
-        content: the content, as returned by `load_sealed`.
+        content: the content, as from `read_content`; it is changed in place.
         path: the file of the content.
         allow: see `load_run`.
 

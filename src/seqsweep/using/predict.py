@@ -29,13 +29,13 @@ from seqsweep.using.scores import Float64
 
 
 def predict(arguments: Sequence[str]) -> int:
-    """Writes the class and the probabilities of each sequence."""
+    """Runs the command `predict`: writes each sequence's class. Returns the exit code."""
     options = _parser().parse(arguments, intermixed=True)
     # Without an output file, the JSON includes the predictions.
     rows = io.StringIO() if options.json and options.out is None else None
     if rows is not None and options.format is not None:
         raise ValueError(
-            f"--format={options.format}: is of a file; give --out, or leave out --json"
+            f"--format={options.format}: is the format of a file; give --out, or leave out --json"
         )
     kind = "jsonl" if rows is not None else format_of(options.out, options.format)
     if options.out is not None:

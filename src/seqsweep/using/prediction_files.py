@@ -117,7 +117,7 @@ def format_of(out: Path | None, chosen: str | None) -> str:
     """Returns the chosen format, or the format of the file's ending.
 
     Raises:
-        ValueError: the format is unknown, or cannot be printed in the terminal.
+        ValueError: the format or the ending is unknown, or cannot be printed in the terminal.
     """
     if chosen is not None and chosen not in FORMATS:
         hint = did_you_mean(chosen, FORMATS)

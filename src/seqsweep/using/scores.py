@@ -17,7 +17,7 @@ Int64 = npt.NDArray[np.int64]
 BINS = 15
 """The number of bins into which the calibration error divides confidences (0 to 1)."""
 
-LEVEL = 0.95
+LEVEL = 0.95  # of the confidence intervals
 _Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
 
 METRICS = (
@@ -96,10 +96,10 @@ def evaluate(
     Calibration of Modern Neural Networks, ICML). The area under the ROC curve is the mean over the
     classes, each class against the rest.
 
-    Accuracy, precision, recall and F1 have Wilson's intervals. The intervals of the other metrics
-    are percentiles over resamples: N sequences drawn with replacement. If all resamples have the
-    same score, for example with perfect predictions, the interval of a mean over classes follows
-    from the intervals of the classes. Log loss and calibration error then have no interval.
+    The accuracy, and precision, recall and F1 of each class, have Wilson's intervals. The intervals
+    of the other metrics are percentiles over resamples: N sequences drawn with replacement. If all
+    resamples have the same score, for example with perfect predictions, the interval of a mean over
+    classes follows from those. Log loss and calibration error then have no interval.
 
     Args:
         resamples: the number of resamples; 0 for no intervals.
@@ -177,7 +177,7 @@ def _shares(confusion: Int64) -> dict[str, Float64]:
 def _closed(
     confusion: Int64, shares: Mapping[str, Float64], area: float
 ) -> dict[str, tuple[float, float]]:
-    """Returns the intervals of metrics that are shares or means of shares."""
+    """Returns the closed-form intervals of shares and of means of shares, by metric."""
     actual, total = confusion.sum(axis=1), confusion.sum()
     labels, seen = actual > 0, actual + confusion.sum(axis=0) > 0
     # The area under the curve is the share of pairs in the right order: one sequence of the class,
