@@ -17,7 +17,7 @@ _MOST_BYTES = 1 << 16
 _MOST_LINES = 50
 
 _EPOCH = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO epoch ")
-"""The beginning of the lines that a run writes to its train.log after each epoch."""
+"""The beginning of a run's lines in train.log after each epoch, which `close` leaves out."""
 
 
 class OutputLog:

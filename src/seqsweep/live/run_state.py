@@ -31,7 +31,7 @@ class RunProgress:
         already: the number of epochs that do not count for the pace, because they were trained
             before the first look or copied from another run.
         record: the part of a complete, pruned or diverged run's record that a display needs.
-        lock: the state of the run's lock file at the last look.
+        lock: the `os.stat` of the run's lock file at the last look; None without a lock.
         trainer: the process that trains the run or trained it last, if known.
         new_epochs: the number of epochs that were trained between the last two looks.
     """
@@ -89,7 +89,7 @@ class RunProgress:
     def look(self, is_first: bool) -> bool:
         """Reads changed files; returns whether the run has just ended.
 
-        `is_first` says that this is the first look at the sweep.
+        `is_first` says that this is the first look, which finds what was there before the sweep.
         """
         before = self.trained_here
         has_ended = self._read(is_first)

@@ -41,7 +41,7 @@ class Pace:
     _left: float | None = None
 
     def update(self, now: float, trained: float, left: float) -> None:
-        """Renews the estimate if the cost of the trained epochs has changed."""
+        """Renews the estimate if `trained` has changed; `trained` and `left` are costs."""
         if trained != self._trained:
             self._trained, self._changed = trained, now
             is_known = trained > _ENOUGH * (trained + left)

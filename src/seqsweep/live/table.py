@@ -35,7 +35,7 @@ _STYLES = {
 class LiveTable:
     """A frame with progress, workers, best runs and failed runs.
 
-    The column widths depend only on the configs of the sweep, so they do not change while it runs.
+    The columns of the best runs do not jump: their widths depend only on the sweep's configs.
     On a narrow terminal the runs have one column, with short names if the labels do not fit. No
     line is wrapped.
 

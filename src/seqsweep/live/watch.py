@@ -1,4 +1,4 @@
-"""`seqsweep watch FOLDER`: shows the live table of a sweep in another process."""
+"""`seqsweep watch FOLDER`: shows the live table of a sweep that other processes train."""
 
 import shlex
 import time

@@ -20,7 +20,7 @@ from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, host_name, loo
 from seqsweep.runs.sweepfile import NAME, Process, lock_names
 
 _ABSENT = 3.0
-"""Seconds without a lock after which a worker has ended. Between two runs it may hold no lock."""
+"""Seconds without any lock after which a worker counts as ended. Between runs it may lack one."""
 
 
 class Rate:

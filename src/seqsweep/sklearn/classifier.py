@@ -127,7 +127,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError, TypeError: an argument, X or y is refused, or the training diverged.
             RuntimeError: the training failed.
-            KeyboardInterrupt: with `folder`, the same call resumes from the last epoch.
+            KeyboardInterrupt, SystemExit: a signal came; with `folder`, the same call resumes.
         """
         # X and y are checked before they are stored, so that no message names a temporary file.
         x = sequences(X, self.layout)

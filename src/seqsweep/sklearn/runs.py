@@ -103,7 +103,7 @@ def in_arguments(error: Exception, path: str = "") -> Exception:
 
 
 def _overrides(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns `overrides` as a dict; refuses keys that the arguments set."""
+    """Returns `overrides` as a dict; refuses keys that the estimator sets."""
     overrides = arguments["overrides"]
     if overrides is None:
         return {}

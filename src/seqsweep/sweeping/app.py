@@ -110,8 +110,7 @@ def _hydra_raises() -> Generator[None]:
     """Makes Hydra raise errors in the block instead of printing them.
 
     Raises:
-        KeyboardInterrupt: the user pressed Ctrl-C, also while Hydra composes; Hydra's clean-up may
-            then raise another error.
+        KeyboardInterrupt: the user pressed Ctrl-C, even if Hydra then raised another error.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -225,7 +224,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def _finished_and_fed(member: PlannedRun, root: Path) -> Outcome | None:
-    """Returns a finished run's outcome; feeds loggers that were added since."""
+    """Returns a finished run's outcome or None; feeds loggers that were added since."""
     outcome = finished(member, root)
     if outcome is not None and is_first_process():
         feed_done([(member.config, outcome.folder)])

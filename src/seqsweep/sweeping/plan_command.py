@@ -70,7 +70,7 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
 
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:
-    """Returns the run_id, the state and the label of a member."""
+    """Returns the line of a member: its run_id, state and label."""
     run_id = member.run_id
     state = "to train" if run_id in to_train else member.folder.state()
     if run_id in to_train and member.folder.path.is_dir():

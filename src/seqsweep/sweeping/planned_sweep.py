@@ -67,8 +67,8 @@ def write_sweep(
         members: the runs that the command asks for.
         pending: the members that are not done.
         is_open: whether the sweep is a search that may add runs.
-        sweep: the stack that takes this sweep's lock; None without training, or if the lock is
-            held.
+        sweep: the stack that takes this sweep's lock; None without training, or if the caller holds
+            the lock.
     """
     with SweepFile.changing(folder):
         file = new_sweep_file(members, pending, folder)

@@ -61,7 +61,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if isinstance(then, dict) and (changed := differing(then, code_of(member.config))):
         raise ValueError(
             f"{folder}: the code has changed since the run was trained: {changed}; reproduce needs "
-            "the code of then"
+            "the earlier code"
         )
     # Another engine rounds differently, so it could not give equal bits.
     engine = read_object(folder / "provenance.json").get("engine")

@@ -55,7 +55,7 @@ def absolute_path(path: object) -> str:
 
 
 def refuse_ignored(hydra: DictConfig) -> None:
-    """Raises a ValueError for keys that would misplace runs."""
+    """Raises a ValueError for values of Hydra's keys that would misplace runs."""
     if hydra.job.chdir:
         raise ValueError("hydra.job.chdir=true: must be false; paths begin where a command starts")
     if (subdir := hydra.sweep.subdir) != ".":

@@ -154,7 +154,7 @@ SECONDS_BETWEEN = 15.0
 """The shortest time in seconds between two renewals of a running sweep's report."""
 
 _ATTEMPTS = 3
-"""The most times that the report is written, because runs may end meanwhile."""
+"""The most times that report or view are written, because runs may end meanwhile."""
 
 _renewing = threading.Lock()
 """The lock that a thread holds while it writes the report.

@@ -54,9 +54,9 @@ _MOST_PROCESSES = 64
 def work_command(arguments: Sequence[str]) -> int:
     """Runs the command `work`; returns its exit code.
 
-    The code is 0 if no run is left for this worker, 1 if another worker has the same name, and 128
-    plus its number after a signal. SIGTERM and the end of --stop-after are regular ends: the code
-    is then 0, or --code-if-left if runs are left. Of several processes the highest code counts.
+    The code is 0 if no run is left for this worker, even if runs have failed; 1 if another worker
+    has the same name; and 128 plus the number of a signal. After SIGTERM and --stop-after the code
+    is 0, or --code-if-left if runs are left. Of several processes the highest code counts.
 
     Raises:
         ValueError, TypeError, OSError: the folder or a config in it is refused.
@@ -251,7 +251,7 @@ class Worker:
         """Plans a run of sweep.json.
 
         Raises:
-            ValueError, TypeError, OSError: the config or its data are refused.
+            ValueError, TypeError, OSError: the config is refused, or its data or code have changed.
         """
         planned = member_of(dict(run.config), self.allowed, self.folder / NAME)
         if planned.run_id != run.run_id:

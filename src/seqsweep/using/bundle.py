@@ -31,7 +31,7 @@ def bundle(
     """Runs the command `bundle`: writes a run into a zip file. Returns the exit code.
 
     Args:
-        encode_onnx: returns the content of a run's ONNX file of a name, and its largest error.
+        encode_onnx: maps a run and a file name to the ONNX file's content and its largest error.
 
     Raises:
         ValueError, TypeError, OSError: an argument or the run is refused.

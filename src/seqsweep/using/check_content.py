@@ -1,4 +1,4 @@
-"""Checks the content of a checkpoint or bundle before a network is built.
+"""Checks the content of a checkpoint or bundle before the content is used.
 
 A digest shows that a file is complete, but not that its content is correct. Wrong content raises
 a ValueError that names the key.

@@ -1,4 +1,4 @@
-"""The command `seqsweep data info`: describes data. Imports no torch."""
+"""The command `data info`: describes data, and proposes a command. Imports no torch."""
 
 import itertools
 import shlex
@@ -57,7 +57,7 @@ def _info(arguments: Sequence[str]) -> int:
     given = list(map(_override, options.options))
     overrides = [*_overrides_for(options.source), *given]
     if any(word.startswith("data=") for word in given):
-        del overrides[0]  # the user's choice replaces the default for the file's ending
+        del overrides[0]  # this is the `data=` for SOURCE, which the user's choice replaces
     config = compose(overrides)["data"]
     with translate_memory_errors():
         splits = data_of(config).source

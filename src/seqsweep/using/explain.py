@@ -92,7 +92,7 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
 
 
 def _run(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Block]]:
-    """Returns the logits, and a block for each innermost module.
+    """Returns the logits, and a block for each call of an innermost module.
 
     The blocks are in the order of the calls.
     """

@@ -17,12 +17,13 @@ _MOST_NAMED = 5
 
 
 def find_run(path: Path) -> tuple[Path, str | None]:
-    """Returns the path of a run, and how the run was chosen or None.
+    """Returns the path of the run to use, and how the run was chosen.
 
-    In a sweep's folder, this is the best run by validation. As on the leaderboard, the config with
-    the best mean over its replicates (seeds, folds, splits) comes first, and its run with the best
-    value is taken. If the runs have several splits, only the runs on the first split are
-    candidates: otherwise the easiest split would win. The test split has no part in the choice.
+    The path of one run or of a file is returned unchanged, with None. In a sweep's folder the best
+    run by validation is chosen. As on the leaderboard, the config with the best mean over its
+    replicates (seeds, folds, splits) comes first, and its run with the best value is taken. If the
+    runs have several splits, only the runs on the first split are candidates: otherwise the easiest
+    split would win. The test split has no part in the choice.
 
     Raises:
         FileNotFoundError, ValueError: the folder does not exist, or has no complete run; or its

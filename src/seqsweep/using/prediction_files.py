@@ -46,7 +46,7 @@ class Header(NamedTuple):
 
     @property
     def columns(self) -> list[str]:
-        """The columns of a table: id, prediction, p_<class>, and label."""
+        """The columns of a table: id, prediction, p_<class>, and label if known."""
         own = ["id", "prediction", *(f"p_{name}" for name in self.class_names)]
         return [*own, "label"] if self.has_labels else own
 
