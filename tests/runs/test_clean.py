@@ -121,7 +121,7 @@ def test_a_run_that_is_taken_or_ends_meanwhile_is_not_deleted(tmp_path):
         assert "is being trained" in said
     assert {path: path.read_bytes() for path in before} == before
     folder.finish({"run_id": "a", "config": {"seed": 0}, "metrics": {}})
-    assert delete_all([removal]) == ["it has changed meanwhile"]
+    assert delete_all([removal]) == [f"{removal.entry.folder.path} has changed meanwhile"]
     assert folder.record() is not None
 
 

@@ -32,7 +32,6 @@ class Library:
         handle: the functions, for ctypes.
         variant: the instruction set of the library: x86-64-v4, x86-64-v3 or portable.
         compiler: the compiler that built it, such as `g++ 12.2.0`.
-        path: the file of the library.
     """
 
     handle: ctypes.CDLL
@@ -54,7 +53,7 @@ def library() -> Library | None:
 
 
 def why_missing() -> str | None:
-    """Returns why the library is missing and how to build it; None if loaded.
+    """Returns why the library is missing, and often how to build it; None if loaded.
 
     Raises:
         ValueError: see `library`.
@@ -81,11 +80,7 @@ def describe() -> dict[str, str]:
 
 
 def _choice() -> str | None:
-    """Returns the value of SEQSWEEP_NATIVE; None if it is not set.
-
-    Raises:
-        ValueError: the value is neither `off` nor the name of a variant.
-    """
+    """Returns the value of SEQSWEEP_NATIVE, or None; refuses unknown values."""
     value = os.environ.get(_VARIABLE) or None
     known = (_OFF, *X86)
     if value is None or value in known:
@@ -207,7 +202,8 @@ def functions() -> Functions:
     """Returns the functions of the library.
 
     Raises:
-        OSError: the library cannot be loaded.
+        OSError: the library cannot be loaded, or is switched off.
+        ValueError: see `library`.
     """
     loaded = library()
     if loaded is None:
@@ -221,7 +217,7 @@ def functions() -> Functions:
 
 
 class Workspace(threading.local):
-    """The memory of one thread's training steps, which is reused and grows when needed."""
+    """The memory in which the calls of one thread compute; it grows when needed."""
 
     def __init__(self) -> None:
         self.memory = np.empty(0, dtype=np.uint8)

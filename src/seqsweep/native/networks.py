@@ -37,7 +37,6 @@ class Data:
         x: (S, T, F) float32.
         lengths: (S,), each in 1..T.
         labels: (S,), each in 0..C-1.
-        num_classes: C.
 
     Raises:
         ValueError: an array has the wrong shape, or a number is outside its range.
@@ -93,7 +92,6 @@ class Network:
     """One network with the state of its optimizer.
 
     Args:
-        shape: the architecture.
         optimizer: `adam`, `adamw`, `sgd` or `rmsprop`.
         weights: (P,) float32, in the order of `RNNClassifier.parameters()`; they are copied.
         class_weights: (C,) the class weights of the training loss; None for equal weights.
@@ -104,7 +102,8 @@ class Network:
         memory: (1 + M, P), the weights and the M moments; training changes them in place.
 
     Raises:
-        ValueError: a value is outside its range.
+        ValueError: a value is outside its range, or a tensor has the wrong shape.
+        OSError: the library cannot be loaded.
     """
 
     def __init__(
@@ -193,7 +192,7 @@ def checked_weights(weights: Tensor, count: int) -> Tensor:
 def _targets(
     classes: int, class_weights: Tensor | None, label_smoothing: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """Returns the targets of the true and the other classes, and class weights."""
+    """Returns weighted targets (C,) of the true and of the other classes, and class weights."""
     off = np.full(classes, label_smoothing / classes).astype(np.float32)
     on = np.full(classes, 1 - label_smoothing + label_smoothing / classes).astype(np.float32)
     if class_weights is None:

@@ -1,8 +1,7 @@
-"""Trains, evaluates and traces networks with the native library.
+"""Trains, evaluates and traces networks with the native library, one after another.
 
-Networks are processed one after another.
-
-S sequences, T steps, C classes.
+S sequences, T steps, C classes, D directions, H hidden, R rows: the steps of all sequences as
+`PackedSequence` holds them.
 """
 
 import ctypes
@@ -50,7 +49,7 @@ class Work(NamedTuple):
 
     Attributes:
         order: (S,) int64, the order of the training sequences in this epoch.
-        options: the hyperparameters, as `training.engines.native.shared` names them.
+        options: the hyperparameters by the names of torch, but `beta1` and `beta2` for `betas`.
         dropout_seed: the seed of the masks; the seed of step n is `dropout_seed + n`.
         validates: whether the network is evaluated after the epoch.
     """
@@ -90,11 +89,11 @@ class Trace(NamedTuple):
     """The gradients through time and the hidden states of a network, for diagnostics.
 
     Attributes:
-        gradients: (layers, directions, T) the mean norm of the gradient of a sequence's loss with
-            respect to its hidden state. Index 0 is the last step of a sequence, index 1 the step
-            before it. A mean is over the sequences that are long enough to have the step.
+        gradients: (layers, D, T) the mean norm of the gradient of a sequence's loss with respect to
+            its hidden state. Index 0 is the last step of a sequence, index 1 the step before it. A
+            mean is over the sequences that are long enough to have the step.
         states: (R, D * H) the states of the last layer, in the order of `PackedSequence`; the
-            states of the reverse direction are in the order in which it reads the steps.
+            states of the reverse direction are in the order in which this direction reads steps.
     """
 
     gradients: npt.NDArray[np.float64]
@@ -102,7 +101,7 @@ class Trace(NamedTuple):
 
 
 class Stopped(Exception):
-    """A call was stopped, and its networks are in the middle of an epoch."""
+    """`run` was stopped; its networks may be in the middle of an epoch."""
 
 
 class Stop:
@@ -122,7 +121,7 @@ class Stop:
 def run(
     works: Sequence[Work], train: Data, val: Data | None, stop: Stop | None = None
 ) -> list[Result]:
-    """Trains each network for one epoch.
+    """Trains the network of each work for one epoch; returns the measurements.
 
     Any thread may call this function. Other threads run meanwhile, because ctypes releases the GIL.
 
@@ -153,7 +152,7 @@ def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sum
 
 
 def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:
-    """Traces a network on some sequences, which form one batch.
+    """Traces a network with some weights, by default its own, on one batch.
 
     Raises:
         ValueError: the weights have another size, or the data do not fit the network.
@@ -209,7 +208,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     count = order.shape[0]
     if not 1 <= work.batch_size <= count:
         raise ValueError(f"batch_size={work.batch_size}: must be between 1 and {count}")
-    # `_run_with_dropout` indexes an array by the order. Otherwise the library checks the order.
+    # `_run_with_dropout` indexes an array by the order. Without dropout the library checks it.
     if network.has_dropout:
         _check_order(order.numpy(), train.count)
     task = network.task

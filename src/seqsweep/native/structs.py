@@ -4,6 +4,7 @@ import ctypes
 from typing import NamedTuple
 
 CELLS = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("gru", "tanh"): 2, ("lstm", "tanh"): 3}
+"""The number of each cell and nonlinearity in the C interface, as in POOLINGS and OPTIMIZERS."""
 POOLINGS = {"last": 0, "mean": 1, "max": 2}
 _MOST = 2**31 - 1
 """The largest size that the library's integers hold; ctypes silently truncates larger numbers."""
@@ -170,7 +171,6 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
     outputs = GATES[shape.cell] * shape.hidden_size
-    # The input weights of the first layer take part in two products, all other weights in three.
     first = outputs * (2 * shape.input_size + 3 * shape.hidden_size)
     inputs = shape.directions * shape.hidden_size
     later = outputs * 3 * (inputs + shape.hidden_size)

@@ -52,7 +52,7 @@ def find_removals(
     checkpoints: bool,
     wanted: Mapping[str, str],
 ) -> list[Removal]:
-    """Returns the files to delete for each run; skips runs in use.
+    """Returns the files to delete for each run; skips runs in use and symbolic links.
 
     Args:
         states: whole runs in these states are deleted.
@@ -61,7 +61,7 @@ def find_removals(
             `checkpoints`, all remaining runs are deleted whole, in any state.
 
     Raises:
-        ValueError: no run has one of these keys.
+        ValueError: a key of `wanted` is in no run.
     """
     known = {key for entry in entries for key in entry.config}
     for key in wanted:
@@ -101,7 +101,7 @@ def _delete(removal: Removal) -> str | None:
         with RunLock(folder.path):
             # Another process may have finished the run since the list of removals was made.
             if (folder.record() or {}).get("status") != (removal.entry.record or {}).get("status"):
-                return "it has changed meanwhile"
+                return f"{folder.path} has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)
             inner = {path.parent for path in removal.files} | {folder.path / "checkpoints"}

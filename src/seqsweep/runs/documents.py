@@ -1,4 +1,4 @@
-"""Reads and writes config.yaml, and sealed JSON files: they hold a digest of their content."""
+"""Reads and writes config.yaml, and sealed JSON files, which hold a digest of their content."""
 
 import functools
 import hashlib
@@ -72,7 +72,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def check_size(text: str) -> None:
-    """Refuses YAML texts with deep nesting or aliases of aliases.
+    """Refuses YAML texts with deep nesting or too many repeated values.
 
     An alias counts as all the values that it stands for. These values are in memory only once, but
     code that walks through the config visits them at each alias.
@@ -145,7 +145,7 @@ def write_sealed(
 def read_sealed(path: Path) -> dict[str, Any]:
     """Returns the object of a JSON file that `write_sealed` wrote.
 
-    Files with the same content give the same cached object, so callers must not change it. The
+    A file with unchanged content gives the same cached object, so callers must not change it. The
     cache saves time at the end of a sweep, which reads each record several times.
 
     Raises:
@@ -188,5 +188,5 @@ def _digest(text: bytes) -> str:
 
 
 def read_sealed_or_none(path: Path) -> dict[str, Any] | None:
-    """Returns the object of a sealed file; None if missing or damaged."""
+    """Returns the object of a sealed file; None if missing or damaged (see `read_json`)."""
     return read_json(path, read_sealed)

@@ -1,4 +1,4 @@
-"""Chooses the folders of event files; TensorBoard names a run by its folder.
+"""Chooses the folders of TensorBoard's event files, and finds, moves and removes the files.
 
 TensorBoard shows every folder with an event file as a run, named by its path. So the event files of
 a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`. The sweep's
@@ -42,7 +42,7 @@ def made_files(run: Path) -> list[Path]:
 
 
 def writer_of(run: Path) -> tuple[str, int] | None:
-    """Returns host and pid of the writer of the last event file."""
+    """Returns the host and pid that wrote the last event file, or None."""
     matches = [_WRITTEN.fullmatch(path.name) for path in event_files(run)]
     writers = [(match[1], int(match[2])) for match in matches if match]
     return writers[-1] if writers else None
@@ -57,11 +57,11 @@ def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
         folder = Path(name)
         events = [folder / name for name in names if name.startswith(PREFIX)]
         made += [path for path in events if MADE in path.name]
-        is_own = folder.parent == run
+        is_sub = folder.parent == run
         grown += [
             path
             for path in events
-            if MADE not in path.name and (folder == run or (is_own and path.name.endswith(ROWS)))
+            if MADE not in path.name and (folder == run or (is_sub and path.name.endswith(ROWS)))
         ]
     return sorted(grown, key=lambda path: (path.name, path)), made
 
@@ -120,7 +120,7 @@ def write_names(sweep: Path, names: Mapping[str, str]) -> None:
 def _move(run: Path, name: str) -> None:
     """Moves a run's event files into the folder of its name.
 
-    Nothing is moved while a SummaryWriter holds a file open, because it would begin a second file.
+    Nothing is moved while a SummaryWriter may hold a file open: it would begin a second file.
     """
     target = run / name
     # Made files are moved too, so that a run never has event files in two folders.
@@ -139,7 +139,7 @@ def _move(run: Path, name: str) -> None:
 
 
 def remove_event_files(run: Path) -> None:
-    """Removes the event files of an earlier attempt."""
+    """Removes the event files of a run, and the folders that are then empty."""
     grown, made = grown_and_made_files(run)
     paths = [*grown, *made]
     for path in paths:

@@ -66,7 +66,7 @@ class EventFile:
             self._mode = "ab"
 
     def _new_path(self) -> Path:
-        """Returns a path that TensorBoard reads after the files of earlier attempts."""
+        """Returns a path that is read after the files of earlier attempts; sets the header."""
         # TensorBoard reads the files of a run in the order of their names. Two attempts may begin
         # within a second, and process numbers start again after a reboot.
         now, names = int(time.time()), [path.name for path in event_files(self.folder)]
@@ -138,7 +138,7 @@ def append_bytes(
 
 
 def end_of_step(path: Path, start: int, step: int) -> int:
-    """Returns the offset after the events of `step`, beginning at `start`."""
+    """Returns the byte offset after the events of `step` that begin at the offset `start`."""
     # A record holds the length of an event, a checksum, the event, and a checksum. A killed process
     # may have left half a record, so lengths are compared with the file's size.
     size = path.stat().st_size

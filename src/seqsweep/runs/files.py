@@ -159,7 +159,7 @@ def _encode(value: Any) -> str:
 
 
 def json_text(value: Any, levels: int = DEEPEST, indent: str = "") -> str:
-    """Returns JSON with a line for each key of a mapping."""
+    """Returns JSON with a line for each key of a mapping (see `write_json`)."""
     if not isinstance(value, dict) or not value or not levels:
         return _encode(value)
     inner = indent + "  "
@@ -262,11 +262,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Forces the content of these files to disk; skips missing files.
-
-    Raises:
-        OSError: some content could not be written.
-    """
+    """Forces the content of these files to disk; skips missing files."""
     for path in paths:
         try:
             file = open_regular(path)
@@ -277,11 +273,7 @@ def sync(paths: Iterable[Path]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Forces the names in a folder to disk, after a deletion.
-
-    Raises:
-        OSError: the names could not be written.
-    """
+    """Forces the names in a folder to disk, after files were added or removed."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -299,7 +291,7 @@ def folders_with(folder: Path, name: str) -> list[Path]:
 
 
 TEMPORARY = ".*.tmp"
-"""The names of files that a process is writing, or was writing when it was killed."""
+"""The pattern of files that a process is writing, or was writing when it was killed."""
 
 
 def remove(folder: Path, *patterns: str) -> None:
@@ -318,7 +310,7 @@ def matching(folder: Path, *patterns: str) -> list[Path]:
 
 
 def remove_temporary(folder: Path, pattern: str = TEMPORARY) -> None:
-    """Removes temporary files of killed processes, if possible."""
+    """Removes temporary files whose process has ended, if possible."""
     for path in matching(folder, pattern):
         if not _is_being_written(path):
             with contextlib.suppress(OSError):

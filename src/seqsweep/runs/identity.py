@@ -50,11 +50,11 @@ _PLAIN = {str, int, bool, type(None)}
 
 
 def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
-    """Returns 16 hex digits of the sha256 of config and data.
+    """Returns 16 hex digits of the sha256 of the config, the data and SEMANTICS.
 
     Args:
         data_fingerprint: the hash of the sequences, which replaces the paths, the layout and the
-            column names of the source. None for data that cannot be read beforehand.
+            column names of the source. None if a user's own data have no fingerprint.
     """
     values = decisive(config, data_fingerprint)
     identity = {**values, "semantics": SEMANTICS}
@@ -106,7 +106,7 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 @functools.lru_cache(maxsize=4096)
 def is_below(key: str, sections: tuple[str, ...]) -> bool:
-    """Returns whether a dotted key lies in one of these sections."""
+    """Returns whether a dotted key is or lies below one of these keys."""
     return any(key == name or key.startswith(f"{name}.") for name in sections)
 
 

@@ -23,7 +23,7 @@ class Entry:
     Attributes:
         config: the values by dotted key; empty if config.yaml is damaged.
         record: the content of record.json; None while the run is not done.
-        error: the message of a failed, diverged or damaged run, or the name of the other version.
+        error: why the run failed, diverged, was interrupted or is damaged, or the other version.
     """
 
     folder: RunFolder
@@ -43,7 +43,7 @@ def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
         of_all_versions: whether to return the runs of other versions, too.
 
     Raises:
-        FileNotFoundError: the folder does not exist.
+        FileNotFoundError, NotADirectoryError: the folder does not exist, or is a file.
         ValueError: the folder has no run, or no run of this version.
     """
     check_folder(folder)
@@ -55,7 +55,6 @@ def read_folder(folder: Path, of_all_versions: bool = False) -> list[Entry]:
             holds = "no runs in it (a run's folder holds a config.yaml)"
             raise ValueError(f"{folder}: {holds}{_below(folder)}")
         sweep = SweepFile.read(folder)
-        # Runs that sweep.json does not list follow at the end.
         order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
         entries = [read_run(RunFolder(paths[name])) for name in order if name in paths]
     current = entries if of_all_versions else of_this_version(entries)
@@ -89,7 +88,7 @@ def other_versions(entries: Iterable[Entry]) -> str:
 
 
 def _below(folder: Path) -> str:
-    """Names the subfolders with runs, for a folder such as `outputs/sweeps`."""
+    """Returns the end of a message: which subfolders have runs."""
     configs = [path for depth in ("*/*", "*/*/*") for path in folder.glob(f"{depth}/config.yaml")]
     names = sorted({path.parent.parent.relative_to(folder).as_posix() for path in configs})
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -123,7 +122,7 @@ def read_run(folder: RunFolder) -> Entry:
 def not_begun(
     planned: Mapping[str, Mapping[str, Any]], entries: Iterable[Entry]
 ) -> list[Mapping[str, Any]]:
-    """Returns the planned configs that no run of the folder has."""
+    """Returns the configs planned by run_id that no run of the folder has."""
     begun = {entry.folder.run_id: entry.config for entry in entries}
     # Runs with the same run_id may have different configs: for example, the data were moved.
     return [config for run_id, config in planned.items() if begun.get(run_id) != config]

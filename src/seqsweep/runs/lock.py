@@ -145,7 +145,7 @@ class RunLock:
         return is_held
 
     def _dead_generations(self, mine: int | None = None) -> list[int]:
-        """Returns the other generations; raises Locked if a holder may be alive."""
+        """Returns the numbers of the other lock files; raises Locked if a holder may live."""
         numbers = [number for number in generations(self.path) if number != mine]
         self.taken_from = None
         for number in numbers:
@@ -169,12 +169,12 @@ class RunLock:
 
     def _remove_files(self) -> None:
         # The lower files are removed first, so that an old holder that resumes never finds its own
-        # file as the highest. If the folder cannot be changed any more, the files stay unlocked.
+        # file as the highest. If they cannot be removed, they stay, but without a POSIX lock.
         with contextlib.suppress(OSError):
-            if self._is_highest():
-                for number in generations(self.path):
-                    if number <= self._number:
-                        os.unlink(file_of(self.path, number))
+            numbers = generations(self.path) if self._is_highest() else []
+            for number in numbers:
+                if number <= self._number:
+                    os.unlink(file_of(self.path, number))
 
     def is_held(self) -> bool:
         """Returns whether this process still holds the lock; beats after a pause."""
@@ -242,12 +242,12 @@ def check_held(folder: Path) -> None:
 
 
 def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
-    """Returns whether a process is training this run; takes no lock."""
+    """Returns whether a process seems to hold the lock of a folder; takes no lock."""
     return any(found.seems_alive for found in _look_at_all(folder, name))
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """Returns the process that is training this run, if any."""
+    """Returns the process that seems to train the run of a folder, if any."""
     alive = [found.holder for found in _look_at_all(folder) if found.seems_alive]
     return alive[-1] if alive else None
 
@@ -277,7 +277,7 @@ def remove_lock_of_finished_run(folder: Path) -> None:
 
 
 def _look_at_all(folder: Path, name: str = RUN_LOCK) -> list[Look]:
-    """Looks at the readable generations of a lock, the lowest first."""
+    """Looks at the files of a lock, the lowest first, until one cannot be read."""
     path = _lock_path(folder, name)
     found: list[Look] = []
     with _changing:

@@ -1,10 +1,10 @@
 """Reads and writes lock files, and decides whether their holders are alive.
 
-A lock is the file `lock`, and after takeovers also `lock.2`, `lock.3` and so on. The file with the
-highest of these generations names the holder. A process creates a file only if it does not exist
-yet, which every file system guarantees. The file is empty until its creator has written its name.
+A lock is the file `lock`, and after takeovers also `lock.2`, `lock.3` and so on: its generations.
+The file of the highest generation names the holder. A process creates a file only if it does not
+exist yet, which every file system guarantees. The file is empty until the process writes its name.
 
-Clocks are not trusted. A holder touches its file every few seconds. It counts as dead if this
+Clocks are not trusted. A holder touches its file every few seconds. A holder counts as dead if this
 process has seen no change of the file for a while. A holder on this kernel counts as dead at once
 if its POSIX lock is free, because the kernel drops this lock when the process ends.
 """
@@ -44,7 +44,7 @@ class Holder(NamedTuple):
     """The process that a lock file names.
 
     Attributes:
-        boot: the name of the running kernel; None if the system has no such name.
+        boot: the id of the host's present boot; None if the system has no such id.
         posix: whether the process also holds a POSIX lock.
     """
 
@@ -84,7 +84,7 @@ def host_name() -> str:
 
 @functools.cache
 def boot_id() -> str | None:
-    """Returns a name that only the running kernel has, or None."""
+    """Returns the id of this host's present boot, or None."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -192,8 +192,8 @@ def _life_by_touches(path: str, status: os.stat_result) -> Literal["alive", "uns
     if seconds >= STALE_SECONDS:
         return "dead"
     # The clock of the folder is read only in case of doubt, because this writes a file. If the
-    # clock of this host is wrong, a dead process may look alive for a minute. A time in the future
-    # counts as old, because a clock has been set back since, or was wrong.
+    # clock of this host is wrong, a dead process may look alive for a minute. A time far in the
+    # future counts as old, because a clock has been set back since, or was wrong.
     if abs(time.time() - status.st_mtime) < STALE_SECONDS:
         return "alive"
     if abs(time_in(Path(path).parent) - status.st_mtime) < STALE_SECONDS:

@@ -3,7 +3,8 @@
 The first line names the columns, and every further line holds the metrics of one epoch. A line
 counts if it ends with a line break, has as many cells as the first line, and has a number for the
 epoch. Other lines are ignored: they occur while a run writes, and after a run was killed. A file
-whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing.
+whose rows are not epoch 0, 1, 2 and so on is named on stderr, and counts as missing. (Only
+`MetricsTail`, which reads a growing file, keeps the rows before the wrong one.)
 """
 
 import csv
@@ -46,7 +47,7 @@ def read_columns(path: Path) -> dict[str, list[float]]:
 
 
 class MetricsTail:
-    """The number of epochs of a run, and its best metrics.
+    """The number of `epochs` in a growing metrics.csv, and the best `metrics`.
 
     Each `look` parses only the lines added since the last `look`. If the last parsed line has
     moved, all lines are parsed again: a resumed run cuts off the rows after its checkpoint, and a
@@ -72,7 +73,7 @@ class MetricsTail:
         self._header: _Header | None = None
 
     def look(self) -> None:
-        """Brings `epochs` and `best` up to date."""
+        """Brings the attributes up to date; leaves them if the file cannot be read."""
         stat = stat_of(self.path)
         state = None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
         if state is not None and state == self._state:
@@ -203,7 +204,7 @@ def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, floa
 
 
 def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
-    """Returns the metric that ranks runs and chose their best epochs.
+    """Returns the metric that ranks runs: the monitor that chose their best epochs.
 
     Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
     the same loss in all of them.

@@ -44,7 +44,6 @@ def provenance(
 
 @functools.cache
 def version() -> str:
-    """Returns the version of this program."""
     return metadata.version("seqsweep")
 
 
@@ -62,7 +61,6 @@ def _environment() -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
-    """Returns the model of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -73,7 +71,7 @@ def _cpu_name() -> str:
 
 @functools.cache
 def checkout(file: Path) -> dict[str, str | None]:
-    """Returns the commit of a file's checkout, and a digest of changes."""
+    """Returns the commit of a file's git checkout, and a digest of uncommitted changes."""
     if _git(file, "ls-files", "--error-unmatch", str(file)) is None:  # the file is in no checkout
         return {"git_commit": None, "git_diff": None}
     # Only a digest is kept, because the diff itself may be large and private.

@@ -34,10 +34,11 @@ State = Literal[
 """The state of a run.
 
 `complete` and `diverged` runs are done: the same config would end in the same way again. A `pruned`
-run was ended early by a search, which counts it as done; any other command resumes it. An
-`incomplete` run was killed: no process trains it, and no file says why it ended. The record.json of
-a `damaged` run has changed since it was written; the run is trained again. A run `of another
-version` of this program is not done, and this version cannot resume it."""
+run was ended early by a search, which counts it as done; any other command resumes it. A process
+holds the lock of a `running` run. A signal ended an `interrupted` run, and an error a `failed` one.
+An `incomplete` run was paused or killed: no process trains it, and no file says why it ended. The
+record.json of a `damaged` run has changed since it was written; the run is trained again. A run `of
+another version` of this program is not done, and this version cannot resume it."""
 
 _OBJECTS = {
     "complete": ("config", "metrics"),
@@ -112,7 +113,7 @@ class RunFolder:
                 return "an unknown version of seqsweep"
 
     def failure(self) -> dict[str, Any] | None:
-        """Returns the content of failure.json: why the last attempt ended early."""
+        """Returns the content of failure.json: why the last attempt ended early; or None."""
         path = self.path / "failure.json"
         failure = read_object(path)
         if not failure:
@@ -161,7 +162,7 @@ class RunFolder:
         check_held(self.path)
 
     def start(self, config: dict[str, Any], provenance: dict[str, Any], sync: bool = True) -> None:
-        """Writes the config, and removes what an earlier attempt left."""
+        """Removes earlier results and checkpoints; writes config.yaml and provenance.json."""
         self.check_held()
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
@@ -182,7 +183,7 @@ class RunFolder:
             self._write_failure(failure | {"kind": "incomplete", "error": ""})
 
     def reopen(self) -> None:
-        """Removes the record of a pruned run, to resume the run."""
+        """Removes the record, because the run is resumed or trained again."""
         path = self.path / "record.json"
         if path.exists():
             self.check_held()
@@ -214,7 +215,7 @@ class RunFolder:
         write_sealed(self.path / "record.json", content, not synced, self.check_held)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
-        """Writes config and failure of a run that cannot be built."""
+        """Writes config.yaml and failure.json of a run that cannot be built."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.yaml", to_text(config), confirm=self.check_held)
         self.fail(error)
@@ -231,7 +232,7 @@ class RunFolder:
         )
 
     def interrupt(self, reason: BaseException) -> None:
-        """Records that an attempt was stopped, which does not count as failed."""
+        """Writes that a signal ended an attempt, which does not count as failed."""
         content = {"kind": "interrupted", "error": str(reason), "attempts": self.attempts()}
         self._write_failure(content)
 
@@ -261,7 +262,7 @@ class RunFolder:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    """Returns the content of a record.json; callers must not change it.
+    """Returns the content of a record.json; callers must not change the dict.
 
     Raises:
         OSError: the file does not exist, or cannot be read.

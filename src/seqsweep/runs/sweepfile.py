@@ -132,19 +132,19 @@ class SweepFile:
                 replace(SweepFile.read(folder) or self, ended=when, open=False).write(folder)
 
     def joined(self, other: Self) -> Self:
-        """Adds the members of a sweep that trains in the same folder."""
+        """Returns a copy with the runs of another sweep that trains in the same folder."""
         done = self.done_before | other.done_before
         earlier = other.earlier - self.configs.keys()
         joined = replace(self, done_before=done, earlier=earlier, open=self.open or other.open)
         return joined._with_runs_of(other)
 
     def after(self, other: Self) -> Self:
-        """Adds the runs of commands that have ended in the same folder."""
+        """Returns a copy with the runs of commands that have ended in the same folder."""
         earlier = frozenset(other.configs.keys() - self.configs.keys())
         return replace(self, earlier=earlier)._with_runs_of(other)
 
     def _with_runs_of(self, other: Self) -> Self:
-        """Adds the runs that another sweep has planned, with costs, failures and limits."""
+        """Returns a copy with another sweep's runs, costs, failures and limits."""
         # The other sweep comes first, because it planned its runs before this one.
         configs = {**other.configs, **self.configs}
         costs, failures = {**other.costs, **self.costs}, {**other.failures, **self.failures}
@@ -154,7 +154,7 @@ class SweepFile:
         return replace(self, configs=configs, costs=costs, failures=failures, limits=limits)
 
     def current(self) -> Self:
-        """Leaves out the runs planned only by commands that have ended."""
+        """Returns a copy without the runs planned only by commands that have ended."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
 
@@ -175,7 +175,7 @@ def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:
-    """Returns the keys with one value in all configs."""
+    """Returns the values that all configs share, by key."""
     if not configs:
         return {}
     shared = set(configs[0]).intersection(*configs)
@@ -196,7 +196,7 @@ def sweep_lock(folder: Path) -> RunLock:
 
 
 def sweep_lock_name() -> str:
-    """Returns the name of this process's lock file."""
+    """Returns the name of the lock of this process's sweep."""
     return f".running-{host_name()}-{os.getpid()}"
 
 

@@ -33,7 +33,7 @@ _SIZES = {"input_size": "features per step", "num_classes": "classes", "num_embe
 
 
 class Parts(NamedTuple):
-    """The objects that Lightning needs for a run."""
+    """The objects that Lightning needs for a run, and the splits of its data."""
 
     trainer: L.Trainer
     module: SequenceClassifier
@@ -43,7 +43,7 @@ class Parts(NamedTuple):
 
 @translate_memory_errors()
 def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = None) -> Parts:
-    """Builds all parts of a run in `folder`, with further callbacks.
+    """Builds all parts of a run, whose files will be in `folder`, with further callbacks.
 
     Raises:
         ValueError, TypeError, OSError: a part of the config is refused.
@@ -103,7 +103,7 @@ def plateau_monitor(config: Config) -> str:
 
 
 def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
-    """Returns the sizes that the network takes from the data."""
+    """Returns the sizes that the network takes from the data; refuses other sizes."""
     known = signature_of(model["_target_"]).parameters
     for name, size in sizes.items():
         given = model.get(name)
@@ -118,7 +118,8 @@ def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
 def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
     """Returns the class weights (C,) of the loss, or None.
 
-    With `balanced` they are N / (C * count) for N sequences, so that all classes weigh the same.
+    With `balanced` the weight of a class with n of the N sequences is N / (C * n), so that all
+    classes weigh the same. `labels` is None for a user's data module without Splits.
     """
     if setting is None:
         return None
@@ -183,7 +184,7 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
     for name, section in (config["logger"] or {}).items():
         given = (section or {}).get("save_dir")
         if given is not None and section["_target_"].startswith("seqsweep."):
-            raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; it is the run's")
+            raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; the run sets it")
     return [
         build(section, f"logger.{name}", **open_arguments(section, save_dir=str(folder)))
         for name, section in (config["logger"] or {}).items()
@@ -192,7 +193,7 @@ def build_loggers(config: Config, folder: Path) -> list[Any]:
 
 
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
-    """Returns what decides the last bits of an engine's results, for provenance.json."""
+    """Returns what decides the last bits of the results of engine `kind`."""
     # Only this text of torch names the BLAS library.
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
@@ -211,7 +212,7 @@ DESCRIPTION = ("config", "class_names", "channel_names", "scaling")
 
 
 def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
-    """Returns the description of a run for its checkpoints, without data.
+    """Returns what checkpoints hold to be usable without the training data.
 
     `scaling` is None for a user's own data module, which scales its data itself. The key
     `vocabulary` exists only for data of symbols, and the key `code` only for the user's own code.
@@ -228,7 +229,7 @@ def description(config: Config, splits: Splits | OwnData) -> dict[str, Any]:
 
 
 def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
-    """Returns the scaling that `description` has written."""
+    """Returns the scaling that `description` has put in a checkpoint, or None."""
     state = checkpoint["scaling"]
     if state is None:
         return None
@@ -240,7 +241,7 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
 
 
 def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
-    """Returns the vocabulary that `description` has written."""
+    """Returns the vocabulary that `description` has put in a checkpoint, or None."""
     values = checkpoint.get("vocabulary")
     return None if values is None else Vocabulary.from_plain(values)
 

@@ -19,7 +19,7 @@ class EarlyStop(EarlyStopping):
     """A Lightning `EarlyStopping` that derives its mode from `monitor`.
 
     Args:
-        patience: epochs without an improvement before the run ends, at least 0.
+        patience: validations without an improvement before the run ends, at least 0.
         min_delta: the least change that counts as an improvement, at least 0.
     """
 
@@ -40,10 +40,10 @@ class EarlyStop(EarlyStopping):
 
 
 class StopAtLimit(Checkpoint):
-    """Ends the training of a run at a limit of its search.
+    """Ends or pauses a run at a limit that a search has set.
 
     Early stopping comes first, because a run that ends by itself is complete. So this class is a
-    `Checkpoint`, which Lightning calls after all other callbacks.
+    `Checkpoint`: Lightning calls checkpoints after all other callbacks.
 
     Attributes:
         reached: why the run ends early or pauses; None while it trains, and at its real end.
@@ -70,10 +70,10 @@ class StopAtLimit(Checkpoint):
 
 
 class StopOnSignal(Callback):
-    """Ends the training after a batch in which a signal came.
+    """Ends the training after the batch in which a signal came.
 
-    It never raises inside a batch: an exception in the middle of a write or of a C call would leave
-    a file or a buffer half done. A second signal ends the process the usual way.
+    No exception is raised inside a batch: in the middle of a write or of a C call it would leave a
+    file or a buffer half done. A second signal ends the process the usual way.
     """
 
     def __init__(self) -> None:

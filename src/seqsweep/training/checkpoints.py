@@ -44,8 +44,9 @@ def load_sealed(path: Path) -> dict[str, Any]:
     """Loads a checkpoint of tensors and plain values; runs no code.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        Damaged: the content does not match its digest, or holds more than tensors and plain values.
+        OSError: the file does not exist (FileNotFoundError), or cannot be read.
+        Damaged: the file is not regular, does not match its digest, or is not a dict of tensors and
+            plain values.
     """
     sealed = read_bytes(path)
     content, digest = sealed[:-_DIGEST_LENGTH], sealed[-_DIGEST_LENGTH:]
@@ -171,8 +172,8 @@ def newest_checkpoint(folder: Path) -> Path | None:
 def resume_point(folder: Path, engine: str) -> Path | None:
     """Returns the newest checkpoint that a run can resume from, or None.
 
-    The run's logs are cut to the sizes that they had then. A damaged checkpoint is skipped with a
-    message.
+    The run's logs are cut to the sizes that they had when the checkpoint was written. A message
+    says if a checkpoint is damaged, or cannot be used.
 
     Args:
         engine: the engine that resumes; it cannot use a checkpoint of another engine.
@@ -195,7 +196,7 @@ def resume_point(folder: Path, engine: str) -> Path | None:
             return None
         if _has_best(path, checkpoint) and _cut_logs(folder, checkpoint):
             return path
-        say(f"{folder} lacks files that belong to {path.name}; it is trained from the start")
+        say(f"{folder} lacks files that belong to {path.name}; the run starts again")
         return None
     return None
 
@@ -204,8 +205,7 @@ def publish(folder: Path, is_better: bool) -> None:
     """Makes next.ckpt the last checkpoint, and the best if it is better.
 
     best.ckpt is linked before last.ckpt is replaced. If the process is killed between the two
-    steps, the epoch of best.ckpt is trained again, with the same result. In the opposite order, an
-    old best.ckpt could stay forever.
+    steps, the epoch of best.ckpt is trained again, with the same result.
     """
     new, last = folder / "next.ckpt", folder / "last.ckpt"
     check_held(folder.parent)
@@ -223,7 +223,7 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
     best = path.with_name("best.ckpt")
-    # A kill may have prevented the link to best.ckpt, so the link is made again.
+    # This checkpoint is the best one. best.ckpt is linked again, because it may be lost or damaged.
     if best_epoch == checkpoint["epoch"]:
         link(path, best)
         return True

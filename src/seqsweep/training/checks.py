@@ -30,7 +30,7 @@ _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 
 def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
-    """Returns the config with the sizes that depend on the data."""
+    """Returns the config with numbers for batch_size=auto and a null embedding_dim."""
     data, model = config["data"], config["model"]
     if isinstance(splits, Splits) and data.get("batch_size") == "auto":
         data = data | {"batch_size": auto_batch_size(splits)}
@@ -43,9 +43,9 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:
-    """Refuses an embedding without symbols, and symbols without an embedding.
+    """Refuses an embedding for data that are not symbols, and symbols without an embedding.
 
-    A user's own network is not checked.
+    Symbols are data with a vocabulary, or whole numbers. A user's own network is not checked.
     """
     model = config["model"]
     if architecture_of(model) is None:
@@ -130,8 +130,7 @@ def check_monitors(config: Config, splits: Splits | OwnData) -> None:
             raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
     scheduler = config["scheduler"]
     if scheduler is not None and scheduler["_target_"] == _PLATEAU:
-        # torch's class does not know the metric. A wrong mode would lower lr after each
-        # improvement.
+        # torch's class does not know the metric; a wrong mode would lower lr at each improvement.
         right = "min" if lower_is_better(config["monitor"]) else "max"
         if scheduler["mode"] != right:
             raise ValueError(

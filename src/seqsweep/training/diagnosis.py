@@ -31,6 +31,7 @@ _NUMBERS = 2**21
 """The most numbers in the states of a diagnosed network."""
 
 _CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
+"""The most drawn classes, sequences of a class, and points of a path."""
 
 Numbers = npt.NDArray[np.int64]
 Points = npt.NDArray[np.float64]
@@ -59,8 +60,8 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[st
 def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any] | None:
     """Returns the content of diagnostics.json for a network with weights (P,).
 
-    The sequences are taken from each class in turn: from val, else from test, else from train. The
-    result is None if the states are not finite: a run is complete without a diagnosis.
+    The sequences are of the validation split, else of test, else of train; the classes give one in
+    turn. The result is None if the states are not finite: a run can lack a diagnosis.
     """
     split = next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
     sequences, shape = getattr(splits, split), network.shape
@@ -85,7 +86,7 @@ def diagnose_run(
 ) -> dict[str, Any] | None:
     """Returns the content of diagnostics.json for a run that autograd has trained.
 
-    It is None without the native library, or for a network that the library cannot trace.
+    The result is None without the native library, or for a network that it cannot trace.
     """
     kind = network_of(config["model"])
     if kind is None or library() is None:
@@ -101,8 +102,8 @@ def diagnose_run(
 class Paths:
     """The rows that form the paths of each class (a path: the states of a sequence).
 
-    At each step, the mean path of a class averages the sequences that have this step. Its length is
-    the median length of the class's sequences. A path of many steps is drawn with fewer points.
+    At each step, the mean path of a class averages the sequences that have this step. The mean path
+    has the median length of the class's sequences. A long path is drawn with fewer points.
 
     Args:
         lengths, labels: (S,) each, of sequences sorted by falling length.
@@ -167,7 +168,7 @@ def _short(value: float) -> float | None:
 def principal(states: npt.NDArray[Any]) -> tuple[Points, list[float]] | None:
     """Projects states (R, D*H) on their first two principal components.
 
-    The sign of a component is chosen so that its largest weight is positive.
+    The sign of a component is chosen so that its weight of largest magnitude is positive.
 
     Returns:
         The points (R, 2), and the share of the states' variance along each component; None for
@@ -191,7 +192,7 @@ def principal(states: npt.NDArray[Any]) -> tuple[Points, list[float]] | None:
 
 
 def by_class(labels: Tensor, at_most: int) -> Sequence[int]:
-    """Returns the indices of some sequences, taken from each class in turn."""
+    """Returns the sorted indices of some sequences, taken from each class in turn."""
     order = torch.sort(labels, stable=True)
     starts = torch.searchsorted(order.values, order.values)  # the first of the same class
     within = torch.arange(len(labels)) - starts

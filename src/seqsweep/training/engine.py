@@ -93,7 +93,7 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
     """Returns the part of a config that only autograd can train, or None.
 
     Args:
-        takes_gpu: returns whether an accelerator is a GPU here. It needs torch and is called last.
+        takes_gpu: returns whether an accelerator is a GPU here; called last, as it needs torch.
     """
     if architecture_of(config["model"]) is None:
         return f"model={config['model']['_target_']}, which is a network of your own"
@@ -138,7 +138,8 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     """Returns the engine that trains a config here: `native` or `autograd`.
 
     Raises:
-        ValueError: the config names an engine that cannot train it, or that is not installed.
+        ValueError: the engine `native` is wanted, but cannot train the config or is not built; or
+            SEQSWEEP_NATIVE or the target of a logger is wrong.
     """
     wanted = config["engine"]
     if wanted == "autograd":
@@ -160,7 +161,7 @@ def missing_library(
     takes_gpu: Callable[[str], bool],
     why: Callable[[], str | None] = why_missing,
 ) -> list[str]:
-    """Returns at most one line: how to get the native engine, if needed."""
+    """Returns at most one line: how to build the native library, if needed."""
     reason = why()
     if reason is None or is_switched_off():
         return []

@@ -27,7 +27,7 @@ from seqsweep.runs.run_folder import RunFolder
 FED = "loggers.json"
 """The file that says how many rows of a run each logger has received.
 
-It also holds the run's status at that time."""
+It also holds the run's status at that time, and MLflow's id of the run."""
 
 _AT_ONCE = 90
 """The number of rows that MLflow gets at once; it accepts at most 1,000 numbers."""
@@ -36,7 +36,7 @@ _given_up: set[str] = set()
 """The loggers that have raised an error and get no more rows until the next command."""
 
 Rows = Sequence[tuple[dict[str, float], int]]
-"""The metrics and the step of each epoch; the last item has the metrics of the test."""
+"""The metrics and the step of each epoch; after a test, the last item has its metrics."""
 
 
 def forget_errors() -> None:
@@ -45,7 +45,7 @@ def forget_errors() -> None:
 
 
 def fed_loggers(config: Config) -> dict[str, Config]:
-    """Returns the sections of the loggers that are fed later."""
+    """Returns the sections of the loggers that are fed after the training, by name."""
     sections = {name: node for name, node in (config["logger"] or {}).items() if node is not None}
     theirs = {name: n for name, n in sections.items() if not n["_target_"].startswith("seqsweep.")}
     return {name: node for name, node in theirs.items() if not why_in_trainer(node["_target_"])}
@@ -90,7 +90,7 @@ def _build_once(name: str, section: str, root: Path) -> None:
 
 
 def open_arguments(section: Config, **values: Any) -> dict[str, Any]:
-    """Returns those of the values whose argument the section does not set."""
+    """Returns the values that the section's target takes and the section does not set."""
     known = signature_of(section["_target_"]).parameters
     return {key: v for key, v in values.items() if key in known and section.get(key) is None}
 
@@ -99,16 +99,17 @@ def feed_done(runs: Iterable[tuple[Config, RunFolder]]) -> None:
     """Feeds the loggers of runs that are done and not locked."""
     for config, folder in runs:
         record = folder.record() if fed_loggers(config) else None
-        if record is not None and _unfed(config, folder, record["status"]):
-            try:
-                with contextlib.suppress(Locked), RunLock(folder.path):
-                    feed(config, folder)
-            except OSError as error:  # a folder that cannot be written
-                say_error(f"no logger was fed: {error}")
+        if record is None or not _unfed(config, folder, record["status"]):
+            continue
+        try:
+            with contextlib.suppress(Locked), RunLock(folder.path):
+                feed(config, folder)
+        except OSError as error:  # a folder that cannot be written
+            say_error(f"no logger was fed: {error}")
 
 
 def feed(config: Config, folder: RunFolder) -> None:
-    """Gives loggers the rows and test metrics that they lack.
+    """Gives the fed loggers of a run the rows and test metrics that they lack.
 
     The caller holds the lock of the run. An error of a logger becomes one warning; the next command
     continues after the last row that the logger has taken.
@@ -134,7 +135,7 @@ def feed(config: Config, folder: RunFolder) -> None:
 
 
 def _unfed(config: Config, folder: RunFolder, status: str) -> dict[str, Config]:
-    """Returns the loggers that have not received a run at this status."""
+    """Returns the fed loggers that have not received the run with this status."""
     fed = read_object(folder.path / FED)
     return {
         name: section
@@ -157,7 +158,7 @@ def _feed(
     state: dict[str, Any],
 ) -> None:  # fmt: skip
     """Feeds a logger, and records its progress in `state`."""
-    # MLflow makes its own ids. A resumed run is opened again by its MLflow id.
+    # MLflow makes its own ids. A run that MLflow knows already is opened by its MLflow id.
     ids = {"id": folder.run_id, "run_name": folder.run_id, "run_id": state.get("id")}
     given = open_arguments(section, save_dir=str(folder.path), **ids)
     logger = build(section, f"logger.{name}", **given)
@@ -182,7 +183,7 @@ def _feed(
 
 
 def _log(logger: Any, experiment: Any, rows: Rows) -> None:
-    """Logs rows; MLflow gets them in one transaction, because a transaction takes 20 ms."""
+    """Logs rows, to MLflow in one transaction, because a transaction takes 20 ms."""
     held: list[Any] = []
     if send := getattr(experiment, "log_batch", None):
         experiment.log_batch = lambda run_id, metrics, **_: held.extend(metrics)

@@ -32,7 +32,7 @@ class BestEpoch:
         self._score = _NO_SCORE
 
     def see(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> bool:
-        """Records an epoch; returns whether it is the best so far."""
+        """Records an epoch, which took `seconds`; returns whether it is the best so far."""
         self.epochs = epoch + 1
         self.seconds += seconds
         # Without any score, every epoch counts as better than the epoch before.
@@ -76,14 +76,14 @@ class Pruned(NamedTuple):
 
 
 class Paused(NamedTuple):
-    """The pause of a run after `epochs` finished epochs; the run waits to be resumed."""
+    """The pause of a run after `epochs` epochs; its search may resume the run."""
 
     epochs: int
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The epochs after which a run ends early or pauses.
+    """The epochs after which a search ends a run early or lets it pause.
 
     Limits never change a value that a run computes, so they are not part of its run_id: a run with
     limits has the same first epochs as the run without limits.

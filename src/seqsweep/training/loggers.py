@@ -84,7 +84,7 @@ class RunTensorBoardLogger(RowLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Writes the numbers that callbacks log."""
+        """Writes the numbers that callbacks log, without the epoch and the test metrics."""
         hidden = ("epoch", *_IN_RECORD)
         scalars = {tag: float(value) for tag, value in metrics.items() if tag not in hidden}
         if scalars:
@@ -95,7 +95,7 @@ class RunTensorBoardLogger(RowLogger):
 
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Returns rows for an `EventFile`; step and epoch are not tags."""
+    """Returns rows for an `EventFile`; step and epoch do not become tags."""
     now = time.time()
     # The curve of a tag `epoch` would only be a straight line.
     return [
@@ -165,7 +165,7 @@ class PrintLoss(RowLogger):
 def open_loggers(loggers: Sequence[Logger], config: Config) -> Generator[None]:
     """Gives the user's own loggers the config, and ends them afterwards.
 
-    The project's loggers need no config, because config.yaml holds it, and they are never open.
+    The project's loggers need neither: config.yaml holds the config, and they keep no file open.
     Lightning itself would end a logger twice: after the fit and after the test.
     """
     users: list[Any] = [logger for logger in loggers if not isinstance(logger, RowLogger)]
@@ -187,11 +187,11 @@ def open_loggers(loggers: Sequence[Logger], config: Config) -> Generator[None]:
 class MemberLog:
     """Collects the rows of a run's epochs for metrics.csv, TensorBoard and train.log.
 
-    Opening three files for each epoch of each member would take longer than the epoch. So the rows
-    are written before each checkpoint.
+    Opening three files for each epoch of each run would take longer than the epoch. So the rows
+    are written only before each checkpoint.
 
     Attributes:
-        files: the sizes of the run's files after the last write.
+        files: the sizes in bytes of metrics.csv and event files after the last write, by name.
     """
 
     def __init__(self, folder: Path, loggers: Sequence[RowLogger]) -> None:
@@ -205,7 +205,7 @@ class MemberLog:
         self._rows.append((time.time(), row))
 
     def flush(self) -> None:
-        """Writes the collected rows; keeps them if a file cannot be written."""
+        """Writes the collected rows; keeps them if a logger raises an error."""
         if self._rows:
             for logger in self.loggers:
                 logger.write([row for _, row in self._rows])
@@ -246,7 +246,7 @@ logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that ignores write errors and lost locks."""
+    """A log file that drops messages after a write error or a lost lock."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(LockLost, OSError):

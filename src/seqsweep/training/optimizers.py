@@ -20,7 +20,7 @@ def adam(
 ) -> Optimizer:
     """Makes a `torch.optim.Adam`.
 
-    The ranges are lr > 0, betas in [0, 1), eps > 0 and weight_decay >= 0.
+    The ranges are lr in (0, 1000], betas in [0, 1), eps >= 0 and weight_decay >= 0.
     """
     _check(lr, weight_decay, betas=betas)
     return torch.optim.Adam(
@@ -64,7 +64,7 @@ def rmsprop(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
 ) -> Optimizer:
-    """Makes a `torch.optim.RMSprop`, with alpha and momentum in [0, 1); ranges as in `adam`."""
+    """Makes a `torch.optim.RMSprop`; alpha and momentum in [0, 1), other ranges as in `adam`."""
     _check(lr, weight_decay, momentum=[momentum], alpha=[alpha])
     return torch.optim.RMSprop(
         params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay

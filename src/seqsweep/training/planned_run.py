@@ -37,7 +37,7 @@ class PlannedRun:
     run_id: str
     data_fingerprint: str | None
     splits: dict[str, dict[str, Any]] | None = None
-    """The `data.info.contents` of the splits; None if the data are read only during training."""
+    """The size and fingerprint of each split; None if the data are read only during training."""
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, one line each."""
     recordings: str | None = None
@@ -69,7 +69,8 @@ def plan(config: Config) -> PlannedRun:
     """Plans the run of a config; refuses data that cannot be trained on.
 
     Raises:
-        ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.
+        ValueError, TypeError, OSError: the data cannot be read, the config does not fit the data,
+            or the user's code cannot be identified (see `user_code.code_of`).
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
     # A data module of the user reads data only in training, so the data are not known yet.
@@ -96,7 +97,7 @@ STOP_FILE = ".stop"
 
 
 class RunFailed(Exception):
-    """Training failed after the run had begun; `__cause__` is the error."""
+    """A run failed after it had begun, and `__cause__` is the error; or it diverged."""
 
     def __init__(self, folder: Path, error: BaseException | str) -> None:
         if isinstance(error, str):
@@ -120,7 +121,7 @@ class Outcome:
 
     Attributes:
         record: the content of record.json; empty for a run that has paused.
-        trained: False if the folder was complete already.
+        trained: False if the run had been finished before.
         signum: a signal that came too late to stop this run, but must stop the caller.
     """
 
@@ -131,7 +132,7 @@ class Outcome:
 
 
 def finished(member: PlannedRun, root: Path) -> Outcome | None:
-    """Returns the outcome of a finished run, unless `rerun` is set."""
+    """Returns the outcome of a run that is done; None if it must be trained."""
     folder = RunFolder(root / member.run_id)
     # A run with `rerun` counts as unfinished until it has been trained again.
     record = None if member.config["rerun"] else folder.record()
@@ -149,7 +150,7 @@ def is_final(status: str | None, limits: Limits | None) -> bool:
 
 
 def monitored(record: dict[str, Any]) -> float | None:
-    """Returns the run's value of `monitor`, for sweepers that need one number."""
+    """Returns the value of a run's monitored metric for a sweeper, or None."""
     if not record:  # the run has paused
         return None
     # A diverged run has no metrics, and a run without validation lacks its monitor.
@@ -166,7 +167,7 @@ def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:
 
 
 def request_stop_if_configured(member: PlannedRun, root: Path) -> None:
-    """Ends the sweep after a failed run if `sweep.on_error` is `stop`."""
+    """Writes STOP_FILE after a failed run if `sweep.on_error` is `stop`."""
     if member.config["sweep"]["on_error"] == "stop":
         (root / STOP_FILE).touch()
 

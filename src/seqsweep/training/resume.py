@@ -41,7 +41,8 @@ def begin(
 ) -> Path | None:
     """Prepares a run's folder; returns the checkpoint to resume from, or None.
 
-    Without a checkpoint, it removes earlier results, and writes config.yaml and provenance.json.
+    Without a checkpoint, earlier results are removed, and config.yaml and provenance.json written.
+    Then the checkpoints of a shorter run of the same config are copied, if there is one.
 
     Args:
         engine: the engine and other facts that decide the last bits, for provenance.json.
@@ -77,6 +78,8 @@ def begin(
 def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> int:
     """Returns how many processes were killed in a row without a new epoch.
 
+    `killed` is the dead process from which the run's lock was taken over, if any.
+
     Raises:
         KilledTooOften: `MOST_KILLED` processes were killed, so the run has failed.
     """
@@ -94,9 +97,9 @@ def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None)
 
 @functools.cache
 def _finished_runs(root: Path) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
-    """Returns folders and configs of complete runs by `_key`; reads the runs once.
+    """Returns folders and configs of runs with all their epochs, by `_key`.
 
-    Runs have the same key if they differ only in the number of epochs or in the user's code.
+    Runs have the same key if their results can differ only by the number of epochs or user code.
     """
     finished: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
     for folder in (root, *namesakes(root)):
@@ -156,7 +159,7 @@ _changes_said: set[str] = set()
 
 
 def _take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
-    """Copies the files of a shorter run of the same config, if any.
+    """Copies the files of a shorter run of the same config; returns whether it did.
 
     The epochs of the shorter run must equal the first epochs of this run. They differ if the
     scheduler depends on `max_epochs`: then nothing is copied, and a message says so.

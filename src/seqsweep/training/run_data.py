@@ -64,10 +64,10 @@ _small_data = functools.lru_cache(maxsize=128)(Data)
 
 
 def data_of(section: Config) -> Data:
-    """Returns the data of a section, shared by runs with equal preparation.
+    """Returns the data of a section `data`, shared by runs with equal preparation.
 
     Raises:
-        ValueError, TypeError, OSError: the source refuses its arguments or files.
+        ValueError, TypeError, OSError: the source is not a group, or refuses arguments or files.
     """
     source = _source(section)
     options = {key: section[key] for key in _PREPARATION if key in section}
@@ -86,7 +86,7 @@ def forget_data() -> None:
 
 
 def build_data(config: Config) -> Any:
-    """Builds the DataModule; runs of one process share its source."""
+    """Builds the DataModule of a config; runs of one process share its source."""
     section = config["data"]
     injected: dict[str, Any] = {}
     if "source" in section:

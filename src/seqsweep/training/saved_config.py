@@ -27,7 +27,7 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     """Plans the run that a folder's config.yaml describes.
 
     Raises:
-        ValueError: the file is missing, or it names a target that is not allowed.
+        ValueError, TypeError, OSError: the file is missing, or `member_of` refuses its config.
     """
     config = _config(run)
     # Trackers such as W&B have this run already, so only the project's loggers are kept.
@@ -43,7 +43,8 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Pl
         allowed: targets that the config may build besides the project's own.
 
     Raises:
-        ValueError, TypeError, OSError: the config or one of its targets is refused.
+        ValueError, TypeError, OSError: a target is not allowed, or `check` or `plan` refuses the
+            config.
     """
     # This comes before `check`, which may already import a target to read its signature.
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
@@ -52,10 +53,11 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Pl
 
 
 def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
-    """Plans the data of a folder's run and builds nothing else.
+    """Returns a planned run that has only the `data` section of a folder's config.
 
     Raises:
-        ValueError: see `saved_member`, or the data have changed since the run was trained.
+        ValueError, TypeError, OSError: the file is missing, a target of the data is not allowed, or
+            the data cannot be read or have changed since the run was trained.
     """
     config = _config(run)
     data = {"data": config["data"]}

@@ -53,7 +53,7 @@ def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRSchedule
 def plateau(
     optimizer: Optimizer, monitor: str, factor: float = 0.1, patience: int = 5, min_lr: float = 0.0
 ) -> ReduceLROnPlateau:
-    """Multiplies the lr by `factor` after `patience` epochs without improvement."""
+    """Multiplies the lr by `factor` after more than `patience` values without improvement."""
     if not 0 < factor < 1:
         raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")
     if patience < 0:
@@ -65,7 +65,7 @@ def plateau(
 
 
 def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
-    """Returns the factor of lr by epoch, from 1 to `floor`."""
+    """Returns a function that gives an epoch's factor of lr, from 1 to `floor`."""
 
     def factor(epoch: int) -> float:
         # torch's own scheduler uses C's cosine function, whose last bit depends on the CPU.
@@ -76,7 +76,7 @@ def _along_cosine(epochs: int, floor: float) -> Callable[[int], float]:
 
 
 def _check_min_lr(optimizer: Optimizer, min_lr: float) -> None:
-    # torch would raise the lr to a larger `min_lr` without a warning.
+    # With a larger `min_lr`, the cosine would raise the lr, and the plateau would never lower it.
     lr = min(float(group["lr"]) for group in optimizer.param_groups)
     if not 0 <= min_lr <= lr:
         raise ValueError(

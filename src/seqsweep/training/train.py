@@ -34,14 +34,15 @@ Outcomes = list[Outcome | BaseException]
 def train(
     run: PlannedRun, root: Path, progress: Callback | None = None, engine: str | None = None
 ) -> Outcome:
-    """Trains one run in `root`/run_id, from its last checkpoint if any.
+    """Trains one run in the folder `root`/run_id, from its last checkpoint if any.
 
     Args:
         progress: a progress bar for a terminal.
         engine: the engine that trains the run, instead of the config's choice.
 
     Raises:
-        ValueError, TypeError, OSError: the config cannot be built; nothing has been written.
+        ValueError, TypeError: the config cannot be built; nothing has been written.
+        OSError: as above, or the lock of the run's folder cannot be written.
         Locked: another process trains this run, or has taken it over.
         Interrupted: a signal came; the run resumes from its last epoch next time.
         RunFailed: training failed; failure.json holds the traceback.
@@ -67,15 +68,15 @@ def train_pool(
     """Trains runs with the native engine; outcomes as in `train_together`.
 
     Args:
-        runs: the runs, which must have equal keys by `pool_key`.
+        runs: the runs, which must share their prepared data (`pool_key` returns equal texts).
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
-        judge: decides about the runs at their limits; without a judge the runs pause.
-        largest: the most members of a pool. Each holds a lock, an open file; systems allow 1,000.
+        judge: returns new limits for runs at the limits of a search; without a judge they pause.
+        largest: the most runs of a pool. Each holds its lock file open; systems allow 1,000 files.
     """
     outcomes: Outcomes = []
     count = len(runs)
-    pools = -(-count // largest)  # of about the same size, so that no pool is a single run
+    pools = -(-count // largest)  # of about the same size, so that the last pool is not small
     for pool in range(pools):
         part = runs[pool * count // pools : (pool + 1) * count // pools]
         outcomes += train_together(PoolEngine(part, root, threads, progress, judge))
@@ -89,9 +90,9 @@ def train_together(engine: Engine[M]) -> Outcomes:
     """Trains the runs of an engine from their configs to their records.
 
     Returns:
-        The outcome of each run, or an error in its place: Locked, Interrupted, RunFailed, or the
-        ValueError, TypeError or OSError that refused its config. Nothing has been written for a
-        refused config.
+        The outcome of each run, or an error in its place: Locked, Interrupted, RunFailed, the
+        ValueError, TypeError or OSError that refused its config (for which nothing is written), or
+        the OSError of a lock that cannot be written.
     """
     try:
         members = engine.build()
@@ -127,8 +128,8 @@ def train_together(engine: Engine[M]) -> Outcomes:
 def _begin(engine: Engine[M], begun: list[M], contexts: contextlib.ExitStack, member: M) -> bool:
     """Locks a member and prepares its folder; returns whether it trains.
 
-    A member that does not train has an outcome, or trains alone later, because it may kill the
-    process.
+    A member that does not train has an outcome. Only a member of a pool that may kill the process
+    has none: it trains alone later.
     """
     try:
         lock = contexts.enter_context(RunLock(member.folder.path))
@@ -218,7 +219,7 @@ def _fail(engine: Engine[M], begun: Sequence[M], error: Exception) -> None:
             f"the runs trained together failed ({error}); this one trains alone", level="WARNING"
         )
         member.log.write_lines()
-    if engine.is_single:  # a run that has not begun has no files
+    if engine.is_single:  # a run that has not begun gets an outcome, but no failure.json
         engine.outcomes.setdefault(engine.runs[0].run_id, error)
 
 

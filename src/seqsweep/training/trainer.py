@@ -52,11 +52,12 @@ def build_trainer(
 
     `accumulate_grad_batches`, `gradient_clip_val` and `gradient_clip_algorithm` are read by the
     module, which optimises manually. `deterministic` requests deterministic kernels on a GPU; CPU
-    kernels are always deterministic. `others` go to Lightning unchanged (`config/convert.py`).
+    kernels are always deterministic. `folder` is the run's folder. `others` go to Lightning
+    unchanged; `config.convert` has checked them.
 
     Raises:
-        ValueError: a GPU is requested but missing, a number is out of range, or Lightning refuses
-            an argument.
+        ValueError: a GPU is needed but missing, a number is out of range, or Lightning refuses an
+            argument.
     """
     _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
     # Lightning accepts 0 and then trains nothing, which would leave a run without an epoch.

@@ -1,9 +1,9 @@
 """Identifies the user's own code that a config names. Imports no torch (which is slow).
 
 The source text of this code is a part of a run's identity, because different code gives different
-results. If a module imports other modules of its folder, their text counts too. The imports are
-found in the source text, so no code is run. Imports inside functions do not count, and files that
-the code reads do not count either.
+results. If a module imports other modules of its folder, their text counts too. These imports are
+found in the source text. Imports inside functions do not count, and files that the code reads do
+not count either.
 """
 
 import ast
@@ -44,7 +44,7 @@ class Source(NamedTuple):
 _distributions = functools.cache(metadata.packages_distributions)
 
 _known: dict[str, dict[str, Source]] = {}
-"""The files of each module and of its imports. A process runs the code that it imported first."""
+"""The files of each module and of its imports, by the modules' names (see `_sources`)."""
 
 
 def with_code(config: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,8 @@ def code_of(config: Mapping[str, Any]) -> dict[str, str]:
     Loggers do not count. A data source does not count either, because its data have a fingerprint.
 
     Raises:
-        ValueError: a target is neither in a .py file nor in an installed package.
+        ValueError: a target cannot be imported, is neither in a .py file nor in an installed
+            package, or one of its files is not valid Python.
     """
     code: dict[str, str] = {}
     for target, key in _foreign(config):
@@ -123,7 +124,7 @@ def _module_of(target: str, key: str) -> str:
 
 
 def _sources(module: str) -> dict[str, Source]:
-    """Returns the files of a module and its imports; empty for a package.
+    """Returns a module's files by module; empty unless the user wrote the module.
 
     The files are read again only after a new import, because the old code runs until then.
     """
@@ -167,7 +168,7 @@ def _file(root: Path, module: str) -> Path | None:
 
 
 def _imports(text: str, module: str, path: Path) -> Iterator[str]:
-    """Yields the dotted names that are imported outside of functions: modules or others."""
+    """Yields the dotted names of imports outside of functions: modules, or objects in them."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     waiting: list[ast.AST] = [ast.parse(text, path)]
     while waiting:
@@ -204,7 +205,7 @@ def _digest(text: str) -> str:
 
 
 def _package(module: str, target: str, key: str) -> dict[str, str]:
-    """Returns the version of the installed package of a module, by name."""
+    """Returns the versions of the installed packages that provide a module, by name."""
     names = _distributions().get(module.partition(".")[0], ())
     if not names or not _INSTALLED & set(_origin(module).parts):
         raise ValueError(

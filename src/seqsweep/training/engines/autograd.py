@@ -81,7 +81,7 @@ class AutogradEngine(Engine[AutogradRun]):
 
     @contextlib.contextmanager
     def running(self, begin: Callable[[AutogradRun], bool]) -> Generator[None]:
-        with _ending_its_workers():
+        with _ending_workers():
             self.has_begun = begin(self.run)
             yield
 
@@ -128,7 +128,7 @@ class AutogradEngine(Engine[AutogradRun]):
         best = run.folder.path / "checkpoints" / "best.ckpt"
         if best.is_file():
             module.load_state_dict(load_sealed(best)["state_dict"])
-        module.confusions.clear()  # the last validation has left a matrix
+        module.confusions.clear()  # the last validation of the training has left a matrix
         splits = splits_tested(run.planned.config, known)
         if "val" in splits:  # for its confusion matrix
             callbacks, loggers = trainer.callbacks, trainer.loggers
@@ -143,12 +143,12 @@ class AutogradEngine(Engine[AutogradRun]):
 
 
 @contextlib.contextmanager
-def _ending_its_workers() -> Generator[None]:
+def _ending_workers() -> Generator[None]:
     """Kills the DataLoader workers that a run leaves when it ends early.
 
-    Lightning leaves some workers alive, and they hold copies of this process's open files. At its
-    end this process would also wait for the workers. It would wait forever if a signal had ended
-    one worker while that worker held the lock of a queue.
+    Lightning leaves some workers alive, and they hold copies of this process's open files. This
+    process would also wait for the workers when it ends: forever, if a signal had ended one worker
+    while that worker held the lock of a queue.
     """
     others = multiprocessing.active_children()
     try:
@@ -157,9 +157,9 @@ def _ending_its_workers() -> Generator[None]:
         if threading.current_thread() is threading.main_thread():
             # torch's handler would raise an error for each of the workers.
             handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for worker in multiprocessing.active_children():
-                if worker not in others:
-                    worker.kill()
-                    worker.join()
+            left = [each for each in multiprocessing.active_children() if each not in others]
+            for worker in left:
+                worker.kill()
+                worker.join()
             signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
         raise

@@ -63,6 +63,7 @@ class Engine(ABC, Generic[M]):
     """Trains one or more runs of one data set together.
 
     Attributes:
+        root: the folder in which each run has its folder.
         torch_threads: the number of threads that torch uses.
         origin: the engine, the device and the libraries, for provenance.json. The last bits of the
             results depend on them. `build` sets this attribute.
@@ -85,10 +86,12 @@ class Engine(ABC, Generic[M]):
 
     @abstractmethod
     def build(self) -> list[M]:
-        """Builds the parts of the runs from their configs; nothing is written.
+        """Returns the members, built from the configs of the runs; writes nothing.
+
+        A pool leaves out a member whose own part is refused; `outcomes` has the error.
 
         Raises:
-            ValueError, TypeError, OSError: a part that all runs share is refused.
+            ValueError, TypeError, OSError: a part of a single run or of the whole pool is refused.
         """
 
     def assist(self, members: Sequence[M]) -> Outcome | None:
@@ -107,8 +110,8 @@ class Engine(ABC, Generic[M]):
         """Holds the engine's resources while `fit` works.
 
         Args:
-            begin: locks the next member, prepares its folder and calls `start`; returns False if
-                the member cannot be trained here.
+            begin: locks a member, prepares its folder and calls `start`; returns False if the
+                member has an outcome already or must train alone.
         """
         yield
 

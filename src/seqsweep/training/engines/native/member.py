@@ -39,10 +39,11 @@ class PoolMember:
     The constructor writes nothing. `start` builds the network.
 
     Attributes:
+        epochs: the number of finished epochs.
         native: the network and optimizer state after `epochs` epochs, or in the middle of the next.
-        best_weights: (P,) the weights of its best epoch so far.
+        best_weights: (P,) the weights of the best epoch so far.
         flops: the floating-point operations of an epoch.
-        saved: the time in seconds of the last checkpoint, or of the member's start.
+        saved: when the last checkpoint was written or the member began, by `time.perf_counter`.
 
     Raises:
         ValueError, TypeError, OSError: a part of the config is refused.
@@ -94,7 +95,7 @@ class PoolMember:
         self.log = MemberLog(folder, build_loggers(config, folder))
         self.epochs = 0
         self.saved = 0.0
-        # The number of epochs that last.ckpt has trained, and the index of the epoch in best.ckpt.
+        # The number of finished epochs in last.ckpt, and the index of the epoch in best.ckpt.
         self._epochs_saved = 0
         self._best_saved: int | None = None
 
@@ -146,7 +147,7 @@ class PoolMember:
         return None if limits is None else limits.judge(self.best)
 
     def work(self) -> Work:
-        """Returns the work of the member's next epoch, which `undo` can revert."""
+        """Keeps the state for `undo`, and returns the work of the next epoch."""
         self._before.copy_(self.native.memory)
         self._steps_before = self.native.steps
         seed = self.shuffle_seed if self.shuffles else None
@@ -165,7 +166,7 @@ class PoolMember:
         return (self.native.steps - self._steps_before) * self.batch_size / self.num_train
 
     def undo(self) -> None:
-        """Restores the network to its state before the last work."""
+        """Restores the network and optimizer to their state before the last `work`."""
         self.native.memory.copy_(self._before)
         self.native.steps = self._steps_before
 
@@ -188,7 +189,7 @@ class PoolMember:
         return not stops and self.epochs < self.max_epochs
 
     def save(self, now: float, sync: bool) -> None:
-        """Writes the logs, and the checkpoints of the last finished epoch."""
+        """Writes the logs, and checkpoints if an epoch has finished since the last save."""
         self.saved = now
         self.log.flush()
         self.log.write_lines()

@@ -41,7 +41,7 @@ _MOST_ENDS = 100
 
 
 class Pool:
-    """Trains members until each has ended, and writes their files.
+    """Trains members until each has ended or paused, and writes their files.
 
     A task trains some members for one epoch, in one thread. Only as many members train at a time as
     keep all threads busy: these members are in the window. When a member ends, the next member
@@ -52,11 +52,11 @@ class Pool:
         members: the built members; none of them has begun.
         begin: locks a member and prepares it; returns False if it cannot be trained here.
         engine: the engine, which gets the outcome of each ended member.
-        judge: returns new limits when all members that still train have reached their limits (see
+        judge: returns new limits when every member has ended or waits at its limit (see
             `limits.Judge`). Without a judge, a member pauses at its limit.
 
     Attributes:
-        training: the members that still train: they neither have ended nor wait at a limit.
+        training: the members that train or have not begun, without those that wait at a limit.
         left: the members that have begun and have no outcome.
         row: the row of the epoch that was finished last.
     """
@@ -92,13 +92,13 @@ class Pool:
         self._in_lane: PoolMember | None = None
 
     def advance(self, seconds: float) -> list[PoolMember]:
-        """Waits at most `seconds`; returns members that finished an epoch or failed."""
+        """Trains for at most `seconds`; returns members that finished an epoch or failed."""
         self.fill()
         moved = self._take(seconds) if self.workers.pending else []
         self._release()
         if self._ended and self.ending.is_due():
             self._record(_MOST_ENDS)
-        # One member per call is fed here, and the remaining members when the threads have ended.
+        # The loggers of one member are fed per call, and all others when the threads have ended.
         if self._unfed and self.feeding.is_due():
             member = self._unfed.pop(0)
             with self.feeding.measuring():
@@ -106,7 +106,7 @@ class Pool:
         return moved
 
     def finish(self, stop: StopOnSignal) -> None:
-        """Waits until all trained members are tested, and records them."""
+        """Ends the training: takes all results, and writes all records."""
         # If the last training member has failed, members that wait for the judge pause.
         self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
         self._waiting = []
@@ -136,7 +136,7 @@ class Pool:
             self._train(chunk)
 
     def _chunk(self) -> list[PoolMember]:
-        """Returns the ready members for a task of about a millisecond."""
+        """Returns the members of a task of about a millisecond; empty if none is ready."""
         # With few members a task takes only some of them, so that every thread gets a task.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * self.workers.threads))
         chunk, cost = list[PoolMember](), 0.0
@@ -275,7 +275,7 @@ class Pool:
         return []
 
     def _record(self, most: int | None = None) -> None:
-        """Writes the records of at most `most` ended members, or of all."""
+        """Saves and records ended members, at most `most` of them."""
         ended = self._ended[:most]
         if not ended:
             return

@@ -1,6 +1,6 @@
 """The data of a pool, and the metrics of its members.
 
-K members, N results (training, then validation), C classes.
+N results (training, then validation), C classes.
 """
 
 import functools
@@ -29,7 +29,7 @@ Array = npt.NDArray[np.float64]
 
 
 def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
-    """Returns accuracy and macro-F1 (K,) from counts (K, C, C).
+    """Returns accuracy and macro-F1 (N,) from counts (N, C, C).
 
     The rows of the counts are the true classes. Macro-F1 is the mean over the classes that occur,
     as labels or as predictions.
@@ -45,7 +45,7 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
 
 
 def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
-    """Returns the error of a row that is not finite, or None."""
+    """Returns the error of a row whose loss or gradient is not finite, or None."""
     # An infinite gradient counts too: it spoils the weights while the losses are still finite.
     for name in ("train/loss", "val/loss", "train/grad_norm"):
         if not math.isfinite(row.get(name, 0.0)):
@@ -54,7 +54,7 @@ def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
 
 
 _AUGMENTED_NUMBERS = 2**24
-"""The most numbers in all augmented training splits that are kept in memory.
+"""The most numbers in all augmented training splits that are kept in memory (at least one split).
 
 The splits are kept, because members with the same seed share them."""
 
@@ -74,7 +74,7 @@ class PoolData:
     def train(
         self, members: Sequence[PoolMember], works: Sequence[Work], stop: Stop
     ) -> list[Result]:
-        """Trains members for one epoch in a thread; raises Stopped if `stop` is set."""
+        """Trains members for one epoch; called by a thread; raises Stopped if `stop` is set."""
         val = self.native.get("val")
         if all(member.augmentation is None for member in members):
             return run(works, self.native["train"], val, stop)
@@ -169,7 +169,7 @@ class Workers:
         future.add_done_callback(self._done.put)
 
     def next(self, seconds: float | None) -> tuple[Sequence[PoolMember], Take, Future[Any]] | None:
-        """Returns a task with its result; None if no task ends in time."""
+        """Returns an ended task: its members, `Take` and result; None if none ends in time."""
         try:
             future = self._done.get(timeout=seconds)
         except queue.Empty:
@@ -202,7 +202,7 @@ class Budget:
         self._ended = clock()
 
     def is_due(self, since: float | None = None, writers: int = 1) -> bool:
-        """Returns whether one of `writers`, which last wrote at `since`, may write again."""
+        """Returns whether one of `writers` may write; `since` is its last write, or anyone's."""
         wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
         return self.clock() - (self._ended if since is None else since) >= wait
 

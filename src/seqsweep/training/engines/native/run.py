@@ -27,7 +27,6 @@ class PoolEngine(Engine[PoolMember]):
     """Trains members of one data set side by side.
 
     Args:
-        progress: a progress bar, for a single run.
         threads: the number of threads that train members, at least 1. torch itself uses one thread.
         judge: see `Pool`.
     """
@@ -106,8 +105,8 @@ class PoolModule(L.LightningModule):
     """Lets a Lightning Trainer train a pool, round by round.
 
     In a round every member that still trains finishes at least one epoch; fast members finish
-    several epochs. A round is one batch for Lightning. The members have their own optimizers, so
-    Lightning gets no optimizer.
+    several epochs. For Lightning, a round is an epoch of one batch. The members have their own
+    optimizers, so Lightning gets no optimizer.
     """
 
     draws_bar = True  # this module draws the bar itself, because a round is not an epoch
@@ -128,7 +127,7 @@ class PoolModule(L.LightningModule):
     def training_step(self, batch: int, batch_idx: int) -> None:
         pool = self.pool
         # Results come in any order, so a round ends when every member has finished an epoch. If all
-        # members wait for the judge, the round ends when the judge has resumed some of them.
+        # members wait for the judge, the round ends when the judge has resumed or ended them.
         behind = set(pool.training)
         while behind or pool.is_judging:
             behind.difference_update(pool.advance(POLL_SECONDS))

@@ -72,11 +72,11 @@ def _template(model: str, input_size: int, num_classes: int) -> Template:
 
 
 class Schedule:
-    """Computes an optimizer's options in each epoch with a scheduler of torch.
+    """Computes an optimizer's options (lr and others) in each epoch, with torch's scheduler.
 
-    The scheduler acts on an optimizer of torch that trains nothing; a member reads the options from
-    it. Options that do not depend on a metric are a function of the epoch. Members of equal configs
-    then share one schedule, even at different epochs.
+    The scheduler acts on an optimizer of torch that trains nothing; the options are read from this
+    optimizer. Options that do not depend on a metric are a function of the epoch. Members with
+    equal optimizers and schedulers then share one schedule, even at different epochs.
     """
 
     def __init__(self, config: Config) -> None:
@@ -90,7 +90,7 @@ class Schedule:
         self._by_epoch = [hyperparameters(self.optimizer)]
 
     def options(self, epoch: int) -> Options:
-        """Returns an epoch's options; if a metric decides them, `epoch` must be the next."""
+        """Returns an epoch's options; if they follow a metric, `epoch` must be the next."""
         if self.scheduler is None or self.follows_metric:
             return self._by_epoch[-1]
         # The scheduler only moves forward, so the options of earlier epochs are kept.
@@ -104,7 +104,7 @@ class Schedule:
             self._by_epoch = [self._moved(metrics[self.monitor])]
 
     def _moved(self, *metric: float) -> Options:
-        # The step changes nothing, but a scheduler warns if its optimizer has never stepped.
+        # The optimizer changes nothing, but a scheduler warns if it has never stepped.
         self.optimizer.step()
         self.scheduler.step(*metric)
         return hyperparameters(self.optimizer)
@@ -136,7 +136,7 @@ def _schedule(sections: str) -> Schedule:
 
 
 def hyperparameters(optimizer: Optimizer) -> Options:
-    """Returns the current options of an optimizer that the native library reads."""
+    """Returns those current options of an optimizer that the native library reads."""
     options = optimizer.param_groups[0]
     result = {name: float(options[name]) for name in _NAMES if name in options}
     if "betas" in options:
