@@ -295,7 +295,6 @@ TEMPORARY = ".*.tmp"
 
 
 def remove(folder: Path, *patterns: str) -> None:
-    """Removes the files of a folder that match one of the patterns."""
     for path in matching(folder, *patterns):
         path.unlink(missing_ok=True)
 

@@ -38,7 +38,7 @@ _now = functools.partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", tim
 
 
 class Locked(Exception):
-    """Another process is training this run; the message names the process."""
+    """A lock is held already; the message names the process, which may be this one."""
 
 
 class LockLost(Locked):

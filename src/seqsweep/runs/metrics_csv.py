@@ -55,7 +55,7 @@ class MetricsTail:
 
     Attributes:
         best: the best value of each metric that has had a number.
-        written: when the file was last written, in seconds since 1970; 0 without a file.
+        written: when the file was last written, in seconds since 1970; 0 if none was found yet.
     """
 
     def __init__(self, path: Path, metrics: Sequence[str]) -> None:

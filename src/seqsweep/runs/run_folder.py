@@ -63,8 +63,8 @@ class RunFolder:
 
     It holds `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
     checkpoints/{best,last}.ckpt`, event files (see `runs.eventfiles`), failure.json after a
-    failure, and a lock during training. record.json is written last. The methods that write raise
-    LockLost if another process has taken over the lock of this process.
+    failure, loggers.json of fed loggers (see `training.fed_loggers`), and a lock during training.
+    record.json ends the training. The methods that write raise LockLost if the lock is lost.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,8 +1,8 @@
 """Reads and writes sweep.json, and locks the folder of a sweep.
 
 The folder of a run shows the state of that run. sweep.json lists the runs of a sweep, the time when
-it began, and its command. A sweep writes the file when it starts and when it ends, for tables and
-for `seqsweep watch`.
+it began, and its command. A sweep writes the file when it starts and when it ends. Workers, tables
+and `seqsweep watch` read the file.
 """
 
 import contextlib

@@ -33,8 +33,7 @@ class EarlyStop(EarlyStopping):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stops a resumed run that early stopping had ended before a kill."""
-        # With patience=0 the first condition holds for a new run too, so the second condition is
-        # needed.
+        # With patience=0 the first condition holds for a new run too, so the second is needed.
         if self.wait_count >= self.patience and self.wait_count > 0:
             trainer.should_stop = True
 

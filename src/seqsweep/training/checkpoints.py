@@ -85,8 +85,7 @@ class SealedCheckpointIO(TorchCheckpointIO):
     """Writes and reads sealed checkpoints for Lightning's Trainer.
 
     Lightning's own class writes to the system's temporary folder first: if this folder is on
-    another file system, a kill leaves half a file under the final name. It also ignores a failed
-    save.
+    another file system, a kill leaves half a file under the final name. It ignores failed saves.
     """
 
     def save_checkpoint(

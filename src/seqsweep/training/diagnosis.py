@@ -60,8 +60,8 @@ def confusion_of(splits: Splits | OwnData, counts: Mapping[Any, Any]) -> dict[st
 def diagnose(splits: Splits, network: Network, weights: Tensor) -> dict[str, Any] | None:
     """Returns the content of diagnostics.json for a network with weights (P,).
 
-    The sequences are of the validation split, else of test, else of train; the classes give one in
-    turn. The result is None if the states are not finite: a run can lack a diagnosis.
+    The sequences come from val, else from test, else from train, and from each class in turn. The
+    result is None if the states are not finite; the run is complete without a diagnosis.
     """
     split = next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
     sequences, shape = getattr(splits, split), network.shape

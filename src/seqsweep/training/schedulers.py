@@ -53,7 +53,7 @@ def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRSchedule
 def plateau(
     optimizer: Optimizer, monitor: str, factor: float = 0.1, patience: int = 5, min_lr: float = 0.0
 ) -> ReduceLROnPlateau:
-    """Multiplies the lr by `factor` after more than `patience` values without improvement."""
+    """Multiplies the lr by `factor` after over `patience` values of `monitor` without gain."""
     if not 0 < factor < 1:
         raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")
     if patience < 0:

@@ -182,8 +182,7 @@ class PoolMember:
         stops = False
         # Early stopping counts epochs with validation, as Lightning does.
         if self.early_stop is not None and (self.val_every == 1 or "val/loss" in row):
-            # The public hooks of EarlyStopping read a Trainer's metrics, but members share one
-            # Trainer.
+            # The public hooks of EarlyStopping read a Trainer's metrics; members share one Trainer.
             current = torch.tensor(row[self.early_stop.monitor])
             stops, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
         return not stops and self.epochs < self.max_epochs

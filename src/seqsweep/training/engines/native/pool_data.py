@@ -164,6 +164,7 @@ class Workers:
     def submit(
         self, members: Sequence[PoolMember], take: Take, compute: Callable[..., Any], *args: Any
     ) -> None:
+        """Lets a thread compute a task; `next` returns it when the task has ended."""
         future = self._executor.submit(compute, *args)
         self._tasks[future] = members, take
         future.add_done_callback(self._done.put)
@@ -202,7 +203,10 @@ class Budget:
         self._ended = clock()
 
     def is_due(self, since: float | None = None, writers: int = 1) -> bool:
-        """Returns whether one of `writers` may write; `since` is its last write, or anyone's."""
+        """Returns whether a writer that last wrote at `since` may write again.
+
+        The budget is for `writers` writers. By default `since` is the last write of any of them.
+        """
         wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
         return self.clock() - (self._ended if since is None else since) >= wait
 
