@@ -60,8 +60,8 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     most = min(map(len, parts), default=1)
     if trainer.world_size > most:
         raise ValueError(
-            f"trainer.devices={trainer.world_size}: must be at most {most}, the sequences of the "
-            "smallest split; 1 for a data module without Splits"
+            f"trainer.devices={trainer.world_size}: must be at most {most}, the number of "
+            "sequences in the smallest split (1 for a data module without Splits)"
         )
     return Parts(trainer, module, data, splits)
 

@@ -90,7 +90,7 @@ def count_killed(member: Member, checkpoint: Path | None, killed: Holder | None)
     count = member.folder.count_killed(epochs)
     if count >= MOST_KILLED:
         raise KilledTooOften(
-            f"{count} processes were killed while they trained it; the last was {killed}"
+            f"{count} processes were killed while they trained the run; the last was {killed}"
         )
     return count
 

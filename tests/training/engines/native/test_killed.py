@@ -52,7 +52,7 @@ def test_the_third_killed_process_without_an_epoch_fails_the_run(
     assert isinstance(outcome.__cause__, KilledTooOften)
     failure = RunFolder(tmp_path / run.run_id).failure()
     assert failure is not None and failure["kind"] == "failed" and failure["attempts"] == 1
-    assert "3 processes were killed while they trained it" in failure["error"]
+    assert "3 processes were killed while they trained the run" in failure["error"]
     assert f"process 103 on {host_name()}" in failure["error"]
     (outcome,) = train_pool([run], tmp_path, 1)  # a failed run is tried again, as any
     assert isinstance(outcome, Outcome)
