@@ -36,7 +36,7 @@ class Method:
 
     Args:
         words: The values that distinguish the config, such as `hidden_size=16`.
-        cells: The estimate on each data set; None where the config has no complete run.
+        cells: The estimate on each data set; None where the config has no score.
     """
 
     words: str
@@ -68,7 +68,7 @@ class AcrossSets:
 def across_sets(
     entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
 ) -> AcrossSets | None:
-    """Returns the table of some runs; None for only one data set.
+    """Returns the table; None for only one data set, or without a complete run.
 
     A row is a config without three kinds of keys: keys that choose the data set, keys that
     distinguish replicates (such as `seed`), and keys whose value depends only on the data set (such
@@ -146,7 +146,7 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
 
 
 def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
-    """Returns the configs' means, and any reason to omit the data set."""
+    """Returns the configs' means, and why the ranks leave out the data set, if so."""
     groups = group_by(
         one.complete, lambda entry: value_key({key: entry.config.get(key) for key in keys})
     )
@@ -162,7 +162,7 @@ def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Es
 
 
 def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
-    """Returns a reason if the configs' evaluation sequences differ; otherwise empty."""
+    """Says why the configs' scores are not comparable; empty if they are."""
     split = metric.partition("/")[0]
     if split not in ("val", "test"):
         return ""

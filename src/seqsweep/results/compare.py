@@ -21,7 +21,7 @@ from seqsweep.runs.identity import CODE, flatten
 from seqsweep.runs.ledger import Entry, read_folder
 
 MOST_RUNS = 6
-"""The number of runs that fit side by side."""
+"""The most runs that fit side by side."""
 
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _COSTS = ("best_epoch", "params", "train_seconds")
@@ -32,7 +32,7 @@ _NO_ENVIRONMENT = ("command", "started", "data_files", CODE)
 def compare(folders: Sequence[Path], console: Console, as_sweeps: bool = False) -> dict[str, Any]:
     """Prints how runs or sweeps differ from the first one.
 
-    For runs, it shows the keys and metrics that differ. For sweeps, it matches the configs and
+    For runs, it shows the keys that differ and all metrics. For sweeps, it matches the configs and
     compares their scores by seed and split.
 
     Args:
@@ -122,7 +122,7 @@ def _best_lines(side: Side) -> list[str]:
 
 
 def _compare_runs(sides: Sequence[Side], console: Console) -> None:
-    """Prints the keys and metrics in which runs differ from the first."""
+    """Prints the keys that differ, and the metrics with their differences to the first run."""
     for side in sides:
         line = f"[bold]{escape(side.label)}[/]  {escape(str(side.folder))}"
         console.print(line, soft_wrap=True, highlight=False)
@@ -175,14 +175,14 @@ def _text(name: str, value: float, sign: str = "") -> str:
 def _environment_rows(sides: Sequence[Side]) -> dict[str, list[str]]:
     """Returns the versions, machines and engines that differ between the sides."""
     found: dict[str, list[set[str]]] = {}
-    for index, side in enumerate(sides):
-        for entry in side.entries:
-            content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
-            # The fields that are left out differ between any two commands.
-            for key, value in flatten(content):
-                if key.split(".")[0] not in _NO_ENVIRONMENT:
-                    cells = found.setdefault(key.removeprefix("packages."), [set() for _ in sides])
-                    cells[index].add(plain_text(value))
+    runs = [(index, entry) for index, side in enumerate(sides) for entry in side.entries]
+    for index, entry in runs:
+        content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
+        # The fields that are left out describe the command, the data and the user's own code.
+        for key, value in flatten(content):
+            if key.split(".")[0] not in _NO_ENVIRONMENT:
+                cells = found.setdefault(key.removeprefix("packages."), [set() for _ in sides])
+                cells[index].add(plain_text(value))
     return {
         key: [
             escape(", ".join(cut(value, _LONGEST_VALUE) for value in sorted(values)))

@@ -29,7 +29,7 @@ from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 TOP = 20
-"""The most rows of a table. A line below the table counts the omitted rows."""
+"""The most rows of the table of configs. A line below the table counts the omitted rows."""
 
 _LISTED = 3
 """The most configs to list that only one of the two sweeps has."""
@@ -66,7 +66,7 @@ class _Match:
 
 
 def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]:
-    """Prints how the configs of two sweeps differ, and their mean difference.
+    """Compares the scores of two sweeps by config, and prints the differences.
 
     Returns:
         The differences for `--json`; empty if the sweeps have no metric in common.
@@ -105,7 +105,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
 def _rows_by_config(
     runs: Sequence[Sequence[Entry]], fixed: Sequence[str]
 ) -> tuple[list[dict[str, Row]], Variation]:
-    """Returns each sweep's rows by config, and how their replicates differ."""
+    """Returns each sweep's rows by config, and how the replicates differ."""
     every = [entry for of_side in runs for entry in of_side]
     differing = distinguishing_keys([entry.config for entry in every])
     keys = [key for key in differing if key not in REPLICATE_KEYS and key not in fixed]

@@ -2,8 +2,8 @@
 
 Runs have the same data set if their sources hold the same recordings. The splits and the way to
 read the source do not matter: runs on two folds of one source have the same data set. An unfinished
-run has no record that identifies its recordings. It has the data set of the complete runs whose
-configs have the same source. Scores are comparable only on equal sequences.
+run has no record that identifies its recordings. Such a run has the data set of the finished runs
+whose configs have the same source. Scores are comparable only on equal sequences.
 """
 
 import functools
@@ -19,7 +19,7 @@ from seqsweep.runs.ledger import Entry, differing_keys, value_key
 Key = TypeVar("Key", bound=tuple[int, ...])
 Item = TypeVar("Item")
 Name = TypeVar("Name", bound=Hashable)
-"""The types of a replicate (`Key`), and of items that are grouped by their `Name`."""
+"""The types of a replicate (`Key`), of a grouped item, and of a group's common value (`Name`)."""
 
 _SOURCE = "data.source"
 _WAYS_TO_READ = {
@@ -44,15 +44,15 @@ _NOT_OF_SPLITS = (
     "data.standardize",
     "data.missing",
 )
-"""The keys of the data section that do not affect which sequences a split has."""
+"""The data keys that do not affect which sequences a split has; `_OF_SPLITS` decide the splits."""
 
 
 @dataclass
 class DataSet:
     """A data set with its runs and the planned configs.
 
-    The data set is named after its source, file or task. Further keys follow if two data sets would
-    have the same name: `temporal_order length=20`.
+    The data set is named after its file, its name in an archive or its task. Further keys, or a
+    number, follow if two data sets would have the same name: `temporal_order length=20`.
     """
 
     name: str
@@ -66,7 +66,7 @@ class DataSet:
 
     @property
     def configs(self) -> list[Mapping[str, Any]]:
-        """The configs of all runs."""
+        """The configs of all runs, including planned runs."""
         return [*(entry.config for entry in self.entries), *self.planned]
 
 
@@ -80,8 +80,8 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
     begun = [entry for entry in entries if entry.config]
     planned = [config for config in planned if config]
     contents: dict[str, str] = {}
-    # A run without a record has the data set of the complete runs with its source. The search by
-    # source is skipped in the usual case, a folder with only complete runs.
+    # A run without a record has the data set of the finished runs with its source. The search by
+    # source is skipped in the usual case, a folder with only finished runs.
     if planned or any(_recordings(entry) is None for entry in begun):
         known = [(source_of(entry.config), _recordings(entry)) for entry in begun]
         contents = {source: content for source, content in known if content is not None}
@@ -154,7 +154,7 @@ class Sets(NamedTuple):
     """The recordings and the evaluation sequences of a run, as comparable texts.
 
     The texts are fingerprints. A run without fingerprints, for example with a user's own data
-    module, has texts made from its config.
+    module, has texts made from its config, and `is_known` is false.
     """
 
     data: str
@@ -205,7 +205,8 @@ def reasons_apart(
     """Says for each shared replicate why two configs are not comparable.
 
     A reason is empty if both configs have the same sequences. Without a shared replicate, the
-    result has one reason, found with any run of each config.
+    result has one reason, found with any run of each config. The reason is `no shared replicate` if
+    splits vary (`resampled`) and the data are the same.
     """
     shared = sorted(first.keys() & other.keys())
     if shared:
@@ -217,7 +218,7 @@ def reasons_apart(
 
 
 def _recordings(entry: Entry) -> str | None:
-    """Returns the text that identifies a complete run's recordings."""
+    """Returns the text that identifies a run's recordings; None without a record."""
     return (entry.record or {}).get("recordings")
 
 
@@ -232,7 +233,7 @@ def data_key(entry: Entry) -> str:
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """Returns a name for each `data_key`; empty if keys distinguish the data."""
+    """Returns a name for each `data_key`; empty if config keys distinguish the data."""
     if len({data_key(entry) for entry in entries}) <= 1:
         return {}
     keys = differing_keys([entry.config for entry in entries])
@@ -251,7 +252,7 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def tested_sequences(record: dict[str, Any], score: str) -> int:
-    """Returns the number of sequences behind a run's score; 0 if unknown."""
+    """Returns the number of sequences behind a metric, `score`; 0 if unknown."""
     split = score.partition("/")[0]
     known = (record.get("splits") or {}).get(split) or {}
     if isinstance(size := known.get("sequences"), int):

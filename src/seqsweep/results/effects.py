@@ -82,7 +82,7 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
     different value in every config is then left out.
 
     Args:
-        scores: The mean over seeds of each config.
+        scores: The mean score of each config over its replicates.
     """
     table = _table(configs)
     # Confounded effects come last, because another key may have caused them.
@@ -106,14 +106,14 @@ def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) ->
 def find_missing(
     runs: Sequence[Config], keys: Sequence[str], wanted: Sequence[Config] = ()
 ) -> Grid:
-    """Finds the runs that were requested and are not complete.
+    """Counts the combinations, and finds requested runs that are not complete.
 
     A combination that no command requested is not missing. Two sweeps in one folder, a random
     search or a few hand-picked configs request only some of all combinations.
 
     Args:
         runs: The configs of the complete runs.
-        keys: The swept keys, including `seed`.
+        keys: The swept keys, including the keys of replicates, such as `seed`.
         wanted: The configs of requested runs that are not complete.
     """
     # Without a complete run the grid is unknown.
@@ -150,7 +150,7 @@ class _Table:
         return list(zip(*chosen, strict=True)) if chosen else [()] * self.count
 
     def full(self, keys: Sequence[str]) -> list[int]:
-        """Returns the indices of configs whose setting occurs with all values.
+        """Returns the indices of configs whose setting occurs with all values of the keys.
 
         A setting is a combination of values of the other keys. The result is empty if fewer than
         half of the configs are in such settings, because a few complete settings prove nothing.

@@ -1,4 +1,4 @@
-"""Prints the leaderboards of a folder, one for each data set."""
+"""Writes a folder's leaderboards, one per data set, to the terminal, JSON or csv."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ from seqsweep.runs.sweepfile import SweepFile
 _SIGNIFICANT = {"different": True, "indistinguishable": False}
 
 MOST_BOARDS = 8
-"""The most data sets whose leaderboards are printed without `--all`."""
+"""The most data sets whose leaderboards are printed; of more, only `--all` prints them."""
 
 
 def print_folder(
@@ -38,7 +38,7 @@ def print_folder(
     top: int | None = None,
     every: bool = False,
 ) -> None:
-    """Prints the leaderboard of a folder if it has a complete run.
+    """Prints the leaderboard of a folder if one of its runs is complete.
 
     Runs of other versions are left out, and a line counts them. With several data sets, each has
     its own leaderboard, because scores of different test sets cannot be ranked together. The last
@@ -82,7 +82,7 @@ def _print_boards(
 
 
 def boards_of(folder: Path, entries: Sequence[Entry], top: int | None) -> dict[str, Any]:
-    """Returns the content of `print_folder` for `--json`: a board per data set."""
+    """Returns the content of `print_folder` for `--json`: states, boards, mean ranks."""
     sweep = SweepFile.read(folder)
     planned = not_begun(sweep.configs, entries) if sweep else []
     states = Counter(entry.state for entry in entries)
@@ -116,7 +116,7 @@ def _board_of(board: Leaderboard, top: int | None) -> dict[str, Any]:
 
 
 def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
-    """Writes the table over several data sets as csv."""
+    """Writes the table over data sets as csv. Raises a ValueError for one data set."""
     sweep = SweepFile.read(folder)
     across = across_sets(entries, not_begun(sweep.configs, entries) if sweep else [])
     if across is None:
@@ -125,7 +125,7 @@ def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def as_csv(found: AcrossSets) -> str:
-    """Returns csv: a row per method, with mean, std and runs per set."""
+    """Returns csv with a row per method: its ranks, and numbers for each data set."""
     keys = key_names(found.methods[0].keys) if found.methods else {}
     parts = [f"{name}{part}" for name in found.sets for part in ("", " std", " runs")]
     ranks = ["mean rank", "won", "drawn", "lost", "adjusted p"]

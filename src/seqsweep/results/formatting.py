@@ -36,8 +36,8 @@ _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 def key_names(keys: Iterable[str]) -> dict[str, str]:
     """Returns short names of config keys.
 
-    A `_target_` gets the name of the group that chooses it. A callback keeps its prefix
-    `callbacks.`, because users name callbacks, perhaps `lr`.
+    A `_target_` gets the name of the group that chooses it. The `_target_` of a callback keeps the
+    prefix `callbacks.`, because users name callbacks, perhaps `lr`.
 
     >>> key_names(["model.hidden_size", "optimizer._target_"])
     {'model.hidden_size': 'hidden_size', 'optimizer._target_': 'optimizer'}
@@ -55,21 +55,21 @@ def key_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def value_text(key: str, value: Any) -> str:
-    """Returns the text of a config value; for a `_target_` its option: `simple`."""
+    """Returns the text of a config value; for a `_target_` its option or class."""
     if isinstance(value, str) and key.endswith("_target_"):
         return _OPTIONS.get(value) or value.rpartition(".")[2]
     return plain_text(value)
 
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:
-    """Shortens the values of a key as long as they stay distinct.
+    """Shortens the values of a `_target_` if they stay distinct.
 
-    A `_target_` is shortened to its last name (`SGD`, `Adam`), unless two last names are equal.
+    Each value becomes its option or last name (`rnn`, `SGD`). Other keys keep their values.
     """
     if not key.endswith("_target_"):
         return list(values)
     names = [value_text(key, value) if isinstance(value, str) else value for value in values]
-    # Two classes of different packages can have the same last name.
+    # Two classes of different packages can have the same name.
     return names if len(set(map(str, names))) == len(set(map(str, values))) else list(values)
 
 
@@ -133,7 +133,7 @@ def metric_words(name: str) -> str:
 
 
 def short_number(value: float) -> str:
-    """Formats a number: three decimals, or four digits if large or tiny."""
+    """Formats a number: three decimals, or four significant digits if large or tiny."""
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
 
 
@@ -152,7 +152,7 @@ def interval_text(low: float, high: float) -> str:
 
 
 def number(value: float) -> str:
-    """Formats a number with four decimals, or two digits if tiny."""
+    """Formats a number with four decimals, or two significant digits if tiny."""
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
 
 
@@ -180,7 +180,7 @@ def true_minus(text: str) -> str:
 
 
 def error_text(state: str, error: str) -> str:
-    """Removes the state from an error's start, because tables show it separately."""
+    """Removes the state from an error's start, because tables show the state separately."""
     return error.removeprefix(f"{state} ")
 
 

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 _COUNTS = ("best_epoch", "epochs", "params")
 _SPEEDS = ("train_seconds", "samples_per_s")
 _TAKEN = ("run_id", "state", *_COUNTS, *_SPEEDS, "error", "folder", "epoch", "step")
-"""The columns of both tables. A key with one of these names keeps its full name in both."""
+"""The names of other columns. A key with such a name gets its full name, or a prefix."""
 
 
 def load_sweep(folder: Path | str) -> "DataFrame":
     """Returns one row per run: its keys, its state, its results.
 
     The runs are in the order of the sweep, including runs that have not started. Other runs in the
-    folder follow. A missing value is NaN, or NA in columns of integers and booleans.
+    folder follow. A missing value is NaN, NA (in columns of integers or booleans) or None.
 
     Returns:
         Columns: `run_id`, `seed` and the differing keys under their short names (`optimizer` for
@@ -33,7 +33,7 @@ def load_sweep(folder: Path | str) -> "DataFrame":
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: The folder contains no run.
+        ValueError: The folder contains no run of this version.
         ImportError: pandas is not installed.
     """
     _pandas()
@@ -41,7 +41,7 @@ def load_sweep(folder: Path | str) -> "DataFrame":
 
 
 def load_curves(folder: Path | str) -> "DataFrame":
-    """Returns one row per epoch, in the order of `load_sweep`.
+    """Returns one row per epoch of each run, in the order of `load_sweep`.
 
     Returns:
         Columns: `run_id` and the keys as in `load_sweep`, then the columns of metrics.csv: `epoch`
@@ -117,7 +117,7 @@ def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
 
 
 def _column(values: Sequence[Any], empty: str = "object") -> "Series":
-    """Returns a column of the narrowest type that holds the values unchanged.
+    """Returns a column of the narrowest type for its values.
 
     Args:
         empty: The type of a column without any value.
@@ -140,7 +140,7 @@ def _column(values: Sequence[Any], empty: str = "object") -> "Series":
 
 
 def _curve(path: Path) -> "DataFrame | None":
-    """Returns the complete lines of a metrics.csv; None if there are none."""
+    """Returns a metrics.csv as a table; None if it has no complete line."""
     columns = read_columns(path)
     if not columns.get("epoch"):
         return None

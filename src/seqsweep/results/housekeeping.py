@@ -1,4 +1,4 @@
-"""Lists folders of runs with their sizes, and deletes runs for `seqsweep clean`."""
+"""Prints the status of runs and folders, and deletes runs for `seqsweep clean`."""
 
 import os
 from collections import Counter
@@ -117,6 +117,7 @@ def clean(
     Raises:
         FileNotFoundError: The folder does not exist.
         ValueError: The folder contains no run, a key is unknown, or `yes` comes without a choice.
+        OSError: A file cannot be deleted.
     """
     entries = read_folder(folder, of_all_versions=True)
     if not (states or checkpoints or wanted):
@@ -148,7 +149,7 @@ def clean(
 
 
 def _renew_results(folder: Path, console: Console) -> None:
-    """Renews the report and TensorBoard's view without the deleted runs."""
+    """Renews the report and TensorBoard's view; removes the report if no run remains."""
     if not (folder / "report.json").is_file():
         return
     if not any(folder.glob("*/config.yaml")):

@@ -1,10 +1,10 @@
 """Ranks the configs of a folder by their mean over replicates.
 
 The validation metric ranks the configs. If the replicates have several splits of the data, only
-splits that all configs have count. Otherwise a config with runs only on easy folds would come
-first. Then each config is compared with the first config on the test metric, replicate by
-replicate. If the runs of one config have different data, the config has a row for each data set.
-Data sets are ranked separately: all rows of one data set come before the rows of the next.
+splits that all configs have count, if there are any. Otherwise a config with runs only on easy
+folds would come first. Then each config is compared with the first config on the test metric,
+replicate by replicate. If the runs of a config have different data, the config has a row for each
+data set. Data sets are ranked separately: the rows of one data set come before those of the next.
 
 A search chooses its best configs by scores that are partly luck, and may train them again with
 fresh seeds. For such a config, only the runs with fresh seeds count. Such configs come first, and
@@ -45,6 +45,7 @@ from seqsweep.runs.sweepfile import chosen_runs
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 
 TIE_BREAKER = "val/loss"
+"""The metric that decides between rows with equal means of the monitor."""
 
 Epoch = Literal["best", "last", "own"]
 
@@ -64,8 +65,8 @@ class Leaderboard:
             if there is a test split, because the test split does not affect the ranking.
         grid: The combinations of values and replicates, and the missing runs.
         left_out: The number of runs that repeat the config, data and replicate of a newer run.
-        epoch: The epoch of the metrics: `best` by the monitor, `last` if a run never logged its
-            monitor, or `own` if the runs' own monitors chose their epochs.
+        epoch: The epoch of the metrics: `best` by the monitor, `last` if no run logged the metric
+            that it monitors, or `own` in other cases: each run's own monitor chose its epoch.
         missing_states: The number of missing runs by state.
         pruned: The number of runs that a search has ended early; they have no test metrics.
         sets: The number of data sets. The rows of each data set are ranked separately.
@@ -103,14 +104,14 @@ class Leaderboard:
 
     @property
     def tied(self) -> int:
-        """The number of rows whose mean equals the first row's mean."""
+        """The number of rows with the first row's mean of `monitor`, including the first."""
         means = shared_means(self.rows, self.monitor, self.variation)
         ranks = ranks_by_size([mean for mean in means if mean is not None])
         return ranks.count(ranks[0]) if ranks else 0
 
 
 def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> Leaderboard:
-    """Ranks the complete runs.
+    """Ranks configs by the means over their complete runs.
 
     Rows are ordered by the mean of the monitored validation metric. Validation loss decides between
     equal rows; test metrics never decide. Without a validation split the training loss ranks the

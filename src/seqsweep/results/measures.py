@@ -45,7 +45,7 @@ def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -
     """Returns the splits' mean, with a corrected interval if `share` is known.
 
     Every split has the same weight, as in the test, even if it has more seeds than another split.
-    The standard deviation is computed over all replicates.
+    The standard deviation is over all replicates. One split or equal means give no interval.
     """
     means = split_means(sample)
     values = list(sample.values())
@@ -62,7 +62,7 @@ def corrected_error(means: Sequence[float], share: float) -> float:
 
 
 def why_untested(means: Sequence[float], share: float | None) -> str:
-    """Says why paired differences of splits are untested; empty if tested."""
+    """Says why the splits' mean differences are not tested; empty if they are."""
     if not means:
         return "no split has a score of both configs"
     if share is None:
@@ -78,7 +78,7 @@ def why_untested(means: Sequence[float], share: float | None) -> str:
 
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
     """Returns the two-sided p of the corrected resampled t-test; 1 if undefined."""
-    # The error is unknown if the splits have unknown sizes or if all differences are equal.
+    # The test needs several splits of known sizes, whose differences have a spread.
     if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
         return 1.0
     t = math.fsum(means) / len(means) / corrected_error(means, share)

@@ -23,11 +23,9 @@ from seqsweep.runs.metrics_csv import is_bounded
 POWER = 0.8
 """The probability with which the test should find a difference."""
 
+# Hodges and Lehmann 1956, Annals of Mathematical Statistics 27.
 SIGNED_RANK_EFFICIENCY = 3 / math.pi
-"""The efficiency of the signed-rank test for normal differences, relative to the t-test.
-
-Hodges and Lehmann 1956, Annals of Mathematical Statistics 27.
-"""
+"""The efficiency of the signed-rank test for normal differences, relative to the t-test."""
 
 MOST = 10**6
 """The largest number of replicates that is considered."""
@@ -41,8 +39,8 @@ def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | 
 
     `n` is the number for the estimated spread of the differences. `low` and `high` are the numbers
     for both ends of the spread's confidence interval, which is wide with few replicates. A number
-    above `MOST` is None. The result is None if the runs show no spread: fewer than two replicates,
-    equal scores, or splits of unknown size.
+    above `MOST` is None. The result is None if the runs show no spread of differences: one config,
+    fewer than two shared seeds or splits, equal differences, or splits of unknown size.
 
     Args:
         difference: the true mean difference of two configs in the compared metric, above 0.
@@ -74,8 +72,9 @@ def needed_replicates(board: Leaderboard, difference: float) -> dict[str, int | 
 def plan_replicates(board: Leaderboard) -> dict[str, Any] | None:
     """Returns how many replicates there are, and how many more are needed.
 
-    The result is None for a single config. The plan has no `more` if the compared metric is a loss,
-    because a loss has no known scale.
+    `have` is the fewest replicates that a config shares with the first, and `least` is the fewest
+    seeds for a test. There is no `more` if `needed_replicates` has no result, or if the compared
+    metric is a loss, because a loss has no known scale. The result is None for a single config.
     """
     compared = [row.difference for row in board.rows if row.difference is not None]
     if len(compared) < 2:
@@ -149,8 +148,8 @@ def replicates_for(
 ) -> int | None:
     """Returns the fewest replicates with which a t-test has the `POWER`.
 
-    None if no number up to `MOST` is enough: the error of overlapping splits never falls below
-    `spread * sqrt(share)`.
+    The result is None if no number up to `MOST` is enough: the error of overlapping splits stays
+    above `spread * sqrt(share)`.
 
     Args:
         spread: the standard deviation of the paired differences, above 0.

@@ -31,7 +31,7 @@ Scores = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Against:
-    """The data sets won, drawn and lost against the first method.
+    """The numbers of data sets won, drawn and lost against the first method.
 
     `adjusted` is the two-sided p of the signed-rank test after Holm's correction for all pairs.
     """
@@ -91,7 +91,7 @@ def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
 
 
 def mean_ranks_of(values: Sequence[float]) -> list[float]:
-    """Returns each value's rank from 1; equal values have a mean rank."""
+    """Returns each value's rank from 1; equal values share their mean rank."""
     lowest = ranks_by_size(values)
     return [1 + rank + (lowest.count(rank) - 1) / 2 for rank in lowest]
 
@@ -112,7 +112,7 @@ def friedman_p(ranks: Scores) -> float:
 
 
 def sets_needed(methods: int) -> int:
-    """Returns the fewest data sets for differences in the diagram of ranks.
+    """Returns the fewest data sets with which the diagram of ranks can show differences.
 
     If all n differences have one sign, p is 1 / 2^n, its smallest possible value. For only two
     methods the test is two-sided, and p is twice as large.
@@ -132,9 +132,10 @@ def _cliques(
 ) -> list[tuple[int, int]]:
     """Returns the largest groups of neighbours that do not differ significantly.
 
-    The rule is from aeon's `plot_critical_difference` (after Benavoli et al. 2016, JMLR 17). If
-    Friedman's test is not significant, all methods are one clique. If it is significant, one-sided
-    tests compare a method with the methods of worse mean ranks, at the level 0.05 / (methods - 1).
+    The rule is from aeon's `plot_critical_difference` (after Benavoli et al. 2016, JMLR 17). Two
+    methods are compared by a two-sided test. More methods are one clique if Friedman's test is not
+    significant. Otherwise one-sided tests compare a method with the methods of worse mean ranks, at
+    the level 0.05 / (methods - 1).
     """
     last = len(order) - 1
     if p is None:

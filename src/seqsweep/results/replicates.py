@@ -1,4 +1,4 @@
-"""Finds the replicates of a config: its runs with other seeds or splits."""
+"""Describes the replicates of a config: its runs with different seeds or splits."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ class Replicate(NamedTuple):
     """The fold, split seed and seed of a run.
 
     Runs of one config differ in these values. Runs of two configs are paired if the values are
-    equal. A key that a config does not have counts as 0.
+    equal. A key that a config does not have, or that is null, counts as 0.
     """
 
     fold: int = 0
@@ -39,10 +39,11 @@ class Variation:
     """The ways in which the replicates of a folder's configs differ.
 
     Args:
+        replicates: The replicates of all configs.
         resampled_data: The `recordings_key` of each data set on which a config was trained with
             several splits. The training sets of the splits overlap. On other data only seeds vary.
         shares: The number of evaluated sequences per training sequence, by the name of the split.
-            Empty if unknown, for example with your own data module.
+            Empty if only seeds vary, or if unknown, for example with your own data module.
         folds: The number of folds of a cross-validation, complete or not; 0 without folds.
     """
 
@@ -53,12 +54,12 @@ class Variation:
 
     @property
     def resampled(self) -> bool:
-        """Returns whether configs were trained on several splits of the data."""
+        """Returns whether a config was trained on several splits of its data."""
         return bool(self.resampled_data)
 
     @property
     def unit(self) -> str:
-        """The name of one replicate: `seed` if only seeds vary."""
+        """The word for one replicate: `seed` if only seeds vary, else `replicate`."""
         return "replicate" if self.resampled else "seed"
 
     @property
@@ -68,23 +69,23 @@ class Variation:
 
     def share(self, metric: str) -> float | None:
         """Returns the evaluated sequences per training sequence; None if unknown."""
-        # Training metrics have no evaluated sequences, so they use the share of the test split.
+        # A training metric has no evaluated sequences, so it uses the share of test or else of val.
         split = metric.partition("/")[0]
         return self.shares.get(split if split == "val" else "test", self.shares.get("val"))
 
     def replicate_of(self, entry: Entry) -> Replicate:
         """Returns a run's replicate without the values that have no effect.
 
-        If no config has several splits of its data, the fold and the split seed have no effect: the
-        data may come with all their splits. Runs that differ only in the fold or the split seed are
-        then repetitions of one replicate, not independent samples.
+        The fold and the split seed become 0 if no config has several splits of the run's data: they
+        have no effect on data that come with all their splits. Runs that differ only in the fold or
+        the split seed are then repetitions of one replicate, not independent samples.
         """
         replicate = replicate_of(entry)
         is_resampled = recordings_key(entry) in self.resampled_data
         return replicate if is_resampled else Replicate(seed=replicate.seed)
 
     def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
-        """Returns the run of each replicate of a config."""
+        """Returns the runs by replicate; the last of several runs with one replicate."""
         return {self.replicate_of(entry): entry for entry in entries}
 
     def label(self, replicate: Replicate) -> int | str:
@@ -114,7 +115,7 @@ def varied_words(replicates: Iterable[Replicate]) -> str:
 
 
 def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
-    """Returns what varies between the complete runs of each config."""
+    """Returns what varies within each group, the complete runs of one config."""
     entries = [entry for group in groups for entry in group]
     resampled = frozenset(
         recordings_key(e) for group in groups if _is_resampled(group) for e in group
@@ -148,7 +149,7 @@ _FROM_RECORD = ("best_epoch", "params", "train_seconds")
 
 
 def numbers(entry: Entry) -> dict[str, float]:
-    """Returns the finite metrics of a finished run and its costs."""
+    """Returns a record's finite numbers: metrics, parameters, seconds and best epoch."""
     record = entry.record or {}
     values = (record.get("metrics") or {}) | {name: record.get(name) for name in _FROM_RECORD}
     return {
@@ -165,18 +166,17 @@ def sample_of(runs: Mapping[Replicate, Entry], metric: str) -> dict[Replicate, f
 
 
 def shared_metric(groups: Sequence[Sequence[Entry]]) -> str:
-    """Chooses a metric that all groups have, as the leaderboard does."""
+    """Chooses a metric that all groups of runs have, else the monitored one."""
     recorded = [{name for entry in entries for name in numbers(entry)} for entries in groups]
     monitor = monitor_of(entry.config for entries in groups for entry in entries)
     return compared_metric(monitor, set[str].intersection(*recorded))
 
 
 def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
-    """Returns each replicate's last run, in the order of the replicates.
+    """Returns the last run of each replicate of a config, ordered by replicate.
 
     Usually, runs with the same config, data and replicate have the same run_id. A second run_id
-    comes from a version of seqsweep that gave another result, or from a split seed that has no
-    effect.
+    comes from a fold or a split seed that has no effect.
     """
 
     def end_time(entry: Entry) -> float:
@@ -197,7 +197,7 @@ Split = tuple[int, int]
 
 
 def shared_splits(configs: Sequence[Mapping[Replicate, Entry]], metric: str) -> set[Split]:
-    """Returns the splits that all configs with the metric have in common."""
+    """Returns the splits that all configs with the metric share, with equal sequences."""
     name = metric.partition("/")[0]
     # A training metric has no evaluated split, so the data as a whole are compared.
     evaluated = name if name in ("val", "test") else "data"

@@ -12,7 +12,7 @@ from seqsweep.runs.identity import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 DATA = "data"
-"""The key of a row's data fingerprint, if no key of the config distinguishes the data sets."""
+"""The key of the data fingerprint in `Row.config`, if no other key distinguishes the data sets."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Row:
 
     Args:
         entries: The runs, one per replicate, ordered by replicate.
-        difference: The difference to the first row in the compared metric. None if the two rows
-            were evaluated on different sequences, because their scores are then not paired.
+        samples: The values of each metric by replicate.
+        difference: The difference to the first row in the compared metric; None if `apart` says why
+            the rows are not compared. The first row has the verdict `best`.
         apart: The reason for a missing difference, such as `other test set`.
         lost: The number of further replicates that diverged or failed, by state.
         data: A text that is equal for rows evaluated on the same sequences.
-        is_chosen: Whether a search chose the config by these runs and trained no fresh seeds of it.
+        is_chosen: Whether the runs are trials, by which a search chose its best configs, and no run
+            has a fresh seed.
     """
 
     config: dict[str, Any]
@@ -60,7 +62,8 @@ def make_row(
     """Makes a row from the runs of one config on one data set.
 
     Args:
-        datasets: The name of each data set by `data_key`; empty if there is only one.
+        datasets: The result of `data_names`.
+        lost: The result of `leaderboard.count_lost`.
     """
     samples: dict[str, dict[Replicate, float]] = {}
     for entry in group:
@@ -76,7 +79,7 @@ def make_row(
 
 
 def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
-    """Sets `data` of each row, from one replicate that all rows share."""
+    """Sets `data` of each row, from a replicate that all rows share, if any."""
     runs = [variation.by_replicate(row.entries) for row in rows]
     shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
     chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
@@ -97,7 +100,7 @@ def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list
 
 
 def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
-    """Sets `difference` of each row that shares sequences with the first row."""
+    """Sets `difference` of each row, or `apart` if the row cannot be compared."""
     first = sets_by_replicate(rows[0], variation) if rows else {}
     checked = [check_sets(row, metric, first, variation) for row in rows]
     # A search chose these configs by scores that are partly luck, so a test would be biased.
@@ -134,18 +137,19 @@ def distinguishing_keys(
 ) -> list[str]:
     """Returns the keys that distinguish configs: `optimizer._target_` for `optimizer=sgd,adam`.
 
-    A key that the choice sets, such as `optimizer.betas`, is left out if it has one value for each
-    choice. A callback's `monitor` that always equals the run's `monitor` is also left out. The
-    remaining keys distinguish the configs as well as all differing keys do.
+    A `_target_` chooses a class. A key beside it, such as `optimizer.betas`, is left out if it has
+    one value for each class. A callback's `monitor` that always equals the run's `monitor` is also
+    left out. The remaining keys distinguish the configs as well as all differing keys do.
 
     Args:
-        keep_shared: Keeps a key that all choices have (`lr`), even if the choice sets its value.
+        keep_shared: Whether to keep a key that all classes have (`lr`), although the class decides
+            its value.
     """
     columns = text_columns(differing_keys(configs), configs)
     choices = choices_among(columns)
     kept: list[str] = []
     for key, column in columns.items():
-        # A key that only one choice has is null for the other choices.
+        # A key that some classes lack is null for these classes.
         is_optional = not keep_shared or "null" in column
         is_set_by_choice = is_optional and any(
             key != choice
@@ -162,8 +166,8 @@ def distinguishing_keys(
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the keys in a run's label; the seed comes last.
 
-    A key whose value is determined by a choice is left out, because the label already names the
-    choice. For example, the data determine everything that `experiment=a,b` sets.
+    A key whose value depends only on a chosen class is left out, because the label names the class.
+    For example, with `experiment=a,b` the class of the data decides all other values that differ.
     """
     order = {key: index for index, key in enumerate(reversed(REPLICATE_KEYS))}
     keys = sorted(distinguishing_keys(configs), key=lambda key: order.get(key, -1))

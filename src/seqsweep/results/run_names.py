@@ -9,11 +9,12 @@ last: the fold, the split seed, the seed.
    bidirectional.
 2. All integers of a key get as many digits as its largest value, all fractions as many decimals
    as its most precise value. So the names sort like the numbers. true and false are 1 and 0.
-3. Words are cut to 6 characters, or to more if they would be equal. If a value of a key is
+3. Words are cut to 6 characters, or up to 15 if they would be equal. If a value of a key is
    negative, has more than 6 digits or 5 decimals, or is neither a number nor a plain word, all
-   values of the key are numbered in their order: `r0`, `r1`. The code of the key is then left out,
-   so that nobody takes the number for a value.
-4. Runs whose configs do not differ at all are numbered: `n0`, `n1`.
+   values of the key are numbered in their order: `r0`, `r1`, or `n0`, `n1` for a seed or a split.
+   The code of the key is then left out, so that nobody takes the number for a value.
+4. Runs whose names would be equal are numbered: `n0`, `n1`. Configs are numbered (`r0`, `r1`) if
+   a name would be longer than 100 characters. A single run is named after its run_id.
 """
 
 import itertools
@@ -85,7 +86,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
 
 
 def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
-    """Names each run's config; a number such as `r03` if names are long."""
+    """Names each run's config; by numbers such as `r03` if a name is too long."""
     rows = list(zip(*parts, strict=True))
     names = ["-".join(row) for row in rows]
     if max(map(len, names)) <= room:
@@ -96,7 +97,7 @@ def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
 
 
 def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
-    """Returns a further part that numbers runs with equal parts, if any."""
+    """Returns a further part if some runs have equal parts; it numbers these runs."""
     rows = list(zip(*parts, strict=True)) or [()] * runs
     seen: dict[tuple[str, ...], int] = {}
     numbers: list[int] = []
@@ -127,7 +128,7 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
 def _texts(values: Iterable[Any]) -> dict[str, str] | None:
     """Returns the short text of each value, by its `value_key`.
 
-    None if a value has no short text by rules 2 and 3 of the module.
+    The result is None if a value has no short text by rules 2 and 3 of the module.
     """
     distinct = {value_key(value): value for value in values}
     given = [value for value in distinct.values() if value is not None]
@@ -144,7 +145,7 @@ def _texts(values: Iterable[Any]) -> dict[str, str] | None:
 
 
 def _numbers(values: Sequence[Any]) -> list[str]:
-    """Returns the texts of short numbers, with equally many digits and decimals.
+    """Returns the texts of short numbers, padded to equally many digits and decimals.
 
     The list is empty if a value is not a short number.
     """
@@ -192,14 +193,14 @@ def _codes(keys: Iterable[str]) -> dict[str, str]:
     keys = sorted(keys, key=lambda key: _last(key) not in _CODES)
     codes: dict[str, str] = {}
     for key in keys:
-        # s, r and n are reserved for seeds, ranks and numbered parts.
+        # s is reserved for seeds, and r and n are reserved for numbered values, configs and runs.
         taken = {"s", "r", "n", *codes.values()}
         codes[key] = next(code for code in _candidates(key) if code not in taken)
     return codes
 
 
 def _candidates(key: str) -> Iterable[str]:
-    """Yields codes for a key: fixed, initials, beginnings, more initials, more letters."""
+    """Yields codes for a key: fixed, initials, beginnings, more initials, `kk`, `kkk`, ..."""
     name = _last(key)
     if name in _CODES:
         yield _CODES[name]

@@ -19,7 +19,7 @@ LEVEL = 0.95
 Key = TypeVar("Key", bound=Hashable)
 
 Verdict = Literal["best", "indistinguishable", "different", "undecided"]
-"""`undecided`: there are so few shared replicates that no result could have been significant."""
+"""`undecided`: untested, or too few shared replicates for any result to be significant."""
 
 ROUNDING = 1e-12
 """The relative difference below which two means are equal. A double has a precision of 2e-16."""
@@ -113,7 +113,7 @@ def differences_to_best(samples: Sequence[Mapping[Key, float]]) -> list[Differen
     """Compares each config with the first one.
 
     The t interval shows how large the difference is. Wilcoxon's signed-rank test decides whether
-    the difference is significant, because it does not assume a normal distribution. Its p is
+    the difference is significant, because it does not assume a normal distribution. The p is
     corrected for the number of configs: one of twenty equal configs would differ by chance.
 
     Args:
@@ -168,9 +168,9 @@ def signed_rank_p(differences: Sequence[float]) -> float:
     """Returns the two-sided p of the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
 
     Zeros are dropped, and equal absolute values get their mean rank. For up to 50 differences the
-    null distribution is exact, given the ranks, also with ties. For more it is the normal
-    approximation, corrected for ties. Accuracies often tie, and scipy then uses the approximation
-    at any n.
+    null distribution is exact, given the ranks, also with ties. For more it is approximated by a
+    normal distribution, corrected for ties. Accuracies often tie, and then scipy approximates it at
+    any n.
     """
     ranks, above = _doubled_ranks(differences)
     # The two-sided test takes the smaller of the positive and the negative rank sum.
@@ -217,7 +217,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def paired(sample: Mapping[Key, float], reference: Mapping[Key, float]) -> dict[Key, float]:
-    """Returns the differences over shared replicates; zero if only rounding differs."""
+    """Returns sample minus reference by shared replicate; 0 if only rounding differs."""
     return {
         key: 0.0 if is_rounding(value, reference[key]) else value - reference[key]
         for key, value in sample.items()
@@ -239,7 +239,7 @@ def _judge(
 
 
 def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
-    """Returns the doubled ranks of absolute values, and their positive sum."""
+    """Returns twice the ranks of absolute values, and the sum for positive values."""
     largest = max((abs(d) for d in differences), default=0.0)
     if largest == 0:
         return [], 0
@@ -271,7 +271,7 @@ def _p_of_sum(limit: int, ranks: Sequence[int]) -> float:
 def two_sided_p(t: float, freedom: int) -> float:
     """Returns the probability of values at least as far from 0 as t (Student 1908, Biometrika 6).
 
-    Importing scipy for it would take longer than writing a report.
+    The function does not use scipy, whose import would take longer than writing a report.
     """
     if not t:
         return 1.0

@@ -69,7 +69,7 @@ class FittingTable(Table):
     spare: Sequence[int] = ()
     """The indices of the columns that may be omitted, the least important first."""
     long: int | None = None
-    """The index of a column of texts that may be cropped."""
+    """The index of a column of texts that may be cropped; None for no column."""
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -85,7 +85,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def _fitted(console: Console, table: FittingTable) -> Table:
-    """Returns the table without the spare columns that do not fit."""
+    """Returns the table without spare columns that do not fit, and crops long texts."""
     result: Table = table
     for lost in range(len(table.spare) + 1):
         gone = table.spare[:lost]
@@ -114,7 +114,7 @@ def _width(console: Console, table: Table) -> int:
 
 
 def titled_table(title: str, headers: Sequence[str], keys: int = 0) -> FittingTable:
-    """Returns an empty table; the first `keys` columns hold config keys."""
+    """Returns a table without rows; the first `keys` columns are for config values."""
     table = FittingTable(
         box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False
     )
@@ -184,7 +184,7 @@ def _print_below(console: Console, cut: int, notes: Iterable[str]) -> None:
     if cut > 0:
         console.print(f"[dim]and {cut} more[/]", highlight=False)
     for note in notes:
-        # A terminal breaks the line between words; in a file it stays one line.
+        # A terminal breaks a note between words; in a file each note stays one line.
         console.print(note, soft_wrap=not console.is_terminal, highlight=False)
 
 
@@ -196,7 +196,7 @@ def print_across_sets(console: Console, found: AcrossSets, top: int | None = Non
 
 
 def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
-    """Returns the configs with their ranks and a column for each set."""
+    """Returns the configs with their ranks and a column for each data set."""
     keys = list(key_names(found.methods[0].keys).values()) or ["config"]
     ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
     headers = [*keys, *ranks, *found.sets]
@@ -211,7 +211,7 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
-    """Returns a table of runs: differing keys, state, and score or error."""
+    """Returns a table of at most `most` runs: differing keys, state, scores."""
     keys = label_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
@@ -222,7 +222,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     # The validation score is omitted last.
     table.spare = _add_columns(table, ["val/acc", "test/acc", "seconds"])[::-1]
     if most is not None and len(entries) > most:
-        # Runs that are not done come first. Python's sort keeps the order of equal entries.
+        # Runs without scores come first. Python's sort keeps the order of equal entries.
         entries = sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
     for entry in entries:
         values = numbers(entry) if entry.state in ("complete", "pruned") else {}
@@ -246,7 +246,7 @@ def status_line(folder: Path, entries: Sequence[Entry]) -> str:
 
 
 def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[int]:
-    """Adds columns of numbers and returns their indices."""
+    """Adds right-aligned columns and returns their indices."""
     start = len(table.columns)
     for name in names:
         # A name broken in two lines makes a narrow column.

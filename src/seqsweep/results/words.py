@@ -227,7 +227,7 @@ def ranking_words(found: AcrossSets) -> list[str]:
 
 
 def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
-    """Names the groups of configs that do not differ significantly."""
+    """Names the groups of methods that do not differ significantly."""
     methods, noun = len(found.methods), found.noun
     rule = f"by the rule of aeon's diagrams ({clique_rule(methods)})"
     if cliques == [(0, methods - 1)]:
@@ -242,7 +242,7 @@ def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
 
 
 def clique_rule(methods: int) -> str:
-    """Says by which rule methods form one clique."""
+    """Names the tests that decide which methods form a clique, a group without differences."""
     if methods == 2:
         return "a two-sided signed-rank test at 0.05"
     return f"Friedman's test, then one-sided signed-rank tests at 0.05 / {methods - 1}"

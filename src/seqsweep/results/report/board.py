@@ -32,7 +32,7 @@ from seqsweep.results.words import (
 DRAWN_RUNS = 120
 """The most runs with curves, best configs first. More would make the page large."""
 
-DRAWN_EPOCHS = 60
+DRAWN_EPOCHS = 60  # the most epochs of a curve
 _DIGITS = 4
 _COSTS = ("params", "train_seconds", "best_epoch")
 _FOLDED_FROM = 30
@@ -133,7 +133,7 @@ def _rounded(value: float | None) -> float | None:
 def as_csv(facts: Facts) -> str:
     """Returns csv with a row per config: keys, metrics, costs and comparison."""
     metrics = list(dict.fromkeys(name for config in facts.configs for name in config.metrics))
-    # Training metrics are written only if there are no other metrics.
+    # Without validation and test metrics, only the score is written.
     metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [facts.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
     difference = [f"{facts.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]

@@ -65,7 +65,7 @@ def pareto_figure(facts: Facts, cost: str) -> plots.Figure | None:
 
 
 def _front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
-    """Returns the indices of configs that are better than all cheaper ones."""
+    """Returns the indices of configs with a lower score than all cheaper configs."""
     front: list[int] = []
     for index in sorted(range(len(costs)), key=lambda i: (costs[i], scores[i])):
         if not front or scores[index] < scores[front[-1]]:
@@ -99,7 +99,7 @@ def _traces(
 def _marks(
     configs: Sequence[Config], cost: str, score: str, colour: str, symbol: str, size: int
 ) -> dict[str, Any]:
-    """Returns the marks of configs, with one standard deviation over the seeds."""
+    """Returns the marks of configs, with one standard deviation over replicates."""
     scores = [config.metrics[score] for config in configs]
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "markers",
@@ -165,7 +165,7 @@ class Confusion:
 
     @property
     def sequences(self) -> int:
-        """The number of sequences in the split."""
+        """The mean number of sequences in a split, rounded down."""
         return self.total // self.seeds
 
     @property
@@ -189,10 +189,7 @@ def confusion_section(facts: Facts) -> Section:
 
 
 def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
-    """Returns the confusion matrix of one config, or why it is missing.
-
-    The matrix is summed over the replicates.
-    """
+    """Returns the confusion matrix over the runs of a config, or why it is missing."""
     records = [entry.record or {} for entry in group]
     recorded = [record for record in records if record.get("confusion") and record.get("classes")]
     if not recorded:
@@ -210,7 +207,7 @@ def find_confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None
 
 
 def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
-    """Names the three most frequent confusions, and the class with lowest recall."""
+    """Names the most frequent confusions, at most three, and the class of lowest recall."""
     pairs = [
         (number, true, predicted)
         for true, row in enumerate(counts)

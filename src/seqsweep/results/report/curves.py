@@ -70,7 +70,7 @@ def curves_section(facts: Facts) -> Section:
 def find_curves(facts: Facts) -> list[Curve]:
     """Returns the curves of the best configs, or else of incomplete runs.
 
-    Runs in training come first. Runs without a metrics.csv are left out.
+    Among incomplete runs, runs in training come first. Runs without numbers are left out.
     """
     result: list[Curve] = []
     for config, row in zip(facts.configs[:MOST_CURVES], facts.board.rows, strict=False):

@@ -24,9 +24,7 @@ from seqsweep.runs.identity import REPLICATE_KEYS, is_number
 from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8
-"""The most lines of a plot.
-
-Lines have up to eight colours for the values of one key, and four dashes for the other keys."""
+"""The most lines of a plot: eight colours for the values of one key, four dashes for other keys."""
 
 _LINES_FIRST = ("model.num_layers", "model.bidirectional")
 _WIDE = 4
@@ -35,7 +33,7 @@ _WIDE = 4
 
 @dataclass(frozen=True)
 class Point:
-    """The mean, smallest and largest score at one value of an axis."""
+    """The mean, smallest and largest of n scores at one value of an axis."""
 
     x: Any
     mean: float
@@ -46,7 +44,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """The points for one setting of the other keys, in one colour."""
+    """The points for one setting of the keys that distinguish the lines.
+
+    `group` is the index of the colour and the symbol, `style` is the index of the dashes.
+    """
 
     label: str
     group: int
@@ -275,7 +276,7 @@ def _point_words(axis: Axis, line: Line, point: Point, facts: Facts) -> str:
 
 
 def interaction_words(interaction: Interaction | None, names: Mapping[str, str]) -> str:
-    """Says which two keys interact most, and how much their interaction explains."""
+    """Says which two keys interact most, and how much; empty for None."""
     if interaction is None:
         return ""
     if interaction.share < 0.01:

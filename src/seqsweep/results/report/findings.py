@@ -33,7 +33,7 @@ class Config:
     """A row of the leaderboard: one config over its replicates.
 
     Args:
-        rank: The rank from 1, by the mean of the validation metric.
+        rank: The rank from 1 in the leaderboard.
         name: The name of the config in TensorBoard.
         words: The values that distinguish the config.
         keys: The values of all keys in which the configs differ.
@@ -41,8 +41,8 @@ class Config:
         scores: The pairs [replicate, value] of the compared metric. A replicate is a seed, or a
             text such as `fold=1 seed=0` if the splits vary.
         varied: How the runs differ: `5 folds x 3 seeds`.
-        difference: The difference to the best; None if the config is not compared.
-        apart: Why the config is not compared with the best, for example `other test set`.
+        difference: The difference to the first config; None if the config is not compared.
+        apart: Why the config is not compared with the first, for example `other test set`.
         lost: A text that says how many replicates diverged or failed. The mean over the other
             replicates may then be too good.
         data: A text that is equal for configs evaluated on the same sequences.
@@ -81,6 +81,7 @@ class Baseline:
 
     Args:
         data: The keys and values of the config that choose the data of the baseline.
+        fingerprint: The fingerprint of the data before the split; None if unknown.
         label: The data in words, if the sweep has several data sets.
     """
 
@@ -111,8 +112,8 @@ class Section:
         findings: The section's fields in report.json.
         figures: The section's figures, by the name of their place in the page.
         view: The variables of the template.
-        chosen_by: The run_ids of the runs by which a search chose a config. The config's numbers
-            exclude these runs.
+        chosen_by: The run_ids of a search's trials. A trial does not count if its config also has
+            runs with fresh seeds.
         is_shown: Whether the page has the section. report.json has its findings in any case.
     """
 
@@ -164,7 +165,7 @@ class Facts:
 
     @property
     def unit(self) -> str:
-        """The name of a replicate, `seed` if only seeds vary."""
+        """The word for a replicate: `seed` if only seeds vary, else `replicate`."""
         return self.board.variation.unit
 
     @property
@@ -189,11 +190,7 @@ class Facts:
 
 
 def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
-    """Reads and computes the facts of a report.
-
-    Args:
-        entries: The runs of the folder.
-    """
+    """Reads and computes the facts of a report on the runs of a folder."""
     sweep = SweepFile.read(folder)
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     others = not_begun(planned, entries)
@@ -319,7 +316,7 @@ def find_baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baselin
 
 
 def _mean(items: Sequence[Baseline]) -> Baseline:
-    """Returns the mean of a baseline over its splits."""
+    """Returns the mean of a baseline over the splits of its data."""
     names = [name for name in items[0].metrics if all(name in item.metrics for item in items)]
     metrics = {n: math.fsum(item.metrics[n] for item in items) / len(items) for n in names}
     seconds = [item.seconds for item in items if item.seconds is not None]

@@ -21,8 +21,8 @@ PALETTE = (
 )  # fmt: skip
 """Colours for any colour vision, after Okabe and Ito (2008); their yellow is darker here."""
 
-BAND = 0.16
-BAR = 0.55
+BAND, BAR = 0.16, 0.55
+"""The opacity of a band and of an error bar."""
 HEAT = ("#F3F6F9", "#0B5C94")
 """The colours of a cell with none and with all sequences of its row, as in report.css."""
 
@@ -49,7 +49,7 @@ def label(text: object) -> str:
 
 
 def faded(colour: str, alpha: float = BAND) -> str:
-    """Returns the transparent colour of a band or of a bar."""
+    """Returns a colour with an opacity of 0 to 1, by default a band's."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
 

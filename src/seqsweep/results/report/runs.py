@@ -77,8 +77,8 @@ def config_runs(
 ) -> list[list[Run]]:
     """Returns all runs of each row's config, ordered by replicate.
 
-    These are the runs that the row's numbers are computed from, and the runs of the same config
-    that failed, are still training, or are repeated by a newer run.
+    These are the runs that the row's numbers are computed from, and other runs of the same config:
+    they failed, are still training, are repeated by a newer run, or are trials of a search.
 
     Args:
         most: The number of rows on the page. Further rows get no runs.

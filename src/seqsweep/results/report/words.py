@@ -47,8 +47,9 @@ _VERDICTS = {
 class Answer:
     """The first sentences of the report.
 
-    `lead`, `best` and `rest` are read as one text. `power` says how many replicates would show a
-    difference.
+    `lead`, `best` and `rest` are read as one text. `choice` says what chose the best epoch and
+    config, `baseline` compares them with a baseline, and `power` says how many replicates would
+    show a difference.
     """
 
     best: str
@@ -201,7 +202,7 @@ def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
 
 
 def _is_better(config: Config, score: str) -> bool:
-    """Returns whether a config has a significantly better score."""
+    """Returns whether a config is better than the first, by either test."""
     interval = config.difference.interval if config.difference else None
     differs = config.verdict == "different" or config.differs_by_t
     if not differs or interval is None or not interval.mean:
@@ -299,7 +300,7 @@ def sampling_error(first: float, second: float, score: str, tested: int) -> floa
     """Returns the largest difference of accuracies that chance explains at 95 %.
 
     The formula is the interval of Agresti and Caffo (2000, The American Statistician 54), valid for
-    few sequences and for accuracies of 0 and 1. It assumes independent accuracies. Two networks
+    few sequences and for accuracies of 0 and 1, if the accuracies are independent. Two networks
     make similar errors on the same sequences, so chance explains less than the result.
     """
     if not tested or not is_bounded(score):

@@ -75,18 +75,18 @@ class Report:
 def write_report(folder: Path, page: Path | None = None) -> list[Path]:
     """Writes report.html, report.csv and report.json into a folder of runs.
 
+    Each file is replaced as a whole, so a reader never sees an incomplete file. The inputs are the
+    folders of the runs and, if they exist, sweep.json, baselines.json and the files of extras.
+
     Args:
         page: Another path for the page, ending in `.html`; the other files are written beside it.
-
-    Each file is replaced as a whole, so a reader never sees an incomplete file. The inputs are the
-    folders of the runs and, if they exist, sweep.json and baselines.json.
 
     Returns:
         The paths of the three files.
 
     Raises:
-        FileNotFoundError: The folder does not exist.
-        ValueError: The folder contains no run.
+        OSError: The folder does not exist, or a file cannot be written.
+        ValueError: The folder contains no run of this version.
     """
     report = analyse(folder)
     page = page or folder / "report.html"
@@ -104,10 +104,10 @@ def analyse(folder: Path) -> Report:
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: The folder contains no run.
+        ValueError: The folder contains no run of this version.
     """
     entries = read_folder(folder)
-    # The digest is taken before anything else is read, so that a later change makes the report
+    # The digest is taken before the other files are read, so that a later change makes the report
     # stale.
     head = {"made_from": made_from(folder, entries)}
     facts = find_facts(folder, entries)
@@ -159,7 +159,7 @@ def _head(facts: Facts) -> dict[str, Any]:
         "baseline_notes": notes,
         "splits": {} if facts.across else runs.splits_of(ranking.entries),
         "overlaps": runs.overlap_words(ranking.entries),
-        # The number of configs that equal the best in the monitor.
+        # The number of configs that equal the best in the monitor, including the best.
         "tied": ranking.tied,
         "unit": facts.unit,
         "varied": variation.words if variation.resampled else "",
@@ -287,11 +287,11 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 
 
 def made_from(folder: Path, entries: Sequence[Entry]) -> str:
-    """Returns a digest of everything that a folder's report is made from.
+    """Returns a digest of the inputs of a folder's report, to find a stale report.
 
     Args:
-        entries: The runs of the folder. The digest covers the record of a finished run and the
-            state of any other run.
+        entries: The runs of the folder. The digest covers the record of a finished run, and the
+            state and error of any other run, but not its epochs.
     """
     sweep = SweepFile.read(folder)
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]

@@ -1,1 +1,1 @@
-"""Writes the names, hyperparameters and pictures that TensorBoard shows. Imports no torch."""
+"""Serves TensorBoard with the names, hyperparameters and pictures of runs, without torch."""

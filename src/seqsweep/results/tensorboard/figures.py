@@ -76,7 +76,7 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> Figure:
     }
     axes.set_yscale("log")
     drawn = [norm for line in lines.values() for norm in line if norm == norm]
-    # Few decades have more than one tick each. Minor ticks would take half of the drawing time.
+    # Each decade has three ticks if there are few. Minor ticks would take half of the drawing time.
     subs = (1, 2, 5) if drawn and max(drawn) < 300 * min(drawn) else (1,)
     axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_major_formatter("{x:.4g}")
@@ -130,7 +130,7 @@ def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> Figure:
 
 
 def png(figure: Figure) -> bytes:
-    """Returns a picture as the content of a file."""
+    """Returns a picture as the content of a png file."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer, pil_kwargs={"compress_level": 3})
     return buffer.getvalue()
@@ -140,7 +140,7 @@ def _plot(title: str, x: str, y: str, place: _Place) -> tuple[Figure, Axes]:
     """Returns a new picture with empty axes.
 
     `place` is the left, bottom, width and height of the axes, as shares of the picture. The caller
-    gives it, because matplotlib takes half of a picture's time to choose it.
+    gives `place`, because matplotlib takes half of a picture's time to choose it.
     """
     figure = Figure((WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI)
     axes = figure.add_axes(place)

@@ -1,7 +1,7 @@
 """Makes event files from TensorBoard's protobufs, and links to all event files.
 
-A file's name identifies its content. So a file that exists is not written again, and two processes
-that write at the same time write the same content.
+The name of a made file identifies its content. So a file that exists is not written again, and two
+processes that write at the same time write the same content.
 """
 
 import contextlib
@@ -26,6 +26,8 @@ from seqsweep.runs.identity import is_number
 # Imported by name, because type checkers do not see the classes of a protobuf module.
 summary_pb2: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
 types_pb2: Any = importlib.import_module("tensorboard.compat.proto.types_pb2")
+api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
+plugin_data_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.plugin_data_pb2")
 
 Files = dict[str, Callable[[], bytes]]
 """The functions that make the contents of files, by file name."""
@@ -46,7 +48,7 @@ def digest(content: bytes) -> str:
 
 
 def write_made_files(run: Path, files: Files) -> list[Path]:
-    """Writes missing files beside a run's curves and removes outdated ones."""
+    """Writes a run's missing files, removes outdated files, and returns all paths."""
     while True:
         before = made_files(run)
         folder = made_folder(run)
@@ -129,11 +131,6 @@ def image(tag: str, png: bytes, width: int, height: int) -> Any:
 
 _METRICS = ("best_val_acc", "test_acc", "test_f1", "train_seconds", "params", "samples_per_s")
 _DISPLAY_NAMES = {"params": "parameters", "samples_per_s": "samples/s"}
-
-# Imported by name, because type checkers do not see the classes of a protobuf module.
-api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
-plugin_data_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.plugin_data_pb2")
-
 _TICK_BOXES = 24
 """The most tick boxes of a numeric key. A key with more values is filtered by a range."""
 
@@ -207,7 +204,7 @@ def _column(key: str, name: str, values: Sequence[Any]) -> Any:
 
 
 def _kind(values: Sequence[Any]) -> type:
-    """Returns the type of a column; str if the types are mixed."""
+    """Returns the type of a column: bool, float, or str for all other values."""
     if all(isinstance(value, bool) for value in values):
         return bool
     # The comparison is false for NaN.

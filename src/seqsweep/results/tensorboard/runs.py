@@ -18,7 +18,7 @@ from seqsweep.runs.metrics_csv import DEFAULT_MONITOR, epoch_score, monitor_of
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
-"""TensorBoard's word for a run's end; `unknown` if the run is training, interrupted or killed."""
+"""TensorBoard's word for a run's end; `unknown` for a run in training, interrupted or killed."""
 
 _STATUS: Mapping[str, Status] = {
     "complete": "success",
@@ -46,7 +46,7 @@ class Run:
     Args:
         entry: the content of the run's folder.
         name: the names of the run and of its config.
-        config: the flat config with the keys that differ in the sweep, except keys of replicates.
+        config: the shown values of the keys that differ in the sweep, except keys of replicates.
     """
 
     entry: Entry
@@ -88,7 +88,7 @@ class Run:
 
     @cached_property
     def best(self) -> tuple[int, dict[str, float]]:
-        """The step of the best epoch, and its finite numbers by name."""
+        """The step of the best epoch, and the record's finite numbers by name."""
         record, metrics = self.record, self.record.get("metrics", {})
         names = dict.fromkeys((self.monitor, *_METRICS))
         values = {summary_name(name): metrics.get(name) for name in names}
@@ -101,7 +101,7 @@ class Run:
 
     @property
     def score(self) -> float:
-        """The monitored metric, signed so that higher is better."""
+        """The run's monitored metric, signed so that higher is better; else -inf."""
         value = self.record.get("metrics", {}).get(self.monitor)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return -math.inf
@@ -144,7 +144,7 @@ def read_runs(folder: Path) -> Runs:
     differing = distinguishing_keys(list(configs.values()))
     keys = [key for key in differing if key not in REPLICATE_KEYS]
     names = names_of(configs)
-    # The displayed values of each key: a class is displayed by its last name.
+    # The displayed values of each key: a class is displayed by its option or last name.
     values: dict[str, list[Any]] = {}
     displayed: dict[str, dict[str, Any]] = {}
     for key in keys:

@@ -51,7 +51,7 @@ def serve(
         most: the most runs that are shown. If there are more, the best configs are shown.
 
     Raises:
-        ValueError: the folder contains no run, or an argument cannot be used.
+        ValueError: the folder contains no run, an argument cannot be used, or TensorBoard ended.
         OSError: the folder does not exist, or the view cannot be written.
         SystemExit: the process was terminated; the exit code is 143.
     """
@@ -69,19 +69,17 @@ def serve(
         raise ValueError(message) from None
     # SIGTERM's default action would leave the server and the links. An exception removes both.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir:
-            make_view = functools.partial(renew, folder, images, most)
-            view = make_view()
-            link_all(Path(logdir), view.files)
-            with _started(Path(logdir), host, port) as (process, address):
-                for line in greeting(view, address):
-                    print(line)
-                _keep_renewing(make_view, view, Path(logdir), process, print)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, before)
+        logdir = stack.enter_context(tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-"))
+        make_view = functools.partial(renew, folder, images, most)
+        view = make_view()
+        link_all(Path(logdir), view.files)
+        process, address = stack.enter_context(_started(Path(logdir), host, port))
+        for line in greeting(view, address):
+            print(line)
+        _keep_renewing(make_view, view, Path(logdir), process, print)
+    return 0
 
 
 def links(view: View, address: str) -> dict[str, str]:
@@ -140,7 +138,7 @@ def _keep_renewing(
     process: subprocess.Popen[str],
     print: Print,
 ) -> NoReturn:
-    """Renews the view again and again; prints each message once."""
+    """Renews the view again and again; prints a message if it is new."""
     printed, seconds = "", _RENEW_SECONDS
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -206,7 +204,7 @@ def _started(logdir: Path, host: str, port: int) -> Generator[tuple[subprocess.P
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
-            process.kill()  # It has no state that could be lost.
+            process.kill()  # TensorBoard has no state that could be lost.
             process.wait()
 
 
@@ -215,6 +213,7 @@ RELOAD_SECONDS = 3
 
 
 def main(logdir: str, host: str, port: str) -> None:
+    """Serves a folder until stdin is closed; prints the address or an error."""
     from absl import logging as absl_logging
     from tensorboard import program
 

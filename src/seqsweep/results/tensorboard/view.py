@@ -34,10 +34,7 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.sweepfile import SweepFile
 
 MOST_RUNS = 500
-"""The most runs that the view shows by default.
-
-TensorBoard's Time Series selects no more runs by itself, and thousands make TensorBoard slow.
-"""
+"""The most runs shown by default. Time Series selects no more by itself, and thousands are slow."""
 
 _MOST_SELECTED = 40
 """The most runs that TensorBoard's older pages, such as Images, select by themselves."""
@@ -45,7 +42,7 @@ _FIRST_RUNS = 20
 """The number of best runs that are selected at first, if TensorBoard would select no run."""
 
 _PICTURES_VERSION = 4
-"""The version of the pictures. Raise it by hand when they change, so they are drawn again."""
+"""The version of the pictures. Raise it by hand when pictures change, to draw all again."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class View:
 def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     """Makes or updates the files that TensorBoard shows for a folder.
 
-    This is fast if little has changed, and two processes may do it at the same time.
+    The function is fast if little has changed, and two processes may call it at the same time.
 
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
@@ -96,7 +93,8 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
         most: the most runs shown, at least 1. If there are more, the best configs are shown.
 
     Raises:
-        FileNotFoundError, ValueError: the folder does not exist, or it contains no run.
+        FileNotFoundError: the folder does not exist.
+        ValueError: the folder contains no run of this version, or `images` is negative.
         OSError: a file cannot be written.
     """
     if images is not None and images < 0:
@@ -183,7 +181,7 @@ def _names_file(runs: Runs) -> Files:
     full = {"config": "full name"}
     full |= {run.name.config: visible(run_label(run.config, keys)) for run in runs.runs}
     width = max(map(len, full))
-    # It is a code block, because a Markdown table breaks words and numbers on a narrow page.
+    # The text is a code block, because a Markdown table breaks words and numbers on a narrow page.
     lines = [f"    {name.ljust(width)}  {label}" for name, label in full.items()]
     values = [text("names", "\n".join(["The names of all configs", "", *lines]))]
     started = runs.runs[0].started
