@@ -34,7 +34,8 @@ def make(root: Path, name: str, state: str = "complete", **model: object) -> Run
     folder.start(config, {})
     for checkpoint in ("best.ckpt", "last.ckpt"):
         (folder.path / "checkpoints" / checkpoint).write_bytes(b"0" * 5000)
-    (folder.path / "metrics.csv").write_text("epoch\n")
+    for file in ("metrics.csv", "loggers.json", "fit-profile.txt", "test-profile.txt"):
+        (folder.path / file).write_text("epoch\n")
     (folder.path / "h004-s0").mkdir()
     for kind in (".rows", ".seqsweep.hparams"):
         (folder.path / "h004-s0" / f"events.out.tfevents.1.a{kind}").write_text("1")

@@ -1,6 +1,7 @@
 """`reproduce` finds a run identical, or reports where it first differs."""
 
 import io
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -117,14 +118,18 @@ def test_reproduce_reports_changed_weights(run, capsys, name, change, words):
     assert capsys.readouterr().out.startswith(f"differs: the weights of {name}.ckpt{words}")
 
 
-def test_reproduce_names_the_first_epoch_with_a_changed_metric(run, capsys):
+@pytest.mark.parametrize(("change", "most"), [(0.5, "0.5"), (math.nan, "nan")])
+def test_reproduce_names_the_first_epoch_with_a_changed_metric(run, capsys, change, most):
     path = run / "metrics.csv"
     lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
     place = lines[0].index("val/acc")
-    lines[2][place] = str(float(lines[2][place]) + 0.5)
+    lines[1][place] = str(float(lines[1][place]) + 0.25)
+    lines[2][place] = str(float(lines[2][place]) + change)
     path.write_text("".join(f"{','.join(line)}\n" for line in lines), encoding="utf-8")
     assert reproduce(run) == 1
-    assert capsys.readouterr().out.startswith("differs from epoch 1 (val/acc), by at most 0.5\n")
+    assert capsys.readouterr().out.startswith(
+        f"differs from epoch 0 (val/acc), by at most {most}\n"
+    )
 
 
 def test_reproduce_reports_deleted_files(run, capsys):

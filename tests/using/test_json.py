@@ -143,7 +143,10 @@ def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, ne
     [
         (["leaderboard", "nowhere"], "no such folder"),
         (["compare", "nowhere"], "expected at least two folders"),
-        (["predict", "nowhere", "x.npz", "--format", "csv"], "--format=csv: is the format of a file"),
+        (
+            ["predict", "nowhere", "x.npz", "--format", "csv"],
+            "--format=csv: is the format of a file",
+        ),
         (["plan", "data=digitz"], "did you mean 'digits'"),
         (["plan", "hydra/sweeper=optuna"], "--json: a search chooses its runs while it trains"),
         (["--version", "now"], "one argument too many"),

@@ -29,8 +29,8 @@ INCOMPLETE: frozenset[State] = frozenset(("incomplete", "interrupted", "damaged"
 # Files are deleted in this order. A run without record.json does not count as done. A folder
 # without config.yaml does not count as a run, so config.yaml is deleted last.
 _FILES = (
-    "record.json", "failure.json", "provenance.json", "diagnostics.json", "metrics.csv",
-    "train.log", "fit-*.txt", TEMPORARY,
+    "record.json", "failure.json", "provenance.json", "diagnostics.json", "loggers.json",
+    "metrics.csv", "train.log", "fit-*.txt", "validate-*.txt", "test-*.txt", TEMPORARY,
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.sweeping.sweep_end import folders_to_print
 from seqsweep.training.limits import Judge
-from seqsweep.training.planned_run import PlannedRun, RunFailed, interruptible, monitored, plan
+from seqsweep.training.planned_run import PlannedRun, interruptible, monitored, plan
 
 Train = Callable[[Sequence[SweepMember], Path, Judge | None], Mapping[str, object]]
 """A function that trains members below a folder. It returns known outcomes and errors by run_id."""
@@ -138,5 +138,7 @@ def _job_return(
     result.status = JobStatus.FAILED
     failure = folder.failure() or {"error": "it left neither a record nor failure.json"}
     is_known = isinstance(outcome, Exception)
-    result.return_value = outcome if is_known else RunFailed(folder.path, failure["error"])
+    result.return_value = (
+        outcome if is_known else RuntimeError(f"{folder.path}: {failure['error']}")
+    )
     return result

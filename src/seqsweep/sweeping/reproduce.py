@@ -113,7 +113,7 @@ def _epochs_differ(one: Path, other: Path) -> str | None:
     if not differences:
         return None
     epoch, name, _ = differences[0]
-    most = max(difference for _, _, difference in differences)
+    most = max((last for *_, last in differences), key=lambda d: math.inf if d != d else d)
     return f"differs from epoch {epoch} ({name}), by at most {most:.3g}"
 
 

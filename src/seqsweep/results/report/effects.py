@@ -149,7 +149,7 @@ def _divide(
     """Divides the other keys: some distinguish lines, the rest are averaged."""
     share = {effect.key: effect.share or 0.0 for effect in effects}
     order = {name: index for index, name in enumerate(_LINES_FIRST)}
-    others = [other for other in values if other != key]
+    others = [other for other in values if other != key and len(values[other]) > 1]
     others.sort(key=lambda k: (order.get(k, len(order)), -share.get(k, 0.0)))
     taken: list[str] = []
     for other in others:
