@@ -1,1 +1,1 @@
-"""Contains search, export and clusters. The core package imports none of them."""
+"""Holds the extras search, ONNX export and clusters. The core imports none of them."""

@@ -1,1 +1,1 @@
-"""Workers on clusters: Slurm and Ray."""
+"""Starts the workers of a sweep on clusters: Slurm and Ray."""

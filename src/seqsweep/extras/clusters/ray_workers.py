@@ -22,7 +22,7 @@ from typing import Any, TextIO
 _CONNECT_SECONDS = 10.0
 
 _BEGIN_SECONDS = 10.0
-"""The longest wait for the first actors, to see whether their nodes can write to the folder."""
+"""The longest wait for the actors to begin, which shows whether their nodes see the folder."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class RayActors:
         address: `HOST:PORT` of the cluster's head, or `auto` for the cluster of this machine.
         cpus: the CPUs that Ray reserves for a worker; below 1, several workers share a CPU.
         gpus: the GPUs of a worker; below 1, several workers share a GPU.
-        restarts: how often Ray restarts a worker after its node or actor has died.
+        restarts: how often Ray restarts a worker after its node or its process has died.
     """
 
     address: str = "auto"
@@ -50,8 +50,8 @@ class RayActors:
         """Starts workers that run a command; returns `Ray cluster HOST:PORT`.
 
         Raises:
-            ValueError: Ray is not installed, no node is large enough for a worker, or a node does
-                not see the folder.
+            ValueError: Ray is not installed, the address is not valid, no node is large enough
+                for a worker, or a node cannot write into the folder.
             ConnectionError: no cluster answers.
         """
         path = folder.resolve()
@@ -86,6 +86,7 @@ class Actor:
 
     Args:
         command: the command; its first word, a Python, is replaced by the node's Python.
+        directory: the current folder of the command, if the node has this folder.
     """
 
     def __init__(self, command: Sequence[str], log: str, directory: str) -> None:
@@ -118,14 +119,14 @@ class Actor:
 
 @contextmanager
 def _connected(address: str, namespace: str) -> Generator[Any]:
-    """Connects to a cluster while the block runs; yields `ray`."""
+    """Connects to a cluster while the block runs; yields the module `ray`."""
     try:
         import ray
     except ImportError:
         raise ValueError("hydra/launcher=ray: needs Ray: pip install 'seqsweep[ray]'") from None
     before = signal.getsignal(signal.SIGTERM)  # Ray installs its own handler
     try:
-        if address != "auto":  # Ray itself would wait for minutes
+        if address != "auto":  # Ray itself would wait minutes for an answer
             _check_address(address)
         ray.init(
             address,

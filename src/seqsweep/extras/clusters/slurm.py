@@ -11,7 +11,7 @@ from seqsweep.console import place
 from seqsweep.runs.files import write_text
 
 CODE_IF_LEFT = 85
-"""The exit code of a worker that leaves runs untrained: its script may ask Slurm for more time."""
+"""The exit code of a worker that leaves runs untrained, so that its script can queue again."""
 
 Option = str | int | float | bool | None
 
@@ -60,6 +60,7 @@ class SlurmJobs:
 
         Raises:
             ValueError: Slurm refuses the job; the message quotes Slurm.
+            OSError: the script cannot be written, or sbatch cannot be run.
         """
         (folder / self.logs).mkdir(parents=True, exist_ok=True)
         script = folder / self.logs.parent / "worker.sbatch"
@@ -76,7 +77,7 @@ class SlurmJobs:
         return f"Slurm job {number[0]}"
 
     def sbatch_options(self, folder: Path, count: int) -> list[str]:
-        """Returns the options of sbatch for some workers on a folder."""
+        """Returns the options of sbatch for `count` workers on a folder."""
         # Slurm replaces %A and %a in the path, and %% by a percent sign.
         logs = str(folder.resolve() / self.logs).replace("%", "%%")
         # The signal comes 90 seconds before the limit, or a quarter of a limit below 6 minutes.
@@ -105,7 +106,7 @@ class SlurmJobs:
         ]
 
     def script(self, options: Sequence[str], command: Sequence[str]) -> str:
-        """Returns the script of a worker, which a person may also submit."""
+        """Returns the script of a worker; a person may submit it, too."""
         setup = ["# From hydra.launcher.setup:", *self.setup, ""] if self.setup else []
         return _SCRIPT.format(
             # sbatch reads quotes as a shell does.

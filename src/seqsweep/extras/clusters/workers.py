@@ -21,7 +21,7 @@ from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.planned_run import STOP_FILE
 
 _STARTING = ".starting"
-"""The lock of a command that starts workers."""
+"""The name of the lock that a command holds while it starts workers."""
 
 
 class Cluster(Protocol):
@@ -45,7 +45,7 @@ class Workers:
 
     Args:
         cluster: starts the workers.
-        count: the number of workers to start, limited to one for each run.
+        count: the number of workers to start, but at most one for each run that is left.
         detach: whether the command ends once the workers are started.
         anew: whether to start workers even if an earlier command has started workers.
         pause: the time between two looks at the runs, in seconds.
@@ -75,7 +75,7 @@ class Workers:
         if not left:
             return
         self._has_begun = True
-        # With the lock, a second command finds the note STARTED that the first command has written.
+        # With the lock, a second command finds the file STARTED that the first command has written.
         with RunLock(folder, _STARTING, waits=True):
             before: list[str] = read_json(folder / STARTED) or []
             if before and not self.anew:
@@ -91,7 +91,7 @@ class Workers:
     def train(
         self, runs: Sequence[SweepMember], folder: Path, until_one_ends: bool = False
     ) -> None:
-        """Starts the workers, and waits for all runs unless `detach` is set."""
+        """Calls `begin`, then waits for all runs, or until one ends, unless `detach` is set."""
         self.begin(runs, folder)
         left = list(runs)
         while not self.detach:
@@ -109,9 +109,9 @@ class Workers:
 def worker_command(
     runs: Sequence[SweepMember], folder: Path, options: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the command of a worker, which may build the runs' targets.
+    """Returns the command of a worker, which allows the user's classes that the runs name.
 
-    The targets are not read from sweep.json, because others may have written it.
+    A worker alone does not trust the classes in sweep.json, because others may have written it.
     """
     # These imports are late, because reading the packaged configs takes a while.
     from seqsweep.training.saved_config import own_targets

@@ -17,7 +17,7 @@ _ENDING = ".onnx"
 
 
 def export_command(arguments: Sequence[str]) -> int:
-    """Writes a run's network as a file; prints how exact the file is."""
+    """Runs the command `export`; prints how exact the file is, and returns 0."""
     options = _parser().parse(arguments)
     path: Path = options.to
     # The path is checked first, because the import of torch takes seconds.
@@ -69,25 +69,25 @@ def export(run: "LoadedRun", path: Path) -> float:
     return difference
 
 
-def encode(run: "LoadedRun", name: str) -> tuple[bytes, float]:
-    """Returns the content of a network's ONNX file, and its largest numeric error."""
+def encode(run: "LoadedRun", where: str) -> tuple[bytes, float]:
+    """Returns the content of a run's ONNX file, and the largest difference as in `export`."""
     # These imports are late, because they need torch and optional packages.
     try:
         from seqsweep.extras.export import onnx_file
     except ImportError as error:
-        needed = f"{name} needs the package {error.name}"
+        needed = f"{where} needs the package {error.name}"
         raise ImportError(f"{needed}: pip install 'seqsweep[export]'") from error
     from seqsweep.extras.export.check import checked
 
     content = onnx_file.write(run)
-    return content, checked(run, onnx_file.read(content), name)
+    return content, checked(run, onnx_file.read(content), where)
 
 
 def check_path(path: Path) -> None:
     """Refuses a path that `export` could not write. Needs no torch.
 
     Raises:
-        ValueError: the ending is unknown, or the path is a folder.
+        ValueError: the ending is not .onnx, or the path is a folder.
         FileNotFoundError: the folder of the path does not exist.
     """
     if path.is_dir():

@@ -15,10 +15,10 @@ from seqsweep.extras.export.contents import count_symbols, input_type, scaling_i
 from seqsweep.using.load import Inputs, LoadedRun
 
 BOUND = 1e-5
-"""The largest accepted difference: more than a hundred roundings of float32."""
+"""The largest accepted difference. A single rounding of float32 near 1 is at most 6e-8."""
 
 _SHAPES = ((1, 1), (5, 13), (3, 40))
-"""The batch sizes and time steps of the compared inputs."""
+"""The batch sizes and time steps of the compared inputs; a crop adds steps."""
 
 
 class Outputs(NamedTuple):
@@ -36,7 +36,7 @@ def checked(run: LoadedRun, answer: Answer, where: str) -> float:
     """Returns the largest difference between a file's outputs and the network's.
 
     Raises:
-        ValueError: the difference is above `BOUND`.
+        ValueError: the difference is above `BOUND`, or NaN.
     """
     worst = largest_difference(run, answer)
     if not worst <= BOUND:  # NaN is refused too
@@ -48,7 +48,7 @@ def checked(run: LoadedRun, answer: Answer, where: str) -> float:
 
 
 def largest_difference(run: LoadedRun, answer: Answer) -> float:
-    """Returns the largest difference between an answer and the network, see `difference`."""
+    """Returns the largest `difference` between file and network on random sequences."""
     rng = np.random.default_rng(0)
     worst = 0.0
     for batch, steps in _SHAPES:
@@ -60,16 +60,17 @@ def largest_difference(run: LoadedRun, answer: Answer) -> float:
 
 
 def difference(result: Array, expected: Array) -> float:
-    """Returns the largest difference, divided by the largest value if above 1.
+    """Returns the largest absolute difference between two arrays; NaN if only one has NaN.
 
-    Two NaN count as equal. The result is relative, because float32 rounds large values more.
+    The result is divided by the largest expected absolute value if this value is above 1, because
+    float32 rounds large values more. Two NaN at one place count as equal.
     """
     if result.shape != expected.shape:
         raise ValueError(f"outputs: expected shape {expected.shape}, got {result.shape}")
     differs = ~(np.isnan(result) & np.isnan(expected))
     if not differs.any():
         return 0.0
-    with np.errstate(invalid="ignore"):  # infinite minus infinite
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN
         distance = np.abs(result - expected)[differs].max()
     return float(distance / max(1.0, np.abs(expected[differs]).max()))
 
@@ -82,7 +83,7 @@ def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) ->
 
 
 def prepared(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Inputs:
-    """Returns the network's input, scaled and padded with zeros."""
+    """Returns the network's input: scaled if the file scales x, and padded with zeros."""
     if scaling_inside(run) is not None:
         return run.prepare(x, lengths)
     is_padding = np.arange(x.shape[1]) >= lengths[:, None]
@@ -93,7 +94,7 @@ def prepared(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Inputs
 def raw_sequences(
     run: LoadedRun, batch: int, steps: int, rng: np.random.Generator
 ) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Draws raw values (B, T, F) like the training split's, and lengths (B,).
+    """Draws raw values (B, T, F) like the training split's, or symbols, and lengths (B,).
 
     Some values are missing if the run fills in missing values. The padding holds values that
     would change the outputs if they were read.
@@ -103,7 +104,7 @@ def raw_sequences(
     cropped = 0 if shaping is None else shaping.first
     steps += cropped  # a sequence must keep a step after the crop
     lengths = rng.integers(cropped + 1, steps + 1, batch)
-    lengths[0] = steps  # `prepare` cuts to the longest sequence
+    lengths[0] = steps  # `prepare` would cut off steps beyond the longest sequence
     shape = (batch, steps, len(run.source_channels))
     symbols = count_symbols(run)
     x = rng.normal(size=shape) if symbols is None else rng.integers(symbols, size=shape) * 1.0

@@ -33,7 +33,7 @@ def input_type(run: LoadedRun) -> type[np.floating[Any]]:
 
 
 def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
-    """Returns the means and deviations of the raw channels, if any."""
+    """Returns the means and standard deviations of the raw channels, if any."""
     scaling = scaling_inside(run)
     if scaling is None or scaling.mean is None or scaling.deviation is None:
         return None
@@ -44,9 +44,9 @@ def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
 
 
 def channels_beyond_float32(run: LoadedRun) -> list[str]:
-    """Returns the channels that float32 would round, such as time stamps."""
+    """Returns the channels that float32 would round too much, such as time stamps."""
     scaling = scaling_inside(run)
-    # Without standardisation the network itself takes the values as float32.
+    # Without standardisation the network itself reads the values as float32.
     scale = source_scale(run)
     if scaling is None or scaling.dtype == "float32" or scale is None:
         return []
@@ -85,7 +85,7 @@ def _text(names: Iterable[str]) -> str:
 
 
 class Layer(NamedTuple):
-    """A recurrent layer: its module, its number in the module, its normalisation."""
+    """A recurrent layer: its module, its index in this module, the normalisation before it."""
 
     rnn: nn.RNNBase
     number: int

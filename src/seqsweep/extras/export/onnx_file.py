@@ -38,9 +38,9 @@ _IR_VERSION = 8
 def write(run: LoadedRun) -> bytes:
     """Returns the run's network as the content of an ONNX file.
 
-    Inputs: x (B, T, F) raw values and lengths (B,) int64. Outputs: logits and probabilities,
-    each (B, C). B, T and the lengths may vary. A sequence without steps, or with a value that
-    `LoadedRun.prepare` would refuse, has NaN as outputs.
+    Inputs: x (B, T, F), which holds raw values or indices of symbols, and lengths (B,) int64.
+    Outputs: logits and probabilities, each (B, C). B, T and the lengths may vary. The outputs are
+    NaN for a sequence without steps, or with a value that `LoadedRun.prepare` would refuse.
 
     Raises:
         ValueError: the network has a part that the graph cannot express.
@@ -66,7 +66,7 @@ def write(run: LoadedRun) -> bytes:
 
 
 def read(content: bytes) -> Answer:
-    """Returns a function that runs the file in ONNX Runtime."""
+    """Returns a function that runs the content of an ONNX file in ONNX Runtime."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
     def answer(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64]) -> Outputs:

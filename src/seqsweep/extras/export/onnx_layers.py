@@ -1,6 +1,7 @@
 """Adds the embedding, the recurrent layers and the pooling as ONNX nodes.
 
-B sequences, T time steps, E embedding, H hidden, D directions.
+B sequences, T time steps, E embedding, H hidden, D directions. The functions take and return the
+names of arrays in the graph.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ _GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
 
 def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
     """Adds the embedding of each symbol: (B, T, 1) -> (B, T, E)."""
-    # A value that is not the index of a symbol would end the whole batch with an error.
+    # Any other value would end the whole batch with an error, so the first symbol replaces it.
     first = graph.constant("first_symbol", np.array([0], dtype=np.float32))
     last = np.array([embedding.num_embeddings - 1], dtype=np.float32)
     at_most = graph.node("LessOrEqual", x, graph.constant("last_symbol", last))
@@ -31,10 +32,9 @@ def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
 
 
 def add_layers(graph: Graph, layers: list[Layer], x: str, lengths: str) -> tuple[str, str]:
-    """Adds the recurrent layers.
+    """Adds the recurrent layers on x (B, T, ...).
 
-    Returns the last layer's outputs (T, B, D*H), which are 0 at padding, and its final states
-    (B, D*H).
+    Returns the last layer's outputs (T, B, D*H), 0 at padding, and its final states (B, D*H).
     """
     lengths = graph.cast(lengths, np.int32)
     output, state = graph.node("Transpose", x, perm=[1, 0, 2]), ""
@@ -93,7 +93,7 @@ def _gates(rnn: nn.RNNBase, weight: Tensor) -> npt.NDArray[np.float32]:
 
 def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Prepared) -> str:
     """Adds the pooling over valid steps: (T, B, D*H) -> (B, D*H)."""
-    by_time = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
+    valid = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])  # (T, B, 1)
     if network.attention is not None:
         # The score of each step: (T, B, D*H) -> (T, B, 1).
         weight, bias = graph.linear("attention.projection", network.attention.projection)
@@ -101,19 +101,20 @@ def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Pre
         hidden = graph.node("Tanh", graph.node("Add", product, bias))
         query = network.attention.query.weight.detach().numpy().T
         scores = graph.node("MatMul", hidden, graph.constant("attention.query", query))
-        scores = _masked(graph, scores, by_time)
+        scores = _masked(graph, scores, valid)
         return _add_sum(graph, graph.node("Mul", output, graph.node("Softmax", scores, axis=0)))
     if network.pooling == "mean":
         lengths = graph.node("Unsqueeze", graph.cast(prepared.lengths, np.float32), graph.axes(1))
         return graph.node("Div", _add_sum(graph, output), lengths)
-    return graph.node("ReduceMax", _masked(graph, output, by_time), axes=[0], keepdims=0)
+    return graph.node("ReduceMax", _masked(graph, output, valid), axes=[0], keepdims=0)
 
 
-def _masked(graph: Graph, values: str, by_time: str) -> str:
+def _masked(graph: Graph, values: str, valid: str) -> str:
     """Replaces the values at padding by minus infinity."""
     least = graph.constant("minus_infinity", np.array([-np.inf], dtype=np.float32))
-    return graph.node("Where", by_time, values, least)
+    return graph.node("Where", valid, values, least)
 
 
 def _add_sum(graph: Graph, values: str) -> str:
+    """Adds the sum over the time steps: (T, B, ...) -> (B, ...)."""
     return graph.node("ReduceSum", values, graph.axes(0), keepdims=0)

@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Graph:
-    """An ONNX graph, whose methods add a part and return its name."""
+    """An ONNX graph; its methods add a part and return the part's name."""
 
     def __init__(self) -> None:
         self._nodes: list[NodeProto] = []
@@ -23,7 +23,7 @@ class Graph:
     def nodes(
         self, operator: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: Any
     ) -> tuple[str, ...]:
-        """Adds a node with several outputs. An empty name leaves an output out."""
+        """Adds a node with the named outputs, and returns their names."""
         self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
         return outputs
 
@@ -45,7 +45,7 @@ class Graph:
         return self.constant(name, np.array(values, dtype=np.int64))
 
     def number(self, value: int) -> str:
-        """Adds a whole number."""
+        """Adds a single whole number, an array without axes."""
         return self.constant(f"number_{value}", np.array(value, dtype=np.int64))
 
     def cast(self, value: str, to: type[np.generic]) -> str:
@@ -55,13 +55,13 @@ class Graph:
     def finish(
         self, name: str, inputs: list[ValueInfoProto], outputs: list[ValueInfoProto]
     ) -> GraphProto:
-        """Returns the graph."""
+        """Returns the graph with these inputs and outputs."""
         constants = list(self._constants.values())
         return helper.make_graph(self._nodes, name, inputs, outputs, constants)
 
 
 def array_info(name: str, kind: type[np.generic], shape: tuple[int | str, ...]) -> ValueInfoProto:
-    """Returns the type of an array; a name stands for any size."""
+    """Describes an input or output; a text in its shape stands for any size."""
     return helper.make_tensor_value_info(
         name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape
     )

@@ -18,7 +18,7 @@ _END = 2**31 - 1
 
 
 class Prepared(NamedTuple):
-    """The names of x (B, T, F), lengths (B,), valid (B, T, 1)."""
+    """The names of x (B, T, F), lengths (B,), and the valid steps (B, T, 1)."""
 
     x: str
     lengths: str
@@ -26,7 +26,7 @@ class Prepared(NamedTuple):
 
 
 def add_scaling(graph: Graph, scaling: Scaling | None, x: str, lengths: str) -> Prepared:
-    """Adds the steps from raw values to input, with zeros as padding."""
+    """Adds the preparation of raw values for the network, with zeros as padding."""
     values = x
     if scaling is not None:
         values, lengths = _scaled(graph, scaling, x, lengths)
@@ -123,10 +123,10 @@ def _add_crop(graph: Graph, shaping: Shaping, x: str, lengths: str) -> tuple[str
 def _add_means(
     graph: Graph, size: int, x: str, lengths: str, may_lack: bool, kind: type[np.generic]
 ) -> tuple[str, str]:
-    """Adds the mean over every `size` steps.
+    """Adds the means of blocks of `size` steps; a block becomes one step.
 
     Args:
-        may_lack: whether missing values are left out of means; if not, they make the mean missing.
+        may_lack: whether a mean leaves missing values out; otherwise they make the mean missing.
         kind: the type of x, and of the result.
     """
     if size == 1:

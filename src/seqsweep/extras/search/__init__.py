@@ -1,1 +1,1 @@
-"""Searches: sweeps that choose their configs one after another, within a budget."""
+"""The searches: sweeps that choose their configs from a space of values."""

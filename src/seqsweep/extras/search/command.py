@@ -1,6 +1,7 @@
 """Starts, plans or continues the search of `hydra/sweeper=optuna`.
 
-At any time at most `parallel` trials have no result yet. They are called the window.
+A trial is one config, with a run for each seed. At any time at most `parallel` trials have no
+result yet; these trials are called the window.
 """
 
 import time
@@ -41,11 +42,11 @@ def search(
     launcher: RunLauncher,
     folder: Path,
 ) -> int:
-    """Searches a space; repeating the command continues the search.
+    """Searches a space; returns the exit code. The same command continues the search.
 
     Args:
         options: the keys of `hydra.sweeper`, without `params`.
-        overrides: the space, and the values that all trials share.
+        overrides: the space (values by key), and the values that all trials share.
 
     Raises:
         HydraException, ValueError, TypeError, OSError: the settings, a value of the space or the
@@ -82,7 +83,7 @@ def search(
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options as plain values, without null options."""
+    """Returns options as plain values; groups such as `budget` lose their null options."""
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(options)))
     for key, group in plain.items():
         if isinstance(group, dict):
@@ -91,7 +92,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan_lines(settings: Settings, first: Sequence[Sequence[str]]) -> list[str]:
-    """Returns the lines of the plan, without the budget."""
+    """Returns the plan's lines without the budget; `first` has the first trials' overrides."""
     lines = [f"first {count(len(first), 'trial')}, chosen before any result:"]
     lines += [f"  {' '.join(trial)}" for trial in first]
     epochs = settings.max_epochs
@@ -106,7 +107,7 @@ def _plan_lines(settings: Settings, first: Sequence[Sequence[str]]) -> list[str]
 
 
 class Window(Search):
-    """A search in which at most `parallel` trials have no result.
+    """An Optuna search, in which at most `parallel` trials have no result.
 
     Attributes:
         results: the results of all ended trials, by number.
@@ -126,8 +127,8 @@ class Window(Search):
             if list(trial.run_ids) != [member.run_id for member in planned]:
                 self._refuse()
             self._add(trial, planned)
-        # Later choices depend on these results, so failures of these trials are final. Other failed
-        # runs are tried again.
+        # Later trials were chosen from these results, so failures of these trials are final. Other
+        # failed runs are tried again.
         decided = {t.number: self._result_of(t) for t in self._decided()}
         self.results = {n: each for n, each in decided.items() if each.state != "running"}
 
@@ -160,6 +161,7 @@ class Window(Search):
                 counted = ended, total - self.done_before if budget else 0
                 yield from shown(pending, console, counted)
             else:
+                # The workers get new runs as soon as one run has ended.
                 launcher.workers.train(pending, self.folder, until_one_ends=True)
             if pending := self.next_runs():
                 # Workers and tables read the list of runs from sweep.json.
@@ -193,7 +195,7 @@ class Window(Search):
         return self.before.minutes + (time.monotonic() - self._started) / 60
 
     def _decided(self) -> Sequence[Trial]:
-        """Returns the trials on whose results later choices depend."""
+        """Returns the trials from whose results later trials were chosen."""
         return self.trials[: -self.settings.parallel]
 
     def _running(self) -> list[Trial]:
@@ -211,6 +213,7 @@ class Window(Search):
             self.results[trial.number] = self._result_of(trial)
 
     def _choose_one(self) -> Trial:
+        """Chooses, plans and adds the next trial, whose config may be refused."""
         chosen = self.study.choose(self.results)
         members, refusal = list[SweepMember](), None
         try:

@@ -1,7 +1,7 @@
 """Collects the findings of a search as plain values for report.json.
 
 The best trials were chosen among many, partly by luck, so their values in the search are too good.
-The section compares these values with values over fresh seeds, which had no part in the choice.
+The report compares these values with values over fresh seeds, which had no part in the choice.
 """
 
 import importlib.util
@@ -30,11 +30,12 @@ class Confirmed:
     """One of the best trials, trained again over fresh seeds.
 
     Args:
+        words: The searched keys with their values: `lr=0.0123 hidden_size=32`.
         before: The rank in the search, from 1; equal configs share a rank.
         searched: The value in the search.
         fresh: The value over fresh seeds.
         compared: The comparison metric over fresh seeds, see `Confirmation.metric`.
-        difference: The difference in this metric to the best trial over fresh seeds.
+        difference: The difference in the comparison metric to the best trial over fresh seeds.
     """
 
     number: int
@@ -52,7 +53,7 @@ class Confirmation:
 
     Args:
         metric: The metric of `Confirmed.compared`: a test metric if all runs have one.
-        missing: The number of planned runs that are not complete.
+        missing: The number of planned runs with fresh seeds that are not complete.
     """
 
     metric: str
@@ -136,6 +137,7 @@ class Search:
         file: The search without its trials.
         names: The short names of the searched keys.
         best: The numbers of the complete trials, the best first.
+        best_metrics: The metrics of the best trial, averaged over its runs.
         compared: The number of trials that the importance was computed from.
         compared_after: The epochs after which the compared values were taken; None for the end.
         importance: The importance of each key; empty without values, and None without Optuna or if
@@ -207,7 +209,7 @@ def _rung(search: SearchFile, trials: Sequence[Tried], epochs: int) -> Rung:
 
 
 def _least_epochs(trials: Sequence[Tried]) -> int | None:
-    """Returns the last epoch that all trials have reached, if some were pruned.
+    """Returns the epochs that all trials with a value have, if some were pruned.
 
     A pruned trial has been trained for fewer epochs than a complete trial. A difference between
     values comes from the configs only if the numbers of epochs are equal.

@@ -23,7 +23,9 @@ class Halving:
     """The settings of a successive halving: the keys of `hydra.sweeper`, checked.
 
     Attributes:
+        population: the number of configs that are drawn; equal configs are trained once.
         rungs: the numbers of epochs after which the runs are judged; the runs end at the last one.
+        seed: the seed of the draws. The seed of the runs is a key of their config.
         top: how many of the best configs are trained again at the end.
         seeds: the number of fresh seeds for each of the best configs.
     """
@@ -62,16 +64,10 @@ class Halving:
         return sum(n * step for n, step in zip(self.sizes(configs), steps, strict=True))
 
     def search_file(self, space: Space, monitor: str) -> SearchFile:
-        """Returns the search.json of a search without its trials."""
-        return SearchFile(
-            "halving",
-            "halving",
-            monitor,
-            described(space),
-            {"population": self.population, "seed": self.seed},
-            {"trials": self.population},
-            rungs=list(self.rungs),
-        )
+        """Returns the search.json of a search that has no trials yet."""
+        settings = {"population": self.population, "seed": self.seed}
+        keys, budget, rungs = described(space), {"trials": self.population}, list(self.rungs)
+        return SearchFile("halving", "halving", monitor, keys, settings, budget, rungs=rungs)
 
 
 def draw(space: Space, seed: int, number: int) -> dict[str, Any]:
@@ -107,12 +103,12 @@ class Standing:
         return has_finished(self.rows, rung)
 
     def was_ended_at(self, rung: int) -> bool:
-        """Returns whether a rung has pruned the run."""
+        """Returns whether the run was pruned by the comparison at a rung."""
         pruned = (self.record or {}).get("pruned", {})
         return pruned.get("epoch") == rung and pruned["threshold"] is None
 
     def is_lost(self, rung: int) -> bool:
-        """Returns whether the run has failed or diverged before a rung."""
+        """Returns whether a settled run has failed or diverged before a rung."""
         if self.has_reached(rung):
             return False
         return self.record is None or self.record["status"] == "diverged"
@@ -135,15 +131,15 @@ class Standing:
         judged = [row for row in self.rows if row["epoch"] < rung and monitor in row]
         # The best epoch counts; higher scores are better.
         scores = [epoch_score(row, monitor) for row in judged]
-        value, loss = max(scores, default=(-math.inf, -math.inf))
-        return self.is_lost(rung), -value, -loss
+        score, tie_break = max(scores, default=(-math.inf, -math.inf))
+        return self.is_lost(rung), -score, -tie_break
 
 
 def judge(runs: Sequence[SweepMember], monitor: str, rungs: Sequence[int]) -> dict[str, Limits]:
     """Decides which runs continue after each rung; returns the runs' limits.
 
-    At the first rung that some run has not reached, the other runs wait. Earlier rungs are decided
-    again from the same rows of metrics.csv, so a kill at any moment changes no decision.
+    At the first rung where some run's result is not final, the other runs wait. Earlier rungs are
+    decided again from the same rows of metrics.csv, so a kill at any moment changes no decision.
 
     Source: Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and
     hyperparameter optimization", AISTATS.

@@ -36,7 +36,7 @@ def search(
     folder: Path,
     console: Console,
 ) -> int:
-    """Searches a space (values by key) and prints the folder's leaderboard.
+    """Searches a space (values by key); returns the exit code.
 
     All configs are checked before the first run starts. The same command continues an interrupted
     search and trains nothing twice.
@@ -101,7 +101,7 @@ def plan_population(
 
 
 class Searched(Search):
-    """A successive halving, which decides by its runs' files which runs continue."""
+    """A successive halving. Which runs continue depends only on the files of the runs."""
 
     def __init__(
         self,
@@ -144,8 +144,8 @@ class Searched(Search):
     def rounds(
         self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
     ) -> Rounds:
-        # Pools call `judge` themselves. Other runs pause at a rung, and are yielded again when all
-        # runs have reached the rung.
+        # Pools (runs that train together) call `judge` themselves. Other runs pause at a rung, and
+        # are yielded again when all runs have reached the rung.
         before = None
         with show_progress([run.folder for run in pending], console):
             # A round without progress has a reason: the search was stopped, other processes train
@@ -181,7 +181,7 @@ class Searched(Search):
         return [self.member(trial.run_ids[0]) for trial in self._trials]
 
     def _is_lost(self, run: SweepMember) -> bool:
-        """Returns whether a run has failed before its rung was decided."""
+        """Returns whether a run has failed before the rung at which it ends."""
         standing, ends_at = Standing(run), self.limits[run.run_id].ends_at
         if ends_at is None or standing.record is not None or standing.has_reached(ends_at):
             return False

@@ -23,7 +23,7 @@ from seqsweep.training.planned_run import PlannedRun
 _OWN_SEARCH = "give each value a search with a sweep.name of its own"
 
 _NEEDS_ONE_VALUE = ("monitor", "trainer.max_epochs", "output_dir", *REPLICATE_KEYS)
-"""Keys that a search must not vary: they change the ranking, or let a lucky seed or split win."""
+"""Keys that a search must not vary: they change the ranking or the folder, or let luck decide."""
 
 _INSIDE = 0.2361
 """A position in an interval where a whole number is unlikely."""
@@ -40,7 +40,7 @@ class TrialPlanner:
 
     @classmethod
     def of(cls, overrides: Sequence[str], compose: MemberComposer, folder: Path) -> "TrialPlanner":
-        """Returns the planner of a search; the overrides give its space."""
+        """Returns the planner of a search; refuses overrides that give no usable space."""
         parser = OverridesParser.create(config_loader=compose.loader)
         fixed, space = parse(overrides, parser)
         if not space:
@@ -59,7 +59,7 @@ class TrialPlanner:
     def plan(
         self, params: Mapping[str, Any], seeds: Sequence[int] | None = None
     ) -> list[SweepMember]:
-        """Plans a run for each seed, or a run with the config's seed."""
+        """Plans a trial's run for each seed, or one run with the config's seed."""
         # If a key has two values, the last value counts.
         job = [*self.fixed, *overrides_of(self.space, params)]
         jobs = [job] if seeds is None else [[*job, f"seed={seed}"] for seed in seeds]
@@ -85,7 +85,7 @@ class TrialPlanner:
             if values.integer:
                 continue
             try:
-                # If a key needs whole numbers, the ends of an interval may be whole only by chance.
+                # A key may need whole numbers, although both ends of its interval are accepted.
                 self.plan({**first, key: value_at(values, _INSIDE)})
             except ValueError as error:
                 whole = f"{key}=int(interval({values.low:g},{values.high:g}))"
@@ -108,10 +108,10 @@ def check_comparable(members: Sequence[SweepMember]) -> None:
 
 
 def check_searchable(run: PlannedRun, first_rung: int | None = None) -> None:
-    """Refuses runs that a search cannot judge by their files.
+    """Refuses a run that a search cannot judge by the run's files.
 
     Args:
-        first_rung: the first number of epochs after which runs are judged; None for the end.
+        first_rung: the first number of epochs after which runs are judged; None for their end.
     """
     if run.config["rerun"]:
         raise ValueError("rerun=true: must be false in a search; give another sweep.name")
@@ -139,6 +139,6 @@ def _sets_of(run: PlannedRun) -> Sets:
 
 
 def _differing(overrides: Sequence[str], others: Sequence[str]) -> str:
-    """Returns the overrides that `others` lacks: those of data, or else all."""
+    """Returns the overrides that `others` lacks: only those of `data`, if there are any."""
     differing = [text for text in overrides if text not in others]
     return " ".join([text for text in differing if text.startswith("data")] or differing)

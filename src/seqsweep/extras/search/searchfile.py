@@ -14,14 +14,14 @@ from seqsweep.runs.metrics_csv import lower_is_better
 NAME = "search.json"
 
 Space = Mapping[str, Mapping[str, Any]]
-"""The values of a key: `{"choices": [...]}`, or `{"low", "high", "log", "integer", "step"}`.
+"""The values of each key: `{"choices": [...]}` or `{"low", "high", "log", "integer", "step"}`.
 
 The step is null for a step of 1, or if any number is possible."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One config that a search has chosen.
+    """One config that a search has chosen, with its runs.
 
     Attributes:
         number: the position in the order in which the search chose the configs, from 0.
@@ -29,7 +29,7 @@ class Trial:
             override.
         run_ids: the runs of the trial, one for each seed.
         thresholds: the worst value with which the trial continues, by number of finished epochs.
-        ends_at: the rung at which a successive halving has ended the trial; None if not ended.
+        ends_at: the rung (number of epochs) at which a successive halving ends the trial, or None.
         refusal: why the config was refused; None for a config that can be trained.
     """
 
@@ -49,7 +49,7 @@ class SearchFile:
         method: `halving`, or the name of an Optuna sampler such as `tpe`.
         pruner: `none`, `median`, `hyperband` or `halving`.
         metric: the monitored metric, by which the trials are judged.
-        space: the searched keys.
+        space: the values of each searched key.
         settings: the other settings that decide which configs are chosen and pruned.
         budget: the limits of the search by unit: `trials`, `epochs` or `minutes`.
         trials: all trials that were chosen.
@@ -77,7 +77,7 @@ class SearchFile:
     def differences(self, other: Self) -> list[str]:
         """Names the decisive settings of this search that differ from another search.
 
-        A larger budget and other fresh seeds do not change the choices, so they may differ.
+        The budget and the fresh seeds may differ, because they do not change the choices.
         """
         ours, theirs = self._decisive(), other._decisive()
         differing = [key for key in ours if ours[key] != theirs.get(key)]

@@ -47,7 +47,7 @@ _MOST_KEYS = 8
 
 
 def find_section(folder: Path, entries: Sequence[Entry]) -> Section | None:
-    """Returns the section on the search of a folder, if any."""
+    """Returns the section on a folder's search, if the folder has one."""
     search = find_search(folder, entries)
     if search is None:
         return None
@@ -121,20 +121,15 @@ def _hover(trial: Tried, search: Search) -> str:
 
 
 def table_lines(folder: Path, entries: Sequence[Entry]) -> list[str]:
-    """Returns the best trial, its confirmation and where to read more."""
+    """Returns the lines on a folder's search below its leaderboard; none without a search."""
     search = find_search(folder, entries, with_importance=False)
     if search is None:
         return []
-    lines = [
-        f"search: {trials_words(search)}. {best_words(search)}",
-        optimism_words(search),
-    ]
+    lines = [f"search: {trials_words(search)}. {best_words(search)}", optimism_words(search)]
     if search.confirmation is not None:
         lines += [order_words(search.confirmation), FRESH_FIRST]
-    lines.append(budget_words(search))
-    lines.append(
-        f"importance of the keys, all trials, budget: seqsweep report {shlex.quote(place(folder))}"
-    )
+    command = f"seqsweep report {shlex.quote(place(folder))}"
+    lines += [budget_words(search), f"importance of the keys, all trials, budget: {command}"]
     # A terminal may lack these two characters.
     plain = (line.replace(NBSP, " ").replace("\N{MINUS SIGN}", "-") for line in lines)
     return [line for line in plain if line]
@@ -182,7 +177,7 @@ def best_words(search: Search) -> str:
 
 
 def optimism_words(search: Search) -> str:
-    """Says how much of the best value was luck, if known."""
+    """Says how much of the best value in the search was luck, if known."""
     metric, sign = search.file.metric, search.file.sign
     if not search.best:
         return ""
@@ -196,7 +191,7 @@ def optimism_words(search: Search) -> str:
     # A positive number means that the value in the search was too good.
     luck = -sign * (row.searched - row.fresh.mean)
     fresh = true_minus(short_number(row.fresh.mean))
-    verdict = "without an interval it is open if the search was optimistic"
+    verdict = "without an interval it is open whether the search was optimistic"
     if row.fresh.low is not None and row.fresh.high is not None:
         low, high = number_range(*bounded_interval(metric, row.fresh.low, row.fresh.high))
         fresh += f", {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}],"
@@ -211,7 +206,7 @@ def optimism_words(search: Search) -> str:
 
 
 def order_words(confirmation: Confirmation) -> str:
-    """Says which confirmed trial is first now, and whether others differ."""
+    """Says which trial is best over fresh seeds, and whether the others differ."""
     first, *others = confirmation.trials
     undecided = [row.difference for row in others if row.difference.verdict == "undecided"]
     decided = [row.difference.verdict for row in others if row.difference.verdict != "undecided"]

@@ -1,7 +1,7 @@
 """Trains the runs that a search chooses, and reads their results.
 
-Optuna's search and halving share this module's checks, lock, fresh seeds and last report. It
-imports no torch.
+Optuna's search and halving share this module's checks, lock, fresh seeds and last report. The
+module imports no torch.
 """
 
 import abc
@@ -58,7 +58,7 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
 
 
 def say(line: str, console: Console) -> None:
-    """Prints a line as it is."""
+    """Prints a line without wrapping, colours or markup."""
     console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -86,11 +86,12 @@ class Search(abc.ABC):
     Args:
         new: the search that the command asks for, without trials.
         top: how many of the best trials are trained again at the end.
-        fresh: the unused seeds with which the best trials are trained again.
+        fresh: the seeds of these new runs; the search itself has used none of them.
 
     Attributes:
         before: the search as earlier commands have left it.
         done_before: how many runs were done when the command began to train.
+        limits: the epochs after which runs end early or pause, by run_id.
 
     Raises:
         ValueError: the folder holds a different search.
@@ -117,13 +118,13 @@ class Search(abc.ABC):
 
     @abc.abstractmethod
     def next_runs(self) -> Sequence[SweepMember]:
-        """Reads results, decides the next steps, and returns the runs to train."""
+        """Reads results, decides, writes search.json, and returns the runs to train."""
 
     @abc.abstractmethod
     def rounds(
         self, pending: Sequence[SweepMember], launcher: RunLauncher, console: Console
     ) -> Rounds:
-        """Yields these runs, then the next runs, until nothing changes any more."""
+        """Yields the runs to train, or lets workers train them, until nothing changes."""
 
     def judge(self) -> Mapping[str, Limits]:
         """Returns the limits of all runs; a subclass may decide them again."""
@@ -135,7 +136,7 @@ class Search(abc.ABC):
 
     @abc.abstractmethod
     def lost(self) -> Collection[str]:
-        """Returns the run_ids of the runs that were given up."""
+        """Returns the run_ids of failed runs that are not tried again."""
 
     def add(self, members: Sequence[SweepMember]) -> None:
         """Adds the runs of a trial, except runs that an earlier trial has."""
@@ -159,7 +160,7 @@ class Search(abc.ABC):
         self.file().write(self.folder)
 
     def run(self, launcher: RunLauncher, console: Console, started: float) -> int:
-        """Trains the trials, retrains the best trials, and prints the results.
+        """Trains all trials, then the best ones with fresh seeds; returns the exit code.
 
         Args:
             started: when the command started, on the clock of `time.monotonic`.
@@ -184,7 +185,7 @@ class Search(abc.ABC):
         return code
 
     def _train_fresh_seeds(self, launcher: RunLauncher, console: Console) -> int:
-        """Trains the best trials again; returns the exit code."""
+        """Trains the best trials again with fresh seeds; returns the exit code."""
         file = self.file()
         best = different(ranked(read_trials(file, self.folder), file.sign))[: self._top]
         planned = {t.number: self.planner.plan(t.params, self._fresh) for t in best}

@@ -24,11 +24,11 @@ from seqsweep.suggest import nearest_or_all
 class Median:
     """Ends a trial that is worse than the median of complete trials.
 
-    The best values up to the same epoch are compared (Golovin et al. 2017, KDD).
+    The rule of Golovin et al. 2017 (KDD), with the best value so far in place of the average.
 
     Args:
         n_startup_trials: the number of complete trials before any trial may be ended.
-        n_warmup_epochs: the first epoch after which a trial may end; 0 means `interval`.
+        n_warmup_epochs: the number of epochs before the first decision; 0 means `interval`.
         interval: the number of epochs from one decision to the next.
     """
 
@@ -39,7 +39,7 @@ class Median:
     interval: int = 1
 
     def thresholds(self, number: int, results: Mapping[int, Result]) -> dict[int, float]:
-        """Returns the worst value with which a trial continues, by finished epochs."""
+        """Returns the worst value with which a trial continues, by number of finished epochs."""
         complete = [result.curve for result in results.values() if result.state == "complete"]
         if len(complete) < max(1, self.n_startup_trials):
             return {}
@@ -71,7 +71,7 @@ class Hyperband:
     eta: int = 3
 
     def thresholds(self, number: int, results: Mapping[int, Result]) -> dict[int, float]:
-        """Returns the worst values with which a trial continues, as in `Median.thresholds`."""
+        """Returns the worst value with which trial `number` continues, by finished epochs."""
         bracket = self.bracket(number)
         others = [each.curve for n, each in results.items() if self.bracket(n) == bracket]
         values = {rung: _values_after(others, rung) for rung in self.rungs(bracket)}
@@ -105,7 +105,7 @@ class Hyperband:
 
 
 def _values_after(curves: Sequence[Sequence[float | None]], epoch: int) -> list[float]:
-    """Returns the trials' values after some epochs, without missing values."""
+    """Returns the best value of each trial in the first `epoch` epochs, if known."""
     reached = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
     return [value for value in reached if value is not None]
 
@@ -127,7 +127,7 @@ PRUNERS: Mapping[str, Mapping[str, int]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The keys of `hydra.sweeper`, checked, without null options.
+    """The keys of `hydra.sweeper` without null options, `monitor` and `max_epochs`; all checked.
 
     Attributes:
         monitor: the metric by which the trials are judged.
@@ -199,9 +199,9 @@ class Settings:
         return made(self.max_epochs, lower_is_better(self.monitor), **self.pruner_options)
 
     def allows(self, results: Sequence[Result | None], minutes: float) -> bool:
-        """Returns whether one more trial may begin."""
+        """Returns whether one more trial may begin; None stands for a trial without a result."""
         # A running trial counts with all its epochs, until it ends and its real number of epochs is
-        # known. So the answer may change from no to yes while other trials end, but never back.
+        # known. So the end of a trial may change the answer from no to yes, but never back.
         used = sum(self.cost if result is None else result.epochs for result in results)
         return (
             len(results) < self.budget.get("trials", math.inf)

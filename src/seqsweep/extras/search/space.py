@@ -18,7 +18,7 @@ class Numbers:
 
     Attributes:
         low, high: the bounds; both belong to the interval.
-        log: whether the logarithm is distributed evenly, instead of the number.
+        log: whether the logarithm of the number is distributed evenly, instead of the number.
         integer: whether only whole numbers are possible.
         step: the distance between neighbours, from `low`; None for 1, or if any number is possible.
     """
@@ -44,7 +44,7 @@ class Choice:
 Space = Mapping[str, Numbers | Choice]
 """The values of each searched key; the key is the left side of an override."""
 
-_DIGITS = 4
+_DIGITS = 4  # after the leading digit of a number, or of the interval's size
 
 
 def described(space: Space) -> dict[str, dict[str, Any]]:
@@ -58,10 +58,10 @@ def overrides_of(space: Space, params: Mapping[str, Any]) -> list[str]:
 
 
 def value_at(numbers: Numbers | Choice, u: float) -> Any:
-    """Returns the value at a position from 0, the lowest value, to 1.
+    """Returns the value at the position `u` between 0 (the first value) and 1 (the last value).
 
-    Each choice has an equal part of the positions. Each whole number has an equal part, too, unless
-    the numbers are logarithmic.
+    Each choice has an equal part of the positions. Each whole number and each step has an equal
+    part, too, unless the numbers are logarithmic.
     """
     if isinstance(numbers, Choice):
         return numbers.choices[min(int(u * len(numbers.choices)), len(numbers.choices) - 1)]
@@ -100,7 +100,7 @@ def parse(arguments: Sequence[str], parser: OverridesParser) -> tuple[list[str],
     `a,b,c` and `choice(a,b,c)` are choices. The last override of a key counts.
 
     Raises:
-        HydraException: an override is not valid, or its interval is empty.
+        HydraException: an override is not valid, for example with an empty interval.
     """
     fixed: dict[str, str] = {}
     space: dict[str, Numbers | Choice] = {}

@@ -1,10 +1,11 @@
 """Chooses trials by Optuna's samplers, and rebuilds the study of a search.
 
-Optuna's study is rebuilt from search.json and the records of the runs. With a window of `parallel`
-trials, trial n is chosen when the study has exactly the results of the trials 0 to n - parallel,
-in the order of their numbers. Each trial has a new sampler, whose seed follows from the seed of
-the search and the number of the trial. So a choice depends only on the results. It does not
-depend on which run ends first, where the search was interrupted, or what a process has in memory.
+Optuna's study (its list of trials with results) is rebuilt from search.json and the records of the
+runs. With a window of `parallel` trials, trial n is chosen when the study has exactly the results
+of the trials 0 to n - parallel, in the order of their numbers. Each trial has a new sampler, whose
+seed follows from the seed of the search and the number of the trial. So a choice depends only on
+the results, and not on which run ends first, where the search was interrupted, or what a process
+has in memory.
 """
 
 import functools
@@ -39,7 +40,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def read_study(folder: Path | str) -> optuna.Study:
-    """Returns the study of a search in memory, with all trials.
+    """Returns the search of a folder as an Optuna study in memory, with all trials.
 
     Raises:
         FileNotFoundError: the folder holds no search.
@@ -68,13 +69,9 @@ class MemoryStudy:
 
     def add(self, trial: Trial) -> None:
         """Adds the next trial, which counts as running until `tell`."""
-        self.study.add_trial(
-            create_trial(
-                state=TrialState.RUNNING,
-                params=dict(trial.params),
-                distributions=self.distributions,
-            )
-        )
+        state, params = TrialState.RUNNING, dict(trial.params)
+        added = create_trial(state=state, params=params, distributions=self.distributions)
+        self.study.add_trial(added)
 
     def tell(self, number: int, result: Result) -> None:
         """Adds the result of a trial to the study."""
@@ -155,7 +152,7 @@ class SearchStudy(MemoryStudy):
         return range(len(self.trials) - self.settings.parallel + 1)
 
     def choose(self, results: Mapping[int, Result]) -> Trial:
-        """Returns the next trial, to which the caller adds its runs.
+        """Returns the next trial; the caller adds its runs, and appends it to `trials`.
 
         Args:
             results: the results by number, at least for the trials in `needed`.
@@ -170,13 +167,14 @@ class SearchStudy(MemoryStudy):
         return Trial(number, params, thresholds=rule.thresholds(number, told) if rule else {})
 
     def _ask(self, seed: int) -> dict[str, Any]:
-        """Adds a trial whose params the sampler chooses, and returns them."""
+        """Adds a trial whose params the sampler chooses; returns the params."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             make = _SAMPLERS[self.settings.sampler]
             self.study.sampler = make(seed=seed, **self.settings.sampler_options)
         asked = self.study.ask(self.distributions)
         params = {key: rounded(self.space[key], value) for key, value in asked.params.items()}
+        # The study gets the rounded numbers, with which the runs are trained.
         trial_id = self.trial_id(asked.number)
         for key, value in params.items():
             drawn = self.distributions[key]

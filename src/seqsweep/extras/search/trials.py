@@ -26,7 +26,8 @@ class Result:
     Attributes:
         state: `running` while one of its runs has no record and has not failed.
         value: the metric of the best epoch, averaged over the runs; None without a value. For a
-            pruned trial, the value at its last epoch.
+            pruned trial, the last value of `curve`.
+        epochs, seconds: the costs of the runs; without runs that an earlier trial has, too.
         curve: the best value so far after each epoch that all runs have, averaged over the runs;
             None before the first validation.
     """
@@ -54,11 +55,11 @@ class Tried(Trial):
 
     @property
     def epochs(self) -> float:
-        """The epochs that all runs have; for a failed trial, their mean."""
+        """The number of epochs that all runs have; without a curve, their mean number."""
         return len(self.result.curve) or self.result.epochs / max(1, len(self.run_ids))
 
     def value_after(self, epochs: int) -> float | None:
-        """Returns the best value in the first epochs, if all runs have them."""
+        """Returns the best value in the first `epochs` epochs; None unless all runs have them."""
         curve = self.result.curve
         return curve[epochs - 1] if 0 < epochs <= len(curve) else None
 
@@ -81,7 +82,7 @@ def result_of(trial: Trial, folder: Path, metric: str, owners: Mapping[str, Tria
     """Returns the result of a trial.
 
     A trial with a failed run has failed. A trial with a pruned run is pruned, at the last epoch
-    that all its runs have.
+    that all its runs have. The costs of a run count only for its owner, see `owners_of`.
     """
     if not trial.run_ids:  # its config was refused
         return Result("failed")
@@ -125,7 +126,7 @@ def _run(folder: RunFolder, metric: str) -> Result:
 
 
 def _best_so_far(values: Sequence[float | None], minimize: bool) -> list[float | None]:
-    """Returns the best value up to each epoch, if any."""
+    """Returns the best value up to each epoch; None before the first value."""
     best: list[float | None] = []
     for value in values:
         known = [each for each in (*best[-1:], value) if each is not None]
@@ -146,7 +147,7 @@ def different(trials: Sequence[Tried]) -> list[Tried]:
 
 
 def mean_metrics(run_ids: Sequence[str], runs: Mapping[str, Entry]) -> dict[str, float]:
-    """Returns the mean of each metric that all of the runs have."""
+    """Returns the mean of each metric that all known runs of a trial have."""
     each = [numbers(runs[run_id]) for run_id in run_ids if run_id in runs]
     names = sorted(set.intersection(*map(set, each))) if each else []
     return {name: statistics.fmean(run[name] for run in each) for name in names}
