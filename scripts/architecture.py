@@ -1,7 +1,7 @@
 """Draws the packages and their imports into docs/architecture.md.
 
 `python scripts/architecture.py` writes the picture and the table between the two markers of the
-page. tests/test_architecture.py fails when the page is out of date.
+page. tests/test_layers.py fails when the page is out of date.
 """
 
 import ast
@@ -25,7 +25,7 @@ BANDS = {
     "results": ("live", "results", "using"),
     "core": ("config", "data", "models", "native", "runs", "sweeping", "training"),
 }
-"""The packages by band; what is in none leads a user to them: commands, plugins, imports."""
+"""The packages of each band. Parts in no band lead a user to them: commands, plugins, imports."""
 
 
 def read_package(folder: Path) -> list[Source]:
@@ -99,7 +99,7 @@ def node(part: str) -> str:
 
 
 def table(sources: list[Source], graph: Graph) -> Iterator[str]:
-    """Yields a row for each package and each module beside them."""
+    """Yields a row for each package and each module beside the packages."""
     yield "| | | imports |"
     yield "|---|---|---|"
     for source in sources:

@@ -92,7 +92,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--grid", default="architecture", help="a file of conf/sweep")
     parser.add_argument("--seeds", type=whole_number(1), default=5, metavar="N")
     parser.add_argument("--published", type=Path, metavar="FILE.csv")
-    parser.add_argument("--name", help="of the sweep's folder, by default that of FOLDER")
+    parser.add_argument("--name", help="the name of the sweep (FOLDER's)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     return parser.parse_intermixed_args(list(arguments))
 
@@ -175,7 +175,7 @@ def train(overrides: Sequence[str], sizes: Mapping[str, int]) -> tuple[Path, boo
     """Trains the runs that are missing. Returns the folder, and whether all runs are complete.
 
     Args:
-        sizes: the batch size of each data set. Those with the same one are trained together.
+        sizes: the batch size of each data set. Data sets with equal sizes are trained together.
     """
     folder, problems = Path(), list[str]()
     for size, names in group_by(sizes, lambda name: sizes[name]).items():
@@ -203,12 +203,8 @@ def choose(folder: Path, names: Collection[str]) -> dict[str, Chosen]:
     return chosen
 
 
-def ranked(
-    names: Sequence[str],
-    chosen: Mapping[str, Chosen],
-    published: Published,
-) -> AcrossSets:
-    """Returns the table of all methods; without published results it has our column alone."""
+def ranked(names: Sequence[str], chosen: Mapping[str, Chosen], published: Published) -> AcrossSets:
+    """Returns the table of all methods; without published results it has only our column."""
     ours = Method(OURS, {}, [chosen[name].test if name in chosen else None for name in names])
     columns = list(next(iter(published.values()), {}))
     others = [
@@ -227,7 +223,7 @@ def write(folder: Path, chosen: Mapping[str, Chosen], found: AcrossSets) -> list
 
 
 def as_csv(chosen: Mapping[str, Chosen], found: AcrossSets) -> str:
-    """A row per data set: the chosen config, and the score of each method."""
+    """Returns a row per data set: the chosen config and each method's score."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     methods = [method.words for method in found.methods]
@@ -242,7 +238,7 @@ def as_csv(chosen: Mapping[str, Chosen], found: AcrossSets) -> str:
 
 
 def as_markdown(found: AcrossSets) -> str:
-    """A row per data set and a column per method, as in published tables."""
+    """Returns a row per data set and a column per method, as published tables have."""
     lines = [_markdown_row(["data set", *(method.words for method in found.methods)])]
     lines.append(_markdown_row(["---", *("---:" for _ in found.methods)]))
     for index, name in enumerate(found.sets):

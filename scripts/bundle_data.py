@@ -26,28 +26,24 @@ Arrays = dict[str, npt.NDArray[Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(description="Makes the data files of the package.")
     parser.add_argument("folder", type=Path, help="the folder of the source files")
-    parser.add_argument(
-        "--out", type=Path, default=FILES, help="the folder to write to (%(default)s)"
-    )
+    words = "the folder to write to (%(default)s)"
+    parser.add_argument("--out", type=Path, default=FILES, help=words)
     arguments = parser.parse_args()
     bundle(arguments.folder, arguments.out)
 
 
 def bundle(folder: Path, out: Path) -> None:
     """Writes both data sets from `folder` to `out`, and prints their sizes."""
-    for name, arrays in (
-        ("japanese_vowels.npz", japanese_vowels(folder)),
-        ("digits.npz", digits(folder)),
-    ):
+    made = {"japanese_vowels.npz": japanese_vowels(folder), "digits.npz": digits(folder)}
+    for name, arrays in made.items():
         write_npz(out / name, arrays)
         print(f"{out / name}: {(out / name).stat().st_size} bytes")
 
 
 def japanese_vowels(folder: Path) -> Arrays:
-    """Returns the official split, the sequences of each part one after another."""
-    splits = ts(
-        str(folder / "JapaneseVowels_TRAIN.ts"), test_path=str(folder / "JapaneseVowels_TEST.ts")
-    )
+    """Returns the official split of JapaneseVowels, as `joined` arrays of each part."""
+    train, test = (str(folder / f"JapaneseVowels_{part}.ts") for part in ("TRAIN", "TEST"))
+    splits = ts(train, test_path=test)
     assert splits.test is not None
     arrays = joined(splits.train, "train") | joined(splits.test, "test")
     arrays["channel_names"] = np.array([f"cepstrum_{i}" for i in range(1, 13)])

@@ -2,17 +2,17 @@
 
     python scripts/check_docs.py [README.md docs/data.md ...] [--verbose]
 
-Each page gets an empty folder, in which its blocks run from top to bottom, beside another page. Of
-a `console` block the lines after `$` run in a shell, and the first lines shown below must be
-printed in this order; `...` stands for lines that are left out. Seconds and bytes may differ. These
-comments, which a rendered page hides, stand above a block:
+Each page gets an empty folder, in which its blocks run from top to bottom; two pages run at a time.
+In a `console` block the lines after `$` run in a shell, and the first lines shown below them must
+be printed in this order; `...` stands for lines that are left out. Seconds and bytes may differ.
+These comments, which a rendered page hides, stand above a block:
 
 - `<!-- not run: REASON -->`: the block is left out; it needs a cluster or an hour, for example;
 - `<!-- run -->`: a block of Python that runs, such as one that writes the files of the page;
 - `<!-- file: PATH -->`: the block is the content of this file;
 - `<!-- first: COMMAND -->`: this command runs before the block.
 
-RUN_FOLDER and RUN_ID stand for the newest run of the page, `scripts/` for that of the checkout.
+RUN_FOLDER and RUN_ID stand for the newest run of the page; `scripts/` is the checkout's folder.
 """
 
 import argparse
@@ -84,12 +84,13 @@ def check(page: Path, folder: Path, is_verbose: bool) -> Iterator[str]:
             code, printed = run([sys.executable, "-c", block.text], folder)
             if code:
                 yield f"a block of Python ended with exit code {code}\n{printed}"
-        elif kind != "not run" and block.language == "console":
-            for command, shown in COMMAND.findall(block.text):
-                if not command.startswith(NOT_RUN):
-                    if is_verbose:
-                        print(f"{page.name}: $ {command}", flush=True)
-                    yield from compare(command, shown, folder)
+        is_shell = block.language == "console" and kind not in ("run", "not run")
+        for command, shown in COMMAND.findall(block.text) if is_shell else ():
+            if command.startswith(NOT_RUN):
+                continue
+            if is_verbose:
+                print(f"{page.name}: $ {command}", flush=True)
+            yield from compare(command, shown, folder)
 
 
 def compare(command: str, shown: str, folder: Path) -> Iterator[str]:
@@ -98,7 +99,7 @@ def compare(command: str, shown: str, folder: Path) -> Iterator[str]:
     lines = [plain(line) for line in printed.splitlines()]
     wanted = [plain(line) for line in shown.splitlines() if line.strip() not in ("", "...")]
     end = "\n".join(printed.splitlines()[-30:])
-    # A page shows the output of a wrong command too, and nothing below most right ones.
+    # A command shown with its output may fail, because pages also show error messages.
     if code and not wanted:
         yield f"$ {command}\nexit code {code}\n{end}"
     for line in wanted[:LINES]:

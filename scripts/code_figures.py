@@ -2,7 +2,7 @@
 
 `python scripts/code_figures.py [FOLDER]`, where FOLDER is a package (src/seqsweep by default).
 `--rooms` prints the lines of each part of seqsweep beside its budget, `--above` only the parts that
-are above theirs.
+are above their budget.
 The figures come from `ast` and `tokenize` alone, so any package can be measured in the same way
 without installing it.
 """
@@ -46,7 +46,7 @@ ROOMS = {
     "plugins": (400, "hydra_plugins"),
     "commands": (1050, "seqsweep"),
 }
-"""The budget in lines and the paths of each part; a file belongs to the first that has it."""
+"""The budget in lines and the paths of each part; a file belongs to the first matching part."""
 
 
 class Import(NamedTuple):
@@ -116,7 +116,7 @@ def docstring_node(node: ast.AST) -> ast.stmt | None:
 
 
 def docstring_nodes(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Yields all docstrings, those of attributes (below an assignment) included."""
+    """Yields all docstrings, also those of attributes (below an assignment)."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, *DEFINITIONS)):
             yield from (statement for statement in node.body if is_text(statement))
@@ -143,10 +143,8 @@ def public_definitions(tree: ast.Module) -> Iterator[Function | ast.ClassDef]:
     for node in tree.body:
         if isinstance(node, DEFINITIONS) and not node.name.startswith("_"):
             yield node
-            if isinstance(node, ast.ClassDef):
-                for method in node.body:
-                    if isinstance(method, FUNCTIONS) and not method.name.startswith("_"):
-                        yield method
+            methods = node.body if isinstance(node, ast.ClassDef) else []
+            yield from (m for m in methods if isinstance(m, FUNCTIONS) and m.name[0] != "_")
 
 
 def own_imports(source: Source, modules: set[str]) -> Iterator[Import]:
@@ -243,7 +241,7 @@ def structure_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
 
 
 def rooms(folder: Path) -> dict[str, tuple[int, int, int]]:
-    """Returns the lines, the files and the budget of each part of `folder`, the source."""
+    """Returns the lines, files and budget of each part of the source in `folder`."""
     sizes = {name: (0, 0, budget) for name, (budget, _) in ROOMS.items()}
     for path in sorted(folder.rglob("*.py")):
         inside = {path.relative_to(folder), *path.relative_to(folder).parents}

@@ -29,7 +29,7 @@ def trace(arguments: list[str]) -> Counter[tuple[str, str]]:
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        # At import modules, classes and comprehensions outside functions run.
+        # While modules are imported, modules, classes and comprehensions outside functions run.
         is_function = code.co_flags & inspect.CO_OPTIMIZED and code.co_qualname[0] != "<"
         if event == "call" and is_function and code.co_filename.startswith(OURS):
             calls[code.co_filename, code.co_qualname] += 1

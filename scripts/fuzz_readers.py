@@ -56,7 +56,7 @@ class Counts:
         os.close(handle)
 
     def feed(self, content: bytes) -> None:
-        """Reads one input; what must not happen ends the process with the input on disk."""
+        """Reads one input; for an error not in `ALLOWED`, keeps the input and raises."""
         Path(self.path).write_bytes(content)
         self.total += 1
         start = time.monotonic()
@@ -214,7 +214,6 @@ def _npz_files() -> st.SearchStrategy[bytes]:
     key = st.sampled_from(["X", "y", "lengths", "X_train", "y_train", "X_test", "class_names"])
     kind = st.sampled_from(["f8", "f4", "f2", "i8", "u1", "?", "U3", "S2", "c8", "M8[s]"])
     shape = st.lists(st.integers(0, 4), max_size=4).map(tuple)
-
     base = {"X": ("f8", (2, 3), 4), "y": ("i8", (2,), 2)}
 
     def write(arrays: dict[str, tuple[str, tuple[int, ...], int]]) -> bytes:
@@ -241,11 +240,11 @@ def _changed(seed: bytes, bytes_to: list[tuple[int, int]], cut: tuple[int, int] 
 
 
 def by_hypothesis(counts: Counts, seconds: float) -> None:
-    """Feeds inputs of hypothesis, which makes a failing one small."""
+    """Feeds inputs of hypothesis, which shrinks a failing input."""
     until = time.monotonic() + seconds
 
     @settings(
-        # After its time it still makes this many inputs.
+        # Hypothesis makes this many inputs in any case; after the time they are not fed.
         max_examples=100, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow],
     )  # fmt: skip
@@ -259,10 +258,10 @@ def by_hypothesis(counts: Counts, seconds: float) -> None:
 
 
 def by_atheris(counts: Counts, seconds: float) -> None:
-    """Feeds inputs that reach code that no input has reached; ends the process."""
-    # It is installed only on the machine that fuzzes.
+    """Feeds inputs that atheris makes to reach new code; ends the process."""
+    # atheris is installed only on the machine that fuzzes.
     atheris: Any = importlib.import_module("atheris")
-    # The readers are imported a second time, because what is imported already reports no coverage.
+    # The readers are imported a second time, because imported modules report no coverage.
     for name in [name for name in sys.modules if name.startswith("seqsweep.data")]:
         del sys.modules[name]
     module, function = counts.read.__module__, counts.read.__name__

@@ -129,15 +129,20 @@ def check_optuna_sweepers(python: Path, folder: Path) -> None:
 
 
 def train(python: Path, folder: Path, *arguments: str, logs: bool = False) -> str:
-    """Returns the output of `seqsweep train`; exits if the command fails or writes to stderr.
+    """Returns the output of `seqsweep train`; see `run`."""
+    return run(python, folder, "-m", "seqsweep", "train", *arguments, logs=logs)
+
+
+def run(python: Path, folder: Path, *arguments: str | Path, logs: bool = True) -> str:
+    """Returns the output of a Python command; exits if the command fails.
 
     Args:
-        logs: whether lines on stderr are allowed, such as those of Optuna.
+        logs: whether lines on stderr are allowed, such as those of Optuna, or count as a failure.
     """
-    command = [python, "-m", "seqsweep", "train", *arguments]
-    print("$ seqsweep train", " ".join(arguments), flush=True)
+    print("$ python", *arguments, flush=True)
     # Without the second variable, Ray writes a token into the user's home folder.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
+    command = [python, *arguments]
     process = subprocess.run(
         command, cwd=folder, env=environment, text=True, capture_output=True, check=False
     )

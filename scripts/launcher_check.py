@@ -11,9 +11,8 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra_check import CHECKOUT, make_environment, train
 
@@ -22,14 +21,8 @@ SWEEP = ("data=digits", "seed=0,1", "trainer.max_epochs=2", "sweep.report=false"
 TIMES = ("train_seconds", "samples_per_s", "digest")
 
 
-@dataclass(frozen=True)
-class Launcher:
-    """A launcher of another package.
-
-    Attributes:
-        packages: what pip installs, without dependencies.
-        arguments: the arguments that choose the launcher.
-    """
+class Launcher(NamedTuple):
+    """A launcher's packages, installed without dependencies, and the arguments that choose it."""
 
     packages: tuple[str, ...]
     arguments: tuple[str, ...]
@@ -71,7 +64,7 @@ def main() -> None:
 
 
 def records(python: Path, folder: Path, *arguments: str) -> Mapping[str, Any]:
-    """Returns the records of a sweep in a folder by run_id, without what is measured."""
+    """Returns the records of a sweep by run_id, without the measured times."""
     folder.mkdir(exist_ok=True)
     train(python, folder, "-m", *arguments, *SWEEP)
     paths = list(folder.glob("outputs/sweeps/*/*/record.json"))

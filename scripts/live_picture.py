@@ -21,9 +21,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draws a sweep's live table as an SVG.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--seconds", type=float, default=20, help="watched before (20)")
+    parser.add_argument("--seconds", type=float, default=20, help="the seconds of watching (20)")
     parser.add_argument("--title", help="the command above the table (seqsweep watch FOLDER)")
-    parser.add_argument("--width", type=int, default=80, help="columns (80)")
+    parser.add_argument("--width", type=int, default=80, help="the columns of the picture (80)")
     options = parser.parse_args()
     console = Console(record=True, file=io.StringIO(), force_terminal=True, width=options.width)
     progress, end = WatchedFolder(options.folder).progress, time.monotonic() + options.seconds

@@ -1,4 +1,4 @@
-"""Checks that bits are equal everywhere, and the memory of the C++ source.
+"""Checks that the C++ source gives equal bits everywhere, and uses memory correctly.
 
     python scripts/native_check.py
 

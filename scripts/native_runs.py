@@ -2,8 +2,8 @@
 
     python scripts/native_runs.py
 
-A hash is that of metrics.csv, of the record's metrics, of the weights of the best and of the last
-epoch, and of the optimizer's moments.
+A hash covers metrics.csv, the record's status and metrics, the weights of the best and of the last
+epoch, and the optimizer's moments.
 """
 
 import hashlib

@@ -8,14 +8,12 @@ run must be reproduced to the bit, the notebook's three trainings must have equa
 file must agree with its network, and a search must end.
 """
 
-import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from hydra_check import CHECKOUT, make_environment
+from hydra_check import CHECKOUT, make_environment, run
 
 FOLDER = CHECKOUT / ".venv-newest"
 PACKAGES = ("torch", "lightning", "optuna")
@@ -58,18 +56,6 @@ def check(python: Path, folder: Path) -> None:
         printed = run(python, folder, *seqsweep, *arguments)
         if expected not in printed:
             sys.exit(f"{arguments[0]}: expected {expected!r}, got\n{printed}")
-
-
-def run(python: Path, folder: Path, *arguments: str | Path) -> str:
-    """Returns what a command prints; exits if it fails."""
-    print("$ python", *arguments, flush=True)
-    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [python, *arguments], cwd=folder, env=variables, text=True, capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        sys.exit(f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 if __name__ == "__main__":

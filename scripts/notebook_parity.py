@@ -141,7 +141,7 @@ class Parity(NamedTuple):
 def parity(variant: str, folder: Path, seed: int = 0) -> Parity:
     """Trains `experiment=notebook_<variant>` and the notebook's block from the same weights.
 
-    Weights and data are ours, drawn from `seed`. Our run is the same as by `seqsweep train`.
+    Weights and data are ours, drawn from `seed`. Our run is that of `seqsweep train`.
     """
     overrides = ["trainer=cpu", "logger=csv", "logger.print_loss=null"]
     overrides += [f"experiment=notebook_{variant}", f"seed={seed}", f"data.source.seed={seed}"]
@@ -163,7 +163,7 @@ def logged_losses(run: Path) -> list[float]:
 
 
 def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
-    """Returns the largest difference of two losses over all epochs."""
+    """Returns the largest difference between two losses of one epoch."""
     return max(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
@@ -220,13 +220,8 @@ def _row(losses: Sequence[float], width: int, digits: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compares the notebook's trainings with ours.")
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        default=0,
-        metavar="N",
-        help="also trains the notebook's blocks from N seeds and compares its printed losses",
-    )
+    words = "also train the notebook's blocks from N seeds and compare its printed losses"
+    parser.add_argument("--seeds", type=int, default=0, metavar="N", help=words)
     seeds = parser.parse_args().seeds
     if seeds < 0:
         parser.error(f"--seeds={seeds}: must be at least 0")

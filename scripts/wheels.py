@@ -78,7 +78,7 @@ def check_wheel(wheel: Path, platform: str) -> None:
 
 
 def check_library(name: str, content: bytes, target: Target) -> None:
-    """Checks that a library exports all functions and needs only what every platform has."""
+    """Checks that a library exports all functions and needs only libraries of `IMPORTS`."""
     binary: Any = lief.parse(content)
     exported = {str(function.name).removeprefix("_") for function in binary.exported_functions}
     missing = exported_functions() - exported
