@@ -1,4 +1,4 @@
-"""Runs a successive halving, from its population to the leaderboard.
+"""Runs a successive halving, from drawing its configs to the leaderboard.
 
 All decisions depend only on the files of the runs. The module imports no torch at the top.
 """

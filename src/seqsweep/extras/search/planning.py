@@ -1,4 +1,4 @@
-"""Plans the runs of trials, and refuses runs that a search cannot compare."""
+"""Plans the runs of trials (chosen configs); refuses runs that a search cannot compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reads the results of trials from their runs, and ranks them."""
+"""Reads the results of trials (chosen configs) from their runs, and ranks the trials."""
 
 import math
 import statistics
@@ -55,7 +55,7 @@ class Tried(Trial):
 
     @property
     def epochs(self) -> float:
-        """The number of epochs that all runs have; without a curve, their mean number."""
+        """The number of epochs that all runs have; the runs' mean without a curve."""
         return len(self.result.curve) or self.result.epochs / max(1, len(self.run_ids))
 
     def value_after(self, epochs: int) -> float | None:
