@@ -137,8 +137,6 @@ def _job_return(
         return result
     result.status = JobStatus.FAILED
     failure = folder.failure() or {"error": "it left neither a record nor failure.json"}
-    is_known = isinstance(outcome, Exception)
-    result.return_value = (
-        outcome if is_known else RuntimeError(f"{folder.path}: {failure['error']}")
-    )
+    error = RuntimeError(f"{folder.path}: {failure['error']}")
+    result.return_value = outcome if isinstance(outcome, Exception) else error
     return result
