@@ -44,7 +44,7 @@ def test_compose_returns_the_config_of_the_command(checked):
         (["seed=0,1"], "seed=0,1: several values are a sweep: seqsweep.sweep trains it"),
         (["sweep=architecture"], "a grid over model.num_layers.* seqsweep.sweep trains it"),
         (["optimizer.lr=[1"], "brackets that do not match"),
-        (["sweep.sample=3"], "sweep.sample: is of a sweep: seqsweep.sweep trains it"),
+        (["sweep.sample=3"], "sweep.sample: is only for a sweep: seqsweep.sweep trains it"),
     ],
 )
 def test_compose_raises_one_clear_error_for_a_wrong_override(overrides, message):

@@ -22,7 +22,7 @@ _OUR_TASK = "seqsweep.sweeping.app"
 
 @dataclass
 class LocalLauncherConf:
-    """The launcher's config, with the arguments of LocalLauncher."""
+    """The config of LocalLauncher."""
 
     _target_: str = f"{_HERE}.LocalLauncher"
     threads: int | None = None
@@ -30,7 +30,7 @@ class LocalLauncherConf:
 
 @dataclass
 class SlurmLauncherConf:
-    """The launcher's config, with the arguments of `Workers` and of `SlurmJobs`."""
+    """The config of SlurmLauncher: the arguments of `Workers` and of `SlurmJobs`."""
 
     _target_: str = f"{_HERE}.SlurmLauncher"
     count: int = 1
@@ -39,7 +39,7 @@ class SlurmLauncherConf:
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
-    time: Any = None  # minutes or a text
+    time: Any = None  # minutes, or a text for Slurm such as 2-12 (days-hours)
     cpus: int = 1
     memory: Any = None
     gpus: Any = None
@@ -50,7 +50,7 @@ class SlurmLauncherConf:
 
 @dataclass
 class RayLauncherConf:
-    """The launcher's config, with the arguments of `Workers` and of `RayActors`."""
+    """The config of RayLauncher: the arguments of `Workers` and of `RayActors`."""
 
     _target_: str = f"{_HERE}.RayLauncher"
     count: int = 1
@@ -77,10 +77,10 @@ for _name, _node in {
 class RunsLauncher(Launcher):
     """The base class of launchers that train runs of seqsweep.
 
-    Hydra's basic launcher runs the jobs of any other Hydra app.
-
     Attributes:
+        threads: the threads that train the runs in this process; None if workers train them.
         workers: the `seqsweep.extras.clusters.workers.Workers` that train the runs, or None.
+        basic: Hydra's own launcher, with which LocalLauncher runs all other jobs.
     """
 
     def __init__(self, threads: int | None = None, workers: Any = None) -> None:
@@ -101,16 +101,16 @@ class RunsLauncher(Launcher):
 
     @property
     def launches_runs(self) -> bool:
-        """Tells if the jobs are runs of seqsweep without callbacks.
+        """Tells if the jobs are runs of seqsweep without callbacks of Hydra.
 
-        Callbacks of Hydra belong to single jobs, so they exclude pools and workers.
+        Hydra calls its callbacks for single jobs, so they exclude pools and workers.
         """
         assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
 
 
 class WorkersLauncher(RunsLauncher):
-    """The base class of launchers whose workers train runs on clusters."""
+    """The base class of launchers whose workers train the runs on a cluster."""
 
     def __init__(self, workers: Any, name: str) -> None:
         super().__init__(workers=workers)
@@ -119,7 +119,8 @@ class WorkersLauncher(RunsLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        # Sweepers of seqsweep use `workers` instead. Other sweepers do not write a sweep.json.
+        # Sweepers of seqsweep use `workers` instead of this method. Other sweepers write no
+        # sweep.json, so workers could not find the runs.
         if self.launches_runs:
             raise ValueError(f"hydra/launcher={self.name}: needs a sweeper of seqsweep")
         other = {"slurm": "submitit"}.get(self.name, self.name)
@@ -130,7 +131,7 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains native runs together in pools, and other runs one by one."""
+    """Trains the runs in this process: native runs together in pools, others one by one."""
 
     def __init__(self, threads: int | None = None) -> None:
         most = max(4, 2 * (os.cpu_count() or 1))

@@ -21,7 +21,7 @@ _HERE = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper"
 
 @dataclass
 class SeqsweepSweeperConf:
-    """The sweeper's config, with `params` as in Hydra's basic sweeper."""
+    """The config of SeqsweepSweeper, with `params` as in Hydra's basic sweeper."""
 
     _target_: str = f"{_HERE}.SeqsweepSweeper"
     # An empty dict, because with None Hydra raises an AttributeError for
@@ -31,15 +31,15 @@ class SeqsweepSweeperConf:
 
 @dataclass
 class ConfirmConf:
-    """The numbers of best configs to train again, and of fresh seeds."""
+    """The end of a search: its best configs are trained again with fresh seeds."""
 
-    top: int = 5
-    seeds: int = 5
+    top: int = 5  # the number of configs
+    seeds: int = 5  # the number of fresh seeds for each
 
 
 @dataclass
 class HalvingSweeperConf(SeqsweepSweeperConf):
-    """The sweeper's config; `seqsweep.extras.search.halving` explains the keys."""
+    """The config of HalvingSweeper; `seqsweep.extras.search.halving` explains the keys."""
 
     _target_: str = f"{_HERE}.HalvingSweeper"
     population: int = 256
@@ -63,9 +63,9 @@ class SamplerOptionsConf:
 
     n_startup_trials: int | None = None  # tpe, gp
     n_ei_candidates: int | None = None  # tpe
-    multivariate: bool | None = None
-    group: bool | None = None
-    constant_liar: bool | None = None
+    multivariate: bool | None = None  # tpe
+    group: bool | None = None  # tpe
+    constant_liar: bool | None = None  # tpe
     deterministic_objective: bool | None = None  # gp
 
 
@@ -74,15 +74,15 @@ class PrunerOptionsConf:
     """The options of pruners. A set option must belong to the pruner."""
 
     n_startup_trials: int | None = None  # median
-    n_warmup_epochs: int | None = None
-    interval: int | None = None
+    n_warmup_epochs: int | None = None  # median
+    interval: int | None = None  # median
     min_epochs: int | None = None  # hyperband
-    eta: int | None = None
+    eta: int | None = None  # hyperband
 
 
 @dataclass
 class OptunaSweeperConf(SeqsweepSweeperConf):
-    """The sweeper's config; `seqsweep.extras.search.settings` explains the keys."""
+    """The config of OptunaSweeper; `seqsweep.extras.search.settings` explains the keys."""
 
     _target_: str = f"{_HERE}.OptunaSweeper"
     sampler: str = "tpe"
@@ -107,10 +107,11 @@ for _name, _node in {
 
 
 class RunsSweeper(Sweeper):
-    """A sweeper that checks all configs before it launches runs.
+    """The base class of the sweepers that train runs of seqsweep.
 
     Args:
         params: overrides by key. Overrides on the command line take precedence.
+        options: the other keys of `hydra.sweeper`, which only the searches have.
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:
@@ -136,7 +137,7 @@ class RunsSweeper(Sweeper):
 
     @abstractmethod
     def run(self, arguments: list[str], composer: Any) -> int:
-        """Trains runs that a `MemberComposer` composes; returns the exit code."""
+        """Trains the runs, whose configs a `MemberComposer` composes; returns the exit code."""
 
     def overrides(self, arguments: list[str]) -> list[str]:
         """Returns `params` and then the arguments of the command line."""
@@ -145,7 +146,7 @@ class RunsSweeper(Sweeper):
     def run_launcher(self) -> Any:
         """Returns a RunLauncher, which says where the runs are trained.
 
-        A launcher of another package trains each run as a job of Hydra.
+        With a launcher of another package, or callbacks of Hydra, each run is a job of Hydra.
         """
         # Imported here, because Hydra loads plugins by name, and would load an imported one twice.
         from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
@@ -157,7 +158,7 @@ class RunsSweeper(Sweeper):
 
 
 class SeqsweepSweeper(RunsSweeper):
-    """Expands the grid and passes it to `seqsweep.sweeping.sweep.run_sweep`."""
+    """Expands the grid and trains its runs, or prints the plan for `seqsweep plan`."""
 
     def run(self, arguments: list[str], composer: Any) -> int:
         from seqsweep.command import subcommand
@@ -176,7 +177,7 @@ class SeqsweepSweeper(RunsSweeper):
 
 
 class HalvingSweeper(RunsSweeper):
-    """Draws configs at random and trains the better ones for longer."""
+    """Draws configs at random and trains the better ones for more epochs."""
 
     def run(self, arguments: list[str], composer: Any) -> int:
         from seqsweep.console import PlainConsole
@@ -190,7 +191,7 @@ class HalvingSweeper(RunsSweeper):
 
 
 class OptunaSweeper(RunsSweeper):
-    """Passes the searched values and the settings to `seqsweep.extras.search`."""
+    """Searches the given values with Optuna, which chooses the next configs."""
 
     def run(self, arguments: list[str], composer: Any) -> int:
         from seqsweep.extras.search.findings import has_optuna

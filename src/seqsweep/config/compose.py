@@ -24,25 +24,25 @@ from seqsweep.runs.identity import flatten
 _JUDGED = ("threads", "sweep.", "trainer.")
 """The prefixes of keys whose numbers `schema.check` must see one by one.
 
-It compares `threads` with the cores of the machine and some keys of `sweep` with their range, and
-it drops arguments of `trainer` that equal Lightning's default. All other numbers are checked alike.
+`check` compares `threads` with the cores of the machine and some keys of `sweep` with their range,
+and drops arguments of `trainer` that equal Lightning's default. Other numbers need the right type.
 """
 
 
 class MemberComposer:
-    """Composes the configs of members: equal to Hydra's, but in less time."""
+    """Composes the same configs of members as Hydra, but in less time."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
         self.master = master
         self._parse = functools.cache(OverridesParser.create(config_loader=loader).parse_override)
-        # To find out whether a key is a group, Hydra reads every config folder. It is asked once.
+        # To know whether a key is a group, Hydra reads every config folder, so answers are kept.
         self._is_group = functools.cache(lambda key: bool(loader.get_group_options(key)))
         # `_base` composes a config from the given overrides. Callers must copy it before a change.
         self._base = functools.cache(lambda others: without_hydra(self.full(others)))
-        # Members of one kind set the same keys. Only the first is checked; the others copy it.
+        # Members of one kind set the same keys. The first is checked; the others copy its config.
         self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
-        self._bound: set[tuple[str, type]] = set()
+        self._bound: set[tuple[str, type]] = set()  # see `_bound_numbers`
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config by Hydra, including the section `hydra`."""
@@ -89,12 +89,12 @@ class MemberComposer:
         return known
 
     def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[str, Any]]:
-        """Returns the key and value of each override that sets only one number."""
+        """Returns key and value, by override, of numbers that need no check of their own."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
             if self._sets_value(text):
                 key, value = self._parse(text).key_or_group, self._parse(text).value()
-                # The check refuses infinite numbers, so configs with infinite numbers are checked.
+                # The check refuses infinite numbers and NaN, so it must see them.
                 is_number = isinstance(value, (int, float)) and math.isfinite(value)
                 is_free = not key.startswith(_JUDGED) and (key, type(value)) not in self._bound
                 if is_number and is_free:
@@ -102,7 +102,7 @@ class MemberComposer:
         return numbers
 
     def _sets_value(self, text: str) -> bool:
-        """Returns whether an override sets a plain key, not Hydra's."""
+        """Returns whether an override changes a key of the config; groups are not keys."""
         override = self._parse(text)
         is_plain = override.type == OverrideType.CHANGE and override.package is None
         return is_plain and not self._chooses(text)
@@ -139,6 +139,6 @@ def _bound_numbers(
 
 
 def _replaced(config: Config, key: str, value: Any) -> Config:
-    """Returns a copy with another value of a dotted key."""
+    """Returns a copy of a config with another value of a dotted key."""
     name, _, rest = key.partition(".")
     return config | {name: _replaced(config[name], rest, value) if rest else value}

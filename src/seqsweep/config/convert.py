@@ -1,4 +1,4 @@
-"""Converts config values to annotated types, also for `lightning.Trainer`."""
+"""Converts config values to annotated types, and checks the arguments of the Trainer."""
 
 import math
 import re
@@ -12,14 +12,15 @@ from seqsweep.suggest import did_you_mean, nearest_or_all
 
 
 def convert(value: Any, annotation: Any, key: str) -> Any:
-    """Returns the value as the type of an annotation.
+    """Returns the value as the type of an annotation; refuses a value of another type.
 
-    The conversion makes lr=1, lr=1.0 and lr=1e0 the same config.
+    The conversion makes lr=1, lr=1.0 and lr=1e0 the same config. A tuple becomes a list.
 
     Args:
         value: a plain value of a config: None, bool, int, float, str, list or dict.
-        annotation: int, float, bool, str, Literal, list, tuple, dict, TypedDict, a union of these,
-            or Any. With any other type the value stays unchanged: the called constructor checks it.
+        annotation: int, float, bool, str, None, Literal, list, tuple, dict, TypedDict, or a union
+            of these. With any other type the value stays unchanged: the constructor checks it.
+        key: the dotted key of the value, for messages.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
@@ -32,7 +33,6 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return _group(value, typing.get_type_hints(annotation), key)
     if annotation is None or annotation is type(None):
         return value if value is None else _refuse(key, value, "null")
-    # The constructor checks the values of any other type itself.
     scalar = _SCALARS.get(origin or annotation)
     return value if scalar is None else scalar(value, key)
 
@@ -94,21 +94,20 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
         return None
     messages: list[str] = []
     hints: list[str] = []
+    kinds = [option for option in options if option is not type(None)]
     # The value's own type is tried first, so that 1.0 stays a float in `int | float`.
-    for option in sorted(options, key=lambda option: option is not type(value)):
-        if option is not type(None):
-            try:
-                return convert(value, option, key)
-            except ValueError as error:
-                # An error in an item of a list or a key of a group already names its own place.
-                is_inside = not str(error).startswith(f"{key}=")
-                if is_inside and set(options) == {option, type(None)}:
-                    raise
-                # Only each option's allowed values are kept, so that the message names the key
-                # once.
-                allowed, semicolon, hint = str(error).split(": must be ", 1)[-1].partition(";")
-                messages.append(allowed)
-                hints.append(semicolon + hint)
+    for kind in sorted(kinds, key=lambda kind: kind is not type(value)):
+        try:
+            return convert(value, kind, key)
+        except ValueError as error:
+            # An error in an item of a list or a key of a group already names its own place.
+            is_inside = not str(error).startswith(f"{key}=")
+            if is_inside and kinds == [kind]:
+                raise
+            # Only each kind's allowed values are kept, so that the message names the key once.
+            allowed, semicolon, hint = str(error).split(": must be ", 1)[-1].partition(";")
+            messages.append(allowed)
+            hints.append(semicolon + hint)
     allowed = [*messages, "null"] if type(None) in options else messages
     return _refuse(key, value, " or ".join(allowed), "".join(hints))
 
@@ -154,7 +153,7 @@ REFUSED = {
     "barebones": "a run needs its logs and checkpoints",
     "model_registry": "a run uploads nothing",
 }
-"""The arguments that cannot be set, each with the reason or with what to set instead."""
+"""The keys of `trainer` that cannot be set, with the reason or with what to set instead."""
 
 
 def with_our_target(section: Any) -> Any:
@@ -165,9 +164,10 @@ def with_our_target(section: Any) -> Any:
 
 
 def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
-    """Returns the section without the values that equal Lightning's defaults.
+    """Returns the section `trainer` without nulls and values that equal Lightning's defaults.
 
-    A config that names these defaults then has the same run_id as a config without them.
+    A config that names these defaults then has the same run_id as a config without them. A section
+    with a `_target_` of the user's own stays unchanged.
 
     Raises:
         ValueError: an argument is unknown, cannot be set, or has the wrong type.

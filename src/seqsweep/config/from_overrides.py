@@ -1,9 +1,8 @@
 """Composes configs from overrides in Python, as the commands do.
 
 The module supports two versions of Hydra. Hydra 1.3 uses the defaults of 1.1 unless `version_base`
-is given; Hydra 1.4 has only one set of defaults. The names of OmegaConf's functions differ too:
-since OmegaConf 2.4 `OmegaConf.register_resolver` registers a resolver; in earlier versions it is
-deprecated.
+is given; Hydra 1.4 has only one set of defaults. The function that registers a resolver is called
+`register_new_resolver` in OmegaConf 2.3, and `register_resolver` in 2.4, which Hydra 1.4 uses.
 """
 
 import functools
@@ -38,13 +37,13 @@ VERSION_BASE: dict[str, Any] = {} if _IS_NEW else {"version_base": "1.3"}
 
 
 def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
-    """Makes `${name:...}` known to every config, replacing a resolver of that name."""
+    """Makes `${name:...}` known to every config; replaces an older resolver of that name."""
     function = "register_resolver" if _IS_NEW else "register_new_resolver"
     getattr(OmegaConf, function)(name, resolver, replace=True)
 
 
 def words_of(overrides: Iterable[str | Iterable[str]]) -> list[str]:
-    """Joins overrides, which are given one by one or as lists, to one list."""
+    """Returns overrides, given one by one or as lists, as one list."""
     groups = ([given] if isinstance(given, str) else given for given in overrides)
     return [word for group in groups for word in group]
 
@@ -71,7 +70,7 @@ def compose(*overrides: str | Iterable[str]) -> Config:
         if grid := config.hydra.sweeper.get("params"):
             raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
         if shape := given_shape(config.sweep):
-            raise ValueError(f"{shape}: is of a sweep: seqsweep.sweep trains it")
+            raise ValueError(f"{shape}: is only for a sweep: seqsweep.sweep trains it")
         return check(without_hydra(config))
 
 
@@ -84,10 +83,10 @@ def compose_sweep(overrides: Sequence[str]) -> DictConfig:
 
 @functools.cache
 def shared_composer() -> MemberComposer:
-    """Returns a composer of configs for this process.
+    """Returns the one composer of configs of this process.
 
     If two configs differ only in values, the second takes a tenth of the time of `compose`. The
-    composer raises Hydra's own errors, see `hydra_errors_explained`.
+    composer raises Hydra's own errors, which `hydra_errors_explained` turns into messages.
     """
     with _our_hydra():
         loader = GlobalHydra.instance().config_loader()
@@ -95,15 +94,15 @@ def shared_composer() -> MemberComposer:
 
 
 def check_again(config: Config) -> Config:
-    """Checks the values of a checked config again; returns the result."""
-    # `plan` adds the key CODE to the config of a trained run, and `check` does not know the key.
+    """Checks a config again, which the user may have changed; returns the result."""
+    # `plan` adds the key CODE to a config with code of the user, and `check` refuses the key.
     given = {key: value for key, value in config.items() if key != CODE}
     return check(OmegaConf.create(given))
 
 
 @contextmanager
 def hydra_set_aside() -> Generator[None]:
-    """Lets the block start Hydra, also inside another Hydra app."""
+    """Lets the block start Hydra inside another Hydra app, whose state is restored."""
     # Hydra keeps its state in two singletons, and does not start while `GlobalHydra` is set.
     app, job = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
@@ -145,10 +144,11 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
     not accept the second override.
 
     Args:
-        own: the options of the command itself, for messages.
+        command: the name of the subcommand, for messages.
+        own: the options of the command itself, which the message on an unknown flag lists too.
 
     Raises:
-        ValueError: an unknown flag, a flag without its value, an override without a key.
+        ValueError: a flag is unknown, refused or lacks its value, or an override lacks its key.
     """
     parser = get_args_parser()
     known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
@@ -177,7 +177,7 @@ def _refuse(message: str) -> NoReturn:
 
 
 def takes_value(flag: str) -> bool | None:
-    """Returns whether a flag needs a value; None for other words."""
+    """Returns whether a flag needs a value; None for an unknown word."""
     option = get_args_parser()._option_string_actions.get(flag)  # pyright: ignore[reportPrivateUsage]
     if option is None:
         return False if flag in (*OWN, "--json") else None

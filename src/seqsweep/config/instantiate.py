@@ -15,20 +15,23 @@ from seqsweep.config.messages import named, reworded
 from seqsweep.importing import find_in_current_folder
 
 _EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
-"""The extra that installs the package of each logger in conf/logger."""
+"""The extra of `pip install seqsweep[EXTRA]` for each logger that needs a further package."""
 
 
 def build(node: Any, key: str, **injected: Any) -> Any:
-    """Returns the object that a section describes; returns other values unchanged.
+    """Returns the object that a section with a `_target_` describes.
+
+    The items of a list, and of a section without `_target_`, are built one by one. Any other value
+    is returned unchanged.
 
     Args:
-        node: a section with `_target_`, or a plain value.
+        node: a section, a list, or another plain value.
         key: the dotted key of the section, for messages.
         injected: arguments from the caller, which replace arguments of the config.
 
     Raises:
-        ValueError, TypeError, OSError: the constructor has raised this error; its message begins
-            with the key. A package that is not installed raises a ValueError.
+        ValueError, TypeError, OSError: the constructor has raised this error; the message begins
+            with the key. Other errors become a ValueError, except a lack of memory.
     """
     if isinstance(node, list):
         return [build(item, f"{key}[{index}]") for index, item in enumerate(node)]
@@ -52,7 +55,7 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
     """Calls a target; the messages of its errors name the key."""
     try:
         return target(*values, **arguments)
-    except ImportError as error:  # a logger may need a package that is not installed
+    except ImportError as error:  # the package of a logger may not be installed
         extra = _EXTRAS.get(node["_target_"].rpartition(".")[2])
         reason = f"pip install 'seqsweep[{extra}]'" if extra else " ".join(str(error).split())
         raise ValueError(f"{key}: {node['_target_']} lacks a package: {reason}") from error
@@ -69,7 +72,7 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
 
 
 def locate(target: str, key: str) -> Any:
-    """Returns the object that the `_target_` of a section names."""
+    """Returns the class or function that the `_target_` of a section names."""
     find_in_current_folder(target)
     try:
         return get_object(target)

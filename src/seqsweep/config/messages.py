@@ -1,4 +1,4 @@
-"""Turns errors into messages that name the place where the key was set.
+"""Turns errors into messages that name a key and where the key was set.
 
 The errors come from Hydra, OmegaConf, user code and our own checks.
 """
@@ -93,7 +93,7 @@ def _unreadable(error: OverrideParseException) -> str:
 
 
 def quoted(override: str) -> str | None:
-    """Returns an override in quotes, if that makes it valid."""
+    """Returns an invalid override with its value quoted, if that makes it valid."""
     key, _, value = override.partition("=")
     is_even = all(value.count(a) == value.count(b) for a, b in ("[]", "{}", "()"))
     new = f'{key}="{value}"'
@@ -167,7 +167,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
 
 
 def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
-    """Returns a hint: the configs of a section that have the key, or similar names."""
+    """Returns a hint: the group's options that have the key, or the nearest names."""
     options = [
         f"{section}={path.stem}"
         for path in sorted((CONF_DIR / section).glob("*.yaml"))
@@ -179,7 +179,7 @@ def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
 
 
 def reworded(error: Exception, message: str) -> Exception:
-    """Returns an error of the same kind with this message.
+    """Returns a FileNotFoundError, OSError, ValueError or TypeError with this message.
 
     The error's own class is not used, because some classes take more arguments than a message.
     """
@@ -224,7 +224,7 @@ def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
 
 
 def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
-    """Yields the chosen files with their sections, in order of precedence.
+    """Yields the chosen files with their sections; files that override others come first.
 
     Experiments and other files for the whole config come before the files of the groups, and
     train.yaml comes last.
@@ -248,19 +248,18 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
 
 def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
     """Yields the file of an option, and the files that it includes."""
-    for folder in folders:
-        path = folder / group / f"{option}.yaml"
-        if path.is_file():
-            yield path
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            defaults = content.get("defaults", []) if isinstance(content, dict) else []
-            for name in defaults:
-                if isinstance(name, str) and name not in ("_self_", option):
-                    yield from _with_parents(folders, group, name)
+    paths = [folder / group / f"{option}.yaml" for folder in folders]
+    for path in filter(Path.is_file, paths):
+        yield path
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        defaults = content.get("defaults", []) if isinstance(content, dict) else []
+        for name in defaults:
+            if isinstance(name, str) and name not in ("_self_", option):
+                yield from _with_parents(folders, group, name)
 
 
 def _line(path: Path, parts: list[str]) -> int | None:
-    """Returns the line, from 1, of a nested key in a file."""
+    """Returns the line, from 1, of a nested key; None without the key."""
     with path.open(encoding="utf-8") as file:
         node: yaml.Node | None = yaml.compose(file)
     line = None

@@ -3,8 +3,8 @@
 The question is: how do the swept keys change the result? A name such as `digits-hidden_size-3fa2c1`
 consists of the subject, the swept keys, and a hash of everything else that decides a result. So
 further values, seeds, folds or splits extend the same folder. The name of a search contains its
-sampler, and the name of a sweep over random splits contains `splits`. So their runs are never in
-the folder of a grid, whose table compares configs by the same seeds.
+sampler or `halving`, and the name of `sweep=splits` (random splits) contains `splits`. So their
+runs are never in the folder of a grid, whose table compares configs by the same seeds.
 """
 
 import contextlib
@@ -34,10 +34,11 @@ DIGITS = 6
 def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) -> str:
     """Returns the name of a sweep's folder.
 
-    The name does not depend on the swept values or their order, because the config of the whole
-    sweep holds the defaults of the swept keys.
+    The name does not depend on the swept values or their order: swept keys are not hashed, and the
+    config of the whole sweep holds the defaults of swept groups.
 
     Args:
+        master: the config of the whole sweep, with the node `hydra`.
         fingerprint: returns the hash of a config's data; None for data that cannot be read.
     """
     swept, fixed = _swept_keys(master.hydra)
@@ -58,8 +59,8 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
         # An error is reported when members are planned.
         with contextlib.suppress(ValueError, TypeError, OSError):
             data = fingerprint(config)
-    # A swept fold or split seed counts with its default, so that a sweep keeps its name when these
-    # keys are swept too.
+    # A swept fold or split seed is hashed with its default, so that a sweep keeps its name when
+    # these keys are swept too.
     identity = {**decisive(config, data, {_SEED, *keys}), "fixed": fixed, "swept": keys}
     text = json.dumps(identity, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
@@ -73,7 +74,7 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
 
 
 def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> list[str]:
-    """Returns `name`, the data file or the data config; nothing if data are swept."""
+    """Returns `name`, the data file or the option of `data`; nothing if these are swept."""
     if master.name != _WITHOUT_NAME:
         return [str(master.name)]
     if {"data", "experiment"} & set(swept):
@@ -82,7 +83,7 @@ def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> li
 
 
 def _method(sweeper: DictConfig) -> list[str]:
-    """Returns the sampler of a search, or `splits`; nothing for a grid."""
+    """Returns the sampler of a search, `halving` or `splits`; nothing for a grid."""
     kind = sweeper._target_.rpartition(".")[2].removesuffix("Sweeper").lower()
     if kind not in ("seqsweep", "basic"):
         # In the package hydra-optuna-sweeper, `sampler` is a section, not a name.
@@ -91,7 +92,7 @@ def _method(sweeper: DictConfig) -> list[str]:
 
 
 def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
-    """Returns the swept keys, and the keys of `params` with one value.
+    """Returns the swept keys, and the keys of `params` with their single values.
 
     Hydra has applied the single values of the command line to the config, but not the single values
     of the sweeper's `params`.

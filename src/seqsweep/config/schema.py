@@ -41,8 +41,8 @@ class SweepConfig(ShapeOptions):
             `seqsweep.config.question`).
         report: whether to write report.html, baselines, and TensorBoard's HParams and pictures,
             while the sweep runs and when it ends.
-        on_error: `continue` trains the other members, `stop` starts no further member, `retry`
-            trains the member again.
+        on_error: what follows the failure of a member: `continue` trains the others, `stop` starts
+            no further member, `retry` trains the member again.
         retries: the largest number of retries for each member.
     """
 
@@ -54,7 +54,7 @@ class SweepConfig(ShapeOptions):
 
 @dataclass
 class TrainConfig:
-    """The top level of a config. `Any` marks a section with its own `_target_`."""
+    """The top level of a config; `Any` marks sections whose schema a `_target_` decides."""
 
     name: str
     seed: int
@@ -76,7 +76,7 @@ class TrainConfig:
     callbacks: Any
 
 
-# A run passes these arguments to the constructors itself, so a config need not name them.
+# The run passes these arguments to the constructors, so a config may lack required ones.
 _INJECTED = {
     "model": {"input_size", "num_classes", "num_embeddings"},
     "data": {"seed"},
@@ -93,8 +93,8 @@ def check(config: DictConfig) -> Config:
     """Returns a config as plain values of the right types.
 
     Raises:
-        ValueError: a key is unknown or missing, or a value has the wrong type. The message names
-            the key, the value, what is allowed and the nearest right name.
+        ValueError: a key is unknown, missing or cannot be set, or a value has the wrong type or is
+            out of range. The constructors check the ranges of their own arguments.
     """
     # Missing values are found first, because their interpolations would fail in OmegaConf.
     for key, value in flatten(OmegaConf.to_container(config, resolve=False)):
@@ -117,8 +117,8 @@ def check(config: DictConfig) -> Config:
     checked["trainer"] = with_our_target(checked["trainer"])
     for section in _INJECTED:
         checked[section] = check_section(checked[section], section)
-    # The defaults of the project's own arguments are filled in by now; Lightning's defaults are
-    # dropped here.
+    # `check_section` has filled in the defaults of the project's own arguments. Here Lightning's
+    # defaults are dropped.
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
@@ -128,7 +128,7 @@ def check(config: DictConfig) -> Config:
 
 
 def check_shape(config: DictConfig) -> ShapeOptions:
-    """Returns the shape of a sweep from its whole config."""
+    """Returns the checked shape of a sweep, from the config of the whole sweep."""
     section: Any = _without_tuples(OmegaConf.to_container(config.sweep, resolve=False))
     node = {key: section.get(key, value) for key, value in DEFAULTS.items()}
     checked = _dataclass(node, ShapeOptions, "sweep")
@@ -177,7 +177,7 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
 
 
 def check_section(node: Any, key: str) -> Any:
-    """Checks a section with a `_target_`, and adds its plain defaults.
+    """Checks a section with a `_target_`; returns it with the constructor's plain defaults.
 
     The defaults are written out, so a config that names a default has the same run_id as a config
     without it. `_partial_: true` is written out too for the optimizer and the scheduler, whose
@@ -199,7 +199,7 @@ def check_section(node: Any, key: str) -> Any:
 
 
 def _named(group: Any, key: str) -> Config:
-    """Checks loggers or callbacks: each name has a `_target_`, or is null."""
+    """Checks the loggers or callbacks: each has a `_target_`, or is null."""
     if not isinstance(group, dict):
         raise ValueError(f"{key}={group!r}: must be a group of names, each with a _target_")
     for name, node in group.items():
@@ -235,7 +235,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
         _refuse_unknown(values, known, f"{key}.")
     required = [name for name, parameter in known.items() if parameter.required]
     if node.get("_partial_", False):
-        # The first argument is passed later: an optimizer, for example, gets the parameters.
+        # The caller of a partial section passes its first argument; of a nested one, any argument.
         required = required[1:] if injected else []
     for name in required:
         if name not in values and name not in injected:

@@ -1,8 +1,8 @@
 """Reads the signature of a `_target_` from its source, without importing it.
 
 A config is checked against the constructors that it names. Importing torch and Lightning for this
-check would take five seconds, so signatures are parsed from the source files. If parsing finds
-nothing (a compiled function, an inherited `__init__`, a re-export), the target is imported.
+check would take five seconds, so signatures are parsed from the source files. If parsing finds none
+(a compiled or decorated function, an inherited `__init__`, a re-export), the target is imported.
 """
 
 import ast
@@ -27,18 +27,14 @@ _NAMES: dict[str, Any] = {
 
 
 REQUIRED: Any = object()
-"""Stands for a default that does not exist, or that a config cannot hold."""
+"""The `default` of a parameter without a default, or with one that a config cannot hold."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument of a target.
+    """One argument of a target."""
 
-    Attributes:
-        annotation: the type of the argument; Any if it is not made of plain types.
-    """
-
-    annotation: Any
+    annotation: Any  # the type; Any if it is not made of plain types
     required: bool
     default: Any = REQUIRED
 
@@ -59,7 +55,7 @@ def signature_of(target: str) -> Signature:
     """Returns the signature of a class or function by its dotted path.
 
     Raises:
-        ValueError: the module does not exist, or lacks the name.
+        ValueError: importing the module fails, or the module lacks the name.
     """
     find_in_current_folder(target)
     module_name, _, name = target.rpartition(".")
@@ -73,7 +69,7 @@ def signature_of(target: str) -> Signature:
 
 
 def _source_file(module_name: str) -> Path | None:
-    """Returns the source file of a module, without any import."""
+    """Returns the source file of a module without importing it; None if none is found."""
     top, *rest = module_name.split(".")
     try:
         # `find_spec` of a submodule would import its parents, so only the top package is looked up.
@@ -92,7 +88,7 @@ def _source_file(module_name: str) -> Path | None:
 
 
 def _find_function(tree: ast.Module | ast.ClassDef, name: str) -> ast.FunctionDef | None:
-    """Returns a function, or the `__init__` of a class; None if it must be imported."""
+    """Returns a function, or a class's `__init__`; None if importing is needed."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             # A decorator may change the signature, so a decorated function is imported.
@@ -103,7 +99,7 @@ def _find_function(tree: ast.Module | ast.ClassDef, name: str) -> ast.FunctionDe
 
 
 def _types_of(tree: ast.Module, module_name: str) -> dict[str, Any]:
-    """Returns the plain types that a module's annotations can name.
+    """Returns the plain types that a module's annotations can name, by name.
 
     These are Python's own types, the module's aliases, and aliases imported from its own package.
     """
@@ -163,7 +159,7 @@ def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:
 
 
 def _plain(default: ast.expr | None) -> Any:
-    """Returns the value of a literal default; a tuple becomes a list."""
+    """Returns the value of a literal default, a tuple as a list; otherwise REQUIRED."""
     if default is None:
         return REQUIRED
     try:
@@ -184,7 +180,7 @@ def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
         return Any
     try:
         code = compile(ast.Expression(node), "<annotation>", "eval")
-        # The expression has no calls and no attributes, so it reaches only the type names above.
+        # The expression has no calls and no attributes, so it reaches only the types in `names`.
         return eval(code, {"__builtins__": {}}, names)
     except (TypeError, SyntaxError, NameError):
         return Any
@@ -211,7 +207,7 @@ def _from_inspect(target: Any) -> Signature:
         return Signature({}, open=True)
     try:
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    # Names under `if TYPE_CHECKING` do not exist at run time; the types are then unknown.
+    # Names under `if TYPE_CHECKING` do not exist at run time; then all types are unknown.
     except (NameError, TypeError):
         hints = {}
     kinds = [parameter.kind for parameter in signature.parameters.values()]
@@ -236,9 +232,9 @@ TORCH_OPTIMIZERS: dict[str, tuple[float, dict[str, Any]]] = {
     "SGD": (1e-3, _FLAGS | {"dampening": 0, "fused": None}),
     "RMSprop": (1e-2, _FLAGS | {"centered": False, "capturable": False}),
 }
-"""The default lr of each torch class, and the arguments that `training.optimizers` lacks.
+"""The default lr of each torch class, and the arguments that only the torch class has.
 
-Each of these arguments has the value that changes nothing.
+Each of these arguments has the value with which `training.optimizers` computes the same.
 """
 
 

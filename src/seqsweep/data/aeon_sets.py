@@ -27,8 +27,9 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
         download: whether aeon downloads a missing data set into the folder.
 
     Raises:
-        FileNotFoundError: the data set is missing; the message lists the available data sets.
-        ModuleNotFoundError: aeon is not installed and no folder is given.
+        FileNotFoundError: the folder or the data set is missing; the message lists the data sets.
+        ModuleNotFoundError: aeon is needed, for its folder or the download, and not installed.
+        ValueError, OSError: a file is refused, or the download fails.
     """
     return make_splits(*read(name, folder, download))
 
@@ -36,7 +37,7 @@ def archive(name: str, folder: str | None = None, download: bool = False) -> Spl
 def read(
     name: str, folder: str | None = None, download: bool = False, labelled: bool = True
 ) -> Stored:
-    """Reads the two files of a data set; `archive` also checks the values."""
+    """Reads a data set as `archive` does, but without the checks of `make_splits`."""
     train, test = _find(name, folder, download)
     return ts.read(str(train), str(test), labelled)
 

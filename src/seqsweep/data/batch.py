@@ -18,7 +18,7 @@ from seqsweep.seeding import stream, stream_seed
 
 
 class Batch(NamedTuple):
-    """A batch: x (B, T, F), lengths (B,) on the CPU, labels."""
+    """A batch: x (B, T, F), lengths (B,) on the CPU, labels (B,)."""
 
     x: Tensor
     lengths: Tensor
@@ -29,7 +29,7 @@ class SequenceDataset(Dataset[Batch]):
     """The sequences as tensors; a DataLoader gets a whole batch from `__getitems__`.
 
     The indices may continue across epochs: row n of epoch e has the index e * N + n. So a process
-    that loads batches knows the epoch from an index. The augmentation needs the epoch.
+    that loads batches knows the epoch, which the augmentation needs, from an index.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SequenceDataset(Dataset[Batch]):
         return Batch(self.x[row], self.lengths[row], self.labels[row])
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """Returns the batch of these rows, cut to the steps of its longest sequence."""
+        """Returns the batch of these indices, cut to the length of its longest sequence."""
         rows = torch.tensor(indices) % len(self)
         lengths = self.lengths[rows]
         x = self.x[rows]
@@ -82,7 +82,7 @@ class EpochBatches(Sampler[list[int]]):
     The order is drawn from the random stream `shuffle/<epoch>`. Without a seed, it is the order of
     the data. With several processes, each process takes every `world_size`-th row of the order. For
     training, the first rows are repeated at the end, as in `DistributedSampler`: all processes need
-    equally many steps, because they wait for each other at every step. In evaluation no row is
+    equally many rows, because they wait for each other at every step. In evaluation no row is
     repeated, because a repeated row would count twice.
 
     Args:

@@ -24,7 +24,7 @@ COARSE = 1e-3
 """The largest accepted rounding error of a channel, divided by its standard deviation."""
 
 _AT_ONCE = 1 << 20
-"""The largest number of values in one of the `blocks`; padding counts too."""
+"""The largest number of values in a block of `blocks`; padding counts too."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -33,7 +33,7 @@ Layout = Literal["batch_first", "time_first", "channels_first"]
 
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
-    """Returns the distinct labels as names, sorted as numbers if possible.
+    """Returns the distinct labels as names, sorted as numbers if all are, else as texts.
 
     The caller passes the labels of all splits, so that a class has the same index in all splits.
     """
@@ -49,8 +49,8 @@ def check_lengths(
     """Returns the lengths as (count,) int64, each from 1 to `longest`.
 
     Args:
-        channels: if no length exceeds this number, the error suggests that the axes of x are in
-            another order.
+        longest: the most steps that a sequence may have; None allows any number.
+        channels: if no length exceeds this number, the error suggests the layout channels_first.
     """
     steps = as_array(lengths, "lengths", "iu", "integers", where)
     if steps.shape != (count,):
@@ -68,7 +68,7 @@ def check_lengths(
 
 
 def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: str) -> Array:
-    """Converts a value to an array; refuses a `dtype.kind` that is not in `kinds`."""
+    """Converts a value to an array, whose `dtype.kind` must be in `kinds` (`allowed` in words)."""
     try:
         array = np.asarray(value)
     except ValueError:  # the rows differ in length
@@ -79,7 +79,7 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 
 
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
-    """Returns x as (N, T, F), where N must be `count`."""
+    """Returns x as (N, T, F), where N must be `count`; F may be missing."""
     # A script may pass any text, because only the layout of a config is checked before.
     if layout not in (known := get_args(Layout)):
         hint = did_you_mean(layout, known)
@@ -106,8 +106,8 @@ def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
 def float_values(x: Array, valid: Mask, where: str) -> Floats:
     """Returns a copy of x as floats, with zeros at its padding.
 
-    Float32, booleans and whole numbers of at most 16 bits give float32; other types give float64.
-    Refuses infinite values, and values that are too large for float32, the type that networks read.
+    Floats of at most 32 bits, booleans and whole numbers of at most 16 bits give float32; other
+    types give float64. Refuses values that are infinite in float32, the type that networks read.
     """
     dtype = np.float32 if np.can_cast(x.dtype, np.float32) else np.float64
     values = np.array(x, dtype=dtype, order="C")
@@ -158,7 +158,7 @@ def exceeds_float32(values: Floats) -> Mask:
 
 
 def label_array(labels: npt.ArrayLike, where: str) -> Array:
-    """Returns the labels (N,); refuses NaN and fractional numbers."""
+    """Returns the labels (N,) as an array; refuses NaN and fractional numbers."""
     array = as_array(labels, "labels", "biufUST", "whole numbers, strings, booleans", where)
     if array.ndim != 1:
         hint = "; if a row is one-hot, give y.argmax(axis=1)" if array.ndim == 2 else ""
@@ -175,7 +175,7 @@ def label_array(labels: npt.ArrayLike, where: str) -> Array:
 
 
 def label_texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
-    """Returns the labels (N,) as texts: numbers without a point, bytes decoded."""
+    """Returns labels (N,) as texts, floats without a point; refuses missing labels."""
     kind = labels.dtype.kind
     if kind == "f":
         # The texts of float labels have no point, so that 1.0 and 1 are the same class.

@@ -1,4 +1,4 @@
-"""The LightningDataModule, which puts prepared splits on ordinary DataLoaders."""
+"""The LightningDataModule, which serves prepared splits in ordinary DataLoaders."""
 
 import os
 import signal
@@ -22,14 +22,14 @@ class SequenceDataModule(L.LightningDataModule):
     """Splits, fills in, standardises and batches the sequences of any source.
 
     Args:
-        source: data with official splits (`Splits`), or one set (`Sequences`, or all in `train`).
+        source: data with splits (`Splits`), or without (`Sequences`, or `Splits` with only train).
         batch_size: sequences of a training step, 1 <= B <= number of training sequences; `auto` is
             32, or the number of training sequences if that is smaller.
         eval_batch_size: sequences of a validation or test batch; the number changes no result.
         num_workers: the number of processes that load batches; it changes no result. 0 is best for
             data in memory. Only engine=autograd uses these processes.
-        shuffle: whether each epoch has a new order, a function of (seed, epoch).
-        seed: the seed of the run; the splits do not depend on it.
+        shuffle: whether each epoch has a new order, a function of (seed, epoch); else the data's.
+        seed: the seed of the run, for orders and augmentation; the splits do not depend on it.
         val_fraction, test_fraction, split_seed, standardize, missing, transform, folds, fold: see
             `prepare`.
     """
@@ -103,7 +103,7 @@ class SequenceDataModule(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Moves a batch; its lengths stay on the CPU, as `pack_padded_sequence` requires."""
+        """Moves a batch; lengths stay on the CPU, as `pack_padded_sequence` requires."""
         if device.type == "cpu":
             return batch
         x, labels = (one.to(device, non_blocking=True) for one in (batch.x, batch.labels))
@@ -139,6 +139,6 @@ class SequenceDataModule(L.LightningDataModule):
 
 
 def _ignore_signals(worker: int) -> None:
-    """Makes a worker ignore signals, because it must not end before its trainer."""
+    """Makes a worker ignore the signals that end a run: its trainer must end first."""
     for signum in ENDING:
         signal.signal(signum, signal.SIG_IGN)

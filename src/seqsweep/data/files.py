@@ -1,4 +1,4 @@
-"""Finds data files, and reads files of any known format."""
+"""Finds data files, and reads files of every format that the project knows."""
 
 import codecs
 import gzip
@@ -18,7 +18,7 @@ from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 
 _TABLES = (".csv", ".parquet", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _READERS = {".npz": "readers.npz", ".ts": "ts.ts", **dict.fromkeys(_TABLES, "tables.table")}
-"""The function in seqsweep.data that reads a file with this ending."""
+"""The function in seqsweep.data that reads files, by their ending."""
 
 ENDINGS = tuple(_READERS)
 
@@ -47,7 +47,7 @@ def config_of(path: str) -> str | None:
 
 
 def _holds_texts(path: str, kind: str) -> bool:
-    """Returns whether the first lines hold texts instead of numbers."""
+    """Returns whether the first lines hold texts to classify, instead of a table of numbers."""
     try:
         content = unpacked(existing_file(path))[: 1 << 16].decode("latin-1").replace("\0", "")
     except (OSError, ValueError):
@@ -82,21 +82,21 @@ def existing_file(path: str) -> Path:
 
 
 def unpacked(file: Path) -> bytes:
-    """Returns the content of a file, decompressed, without a byte order mark."""
+    """Returns the content of a file, decompressed (gzip), without a byte order mark."""
     check_memory(file.stat().st_size, str(file), "its bytes")
     content = file.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        parts, total = list[bytes](), 0
-        try:
-            with gzip.open(io.BytesIO(content)) as stream:
-                while part := stream.read(1 << 20):
-                    parts.append(part)
-                    total += len(part)
-                    check_memory(2 * total, str(file), "its decompressed bytes")
-        except (EOFError, OSError, zlib.error):
-            raise ValueError(f"{file}: is cut off or damaged; make or copy it again") from None
-        content = b"".join(parts)
-    return content.removeprefix(codecs.BOM_UTF8)
+    if not content.startswith(b"\x1f\x8b"):
+        return content.removeprefix(codecs.BOM_UTF8)
+    parts, total = list[bytes](), 0
+    try:
+        with gzip.open(io.BytesIO(content)) as stream:
+            while part := stream.read(1 << 20):
+                parts.append(part)
+                total += len(part)
+                check_memory(2 * total, str(file), "its decompressed bytes")
+    except (EOFError, OSError, zlib.error):
+        raise ValueError(f"{file}: is cut off or damaged; make or copy it again") from None
+    return b"".join(parts).removeprefix(codecs.BOM_UTF8)
 
 
 def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored:
@@ -116,7 +116,7 @@ def read_file(path: str | Path, labelled: bool = True, **options: Any) -> Stored
 
 
 def source_of(path: str | Path) -> str:
-    """Returns the dotted name of the function that reads a file."""
+    """Returns the dotted name of the function that reads a file, for `data.source._target_`."""
     name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
         return "seqsweep.data.aeon_sets.archive"

@@ -1,8 +1,8 @@
-"""Turns raw sequences into a network's input; `prepare` measures means and deviations on train.
+"""Turns raw sequences into a network's input, with means and deviations measured on train.
 
 N sequences, T steps, F features (channels) of the source, M mask channels. The functions for
 `data.transform` take and return x (N, T, F), which is 0 at its padding, and lengths (N,). They keep
-the type of x. No result depends on the amount of padding or on the other sequences.
+the type of x. No sequence's result depends on the amount of padding or on other sequences.
 """
 
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def _zeroed(x: Floats, lengths: Int64) -> Floats:
 
 @dataclass(frozen=True)
 class Shaping:
-    """The steps of a transform that change lengths and channels.
+    """The operations of `data.transform` that change lengths and channels.
 
     The order is: crop, downsample, fill in and mark missing values, frame. `Scaling` fills in the
     missing values, and standardises the resulting channels.
@@ -76,7 +76,7 @@ class Shaping:
     Args:
         channel_names: F names of the source.
         first, last, downsample, frame: see `Transform`.
-        masked: (M,) the channels of the source that get a mask channel: 1 where a value is missing.
+        masked: (M,) indices of the channels that get a mask channel: 1 where a value is missing.
     """
 
     channel_names: tuple[str, ...]
@@ -100,11 +100,11 @@ class Shaping:
         return cropped(x, lengths, self.first, self.last)
 
     def shorten(self, x: Floats, lengths: Int64) -> tuple[Floats, Int64]:
-        """Downsamples cropped sequences."""
+        """Downsamples cropped sequences; returns x and the shorter lengths."""
         return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
 
     def widen(self, x: Floats, missing: Mask, lengths: Int64) -> tuple[Floats, Int64]:
-        """Appends the mask channels for `missing` (N, T, F), then joins steps into frames."""
+        """Appends mask channels, 1 where `missing` (N, T, F) is true, then joins frames."""
         if self.masked:
             masks = missing[:, :, list(self.masked)].astype(x.dtype)
             x = np.concatenate([x, masks], axis=2)
@@ -112,7 +112,7 @@ class Shaping:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the resulting channels: `x`, `x_missing`, framed `x@0`, `x@1`."""
+        """The names of the resulting channels: `x`, `x_missing`; with frames `x@0`, `x@1`, ..."""
         masks = [f"{self.channel_names[channel]}_missing" for channel in self.masked]
         names = (*self.channel_names, *masks)
         if self.frame == 1:
@@ -150,7 +150,7 @@ class Scaling:
         dtype: the type of the training split before scaling; new values are converted to it.
         fill: (F,) the replacement of a missing value; None if `missing` is `error`.
         mean, deviation: (F,) measured on train after the transform; None without standardisation.
-        shaping: the steps of `data.transform`; None if they change nothing.
+        shaping: the operations of `data.transform`; None if they change nothing.
     """
 
     missing: Missing
@@ -161,7 +161,7 @@ class Scaling:
     shaping: Shaping | None = None
 
     def apply(self, x: Array, lengths: Int64, where: str = "x") -> tuple[Float32, Int64]:
-        """Returns the network's input for raw values, and its lengths (N,)."""
+        """Returns the network's input for raw values (N, T, F), and its lengths (N,)."""
         valid = np.arange(x.shape[1]) < lengths[:, None]
         values = float_values(x, valid, where).astype(self.dtype, copy=False)
         shaping = self.shaping or Shaping(())  # `Shaping(())` changes nothing

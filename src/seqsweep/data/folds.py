@@ -25,9 +25,9 @@ def check_fold(folds: int | None, fold: int) -> None:
 
 
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
-    """Takes one fold of train as the test split.
+    """Makes one fold of train the test split; the other folds remain in train.
 
-    The folds depend only on `seed` and `folds`, so over all values of `fold` each sequence is
+    The folds depend on the data, `seed` and `folds`, so over all values of `fold` each sequence is
     tested once. A given validation split stays the same for all folds. A given test split is
     refused: it was fixed for comparisons with other work, and the folds would replace it.
     """
@@ -54,7 +54,8 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator) -> Int6
     The names of groups and classes have no effect.
 
     Raises:
-        ValueError: a class has too few sequences or groups for so many folds.
+        ValueError: a class has too few sequences, or there are too few groups, for so many folds;
+            or one fold would hold all groups of a class.
     """
     labels, groups, names = sequences.labels, sequences.groups, sequences.class_names
     if groups is None:
@@ -119,13 +120,12 @@ def grouped(labels: Int64, groups: Int64, size: int, rng: np.random.Generator, o
     The wanted number for a class is its share of `size`. The shuffled groups are tried one by one.
     A group is taken if it brings the drawn numbers nearer to the wanted numbers. The distance is
     chi-squared: the sum over the classes of (drawn - wanted)**2 / N_c, where class c has N_c
-    sequences in all. A group is never taken if train would lose a class. If all groups are too
-    large, the best of them is taken.
-
-    The names of groups and classes have no effect.
+    sequences in all. A group is never taken if train would lose a class. If no group brings the
+    numbers nearer, the group with the smallest distance is taken. The names of groups and classes
+    have no effect.
 
     Raises:
-        ValueError: no group can be taken.
+        ValueError: every group holds all sequences of some class, so none can be taken.
     """
     counts, index = by_class_and_group(labels, groups)
     total = counts.sum(axis=0)
@@ -165,7 +165,7 @@ def group_note(split: str, groups: Int64, drawn: Mask) -> str:
 
 
 def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
-    """Returns the counts by group and class (G, C), and each sequence's group (N,).
+    """Counts sequences by group and class, (G, C); also returns each one's group, (N,).
 
     Groups and classes are numbered by their first sequence, so their names do not matter.
     """
@@ -176,6 +176,6 @@ def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
 
 
 def _numbered(values: Int64) -> Int64:
-    """Numbers values by their first appearance."""
+    """Returns values as numbers from 0, by their first appearance."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]

@@ -38,14 +38,14 @@ class SplitInfo:
 
 @dataclass(frozen=True)
 class ChannelInfo:
-    """The statistics of a channel over all splits; None without values."""
+    """The statistics of a channel over all splits; None for a channel without values."""
 
     name: str
     min: float | None
     max: float | None
     mean: float | None
     std: float | None
-    missing: int
+    missing: int  # the number of missing values
     is_constant: bool  # in train
 
 
@@ -142,7 +142,7 @@ def _channel(splits: Splits, f: int, name: str) -> ChannelInfo:
 def contents(splits: Splits) -> dict[str, dict[str, Any]]:
     """Returns the size, fingerprint and overlap with train of each split.
 
-    The fingerprint depends only on the set of labelled sequences. Order, scaling and filled-in
+    The fingerprint depends only on the raw sequences and their labels. Order, scaling and filled-in
     values do not change it.
 
     >>> contents(splits)["test"]
@@ -165,19 +165,19 @@ def _fingerprint(part: Sequences) -> str:
 
 
 def digests_in(part: Sequences) -> npt.NDArray[np.uint64]:
-    """Returns the hash of each sequence, (N,)."""
+    """Returns the hash of each sequence's raw values, (N,)."""
     assert part.digests is not None, "the constructor of Sequences computes them"
     return part.digests
 
 
 def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Returns the notes of the source, and further notes on prepared splits."""
+    """Returns the notes of the source, and notes on prepared splits and their `contents`."""
     repeated = [
         f"{split['also_in_train']} of {split['sequences']} {name} sequences are also in train"
         for name, split in contents.items()
         if split.get("also_in_train")
     ]
-    # The notes of the source come first: they name unread data, which may explain later notes.
+    # The notes of the source come first: they name data that were not read, which may explain more.
     lines = [*splits.notes, *repeated, *_alike(splits.class_names), *_unmeasured(splits)]
     total = sum(len(part) for part in splits.parts.values())
     # Fewer than ten classes give no note: small data sets may have few sequences in a class.

@@ -17,7 +17,7 @@ from seqsweep.data.checks import Array, Int64, Layout, as_array, batch_first, ch
 
 
 def is_list_of_sequences(x: Any) -> bool:
-    """Returns whether x is a list whose items differ in shape."""
+    """Returns whether x is a list or tuple whose items differ in shape."""
     return isinstance(x, list | tuple) and len({_shape(item) for item in x}) > 1
 
 
@@ -44,7 +44,7 @@ def pad_list(x: Sequence[npt.ArrayLike], layout: Layout, where: str) -> tuple[Ar
 
 
 def join_padded(rows: Array, lengths: Int64, where: str = "the data") -> Array:
-    """Pads sequences that are stored one after the other, (S, F)."""
+    """Pads sequences that are stored one after the other, (S, F), to (N, T, F)."""
     longest = int(lengths.max())
     if longest == lengths.min():
         return rows.reshape(len(lengths), longest, *rows.shape[1:])
@@ -107,7 +107,7 @@ _CGROUPS = (
     ("sys/fs/cgroup", "memory.max", "memory.current", "memory.stat"),
     ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"),
 )
-"""The cgroup folders of a container, and their files: the limit, the used memory and its parts."""
+"""The folder of cgroup 2 and of 1, each with its files: limit, used memory, and its parts."""
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 _CACHED = re.compile(r"^(?:in)?active_file (\d+)", re.MULTILINE)
@@ -116,8 +116,8 @@ _CACHED = re.compile(r"^(?:in)?active_file (\d+)", re.MULTILINE)
 def check_memory(needed: int, where: str, what: str) -> None:
     """Refuses data that need more bytes than are free.
 
-    A small file may expand to a large array: compressed zeros, or one sequence that is much longer
-    than all others. Without this check the system would end the process without a message.
+    A small file may expand to a large array, if it has compressed zeros, or one sequence that is
+    much longer than the others. Without this check the system would end the process silently.
 
     Args:
         what: the subject of the message, in the plural, such as `its 3 columns`.
@@ -132,7 +132,7 @@ def check_memory(needed: int, where: str, what: str) -> None:
 
 
 def free_memory(root: Path = Path("/")) -> int:
-    """Returns the free bytes of the machine, or of this process's container."""
+    """Returns the free bytes of the machine, or of the process's container."""
     try:
         (kibibytes,) = _AVAILABLE.findall((root / "proc/meminfo").read_text())
         free = int(kibibytes) * 1024

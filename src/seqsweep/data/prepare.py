@@ -38,10 +38,10 @@ def prepare(
     frames before the resulting channels are standardised. The `scaling` of the result, and the
     vocabulary of texts, are fitted on train.
 
-    A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
-    split. It is divided among the classes by largest remainder; train never loses a class.
-    If a val or test split is given, it is not cut, and its fraction has no effect. If the sequences
-    have groups, whole groups are drawn (see `grouped`), so size and shares are approximate.
+    A cut is stratified. Its size is `round(fraction * N)`, where N is the size of train before any
+    cut, without the tested fold. The size is divided among the classes by largest remainder; train
+    never loses a class. A val or test split of the source is kept, and its fraction has no effect.
+    If sequences have groups, whole groups are drawn (see `grouped`), so sizes are approximate.
 
     Args:
         val_fraction, test_fraction: the parts of train to cut, in [0, 1), sum below 1; 0 cuts none.
@@ -54,7 +54,7 @@ def prepare(
         transform: the options of `data.transform`; `jitter` and `time_mask` act only in training.
         folds: the number of folds, at least 2; None for no folds. One fold becomes the test split
             instead of a cut (see `folds.hold_out`).
-        fold: the fold that is tested, from 0 to folds - 1.
+        fold: the fold that is tested, from 0 to folds - 1; 0 without folds.
     """
     known: tuple[str, ...] = get_args(Missing)
     if missing not in known:
@@ -102,7 +102,7 @@ def prepare(
 
 
 def _in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
-    """Fits the vocabulary on train, and renumbers the symbols of all splits."""
+    """Fits the vocabulary on train, renumbers all splits, and notes many unknown symbols."""
     train = splits.train
     fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
     splits = splits.map(lambda _, part: replace(part, x=moved[part.x.astype(np.int64)]))
@@ -141,7 +141,7 @@ def _cut(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -
         both = f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
     train, given, notes = splits.train, len(splits.train), list(splits.notes)
-    # The sequences are copied only when all cuts are known.
+    # `rest` has positions in train, so that train itself is copied once, after the last cut.
     rest, parts = np.arange(given), dict[str, Sequences]()
     # Each cut has its own stream. The test split is cut first, so val_fraction does not change it.
     for stream, (split, fraction) in enumerate(fractions.items()):
@@ -200,7 +200,7 @@ def _largest_remainder(counts: Int64, size: int) -> Int64:
 
 
 def _check_classes(splits: Splits) -> None:
-    """Refuses splits whose train part lacks a class."""
+    """Refuses splits whose train split lacks a class."""
     lacking = np.flatnonzero(np.bincount(splits.train.labels, minlength=splits.num_classes) == 0)
     if len(lacking):
         classes = listed([repr(splits.class_names[c]) for c in lacking])

@@ -1,7 +1,7 @@
 """Proposes options for a file that could not be read.
 
-The sample is the first rows of the file, S rows. The role of a column is its purpose: label, id,
-step or feature.
+The sample has S rows: the first rows of a csv file, or a whole parquet file. The role of a column
+is its purpose, such as label, id or step.
 """
 
 import re
@@ -28,7 +28,7 @@ class _Column(NamedTuple):
 
     name: str
     codes: Int64  # (S,) equal for equal cells
-    values: list[Any]  # the different cells
+    values: list[Any]  # the different cells, without missing ones
     order: Array | None  # (S,) the ranks of numbers and dates; None for words
 
     @property
@@ -36,13 +36,13 @@ class _Column(NamedTuple):
         return all(isinstance(value, (int, float)) and value % 1 == 0 for value in self.values)
 
     def is_label(self) -> bool:
-        """Returns whether cells look like classes: words, or few whole numbers."""
+        """Returns whether cells look like classes: repeated words, or few whole numbers."""
         if self.order is None:
             return 2 <= len(self.values) <= len(self.codes) // 2
         return self.is_whole and 2 <= len(self.values) <= _MOST_CLASSES
 
     def names_sequences(self, label: "_Column", others: Sequence["_Column"]) -> bool:
-        """Returns whether cells look like names of sequences with one label each."""
+        """Returns whether cells look like names of sequences that have one label each."""
         size, rows = len(self.values), len(self.codes)
         pairs = np.unique(np.stack([self.codes, label.codes]), axis=1)
         if size <= len(label.values) or pairs.shape[1] > size:
@@ -80,7 +80,7 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
 
 
 def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
-    """Returns options for two columns: the text has the most values, the label the fewest."""
+    """Returns options: the column of words with most values is the text, fewest the label."""
     label, *others = sorted(columns, key=lambda column: len(column.values))
     texts = [column.name for column in others if column.order is None]
     return {"text_column": texts[-1], "label_column": label.name} if texts else {}
@@ -164,8 +164,8 @@ def _roles(columns: Sequence[_Column], roles: Roles) -> dict[str, Any]:
     by_size = sorted(words or wholes, key=lambda column: len(column.values))
     labels = [found["label"]] if "label" in found else [c for c in by_size if c.is_label()]
     ids = [found["id"]] if "id" in found else [*words, *wholes]
-    # A column `subject` is read as the group of whole recordings. With increasing steps in each
-    # subject, it names the recordings themselves.
+    # A column such as `subject` usually groups whole recordings. But if the steps increase within
+    # each subject, a subject is a single recording.
     group, steps = found.get("group"), [found["step"]] if "step" in found else _numbers(free)
     if group and len(group.values) < len(group.codes) and any(s.orders(group) for s in steps):
         ids = [group, *ids]

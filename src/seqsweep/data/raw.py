@@ -33,8 +33,8 @@ class RawPart(NamedTuple):
 
     x: Array
     labels: Array | None  # (N,); None for a file without labels, which only predictions accept
-    lengths: Array | None
-    where: str
+    lengths: Array | None  # (N,); None if every sequence has T steps
+    where: str  # the beginning of messages
     ids: Array | None = None  # (N,) the names that the file gives its sequences
     groups: Array | None = None  # (N,) a group is never in two splits
 
@@ -56,7 +56,7 @@ def make_sequences(
     groups: npt.ArrayLike | None = None,
     where: str = "the arrays",
 ) -> Sequences:
-    """Checks raw arrays and turns them into `Sequences`.
+    """Turns raw arrays into `Sequences`; a wrong array raises a ValueError or TypeError.
 
     Args:
         x: real numbers (N, T, F), or (N, T) for one channel (see `float_values`); NaN marks a

@@ -98,7 +98,7 @@ def _read(path: str) -> _Content:
             stored = np.load(opened, allow_pickle=False)
         except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
             raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
-        # A small file may hold large arrays: compressed zeros take a thousandth of their space.
+        # A small file may hold large arrays: zeros are compressed to a thousandth of their size.
         if stored.zip is not None:
             size = sum(entry.file_size for entry in stored.zip.infolist())
             check_memory(size, str(file), "its arrays")
@@ -145,7 +145,7 @@ def _check_is_zip(file: Path) -> None:
 
 
 def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
-    """Maps keys in small letters to stored keys; refuses likely mistakes."""
+    """Maps known keys in small letters to the file's; refuses keys that are likely mistakes."""
     known: dict[str, str] = {}
     for key in stored:
         if key.lower() in _KEYS and (other := known.setdefault(key.lower(), key)) != key:
@@ -167,7 +167,7 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
 def _parts(
     content: _Content, labelled: bool, only: tuple[str, ...] = ("", *_SPLITS)
 ) -> dict[str, RawPart]:
-    """Returns the splits of a file by name, which is "" for X and y."""
+    """Returns a file's splits by name, "" for X and y; only `only` is allowed."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
@@ -190,7 +190,7 @@ def _parts(
 
 
 def _padded(part: RawPart, layout: Layout) -> RawPart:
-    """Returns the part with x as (N, T, F)."""
+    """Returns the part with x as (N, T, F), and with checked lengths."""
     x, lengths, where = part.x, part.lengths, part.where
     count = None if part.labels is None else len(label_array(part.labels, where))
     if lengths is not None and layout != "time_first" and x.ndim in (1, 2):

@@ -1,6 +1,6 @@
 """Fits the scaling on train, and applies it to all splits.
 
-The computation is in float64, and only the result is rounded, to float32.
+Means, deviations and the standardisation are computed in float64; the result is float32.
 
 S valid steps of all sequences together, F features (channels).
 """
@@ -19,12 +19,12 @@ from seqsweep.suggest import listed
 def scale(
     splits: Splits, standardize: bool, missing: Missing, transform: Transform, shaping: Shaping
 ) -> Splits:
-    """Downsamples, fills in, masks, frames and standardises cropped splits.
+    """Downsamples, fills in, frames and standardises cropped splits, and adds mask channels.
 
     Only train decides the mask channels, the fill values, the means and the deviations.
 
     Args:
-        shaping: the steps of the transform, without its mask channels.
+        shaping: the operations of the transform; its mask channels are not known yet.
     """
     fitted, notes = None, list(splits.notes)
     if transform.reshapes:
@@ -54,7 +54,7 @@ def scale(
 
 
 def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
-    """Downsamples the splits, and chooses the channels that get a mask channel."""
+    """Downsamples the splits; returns them, and the shaping with the channels to mask."""
     _check_size("downsample", shaping.downsample, splits.train)
     splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
     _check_size("frame", shaping.frame, splits.train)
@@ -94,7 +94,7 @@ def _fill_value(train: Sequences, missing: Missing) -> Floats | None:
 
 
 def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
-    """Returns each channel's mean, deviation, and whether it is constant, (F,)."""
+    """Returns mean, deviation (1 if constant), and whether a channel is constant, each (F,)."""
     # Padding is left out, because its zeros would pull the means to 0.
     values = _valid_steps(train)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
@@ -122,7 +122,7 @@ def _standardized(name: str, part: Sequences, scaling: Scaling, train: Sequences
 
 
 def _check_rounding(rounding: Float64, train: Sequences) -> None:
-    """Refuses a channel whose differences are lost; `rounding` (F,) is float32's error."""
+    """Refuses a channel whose differences float32 loses; `rounding` (F,) is its largest error."""
     _, deviation, constant = _fit(train)
     # A constant channel has no differences to lose.
     coarse = np.flatnonzero((rounding > COARSE * deviation) & ~constant)
@@ -136,7 +136,7 @@ def _check_rounding(rounding: Float64, train: Sequences) -> None:
 
 
 def _valid_steps(train: Sequences) -> Float64:
-    """Returns the steps (S, F) of all sequences."""
+    """Returns the steps (S, F) of all sequences in float64, without padding."""
     if train.lengths.min() == train.max_length:  # avoids a copy of large data
         return train.x.reshape(-1, train.input_size).astype(np.float64, copy=False)
     return train.x[train.valid].astype(np.float64, copy=False)

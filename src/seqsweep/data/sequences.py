@@ -105,13 +105,13 @@ class Sequences:
         )
 
     def with_values(self, x: Floats, lengths: Int64, names: tuple[str, ...] | None = None) -> Self:
-        """Returns the sequences with other values, lengths and names of channels."""
+        """Returns sequences with other values, lengths and channel names; itself for the same x."""
         if x is self.x:
             return self
         return replace(self, x=x, lengths=lengths, channel_names=names or self.channel_names)
 
     def fingerprint(self) -> str:
-        """Returns the sha256 (hex) of values, lengths, labels and names.
+        """Returns the sha256 (hex) of values, lengths, labels, names and groups.
 
         The values are hashed as float64, so equal numbers have the same fingerprint in every type.
         """
@@ -210,13 +210,13 @@ class Splits:
 
 
 def _width(sequences: Sequences) -> str:
-    """Returns the numbers of channels and of classes in words."""
+    """Returns the numbers of channels and of classes as text."""
     channels = sequences.input_size
     return f"{channels} channel{'s' * (channels > 1)}, {sequences.num_classes} classes"
 
 
 def digests_of(contents: Iterable[bytes]) -> npt.NDArray[np.uint64]:
-    """Returns the first eight bytes of the hash of each content: (N,)."""
+    """Returns a hash of eight bytes for each content, (N,)."""
     # Among a million sequences, two hashes agree by chance in one of 4e7 data sets.
     hashes = (hashlib.blake2b(content, digest_size=8).digest() for content in contents)
     return np.array([int.from_bytes(one, "little") for one in hashes], dtype=np.uint64)

@@ -1,7 +1,7 @@
 """Opens csv and parquet files as tables, and finds the lines of their rows.
 
-pyarrow parses the files; it has no types for a type checker, so its tables are Any here. Only
-columns that are features or have another purpose are read.
+pyarrow parses the files. It has no types for a type checker, so its tables are Any here. Only
+columns that are features or have a role (see `tables`) are read.
 """
 
 import csv
@@ -27,7 +27,7 @@ _LINE_END = re.compile(rb"\r\n?|\n")
 _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of lines
 _DELIMITERS = ",\t;|"
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
-"""Texts that mean a missing number. Except the empty text, a label may be any of these texts."""
+"""Texts that mean a missing number. Labels may be texts of these, but not "", nan or NaN."""
 
 # pyarrow compares whole cells, and files with a space after each comma are common.
 _CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b in ("", " ")]
@@ -39,14 +39,14 @@ class Table:
 
     where: str  # the file's name, for messages
     names: list[str]
-    # Reads two lists of columns: the features and the others.
+    # Reads the columns of two lists, features and others, in this order.
     read: Callable[[Sequence[str], Sequence[str]], Any]
 
     has_text_cells: ClassVar[bool] = False
     decimal = "."
 
     def sample(self) -> Any:
-        """Returns the first rows, for a look at the columns."""
+        """Returns rows for a look at the columns: here all rows."""
         return self.read(self.names, [])
 
     def place(self, row: int) -> str:
@@ -75,7 +75,7 @@ def _parquet_table(file: Path) -> Table:
 
     def read(numbers: Sequence[str], others: Sequence[str]) -> Any:
         columns = [*numbers, *others]
-        # A run-length encoded file may hold any number of rows in a few bytes.
+        # With run-length encoding, a file may hold any number of rows in a few bytes.
         _check_size(where, opened.metadata.num_rows, len(columns))
         with _damage_named(where), opened:
             table = opened.read(columns=columns).select(columns)
@@ -87,7 +87,7 @@ def _parquet_table(file: Path) -> Table:
 
 @contextmanager
 def _damage_named(where: str) -> Generator[None]:
-    """Turns an error of pyarrow into an error that names the file."""
+    """Turns an error of pyarrow in the block into a ValueError that names the file."""
     try:
         yield
     except MemoryError:  # includes ArrowMemoryError
@@ -137,7 +137,7 @@ class CsvTable(Table):
         super().__init__(str(file), [*names], self._parse)
 
     def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Any:
-        """Reads these columns: `numbers` as float64, the others as text."""
+        """Reads columns by their names: `numbers` as float64, `others` as text."""
         columns = [*numbers, *others]
         content = self._read()
         _check_size(self.where, max(map(content.count, (b"\n", b"\r"))), len(columns))
@@ -152,7 +152,7 @@ class CsvTable(Table):
         return table.rename_columns(columns)
 
     def sample(self) -> Any:
-        """Returns the first rows; pyarrow finds the type of each column."""
+        """Returns the rows in the first MiB; pyarrow finds the type of each column."""
         content = self._read()[: 1 << 20]
         content = content[: content.rfind(b"\n") + 1] or content
         return self._table(content, strings_can_be_null=True)
@@ -177,12 +177,12 @@ class CsvTable(Table):
         )
 
     def _read(self) -> bytes:
-        """Returns the content without keeping it, because it may be large."""
+        """Returns the content, and keeps no reference to it, because it may be large."""
         content, self._unread = self._unread, None
         return self._text() if content is None else content
 
     def _text(self) -> bytes:
-        """Returns the content in UTF-8; refuses a quote that does not end."""
+        """Returns the content in UTF-8; refuses binary files, and a quote that does not end."""
         file, content = self._file, unpacked(self._file)
         if self._encoding != CSV_OPTIONS["encoding"]:
             try:
@@ -213,7 +213,7 @@ class CsvTable(Table):
         return f"{self.where}:{len(_LINE_END.findall(before)) + 1}"
 
     def _raise_with_line(self, message: str) -> NoReturn:
-        """Raises pyarrow's error with the line and the column of the file."""
+        """Raises a ValueError for an error of pyarrow, with the line and the column."""
         if message == "Empty CSV file":
             raise ValueError(f"{self.where}: has no rows")
         row, column = re.search(r"Row #(\d+)", message), re.search(r"column #(\d+)", message)

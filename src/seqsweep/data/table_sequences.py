@@ -35,7 +35,7 @@ class _Read(NamedTuple):
 
 
 class _Assembled(NamedTuple):
-    """The sequences of a table, in order of appearance."""
+    """The sequences of a table, in the order of their first rows."""
 
     whole: RawPart
     rows: Int64  # (N,) the first row of each sequence
@@ -43,7 +43,7 @@ class _Assembled(NamedTuple):
 
 
 def read_files(path: str, labelled: bool, options: Mapping[str, Any]) -> Stored:
-    """Reads a file, and a second file as the test split if given."""
+    """Reads a file, and `test_path` as the test split if the options name one."""
     csv_options = {key: options.get(key, value) for key, value in CSV_OPTIONS.items()}
     try:
         first = _read(open_table(path, **csv_options), options, labelled)
@@ -89,7 +89,7 @@ def _as_in(main: _Read, second: Table) -> dict[str, Any]:
 
 
 def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
-    """Reads one table and divides it by its split column."""
+    """Reads one table and divides it by its split column, if it has one."""
     roles = choose_roles(table.where, table.names, options)
     rows = Rows(table, roles)
     shape = _steps_and_channels(rows, options)
@@ -116,7 +116,7 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
 
 
 def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Returns T and F of a wide row from `frame` or `reshape`; None without them."""
+    """Returns T and F of a wide row from `frame` or `reshape`, if given."""
     frame, reshape = options.get("frame"), options.get("reshape")
     if frame is not None and reshape is not None:
         raise ValueError("data.source.frame and data.source.reshape: give only one")
@@ -135,7 +135,7 @@ def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, in
 
 
 def _form_of(rows: Rows) -> Form:
-    """Returns `long` for a step column or repeated ids, otherwise `wide`."""
+    """Returns `long` for a step column or repeated ids without a length column, else `wide`."""
     if rows.has("length") or not (rows.has("step") or rows.has("id")):
         return "wide"
     if rows.has("step"):
@@ -163,7 +163,7 @@ def _assemble_long(rows: Rows) -> _Assembled:
 
 
 def _order(rows: Rows, codes: Int64, first: Int64) -> Int64:
-    """Returns the order that sorts the rows by sequence, then by step."""
+    """Returns the order (S,) that sorts rows by sequence, then step; refuses a step given twice."""
     place = rows.table.place
     if rows.has("step"):
         steps = rows.steps()
@@ -200,7 +200,7 @@ def _assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> _Assembled:
 
 
 def _lengths(rows: Rows, longest: int) -> Int64:
-    """Returns the number of valid steps of each row."""
+    """Returns the number of valid steps of each row in wide form, (N,)."""
     codes, values = rows.codes("length")
     known = {str(steps): steps for steps in range(1, longest + 1)}
     # Any other value gets the length 0, which is refused below.
@@ -211,7 +211,7 @@ def _lengths(rows: Rows, longest: int) -> Int64:
 
 
 def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
-    """Returns a column (N,); refuses different values within one sequence."""
+    """Returns a role's value for each sequence, (N,); refuses two values in one sequence."""
     codes, values = rows.codes(role)
     differs = codes != codes[made.rows][made.of_row]
     if differs.any():
@@ -227,7 +227,7 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
 
 
 def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> Array | None:
-    """Returns the label of each sequence; None if labels are missing."""
+    """Returns the label of each sequence; None, with a note, if a label is missing."""
     where = rows.table.where
     if not rows.has("label"):
         if labelled:
@@ -241,7 +241,7 @@ def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> A
 
 
 def _stored(read: _Read) -> Stored:
-    """Returns the splits of a table; refuses groups in two splits."""
+    """Returns the splits of a table; refuses a group that is in two splits."""
     split_of: dict[str, str] = {}
     for split, part in read.parts.items():
         for group in [] if part.groups is None else dict.fromkeys(part.groups.tolist()):

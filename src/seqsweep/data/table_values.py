@@ -1,4 +1,4 @@
-"""Turns columns of a table into arrays.
+"""Turns columns of a table into arrays: numbers, or codes of texts.
 
 S rows of a table, F features (channels).
 """
@@ -20,21 +20,21 @@ from seqsweep.suggest import short
 pc: Any = pyarrow.compute  # the import creates its functions
 
 _ABSENT = ("", "nan", "NaN")
-"""Texts that are never a label or an id; pandas writes `nan` and `NaN` for missing values."""
+"""Texts that count as missing labels and ids; pandas may write a missing value as `nan`."""
 
 _STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
 """The types tried in turn for steps that are texts; float64 would merge large int64 numbers."""
 
 
 class Codes(NamedTuple):
-    """A column with the cells `values[codes]`; the code of a missing cell is -1."""
+    """A column (S,) with the cells `values[codes]`; the code of a missing cell is -1."""
 
     codes: Int64
     values: Array
 
 
 class Rows:
-    """The rows of a table, as feature columns and columns with a role (`label`)."""
+    """The rows of a table: feature columns, and columns with a role, such as `label`."""
 
     def __init__(self, table: Table, roles: Roles) -> None:
         self.table = table
@@ -59,7 +59,7 @@ class Rows:
         )
 
     def check(self, role: str, wrong: Mask, expected: str) -> None:
-        """Refuses a column with wrong cells (S,)."""
+        """Refuses a column with wrong cells; `wrong` (S,) is True at these."""
         if wrong.any():
             row = int(wrong.argmax())
             text = f"is {self.cell(row, role)!r}; must be {expected}"
@@ -70,7 +70,7 @@ class Rows:
         return self._columns[role][row].as_py()
 
     def features(self) -> Array:
-        """Returns the feature columns (S, F); frees them, so a second call fails."""
+        """Returns the feature columns (S, F) as floats; frees them, so a second call fails."""
         x = np.zeros((self._count, len(self._features)), np.float32)
         for f, name in enumerate(self.roles.features):  # one by one: a list would be a copy
             values = self._numbers(name, self._features[f])
@@ -101,7 +101,7 @@ class Rows:
         return values
 
     def codes(self, role: str, may_lack: bool = False) -> Codes:
-        """Returns the column (S,) of a role, such as the labels, as `Codes`."""
+        """Returns a role's column; refuses missing cells unless it `may_lack` some."""
         column = self._columns[role]
         # Numeric labels keep their type, because it decides the order of the classes.
         if role != "label" or not _is_number(column.type):
@@ -146,7 +146,7 @@ class Rows:
             raise self.error(0, "step", f"{self.cell(0, 'step')} is neither a number nor a date")
         values = _parsed(column) if is_text else column.to_numpy()
         if values is None:
-            # The error names the first row that does not fit the kind of the rows above.
+            # The error names the first row that is not of the same kind as the rows above it.
             rows = range(len(column))
             row = bisect_left(rows, True, key=lambda row: _parsed(column[: row + 1]) is None)
             kinds = "must be a number or a date, of one kind with those above"
@@ -154,7 +154,7 @@ class Rows:
         return values
 
     def _check_present(self, role: str, missing: Mask) -> None:
-        """Refuses missing values (S,)."""
+        """Refuses a column with missing values; `missing` (S,) is True at these."""
         if missing.any():
             others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
             raise self.error(int(missing.argmax()), role, f"is missing{others}")
@@ -167,7 +167,7 @@ def _plain(column: Any) -> Any:
 
 
 def _class_names(labels: Array) -> Array:
-    """Returns csv labels as other sources write them, such as `True` or `1`."""
+    """Returns csv labels in the spelling of other sources: `True` for true, `1` for 1.0."""
     texts: list[str] = labels.tolist()
     if texts and {text.lower() for text in texts} <= {"true", "false"}:
         texts = [text.capitalize() for text in texts]
@@ -181,7 +181,7 @@ def _is_number(kind: Any) -> bool:
 
 
 def _parsed(texts: Any) -> Array | None:
-    """Returns texts as numbers or dates; None for mixed texts."""
+    """Returns texts as numbers or dates; None if not all are of one kind."""
     for kind in _STEPS:
         with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return texts.cast(kind).to_numpy()

@@ -1,6 +1,6 @@
 """Reads labelled sequences from csv and parquet files and DataFrames.
 
-T steps, F features (channels).
+T steps, F features (channels). The role of a column is its purpose, such as `label` or `id`.
 """
 
 import fnmatch
@@ -21,7 +21,7 @@ CSV_OPTIONS = {"delimiter": None, "decimal": ".", "encoding": "utf-8", "header":
 
 
 NONE = "none"
-"""The value of an argument if the table has no such column; then no column is guessed."""
+"""The value of a role's argument if no column has the role; then none is guessed."""
 
 ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "id": (
@@ -34,7 +34,7 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "group": (("group", "group_id", "subject", "subject_id", "patient", "patient_id"),),
     "length": (("lengths", "seq_len"),),
 }
-"""The usual column names for each role; a second tuple counts only if no name is in the first."""
+"""The usual column names for each role; the second tuple is for tables without any of the first."""
 
 
 def table(
@@ -58,7 +58,7 @@ def table(
     """Reads a parquet file, or a csv file, which may be compressed (.gz).
 
     In long form each row is a step, in wide form each row is a sequence. A role without an argument
-    takes the only column with a usual name; `none` means that there is no such column.
+    takes the only column with a usual name (see `ROLES`); `none` means that no column has the role.
 
     Args:
         id: the column that names the sequence of a row.
@@ -70,7 +70,7 @@ def table(
         split: the column with the values train, val and test.
         group: the column with the group of a sequence, such as a patient; a group is in one split.
         length: in wide form, a column with the number of valid steps of each row.
-        form: by default `wide` with `frame`, `reshape` or a length column; `long` with a step
+        form: by default `wide` with `frame`, `reshape` or a length column; else `long` with a step
             column or repeated ids; otherwise `wide`.
         frame: in wide form, the number of adjacent columns that are the channels of one step.
         reshape: in wide form, [T, F]: the columns are T steps of F channels each.
@@ -116,14 +116,14 @@ def from_frame(dataframe: Any, **options: Any) -> Splits:
 
 
 class Roles(NamedTuple):
-    """The columns of a table that have a purpose."""
+    """The columns of a table that are read: features, and columns with a role."""
 
     columns: dict[str, str]  # by role; a role without a column is left out
     features: tuple[str, ...]  # in the order of the channels
-    guessed: bool  # True unless the user has named every column
+    guessed: bool  # whether the features or a role were found without an argument
 
     def words(self) -> str:
-        """Returns in words how the columns were interpreted."""
+        """Returns the roles and features as text: `id=case, label=y, features=a,b`."""
         words = [f"{role}={printable(name)}" for role, name in self.columns.items()]
         features = [*map(printable, self.features)]
         if len(features) > 6:
@@ -132,7 +132,7 @@ class Roles(NamedTuple):
 
 
 def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) -> Roles:
-    """Returns the roles that `wanted` gives to columns, and the others by usual names."""
+    """Returns the roles that `wanted` gives to columns; guesses the others by usual names."""
     # pandas writes its index without a name, or with one of these prefixes.
     real = [name for name in names if name and not name.startswith(("Unnamed: ", "__index_level_"))]
     _refuse_repeated(where, real, "has two columns {}; give them different names")
@@ -165,7 +165,7 @@ def _refuse_repeated(where: str, names: Sequence[str], problem: str) -> None:
 
 
 def _check_column(where: str, names: Sequence[str], argument: str, name: str) -> None:
-    """Refuses a given name that no column has."""
+    """Refuses a name, given as an argument, that no column has."""
     if name not in names:
         raise ValueError(
             f"{where}: data.source.{argument}={name}: has no such column; columns:"
@@ -174,7 +174,7 @@ def _check_column(where: str, names: Sequence[str], argument: str, name: str) ->
 
 
 def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, ...] | None:
-    """Returns the feature columns by their names or patterns, such as `x*`."""
+    """Returns the feature columns for given names or patterns, such as `x*`; None for None."""
     if given is None:
         return None
     known, features = set(names), list[str]()

@@ -1,4 +1,4 @@
-"""Generates the data of tasks; the data depend only on the arguments.
+"""Generates the data of tasks for networks; the data depend only on the arguments.
 
 N sequences, T steps, F features, C classes. The sizes of the splits are num_train (at least 1),
 num_val and num_test; 0 gives no split. Each split has its own stream of the seed, so the size of
@@ -21,7 +21,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.elementary import cos_of_turns, normal
 
 _RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
-"""The ranges [from, to) in which the 2 or 3 symbols lie, in tenths of the length."""
+"""The ranges [from, to) for the positions of 2 or 3 symbols, in tenths of the length."""
 
 _LARGEST = 2**31  # the most numbers in x, which take 8 GiB as float32
 
@@ -43,8 +43,8 @@ def random_sequences(
     Args:
         num_sequences, length, input_size: N, T, F, each at least 1; x is standard normal.
         num_classes: C, from 2 to a million.
-        labels: N class indices in 0..C-1; None draws them evenly, each class at least once if there
-            are enough sequences.
+        labels: N class indices in 0..C-1; None draws them evenly, and each class at least once if
+            there are enough sequences.
 
     Source: `torch.randn` inputs with fixed labels, the smallest check that a network can learn.
     """
@@ -132,13 +132,13 @@ def adding(
 
     def draw(rng: np.random.Generator, count: int) -> Sequences:
         # The class is drawn first, then a sum within its range, then two numbers with this sum. So
-        # each class occurs, and the numbers are distributed like two independent uniform numbers.
+        # the classes are equally likely, and the numbers are like independent uniform numbers.
         labels = draw_labels(rng, count, classes)
         quantile = (labels + rng.random(count)) / classes
         # The distribution function of the sum s of two uniform numbers is s^2 / 2 up to s = 1.
         low, high = np.sqrt(2 * quantile), 2 - np.sqrt(2 * (1 - quantile))
         sums = np.where(quantile < 0.5, low, high)
-        # For a given sum, the first number is uniform between bounds that keep both in [0, 1].
+        # For a given sum, the first number is uniform between bounds that keep both within 0 and 1.
         least, most = np.maximum(sums - 1, 0), np.minimum(sums, 1)
         first = least + (most - least) * rng.random(count)
         x = np.zeros((count, steps, 2), dtype=np.float32)
@@ -304,7 +304,7 @@ def generated_splits(
     shape: tuple[int, int],
     draw: Callable[[np.random.Generator, int], Sequences],
 ) -> Splits:
-    """Draws the three splits, each from its own random generator.
+    """Generates the three splits by `draw`, each from its own random generator.
 
     Args:
         where: the name of the task, which begins every message.
@@ -333,14 +333,14 @@ def draw_labels(rng: np.random.Generator, count: int, classes: int) -> Int64:
 
 
 def draw_lengths(rng: np.random.Generator, count: int, lengths: tuple[int, int]) -> Int64:
-    """Draws lengths (count,) between the shortest and the longest, all equally likely."""
+    """Draws lengths (count,) evenly between shortest and longest; the first is the longest."""
     drawn = rng.integers(*lengths, size=count, endpoint=True)
     drawn[0] = lengths[1]  # so that the shape of a split is always the same
     return drawn
 
 
 def length_range(length: object, min_length: object, minimum: int, where: str) -> tuple[int, int]:
-    """Returns the shortest and the longest length, by default equal."""
+    """Returns the shortest and the longest length, equal if `min_length` is None."""
     longest = integer("length", length, minimum, where)
     if min_length is None:
         return longest, longest
@@ -353,6 +353,7 @@ def length_range(length: object, min_length: object, minimum: int, where: str) -
 
 
 def integer(name: str, value: object, minimum: int, where: str) -> int:
+    """Returns an argument as an int; refuses other types, and values below `minimum`."""
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         kind = type(value).__name__
         raise TypeError(f"{where}: {name}={value!r}: expected an integer, got a {kind}")

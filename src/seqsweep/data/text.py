@@ -26,7 +26,7 @@ class Texts(NamedTuple):
 
     file: Path
     texts: list[str]
-    labels: Array | None  # (N,)
+    labels: Array | None  # (N,); None for a file without labels
     place: Callable[[int], str]  # returns the file and line of a text, for messages
 
 
@@ -43,14 +43,14 @@ def text(
 ) -> Splits:
     """Reads texts as sequences of symbols.
 
-    `prepare` fits the vocabulary on the training split, after the validation and test sequences
-    have been taken from it.
+    The vocabulary has all symbols of the files. Later `prepare` reduces it to the symbols of the
+    training split, after the validation and test sequences have been taken from this split.
 
     Args:
         path: a .csv, .csv.gz or .parquet file with a text column and a label column, read with
             pyarrow; or a .txt or .tsv file (also .gz) without a header, with LABEL<TAB>TEXT in each
             line. Texts are in UTF-8.
-        text_column, label_column: the columns of a csv or parquet file; None: `text`, `label`.
+        text_column, label_column: the columns of a csv or parquet file; by default `text`, `label`.
         tokens, lower, max_length, min_count, max_symbols: see `Vocabulary`; numbers are at least 1.
         test_path: a second file, which becomes the test split.
     """
@@ -87,7 +87,7 @@ def read(
 
 
 def _encoded(read: Texts, vocabulary: Vocabulary) -> Stored:
-    """Returns texts as indices of symbols, with a note if `max_length` cuts some texts."""
+    """Returns texts as symbols' indices in `train`, with a note if `max_length` cuts some."""
     x, lengths = vocabulary.encode(read.texts, read.place)
     part = RawPart(x, read.labels, lengths, str(read.file))
     most = vocabulary.max_length
@@ -149,7 +149,7 @@ def _read_lines(file: Path, labelled: bool) -> Texts:
 
 
 def _read_columns(file: Path, columns: Mapping[str, str | None], labelled: bool) -> Texts:
-    """Reads the two columns of a csv or parquet file."""
+    """Reads the columns of texts and labels of a csv or parquet file."""
     from seqsweep.data.table_files import open_table
 
     table = open_table(str(file))

@@ -19,7 +19,7 @@ Impute = Literal["missing", "all"]
 """The channels that get a mask channel: channels with missing values in train, or all."""
 
 _MOST_NOISE = 1e30
-"""The largest standard deviation whose noise certainly fits into float32."""
+"""The largest standard deviation of noise that certainly fits into float32."""
 
 
 class TransformOptions(TypedDict, total=False):
@@ -51,7 +51,7 @@ class Transform:
 
     @property
     def reshapes(self) -> bool:
-        """Returns whether the options change the prepared splits."""
+        """Returns whether options change the prepared splits, not only what training reads."""
         return self != Transform(jitter=self.jitter, time_mask=self.time_mask)
 
     @property
@@ -60,7 +60,7 @@ class Transform:
 
 
 def transform_of(options: TransformOptions | None) -> Transform:
-    """Checks the options of a config."""
+    """Returns the transform of a config; refuses wrong options."""
     given = _given({} if options is None else options)
     first, last = _kept_steps(given)
     impute, allowed = given.get("impute"), get_args(Impute)
@@ -86,7 +86,7 @@ def transform_of(options: TransformOptions | None) -> Transform:
 
 
 def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns the options that change prepared splits; None for options not given."""
+    """Returns the options that change prepared splits, with None for options not given."""
     # Jitter and time mask change only what training reads.
     names = [n for n in TransformOptions.__annotations__ if n not in ("jitter", "time_mask")]
     return {name: (options or {}).get(name) for name in names}
@@ -133,7 +133,7 @@ def _whole(name: str, value: Any, least: int) -> int:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Adds noise to training sequences, and masks a random span.
+    """Adds noise to training sequences, and sets a random span of steps to 0.
 
     Every draw is a function of (seed of the epoch, index of the sequence). So a draw does not
     depend on the batch, other runs, the engine, or an interruption of the run.
@@ -143,7 +143,7 @@ class Augmentation:
         time_mask: the most steps of the span. First the length of the span is drawn, from 0 to this
             number, then its place (SpecAugment, Park et al. 2019). In a short sequence the longest
             span is all steps but one.
-        exact: the channels without noise: masks of missing values.
+        exact: the indices of the channels without noise, which are mask channels.
     """
 
     jitter: float
@@ -151,7 +151,7 @@ class Augmentation:
     exact: tuple[int, ...] = ()
 
     def apply(self, x: Float32, lengths: Int64, rows: Sequence[int], seed: int) -> Float32:
-        """Returns a changed copy of x (B, T, F).
+        """Returns a copy of x (B, T, F) with noise and masked spans.
 
         Args:
             rows: (B,) the index of each sequence in the training split.
@@ -180,7 +180,7 @@ class Augmentation:
         return result
 
     def _spans(self, places: Float64, lengths: Int64, longest: int) -> Mask:
-        """Returns True for each masked step (B, T); `places` are uniform numbers (B, 2)."""
+        """Returns a mask (B, T), True in the spans; `places` are uniform numbers (B, 2)."""
         widest = np.minimum(self.time_mask, lengths - 1)
         widths = (places[:, 0] * (widest + 1)).astype(np.int64)
         starts = (places[:, 1] * (lengths - widths + 1)).astype(np.int64)
@@ -200,7 +200,7 @@ def augmentation_of(
 
 
 def check_augmentation(transform: Transform, train: Sequences) -> None:
-    """Refuses a time mask that could cover the longest training sequence."""
+    """Refuses a time mask that is not shorter than the longest training sequence."""
     longest, steps = int(train.lengths.max()), transform.time_mask
     if steps and steps >= longest:
         raise ValueError(

@@ -1,6 +1,6 @@
 """Reads text files of the UEA and UCR archives (.ts).
 
-F channels, t steps of a case. A case is one line. Lines are counted from 1, channels from 0.
+A case is a line with one sequence. Lines are counted from 1, channels from 0.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class _Line(NamedTuple):
     text: str
 
     def error(self, message: str) -> ValueError:
-        """Returns an error that names the place."""
+        """Returns an error that names the file and the line."""
         return ValueError(f"{self.file}:{self.number}: {message}")
 
 
@@ -101,7 +101,7 @@ def _lines(file: Path) -> Iterator[_Line]:
 
 
 def _read_tags(file: Path, lines: Iterator[_Line]) -> dict[str, _Line]:
-    """Reads the tags up to @data, by name in small letters."""
+    """Reads the tags up to @data; returns them by name in small letters."""
     tags: dict[str, _Line] = {}
     for line in lines:
         if not line.text.startswith("@"):
@@ -117,7 +117,7 @@ def _read_tags(file: Path, lines: Iterator[_Line]) -> dict[str, _Line]:
 
 
 def _classes(file: Path, tags: dict[str, _Line], labelled: bool) -> list[str]:
-    """Returns the class names of @classLabel; an empty list without labels."""
+    """Returns the class names of @classLabel; an empty list for a file without labels."""
     target = tags.get("targetlabel")
     if target is not None and target.text.lower() != "false":
         raise target.error("@targetLabel means numbers to predict (regression); expected classes")
@@ -132,7 +132,7 @@ def _classes(file: Path, tags: dict[str, _Line], labelled: bool) -> list[str]:
 
 
 def _read_case(case: _Line, has_label: bool) -> tuple[list[list[float]], str]:
-    """Returns the values of each channel, and the label or ""."""
+    """Returns the values of each channel, and the label, which is "" without `has_label`."""
     if "(" in case.text:
         raise case.error("time stamps, (time,value), are not read; expected the values alone")
     parts = case.text.split(":") if has_label else [*case.text.split(":"), ""]

@@ -1,6 +1,6 @@
 """Splits texts into symbols, and turns symbols into indices of a vocabulary.
 
-N texts, B of them without labels, T symbols of the longest, S symbols of all texts together.
+N texts, or B new texts without labels; T symbols of the longest, S symbols of all texts together.
 """
 
 import re
@@ -17,7 +17,7 @@ from seqsweep.suggest import short
 Tokens = Literal["characters", "words"]
 
 PADDING, UNKNOWN = "<pad>", "<unknown>"
-"""The symbols with the indices 0 and 1. No symbol of a text is equal to them."""
+"""The symbols with the indices 0 and 1. No symbol of a text is equal to one of these two."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 """A word or a number, or a single sign such as a comma."""
@@ -25,14 +25,14 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Turns texts into indices.
+    """Splits texts into symbols, and turns the symbols into indices.
 
     Args:
         symbols: each symbol's position is its index; the first two are padding and unknown.
         tokens: `characters`; or `words`: words, numbers and single signs, without white space.
         lower: whether to convert texts to small letters.
         max_length: the number of symbols after which a text is cut; None cuts nothing.
-        min_count: how often a symbol must occur in train to be known.
+        min_count: how often a symbol must at least occur in train to be known.
         max_symbols: the number of most frequent symbols in train to keep; None keeps all.
     """
 
@@ -76,10 +76,10 @@ class Vocabulary:
         return join_padded(np.concatenate(rows)[:, None], lengths), lengths
 
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
-        """Keeps the symbols that are frequent enough in train.
+        """Returns a vocabulary of frequent symbols in train, and each symbol's new index.
 
-        `indices` (S,) are the symbols of the training texts. Returns the smaller vocabulary, and
-        for each old index its new index; a symbol that is not kept has the new index 1 (unknown).
+        `indices` (S,) are the symbols of the training texts. The position of a new index is the old
+        index; a symbol that is not kept has the new index 1 (unknown).
         """
         counts = np.bincount(indices.astype(np.int64), minlength=len(self))
         kept = [i for i in range(2, len(self)) if counts[i] >= self.min_count]

@@ -42,7 +42,7 @@ class RNNClassifier(nn.Module):
         cell: `torch.nn.RNN`, `GRU` or `LSTM`.
         nonlinearity: activation of the cell `rnn`. For GRU and LSTM it is fixed and must be "tanh".
         num_layers: number of layers, L >= 1.
-        bidirectional: adds a second network that reads each sequence backwards.
+        bidirectional: adds to each layer a second direction, which reads sequences backwards.
         dropout: probability in [0, 1) of zeroing an output of a layer other than the last. With one
             layer dropout has no effect, as in `torch.nn.RNN`.
         pooling: the input of the head: `last` is the final state of the last layer; `mean` and
@@ -54,9 +54,9 @@ class RNNClassifier(nn.Module):
             see `make_orthogonal` (Saxe et al. 2014).
         forget_bias: the first bias of the forget gates of the cell `lstm`, see `set_forget_bias`
             (Gers et al. 2000; Jozefowicz et al. 2015); None keeps torch's bias.
-        embedding_dim: learned numbers per symbol that the first layer reads, E >= 1, as in
-            `torch.nn.Embedding` (Bengio et al. 2003, A Neural Probabilistic Language Model); x then
-            holds the index of a symbol at each step. None feeds x itself to the first layer.
+        embedding_dim: number of learned values per symbol that the first layer reads, E >= 1, as
+            in `torch.nn.Embedding` (Bengio et al. 2003, A Neural Probabilistic Language Model); x
+            then holds a symbol's index at each step. None feeds x itself to the first layer.
         num_embeddings: number of symbols, at least 1; must be None without an embedding.
 
     Shape:
@@ -128,13 +128,13 @@ class RNNClassifier(nn.Module):
             set_forget_bias(self.rnn, self.forget_bias)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        # Symbols may come without an axis for their only feature.
+        # Symbols may come as (B, T), without an axis for their only feature.
         steps: Steps = x.unsqueeze(2) if x.ndim == 2 and self.embedding is not None else x
         # Packing takes time, and a batch without padding does not need it.
         if lengths is not None and int(lengths.min()) < x.shape[1]:
             steps = pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False)
         if self.embedding is not None:
-            # Packing has removed the padding, whose content need not be the index of a symbol.
+            # The embedding comes after packing, because padding need not hold a symbol's index.
             steps = on_steps(self._embed, steps)
         output, state = self.rnn(steps)  # (B, T, D*H), (L*D, B, H)
         if self.pooling == "last":
@@ -253,10 +253,9 @@ _CLASSES = {
 
 
 def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
-    """Returns the network that a checkpoint describes, with newly drawn weights.
+    """Returns the network that a checkpoint describes, with new weights instead of its own.
 
     Args:
-        checkpoint: the content of the checkpoint.
         where: the file, for messages.
 
     Raises:

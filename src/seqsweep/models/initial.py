@@ -1,6 +1,6 @@
 """The first weights of a network, with equal bits on every processor.
 
-H hidden, G gates: 1 for the cell rnn, 3 for gru, 4 for lstm.
+H hidden, G blocks of rows in a weight: 1 for the cell rnn, 3 for gru, 4 for lstm (one per gate).
 """
 
 import math
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from seqsweep.elementary import normal
 
 _DRAWS = 12
-"""The sum of this many uniform numbers has variance 1, and nearly a normal distribution."""
+"""The sum of this many uniform numbers in [0, 1) has variance 1, and is nearly normal."""
 
 
 @torch.no_grad()
 def draw_first_weights(network: nn.Module) -> None:
-    """Draws the weights of a network's layers from torch's global generator.
+    """Draws the weights and biases of a network's layers from torch's global generator.
 
-    The distributions are torch's own: an embedding is standard normal, and other weights are
+    The distributions are torch's own: an embedding is standard normal, and other parameters are
     uniform between -1 / sqrt(n) and 1 / sqrt(n), where n is the number of units of a recurrent
     layer or the number of inputs of a linear layer. torch's `uniform_` and `normal_` round
     differently on a CPU without AVX2; `rand` and numpy's arithmetic do not.
@@ -55,7 +55,7 @@ def make_orthogonal(rnn: nn.Module) -> None:
 def set_forget_bias(rnn: nn.Module, value: float) -> None:
     """Sets the bias of every forget gate of an LSTM, in all layers and directions.
 
-    With a large bias the gates begin open and the cell remembers. See Gers, Schmidhuber and Cummins
+    With a large bias the gates begin open, so the cell remembers. See Gers, Schmidhuber and Cummins
     2000 (Learning to Forget, Neural Computation 12(10)), and Jozefowicz, Zaremba and Sutskever 2015
     (An Empirical Exploration of Recurrent Network Architectures, ICML), which advises 1.
     """
@@ -86,7 +86,7 @@ def orthogonal(size: int) -> npt.NDArray[np.float64]:
 
 
 def _uniform(*shape: int) -> npt.NDArray[np.float64]:
-    """Returns numbers in [0, 1) of float32's precision, drawn from torch's global generator."""
+    """Draws numbers in [0, 1) with float32's precision, as float64, from the global generator."""
     return torch.rand(shape, dtype=torch.float32).numpy().astype(np.float64)
 
 

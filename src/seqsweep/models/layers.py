@@ -1,6 +1,6 @@
 """Parts of a network: normalised recurrent layers, and attention over their outputs.
 
-B batch, T time steps, H hidden, L layers, D directions, S valid steps in the whole batch.
+B batch, T time steps, F features, H hidden, L layers, D directions, S valid steps of the batch.
 """
 
 import re
@@ -21,8 +21,8 @@ class NormedLayers(nn.Module):
     Each of the L - 1 normalisations brings the D*H outputs of one step to mean 0 and deviation 1,
     with a learned weight and bias per output, as in Ba, Kiros and Hinton 2016 (Layer Normalization,
     arXiv:1607.06450). The paper normalises inside the cell; this class normalises between the
-    layers, so that the cells are torch's own. Mean and deviation are of one step of one sequence,
-    so neither the batch nor padding has an influence. Dropout follows the normalisation.
+    layers, so that the cells are torch's own. Each step of each sequence has its own mean and
+    deviation, so neither the batch nor padding matters. Dropout follows the normalisation.
 
     In a state dict the weights have the names of an ordinary `nn.RNN` of L layers
     (`weight_ih_l1_reverse`), beside `norms.0.weight` and `norms.0.bias`.

@@ -18,7 +18,7 @@ class EpochSums:
 
     Accuracy and F1 come from one (C, C) confusion matrix with the true class in the rows. This is
     exact for batches of unequal size, unlike a mean of batch means. Batches are collected and
-    counted 64 at a time, because counting a single batch would take as long as a step of a small
+    counted 64 at a time, because counting each batch alone would take as long as a step of a small
     network, and would wait for the GPU.
     """
 
@@ -46,12 +46,12 @@ class EpochSums:
         self._norms.append(norm)
 
     def reduce(self, reduce: Callable[[Tensor], Tensor]) -> None:
-        """Adds up the sums of all processes of a distributed run."""
+        """Adds up the sums of all processes of a run; `reduce` adds up a tensor."""
         self._count()
         self.totals, self.confusion = reduce(self.totals), reduce(self.confusion)
 
     def compute(self) -> dict[str, float]:
-        """Returns `loss`, `acc`, `f1`, and the mean `grad_norm` where norms were added."""
+        """Returns `loss`, `acc`, `f1`, and the mean `grad_norm` if norms were added."""
         self._count()
         loss, weight, norms, steps = self.totals.tolist()
         confusion = self.confusion.view(self.num_classes, self.num_classes).double()
@@ -96,7 +96,8 @@ def macro_f1(confusion: Tensor) -> float:
 class ClosesEpochs(Callback):
     """A callback that lets a module compute its metrics before other callbacks.
 
-    Lightning calls callbacks before the module, so they would not see the metrics of the epoch.
+    Lightning calls callbacks before the module's own hooks. So without this callback, the other
+    callbacks would not see the metrics of the epoch.
 
     Args:
         train, val, test: the functions called at the end of a training, validation or test epoch.
@@ -108,7 +109,7 @@ class ClosesEpochs(Callback):
         self.train, self.val, self.test = train, val, test
 
     def put_first(self, trainer: L.Trainer) -> None:
-        """Makes this the trainer's first callback; removes an older `ClosesEpochs`."""
+        """Makes this object the trainer's first callback; removes an older `ClosesEpochs`."""
         callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
         callbacks[:] = [self, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
 

@@ -30,16 +30,16 @@ _IN_PROGRESS_BAR = ("train/loss", "val/loss", "val/acc")
 class Diverged(FloatingPointError):
     """The loss or the gradient norm of an epoch is NaN or infinite."""
 
-    def __init__(self, name: str, loss: float, epoch: int) -> None:
+    def __init__(self, name: str, value: float, epoch: int) -> None:
         super().__init__(
-            f"{name} is {loss} in epoch {epoch}; try a smaller optimizer.lr or "
+            f"{name} is {value} in epoch {epoch}; try a smaller optimizer.lr or "
             "trainer.gradient_clip_val=1.0"
         )
         self.epoch = epoch
 
 
 class SequenceClassifier(L.LightningModule):
-    """Trains a network by cross-entropy and logs once an epoch.
+    """Trains a network with cross-entropy, and logs metrics once an epoch.
 
     The metrics are `{train,val,test}/{loss,acc,f1}`, `lr` and `train/grad_norm`, the mean norm of
     the gradient before clipping. The training metrics are computed during the steps of the epoch,
@@ -49,7 +49,7 @@ class SequenceClassifier(L.LightningModule):
     compared.
 
     All metrics of an epoch are logged together, by `logger.log_epoch` if the logger has it, else by
-    `log_metrics`. Callbacks can read them in `trainer.callback_metrics` in their hooks
+    `log_metrics`. Callbacks can read metrics in `trainer.callback_metrics` in their hooks
     `on_train_epoch_end`, `on_validation_epoch_end` and `on_test_epoch_end`.
 
     Optimization is manual: for small networks, Lightning's automatic loop takes as long as the
@@ -58,7 +58,7 @@ class SequenceClassifier(L.LightningModule):
 
     Attributes:
         description: plain values and tensors that every checkpoint holds besides the weights.
-        epoch_metrics: the metrics of the last epoch.
+        epoch_metrics: the metrics of the last epoch, of its training and validation.
         test_metrics: the metrics of the last test.
         confusions: the counts (C, C) of the last validation and test, with the true class in the
             rows.
@@ -76,8 +76,8 @@ class SequenceClassifier(L.LightningModule):
         gradient_clip_algorithm: `norm` scales the gradient; `value` clamps each of its values.
         accumulate_grad_batches: the number of batches per optimizer step, at least 1.
         monitor: the metric that a plateau scheduler reads.
-        seed: the seed of the run. The seed of its stream `dropout`, plus the step, gives the
-            dropout masks of a step.
+        seed: the seed of the run. The seed of its stream `dropout`, plus the number of a batch,
+            gives the dropout masks of the batch.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class SequenceClassifier(L.LightningModule):
         return self.network(x, lengths)
 
     def close_train_epoch(self) -> None:
-        """Computes the training metrics of an epoch; adds lr and validation metrics."""
+        """Computes training metrics, adds lr and validation metrics; may raise Diverged."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         metrics = self._epoch_metrics("train") | {"lr": lr}
         self._publish(metrics)
@@ -208,7 +208,6 @@ class SequenceClassifier(L.LightningModule):
         """Returns the module with the network and the weights of a run's checkpoint.
 
         Args:
-            checkpoint_path: the file.
             map_location: the device, as in `torch.load`.
             arguments: arguments of the constructor, such as an optimizer to train further. A
                 network of your own must be given here.
@@ -247,10 +246,10 @@ class SequenceClassifier(L.LightningModule):
         return loss
 
     def _clip(self) -> None:
-        """Clips the gradient of a step and records its norm.
+        """Clips the gradient of a step and records the norm before clipping.
 
         With a GradScaler (precision=16-mixed) gradients are scaled. The scaler skips a step whose
-        gradient is not finite, and lowers its scale.
+        gradient is not finite, and lowers the scale; such a step has no norm.
         """
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         scale = 1.0 if scaler is None else scaler.get_scale()
@@ -268,12 +267,10 @@ class SequenceClassifier(L.LightningModule):
             clip_grads_with_norm_(parameters, limit, norm)
 
     def _seed_dropout(self, position: int) -> None:
-        """Seeds the dropout masks of a step from (seed, step) alone.
+        """Seeds a batch's dropout masks from (seed, number of the batch, process).
 
-        A resumed run therefore draws the same masks.
-
-        Args:
-            position: the index of the batch within its optimizer step.
+        A resumed run therefore draws the same masks. `position` is the index of the batch within
+        its optimizer step.
         """
         step = self.global_step * self.accumulate_grad_batches + position
         step += self.global_rank << 40  # each process draws its own masks
@@ -295,7 +292,7 @@ class SequenceClassifier(L.LightningModule):
         return {f"{stage}/{name}": value for name, value in metrics.items()}
 
     def _publish(self, metrics: dict[str, float]) -> None:
-        """Gives metrics to callbacks, as `self.log` does, but 100 times faster."""
+        """Gives metrics to callbacks and the progress bar, 100 times faster than `self.log`."""
         self.trainer.callback_metrics.update(
             {name: torch.tensor(value) for name, value in metrics.items()}
         )
@@ -333,7 +330,7 @@ def _checked(batch: Any) -> Batch:
 
 
 def check_loss(label_smoothing: float, gradient_clip_val: float | None) -> None:
-    """Refuses values outside their range."""
+    """Refuses a label smoothing or a clipping value outside its range."""
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"loss.label_smoothing={label_smoothing}: must be at least 0 and below 1")
     if gradient_clip_val is not None and gradient_clip_val <= 0:

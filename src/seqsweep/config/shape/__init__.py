@@ -1,1 +1,1 @@
-"""The shape of a sweep, which decides its runs."""
+"""The shape of a sweep: the options that decide which runs it has."""

@@ -28,7 +28,7 @@ class Axis:
     """Values of a grid that vary together.
 
     Attributes:
-        keys: the keys that the axis sets: more than one if they are zipped or listed.
+        keys: the keys that the axis sets; zipped or listed keys share an axis.
         choices: for each choice, its overrides, such as `("lr=0.1", "hidden_size=8")`.
         places: the file and line of each choice, for the members of a list; else empty.
     """
@@ -66,16 +66,16 @@ class Grid:
         return overrides
 
     def place(self, point: Point) -> str:
-        """Returns the file and line of a listed member, or an empty text."""
+        """Returns the place of a listed member, such as `members.csv:3`, or an empty text."""
         axis = self.axes[0] if self.axes else None
         return axis.places[point[0]] if axis and axis.places else ""
 
     def without(self, keys: Collection[str]) -> "Grid":
-        """Returns the grid without the axes of these keys."""
+        """Returns the grid without the axes that set only these keys."""
         return Grid([axis for axis in self.axes if not set(axis.keys) <= set(keys)])
 
     def described(self) -> str:
-        """Returns the axes as text: `3 hidden_size with lr x 5 seed`."""
+        """Returns axes with several choices as text: `3 hidden_size with lr x 5 seed`."""
         names = short_names([key for axis in self.axes for key in axis.keys])
         parts: list[str] = []
         for axis in self.axes:
@@ -93,14 +93,15 @@ def grid_of(
 ) -> Grid:
     """Returns the grid of a sweep.
 
-    Its first axis is the list; the keys follow in the order in which they are given.
+    The first axis is `sweep.list`, if given; the keys follow in the order in which they are given.
 
     Args:
+        params: the values of the sweeper's `params`, by key.
         arguments: the overrides of the command, which replace `params` with the same key.
 
     Raises:
-        HydraException, ValueError, OSError: an override has no values or too many, zipped keys
-            have different numbers of values, or the list is refused.
+        HydraException, ValueError, OSError: an override is invalid, or has no values or too many;
+            or `sweep.zip` or `sweep.list` is refused.
     """
     words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     choices: dict[str, list[str]] = {}
@@ -157,7 +158,7 @@ def zipped_groups(given: Any, choices: Mapping[str, Sequence[str]]) -> list[list
 def _with_zipped(
     choices: Mapping[str, Sequence[str]], groups: Sequence[Sequence[str]]
 ) -> Iterator[Axis]:
-    """Yields an axis for each free key and each group."""
+    """Yields an axis for each free key and each group of zipped keys."""
     position = {key: number for number, key in enumerate(choices)}
     ordered = [sorted(group, key=lambda key: position[key]) for group in groups]
     group_of = {key: group for group in ordered for key in group}
@@ -168,7 +169,7 @@ def _with_zipped(
 
 
 def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
-    """Returns the axis of a list; refuses keys that are also set elsewhere."""
+    """Returns the axis of `sweep.list`; refuses keys that the command or `params` set too."""
     members = read_list(given)
     keys = dict.fromkeys(key for member in members for key in member.overrides)
     elsewhere = {key.lstrip("+"): values[0] for key, values in choices.items()}
@@ -182,7 +183,7 @@ def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
 def swept_values(override: Override) -> list[str]:
     """Returns the values of `key=1,2,4` or `key=range(1,5)`, as texts for overrides.
 
-    `glob(...)` stands for the options of a config group, or for the files of `data.source.path`.
+    `glob(...)` stands for options of a config group, or for the files of a key for a path.
     """
     given, swept = override.input_line or "", override.value()
     if isinstance(swept, RangeSweep):
@@ -206,10 +207,10 @@ def swept_values(override: Override) -> list[str]:
 
 
 def _files(pattern: Glob, given: str) -> list[str]:
-    """Returns the files that match, sorted; folders if no file matches.
+    """Returns the files that match, sorted; the folders that match if no file does.
 
     `**` matches any number of folders. A pattern of `exclude` is compared with the path of a file
-    and with its name. `given` is the override, for the message.
+    and with its name. `given` is the override, for messages.
     """
     paths = {
         path
@@ -225,7 +226,7 @@ def _files(pattern: Glob, given: str) -> list[str]:
 
 
 def check_size(given: str, count: int) -> None:
-    """Refuses a sweep without runs, or with more than `MOST_RUNS`."""
+    """Refuses a number of runs below 1 or above `MOST_RUNS`; `given` begins the message."""
     if count < 1:
         raise HydraException(f"{given}: has no values, so the sweep has no runs")
     if count > MOST_RUNS:

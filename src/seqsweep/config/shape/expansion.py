@@ -28,7 +28,7 @@ _ROUNDS = 6
 
 
 class Job(NamedTuple):
-    """A member before it is planned; `place` is its line in `sweep.list`, if any."""
+    """The checked config of a member; `place` is its line in `sweep.list`, if any."""
 
     overrides: Sequence[str]
     config: Config
@@ -41,10 +41,10 @@ class Expansion:
 
     Attributes:
         replicate_keys: the keys in which replicates of one config differ, such as `seed`. A sample
-            has all replicates of its configs.
-        runs: the number of members that `jobs` has yielded.
-        tried: the number of sampled configs that `jobs` has composed.
-        taken: the number of these configs that the filter has kept.
+            has all replicates of its configs, except those that the filter drops.
+        runs: the number of members that `jobs` has yielded so far.
+        tried: the number of configs that `jobs` has composed for a sample.
+        taken: the number of tried configs of which the filter has kept a replicate.
     """
 
     grid: Grid
@@ -56,15 +56,15 @@ class Expansion:
 
     @classmethod
     def of(cls, jobs: Sequence[Sequence[str]]) -> Self:
-        """Returns the expansion of members whose overrides are known."""
+        """Returns the expansion into one member for each list of overrides."""
         return cls(Grid((Axis((), jobs),)))
 
     def jobs(self, compose: MemberComposer) -> Iterator[Job]:
         """Yields the checked members of the sweep, in the grid's order.
 
         Raises:
-            HydraException: there are no members or too many, or an override cannot be applied.
-            ValueError, TypeError, OSError: a config or the filter is refused.
+            HydraException: there are no members or too many.
+            ValueError, TypeError, OSError: an override, a config or the filter is refused.
         """
         rule = Rule(self.options.filter, compose.master)
         sample = self.options.sample
@@ -81,7 +81,7 @@ class Expansion:
         rule.check_result(self.runs)
 
     def _check_size(self) -> None:
-        """Refuses a grid that is too large to be listed."""
+        """Refuses a grid that is empty, or too large to compose all its members."""
         if self.options.filter is None:
             sizes = [len(axis.choices) for axis in self.grid.axes]
             check_size(f"a grid of {' x '.join(str(n) for n in sizes if n > 1)}", self.grid.size)
@@ -92,9 +92,9 @@ class Expansion:
             )
 
     def _sampled(self, sample: int, rule: Rule, compose: MemberComposer) -> list[Job]:
-        """Returns the members of the sample.
+        """Returns the members of the sample, in the grid's order.
 
-        Configs are composed in the order of the sample until enough of them pass the filter.
+        Configs are composed in a random order until enough of them pass the filter.
         """
         replicates = self.grid.size // self.configs
         check_size(f"sweep.sample={sample}", min(sample, self.configs) * replicates)
@@ -116,7 +116,7 @@ class Expansion:
 
     @property
     def configs(self) -> int:
-        """The number of configs in the grid; replicates count once."""
+        """The number of configs in the grid; the replicates of a config count once."""
         return self.grid.without(self.replicate_keys).size
 
     def _job(self, point: Point, compose: MemberComposer) -> Job:
@@ -129,7 +129,7 @@ class Expansion:
     def placed(
         self, error: Exception, overrides: Sequence[str], place: str, compose: MemberComposer
     ) -> Exception:
-        """Returns the error, completed by the list or file that set its key."""
+        """Returns the error with the place that set its key; Hydra's as ValueError."""
         message = explain(error)
         key = re.match(r"\w+(\.\w+)*", message)
         listed = [each.lstrip("+") for each in self.grid.axes[0].keys] if place else []
@@ -140,7 +140,7 @@ class Expansion:
         return with_place(error, compose.full(overrides).hydra)
 
     def described(self) -> list[str]:
-        """Describes the grid, and the runs that filter and sample have kept."""
+        """Describes a reduced grid in lines; returns none for a plain grid."""
         options, size = self.options, self.grid.size
         given = (options.zip, options.filter, options.sample, options.list)
         if all(option is None for option in given):
@@ -163,7 +163,7 @@ def expand(
     master: DictConfig,
     replicate_keys: Collection[str],
 ) -> Expansion:
-    """Returns the expansion of a command's sweep."""
+    """Returns the expansion of a command's sweep; raises the errors of `grid_of`."""
     try:
         options = check_shape(master)
         grid = grid_of(params, arguments, parser, options)
@@ -175,7 +175,7 @@ def expand(
 def sampled_configs(
     grid: Grid, replicate_keys: Collection[str], seed: int
 ) -> Iterator[list[Point]]:
-    """Yields the points of each config, with all of its replicates.
+    """Yields for each config, in a random order, the points of all of its replicates.
 
     The first n configs are a sample of size n. The order of the configs depends on the values of
     the grid and on the seed, not on the order in which keys and values are given.
@@ -183,7 +183,7 @@ def sampled_configs(
     repeats = [set(axis.keys) <= set(replicate_keys) for axis in grid.axes]
     ways: list[list[int]] = []
     for axis, repeated in zip(grid.axes, repeats, strict=True):
-        texts = {tuple(sorted(choice)): place for place, choice in enumerate(axis.choices)}
+        texts = {tuple(sorted(choice)): index for index, choice in enumerate(axis.choices)}
         ways.append(
             list(range(len(axis.choices))) if repeated else [texts[t] for t in sorted(texts)]
         )
@@ -201,8 +201,8 @@ def permuted(size: int, seed: int) -> Iterator[int]:
     """Yields every number below `size` once, in an order that the seed decides.
 
     The first n numbers are a sample of size n, and are part of every larger sample. A number takes
-    the same time for any `size`. A Feistel network orders the numbers below the next square
-    number, and numbers that are too large are left out (Black & Rogaway 2002, Ciphers with
+    the same time for any `size`. A Feistel network permutes the numbers below the next square
+    number, and results that are too large are left out (Black & Rogaway 2002, Ciphers with
     Arbitrary Finite Domains, CT-RSA).
     """
     side = math.isqrt(size - 1) + 1

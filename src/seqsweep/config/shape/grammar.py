@@ -32,6 +32,9 @@ class Filter:
 
     Args:
         text: the expression, such as `model.cell == 'lstm' or not model.bidirectional`.
+
+    Raises:
+        ValueError: the expression has a syntax error, or a part that is not allowed.
     """
 
     def __init__(self, text: str) -> None:
@@ -72,7 +75,7 @@ class Filter:
 
 
 class _Keys(ast.NodeTransformer):
-    """Replaces each key by a call of `value`; refuses other syntax."""
+    """Replaces each key by a call of `value`; refuses syntax that is not in `_PARTS`."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -102,10 +105,8 @@ def unknown_key(name: str, values: Mapping[str, Any]) -> str:
 class Rule:
     """Decides which members of a sweep the filter keeps.
 
-    It also finds names in the filter that are not keys of any member.
-
-    Raises:
-        ValueError: the text is not a filter. All errors name the file that set the filter.
+    It also finds names in the filter that are not keys of any member. All errors are ValueErrors,
+    and name the file that set the filter, if a file did.
     """
 
     def __init__(self, text: str | None, master: DictConfig) -> None:
@@ -118,7 +119,7 @@ class Rule:
         self._never_known = set(self._filter.names if self._filter else ())
 
     def keeps(self, overrides: Sequence[str], config: Config) -> bool:
-        """Returns whether the filter is true for a member."""
+        """Returns whether the filter is true for a member; without a filter, it is."""
         if self._filter is None:
             return True
         # The name of a group stands for the chosen option, as in `optimizer == 'sgd'`.
@@ -131,7 +132,7 @@ class Rule:
             return self._filter.keeps(self._last)
 
     def check_result(self, kept: int) -> None:
-        """Refuses a filter that keeps nothing, or names an unknown key."""
+        """Refuses a filter that has kept nothing, or names an unknown key."""
         if self._filter is None or not self._tried:
             return
         with self._errors_placed():
@@ -144,7 +145,7 @@ class Rule:
 
     @contextlib.contextmanager
     def _errors_placed(self) -> Generator[None]:
-        """Adds the place that set the filter to an error."""
+        """Adds the file and line that set the filter to an error in the block."""
         try:
             yield
         except ValueError as error:

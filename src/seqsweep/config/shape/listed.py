@@ -19,14 +19,10 @@ from seqsweep.suggest import did_you_mean
 
 
 class ListedMember(NamedTuple):
-    """One member of a list.
+    """One member of a list."""
 
-    Attributes:
-        place: the file and line, or the index, such as `members.csv:3` or `sweep.list[2]`.
-    """
-
-    overrides: dict[str, str]
-    place: str
+    overrides: dict[str, str]  # by key
+    place: str  # the file and line, or the index: `members.csv:3` or `sweep.list[2]`
 
 
 def read_list(given: Any) -> list[ListedMember]:
@@ -36,8 +32,8 @@ def read_list(given: Any) -> list[ListedMember]:
         given: a list of mappings, or the path of a .csv, .yaml or .yml file.
 
     Raises:
-        ValueError, OSError: the file cannot be read, or a member is not a mapping of keys to
-            values. The message names the file and the line.
+        ValueError, OSError: the file cannot be read, there is no member, or a member is not a
+            mapping of keys to single values. The message names the place of the member.
     """
     if isinstance(given, list):
         items: list[Any] = given
@@ -118,7 +114,7 @@ def _rows(text: str, path: Path) -> Iterator[ListedMember]:
 
 
 def _check_override(key: str, text: str, place: str) -> None:
-    """Refuses a text that Hydra cannot read as one value of this key."""
+    """Refuses an override that does not set this key to one value."""
     override = parsed(text)
     if override is None:
         quotes = "; a text with special characters is quoted, as in 'a b'"

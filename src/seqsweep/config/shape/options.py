@@ -11,7 +11,7 @@ from seqsweep.config.messages import parsed
 
 @dataclass(kw_only=True)
 class ShapeOptions:
-    """The shape of a sweep.
+    """The options of the section `sweep` that decide which runs a sweep has.
 
     Attributes:
         zip: groups of swept keys that take their first values together, then their second values,
@@ -38,17 +38,17 @@ DEFAULTS: dict[str, Any] = dataclasses.asdict(ShapeOptions())
 """The default of each option, for a config that does not name it."""
 
 _SHAPING = ("zip", "filter", "sample", "list")
-"""The keys that have no meaning in a single run."""
+"""The options that must be null in a single run."""
 
 
 def is_shape_key(key: str) -> bool:
-    """Returns whether a dotted key is an option of the shape."""
+    """Returns whether a dotted key is an option of the shape, such as `sweep.zip`."""
     section, _, name = key.lstrip("+~").partition(".")
     return section == "sweep" and name.partition(".")[0] in DEFAULTS
 
 
 def given_shape(sweep: Mapping[Any, Any]) -> str | None:
-    """Returns the first given key that only a sweep may set."""
+    """Returns the first option that is not null, but must be in a single run."""
     return next((f"sweep.{key}" for key in _SHAPING if sweep.get(key) is not None), None)
 
 
