@@ -33,7 +33,7 @@ from seqsweep.suggest import nearest_or_all
 _IS_NEW = tuple(int(part) for part in hydra.__version__.split(".")[:2]) >= (1, 4)
 
 VERSION_BASE: dict[str, Any] = {} if _IS_NEW else {"version_base": "1.3"}
-"""Arguments for `hydra.main` and `initialize_config_dir`: the defaults of Hydra 1.3 and later."""
+"""Arguments of `hydra.main` and `initialize_config_dir` that choose the defaults of Hydra 1.3."""
 
 
 def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
@@ -94,7 +94,7 @@ def shared_composer() -> MemberComposer:
 
 
 def check_again(config: Config) -> Config:
-    """Checks a config again, which the user may have changed; returns the result."""
+    """Checks a config again that the user may have changed; returns the result."""
     # `plan` adds the key CODE to a config with code of the user, and `check` refuses the key.
     given = {key: value for key, value in config.items() if key != CODE}
     return check(OmegaConf.create(given))

@@ -30,10 +30,11 @@ from seqsweep.config import CONF_DIR
 from seqsweep.runs.identity import is_below
 from seqsweep.suggest import listed, nearest_or_all
 
+# The patterns of messages of Hydra that `explain` replaces.
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
-_PARSER = OverridesParser.create()
 _TWICE = re.compile(r"Multiple values for ([^\s.]+)\.")
 _WRONG_PACKAGE = re.compile(r"In '(\w+/\S+)': Could not override '(\w+)@")
+_PARSER = OverridesParser.create()
 _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 """The groups for which conf/train.yaml chooses no option."""
 

@@ -27,8 +27,8 @@ _SEED = "seed"
 _WITHOUT_NAME = "default"
 """The default `name` of conf/train.yaml, which says nothing about the runs."""
 
-_LONGEST = 60
-DIGITS = 6
+_LONGEST = 60  # characters of a name
+DIGITS = 6  # of the hash in a name
 
 
 def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) -> str:

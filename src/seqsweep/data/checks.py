@@ -33,7 +33,7 @@ Layout = Literal["batch_first", "time_first", "channels_first"]
 
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
-    """Returns the distinct labels as names, sorted as numbers if all are, else as texts.
+    """Returns the distinct labels as names, sorted as numbers if all are numbers.
 
     The caller passes the labels of all splits, so that a class has the same index in all splits.
     """
@@ -79,7 +79,7 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 
 
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
-    """Returns x as (N, T, F), where N must be `count`; F may be missing."""
+    """Returns x as (N, T, F), where N must be `count`; adds F = 1 to (N, T)."""
     # A script may pass any text, because only the layout of a config is checked before.
     if layout not in (known := get_args(Layout)):
         hint = did_you_mean(layout, known)

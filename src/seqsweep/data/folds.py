@@ -1,6 +1,6 @@
 """Divides sequences into folds for cross-validation, and draws splits of whole groups.
 
-N sequences, C classes, G groups, K folds.
+N sequences, C classes, G groups. A group, such as a patient, is never divided between splits.
 """
 
 import math
@@ -27,7 +27,7 @@ def check_fold(folds: int | None, fold: int) -> None:
 def hold_out(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
     """Makes one fold of train the test split; the other folds remain in train.
 
-    The folds depend on the data, `seed` and `folds`, so over all values of `fold` each sequence is
+    The folds themselves do not depend on `fold`, so over all values of `fold` each sequence is
     tested once. A given validation split stays the same for all folds. A given test split is
     refused: it was fixed for comparisons with other work, and the folds would replace it.
     """
@@ -165,7 +165,7 @@ def group_note(split: str, groups: Int64, drawn: Mask) -> str:
 
 
 def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
-    """Counts sequences by group and class, (G, C); also returns each one's group, (N,).
+    """Counts sequences by group and class, (G, C); also returns each sequence's group, (N,).
 
     Groups and classes are numbered by their first sequence, so their names do not matter.
     """

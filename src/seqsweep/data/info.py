@@ -177,7 +177,7 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
         for name, split in contents.items()
         if split.get("also_in_train")
     ]
-    # The notes of the source come first: they name data that were not read, which may explain more.
+    # The notes of the source come first, because data that were not read may explain other notes.
     lines = [*splits.notes, *repeated, *_alike(splits.class_names), *_unmeasured(splits)]
     total = sum(len(part) for part in splits.parts.values())
     # Fewer than ten classes give no note: small data sets may have few sequences in a class.

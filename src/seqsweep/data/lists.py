@@ -107,7 +107,7 @@ _CGROUPS = (
     ("sys/fs/cgroup", "memory.max", "memory.current", "memory.stat"),
     ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"),
 )
-"""The folder of cgroup 2 and of 1, each with its files: limit, used memory, and its parts."""
+"""The folders of cgroup versions 2 and 1, each with files: limit, used memory, its parts."""
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 _CACHED = re.compile(r"^(?:in)?active_file (\d+)", re.MULTILINE)

@@ -80,7 +80,7 @@ def with_proposal(error: Exception, path: str, given: Mapping[str, Any]) -> Exce
 
 
 def _for_texts(columns: Sequence[_Column]) -> dict[str, Any]:
-    """Returns options: the column of words with most values is the text, fewest the label."""
+    """Returns options: the label has the fewest values, the text (words) has the most."""
     label, *others = sorted(columns, key=lambda column: len(column.values))
     texts = [column.name for column in others if column.order is None]
     return {"text_column": texts[-1], "label_column": label.name} if texts else {}

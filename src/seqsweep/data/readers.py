@@ -145,7 +145,7 @@ def _check_is_zip(file: Path) -> None:
 
 
 def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
-    """Maps known keys in small letters to the file's; refuses keys that are likely mistakes."""
+    """Maps keys in small letters to the file's keys; refuses likely mistakes."""
     known: dict[str, str] = {}
     for key in stored:
         if key.lower() in _KEYS and (other := known.setdefault(key.lower(), key)) != key:
@@ -167,7 +167,7 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
 def _parts(
     content: _Content, labelled: bool, only: tuple[str, ...] = ("", *_SPLITS)
 ) -> dict[str, RawPart]:
-    """Returns a file's splits by name, "" for X and y; only `only` is allowed."""
+    """Returns a file's splits by name, "" for X and y; refuses others than `only`."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]

@@ -54,7 +54,7 @@ def scale(
 
 
 def _shortened(splits: Splits, transform: Transform, shaping: Shaping) -> tuple[Splits, Shaping]:
-    """Downsamples the splits; returns them, and the shaping with the channels to mask."""
+    """Returns the downsampled splits, and the shaping with its mask channels."""
     _check_size("downsample", shaping.downsample, splits.train)
     splits = splits.map(lambda _, part: part.with_values(*shaping.shorten(part.x, part.lengths)))
     _check_size("frame", shaping.frame, splits.train)

@@ -27,7 +27,7 @@ _LINE_END = re.compile(rb"\r\n?|\n")
 _ROW = re.compile(rb'(?:[^"\r\n]+|"[^"]*")+')  # a quoted cell may hold ends of lines
 _DELIMITERS = ",\t;|"
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
-"""Texts that mean a missing number. Labels may be texts of these, but not "", nan or NaN."""
+"""Texts that mean a missing number. All but the empty text, nan and NaN may be labels."""
 
 # pyarrow compares whole cells, and files with a space after each comma are common.
 _CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b in ("", " ")]

@@ -227,7 +227,7 @@ def _per_sequence(rows: Rows, role: str, made: _Assembled) -> Array:
 
 
 def _labels(rows: Rows, made: _Assembled, labelled: bool, notes: list[str]) -> Array | None:
-    """Returns the label of each sequence; None, with a note, if a label is missing."""
+    """Returns each sequence's label; None without a column, or if any label is missing."""
     where = rows.table.where
     if not rows.has("label"):
         if labelled:

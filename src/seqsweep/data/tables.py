@@ -174,7 +174,7 @@ def _check_column(where: str, names: Sequence[str], argument: str, name: str) ->
 
 
 def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, ...] | None:
-    """Returns the feature columns for given names or patterns, such as `x*`; None for None."""
+    """Returns the feature columns of names or patterns, such as `x*`; None if not given."""
     if given is None:
         return None
     known, features = set(names), list[str]()

@@ -87,7 +87,7 @@ def read(
 
 
 def _encoded(read: Texts, vocabulary: Vocabulary) -> Stored:
-    """Returns texts as symbols' indices in `train`, with a note if `max_length` cuts some."""
+    """Returns texts as one split of symbol indices, with a note on cut texts."""
     x, lengths = vocabulary.encode(read.texts, read.place)
     part = RawPart(x, read.labels, lengths, str(read.file))
     most = vocabulary.max_length

@@ -32,7 +32,7 @@ class Vocabulary:
         tokens: `characters`; or `words`: words, numbers and single signs, without white space.
         lower: whether to convert texts to small letters.
         max_length: the number of symbols after which a text is cut; None cuts nothing.
-        min_count: how often a symbol must at least occur in train to be known.
+        min_count: a symbol is known if it occurs at least this often in train.
         max_symbols: the number of most frequent symbols in train to keep; None keeps all.
     """
 
@@ -76,10 +76,10 @@ class Vocabulary:
         return join_padded(np.concatenate(rows)[:, None], lengths), lengths
 
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
-        """Returns a vocabulary of frequent symbols in train, and each symbol's new index.
+        """Returns a vocabulary of the frequent symbols in train, and all new indices.
 
-        `indices` (S,) are the symbols of the training texts. The position of a new index is the old
-        index; a symbol that is not kept has the new index 1 (unknown).
+        `indices` (S,) are the symbols of the training texts. A new index is at the position of the
+        old index; it is 1 (unknown) for a symbol that is not kept.
         """
         counts = np.bincount(indices.astype(np.int64), minlength=len(self))
         kept = [i for i in range(2, len(self)) if counts[i] >= self.min_count]

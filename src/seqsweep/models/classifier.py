@@ -253,7 +253,7 @@ _CLASSES = {
 
 
 def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
-    """Returns the network that a checkpoint describes, with new weights instead of its own.
+    """Returns the network that a checkpoint describes, with new weights, not the saved ones.
 
     Args:
         where: the file, for messages.

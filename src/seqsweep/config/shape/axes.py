@@ -183,7 +183,7 @@ def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
 def swept_values(override: Override) -> list[str]:
     """Returns the values of `key=1,2,4` or `key=range(1,5)`, as texts for overrides.
 
-    `glob(...)` stands for options of a config group, or for the files of a key for a path.
+    `glob(...)` stands for options of a config group, or for files (`data.source.path=glob(*.ts)`).
     """
     given, swept = override.input_line or "", override.value()
     if isinstance(swept, RangeSweep):

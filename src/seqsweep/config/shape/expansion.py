@@ -24,7 +24,7 @@ from seqsweep.runs.identity import is_below
 MOST_FILTERED = 500_000
 """The largest number of runs that a filter is tried on; each run takes some 0.1 ms."""
 
-_ROUNDS = 6
+_ROUNDS = 6  # of the network in `permuted`
 
 
 class Job(NamedTuple):
@@ -140,7 +140,7 @@ class Expansion:
         return with_place(error, compose.full(overrides).hydra)
 
     def described(self) -> list[str]:
-        """Describes a reduced grid in lines; returns none for a plain grid."""
+        """Describes the grid and the kept runs in lines; returns none for a plain grid."""
         options, size = self.options, self.grid.size
         given = (options.zip, options.filter, options.sample, options.list)
         if all(option is None for option in given):

@@ -119,7 +119,7 @@ class Rule:
         self._never_known = set(self._filter.names if self._filter else ())
 
     def keeps(self, overrides: Sequence[str], config: Config) -> bool:
-        """Returns whether the filter is true for a member; without a filter, it is."""
+        """Returns whether a member passes the filter; without a filter every member does."""
         if self._filter is None:
             return True
         # The name of a group stands for the chosen option, as in `optimizer == 'sgd'`.

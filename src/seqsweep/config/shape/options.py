@@ -48,7 +48,7 @@ def is_shape_key(key: str) -> bool:
 
 
 def given_shape(sweep: Mapping[Any, Any]) -> str | None:
-    """Returns the first option that is not null, but must be in a single run."""
+    """Returns the first option of `_SHAPING` that is set, such as `sweep.zip`; else None."""
     return next((f"sweep.{key}" for key in _SHAPING if sweep.get(key) is not None), None)
 
 
