@@ -119,8 +119,7 @@ class WorkersLauncher(RunsLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        # Sweepers of seqsweep use `workers` instead of this method. Other sweepers write no
-        # sweep.json, so workers could not find the runs.
+        # Sweepers of seqsweep use `workers` instead. Others lack the sweep.json that workers need.
         if self.launches_runs:
             raise ValueError(f"hydra/launcher={self.name}: needs a sweeper of seqsweep")
         other = {"slurm": "submitit"}.get(self.name, self.name)

@@ -21,8 +21,7 @@ _EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
 def build(node: Any, key: str, **injected: Any) -> Any:
     """Returns the object that a section with a `_target_` describes.
 
-    The items of a list, and of a section without `_target_`, are built one by one. Any other value
-    is returned unchanged.
+    Items of lists and of other sections are built one by one. Any other value stays unchanged.
 
     Args:
         node: a section, a list, or another plain value.

@@ -39,8 +39,8 @@ class SweepConfig(ShapeOptions):
     Attributes:
         name: the folder below `output_dir`/sweeps; None makes a name from the swept keys (see
             `seqsweep.config.question`).
-        report: whether to write report.html, baselines, and TensorBoard's HParams and pictures,
-            while the sweep runs and when it ends.
+        report: whether to write report.html and TensorBoard's HParams while the sweep runs, and
+            also baselines and TensorBoard's pictures when it ends.
         on_error: what follows the failure of a member: `continue` trains the others, `stop` starts
             no further member, `retry` trains the member again.
         retries: the largest number of retries for each member.
@@ -224,6 +224,7 @@ def _argument(node: Any, key: str) -> Any:
 
 
 def _target(node: Config, key: str, injected: set[str]) -> Config:
+    """Checks a section against the signature that its `_target_` names."""
     target = convert(node["_target_"], str, f"{key}._target_")
     try:
         signature = signature_of(target)

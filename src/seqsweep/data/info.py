@@ -69,7 +69,7 @@ class Info:
     channels: list[ChannelInfo]
     classes: list[ClassInfo]
     contradictions: int  # sequences whose values also occur with another label
-    fingerprint: str  # a hash of all values, lengths, labels and names
+    fingerprint: str  # a hash of all values, lengths, labels, names and groups
 
 
 def describe(splits: Splits) -> Info:

@@ -186,7 +186,7 @@ class Splits:
         return self.train.channel_names
 
     def fingerprint(self) -> str:
-        """Returns the sha256 (hex) of the content of all three splits."""
+        """Returns the sha256 (hex) of all three splits and the vocabulary."""
         parts = (self.train, self.val, self.test)
         prints: list[Any] = [None if part is None else part.fingerprint() for part in parts]
         if self.vocabulary is not None:  # other symbols may have the same indices

@@ -82,6 +82,7 @@ class Rows:
         return x
 
     def _numbers(self, name: str, column: Any) -> Array:
+        """Returns a feature column (S,) in float32 or float64; NaN is a missing cell."""
         kind, types = column.type, pa.types
         if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
             raise TypeError(

@@ -66,7 +66,7 @@ def table(
             keep the order of the file, and the rows of one id must be adjacent.
         label: the column of the class; a sequence has one class.
         features: the columns of values, in the order of the channels; `x*` means all columns that
-            begin with x. By default all columns without another purpose.
+            begin with x. By default all columns without a role.
         split: the column with the values train, val and test.
         group: the column with the group of a sequence, such as a patient; a group is in one split.
         length: in wide form, a column with the number of valid steps of each row.
@@ -189,6 +189,7 @@ def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, 
 
 
 def _guess(where: str, names: Sequence[str], role: str) -> str | None:
+    """Returns the only column with a usual name for a role; None if there is none."""
     for known in ROLES[role]:
         matching = [name for name in names if name.strip().lower() in known]
         if len(matching) > 1:
