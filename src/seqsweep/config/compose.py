@@ -67,7 +67,7 @@ class MemberComposer:
 
         Members that set the same keys to different numbers differ only in these numbers, unless
         another value is interpolated from a number. Their configs are made from the first member's
-        checked config. They share its sections, so callers must not change a returned config.
+        checked config. Returned configs share sections, so callers must not change them.
 
         Raises:
             HydraException, ValueError: composing or checking has failed.

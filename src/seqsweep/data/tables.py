@@ -189,7 +189,7 @@ def _given_features(where: str, names: Sequence[str], given: Any) -> tuple[str, 
 
 
 def _guess(where: str, names: Sequence[str], role: str) -> str | None:
-    """Returns the only column with a usual name for a role; None if there is none."""
+    """Returns the only column with a usual name for a role, or None."""
     for known in ROLES[role]:
         matching = [name for name in names if name.strip().lower() in known]
         if len(matching) > 1:

@@ -136,7 +136,7 @@ class Expansion:
         if key and any(is_below(each, (key[0],)) for each in listed):
             return ValueError(f"{message} (in {place})")
         if isinstance(error, (HydraException, OmegaConfBaseException)):
-            return ValueError(message)  # raised from itself, the error would lose its cause
+            return ValueError(message)  # an error that is raised from itself loses its cause
         return with_place(error, compose.full(overrides).hydra)
 
     def described(self) -> list[str]:
