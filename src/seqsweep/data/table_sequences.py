@@ -135,7 +135,7 @@ def _steps_and_channels(rows: Rows, options: Mapping[str, Any]) -> tuple[int, in
 
 
 def _form_of(rows: Rows) -> Form:
-    """Returns `long` for a step column or repeated ids without a length column, else `wide`."""
+    """Returns `long` for steps or repeated ids if no column has lengths; else `wide`."""
     if rows.has("length") or not (rows.has("step") or rows.has("id")):
         return "wide"
     if rows.has("step"):
