@@ -132,6 +132,9 @@ def test_checked_is_composed_and_checked(compose: MemberComposer) -> None:
     ]
     grids += [["scheduler=cosine", f"trainer.max_epochs={n}", f"seed={n}"] for n in (5, 6, 7)]
     grids += [["~logger.csv", f"data.source.seed={n}", f"sweep.retries={n}"] for n in (2, 3)]
+    # The optimizer of torch becomes ours where its values allow it.
+    sgd = ["optimizer=sgd", "optimizer._target_=torch.optim.SGD", "+optimizer.dampening=1"]
+    grids += [[*sgd, f"optimizer.dampening={value}"] for value in ("0.5", "0.0", "0.5")]
     for overrides in grids:
         assert compose.checked(overrides) == check(compose(overrides)), overrides
     # Lightning's default is dropped after another number.

@@ -112,6 +112,12 @@ def test_the_source_is_read_and_not_run(module):
     assert (parameters["bias"].annotation, parameters["bias"].required) == (bool, False)
 
 
+def test_a_module_with_a_syntax_error_is_refused_by_name(module):
+    name = module("def f(:")
+    with pytest.raises(ValueError, match=f"_target_={name}.f: importing '{name}' fails: SyntaxErr"):
+        signature_of(f"{name}.f")
+
+
 @pytest.mark.parametrize(
     ("target", "parts"),
     [

@@ -19,13 +19,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.schema import Config, check
+from seqsweep.config.signatures import TORCH_OPTIMIZERS
 from seqsweep.runs.identity import flatten
 
-_JUDGED = ("threads", "sweep.", "trainer.")
+_TORCH_ONLY = {key for _, neutral in TORCH_OPTIMIZERS.values() for key in neutral}
+_JUDGED = ("threads", "sweep.", "trainer.", *(f"optimizer.{key}" for key in _TORCH_ONLY))
 """The prefixes of keys whose numbers `schema.check` must see one by one.
 
 `check` compares `threads` with the cores of the machine and some keys of `sweep` with their range,
-and drops arguments of `trainer` that equal Lightning's default. Other numbers need the right type.
+drops arguments of `trainer` that equal Lightning's default, and replaces an optimizer of torch by
+ours where its values allow it. Other numbers need the right type.
 """
 
 

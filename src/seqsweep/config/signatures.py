@@ -6,6 +6,7 @@ check would take five seconds, so signatures are parsed from the source files. I
 """
 
 import ast
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -60,8 +61,8 @@ def signature_of(target: str) -> Signature:
     find_in_current_folder(target)
     module_name, _, name = target.rpartition(".")
     path = _source_file(module_name) if module_name else None
-    if path is not None:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    with contextlib.suppress(SyntaxError):  # the import below fails too, and names the module
+        tree = ast.parse(path.read_text(encoding="utf-8") if path else "")
         function = _find_function(tree, name)
         if function is not None:
             return _from_ast(function, _types_of(tree, module_name))

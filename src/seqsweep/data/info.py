@@ -74,12 +74,9 @@ class Info:
 
 def describe(splits: Splits) -> Info:
     """Describes the splits of a data set as they were read, before `prepare`."""
-    parts = splits.parts
-    counts = {
-        name: np.bincount(p.labels, minlength=splits.num_classes) for name, p in parts.items()
-    }
+    counts = _class_counts(splits)
     return Info(
-        [_split(name, part, splits.train) for name, part in parts.items()],
+        [_split(name, part, splits.train) for name, part in splits.parts.items()],
         [_channel(splits, f, name) for f, name in enumerate(splits.train.channel_names)],
         [
             ClassInfo(name, {split: int(numbers[c]) for split, numbers in counts.items()})
