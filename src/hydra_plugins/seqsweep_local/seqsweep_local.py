@@ -156,7 +156,7 @@ class LocalLauncher(RunsLauncher):
 
 
 class SlurmLauncher(WorkersLauncher):
-    """Queues a job array of workers on the sweep's folder."""
+    """Queues a job array of workers that train the sweep's folder."""
 
     def __init__(self, count: int, detach: bool, start: bool, options: Any, **jobs: Any) -> None:
         # Imported here for the reason in the module's docstring.
@@ -175,7 +175,7 @@ class SlurmLauncher(WorkersLauncher):
 
 
 class RayLauncher(WorkersLauncher):
-    """Starts workers on the sweep's folder in a Ray cluster."""
+    """Starts workers in a Ray cluster that train the sweep's folder."""
 
     def __init__(self, count: int, detach: bool, start: bool, **actors: Any) -> None:
         # Imported here for the reason in the module's docstring.

@@ -198,7 +198,7 @@ class Splits:
         """The sha256 (hex) of the source data, independent of tokens and frames.
 
         So networks can be compared that read the same texts as characters or as words, or the same
-        rows with another `frame`.
+        rows cut into other steps (`frame`).
         """
         digest = hashlib.sha256()
         for name, part in self.parts.items():

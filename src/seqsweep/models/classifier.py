@@ -61,7 +61,7 @@ class RNNClassifier(nn.Module):
 
     Shape:
         x (B, T, F), lengths (B,) on the CPU, values in 1..T -> logits (B, C). With an embedding x
-        is (B, T, 1) or (B, T) and holds whole numbers of any type below `num_embeddings`.
+        is (B, T, 1) or (B, T) and holds whole numbers, of any type, below `num_embeddings`.
 
     Raises:
         ValueError: an argument is outside its range.

@@ -186,7 +186,7 @@ def _print_table(
     if not matches:
         return
     (first, other), unit = (side.label for side in sides), measure.variation.unit
-    title = f"{measure.metric} by config, and minus {first} over shared {unit}s"
+    title = f"{measure.metric} by config, with the difference over shared {unit}s"
     keys = key_names(matches[0].config)
     headers = [*keys.values(), first, other, f"- {first}", f"{unit}s"]
     table = titled_table(f"{title} ({LEVEL:.0%} interval)", headers, keys=len(keys))
@@ -197,7 +197,7 @@ def _print_table(
         table.add_row(*values, *map(number, match.means), *cells)
     print_table(console, table)
     if len(matches) > TOP:
-        more = f"and {len(matches) - TOP} more configs that differ less"
+        more = f"and {len(matches) - TOP} more configs"
         console.print(f"[dim]{more}[/]", highlight=False)
 
 
@@ -235,7 +235,7 @@ def _mean_lines(
     sides: Sequence[Side],
     measure: Measure,
 ) -> list[str]:
-    """Says how large the mean difference is, and whether it is significant."""
+    """Says how large the mean difference is, with its p value or why it has none."""
     if not means:
         return []
     variation = measure.variation

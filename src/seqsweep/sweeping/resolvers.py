@@ -57,7 +57,7 @@ def absolute_path(path: object) -> str:
 def refuse_ignored(hydra: DictConfig) -> None:
     """Raises a ValueError for values of Hydra's keys that would misplace runs."""
     if hydra.job.chdir:
-        raise ValueError("hydra.job.chdir=true: must be false; paths begin where a command starts")
+        raise ValueError("hydra.job.chdir=true: must be false; runs use the command's folder")
     if (subdir := hydra.sweep.subdir) != ".":
         raise ValueError(f"hydra.sweep.subdir={subdir}: must be '.'; a run's folder is its run_id")
 

@@ -240,8 +240,8 @@ def _line(when: float, level: str, message: str) -> str:
     return f"{second},{int(when % 1 * 1000):03} {level} {message}\n"
 
 
-# Without this handler, logging would print warnings on stderr before a run has its file. The same
-# warnings are printed there anyway.
+# Before a run has its file, logging would print each warning a second time on stderr without this
+# handler.
 logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 

@@ -83,9 +83,9 @@ class RunProgressBar(ProgressBar):
             self._output.restore()
 
     def draw(self, epochs: float, metrics: Mapping[str, Any]) -> None:
-        """Draws the line after `epochs` epochs (also 1.5), at most ten times a second."""
+        """Draws the line after `epochs` epochs (may be 1.5), at most ten times a second."""
         now = time.monotonic()
-        # A pool calls this at every poll and autograd at every batch, which is too often to draw.
+        # The engines call this at every poll or every batch, which is too often to draw.
         if now - self._last_draw < _SECONDS_BETWEEN_DRAWS:
             return
         self._last_draw = now

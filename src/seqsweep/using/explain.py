@@ -198,7 +198,7 @@ def _norm(network: nn.Module, layer: int, source: str, outputs: tuple[int, ...])
     text = "one number for each output"
     texts = {f"rnn.norms.{layer}.weight": text, f"rnn.norms.{layer}.bias": text}
     row = Row(f"n{layer + 1}", outputs, "mean 0 and deviation 1, then weight and bias")
-    equation = "n_t = (y_t - mean(y_t)) / sqrt(var(y_t) + 1e-5) * weight + bias"
+    equation = "n_t = (input_t - mean(input_t)) / sqrt(var(input_t) + 1e-5) * weight + bias"
     title = f"Layer norm {layer + 1}: reads {source}"
     return Block(title, (equation,), (*_weights(network, texts), row))
 
@@ -207,7 +207,7 @@ def _attention(network: nn.Module, steps: tuple[int, int]) -> Block:
     texts = {"projection.weight": "W", "projection.bias": "b", "query.weight": "q"}
     named = {f"attention.{name}": text for name, text in texts.items()}
     row = Row("a", steps, "one weight for each step, together 1; 0 at padding")
-    equations = ("s_t = q tanh(W y_t + b)", "a_t = exp(s_t) / sum over t of exp(s_t)")
+    equations = ("s_t = q tanh(W output_t + b)", "a_t = exp(s_t) / sum over t of exp(s_t)")
     return Block("Attention: reads the outputs", equations, (*_weights(network, named), row))
 
 

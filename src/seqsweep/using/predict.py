@@ -98,9 +98,9 @@ def probabilities_of(
         try:
             probabilities = run.apply(run.prepare(x, lengths))
         except (ValueError, TypeError) as error:
-            # The message counts sequences from the start of the batch, so the error adds the start.
+            # In the message, sequence 0 is the first one of this batch.
             here = f"{data.name}, sequences {start} to {rows.stop - 1}"
-            raise ValueError(f"{here} (counted from {start}): {error}") from None
+            raise ValueError(f"{here} (here {start} is 0): {error}") from None
         yield rows, probabilities
         start = rows.stop
 

@@ -94,7 +94,7 @@ def test_zipped_keys_take_their_values_together(expanded: Expanded) -> None:
         ),
         ("[[seed,model.num_layers],[seed,x]]", "names seed twice"),
         ("[seed]", "expected at least two keys in a group, got ['seed']"),
-        ("a,b", "has one value for the whole sweep; a list is written [a,b]"),
+        ("a,b", "takes one value for the whole sweep; write a list as [a,b]"),
     ],
 )
 def test_wrong_groups_are_refused(expanded: Expanded, given: str, message: str) -> None:

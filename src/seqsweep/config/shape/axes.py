@@ -111,8 +111,8 @@ def grid_of(
             # Keys such as `sweep.zip` describe the whole sweep, so no member has such an override.
             if override.is_sweep_override():
                 raise HydraException(
-                    f"{override.input_line}: has one value for the whole sweep; "
-                    f"a list is written [a,b], a text with commas is quoted"
+                    f"{override.input_line}: takes one value for the whole sweep; "
+                    f"write a list as [a,b], and a text with commas in quotes"
                 )
         elif not override.is_sweep_override():
             choices[key] = [f"{key}={override.get_value_element_as_str()}"]

@@ -1,6 +1,6 @@
 """Writes a trained network as an ONNX file, node by node.
 
-PyTorch's own exporters cannot write a recurrent network with a variable number of steps.
+PyTorch's exporters for such networks are deprecated, so this module uses none of them.
 
 B sequences, T time steps, F features (channels), H hidden, D directions, C classes.
 """

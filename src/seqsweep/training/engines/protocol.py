@@ -88,10 +88,10 @@ class Engine(ABC, Generic[M]):
     def build(self) -> list[M]:
         """Returns the members, built from the configs of the runs; writes nothing.
 
-        A pool leaves out a member whose own part is refused; `outcomes` has the error.
+        A pool leaves out a member whose own settings are refused; `outcomes` has the error.
 
         Raises:
-            ValueError, TypeError, OSError: a part of a single run or of the whole pool is refused.
+            ValueError, TypeError, OSError: settings of a single run or of a whole pool are refused.
         """
 
     def assist(self, members: Sequence[M]) -> Outcome | None:
@@ -120,7 +120,7 @@ class Engine(ABC, Generic[M]):
         """Begins, trains, tests and records the members."""
 
     def record(self, member: M, end: End) -> None:
-        """Writes a member's record as its last file, unless it has paused.
+        """Writes a member's record, then its log; a paused member gets no record.
 
         Raises:
             LockLost: another process trains the run now.

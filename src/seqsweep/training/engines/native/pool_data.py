@@ -1,4 +1,4 @@
-"""The data of a pool, and the metrics of its members.
+"""A pool of networks: its data, metrics, threads and time for writing.
 
 N results (training, then validation), C classes.
 """
@@ -215,6 +215,6 @@ class Budget:
         """Measures the write in the block."""
         start = self.clock()
         yield
-        # The running mean follows a disk that becomes slower, but one slow write hardly changes it.
+        # The running mean follows a disk that becomes slower; one write counts a quarter.
         self._ended = self.clock()
         self._seconds += (self._ended - start - self._seconds) / 4
