@@ -235,7 +235,7 @@ def _mean_lines(
     sides: Sequence[Side],
     measure: Measure,
 ) -> list[str]:
-    """Says how large the mean difference is, with its p value or why it has none."""
+    """Says how large the mean difference is, and how certain it is."""
     if not means:
         return []
     variation = measure.variation

@@ -150,7 +150,7 @@ def _columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict
     columns of the channels are selected by their names, and are not guessed.
 
     Args:
-        run: a run on any source; if that is no table, only its channel names are used.
+        run: a run on any source; if it is not a table, only its channel names are used.
         path: the csv or parquet file.
         given: the user's options, which take precedence.
     """
