@@ -61,7 +61,7 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(folder):
     with pytest.raises(FileNotFoundError, match="folder=nowhere: no such folder"):
         archive("Own", "nowhere")
     for path in ("../Own", "", "-x", "/etc/passwd"):
-        with pytest.raises(ValueError, match="must be the name of a data set"):
+        with pytest.raises(ValueError, match="must name a data set"):
             archive(path, folder)
 
 

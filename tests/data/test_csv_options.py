@@ -55,7 +55,7 @@ WRONG: dict[str, tuple[bytes, dict[str, Any], str]] = {
         b"\nfast,a\n1,b\n2,a\n", {"header": False, "label": "1"}, "my.csv:2: column '0': 'fast'"
     ),
     "a row of blanks": (
-        b"x y label\n1 2 a\n1  b\n", {}, "my.csv:3: 2 cells; expected 3, as in the header"
+        b"x y label\n1 2 a\n1  b\n", {}, "my.csv:3: 2 cells; expected 3, as in the first row"
     ),
     "no encoding": (b"x\n", {"encoding": "latin1x"}, "encoding=latin1x: must be an encoding that"),
     "another encoding": (b"x;\xfc\n", {"encoding": "ascii"}, "my.csv: is not ascii: "),

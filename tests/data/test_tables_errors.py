@@ -51,7 +51,7 @@ BAD_CSV = {
         r"my.csv:6: sequence '0' begins a second time; its first rows are at .*my.csv:2; give each",
     ),
     "a cell too many": bad(
-        swap("-0.4,run", "-0.4,run,9"), "my.csv:6: 6 cells; expected 5, as in the header"
+        swap("-0.4,run", "-0.4,run,9"), "my.csv:6: 6 cells; expected 5, as in the first row"
     ),
     "an open quote": bad(swap("run_1", '"run_1'), "a quoted cell does not end"),
     "no such column": bad(

@@ -104,7 +104,7 @@ def test_scaling_or_transforming_an_index_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"text,label\na,x\nb\n", ":3: 1 cells; expected 2, as in the header"),
+        ("a.csv", b"text,label\na,x\nb\n", ":3: 1 cells; expected 2, as in the first row"),
         ("a.csv", b'text,label\n"a,x\n', ": a quoted cell does not end: the file has an odd num"),
         ("a.csv", b'text,label\n"two\nlines",x\n,y\n', ":4: '' has no characters"),
         ("a.csv", b"", ": is empty; expected a line with the names of the columns"),

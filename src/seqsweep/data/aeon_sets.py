@@ -55,7 +55,7 @@ def available(folder: str | None = None) -> list[str]:
 
 def _find(name: str, folder: str | None, download: bool) -> tuple[Path, Path]:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"data.source.name={name}: must be the name of a data set: GunPoint")
+        raise ValueError(f"data.source.name={name}: must name a data set, such as GunPoint")
     root = _root(folder)
     files = _files(root, name) or (_downloaded(name, root, folder) if download else None)
     if files is None:

@@ -1,7 +1,7 @@
 """Opens csv and parquet files as tables, and finds the lines of their rows.
 
-pyarrow parses the files. It has no types for a type checker, so its tables are Any here. Only
-columns that are features or have a role (see `tables`) are read.
+pyarrow parses the files. It has no types for a type checker, so its tables are Any here. A table
+reads only columns that are features or have a role (see `tables`); a sample has all columns.
 """
 
 import csv
@@ -120,7 +120,7 @@ class CsvTable(Table):
         if first is None:
             raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
         line = first[0].decode("utf-8", "backslashreplace")
-        # Blanks separate cells only if no other delimiter occurs: `Zeit [s]` is one name.
+        # Blanks separate cells only if no other sign does: `Zeit [s];x` has two cells.
         signs = [*filter(line.count, _DELIMITERS)] or [" " if line.split()[1:] else ","]
         self._delimiter = delimiter or max(signs, key=line.count)
         if len(self._delimiter) != 1 or self._delimiter in '"\r\n':
@@ -220,7 +220,7 @@ class CsvTable(Table):
         place = self.place(int(row[1]) - 1) if row else self.where
         name = self.names[int(column[1])] if column else ""
         if cells := re.search(r"Expected (\d+) columns, got (\d+)", message):
-            raise ValueError(f"{place}: {cells[2]} cells; expected {cells[1]}, as in the header")
+            raise ValueError(f"{place}: {cells[2]} cells; expected {cells[1]}, as in the first row")
         if "invalid UTF8" in message:
             raise ValueError(f"{place}: column {name!r} is not UTF-8; save the file as UTF-8")
         if value := re.search(r"invalid value '(.*)'", message, re.DOTALL):

@@ -132,7 +132,7 @@ class Rows:
         return pc.if_else(absent, pa.scalar(None, pa.large_string()), column)
 
     def steps(self) -> Array:
-        """Returns numbers (S,) that order the rows as the step column does."""
+        """Returns numbers or dates (S,) that order the rows as the step column does."""
         column = self._columns["step"]
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         if is_text:

@@ -16,10 +16,10 @@ from seqsweep.elementary import normal
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 
 Impute = Literal["missing", "all"]
-"""The channels that get a mask channel: channels with missing values in train, or all."""
+"""Which channels get a mask (1 where a value is missing): those with gaps in train, or all."""
 
 _MOST_NOISE = 1e30
-"""The largest standard deviation of noise that certainly fits into float32."""
+"""A limit for the standard deviation of noise; larger values might leave float32."""
 
 
 class TransformOptions(TypedDict, total=False):

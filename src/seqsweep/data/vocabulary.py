@@ -56,7 +56,7 @@ class Vocabulary:
         return folded if self.tokens == "characters" else _WORD.findall(folded)
 
     def of(self, texts: Iterable[str]) -> Self:
-        """Returns the vocabulary of all symbols of the texts, sorted."""
+        """Returns the vocabulary of the symbols before `max_length`, sorted."""
         found: set[str] = set()
         for text in texts:
             found.update(self.split(text)[: self.max_length])
@@ -78,8 +78,8 @@ class Vocabulary:
     def fitted(self, indices: Floats) -> tuple[Self, Float32]:
         """Returns a vocabulary of the frequent symbols in train, and all new indices.
 
-        `indices` (S,) are the symbols of the training texts. A new index is at the position of the
-        old index; it is 1 (unknown) for a symbol that is not kept.
+        `indices` (S,) are the symbols of the training texts. Item i of the array is the new index
+        of the symbol with index i; it is 1 (unknown) if the symbol is not kept.
         """
         counts = np.bincount(indices.astype(np.int64), minlength=len(self))
         kept = [i for i in range(2, len(self)) if counts[i] >= self.min_count]

@@ -41,7 +41,7 @@ class Library:
 
 
 def library() -> Library | None:
-    """Returns the fastest variant that this CPU runs; None if none can be loaded.
+    """Returns the fastest variant that this CPU runs; None if it cannot be loaded.
 
     The environment variable SEQSWEEP_NATIVE selects another variant, or none if it is `off`.
 

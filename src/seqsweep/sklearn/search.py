@@ -38,8 +38,8 @@ class RecurrentClassifierCV(GridSearchCV):
 
     Args:
         estimator: a `RecurrentClassifier`; all fits share its arguments outside the grid. With
-            `random_state=None` the search draws one seed for all fits. With `folder` an interrupted
-            search resumes, and a larger grid trains only the missing fits.
+            `random_state=None` the search draws one seed for all fits. With `folder` and a
+            `random_state`, an interrupted search resumes, and a larger grid trains only the rest.
         param_grid: a dict of argument: list of values, or a list of such dicts.
         scoring, refit, cv, error_score, return_train_score: see `GridSearchCV`.
         n_jobs: the number of networks that train in parallel threads; None is 1, -1 is all cores.

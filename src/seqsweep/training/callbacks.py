@@ -25,7 +25,7 @@ class EarlyStop(EarlyStopping):
 
     def __init__(self, monitor: str, patience: int = 10, min_delta: float = 0.0) -> None:
         if patience < 0:
-            raise ValueError(f"patience={patience}: must be at least 0 epochs")
+            raise ValueError(f"patience={patience}: must be at least 0 validations")
         if min_delta < 0:
             raise ValueError(f"min_delta={min_delta}: must be at least 0")
         mode = "min" if lower_is_better(monitor) else "max"

@@ -42,7 +42,7 @@ _FREE_TRAINER = (
 """The Trainer arguments that native accepts with any value; a GPU is checked separately."""
 
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
-"""The arguments of the data module in which members of a pool may differ."""
+"""The data arguments that may differ in a pool, whose runs train together."""
 
 
 class Network(NamedTuple):

@@ -240,8 +240,7 @@ def _line(when: float, level: str, message: str) -> str:
     return f"{second},{int(when % 1 * 1000):03} {level} {message}\n"
 
 
-# Before a run has its file, logging would print each warning a second time on stderr without this
-# handler.
+# Without this handler, logging too would print each warning on stderr until train.log is open.
 logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 

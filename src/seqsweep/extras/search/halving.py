@@ -59,7 +59,7 @@ class Halving:
         return sizes
 
     def epochs(self, configs: int) -> int:
-        """Returns the number of epochs that the search trains in all."""
+        """Returns the number of epochs of all rungs, if no run fails or stops early."""
         steps = [self.rungs[0], *(b - a for a, b in itertools.pairwise(self.rungs))]
         return sum(n * step for n, step in zip(self.sizes(configs), steps, strict=True))
 
@@ -119,7 +119,7 @@ class Standing:
         if self.has_reached(rung) or self.record is not None or has_failed:
             return True
         # A run that had failed when the rung was judged has lost its place, and is not retried. A
-        # run that was killed after the judgement keeps its place, and trains to the rung again.
+        # run whose last rows a later kill has lost keeps its place, and trains them again.
         failure = self.run.folder.failure() or {}
         return was_judged and failure.get("kind") == "failed"
 

@@ -47,7 +47,7 @@ def begin(compose: MemberComposer, launcher: RunLauncher, prunes: bool) -> bool:
     refuse_shape(compose.master.sweep)
     if launcher.workers is not None and launcher.workers.detach:
         raise ValueError(
-            "hydra.launcher.detach=true: must be false for a search, which its command leads"
+            "hydra.launcher.detach=true: must be false; the command of a search must keep running"
         )
     if prunes and launcher.threads is None and launcher.workers is None:
         raise ValueError(
