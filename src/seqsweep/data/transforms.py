@@ -16,7 +16,7 @@ from seqsweep.elementary import normal
 from seqsweep.suggest import did_you_mean, listed, nearest_or_all
 
 Impute = Literal["missing", "all"]
-"""Which channels get a mask (1 where a value is missing): those with gaps in train, or all."""
+"""The channels with a mask (1 where a value is missing): those with gaps in train, or all."""
 
 _MOST_NOISE = 1e30
 """A limit for the standard deviation of noise; larger values might leave float32."""
