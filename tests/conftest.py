@@ -15,13 +15,12 @@ from typing import Any
 import faster_hydra
 import pytest
 from commands import Command, CommandServer, StartCommand
-from dealing import deal
+from dealing import deal, spread
 from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from sampling import spread
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer

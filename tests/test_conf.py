@@ -25,10 +25,7 @@ NEEDED["data=aeon"] = "data.source.name=GunPoint"
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_config_option_composes_and_passes_the_check(option):
-    """`check` raises an error for a wrong option.
-
-    The option belongs to the command and not to a job of a sweep: `sweep=` configures the sweeper.
-    """
+    """The option belongs to the command and not to a job of a sweep: `sweep=` is the sweeper's."""
     overrides = [option, *([NEEDED[option]] if option in NEEDED else [])]
     with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
         check(compose("train", overrides))
@@ -41,32 +38,12 @@ def test_every_config_group_has_a_default():
     assert of_options == {group for group in groups if not str(group).startswith("override")}
 
 
-@pytest.mark.parametrize(
-    ("experiment", "name", "layers"),
-    [
-        ("notebook_simple", "SimpleRNN", {}),
-        ("notebook_multilayer", "MultiLayerRNN", {"num_layers": 4}),
-        ("notebook_bidirectional", "BiDirectionalRNN", {"num_layers": 2}),
-    ],
-)
-def test_the_notebook_experiments_have_the_notebooks_sizes(experiment, name, layers, checked):
-    """The notebook has input size 5, hidden size 10, 6 steps and 3 sequences in one batch."""
-    config = checked(f"experiment={experiment}")
-    model = {"_target_": f"seqsweep.models.classifier.{name}", "input_size": None}
-    assert config["model"] == model | {"hidden_size": 10, "num_classes": None} | layers
-    source = build(config["data"]["source"], "data.source")
+@pytest.mark.parametrize("variant", ["simple", "multilayer", "bidirectional"])
+def test_the_notebook_experiments_have_the_notebooks_data(variant, checked):
+    """tests/test_notebook.py compares what they train: 3 sequences of 6 steps in one batch."""
+    source = build(checked(f"experiment=notebook_{variant}")["data"]["source"], "data.source")
     assert source.train.x.shape == (3, 6, 5)
     assert (source.train.labels.tolist(), source.num_classes) == ([0, 1, 0], 2)
-    data = {key: config["data"][key] for key in ("batch_size", "val_fraction", "test_fraction")}
-    assert data == {"batch_size": 3, "val_fraction": 0, "test_fraction": 0}
-    assert not config["data"]["standardize"] and not config["data"]["shuffle"]
-    assert config["optimizer"] == {
-        "_target_": "seqsweep.training.optimizers.adam", "_partial_": True,
-        "lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0,
-    }  # fmt: skip
-    assert config["loss"] == {"class_weights": None, "label_smoothing": 0.0}
-    assert config["scheduler"] is None
-    assert (config["trainer"]["max_epochs"], config["trainer"]["gradient_clip_val"]) == (20, None)
 
 
 @pytest.mark.parametrize(("sweep", "members"), [("architecture", 120), ("seeds", 5)])

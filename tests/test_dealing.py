@@ -4,8 +4,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from dealing import SECONDS, deal
-from sampling import spread
+from dealing import SECONDS, deal, spread
 
 
 @dataclass(frozen=True)

@@ -4,55 +4,38 @@ import io
 import os
 import pickle
 import shutil
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import typed_commands
 import yaml
+from run_files import SMALL
+from typed_commands import Command
 
-from seqsweep.cli import main
 from seqsweep.config.schema import Config
 from seqsweep.training.checkpoints import seal
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
-TRAIN = (
-    "data=random", "data.source.num_sequences=40", "data.source.length=5",
-    "data.source.input_size=3", "data.batch_size=8", "model.hidden_size=4",
-    "trainer.max_epochs=2", "trainer.accelerator=cpu", "trainer.progress_bar=false",
-)  # fmt: skip
+TRAIN = (*SMALL, "trainer.max_epochs=2")
 
 
-class Said(NamedTuple):
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
+command = typed_commands.command
 
 
 class Place:
     """A working folder with outputs/, the only writable part, and a marker for code that ran."""
 
-    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.root, self.capsys = root, capsys
+    def __init__(self, root: Path, command: Command) -> None:
+        self.root, self.command = root, command
         self.here = root / "a" / "b" / "here"
         self.here.mkdir(parents=True)
         self.marker = root / "marker"
-
-    def __call__(self, *arguments: str) -> Said:
-        """Runs `seqsweep ARGUMENTS` in this process."""
-        sys.argv = ["seqsweep", *arguments]
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        printed = self.capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Said(ended.value.code, printed.out, printed.err)
 
     @contextmanager
     def unharmed(self) -> Generator[None]:
@@ -76,14 +59,10 @@ class Place:
 
 @pytest.fixture
 def place(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    composes_once: None,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, composes_once: None
 ) -> Place:
-    place = Place(tmp_path, capsys)
+    place = Place(tmp_path, command)
     monkeypatch.chdir(place.here)
-    monkeypatch.setattr("sys.argv", sys.argv)
     return place
 
 
@@ -102,8 +81,6 @@ def archive(content: Any) -> bytes:
     torch.save(content, buffer)
     return buffer.getvalue()
 
-
-# ---- names --------------------------------------------------------------------------------------
 
 NAMES = (
     "../../x", "..", ".git", "/ROOT/elsewhere", "a\\b", "~", "a\n", "a\0b", "", "-rf",
@@ -125,7 +102,7 @@ def test_a_name_cannot_lead_out_of_the_output_folder(place: Place, key: str, nam
     value = quoted(name.replace("/ROOT", str(place.root)))
     sweep = ["-m"] if key == "sweep.name" else []
     with place.unharmed():
-        said = place("train", *sweep, *TRAIN, f"{key}={value}")
+        said = place.command("train", *sweep, *TRAIN, f"{key}={value}")
     assert said.code == 2, said
     assert said.err.startswith("seqsweep: ")
     assert said.err.count("\n") == 1
@@ -142,7 +119,7 @@ def test_a_name_cannot_lead_out_of_the_output_folder(place: Place, key: str, nam
 def test_a_swept_name_stays_in_the_sweeps_folder(place: Place, key: str, names: str) -> None:
     """Either the sweep is refused, or one folder, the one it prints, has all its runs."""
     with place.unharmed():
-        said = place("train", "-m", *TRAIN, f"{key}={names}")
+        said = place.command("train", "-m", *TRAIN, f"{key}={names}")
     assert "did not complete" not in said.out
     assert said.code in (0, 2), said
     records = list(place.root.rglob("record.json"))
@@ -151,14 +128,11 @@ def test_a_swept_name_stays_in_the_sweeps_folder(place: Place, key: str, names: 
     assert {folder.parent for folder in folders} <= {place.here / "outputs" / "sweeps"}
 
 
-# ---- arguments ----------------------------------------------------------------------------------
-
-
 def test_a_pickled_job_is_never_loaded(place: Place) -> None:
     path = place.write("job.pickle", pickle.dumps(Malice(place.marker)))
     for arguments in ([f"--experimental-rerun={path}"], ["--experimental-rerun", str(path)]):
         with place.unharmed():
-            said = place("train", *arguments)
+            said = place.command("train", *arguments)
         assert said.code == 2 and "pickle" in said.err
 
 
@@ -170,12 +144,9 @@ def test_a_yaml_tag_in_a_config_runs_no_code(place: Place, tag: str) -> None:
     text = f"# @package _global_\nname: {tag.replace('MARKER', str(place.marker))}\n"
     place.write("mine/experiment/evil.yaml", text)
     with place.unharmed():
-        said = place("train", "--config-dir", "mine", *TRAIN, "experiment=evil")
+        said = place.command("train", "--config-dir", "mine", *TRAIN, "experiment=evil")
     assert said.code == 2, said
     assert "Traceback" not in said.err
-
-
-# ---- a run's folder from somebody else ----------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -191,14 +162,14 @@ def run(place: Place, trained: Path) -> Path:
     return shutil.copytree(trained, folder)
 
 
-@pytest.mark.parametrize("command", ["status", "reproduce"])
+@pytest.mark.parametrize("verb", ["status", "reproduce"])
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_yaml_tag_in_a_saved_config_runs_no_code(
-    place: Place, run: Path, command: str, tag: str
+    place: Place, run: Path, verb: str, tag: str
 ) -> None:
     (run / "config.yaml").write_text(f"name: {tag.replace('MARKER', str(place.marker))}\n")
     with place.unharmed():
-        said = place(command, str(run))
+        said = place.command(verb, str(run))
     assert "Traceback" not in said.err
     assert said.code in (0, 2), said
 
@@ -220,20 +191,13 @@ def test_a_foreign_target_in_a_saved_config_is_not_built(
     evil = place.write("evil.pickle", pickle.dumps(Malice(place.marker)))
     place.write("evil_module.py", f"open({str(place.marker)!r}, 'w')\n")
     monkeypatch.syspath_prepend(place.here)
-    words = {"MARKER": str(place.marker), "EVIL": str(evil)}
-
-    def filled(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: filled(item) for key, item in value.items()}
-        for word, path in words.items():
-            value = value.replace(word, path) if isinstance(value, str) else value
-        return value
-
     config = yaml.safe_load((run / "config.yaml").read_text())
-    config["data"]["source"] = filled(source)
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    config["data"]["source"] = source
+    text = yaml.safe_dump(config, width=1000)
+    text = text.replace("MARKER", str(place.marker)).replace("EVIL", str(evil))
+    (run / "config.yaml").write_text(text)
     with place.unharmed():
-        said = place("reproduce", str(run))
+        said = place.command("reproduce", str(run))
     assert said.code == 2, said
     assert said.err.count("\n") == 1
 
@@ -263,7 +227,7 @@ def test_resuming_runs_no_code_of_a_checkpoint(
     (run / "checkpoints" / f"{name}.ckpt").unlink(missing_ok=True)
     (run / "checkpoints" / f"{name}.ckpt").write_bytes(how(content))
     with place.unharmed():
-        said = place("train", *TRAIN)
+        said = place.command("train", *TRAIN)
     assert "weights_only" not in said.out + said.err
     assert said.code == 0, said
     assert (run / "record.json").is_file()
@@ -277,7 +241,7 @@ def test_reproducing_runs_no_code_of_a_checkpoint(
     path.unlink()
     path.write_bytes(how({"state_dict": Malice(place.marker)}))
     with place.unharmed():
-        said = place("reproduce", str(run))
+        said = place.command("reproduce", str(run))
     assert said.code == 2, said
     assert path.name in said.err
     assert said.err.count("\n") == 1
@@ -296,7 +260,7 @@ def test_the_file_list_of_a_checkpoint_cannot_lead_out_of_the_run(place: Place, 
     last.unlink()
     last.write_bytes(seal(archive(content)))
     with place.unharmed():
-        said = place("train", *TRAIN)
+        said = place.command("train", *TRAIN)
     assert said.code == 0, said
 
 
@@ -310,10 +274,7 @@ def test_a_link_out_of_the_output_folder_is_not_followed(
     (run / name).unlink(missing_ok=True)
     (run / name).symlink_to(victim)
     with place.unharmed():
-        place("train", *TRAIN)
-
-
-# ---- data ---------------------------------------------------------------------------------------
+        place.command("train", *TRAIN)
 
 
 @pytest.mark.parametrize("key", ["X", "class_names", "more"])
@@ -322,7 +283,7 @@ def test_a_pickled_array_in_npz_data_is_not_loaded(place: Place, key: str) -> No
     arrays[key] = np.array([Malice(place.marker)] * 10, dtype=object)
     np.savez(place.here / "evil.npz", **arrays)
     with place.unharmed():
-        said = place(
+        said = place.command(
             "train", "data=npz", "data.source.path=evil.npz", "data.batch_size=2",
             "trainer.max_epochs=1", "trainer.accelerator=cpu", "model.hidden_size=2",
         )  # fmt: skip
@@ -338,6 +299,6 @@ def test_a_pickled_array_in_npz_data_is_not_loaded(place: Place, key: str) -> No
 def test_a_pickle_in_place_of_a_data_file_is_not_loaded(place: Place, name: str) -> None:
     place.write(name, pickle.dumps(Malice(place.marker)))
     with place.unharmed():
-        said = place("train", "data=npz", f"data.source.path={name}")
+        said = place.command("train", "data=npz", f"data.source.path={name}")
     assert said.code == 2, said
     assert "allow_pickle" not in said.err

@@ -9,9 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from report_pages import data, grid
 
 import seqsweep
 
@@ -50,12 +51,8 @@ RICH = (
     "results", "live", "sweeping", "using", "extras", "sklearn", "training.progress_bar", "cli",
     "console", "output_log",
 )  # fmt: skip
+TABLES = ("data.table_sequences", "data.table_files", "data.table_values", "data.proposal")
 ONNX = ("extras.export.onnx_nodes", "extras.export.onnx_file", "extras.export.onnx_scaling")
-ARRAYS_ONLY = (
-    "sequences", "raw", "tasks", "readers", "ts", "bundled", "prepare",
-    "checks", "fitted", "info", "files", "lists", "folds", "tables", "vocabulary", "text",
-    "transforms",
-)  # fmt: skip
 
 
 class Import(NamedTuple):
@@ -66,39 +63,35 @@ class Import(NamedTuple):
     at_top: bool
 
 
-def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(ROOT / "scripts")
+    architecture: Any = importlib.import_module("architecture")
+    code_figures: Any = importlib.import_module("code_figures")
 
 
-MODULES = {module_name(path): path for path in SOURCE.rglob("*.py")}
+@functools.cache
+def sources() -> dict[str, Any]:
+    """Reads every module, when the first test asks for them."""
+    return {source.name: source for source in architecture.read_package(SOURCE)}
 
 
 def imports_of(module: str) -> Iterator[Import]:
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    inner = {
-        node
-        for function in ast.walk(tree)
-        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-        for node in ast.walk(function)
-    }
+    tree: ast.Module = sources()[module].tree
+    functions = [node for node in ast.walk(tree) if isinstance(node, code_figures.FUNCTIONS)]
+    inner, modules = {node for function in functions for node in ast.walk(function)}, set(sources())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: relative import"
-            parent = node.module or ""
-            members = [f"{parent}.{alias.name}" for alias in node.names]
-            names = [name if name in MODULES else parent for name in members]
-        else:
-            continue
-        for name in names:
+        assert getattr(node, "level", 0) == 0, f"{module}: relative import"
+        for name in code_figures.imported_names(node, sources()[module], modules):
             yield Import(module, name, node not in inner)
 
 
 @functools.cache
 def all_imports() -> list[Import]:
-    """Reads the imports of every module, when the first test asks for them."""
-    return [found for module in MODULES for found in imports_of(module)]
+    return [found for module in sources() for found in imports_of(module)]
+
+
+def our_imports() -> list[Import]:
+    return [found for found in all_imports() if top(found) == "seqsweep"]
 
 
 def below(module: str, *parts: str) -> bool:
@@ -106,17 +99,8 @@ def below(module: str, *parts: str) -> bool:
     return any(f"{module}.".startswith(f"seqsweep.{part}.") for part in parts)
 
 
-def ours(found: Import) -> bool:
-    return found.imported.split(".")[0] == "seqsweep"
-
-
 def top(found: Import) -> str:
     return found.imported.split(".")[0]
-
-
-def unwanted(found: Import) -> bool:
-    known = KNOWS[found.module.split(".")[1]]
-    return found.imported not in LEAVES and not below(found.imported, *known)
 
 
 def test_the_reader_of_imports_finds_known_imports():
@@ -124,7 +108,7 @@ def test_the_reader_of_imports_finds_known_imports():
     assert Import("seqsweep.models.module", "seqsweep.models.metrics", True) in all_imports()
     assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in all_imports()
     assert Import("seqsweep.data.batch", "torch", True) in all_imports()
-    parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
+    parts = {module.split(".")[1] for module in sources() if module.count(".") == 2}
     plugins = {
         f"seqsweep_{name}" for name in ("sweeper", "halving", "local", "slurm", "ray", "optuna")
     }
@@ -132,8 +116,10 @@ def test_the_reader_of_imports_finds_known_imports():
 
 
 def test_no_package_imports_one_above_it():
-    inside = [found for found in all_imports() if ours(found) and below(found.module, *KNOWS)]
-    assert [found for found in inside if unwanted(found)] == []
+    for found in our_imports():
+        if below(found.module, *KNOWS):
+            known = KNOWS[found.module.split(".")[1]]
+            assert found.imported in LEAVES or below(found.imported, *known), found
 
 
 def test_the_core_names_an_extra_only_in_one_table():
@@ -142,34 +128,26 @@ def test_the_core_names_an_extra_only_in_one_table():
     core = KNOWS.keys() - {"extras", "sklearn", "aeon"}
     named = {
         module
-        for module, path in MODULES.items()
+        for module, source in sources().items()
         if below(module, *core)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(source.tree)
         if isinstance(node, ast.Constant) and extras.fullmatch(str(node.value))
     }
     assert named == {"seqsweep.results.report.extra_sections"}
 
 
-def test_leaves_import_only_leaves():
-    theirs = [found for found in all_imports() if found.module in LEAVES and ours(found)]
-    assert [found for found in theirs if found.imported not in LEAVES] == []
-
-
-def test_the_command_and_the_plugins_import_packages_only_when_called():
-    starts = [
-        found
-        for found in all_imports()
-        if found.module == "seqsweep.cli" or found.module.startswith("hydra_plugins.")
-    ]
-    early = [found for found in starts if found.at_top and ours(found)]
-    assert [found for found in early if found.imported not in LEAVES] == []
+def test_leaves_import_only_leaves_and_so_do_the_command_and_plugins_until_they_are_called():
+    for found in our_imports():
+        starts = found.module == "seqsweep.cli" or found.module.startswith("hydra_plugins.")
+        if found.module in LEAVES or (starts and found.at_top):
+            assert found.imported in LEAVES, found
 
 
 def test_the_imports_have_no_cycle():
     """Only imports at the top count, because others do not run while modules load."""
     graph: dict[str, set[str]] = {}
     for found in all_imports():
-        if found.at_top and found.imported in MODULES:
+        if found.at_top and found.imported in sources():
             graph.setdefault(found.module, set()).add(found.imported)
     graphlib.TopologicalSorter(graph).prepare()
 
@@ -190,7 +168,7 @@ def test_the_imports_have_no_cycle():
         ("aeon", ("aeon", "data.aeon_sets")),
         ("ray", ("extras.clusters.ray_workers",)),
         ("optuna", ("extras.search.study",)),
-        ("pyarrow", ("using.prediction_files", "data")),
+        ("pyarrow", ("using.prediction_files", *TABLES)),
         ("onnx", ONNX),
         ("onnxruntime", ("extras.export.onnx_file",)),
     ],
@@ -204,13 +182,6 @@ def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):
     assert outside == []
 
 
-def test_modules_of_data_import_no_torch_before_batches():
-    modules = {f"seqsweep.data.{name}" for name in ARRAYS_ONLY}
-    assert modules <= MODULES.keys()
-    used = {top(found) for found in all_imports() if found.module in modules}
-    assert used - sys.stdlib_module_names - {"seqsweep"} <= {"numpy"}
-
-
 def test_hydra_plugins_is_a_namespace_package_that_loads_no_torch():
     """An `__init__.py` in hydra_plugins would hide every other package's plugins."""
     assert not (PLUGINS / "__init__.py").exists()
@@ -218,27 +189,41 @@ def test_hydra_plugins_is_a_namespace_package_that_loads_no_torch():
     assert early - sys.stdlib_module_names <= {"hydra", "omegaconf", "hydra_plugins"}
 
 
-@pytest.mark.slow
-def test_planning_tables_and_the_command_start_without_torch():
-    code = """
+STARTS = """
 import sys
+from pathlib import Path
+def loaded(*names):
+    print([name for name in names if name in sys.modules])
+import seqsweep
+loaded("torch", "lightning", "hydra", "numpy")
+import seqsweep.results.frame
+from seqsweep.results.report.write import write_report
+write_report(Path(sys.argv[1]))
+loaded("torch", "numpy", "pandas")
+from seqsweep.results.tensorboard.view import renew
+renew(Path(sys.argv[1]), images=0)
+seqsweep.compose(["data=digits"])
 import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planned_run, seqsweep.sweeping.sweep
 import seqsweep.sweeping.forming, seqsweep.sweeping.hydra_jobs
 import hydra_plugins.seqsweep_local.seqsweep_local
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper, seqsweep.extras.search.command
-print([name for name in ("torch", "lightning") if name in sys.modules])
+loaded("torch", "lightning", "matplotlib")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
-def test_the_page_on_the_architecture_is_up_to_date_and_its_links_lead_to_files(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    architecture = importlib.import_module("architecture")
-    path = ROOT / "docs" / "architecture.md"
-    page = path.read_text(encoding="utf-8")
-    sources = architecture.read_package(ROOT / "src")
-    assert architecture.redraw(page, sources) == page, "run: python scripts/architecture.py"
+@pytest.mark.slow
+def test_planning_results_and_the_command_need_no_large_imports(tmp_path):
+    """The import of numpy alone would take as long as the report of a small sweep."""
+    grid(tmp_path, [8, 32], [1], 3)
+    printed = subprocess.check_output([sys.executable, "-c", STARTS, str(tmp_path)], text=True)
+    assert printed == "[]\n" * 3
+    assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["low"] is not None
+
+
+def test_the_page_on_the_architecture_is_up_to_date_and_its_links_lead_to_files():
+    page = architecture.PAGE.read_text(encoding="utf-8")
+    redrawn = architecture.redraw(page, list(sources().values()))
+    assert redrawn == page, "run: python scripts/architecture.py"
     links = re.findall(r"\]\(([^)#]+)\)", page)
     assert len(links) > 20
-    assert [link for link in links if not (path.parent / link).is_file()] == []
+    assert [link for link in links if not (architecture.PAGE.parent / link).is_file()] == []

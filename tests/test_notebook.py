@@ -4,28 +4,21 @@ Source: github.com/dasom222g/learn-LLM, 01_1_RNN_basic.ipynb, as scripts/noteboo
 restates it.
 """
 
-import importlib.util
+import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, SimpleRNN
 
-VARIANTS = ("simple", "multilayer", "bidirectional")
 INPUT, HIDDEN, LAYERS, CLASSES = 5, 10, 3, 4
 
 
-def _load_script():
-    path = Path(__file__).parents[1] / "scripts" / "notebook_parity.py"
-    spec = importlib.util.spec_from_file_location("notebook_parity", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-notebook = _load_script()
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(Path(__file__).parents[1] / "scripts")
+    notebook: Any = importlib.import_module("notebook_parity")
 
 
 @pytest.fixture
@@ -51,17 +44,7 @@ def test_equal_weights_give_the_notebooks_logits(ours, theirs, sizes, x):
     assert torch.equal(model(x), model(x, torch.full((3,), 6)))
 
 
-def test_a_bidirectional_network_reads_each_direction_at_its_end(x):
-    """The notebook first joins the directions from the outputs, each at its own end."""
-    model = BiDirectionalRNN(INPUT, HIDDEN, LAYERS, CLASSES)
-    output, hidden = model.rnn(x)  # (B, T, 2H), (2L, B, H)
-    ends = torch.cat((output[:, -1, :HIDDEN], output[:, 0, HIDDEN:]), dim=1)
-    assert torch.equal(ends, torch.cat((hidden[-2], hidden[-1]), dim=1))
-    assert torch.equal(model(x), model.fc(ends))
-    assert not torch.allclose(model(x), model.fc(output[:, -1, :]))
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", notebook.BLOCKS)
 def test_equal_training_gives_the_notebooks_losses(variant, tmp_path):
     """Compares seqsweep's training, with Trainer and metrics.csv, to the notebook's loop."""
     losses = notebook.parity(variant, tmp_path, seed=3)

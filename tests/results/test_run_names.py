@@ -88,7 +88,6 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
          ["bi-s00", "uni-s00", "bi-s10", "uni-s10"]),
         ({"model__cell": ["rnn", "gru"], "optimizer__lr": [0.01, 0.003]},
          ["rnn-lr0.010", "rnn-lr0.003", "gru-lr0.010", "gru-lr0.003"]),
-        ({"optimizer__lr": [0.1, 1e-5]}, ["lr0.10000", "lr0.00001"]),
         ({"optimizer__lr": [0.1, 1e-7]}, ["r1", "r0"]),
         ({"model__num_layers": [None, 2]}, ["Lnone", "L2"]),
         ({"data__source__path": ["long-one.npz", "long-two.npz"]}, ["r0", "r1"]),
@@ -98,8 +97,6 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
           "model___target_": ["a.simple", "a.bidirectional"], "model__cell": ["gru", "rnn"]},
          [f"{data}-{model}-{cell}-s{seed}" for data in ("digits", "japane") for seed in (0, 1)
           for model in ("simple", "bidire") for cell in ("gru", "rnn")]),
-        ({"data__source__seed": [0, 1], "seed": [0, 1]},
-         ["se0-s0", "se0-s1", "se1-s0", "se1-s1"]),
         ({"threads": [1, 2], "model__hidden_size": [4, 8]},  # threads change no result
          ["h4-n0", "h8-n0", "h4-n1", "h8-n1"]),
         ({"data__fold": [0, 1], "data__split_seed": [3, 4], "seed": [0]},
@@ -120,11 +117,6 @@ VOWELS = {"data.source._target_": "vowels", "val_fraction": 0.3, "trainer.max_ep
     ("configs", "keys"),
     [
         ([{"seed": s, **o} for s in (0, 1) for o in (ADAM, SGD)], ["optimizer._target_", "seed"]),
-        ([{**ADAM, "optimizer.lr": lr} for lr in (1, 2)], ["optimizer.lr"]),
-        (
-            [{**o, "optimizer.lr": lr} for o in (ADAM, SGD) for lr in (1, 2)],
-            ["optimizer._target_", "optimizer.lr"],
-        ),
         (
             [{**d, "model.hidden_size": h, "seed": s} for d in (DIGITS, VOWELS) for h in (4, 8)
              for s in (0, 1)],

@@ -1,20 +1,30 @@
-"""Intervals and tests equal scipy's or hand-computed ones; effects recover known effects."""
+"""Intervals, tests and ranks equal those of scipy and aeon; effects recover known effects."""
 
 import itertools
 import random
 import statistics
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqsweep.results.effects import main_effects, strongest_interaction
+from seqsweep.results.ranks import (
+    Ranking,
+    mean_ranks_of,
+    rank_methods,
+    sets_needed,
+    sets_needed_for_p,
+    upper_tail,
+)
 from seqsweep.results.significance import (
     Difference,
     differences_to_best,
     estimate,
     holm,
+    one_sided_p,
     paired_t_p,
     quantile,
     seeds_needed,
@@ -46,6 +56,7 @@ def test_the_interval_of_a_mean_is_scipys(n):
     expected = ttest_1samp(values, 0).confidence_interval(0.95)
     found = estimate(values)
     assert found.mean == pytest.approx(statistics.fmean(values))
+    assert found.std == pytest.approx(statistics.stdev(values))
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.n == n
     # A paired difference is that of the shared seeds.
@@ -62,14 +73,16 @@ def test_equal_values_have_no_interval_as_they_show_no_spread(values):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 20, 50, 80])
-def test_signed_rank_p_without_ties_is_scipys(n):
-    """The p of few values is exact."""
+def test_signed_rank_p_is_scipys_two_sided_and_one_sided(n):
+    """The p of few values is exact, that of many an approximation, here with ties."""
     from scipy.stats import wilcoxon
 
-    for seed in range(5):
-        values = normal(n, seed, mean=0.4)
-        expected: Any = wilcoxon(values, method="asymptotic" if n > 50 else "exact")
-        assert signed_rank_p(values) == pytest.approx(expected.pvalue)
+    method: Any = "asymptotic" if n > 50 else "exact"
+    for seed, mean in enumerate((-0.5, 0.0, 0.4, 0.4, 0.5)):
+        values = [round(value, 1 if n > 50 else 9) for value in normal(n, seed, mean=mean)]
+        for ours, alternative in ((signed_rank_p, "two-sided"), (one_sided_p, "greater")):
+            expected: Any = wilcoxon(values, alternative=alternative, method=method)
+            assert ours(values) == pytest.approx(expected.pvalue)
 
 
 @settings(deadline=None)
@@ -114,18 +127,6 @@ def test_seeds_needed_is_where_the_clearest_result_first_counts(configs):
     assert set(clearest(needed - 1)) == {"undecided"}
 
 
-def test_verdicts_distinguish_best_indistinguishable_and_different():
-    best = normal(10, mean=5)
-    near = [value + noise / 10 for value, noise in zip(best, normal(10, seed=3), strict=True)]
-    far = [value - 1 - noise / 10 for value, noise in zip(best, normal(10, seed=4), strict=True)]
-    found = differences_to_best([by_seed(best), by_seed(far), by_seed(near)])
-    assert [each.verdict for each in found] == ["best", "different", "indistinguishable"]
-    assert found[1].interval is not None
-    assert found[1].interval.mean == pytest.approx(statistics.fmean(far) - statistics.fmean(best))
-    assert (found[0].p, found[0].adjusted) == (None, None)
-    assert found[1].p is not None and found[1].adjusted == pytest.approx(2 * found[1].p)
-
-
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 49, 200])
 def test_students_t_is_scipys_to_the_last_digits(freedom):
     from scipy.special import stdtr, stdtrit
@@ -135,6 +136,7 @@ def test_students_t_is_scipys_to_the_last_digits(freedom):
         t = 10 ** (exponent / 4)
         expected = pytest.approx(2 * stdtr(freedom, -t), rel=1e-11, abs=1e-300)
         assert two_sided_p(t, freedom) == two_sided_p(-t, freedom) == expected
+    assert two_sided_p(0.0, freedom) == 1
     for p in (0.4, 0.05, 1e-6):
         assert quantile(p, freedom) == pytest.approx(stdtrit(freedom, 1 - p / 2), rel=1e-9)
     sample = normal(freedom + 1, mean=0.7)
@@ -227,3 +229,86 @@ def test_an_effect_is_confounded_if_no_setting_has_all_values():
     source = random.Random(0)
     configs = [{"lr": source.random(), "cell": source.choice("ab")} for _ in range(20)]
     assert [effect.key for effect in main_effects(configs, normal(20))] == ["cell"]
+
+
+def accuracies(sets: int, methods: int, seed: int, apart: float = 0.0) -> list[list[float]]:
+    """Random scores; each method is better by `apart` than the one before it."""
+    source = random.Random(seed)
+    return [[source.random() + apart * method for method in range(methods)] for _ in range(sets)]
+
+
+def cliques_of(ranking: Ranking) -> set[tuple[int, ...]]:
+    return {tuple(ranking.order[first : last + 1]) for first, last in ranking.cliques}
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 7, 30, 101])
+@pytest.mark.parametrize("value", [0.01, 1.0, 5.5, 40.0, 300.0])
+def test_the_tail_of_chi_squared_is_scipys(freedom: int, value: float):
+    from scipy.stats import chi2
+
+    assert upper_tail(value, freedom) == pytest.approx(
+        chi2.sf(value, freedom), rel=1e-9, abs=1e-300
+    )
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_ranks_and_their_test_are_scipys(lower: bool):
+    from scipy.stats import friedmanchisquare, rankdata
+
+    # Rounded, so that there are ties.
+    scores = [[round(score, 1) for score in row] for row in accuracies(12, 5, 3)]
+    signed = np.array(scores) * (1 if lower else -1)
+    ranking = rank_methods(scores, lower)
+    assert ranking.mean_ranks == pytest.approx(list(rankdata(signed, axis=1).mean(axis=0)))
+    expected = friedmanchisquare(*np.array(scores).T).pvalue
+    assert ranking.friedman_p == pytest.approx(expected)
+
+
+def test_scores_that_differ_by_rounding_share_a_rank():
+    assert mean_ranks_of([0.1 + 0.2, 0.3, 0.1]) == [2.5, 2.5, 1.0]
+    ranking = rank_methods([[0.1 + 0.2, 0.3, 0.3]] * 8)
+    assert (ranking.friedman_p, ranking.mean_ranks) == (1, [2, 2, 2])
+    assert ranking.cliques == [(0, 2)]
+    against = ranking.against[ranking.order[1]]
+    assert against is not None
+    assert (against.wins, against.draws, against.losses) == (0, 8, 0)
+
+
+@pytest.mark.durability
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("lower", [False, True])
+def test_cliques_are_aeons(seed: int, lower: bool):
+    from aeon.benchmarking.stats import check_friedman
+    from aeon.visualisation.results import _critical_difference as aeons
+    from scipy.stats import rankdata
+
+    scores = accuracies(12, 6, seed, apart=0.05 * seed)
+    ranking = rank_methods(scores, lower)
+    array = np.array(scores)
+    ranks = rankdata(array if lower else -array, axis=1)
+    labels = [str(index) for index in range(6)]
+    ordered, means, sorted_scores = aeons._sort_by_average_rank(array, labels, ranks)
+    assert [int(label) for label in ordered] == ranking.order
+    assert [ranking.mean_ranks[i] for i in ranking.order] == pytest.approx(list(means))
+    assert ranking.friedman_p == pytest.approx(check_friedman(ranks))
+    masks, _ = aeons._find_cliques(
+        ranks, sorted_scores, ordered, means, 12, 6, "wilcoxon", "holm", 0.05, lower
+    )
+    expected = {tuple(int(ordered[i]) for i in np.flatnonzero(mask)) for mask in masks}
+    assert cliques_of(ranking) == expected
+
+
+@pytest.mark.parametrize("methods", [2, 3, 6])
+def test_fewer_sets_than_needed_never_tell_methods_apart(methods: int):
+    needed = sets_needed(methods)
+    row = [0.1 * method for method in range(methods)]
+    clear = [[value + 0.001 * n * value for value in row] for n in range(1, needed + 1)]
+    assert all(first or last < methods - 1 for first, last in rank_methods(clear).cliques)
+    last = methods - 1
+    assert (0, last) in rank_methods(clear[: needed - 1]).cliques
+    # Nor is a p of fewer sets significant than that p needs.
+    needed = sets_needed_for_p(methods)
+    clear = [[value + n / 100 for value in range(methods)] for n in range(needed)]
+    for scores, differs in ((clear, True), (clear[:-1], False)):
+        against = rank_methods(scores).against
+        assert any(one.adjusted < 0.05 for one in against if one is not None) == differs

@@ -4,15 +4,18 @@ import io
 import re
 import string
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import finished_runs
 import pytest
 from finished_runs import finish_run
+from report_pages import page
 from rich.console import Console
 from rich.table import Table
 
+from seqsweep.results.compare import compare
 from seqsweep.results.formatting import plain_text
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import (
@@ -144,17 +147,6 @@ def test_notes_report_what_limits_a_comparison(tmp_path):
     def notes(name: str, runs: list[dict[str, Any]], *planned: dict[str, Any]) -> list[str]:
         return leaderboard_notes(leaderboard(made(tmp_path / name, *runs), planned))
 
-    scores = {8: (0.95, 0.96, 0.94), 16: (0.94, 0.97, 0.94), 32: (0.5, 0.52, 0.47)}
-    few = [
-        {"h": h, "seed": seed, "val/acc": 1 / h, "test/acc": score}
-        for h, each in scores.items()
-        for seed, score in enumerate(each)
-    ]
-    _, note = notes("few", few)
-    assert (
-        "3 seeds are too few for a signed-rank test. 3 configs need at least 7 seeds. "
-        "By paired t-tests, 1 config differs from the first" in note
-    )
     (note,) = notes("one", seeded(1, 0.9, 0.5))
     assert note == (
         "[dim]one seed per config: no confidence intervals and no tests. "
@@ -190,13 +182,20 @@ def test_the_metric_that_decided_between_equal_rows_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
-def test_a_number_missing_in_a_record_is_an_empty_cell(missing, tmp_path):
-    folder = RunFolder(tmp_path / "a")
-    folder.start({"h": 1}, {})
-    folder.finish({"config": {"h": 1}, "metrics": {"val/acc": 0.5}} | missing)
-    entries = read_folder(tmp_path)
-    assert lines(leaderboard_table(leaderboard(entries))) == [["1", "0.5000"]]
-    assert lines(status_table(entries)) == [["a", "complete", "0.5000"]]
+def test_numbers_missing_in_a_record_leave_the_others_in_tables_report_and_comparison(
+    missing, tmp_path
+):
+    for h, name in enumerate(("one/a", "two/b", "two/c")):
+        folder = RunFolder(tmp_path / name)
+        folder.start({"h": h}, {})
+        metrics = {"val/acc": h / 4} if h < 2 else {}
+        folder.finish({"config": {"h": h}, "metrics": metrics} | missing)
+    entries = read_folder(tmp_path / "one")
+    assert lines(leaderboard_table(leaderboard(entries))) == [["1", "0.0000"]]
+    assert lines(status_table(entries)) == [["a", "complete", "0.0000"]]
+    for one, other in (("one", "two"), ("one/a", "two/b"), ("one/a", "two/c")):
+        finished_runs.printed(partial(compare, [tmp_path / one, tmp_path / other]))
+    assert "Best on validation: h=1, validation accuracy 0.250" in page(tmp_path / "two").text
 
 
 def seen(table: Table, width: int) -> str:

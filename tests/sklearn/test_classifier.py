@@ -1,10 +1,9 @@
 """The estimator trains the run of the equal command, and behaves as scikit-learn asks."""
 
 import gc
+import os
 import pickle
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
+from waiting import wait_until
 
 import seqsweep
 from seqsweep.data.sequences import Sequences, Splits
@@ -224,41 +224,27 @@ def test_a_folder_keeps_the_runs_and_a_longer_fit_continues_a_shorter_one(tmp_pa
     assert weights_of(longer) == weights_of(alone)
 
 
-INTERRUPTED = """
-import sys
-import numpy as np
-from seqsweep.sklearn import RecurrentClassifier
-
-stored = np.load("waves.npz")
-estimator = RecurrentClassifier(8, max_epochs=2000, folder="fits", overrides={"logger": "csv"})
-print("fit", flush=True)
-try:
-    estimator.fit(stored["x"], stored["y"])
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-"""
-
-
 @pytest.mark.durability
 def test_an_interrupted_fit_resumes(tmp_path):
     x, y = of_equal_length(300, steps=60)
-    np.savez(tmp_path / "waves.npz", x=x, y=y)
-    command = [sys.executable, "-c", INTERRUPTED]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "fit\n"
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("fits/*/lock")) and time.monotonic() < deadline:
-            time.sleep(0.01)
+
+    def interrupt():
+        wait_until(lambda: list(tmp_path.glob("fits/*/lock")))
         time.sleep(0.2)  # of some seconds
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.read() == "interrupted\n"
+        os.kill(os.getpid(), signal.SIGINT)
+
+    resumed = RecurrentClassifier(8, max_epochs=2000, folder=tmp_path / "fits")
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        clone(resumed).set_params(overrides={"logger": "csv"}).fit(x, y)
+    thread.join()
     assert list(tmp_path.glob("fits/*/checkpoints/last.ckpt"))
     assert not list(tmp_path.glob("fits/*/record.json"))
-    estimator = RecurrentClassifier(8, max_epochs=2000, folder=tmp_path / "fits").fit(x, y)
+    resumed.fit(x, y)
     log = next(tmp_path.glob("fits/*/train.log")).read_text()
     assert "last.ckpt" in log
-    assert weights_of(estimator) == weights_of(estimator.set_params(folder=None).fit(x, y))
+    assert weights_of(resumed) == weights_of(clone(resumed).set_params(folder=None).fit(x, y))
 
 
 def test_fit_and_predict_print_nothing_unless_asked(capfd):

@@ -15,10 +15,7 @@ from seqsweep.training.planned_run import Interrupted
 
 clone: Any = base.clone
 BASE = RecurrentClassifier(hidden_size=4, max_epochs=3, lr=0.02)
-GRID: dict[str, Any] = {
-    "hidden_size": [3, 6],
-    "lr": np.logspace(-3, -1, 2),
-}
+GRID: dict[str, Any] = {"hidden_size": [3, 6], "lr": np.logspace(-3, -1, 2)}
 
 
 def waves(count=48, seed=0):
@@ -35,20 +32,18 @@ def assert_equal_results(ours, theirs):
             np.testing.assert_array_equal(ours.cv_results_[name], values, err_msg=name)
 
 
+SHUFFLED: dict[str, Any] = {
+    "cv": StratifiedKFold(2, shuffle=True, random_state=0),
+    "scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss",
+}  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "n_jobs", "options"),
     [
         ("native", 2, {"cv": GroupKFold(3), "return_train_score": True}),
-        (
-            "native",
-            None,
-            {
-                "cv": StratifiedKFold(2, shuffle=True, random_state=0),
-                "scoring": ["accuracy", "neg_log_loss"],
-                "refit": "neg_log_loss",
-            },
-        ),
+        ("native", None, SHUFFLED),
         pytest.param("autograd", None, {"cv": 2}, marks=pytest.mark.durability),
     ],
 )

@@ -51,18 +51,3 @@ def test_each_argument_sets_its_key():
         assert after[KEYS[name]] == value != before[KEYS[name]]
         others = {key for key in before if before[key] != after[key]} - {KEYS[name]}
         assert others == set()
-
-
-def test_overrides_set_the_keys_that_no_argument_sets():
-    overrides = {
-        "optimizer": "sgd", "optimizer.momentum": 0.9, "loss.label_smoothing": 0.1,
-        "monitor": "val/loss", "scheduler": "plateau", "trainer.gradient_clip_val": None,
-        "data.test_fraction": 0.1, "data.split_seed": 3,
-    }  # fmt: skip
-    estimator = RecurrentClassifier(overrides=overrides)
-    config = config_of(estimator.get_params(), Y, "a", "b")
-    assert config["optimizer"]["_target_"].endswith(".sgd")
-    assert config["optimizer"]["momentum"] == 0.9 and config["optimizer"]["lr"] == 0.003
-    assert config["scheduler"]["monitor"] == "val/loss"  # interpolated
-    assert config["trainer"]["gradient_clip_val"] is None
-    assert config["data"]["batch_size"] == "auto"

@@ -112,7 +112,6 @@ class Command(subprocess.Popen[str]):
         return self.pid, self._server.ask(ended=self.pid)
 
     def _internal_poll(self, *_: Any, **__: Any) -> int | None:
-        """Returns the exit code of the command; None while it runs."""
         if self.returncode is None and self.has_ended():
             self.wait()
         return self.returncode

@@ -1,8 +1,8 @@
-"""Deals the tests to the processes of pytest-xdist, the long files first."""
+"""Deals the tests to the processes of pytest-xdist, the long files first; spreads samples."""
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Protocol, TypeVar
+from typing import Any
 
 SECONDS = {
     "extras/clusters/test_ray.py": 150,
@@ -26,17 +26,7 @@ SECONDS = {
 """Roughly how long the longest files of tests/ take on two quiet cores."""
 
 
-class Collected(Protocol):
-    """A collected test, as pytest names it."""
-
-    @property
-    def nodeid(self) -> str: ...
-
-
-T = TypeVar("T", bound=Collected)
-
-
-def deal(tests: Sequence[T], processes: int) -> list[T]:
+def deal(tests: Sequence[Any], processes: int) -> list[Any]:
     """Orders the tests for processes that each begin with an equal part of the list.
 
     `--dist worksteal` cuts the list into parts of equal numbers of tests. Each part begins with its
@@ -46,7 +36,7 @@ def deal(tests: Sequence[T], processes: int) -> list[T]:
     files = {path: list(group) for path, group in groupby(tests, _path)}
     # Each process must come to the same order, and a set of paths has another one in each.
     long = sorted(files.keys() & SECONDS.keys(), key=lambda path: (-SECONDS[path], path))
-    parts: list[list[T]] = [[] for _ in range(processes)]
+    parts: list[list[Any]] = [[] for _ in range(processes)]
     loads = [0] * processes
     for path in long:
         index = loads.index(min(loads))
@@ -64,6 +54,15 @@ def deal(tests: Sequence[T], processes: int) -> list[T]:
     return [test for part in parts for test in part] + short
 
 
-def _path(test: Collected) -> str:
-    """Returns the file of a test, below tests/."""
+def _path(test: Any) -> str:
     return test.nodeid.partition("::")[0].removeprefix("tests/")
+
+
+def spread(cases: int, count: int) -> set[int]:
+    """Chooses `count` cases of a test marked `sampled`: every n-th, and each time one further.
+
+    A test of several parameters has its cases in order, so every n-th alone could give one value of
+    a parameter again and again.
+    """
+    step = max(cases // count, 1)
+    return {n for i in range(count) if (n := i * cases // count + i % step) < cases}

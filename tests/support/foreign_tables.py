@@ -4,7 +4,6 @@ import gzip
 import math
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 CLASSES = ("gehen", "laufen", "stehen")
 Cell = Callable[[float], str]
@@ -87,8 +86,3 @@ TABLES: dict[str, bytes] = {
     ).encode("utf-16"),
 }  # fmt: skip
 """The content of each file by its name."""
-
-
-def write_tables(folder: Path) -> None:
-    for name, content in TABLES.items():
-        (folder / name).write_bytes(content)

@@ -27,7 +27,6 @@ def config(seed: int = 0, **more: Any) -> dict[str, Any]:
 
 
 def train(folder: Path, epochs: Sequence[int], accuracy: float = 0.5) -> None:
-    """Adds epochs to the metrics of a run."""
     with (folder / "metrics.csv").open("a", newline="") as file:
         file.writelines(f"{e},{e * 6},0.01,{1 / (e + 1)},0.5,{accuracy}\r\n" for e in epochs)
 
@@ -67,7 +66,6 @@ class Sweep:
         self.run(index).finish(record | more, synced=True)
 
     def end(self, index: int, accuracy: float = 0.9, **more: Any) -> None:
-        """Starts a run and finishes it."""
         self.start(index)
         self.finish(index, accuracy, **more)
 

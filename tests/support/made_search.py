@@ -7,22 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from finished_runs import finish_run
+
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import Tried, ranked, read_trials
 from seqsweep.runs.run_folder import RunFolder
 
 LR, SIZE, CELL = "optimizer.lr", "model.hidden_size", "model.cell"
+DECAY = "optimizer.weight_decay"
 SPACE: dict[str, dict[str, Any]] = {
     LR: {"low": 1e-4, "high": 0.1, "log": True, "integer": False, "step": None},
     SIZE: {"low": 4, "high": 64, "log": True, "integer": True, "step": None},
     CELL: {"choices": ["rnn", "gru", "lstm"]},
-    "optimizer.weight_decay": {
-        "low": 0.0,
-        "high": 0.1,
-        "log": False,
-        "integer": False,
-        "step": None,
-    },
+    DECAY: {"low": 0.0, "high": 0.1, "log": False, "integer": False, "step": None},
 }
 EPOCHS = 27
 
@@ -60,10 +57,8 @@ def write_run(
     if whole:
         metrics |= {"test/acc": best - 0.01 + noise.gauss(0, 0.01), "test/f1": best - 0.02}
     else:
-        record |= {
-            "status": "pruned",
-            "pruned": {"epoch": epochs, "value": best, "threshold": None},
-        }
+        end_of_run = {"epoch": epochs, "value": best, "threshold": None}
+        record |= {"status": "pruned", "pruned": end_of_run}
     run.finish(record | {"metrics": metrics}, synced=True)
     return metrics
 
@@ -75,12 +70,11 @@ def sampled(number: int) -> dict[str, Any]:
         LR: 10 ** draw.uniform(-4, -1),
         SIZE: round(4 * 16 ** draw.random()),
         CELL: draw.choice(["rnn", "gru", "lstm"]),
-        "optimizer.weight_decay": draw.uniform(0, 0.1),
+        DECAY: draw.uniform(0, 0.1),
     }
 
 
 def write_trial(folder: Path, number: int, epochs: int, whole: bool) -> Trial:
-    """Writes the run of a trial."""
     params, run_id = sampled(number), f"{number:016x}"
     write_run(folder, run_id, params, 0, epochs, whole)
     return Trial(number, params, [run_id], ends_at=None if whole else epochs)
@@ -90,16 +84,12 @@ def write_values(folder: Path, values: Sequence[float | None]) -> list[Trial]:
     """Writes a complete run for each value of val/acc; one that runs for None."""
     for number, value in enumerate(values):
         if value is not None:
-            config: dict[str, Any] = {"seed": 0, "monitor": "val/acc"}
-            run = RunFolder(folder / f"v{number}")
-            run.start(config, {}, sync=False)
-            record: dict[str, Any] = {"config": config, "epochs": 9, "train_seconds": 1.0}
-            run.finish(record | {"metrics": {"val/acc": value}}, synced=True)
+            run = {"seed": 0, "val/acc": value}
+            finish_run(folder / f"v{number}", run, epochs=9, train_seconds=1.0)
     return [Trial(number, sampled(number), [f"v{number}"]) for number in range(len(values))]
 
 
 def write_search(folder: Path, trials: Sequence[Trial], **changes: Any) -> SearchFile:
-    """Writes the search.json of trials."""
     made: dict[str, Any] = {
         "method": "random", "pruner": "none", "metric": "val/acc", "space": SPACE,
         "settings": {}, "budget": {"trials": 64}, **changes,
@@ -115,7 +105,6 @@ def write_search(folder: Path, trials: Sequence[Trial], **changes: Any) -> Searc
 
 
 def tried(folder: Path) -> list[Tried]:
-    """Returns the trials of a folder with their results."""
     search = SearchFile.read(folder)
     assert search is not None
     return read_trials(search, folder)

@@ -4,8 +4,6 @@ from torch import Tensor, nn
 
 
 class Mean(nn.Module):
-    """A linear layer on the mean of a sequence's steps."""
-
     def __init__(self, input_size: int, num_classes: int) -> None:
         super().__init__()
         self.fc = nn.Linear(input_size, num_classes)

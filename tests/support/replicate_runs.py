@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from finished_runs import finish_run
+
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.replicates import Replicate
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.run_folder import RunFolder
 
 Run = dict[str, Any]
 Score = Callable[[int, Replicate], float]
@@ -33,20 +34,16 @@ def ranked(
     """
     for number, (h, replicate) in enumerate(runs):
         keys = ("data.fold", "data.split_seed", "seed")
-        config: Run = {"h": h, "monitor": "val/acc", **dict(zip(keys, replicate, strict=True))}
+        config: Run = {"h": h, **dict(zip(keys, replicate, strict=True))}
         config |= {} if folds is None else {"data.folds": folds}
         # A record holds no NaN.
         value = None if math.isnan(score(h, replicate)) else score(h, replicate)
         name = f"{replicate.split}" if has_effect else ""
         splits = {"val": {"sequences": 10, "fingerprint": f"v{name}"},
                   "test": {"sequences": 20, "fingerprint": f"t{name}"}}  # fmt: skip
-        made = RunFolder(folder / f"{number:016x}")
-        made.start(config, {})
-        made.finish(
-            {"config": config, "metrics": {"val/acc": value, "test/acc": value}, "best_epoch": 1,
-             "params": 9, "train_seconds": 0.5, "data_fingerprint": "d",
-             **({"splits": splits, "num_train": 80} if has_sizes else {})}
-        )  # fmt: skip
+        sizes: Run = {"splits": splits, "num_train": 80} if has_sizes else {}
+        run = config | {"val/acc": value, "test/acc": value}
+        finish_run(folder / f"{number:016x}", run, data_fingerprint="d", **sizes)
     return leaderboard(read_folder(folder))
 
 

@@ -58,7 +58,6 @@ PartitionName=urgent Nodes=n1,n2 MaxTime=60 State=UP PriorityTier=10 PreemptMode
 
 
 def missing_programs() -> list[str]:
-    """Returns the programs of Slurm that this machine lacks."""
     return [name for name in PROGRAMS if shutil.which(name) is None]
 
 
@@ -139,7 +138,6 @@ class SlurmCluster:
         return list(dict.fromkeys(self._job_processes(node)))
 
     def call(self, program: str, *arguments: str) -> str:
-        """Runs a program of Slurm and returns what it prints."""
         done = subprocess.run(
             [program, *arguments], env=self.environment, text=True, capture_output=True, check=False
         )

@@ -51,7 +51,6 @@ def read_until(master: int, *texts: str) -> str:
 
 
 def text_of(printed: str) -> str:
-    """Returns the text without cursor movements and colours."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
 
 

@@ -17,7 +17,6 @@ from seqsweep.results.report.curves import (
     band,
     bands,
     curves_figure,
-    read_metrics,
 )
 from seqsweep.results.report.plot_parts import HEAT, between
 
@@ -51,18 +50,6 @@ def test_a_line_is_pale_where_seeds_have_ended():
     assert (whole["x"], whole["y"]) == ([0, 1], pytest.approx([0.4, 0.6]))
     assert (left["x"], left["y"]) == ([1, 2, 3], pytest.approx([0.6, 0.6, 0.6]))
     assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 runs left"
-
-
-def test_curves_are_read_as_far_as_they_are_whole(tmp_path):
-    (tmp_path / "metrics.csv").write_text(
-        "epoch,step,train/loss,val/loss\n0,6,1.5,2.5\n1,12,nan,\n2,18,0.5,1.5\n3,24,0."
-    )
-    assert read_metrics(tmp_path) == {
-        "step": {0: 6.0, 1: 12.0, 2: 18.0},
-        "train/loss": {0: 1.5, 2: 0.5},
-        "val/loss": {0: 2.5, 2: 1.5},
-    }
-    assert read_metrics(tmp_path / "none") == bands([tmp_path / "none"], ["val/loss"]) == {}
 
 
 def test_seeds_that_stop_early_leave_the_others_their_epochs(tmp_path):

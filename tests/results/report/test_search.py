@@ -75,17 +75,6 @@ def test_halving_compares_at_its_first_rung(tmp_path):
     assert pruned["marker"]["symbol"] == "circle-open"
 
 
-def test_trials_are_compared_after_the_epochs_that_all_have(tmp_path):
-    trials = [
-        write_trial(tmp_path, number, epochs, whole=epochs == EPOCHS)
-        for number, epochs in enumerate([1, 3, EPOCHS] * 4)
-    ]
-    write_search(tmp_path, trials, pruner="median")
-    text = said(tmp_path)
-    assert "after 1 epoch of 12 trials. With fewer than 20 trials the importances are" in text
-    assert "no trial was trained again over fresh seeds" in text
-
-
 def test_without_optuna_the_report_names_the_package(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     halving(tmp_path, 9)

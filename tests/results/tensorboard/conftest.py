@@ -49,8 +49,6 @@ def diagnosis() -> dict[str, Any]:
 
 
 class Sweep:
-    """A folder of runs, written file by file."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.configs: dict[str, dict[str, Any]] = {}
@@ -144,7 +142,6 @@ class Shown:
         return sorted(self.events.PluginRunToTagToContent(plugin).get(run, {}))
 
     def points(self, run: str, tag: str) -> list[tuple[int, float]]:
-        """Returns the steps and values of a tag."""
         read = self.events.Tensors(run, tag)
         return [(e.step, round(e.tensor_proto.float_val[0], 4)) for e in read]
 
@@ -169,7 +166,6 @@ class Shown:
         return list(handler.run().session_groups)
 
     def statuses(self) -> dict[str, str]:
-        """Returns the status of each run by the run's name."""
         return {
             session.name: api_pb2.Status.Name(session.status).removeprefix("STATUS_").lower()
             for group in self.groups()

@@ -123,9 +123,3 @@ def test_without_diagnostics_a_run_has_no_pictures(sweep, made):
     sweep.plan()
     renew(sweep.folder)
     assert list(made(sweep.folder, "images").values()) == ["h1"]
-
-
-def test_a_negative_number_of_images_is_refused(sweep):
-    sweep.done("0", {"h": 1}, 0.9)
-    with pytest.raises(ValueError, match="images=-1: must be at least 0"):
-        renew(sweep.folder, images=-1)

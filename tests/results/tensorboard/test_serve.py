@@ -72,6 +72,7 @@ def test_a_server_is_stale_if_it_would_keep_showing_old_metadata(before, after, 
         ({"host": "192.0.2.1"}, "host=192.0.2.1: must be an address of this machine"),
         ({"host": "no host"}, "host=no host: must be an address of this machine"),
         ({}, "no runs in it"),
+        ({"images": -1}, "images=-1: must be at least 0"),
     ],
 )
 def test_what_cannot_be_served_is_refused(where, message, tmp_path):

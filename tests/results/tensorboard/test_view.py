@@ -140,19 +140,6 @@ def test_files_are_made_where_the_curves_have_moved_meanwhile(sweep):
     assert not (run / "before").exists()
 
 
-def test_the_versions_of_a_view_change_with_metadata_and_status(sweep):
-    run = sweep.add("0", {"h": 0}, [0.7])
-    sweep.done("1", {"h": 1}, 0.9)
-    before = renew(sweep.folder, images=0)
-    assert before.configs == {"h0": "h0", "h1": "h1"}
-    assert [status for _, status in before.versions.values()] == ["unknown", "success"]
-    sweep.finish(run, [0.7])
-    after = renew(sweep.folder, images=0)
-    assert after.versions["h0"] == (before.versions["h0"][0], "success")
-    sweep.done("2", {"h": 2}, 0.9)
-    assert renew(sweep.folder, images=0).versions["h0"] != after.versions["h0"]
-
-
 def test_a_view_of_more_than_40_runs_names_the_best_20_and_the_one_with_the_names(sweep):
     for number in range(40):
         sweep.done(f"{number:02}", {"h": number}, 0.3 + number / 100)
