@@ -1,27 +1,17 @@
 """A member composed the quick way is the config that Hydra composes for its job."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.schema import check
-
-
-@pytest.fixture(scope="module")
-def loader() -> Iterator[ConfigLoader]:
-    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
-        yield GlobalHydra.instance().config_loader()
 
 
 def composer(loader: ConfigLoader, *overrides: str) -> MemberComposer:
@@ -66,7 +56,6 @@ def assert_same(found: DictConfig, expected: DictConfig) -> None:
 
 
 OVERRIDES = {
-    "nothing": [],
     "values": ["model.hidden_size=8", "optimizer.lr=1e-2", "trainer.progress_bar=false"],
     "null": ["trainer.gradient_clip_val=null", "data.source.labels=null"],
     "a list for null": ["loss.class_weights=[1,2,3.5]", "data.source.seed=[1,[2,a]]"],
@@ -75,8 +64,7 @@ OVERRIDES = {
     "an interpolation of a group": ["loss=${data.source}"],
     "max_epochs of a scheduler": ["scheduler=cosine", "trainer.max_epochs=7"],
     "a group that changes all": ["experiment=japanese_vowels"],
-    "groups and values": ["model=multilayer", "model.num_layers=2", "optimizer=sgd",
-                          "optimizer.momentum=0.5", "seed=1"],
+    "a group and its value": ["optimizer=sgd", "optimizer.momentum=0.5", "seed=1"],
     "a group added": ["+experiment=digits"],
     "a group in a package": ["+optimizer@second=sgd", "second.lr=5"],
     "a key added and set": ["+extra.a=1", "extra.a=2"],

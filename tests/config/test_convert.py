@@ -45,11 +45,7 @@ def test_convert_returns_a_value_that_fits(value, annotation, expected):
         (float("nan"), float, "key=nan: must be a finite number"),
         ("False", bool, "key='False': must be true or false"),
         ("x", int | None, "key='x': must be a whole number or null"),
-        (
-            "gro",
-            Cell | None,
-            "key='gro': must be one of rnn, gru, lstm or null; did you mean 'gru'?",
-        ),
+        ("gr", Cell | None, "key='gr': must be one of rnn, gru, lstm or null; did you mean 'gru'?"),
         (3, list[int], "key=3: must be a list"),
         ([[1.0], [True]], list[list[float]], "key[1][0]=true: must be a number"),
         ([0.9], tuple[float, float], "key=[0.9]: must be a list of 2 values"),

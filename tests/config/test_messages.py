@@ -101,6 +101,8 @@ def test_a_wrong_flag_is_refused(arguments, message):
     assert flags_first(["a=1", "-i", "config", "b=1"], "train") == ["-i", "config", "a=1", "b=1"]
 
 
+OPEN = {"_target_": "builtins.open", "file": "/nowhere/at/all"}
+IMPORT = {"_target_": "importlib.import_module", "name": "no_such_package"}
 RNN = {"_target_": "seqsweep.models.classifier.RNNClassifier", "input_size": 2, "num_classes": 2}
 
 
@@ -112,13 +114,8 @@ def test_targets_are_built_nested_partial_and_with_injected_arguments():
     assert isinstance(made, functools.partial)
     assert made(denominator=4) == Fraction(3, 4)
     # Hydra's instantiate would make a config of a dataclass such as `Splits`.
-    source = build(
-        {
-            "_target_": "seqsweep.data.tasks.random_sequences",
-            "num_sequences": 4, "length": 2, "input_size": 1, "num_classes": 2,
-        },
-        "data.source",
-    )  # fmt: skip
+    sizes = {"num_sequences": 4, "length": 2, "input_size": 1, "num_classes": 2}
+    source = build({"_target_": "seqsweep.data.tasks.random_sequences", **sizes}, "data.source")
     assert isinstance(source, Splits)
     made = build({"_target_": "builtins.dict", "source": 1, "b": 2}, "data", source=source)
     assert made["source"] is source and made["b"] == 2
@@ -131,17 +128,9 @@ def test_targets_are_built_nested_partial_and_with_injected_arguments():
         (RNN, TypeError, "model: "),
         ({"_target_": "nowhere.Net"}, ValueError, "model._target_=nowhere.Net: "),
         ([{"_target_": "fractions.Fraction", "numerator": "x"}], ValueError, "model[0]: "),
-        (
-            {"_target_": "builtins.open", "file": "/nowhere/at/all"},
-            FileNotFoundError,
-            "model: [Errno 2] No such file",
-        ),
+        (OPEN, FileNotFoundError, "model: [Errno 2] No such file"),
         # of other people's code, as a logger whose package is not installed
-        (
-            {"_target_": "importlib.import_module", "name": "no_such_package"},
-            ValueError,
-            "model: importlib.import_module lacks a package: No module named",
-        ),
+        (IMPORT, ValueError, "model: importlib.import_module lacks a package: No module named"),
         # whose class takes more than a message
         ({"_target_": "json.loads", "s": "{"}, ValueError, "model: Expecting property name"),
     ],

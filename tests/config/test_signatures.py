@@ -112,21 +112,13 @@ def test_the_source_is_read_and_not_run(module):
     assert (parameters["bias"].annotation, parameters["bias"].required) == (bool, False)
 
 
-def test_a_module_with_a_syntax_error_is_refused_by_name(module):
-    name = module("def f(:")
-    with pytest.raises(ValueError, match=f"_target_={name}.f: importing '{name}' fails: SyntaxErr"):
-        signature_of(f"{name}.f")
-
-
-@pytest.mark.parametrize(
-    ("target", "parts"),
-    [
-        ("seqsweep.models.classifier.RNNClassifer", ["did you mean", "RNNClassifier"]),
-        ("nowhere.at.All", ["nowhere.at"]),
-        ("", ["_target_="]),
-    ],
-)
-def test_an_unknown_target_is_refused_by_name(target, parts):
-    with pytest.raises(ValueError, match=f"_target_={re.escape(target)}") as refused:
-        signature_of(target)
-    assert all(part in str(refused.value) for part in parts)
+def test_an_unknown_target_or_a_syntax_error_is_refused_by_name(module):
+    broken = module("def f(:")
+    for target, message in {
+        "seqsweep.models.classifier.RNNClassifer": ".*did you mean.*RNNClassifier",
+        "nowhere.at.All": ".*nowhere.at",
+        "": "",
+        f"{broken}.f": f": importing '{broken}' fails: SyntaxErr",
+    }.items():
+        with pytest.raises(ValueError, match=f"_target_={re.escape(target)}{message}"):
+            signature_of(target)

@@ -39,10 +39,7 @@ def test_every_argument_of_lightnings_is_taken_or_refused(checked):
     assert found["trainer"].items() >= OTHERS.items()
 
 
-@pytest.mark.parametrize(
-    "override",
-    ["trainer.max_steps=7", "trainer.benchmark=true", "trainer.gradient_clip_algorithm=value"],
-)
+@pytest.mark.parametrize("override", ["trainer.max_steps=7", "trainer.benchmark=true"])
 def test_one_that_is_given_makes_another_run_by_autograd(override, checked, default):
     config = checked(override)
     assert run_id(config, "data") != run_id(default, "data")

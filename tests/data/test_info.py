@@ -1,5 +1,6 @@
-"""The description of a data set counts what is in it; a line says what is odd."""
+"""The description of a data set counts what is in it; equal splits have equal fingerprints."""
 
+import functools
 import json
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +13,8 @@ from seqsweep.data.bundled import digits
 from seqsweep.data.info import contents, describe, notes
 from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits
+from seqsweep.data.tables import table
+from seqsweep.data.text import text
 
 
 def made() -> Splits:
@@ -56,9 +59,7 @@ def test_channels_are_measured_over_the_valid_steps_of_all_splits():
         assert (channel.min, channel.max, channel.mean, channel.std) == pytest.approx(expected)
         assert channel.missing == np.isnan(column).sum()
     assert [channel.is_constant for channel in info.channels] == [False, False, True]
-
-
-def test_a_channel_without_a_value_has_no_range():
+    # A channel without a value has no range.
     x = np.random.default_rng(0).normal(size=(6, 4, 2)).astype(np.float32)
     x[:, :, 1] = np.nan
     (_, empty) = describe(Splits(make_sequences(x, np.arange(6) % 2))).channels
@@ -89,16 +90,6 @@ def test_labels_that_a_person_would_read_otherwise(labels, line):
     assert said(labelled(*labels * 10)) == (line,)
 
 
-def test_a_class_that_no_metric_counts_is_noted():
-    source = labelled(*["a", "b"] * 20, "rare")
-    assert said(source) == (
-        "class 'rare' (1 in train): no sequence in val or test, so no metric counts them",
-    )
-    assert said(source, val_fraction=0, test_fraction=0) == ()
-    for ordinary in (digits(), labelled(*["a", "b", "1", "2", "-1", "10"] * 10)):
-        assert said(ordinary) == ()
-
-
 def test_a_class_that_one_split_lacks_is_noted():
     rng = np.random.default_rng(0)
     parts = {
@@ -113,6 +104,11 @@ def test_a_class_that_one_split_lacks_is_noted():
     assert said(make_splits(parts), test_fraction=0) == (
         "class '3' (3 in train): no sequence in val, so no metric counts them",
     )
+    source = labelled(*["a", "b"] * 20, "rare")
+    assert said(source)[0].startswith("class 'rare' (1 in train): no sequence in val or test, so")
+    assert said(source, val_fraction=0, test_fraction=0) == ()
+    for ordinary in (digits(), labelled(*["a", "b", "1", "2", "-1", "10"] * 10)):
+        assert said(ordinary) == ()
 
 
 def test_numbers_to_predict_and_repeated_sequences_are_noted():
@@ -124,3 +120,90 @@ def test_numbers_to_predict_and_repeated_sequences_are_noted():
     assert said(Splits(part, test=part), val_fraction=0) == (
         "40 of 40 test sequences are also in train",
     )
+
+
+N = 40
+X = np.random.default_rng(0).normal(size=(N, 5, 2)).astype(np.float32).astype(np.float64)
+Y = np.arange(N) % 4
+
+
+def part_of(rows: Any = slice(None), x: Any = X, y: Any = Y, **more: Any) -> Any:
+    return make_sequences(x[rows], y[rows], where="made", class_names="abcd", **more)
+
+
+def held(source: Splits, **options: Any) -> dict[str, dict[str, Any]]:
+    return contents(prepared(source, **{"standardize": True, "missing": "mean"} | options))
+
+
+def test_equal_sets_have_equal_fingerprints_however_they_are_prepared():
+    plain = held(Splits(part_of()))
+    assert {name: split["sequences"] for name, split in plain.items()} == {
+        "train": 24, "val": 8, "test": 8,
+    }  # fmt: skip
+    assert held(Splits(part_of()), standardize=False, missing="zero") == plain
+    other_val = held(Splits(part_of()), val_fraction=0.3)
+    assert other_val["test"] == plain["test"]  # though train, and so the scaling, is another
+    assert other_val["val"] != plain["val"] and other_val["train"] != plain["train"]
+    for options in ({"split_seed": 1}, {"test_fraction": 0.1}):
+        assert held(Splits(part_of()), **options)["test"] != plain["test"]
+
+
+def test_another_set_has_another_fingerprint_but_not_for_order_padding_or_type():
+    value, label, length = X.copy(), Y.copy(), np.full(N, 5)
+    value[35, 4, 1] += 1
+    label[35] = (label[35] + 1) % 4
+    length[35] = 4
+    test, equal = slice(30, 40), np.full(10, 5)
+    plain, other = part_of(test, lengths=equal), part_of(test, value, lengths=equal)
+    sets = [
+        plain,
+        other,
+        part_of(test, y=label, lengths=equal),
+        part_of(test, lengths=length[30:40]),
+    ]
+    train = part_of(slice(30))
+    assert len({contents(Splits(train, test=one))["test"]["fingerprint"] for one in sets}) == 4
+    wide = np.pad(X, ((0, 0), (0, 3), (0, 0)))
+    padded, single = part_of(test, x=wide, lengths=equal), part_of(test, x=X.astype(np.float32))
+    first, *same = (
+        contents(Splits(train, test=one))["test"]
+        for one in (plain, part_of(np.arange(39, 29, -1)), padded, single)
+    )
+    assert same == [first] * 3
+
+
+def test_sequences_that_train_has_too_are_counted():
+    whole = contents(Splits(part_of(), val=part_of(slice(5)), test=part_of()))
+    assert whole["test"]["also_in_train"] == N and whole["val"]["also_in_train"] == 5
+    relabelled = contents(Splits(part_of(), test=part_of(y=(Y + 1) % 4)))
+    assert relabelled["test"]["also_in_train"] == N
+    # Beside an offset that float32 would lose, all digits count.
+    x = X + np.array([1e9, 0])
+    for difference, count in ((0, 5), (1e-3, 0)):
+        parts = {"train": RawPart(x, Y, None, "train")}
+        parts["test"] = RawPart(x[3:8] + difference, Y[3:8], None, "test")
+        assert contents(make_splits(parts))["test"]["also_in_train"] == count
+
+
+def test_recordings_are_the_same_in_whichever_way_they_are_read(tmp_path):
+    lines = [f"{'really ' * (n % 3)}word {n},{'ab'[n % 2]}" for n in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *lines]))
+    ways: list[dict[str, Any]] = [
+        {}, {"tokens": "words"}, {"lower": True}, {"max_length": 3}, {"max_symbols": 2},
+    ]  # fmt: skip
+    texts = [text(str(tmp_path / "t.csv"), **way) for way in ways]
+    assert len({one.recordings for one in texts}) == 1
+    assert len({one.fingerprint() for one in texts}) > 1
+    columns = ",".join(f"x{n}" for n in range(4))
+    rows = [",".join(map(str, [*X[n, :2].ravel(), "ab"[n % 2]])) for n in range(12)]
+    (tmp_path / "w.csv").write_text("\n".join([f"{columns},label", *rows]))
+    read = functools.partial(table, str(tmp_path / "w.csv"))
+    tables = [read(), read(frame=2), read(reshape=[2, 2]), read(frame=4)]
+    assert len({one.recordings for one in tables}) == 1
+    # Other values, labels, order, groups or splits are other recordings.
+    others = [
+        read(features=["x0", "x1"]), read(group="x0"), texts[0],
+        Splits(part_of()), Splits(part_of(np.arange(N)[::-1])), Splits(part_of(y=(Y + 1) % 4)),
+        Splits(part_of(slice(30)), test=part_of(slice(30, 40))),
+    ]  # fmt: skip
+    assert len({one.recordings for one in [*others, tables[0]]}) == len(others) + 1

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from seqsweep.data import lists
-from seqsweep.data.lists import check_memory, free_memory
+from seqsweep.data.lists import free_memory
 from seqsweep.data.raw import RawPart, make_splits
 from seqsweep.data.readers import npz
 from seqsweep.data.tables import table
@@ -20,12 +20,6 @@ WAY_OUT = (
 )
 MEMINFO = "MemTotal: 8000 kB\nMemFree: 1000 kB\nMemAvailable:   4000 kB\n"
 STATISTICS = "anon 900000\nactive_file 300000\ninactive_file 200000\n"
-
-
-def test_what_fits_passes_and_what_does_not_is_refused():
-    check_memory(1, "my.csv", "its rows")
-    with pytest.raises(ValueError, match="^my.csv: its rows need 4,096.0" + WAY_OUT):
-        check_memory(1 << 42, "my.csv", "its rows")
 
 
 def test_the_copies_that_training_needs_count_too():

@@ -45,25 +45,17 @@ def test_padding_becomes_zero_whatever_stood_there():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "kept"),
-    [
-        (np.float32, np.float32), (np.float16, np.float32), (np.int16, np.float32),
-        (np.uint8, np.float32), (np.bool_, np.float32), (">f4", np.float32),
-        (np.float64, np.float64), (np.int32, np.float64), (np.uint64, np.float64),
-        (np.longdouble, np.float64),
-    ],
-)  # fmt: skip
-def test_values_keep_their_type_or_get_the_one_that_holds_them(dtype, kept):
-    x = X.astype(dtype)
-    made = make(x)
-    assert made.x.dtype == kept and np.array_equal(made.x, x.astype(kept))
+    ("kept", "types"),
+    [("f4", ["f4", "f2", "i2", "u1", "?", ">f4"]), ("f8", ["f8", "i4", "u8", "g"])],
+)
+def test_values_keep_their_type_or_get_the_one_that_holds_them(kept, types):
+    for x in (X.astype(one) for one in types):
+        assert make(x).x.dtype == kept and np.array_equal(make(x).x, x.astype(kept))
 
 
-def test_other_layouts_are_transposed_and_a_matrix_is_one_channel():
+def test_a_matrix_of_any_layout_is_one_channel():
     assert np.array_equal(make(X[:, :, 0]).x, X[:, :, :1])
-    assert np.array_equal(make(X.swapaxes(0, 1), layout="time_first").x, X)
     assert np.array_equal(make(X[:, :, 0].T, layout="time_first").x, X[:, :, :1])
-    assert np.array_equal(make(X.swapaxes(1, 2), layout="channels_first").x, X)
     assert np.array_equal(make(X[:, :, 0], layout="channels_first").x, X[:, :, :1])
 
 
@@ -71,9 +63,8 @@ def test_fingerprint_is_of_the_content_alone():
     same = make(lengths=[4, 1, 2]).fingerprint()
     other_padding = X.copy()
     other_padding[1, 3] = 77
-    assert make(other_padding.astype(np.float32), lengths=[4, 1, 2]).fingerprint() == same
-    more_padding = np.pad(X, ((0, 0), (0, 3), (0, 0)))
-    assert make(more_padding, lengths=[4, 1, 2]).fingerprint() == same
+    for x in (other_padding, np.pad(X, ((0, 0), (0, 3), (0, 0)))):
+        assert make(x, lengths=[4, 1, 2]).fingerprint() == same
     assert re.fullmatch("[0-9a-f]{64}", same)
     changed = X.copy()
     changed[1, 0, 0] += 1
@@ -180,11 +171,10 @@ BAD = {
     "no channel": ({"x": X[:, :, :0]}, r"shape \(3, 4, 0\); no dimension may be 0"),
     "ragged": ({"x": [[[1.0], [1.0, 2.0]], [1.0]]}, "x is ragged; pad it and give lengths"),
     "object": ({"x": X.astype(object)}, "x has dtype object; expected real numbers"),
-    "infinite": (
-        {"x": np.where(X == 21, np.inf, X)},
-        r"x is inf at sequence 2, step 2, channel 1 \(1 such values\)",
+    "beyond float32": (
+        {"x": np.where(X == 21, -1e39, X)},
+        r"x is -1e.39 at sequence 2, step 2, channel 1 \(1 such values\)",
     ),
-    "beyond float32": ({"x": np.where(X == 3, -1e39, X)}, "x is -1e.39 at sequence 0, step 1"),
     "length 0": ({"lengths": [1, 1, 0]}, "sequence 2 has length 0; must be between 1 and 4"),
     "lengths' number": ({"lengths": [1, 2]}, r"lengths has shape \(2,\); must be \(3,\)"),
     "lengths' type": ({"lengths": [1.0, 2.0, 1.0]}, "lengths has dtype float64; .* integers"),

@@ -45,7 +45,6 @@ BAD_CSV = {
         swap("run_1,1", "run_1,late"),
         r"my.csv:6: the step \(column 'time'\) 'late' must be a number or a date, of one kind with",
     ),
-    "id missing": bad(swap("run_1,1", ",1"), r"my.csv:6: the id \(column 'case'\) is missing$"),
     "an id in two places": bad(
         "id,x,label\n0,1,a\n0,2,a\n1,3,b\n\n0,4,a\n0,5,a\n",
         r"my.csv:6: sequence '0' begins a second time; its first rows are at .*my.csv:2; give each",
@@ -83,6 +82,16 @@ BAD_CSV = {
     "binary": bad(b"x,label\n\0\0\1,2\n", "is not a text in UTF-8; expected csv or parquet"),
     "gzip cut off": bad(gzip.compress(LONG.encode())[:-20], "is cut off or damaged"),
     "delimiter": bad(LONG, "delimiter='::': must be one character", delimiter="::"),
+    "a line below Excel's first": bad(
+        "sep=;\nx;label\n1;a\nfast;b\n1;a\n", r"my.csv:4: column 'x': 'fast' is not a number"
+    ),
+    "the first line of a file without a header": bad(
+        "\nfast,a\n1,b\n2,a\n", "my.csv:2: column '0': 'fast'", header=False, label="1"
+    ),
+    "a row of blanks": bad("x y label\n1 2 a\n1  b\n", "my.csv:3: 2 cells; expected 3, as in"),
+    "no encoding": bad("x\n", "encoding=latin1x: must be an encoding that", encoding="latin1x"),
+    "another encoding": bad(b"x;\xfc\n", "my.csv: is not ascii: ", encoding="ascii"),
+    "no text": bad(b"x\n", "encoding=hex: must be an encoding that", encoding="hex"),
     "frame": bad("a,b,c,label\n1,2,3,x\n", r"frame=2: must divide .* has 3 \(a,b,c", frame=2),
     "frame and reshape": bad("a,label\n1,x\n", "give only one", reshape=[1, 1], frame=1),
     "frame of a long table": bad(LONG, "frame and reshape are for form", form="long", frame=2),
@@ -121,7 +130,6 @@ BAD_PARQUET = {
     "texts that are not UTF-8": bad(
         {"label": pa.array([b"\xff", b"\xff", b"a"]).view(pa.string())}, "is cut off or damaged"
     ),
-    "length missing": bad({"n": [None, 1, 1]}, "the length .* is missing", length="n"),
     "delimiter": bad({}, "delimiter=';': .* is a parquet file", delimiter=";"),
 }
 

@@ -124,11 +124,7 @@ GOOD = {random_sequences: {"num_sequences": 3, "length": 2, "input_size": 2, "nu
     ("task", "arguments", "message"),
     [
         (random_sequences, {"length": 2.0}, "length=2.0: expected an integer, got a float"),
-        (
-            random_sequences,
-            {"num_classes": 10**9},
-            "num_classes=1000000000: must be at most 1000",
-        ),
+        (random_sequences, {"num_classes": 10**9}, "num_classes=1000000000: must be at most 1000"),
         (random_sequences, {"num_sequences": 10**9, "length": 9}, ".* are 18,000,000,000 numbers"),
         (random_sequences, {"labels": [0, 1]}, "2 labels for num_sequences=3"),
         (random_sequences, {"labels": [0, 1, 2]}, "labels holds 2; .* must be between 0 and 1"),

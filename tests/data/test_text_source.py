@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import re
 
 import numpy as np
@@ -18,27 +19,21 @@ from seqsweep.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 TEXTS = ["Good, really good", "bad", 'so "so"', "two\nlines", "ünïcode 語"] * 4
 LABELS = ["yes", "no"] * 10
 
-TEXTS_GZ = gzip.compress(b"text,label\na,b\n" * 99, mtime=0)  # no time, as a test is named by it
 
-
-def write_csv(path, header=("text", "label"), texts=TEXTS, labels=LABELS, **options):
+def write_csv(path, texts=TEXTS, labels=LABELS):
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, **options)
-        writer.writerows([header, *zip(texts, labels, strict=True)])
+        csv.writer(file).writerows([("text", "label"), *zip(texts, labels, strict=True)])
     return str(path)
 
 
 def test_the_same_texts_in_any_format_are_the_same_data(tmp_path):
     plain = write_csv(tmp_path / "a.csv")
-    content = (tmp_path / "a.csv").read_bytes()
-    (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + content)
-    write_csv(tmp_path / "quoted.csv", quoting=csv.QUOTE_ALL)
     table = pa.table({"text": pa.array(TEXTS), "label": pa.array(LABELS)})
     pq.write_table(table, tmp_path / "a.parquet")
     encoded = table.set_column(1, "label", table["label"].dictionary_encode())
     pq.write_table(encoded, tmp_path / "dictionary.parquet", compression="zstd")
-    (tmp_path / "B.CSV.GZ").write_bytes(gzip.compress(content))
-    names = ("bom.csv", "quoted.csv", "B.CSV.GZ", "a.parquet", "dictionary.parquet")
+    (tmp_path / "B.CSV.GZ").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    names = ("B.CSV.GZ", "a.parquet", "dictionary.parquet")
     prints = {text(str(tmp_path / name)).fingerprint() for name in names}
     assert prints == {text(plain).fingerprint()}
     # Labels may be numbers.
@@ -104,14 +99,10 @@ def test_scaling_or_transforming_an_index_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"text,label\na,x\nb\n", ":3: 1 cells; expected 2, as in the first row"),
-        ("a.csv", b'text,label\n"a,x\n', ": a quoted cell does not end: the file has an odd num"),
         ("a.csv", b'text,label\n"two\nlines",x\n,y\n', ":4: '' has no characters"),
-        ("a.csv", b"", ": is empty; expected a line with the names of the columns"),
         ("a.csv", b"text,label\na,x\nb,\n", ": sequence 1 has label '': it is missing"),
         ("a.tsv", b"yes\tgood\nbad\n", ":2: expected LABEL<TAB>TEXT, got no tab"),
         ("a.tsv", b"yes\tgo\xffod\n", ": is not UTF-8: invalid start byte (byte 6)"),
-        ("a.csv.gz", TEXTS_GZ[:-9], ": is cut off or damaged"),
         ("a.parquet", b"PAR1text", ": is cut off or damaged"),
         ("a.json", b"{}", ": must end with one of .csv, .csv.gz, .parquet, .tsv, .tsv.gz, .txt"),
     ],
@@ -122,24 +113,13 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path, name, content, message):
         text(str(tmp_path / name))
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"max_length": 0}, "max_length=0: must be at least 1"),
-        ({"text_column": "labl"}, "text_column=labl: must be a column of .*; did you mean 'label'"),
-    ],
-)
-def test_a_bad_option_is_refused(tmp_path, options, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        text(write_csv(tmp_path / "a.csv"), **options)
-
-
-def test_a_long_text_is_read_whole(tmp_path):
-    """Python's csv would refuse a field of more than 131,072 characters."""
-    long = "word " * 100_000
-    path = write_csv(tmp_path / "a.csv", texts=[long, "b"], labels=["x", "y"])
-    assert text(path).train.lengths.tolist() == [500_000, 1]
-    assert csv.field_size_limit() == 131_072
+def test_a_bad_option_is_refused(tmp_path):
+    path = write_csv(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"^max_length=0: must be at least 1"):
+        text(path, max_length=0)
+    message = "^text_column=labl: must be a column of .*; did you mean 'label'"
+    with pytest.raises(ValueError, match=message):
+        text(path, text_column="labl")
 
 
 texts = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6)
@@ -188,9 +168,7 @@ def test_frequent_symbols_come_first_and_rare_ones_are_unknown():
     x, _ = fitted_on("aaabbc", max_symbols=1).encode(["cab"], place)
     assert x[0, :, 0].tolist() == [1, 2, 1]
     vocabulary = fitted_on("abc", lower=True, max_length=9)
-    plain = vocabulary.plain()
-    assert {type(value) for value in plain.values()} <= {list, str, bool, int, type(None)}
-    assert Vocabulary.from_plain(plain) == vocabulary
+    assert Vocabulary.from_plain(json.loads(json.dumps(vocabulary.plain()))) == vocabulary
 
 
 def test_words_and_signs_are_symbols_and_white_space_is_none():

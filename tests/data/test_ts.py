@@ -89,35 +89,20 @@ NAMES = st.lists(LABELS, min_size=2, max_size=4, unique=True)
 VALUES = st.floats(width=32, allow_infinity=False)
 
 
-@st.composite
-def data_sets(draw):
-    """Class names, and cases as (label, values (F, t))."""
-    names, channels = draw(NAMES), draw(st.integers(1, 3))
-    cases = []
-    for _ in range(draw(st.integers(1, 4))):
-        steps = draw(st.integers(1, 4))
-        row = st.lists(VALUES, min_size=steps, max_size=steps)
-        cases.append((draw(st.sampled_from(names)), [draw(row) for _ in range(channels)]))
-    return names, cases
-
-
 @settings(max_examples=50, deadline=None)
-@given(data=data_sets(), newline=st.sampled_from(["\n", "\r\n"]))
-def test_what_is_written_is_read(tmp_path_factory, data, newline):
-    names, cases = data
-
-    def token(value):
-        return "?" if np.isnan(value) else repr(value)
-
-    lines = ["@classLabel true " + " ".join(names), "@data"]
-    for label, channels in cases:
-        joined = [",".join(map(token, channel)) for channel in channels]
-        lines.append(":".join([*joined, label]))
+@given(names=NAMES, lengths=st.lists(st.integers(1, 4), min_size=1, max_size=4), data=st.data())
+def test_what_is_written_is_read(tmp_path_factory, names, lengths, data):
+    lines, channels = ["@classLabel true " + " ".join(names), "@data"], data.draw(st.integers(1, 3))
+    labels = [data.draw(st.sampled_from(names)) for _ in lengths]
+    rows = [[[data.draw(VALUES) for _ in range(n)] for _ in range(channels)] for n in lengths]
+    for label, row in zip(labels, rows, strict=True):
+        texts = [",".join("?" if np.isnan(x) else repr(x) for x in channel) for channel in row]
+        lines.append(":".join([*texts, label]))
     path = tmp_path_factory.getbasetemp() / "round.ts"
-    path.write_bytes(newline.join(lines).encode())
+    path.write_text("\n".join(lines))
     train = ts(str(path)).train
-    assert [train.class_names[i] for i in train.labels] == [label for label, _ in cases]
+    assert [train.class_names[i] for i in train.labels] == labels
     assert set(train.class_names) == set(names)
-    for n, (_, channels) in enumerate(cases):
-        expected = np.array(channels, dtype=np.float32).T
+    for n, row in enumerate(rows):
+        expected = np.array(row, dtype=np.float32).T
         assert np.array_equal(train.x[n, : train.lengths[n]], expected, equal_nan=True)

@@ -12,21 +12,6 @@ from seqsweep.live.sweep_state import Pace, SweepProgress
 from seqsweep.runs.lock import RunLock
 
 
-def test_the_time_left_is_that_of_the_epochs_left_and_counts_down():
-    pace = Pace(begun=100.0)
-    pace.update(110.0, trained=0, left=40)
-    assert pace.seconds_left(110.0) is None
-    pace.update(115.0, trained=1, left=39)  # Too little of the work for an estimate.
-    assert pace.seconds_left(115.0) is None
-    pace.update(120.0, trained=10, left=30)
-    assert pace.seconds_left(120.0) == pytest.approx(60.0)
-    pace.update(125.0, trained=10, left=30)
-    assert pace.seconds_left(125.0) == pytest.approx(55.0)
-    pace.update(140.0, trained=20, left=20)
-    assert pace.seconds_left(140.0) == pytest.approx(40.0)
-    assert pace.seconds_left(999.0) == 0.0
-
-
 def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep):
     """The third run is a copy of a shorter one, with epochs that are older than the sweep."""
     found = sweep(*(config(seed) for seed in range(4)))
@@ -43,7 +28,20 @@ def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep):
     train(found.run(1).path, [6, 7])
     found.clock.now += 4.0
     progress.look()
-    assert progress.seconds_left == pytest.approx((2 + 5 + 10) * 4.0 / 2)
+    left = (2 + 5 + 10) * 4.0 / 2
+    assert progress.seconds_left == pytest.approx(left)
+    # Between two epochs the estimate counts down, and not below 0.
+    for seconds, expected in ((5.0, left - 5.0), (99.0, 0.0)):
+        found.clock.now += seconds
+        progress.look()
+        assert progress.seconds_left == pytest.approx(expected)
+
+
+def test_too_little_of_the_work_gives_no_estimate_of_the_time_left():
+    pace = Pace(begun=100.0)
+    for trained, seconds in ((1, None), (10, 60.0)):
+        pace.update(120.0, trained, left=40 - trained)
+        assert pace.seconds_left(120.0) == seconds
 
 
 def test_progress_counts_the_runs_in_each_state(sweep):

@@ -54,12 +54,9 @@ PRINTED = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("finished", [2, 1])
-def test_all_output_goes_to_the_log_and_is_shown_below_the_table_after_a_failure(
-    tmp_path: Path, finished: int
-) -> None:
-    program = (
-        f"{BEGINNING}\nprint('before')\nwith show_progress(runs, console):{PRINTING}\nsay('after')"
-    )
+def test_all_output_goes_to_the_log_and_is_shown_after_a_failure(tmp_path, finished) -> None:
+    shown = f"with show_progress(runs, console):{PRINTING}"
+    program = f"{BEGINNING}\nprint('before')\n{shown}\nsay('after')"
     printed, code = on_terminal(program, tmp_path, str(finished))
     assert code == 0, printed
     log = (tmp_path / "sweep.log").read_text()
@@ -84,9 +81,7 @@ def test_all_output_goes_to_the_log_and_is_shown_below_the_table_after_a_failure
         pytest.param("os.kill(os.getpid(), signal.SIGINT)", 130, marks=pytest.mark.durability),
     ],
 )
-def test_an_early_end_leads_the_output_to_the_terminal_again(
-    tmp_path: Path, ending: str, code: int
-) -> None:
+def test_an_early_end_leads_the_output_to_the_terminal_again(tmp_path, ending, code) -> None:
     """The last 50 lines of the log that were printed meanwhile are shown."""
     program = f"""{BEGINNING}
 for n in range(99):
@@ -136,9 +131,7 @@ os.write(1, b"prompt $ ")
 
 
 @pytest.mark.slow
-def test_processes_are_forked_while_the_table_is_drawn_on_a_terminal_that_takes_no_output(
-    tmp_path: Path,
-) -> None:
+def test_processes_are_forked_while_a_terminal_takes_no_output(tmp_path: Path) -> None:
     """Each child prints and warns; a lock that it inherited would stop it for ever.
 
     The thread draws more frames than the terminal takes, and nothing reads the terminal before all

@@ -32,14 +32,6 @@ def test_weights_are_uniform_as_torchs_and_differ_by_no_more_than_rounding(cell)
         torch.testing.assert_close(one, other, rtol=0, atol=2**-25)
 
 
-def test_an_embedding_is_normal():
-    torch.manual_seed(0)
-    model = RNNClassifier(1, 4, 2, embedding_dim=200, num_embeddings=500)
-    assert model.embedding is not None
-    weight = model.embedding.weight.detach()
-    assert abs(weight.mean()) < 0.01 and abs(weight.std() - 1) < 0.01
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -75,17 +67,12 @@ def test_every_recurrent_matrix_of_a_gate_is_orthogonal(cell, layer_norm):
     assert all(torch.equal(drawn[name], plain[name]) for name in plain if "_hh" not in name)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 64])
-def test_an_orthogonal_matrix_is_exact_to_float64(size):
-    torch.manual_seed(0)
-    matrix = orthogonal(size)
-    assert np.abs(matrix.T @ matrix - np.eye(size)).max() < 1e-12
-
-
 def test_orthogonal_matrices_are_spread_evenly():
     """As of a uniform (Haar) draw: each entry has mean 0 and variance 1/H."""
     torch.manual_seed(0)
     draws = np.stack([orthogonal(3) for _ in range(4000)])
+    assert np.abs(draws @ draws.swapaxes(1, 2) - np.eye(3)).max() < 1e-12
+    assert abs(orthogonal(1)) == 1
     assert np.abs(draws.mean(axis=0)).max() < 0.05
     assert np.abs(draws.var(axis=0) - 1 / 3).max() < 0.02
     signs = np.linalg.det(draws)

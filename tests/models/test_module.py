@@ -77,7 +77,6 @@ def plain_loop(
     scheduler: Any = None,
     class_weights: Tensor | None = None,
     label_smoothing: float = 0.0,
-    gradient_clip_val: float | None = None,
 ) -> list[float]:
     """The loop that anyone would write; the loss of each epoch over all of its sequences."""
     optimizer = optimizer(model.parameters())
@@ -94,8 +93,6 @@ def plain_loop(
                 model(x, lengths), labels, class_weights, label_smoothing=label_smoothing
             )
             loss.backward()
-            if gradient_clip_val is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), gradient_clip_val)
             optimizer.step()
             share = len(labels) if class_weights is None else float(class_weights[labels].sum())
             total, weight = total + loss.item() * share, weight + share
@@ -121,25 +118,15 @@ def halved(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRSched
     return torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
 
 
+WEIGHTED = {"class_weights": torch.tensor([0.5, 1.0, 2.0]), "label_smoothing": 0.1}
+
+
 @pytest.mark.parametrize(
-    ("options", "same_bits"),
-    [
-        ({"optimizer": adam}, True),
-        # The norm is summed in one go here, tensor by tensor there: equal up to rounding.
-        ({"optimizer": adam, "gradient_clip_val": 0.05}, False),
-        ({"optimizer": sgd, "scheduler": halved}, True),
-        (
-            {
-                "optimizer": adam,
-                "class_weights": torch.tensor([0.5, 1.0, 2.0]),
-                "label_smoothing": 0.1,
-            },
-            True,
-        ),
-    ],
-    ids=["adam", "adam-clipped", "sgd-scheduled", "weighted-smoothed"],
+    "options",
+    [{"optimizer": sgd, "scheduler": halved}, {"optimizer": adam} | WEIGHTED],
+    ids=["sgd-scheduled", "weighted-smoothed"],
 )
-def test_equals_a_plain_loop(options, same_bits, tmp_path):
+def test_equals_a_plain_loop(options, tmp_path):
     ours, plain = network(), network()
     rows = fit(tmp_path, ours, val=sequences(seed=1), **options)
     losses = plain_loop(plain, **options)
@@ -149,15 +136,10 @@ def test_equals_a_plain_loop(options, same_bits, tmp_path):
     assert set(rows[0]) == {"epoch", "step", "lr", "train/grad_norm", *names}
     if "scheduler" in options:
         assert [row["lr"] for row in rows] == [0.1, 0.1, 0.05, 0.05]
-    tolerance = 1e-12 if same_bits else 1e-6
-    assert [row["train/loss"] for row in rows] == pytest.approx(losses, rel=tolerance)
+    assert [row["train/loss"] for row in rows] == pytest.approx(losses, rel=1e-12)
     for name, parameter in ours.state_dict().items():
-        expected = plain.state_dict()[name]
         assert not torch.equal(parameter, network().state_dict()[name])
-        if same_bits:
-            assert torch.equal(parameter, expected)
-        else:
-            torch.testing.assert_close(parameter, expected, rtol=1e-5, atol=1e-6)
+        assert torch.equal(parameter, plain.state_dict()[name])
 
 
 class Automatic(L.LightningModule):

@@ -22,8 +22,6 @@ X = np.zeros((2, 3, 1), dtype=np.float32)
     ("x", "lengths", "labels", "message"),
     [
         (X[0], [3, 3], [0, 1], r"x: must be float32 of shape \(S, T, F\), got float32 \(3, 1\)"),
-        (X.astype(np.float64), [3, 3], [0, 1], "got float64"),
-        (X, [3], [0, 1], "lengths: must be 2 integers"),
         (X, [3.0, 3.0], [0, 1], "lengths: must be 2 integers"),
         (X, [3, 4], [0, 1], "lengths: must be between 1 and 3, got 3 to 4"),
         (X, [3, 3], [-1, 1], "labels: must be between 0 and 1"),
@@ -45,7 +43,6 @@ def test_data_of_wrong_shape_or_range_are_refused(x, lengths, labels, message):
         ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
         ({"optimizer": "lion"}, "optimizer='lion': must be one of adam, adamw, sgd, rmsprop"),
         ({"weights": torch.zeros(3)}, r"weights: must be \d+ numbers in float32, got .* \(3,\)"),
-        ({"weights": torch.zeros(74, dtype=torch.float64)}, "got torch.float64"),
         ({"weights": torch.zeros(148)[::2]}, "weights: must be contiguous"),
         ({"class_weights": torch.ones(3)}, "class_weights: must be 4 numbers"),
         ({"label_smoothing": 1.0}, "label_smoothing=1.0: must be at least 0 and below 1"),

@@ -1,7 +1,7 @@
 """The library's functions equal those of NumPy in float64, and its multiply-add rounds once."""
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -15,24 +15,19 @@ Array = npt.NDArray[np.float32]
 
 
 def call(name: str, x: Array) -> Array:
-    found = library()
-    assert found is not None
-    out = np.empty_like(x)
-    found.handle.seqsweep_function(
-        FUNCTIONS.index(name),
-        ctypes.c_int64(x.size),
-        ctypes.c_void_p(x.ctypes.data),
-        ctypes.c_void_p(out.ctypes.data),
-    )
-    return out
+    return by_library("function", FUNCTIONS.index(name), x)
 
 
 def multiply_add(a: Array, b: Array, c: Array, way: int) -> Array:
+    return by_library("multiply_add", way, a, b, c)
+
+
+def by_library(name: str, which: int, *arrays: Array) -> Array:
     found = library()
     assert found is not None
-    out = np.empty_like(a)
-    pointers = [ctypes.c_void_p(each.ctypes.data) for each in (a, b, c, out)]
-    found.handle.seqsweep_multiply_add(way, ctypes.c_int64(a.size), *pointers)
+    out = np.empty_like(arrays[0])
+    pointers = [ctypes.c_void_p(each.ctypes.data) for each in (*arrays, out)]
+    getattr(found.handle, f"seqsweep_{name}")(which, ctypes.c_int64(out.size), *pointers)
     return out
 
 
@@ -74,13 +69,7 @@ def sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         ("sigmoid", sigmoid, -80.0, 80.0, 3.0),
     ],
 )
-def test_the_error_of_a_function_is_a_few_units_of_the_last_place(
-    name: str,
-    exact: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
-    low: float,
-    high: float,
-    bound: float,
-):
+def test_the_error_of_a_function_is_a_few_units_of_the_last_place(name, exact, low, high, bound):
     x = numbers(low, high)
     assert ulps(call(name, x), exact(x.astype(np.float64))).max() <= bound
 
@@ -108,16 +97,13 @@ def rounded(value: Fraction) -> float:
     """The float32 nearest to an exact number, ties to the even one."""
     if value == 0:
         return 0.0
-    exponent = max(-149, _floor_log2(abs(value)) - 23)
+    size = abs(value)
+    guess = size.numerator.bit_length() - size.denominator.bit_length()
+    exponent = max(-149, (guess if Fraction(2) ** guess <= size else guess - 1) - 23)
     scaled = value / Fraction(2) ** exponent
     whole = round(scaled)  # Python's round takes a tie to the even one
     result = float(whole) * 2.0**exponent
     return result if abs(result) < 2.0**128 else float(np.copysign(np.inf, result))
-
-
-def _floor_log2(value: Fraction) -> int:
-    guess = value.numerator.bit_length() - value.denominator.bit_length()
-    return guess if Fraction(2) ** guess <= value else guess - 1
 
 
 @pytest.mark.sampled(1)

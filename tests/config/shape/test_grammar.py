@@ -118,12 +118,9 @@ def test_a_value_that_an_operator_does_not_take_is_refused(text: str, message: s
     [
         "",
         "a; b",
-        "f(1) == 1",
         "().__class__ == 1",
         "__import__('os').system('true') == 0",
-        "model['cell'] == 'gru'",
         "[x for x in [1]] == [1]",
-        "1 if true else 2",
         "1\0",
         "(" * 300 + "1" + ")" * 300,
         "model.num_layers" + " + 1" * 3000,

@@ -10,7 +10,6 @@ from prepared import prepared
 from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms import Transform, shaping_options, transform_of
 from seqsweep.training.build_run import description, scaling_of
 
 N, T, F = 24, 11, 2
@@ -59,17 +58,16 @@ def test_a_checkpoint_transforms_raw_values_as_the_test_split_to_the_bit(
     name, standardize, missing, dtype
 ):
     splits = both(TRANSFORMS[name], standardize=standardize, missing=missing, dtype=dtype)
-    assert splits.test is not None
-    scaling = scaling_of(description({}, splits))
+    scaling, test = scaling_of(description({}, splits)), splits.parts["test"]
     assert scaling is not None
     x, lengths = raw(1)
     values, steps = scaling.apply(x[:, : lengths.max()], lengths)
-    assert steps.tolist() == splits.test.lengths.tolist()
-    assert values.tobytes() == splits.test.x[:, : steps.max()].tobytes()
+    assert steps.tolist() == test.lengths.tolist()
+    assert values.tobytes() == test.x[:, : steps.max()].tobytes()
     assert values.shape[2] == splits.input_size == len(splits.train.channel_names)
     # In other batches, and with other padding, a sequence stays what it is.
     alone, (length,) = scaling.apply(np.pad(x[3:4], ((0, 0), (0, 5), (0, 0))), lengths[3:4])
-    assert alone[0, :length].tobytes() == splits.test.x[3, :length].tobytes()
+    assert alone[0, :length].tobytes() == test.x[3, :length].tobytes()
 
 
 def test_time_stamps_keep_their_differences_through_a_transform():
@@ -90,13 +88,13 @@ def test_padding_changes_nothing():
 
 def test_masks_mark_what_was_missing_in_the_channels_of_train_and_are_not_scaled():
     splits = both({"impute": "missing"})
-    assert splits.test is not None
+    test = splits.parts["test"]
     assert splits.train.channel_names == ("u", "v", "u_missing")
     x, lengths = raw(1)
     valid = np.arange(T) < lengths[:, None]
-    np.testing.assert_array_equal(splits.test.x[valid][:, 2], np.isnan(x[:, :, 0][valid]))
+    np.testing.assert_array_equal(test.x[valid][:, 2], np.isnan(x[:, :, 0][valid]))
     # The other channels are as without masks.
-    assert splits.test.x[:, :, :2].tobytes() == both(None).test.x.tobytes()  # pyright: ignore[reportOptionalMemberAccess]
+    assert test.x[:, :, :2].tobytes() == both(None).parts["test"].x.tobytes()
     train, holed = made(0, holes=0), made(1)
     splits = ready(Splits(train, test=holed), {"impute": "missing"})
     assert splits.train.channel_names == ("u", "v")
@@ -186,13 +184,3 @@ def test_a_value_outside_its_range_or_of_another_type_is_refused(options, messag
     train = make_sequences(np.ones((6, 8, 2)), np.arange(6) % 2, lengths)
     with pytest.raises((ValueError, TypeError), match=f"^{re.escape(message)}"):
         prepared(Splits(train), val_fraction=0, test_fraction=0, transform=options)
-
-
-def test_an_option_that_is_null_or_absent_changes_nothing():
-    nothing: list[Any] = [None, {}, {"frame": None}, {"frame": 1, "jitter": 0, "downsample": 1}]
-    assert {transform_of(options) for options in nothing} == {Transform()}
-    assert not Transform().reshapes and not Transform().augments
-    # What only training reads is not an option of the splits.
-    shaping = {"crop": None, "truncate": None, "downsample": None, "impute": None, "frame": 2}
-    assert shaping_options({"frame": 2, "jitter": 0.1, "time_mask": 3}) == shaping
-    assert shaping_options(None) == shaping | {"frame": None}
