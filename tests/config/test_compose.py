@@ -33,22 +33,19 @@ def by_hydra(compose: MemberComposer, overrides: list[str]) -> DictConfig:
     return config
 
 
-def config_or_error(composing: Callable[[], DictConfig]) -> Any:
+def config_or_error(composing: Callable[[], Any]) -> Any:
     try:
         return composing()
     except Exception as error:  # of whatever type: it is the result
         return type(error), str(error)
 
 
-def resolved(config: DictConfig) -> Any:
-    return OmegaConf.to_container(config, resolve=True)
-
-
 def assert_same(found: DictConfig, expected: DictConfig) -> None:
     """Values, their types, their order, interpolations before and after, and closed to new keys."""
     one, other = (OmegaConf.to_container(config) for config in (found, expected))
     assert repr(one) == repr(other)
-    one, other = (config_or_error(partial(resolved, config)) for config in (found, expected))
+    resolve = partial(OmegaConf.to_container, resolve=True)
+    one, other = (config_or_error(partial(resolve, config)) for config in (found, expected))
     assert repr(one) == repr(other)
     assert found == expected
     for flag in (OmegaConf.is_struct, OmegaConf.is_readonly):
@@ -100,7 +97,6 @@ def test_the_master_overrides_of_hydra_are_kept(loader: ConfigLoader) -> None:
 
 
 def test_changing_a_members_config_changes_no_other(compose: MemberComposer) -> None:
-    """What is done to one changes neither the next nor what was composed before."""
     first = compose(["optimizer.betas=[0.5,0.9]"])
     before = OmegaConf.to_container(first)
     with open_dict(first):

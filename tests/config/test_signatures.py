@@ -76,8 +76,7 @@ def module(tmp_path, monkeypatch):
 
     def write(source: str) -> str:
         (tmp_path / "users_own.py").write_text(source, encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        importlib.invalidate_caches()
+        monkeypatch.syspath_prepend(tmp_path)  # which also forgets earlier modules
         return "users_own"
 
     yield write

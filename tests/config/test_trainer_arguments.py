@@ -12,7 +12,7 @@ from seqsweep.config.convert import BUILD_TRAINER, REFUSED
 from seqsweep.config.signatures import TORCH_OPTIMIZERS, signature_of
 from seqsweep.runs.identity import run_id
 from seqsweep.training import optimizers
-from seqsweep.training.engine import engine_of, why_not_native
+from seqsweep.training.engine import why_not_native
 
 OTHERS: dict[str, Any] = {
     "min_epochs": 2, "max_steps": 7, "min_steps": 3, "max_time": "00:01:00:00",
@@ -24,12 +24,6 @@ OTHERS: dict[str, Any] = {
 """A value for each argument that goes to Lightning as it is."""
 
 
-@pytest.fixture(scope="module")
-def default(checked):
-    """The config without an argument: to compose one takes longer than the tests of it."""
-    return checked()
-
-
 def test_every_argument_of_lightnings_is_taken_or_refused(checked):
     """A new one shows here, and in conf/trainer/auto.yaml, which needs no + then."""
     theirs = inspect.signature(L.Trainer).parameters.keys()
@@ -39,19 +33,11 @@ def test_every_argument_of_lightnings_is_taken_or_refused(checked):
     assert found["trainer"].items() >= OTHERS.items()
 
 
-@pytest.mark.parametrize("override", ["trainer.max_steps=7", "trainer.benchmark=true"])
-def test_one_that_is_given_makes_another_run_by_autograd(override, checked, default):
-    config = checked(override)
-    assert run_id(config, "data") != run_id(default, "data")
-    assert why_not_native(config, lambda _: False) == override.replace("true", "True")
-    assert engine_of(config, lambda _: False) == "autograd"
-
-
-def test_lightnings_defaults_and_class_are_the_same_run(checked, default):
+def test_lightnings_defaults_and_class_are_the_same_run(checked):
     """Other projects with Hydra name the class so."""
     defaults = ("max_steps=-1", "accumulate_grad_batches=1", "max_time=null", "benchmark=null")
     for override in (*defaults, "_target_=lightning.Trainer"):
-        assert checked(f"trainer.{override}") == default
+        assert checked(f"trainer.{override}") == checked()
 
 
 @pytest.mark.parametrize(
@@ -105,15 +91,9 @@ def test_a_file_of_the_users_own_needs_neither_partial_nor_lr(checked):
     assert extra == checked()
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ("optimizer._target_=torch.optim.Adam", "+optimizer.amsgrad=true"),
-        ("optimizer._target_=torch.optim.NAdam",),
-    ],
-)
-def test_an_argument_that_ours_lacks_keeps_the_torch_class(overrides, checked):
-    config = checked(*overrides)
+@pytest.mark.parametrize("own", ["Adam +optimizer.amsgrad=true", "NAdam"])
+def test_an_argument_that_ours_lacks_keeps_the_torch_class(own, checked):
+    config = checked(*f"optimizer._target_=torch.optim.{own}".split())
     assert config["optimizer"]["_target_"].startswith("torch.optim.")
     assert config["optimizer"]["_partial_"]
     assert "is your own" in str(why_not_native(config, lambda _: False))

@@ -89,28 +89,6 @@ def test_a_batch_is_its_rows_stacked_up_to_padding(indices):
     assert all(not row.x[longest:].any() for row in rows)  # what is cut off is padding
 
 
-@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_a_loader_gives_the_batches_of_the_order(num_workers, shuffle):
-    data = SequenceDataModule(
-        splits(), batch_size=4, num_workers=num_workers, val_fraction=0, test_fraction=0,
-        shuffle=shuffle, seed=3,
-    )  # fmt: skip
-    dataset = SequenceDataset(data.splits.train)
-    before = torch.get_rng_state()
-    loader = data.train_dataloader()
-    batches = loader.batch_sampler
-    assert isinstance(batches, EpochBatches)
-    for epoch in (0, 1):
-        batches.set_epoch(epoch)
-        indices = order(N, 4, 3, epoch) if shuffle else list(range(N))
-        expected = [indices[start : start + 4] for start in range(0, N, 4)]
-        for batch, rows in zip(loader, expected, strict=True):
-            assert all(map(torch.equal, batch, dataset.__getitems__(rows)))
-    # Loading draws nothing from torch's global generator.
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 def test_evaluation_keeps_the_order_whatever_the_seed():
     train = splits().train
     data = SequenceDataModule(Splits(train, train, train), batch_size=4, eval_batch_size=7)

@@ -160,18 +160,6 @@ def test_a_log_gets_a_line_at_least_every_half_minute(sweep) -> None:
     assert out.getvalue() == "[0/1] 0 of 10 epochs\n" * 2
 
 
-class Broken(io.StringIO):
-    """A file one of whose methods raises an error."""
-
-    def __init__(self, method: str, error: OSError) -> None:
-        super().__init__()
-        setattr(self, method, self.fail)
-        self.error = error
-
-    def fail(self, *_: object) -> None:
-        raise self.error
-
-
 @pytest.mark.parametrize(
     ("method", "error", "said"),
     [
@@ -181,9 +169,13 @@ class Broken(io.StringIO):
     ],
 )
 def test_an_error_of_the_display_does_not_stop_the_training(method, error, said, tmp_path, capsys):
+    def fail(*_: object) -> None:
+        raise error
+
     (run,) = run_folders(tmp_path, 1)
     console = PlainConsole()
-    console.file = Broken(method, error)
+    console.file = io.StringIO()
+    setattr(console.file, method, fail)
     with show_progress([run], console):
         finish(run)
     said = said and f"seqsweep: the sweep's progress could not be shown: {said}\n"

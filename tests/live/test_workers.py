@@ -5,9 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -45,19 +44,6 @@ class Host:
     def beat(self, age: float = 0.0) -> None:
         when = time.time() - age
         os.utime(self.lock, (when, when))
-
-
-@contextmanager
-def another_process(*arguments: Any) -> Generator[subprocess.Popen[str]]:
-    """Lets another process work on the sweep; it reports whether two locks are held."""
-    command = [sys.executable, "-c", HOLD, *arguments]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdout is not None and process.stdout.readline() == "True True\n"
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def lines(progress: Any) -> list[str]:
@@ -107,8 +93,10 @@ def test_another_process_of_this_host_is_listed_and_may_be_frozen_or_dead(sweep)
     run = found.start(0).path
     with sweep_lock(found.folder) as lock, RunLock(run):
         found.progress().look()
-        name = Path(lock.path).name
-        with another_process(found.folder, run, name) as process:
+        # Another process works on the sweep, too; it reports whether two locks are held.
+        command = [sys.executable, "-c", HOLD, found.folder, run, Path(lock.path).name]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
+            assert process.stdout is not None and process.stdout.readline() == "True True\n"
             progress = found.progress()
             first = lines(progress)
             assert all(f"pid {pid} " in " ".join(first) for pid in (os.getpid(), process.pid))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
+from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.layers import NormedLayers
 
 B, T, F, H, C, SYMBOLS, E = 5, 7, 3, 4, 6, 9, 2
@@ -111,23 +111,6 @@ def test_weights_move_to_and_from_torch(cell, bidirectional):
     hidden = state[0] if cell == "lstm" else state
     final = torch.cat(list(hidden[-2:] if bidirectional else hidden[-1:]), dim=1)
     torch.testing.assert_close(logits(model, padded(), None), model.fc(final), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("named", "arguments", "fixed"),
-    [
-        (SimpleRNN, {}, {}),
-        (MultiLayerRNN, {"num_layers": 3}, {}),
-        (BiDirectionalRNN, {"num_layers": 2}, {"bidirectional": True}),
-    ],
-)
-def test_a_named_class_fixes_arguments(named, arguments, fixed):
-    torch.manual_seed(0)
-    model = named(input_size=F, hidden_size=H, num_classes=C, **arguments)
-    torch.manual_seed(0)
-    general = RNNClassifier(F, H, C, **arguments, **fixed)
-    assert list(model.state_dict()) == list(general.state_dict())
-    assert torch.equal(logits(model, padded().float()), logits(general, padded().float()))
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,9 @@
 """What training does to a sequence is a function of (seed, epoch, sequence) alone."""
 
-import itertools
-
 import numpy as np
-import pytest
 
-from seqsweep.data.batch import EpochBatches, augment_seed
-from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.fitted import Shaping
-from seqsweep.data.raw import make_sequences
-from seqsweep.data.sequences import Splits
-from seqsweep.data.transforms import Augmentation, TransformOptions, augmentation_of
+from seqsweep.data.transforms import Augmentation, augmentation_of
 
 N, T, F = 400, 12, 3
 
@@ -59,28 +52,3 @@ def test_a_time_mask_is_one_span_that_leaves_at_least_a_step():
         assert len(masked) <= min(4, length - 1)
         assert not len(masked) or masked[-1] - masked[0] == len(masked) - 1
     assert set(widths) == {0, 1, 2, 3, 4}
-
-
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_a_data_module_gives_each_epoch_its_own_draws_to_training_alone(shuffle):
-    x, lengths = sequences()
-    source = Splits(make_sequences(x + np.arange(N)[:, None, None], np.arange(N) % 3, lengths))
-    options: TransformOptions = {"jitter": 0.1, "time_mask": 2}
-    data = SequenceDataModule(source, 32, transform=options, seed=3, shuffle=shuffle)
-    augmentation = Augmentation(0.1, 2)
-    assert data.augmentation == augmentation
-    train = data.splits.train
-    for epoch in (0, 2):
-        loader = data.train_dataloader()
-        sampler = loader.batch_sampler
-        assert isinstance(sampler, EpochBatches)
-        sampler.set_epoch(epoch)
-        order = list(itertools.chain.from_iterable(sampler))
-        seed = augment_seed(3, epoch)
-        expected = augmentation.apply(train.x, train.lengths, range(len(train)), seed)
-        found = [(one, n) for b in loader for one, n in zip(b.x, b.lengths, strict=True)]
-        for (one, length), index in zip(found, order, strict=True):
-            assert one[:length].numpy().tobytes() == expected[index % len(train), :length].tobytes()
-    assert data.splits.val is not None
-    (batch,) = data.val_dataloader()
-    assert batch.x.numpy().tobytes() == data.splits.val.x.tobytes()

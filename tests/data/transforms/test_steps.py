@@ -6,15 +6,13 @@ from hypothesis import strategies as st
 
 from seqsweep.data.fitted import cropped, downsampled, framed
 
-sizes = st.integers(1, 9)
 
-
-def sequences(seed, padding=0, holes=0.0):
+def sequences(seed, padding):
     """x (N, T, F) = (7, 8 + padding, 2), 0 at its padding, and lengths of 3 to 8 steps."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(3, 9, 7)
     x = rng.normal(size=(7, 8, 2)).astype(np.float32)
-    x[rng.random(x.shape) < holes] = np.nan
+    x[rng.random(x.shape) < 0.3] = np.nan
     x = np.pad(x, ((0, 0), (0, padding), (0, 0)))
     x[np.arange(8 + padding) >= lengths[:, None]] = 0
     return x, lengths
@@ -38,36 +36,23 @@ def frame_by_hand(one, size):
 
 
 def means_by_hand(one, size):
-    with np.errstate(invalid="ignore"):
-        return np.array(
-            [
-                [
-                    np.float32(np.divide(sum(column.tolist()), len(column)))
-                    for column in (c[~np.isnan(c)].astype(np.float64) for c in block.T)
-                ]
-                for block in (one[start : start + size] for start in range(0, len(one), size))
-            ]
-        )
+    blocks = [one[start : start + size] for start in range(0, len(one), size)]
+    return np.array([[mean_of_present(column) for column in block.T] for block in blocks])
+
+
+def mean_of_present(column):
+    present = column[~np.isnan(column)].tolist()
+    return np.float32(sum(present) / len(present) if present else np.nan)
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 5), size=sizes, padding=st.integers(0, 5))
-def test_frames_are_those_made_by_hand(seed, size, padding):
-    x, lengths = sequences(seed, padding)
+@given(
+    seed=st.integers(0, 5), size=st.integers(1, 9), first=st.integers(0, 2), more=st.integers(0, 5)
+)
+def test_frames_means_and_cuts_are_those_made_by_hand(seed, size, first, more):
+    x, lengths = sequences(seed, padding=more)
     assert_each_is(framed(x, lengths, size), x, lengths, lambda one: frame_by_hand(one, size))
-
-
-@settings(deadline=None)
-@given(seed=st.integers(0, 5), size=sizes, padding=st.integers(0, 5))
-def test_downsampling_is_the_mean_of_the_present_values(seed, size, padding):
-    x, lengths = sequences(seed, padding, holes=0.3)
-    result = downsampled(x, lengths, size)
-    assert_each_is(result, x, lengths, lambda one: means_by_hand(one, size))
-
-
-@settings(deadline=None)
-@given(seed=st.integers(0, 5), first=st.integers(0, 2), more=sizes, padding=st.integers(0, 5))
-def test_cropping_is_slicing(seed, first, more, padding):
-    x, lengths = sequences(seed, padding)
-    result = cropped(x, lengths, first, first + more)
-    assert_each_is(result, x, lengths, lambda one: one[first : first + more])
+    means = downsampled(x, lengths, size)
+    assert_each_is(means, x, lengths, lambda one: means_by_hand(one, size))
+    cut = cropped(x, lengths, first, first + size)
+    assert_each_is(cut, x, lengths, lambda one: one[first : first + size])
