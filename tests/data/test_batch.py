@@ -1,4 +1,4 @@
-"""The order of an epoch is a function of (seed, epoch); processes and workers share it exactly."""
+"""The order of an epoch is a function of (seed, epoch); processes share it exactly."""
 
 import itertools
 
@@ -89,10 +89,12 @@ def test_a_batch_is_its_rows_stacked_up_to_padding(indices):
     assert all(not row.x[longest:].any() for row in rows)  # what is cut off is padding
 
 
-def test_evaluation_keeps_the_order_whatever_the_seed():
+def test_evaluation_and_training_without_shuffling_keep_the_order_whatever_the_seed():
     train = splits().train
-    data = SequenceDataModule(Splits(train, train, train), batch_size=4, eval_batch_size=7)
-    for loader in (data.val_dataloader(), data.test_dataloader(), data.predict_dataloader()):
+    parts = Splits(train, train, train)
+    data = SequenceDataModule(parts, batch_size=4, eval_batch_size=7, shuffle=False, seed=3)
+    loaders = [data.val_dataloader(), data.test_dataloader(), data.predict_dataloader()]
+    for loader in (data.train_dataloader(), *loaders):
         assert torch.cat([batch.labels for batch in loader]).tolist() == [n % 3 for n in range(N)]
 
 
