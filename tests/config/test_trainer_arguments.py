@@ -31,6 +31,8 @@ def test_every_argument_of_lightnings_is_taken_or_refused(checked):
     assert theirs - ours - REFUSED.keys() == OTHERS.keys()
     found = checked(*(f"trainer.{n}={v}".replace(":", r"\:") for n, v in OTHERS.items()))
     assert found["trainer"].items() >= OTHERS.items()
+    # What is given needs Lightning's Trainer.
+    assert why_not_native(checked("trainer.max_steps=7"), lambda _: False) == "trainer.max_steps=7"
 
 
 def test_lightnings_defaults_and_class_are_the_same_run(checked):
