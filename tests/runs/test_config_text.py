@@ -10,23 +10,9 @@ from hypothesis import strategies as st
 from seqsweep.runs.documents import from_text, read_yaml, to_text
 from seqsweep.runs.files import Damaged
 
-OVERRIDES = (
-    ["data=digits", "scheduler=cosine", "optimizer=sgd", "callbacks=early_stopping"],
-    ["model=simple", "logger=none", "name=a b", "output_dir=''"],
-    ["output_dir='/home/Jürgen/hier/und/da/und/dort/und/überall/und/nirgends/und/für/alle/da'"],
-)  # fmt: skip
-
 
 def plain(config):
     return yaml.safe_dump(config, sort_keys=False)
-
-
-@pytest.mark.parametrize("overrides", OVERRIDES, ids=lambda overrides: " ".join(overrides)[:40])
-def test_a_composed_config_is_written_as_yaml_writes_it(overrides, checked):
-    config = checked(*overrides)
-    for _ in range(2):  # the second time from what is kept
-        assert to_text(config) == plain(config)
-    assert from_text(to_text(config)) == yaml.safe_load(plain(config))
 
 
 def test_values_that_are_equal_and_not_the_same_have_texts_of_their_own():
@@ -47,7 +33,8 @@ values = st.recursive(
 @settings(max_examples=40, deadline=None)
 @given(st.dictionaries(keys, values, max_size=4))
 def test_anything_plain_is_written_as_yaml_writes_it(config):
-    assert to_text(config) == plain(config)
+    for _ in range(2):  # the second time from what is kept
+        assert to_text(config) == plain(config)
 
 
 def test_a_value_that_occurs_twice_is_written_twice_and_a_changed_one_anew():
@@ -80,7 +67,6 @@ def bomb(levels: int, aliases: int = 9) -> str:
         (bomb(10), "the alias *a0 must not be inside an anchor"),
         (f"a: &a [{'x, ' * 200}]\nb: [{'*a, ' * 200}]", "stand for more than 10,000 values"),
         ("[" * 300, "nested more than 50 levels deep"),
-        ("- " * 300 + "x", "nested more than 50 levels deep"),
         ("[" * 100_000, "nest"),
         ("a: &a [*a]", "the alias *a must not be inside an anchor"),
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),

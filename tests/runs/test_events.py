@@ -83,9 +83,7 @@ def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
 
 
 @pytest.mark.durability
-def test_the_first_rows_are_written_while_another_process_removes_empty_folders(
-    tmp_path: Path,
-) -> None:
+def test_the_first_rows_are_written_while_another_process_removes_empty_folders(tmp_path):
     write_json(tmp_path / NAMES, {f"{number:04}": "h8" for number in range(400)})
     done = threading.Event()
 

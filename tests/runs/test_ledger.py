@@ -8,24 +8,6 @@ from seqsweep.runs.ledger import differing_keys, read_folder, read_run, short_na
 from seqsweep.runs.run_folder import RunFolder
 
 
-def test_read_folder_returns_each_run_with_its_state(tmp_path):
-    for name in ("c", "b", "a"):
-        RunFolder(tmp_path / name).start({"seed": 0, "model": {"hidden_size": 4}}, {})
-    flat = {"seed": 0, "model.hidden_size": 4}
-    RunFolder(tmp_path / "a").finish({"config": flat, "metrics": {}})
-    RunFolder(tmp_path / "b").fail(ValueError("no"))
-    (tmp_path / "plots").mkdir()
-    (tmp_path / "notes.md").touch()
-    entries = read_folder(tmp_path)
-    assert [(e.folder.run_id, e.state, e.error) for e in entries] == [
-        ("a", "complete", None), ("b", "failed", "ValueError: no"), ("c", "incomplete", None),
-    ]  # fmt: skip
-    assert [entry.config for entry in entries] == [flat] * 3
-    assert [entry.record is not None for entry in entries] == [True, False, False]
-    (one,) = read_folder(tmp_path / "b")
-    assert (one.folder.path, one.error) == (tmp_path / "b", "ValueError: no")
-
-
 class EndsMeanwhile(RunFolder):
     """A run whose record.json appears between two looks."""
 

@@ -73,18 +73,11 @@ def test_a_damaged_record_counts_as_none_and_is_named(content, why, folder, caps
     assert why in line
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        text_of({"semantics": SEMANTICS - 1}, {"digest": "of another kind"}),
-        json.dumps(RESULT | {"status": "complete"}),  # the first versions wrote no digest
-    ],
-)
-def test_a_record_of_another_version_counts_as_none_and_is_not_damaged(content, folder, capsys):
+def test_a_record_of_another_version_counts_as_none_and_is_not_damaged(folder, capsys):
+    """Its digest may be of another kind."""
+    content = text_of({"semantics": SEMANTICS - 1}, {"digest": "of another kind"})
     (folder.path / "record.json").write_text(content)
-    (folder.path / "provenance.json").write_text('{"packages": {"seqsweep": "0.1.0"}}')
     assert (folder.state(), folder.record()) == ("of another version", None)
-    assert folder.problem() == ("of another version", "seqsweep 0.1.0")
     assert capsys.readouterr().err == ""
     # The provenance of a run without a record tells its version.
     (folder.path / "record.json").unlink()

@@ -1,5 +1,7 @@
-"""sweep.json gives back the sweep that was written; locks show who trains in its folder."""
+"""sweep.json gives back its sweep; locks show who trains in its folder, and notes if they can."""
 
+import errno
+import fcntl
 import json
 import os
 import socket
@@ -23,6 +25,7 @@ from seqsweep.runs.sweepfile import (
     SweepFile,
     is_sweep_running,
     lock_names,
+    lock_notes,
     remove_dead_sweep_locks,
     sweep_lock,
 )
@@ -33,11 +36,17 @@ CONFIGS = st.dictionaries(
 )
 
 
-@given(CONFIGS, st.one_of(st.none(), st.floats(0, 2e9)))
-def test_a_sweep_file_is_read_as_it_was_written(tmp_path_factory, configs, ended):
+LIMITS = {"thresholds": {"3": 0.5}, "until": 9, "ends_at": None}
+
+
+@given(CONFIGS, st.one_of(st.none(), st.floats(0, 2e9)), st.sampled_from([{}, {"r1": LIMITS}]))
+def test_a_sweep_file_is_read_as_it_was_written(tmp_path_factory, configs, ended, limits):
     folder = tmp_path_factory.mktemp("sweep")
     command, done = ["seqsweep", "train", "-m", "a=1"], frozenset("x")
-    written = SweepFile(command, 5.0, configs, done, ended, costs=dict.fromkeys(configs, 0.5))
+    costs, is_open = dict.fromkeys(configs, 0.5), ended is None
+    written = SweepFile(
+        command, 5.0, configs, done, ended, costs=costs, limits=limits, open=is_open
+    )
     written.write(folder)
     read = SweepFile.read(folder)
     assert read == written
@@ -50,14 +59,14 @@ def test_a_sweep_file_is_read_as_it_was_written(tmp_path_factory, configs, ended
 def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(tmp_path):
     with sweep_lock(tmp_path):
         SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
-        second = SweepFile(["seqsweep", "again"], 2.0, {"r": {"seed": 0}})
+        second = SweepFile(["seqsweep", "again"], 2.0, {"r": {"seed": 0}}, open=True)
         second.write(tmp_path)
         second.end(tmp_path, 3.0)
         read = SweepFile.read(tmp_path)
         assert read is not None and (read.started, read.ended) == (2.0, None)
     SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).end(tmp_path, 4.0)
     read = SweepFile.read(tmp_path)
-    assert read is not None and (read.started, read.ended) == (2.0, 4.0)
+    assert read is not None and (read.started, read.ended, read.open) == (2.0, 4.0, False)
 
 
 def test_planned_runs_of_several_commands_accumulate(tmp_path):
@@ -103,26 +112,6 @@ def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys, c
     assert SweepFile.read(tmp_path) is None
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"seqsweep: {path}: ")
-
-
-def test_a_sweep_file_of_another_version_counts_as_missing(tmp_path):
-    SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
-    whole = json.loads((tmp_path / NAME).read_text())
-    (tmp_path / NAME).write_text(json.dumps(whole | {"semantics": SEMANTICS - 1}))
-    assert SweepFile.read(tmp_path) is None
-
-
-LIMITS = {"thresholds": {"3": 0.5}, "until": 9, "ends_at": None}
-
-
-def test_limits_and_an_open_search_survive_the_file(tmp_path):
-    sweep = SweepFile(["a"], 1.0, {"x": {}, "y": {}}, limits={"x": LIMITS}, open=True)
-    sweep.write(tmp_path)
-    read = SweepFile.read(tmp_path)
-    assert read is not None and read.open and read.limits == {"x": LIMITS}
-    read.end(tmp_path, 2.0)
-    ended = SweepFile.read(tmp_path)
-    assert ended is not None and not ended.open and ended.limits == {"x": LIMITS}
 
 
 def test_a_plain_sweep_takes_the_limits_of_its_runs_away():
@@ -194,3 +183,29 @@ def test_a_container_sees_the_lock_of_the_one_that_it_replaces(tmp_path, monkeyp
         monkeypatch.setenv("SEQSWEEP_HOST", "mine-0-fghij")
         with sweep_lock(tmp_path):
             assert {host for host, _ in locks_in(tmp_path)} == {"mine-0-abcde", "mine-0-fghij"}
+
+
+def test_a_usual_folder_has_no_notes(tmp_path):
+    assert lock_notes(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("offset", "said"),
+    [(-7260, "121 min ahead of"), (7260, "121 min behind"), (180, "3 min behind")],
+)
+def test_a_clock_that_differs_is_told(tmp_path, monkeypatch, offset, said):
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + offset)
+    (note,) = lock_notes(tmp_path)
+    assert note.startswith(f"{tmp_path}: its clock is {said} the clock of this host")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, number):
+    def refused(*_: object) -> None:
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr(fcntl, "lockf", refused)
+    (note,) = lock_notes(tmp_path)
+    assert "no POSIX locks" in note

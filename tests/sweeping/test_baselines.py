@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prepared import prepared
 
 from seqsweep.config.schema import Config
 from seqsweep.data.bundled import japanese_vowels
-from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.text import text
 from seqsweep.runs.ledger import read_folder, read_run
@@ -41,10 +41,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 def test_baselines_of_japanese_vowels_match_the_published_accuracies():
     """Expects .981 (logistic regression), .941 (1-NN) and .084 (majority), official split."""
-    splits = prepare(
-        japanese_vowels(), val_fraction=0, test_fraction=0, split_seed=0, standardize=True,
-        missing="error",
-    )  # fmt: skip
+    splits = prepared(japanese_vowels(), val_fraction=0, test_fraction=0, standardize=True)
     found, notes = measure(splits)
     assert notes == []
     reached = {row["name"]: round(row["metrics"]["test/acc"], 3) for row in found}
@@ -67,11 +64,7 @@ def test_baselines_of_texts_count_symbols_and_know_no_order(tmp_path):
     reached = {}
     for name, lines in texts.items():
         (tmp_path / f"{name}.tsv").write_text("".join(lines))
-        splits = prepare(
-            text(str(tmp_path / f"{name}.tsv"), tokens="words"), val_fraction=0.2,
-            test_fraction=0.2, split_seed=0, standardize=False, missing="error",
-        )  # fmt: skip
-        found, _ = measure(splits)
+        found, _ = measure(prepared(text(str(tmp_path / f"{name}.tsv"), tokens="words")))
         reached[name] = {row["name"]: row["metrics"]["test/acc"] for row in found}
     assert reached["word"]["logistic regression"] == 1
     assert reached["order"]["logistic regression"] == 0.5
@@ -86,9 +79,8 @@ def test_the_nearest_neighbour_is_right_on_its_training_data_and_longer_tests_ar
     longer = np.concatenate([x, np.ones((12, 3, 2), "float32")], 1)
     test = Sequences(longer, np.full(12, 8), labels, *names)
     found, _ = measure(Splits(train, None, test))
-    assert {row["name"]: row["metrics"] for row in found}["1-nearest neighbour"] == {
-        "test/acc": 1.0, "test/f1": 1.0,
-    }  # fmt: skip
+    metrics = {row["name"]: row["metrics"] for row in found}["1-nearest neighbour"]
+    assert metrics == {"test/acc": 1.0, "test/f1": 1.0}
 
 
 def test_each_data_set_is_measured_once_and_named(planned, tmp_path):

@@ -62,12 +62,6 @@ def test_a_pool_has_one_prepared_data_set(formed):
     assert sizes(formed((), *((override,) for override in OF_THE_DATA))) == [1] * 7
 
 
-def test_each_fold_has_its_own_pool(formed: Formed) -> None:
-    folds = [("data.folds=3", f"data.fold={fold}", f"seed={fold}") for fold in (0, 1)]
-    folds.append(("data.folds=3", "data.fold=0", "seed=2"))
-    assert sizes(formed(*folds)) == [1, 2]
-
-
 def test_each_engine_gets_the_members_that_it_trains(formed: Formed) -> None:
     found = formed((), ("engine=autograd",), ("seed=1", "model.cell=lstm"))
     assert [len(pool.members) for pool in pools(found)] == [2]

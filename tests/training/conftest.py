@@ -110,6 +110,14 @@ def planned_once(checked: Callable[..., Config]) -> Callable[[tuple[str, ...]], 
 
 
 @pytest.fixture
+def planned(
+    checked: Callable[..., Config], request: pytest.FixtureRequest
+) -> Callable[..., PlannedRun]:
+    """Plans a run of the test file's `BASE` with these arguments more."""
+    return lambda *overrides: plan(checked(*request.module.BASE, *overrides))
+
+
+@pytest.fixture
 def members_of(
     planned_once: Callable[[tuple[str, ...]], PlannedRun], mixed: Path
 ) -> Callable[..., list[PlannedRun]]:

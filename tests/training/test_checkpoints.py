@@ -4,13 +4,12 @@ import io
 import os
 import pickle
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from run_files import plain
 
 from seqsweep.training.checkpoints import (
     Damaged,
@@ -40,39 +39,22 @@ def write(path: Path, content: Any) -> Path:
     return path
 
 
-class Malice:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return os.mkdir, (str(self.marker),)
-
-
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
     return write(tmp_path / "a.ckpt", CONTENT)
 
 
-def assert_equal(one: Any, other: Any) -> None:
-    assert type(one) is type(other)
-    if isinstance(one, Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert list(one) == list(other)
-        for key, value in one.items():
-            assert_equal(value, other[key])
-    else:
-        assert one == other
+def exact(content: Any) -> tuple[Any, str]:
+    """Returns what is equal only for the same order, types and bits."""
+    return plain(content), repr(content)
 
 
 def test_the_trainers_way_is_the_sealed_one(tmp_path):
     path = tmp_path / "new" / "a.ckpt"
     SealedCheckpointIO().save_checkpoint(CONTENT, path)
-    assert_equal(load_sealed(path), CONTENT)
-    assert_equal(SealedCheckpointIO().load_checkpoint(path), CONTENT)
-    assert_equal(torch.load(path, weights_only=True), CONTENT)
+    assert exact(load_sealed(path)) == exact(CONTENT)
+    assert exact(SealedCheckpointIO().load_checkpoint(path)) == exact(CONTENT)
+    assert exact(torch.load(path, weights_only=True)) == exact(CONTENT)
     assert [file.name for file in path.parent.iterdir()] == ["a.ckpt"]
 
 
@@ -91,24 +73,15 @@ def test_every_flipped_bit_truncation_and_addition_is_noticed(sealed):
         with pytest.raises(Damaged, match=r"a\.ckpt is damaged"):
             load_sealed(sealed)
     sealed.write_bytes(whole)
-    assert_equal(load_sealed(sealed), CONTENT)
+    assert exact(load_sealed(sealed)) == exact(CONTENT)
 
 
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "bare pickle"])
-def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch, zipped):
-    """Correctly sealed, as an attacker would; torch's own escape hatch does not open it either.
-
-    torch's own message ends in the advice to set `weights_only=False`.
-    """
+def test_torchs_way_around_weights_only_opens_no_checkpoint(tmp_path, monkeypatch):
+    """The function is not called either; tests/test_hostile.py has worse contents."""
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
-    marker, path = tmp_path / "marker", tmp_path / "a.ckpt"
-    content = {"epoch": 0, "state_dict": {}, "evil": Malice(marker)}
-    data = archive(content) if zipped else pickle.dumps(content, protocol=2) + b"\0\0"
-    path.write_bytes(seal(data))
-    with pytest.raises((ValueError, pickle.UnpicklingError)) as refused:
+    path = write(tmp_path / "a.ckpt", {"epoch": 0, "state_dict": {}, "evil": os.mkdir})
+    with pytest.raises((ValueError, pickle.UnpicklingError)):
         load_sealed(path)
-    assert "weights_only" not in str(refused.value)
-    assert not marker.exists()
 
 
 class Folder:
@@ -194,7 +167,7 @@ def change(run: Folder, path: Path, how: str) -> None:
 def test_a_lost_best_begins_at_the_start(run, capsys, how):
     change(run, run.best, how)
     assert resume_point(run.path, "autograd") is None
-    assert "from the start" in capsys.readouterr().err
+    assert "starts again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("how", ["damaged", "gone", "0", "3"])
@@ -211,17 +184,3 @@ def test_a_best_of_an_epoch_yet_to_come_is_no_obstacle(run):
     """Published just before the kill; its epoch is trained again, with the same result."""
     run.write(run.best, 4, 4, {})
     assert resume_point(run.path, "autograd") == run.last
-
-
-def test_names_in_a_checkpoint_lead_nowhere(run, tmp_path):
-    """A hostile list of files and a link: nothing outside the run's folder is cut or made."""
-    victim = tmp_path / "victim"
-    victim.write_bytes(b"do not cut this")
-    before = run.contents()
-    run.csv.unlink()
-    run.csv.symlink_to(victim)
-    run.write(run.last, 3, 1, {"../victim": 3, str(victim): 3, run.csv.name: 8})
-    resume_point(run.path, "autograd")
-    assert victim.read_bytes() == b"do not cut this"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [run.path.name, "victim"]
-    assert before["checkpoints/best.ckpt"] == run.best.read_bytes()

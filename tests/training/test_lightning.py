@@ -1,6 +1,5 @@
 """Lightning's conventions hold for callbacks and loggers of the user's own."""
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import lightning as L
 import pytest
 from lightning.pytorch.callbacks import Callback
+from one_open_run import told
 from run_files import SMALL, curves, rows
 
 from seqsweep.config.schema import Config
@@ -19,11 +19,8 @@ BASE = (*SMALL, "trainer.max_epochs=3", "diagnostics=true")
 STEPS, EPOCHS = 3, 3
 CALLBACKS = "lightning.pytorch.callbacks"
 OWN = '''
-import json
-from pathlib import Path
-
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger
+from one_open_run import Tracker
 
 
 class Logging(Callback):
@@ -43,40 +40,13 @@ class Logging(Callback):
         module.log("own/test", 0.25)
 
 
-class Inside(Logger, Callback):
-    """Writes what it is told, line by line; the Trainer calls it back too."""
-
-    def __init__(self, save_dir: str | None = None) -> None:
-        super().__init__()
-        self.path = Path(save_dir, "lines.jsonl")
-
-    @property
-    def name(self):
-        return "lines"
-
-    @property
-    def version(self):
-        return 0
-
-    def tell(self, kind, value):
-        self.path.parent.mkdir(exist_ok=True, parents=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps([kind, value]) + "\\n")
-
-    def log_hyperparams(self, params):
-        self.tell("config", params)
-
-    def log_metrics(self, metrics, step=None):
-        self.tell("metrics", [step, dict(metrics)])
-
-    def finalize(self, status):
-        self.tell("end", status)
+class Inside(Tracker, Callback):
+    """A logger that the Trainer calls back too."""
 
     def on_fit_start(self, trainer, module):
-        self.tell("fit", trainer.max_epochs)
+        self.experiment.tell("fit", trainer.max_epochs)
 '''
 LOGGING = "+callbacks.own._target_=own_parts.Logging"
-INSIDE = "+logger.own._target_=own_parts.Inside"
 
 Plan = Callable[..., PlannedRun]
 
@@ -92,15 +62,15 @@ def planned(
     return lambda *overrides: plan(checked(*BASE, *overrides))
 
 
-def lines(folder: Path, kind: str) -> list[Any]:
-    told = [json.loads(line) for line in (folder / "lines.jsonl").read_text().splitlines()]
-    return [value for each, value in told if each == kind]
+def inside(folder: Path) -> str:
+    """Returns the argument for a logger in the Trainer that writes into a folder."""
+    return f"+logger.own={{_target_: own_parts.Inside, folder: '{folder}'}}"
 
 
 def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(planned, tmp_path):
     """What a callback logs goes to TensorBoard and to the logger; the logger ends once."""
     plain = train(planned("engine=autograd"), tmp_path).folder.path
-    member = planned(LOGGING, INSIDE, "trainer.log_every_n_steps=1")
+    member = planned(LOGGING, inside(tmp_path), "trainer.log_every_n_steps=1")
     outcome = train(member, tmp_path)
     folder = outcome.folder.path
     assert (folder / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
@@ -114,25 +84,23 @@ def test_a_callback_and_a_logger_in_the_trainer_get_all_that_lightning_gives(pla
     }
     found = curves(folder)
     assert found.keys() == curves(plain).keys() | expected.keys()
-    told = lines(folder, "metrics")
+    logged = told(tmp_path, "None", "row")
     for tag, curve in expected.items():
         assert found[tag] == curve, tag
-        assert [(step, row[tag]) for step, row in told if tag in row] == curve, tag
+        assert [(step, row[tag]) for step, row in logged if tag in row] == curve, tag
     of_epochs = [{name: float(value) for name, value in row.items()} for row in rows(folder)]
-    assert [row | {"step": step} for step, row in told if "train/loss" in row] == of_epochs
+    assert [row | {"step": step} for step, row in logged if "train/loss" in row] == of_epochs
     tested = {k: v for k, v in outcome.record["metrics"].items() if k.startswith("test/")}
-    (at_end,) = [row for _, row in told if "test/loss" in row]
+    (at_end,) = [row for _, row in logged if "test/loss" in row]
     assert at_end == tested | {"epoch": EPOCHS, "own/test": 0.25}
-    assert lines(folder, "config") == [member.config]
-    assert lines(folder, "fit") == [EPOCHS]
-    assert lines(folder, "end") == ["success"]
+    for kind, value in (("config", member.config), ("fit", EPOCHS), ("end", "success")):
+        assert told(tmp_path, "None", kind) == [value]
 
 
 def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path):
-    member = planned(INSIDE)
     with pytest.raises(RunFailed, match="here"):
-        train(member, tmp_path, at("on_train_epoch_end", 2, RuntimeError))
-    assert lines(tmp_path / member.run_id, "end") == ["failed"]
+        train(planned(inside(tmp_path)), tmp_path, at("on_train_epoch_end", 2, RuntimeError))
+    assert told(tmp_path, "None", "end") == ["failed"]
 
 
 class Seeing(Callback):

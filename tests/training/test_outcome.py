@@ -30,21 +30,17 @@ def test_a_refused_run_counts_as_failed_and_is_free(member, tmp_path):
     assert {path.name for path in folder.path.iterdir()} == {"config.yaml", "failure.json"}
 
 
-def test_the_run_of_another_process_stays_as_it_is(member, tmp_path):
+@pytest.mark.parametrize("name", ["lock", "record.json"])
+def test_a_run_that_another_process_trains_or_has_finished_stays_as_it_is(member, tmp_path, name):
     """It was refused here because the disk was full, and another process has begun it since."""
-    folder = tmp_path / member.run_id
-    folder.mkdir()
-    leave_lock_of("elsewhere", folder, age=0)
-    record_refusal(member, ERROR, tmp_path)
-    assert [path.name for path in folder.iterdir()] == ["lock"]
-
-
-def test_a_run_that_another_process_has_finished_has_no_failure(member, tmp_path):
     folder = RunFolder(tmp_path / member.run_id)
     folder.path.mkdir()
-    folder.finish(member.record("diverged", {"error": "nan", "epoch": 0}))
+    if name == "lock":
+        leave_lock_of("elsewhere", folder.path, age=0)
+    else:
+        folder.finish(member.record("diverged", {"error": "nan", "epoch": 0}))
     record_refusal(member, ERROR, tmp_path)
-    assert [path.name for path in folder.path.iterdir()] == ["record.json"]
+    assert [path.name for path in folder.path.iterdir()] == [name]
 
 
 @pytest.mark.usefixtures("saves_each_epoch")

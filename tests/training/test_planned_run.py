@@ -31,15 +31,6 @@ def test_a_lack_of_memory_is_one_line(error):
         raise error
 
 
-def test_another_split_seed_is_another_test_set(checked):
-    one, two, unscaled = (
-        plan(checked(*DATA, *more)).splits
-        for more in ((), ("data.split_seed=1",), ("data.standardize=false",))
-    )
-    assert one is not None and two is not None
-    assert one["test"] != two["test"] and one == unscaled
-
-
 def test_an_automatic_batch_is_a_number_before_the_identity(checked):
     """So a run has the same id, whether the number is given or not."""
     few = plan(checked(*DATA[:-3], "data.source.num_sequences=40", "data.batch_size=auto"))

@@ -4,7 +4,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
@@ -18,8 +18,7 @@ from run_files import SMALL, rows
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from seqsweep.config.schema import Config
-from seqsweep.training.planned_run import PlannedRun, RunFailed, plan
+from seqsweep.training.planned_run import RunFailed
 from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.train import check_parts, train
 from seqsweep.training.trainer import build_trainer, quiet
@@ -30,17 +29,7 @@ CLUSTERS = {
               "SLURM_PROCID": "3", "SLURM_LOCALID": "3", "SLURM_NODEID": "0"},
     "torchrun": {"TORCHELASTIC_RUN_ID": "1", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2",
                  "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29400"},
-    "lsf": {"LSB_JOBID": "1", "LSB_DJOB_RANKFILE": "/nowhere", "JSM_NAMESPACE_LOCAL_RANK": "1",
-            "JSM_NAMESPACE_SIZE": "2", "JSM_NAMESPACE_RANK": "1"},
 }  # fmt: skip
-
-Plan = Callable[..., PlannedRun]
-
-
-@pytest.fixture
-def planned(checked: Callable[..., Config]) -> Plan:
-    """A small run with these arguments more."""
-    return lambda *overrides: plan(checked(*BASE, *overrides))
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)

@@ -25,9 +25,7 @@ def beating() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name.endswith("(_beat)")}
 
 
-def test_one_thread_beats_for_all_locks_while_there_are_any(
-    tmp_path: Path, lock_times: LockTimes
-) -> None:
+def test_one_thread_beats_for_all_locks_while_there_are_any(tmp_path, lock_times):
     lock_times(beat=0.02)
     before = beating()  # those of earlier tests may be about to end
     folders = [tmp_path / name for name in "abcd"]
@@ -68,9 +66,7 @@ def test_locks_of_many_threads_are_all_touched(tmp_path: Path, lock_times: LockT
 
 
 @pytest.mark.slow
-def test_a_forked_child_leaves_its_parents_lock_and_beats_for_its_own(
-    tmp_path: Path, start: Start
-) -> None:
+def test_a_forked_child_leaves_its_parents_lock_and_beats_for_its_own(tmp_path, start):
     parent = start(FORK_INSIDE, tmp_path)
     assert line(parent) == "the parent's is locked by its parent, its own is taken and beaten"
     assert line(parent) == "ended"

@@ -3,19 +3,15 @@
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lock_programs import (
-    HOLD,
-    TRY,
-    Start,
-    leave_lock_of,
-    line,
-)
+from lock_programs import HOLD, TRY, leave_lock_of, line
 
+from seqsweep.runs import lock
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
@@ -60,9 +56,7 @@ def test_a_lock_that_is_not_a_file_is_named(folder: Path, make: Callable[[Path],
         pass
 
 
-def test_a_folder_that_cannot_be_changed_any_more_ends_nothing(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_changed_any_more_ends_nothing(folder, monkeypatch):
     def refused(*_: object, **__: object) -> None:
         raise PermissionError
 
@@ -73,9 +67,7 @@ def test_a_folder_that_cannot_be_changed_any_more_ends_nothing(
         assert not is_locked(folder)
 
 
-def test_the_dead_lock_of_a_complete_run_goes_and_a_living_one_stays(
-    folder: Path, start: Start
-) -> None:
+def test_the_dead_lock_of_a_complete_run_goes_and_a_living_one_stays(folder, start):
     run = RunFolder(folder)
     run.start({}, {})
     run.finish({"config": {}, "metrics": {}})
@@ -98,9 +90,7 @@ def test_a_lock_file_that_says_nothing_holds_nothing(folder: Path, content: byte
 
 
 @pytest.mark.slow
-def test_a_lock_that_cannot_be_written_holds_nothing(
-    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_that_cannot_be_written_holds_nothing(folder, start, monkeypatch):
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
@@ -120,3 +110,22 @@ def test_descriptors_of_removed_locks_are_closed(tmp_path: Path) -> None:
             with RunLock(tmp_path / str(index)):
                 pass
     assert len(os.listdir("/dev/fd")) <= before
+
+
+def test_blocks_with_the_same_lock_do_not_overlap(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_PAUSE_SECONDS", 0.001)
+    path = tmp_path / "made" / "count"
+
+    def add() -> None:
+        with RunLock(path.parent, ".lock", waits=True):
+            before = int(path.read_text()) if path.exists() else 0
+            time.sleep(0.005)
+            path.write_text(str(before + 1))
+
+    threads = [threading.Thread(target=add) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() == "8"
+    assert [each.name for each in path.parent.iterdir()] == ["count"]

@@ -40,9 +40,7 @@ def test_a_lock_of_another_host_that_lies_ahead_blocks_nobody(folder: Path) -> N
 
 
 @pytest.mark.parametrize(("age", "left"), [(0.0, True), (120.0, False)])
-def test_a_reader_removes_the_old_lock_of_a_finished_run(
-    folder: Path, age: float, left: bool
-) -> None:
+def test_a_reader_removes_the_old_lock_of_a_finished_run(folder, age, left):
     """A process of another host was killed between its record and the end of its lock."""
     leave_lock_of("elsewhere", folder, age)
     (folder / "lock").rename(folder / "lock.2")
@@ -52,9 +50,7 @@ def test_a_reader_removes_the_old_lock_of_a_finished_run(
     assert (folder / "lock").exists() is left
 
 
-def test_age_is_told_by_the_clock_of_the_file_system(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_age_is_told_by_the_clock_of_the_file_system(folder, monkeypatch):
     """That of this machine may be another one than that of the server of its files."""
     leave_lock_of("elsewhere", folder, age=0)
     monkeypatch.setattr("time.time", lambda: 0.0)
@@ -72,9 +68,7 @@ def test_the_lock_of_a_dead_process_of_this_host_is_taken_over_at_once(folder: P
 
 
 @pytest.mark.parametrize("age", [120.0, -120.0, 5 * 3600, -5 * 3600])
-def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(
-    folder: Path, lock_times: LockTimes, age: float
-) -> None:
+def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(folder, lock_times, age):
     lock_times(beat=0.05)
     leave_lock_of("elsewhere", folder, age)
     assert not is_locked(folder)  # a first look believes the clock
@@ -89,9 +83,7 @@ def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(
 
 
 @pytest.mark.parametrize("age", [0.0, 5 * 3600, -5 * 3600])
-def test_a_lock_that_is_touched_is_never_taken_over(
-    folder: Path, lock_times: LockTimes, age: float
-) -> None:
+def test_a_lock_that_is_touched_is_never_taken_over(folder, lock_times, age):
     """Its clock may be hours off, and each touch may show another time."""
     lock_times(beat=0.02, stale=0.2)
     leave_lock_of("elsewhere", folder, age)

@@ -43,9 +43,7 @@ def test_a_killed_holder_frees_the_lock_at_once(folder: Path, start: Start) -> N
 
 
 @pytest.mark.slow
-def test_looking_from_the_holder_does_not_drop_the_lock(
-    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_looking_from_the_holder_does_not_drop_the_lock(folder, start, monkeypatch):
     """To close any descriptor of a file drops the process's POSIX locks on it."""
     monkeypatch.chdir(folder.parent)
     with RunLock(folder):

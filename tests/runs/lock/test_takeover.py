@@ -26,9 +26,7 @@ def wait_until_stale(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("stale", [False, True], ids=["free", "stale"])
 @pytest.mark.parametrize("links", ["links", "nolinks"])
-def test_of_two_hosts_exactly_one_gets_each_lock(
-    tmp_path: Path, start: Start, stale: bool, links: str
-) -> None:
+def test_of_two_hosts_exactly_one_gets_each_lock(tmp_path, start, stale, links):
     folders = [tmp_path / f"{index:03}" for index in range(ROUNDS)]
     for folder in folders:
         folder.mkdir()
@@ -52,9 +50,7 @@ def test_of_two_hosts_exactly_one_gets_each_lock(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("links", ["links", "nolinks"])
-def test_a_frozen_holder_without_posix_locks_loses_its_lock(
-    folder: Path, start: Start, lock_times: LockTimes, links: str
-) -> None:
+def test_a_frozen_holder_without_posix_locks_loses_its_lock(folder, start, lock_times, links):
     lock_times(beat=0.05, stale=0.5)
     holder = start(CHECK, "another", links, folder)
     assert line(holder) == "held"
@@ -96,9 +92,7 @@ def test_a_frozen_holder_of_this_kernel_keeps_its_posix_lock_and_loses_the_run(
     assert list(folder.iterdir()) == []
 
 
-def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(
-    folder: Path, lock_times: LockTimes
-) -> None:
+def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(folder, lock_times):
     """Though a lock with the same name and number follows."""
     lock_times(beat=0.01)
     with RunLock(folder):
@@ -112,9 +106,7 @@ def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(
     assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
 
 
-def test_a_generation_that_withdraws_leaves_the_holder_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, lock_times: LockTimes
-) -> None:
+def test_a_generation_that_withdraws_leaves_the_holder_alone(folder, monkeypatch, lock_times):
     """A hasty taker makes its file, sees that the holder is alive and removes it again."""
     lock_times(beat=0.0)
     with RunLock(folder):
@@ -125,9 +117,7 @@ def test_a_generation_that_withdraws_leaves_the_holder_alone(
 
 @pytest.mark.parametrize("name", ["lock", ".running-a.b-7"])
 @pytest.mark.parametrize("numbers", [(1, 2, 4), (2, 3), (4,)])
-def test_a_dead_chain_of_generations_is_taken_over_and_removed(
-    folder: Path, name: str, numbers: tuple[int, ...]
-) -> None:
+def test_a_dead_chain_of_generations_is_taken_over_and_removed(folder, name, numbers):
     for number in numbers:
         content = {"host": socket.gethostname(), "pid": number, "boot": lock_files.boot_id()}
         file = folder / (name if number == 1 else f"{name}.{number}")

@@ -42,32 +42,24 @@ def assert_close(native: Path, autograd: Path, tolerance: float = 2e-5) -> None:
         assert np.array(path["mean"]) == pytest.approx(np.array(paths[0][label]["mean"]), abs=1e-2)
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize("index", range(7))
-def test_a_member_of_a_pool_is_what_autograd_makes_of_it(mixed_members, tmp_path, index):
+OTHERS = [
+    ("data.val_fraction=0", "monitor=train/loss", "data.test_fraction=0"),
+    ("data.transform={frame:2,jitter:0.3,time_mask:1}",),
+    ("data.transform={crop:[0,5],downsample:2}", "model.bidirectional=true"),
+    ("model.recurrent_init=orthogonal", "model.num_layers=2", "model.bidirectional=true"),
+    ("model.recurrent_init=orthogonal", "model.cell=lstm", "model.forget_bias=1"),
+]
+"""Without validation, with transformed sequences, and with other first weights."""
+
+
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize("own", [*range(7), *OTHERS], ids=str)
+def test_a_member_of_a_pool_is_what_autograd_makes_of_it(mixed_members, members_of, tmp_path, own):
     """Cells, pooling, dropout, losses, optimizers, schedules, clipping and early stopping."""
-    run = mixed_members[index]
-    (native,) = train_pool([run], tmp_path / "native", 1)
-    assert isinstance(native, Outcome), native
-    autograd = train(run, tmp_path / "autograd", engine="autograd")
-    assert_close(native.folder.path, autograd.folder.path)
-
-
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize(
-    "own",
-    [
-        ("data.val_fraction=0", "monitor=train/loss", "data.test_fraction=0"),
-        ("data.transform={frame:2,jitter:0.3,time_mask:1}",),
-        ("data.transform={crop:[0,5],downsample:2}", "model.bidirectional=true"),
-        ("model.recurrent_init=orthogonal", "model.num_layers=2", "model.bidirectional=true"),
-        ("model.recurrent_init=orthogonal", "model.cell=lstm", "model.forget_bias=1"),
-    ],
-    ids=" ".join,
-)
-def test_other_data_and_first_weights_train_as_by_autograd(members_of, tmp_path, own):
-    """Without validation, with transformed sequences, and from weights of another distribution."""
-    (run,) = members_of(*own, members=[("model.hidden_size=12",)])
+    if isinstance(own, int):
+        run = mixed_members[own]
+    else:
+        (run,) = members_of(*own, members=[("model.hidden_size=12",)])
     (native,) = train_pool([run], tmp_path / "native", 1)
     assert isinstance(native, Outcome), native
     autograd = train(run, tmp_path / "autograd", engine="autograd")

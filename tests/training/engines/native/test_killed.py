@@ -1,7 +1,7 @@
 """A run that kills its process again and again fails, and the runs beside it do not."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,6 @@ from seqsweep.training.resume import KilledTooOften
 from seqsweep.training.train import train_pool
 
 
-@pytest.fixture
-def killed_by(killed: type[BaseException]) -> Callable[[Callable[[], object]], None]:
-    """Calls something that `at` ends."""
-
-    def call(action: Callable[[], object]) -> None:
-        with pytest.raises(killed):
-            action()
-
-    return call
-
-
 def leave_locks(root: Path, runs: Sequence[PlannedRun], pid: int) -> None:
     """Leaves what a killed process of this host leaves."""
     for run in runs:
@@ -33,18 +22,17 @@ def leave_locks(root: Path, runs: Sequence[PlannedRun], pid: int) -> None:
         (root / run.run_id / "lock").write_text(json.dumps(holder))
 
 
-def killed(root: Path, run: PlannedRun) -> Any:
+def count_of(root: Path, run: PlannedRun) -> Any:
     return (RunFolder(root / run.run_id).failure() or {}).get("killed")
 
 
-def test_the_third_killed_process_without_an_epoch_fails_the_run(
-    members_of, at, killed_by, tmp_path
-):
+def test_the_third_killed_process_without_an_epoch_fails_the_run(members_of, at, killed, tmp_path):
     (run,) = members_of(members=[("seed=0",)])
     for count in (1, 2):
         leave_locks(tmp_path, [run], 100 + count)
-        killed_by(lambda: train_pool([run], tmp_path, 1, at("on_fit_start", 1)))
-        assert killed(tmp_path, run) == {"count": count, "epochs": 0}
+        with pytest.raises(killed):
+            train_pool([run], tmp_path, 1, at("on_fit_start", 1))
+        assert count_of(tmp_path, run) == {"count": count, "epochs": 0}
         assert RunFolder(tmp_path / run.run_id).state() == "incomplete"
     leave_locks(tmp_path, [run], 103)
     (outcome,) = train_pool([run], tmp_path, 1)
@@ -60,13 +48,14 @@ def test_the_third_killed_process_without_an_epoch_fails_the_run(
 
 
 @pytest.mark.usefixtures("saves_each_epoch")
-def test_the_count_starts_again_with_each_epoch(members_of, at, killed_by, tmp_path):
+def test_the_count_starts_again_with_each_epoch(members_of, at, killed, tmp_path):
     (run,) = members_of("trainer.max_epochs=8", members=[("seed=0",)])
     before = -1
     for _ in range(4):
         leave_locks(tmp_path, [run], 100)
-        killed_by(lambda: train_pool([run], tmp_path, 1, at("on_train_epoch_end", 1)))
-        counted = killed(tmp_path, run)
+        with pytest.raises(killed):
+            train_pool([run], tmp_path, 1, at("on_train_epoch_end", 1))
+        counted = count_of(tmp_path, run)
         assert counted["count"] == 1 and counted["epochs"] > before
         before = counted["epochs"]
     (outcome,) = train_pool([run], tmp_path, 1)
@@ -74,12 +63,13 @@ def test_the_count_starts_again_with_each_epoch(members_of, at, killed_by, tmp_p
 
 
 def test_a_pool_that_was_killed_twice_trains_its_runs_alone(
-    members_of, assert_undisturbed, at, killed_by, tmp_path
+    members_of, assert_undisturbed, at, killed, tmp_path
 ):
     """So the third kill hits only the run that causes it, after the others have their records."""
     runs = members_of("trainer.max_epochs=3")
     leave_locks(tmp_path, runs, 101)
-    killed_by(lambda: train_pool(runs, tmp_path, 1, at("on_fit_start", 1)))
+    with pytest.raises(killed):
+        train_pool(runs, tmp_path, 1, at("on_fit_start", 1))
     leave_locks(tmp_path, runs[:2], 102)
     outcomes = train_pool(runs, tmp_path, 1)
     assert all(isinstance(outcome, Outcome) for outcome in outcomes)

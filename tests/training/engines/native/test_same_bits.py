@@ -6,10 +6,8 @@ import subprocess
 import sys
 
 import pytest
-import torch
 from equal_runs import count_equal_runs
 
-from seqsweep.models.classifier import RNNClassifier
 from seqsweep.native import library
 from seqsweep.training.planned_run import Outcome, plan
 from seqsweep.training.train import train_pool
@@ -52,17 +50,6 @@ def test_a_pool_without_shuffling_keeps_the_order_of_the_data(members_of, tmp_pa
     assert isinstance(one, Outcome)
     assert isinstance(other, Outcome)
     assert one.record["metrics"] == other.record["metrics"]  # the same run but for its order
-
-
-def test_checkpoints_load_into_the_plain_network(members_of, tmp_path):
-    members = members_of("model.bidirectional=true")
-    train_pool(members, tmp_path, 1)
-    for member, hidden in zip(members, (5, 12, 5, 20), strict=True):
-        network = RNNClassifier(3, hidden, 3, bidirectional=True)
-        for name in ("best", "last"):
-            path = tmp_path / member.run_id / "checkpoints" / f"{name}.ckpt"
-            weights = torch.load(path, weights_only=True)["state_dict"]
-            network.load_state_dict({k.removeprefix("network."): w for k, w in weights.items()})
 
 
 @pytest.mark.durability
