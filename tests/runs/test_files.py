@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from seqsweep.runs.files import (
-    link,
-    read_json,
-    remove_temporary,
-    write_bytes,
-    write_json,
-)
+from seqsweep.runs.files import link, read_json, remove_temporary, write_bytes, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -32,9 +26,7 @@ def test_a_write_that_fails_changes_nothing(tmp_path, replaced, failing, old):
     assert old is None or path.read_bytes() == old
 
 
-def test_a_write_is_synced_before_it_has_its_name_and_is_whole_without_a_sync_too(
-    tmp_path, replaced
-):
+def test_a_write_is_synced_before_it_has_its_name_and_whole_without_a_sync(tmp_path, replaced):
     path, seen = tmp_path / "a.bin", list[bytes]()
 
     def look(_: int) -> None:
@@ -124,9 +116,7 @@ def test_a_link_that_fails_leaves_the_old_file(tmp_path, replaced, failing):
     assert names(tmp_path) == ["best", "next"]
 
 
-def test_temporary_files_of_dead_processes_are_removed_and_others_are_not(
-    tmp_path, at_rename, replaced
-):
+def test_only_temporary_files_of_dead_processes_are_removed(tmp_path, at_rename, replaced):
     """Whatever a killed process had begun."""
 
     def gone(pid: int, signum: int) -> None:

@@ -60,20 +60,7 @@ def test_what_decides_the_result_makes_another_run(id_of):
     assert all(re.fullmatch("[0-9a-f]{16}", name) for name in ids)
 
 
-def test_the_content_of_a_file_counts_and_not_its_path(checked, tmp_path):
-    def id_of(name: str, shift: float) -> str:
-        path = tmp_path / name / "data.npz"
-        path.parent.mkdir(exist_ok=True)
-        x = np.arange(24.0).reshape(12, 2) + shift
-        np.savez(path, X=x, y=np.arange(12) % 2)
-        config = checked("data=npz", f"data.source.path={path}", "data.batch_size=2")
-        return plan(config).run_id
-
-    here, moved, edited = id_of("a", 0), id_of("b", 0), id_of("a", 1)
-    assert here == moved != edited
-
-
-def test_padding_and_layout_do_not_change_the_run_id(checked, tmp_path):
+def test_the_content_of_a_file_counts_and_not_its_path_padding_or_layout(checked, tmp_path):
     def id_of(name: str, layout: str = "batch_first", **arrays: Any) -> str:
         np.savez(tmp_path / name, y=np.arange(12) % 2, **arrays)
         where = (f"data.source.path={tmp_path / name}", f"data.source.layout={layout}")

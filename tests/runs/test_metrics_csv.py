@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from seqsweep.runs.metrics_csv import (
     MetricsTail,
     compared_metric,
-    is_bounded,
-    lower_is_better,
     monitor_of,
     read_columns,
     read_rows,
@@ -145,8 +143,3 @@ def test_the_monitor_is_the_one_of_all_runs_or_the_default(configs, monitor):
 )
 def test_what_has_chosen_nothing_is_compared_first(monitor, there, compared):
     assert compared_metric(monitor, there) == compared
-
-
-def test_losses_fall_and_have_no_bounds():
-    for name, falls in (("val/loss", True), ("loss", True), ("val/acc", False), ("f1", False)):
-        assert (lower_is_better(name), is_bounded(name)) == (falls, not falls)

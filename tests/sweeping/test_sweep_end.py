@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from finished_runs import finish_run
 from waiting import wait_until
 
 from seqsweep.config.schema import Config
@@ -18,19 +19,13 @@ from seqsweep.results.report import write
 from seqsweep.results.report.write import BESIDE
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import write_bytes
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.sweep_end import Renewing, write_summary
 from seqsweep.training.planned_run import Interrupted, PlannedRun, interruptible, plan
 
 
 def end_run(folder: Path, name: str, size: int) -> None:
-    config = {"model.hidden_size": size, "seed": 0, "monitor": "val/acc"}
-    run = RunFolder(folder / name)
-    run.start(config, {})
-    run.finish(
-        {"run_id": name, "config": config, "metrics": {"val/acc": 0.5}, "best_epoch": 0,
-         "epochs": 1, "steps": 1, "params": 1, "train_seconds": 1.0}
-    )  # fmt: skip
+    run = {"model.hidden_size": size, "seed": 0, "val/acc": 0.5}
+    finish_run(folder / name, run, run_id=name, best_epoch=0, epochs=1, steps=1)
 
 
 class Noting(Renewing):
@@ -116,9 +111,7 @@ def summary_of(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "signum", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.durability)]
 )
-def test_a_summary_interrupted_at_any_write_is_completed_by_the_next_one(
-    member, tmp_path, at_rename, monkeypatch, signum
-):
+def test_the_summary_may_be_ended_at_any_write(member, tmp_path, at_rename, monkeypatch, signum):
     """After an extended sweep, each file holds either only its first runs or all runs."""
     monkeypatch.setattr(time, "strftime", lambda *_: "now")
     monkeypatch.setattr(time, "perf_counter", lambda: 0.0)

@@ -39,9 +39,7 @@ def planned(checked: Callable[..., Config], tmp_path: Path) -> Plan:
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])
-def test_a_run_is_fed_when_it_has_ended_and_is_the_same_run_without_its_logger(
-    planned, tmp_path, engine
-):
+def test_a_run_is_fed_at_its_end_and_is_the_same_run_without_its_logger(planned, tmp_path, engine):
     choice = [] if engine == "native" else ["engine=autograd"]
     member, plain = planned(*choice), planned(*choice, logger="seed=0")
     assert engine_of(member.config, on_cpu) == engine
@@ -153,9 +151,7 @@ class Mentions(Tracker):
     ("name", "why"),
     [("Reads", "logger.own=reading.Reads, which reads `trainer`"), ("Mentions", None)],
 )
-def test_a_logger_that_reads_the_trainer_means_autograd_and_a_line_says_so(
-    planned, tmp_path, monkeypatch, name, why
-):
+def test_a_logger_that_reads_the_trainer_means_autograd(planned, tmp_path, monkeypatch, name, why):
     (tmp_path / "reading.py").write_text(READS)
     monkeypatch.syspath_prepend(tmp_path)
     member = planned(logger=f"+logger.own={{_target_: reading.{name}, folder: '{tmp_path}'}}")

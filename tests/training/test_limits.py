@@ -66,9 +66,7 @@ def test_the_best_epoch_is_that_of_the_best_metric(monitor, names, rows, best):
         ("val/acc", [0.1, 0.2, 0.3], 0.9, False),
     ],
 )
-def test_the_best_value_so_far_decides_in_the_direction_of_the_metric(
-    monitor, values, threshold, is_pruned
-):
+def test_the_best_value_decides_by_the_metrics_direction(monitor, values, threshold, is_pruned):
     end = Limits({2: threshold}).judge(seen(monitor, values))
     assert isinstance(end, Pruned) == is_pruned
     if isinstance(end, Pruned):

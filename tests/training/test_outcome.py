@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from lock_programs import leave_lock_of
@@ -46,9 +45,7 @@ def test_a_run_that_another_process_trains_or_has_finished_stays_as_it_is(member
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("name", ["metrics.csv", "best.ckpt", "checkpoints"])
 @pytest.mark.parametrize("engine", ["native", "autograd"])
-def test_a_run_that_has_lost_a_file_fails_and_the_same_config_trains_it_anew(
-    checked, at, tmp_path: Path, engine: str, name: str
-):
+def test_a_run_that_loses_a_file_fails_and_is_trained_anew(checked, at, tmp_path, engine, name):
     # With a rate that changes no weight, the first epoch stays the best one.
     member = plan(checked(*SMALL, "optimizer.lr=1e-30", "trainer.max_epochs=6", f"engine={engine}"))
 

@@ -1,9 +1,6 @@
 """The Trainer of a run: Lightning's arguments act, and a cluster's variables do not."""
 
 import io
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,20 +39,6 @@ def test_a_run_is_one_process_whatever_a_cluster_says(cluster, tmp_path, monkeyp
     assert isinstance(environment, LightningEnvironment)
     assert (trainer.world_size, trainer.global_rank, trainer.is_global_zero) == (1, 0, True)
     assert rank_zero_only.rank == 0  # pyright: ignore[reportFunctionMemberAccess]
-
-
-@pytest.mark.durability
-@pytest.mark.slow
-def test_a_task_of_slurm_trains_and_logs_its_run(tmp_path):
-    """Task 3 of 4: Lightning alone would refuse it, or leave its logs to task 0."""
-    arguments = [*BASE, "engine=autograd", "trainer.max_epochs=2"]
-    subprocess.run(
-        [sys.executable, "-m", "seqsweep", "train", *arguments],
-        cwd=tmp_path, env={**os.environ, **CLUSTERS["slurm"]}, check=True, timeout=300,
-        capture_output=True,
-    )  # fmt: skip
-    (path,) = tmp_path.glob("outputs/runs/default/*/metrics.csv")
-    assert len(rows(path.parent)) == 2
 
 
 def test_max_steps_and_max_time_end_a_run(planned, tmp_path):

@@ -100,9 +100,7 @@ def test_the_digest_of_a_changed_file_changes_and_no_other(digests: Digests, nam
         ("    scale = helper.SCALE", "    scale =  helper.SCALE", True),
     ],
 )
-def test_a_change_of_the_text_is_seen_unless_it_is_a_comment_or_a_blank_line(
-    digests: Digests, old: str, new: str, is_seen: bool
-) -> None:
+def test_a_change_is_seen_unless_it_is_a_comment_or_a_blank_line(digests, old, new, is_seen):
     before = digests({})
     assert NET.replace(old, new) != NET
     assert (digests({"net.py": NET.replace(old, new)}) != before) == is_seen

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lock_programs import LockTimes, leave_lock_of
+from lock_programs import leave_lock_of
 
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock import (
@@ -97,9 +97,7 @@ def test_a_lock_that_is_touched_is_never_taken_over(folder, lock_times, age):
     assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
 
 
-def test_a_lock_that_stays_untouched_is_taken_over_whatever_the_clock_says(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, lock_times: LockTimes
-) -> None:
+def test_an_untouched_lock_is_taken_over_whatever_the_clock_says(folder, monkeypatch, lock_times):
     monkeypatch.setattr(lock_files, "time_in", lambda _: (folder / "lock").stat().st_mtime)
     lock_times(stale=0.3)
     leave_lock_of("elsewhere", folder, age=0)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lock_programs import CHECK, HOLD, RACE_OF_HOSTS, LockTimes, Start, leave_lock_of, line, tell
+from lock_programs import CHECK, HOLD, RACE_OF_HOSTS, leave_lock_of, line, tell
 
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock import Locked, LockLost, RunLock, check_held, holder_of, is_locked
@@ -75,9 +75,7 @@ def test_a_frozen_holder_without_posix_locks_loses_its_lock(folder, start, lock_
 
 
 @pytest.mark.slow
-def test_a_frozen_holder_of_this_kernel_keeps_its_posix_lock_and_loses_the_run(
-    folder: Path, start: Start, lock_times: LockTimes
-) -> None:
+def test_a_frozen_holder_here_keeps_its_posix_lock_and_loses_the_run(folder, start, lock_times):
     holder = start(HOLD, folder)
     assert line(holder) == "held"
     lock_times(beat=0.05, stale=0.5)

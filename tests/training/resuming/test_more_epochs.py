@@ -71,16 +71,12 @@ def test_a_run_of_another_config_or_version_is_not_continued(planned, train_anew
     assert epochs_in_log(outcome.folder.path) == list(range(6))
 
 
-def test_a_run_that_stopped_early_is_not_the_beginning_of_a_longer_one(
-    planned, ends_undisturbed, tmp_path
-):
+def test_a_run_that_stopped_early_does_not_begin_a_longer_one(planned, ends_undisturbed, tmp_path):
     train(planned(*EARLY), tmp_path)
     ends_undisturbed(planned(*EARLY, "trainer.max_epochs=30"))
 
 
-def test_a_scheduler_laid_out_over_the_epochs_starts_again_and_says_so(
-    planned, ends_undisturbed, tmp_path
-):
+def test_a_scheduler_that_depends_on_the_epochs_starts_again(planned, ends_undisturbed, tmp_path):
     shorter = train(planned("scheduler=cosine"), tmp_path).folder.path
     outcome = ends_undisturbed(planned("scheduler=cosine", "trainer.max_epochs=7"))
     text = (outcome.folder.path / "train.log").read_text(encoding="utf-8")

@@ -41,9 +41,7 @@ class Broken(RuntimeError):
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "dropout"])
-def test_an_interrupted_run_of_every_kind_equals_the_uninterrupted_one(
-    planned, ends_undisturbed, name, at, interrupt
-):
+def test_interrupted_runs_equal_uninterrupted_ones(planned, ends_undisturbed, name, at, interrupt):
     """The interruption is at a random step of the second to the fourth epoch."""
     member = planned(*CONFIGS[name])
     steps = 2 if name == "few batches" else STEPS_PER_EPOCH
@@ -86,9 +84,7 @@ class LostWorker(RuntimeError):
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_run_whose_worker_was_ended_by_a_signal_is_interrupted_and_not_failed(
-    planned, tmp_path, at, interrupt
-):
+def test_a_run_whose_worker_a_signal_ended_is_interrupted(planned, tmp_path, at, interrupt):
     member = planned()
     interrupt(member, at("on_train_batch_end", 2, LostWorker), Interrupted)
     assert (RunFolder(tmp_path / member.run_id).failure() or {})["kind"] == "interrupted"
@@ -121,9 +117,7 @@ def test_a_run_stopped_by_a_signal_resumes(planned, ends_undisturbed, tmp_path, 
 
 @pytest.mark.durability
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
-    planned, ends_undisturbed, killed_at_every_rename, after
-):
+def test_a_run_is_killed_at_every_rename(planned, ends_undisturbed, killed_at_every_rename, after):
     """Every file of seqsweep gets its name by a rename; the process is killed at the n-th."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["step"])
     for root in killed_at_every_rename(lambda root: train(member, root), after, 2 + 3 * EPOCHS):
@@ -157,9 +151,7 @@ WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a ma
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(WORKERS)
-def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
-    planned, ends_undisturbed, at, interrupt
-):
+def test_a_run_with_workers_resumes_and_leaves_none(planned, ends_undisturbed, at, interrupt):
     """The run equals one without workers, because workers are not part of the run_id."""
     member = planned(*CONFIGS["augmented"], "data.num_workers=2")
     alone = planned(*CONFIGS["augmented"])
@@ -173,9 +165,7 @@ def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events*[0-9].rows"])
-def test_a_damaged_file_of_a_run_costs_only_time(
-    planned, ends_undisturbed, tmp_path, name, at, interrupt
-):
+def test_a_damaged_file_costs_only_time(planned, ends_undisturbed, tmp_path, name, at, interrupt):
     member = planned(*CONFIGS["dropout"])
     interrupt(member, at("on_train_batch_end", 11))
     (path,) = (tmp_path / member.run_id).rglob(f"{name}*")
@@ -198,9 +188,7 @@ def test_a_run_with_rerun_starts_again(planned, ends_undisturbed, tmp_path, at, 
     assert epochs_in_log(outcome.folder.path)[-EPOCHS:] == list(range(EPOCHS))
 
 
-def test_a_run_whose_loss_is_nan_has_diverged_even_after_an_interruption(
-    planned, tmp_path, at, interrupt, diverging
-):
+def test_a_run_whose_loss_is_nan_has_diverged(planned, tmp_path, at, interrupt, diverging):
     member = planned(*diverging)
     first = train(member, tmp_path / "undisturbed")
     assert first.trained

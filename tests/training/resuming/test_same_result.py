@@ -70,9 +70,7 @@ def global_state() -> list[Any]:
     return [torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()]
 
 
-def test_a_run_neither_changes_nor_reads_the_global_random_state(
-    planned, ends_undisturbed, tmp_path, diverging
-):
+def test_the_global_random_state_has_no_part(planned, ends_undisturbed, tmp_path, diverging):
     torch.manual_seed(3)
     before = global_state()
     mixed = ("trainer.precision=bf16-mixed", "trainer.detect_anomaly=true")

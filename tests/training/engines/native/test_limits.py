@@ -67,9 +67,7 @@ def test_pruned_members_are_the_same_in_company_and_equal_undisturbed_ones_when_
     assert_undisturbed(mixed_members, tmp_path)
 
 
-def test_members_that_pause_at_each_epoch_equal_undisturbed_ones(
-    mixed_members, assert_undisturbed, tmp_path
-):
+def test_members_that_pause_equal_undisturbed_ones(mixed_members, assert_undisturbed, tmp_path):
     for until, epoch in ((1, 1), (3, 3), (2, 3), (4, 4)):  # the third one trains nothing
         outcomes = train_pool(limited(mixed_members, Limits(until=until)), tmp_path, 2)
         for run, outcome in zip(mixed_members, outcomes, strict=True):

@@ -43,9 +43,7 @@ def replace_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Step], None]:
     return lambda step: monkeypatch.setattr(pool_data, "run", step)
 
 
-def test_a_member_whose_computing_fails_does_so_alone(
-    members_of, assert_undisturbed, tmp_path, replace_step
-):
+def test_a_member_fails_alone(members_of, assert_undisturbed, tmp_path, replace_step):
     """In a task with others: they train again what the task had begun."""
     members = members_of("trainer.max_epochs=3")
 
@@ -65,9 +63,7 @@ def test_a_member_whose_computing_fails_does_so_alone(
     assert_undisturbed(members, tmp_path / "pool")
 
 
-def test_a_pool_that_fails_as_a_whole_trains_its_runs_alone(
-    members_of, assert_undisturbed, at, tmp_path
-):
+def test_a_pool_that_fails_trains_its_runs_alone(members_of, assert_undisturbed, at, tmp_path):
     members = members_of()
     outcomes = train_pool(members, tmp_path / "pool", 2, at("on_train_epoch_end", 2, RuntimeError))
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
@@ -107,9 +103,7 @@ def test_a_longer_run_begins_where_a_shorter_one_ended(members_of, assert_undist
     assert_undisturbed(long, tmp_path / "extended")
 
 
-def test_works_that_take_too_long_after_a_signal_are_stopped(
-    members_of, assert_undisturbed, tmp_path, replace_step
-):
+def test_works_are_stopped_after_a_signal(members_of, assert_undisturbed, tmp_path, replace_step):
     """The flag ends a work in the middle of an epoch; the run is saved as it was before."""
     members = members_of("trainer.max_epochs=4")
     calls = iter(range(1000))

@@ -51,9 +51,7 @@ def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
-    members_of, assert_undisturbed, tmp_path, at, signum
-):
+def test_a_signal_saves_every_member(members_of, assert_undisturbed, tmp_path, at, signum):
     members = members_of("trainer.max_epochs=30", "model.num_layers=2", "model.dropout=0.3")
     root, handlers = tmp_path / "stopped", [signal.getsignal(number) for number in (2, 15, 1)]
     outcomes = train_pool(members, root, 1, at("on_train_epoch_end", 2, signum))
@@ -72,9 +70,7 @@ def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
-def test_a_pool_killed_at_random_moments_equals_the_uninterrupted_one(
-    mixed_members, assert_undisturbed, tmp_path
-):
+def test_a_pool_killed_at_random_moments_loses_nothing(mixed_members, assert_undisturbed, tmp_path):
     """SIGKILL, at moments that nobody has chosen."""
     root, fork = tmp_path / "killed", multiprocessing.get_context("fork")
     for attempt in range(12):
@@ -109,9 +105,7 @@ def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
 
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt", "config.yaml"])
-def test_a_pool_with_a_damaged_file_equals_the_uninterrupted_one(
-    mixed_members, assert_undisturbed, at, tmp_path, name, killed
-):
+def test_damage_costs_only_time(mixed_members, assert_undisturbed, at, tmp_path, name, killed):
     root = tmp_path / "damaged"
     with pytest.raises(killed):
         train_pool(mixed_members, root, 1, at("on_train_epoch_end", 1))

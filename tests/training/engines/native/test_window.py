@@ -1,6 +1,5 @@
 """A pool begins a run when it enters the window, and writes for a twentieth of the time."""
 
-import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable, Sequence
@@ -27,9 +26,7 @@ def begun(runs: Sequence[PlannedRun], root: Path) -> list[PlannedRun]:
     return [run for run in runs if (root / run.run_id).exists()]
 
 
-def test_a_run_outside_the_window_has_no_lock_and_no_files_even_after_a_signal(
-    large, assert_undisturbed, at, tmp_path
-):
+def test_a_run_outside_the_window_has_no_lock_and_no_files(large, assert_undisturbed, at, tmp_path):
     seen: list[tuple[bool, bool]] = []
 
     def look_and_end() -> None:
@@ -77,26 +74,6 @@ def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, a
     assert isinstance(locked, Locked)
     assert not (root / names[1] / "config.yaml").exists()
     assert all(isinstance(outcome, Outcome) and outcome.trained for outcome in ended.values())
-
-
-def test_two_processes_share_the_runs_of_a_pool(members_of, assert_undisturbed, at, tmp_path):
-    size = ("model.hidden_size=300", "trainer.max_epochs=20")
-    runs = members_of(*size, members=[(f"seed={seed}",) for seed in range(10)])
-    fork = multiprocessing.get_context("fork")
-    has_begun = fork.Event()
-    arguments = (runs, tmp_path, 1, at("on_fit_start", 1, has_begun.set))
-    other = fork.Process(target=train_pool, args=arguments)
-    other.start()
-    assert has_begun.wait(100)
-    outcomes = train_pool(runs[::-1], tmp_path, 1)
-    other.join(100)
-    assert other.exitcode == 0
-    mine = [outcome for outcome in outcomes if isinstance(outcome, Outcome) and outcome.trained]
-    assert 0 < len(mine) < len(runs)
-    assert all(isinstance(outcome, (Outcome, Locked)) for outcome in outcomes), outcomes
-    logs = [(tmp_path / run.run_id / "train.log").read_text() for run in runs]
-    assert [log.count(" INFO epoch 0 ") for log in logs] == [1] * len(runs)
-    assert_undisturbed([runs[0], runs[-1]], tmp_path)
 
 
 def write_checkpoints(
