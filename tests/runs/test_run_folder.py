@@ -53,7 +53,6 @@ def text_of(
     ("content", "why"),
     [
         (text_of()[:-9], "not JSON"),
-        (b"\xff\xfe\x80", "not JSON"),
         ("[" * 200_000, "more than 50 levels"),
         (json.dumps({"status": "complete", "deep": json.loads("[" * 60 + "]" * 60)}), "50 levels"),
         ("[]", "not a JSON object"),
@@ -66,7 +65,7 @@ def text_of(
 )  # fmt: skip
 def test_a_damaged_record_counts_as_none_and_is_named(content, why, folder, capsys):
     path = folder.path / "record.json"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    path.write_text(content)
     assert (folder.state(), folder.record()) == ("damaged", None)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"seqsweep: {path}: ")

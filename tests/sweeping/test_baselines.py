@@ -27,11 +27,10 @@ from seqsweep.training.run_data import data_of
 from seqsweep.training.train import train
 
 BASE = ("data=random", "data.source.num_sequences=60", "data.source.length=4", "data.batch_size=8")
-Planned = Callable[..., PlannedRun]
 
 
 @pytest.fixture
-def planned(checked: Callable[..., Config]) -> Planned:
+def planned(checked: Callable[..., Config]) -> Callable[..., PlannedRun]:
     return lambda *overrides: plan(checked(*BASE, *overrides))
 
 

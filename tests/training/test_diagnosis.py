@@ -18,11 +18,9 @@ from seqsweep.training.train import train
 
 BASE = (*SMALL, "trainer.max_epochs=2")
 
-Run = Callable[..., RunFolder]
-
 
 @pytest.fixture
-def run(checked: Callable[..., Config], tmp_path: Path) -> Run:
+def run(checked: Callable[..., Config], tmp_path: Path) -> Callable[..., RunFolder]:
     def call(*overrides: str, root: str = "runs") -> RunFolder:
         return train(plan(checked(*BASE, *overrides)), tmp_path / root).folder
 

@@ -23,15 +23,13 @@ from seqsweep.training.train import train, train_pool
 BASE = (*SMALL, "trainer.max_epochs=5")
 BROKEN = "logger.own: ConnectionError: no answer; the runs are not affected"
 
-Plan = Callable[..., PlannedRun]
-
 
 def on_cpu(_: str) -> bool:
     return False
 
 
 @pytest.fixture
-def planned(checked: Callable[..., Config], tmp_path: Path) -> Plan:
+def planned(checked: Callable[..., Config], tmp_path: Path) -> Callable[..., PlannedRun]:
     """A small run with a tracker that writes into tmp_path."""
     forget_errors()
     own = f"+logger.own={{_target_: one_open_run.Tracker, folder: '{tmp_path}'}}"

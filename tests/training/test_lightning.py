@@ -1,5 +1,6 @@
 """Lightning's conventions hold for callbacks and loggers of the user's own."""
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,13 +49,11 @@ class Inside(Tracker, Callback):
 '''
 LOGGING = "+callbacks.own._target_=own_parts.Logging"
 
-Plan = Callable[..., PlannedRun]
-
 
 @pytest.fixture
 def planned(
     checked: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Plan:
+) -> Callable[..., PlannedRun]:
     """A small run with these arguments more; parts of the user's own lie in `own_parts`."""
     (tmp_path / "own_parts.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -104,19 +103,15 @@ def test_the_logger_of_a_run_that_fails_ends_once(planned, at, tmp_path):
 
 
 class Seeing(Callback):
-    """Keeps what `callback_metrics` hold when Lightning calls, by the stage."""
+    """Keeps what `callback_metrics` hold at the ends of epochs, by the stage."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, list[dict[str, Any]]] = {"train": [], "val": [], "test": []}
+        self.seen: dict[str, list[dict[str, Any]]] = {"train": [], "validation": [], "test": []}
+        for stage in self.seen:
+            setattr(self, f"on_{stage}_epoch_end", functools.partial(self.see, stage))
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.seen["train"].append(dict(trainer.callback_metrics))
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.seen["val"].append(dict(trainer.callback_metrics))
-
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.seen["test"].append(dict(trainer.callback_metrics))
+    def see(self, stage: str, trainer: L.Trainer, _: object) -> None:
+        self.seen[stage].append(dict(trainer.callback_metrics))
 
 
 def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
@@ -124,10 +119,10 @@ def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
     seeing = Seeing()
     outcome = train(planned("engine=autograd"), tmp_path, seeing)
     written = rows(outcome.folder.path)
-    for stage, names in (("train", ("loss", "acc", "f1", "grad_norm")), ("val", ("loss", "acc"))):
-        for name in names:
-            curve = [float(metrics[f"{stage}/{name}"]) for metrics in seeing.seen[stage]]
-            assert curve == pytest.approx([float(row[f"{stage}/{name}"]) for row in written])
+    for stage, names in (("train", "loss acc f1 grad_norm"), ("validation", "loss acc")):
+        for key in (f"{stage.removesuffix('idation')}/{name}" for name in names.split()):
+            curve = [float(metrics[key]) for metrics in seeing.seen[stage]]
+            assert curve == pytest.approx([float(row[key]) for row in written])
     (tested,) = seeing.seen["test"]
     assert float(tested["test/loss"]) == pytest.approx(outcome.record["metrics"]["test/loss"])
 

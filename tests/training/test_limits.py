@@ -20,7 +20,6 @@ def seen(monitor: str, values: Sequence[float | None]) -> BestEpoch:
     ("monitor", "names", "rows", "best"),
     [
         ("val/loss", "val/loss", [0.5, 0.6, 0.4, 0.45], [0, 0, 2, 2]),
-        ("train/loss", "train/loss", [0.5, 0.6, 0.4, 0.45], [0, 0, 2, 2]),
         # Equal accuracies are decided by the loss, then by the earlier epoch.
         (
             "val/acc",
@@ -63,7 +62,6 @@ def test_the_best_epoch_is_that_of_the_best_metric(monitor, names, rows, best):
         ("val/acc", [None, None], 0.6, False),
         ("val/acc", [math.nan, math.nan], 0.1, True),
         ("val/acc", [0.1], 0.9, False),  # only the epoch of a threshold is judged
-        ("val/acc", [0.1, 0.2, 0.3], 0.9, False),
     ],
 )
 def test_the_best_value_decides_by_the_metrics_direction(monitor, values, threshold, is_pruned):

@@ -13,13 +13,11 @@ from seqsweep.training.planned_run import Outcome, PlannedRun, plan
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train
 
-Plan = Callable[..., PlannedRun]
-
 BASE = (*SMALL, "data.eval_batch_size=4", "trainer.max_epochs=5", "engine=autograd")
 
 
 @pytest.fixture
-def planned(checked: Callable[..., Config]) -> Plan:
+def planned(checked: Callable[..., Config]) -> Callable[..., PlannedRun]:
     """Plans a run of the small config with further overrides."""
     return lambda *overrides: plan(checked(*BASE, *overrides))
 

@@ -43,8 +43,6 @@ def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(memb
     assert record["epochs"] == 2 and record["best_epoch"] in (0, 1)
     assert not any(name.startswith("test/") for name in record["metrics"])
     assert not (folder.path / "diagnostics.json").exists()
-    names = {path.name for path in (folder.path / "checkpoints").iterdir()}
-    assert names == {"best.ckpt", "last.ckpt"}
     assert load_sealed(folder.path / "checkpoints" / "last.ckpt")["epoch"] == 1
     assert finished(runs[0], tmp_path) is not None  # the search does not train it again
     assert finished(first, tmp_path) is None
@@ -103,23 +101,3 @@ def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
     assert statuses(train_pool(runs, tmp_path, 1, judge=judge)) == ["complete"] * 2
     assert seen == ["complete"]
     assert_undisturbed([early, late], tmp_path)
-
-
-@pytest.mark.durability
-@pytest.mark.usefixtures("saves_each_epoch")
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
-    members_of, assert_undisturbed, killed_at_every_rename, tmp_path, after
-):
-    own = members_of("trainer.max_epochs=4", "model.num_layers=2", "model.dropout=0.3")[:2]
-    runs = limited(own, Limits({2: 1.1}), Limits({1: 0.0}, until=3))
-    train_pool(runs, tmp_path / "left alone", 1)
-    expected = result(tmp_path / "left alone" / own[0].run_id)
-    assert expected["record"]["status"] == "pruned"
-    for root in killed_at_every_rename(lambda root: train_pool(runs, root, 1), after, 6, step=2):
-        assert statuses(train_pool(runs[::-1], root, 2)) == ["paused", "pruned"]
-        assert_equal(result(root / own[0].run_id), expected)
-        paths = [base / own[1].run_id / "metrics.csv" for base in (root, tmp_path / "left alone")]
-        assert paths[0].read_bytes() == paths[1].read_bytes()
-        train_pool(own, root, 1)
-        assert_undisturbed(own, root)

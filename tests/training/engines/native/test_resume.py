@@ -1,7 +1,6 @@
 """A pool that was ended at any moment comes to what it comes to when left alone, to the bit."""
 
 import errno
-import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.planned_run import Outcome, PlannedRun, RunFailed
 from seqsweep.training.train import train_pool
 
+pytestmark = pytest.mark.usefixtures("saves_each_epoch")
 HOOKS = [
     ("on_fit_start", 1), ("on_train_epoch_start", 3), ("on_train_epoch_end", 4), ("teardown", 1),
 ]  # fmt: skip
@@ -23,7 +23,6 @@ def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
     mixed_members, assert_undisturbed, at, killed, tmp_path, hook, n
@@ -35,7 +34,6 @@ def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
 
 
 @pytest.mark.durability
-@pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
     members_of, assert_undisturbed, killed_at_every_rename, after
@@ -68,27 +66,10 @@ def test_a_signal_saves_every_member(members_of, assert_undisturbed, tmp_path, a
     assert_undisturbed(members, root)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("saves_each_epoch")
-def test_a_pool_killed_at_random_moments_loses_nothing(mixed_members, assert_undisturbed, tmp_path):
-    """SIGKILL, at moments that nobody has chosen."""
-    root, fork = tmp_path / "killed", multiprocessing.get_context("fork")
-    for attempt in range(12):
-        process = fork.Process(target=train_pool, args=(mixed_members, root, 2))
-        process.start()
-        process.join(0.02 * attempt)
-        process.kill()
-        process.join()
-    for _ in range(2):  # three kills without a new epoch fail a run, which is then tried again
-        train_pool(mixed_members, root, 2)
-    assert_undisturbed(mixed_members, root)
-
-
 def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("n", [2, 9, 20])
 def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
     members_of, assert_undisturbed, at_rename, tmp_path, n
@@ -103,7 +84,6 @@ def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
     assert_undisturbed(members, root)
 
 
-@pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt", "config.yaml"])
 def test_damage_costs_only_time(mixed_members, assert_undisturbed, at, tmp_path, name, killed):
     root = tmp_path / "damaged"
