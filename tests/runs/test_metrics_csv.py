@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from seqsweep.runs.metrics_csv import (
     MetricsTail,
     compared_metric,
-    monitor_of,
     read_columns,
     read_rows,
 )
@@ -117,18 +116,6 @@ def test_the_best_loss_is_the_lowest_and_empty_cells_are_skipped(path, metric, b
     metrics.look()
     assert metrics.best[metric] == best
     assert metrics.epochs == 5
-
-
-@pytest.mark.parametrize(
-    ("configs", "monitor"),
-    [
-        ([], "val/acc"),
-        ([{"monitor": "val/f1"}] * 2, "val/f1"),
-        ([{"monitor": "val/f1"}, {"monitor": "val/loss"}], "val/acc"),
-    ],
-)
-def test_the_monitor_is_the_one_of_all_runs_or_the_default(configs, monitor):
-    assert monitor_of(configs) == monitor
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,6 @@ def test_reproduce_finds_an_unchanged_run_identical(trained, capsys, overrides):
     assert capsys.readouterr().out == "identical\n"
 
 
-def add_a_quarter(weights: dict[str, torch.Tensor]) -> None:
-    next(iter(weights.values())).view(-1)[0] += 0.25
-
-
 def change_a_bit(weights: dict[str, torch.Tensor]) -> None:
     flat = next(iter(weights.values())).view(-1)
     flat[-1] = torch.nextafter(flat[-1], torch.tensor(9.0))
@@ -100,8 +96,7 @@ def add_a_weight(weights: dict[str, torch.Tensor]) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("last", add_a_quarter, ", by at most 0.25\n"),
-        ("best", change_a_bit, ", by at most "),
+        ("last", change_a_bit, ", by at most "),
         ("best", add_a_weight, " have other names"),
     ],
 )

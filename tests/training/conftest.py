@@ -74,10 +74,7 @@ def killed_at_every_rename(
     """
 
     def call(
-        work: Callable[[Path], object],
-        after: bool,
-        least: int,
-        step: int = 1,
+        work: Callable[[Path], object], after: bool, least: int, step: int = 1
     ) -> Iterator[Path]:
         for n in itertools.count(1, step):
             root = tmp_path / str(n)
@@ -140,9 +137,7 @@ def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[PlannedRun], dict[str, Any]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[PlannedRun], dict[str, Any]]:
     """Returns the results of a run left alone; each config is trained once for all tests."""
     results: dict[str, dict[str, Any]] = {}
 

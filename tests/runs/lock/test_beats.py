@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,20 +50,15 @@ def test_locks_of_many_threads_are_all_touched(tmp_path: Path, lock_times: LockT
     """Whichever of them is the first, and though others give theirs back."""
     lock_times(beat=0.02)
 
-    def take(name: str) -> None:
+    def take(name: str) -> bool:
         for _ in range(50):
             with RunLock(tmp_path / name):
                 pass
         with RunLock(tmp_path / name):
-            results.append(beaten(tmp_path / name))
+            return beaten(tmp_path / name)
 
-    results: list[bool] = []
-    threads = [threading.Thread(target=take, args=(name,)) for name in "abcdef"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == [True] * len(threads)
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(take, "abcdef")) == [True] * 6
 
 
 @pytest.mark.slow

@@ -3,9 +3,9 @@
 import json
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -116,16 +116,13 @@ def test_blocks_with_the_same_lock_do_not_overlap(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "_PAUSE_SECONDS", 0.001)
     path = tmp_path / "made" / "count"
 
-    def add() -> None:
+    def add(_: int) -> None:
         with RunLock(path.parent, ".lock", waits=True):
             before = int(path.read_text()) if path.exists() else 0
             time.sleep(0.005)
             path.write_text(str(before + 1))
 
-    threads = [threading.Thread(target=add) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(8)))
     assert path.read_text() == "8"
     assert [each.name for each in path.parent.iterdir()] == ["count"]
