@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # pyright: ignore[reportPrivateImportUsage]
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 from seqsweep.runs.eventfiles import NAMES, event_files, remove_empty, write_names
 from seqsweep.runs.events import EventFile, Row, end_of_step
