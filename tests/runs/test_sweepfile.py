@@ -1,4 +1,4 @@
-"""sweep.json gives back its sweep; locks show who trains in its folder, and notes if they can."""
+"""sweep.json gives back the sweep that was written; locks show who trains, if they work there."""
 
 import errno
 import fcntl

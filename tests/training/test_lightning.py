@@ -119,8 +119,9 @@ def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned, tmp_path):
     seeing = Seeing()
     outcome = train(planned("engine=autograd"), tmp_path, seeing)
     written = rows(outcome.folder.path)
-    for stage, names in (("train", "loss acc f1 grad_norm"), ("validation", "loss acc")):
-        for key in (f"{stage.removesuffix('idation')}/{name}" for name in names.split()):
+    of_train = ("train/loss", "train/acc", "train/f1", "train/grad_norm")
+    for stage, keys in (("train", of_train), ("validation", ("val/loss", "val/acc"))):
+        for key in keys:
             curve = [float(metrics[key]) for metrics in seeing.seen[stage]]
             assert curve == pytest.approx([float(row[key]) for row in written])
     (tested,) = seeing.seen["test"]

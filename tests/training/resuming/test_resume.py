@@ -117,7 +117,9 @@ def test_a_run_stopped_by_a_signal_resumes(planned, ends_undisturbed, tmp_path, 
 
 @pytest.mark.durability
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_run_is_killed_at_every_rename(planned, ends_undisturbed, killed_at_every_rename, after):
+def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
+    planned, ends_undisturbed, killed_at_every_rename, after
+):
     """Every file of seqsweep gets its name by a rename; the process is killed at the n-th."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["step"])
     for root in killed_at_every_rename(lambda root: train(member, root), after, 2 + 3 * EPOCHS):
