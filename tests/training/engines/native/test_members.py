@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from seqsweep.native.step import Data, Stop, Work, run
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import pool_data
+from seqsweep.training.engines.native.pool import POLL_SECONDS
 from seqsweep.training.planned_run import Interrupted, Outcome, RunFailed
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train_pool
@@ -50,6 +52,7 @@ def test_a_member_fails_alone(members_of, assert_undisturbed, tmp_path, replace_
     def fails(works: Sequence[Work], train: Data, val: Data | None, stop: Stop) -> Any:
         result = run(works, train, val, stop)
         if any(work.network.shape.hidden_size == 12 and work.network.steps > 3 for work in works):
+            time.sleep(2 * POLL_SECONDS)  # so that the pool waits more than once
             raise MemoryError("no more")
         return result
 
