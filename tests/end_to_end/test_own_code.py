@@ -26,13 +26,6 @@ class Mine(nn.Module):
         return self.fc(pooled(x))
 '''
 PARTS = "def pooled(x):\n    return x.amax(dim=1)\n"
-MODULE = '''\
-from seqsweep import SequenceDataModule
-
-
-class Data(SequenceDataModule):
-    """A data module of the user's own."""
-'''
 SETTINGS = ("--config-dir", "conf", "data=digits", "model=mine", "trainer.max_epochs=2")
 PLAN = (*SETTINGS, "-m", "seed=1,2", "sweep.name=own", "--plan-only")
 WORK = ("work", "outputs/sweeps/own")
@@ -139,14 +132,3 @@ def test_a_launcher_allows_its_workers_what_the_command_names(seqsweep, folder):
     assert f"#SBATCH --chdir={folder}\n" in script
     assert "\nexport PYTHONSAFEPATH=1" in script
     assert " --allow mine.Mine &\n" in script
-
-
-def test_plan_and_train_agree_on_the_run_of_a_data_module_of_the_user(seqsweep, folder):
-    (folder / "module.py").write_text(MODULE)
-    settings = ("data=digits", "data._target_=module.Data", "trainer.max_epochs=1")
-    planned = seqsweep("plan", *settings)
-    assert planned.code == 0, planned.err
-    trained = seqsweep("train", *settings)
-    assert trained.code == 0, trained.err
-    (name,) = run_ids(folder)
-    assert planned.out.startswith(f"{name}  to train")

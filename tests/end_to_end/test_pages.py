@@ -1,10 +1,11 @@
-"""The examples of the docs on texts, large data and your own folder run as they are written."""
+"""The examples of the docs on the first hour, texts, large data and your own folder run."""
 
 import importlib
 import json
 import re
 import shlex
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,12 @@ from seqsweep import load_run
 pytestmark = pytest.mark.slow
 
 DOCS = Path(__file__).parents[2] / "docs"
-Command = Callable[..., Any]
 
 
 def section(page: str, title: str) -> str:
     """The text of a page below a heading, up to the next heading of its level."""
-    return (
-        (DOCS / page).read_text(encoding="utf-8").partition(f"\n## {title}\n")[2].split("\n## ")[0]
-    )
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return text.partition(f"\n## {title}\n")[2].split("\n## ")[0]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -42,9 +41,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.durability
-def test_the_example_of_data_larger_than_memory_trains_on_a_memory_map(
-    seqsweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_example_of_data_larger_than_memory_trains(seqsweep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     text = section("data.md", "Data larger than memory")
@@ -72,9 +69,7 @@ def test_the_example_of_data_larger_than_memory_trains_on_a_memory_map(
 
 
 @pytest.mark.durability
-def test_the_example_of_texts_trains_sweeps_and_reads_new_texts(
-    seqsweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_example_of_texts_trains_sweeps_and_reads(seqsweep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = section("data.md", "text: characters and words")
     (make,) = blocks(text, "python")
@@ -117,28 +112,20 @@ def test_the_example_of_texts_trains_sweeps_and_reads_new_texts(
     assert "4 done, 0 to train" in seqsweep(*sweep).out
 
 
-def own_folder(folder: Path) -> str:
-    """Writes the files of the section `Your own folder`; returns its text."""
+@pytest.mark.durability
+def test_the_example_of_a_folder_of_your_own_trains_and_sweeps(seqsweep, tmp_path):
     text = section("configs.md", "Your own folder")
     listing = blocks(text, "text")[0]
-    (folder / "mine.py").write_text(blocks(text, "python")[0])
+    (tmp_path / "mine.py").write_text(blocks(text, "python")[0])
     # A file begins in the first column; its content stands in the column of its first line.
     for name, first, rest in re.findall(
         r"^(conf/\S+)( +.*\n)((?: +.*\n|\n)*)", listing, re.MULTILINE
     ):
         indent = len(name) + len(first) - len(first.lstrip())
         lines = [line[indent:] for line in rest.splitlines()]
-        path = folder / name
+        path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([first.strip(), *lines]) + "\n")
-    return text
-
-
-@pytest.mark.durability
-def test_the_example_of_a_folder_of_your_own_trains_and_sweeps(
-    seqsweep: Command, tmp_path: Path
-) -> None:
-    text = own_folder(tmp_path)
     assert len(list(tmp_path.glob("conf/*/*.yaml"))) == 4
     for arguments in commands(text):
         done = seqsweep(*arguments, PYTHONPATH="", PYTHONSAFEPATH="1")
@@ -147,3 +134,22 @@ def test_the_example_of_a_folder_of_your_own_trains_and_sweeps(
     assert f"outputs/runs/sines/{single['run_id']}  (" in text
     assert single["params"] == 66 and single["metrics"]["test/acc"] > 0.8
     assert len(records(tmp_path / "outputs" / "sweeps" / "channels")) == 9
+
+
+def test_the_commands_of_the_first_hour_lead_to_a_file_that_predicts(seqsweep, tmp_path):
+    text = (DOCS / "first-hour.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 40
+    script = re.search(r"`python (scripts/\S+\.py)`", text)
+    assert script is not None
+    subprocess.run([sys.executable, DOCS.parent / script[1]], cwd=tmp_path, check=True)
+    lines = re.findall(r"^\$ seqsweep (.*)$", text, re.MULTILINE)
+    printed: list[str] = []
+    for line in lines:
+        done = seqsweep(*shlex.split(line))
+        assert done.code == 0, done.err
+        printed.append(done.out)
+    assert printed[0].rstrip().endswith(f"seqsweep {lines[1]}")
+    assert "majority class" in printed[1]
+    assert (tmp_path / "outputs/sweeps/first/report.html").is_file()
+    first, again = ((tmp_path / name).read_text() for name in ("predictions.csv", "again.csv"))
+    assert first == again and len(first.splitlines()) == 51

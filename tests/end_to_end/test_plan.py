@@ -18,7 +18,6 @@ LONGER = (*SWEEP[:-1], "model.hidden_size=4,8,12,16")
 
 @pytest.fixture
 def without_torch(seqsweep: Command, tmp_path: Path) -> Command:
-    """A command in whose process torch cannot be imported."""
     folder = tmp_path / "no_torch"
     folder.mkdir()
     (folder / "torch.py").write_text("raise ImportError('torch was imported')")
@@ -70,19 +69,9 @@ def test_plan_and_train_mention_other_runs_of_the_folder_and_keep_them(seqsweep,
     """The end of a sweep prints the same table as `leaderboard`."""
     named = (*SWEEP, "sweep.name=mine")
     assert seqsweep("train", "-m", *named).code == 0
-    (tmp_path / "mine/optimizer").mkdir(parents=True)
-    own = "defaults: [adam]\nlr: 0.02\n"
-    (tmp_path / "mine/optimizer/fast.yaml").write_text(own)
-    for changed in (
-        ("--config-dir", "mine", *named, "optimizer=fast"),
-        (*named, "optimizer.lr=0.02"),
-        (*named, "data=japanese_vowels"),
-    ):
-        plan = seqsweep("plan", *changed)
-        assert plan.code == 0, plan.err
-        assert OTHERS in plan.out
-        assert _states(plan.out) == {"4": "to train", "8": "to train"}
-
+    plan = seqsweep("plan", *named, "optimizer.lr=0.02")
+    assert OTHERS in plan.out, plan.err
+    assert _states(plan.out) == {"4": "to train", "8": "to train"}
     trained = _records(tmp_path)
     result = seqsweep("train", "-m", *named, "optimizer.lr=0.02")
     assert result.code == 0, result.err

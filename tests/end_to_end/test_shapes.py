@@ -1,9 +1,6 @@
 """Every form of a sweep trains only what is new, and its quoted forms survive a shell."""
 
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -56,25 +53,6 @@ def test_every_form_extends_the_same_folder_and_trains_only_what_is_new(seqsweep
     assert re.fullmatch(r"outputs/sweeps/random-hidden_size-lr-[0-9a-f]{6}", folders.pop())
 
 
-def test_data_files_and_groups_are_swept(seqsweep, tmp_path):
-    for name, shift in (("one", 0), ("two", 1), ("three", 2)):
-        rows = "".join(
-            f"{k},{s},{(k % 2) * s + shift}.5,{k % 2}\n" for k in range(40) for s in (1, 2)
-        )
-        (tmp_path / f"{name}.csv").write_text(f"id,step,x,label\n{rows}")
-    words = ("data=csv", "data.batch_size=8", "model.hidden_size=2", *FIXED[1:])
-    first = seqsweep("train", "-m", *words, "data.source.path=glob(t*.csv)")
-    assert first.code == 0, first.err
-    folder, *counts = _counts(first.out)
-    assert counts == [2, 0, 2]
-    more = seqsweep("plan", *words, "data.source.path=glob(*.csv)")
-    assert _counts(more.out) == (folder, 3, 2, 1)
-    fewer = seqsweep("plan", *words, "data.source.path=glob(*.csv,exclude=[one*,two*])")
-    assert _counts(fewer.out) == (folder, 1, 1, 0)
-    groups = seqsweep("plan", *FIXED[1:], "data=digits,temporal_order", "model.hidden_size=2")
-    assert _counts(groups.out)[1:] == (2, 0, 2)
-
-
 def test_the_shape_in_a_file_is_that_of_the_command_line(seqsweep, tmp_path):
     """A mistake in the file is reported with its line."""
     file = tmp_path / "conf/sweep/mine.yaml"
@@ -98,15 +76,13 @@ def test_the_shape_in_a_file_is_that_of_the_command_line(seqsweep, tmp_path):
     assert wrong.code == 2
     assert "'>' not supported between instances of 'str' and 'int' (in " in wrong.err
     assert "conf/sweep/mine.yaml:4)" in wrong.err
-    file.write_text(text.replace("sample: 3", "sampel: 3"))
-    assert (
-        "sweep.sampel: no such key in sweep; did you mean 'sample'" in seqsweep("plan", *given).err
-    )
 
 
 def test_a_large_sweep_is_trained_only_with_yes(seqsweep, tmp_path):
-    words = (*FIXED, "model.hidden_size=2,3", "sweep.ask_above=1")
-    assert "more than sweep.ask_above=1: train -m asks first" in seqsweep("plan", *words).out
+    words = (*FIXED, "optimizer.lr=0.01,1e-2,0.02", "sweep.ask_above=1")
+    planned = seqsweep("plan", *words).out
+    assert "more than sweep.ask_above=1: train -m asks first" in planned
+    assert "2 to train (1 given twice)" in planned
     refused = seqsweep("train", "-m", *words)
     assert refused.code == 2
     message = "2 runs to train are more than sweep.ask_above=1: add --yes to train them"
@@ -114,14 +90,3 @@ def test_a_large_sweep_is_trained_only_with_yes(seqsweep, tmp_path):
     assert not (tmp_path / "outputs").exists()
     assert seqsweep("train", "-m", *words, "--plan-only").code == 0
     assert seqsweep("train", "-m", "--yes", *words).code == 0
-
-
-@pytest.mark.durability
-def test_a_real_shell_passes_a_filter(tmp_path):
-    line = (
-        f"""{shlex.quote(sys.executable)} -m seqsweep plan data=digits model.hidden_size=2,30 """
-        """'sweep.filter="model.hidden_size < 16 and model.cell in [\\"rnn\\", \\"gru\\"]"'"""
-    )
-    command = ["bash", "-c", line]
-    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=True)
-    assert _counts(done.stdout)[1] == 1

@@ -75,14 +75,6 @@ def test_hydras_sweeper_and_launcher_train_the_same_sweep(seqsweep, tmp_path):
         assert log.read_text().count(" INFO done: ") == 2
 
 
-def test_members_with_equal_configs_are_one_run(seqsweep, tmp_path):
-    result = seqsweep("train", "-m", *DATA, "optimizer.lr=0.01,1e-2,0.010")
-    assert result.code == 0, result.err
-    assert "sweep of 1 run in" in result.out
-    assert "2 given twice" in result.out
-    assert len(_records(tmp_path)) == 1
-
-
 def test_a_cross_validation_is_one_row_for_each_config(seqsweep, tmp_path):
     command = ("train", "-m", *DATA, "sweep=cross_validation", "data.folds=3")
     first = seqsweep(*command, "model.hidden_size=4,8")
@@ -98,12 +90,3 @@ def test_a_cross_validation_is_one_row_for_each_config(seqsweep, tmp_path):
     assert "6 done, 3 to train" in more.out
     after = _records(tmp_path)
     assert len(after) == 9 and before.items() <= after.items()
-
-
-def test_splits_extend_a_sweep_of_the_same_question(seqsweep, tmp_path):
-    options = ("train", "-m", *DATA, "model.hidden_size=4,8", "sweep.name=same")
-    assert seqsweep(*options).code == 0
-    more = seqsweep(*options, "sweep=splits", "data.split_seed=range(3)")
-    assert "2 done, 4 to train" in more.out, more.err
-    assert "3 random splits, each with its own seed" in more.out
-    assert len({r["splits"]["test"]["fingerprint"] for r in _records(tmp_path).values()}) == 3

@@ -35,6 +35,7 @@ for each in list(sys.modules.values()):
 
 RUN = ("data=digits", "model.hidden_size=4", "trainer.max_epochs=6", "trainer.accelerator=cpu")
 SWEEP = ("-m", *RUN, "seed=0,1,2")
+rarely = pytest.mark.durability
 
 
 def _finish(process: Command) -> str:
@@ -56,13 +57,9 @@ def _files(folder: Path) -> dict[str, bytes]:
     ("engine", "command", "point", "count"),
     [
         ("native", SWEEP, "seqsweep.training.checkpoints:save_sealed", 5),
-        # In the middle of a checkpoint.
-        pytest.param("autograd", RUN, "os:fsync", 8, marks=pytest.mark.durability),
-        pytest.param("native", RUN, "os:fsync", 8, marks=pytest.mark.durability),
-        # The record.
-        pytest.param(
-            "native", RUN, "seqsweep.runs.run_folder:write_sealed", 1, marks=pytest.mark.durability
-        ),
+        # In the middle of a checkpoint, and at the record.
+        pytest.param("autograd", RUN, "os:fsync", 8, marks=rarely),
+        pytest.param("native", RUN, "seqsweep.runs.run_folder:write_sealed", 1, marks=rarely),
     ],
 )
 def test_a_frozen_process_that_wakes_writes_nothing(

@@ -70,13 +70,9 @@ def test_weights_and_biases_logs_each_run_offline(sweep, tmp_path):
         written = records_of(path)
         (run,) = [each["run"] for each in written if "run" in each][:1]
         assert run["run_id"] == name
-        config = {item["key"]: json.loads(item["value_json"]) for item in run["config"]["update"]}
-        config |= {
-            item["key"]: json.loads(item["value_json"])
-            for each in written
-            for item in each.get("config", {}).get("update", [])
-            if "key" in item
-        }
+        updates = [run["config"], *(each["config"] for each in written if "config" in each)]
+        items = [item for update in updates for item in update.get("update", []) if "key" in item]
+        config = {item["key"]: json.loads(item["value_json"]) for item in items}
         assert config["model"]["hidden_size"] == record["config"]["model.hidden_size"]
         assert config["seed"] == record["config"]["seed"]
         assert len(history(written, "val/acc")) == 2
@@ -99,11 +95,7 @@ def test_mlflow_logs_each_run_to_a_local_folder(sweep, tmp_path):
         assert len(values(folder, "val/acc")) == 2
         meta = yaml.safe_load((folder / "meta.yaml").read_text())
         assert meta["run_name"] == record["run_id"]
-        assert meta["status"] == FINISHED
-
-
-FINISHED = 3
-"""`mlflow.entities.RunStatus.FINISHED`."""
+        assert meta["status"] == 3  # `mlflow.entities.RunStatus.FINISHED`
 
 
 def values(folder: Path, name: str) -> list[float]:

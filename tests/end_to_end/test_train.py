@@ -3,9 +3,6 @@
 import csv
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,13 +92,10 @@ def test_the_options_of_the_config_groups_train(seqsweep, tmp_path, options):
 
 
 @pytest.mark.durability
-def test_an_lstm_trains_in_half_precision_on_a_cpu_without_avx512(tmp_path):
-    command = ("-m", "seqsweep", "train", *SHORT, "model.cell=lstm", "data=random")
-    half = ("trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
-    subprocess.run(
-        [sys.executable, *command, *half],
-        cwd=tmp_path, check=True, env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
-    )  # fmt: skip
+def test_an_lstm_trains_in_half_precision_on_a_cpu_without_avx512(seqsweep, tmp_path):
+    half = ("model.cell=lstm", "trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
+    new = {"PYTHONPATH": str(tmp_path), "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    assert seqsweep("train", *SHORT, *half, "data=random", **new).code == 0
     assert json.loads((_only_run(tmp_path) / "record.json").read_text())["status"] == "complete"
 
 

@@ -1,18 +1,12 @@
 """`seqsweep work`: workers of one folder train each run once, with the results of one process."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from commands import ENVIRONMENT
 from equal_runs import count_equal_runs
 from waiting import wait_until
 
-from seqsweep.cli import main
 from seqsweep.runs.sweepfile import SweepFile, sweep_lock
 
 SWEEP = ("-m", "data=digits", "model.hidden_size=4,8", "seed=range(4)", "sweep.report=false")
@@ -61,57 +55,32 @@ def test_a_worker_that_is_told_to_end_says_what_is_left(how, seqsweep, start_com
     assert not list(folder.rglob("lock")) and not list(folder.glob(".running*"))
 
 
-def test_a_worker_with_the_name_of_another_is_told(tmp_path, capsys):
+def test_a_worker_with_the_name_of_another_is_told(tmp_path, command):
     SweepFile((), 0.0, {}).write(tmp_path)
-    with sweep_lock(tmp_path), pytest.raises(SystemExit) as end:
-        main(["work", str(tmp_path)])
-    assert end.value.code == 1
+    with sweep_lock(tmp_path):
+        code, _, err = command("work", tmp_path)
     said = "a worker of this name is at work; set SEQSWEEP_HOST to another name"
-    assert capsys.readouterr().err == f"seqsweep: {tmp_path}: {said}\n"
-
-
-def installed(
-    folder: Path, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Runs the program `seqsweep`, which unlike `python -m` knows no current folder."""
-    program = Path(sys.executable).with_name("seqsweep")
-    return subprocess.run(
-        [program, *arguments],
-        cwd=folder,
-        env={**os.environ, **ENVIRONMENT, **environment},
-        text=True,
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
+    assert (code, err) == (1, f"seqsweep: {tmp_path}: {said}\n")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--allow", "mine.Net"),
-        pytest.param((), marks=pytest.mark.durability),
-        pytest.param(("--processes", "2"), marks=pytest.mark.durability),
-    ],
-)
+@pytest.mark.parametrize("options", [("--allow", "mine.Net"), ("--processes", "2")])
 # Takes some 10 s, since a fork would not look for the planted modules.
 @pytest.mark.durability
-def test_a_worker_runs_no_code_of_the_folders_that_a_sweep_lies_in_or_names(
-    options, seqsweep, tmp_path
-):
+def test_a_worker_runs_no_code_of_the_folders_of_a_sweep(options, seqsweep, tmp_path):
+    """Neither of the current folder, nor of the one that sweep.json names."""
     sweep = ("-m", "data=digits", "seed=0,1", "trainer.max_epochs=1", "trainer.accelerator=auto")
     assert seqsweep("train", *sweep, "sweep.name=shared", "--plan-only").code == 0
-    theirs, here, marks = (tmp_path / name for name in ("theirs", "here", "marks"))
-    for folder in (theirs, here, marks):
-        folder.mkdir()
+    theirs, marks = (tmp_path / name for name in ("theirs", "marks"))
+    theirs.mkdir()
+    marks.mkdir()
     for name in ("pynvml", "cuda", "dill", "sitecustomize"):
         (theirs / f"{name}.py").write_text(PLANTED)
-    (here / "rich.py").write_text(PLANTED)
+    (tmp_path / "rich.py").write_text(PLANTED)
     shared = tmp_path / "outputs/sweeps/shared"
     content = json.loads((shared / "sweep.json").read_text())
     (shared / "sweep.json").write_text(json.dumps(content | {"directory": str(theirs)}))
-    done = installed(here, "work", str(shared), *options, MARKS=str(marks), PYTHONPATH="")
-    assert done.returncode == 0, done.stderr
-    assert "nothing of 2 runs is left" in done.stdout
+    done = seqsweep("work", str(shared), *options, MARKS=str(marks), PYTHONPATH=str(marks))
+    assert done.code == 0, done.err
+    assert "nothing of 2 runs is left" in done.out
     assert list(marks.iterdir()) == []

@@ -12,10 +12,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 NODES = ("n1", "n2")
+WORKER = """
+import os, signal, sys, time
+def end(signum, frame):
+    print("worker", signal.Signals(signum).name, flush=True)
+    raise SystemExit(85)
+signal.signal(signal.SIGTERM, end)
+print("worker", *sys.argv[1:], flush=True)
+for _ in range(600):
+    time.sleep(0.05)
+"""
+"""A program that tells its arguments and its signal."""
 PROGRAMS = ("sbatch", "squeue", "scontrol", "scancel", "slurmctld", "slurmd", "munged")
 
 _CONFIG = """\
@@ -149,9 +161,6 @@ class SlurmCluster:
         lines = self.call("squeue", "-h", "-r", "-t", states, "-o", "%i|%T|%N").splitlines()
         return [Element(*line.split("|")) for line in lines]
 
-    def running(self) -> list[Element]:
-        return self.elements("RUNNING")
-
     def jobs(self) -> set[str]:
         """Returns the numbers of all job arrays that were ever submitted."""
         return {element.name.partition("_")[0] for element in self.elements()}
@@ -188,14 +197,9 @@ class SlurmCluster:
         until((self.folder / "munge.socket").exists, 20, "munged listens")
 
     def _start(self, name: str, *command: str) -> None:
-        self._daemons[name] = subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        null: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        daemon = subprocess.Popen(command, cwd=self.folder, env=self.environment, **null)
+        self._daemons[name] = daemon
 
     def _kill(self, name: str) -> None:
         self._daemons[name].send_signal(signal.SIGKILL)

@@ -198,7 +198,7 @@ def test_a_config_that_is_none_is_refused(bundle, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("scaling.json", b'{"scaling": {"dtype": "load", "shape": [1], "values": [1]}}'),
+        ("labels.json", b'{"class_names": ["a", "b", "a"], "channel_names": ["x", "y"]}'),
         ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [2], "values": [1]}}'),
         ("weights.npz", npz(np.savez, np.array([object()]))),
         ("weights.npz", npz(np.savez_compressed, np.zeros(1 << 20))),

@@ -1,6 +1,5 @@
 """`seqsweep data` prints what is in a data set, and the command that trains on it."""
 
-import json
 import os
 import shlex
 from typing import Any
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 from seqsweep.config.from_overrides import compose
-from seqsweep.data.readers import npz
 from seqsweep.training.planned_run import plan
 from seqsweep.training.run_data import data_of
 
@@ -19,7 +17,6 @@ Y = np.arange(60) % 3
 
 @pytest.fixture
 def run(command, tmp_path, monkeypatch):
-    """Runs `seqsweep data ARGUMENTS`."""
     np.savez(tmp_path / "a.npz", X=X, y=Y)
     monkeypatch.setenv("COLUMNS", "80")
     return lambda *arguments: command("data", *arguments)
@@ -54,16 +51,10 @@ def test_info_fits_80_columns_and_ends_with_a_command_that_reads_the_data(source
 NEEDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "nothing": ({"X": X, "y": Y}, []),
     "missing values": ({"X": np.where(X < 2, X, np.nan), "y": Y}, ["data.missing=mean"]),
-    "a channel without values": (
-        {"X": np.where([True, False], X, np.nan), "y": Y}, ["data.missing=zero"]
-    ),
-    "one sequence a class": (
-        {"X": X[:3], "y": Y[:3]}, ["data.test_fraction=0", "data.val_fraction=0"]
-    ),
-    "no room for both cuts": (
-        {"X": X[:5], "y": [0, 1, 2, 3, 0]}, ["data.val_fraction=0"]
-    ),
-}  # fmt: skip
+    "no value": ({"X": np.where([True, False], X, np.nan), "y": Y}, ["data.missing=zero"]),
+    "one of each": ({"X": X[:3], "y": Y[:3]}, ["data.test_fraction=0", "data.val_fraction=0"]),
+    "no room for both cuts": ({"X": X[:5], "y": [0, 1, 2, 3, 0]}, ["data.val_fraction=0"]),
+}
 
 
 @pytest.mark.parametrize("need", NEEDS)
@@ -116,16 +107,6 @@ def test_repeats_and_notes_are_said(run, tmp_path):
     _, out, _ = run("info", "far.npz")
     assert "no run can train on these data: data: channel 'channel_1' of test is too far" in out
     assert "seqsweep train" not in out
-
-
-def test_json_holds_everything(run):
-    code, out, _ = run("info", "a.npz", "--json", "val_fraction=0.1")
-    content = json.loads(out)
-    assert code == 0 and content["source"] == "a.npz" and "problem" not in content
-    assert content["fingerprint"] == npz("a.npz").fingerprint()
-    assert [split["sequences"] for split in content["splits"]] == [60]
-    assert [of["name"] for of in content["classes"]] == ["0", "1", "2"]
-    assert content["command"].endswith("data.val_fraction=0.1")
 
 
 @pytest.mark.parametrize("name", ["with space.npz", "a,b=c.npz", 'it\'s "1".npz', "1e5.npz"])

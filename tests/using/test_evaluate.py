@@ -13,7 +13,6 @@ from seqsweep.runs.run_folder import RunFolder
 
 @pytest.fixture
 def labelled(trained, tmp_path):
-    """The test split of the training data, as a file of its own."""
     x, y, lengths = trained.test_data()
     path = tmp_path / "test.npz"
     np.savez(path, X=x, y=y, lengths=lengths)

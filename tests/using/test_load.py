@@ -20,19 +20,8 @@ OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.a
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Sequences of mixed lengths far from zero, 30 to train on and 12 to test, with holes."""
-    rng = np.random.default_rng(0)
-    contents = {}
-    for suffix, count in (("_train", 30), ("_test", 12)):
-        y = np.arange(count) % 3
-        x = 1.7e9 + 50 * rng.normal(size=(count, 7, 2)) + 60 * y[:, None, None]
-        x[rng.random(x.shape) < 0.1] = np.nan
-        lengths = rng.integers(2, 8, count)
-        contents |= {f"X{suffix}": x, f"y{suffix}": y, f"lengths{suffix}": lengths}
-    path = tmp_path_factory.mktemp("data") / "mine.npz"
-    np.savez(path, **contents)
-    return path
+def data(trained):
+    return trained.folder / "train.npz"
 
 
 def config_of(data, outputs, *overrides):
@@ -41,53 +30,37 @@ def config_of(data, outputs, *overrides):
     return seqsweep.compose([*own, *OPTIONS, f"output_dir={outputs}", *overrides])
 
 
-@pytest.fixture(scope="module")
-def runs(data, tmp_path_factory):
-    """The folder of a run by each engine."""
-    outputs = tmp_path_factory.mktemp("outputs")
-    engines = ("native", "autograd")
-    configs = {name: config_of(data, outputs / name, f"engine={name}") for name in engines}
-    return {name: Path(seqsweep.train(config)["folder"]) for name, config in configs.items()}
-
-
 @pytest.fixture
-def folder(runs, tmp_path):
-    """A copy of the run of the native engine."""
-    return shutil.copytree(runs["native"], tmp_path / "run")
+def folder(trained, tmp_path):
+    """A copy of a run of the native engine."""
+    return shutil.copytree(trained.run, tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
 def own_folder(data, tmp_path_factory):
-    """A run of a network of the user's own."""
     config = config_of(data, tmp_path_factory.mktemp("own"))
     return Path(seqsweep.train(config | {"model": {"_target_": "own_network.Mean"}})["folder"])
 
 
-def of_test(data):
-    with np.load(data) as stored:
-        return tuple(stored[f"{key}_test"] for key in ("X", "y", "lengths"))
-
-
 @pytest.mark.parametrize("engine", ["native", "autograd"])
-def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(runs, data, tmp_path, engine):
-    record, config = RunFolder(runs[engine]).record(), RunFolder(runs[engine]).config()
-    assert record is not None
-    shutil.copy(runs[engine] / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
+def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(trained, data, tmp_path, engine):
+    record = seqsweep.train(config_of(data, tmp_path, f"engine={engine}"))
+    shutil.copy(f"{record['folder']}/checkpoints/best.ckpt", tmp_path / "mine.ckpt")
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
     loaded = seqsweep.load_run(tmp_path / "mine.ckpt")
     seqsweep.SequenceClassifier.load_from_checkpoint(tmp_path / "mine.ckpt")
     assert torch.equal(torch.rand(3), expected)  # the program's random numbers are left alone
-    x, y, lengths = of_test(data)
+    x, y, lengths = trained.test_data()
     with torch.inference_mode():
         logits = loaded.network(*loaded.prepare(x, lengths))
     names = [loaded.class_names[index] for index in logits.argmax(dim=1)]
-    accuracy = np.mean(np.array(names) == y.astype(str))
+    accuracy = np.mean(np.array(names) == y)
     assert accuracy == pytest.approx(record["metrics"]["test/acc"])
-    assert loaded.config == config
+    assert loaded.config == RunFolder(Path(record["folder"])).config()
     assert loaded.epoch == record["best_epoch"]
-    assert (loaded.class_names, len(loaded.channel_names)) == (("0", "1", "2"), 2)
+    assert (loaded.class_names, loaded.channel_names) == (trained.classes, trained.channels)
     assert not loaded.network.training
     assert repr(loaded) == f"LoadedRun({tmp_path}/mine.ckpt: RNNClassifier, 2 channels, 3 classes)"
 
@@ -112,8 +85,8 @@ def test_lists_of_sequences_are_padded_and_other_shapes_are_refused(folder):
             loaded.prepare(x, lengths)
 
 
-def test_a_checkpoint_of_another_version_says_what_is_missing(runs, tmp_path):
-    content = load_sealed(runs["native"] / "checkpoints" / "best.ckpt")
+def test_a_checkpoint_of_another_version_says_what_is_missing(trained, tmp_path):
+    content = load_sealed(trained.run / "checkpoints" / "best.ckpt")
     path = tmp_path / "mine.ckpt"
     save_sealed({key: value for key, value in content.items() if key not in DESCRIPTION}, path)
     message = r"mine.ckpt: holds no config, class_names, .*scaling; another version"
@@ -158,9 +131,9 @@ def test_other_code_of_a_network_is_named_wherever_its_weights_lie(own_folder, t
         assert capsys.readouterr().err == f"seqsweep: {path}: {changed}\n"
 
 
-def test_weights_of_another_network_are_refused_and_nan_is_reported(folder, data, tmp_path):
+def test_weights_of_another_network_are_refused_and_nan_is_reported(folder, trained, tmp_path):
     content = load_sealed(folder / "checkpoints" / "best.ckpt")
-    model = content["config"]["model"] | {"hidden_size": 7}
+    model = content["config"]["model"] | {"hidden_size": 3}
     copy = tmp_path / "mine.ckpt"
     save_sealed(content | {"config": content["config"] | {"model": model}}, copy)
     with pytest.raises(ValueError, match=r"mine\.ckpt: state_dict\.rnn\.weight_ih_l0: must be"):
@@ -168,17 +141,17 @@ def test_weights_of_another_network_are_refused_and_nan_is_reported(folder, data
     loaded = seqsweep.load_run(folder)
     with torch.no_grad():
         next(loaded.network.parameters()).fill_(torch.nan)
-    x, _, lengths = of_test(data)
+    x, _, lengths = trained.test_data()
     with pytest.raises(ValueError, match=r"best\.ckpt: the network returns NaN for sequence 0"):
         loaded.predict(x, lengths)
 
 
 @pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning")
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*is deprecated")  # within Lightning
-def test_lightning_tests_a_loaded_module(folder, data):
+def test_lightning_tests_a_loaded_module(folder, trained):
     loaded = seqsweep.load_run(folder)
     module = seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint)
-    x, y, lengths = of_test(data)
+    x, y, lengths = trained.test_data()
     prepared = loaded.prepare(x, lengths)
     test = seqsweep.make_sequences(prepared.x.numpy(), y, prepared.lengths.numpy())
     splits = seqsweep.Splits(test, test=test)

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
+from finished_runs import finish_run
 from replicate_runs import crossed, ranked
 
 import seqsweep
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.find_run import find_run
 
@@ -41,9 +41,8 @@ def test_a_row_has_the_id_the_class_and_the_probabilities(command, trained, new_
         expected = expected_probabilities(trained, stored["X"], stored["lengths"])
     found = np.array([[float(row[f"p_{name}"]) for name in trained.classes] for row in rows])
     assert np.allclose(found, expected, atol=1e-6)
-    assert [row["prediction"] for row in rows] == [
-        trained.classes[i] for i in expected.argmax(axis=1)
-    ]
+    best = expected.argmax(axis=1)
+    assert [row["prediction"] for row in rows] == [trained.classes[i] for i in best]
     assert done.err == f"seqsweep: {new_data}: 10 sequences\n"
     # Python predicts as the command does.
     run = seqsweep.load_run(trained.run)
@@ -99,9 +98,7 @@ def test_whole_numbers_are_positions_in_the_class_names(command, trained):
     assert [row["label"] for row in rows] == names
 
 
-def test_the_best_run_of_a_sweep_by_validation_is_taken_and_said(
-    command, trained, new_data, tmp_path
-):
+def test_the_best_run_of_a_sweep_by_validation_is_taken(command, trained, new_data, tmp_path):
     done = command("predict", trained.sweep, new_data)
     chosen = find_run(trained.sweep)[0]
     assert f"{chosen}: best by val/acc of 4 complete runs (hidden_size=" in done.err
@@ -128,18 +125,19 @@ def test_an_output_that_fails_leaves_the_older_file(command, trained, new_data, 
 
 @pytest.fixture
 def hostile(trained, tmp_path):
-    """A checkpoint with names of classes that are formulas and control a terminal."""
+    """A checkpoint and data with names that are formulas and control a terminal."""
     content = load_sealed(trained.run / "checkpoints" / "best.ckpt")
     content["class_names"] = ["=cmd|' /C calc'!A0", "-1", "a\x1b[2J\rb"]
     save_sealed(content, tmp_path / "hostile.ckpt")
+    x, _, lengths = trained.test_data()
+    labels = np.array(["-1", "a\x1b[2J\rb", "=cmd|' /C calc'!A0"])[np.arange(len(x)) % 3]
+    ids = ["=1+1", "+1", "-x", "@SUM(A1)", "\tx", "-1.5e3", "a=b", "'=x", *map(str, range(37))]
+    np.savez(tmp_path / "data.npz", X=x, y=labels, ids=ids, lengths=lengths)
     return tmp_path / "hostile.ckpt"
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_no_name_controls_the_terminal(command, trained, hostile, kind):
-    x, _, lengths = trained.test_data()
-    labels = np.array(["-1", "a\x1b[2J\rb", "=cmd|' /C calc'!A0"])[np.arange(len(x)) % 3]
-    np.savez("data.npz", X=x, y=labels, lengths=lengths)
+def test_no_name_controls_the_terminal(command, hostile, kind):
     for arguments in (("predict", hostile, "data.npz", "--format", kind),
                       ("evaluate", hostile, "data.npz", "--resamples", "0")):  # fmt: skip
         done = command(*arguments)
@@ -148,11 +146,7 @@ def test_no_name_controls_the_terminal(command, trained, hostile, kind):
         assert "[2J" in done.out
 
 
-def test_a_spreadsheet_runs_no_cell_of_a_csv_file(command, trained, hostile, tmp_path):
-    x, _, lengths = trained.test_data()
-    ids = ["=1+1", "+1", "-x", "@SUM(A1)", "\tx", "-1.5e3", "a=b", "'=x", *map(str, range(37))]
-    labels = np.array(["-1", "a\x1b[2J\rb", "=cmd|' /C calc'!A0"])[np.arange(len(x)) % 3]
-    np.savez("data.npz", X=x, y=labels, ids=ids, lengths=lengths)
+def test_a_spreadsheet_runs_no_cell_of_a_csv_file(command, hostile, tmp_path):
     assert command("predict", hostile, "data.npz", "--out", "p.csv").code == 0
     with (tmp_path / "p.csv").open(newline="") as file:
         rows = list(csv.reader(file))
@@ -163,13 +157,6 @@ def test_a_spreadsheet_runs_no_cell_of_a_csv_file(command, trained, hostile, tmp
     assert {row[-1] for row in rows[1:]} == names
     assert {row[1] for row in rows[1:]} <= names
     assert rows[0][2:5] == [f"p_{name}" for name in ("=cmd|' /C calc'!A0", "-1", "a\x1b[2J\\rb")]
-
-
-def finish(folder, number, config, metrics, data="d"):
-    """A run that has ended with these metrics."""
-    run = RunFolder(folder / f"{number:016x}")
-    run.start(config, {})
-    run.finish({"config": config, "metrics": metrics, "data_fingerprint": data})
 
 
 def test_a_run_alone_is_not_chosen_among_others(trained, tmp_path):
@@ -196,16 +183,14 @@ def test_the_best_config_of_a_cross_validation_has_its_first_fold_chosen(tmp_pat
 
 def test_the_lowest_loss_is_the_best_and_none_of_several_data_sets(tmp_path):
     for seed, loss in enumerate((0.5, 0.2, 0.3)):
-        config = {"monitor": "val/loss", "seed": seed}
-        finish(tmp_path / "losses", seed, config, {"val/loss": loss})
+        run = {"monitor": "val/loss", "seed": seed, "val/loss": loss}
+        finish_run(tmp_path / "losses" / f"{seed:016x}", run)
     path, choice = find_run(tmp_path / "losses")
     assert path.name == f"{1:016x}"
     assert str(choice).startswith("best by val/loss of 3 complete runs (seed=")
     for number, (data, acc) in enumerate([("digits", 0.9), ("order", 0.5), ("order", 0.6)]):
-        config = {"data.source._target_": f"seqsweep.data.{data}", "seed": number}
-        finish(tmp_path, number, config, {"val/acc": acc}, data)
-    with pytest.raises(
-        ValueError, match="have 2 data sets, whose scores cannot be ranked"
-    ) as error:
+        run = {"data.source._target_": f"seqsweep.data.{data}", "seed": number, "val/acc": acc}
+        finish_run(tmp_path / f"{number:016x}", run, data_fingerprint=data)
+    with pytest.raises(ValueError, match="have 2 data sets, whose scores cannot be") as error:
         find_run(tmp_path)
     assert f"digits: {tmp_path / f'{0:016x}'}; order: {tmp_path / f'{2:016x}'}" in str(error.value)

@@ -95,7 +95,6 @@ def test_a_bundle_holds_the_vocabulary(command, folder, new):
     [
         ("text\ngood\n", [], "text_column=review: must be a column of"),
         ('review\n""\n', [], ":2: '' has no words"),
-        ("review\ngood\n", ["label_column=mod"], "label_column=mod: must be a column of"),
         ("review\ngood\n", ["text_colum=a"], "text_colum: no such option to read"),
     ],
 )

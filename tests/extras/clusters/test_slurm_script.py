@@ -8,20 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from slurm_cluster import until
+from slurm_cluster import WORKER, until
 
 from seqsweep.extras.clusters.slurm import SlurmJobs
-
-WORKER = """
-import os, signal, sys, time
-def end(signum, frame):
-    print("worker", signal.Signals(signum).name, flush=True)
-    raise SystemExit(85)
-signal.signal(signal.SIGTERM, end)
-print("worker", *sys.argv[1:], flush=True)
-for _ in range(600):
-    time.sleep(0.05)
-"""
 
 
 def test_unset_values_are_left_to_the_cluster(tmp_path):
@@ -57,24 +46,18 @@ def test_a_worker_has_a_cpu():
         SlurmJobs(cpus=0)
 
 
-def scontrol_in(folder: Path) -> Path:
-    """Makes a folder with a `scontrol` that writes down how it was called."""
-    program = folder / "bin" / "scontrol"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/scontrol\n')
-    program.chmod(0o755)
-    return program.parent
-
-
 def run_script(
     folder: Path, jobs: SlurmJobs, signals: Sequence[signal.Signals], worker: str = WORKER
 ) -> str:
     """Runs the script without Slurm, sends it signals, and returns the output and exit code."""
     text = jobs.script(["--nice=1"], [sys.executable, "-c", worker, "a b", "$HOME"])
-    script = folder / "worker.sbatch"
+    script, program = folder / "worker.sbatch", folder / "bin" / "scontrol"
     script.write_text(text)
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/scontrol\n')
+    program.chmod(0o755)
     variables = os.environ | {
-        "PATH": f"{scontrol_in(folder)}:{os.environ['PATH']}",
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
         "SLURM_ARRAY_JOB_ID": "7",
         "SLURM_ARRAY_TASK_ID": "2",
         "SLURM_NTASKS": "4",

@@ -24,7 +24,6 @@ Start = Callable[..., Command]
 
 @pytest.fixture
 def start_sweep(start_command: StartCommand) -> Start:
-    """Starts the sweep in a folder, with workers in the cluster."""
 
     def start(folder: Path, *arguments: str) -> Command:
         launcher = ("hydra/launcher=slurm", f"hydra.sweep.dir={folder}")
@@ -34,14 +33,12 @@ def start_sweep(start_command: StartCommand) -> Start:
 
 
 def ended(process: Command) -> tuple[int, str]:
-    """Waits for the end of a command; returns the exit code and the output."""
     output, _ = process.communicate(timeout=300)
     return process.returncode, output
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Path:
-    """The folder of the same sweep, trained without Slurm."""
     folder = tmp_path_factory.mktemp("local")
     sweep = command_server.start(folder, "train", "-m", "hydra.sweep.dir=sweep", *GRID)
     code, output = ended(sweep)
@@ -55,7 +52,6 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def epochs_of(folder: Path) -> int:
-    """Returns how many epochs of the sweep are trained."""
     return sum(len(p.read_text().splitlines()) - 1 for p in folder.glob("*/metrics.csv"))
 
 
@@ -68,7 +64,6 @@ def workers_on(cluster: SlurmCluster, node: str) -> list[psutil.Process]:
 
 
 def the_job(cluster: SlurmCluster, before: set[str]) -> str:
-    """Returns the number of the only job that was submitted since."""
     (job,) = cluster.jobs() - before
     return job
 
@@ -79,9 +74,8 @@ def until_both_train(cluster: SlurmCluster, folder: Path) -> None:
     until_trains(folder)
 
 
-def test_a_sweep_survives_its_command_its_workers_and_the_controller(
-    cluster, start_sweep, tmp_path, local
-):
+def test_a_sweep_survives_kills_of_all_kinds(cluster, start_sweep, tmp_path, local):
+    """Of its command, of a worker and of the controller."""
     folder, before = tmp_path / "sweep", cluster.jobs()
     killed = start_sweep(folder, "hydra.launcher.count=2")
     until_both_train(cluster, folder)
@@ -95,7 +89,7 @@ def test_a_sweep_survives_its_command_its_workers_and_the_controller(
     until_trains(folder, epochs_of(folder) + 10)
     cluster.start_controller()
     # What Slurm sends some time before the limit.
-    (told,) = [e.name for e in cluster.running() if e.nodes == "n2"]
+    (told,) = [e.name for e in cluster.elements("RUNNING") if e.nodes == "n2"]
     cluster.call("scancel", "--batch", "--signal=USR1", told)
     cluster.release(told)
     for code, output in [ended(sweep) for sweep in both]:

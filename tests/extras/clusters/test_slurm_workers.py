@@ -4,23 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from slurm_cluster import until
+from slurm_cluster import WORKER, until
 
 from seqsweep.extras.clusters.slurm import SlurmJobs
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-WORKER = """
-import os, signal, sys, time
-def end(signum, frame):
-    print("ended", flush=True)
-    raise SystemExit(85)
-signal.signal(signal.SIGTERM, end)
-print("begun", flush=True)
-for _ in range(600):
-    time.sleep(0.1)
-"""
-COMMAND = [sys.executable, "-c", WORKER]
+COMMAND = [sys.executable, "-c", WORKER, "begun"]
 
 
 @pytest.fixture
@@ -31,7 +21,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 def log(folder: Path) -> str:
-    """Returns what the only worker has printed."""
     (path,) = folder.glob(".slurm/logs/*_0.out")
     return path.read_text()
 
@@ -51,21 +40,7 @@ def test_a_preempted_worker_is_told_and_starts_again(cluster, folder):
     until(lambda: "DUE TO PREEMPTION" in log(folder), 20, "it was preempted")
     cluster.release(element)
     until(lambda: log(folder).count("begun") == 2, 30, "it has begun again")
-    assert log(folder).index("ended") < log(folder).rindex("begun")
-
-
-def test_at_the_time_limit_a_worker_is_told_and_queues_again(cluster, folder):
-    # Slurm knows no limit below a minute, so the notice comes early instead.
-    element = started(SlurmJobs(time=1, more={"signal": "B:USR1@57"}), folder)
-    until(lambda: "ended" in log(folder), 50, "it was told")
-    cluster.release(element)
-    until(lambda: log(folder).count("begun") == 2, 30, "it has begun again")
-
-
-def test_a_script_may_be_submitted_by_hand(cluster, folder):
-    cluster.call("scancel", started(SlurmJobs(), folder))
-    cluster.call("sbatch", str(folder / ".slurm" / "worker.sbatch"))
-    until(lambda: len(list(folder.glob(".slurm/logs/*_0.out"))) == 2, 20, "another has begun")
+    assert log(folder).index("worker SIGTERM") < log(folder).rindex("begun")
 
 
 @pytest.mark.parametrize(

@@ -129,14 +129,6 @@ def test_a_stopped_sweep_ends_and_the_next_command_starts_new_workers(tmp_path):
     assert cluster.started == [1, 1]
 
 
-def test_a_detached_command_does_not_wait(tmp_path):
-    cluster = Threads([tmp_path / "a"])
-    workers(cluster, detach=True).train(queued(tmp_path, "a"), tmp_path)
-    assert not (tmp_path / "a").exists()
-    for thread in cluster.threads:
-        thread.join()
-
-
 def test_a_worker_may_build_what_the_typed_command_names_and_nothing_of_others(tmp_path):
     SweepFile((), 0.0, {"1": {"model._target_": "theirs.Net"}}).write(tmp_path)
     config = {

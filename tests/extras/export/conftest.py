@@ -20,8 +20,6 @@ from seqsweep.using.load import LoadedRun
 __all__ = ["command"]
 
 NAMES = ("a", "b", "c")
-CHANNELS = 3
-CLASSES = 4
 
 MEAN = np.array([5.0, -200.0, 0.01])
 DEVIATION = np.array([2.0, 70.0, 1e-3])
@@ -66,17 +64,11 @@ def shaped(scaling: Scaling, shaping: Shaping) -> Scaling:
     return replace(scaling, shaping=shaping, mean=mean, deviation=deviation)
 
 
-def _shaped_scalings() -> dict[str, Scaling]:
-    pairs = itertools.product(("standard", "forward", "time stamps"), SHAPINGS)
-    return {f"{a}, {b}": shaped(SCALINGS[a], SHAPINGS[b]) for a, b in pairs}
+PAIRS = itertools.product(("standard", "forward", "time stamps"), SHAPINGS)
+SCALINGS |= {f"{a}, {b}": shaped(SCALINGS[a], SHAPINGS[b]) for a, b in PAIRS}
 
 
-SCALINGS.update(_shaped_scalings())
-
-
-def run_of(
-    network: nn.Module, scaling: Scaling | None = SCALINGS["mean"], **more: Any
-) -> LoadedRun:
+def run_of(network: nn.Module, scaling: Scaling | None, **more: Any) -> LoadedRun:
     """A run with this network; its checkpoint would lie in the folder of a run."""
     known: dict[str, Any] = {
         "checkpoint": Path("runs", "0123456789abcdef", "checkpoints", "best.ckpt"),
@@ -95,7 +87,7 @@ def run_of(
 def network_of(**options: Any) -> RNNClassifier:
     """A network whose weights are larger than the first ones of torch, as after a training."""
     torch.manual_seed(0)
-    sizes: dict[str, Any] = {"input_size": CHANNELS, "hidden_size": 5, "num_classes": CLASSES}
+    sizes: dict[str, Any] = {"input_size": 3, "hidden_size": 5, "num_classes": 4}
     network = RNNClassifier(**sizes | options)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -129,5 +121,4 @@ def symbols_run(request: pytest.FixtureRequest) -> LoadedRun:
 
 @pytest.fixture(params=list(SCALINGS))
 def scaling(request: pytest.FixtureRequest) -> str:
-    """The name of each kind of scaling."""
     return request.param

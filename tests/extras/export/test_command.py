@@ -22,27 +22,16 @@ def trained(path, bias):
     x[rng.random(x.shape) < 0.1] = np.nan
     np.savez(path / "mine.npz", X=x, y=np.arange(30) % 3, lengths=rng.integers(2, 8, 30))
     arguments = [
-        "data=npz",
-        f"data.source.path={path}/mine.npz",
-        "data.missing=forward",
-        "data.batch_size=8",
-        "model=bidirectional",
-        "model.hidden_size=4",
-        "trainer.max_epochs=1",
-        "logger=csv",
-        "diagnostics=false",
-        f"output_dir={path}/outputs",
-    ]
+        "data=npz", f"data.source.path={path}/mine.npz", "data.missing=forward",
+        "data.batch_size=8", "model=bidirectional", "model.hidden_size=4", "trainer.max_epochs=1",
+        "logger=csv", "diagnostics=false", f"output_dir={path}/outputs",
+    ]  # fmt: skip
     return Path(seqsweep.train(seqsweep.compose(arguments))["folder"])
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("data"), bias=0)
-
-
 @pytest.mark.slow
-def test_a_file_computes_the_logits_of_the_loaded_run(command, folder, tmp_path):
+def test_a_file_computes_the_logits_of_the_loaded_run(command, tmp_path):
+    folder = trained(tmp_path, bias=0)
     code, out, err = command("export", folder, "--to", "mine.onnx", "--checkpoint", "last")
     assert (code, err, out.count("\n")) == (0, "", 1)
     assert out.startswith("mine.onnx: BiDirectionalRNN, 2 channels, 3 classes, ")
@@ -57,6 +46,11 @@ def test_a_file_computes_the_logits_of_the_loaded_run(command, folder, tmp_path)
     logits = session.run(["logits"], {"x": x, "lengths": lengths})[0]
     assert np.abs(logits - expected).max() < 1e-6
     assert session.get_modelmeta().custom_metadata_map["run_id"] == folder.name
+    # A copied checkpoint can be written without its run.
+    shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
+    assert command("export", "mine.ckpt", "--to", "mine.onnx").code == 0
+    session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
+    assert "run_id" not in session.get_modelmeta().custom_metadata_map
 
 
 @pytest.mark.slow
@@ -65,11 +59,3 @@ def test_the_command_says_when_the_values_need_float64(command, tmp_path):
     assert out.endswith("\nx must be given as float64: float32 would round channel_1\n")
     session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
     assert session.get_inputs()[0].type == "tensor(double)"
-
-
-@pytest.mark.slow
-def test_a_copied_checkpoint_can_be_written_without_its_run(command, folder, tmp_path):
-    shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
-    assert command("export", "mine.ckpt", "--to", "mine.onnx")[0] == 0
-    session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
-    assert "run_id" not in session.get_modelmeta().custom_metadata_map

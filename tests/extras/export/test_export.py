@@ -12,8 +12,6 @@ from seqsweep.models.classifier import RNNClassifier
 
 
 class Own(RNNClassifier):
-    """A subclass, whose forward may be anything."""
-
     def forward(self, x, lengths=None):
         return -super().forward(x, lengths)
 
@@ -65,9 +63,7 @@ def test_what_cannot_be_written_is_named(made_run, network, part):
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_a_missing_package_is_named_with_the_line_that_installs_it(
-    made_run, tmp_path, monkeypatch, package
-):
+def test_a_missing_package_is_named_with_its_cure(made_run, tmp_path, monkeypatch, package):
     for name in list(sys.modules):
         if name.split(".")[0] == package or name.startswith("seqsweep.extras.export."):
             monkeypatch.delitem(sys.modules, name)

@@ -39,20 +39,14 @@ def largest_over(run, answer, x, lengths):
 @pytest.mark.parametrize("is_bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_a_file_computes_what_the_network_does(
-    made_run, cell, nonlinearity, layers, is_bidirectional
-):
+def test_a_file_equals_the_network(made_run, cell, nonlinearity, layers, is_bidirectional):
     rng = np.random.default_rng(1)
     norms = [{"layer_norm": True}] if layers > 1 else []
     for option in [*({"pooling": pooling} for pooling in POOLINGS), *norms]:
         run = made_run(
-            cell=cell,
-            nonlinearity=nonlinearity,
-            num_layers=layers,
-            bidirectional=is_bidirectional,
-            dropout=0.5 if layers > 1 else 0,
-            **option,
-        )
+            cell=cell, nonlinearity=nonlinearity, num_layers=layers,
+            bidirectional=is_bidirectional, dropout=0.5 if layers > 1 else 0, **option,
+        )  # fmt: skip
         for norm in run.network.rnn.norms if "layer_norm" in option else ():
             nn.init.uniform_(norm.weight, -2, 2)
             nn.init.uniform_(norm.bias, -2, 2)
@@ -135,9 +129,7 @@ def test_the_networks_of_the_notebook_can_be_written(made_run, network):
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-def test_a_sequence_that_a_prediction_would_refuse_has_nan_as_outputs(
-    made_run, pooling, nonlinearity
-):
+def test_a_sequence_that_a_prediction_refuses_has_nan(made_run, pooling, nonlinearity):
     run = made_run("standard", pooling=pooling, nonlinearity=nonlinearity, num_layers=2)
     x, _ = raw_sequences(run, 4, 6, np.random.default_rng(3))
     x[~np.isfinite(x)] = 0

@@ -34,7 +34,6 @@ pytestmark = pytest.mark.slow
 
 
 def block(language: str) -> str:
-    """The first code of a language in the section."""
     match = re.search(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
     assert match, f"no {language} in {PAGE}"
     return match[1]
@@ -52,7 +51,6 @@ def required(is_there: object, what: str) -> None:
 
 
 def run(folder: Path, *command: str) -> list[str]:
-    """The lines that a program prints to stdout."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout.splitlines()
@@ -121,13 +119,6 @@ def test_the_program_in_cpp_prints_the_same(vowels, expected):
     assert SECTION.rstrip().endswith("\n".join([names, *rows, "```"]))
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder and prints nothing."""
-
-    def log_message(self, format, *args):
-        pass
-
-
 @pytest.mark.browser
 def test_the_program_in_a_browser_prints_the_same(vowels, node, browser, expected):
     module = "/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs"
@@ -136,7 +127,7 @@ def test_the_program_in_a_browser_prints_the_same(vowels, node, browser, expecte
     icon = '<link rel="icon" href="data:,">'  # the browser asks for no other one
     program = f'<script type="module">{block("js")}</script>'
     (node / "index.html").write_text(f'{icon}<script type="importmap">{names}</script>{program}')
-    handler = functools.partial(Quiet, directory=node)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=node)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
         try:

@@ -18,16 +18,9 @@ from seqsweep.extras.search.study import SearchStudy
 from seqsweep.extras.search.trials import Result
 
 OPTIONS: dict[str, Any] = {
-    "sampler": "tpe",
-    "sampler_options": {},
-    "seed": 0,
-    "budget": {"trials": 16},
-    "parallel": 4,
-    "pruner": "none",
-    "pruner_options": {},
-    "seeds": 1,
-    "confirm": {"top": 0, "seeds": 0},
-}
+    "sampler": "tpe", "sampler_options": {}, "seed": 0, "budget": {"trials": 16}, "parallel": 4,
+    "pruner": "none", "pruner_options": {}, "seeds": 1, "confirm": {"top": 0, "seeds": 0},
+}  # fmt: skip
 
 
 @pytest.fixture

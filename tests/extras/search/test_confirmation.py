@@ -1,10 +1,10 @@
 """Fresh seeds show how much of a trial's value was luck; keys are compared at equal epochs."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from made_search import LR, SIZE, SPACE, halving, random_search, sampled, write_search
+from finished_runs import finish_run
+from made_search import LR, SIZE, SPACE, sampled, write_search
 
 from seqsweep.extras.search.findings import Confirmation, confirmation_of, find_search
 from seqsweep.extras.search.searchfile import SearchFile, Trial
@@ -12,7 +12,6 @@ from seqsweep.extras.search.section import optimism_words, order_words
 from seqsweep.extras.search.study import importances
 from seqsweep.extras.search.trials import ranked, read_trials, search_names
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.run_folder import RunFolder
 
 
 def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:
@@ -22,11 +21,8 @@ def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:
 
 
 def write(folder: Path, run_id: str, seed: int, **metrics: float) -> str:
-    config: dict[str, Any] = {"seed": seed, "monitor": "val/acc"}
     values = {name.replace("__", "/"): value for name, value in metrics.items()}
-    RunFolder(folder / run_id).start(config, {}, sync=False)
-    record: dict[str, Any] = {"config": config, "metrics": values, "epochs": 1}
-    RunFolder(folder / run_id).finish(record, synced=True)
+    finish_run(folder / run_id, {"seed": seed, **values}, epochs=1)
     return run_id
 
 
@@ -98,34 +94,12 @@ def test_trials_are_compared_in_a_metric_that_all_runs_have(two):
         (0.80, 1, "over 1 fresh seed: without an interval it is open whether the search was"),
     ],
 )
-def test_a_search_was_optimistic_if_the_interval_excludes_its_value(
-    tmp_path, searched, seeds, words
-):
+def test_an_interval_says_if_a_search_was_optimistic(tmp_path, searched, seeds, words):
     ids = [write(tmp_path, f"c{s}", s, val__acc=0.7 + s / 1000) for s in range(1, seeds + 1)]
     trial = Trial(0, sampled(0), [write(tmp_path, "a", 0, val__acc=searched)])
     write_search(tmp_path, [trial], confirmed={0: ids})
     found = find_search(tmp_path, read_folder(tmp_path))
     assert found is not None and words in optimism_words(found)
-
-
-def test_without_fresh_seeds_there_is_no_confirmation(tmp_path):
-    search = random_search(tmp_path, 3)
-    assert confirmed(tmp_path, search) is None
-    search = write_search(tmp_path, search.trials, confirmed={0: ["absent"]})
-    assert confirmed(tmp_path, search) is None
-
-
-def test_rungs_count_their_trials(tmp_path):
-    search = halving(tmp_path, 36)
-    found = find_search(tmp_path, read_folder(tmp_path))
-    assert found is not None
-    assert [(r.epochs, r.trained, r.kept) for r in found.rungs] == [
-        (1, 36, 12), (3, 12, 4), (9, 4, 1),
-    ]  # fmt: skip
-    best = [rung.best or 0.0 for rung in found.rungs]
-    assert best == sorted(best)
-    # The importance is that of all trials at the first rung.
-    assert (found.compared_after, found.compared) == (1, len(search.trials))
 
 
 @pytest.mark.parametrize("key", [LR, SIZE])
@@ -136,8 +110,3 @@ def test_the_key_that_decides_is_the_most_important_one(key):
     assert found[key] > 0.6
     assert sum(found.values()) == pytest.approx(1)
     assert found.keys() == SPACE.keys()
-
-
-def test_equal_values_have_no_important_key():
-    trials = [Trial(number, sampled(number)) for number in range(2)]
-    assert set(importances(trials, {0: 0.5, 1: 0.5}, SPACE).values()) == {0.0}

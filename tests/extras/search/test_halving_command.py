@@ -4,10 +4,9 @@ import contextlib
 import io
 import itertools
 import json
-import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,7 @@ from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher, Train
 from seqsweep.sweeping.queue import SweepMember
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.limits import Limits
-from seqsweep.training.planned_run import Interrupted, plan
+from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
 FIXED = (
@@ -42,16 +40,12 @@ SPACE = (
     "optimizer.lr=tag(log,interval(0.0001,0.3))",
     "model.cell=rnn,gru",
 )
-SETTINGS: dict[str, Any] = {
-    "population": 8, "rungs": [1, 2, 4], "seed": 0, "top": 1, "seeds": 1
-}  # fmt: skip
+SETTINGS: dict[str, Any] = {"population": 8, "rungs": [1, 2, 4], "seed": 0, "top": 1, "seeds": 1}
 TIMES = ("train_seconds", "samples_per_s", "digest")
 
 
 @dataclass
 class Search:
-    """Runs a search, and keeps what it has printed."""
-
     compose: MemberComposer
     printed: str = ""
 
@@ -72,15 +66,15 @@ def run(compose: MemberComposer) -> Search:
     return Search(compose)
 
 
+@dataclass(frozen=True)
 class Changed(RunLauncher):
     """Trains with a function that changes how this process trains."""
 
-    def __init__(self, change: Callable[[Train], Train]) -> None:
-        super().__init__(threads=1)
-        object.__setattr__(self, "change", change)
+    threads: int | None = 1
+    change: Callable[[Train], Train] = field(kw_only=True)
 
     def trainer(self) -> Train:
-        return self.change(super().trainer())  # type: ignore[attr-defined]
+        return self.change(super().trainer())
 
 
 def found(folder: Path) -> dict[str, Any]:
@@ -107,7 +101,6 @@ def tried(folder: Path) -> list[Tried]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, compose) -> Path:
-    """The folder of a search that was left alone."""
     folder = tmp_path_factory.mktemp("undisturbed") / "a"
     assert Search(compose)(folder) == 0
     return folder
@@ -133,9 +126,7 @@ def test_a_search_ends_each_run_at_its_rung(undisturbed):
     assert not (SweepFile.read(undisturbed) or SweepFile((), 0, {}, open=True)).open
 
 
-def test_the_survivors_equal_the_same_configs_trained_alone(
-    expected, undisturbed, compose, tmp_path
-):
+def test_the_survivors_equal_their_configs_alone(expected, undisturbed, compose, tmp_path):
     complete = [trial for trial in tried(undisturbed) if trial.state == "complete"]
     for trial in complete:
         values = [f"{key}={value}" for key, value in trial.params.items()]
@@ -156,7 +147,7 @@ def test_the_same_command_trains_nothing_again_and_decides_by_the_files(run, exp
     for is_lost in (False, True):
         if is_lost:
             (undisturbed / "search.json").unlink()
-        assert run(undisturbed, launcher=Changed(never)) == 0
+        assert run(undisturbed, launcher=Changed(change=never)) == 0
         assert "0 to train" in run.printed and "16 of 32 epochs" in run.printed
         assert found(undisturbed) == expected
 
@@ -167,38 +158,8 @@ def test_runs_that_pause_at_rungs_come_to_the_same(run, expected, tmp_path):
     def pausing(train: Train) -> Train:
         return lambda members, folder, judge: train(members, folder, None)
 
-    assert run(tmp_path, launcher=Changed(pausing)) == 0
+    assert run(tmp_path, launcher=Changed(change=pausing)) == 0
     assert found(tmp_path) == expected
-
-
-def test_sweep_json_has_the_limits_from_its_first_write(run, tmp_path):
-    """A worker that waits for the search reads the file before the first rung is judged."""
-    begun: list[list[int | None]] = []
-
-    def looking(train: Train) -> Train:
-        sweep = SweepFile.read(tmp_path)
-        assert sweep is not None
-        if sweep.open:  # and not at the fresh seeds
-            begun.append([sweep.limits[run_id]["until"] for run_id in sweep.configs])
-        return train
-
-    def interrupted(train: Train) -> Train:
-        def until_a_later_rung(members: Any, folder: Path, judge: Any) -> Any:
-            def end() -> Any:
-                limits = judge()
-                if any(each.until == 2 for each in limits.values()):
-                    raise Interrupted(signal.SIGTERM)
-                return limits
-
-            return train(members, folder, end)
-
-        return looking(until_a_later_rung)
-
-    assert run(tmp_path, launcher=Changed(interrupted)) == 143
-    assert run(tmp_path, launcher=Changed(looking)) == 0
-    first, again = begun
-    assert first == [1] * 8
-    assert sorted(map(str, again)) == ["2"] * 4 + ["None"] * 4
 
 
 @pytest.mark.durability
@@ -231,7 +192,7 @@ def test_a_run_that_fails_for_good_leaves_the_others(run, tmp_path):
 
         return fail_one
 
-    assert run(tmp_path, launcher=Changed(failing), top=0) == 1
+    assert run(tmp_path, launcher=Changed(change=failing), top=0) == 1
     states = {trial.run_ids[0]: trial.state for trial in tried(tmp_path)}
     assert [name for name, state in states.items() if state == "failed"] == broken
     assert sorted(states.values()).count("complete") == 2
@@ -242,27 +203,6 @@ def test_a_run_that_fails_for_good_leaves_the_others(run, tmp_path):
         assert "this trains what is missing" not in run.printed
         assert run(tmp_path, top=0) == 1  # the rung was decided without the run
         assert found(tmp_path) == before
-
-
-def test_nothing_is_confirmed_before_the_search_is_over(run, expected, tmp_path):
-    """A command may end while another process trains the last runs."""
-    elsewhere: list[str] = []
-
-    def leaving_a_survivor(train: Train) -> Train:
-        def leave(members: Sequence[SweepMember], folder: Path, judge: object) -> Any:
-            survivors = [m.run_id for m in members if m.limits == Limits()]
-            elsewhere.extend(survivors[: 1 - len(elsewhere)])
-            return train([m for m in members if m.run_id not in elsewhere], folder, None)
-
-        return leave
-
-    assert run(tmp_path, launcher=Changed(leaving_a_survivor)) == 1
-    file = SearchFile.read(tmp_path)
-    assert file is not None and not file.confirmed
-    assert [trial.state for trial in tried(tmp_path)].count("complete") == 1
-    assert "this trains what is missing" in run.printed
-    assert run(tmp_path) == 0
-    assert found(tmp_path) == expected
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,7 @@ def test_the_best_epoch_so_far_counts(candidate):
     assert limits["run0"] == Limits() and limits["run1"] == Limits(ends_at=2)
 
 
-def test_lost_runs_leave_their_places_empty_and_runs_without_a_value_come_last(
-    candidate,
-):
+def test_lost_runs_leave_places_empty_and_runs_without_a_value_come_last(candidate):
     diverged, failed = candidate(0), candidate(1)
     record(diverged, "diverged", epoch=0)
     failed.folder.fail(ValueError("x"))

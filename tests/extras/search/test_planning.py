@@ -42,12 +42,3 @@ def test_an_interval_of_real_numbers_for_a_key_of_whole_ones_is_refused(compose,
         planner(compose, "data=digits", interval).plan_ends()
     assert f"'{whole}'" in str(error.value)
     planner(compose, "data=digits", whole).plan_ends()
-
-
-def test_keys_that_keep_the_evaluated_sequences_are_searched(compose):
-    keys = (
-        "data.batch_size=16,32",
-        "data.standardize=true,false",
-        "data.transform.truncate=null,4",
-    )
-    assert len(planner(compose, "data=digits", *keys).plan_ends()) >= 3

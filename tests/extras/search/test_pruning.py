@@ -17,12 +17,8 @@ from seqsweep.training.limits import BestEpoch, Limits
 EPOCHS = 9
 
 
-def complete(curve: list[Any]) -> Result:
-    return Result("complete", curve[-1], len(curve), 0.0, curve)
-
-
-def pruned(curve: list[float]) -> Result:
-    return Result("pruned", curve[-1], len(curve), 0.0, curve)
+def ended(curve: list[Any], state: Any = "complete") -> Result:
+    return Result(state, curve[-1], len(curve), 0.0, curve)
 
 
 def curve(rng: random.Random, minimize: bool) -> list[float]:
@@ -62,12 +58,9 @@ def frozen(trial: Result) -> FrozenTrial:
     steps = {n: value for n, value in enumerate(trial.curve, start=1) if value is not None}
     state = TrialState.COMPLETE if trial.state == "complete" else TrialState.PRUNED
     return create_trial(
-        state=state,
-        value=trial.curve[-1],
-        params={"x": 0.5},
-        distributions={"x": FloatDistribution(0, 1)},
-        intermediate_values=steps,
-    )
+        state=state, value=trial.curve[-1], intermediate_values=steps,
+        params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("minimize", [False, True])
@@ -78,8 +71,8 @@ def test_median_thresholds_equal_the_decisions_of_optuna(minimize, startup, warm
     decided: list[int | None] = []
     for seed in range(10):
         rng = random.Random(seed)
-        told = [complete(curve(rng, minimize)) for _ in range(seed % 6)]
-        told += [pruned(curve(rng, minimize)[:4])]  # a pruned one does not count
+        told = [ended(curve(rng, minimize)) for _ in range(seed % 6)]
+        told += [ended(curve(rng, minimize)[:4], "pruned")]  # a pruned one does not count
         values = curve(rng, minimize)
         thresholds = ours.thresholds(10, dict(enumerate(told)))
         decided.append(pruned_after(values, thresholds, minimize))
@@ -98,15 +91,15 @@ def test_successive_halving_of_optuna_promotes_the_same_number():
     for seed in range(12):
         values = [random.Random(seed).random()] * EPOCHS
         running = study.ask()
-        ended = False
+        stops = False
         for step in range(1, 4):
             running.report(values[0], step)
-            ended = running.should_prune()
-        study.tell(running, state=TrialState.PRUNED if ended else TrialState.COMPLETE,
-                   values=None if ended else values[0])  # fmt: skip
+            stops = running.should_prune()
+        study.tell(running, state=TrialState.PRUNED if stops else TrialState.COMPLETE,
+                   values=None if stops else values[0])  # fmt: skip
         after = pruned_after(values, ours.thresholds(first[seed], told), False)
-        assert (after is not None) == ended, seed
-        told[first[seed]] = (pruned if ended else complete)(values[:3])
+        assert (after is not None) == stops, seed
+        told[first[seed]] = ended(values[:3], "pruned" if stops else "complete")
 
 
 def test_brackets_have_the_rungs_and_the_proportions_of_hyperband():
@@ -124,11 +117,11 @@ def test_a_trial_is_compared_with_its_own_bracket():
     pruner = Hyperband(9, True, min_epochs=1, eta=3)
     zero = next(n for n in range(30) if pruner.bracket(n) == 0)
     one = next(n for n in range(30) if pruner.bracket(n) == 1)
-    told = {zero: complete([0.5] * 9)}
+    told = {zero: ended([0.5] * 9)}
     assert pruner.thresholds(zero, told) == {1: 0.5, 3: 0.5}
     assert pruner.thresholds(one, told) == {}
 
 
 def test_epochs_without_a_value_do_not_count():
-    told = {0: complete([None, 0.5, 0.6]), 1: complete([0.2, 0.3, 0.3])}
+    told = {0: ended([None, 0.5, 0.6]), 1: ended([0.2, 0.3, 0.3])}
     assert Median(3, False, 1).thresholds(2, told) == {1: 0.2, 2: 0.4}

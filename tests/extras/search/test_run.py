@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.extras.clusters.workers import Workers
 from seqsweep.extras.search.command import search
-from seqsweep.extras.search.searchfile import SearchFile, Trial
+from seqsweep.extras.search.searchfile import SearchFile
 from seqsweep.extras.search.trials import read_trials
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
@@ -70,7 +70,6 @@ def failing(*numbers: int) -> Acting:
 
 @pytest.fixture
 def run(compose: MemberComposer, tmp_path: Path) -> Search:
-    """Runs a search into the test's folder; returns its exit code."""
 
     def call(
         *overrides: str,
@@ -103,10 +102,8 @@ def seed_of(folder: Path, run_id: str) -> int:
     return record["config"]["seed"]
 
 
-def test_fresh_seeds_follow_those_of_the_trials_and_rows_without_them_are_marked(
-    run, tmp_path, capsys
-):
-    """The seeds of a trial begin at the seed of the config; the counter counts all runs."""
+def test_fresh_seeds_follow_those_of_the_trials(run, tmp_path, capsys):
+    """Rows without them are marked; the counter counts all runs."""
     assert run("seed=4", budget={"trials": 2}, seeds=2, confirm={"top": 1, "seeds": 2}) == 0
     file = found(tmp_path)
     for trial in file.trials:
@@ -184,17 +181,7 @@ def test_a_lost_search_json_or_run_is_made_again(run, tmp_path):
     ],
 )
 def test_another_search_is_refused(run, tmp_path, overrides, settings, words):
-    trial = Trial(0, {"model.hidden_size": 5}, ["0" * 16])
-    if "another config" in words:
-        assert run() == 0
-        trial = found(tmp_path).trials[0]
-    options: dict[str, Any] = {
-        "sampler_options": {}, "pruner_options": {}, "seed": 0, "parallel": 2, "seeds": 1,
-        "max_epochs": 1,
-    }  # fmt: skip
-    space = {"low": 4, "high": 12, "log": False, "integer": True, "step": None}
-    keys = {"model.hidden_size": space}
-    SearchFile("random", "none", "val/acc", keys, options, {"trials": 4}, [trial]).write(tmp_path)
+    assert run(budget={"trials": 1}) == 0
     content = (tmp_path / "search.json").read_bytes()
     with pytest.raises(ValueError, match=words):
         run(*overrides, **settings)
@@ -226,9 +213,7 @@ def test_both_names_lead_to_the_sweeper(name):
     ("monitor", "direction", "best"),
     [("val/acc", "minimize", "maximize"), ("val/loss", "Direction.maximize", "minimize")],
 )
-def test_another_sweeper_cannot_look_for_the_worst_value(
-    compose, tmp_path, monitor, direction, best
-):
+def test_another_sweeper_cannot_look_for_the_worst(compose, tmp_path, monitor, direction, best):
     """hydra-optuna-sweeper minimizes unless it is told otherwise."""
     master = compose.master.copy()
     with open_dict(master):
@@ -251,8 +236,6 @@ def test_a_missing_optuna_is_named(monkeypatch):
 
 @dataclass
 class Processes:
-    """A cluster whose workers are processes of this machine."""
-
     options: Sequence[str] = ("--threads", "1", "--idle", "60")
     logs: Path = Path("logs")
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list[Any])
@@ -263,23 +246,14 @@ class Processes:
         return f"{count} processes"
 
 
-@pytest.fixture
-def cluster() -> Iterator[Processes]:
-    made = Processes()
-    yield made
-    for process in made.processes:
-        process.terminate()
-        process.wait()
-
-
 @pytest.mark.durability
-def test_workers_train_the_trials_that_one_machine_trains(run, cluster, tmp_path):
+def test_workers_train_the_trials_that_one_machine_trains(run, tmp_path):
     settings: Mapping[str, Any] = {
         "budget": {"trials": 7}, "parallel": 3, "sampler": "tpe", "pruner": "median",
         "pruner_options": {"n_startup_trials": 1}, "confirm": {"top": 1, "seeds": 2},
     }  # fmt: skip
     overrides = ("trainer.max_epochs=5", "optimizer.lr=tag(log,interval(0.001,0.3))")
-    by_workers, here = tmp_path / "by_workers", tmp_path / "here"
+    by_workers, here, cluster = tmp_path / "by_workers", tmp_path / "here", Processes()
     launcher = RunLauncher(workers=Workers(cluster, 2))
     assert run(*overrides, launcher=launcher, folder=by_workers, **settings) == 0
     assert run(*overrides, folder=here, **settings) == 0

@@ -51,13 +51,6 @@ def test_the_first_limit_counts(settings):
     assert not allows([], 1.0, minutes=1)
 
 
-def test_a_pruned_trial_gives_back_what_it_has_not_used(settings):
-    chosen = settings(budget={"epochs": 30})
-    assert not chosen.allows(taken(9, 9, None), 0)
-    assert chosen.allows(taken(9, 9, 3), 0)
-    assert not chosen.allows(taken(9, 9, 4), 0)
-
-
 def test_the_order_of_the_results_does_not_decide_how_many_trials_there_are(settings):
     """A trial that may begin in some order may begin in every other order, at the latest."""
     chosen, epochs = settings(budget={"epochs": 40}), [9, 1, 4, 9, 1, 2, 9, 9, 9]
@@ -77,13 +70,9 @@ def test_the_order_of_the_results_does_not_decide_how_many_trials_there_are(sett
     assert len(counts) == 1
 
 
-DEFAULTS: dict[str, Any] = {
-    "population": 256, "rungs": [1, 3, 9, 27], "seed": 0, "top": 5, "seeds": 5
-}  # fmt: skip
-
-
 def halving(**settings: Any) -> Halving:
-    return Halving(**{**DEFAULTS, **settings})
+    defaults = {"population": 256, "rungs": [1, 3, 9, 27], "seed": 0, "top": 5, "seeds": 5}
+    return Halving(**{**defaults, **settings})
 
 
 def test_a_third_of_the_runs_goes_on_at_each_rung():

@@ -1,6 +1,5 @@
 """The space of a search is what the overrides say, and search.json keeps it."""
 
-import json
 from collections import Counter
 from dataclasses import asdict, replace
 
@@ -84,26 +83,10 @@ def test_a_search_is_read_as_it_was_written(tmp_path):
     assert SearchFile.read(tmp_path) == SEARCH
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"metric": 5},
-        {"space": {"lr": {"low": "0", "high": 1}}},
-        {"budget": {"trials": "2"}},
-        {"rungs": [None]},
-        {"confirmed": {"0": "e"}},
-        {"trial": {"thresholds": {"one": 1}}},
-        {"trial": {"params": {"lr": 0.1}}},
-        {"trial": {"state": "complete"}},
-    ],
-    ids=str,
-)
-def test_a_search_that_was_changed_counts_as_missing(wrong, tmp_path, capsys):
+def test_a_search_that_was_changed_counts_as_missing(tmp_path, capsys):
     SEARCH.write(tmp_path)
-    content = json.loads((tmp_path / NAME).read_text())
-    content["trials"][0] |= wrong.get("trial", {})
-    content |= {key: value for key, value in wrong.items() if key != "trial"}
-    (tmp_path / NAME).write_text(json.dumps(content))
+    text = (tmp_path / NAME).read_text()
+    (tmp_path / NAME).write_text(text.replace("no such combination", "another"))
     assert SearchFile.read(tmp_path) is None
     assert "does not match its digest; it counts as missing" in capsys.readouterr().err
 

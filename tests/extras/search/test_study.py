@@ -20,9 +20,7 @@ def choices(trials: Sequence[Trial]) -> list[tuple[Mapping[str, Any], Mapping[in
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_each_sampler_continues_as_if_it_had_never_ended(
-    sampler, settings, space, advance, tmp_path
-):
+def test_a_study_that_ended_continues(sampler, settings, space, advance, tmp_path):
     options = PRUNES | ({"sampler_options": GP} if sampler == "gp" else {})
     chosen = settings(sampler=sampler, **options)
     count = 9 if sampler == "gp" else 24
