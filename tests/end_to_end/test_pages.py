@@ -31,7 +31,6 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The arguments of each `$ seqsweep ...` of a section."""
     lines = re.findall(r"^\$ seqsweep (.*)$", "".join(blocks(text, "console")), re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
 

@@ -1,7 +1,6 @@
 """`seqsweep plan` lists exactly the runs that a sweep then trains."""
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ pytestmark = pytest.mark.slow
 
 Command = Callable[..., Any]
 SWEEP = ("data=digits", "trainer.max_epochs=1", "model.hidden_size=4,8")
-OTHERS = "2 more runs of earlier commands are in this folder; the table shows all 4"
 LONGER = (*SWEEP[:-1], "model.hidden_size=4,8,12,16")
 
 
@@ -63,23 +61,3 @@ def test_plan_lists_the_members_before_and_after_the_training(seqsweep, without_
     folder.mkdir()
     (folder / "config.yaml").write_text("model: {hidden_size: 16}\n")
     assert _states(seqsweep("plan", *LONGER).out)["16"] == "incomplete, to resume"
-
-
-def test_plan_and_train_mention_other_runs_of_the_folder_and_keep_them(seqsweep, tmp_path):
-    """The end of a sweep prints the same table as `leaderboard`."""
-    named = (*SWEEP, "sweep.name=mine")
-    assert seqsweep("train", "-m", *named).code == 0
-    plan = seqsweep("plan", *named, "optimizer.lr=0.02")
-    assert OTHERS in plan.out, plan.err
-    assert _states(plan.out) == {"4": "to train", "8": "to train"}
-    trained = _records(tmp_path)
-    result = seqsweep("train", "-m", *named, "optimizer.lr=0.02")
-    assert result.code == 0, result.err
-    assert OTHERS in result.out
-    assert "2 of 2 runs complete" in result.out
-    board = seqsweep("leaderboard", "outputs/sweeps/mine").out
-    assert len([line for line in board.splitlines() if re.match(r" \d ", line)]) == 4
-    assert board in result.out
-    after = _records(tmp_path)
-    assert len(after) == 4
-    assert {path: after[path] for path in trained} == trained

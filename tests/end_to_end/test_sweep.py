@@ -46,6 +46,9 @@ def test_a_sweep_is_trained_once_and_extended_and_its_members_can_be_reproduced(
     assert board in more.out
     assert "±" in board  # three seeds of each config in one row
     assert len([line for line in board.splitlines() if " 3 " in line]) == 2
+    fewer = (seqsweep("plan", *GRID[1:]), seqsweep("train", *GRID))
+    others = "2 more runs of earlier commands are in this folder; the table shows all 6"
+    assert all(others in done.out for done in fewer) and board in fewer[1].out
     after = _records(tmp_path)
     assert len(after) == 6
     assert {name: after[name] for name in before} == before

@@ -198,7 +198,7 @@ class SlurmCluster:
 
     def _start(self, name: str, *command: str) -> None:
         null: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        daemon = subprocess.Popen(command, cwd=self.folder, env=self.environment, **null)
+        daemon = subprocess.Popen[bytes](command, cwd=self.folder, env=self.environment, **null)
         self._daemons[name] = daemon
 
     def _kill(self, name: str) -> None:

@@ -76,7 +76,6 @@ def test_python_evaluates_as_the_command_does(command, trained, tmp_path, labell
     [
         (["odd"] * 45, r"labels: sequence 0 has label 'odd'; must be one of fall, rise, still"),
         ([0] * 44, "labels: expected 45, got 44"),
-        ([0.5] * 45, "a number to predict"),
     ],
 )
 def test_wrong_labels_are_refused_in_python(trained, labels, message):

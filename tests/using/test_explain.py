@@ -61,7 +61,6 @@ def test_every_weight_is_shown_with_its_shape(option):
 
 
 def real_shapes(network, given):
-    """Returns the shapes of the head's input and of the layers' outputs in a forward pass."""
     seen = []
     network.rnn.register_forward_hook(lambda _, __, result: seen.append(result[0]))
     network.fc.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

@@ -12,7 +12,6 @@ from finished_runs import finish_run
 SCHEMA: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "docs" / "schema.json").read_text(encoding="utf-8")
 )
-PLAN = ["plan", "data=digits", "model.hidden_size=4,8", "seed=0,1"]
 
 
 def leaves(value: Any):
@@ -35,7 +34,6 @@ def checked(name: str, text: str) -> Any:
 
 @pytest.fixture
 def answer(command):
-
     def ask(*words: Any, name: str = "") -> Any:
         done = command(*words, "--json")
         assert done.code == 0, done.err
@@ -118,7 +116,7 @@ def test_status_plan_data_and_installation_are_described(answer, trained):
     assert all(run["metrics"]["test/acc"] >= 0 for run in content["runs"])
     (folder,) = answer("status", trained.folder / "outputs")["folders"]
     assert folder["bytes"] > 0
-    content = answer(*PLAN)
+    content = answer("plan", "data=digits", "model.hidden_size=4,8", "seed=0,1")
     assert (content["done"], content["to_train"]) == (0, 4)
     assert content["cost"].keys() == {"seconds"} and content["cost"]["seconds"] > 0
     assert {(run["state"], run["trains"]) for run in content["runs"]} == {("not started", True)}

@@ -33,7 +33,6 @@ def without(key: str) -> Change:
 
 
 def weights(change: Callable[[torch.Tensor], Any], name: str = "network.fc.weight") -> Change:
-
     def changed(content: dict[str, Any]) -> None:
         content["state_dict"][name] = change(content["state_dict"][name].clone())
 

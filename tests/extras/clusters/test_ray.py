@@ -47,8 +47,6 @@ def cluster(two_nodes: RayCluster, monkeypatch: pytest.MonkeyPatch) -> RayCluste
 
 @pytest.fixture
 def sweep(start_command: StartCommand, cluster: RayCluster) -> StartCommand:
-    """Starts the sweep with workers in the cluster."""
-
     def begin(count: int = 2, *arguments: str) -> Command:
         address = f"hydra.launcher.address={cluster.address}"
         launcher = ("hydra/launcher=ray", address, f"hydra.launcher.count={count}")

@@ -24,7 +24,6 @@ Start = Callable[..., Command]
 
 @pytest.fixture
 def start_sweep(start_command: StartCommand) -> Start:
-
     def start(folder: Path, *arguments: str) -> Command:
         launcher = ("hydra/launcher=slurm", f"hydra.sweep.dir={folder}")
         return start_command("train", "-m", *launcher, *GRID, *arguments, stderr=subprocess.STDOUT)

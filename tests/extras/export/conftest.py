@@ -65,7 +65,7 @@ def shaped(scaling: Scaling, shaping: Shaping) -> Scaling:
 
 
 PAIRS = itertools.product(("standard", "forward", "time stamps"), SHAPINGS)
-SCALINGS |= {f"{a}, {b}": shaped(SCALINGS[a], SHAPINGS[b]) for a, b in PAIRS}
+SCALINGS.update({f"{a}, {b}": shaped(SCALINGS[a], SHAPINGS[b]) for a, b in PAIRS})
 
 
 def run_of(network: nn.Module, scaling: Scaling | None, **more: Any) -> LoadedRun:

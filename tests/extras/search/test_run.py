@@ -70,7 +70,6 @@ def failing(*numbers: int) -> Acting:
 
 @pytest.fixture
 def run(compose: MemberComposer, tmp_path: Path) -> Search:
-
     def call(
         *overrides: str,
         launcher: RunLauncher | None = None,

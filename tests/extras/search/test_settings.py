@@ -71,8 +71,8 @@ def test_the_order_of_the_results_does_not_decide_how_many_trials_there_are(sett
 
 
 def halving(**settings: Any) -> Halving:
-    defaults = {"population": 256, "rungs": [1, 3, 9, 27], "seed": 0, "top": 5, "seeds": 5}
-    return Halving(**{**defaults, **settings})
+    defaults: Any = {"population": 256, "rungs": [1, 3, 9, 27], "seed": 0, "top": 5, "seeds": 5}
+    return Halving(**(defaults | settings))
 
 
 def test_a_third_of_the_runs_goes_on_at_each_rung():
