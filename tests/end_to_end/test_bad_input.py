@@ -4,6 +4,7 @@ import shlex
 import sys
 
 import pytest
+from foreign_tables import TABLES
 
 from seqsweep.config.signatures import signature_of
 
@@ -72,7 +73,14 @@ def test_wrong_arguments_are_refused_before_anything_is_written(refused, argumen
     assert message in refused(*shlex.split(arguments))
 
 
-def test_a_wrong_cell_of_a_table_is_refused(refused, tmp_path):
+def test_a_refused_table_is_read_with_what_the_message_proposes(refused, seqsweep, tmp_path):
+    (tmp_path / "messung.csv").write_bytes(TABLES["messung.csv"])
+    arguments = ["plan", "data=csv", "data.source.path=messung.csv"]
+    done = seqsweep(*arguments)
+    for _ in range(2):
+        meant = shlex.split(done.err.partition("did you mean: ")[2])
+        done = done if done.code == 0 else seqsweep(*meant[meant.index("seqsweep") + 1 :])
+    assert done.code == 0, done.err
     (tmp_path / "my.csv").write_text("case,time,x,label\na,0,1,up\na,1,two,up\n")
     message = "my.csv:3: column 'x': 'two' is not a number"
     assert message in refused("train", "data=csv", "data.source.path=my.csv")
@@ -140,6 +148,7 @@ CALLBACK = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobRet
         ("slurm", "hydra.launcher.tiem=3", "hydra.launcher.tiem: no such key in hydra.launcher; "),
         ("slurm", "hydra.launcher.options=3", "hydra.launcher.options=3: must be a mapping"),
         ("slurm", CALLBACK, "hydra/launcher=slurm: trains runs of seqsweep, without hydra.call"),
+        ("ray", CALLBACK, "hydra/launcher=ray: trains runs of seqsweep, without hydra.callbacks"),
         ("slurm", "hydra/sweeper=basic", "hydra/launcher=slurm: needs a sweeper of seqsweep"),
         ("local", "--detach", "--detach: needs a launcher whose workers outlive the command, su"),
         ("basic", "--start", "--start: needs a launcher that starts workers, such as hydra/launc"),

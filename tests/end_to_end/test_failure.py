@@ -14,7 +14,7 @@ from torch import nn
 
 
 class Net(nn.Module):
-    """A network that always fails with scale 2."""
+    """A network that fails with scale 2, and that ends the program with scale 3."""
 
     def __init__(self, input_size: int, num_classes: int, scale: float = 1.0) -> None:
         super().__init__()
@@ -22,6 +22,8 @@ class Net(nn.Module):
         self.scale = scale
 
     def forward(self, x, lengths):
+        if self.scale == 3:
+            raise SystemExit(7)
         if self.scale == 2:
             raise RuntimeError(f"no training with scale={self.scale}")
         return self.head(self.scale * x.mean(1))
@@ -92,6 +94,10 @@ def test_with_on_error_stop_the_first_failure_stops_the_sweep(train, tmp_path):
     assert _trained_scales(tmp_path) == {0.5}
     assert "3 of 4 runs did not complete (1 failed, 2 not started)" in result.out
     assert not list(tmp_path.rglob(".stop"))
+
+
+def test_a_users_exit_ends_the_program(train):
+    assert train("-m", "model.scale=3.0,1.0").code == 7
 
 
 def test_a_single_run_that_fails_leaves_failure_json(train, tmp_path):

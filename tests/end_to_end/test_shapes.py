@@ -53,6 +53,18 @@ def test_every_form_extends_the_same_folder_and_trains_only_what_is_new(seqsweep
     assert re.fullmatch(r"outputs/sweeps/random-hidden_size-lr-[0-9a-f]{6}", folders.pop())
 
 
+def test_data_files_and_groups_are_swept(seqsweep, tmp_path):
+    rows = "".join(f"{k},{s},{k % 2 * s}.5,{k % 2}\n" for k in range(40) for s in (1, 2))
+    for number, name in enumerate(("one", "two", "three")):
+        text = "id,step,x,label\n" + rows.replace(".5", f".{number}")
+        (tmp_path / f"{name}.csv").write_text(text)
+    words = ("data=csv", "data.batch_size=8", *FIXED[1:])
+    files = seqsweep("train", "-m", *words, "data.source.path=glob(*.csv,exclude=[one*])")
+    assert _counts(files.out)[1:] == (2, 0, 2), files.err
+    groups = seqsweep("plan", *FIXED[1:], "data=digits,temporal_order")
+    assert _counts(groups.out)[1:] == (2, 0, 2), groups.err
+
+
 def test_the_shape_in_a_file_is_that_of_the_command_line(seqsweep, tmp_path):
     """A mistake in the file is reported with its line."""
     file = tmp_path / "conf/sweep/mine.yaml"

@@ -86,6 +86,7 @@ CASES = [
     ("data info good.npz layot=time_first", "data.source.layot: no such key in data.source"),
     ("data info good.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),
     ("data info good.npz missing=men", "data.missing='men': must be one of"),
+    ("explain model.hidden_size=3,4", "model.hidden_size=3,4: several values are a sweep"),
     ("explain run", "run: is a folder; expected overrides, as in: seqsweep explain data=digits"),
 ]
 

@@ -122,3 +122,12 @@ def test_a_column_called_y_is_a_feature_where_the_run_has_such_a_channel(command
     (tmp_path / "short.csv").write_text("id,x,y\na,0.5,1\nb,-1,2\n")
     code, out, _ = predicted("short.csv")
     assert code == 0 and [row[0] for row in out.splitlines()[1:]] == ["a", "b"]
+
+
+def test_a_wide_table_is_read_with_the_features_of_the_run(command, tmp_path):
+    lines = [f"{n},ok,{n % 2}.5,{n}.5,{'ab'[n % 2]}" for n in range(24)]
+    (tmp_path / "wide.csv").write_text("\n".join(["id,note,w0,w1,kind", *lines, ""]))
+    source = ("data=csv", "data.source.path=wide.csv", "data.source.label=kind")
+    record = seqsweep.train(seqsweep.compose([*source, "data.source.features=[w*]", *RUN]))
+    code, out, _ = command("predict", record["folder"], "wide.csv")
+    assert code == 0 and len(out.splitlines()) == 25
