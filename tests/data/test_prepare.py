@@ -64,17 +64,6 @@ def test_sizes_are_exact_and_every_class_stays_in_train(counts, fraction, seed):
         assert (np.abs(shares - exact) < 1).all() or (shares == np.array(counts) - 1).any()
 
 
-def test_a_cut_is_a_function_of_the_split_seed_alone():
-    options = {"val_fraction": 0.2, "test_fraction": 0.2}
-    splits = Splits(made(LABELS))
-    first = ready(splits, **options)
-    assert ready(splits, **options).fingerprint() == first.fingerprint()
-    scaled = ready(splits, **options, standardize=True, missing="mean").parts["val"]
-    assert np.array_equal(first.parts["val"].labels, scaled.labels)
-    assert np.array_equal(first.parts["val"].lengths, scaled.lengths)
-    assert known(ready(splits, **options, split_seed=1).val) != known(first.val)
-
-
 def test_given_splits_are_never_cut():
     train, test, val = made(LABELS), made(LABELS, seed=1), made(LABELS, seed=2)
     cut = ready(Splits(train, test=test), val_fraction=0.3, test_fraction=0.9)

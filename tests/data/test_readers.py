@@ -154,15 +154,6 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path, monkeypatch):
         npz("")
 
 
-def test_texts_of_numbers_that_are_not_characters_are_damage(save):
-    for key, point in (("class_names", 0x110000), ("y", 0xD800)):
-        texts = np.array([point, 98, 97], np.uint32).view("U1")
-        with pytest.raises(ValueError, match=f"key {key} is cut off or damaged"):
-            npz(save(**{"X": X, "y": Y, key: texts}))
-    swapped = np.array(["a", "b", "a"], ">U1" if np.little_endian else "<U1")
-    assert npz(save(X=X, y=swapped)).class_names == ("a", "b")
-
-
 @pytest.mark.parametrize(
     ("layout", "arrays"),
     [

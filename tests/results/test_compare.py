@@ -187,11 +187,3 @@ def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
     mean, t = statistics.fmean(differences), 2.7764451
     half = t * statistics.stdev(differences) * (1 / 5 + 20 / 80) ** 0.5
     assert rf"c - a: test/acc {mean:+.4f} [{mean - half:+.4f}, {mean + half:+.4f}]" in text
-
-
-def test_the_seeds_of_two_sweeps_have_a_p(tmp_path):
-    for name, shift in (("a", 0.0), ("b", 0.1)):
-        runs = [{"h": 1, "seed": s, "val/acc": 0.5 + shift * (s % 4) / 3} for s in range(8)]
-        sweep(tmp_path / name, *runs)
-    # Six of eight seeds are better, and two tie.
-    assert "8 seeds; p = 0.031 (Wilcoxon signed-rank)" in shown(tmp_path / "a", tmp_path / "b")

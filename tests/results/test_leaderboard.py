@@ -18,11 +18,7 @@ from seqsweep.runs.run_folder import RunFolder
 def board(
     folder: Path, *runs: dict[str, Any], records: Sequence[dict[str, Any]] = ()
 ) -> Leaderboard:
-    """The leaderboard of finished runs on disk; keys with a slash are metrics.
-
-    Args:
-        records: what else stands in the record of each run.
-    """
+    """The leaderboard of finished runs; `records` is what else stands in the record of each."""
     for number, run in enumerate(runs):
         record: dict[str, Any] = {"data_fingerprint": "d", "best_epoch": number}
         finish_run(folder / f"{number:016x}", run, **record | (records[number] if records else {}))

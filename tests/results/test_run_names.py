@@ -84,8 +84,6 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
     [
         ({"model__hidden_size": [16, 128], "model__num_layers": [1, 2], "seed": [0]},
          ["h016-L1", "h016-L2", "h128-L1", "h128-L2"]),
-        ({"seed": [0, 10], "model__hidden_size": [8], "model__bidirectional": [True, False]},
-         ["bi-s00", "uni-s00", "bi-s10", "uni-s10"]),
         ({"model__cell": ["rnn", "gru"], "optimizer__lr": [0.01, 0.003]},
          ["rnn-lr0.010", "rnn-lr0.003", "gru-lr0.010", "gru-lr0.003"]),
         ({"optimizer__lr": [0.1, 1e-7]}, ["r1", "r0"]),
@@ -93,10 +91,8 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
         ({"data__source__path": ["long-one.npz", "long-two.npz"]}, ["r0", "r1"]),
         ({"model__pooling": ["last", "attention"], "seed": [-1, 5]},
          ["last-n0", "last-n1", "attent-n0", "attent-n1"]),
-        ({"data__source___target_": ["a.digits", "a.japanese_vowels"], "seed": [0, 1],
-          "model___target_": ["a.simple", "a.bidirectional"], "model__cell": ["gru", "rnn"]},
-         [f"{data}-{model}-{cell}-s{seed}" for data in ("digits", "japane") for seed in (0, 1)
-          for model in ("simple", "bidire") for cell in ("gru", "rnn")]),
+        ({"model___target_": ["a.simple", "a.bidirectional"], "model__cell": ["gru", "rnn"]},
+         ["simple-gru", "simple-rnn", "bidire-gru", "bidire-rnn"]),
         ({"threads": [1, 2], "model__hidden_size": [4, 8]},  # threads change no result
          ["h4-n0", "h8-n0", "h4-n1", "h8-n1"]),
         ({"data__fold": [0, 1], "data__split_seed": [3, 4], "seed": [0]},

@@ -1,7 +1,6 @@
 """Each mistake has one message, which names the argument and what it must be."""
 
 import importlib
-import re
 import sys
 from typing import Any
 
@@ -24,7 +23,6 @@ def with_value(value):
 
 
 ARGUMENTS = [
-    ({"hidden_size": 0}, r"^hidden_size=0: must be at least 1"),
     ({"cell": "gruu"}, r"^cell='gruu': must be .*did you mean 'gru'"),
     ({"batch_size": 25}, r"^batch_size=25: must be between 1 and 24"),
     ({"class_weight": {0: 1, 7: 2}}, r"^class_weight: label 7 is not in y; known: 0, 1, 2"),
@@ -54,18 +52,15 @@ INPUTS = [
 
 @pytest.mark.parametrize(("arguments", "message"), ARGUMENTS)
 def test_a_wrong_argument_is_named(arguments, message):
-    estimator = RecurrentClassifier(**SHORT | arguments)
-    with pytest.raises((ValueError, TypeError)) as error:
-        estimator.fit(X, Y)
-    assert re.search(message, str(error.value)), str(error.value)
+    with pytest.raises((ValueError, TypeError), match=message) as error:
+        RecurrentClassifier(**SHORT | arguments).fit(X, Y)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("x", "y", "message"), INPUTS)
 def test_wrong_sequences_and_labels_are_named(x, y, message):
-    with pytest.raises((ValueError, TypeError)) as error:
+    with pytest.raises((ValueError, TypeError), match=message) as error:
         RecurrentClassifier(**SHORT).fit(x, y)
-    assert re.search(message, str(error.value)), str(error.value)
     assert "seqsweep-" not in str(error.value)  # a temporary folder
 
 

@@ -34,14 +34,8 @@ def waves(count=60, channels=1, seed=0):
     """Sine waves of 20 to 39 steps; the class is their speed."""
     rng = np.random.default_rng(seed)
     y = np.arange(count) % 3
-    x = [
-        np.sin(
-            (0.2 + 0.2 * label) * np.arange(rng.integers(20, 40))[:, None]
-            + rng.uniform(0, 6, channels)
-        )
-        for label in y
-    ]
-    return x, y
+    angles = [(0.2 + 0.2 * label) * np.arange(rng.integers(20, 40))[:, None] for label in y]
+    return [np.sin(angle + rng.uniform(0, 6, channels)) for angle in angles], y
 
 
 def of_equal_length(count=60, steps=12, channels=2, seed=0):
@@ -54,20 +48,12 @@ def weights_of(estimator):
     return {name: w.numpy().tobytes() for name, w in estimator.run_.network.state_dict().items()}
 
 
-def padded(x):
-    lengths = np.array([len(row) for row in x])
-    array = np.zeros((len(x), lengths.max(), x[0].shape[1]))
-    for row, values in zip(array, x, strict=True):
-        row[: len(values)] = values
-    return array, lengths
-
-
 @pytest.mark.parametrize("engine", ["native", pytest.param("autograd", marks=pytest.mark.slow)])
 def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
     x, y = waves(channels=2)
     x[3][2, 1] = np.nan
-    array, lengths = padded(x)
-    np.savez(tmp_path / "mine.npz", X=array, y=y, lengths=lengths)
+    lengths = [len(row) for row in x]
+    np.savez(tmp_path / "mine.npz", X=np.concatenate(x), y=y, lengths=lengths)
     record = seqsweep.train(
         seqsweep.compose(
             [
@@ -289,10 +275,7 @@ EXPECTED = {
 }
 """The checks of scikit-learn that hold for tables, but not for sequences."""
 
-
 CHECKED = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03)
-
-
 SEARCH = RecurrentClassifierCV(CHECKED, {"lr": [0.03, 0.01]}, cv=2, error_score="raise")
 
 

@@ -12,7 +12,6 @@ from seqsweep.runs.lock_files import boot_id
 Start = Callable[..., "subprocess.Popen[str]"]
 LockTimes = Callable[..., None]
 
-
 HOLD = """
 import sys
 from pathlib import Path
@@ -24,7 +23,6 @@ print("released", flush=True)
 sys.stdin.readline()
 """
 
-
 ASK = """
 import sys
 from pathlib import Path
@@ -32,7 +30,6 @@ from seqsweep.runs.lock import is_locked
 for line in sys.stdin:
     print(is_locked(Path(line.strip())), flush=True)
 """
-
 
 HOLD_WITH_CHILDREN = """
 import os, sys, time
@@ -50,7 +47,6 @@ with RunLock(Path(sys.argv[1])):
     print(second, flush=True)
     sys.stdin.readline()
 """
-
 
 # A child of a fork that ends by way of the block in which its parent holds the lock.
 FORK_INSIDE = """
@@ -88,7 +84,6 @@ except Child:
     os._exit(0)
 """
 
-
 TRY = """
 import sys
 from pathlib import Path
@@ -100,7 +95,6 @@ try:
 except Locked as error:
     print(error, flush=True)
 """
-
 
 # Takes the lock of each folder at the moment it is told; keeps what it got until all are done.
 RACE = """
@@ -121,7 +115,6 @@ with contextlib.ExitStack() as stack:
     sys.stdin.readline()
 """
 
-
 # Takes and gives back one lock again and again: how often does it find another at work?
 TAKE = """
 import json, os, socket, sys
@@ -140,7 +133,6 @@ for _ in range(int(sys.argv[2])):
 print(refused, flush=True)
 """
 
-
 # Makes this process one on a host of its own, with a file system that does not share POSIX locks.
 ELSEWHERE = """
 import errno, fcntl, os, socket, sys
@@ -156,7 +148,6 @@ if links == "nolinks":
         raise OSError(errno.EPERM, "no links")
     os.link = unlinked
 """
-
 
 # Tries to take the lock of each folder at the same moments as others; names those that it got.
 RACE_OF_HOSTS = (
@@ -189,7 +180,6 @@ with contextlib.ExitStack() as stack:
     sys.stdin.readline()
 """
 )
-
 
 # Takes a lock, and says on each line of input whether it still may write.
 CHECK = (

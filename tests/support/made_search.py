@@ -30,6 +30,13 @@ def quality(params: dict[str, Any]) -> float:
     return 0.95 - 0.5 * off**1.5 - 0.1 * (params[CELL] == "rnn") - 0.2 / math.sqrt(params[SIZE])
 
 
+def values_of(params: dict[str, Any], run_id: str, epochs: int) -> list[float]:
+    noise = random.Random(run_id)
+    end = quality(params) + noise.gauss(0, 0.02)
+    speed = 2 + 4 * noise.random()
+    return [min(0.999, end * (1 - 0.7 * math.exp(-(e + 1) / speed))) for e in range(epochs)]
+
+
 def write_run(
     folder: Path, run_id: str, params: dict[str, Any], seed: int, epochs: int, whole: bool = True
 ) -> dict[str, float]:
@@ -38,10 +45,7 @@ def write_run(
     Args:
         whole: Whether the run was complete; otherwise it was pruned.
     """
-    noise = random.Random(run_id)
-    end = quality(params) + noise.gauss(0, 0.02)
-    speed = 2 + 4 * noise.random()
-    values = [min(0.999, end * (1 - 0.7 * math.exp(-(e + 1) / speed))) for e in range(epochs)]
+    values = values_of(params, run_id, epochs)
     config: dict[str, Any] = {"monitor": "val/acc", "seed": seed, **params}
     run = RunFolder(folder / run_id)
     run.start(config, {"command": ["seqsweep", "train"]}, sync=False)
@@ -55,7 +59,8 @@ def write_run(
         "params": 40 * params[SIZE] ** 2, "train_seconds": 0.02 * epochs,
     }  # fmt: skip
     if whole:
-        metrics |= {"test/acc": best - 0.01 + noise.gauss(0, 0.01), "test/f1": best - 0.02}
+        noise = random.Random(run_id).gauss(0, 0.01)
+        metrics |= {"test/acc": best - 0.01 + noise, "test/f1": best - 0.02}
     else:
         end_of_run = {"epoch": epochs, "value": best, "threshold": None}
         record |= {"status": "pruned", "pruned": end_of_run}
@@ -134,7 +139,7 @@ def halving(folder: Path, count: int, seeds: int = 0) -> SearchFile:
     trials: list[Trial] = []
     for epochs in (1, 3, 9):
         # The values at a rung are those of the finished runs, cut off there.
-        order = sorted(left, key=lambda n: -_early(left[n], n, epochs))
+        order = sorted(left, key=lambda n: -values_of(left[n], f"{n:016x}", epochs)[-1])
         for number in order[max(1, len(order) // 3) :]:
             trials.append(write_trial(folder, number, epochs, whole=False))
             del left[number]
@@ -145,9 +150,3 @@ def halving(folder: Path, count: int, seeds: int = 0) -> SearchFile:
     }  # fmt: skip
     write_search(folder, trials, **changes)
     return write_search(folder, trials, confirmed=confirm(folder, seeds), **changes)
-
-
-def _early(params: dict[str, Any], number: int, epochs: int) -> float:
-    noise = random.Random(f"{number:016x}")
-    end = quality(params) + noise.gauss(0, 0.02)
-    return end * (1 - 0.7 * math.exp(-epochs / (2 + 4 * noise.random())))

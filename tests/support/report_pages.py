@@ -11,8 +11,6 @@ from seqsweep.results.report.write import write_report
 from seqsweep.runs.run_folder import RunFolder
 
 HEADER = "epoch,step,lr,train/loss,train/acc,train/f1,train/grad_norm,val/loss,val/acc,val/f1"
-
-
 SIZE, LAYERS = "model.hidden_size", "model.num_layers"
 
 

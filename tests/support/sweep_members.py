@@ -19,21 +19,13 @@ def member_at(
     """Returns a member of one epoch.
 
     Args:
-        path: the folder of the run.
         seconds: the time of its epoch.
         tries: how many attempts may fail.
-        stops: whether a failure ends the sweep.
-        reruns: whether a finished run is trained again.
         config: further sections of its config.
-        more: other attributes of the member.
     """
     on_error = "stop" if stops else "retry" if tries > 1 else "continue"
-    given = {
-        "trainer": {"max_epochs": 1},
-        "sweep": {"on_error": on_error, "retries": tries - 1},
-        "rerun": reruns,
-        "when_locked": "wait",
-    }
+    sweep = {"on_error": on_error, "retries": tries - 1}
+    given = {"trainer": {"max_epochs": 1}, "sweep": sweep, "rerun": reruns, "when_locked": "wait"}
     return SweepMember(
         config=given | (config or {}),
         run_id=path.name,

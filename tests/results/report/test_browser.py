@@ -7,11 +7,10 @@ from typing import Any
 
 import made_search
 import pytest
-from finished_runs import finish_run
+from report_pages import SIZE, started, trained
 
 from seqsweep.extras.search.searchfile import Trial
 from seqsweep.results.report.write import write_report
-from seqsweep.runs.run_folder import RunFolder
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -35,25 +34,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a sweep with malicious names, two seeds and a failure."""
     folder = tmp_path_factory.mktemp("sweep")
     runs = itertools.product(("gru", ATTACK), (8, 16, 32), (0, 1))
-    for number, (cell, size, seed) in enumerate(runs):
-        config = {"model.cell": cell, "model.hidden_size": size, "seed": seed}
-        write_run(folder / f"{number:016x}", config)
-    config = {"monitor": "val/acc", "model.cell": ATTACK, "model.hidden_size": 64, "seed": 0}
-    RunFolder(folder / "f").refuse(config, ValueError(ATTACK))
+    for cell, size, seed in runs:
+        config = {"model.cell": cell, SIZE: size, "seed": seed}
+        score = 0.5 + size / 100 + seed / 50
+        run = trained(folder, config, val__acc=score, test__acc=score - 0.1, val__loss=1 - score)
+        classes = {"classes": [ATTACK, "<b>x</b>"]}
+        run.finish((run.record() or {}) | classes, synced=True)
+    started(folder, {"model.cell": ATTACK, SIZE: 64, "seed": 0}).fail(ValueError(ATTACK))
     return write_report(folder)[0]
-
-
-def write_run(path: Path, config: dict[str, Any]) -> None:
-    score = 0.5 + config["model.hidden_size"] / 100 + config["seed"] / 50
-    metrics = {"val/acc": score, "test/acc": score - 0.1, "val/loss": 1 - score}
-    finish_run(
-        path, config | metrics, best_epoch=5, params=config["model.hidden_size"] ** 2,
-        train_seconds=1.0 + score, classes=[ATTACK, "<b>x</b>"],
-        confusion={"test": [[9, 1], [2, 8]]},
-    )  # fmt: skip
-    rows = [f"{epoch},{1 / (epoch + 1)},{2 / (epoch + 1)},0.5,0.4" for epoch in range(9)]
-    text = "\n".join(["epoch,train/loss,val/loss,train/acc,val/acc", *rows]) + "\n"
-    (path / "metrics.csv").write_text(text)
 
 
 def opened(browser: Any, report: Path, **options: Any) -> tuple[Any, list[str]]:

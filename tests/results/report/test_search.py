@@ -21,7 +21,7 @@ from made_search import (
     write_trial,
     write_values,
 )
-from report_pages import figures_of, grid, page
+from report_pages import figures_of, page
 from scipy import stats
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
@@ -82,14 +82,6 @@ def test_without_optuna_the_report_names_the_package(tmp_path, monkeypatch: pyte
     assert "computes the importance of the keys: pip install 'seqsweep[search]'." in text
     assert "PED-ANOVA" not in text
     assert "All trials" in text
-
-
-def test_a_damaged_search_json_counts_as_missing(tmp_path):
-    folder = grid(tmp_path, [8, 16], [1], 2)
-    (folder / "search.json").write_text('{"method": "tpe", "trials": [')
-    assert "The search" not in page(folder).headings
-    assert "search" not in json.loads((folder / "report.json").read_text())
-    assert table_lines(folder, read_folder(folder)) == []
 
 
 def rarely_validated(folder: Path) -> Trial:

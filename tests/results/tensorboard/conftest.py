@@ -30,8 +30,6 @@ api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
 STEPS = 6
 """The optimizer steps of an epoch."""
 
-CLASSES = ["a", "$b", "<c>"]
-
 
 def diagnosis() -> dict[str, Any]:
     """Returns the diagnosis of two layers, one of them bidirectional, after nine time steps."""
@@ -59,20 +57,15 @@ class Sweep:
         self.configs[run_id] = config
         run = RunFolder(self.folder / run_id)
         run.start(config, {"started": "2026-01-02T03:04:05+0000"}, sync=False)
-        self.train(run, accuracies)
-        return run
-
-    def train(self, run: RunFolder, accuracies: Sequence[float], first: int = 0) -> None:
-        """Adds epochs from `first` on in a new event file, as after an interruption."""
         events = EventFile(run.path)
-        lines = ["epoch,step,lr,train/loss,val/loss,val/acc"] if first == 0 else []
-        for epoch, accuracy in enumerate(accuracies, start=first):
+        lines = ["epoch,step,lr,train/loss,val/loss,val/acc"]
+        for epoch, accuracy in enumerate(accuracies):
             step = STEPS * (epoch + 1)
             row = {"train/loss": 1 - accuracy, "val/loss": 1.1 - accuracy, "val/acc": accuracy}
             events.write([(step, 1.7e9 + epoch, row)])
             lines.append(",".join(str(v) for v in (epoch, step, 0.1, *row.values())))
-        with (run.path / "metrics.csv").open("a", encoding="utf-8") as file:
-            file.write("".join(f"{line}\r\n" for line in lines))
+        (run.path / "metrics.csv").write_text("".join(f"{line}\r\n" for line in lines))
+        return run
 
     def finish(self, run: RunFolder, accuracies: Sequence[float], **more: Any) -> None:
         """Writes the record of the best epoch, with a confusion and a diagnosis."""
@@ -86,7 +79,8 @@ class Sweep:
         run.finish(
             {"run_id": run.run_id, "config": self.configs[run.run_id], "metrics": metrics,
              "best_epoch": best, "epochs": len(accuracies), "steps": STEPS * len(accuracies),
-             "params": 1234, "train_seconds": 2.5, "samples_per_s": 1000.0, "classes": CLASSES,
+             "params": 1234, "train_seconds": 2.5, "samples_per_s": 1000.0,
+             "classes": ["a", "$b", "<c>"],
              "confusion": {"val": [[5, 1, 0], [0, 4, 2], [0, 0, 6]]}, **more},
             synced=True,
         )  # fmt: skip
@@ -204,9 +198,8 @@ def runs_at() -> Callable[[Path], list[str]]:
 
 @dataclass(frozen=True)
 class Grid:
-    """A sweep, the best accuracy of each run by name, and the content of its view."""
+    """The best accuracy of each run of a sweep by name, and the content of its view."""
 
-    folder: Path
     best: dict[str, float]
     shown: Shown
 
@@ -218,7 +211,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
     best = made.grid()
     links = tmp_path_factory.mktemp("links")
     link_all(links, renew(made.folder, images=3).files)
-    return Grid(made.folder, best, read_logdir(links))
+    return Grid(best, read_logdir(links))
 
 
 @pytest.fixture

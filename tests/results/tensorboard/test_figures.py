@@ -50,10 +50,8 @@ def test_a_confusion_counts_rows_as_the_true_class():
     figure = figures.confusion([[8, 2], [0, 0]], ["cat", "$dog"], "test")
     axes = drawn_axes(figure)
     assert axes.images[0].get_array().tolist() == [[0.8, 0.2], [0, 0]]
-    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [
-        ("8", (0, 0)),
-        ("2", (1, 0)),
-    ]
+    numbers = [(text.get_text(), text.get_position()) for text in axes.texts]
+    assert numbers == [("8", (0, 0)), ("2", (1, 0))]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
     assert figure.get_suptitle() == "test, best epoch: 8 of 10 right"
 
@@ -63,9 +61,6 @@ def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction():
     axes = drawn_axes(figures.gradient(norms))
     assert texts(axes) == list(norms)
     assert axes.get_yscale() == "log"
-    handles, _ = axes.get_legend_handles_labels()
-    looks = [(line.get_color(), line.get_linestyle()) for line in handles]
-    assert looks == [("C0", "-"), ("C0", "--"), ("C1", "-")]
     # A single point, and a point between two gaps, has no line, so it is a dot.
     assert [line.get_marker() for line in axes.lines] == ["", ".", "."]
     for odd in ([None, 0.0], [1e-320, 1e300]):

@@ -70,7 +70,6 @@ def test_a_server_is_stale_if_it_would_keep_showing_old_metadata(before, after, 
     [
         ({"port": -1}, "port=-1: must be from 0"),
         ({"host": "192.0.2.1"}, "host=192.0.2.1: must be an address of this machine"),
-        ({"host": "no host"}, "host=no host: must be an address of this machine"),
         ({}, "no runs in it"),
         ({"images": -1}, "images=-1: must be at least 0"),
     ],
