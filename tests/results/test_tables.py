@@ -67,13 +67,9 @@ def test_leaderboard_has_a_row_per_config_best_first(tmp_path):
 def test_status_shows_every_run_with_its_state(tmp_path):
     made(tmp_path, {"h": 4, "val/acc": 0.5})
     RunFolder(tmp_path / "b").refuse({"monitor": "val/acc", "h": 8}, ValueError("no luck"))
-    config = {"monitor": "val/acc", "h": 12}
-    pruned = RunFolder(tmp_path / "c")
-    pruned.start(config, {})
     ends = {"epoch": 1, "value": 0.125, "threshold": None}
-    pruned.finish(
-        {"status": "pruned", "pruned": ends, "config": config, "metrics": {"val/acc": 0.125}}
-    )
+    record = {"status": "pruned", "pruned": ends, "train_seconds": None}
+    finish_run(tmp_path / "c", {"h": 12, "val/acc": 0.125}, **record)
     RunFolder(tmp_path / "d").start({"monitor": "val/acc", "h": 16}, {})
     entries = read_folder(tmp_path)
     assert lines(status_table(entries)) == [

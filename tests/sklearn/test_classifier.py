@@ -122,12 +122,8 @@ def test_a_2d_array_a_frame_and_a_column_of_arrays_are_one_channel(tmp_path):
 
 def test_classes_are_sorted_as_numpy_sorts_them(tmp_path):
     x, y = of_equal_length()
-    names = np.array(["10", "9", "b"])  # a run sorts numbers as numbers
-    estimator = RecurrentClassifier(**SHORT).fit(x, names[y])
-    assert estimator.classes_.tolist() == ["10", "9", "b"]
-    assert estimator.score(x, names[y]) == RecurrentClassifier(**SHORT).fit(x, y).score(x, y)
-    numbers = np.array(["10", "9", "11"])
-    estimator = clone(estimator).fit(x, numbers[y])
+    numbers = np.array(["10", "9", "11"])  # a run sorts numbers as numbers
+    estimator = RecurrentClassifier(**SHORT).fit(x, numbers[y])
     assert estimator.run_.class_names == ("9", "10", "11")
     assert estimator.classes_.tolist() == ["10", "11", "9"]
     order = np.array([1, 0, 2])  # of these labels as numbers

@@ -18,10 +18,6 @@ SECONDS = {
     "end_to_end/test_engines.py": 30,
     "end_to_end/test_pages.py": 30,
     "end_to_end/test_tensorboard.py": 30,
-    "end_to_end/test_takeover.py": 20,
-    "runs/lock/test_takeover.py": 15,
-    "end_to_end/test_sharing.py": 10,
-    "runs/lock/test_processes.py": 10,
 }
 """Roughly how long the longest files of tests/ take on two quiet cores."""
 

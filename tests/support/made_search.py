@@ -11,7 +11,6 @@ from finished_runs import finish_run
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
 from seqsweep.extras.search.trials import Tried, ranked, read_trials
-from seqsweep.runs.run_folder import RunFolder
 
 LR, SIZE, CELL = "optimizer.lr", "model.hidden_size", "model.cell"
 DECAY = "optimizer.weight_decay"
@@ -39,33 +38,25 @@ def values_of(params: dict[str, Any], run_id: str, epochs: int) -> list[float]:
 
 def write_run(
     folder: Path, run_id: str, params: dict[str, Any], seed: int, epochs: int, whole: bool = True
-) -> dict[str, float]:
-    """Writes a run of so many epochs; returns its metrics at the best epoch.
-
-    Args:
-        whole: Whether the run was complete; otherwise it was pruned.
-    """
+) -> None:
+    """Writes a run of so many epochs, which was pruned unless it is whole."""
     values = values_of(params, run_id, epochs)
-    config: dict[str, Any] = {"monitor": "val/acc", "seed": seed, **params}
-    run = RunFolder(folder / run_id)
-    run.start(config, {"command": ["seqsweep", "train"]}, sync=False)
-    rows = [f"{e},{e},{1.5 - v},{v},{1.4 - v},{v}" for e, v in enumerate(values)]
-    header = "epoch,step,train/loss,train/acc,val/loss,val/acc"
-    (run.path / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
     best = max(values)
-    metrics = {"val/acc": best, "val/loss": 1.4 - best}
+    run = {"seed": seed, **params, "val/acc": best, "val/loss": 1.4 - best}
     record: dict[str, Any] = {
-        "config": config, "best_epoch": values.index(best), "epochs": epochs,
+        "best_epoch": values.index(best), "epochs": epochs,
         "params": 40 * params[SIZE] ** 2, "train_seconds": 0.02 * epochs,
     }  # fmt: skip
     if whole:
         noise = random.Random(run_id).gauss(0, 0.01)
-        metrics |= {"test/acc": best - 0.01 + noise, "test/f1": best - 0.02}
+        run |= {"test/acc": best - 0.01 + noise, "test/f1": best - 0.02}
     else:
         end_of_run = {"epoch": epochs, "value": best, "threshold": None}
         record |= {"status": "pruned", "pruned": end_of_run}
-    run.finish(record | {"metrics": metrics}, synced=True)
-    return metrics
+    finish_run(folder / run_id, run, {"command": ["seqsweep", "train"]}, **record)
+    rows = [f"{e},{e},{1.5 - v},{v},{1.4 - v},{v}" for e, v in enumerate(values)]
+    header = "epoch,step,train/loss,train/acc,val/loss,val/acc"
+    (folder / run_id / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
 
 
 def sampled(number: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Folders of finished runs that repeat configs with other seeds, folds or splits."""
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ def ranked(
     """The leaderboard of runs of networks of size h on 80 training and 20 test sequences.
 
     Args:
-        score: the score of a network; NaN if it has none.
         has_sizes: whether the records hold the sizes of the splits, as those of our data module do.
         has_effect: whether the fold and the split seed decide the sequences.
         folds: the value of data.folds; None for a config without this key.
@@ -36,13 +34,11 @@ def ranked(
         keys = ("data.fold", "data.split_seed", "seed")
         config: Run = {"h": h, **dict(zip(keys, replicate, strict=True))}
         config |= {} if folds is None else {"data.folds": folds}
-        # A record holds no NaN.
-        value = None if math.isnan(score(h, replicate)) else score(h, replicate)
         name = f"{replicate.split}" if has_effect else ""
         splits = {"val": {"sequences": 10, "fingerprint": f"v{name}"},
                   "test": {"sequences": 20, "fingerprint": f"t{name}"}}  # fmt: skip
         sizes: Run = {"splits": splits, "num_train": 80} if has_sizes else {}
-        run = config | {"val/acc": value, "test/acc": value}
+        run = config | dict.fromkeys(("val/acc", "test/acc"), score(h, replicate))
         finish_run(folder / f"{number:016x}", run, data_fingerprint="d", **sizes)
     return leaderboard(read_folder(folder))
 

@@ -47,23 +47,15 @@ def test_one_run_is_a_report_of_its_own_and_missing_splits_are_named(tmp_path):
         assert not {"Effect of each axis", "Variance between seeds"} & set(found.headings)
     # The interval of a second seed ends at 1.
     trained(tmp_path, {SIZE: 8, "seed": 1}, val__acc=0.9, test__acc=0.95)
-    found = page(tmp_path)
-    text = found.text.replace("\N{NO-BREAK SPACE}", " ")
+    text = page(tmp_path).text.replace("\N{NO-BREAK SPACE}", " ")
     assert "95 % interval [0.000, 1.000] over 2 seeds" in text
     assert ", clipped to 0 and 1" in text
-    assert "left: 0.00%; right: calc(100% - 100.00%)" in str(found.elements)
     assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] > 1.5
     # Without a test split the number is called optimistic.
     trained(tmp_path / "val", {SIZE: 16, "seed": 0}, val__acc=0.8)
     text = page(tmp_path / "val").text
     assert "hidden_size=16, validation accuracy 0.800 (one run" in text
     assert "There is no test split, so this validation number" in text
-    # Without validation all numbers are of the last epoch, and the training loss ranks.
-    for size in (8, 16):
-        config = {SIZE: size, "seed": 0}
-        trained(tmp_path / "train", config, train__loss=1 / size, test__acc=size / 20)
-    words = "all numbers are of the last epoch, and training loss ranks the configs."
-    assert words in page(tmp_path / "train").text
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -111,15 +103,11 @@ def test_a_cross_validation_says_what_was_varied(tmp_path):
     assert "over 5 folds x 2 seeds" in found["answer"]["rest"]
     assert (found["unit"], found["varied"]) == ("replicate", "5 folds x 2 seeds")
     assert "corrected resampled t-test" in found["test"]
-    assert "split" in found["answer"]["power"]
     best = found["configs"][0]
     labels = [label for label, _ in best["scores"]]
     assert labels[:3] == ["fold=0 seed=0", "fold=0 seed=1", "fold=1 seed=0"]
     assert [run["replicate"] for run in best["all_runs"]] == labels
-    assert "the mean over replicates (5 folds x 2 seeds)" in text
     assert "corrected for overlapping training sets (Nadeau and Bengio 2003)" in text
-    assert "p is that of the corrected resampled t-test" in text
-    assert "Variance between replicates" in text
 
 
 def analysed(folder: Path, *runs: dict[str, Any], **record: Any) -> Any:
