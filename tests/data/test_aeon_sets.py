@@ -2,7 +2,6 @@
 
 import shutil
 
-import numpy as np
 import pytest
 
 from seqsweep.data.aeon_sets import archive, available, read
@@ -17,26 +16,23 @@ TEST = TRAIN.replace("1,2", "6,7")
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "Own").mkdir()
-    (tmp_path / "Own" / "Own_TRAIN.ts").write_text(TRAIN)
-    (tmp_path / "Own" / "Own_TEST.ts").write_text(TEST)
-    (tmp_path / "Flat_TRAIN.ts").write_text(TRAIN)
-    (tmp_path / "Flat_TEST.ts").write_text(TEST)
+    price = "@targetLabel true\n@data\n1,2:3.5\n"
+    sets = {"Own/Own": (TRAIN, TEST), "Flat": (TRAIN, TEST), "Price": (price, price)}
+    for name, (train, test) in sets.items():
+        (tmp_path / f"{name}_TRAIN.ts").write_text(train)
+        (tmp_path / f"{name}_TEST.ts").write_text(test)
     (tmp_path / "Half_TRAIN.ts").write_text(TRAIN)
-    (tmp_path / "Price_TRAIN.ts").write_text("@targetLabel true\n@data\n1,2:3.5\n")
-    (tmp_path / "Price_TEST.ts").write_text("@targetLabel true\n@data\n1,2:3.5\n")
     return str(tmp_path)
 
 
 def test_the_package_has_sets_with_their_official_splits():
     splits = archive("GunPoint")
-    assert splits.test is not None
-    assert (len(splits.train), len(splits.test)) == (50, 150)
+    assert [len(part) for part in splits.parts.values()] == [50, 150]
     assert splits.train.x.shape[1:] == (150, 1)
     # Here the sequences differ in length.
     theirs, ours = archive("JapaneseVowels"), japanese_vowels()
-    assert theirs.test is not None and ours.test is not None
-    assert sorted(theirs.train.lengths) == sorted(ours.train.lengths)
-    assert np.array_equal(np.sort(theirs.test.lengths), np.sort(ours.test.lengths))
+    for name, part in theirs.parts.items():
+        assert sorted(part.lengths) == sorted(ours.parts[name].lengths)
     assert theirs.class_names == ours.class_names
 
 

@@ -151,13 +151,8 @@ def test_another_set_has_another_fingerprint_but_not_for_order_padding_or_type()
     length[35] = 4
     test, equal = slice(30, 40), np.full(10, 5)
     plain, other = part_of(test, lengths=equal), part_of(test, value, lengths=equal)
-    sets = [
-        plain,
-        other,
-        part_of(test, y=label, lengths=equal),
-        part_of(test, lengths=length[30:40]),
-    ]
-    train = part_of(slice(30))
+    relabelled, shorter = part_of(test, y=label, lengths=equal), part_of(test, lengths=length[test])
+    train, sets = part_of(slice(30)), (plain, other, relabelled, shorter)
     assert len({contents(Splits(train, test=one))["test"]["fingerprint"] for one in sets}) == 4
     wide = np.pad(X, ((0, 0), (0, 3), (0, 0)))
     padded, single = part_of(test, x=wide, lengths=equal), part_of(test, x=X.astype(np.float32))

@@ -45,11 +45,8 @@ BY_HAND: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "what was chosen stays": (
         "x;art\n1,5;a\n2,5;b\n1,5;a\n2,0;b\n", {"label": "x"}, {"decimal": ","}
     ),
-    "texts": (
-        "name,land\nAnna,de\nJohn,en\nEva,de\nJim,en\n",
-        {},
-        {"data": "text", "text_column": "name", "label_column": "land"},
-    ),
+    "texts": ("name,land\nAnna,de\nJohn,en\nEva,de\nJim,en\n", {},
+              {"data": "text", "text_column": "name", "label_column": "land"}),
 }  # fmt: skip
 
 

@@ -177,20 +177,15 @@ def test_each_layout_of_an_npz_file_is_read_with_and_without_labels(save, layout
 
 
 @pytest.mark.parametrize(
-    ("header", "ending"),
-    [
-        ("@data\n", ""),
-        ("@classLabel false\n@data\n", ""),
-        ("@classLabel true left right\n@data\n", ":left"),
-    ],
+    ("header", "ending"), [("", ""), ("@classLabel false\n", ""), ("@classLabel true a\n", ":a")]
 )
 def test_a_ts_file_is_read_with_and_without_labels(write, header, ending):
-    path = write(header + CASES.replace("\n", f"{ending}\n"), "data.ts")
-    stored = read_file(path, labelled=False)
+    content = f"{header}@data\n" + CASES.replace("\n", f"{ending}\n")
+    stored = read_file(write(content, "data.ts"), labelled=False)
     part = stored.parts["train"]
     assert np.array_equal(part.x, X) and part.lengths is not None
     assert part.lengths.tolist() == [4, 1, 2]
-    assert stored.class_names == (("left", "right") if ending else None)
+    assert stored.class_names == (("a",) if ending else None)
     assert (part.labels is None) == (not ending)
 
 

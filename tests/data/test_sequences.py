@@ -129,9 +129,7 @@ def test_a_list_of_sequences_is_padded(layout):
     x = [row.T for row in ROWS] if layout == "channels_first" else ROWS
     made = make_sequences(x, [0, 1, 0], layout=layout)
     assert made.lengths.tolist() == [3, 1, 2] and made.x.shape == (3, 3, 2)
-    padded = np.zeros((3, 3, 2))
-    for n, row in enumerate(ROWS):
-        padded[n, : len(row)] = row
+    padded = np.stack([np.pad(row, ((0, 3 - len(row)), (0, 0))) for row in ROWS])
     assert made.fingerprint() == make_sequences(padded, [0, 1, 0], [3, 1, 2]).fingerprint()
 
 
@@ -142,14 +140,8 @@ def test_a_list_of_one_channel_or_of_equal_sequences():
 
 
 BAD = {
-    "a list with lengths": (
-        {"x": ROWS, "lengths": [3, 1, 2]},
-        "lengths must be left out where x is a list of sequences of different",
-    ),
-    "a list, time first": (
-        {"x": ROWS, "layout": "time_first"},
-        "layout=time_first: x is a list of sequences",
-    ),
+    "list and lengths": ({"x": ROWS, "lengths": [3, 1, 2]}, "lengths must be left out where x is"),
+    "a list, time first": ({"x": ROWS, "layout": "time_first"}, "layout=time_first: x is a list"),
     "a list with other channels": (
         {"x": [*ROWS[:2], np.zeros((2, 3))]},
         "sequence 2 has 3 channels, but sequence 0 has 2; both must be equal$",
@@ -158,10 +150,7 @@ BAD = {
         {"x": [row.T for row in ROWS]},
         "sequence 1 has 1 channels, .*it looks like channels first, set layout=channels_first",
     ),
-    "a list with an empty sequence": (
-        {"x": [*ROWS[:2], np.zeros((0, 2))]},
-        r"sequence 2: x has shape \(0, 2\); no dimension may be 0",
-    ),
+    "an empty one": ({"x": [*ROWS[:2], np.ones((0, 2))]}, r"sequence 2: x has shape \(0, 2\); no"),
     "too few labels": ({"labels": [0, 1]}, r"x has shape \(3, 4, 2\).* 3 sequences.* 2 labels"),
     "time first": (
         {"x": X.swapaxes(0, 1)},

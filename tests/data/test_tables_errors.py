@@ -24,10 +24,7 @@ def bad(content, message: str, **options):
 
 
 BAD_CSV = {
-    "text in a feature": bad(
-        swap("2.6", "fast"),
-        r"my.csv:6: column 'x': 'fast' is not a number; data.source.features=\[...\] chooses",
-    ),
+    "a text": bad(swap("2.6", "fast"), "my.csv:6: column 'x': 'fast' is not a number; .* chooses"),
     "infinite": bad(swap("2.6", "inf"), "my.csv:6: column 'x' is inf; must be a number"),
     "missing label": bad(
         swap("-0.5,run", "-0.5,").replace("-0.4,run", "-0.4,"),
@@ -49,16 +46,9 @@ BAD_CSV = {
         "id,x,label\n0,1,a\n0,2,a\n1,3,b\n\n0,4,a\n0,5,a\n",
         r"my.csv:6: sequence '0' begins a second time; its first rows are at .*my.csv:2; give each",
     ),
-    "a cell too many": bad(
-        swap("-0.4,run", "-0.4,run,9"), "my.csv:6: 6 cells; expected 5, as in the first row"
-    ),
+    "a cell too many": bad(swap("-0.4,run", "-0.4,run,9"), "my.csv:6: 6 cells; expected 5, as in"),
     "an open quote": bad(swap("run_1", '"run_1'), "a quoted cell does not end"),
-    "no such column": bad(
-        LONG,
-        "data.source.label=clas: has no such column; columns: case, time, x, y, class; did you mean"
-        " 'class'",
-        label="clas",
-    ),
+    "no such column": bad(LONG, "label=clas: has no such column; .* mean 'class'", label="clas"),
     "no features": bad(LONG, r"features=\[\]: must name at least one", features=[]),
     "a column for two purposes": bad(LONG, "'case' is given for two", id="case", label="case"),
     "two columns of one name": bad("x,x,label\n1,2,a\n", "has two columns 'x'"),
@@ -119,9 +109,7 @@ def test_a_bad_csv_file_is_refused_with_its_line(write, content, options, messag
 
 GOOD = {"id": ["a", "a", "b"], "step": [0, 1, 0], "x": [1.0, 2.0, 3.0], "label": [0, 0, 1]}
 BAD_PARQUET = {
-    "a feature of texts": bad(
-        {"x": ["a", "b", "c"]}, r"column 'x' holds string; expected numbers; data.source.features"
-    ),
+    "texts": bad({"x": ["a", "b", "c"]}, "column 'x' holds string; expected numbers; .*features"),
     "label of lists": bad({"label": [[0], [0], [1]]}, "'label' holds list<.*expected texts"),
     "step missing": bad({"step": [1, None, 0]}, "row 1: the step .* is missing"),
     "step of booleans": bad({"step": [True, False, True]}, "row 0: the step .* is neither"),

@@ -117,8 +117,7 @@ def test_a_bad_option_is_refused(tmp_path):
     path = write_csv(tmp_path / "a.csv")
     with pytest.raises(ValueError, match=r"^max_length=0: must be at least 1"):
         text(path, max_length=0)
-    message = "^text_column=labl: must be a column of .*; did you mean 'label'"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"^text_column=labl: must be a column .* mean 'label'"):
         text(path, text_column="labl")
 
 

@@ -158,12 +158,9 @@ def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     def ways(folder: Path, **other: Any) -> list[Any]:
         for number, (tokens, acc) in enumerate([("words", 0.9), ("characters", 0.8)]):
             numbers = source | {"data.source.tokens": tokens, "val/acc": acc, "test/acc": acc}
-            record: dict[str, Any] = {
-                "data_fingerprint": tokens,
-                "recordings": "same",
-                "splits": splits,
-            }
-            finish_run(folder / f"{number:016x}", numbers, **record | (other if number else {}))
+            record: dict[str, Any] = {"recordings": "same", "splits": splits}
+            record |= other if number else {}
+            finish_run(folder / f"{number:016x}", numbers, data_fingerprint=tokens, **record)
         return read_folder(folder)
 
     entries = ways(tmp_path / "one")

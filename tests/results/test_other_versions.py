@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_files import SMALL
 
 import seqsweep
 from seqsweep.runs.documents import write_sealed
 from seqsweep.runs.identity import SEMANTICS, decisive
 from seqsweep.runs.sweepfile import NAME
 
-QUICK = ["data=temporal_order", "data.source.num_train=20", "data.source.num_val=10",
-         "data.source.num_test=10", "data.batch_size=10", "trainer.max_epochs=1",
-         "sweep.report=false"]  # fmt: skip
+QUICK = [*SMALL, "trainer.max_epochs=1", "sweep.report=false"]
 GRID = ["model.hidden_size=2,3", "sweep.name=mine"]
 
 

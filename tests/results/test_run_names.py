@@ -21,10 +21,6 @@ def grid(**axes: list[Any]) -> dict[str, dict[str, Any]]:
     return {f"{n:016x}": dict(zip(keys, point, strict=True)) for n, point in enumerate(points)}
 
 
-def names(**axes: list[Any]) -> list[str]:
-    return list(readable_names(grid(**axes)).values())
-
-
 values = st.one_of(
     st.integers(-3, 2000), st.integers(), st.floats(), st.booleans(), st.none(),
     st.text(max_size=9), st.sampled_from(["../x", "", ".", "..", "a b", "a.", "é", "gru", "Gru"]),
@@ -100,7 +96,7 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
     ],
 )  # fmt: skip
 def test_run_names_follow_the_rule(axes, expected):
-    assert names(**axes) == expected
+    assert list(readable_names(grid(**axes)).values()) == expected
 
 
 ADAM = {"optimizer._target_": "adam", "optimizer.lr": 0.003, "optimizer.eps": 1e-8}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special, stats
 
 from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.ranks import (
@@ -47,10 +48,8 @@ def grid(**axes: list[Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("n", [2, 3, 10, 40])
 def test_the_interval_of_a_mean_is_scipys(n):
-    from scipy.stats import ttest_1samp
-
     values = normal(n)
-    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     found = estimate(values)
     assert found.mean == pytest.approx(statistics.fmean(values))
     assert found.std == pytest.approx(statistics.stdev(values))
@@ -72,13 +71,11 @@ def test_equal_values_have_no_interval_as_they_show_no_spread(values):
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 20, 50, 80])
 def test_signed_rank_p_is_scipys_two_sided_and_one_sided(n):
     """The p of few values is exact, that of many an approximation, here with ties."""
-    from scipy.stats import wilcoxon
-
     method: Any = "asymptotic" if n > 50 else "exact"
     for seed, mean in enumerate((-0.5, 0.0, 0.4, 0.4, 0.5)):
         values = [round(value, 1 if n > 50 else 9) for value in normal(n, seed, mean=mean)]
         for ours, alternative in ((signed_rank_p, "two-sided"), (one_sided_p, "greater")):
-            expected: Any = wilcoxon(values, alternative=alternative, method=method)
+            expected: Any = stats.wilcoxon(values, alternative=alternative, method=method)
             assert ours(values) == pytest.approx(expected.pvalue)
 
 
@@ -126,19 +123,16 @@ def test_seeds_needed_is_where_the_clearest_result_first_counts(configs):
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 49, 200])
 def test_students_t_is_scipys_to_the_last_digits(freedom):
-    from scipy.special import stdtr, stdtrit
-    from scipy.stats import ttest_1samp
-
     for exponent in range(-12, 13):
         t = 10 ** (exponent / 4)
-        expected = pytest.approx(2 * stdtr(freedom, -t), rel=1e-11, abs=1e-300)
+        expected = pytest.approx(2 * special.stdtr(freedom, -t), rel=1e-11, abs=1e-300)
         assert two_sided_p(t, freedom) == two_sided_p(-t, freedom) == expected
     assert two_sided_p(0.0, freedom) == 1
     for p in (0.4, 0.05, 1e-6):
-        assert quantile(p, freedom) == pytest.approx(stdtrit(freedom, 1 - p / 2), rel=1e-9)
+        assert quantile(p, freedom) == pytest.approx(special.stdtrit(freedom, 1 - p / 2), rel=1e-9)
     sample = normal(freedom + 1, mean=0.7)
     if freedom > 1:  # a test of two values is undefined
-        assert paired_t_p(sample) == pytest.approx(ttest_1samp(sample, 0)[1], rel=1e-12)
+        assert paired_t_p(sample) == pytest.approx(stats.ttest_1samp(sample, 0)[1], rel=1e-12)
 
 
 @pytest.mark.parametrize("sample", [[], [0.3, 0.5], [0.1 + 0.2, 0.3, 0.3]])
@@ -214,23 +208,18 @@ def accuracies(sets: int, methods: int, seed: int, apart: float = 0.0) -> list[l
 @pytest.mark.parametrize("freedom", [1, 2, 7, 30, 101])
 @pytest.mark.parametrize("value", [0.01, 1.0, 5.5, 40.0, 300.0])
 def test_the_tail_of_chi_squared_is_scipys(freedom: int, value: float):
-    from scipy.stats import chi2
-
-    assert upper_tail(value, freedom) == pytest.approx(
-        chi2.sf(value, freedom), rel=1e-9, abs=1e-300
-    )
+    expected = stats.chi2.sf(value, freedom)
+    assert upper_tail(value, freedom) == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
 @pytest.mark.parametrize("lower", [False, True])
 def test_ranks_and_their_test_are_scipys(lower: bool):
-    from scipy.stats import friedmanchisquare, rankdata
-
     # Rounded, so that there are ties.
     scores = [[round(score, 1) for score in row] for row in accuracies(12, 5, 3)]
     signed = np.array(scores) * (1 if lower else -1)
     ranking = rank_methods(scores, lower)
-    assert ranking.mean_ranks == pytest.approx(list(rankdata(signed, axis=1).mean(axis=0)))
-    expected = friedmanchisquare(*np.array(scores).T).pvalue
+    assert ranking.mean_ranks == pytest.approx(list(stats.rankdata(signed, axis=1).mean(axis=0)))
+    expected = stats.friedmanchisquare(*np.array(scores).T).pvalue
     assert ranking.friedman_p == pytest.approx(expected)
 
 
@@ -249,12 +238,11 @@ def test_scores_that_differ_by_rounding_share_a_rank():
 @pytest.mark.parametrize("lower", [False, True])
 def test_cliques_are_aeons(seed: int, lower: bool):
     from aeon.visualisation.results import _critical_difference as aeons
-    from scipy.stats import rankdata
 
     scores = accuracies(12, 6, seed, apart=0.05 * seed)
     ranking = rank_methods(scores, lower)
     array = np.array(scores)
-    ranks = rankdata(array if lower else -array, axis=1)
+    ranks = stats.rankdata(array if lower else -array, axis=1)
     labels = [str(index) for index in range(6)]
     ordered, means, sorted_scores = aeons._sort_by_average_rank(array, labels, ranks)
     masks, _ = aeons._find_cliques(

@@ -43,7 +43,6 @@ def lines(table: Table) -> list[list[str]]:
 
 
 def made(folder: Path, *runs: dict[str, Any]) -> list[Entry]:
-    """Writes finished runs and returns their entries; keys with a slash are metrics."""
     for number, (name, run) in enumerate(zip(string.ascii_letters, runs, strict=False)):
         finish_run(folder / name, run, best_epoch=number, params=1234567, train_seconds=2.04)
     return read_folder(folder)
@@ -68,8 +67,8 @@ def test_status_shows_every_run_with_its_state(tmp_path):
     made(tmp_path, {"h": 4, "val/acc": 0.5})
     RunFolder(tmp_path / "b").refuse({"monitor": "val/acc", "h": 8}, ValueError("no luck"))
     ends = {"epoch": 1, "value": 0.125, "threshold": None}
-    record = {"status": "pruned", "pruned": ends, "train_seconds": None}
-    finish_run(tmp_path / "c", {"h": 12, "val/acc": 0.125}, **record)
+    run = {"h": 12, "val/acc": 0.125}
+    finish_run(tmp_path / "c", run, status="pruned", pruned=ends, train_seconds=None)
     RunFolder(tmp_path / "d").start({"monitor": "val/acc", "h": 16}, {})
     entries = read_folder(tmp_path)
     assert lines(status_table(entries)) == [

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -98,8 +99,6 @@ def test_a_missing_package_is_named(monkeypatch, extra):
 
 
 def test_a_long_table_is_not_read_as_rows_of_steps() -> None:
-    import pandas as pd
-
     table = pd.DataFrame({"id": [0, 0, 1, 1], "step": [0, 1, 0, 1], "x": [0.1, 0.2, 0.3, 0.4]})
     with pytest.raises(ValueError, match=r"'id', as a long table .* X\.groupby"):
         RecurrentClassifier().fit(table, [0, 0, 1, 1])

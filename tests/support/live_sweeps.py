@@ -15,9 +15,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 EPOCHS = 10
-
 HEADER = "epoch,step,lr,train/loss,val/loss,val/acc\r\n"
-
 COMMAND = ("seqsweep", "train", "-m", "seed=0,1,2")
 
 

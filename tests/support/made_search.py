@@ -90,12 +90,9 @@ def write_search(folder: Path, trials: Sequence[Trial], **changes: Any) -> Searc
         "method": "random", "pruner": "none", "metric": "val/acc", "space": SPACE,
         "settings": {}, "budget": {"trials": 64}, **changes,
     }  # fmt: skip
-    search = SearchFile(**made)
-    trials = [
-        replace(t, params={key: t.params[key] for key in search.space if key in t.params})
-        for t in trials
-    ]
-    search = replace(search, trials=trials)
+    params = [{k: v for k, v in t.params.items() if k in made["space"]} for t in trials]
+    kept = [replace(trial, params=own) for trial, own in zip(trials, params, strict=True)]
+    search = SearchFile(**made, trials=kept)
     search.write(folder)
     return search
 

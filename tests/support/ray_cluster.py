@@ -25,8 +25,7 @@ VARIABLES = {
 class RayCluster:
     """Two nodes with one CPU each; the first is the head, and the second has two GPUs, it says.
 
-    Args:
-        number: distinguishes clusters that run at the same time.
+    The number distinguishes clusters that run at the same time.
     """
 
     def __init__(self, number: int = 0) -> None:

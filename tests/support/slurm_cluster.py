@@ -93,10 +93,7 @@ class Element:
 class SlurmCluster:
     """A controller and two nodes of one CPU each; n2 has two GPUs, says its configuration.
 
-    All processes end with the `with` block.
-
-    Attributes:
-        environment: the variables with which the programs of Slurm find this cluster.
+    All processes end with the `with` block. Slurm's programs find it by its `environment`.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -16,13 +16,7 @@ def member_at(
     config: dict[str, Any] | None = None,
     **more: Any,
 ) -> SweepMember:
-    """Returns a member of one epoch.
-
-    Args:
-        seconds: the time of its epoch.
-        tries: how many attempts may fail.
-        config: further sections of its config.
-    """
+    """Returns a member whose one epoch takes some seconds; `config` has further sections."""
     on_error = "stop" if stops else "retry" if tries > 1 else "continue"
     sweep = {"on_error": on_error, "retries": tries - 1}
     given = {"trainer": {"max_epochs": 1}, "sweep": sweep, "rerun": reruns, "when_locked": "wait"}

@@ -10,7 +10,6 @@ from replicate_runs import crossed, ranked
 from report_pages import LAYERS, SIZE, data, figures_of, grid, page, trained
 
 from seqsweep.results.report.write import analyse
-from seqsweep.runs.documents import write_sealed
 
 SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accuracy against cost",
             "Confusion of the best config", "Variance between seeds", "Run it again"]  # fmt: skip
@@ -77,8 +76,6 @@ def test_a_ranking_by_a_loss_is_compared_and_drawn_in_this_loss(tmp_path, split)
     drawn = figures_of((tmp_path / "report.html").read_text())
     shown = sorted(y for trace in drawn["axis"]["data"] for y in trace["y"])
     assert shown == pytest.approx(sorted(loss * n for loss in losses.values() for n in (1, 2)))
-    front = next(trace for trace in drawn["pareto-params"]["data"] if trace["mode"] == "lines")
-    assert front["y"] == sorted(front["y"], reverse=True)
 
 
 def test_a_better_config_with_few_seeds_is_reported(tmp_path):
@@ -87,13 +84,8 @@ def test_a_better_config_with_few_seeds_is_reported(tmp_path):
     for size, each in scores.items():
         for seed, score in enumerate(each):
             trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=1 / size, test__acc=score)
-    found = page(tmp_path)
-    assert (
-        "5 seeds are too few for a signed-rank test. 2 configs need at least 6 seeds. By paired "
-        "t-tests, 1 config differs from the first. 1 of those that differ is better, but ranked "
-        "lower." in found.text
-    )
-    assert any(tag == "strong" for tag, _ in found.elements)
+    words = "1 config differs from the first. 1 of those that differ is better, but ranked lower."
+    assert f"By paired t-tests, {words}" in page(tmp_path).text
 
 
 def test_a_cross_validation_says_what_was_varied(tmp_path):
@@ -111,7 +103,6 @@ def test_a_cross_validation_says_what_was_varied(tmp_path):
 
 
 def analysed(folder: Path, *runs: dict[str, Any], **record: Any) -> Any:
-    """The findings of complete runs; keys with a slash are metrics."""
     for number, run in enumerate(runs):
         finish_run(folder / f"{number:016x}", run, **record)
     return SimpleNamespace(**analyse(folder).content)
@@ -154,14 +145,6 @@ def test_few_test_sequences_limit_the_claims(tmp_path):
     """Two accuracies of 0.43 of 36 sequences differ by up to 0.22 by chance (Agresti and Caffo)."""
     splits = {"splits": {n: {"sequences": 36, "fingerprint": n} for n in ("val", "test")}}
     runs = [{"h": h, "val/acc": 0.5 - h / 9, "test/acc": 0.431 - h / 9} for h in (0, 1)]
-    write_sealed(
-        tmp_path / "baselines.json",
-        {"baselines": [{"name": "1-nearest neighbour", "metrics": {"test/acc": 0.556}}]},
-    )
     answer = analysed(tmp_path, *runs, **splits).answer
     assert answer.choice is not None
     assert "The test split has 36 sequences: differences below 0.22 are within its" in answer.choice
-    assert answer.baseline == (
-        "Best baseline: 1-nearest neighbour, test accuracy 0.556, statistically indistinguishable "
-        "from the best network (0.431) on 36 test sequences."
-    )
