@@ -103,6 +103,7 @@ BAD_ARRAYS = {
         r"X has 6 rows; expected 3 \(padded, one for each sequence\) or 7 \(one for each step",
     ),
     "length 0": ({"X": JOINED, "y": Y, "lengths": [5, 0, 2]}, "sequence 1 has length 0"),
+    "not text": ({"X": X, "y": np.full(3, 0xD800, np.uint32).view("U1")}, "key y is cut off or"),
     "names": ({"X": X, "y": Y, "class_names": [["a", "b"]]}, "class_names has shape"),
 }
 

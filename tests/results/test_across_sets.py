@@ -222,7 +222,8 @@ def test_cells_are_means_over_the_folds_that_all_configs_have(shared: bool, tmp_
         assert (len(found.left_out), found.ranking) == (2, None)
 
 
-def test_too_few_data_sets_for_the_bars_are_stated():
-    methods = [Method(str(n), {}, [Estimate(1, n / 10)] * 5) for n in range(4)]
-    words = ranking_words(table("test/acc", list("abcde"), methods))
-    assert "need at least 6 for the bars" in "\n".join(words)
+@pytest.mark.parametrize(("sets", "words"), [("abcde", "6 for the bars"), ("abcdefgh", "")])
+def test_too_few_data_sets_for_the_bars_are_stated(sets: str, words: str):
+    methods = [Method(str(n), {}, [Estimate(1, n / 10)] * len(sets)) for n in range(4)]
+    found = "\n".join(ranking_words(table("test/acc", list(sets), methods)))
+    assert words in found and ("too few" in found) == bool(words)

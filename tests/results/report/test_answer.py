@@ -55,6 +55,8 @@ def test_one_run_is_a_report_of_its_own_and_missing_splits_are_named(tmp_path):
     text = page(tmp_path / "val").text
     assert "hidden_size=16, validation accuracy 0.800 (one run" in text
     assert "There is no test split, so this validation number" in text
+    trained(tmp_path / "train", {SIZE: 8, "seed": 0}, train__loss=0.5, test__acc=0.4)
+    assert "all numbers are of the last epoch" in page(tmp_path / "train").text
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

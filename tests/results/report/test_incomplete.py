@@ -21,8 +21,8 @@ def test_failures_are_listed_with_folded_tracebacks(tmp_path):
     assert "failed: RuntimeError: no <b>memory</b>" in found.text
     for words in ("interrupted: SIGINT", "incomplete: killed", "2 failed"):
         assert words in found.text
-    inside = [tag for tag, _ in found.elements]
-    assert inside.count("details") == 4  # two rows; one traceback for two; which runs are missing
+    folded = [tag for tag, _ in found.elements].count("details")
+    assert folded == 4  # two rows; one traceback for two; which runs are missing
     assert "hidden_size=99 seed=1" in found.text
 
 

@@ -77,6 +77,13 @@ def test_without_optuna_the_report_names_the_package(tmp_path, monkeypatch: pyte
     assert "All trials" in text
 
 
+def test_a_damaged_search_json_counts_as_missing(tmp_path):
+    write_values(tmp_path, [0.5, 0.6])
+    (tmp_path / "search.json").write_text('{"method": "tpe", "trials": [')
+    assert "The search" not in page(tmp_path).headings
+    assert table_lines(tmp_path, read_folder(tmp_path)) == []
+
+
 def rarely_validated(folder: Path) -> Trial:
     (trial,) = write_values(folder, [0.5])
     rows = "epoch,train/loss,val/acc\n0,1.0,\n1,1.0,0.5\n"
