@@ -14,16 +14,10 @@ from seqsweep.config.signatures import signature_of
     ("arguments", "message"),
     [
         ("train model.hiden_size=3", "model.hiden_size: no such key in model; did you mean 'hid"),
-        ("train data=mnist", "data=mnist: no such option of data; known: adding, aeon, "),
         ("train output_dir=/dev/null/x", "Not a directory; output_dir=FOLDER chooses"),
         ("train hydra.job.chdir=true", "hydra.job.chdir=true: must be false"),
-        ("train model.hidden_size=ten", "model.hidden_size='ten': must be a whole number"),
-        ("train model.cell=grru", "must be one of rnn, gru, lstm; did you mean 'gru'?"),
         ("train optimizer.lr=0", "optimizer.lr=0.0: must be above 0"),
-        ("train optimizer.betas=[0.9]", "optimizer.betas=[0.9]: must be a list of 2 values"),
         ("train model.input_size=3", "model.input_size=3, but the data have 6 features per step"),
-        ("train data.batch_size=5000", "data.batch_size=5000: must be between 1 and 1000"),
-        ("train data.transform.crop=[20,30]", "crop=[20, 30]: must begin before step 20"),
         ("train trainer.devices=64", "trainer.devices=64: must be 1 to"),
         ("train loss.class_weights=[1,2]", "loss.class_weights=[1.0, 2.0]: must be balanced, or 4"),
         ("train data=random data.source.num_sequences=200000000000", "numbers; must be at most"),
@@ -32,8 +26,6 @@ from seqsweep.config.signatures import signature_of
         ("train scheduler=cosine scheduler.warmup_epochs=99", "scheduler.warmup_epochs=99"),
         ("train model._target_=torch.nn.Linearr", "model._target_=torch.nn.Linearr: no 'Linearr'"),
         ("train model._target_=builtins.dict", "_target_=builtins.dict: must make a torch.nn.Mod"),
-        ("train data=npz data.source.path=nope.npz", "no file nope.npz"),
-        ("train data=aeon data.source.name=GunPoint data.source.folder=nope", "no such folder"),
         ("train model.hidden_size=[1", "hidden_size=[1: has quotes or brackets that do not match"),
         ("train sweep=architecture", "sweep=architecture: is a sweep; add -m: "),
         ("train --yes seed=0", "--yes: needs -m, because nothing is asked before a single run"),
@@ -52,13 +44,10 @@ from seqsweep.config.signatures import signature_of
         ("train -m hydra/sweeper=optuna seed=0", "a search needs a space"),
         ("train -m hydra/sweeper=optuna model.hidden_size=4,8 hydra.sweeper.budget.trails=3",
          "did you mean 'trials'"),
-        ("train -m hydra/sweeper=optuna optimizer.weight_decay=interval(-1,0)",
-         "optimizer.weight_decay=-1"),
         ("train -m hydra/sweeper=optuna model.hidden_size=int(interval(9,3))",
          "the first number must be below the second"),
         ("trian", "no command 'trian'; did you mean 'train'?"),
         ("status nowhere", "nowhere: no such folder"),
-        ("leaderboard .", ".: no runs in it"),
         ("status 'a\x1b[2Jb'", "a\\x1b[2Jb: no such folder"),
         ("work .", ".: no sweep.json of this version in it; `seqsweep train -m ... --plan-only`"),
         ("work . --idel 5m", "--idel: no such option of seqsweep work; did you mean '--idle'?"),
@@ -105,24 +94,17 @@ def test_an_error_in_a_users_experiment_names_file_and_line(refused, tmp_path):
     assert refused(*command) == nested
 
 
-@pytest.mark.parametrize(
-    ("code", "target", "message"),
-    [
-        ("import sys; sys.exit(0)", "Net", "importing 'own' fails: SystemExit: 0"),
-        ("def net(): {}['x']", "net", "model._target_=own.net: KeyError: 'x'"),
-    ],
-)
-def test_a_users_code_that_fails_is_named(refused, tmp_path, monkeypatch, code, target, message):
-    (tmp_path / "own.py").write_text(code)
+def test_a_users_code_that_fails_is_named(refused, tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text("import sys; sys.exit(0)")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "own", raising=False)
     signature_of.cache_clear()
     model = tmp_path / "mine" / "model" / "own.yaml"
     model.parent.mkdir(parents=True)
-    model.write_text(f"_target_: own.{target}\n")
+    model.write_text("_target_: own.Net\n")
     said = refused("train", "--config-dir", "mine", "model=own")
     assert said.startswith("model._target_=own.")
-    assert message in said
+    assert "importing 'own' fails: SystemExit: 0" in said
     assert said.endswith(f"(in {model}:1)")
     monkeypatch.delitem(sys.modules, "own", raising=False)
 
@@ -144,11 +126,9 @@ CALLBACK = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobRet
     ("launcher", "override", "message"),
     [
         ("slurm", "hydra.launcher.count=0", "hydra.launcher.count=0: must be at least 1"),
-        ("slurm", "hydra.launcher.count=x", "hydra.launcher.count: Value 'x' of type 'str' could"),
         ("slurm", "hydra.launcher.tiem=3", "hydra.launcher.tiem: no such key in hydra.launcher; "),
         ("slurm", "hydra.launcher.options=3", "hydra.launcher.options=3: must be a mapping"),
         ("slurm", CALLBACK, "hydra/launcher=slurm: trains runs of seqsweep, without hydra.call"),
-        ("ray", CALLBACK, "hydra/launcher=ray: trains runs of seqsweep, without hydra.callbacks"),
         ("slurm", "hydra/sweeper=basic", "hydra/launcher=slurm: needs a sweeper of seqsweep"),
         ("local", "--detach", "--detach: needs a launcher whose workers outlive the command, su"),
         ("basic", "--start", "--start: needs a launcher that starts workers, such as hydra/launc"),

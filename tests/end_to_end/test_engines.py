@@ -2,8 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
-from typing import Any
 
 import pytest
 from equal_runs import count_equal_runs
@@ -13,11 +11,6 @@ from seqsweep.native.library import library
 pytestmark = pytest.mark.slow
 
 is_native = pytest.mark.skipif(library() is None, reason="no native library")
-
-
-def _origins(folder: Path) -> dict[str, Any]:
-    paths = folder.glob("outputs/sweeps/*/*/provenance.json")
-    return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
 
 @pytest.mark.parametrize("engine", [pytest.param("native", marks=is_native), "autograd"])
@@ -32,7 +25,8 @@ def test_the_engine_that_is_planned_trains_beside_the_other(seqsweep, tmp_path, 
     assert not list(tmp_path.rglob("config.yaml"))
     result = seqsweep("train", "-m", *grid, **variables)
     assert result.code == 0, result.err
-    engines = sorted(origin["engine"] for origin in _origins(tmp_path).values())
+    paths = tmp_path.glob("outputs/sweeps/*/*/provenance.json")
+    engines = sorted(json.loads(path.read_text())["engine"] for path in paths)
     assert engines == ["autograd", "autograd", engine, engine]
 
 

@@ -36,7 +36,6 @@ DIVERGES = (
 
 @pytest.fixture
 def train(seqsweep: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
-    """Trains the network above; with -m, sweeps it."""
     (tmp_path / "mine.py").write_text(NETWORK)
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text("_target_: mine.Net\nscale: 1.0\n")
@@ -52,22 +51,14 @@ def _found(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(folder.rglob(name))]
 
 
-def _trained_scales(folder: Path) -> set[float]:
-    return {record["config"]["model.scale"] for record in _found(folder, "record.json")}
-
-
 def test_members_after_a_failed_one_still_train(train, seqsweep, tmp_path):
     sweep = ("-m", "model.scale=2.0,1.0", "sweep.name=mine")
     first = train(*sweep)
     assert first.code == 1
     assert "Traceback" not in first.out + first.err
     assert "scale=2.0  failed RuntimeError: no training with scale=2.0" in first.out
-    assert _trained_scales(tmp_path) == {1.0}
-    (failure,) = _found(tmp_path, "failure.json")
-    assert failure["kind"] == "failed"
-    assert failure["attempts"] == 1
-    assert failure["error"] == "RuntimeError: no training with scale=2.0"
-    assert 'raise RuntimeError(f"no training' in failure["traceback"]
+    (record,) = _found(tmp_path, "record.json")
+    assert record["config"]["model.scale"] == 1.0
     assert "1 of 2 runs complete" in first.out
     last = first.out.splitlines()[-4:]
     assert last[0] == "1 of 2 runs did not complete (1 failed); why:"
@@ -85,15 +76,6 @@ def test_members_after_a_failed_one_still_train(train, seqsweep, tmp_path):
     assert again.code == 1
     assert "1 done, 1 to train" in again.out
     assert [failure["attempts"] for failure in _found(tmp_path, "failure.json")] == [2]
-
-
-def test_with_on_error_stop_the_first_failure_stops_the_sweep(train, tmp_path):
-    result = train("-m", "model.scale=0.5,2.0,1.0,1.5", "sweep.on_error=stop")
-    assert result.code == 1
-    assert len(_found(tmp_path, "failure.json")) == 1
-    assert _trained_scales(tmp_path) == {0.5}
-    assert "3 of 4 runs did not complete (1 failed, 2 not started)" in result.out
-    assert not list(tmp_path.rglob(".stop"))
 
 
 def test_a_users_exit_ends_the_program(train):
@@ -117,10 +99,7 @@ def test_a_run_that_diverges_counts_as_done(seqsweep, tmp_path):
     assert "did not complete" not in first.out
     states = {record["status"]: record for record in _found(tmp_path, "record.json")}
     assert set(states) == {"complete", "diverged"}
-    diverged = states["diverged"]
-    assert diverged["epoch"] in (0, 1) and "metrics" not in diverged
-    assert "loss is" in diverged["error"]
-    assert f"diverged in epoch {diverged['epoch']}" in first.out
+    assert f"diverged in epoch {states['diverged']['epoch']}" in first.out
     assert not _found(tmp_path, "failure.json")
     assert "2 runs, 1 complete, 1 diverged" in seqsweep("status", "outputs/sweeps/mine").out
 

@@ -68,7 +68,7 @@ def test_the_example_of_data_larger_than_memory_trains(seqsweep, tmp_path, monke
 
 
 @pytest.mark.durability
-def test_the_example_of_texts_trains_sweeps_and_reads(seqsweep, tmp_path, monkeypatch):
+def test_the_example_of_texts_trains_and_reads(seqsweep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = section("data.md", "text: characters and words")
     (make,) = blocks(text, "python")
@@ -91,24 +91,6 @@ def test_the_example_of_texts_trains_sweeps_and_reads(seqsweep, tmp_path, monkey
     predicted = seqsweep(*predict)
     assert predicted.code == 0, predicted.err
     assert predicted.out.startswith("id,prediction,p_bad,p_good\n0,bad,0.99")
-
-    # All runs of a file have the same test set, whatever their tokens.
-    keys = ["data=text", "data.source.path=reviews.csv", "data.source.min_count=2"]
-    keys += ["data.source.tokens=characters,words", "model.pooling=last,attention"]
-    keys += ["model.embedding_dim=16", "trainer.max_epochs=10"]
-    sweep = ["train", "-m", *keys]
-    planned = seqsweep("plan", *keys)
-    assert planned.code == 0, planned.err
-    assert "autograd: 4 runs, one by one" in planned.out
-    assert "model.pooling=attention: autograd trains 2 runs" in planned.out + planned.err
-    swept = seqsweep(*sweep)
-    assert swept.code == 0, swept.err
-    found = records(tmp_path / "outputs" / "sweeps")
-    assert len(found) == 4
-    # Characters and words are other sequences of the same texts.
-    assert len({one["data_fingerprint"] for one in found}) == 2
-    assert len({one["splits"]["test"]["fingerprint"] for one in found}) == 1
-    assert "4 done, 0 to train" in seqsweep(*sweep).out
 
 
 @pytest.mark.durability

@@ -24,7 +24,6 @@ def without_torch(seqsweep: Command, tmp_path: Path) -> Command:
 
 
 def _states(out: str) -> dict[str, str]:
-    """Returns the state of each member by the last word of its name."""
     rows = [line.split(maxsplit=1)[1] for line in out.splitlines() if "hidden_size=" in line]
     return {row.rpartition("=")[2].strip(): row.partition("  ")[0].strip() for row in rows}
 

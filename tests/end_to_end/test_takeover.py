@@ -45,7 +45,6 @@ def _finish(process: Command) -> str:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Returns the content of all files of the runs and of the sweep."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")

@@ -134,12 +134,6 @@ def check_hparams(pages: Pages, best_first: list[str]) -> None:
     wait_until(lambda: pause(100) or [row[0] for row in pages.table()[1:]] == best_first)
     pages.page.locator("tf-hparams-query-pane paper-checkbox").first.scroll_into_view_if_needed()
     pages.shoot("hparams-table", height=1100)
-    boxes = pages.page.locator("tf-hparams-query-pane paper-checkbox").all_inner_texts()
-    assert [box.strip() for box in boxes] == [
-        "bidirectional", "false", "true", "hidden_size", "8.0000", "16.000", "32.000",
-        "num_layers", "1.0000", "2.0000", "best val acc", "test acc", "test f1", "train seconds",
-        "parameters", "samples/s", "Unknown", "Success", "Failure", "Running",
-    ]  # fmt: skip
     for title, view in (
         ("PARALLEL COORDINATES", "parallel-coords"),
         ("SCATTER PLOT MATRIX", "scatter-plot-matrix"),

@@ -26,9 +26,6 @@ rarely = pytest.mark.durability
                                "data: adding, aeon, csv, delayed_recall, digits"]),
         (["-V"], ["seqsweep 0."]),
         (["help", "leaderboard"], ["usage: seqsweep leaderboard", "--top N"]),
-        (["plan", "--help"], ["usage: seqsweep plan [GROUP=OPTION", "Trains nothing"]),
-        (["reproduce", "--help"], ["usage: seqsweep reproduce", "a run's folder"]),
-        (["tensorboard", "--help"], ["--port N"]),
     ],
 )  # fmt: skip
 def test_each_command_has_its_help(capsys, arguments, words):

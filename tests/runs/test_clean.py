@@ -20,8 +20,6 @@ from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder, State
 
-STATES = ("complete", "failed", "incomplete", "interrupted")
-
 
 def make(root: Path, name: str, state: str = "complete", **model: object) -> RunFolder:
     """A run as it is left by the training, with both checkpoints."""
@@ -62,7 +60,7 @@ def names(removals: list[Removal]) -> list[str]:
 
 
 def test_states_choose_whole_runs_and_checkpoints_the_last_ones_of_complete_runs(tmp_path):
-    for state in (*STATES, "pruned"):
+    for state in ("complete", "failed", "incomplete", "interrupted", "pruned"):
         make(tmp_path, state, state)
     assert names(chosen(tmp_path, *FAILED)) == ["failed"]
     assert names(chosen(tmp_path, *INCOMPLETE)) == ["incomplete", "interrupted"]

@@ -15,7 +15,6 @@ SMALL = ("data.source.num_train=8", "data.source.num_val=8", "data.source.num_te
 
 @pytest.fixture
 def id_of(checked):
-    """The id of a small run, as `seqsweep train` finds it."""
     return lambda *overrides: plan(checked(*SMALL, *overrides)).run_id
 
 
@@ -45,7 +44,6 @@ def test_configs_with_the_same_result_have_the_same_run_id(one, other, id_of):
 
 
 def test_what_decides_the_result_makes_another_run(id_of):
-    """Each of these, and the default, are distinct."""
     changes = [
         [], ["seed=1"], ["monitor=val/loss"], ["model.hidden_size=8"], ["model.cell=gru"],
         ["model=simple"], ["optimizer.lr=0.004"], ["optimizer=sgd"], ["scheduler=cosine"],

@@ -53,7 +53,6 @@ def text_of(
     ("content", "why"),
     [
         (text_of()[:-9], "not JSON"),
-        ("[" * 200_000, "more than 50 levels"),
         (json.dumps({"status": "complete", "deep": json.loads("[" * 60 + "]" * 60)}), "50 levels"),
         ("[]", "not a JSON object"),
         (text_of(seal=dict), "no digest"),

@@ -88,17 +88,13 @@ def test_planned_runs_of_several_commands_accumulate(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        "",
         "[]",
-        "[" * 200_000,
         json.dumps({"semantics": SEMANTICS, "command": []}),
         {"command": [5]},
-        {"started": "now"},
         {"members": {"r": 5}},
         {"limits": {"r": {}}},
-        {"limits": 5},
     ],
-    ids=lambda change: str(change)[:40],
+    ids=str,
 )
 def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys, change):
     assert SweepFile.read(tmp_path) is None
@@ -155,7 +151,6 @@ def test_a_sweep_on_another_host_runs_until_its_last_heartbeat_is_old(tmp_path):
 
 
 def locks_in(folder: Path) -> list[Process]:
-    """The processes whose locks of a sweep are in a folder."""
     return [*lock_names(path.name for path in folder.iterdir()).values()]
 
 

@@ -90,7 +90,6 @@ def killed_at_every_rename(
 
 @pytest.fixture(scope="session")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 40 sequences of mixed lengths."""
     rng = np.random.default_rng(0)
     path = tmp_path_factory.mktemp("data") / "mixed.npz"
     lengths = rng.integers(1, 8, 40)
@@ -102,7 +101,6 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def planned_once(checked: Callable[..., Config]) -> Callable[[tuple[str, ...]], PlannedRun]:
-    """Composes and plans each config once for all tests."""
     return functools.cache(lambda arguments: plan(checked(*arguments)))
 
 

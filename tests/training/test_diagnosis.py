@@ -3,34 +3,23 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from run_files import SMALL
+from run_files import SMALL, record
 
-from seqsweep.config.schema import Config
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.diagnosis import by_class, principal
-from seqsweep.training.planned_run import plan
+from seqsweep.training.diagnosis import principal
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train
 
 BASE = (*SMALL, "trainer.max_epochs=2")
 
 
 @pytest.fixture
-def run(checked: Callable[..., Config], tmp_path: Path) -> Callable[..., RunFolder]:
-    def call(*overrides: str, root: str = "runs") -> RunFolder:
-        return train(plan(checked(*BASE, *overrides)), tmp_path / root).folder
-
-    return call
-
-
-def record(folder: RunFolder) -> dict[str, Any]:
-    found = folder.record()
-    assert found is not None
-    return found
+def run(planned: Callable[..., PlannedRun], tmp_path: Path) -> Callable[..., RunFolder]:
+    return lambda *given, root="runs": train(planned(*given), tmp_path / root).folder
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])
@@ -38,7 +27,7 @@ def record(folder: RunFolder) -> dict[str, Any]:
 def test_the_confusion_is_that_of_the_recorded_metrics(run, engine, splits):
     """Without diagnostics there is none of the validation, which might be of another epoch."""
     switch = f"diagnostics={'val' in splits}"
-    found = record(run(f"engine={engine}", switch, "optimizer.lr=0.1"))
+    found = record(run(f"engine={engine}", switch, "optimizer.lr=0.1").path)
     assert found["classes"] == ["0", "1", "2"]
     assert sorted(found["confusion"]) == sorted(splits)
     for split in splits:
@@ -51,8 +40,8 @@ def test_a_diagnosis_can_be_switched_off_and_changes_no_number(run):
     on, off = run(root="on"), run("diagnostics=false", root="off")
     assert on.run_id == off.run_id
     assert not (off.path / "diagnostics.json").exists()
-    assert "val" not in record(off).get("confusion", {})
-    assert record(on)["metrics"] == record(off)["metrics"]
+    assert "val" not in record(off.path).get("confusion", {})
+    assert record(on.path)["metrics"] == record(off.path)["metrics"]
     assert (on.path / "metrics.csv").read_bytes() == (off.path / "metrics.csv").read_bytes()
 
 
@@ -60,7 +49,7 @@ def test_a_diagnosis_without_other_splits_uses_64_sequences_of_the_training_data
     folder = run("data.val_fraction=0", "data.test_fraction=0", "data.source.num_sequences=90")
     found = json.loads((folder.path / "diagnostics.json").read_text())
     assert (found["split"], found["sequences"]) == ("train", 64)
-    assert "confusion" not in record(folder)
+    assert "confusion" not in record(folder.path)
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])
@@ -70,7 +59,7 @@ def test_states_that_are_not_finite_end_no_run(run, engine):
     diverging += ("trainer.gradient_clip_val=null", "data.source.length=60")
     one_step = ("data.val_fraction=0", "data.batch_size=32", "trainer.max_epochs=1")
     folder = run(*diverging, *one_step, f"engine={engine}")
-    assert record(folder)["status"] == "diverged"
+    assert record(folder.path)["status"] == "diverged"
     assert folder.failure() is None
 
 
@@ -95,10 +84,3 @@ def test_one_unit_has_a_trajectory_and_states_that_are_not_finite_have_none():
     assert result[0].shape == (9, 2)
     assert result[1] == pytest.approx([1, 0])
     assert principal(np.array([[1.0, np.inf], [0.0, 1.0]])) is None
-
-
-def test_sequences_are_chosen_from_all_classes_in_turn():
-    labels = torch.tensor([0] * 90 + [2] * 5 + [1] * 5)
-    chosen = labels[list(by_class(labels, 16))]
-    assert torch.bincount(chosen).tolist() == [6, 5, 5]
-    assert len(by_class(labels, 1000)) == 100

@@ -30,7 +30,6 @@ def on_cpu(_: str) -> bool:
 
 @pytest.fixture
 def planned(checked: Callable[..., Config], tmp_path: Path) -> Callable[..., PlannedRun]:
-    """A small run with a tracker that writes into tmp_path."""
     forget_errors()
     own = f"+logger.own={{_target_: one_open_run.Tracker, folder: '{tmp_path}'}}"
     return lambda *overrides, logger=own: plan(checked(*BASE, logger, *overrides))
@@ -113,15 +112,11 @@ def test_a_run_that_another_process_holds_or_that_is_not_done_is_left_alone(plan
     assert not list(tmp_path.glob("*.jsonl"))
 
 
-def test_a_sweep_feeds_the_runs_that_were_complete_before(tmp_path, monkeypatch, capsys):
+def test_a_sweep_feeds_the_runs_that_were_complete_before(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sweep = ["-m", *BASE, "seed=0,1", "sweep.name=fed", "sweep.report=false"]
     own = f"+logger.own={{_target_: one_open_run.Tracker, folder: '{tmp_path}'}}"
     assert run(sweep) == 0
-    (tmp_path / "broken").write_text("0")
-    assert run([*sweep, own]) == 0
-    assert capsys.readouterr().err.count(BROKEN) == 1
-    (tmp_path / "broken").unlink()
     assert run([*sweep, own]) == 0
     ids = [path.parent.name for path in Path("outputs/sweeps/fed").glob("*/record.json")]
     assert len(ids) == 2

@@ -17,7 +17,6 @@ from seqsweep.runs.eventfiles import event_files
 from seqsweep.training.loggers import (
     COLUMNS,
     EpochCSVLogger,
-    PrintLoss,
     RowLogger,
     RunTensorBoardLogger,
     TextLogger,
@@ -77,7 +76,6 @@ def test_a_row_of_other_columns_is_refused_and_none_written(tmp_path: Path) -> N
 
 
 def count_writer_threads() -> int:
-    """Returns the number of threads that SummaryWriters have started and not ended."""
     return sum(type(thread).__name__ == "_AsyncWriterThread" for thread in threading.enumerate())
 
 
@@ -109,8 +107,3 @@ def test_the_line_of_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
         TextLogger().write(ROWS[:2])
         log_one_by_one(TextLogger(), ROWS[2:])
     assert caplog.messages == [text_line(row) for row in ROWS]
-
-
-def test_the_loss_cannot_be_printed_every_zero_epochs():
-    with pytest.raises(ValueError, match="every_n_epochs=0: must be at least 1"):
-        PrintLoss(3, 0)

@@ -59,10 +59,6 @@ class NoSizes(L.LightningDataModule):
         return []
 
 
-class OddFingerprint(My):
-    fingerprint = 3
-
-
 class Pairs(My):
     def train_dataloader(self):
         return DataLoader(TensorDataset(torch.zeros(8, 7, 2), torch.zeros(8)), 4)
@@ -75,7 +71,6 @@ class NotAModule:
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-    """Composes the config of a run on a data module of the user's own."""
     (tmp_path / "dm.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -134,7 +129,6 @@ def test_arguments_stand_for_the_data_or_a_fingerprint_stands_for_its_path(confi
     ("name", "message"),
     [
         ("NoSizes", "dm.NoSizes: must have the attributes input_size .*, got None and None"),
-        ("OddFingerprint", "dm.OddFingerprint: fingerprint=3: must be text"),
         ("NotAModule", "must make a lightning.LightningDataModule, got NotAModule"),
     ],
 )

@@ -52,6 +52,13 @@ def test_texts_have_a_default_embedding(checked, tmp_path):
     assert plan(checked(*texts, "model.embedding_dim=4")).flat["model.embedding_dim"] == 4
     with pytest.raises(ValueError, match="cannot read symbols; give model=rnn"):
         plan(checked(*texts, "model=simple"))
+    with pytest.raises(ValueError, match=r"^model\.num_embeddings=4, but the da"):
+        train(plan(checked(*texts, "model.embedding_dim=2", "model.num_embeddings=4")), tmp_path)
+    # Characters and words are other sequences of the same texts.
+    words = plan(checked(*texts, "data.source.tokens=words"))
+    assert words.data_fingerprint != run.data_fingerprint
+    tested = {(each.splits or {})["test"]["fingerprint"] for each in (words, run)}
+    assert len(tested) == 1
 
 
 def test_folds_are_other_data_of_one_source(checked):

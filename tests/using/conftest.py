@@ -70,7 +70,6 @@ def trained(tmp_path_factory) -> Trained:
 
 @pytest.fixture
 def new_data(tmp_path) -> Path:
-    """A file of sequences with ids and without labels."""
     data = Trained.make_data(10, 1)
     path = tmp_path / "new.npz"
     np.savez(path, X=data["X"], lengths=data["lengths"], ids=[f"s{i}" for i in range(10)])

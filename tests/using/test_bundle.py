@@ -18,6 +18,7 @@ from seqsweep.runs.documents import sealed
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.bundle_file import read_bundle, write_bundle
+from seqsweep.using.find_run import find_run
 
 FIXTURES = [HealthCheck.function_scoped_fixture]  # the one file is written anew by each example
 NEEDED = ["config.json", "labels.json", "scaling.json", "weights.npz"]
@@ -25,7 +26,6 @@ NEEDED = ["config.json", "labels.json", "scaling.json", "weights.npz"]
 
 @pytest.fixture(scope="session")
 def bundle(trained, tmp_path_factory):
-    """The bundle of the best run of the sweep."""
     path = tmp_path_factory.mktemp("bundle") / "small.zip"
     with pytest.raises(SystemExit) as ended:
         seqsweep.cli.main(["bundle", str(trained.sweep), str(path)])
@@ -44,13 +44,8 @@ def npz(save, array):
     return buffer.getvalue()
 
 
-def chosen_run(trained, command, new_data):
-    err = command("predict", trained.sweep, new_data).err
-    return next(run for run in trained.runs if str(run) in err)
-
-
 def test_a_bundle_predicts_what_its_run_predicts(command, trained, bundle, new_data):
-    run = chosen_run(trained, command, new_data)
+    run = find_run(trained.sweep)[0]
     assert command("predict", bundle, new_data).out == command("predict", run, new_data).out
     one, other = seqsweep.load_run(bundle), seqsweep.load_run(run)
     assert one.config == other.config and one.epoch == other.epoch
@@ -83,9 +78,9 @@ def test_a_bundle_holds_tensors_and_text(command, bundle, trained, tmp_path):
     assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
 
 
-def test_the_readme_has_the_facts(command, trained, bundle, new_data):
+def test_the_readme_has_the_facts(trained, bundle):
     text = files_of(bundle)["README.txt"].decode()
-    record = RunFolder(chosen_run(trained, command, new_data)).record()
+    record = RunFolder(find_run(trained.sweep)[0]).record()
     assert record is not None
     assert f"\ntest/acc: {record['metrics']['test/acc']:.4f}\n" in text
     assert "best by val/acc of 4 complete runs" in text
@@ -198,7 +193,6 @@ def test_a_config_that_is_none_is_refused(bundle, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("labels.json", b'{"class_names": ["a", "b", "a"], "channel_names": ["x", "y"]}'),
         ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [2], "values": [1]}}'),
         ("weights.npz", npz(np.savez, np.array([object()]))),
         ("weights.npz", npz(np.savez_compressed, np.zeros(1 << 20))),

@@ -137,9 +137,7 @@ def test_predictions_are_in_the_answer_or_in_a_file(answer, command, trained, ne
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["compare", "nowhere"], "expected at least two folders"),
         (["predict", "no", "x.npz", "--format", "csv"], "--format=csv: is the format of a file"),
-        (["plan", "data=digitz"], "did you mean 'digits'"),
         (["plan", "hydra/sweeper=optuna"], "--json: a search chooses its runs while it trains"),
         (["--version", "now"], "one argument too many"),
     ],

@@ -32,7 +32,6 @@ def config_of(data, outputs, *overrides):
 
 @pytest.fixture
 def folder(trained, tmp_path):
-    """A copy of a run of the native engine."""
     return shutil.copytree(trained.run, tmp_path / "run")
 
 
@@ -218,22 +217,3 @@ def test_symbols_of_the_users_own_need_no_vocabulary(tmp_path):
     for overrides, message in wrong.items():
         with pytest.raises(ValueError, match=rf"^model\.{message}"):
             trained(*overrides)
-    several = ["data=japanese_vowels", "model.embedding_dim=2", *OPTIONS]
-    with pytest.raises(ValueError, match=r"^model\.embedding_dim=2: expected .*got 12 channels"):
-        seqsweep.train(seqsweep.compose(several))
-
-
-@pytest.mark.parametrize(
-    ("own", "message"),
-    [
-        (("model=simple",), "model._target_=.*SimpleRNN: cannot read symbols; give model=rnn"),
-        (("model.embedding_dim=2", "model.num_embeddings=4"), "model.num_embeddings=4, but the da"),
-    ],
-)
-def test_texts_need_an_embedding_of_their_size(tmp_path, own, message):
-    path = tmp_path / "a.tsv"
-    path.write_text("good\tthe good film\nbad\ta bad story\n" * 40)
-    source = ("data=text", f"data.source.path={path}", f"output_dir={tmp_path}/outputs")
-    with pytest.raises(ValueError, match=f"^{message}"):
-        seqsweep.train(seqsweep.compose([*source, *OPTIONS, *own]))
-    assert not (tmp_path / "outputs").exists()

@@ -136,11 +136,10 @@ def hostile(trained, tmp_path):
     return tmp_path / "hostile.ckpt"
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_no_name_controls_the_terminal(command, hostile, kind):
-    for arguments in (("predict", hostile, "data.npz", "--format", kind),
-                      ("evaluate", hostile, "data.npz", "--resamples", "0")):  # fmt: skip
-        done = command(*arguments)
+def test_no_name_controls_the_terminal(command, hostile):
+    for words in ("predict", "predict --format jsonl", "evaluate --resamples 0"):
+        verb, *options = words.split()
+        done = command(verb, hostile, "data.npz", *options)
         assert done.code == 0
         assert not set("\x1b\r") & set(done.out + done.err)
         assert "[2J" in done.out

@@ -90,18 +90,14 @@ def test_a_bundle_holds_the_vocabulary(command, folder, new):
     assert command("predict", "run.zip", new).out == command("predict", folder, new).out
 
 
-@pytest.mark.parametrize(
-    ("content", "words", "message"),
-    [
-        ("text\ngood\n", [], "text_column=review: must be a column of"),
-        ('review\n""\n', [], ":2: '' has no words"),
-        ("review\ngood\n", ["text_colum=a"], "text_colum: no such option to read"),
-    ],
-)
-def test_wrong_texts_are_refused(command, folder, tmp_path, content, words, message):
-    (tmp_path / "new.csv").write_text(content)
-    refused = command("predict", folder, "new.csv", *words)
-    assert refused.code == 2 and message in refused.err
+def test_wrong_texts_are_refused(command, folder, tmp_path):
+    for content, message in (
+        ("text\ngood\n", "text_column=review: must be a column of"),
+        ('review\n""\n', ":2: '' has no words"),
+    ):
+        (tmp_path / "new.csv").write_text(content)
+        refused = command("predict", folder, "new.csv")
+        assert refused.code == 2 and message in refused.err
 
 
 def test_indices_of_symbols_are_taken_too():

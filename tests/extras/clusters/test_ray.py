@@ -77,10 +77,6 @@ def wait_for(value: Callable[[], Any]) -> Any:
     return found
 
 
-def runs(folder: Path) -> dict[str, Path]:
-    return {path.parent.name: path.parent for path in folder.rglob("metrics.csv")}
-
-
 def beginnings(folder: Path) -> dict[str, list[str]]:
     """Returns the nodes on which each worker has begun, as Ray names them."""
     logs = folder.rglob("worker-*.out")
@@ -91,9 +87,8 @@ def wait_for_training(cluster: RayCluster, nodes: Sequence[str], folder: Path) -
     """Waits until a node trains a run; returns the command of its worker."""
 
     def search() -> psutil.Process | None:
-        epochs = {
-            run: (run / "metrics.csv").read_text().count("\n") for run in runs(folder).values()
-        }
+        paths = folder.rglob("metrics.csv")
+        epochs = {path.parent: path.read_text().count("\n") for path in paths}
         holders = [holder_of(run) for run, rows in epochs.items() if rows > 2]
         pids = {holder.pid for holder in holders if holder}
         commands = [p for node in nodes for p in cluster.processes(node)] if pids else []

@@ -41,11 +41,6 @@ def test_a_short_time_limit_has_a_short_notice(tmp_path, time, notice):
     assert [word for word in options if "signal" in word] == ["--signal=B:USR1@300"]
 
 
-def test_a_worker_has_a_cpu():
-    with pytest.raises(ValueError, match=r"^hydra\.launcher\.cpus=0: must be at least 1$"):
-        SlurmJobs(cpus=0)
-
-
 def run_script(
     folder: Path, jobs: SlurmJobs, signals: Sequence[signal.Signals], worker: str = WORKER
 ) -> str:

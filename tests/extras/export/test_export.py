@@ -5,7 +5,6 @@ import sys
 
 import pytest
 import torch
-from torch import nn
 
 from seqsweep.extras.export import export, onnx_file
 from seqsweep.models.classifier import RNNClassifier
@@ -14,16 +13,6 @@ from seqsweep.models.classifier import RNNClassifier
 class Own(RNNClassifier):
     def forward(self, x, lengths=None):
         return -super().forward(x, lengths)
-
-
-class Normed(nn.GRU):
-    """Layers that may compute anything."""
-
-
-def with_part(name, part):
-    network = RNNClassifier(3, 5, 4)
-    setattr(network, name, part)
-    return network
 
 
 def test_a_file_replaces_an_older_one_and_its_difference_is_returned(made_run, tmp_path):
@@ -48,18 +37,10 @@ def test_a_file_whose_outputs_differ_from_the_network_does_not_appear(made_run, 
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize(
-    ("network", "part"),
-    [
-        (Own(3, 5, 4), "the network test_export.Own"),
-        (with_part("rnn", Normed(3, 5)), "layers of type Normed"),
-    ],
-)
-def test_what_cannot_be_written_is_named(made_run, network, part):
-    with pytest.raises(ValueError, match="cannot write") as raised:
-        onnx_file.write(made_run(network=network))
-    message = str(raised.value).replace("tests.extras.export.", "")
-    assert message.endswith(f"best.ckpt: cannot write {part} as .onnx")
+def test_what_cannot_be_written_is_named(made_run):
+    words = r"best\.ckpt: cannot write the network .*test_export\.Own as \.onnx$"
+    with pytest.raises(ValueError, match=words):
+        onnx_file.write(made_run(network=Own(3, 5, 4)))
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])

@@ -26,7 +26,6 @@ SHAPES = [(1, 1), (1, 9), (7, 1), (2, 50), (33, 8)]
 
 
 def written(run):
-    """The function that ONNX Runtime computes from the run's file."""
     return onnx_file.read(onnx_file.write(run))
 
 

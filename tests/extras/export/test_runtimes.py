@@ -4,15 +4,12 @@ The programs are those of docs/using.md. Node.js runs ONNX Runtime for the web, 
 browser runs: WebAssembly.
 """
 
-import functools
-import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -117,26 +114,3 @@ def test_the_program_in_cpp_prints_the_same(vowels, expected):
     named = [re.sub(r"^\d+", lambda at: json.loads(names)[int(at[0])], row) for row in rows]
     assert named == expected
     assert SECTION.rstrip().endswith("\n".join([names, *rows, "```"]))
-
-
-@pytest.mark.browser
-def test_the_program_in_a_browser_prints_the_same(vowels, node, browser, expected):
-    module = "/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs"
-    names = json.dumps({"imports": {"onnxruntime-web": module}})
-    shutil.copy(vowels / "vowels.onnx", node)
-    icon = '<link rel="icon" href="data:,">'  # the browser asks for no other one
-    program = f'<script type="module">{block("js")}</script>'
-    (node / "index.html").write_text(f'{icon}<script type="importmap">{names}</script>{program}')
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=node)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            page = browser.new_page()
-            printed = list[str]()
-            page.on("console", lambda message: printed.append(message.text))
-            with page.expect_console_message(lambda _: len(printed) == len(expected)):
-                page.goto(f"http://127.0.0.1:{server.server_port}/")
-            page.close()
-        finally:
-            server.shutdown()
-    assert printed == expected

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import optuna
 import pytest
 
 from seqsweep.extras.search.searchfile import SearchFile, Trial
@@ -57,7 +58,11 @@ def test_the_study_of_a_folder_has_all_trials(space, tmp_path):
         (run.path / "metrics.csv").write_text("epoch,train/loss,val/acc\n0,1.0,0.5\n")
         record = {"status": status, "config": {}, "metrics": {"val/acc": 0.5}, "epochs": 1}
         run.finish(record | {"pruned": {"epoch": 1, "value": 0.5, "threshold": 0.9}})
-    study = read_study(tmp_path)
+    # The script of docs/search.md, for optuna-dashboard.
+    read = read_study(tmp_path)
+    storage = f"sqlite:///{tmp_path}/search.db"
+    study = optuna.create_study(storage=storage, study_name="a", direction=read.direction)
+    study.add_trials(read.trials)
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "FAIL", "PRUNED", "RUNNING"]
     assert [trial.value for trial in study.trials] == [0.5, None, 0.5, None]

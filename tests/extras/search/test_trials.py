@@ -15,7 +15,6 @@ CURVE = [0.2, 0.5, 0.4, 0.7]
 
 @pytest.fixture
 def result(tmp_path: Path):
-    """Writes runs with these values of val/acc, and reads the result of their trial."""
 
     def call(
         *runs: tuple[list[float], str | None], metric: str = "val/acc", **trial: Any

@@ -5,22 +5,15 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 
 import pytest
 from lock_programs import CHECK, HOLD, RACE_OF_HOSTS, leave_lock_of, line, tell
+from waiting import wait_until
 
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock import Locked, LockLost, RunLock, check_held, holder_of, is_locked
 
 ROUNDS = 200
-
-
-def wait_until_stale(folder: Path) -> None:
-    ends = time.monotonic() + 30
-    while is_locked(folder) and time.monotonic() < ends:
-        time.sleep(0.05)
-    assert not is_locked(folder)
 
 
 @pytest.mark.slow
@@ -61,7 +54,7 @@ def test_a_frozen_holder_without_posix_locks_loses_its_lock(folder, start, lock_
     tell(holder)
     assert line(holder) == "may write"
     os.kill(holder.pid, signal.SIGSTOP)
-    wait_until_stale(folder)
+    wait_until(lambda: not is_locked(folder))
     with RunLock(folder) as lock:
         assert lock.taken_from is not None and lock.taken_from.host == "another"
         os.kill(holder.pid, signal.SIGCONT)
@@ -80,7 +73,7 @@ def test_a_frozen_holder_here_keeps_its_posix_lock_and_loses_the_run(folder, sta
     assert line(holder) == "held"
     lock_times(beat=0.05, stale=0.5)
     os.kill(holder.pid, signal.SIGSTOP)
-    wait_until_stale(folder)
+    wait_until(lambda: not is_locked(folder))
     with RunLock(folder):
         os.kill(holder.pid, signal.SIGCONT)
         tell(holder)

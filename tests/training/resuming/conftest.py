@@ -18,7 +18,6 @@ BASE = (*SMALL, "data.eval_batch_size=4", "trainer.max_epochs=5", "engine=autogr
 
 @pytest.fixture
 def planned(checked: Callable[..., Config]) -> Callable[..., PlannedRun]:
-    """Plans a run of the small config with further overrides."""
     return lambda *overrides: plan(checked(*BASE, *overrides))
 
 
@@ -58,7 +57,6 @@ def ends_undisturbed(
 def interrupt(
     killed: type[BaseException], train_anew: Callable[..., Outcome], tmp_path: Path
 ) -> Callable[..., None]:
-    """Trains a run until a callback raises an error."""
 
     def call(member: PlannedRun, at: Callback, error: type[BaseException] = killed) -> None:
         with pytest.raises(error):

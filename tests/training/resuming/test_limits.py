@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from run_files import assert_equal, epochs_in_log, result
+from run_files import epochs_in_log
 
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.limits import Limits
@@ -12,12 +12,9 @@ from seqsweep.training.train import train
 DROPOUT = ("model.num_layers=2", "model.dropout=0.4")
 SELDOM = ("trainer.check_val_every_n_epoch=2",)
 WITHOUT = ("data.val_fraction=0", "monitor=train/loss")
-LOSS = ("monitor=val/loss",)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "threshold"), [((*DROPOUT, *SELDOM), 1.1), (WITHOUT, 0.0), (LOSS, 0.0)]
-)
+@pytest.mark.parametrize(("overrides", "threshold"), [((*DROPOUT, *SELDOM), 1.1), (WITHOUT, 0.0)])
 def test_a_pruned_run_that_is_resumed_equals_an_undisturbed_one(
     planned, ends_undisturbed, tmp_path, overrides, threshold
 ):
@@ -31,11 +28,6 @@ def test_a_pruned_run_that_is_resumed_equals_an_undisturbed_one(
     ends_undisturbed(run)
 
 
-def test_a_run_without_validation_so_far_is_not_pruned(planned, tmp_path):
-    run = planned(*SELDOM)
-    assert train(replace(run, limits=Limits({1: 1.1})), tmp_path).record["status"] == "complete"
-
-
 def test_a_run_that_pauses_at_epochs_equals_an_undisturbed_one(planned, ends_undisturbed, tmp_path):
     run = planned(*DROPOUT)
     folder = RunFolder(tmp_path / run.run_id)
@@ -44,19 +36,6 @@ def test_a_run_that_pauses_at_epochs_equals_an_undisturbed_one(planned, ends_und
         assert folder.record() is None and folder.failure() is None
     assert epochs_in_log(folder.path) == [0, 1, 2]  # nothing is trained twice
     ends_undisturbed(replace(run, limits=Limits(until=5)), like=run)
-
-
-@pytest.mark.durability
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_run_killed_at_every_rename_is_pruned_all_the_same(
-    planned, killed_at_every_rename, tmp_path, after
-):
-    run = replace(planned("trainer.max_epochs=3"), limits=Limits({2: 1.1}))
-    train(run, tmp_path / "left alone")
-    expected = result(tmp_path / "left alone" / run.run_id)
-    for root in killed_at_every_rename(lambda root: train(run, root), after, 4, step=2):
-        assert train(run, root).record["status"] == "pruned"
-        assert_equal(result(root / run.run_id), expected)
 
 
 def test_early_stopping_before_a_limit_stays_as_it_is(planned, tmp_path):

@@ -64,7 +64,6 @@ HOOKS = [
 def test_a_run_interrupted_at_any_moment_equals_the_uninterrupted_one(
     planned, ends_undisturbed, tmp_path, hook, n, at, interrupt
 ):
-    """At any step, between epochs, in validation, in test or before the record."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["plateau"])
     interrupt(member, at(hook, n))
     assert not (tmp_path / member.run_id / "record.json").exists()

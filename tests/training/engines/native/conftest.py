@@ -35,7 +35,6 @@ def mixed_members(members_of: Callable[..., list[PlannedRun]]) -> list[PlannedRu
 def assert_undisturbed(
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
 ) -> Callable[[Sequence[PlannedRun], Path], None]:
-    """Asserts that members in a folder have come to what each comes to when left alone."""
 
     def call(members: Sequence[PlannedRun], root: Path) -> None:
         for member in members:

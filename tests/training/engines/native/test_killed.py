@@ -15,7 +15,6 @@ from seqsweep.training.train import train_pool
 
 
 def leave_locks(root: Path, runs: Sequence[PlannedRun], pid: int) -> None:
-    """Leaves what a killed process of this host leaves."""
     for run in runs:
         (root / run.run_id).mkdir(parents=True, exist_ok=True)
         holder = {"host": host_name(), "pid": pid, "boot": boot_id()}

@@ -23,10 +23,6 @@ def limited(members: Sequence[PlannedRun], *each: Limits | None) -> list[Planned
     return [replace(run, limits=own) for run, own in zip(members, limits, strict=True)]
 
 
-def pruned_after(members: Sequence[PlannedRun], epoch: int) -> list[PlannedRun]:
-    return [replace(m, limits=Limits({epoch: PRUNES[m.config["monitor"]]})) for m in members]
-
-
 def statuses(outcomes: Sequence[Outcome | BaseException]) -> list[str]:
     return [o.record.get("status", "paused") for o in outcomes if isinstance(o, Outcome)]
 
@@ -53,7 +49,8 @@ def test_pruned_members_are_the_same_in_company_and_equal_undisturbed_ones_when_
 ):
     """Beside them, members without limits train as if they were alone."""
     half = len(mixed_members) // 2
-    runs = [*pruned_after(mixed_members[:half], 2), *mixed_members[half:]]
+    limits = [Limits({2: PRUNES[run.config["monitor"]]}) for run in mixed_members[:half]]
+    runs = [*limited(mixed_members[:half], *limits), *mixed_members[half:]]
     outcomes = train_pool(runs, tmp_path, 2)
     assert statuses(outcomes)[:half] == ["pruned"] * half
     for run in runs[:half]:

@@ -38,7 +38,6 @@ def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
 def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
     members_of, assert_undisturbed, killed_at_every_rename, after
 ):
-    """While the pool begins, at each checkpoint, at each member's end."""
     members = members_of("trainer.max_epochs=3", "model.num_layers=2", "model.dropout=0.3")[:2]
     for root in killed_at_every_rename(
         lambda root: train_pool(members, root, 1), after, 2 * (2 + 3), step=2
@@ -74,7 +73,6 @@ def full(*_: object) -> None:
 def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
     members_of, assert_undisturbed, at_rename, tmp_path, n
 ):
-    """From some write on; what could not be written fails, and is trained later."""
     members, root = members_of("trainer.max_epochs=3"), tmp_path / "full"
     with at_rename(n, act=full):
         outcomes = train_pool(members, root, 2)
