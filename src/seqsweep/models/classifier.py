@@ -5,22 +5,26 @@ C classes.
 """
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from seqsweep.models.cells import CELLS, CellLayers
 from seqsweep.models.initial import draw_first_weights, make_orthogonal, set_forget_bias
 from seqsweep.models.layers import AttentionPooling, NormedLayers, Steps, on_steps
 from seqsweep.seeding import global_stream
 
-Cell = Literal["rnn", "gru", "lstm"]
+Cell = Literal["rnn", "gru", "lstm", "indrnn", "mingru", "minlstm", "lru"]
 Pooling = Literal["last", "mean", "max", "attention"]
 RecurrentInit = Literal["uniform", "orthogonal"]
 
-_CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+_WITH_NONLINEARITY = ("rnn", "indrnn")
+
+_OF_TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class RNNClassifier(nn.Module):
@@ -39,8 +43,8 @@ class RNNClassifier(nn.Module):
         input_size: number of features of a step, F >= 1; with an embedding it must be 1.
         hidden_size: number of units of a layer and direction, H >= 1.
         num_classes: number of classes, C >= 2.
-        cell: `torch.nn.RNN`, `GRU` or `LSTM`.
-        nonlinearity: activation of the cell `rnn`. For GRU and LSTM it is fixed and must be "tanh".
+        cell: `torch.nn.RNN`, `GRU` or `LSTM`, or a cell of `seqsweep.models.cells`.
+        nonlinearity: activation of the cells `rnn` and `indrnn`; must be "tanh" for the others.
         num_layers: number of layers, L >= 1.
         bidirectional: adds to each layer a second direction, which reads sequences backwards.
         dropout: probability in [0, 1) of zeroing an output of a layer other than the last. With one
@@ -87,30 +91,34 @@ class RNNClassifier(nn.Module):
         super().__init__()
         _check_at_least(1, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         _check_at_least(2, num_classes=num_classes)
-        _check_choice(_CELLS, cell=cell)
+        _check_choice((*_OF_TORCH, *CELLS), cell=cell)
         _check_choice(("tanh", "relu"), nonlinearity=nonlinearity)
         _check_choice(("last", "mean", "max", "attention"), pooling=pooling)
         _check_choice(("uniform", "orthogonal"), recurrent_init=recurrent_init)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
-        _check_cell(cell, nonlinearity, forget_bias)
-        kind = {"nonlinearity": nonlinearity} if cell == "rnn" else {}
+        _check_cell(cell, nonlinearity, recurrent_init, forget_bias)
+        kind = {"nonlinearity": nonlinearity} if cell in _WITH_NONLINEARITY else {}
         features, width = embedding_dim or input_size, hidden_size * (2 if bidirectional else 1)
-        options = {"batch_first": True, "bidirectional": bidirectional, **kind}
-        self.rnn: nn.RNNBase | NormedLayers
+        options = {"bidirectional": bidirectional, **kind}
+        make: Callable[..., nn.RNNBase | CellLayers]
+        if cell in CELLS:
+            make = partial(CellLayers, CELLS[cell], **options)
+        else:
+            make = partial(_OF_TORCH[cell], batch_first=True, **options)
+        self.rnn: nn.RNNBase | CellLayers | NormedLayers
         # torch's constructors draw weights. `reset_parameters` replaces them below, so the draws
         # must not advance the global generator.
         with torch.random.fork_rng(devices=()):
             self.embedding = _embedding(input_size, embedding_dim, num_embeddings)
             if layer_norm and num_layers > 1:
                 sizes = [features] + [width] * (num_layers - 1)
-                layers = [_CELLS[cell](size, hidden_size, **options) for size in sizes]
+                layers = [make(size, hidden_size) for size in sizes]
                 self.rnn = NormedLayers(layers, width, dropout)
             else:
                 # With one layer, nn.RNN would warn that dropout has no effect.
                 between = dropout if num_layers > 1 else 0.0
-                make = _CELLS[cell]
-                self.rnn = make(features, hidden_size, num_layers, dropout=between, **options)
+                self.rnn = make(features, hidden_size, num_layers, dropout=between)
             self.fc = nn.Linear(width, num_classes)
             self.attention = AttentionPooling(width) if pooling == "attention" else None
         self.pooling: Pooling = pooling
@@ -208,12 +216,19 @@ def _embedding(input_size: int, dim: int | None, count: int | None) -> nn.Embedd
     return nn.Embedding(count, dim)
 
 
-def _check_cell(cell: Cell, nonlinearity: str, forget_bias: float | None) -> None:
+def _check_cell(
+    cell: Cell, nonlinearity: str, recurrent_init: str, forget_bias: float | None
+) -> None:
     """Refuses options that the cell does not have."""
-    if cell != "rnn" and nonlinearity != "tanh":
+    if cell not in _WITH_NONLINEARITY and nonlinearity != "tanh":
         raise ValueError(
             f"nonlinearity={nonlinearity!r} with cell={cell!r}: must be tanh, because "
-            "only the cell rnn has other nonlinearities"
+            "only the cells rnn and indrnn have other nonlinearities"
+        )
+    if cell in CELLS and recurrent_init != "uniform":
+        raise ValueError(
+            f"recurrent_init={recurrent_init!r} with cell={cell!r}: must be uniform, because "
+            "only the cells rnn, gru and lstm have recurrent matrices"
         )
     if cell != "lstm" and forget_bias is not None:
         raise ValueError(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.elementary import normal
+from seqsweep.models.cells import CellLayers
 
 _DRAWS = 12
 """The sum of this many uniform numbers in [0, 1) has variance 1, and is nearly normal."""
@@ -31,6 +32,11 @@ def draw_first_weights(network: nn.Module) -> None:
             module.reset_parameters()  # ones and zeros
         elif isinstance(module, nn.Embedding):
             _fill(module.weight, normal(_uniform(*module.weight.shape, 2)))
+        elif isinstance(module, CellLayers):
+            for inputs, ending in module.lanes():
+                first = module.cell.first_weights(inputs, module.hidden_size, _uniform)
+                for name, values in first.items():
+                    _fill(module.get_parameter(name + ending), values)
         elif isinstance(module, (nn.RNNBase, nn.Linear)):
             is_linear = isinstance(module, nn.Linear)
             bound = 1 / math.sqrt(module.in_features if is_linear else module.hidden_size)

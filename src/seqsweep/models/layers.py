@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from seqsweep.models.cells import CellLayers
+
 Steps = Tensor | PackedSequence
 """The time steps of a batch: (B, T, any), or packed (S, any), where no step is padding."""
 
@@ -37,7 +39,7 @@ class NormedLayers(nn.Module):
         (D, B, H) as in `nn.RNN`.
     """
 
-    def __init__(self, layers: Sequence[nn.RNNBase], width: int, dropout: float) -> None:
+    def __init__(self, layers: Sequence[nn.RNNBase | CellLayers], width: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in layers[1:])
@@ -67,7 +69,7 @@ def _name_as_torch(_: nn.Module, state_dict: dict[str, Any], prefix: str, __: An
 
 
 def _name_by_layer(_: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
-    _rename(state_dict, prefix, r"((?:weight|bias)_[ih]h)_l(\d+)", r"layers.\2.\1_l0")
+    _rename(state_dict, prefix, r"(\w+?)_l(\d+)", r"layers.\2.\1_l0")
 
 
 def _rename(state_dict: dict[str, Any], prefix: str, pattern: str, name: str) -> None:

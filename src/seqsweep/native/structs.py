@@ -3,13 +3,20 @@
 import ctypes
 from typing import NamedTuple
 
-CELLS = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("gru", "tanh"): 2, ("lstm", "tanh"): 3}
+CELLS = {
+    ("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("gru", "tanh"): 2, ("lstm", "tanh"): 3,
+    ("indrnn", "tanh"): 4, ("indrnn", "relu"): 5, ("mingru", "tanh"): 6, ("minlstm", "tanh"): 7,
+    ("lru", "tanh"): 8,
+}  # fmt: skip
 """The number of each cell and nonlinearity in the C interface, as in POOLINGS and OPTIMIZERS."""
 POOLINGS = {"last": 0, "mean": 1, "max": 2}
 _MOST = 2**31 - 1
 """The largest size that the library's integers hold; ctypes silently truncates larger numbers."""
 
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+GATES = {"rnn": 1, "gru": 3, "lstm": 4, "indrnn": 1, "mingru": 2, "minlstm": 3, "lru": 1}
+"""The blocks of H rows of the input weights."""
+_SQUARES = {"rnn": 1, "gru": 3, "lstm": 4, "lru": 6}
+"""The (H, H) matrices of a layer and direction behind its input weights."""
 OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
 
 
@@ -171,8 +178,8 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
     outputs = GATES[shape.cell] * shape.hidden_size
-    first = outputs * (2 * shape.input_size + 3 * shape.hidden_size)
-    inputs = shape.directions * shape.hidden_size
-    later = outputs * 3 * (inputs + shape.hidden_size)
+    squares = _SQUARES.get(shape.cell, 0) * shape.hidden_size**2
+    first = 2 * outputs * shape.input_size + 3 * squares
+    later = 3 * (outputs * shape.directions * shape.hidden_size + squares)
     layers = first + (shape.num_layers - 1) * later
     return 2.0 * shape.directions * layers * steps_of_sequences

@@ -1,4 +1,4 @@
-// The three cells: one time step forward and one backward, for a tile of sequences.
+// The cells but the LRU (lru.h): one time step forward and one backward, for a tile of sequences.
 //
 // H hidden (padded to a multiple of 16), R rows packed as PackedSequence, g gates in torch's order.
 // `terms` are the products x W_ih (with the input of the lane's own direction and with that of the
@@ -17,23 +17,41 @@
 namespace seqsweep {
 namespace {
 
-enum Cell : int32_t { TANH = 0, RELU = 1, GRU = 2, LSTM = 3 };
+enum Cell : int32_t {
+  TANH = 0, RELU = 1, GRU = 2, LSTM = 3, INDRNN_TANH = 4, INDRNN_RELU = 5, MINGRU = 6, MINLSTM = 7,
+  LRU = 8
+};
 
-constexpr int gates_of(int32_t cell) { return cell == LSTM ? 4 : cell == GRU ? 3 : 1; }
-constexpr int saved_slots(int32_t cell) { return cell == LSTM ? 6 : cell == GRU ? 4 : 0; }
-constexpr int sum_slots(int32_t cell) { return cell >= GRU ? 4 : 1; }
+// The numbers of a cell: the gates that read the input, the slots of `saved` and those of `sums`.
+struct Sizes {
+  int gates, saved, sums;
+};
+constexpr Sizes SIZES[] = {{1, 0, 1}, {1, 0, 1}, {3, 4, 4}, {4, 6, 4}, {1, 0, 1},
+                           {1, 0, 1}, {2, 2, 2}, {3, 5, 3}, {1, 8, 6}};
+
+constexpr int gates_of(int32_t cell) { return SIZES[cell].gates; }
+constexpr int saved_slots(int32_t cell) { return SIZES[cell].saved; }
+constexpr int sum_slots(int32_t cell) { return SIZES[cell].sums; }
+
+// Whether all units of a layer read all states of the step before, through the matrices W_hh.
+constexpr bool has_matrices(int32_t cell) { return cell <= LSTM; }
+constexpr bool is_independent(int32_t cell) { return cell == INDRNN_TANH || cell == INDRNN_RELU; }
+constexpr bool has_relu(int32_t cell) { return cell == RELU || cell == INDRNN_RELU; }
 
 // The derivatives of tanh and of the logistic function, from their outputs.
 SEQSWEEP_INLINE Vector tanh_slope(Vector a) { return fma(-a, a, splat(1.0f)); }
 SEQSWEEP_INLINE Vector sigmoid_slope(Vector a) { return fma(-a, a, a); }
 
-// The plain cell: h' = tanh(b + x W + h W), or relu instead of tanh.
+// The plain cell: h' = tanh(b + x W + h W), or relu instead of tanh. In the IndRNN each unit reads
+// its own state alone: h' = tanh(b + x W + u h).
 struct PlainForward {
   Term terms[3];
   const float* bias;
   float* states;
   Index H;
   bool relu;
+  const float* factor; // u (H,) of the IndRNN; null for other cells
+  const float* before; // the states of the step before, with a factor; null for zero
   static constexpr bool has_long_end = false;
 
   template <int MR, int NV> static void run(const PlainForward& f, int first) {
@@ -44,6 +62,15 @@ struct PlainForward {
       for (int v = 0; v < NV; v++) acc[i][v] = load(f.bias + v * VL);
     for (const Term& term : f.terms)
       if (term.depth) multiply_add<MR, NV>(acc, term, first);
+    if (f.before) {
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; i++)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; v++) {
+          const Vector h = load(f.before + (first + i) * f.H + v * VL);
+          acc[i][v] = fma(load(f.factor + v * VL), h, acc[i][v]);
+        }
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 8
@@ -65,17 +92,23 @@ struct Backward {
   float* sums;
   float* carry;        // (B, H) the gradient from the step after, without the terms
   float* total;        // (R, H) receives the gradient of the states; null if it is not needed
+  const float* factor; // u (H,) of the IndRNN; null for other cells
   Index H;
   bool has_later, relu;
 };
 
+// Starts from `outer`. With `adds_carry` the gradient from the step after is `carry`.
 template <int MR, int NV>
-SEQSWEEP_INLINE void state_gradient(Vector (&acc)[MR][NV], const Backward& f, int first) {
+SEQSWEEP_INLINE void state_gradient(Vector (&acc)[MR][NV], const Backward& f, int first,
+                                    bool adds_carry) {
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++)
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; v++)
-      acc[i][v] = f.outer ? load(f.outer + (first + i) * f.H + v * VL) : zero();
+    for (int v = 0; v < NV; v++) {
+      const Index at = (first + i) * f.H + v * VL;
+      acc[i][v] = f.outer ? load(f.outer + at) : zero();
+      if (adds_carry) acc[i][v] = acc[i][v] + load(f.carry + at);
+    }
 }
 
 template <int MR, int NV>
@@ -95,7 +128,7 @@ struct PlainBackward : Backward {
 
   template <int MR, int NV> static void run(const PlainBackward& f, int first) {
     Vector acc[MR][NV];
-    state_gradient(acc, f, first);
+    state_gradient(acc, f, first, f.factor && f.has_later);
     add_later(acc, f, first);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
@@ -103,7 +136,9 @@ struct PlainBackward : Backward {
       for (int v = 0; v < NV; v++) {
         const Index at = (first + i) * f.H + v * VL;
         const Vector h = load(f.states + at), dh = acc[i][v];
-        store(f.sums + at, f.relu ? (h > zero() ? dh : zero()) : dh * tanh_slope(h));
+        const Vector sum = f.relu ? (h > zero() ? dh : zero()) : dh * tanh_slope(h);
+        store(f.sums + at, sum);
+        if (f.factor) store(f.carry + at, sum * load(f.factor + v * VL));
       }
   }
 };
@@ -165,14 +200,7 @@ struct GruBackward : Backward {
 
   template <int MR, int NV> static void run(const GruBackward& f, int first) {
     Vector acc[MR][NV];
-    state_gradient(acc, f, first);
-    if (f.has_later) {
-#pragma GCC unroll 16
-      for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-        for (int v = 0; v < NV; v++)
-          acc[i][v] = acc[i][v] + load(f.carry + (first + i) * f.H + v * VL);
-    }
+    state_gradient(acc, f, first, f.has_later);
     add_later(acc, f, first);
     const Vector one = splat(1.0f);
 #pragma GCC unroll 16
@@ -248,7 +276,7 @@ struct LstmBackward : Backward {
 
   template <int MR, int NV> static void run(const LstmBackward& f, int first) {
     Vector acc[MR][NV];
-    state_gradient(acc, f, first);
+    state_gradient(acc, f, first, false);
     add_later(acc, f, first);
 #pragma GCC unroll 16
     for (int r = 0; r < MR; r++)
@@ -268,6 +296,115 @@ struct LstmBackward : Backward {
         store(sums + 2 * f.H, dc * i * tanh_slope(g));
         store(sums + 3 * f.H, dh * squashed * sigmoid_slope(o));
         store(f.carry + at, dc * forget);
+      }
+  }
+};
+
+// The scan of the two minimal cells: h' = keep h + take c, whose gates and candidate c read the
+// input alone. The candidate is g(a) = a + 1/2 for a >= 0, else sigmoid(a).
+SEQSWEEP_INLINE Vector candidate_of(Vector a) {
+  return a >= zero() ? a + splat(0.5f) : sigmoid(a);
+}
+SEQSWEEP_INLINE Vector candidate_slope(Vector c) {
+  return c >= splat(0.5f) ? splat(1.0f) : sigmoid_slope(c);
+}
+
+// minGRU: take = z = sigmoid(a_z), keep = 1 - z.
+struct MinGru {
+  static constexpr int gates = SIZES[MINGRU].gates, slots = SIZES[MINGRU].saved;
+  Vector keep, take, candidate;
+
+  static SEQSWEEP_INLINE MinGru compute(const Vector (&a)[gates], float* saved, Index H) {
+    const Vector z = sigmoid(a[0]), c = candidate_of(a[1]);
+    store(saved, z);
+    store(saved + H, c);
+    return {splat(1.0f) - z, z, c};
+  }
+  static SEQSWEEP_INLINE MinGru saved_at(const float* saved, Index H) {
+    const Vector z = load(saved);
+    return {splat(1.0f) - z, z, load(saved + H)};
+  }
+  // `dq` is the gradient of the pre-activation of `take`, as a logistic function.
+  SEQSWEEP_INLINE void gate_gradients(const float*, Index, Vector dq, float* sums) const {
+    store(sums, dq);
+  }
+};
+
+// minLSTM: keep = sigmoid(-q), take = sigmoid(q), q = softplus(-a_f) - softplus(-a_i).
+struct MinLstm {
+  static constexpr int gates = SIZES[MINLSTM].gates, slots = SIZES[MINLSTM].saved;
+  Vector keep, take, candidate;
+
+  static SEQSWEEP_INLINE MinLstm compute(const Vector (&a)[gates], float* saved, Index H) {
+    const Vector q = softplus(-a[0]) - softplus(-a[1]);
+    const MinLstm m = {sigmoid(-q), sigmoid(q), candidate_of(a[2])};
+    store(saved, m.keep);
+    store(saved + H, m.take);
+    store(saved + 2 * H, m.candidate);
+    store(saved + 3 * H, sigmoid(-a[0]));  // the slopes of softplus, for the backward pass
+    store(saved + 4 * H, sigmoid(-a[1]));
+    return m;
+  }
+  static SEQSWEEP_INLINE MinLstm saved_at(const float* saved, Index H) {
+    return {load(saved), load(saved + H), load(saved + 2 * H)};
+  }
+  SEQSWEEP_INLINE void gate_gradients(const float* saved, Index H, Vector dq, float* sums) const {
+    store(sums, -dq * load(saved + 3 * H));
+    store(sums + H, dq * load(saved + 4 * H));
+  }
+};
+
+template <class Gates> struct ScanForward {
+  Term terms[3];      // panels of one vector of each gate; the last term is empty
+  const float* bias;  // (gates, H)
+  const float* before;
+  float* saved;       // (R, slots, H)
+  float* states;
+  Index H;
+  static constexpr bool has_long_end = true;
+
+  template <int MR, int NV> static void run(const ScanForward& f, int first) {
+    static_assert(NV == Gates::gates, "one vector for each gate");
+    Vector acc[MR][NV];
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 3
+      for (int gate = 0; gate < NV; gate++) acc[i][gate] = load(f.bias + gate * f.H);
+    for (const Term& term : f.terms)
+      if (term.depth) multiply_add<MR, NV>(acc, term, first);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) {
+      const Index row = first + i;
+      const Gates m = Gates::compute(acc[i], f.saved + row * Gates::slots * f.H, f.H);
+      const Vector h = f.before ? load(f.before + row * f.H) : zero();
+      store(f.states + row * f.H, fma(m.keep, h, m.take * m.candidate));
+    }
+  }
+};
+
+// The slots of `sums` are the gradients of the gates' pre-activations, then da of the candidate:
+//   dq = dh' (c - h) keep take
+//   da = dh' take g'(c)
+//   dh = dh' keep
+template <class Gates> struct ScanBackward : Backward {
+  static constexpr bool has_long_end = true;
+
+  template <int MR, int NV> static void run(const ScanBackward& f, int first) {
+    Vector acc[MR][NV];
+    state_gradient(acc, f, first, f.has_later);
+    add_later(acc, f, first);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; v++) {
+        const Index at = (first + i) * f.H + v * VL;
+        const float* saved = f.saved + (first + i) * Gates::slots * f.H + v * VL;
+        float* sums = f.sums + (first + i) * Gates::gates * f.H + v * VL;
+        const Gates m = Gates::saved_at(saved, f.H);
+        const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
+        m.gate_gradients(saved, f.H, dh * (m.candidate - h) * m.keep * m.take, sums);
+        store(sums + (Gates::gates - 1) * f.H, dh * m.take * candidate_slope(m.candidate));
+        store(f.carry + at, dh * m.keep);
       }
   }
 };

@@ -96,5 +96,31 @@ SEQSWEEP_INLINE Vector sigmoid(Vector x) {
   return one / (one + exp(-x));
 }
 
+// Returns log(1 + e^x).
+SEQSWEEP_INLINE Vector softplus(Vector x) {
+  return larger(zero(), x) + log(splat(1.0f) + exp(smaller(x, -x)));
+}
+
+// Computes sin x and cos x, by the polynomials of Cephes on -pi/4..pi/4. Beyond 8192 radians, where
+// a float has less than three digits of the angle left, the angle stays at 8192.
+SEQSWEEP_INLINE void sin_cos(Vector x, Vector& sine, Vector& cosine) {
+  x = larger(splat(-8192.0f), smaller(splat(8192.0f), x));
+  const Vector shift = splat(12582912.0f);  // as in exp
+  const Vector shifted = fma(x, splat(0.636619772367581343f), shift), quarters = shifted - shift;
+  Vector r = fma(quarters, splat(-1.5703125f), x);  // pi / 2 in three parts
+  r = fma(quarters, splat(-4.837512969970703125e-4f), r);
+  r = fma(quarters, splat(-7.5497899549e-8f), r);
+  const Vector square = r * r;
+  Vector s = fma(splat(-1.9515295891e-4f), square, splat(8.3321608736e-3f));
+  s = fma(fma(s, square, splat(-1.6666654611e-1f)) * square, r, r);
+  Vector c = fma(splat(2.443315711809948e-5f), square, splat(-1.388731625493765e-3f));
+  c = fma(fma(c, square, splat(4.166664568298827e-2f)), square * square,
+          fma(splat(-0.5f), square, splat(1.0f)));
+  const Bits quarter = (Bits)shifted;  // its last two bits
+  const auto is_odd = (quarter & 1) != 0;
+  sine = (Vector)((Bits)(is_odd ? c : s) ^ ((quarter & 2) << 30));
+  cosine = (Vector)((Bits)(is_odd ? s : c) ^ (((quarter + 1) & 2) << 30));
+}
+
 }  // namespace
 }  // namespace seqsweep

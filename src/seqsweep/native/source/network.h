@@ -27,7 +27,12 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
       pack_block(input + (layer ? direction * K : 0), at.input_width, depth, panels.own);
       if (layer && D == 2)
         pack_block(input + (1 - direction) * K, at.input_width, K, panels.other);
-      pack_block(weights + at.hidden, K, K, panels.hidden);
+      if (has_matrices(shape.cell)) pack_block(weights + at.hidden, K, K, panels.hidden);
+      if (shape.cell == LRU) pack_lru(w, weights, at, panels, K);
+      if (is_independent(shape.cell)) {
+        clear(panels.hidden, H);
+        copy(panels.hidden, weights + at.hidden, K);
+      }
       clear(panels.bias, 4 * H);
       const float *by_input = weights + at.input_bias, *by_state = weights + at.hidden_bias;
       for (int gate = 0; gate < gates; gate++) {
@@ -35,7 +40,8 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
           const Index n = gate * K + j;
           // The bracket of the GRU has a bias of its own.
           const bool is_apart = shape.cell == GRU && gate == 2;
-          panels.bias[gate * H + j] = is_apart ? by_input[n] : by_input[n] + by_state[n];
+          const bool has_two = has_matrices(shape.cell) && !is_apart;
+          panels.bias[gate * H + j] = has_two ? by_input[n] + by_state[n] : by_input[n];
           if (is_apart) panels.bias[3 * H + j] = by_state[n];
         }
       }
@@ -47,6 +53,21 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
                     w.head_panels + direction * K * w.columns);
   clear(w.head_bias, w.columns);
   copy(w.head_bias, head + shape.classes * D * K, shape.classes);
+}
+
+// Computes one step of a minimal cell.
+template <class Gates>
+inline void scan_forward(ScanForward<Gates> f, int rows) {
+  const float* panels[] = {f.terms[0].b, f.terms[1].b};
+  for (Index j = 0; j < f.H; j += VL) {
+    for (int n = 0; n < 2; n++) {
+      f.terms[n].b = panels[n] + Gates::gates * j * f.terms[n].depth;
+      f.terms[n].b_step = Gates::gates * VL;
+    }
+    Tiles<ScanForward<Gates>, Gates::gates>::run(f, rows);
+    f.bias += VL, f.saved += VL, f.states += VL;
+    if (f.before) f.before += VL;
+  }
 }
 
 // Computes the states and the saved values of one lane, step by step.
@@ -68,8 +89,16 @@ inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int 
                       (int)inputs.own_depth};
     const Term other = {inputs.other ? inputs.other + row * H : nullptr, H, 1, panels.other, 0,
                         inputs.other ? K : 0};
-    const Term state = {before, H, 1, panels.hidden, 0, before ? K : 0};
-    if (shape.cell == GRU) {
+    const Term state = {before, H, 1, panels.hidden, 0,
+                        before && has_matrices(shape.cell) ? K : 0};
+    if (shape.cell == LRU) {
+      lru_forward(w, K, panels, own, other, rows, t ? saved + row_before * slots * H : nullptr,
+                  kept, out);
+    } else if (shape.cell == MINGRU) {
+      scan_forward<MinGru>({{own, other}, panels.bias, before, kept, out, H}, rows);
+    } else if (shape.cell == MINLSTM) {
+      scan_forward<MinLstm>({{own, other}, panels.bias, before, kept, out, H}, rows);
+    } else if (shape.cell == GRU) {
       for (Index j = 0; j < H; j += VL) {
         GruForward f = {{own, other, state}, panels.bias + j, before ? before + j : nullptr,
                         kept + j, out + j, H};
@@ -91,10 +120,12 @@ inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int 
         Tiles<LstmForward, 4>::run(f, rows);
       }
     } else {
-      PlainForward f = {{own, other, state}, nullptr, nullptr, H, shape.cell == RELU};
+      PlainForward f = {{own, other, state}, nullptr, nullptr, H, has_relu(shape.cell)};
       each_panel(f, H, [&](int nv, Index column) {
         f.bias = panels.bias + column;
         f.states = out + column;
+        f.factor = panels.hidden + column;
+        f.before = before && is_independent(shape.cell) ? before + column : nullptr;
         run_rows(f, nv, rows);
       });
     }
@@ -202,9 +233,12 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
   const int gates = gates_of(shape.cell);
   const float* states = lane_states(w, shape, layer, direction);
   const float* saved = lane_saved(w, shape, layer, direction);
-  const float* hidden = weights + lane_weights(shape, layer, direction).hidden;
-  for (int gate = 0; gate < gates; gate++)
-    pack(hidden + gate * K * K, K, K, K, w.back_panels + gate * K * H);
+  const LaneWeights weights_at = lane_weights(shape, layer, direction);
+  const LanePanels panels = lane_panels(w, shape, layer, direction);
+  const bool squares = has_matrices(shape.cell), independent = is_independent(shape.cell);
+  for (int gate = 0; gate < gates && squares; gate++)
+    pack(weights + weights_at.hidden + gate * K * K, K, K, K, w.back_panels + gate * K * H);
+  if (shape.cell == LRU) pack_lru_back(w, weights, weights_at, panels, K);
   for (int t = batch.steps - 1; t >= 0; t--) {
     const int rows = batch.counts[t], later = batch.counts[t + 1];
     const Index row = batch.starts[t], row_before = t ? batch.starts[t - 1] : 0;
@@ -214,17 +248,23 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
       const int count = part ? rows - later : later;
       if (!count) continue;
       const Index at = row + first;
+      const bool has_outer = part || !outer.at_ends_only;
+      const float* from = outer.rows + (outer.per_sequence ? first : at) * H;
+      if (shape.cell == LRU) {
+        lru_backward(w, K, panels, count, has_outer ? from : nullptr, saved + at * kept * H,
+                     part ? nullptr : w.sums + batch.starts[t + 1] * slots * H,
+                     w.sums + at * slots * H, total ? total + at * H : nullptr);
+        continue;
+      }
       Kernel f{};
-      for (int gate = 0; gate < gates && !part; gate++)
+      for (int gate = 0; gate < gates && squares && !part; gate++)
         f.terms[gate] = {w.sums + (batch.starts[t + 1] * slots + state_slot(shape.cell, gate)) * H,
                          slots * H, 1, w.back_panels + gate * K * H, 0, (int)K};
       f.H = H;
       f.has_later = !part;
-      f.relu = shape.cell == RELU;
-      const bool has_outer = part || !outer.at_ends_only;
-      const float* from = outer.rows + (outer.per_sequence ? first : at) * H;
+      f.relu = has_relu(shape.cell);
       const float* before = nullptr;
-      if (t && shape.cell == GRU) before = states + (row_before + first) * H;
+      if (t) before = states + (row_before + first) * H;
       if (t && shape.cell == LSTM) before = saved + (row_before + first) * kept * H;
       each_panel(f, H, [&](int nv, Index column) {
         f.outer = has_outer ? from + column : nullptr;
@@ -233,6 +273,7 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
         f.saved = saved + at * kept * H + column;
         f.sums = w.sums + at * slots * H + column;
         f.carry = w.carry + first * H + column;
+        f.factor = independent ? panels.hidden + column : nullptr;
         f.total = total ? total + at * H + column : nullptr;
         run_rows(f, nv, count);
       });
@@ -240,22 +281,16 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
   }
 }
 
-// Computes the gradients of the biases as sums over all rows, in four chains by row modulo 4.
+// Computes the gradients of the biases as sums over all rows.
 inline void bias_gradient(const Workspace& w, const Shape& shape, int layer,
                                  int direction) {
-  const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H, R = w.batch.rows;
-  for (Index j = 0; j < width; j += VL) {
-    Vector chains[4] = {zero(), zero(), zero(), zero()};
-    Index row = 0;
-    for (; row + 4 <= R; row += 4)
-      for (int n = 0; n < 4; n++) chains[n] = chains[n] + load(w.sums + (row + n) * width + j);
-    for (int n = 0; row + n < R; n++)
-      chains[n] = chains[n] + load(w.sums + (row + n) * width + j);
-    store(w.scratch + j, (chains[0] + chains[1]) + (chains[2] + chains[3]));
-  }
+  const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H;
+  sum_rows(w.batch.rows, width, w.scratch, false,
+           [&](Vector chain, Index row, Index j) { return chain + load(w.sums + row * width + j); });
   const LaneWeights at = lane_weights(shape, layer, direction);
   for (int gate = 0; gate < gates_of(shape.cell); gate++) {
     copy(w.gradient + at.input_bias + gate * K, w.scratch + gate * H, K);
+    if (!has_matrices(shape.cell)) continue;
     const int slot = state_slot(shape.cell, gate);
     copy(w.gradient + at.hidden_bias + gate * K, w.scratch + slot * H, K);
   }
@@ -271,7 +306,16 @@ inline void weight_gradient(const Workspace& w, const Shape& shape, int layer,
   const Inputs inputs = lane_inputs(w, shape, layer, direction);
   float *input = w.gradient + at.input, *hidden = w.gradient + at.hidden;
   const float* states = lane_states(w, shape, layer, direction);
-  for (int gate = 0; gate < gates; gate++) {
+  if (is_independent(shape.cell)) {
+    clear(w.scratch, H);
+    each_run(w.batch, [&](Index before, Index row, Index rows) {
+      sum_rows(rows, H, w.scratch, true, [&](Vector chain, Index n, Index j) {
+        return fma(load(w.sums + (row + n) * width + j), load(states + (before + n) * H + j), chain);
+      });
+    });
+    copy(hidden, w.scratch, K);
+  }
+  for (int gate = 0; gate < gates && has_matrices(shape.cell); gate++) {
     const float* sums = w.sums + state_slot(shape.cell, gate) * H;
     bool adds = false;
     clear(w.scratch, K * H);  // in case no sequence has a second step
@@ -339,7 +383,7 @@ inline void pass_down(const Workspace& w, const Shape& shape, const float* mask)
 // dL/dh of all states.
 inline void backward(const Workspace& w, const Shape& shape, const float* weights,
                             const float* masks, float* totals) {
-  const Index H = w.H, D = shape.directions, lane_size = w.lane_rows * H, B = w.batch.size;
+  const Index H = w.H, D = shape.directions, K = shape.hidden, lane_size = w.lane_rows * H, B = w.batch.size;
   head_backward(w, shape, weights);
   for (int layer = shape.layers - 1; layer >= 0; layer--) {
     const bool is_top = layer == shape.layers - 1, by_sequence = is_top && shape.pooling != MAX;
@@ -352,9 +396,17 @@ inline void backward(const Workspace& w, const Shape& shape, const float* weight
         lane_backward<GruBackward>(w, shape, layer, direction, weights, outer, total);
       else if (shape.cell == LSTM)
         lane_backward<LstmBackward>(w, shape, layer, direction, weights, outer, total);
+      else if (shape.cell == MINGRU)
+        lane_backward<ScanBackward<MinGru>>(w, shape, layer, direction, weights, outer, total);
+      else if (shape.cell == MINLSTM)
+        lane_backward<ScanBackward<MinLstm>>(w, shape, layer, direction, weights, outer, total);
       else
         lane_backward<PlainBackward>(w, shape, layer, direction, weights, outer, total);
-      bias_gradient(w, shape, layer, direction);
+      if (shape.cell == LRU)
+        lru_gradient(w, lane_saved(w, shape, layer, direction), lane_weights(shape, layer, direction),
+                     lane_panels(w, shape, layer, direction), K);
+      else
+        bias_gradient(w, shape, layer, direction);
       weight_gradient(w, shape, layer, direction);
       if (layer == 0) continue;
       input_gradient(w, shape, layer, direction, weights, false, w.outer + direction * lane_size);

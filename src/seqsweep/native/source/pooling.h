@@ -3,7 +3,7 @@
 // B batch, R rows, H hidden (padded). The steps of the reverse lane are in its own order of time.
 #pragma once
 
-#include "workspace.h"
+#include "lru.h"
 
 namespace seqsweep {
 namespace {

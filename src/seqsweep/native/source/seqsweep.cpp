@@ -243,10 +243,15 @@ SEQSWEEP_EXPORT void seqsweep_function(int32_t which, int64_t count, const float
     const Index left = count - i < VL ? count - i : VL;
     for (int lane = 0; lane < VL; lane++) part[lane] = x[i + (lane < left ? lane : 0)];
     const Vector value = load(part);
+    Vector sine, cosine;
+    sin_cos(value, sine, cosine);
     store(part, which == 0   ? seqsweep::exp(value)
                 : which == 1 ? seqsweep::log(value)
                 : which == 2 ? seqsweep::tanh(value)
-                             : sigmoid(value));
+                : which == 3 ? sigmoid(value)
+                : which == 4 ? softplus(value)
+                : which == 5 ? sine
+                             : cosine);
     for (Index lane = 0; lane < left; lane++) out[i + lane] = part[lane];
   }
 }

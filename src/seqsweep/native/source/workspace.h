@@ -23,23 +23,25 @@ struct Shape {
 
 // The offsets of one lane's weights in the flat vector of all parameters, in torch's order.
 struct LaneWeights {
-  Index input, hidden, input_bias, hidden_bias, end;
+  Index input, hidden, input_bias, hidden_bias, end;  // some are empty, see `cells.py`
   Index input_width;  // columns of weight_ih
 };
 
 inline LaneWeights lane_weights(const Shape& shape, int layer, int direction) {
-  const Index G = (Index)gates_of(shape.cell) * shape.hidden;
-  const Index above = (Index)shape.directions * shape.hidden;
-  const Index first = G * (shape.features + shape.hidden + 2);
-  const Index later = G * (above + shape.hidden + 2);
+  const Index K = shape.hidden, G = gates_of(shape.cell) * K;
+  const Index above = shape.directions * K;
+  const Index by_state = has_matrices(shape.cell) ? G * K : is_independent(shape.cell) ? K : 0;
+  const Index others = shape.cell == LRU ? 6 * K * (K + 1) : has_matrices(shape.cell) ? G : 0;
+  const Index own = by_state + G + others;  // all but the input weights
+  const Index first = G * shape.features + own, later = G * above + own;
   LaneWeights at;
   at.input_width = layer ? above : shape.features;
   at.input = layer ? shape.directions * (first + (layer - 1) * later) + direction * later
                    : direction * first;
   at.hidden = at.input + G * at.input_width;
-  at.input_bias = at.hidden + G * shape.hidden;
+  at.input_bias = at.hidden + by_state;
   at.hidden_bias = at.input_bias + G;
-  at.end = at.hidden_bias + G;
+  at.end = at.hidden_bias + others;
   return at;
 }
 
@@ -96,9 +98,15 @@ struct Workspace {
   float* losses;                         // (B padded,)
   float *sums, *carry;                   // (R, slots, H), (B, H)
   float *outer, *outer_other;            // (D, R, H)
-  float* back_panels;                    // (g H, H), and (C, H) for the head
-  float *gradient, *scratch;             // (P,), and one padded block of it
+  float* back_panels;                    // (g H, H), for the LRU (6 H, H); (C, H) for the head
+  float *gradient, *scratch;             // (P,), and one padded block of it and a row of sums
 };
+
+// Returns the size of the packed weights between the steps of a lane.
+inline Index state_panel(int32_t cell, Index K, Index H) {
+  if (cell == LRU) return 6 * K * H + 2 * K * K + 8 * H;  // see lru.h
+  return has_matrices(cell) ? K * gates_of(cell) * H : is_independent(cell) ? H : 0;
+}
 
 inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   Workspace w;
@@ -118,7 +126,8 @@ inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   w.dropped = arena.take<float>(shape.has_dropout ? (N - D) * R * H : 0);
   w.other = arena.take<float>(D == 2 ? (N - D) * R * H : 0);
   w.own_size = (F > K ? F : K) * G * H;
-  w.panel_size = w.own_size + (D == 2 && shape.layers > 1 ? 2 : 1) * K * G * H + 4 * H;
+  w.panel_size = w.own_size + (D == 2 && shape.layers > 1 ? K * G * H : 0) +
+                 state_panel(shape.cell, K, H) + 4 * H;
   w.panels = arena.take<float>(N * w.panel_size);
   w.head_panels = arena.take<float>(D * K * C);
   w.head_bias = arena.take<float>(C);
@@ -133,10 +142,10 @@ inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   w.carry = arena.take<float>(B * H);
   w.outer = arena.take<float>(D * R * H);
   w.outer_other = arena.take<float>(D == 2 ? D * R * H : 0);
-  w.back_panels = arena.take<float>((G * K + shape.classes) * H);
+  w.back_panels = arena.take<float>(((shape.cell == LRU ? 6 : G) * K + shape.classes) * H);
   w.gradient = arena.take<float>(parameters(shape));
   const Index block = (F > K ? F : K) > shape.classes ? (F > K ? F : K) : shape.classes;
-  w.scratch = arena.take<float>(block * G * H);
+  w.scratch = arena.take<float>((block * G + sum_slots(shape.cell)) * H);
   return w;
 }
 
@@ -157,8 +166,8 @@ inline LanePanels lane_panels(const Workspace& w, const Shape& shape, int layer,
   LanePanels panels;
   panels.own = own;
   panels.hidden = own + w.own_size;
-  panels.other = reads_both ? panels.hidden + square : nullptr;
-  panels.bias = panels.hidden + (reads_both ? 2 : 1) * square;
+  panels.other = panels.hidden + state_panel(shape.cell, shape.hidden, w.H);
+  panels.bias = panels.other + (reads_both ? square : 0);
   return panels;
 }
 

@@ -1,0 +1,324 @@
+// The Linear Recurrent Unit: one lane forward and backward.
+//
+//   p  = b + x W                     the projected input, which also skips the recurrence
+//   s' = lambda s + exp(gamma) B p   complex, with a real and an imaginary part of H units each
+//   y  = Re(C s') + D p
+//   e  = gelu(y), in its tanh form
+//   h' = p + u sigmoid(v), where u, v = b + e W_glu
+//
+// R rows packed as PackedSequence, H hidden (padded), K units. `scaled` is exp(gamma) B.
+#pragma once
+
+#include "workspace.h"
+
+namespace seqsweep {
+namespace {
+
+// The slots of `saved` and those of `sums`. In `sums` a slot holds the gradient of its name.
+enum LruSaved { P = 0, RE = 1, IM = 2, Y = 3, TANH_Y = 4, E = 5, U = 6, GATE = 7 };
+enum LruSums { DP = 0, DRE = 1, DIM = 2, DY = 3, DU = 4, DV = 5 };
+constexpr Index KEPT = SIZES[LRU].saved, SUMS = SIZES[LRU].sums;
+
+// The offsets of a lane's weights behind its input weights.
+struct LruWeights {
+  Index bias, nu, theta, gamma, b[2], c[2], d, glu, glu_bias;
+};
+
+inline LruWeights lru_weights(const LaneWeights& at, Index K) {
+  const Index n = at.input_bias, m = n + 4 * K, d = m + 4 * K * K;
+  return {n, n + K, n + 2 * K, n + 3 * K, {m, m + K * K}, {m + 2 * K * K, m + 3 * K * K},
+          d, d + K, d + K + 2 * K * K};
+}
+
+// The constants of one lane, in its panels.
+struct LruPanels {
+  float *b, *c, *glu;                             // packed: (K, 2 H), two of (K, H), (K, 2 H)
+  float *scaled;                                  // (2, K, K)
+  float *re, *im;                                 // (H,) lambda
+  float *rate, *theta, *growth;                   // (H,) exp of nu, theta and gamma
+  float *d, *glu_bias;                            // (H,), (2 H,)
+};
+
+inline LruPanels lru_panels(const LanePanels& panels, Index K, Index H) {
+  float *c = panels.hidden + 2 * K * H, *scaled = c + 4 * K * H, *re = scaled + 2 * K * K;
+  return {panels.hidden, c, c + 2 * K * H, scaled, re, re + H, re + 2 * H, re + 3 * H, re + 4 * H,
+          re + 5 * H, re + 6 * H};
+}
+
+inline void pack_lru(const Workspace& w, const float* weights, const LaneWeights& at,
+                     const LanePanels& panels, Index K) {
+  const Index H = w.H;
+  const LruWeights n = lru_weights(at, K);
+  const LruPanels to = lru_panels(panels, K, H);
+  clear(to.re, 8 * H);
+  copy(to.rate, weights + n.nu, K);
+  copy(to.theta, weights + n.theta, K);
+  copy(to.growth, weights + n.gamma, K);
+  copy(to.d, weights + n.d, K);
+  for (Index j = 0; j < H; j += VL) {
+    Vector sine, cosine;
+    const Vector rate = exp(load(to.rate + j)), theta = exp(load(to.theta + j));
+    const Vector size = exp(-rate);
+    sin_cos(theta, sine, cosine);
+    store(to.rate + j, rate);
+    store(to.theta + j, theta);
+    store(to.re + j, size * cosine);
+    store(to.im + j, size * sine);
+    store(to.growth + j, exp(load(to.growth + j)));
+  }
+  for (int part = 0; part < 2; part++) {
+    float* scaled = to.scaled + part * K * K;
+    for (Index j = 0; j < K; j++)
+      for (Index k = 0; k < K; k++)
+        scaled[j * K + k] = to.growth[j] * weights[n.b[part] + j * K + k];
+    pack_transposed(weights + n.c[part], K, K, K, to.c + part * K * H);
+  }
+  // Re(C s) has minus the product of the imaginary parts.
+  for (Index k = 0; k < K * H; k += VL) store(to.c + K * H + k, -load(to.c + K * H + k));
+  pack_gates(to.scaled, K, K, K, 2, to.b);
+  pack_gates(weights + n.glu, K, K, K, 2, to.glu);
+  for (int part = 0; part < 2; part++)
+    copy(to.glu_bias + part * H, weights + n.glu_bias + part * K, K);
+}
+
+constexpr float GELU = 0.7978845608028654f, GELU_CUBE = 0.044715f;
+
+// The three kernels of a step after p. All read and write the slots of `kept` (R, KEPT, H).
+struct LruKernel {
+  Term terms[2];
+  LruPanels at;        // moved to the columns of the panel
+  const float* before; // `kept` of the step before; null for zero
+  float *kept, *states;
+  Index H;
+  static constexpr bool has_long_end = true;
+};
+
+struct LruState : LruKernel {
+  template <int MR, int NV> static void run(const LruState& f, int first) {
+    Vector acc[MR][NV] = {};
+    multiply_add<MR, NV>(acc, f.terms[0], first);
+    const Vector re = load(f.at.re), im = load(f.at.im);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) {
+      const Index row = (first + i) * KEPT * f.H;
+      if (f.before) {
+        const Vector a = load(f.before + row + RE * f.H), b = load(f.before + row + IM * f.H);
+        acc[i][0] = fma(re, a, fma(-im, b, acc[i][0]));
+        acc[i][1] = fma(re, b, fma(im, a, acc[i][1]));
+      }
+      store(f.kept + row + RE * f.H, acc[i][0]);
+      store(f.kept + row + IM * f.H, acc[i][1]);
+    }
+  }
+};
+
+struct LruOutput : LruKernel {
+  template <int MR, int NV> static void run(const LruOutput& f, int first) {
+    Vector acc[MR][NV] = {};
+    for (const Term& term : f.terms) multiply_add<MR, NV>(acc, term, first);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; v++) {
+        float* kept = f.kept + (first + i) * KEPT * f.H + v * VL;
+        const Vector y = fma(load(f.at.d + v * VL), load(kept + P * f.H), acc[i][v]);
+        const Vector cubic = fma(splat(GELU_CUBE) * y * y, y, y), t = tanh(splat(GELU) * cubic);
+        store(kept + Y * f.H, y);
+        store(kept + TANH_Y * f.H, t);
+        store(kept + E * f.H, splat(0.5f) * y * (splat(1.0f) + t));
+      }
+  }
+};
+
+struct LruGate : LruKernel {
+  template <int MR, int NV> static void run(const LruGate& f, int first) {
+    Vector acc[MR][NV];
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) {
+      acc[i][0] = load(f.at.glu_bias);
+      acc[i][1] = load(f.at.glu_bias + f.H);
+    }
+    multiply_add<MR, NV>(acc, f.terms[0], first);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) {
+      float* kept = f.kept + (first + i) * KEPT * f.H;
+      const Vector gate = sigmoid(acc[i][1]);
+      store(kept + U * f.H, acc[i][0]);
+      store(kept + GATE * f.H, gate);
+      store(f.states + (first + i) * f.H, fma(acc[i][0], gate, load(kept + P * f.H)));
+    }
+  }
+};
+
+// Runs a kernel whose panels hold one vector of each of two gates.
+template <class Kernel> inline void run_pairs(Kernel f, int rows) {
+  for (Index j = 0; j < f.H; j += VL) {
+    Tiles<Kernel, 2>::run(f, rows);
+    f.terms[0].b += 2 * VL * f.terms[0].depth;
+    f.at.re += VL, f.at.im += VL, f.at.glu_bias += VL, f.kept += VL, f.states += VL;
+    if (f.before) f.before += VL;
+  }
+}
+
+// Computes the states and the saved values of one step of a lane.
+inline void lru_forward(const Workspace& w, Index K, const LanePanels& panels, const Term& own,
+                        const Term& other, int rows, const float* before, float* kept,
+                        float* states) {
+  const Index H = w.H, row = KEPT * H;
+  const LruPanels at = lru_panels(panels, K, H);
+  multiply({{own, other}, panels.bias, 0, kept + P * H, row}, rows, H);
+  run_pairs(LruState{{{{kept + P * H, row, 1, at.b, 2 * VL, (int)K}}, at, before, kept, states, H}},
+            rows);
+  LruOutput f = {{{{kept + RE * H, row, 1, at.c, 0, (int)K},
+                   {kept + IM * H, row, 1, at.c + K * H, 0, (int)K}}, at, before, kept, states, H}};
+  each_panel(f, H, [&](int nv, Index column) {
+    f.at.d = at.d + column;
+    f.kept = kept + column;
+    run_rows(f, nv, rows);
+  });
+  run_pairs(LruGate{{{{kept + E * H, row, 1, at.glu, 2 * VL, (int)K}}, at, before, kept, states, H}},
+            rows);
+}
+
+// Packs the matrices of the backward pass: W_glu, C and the scaled B, two of (K, H) each.
+inline void pack_lru_back(const Workspace& w, const float* weights, const LaneWeights& at,
+                          const LanePanels& panels, Index K) {
+  const Index block = K * w.H;
+  const LruWeights n = lru_weights(at, K);
+  const LruPanels from = lru_panels(panels, K, w.H);
+  for (int part = 0; part < 2; part++) {
+    pack(weights + n.glu + part * K * K, K, K, K, w.back_panels + part * block);
+    pack(weights + n.c[part], K, K, K, w.back_panels + (2 + part) * block);
+    pack(from.scaled + part * K * K, K, K, K, w.back_panels + (4 + part) * block);
+  }
+  float* imaginary = w.back_panels + 3 * block;
+  for (Index k = 0; k < block; k += VL) store(imaginary + k, -load(imaginary + k));
+}
+
+// Computes the sums of `count` rows of one step. `outer` is null for zero, `later` are the sums of
+// the step after, or null for zero.
+inline void lru_backward(const Workspace& w, Index K, const LanePanels& panels, int count,
+                         const float* outer, const float* kept, const float* later, float* sums,
+                         float* total) {
+  const Index H = w.H, row = SUMS * H, block = K * H;
+  const LruPanels at = lru_panels(panels, K, H);
+  const Vector one = splat(1.0f), half = splat(0.5f);
+  const auto product = [&](LruSums a, LruSums b, int panel, const float* start, LruSums out) {
+    Product p = {{}, start, row, sums + out * H, row};
+    p.terms[0] = {sums + a * H, row, 1, w.back_panels + panel * block, 0, (int)K};
+    if (b != a) p.terms[1] = {sums + b * H, row, 1, w.back_panels + (panel + 1) * block, 0, (int)K};
+    multiply(p, count, H);
+  };
+  const auto each_vector = [&](auto&& f) {
+    for (Index i = 0; i < count; i++)
+      for (Index j = 0; j < H; j += VL) f(i, j, kept + i * KEPT * H + j, sums + i * row + j);
+  };
+  each_vector([&](Index i, Index j, const float* k, float* s) {
+    const Vector dh = outer ? load(outer + i * H + j) : zero(), gate = load(k + GATE * H);
+    store(s + DP * H, dh);
+    store(s + DU * H, dh * gate);
+    store(s + DV * H, dh * load(k + U * H) * sigmoid_slope(gate));
+  });
+  product(DU, DV, 0, nullptr, DY);
+  each_vector([&](Index i, Index j, const float* k, float* s) {
+    const Vector y = load(k + Y * H), t = load(k + TANH_Y * H);
+    // gelu'(y) = (1 + t) / 2 + y / 2 (1 - t^2) c (1 + 3 a y^2), where t = tanh(c (y + a y^3))
+    const Vector inner = splat(GELU) * fma(splat(3 * GELU_CUBE) * y, y, one);
+    const Vector dy = load(s + DY * H) * half * fma(y * tanh_slope(t), inner, one + t);
+    store(s + DY * H, dy);
+    store(s + DP * H, fma(load(at.d + j), dy, load(s + DP * H)));
+    const float* n = later + i * row + j;
+    const Vector re = load(at.re + j), im = load(at.im + j);
+    const Vector a = later ? load(n + DRE * H) : zero(), b = later ? load(n + DIM * H) : zero();
+    store(s + DRE * H, fma(re, a, im * b));
+    store(s + DIM * H, fma(re, b, -im * a));
+  });
+  product(DY, DY, 2, sums + DRE * H, DRE);
+  product(DY, DY, 3, sums + DIM * H, DIM);
+  product(DRE, DIM, 4, sums + DP * H, DP);
+  if (!total) return;
+  each_vector([&](Index i, Index j, const float*, float* s) {
+    const Vector a = load(s + DRE * H), b = load(s + DIM * H);
+    store(total + i * H + j, square_root(fma(a, a, b * b)));
+  });
+}
+
+// Sums at(chain, row, column) over the rows, in four chains by row modulo 4, into `out` (width,).
+// With `adds` the sums are added to `out`.
+template <class F>
+inline void sum_rows(Index rows, Index width, float* out, bool adds, F&& at) {
+  for (Index j = 0; j < width; j += VL) {
+    Vector chains[4] = {zero(), zero(), zero(), zero()};
+    Index row = 0;
+    for (; row + 4 <= rows; row += 4)
+      for (int n = 0; n < 4; n++) chains[n] = at(chains[n], row + n, j);
+    for (int n = 0; row + n < rows; n++) chains[n] = at(chains[n], row + n, j);
+    const Vector sum = (chains[0] + chains[1]) + (chains[2] + chains[3]);
+    store(out + j, adds ? load(out + j) + sum : sum);
+  }
+}
+
+// Computes the gradients of a lane's weights behind its input weights.
+inline void lru_gradient(const Workspace& w, const float* kept, const LaneWeights& at,
+                         const LanePanels& panels, Index K) {
+  const Index H = w.H, R = w.batch.rows, row = SUMS * H, kept_row = KEPT * H;
+  const LruWeights n = lru_weights(at, K);
+  const LruPanels from = lru_panels(panels, K, H);
+  float *gradient = w.gradient, *scratch = w.scratch;
+  const auto matrix = [&](LruSums a, LruSaved b, Index to, float sign) {
+    multiply_rows(K, H, R, w.sums + a * H, row, kept + b * H, kept_row, scratch, false);
+    for (Index j = 0; j < K; j++)
+      for (Index k = 0; k < K; k++) gradient[to + j * K + k] = sign * scratch[j * H + k];
+  };
+  matrix(DU, E, n.glu, 1);
+  matrix(DV, E, n.glu + K * K, 1);
+  matrix(DY, RE, n.c[0], 1);
+  matrix(DY, IM, n.c[1], -1);
+  matrix(DRE, P, n.b[0], 1);
+  matrix(DIM, P, n.b[1], 1);
+  for (Index j = 0; j < K; j++) {
+    float sum = 0;  // dL/dgamma of unit j, because the scaled B is exp(gamma) B
+    for (int part = 0; part < 2; part++) {
+      float* d = gradient + n.b[part] + j * K;
+      for (Index k = 0; k < K; k++) {
+        sum += d[k] * from.scaled[(part * K + j) * K + k];
+        d[k] *= from.growth[j];
+      }
+    }
+    gradient[n.gamma + j] = sum;
+  }
+  const auto sum_at = [&](Index at_row, LruSums slot) { return w.sums + at_row * row + slot * H; };
+  const auto kept_at = [&](Index at_row, LruSaved slot) { return kept + at_row * kept_row + slot * H; };
+  sum_rows(R, row, scratch, false,
+           [&](Vector c, Index r, Index j) { return c + load(w.sums + r * row + j); });
+  copy(gradient + n.bias, scratch + DP * H, K);
+  copy(gradient + n.glu_bias, scratch + DU * H, K);
+  copy(gradient + n.glu_bias + K, scratch + DV * H, K);
+  sum_rows(R, H, scratch, false, [&](Vector c, Index r, Index j) {
+    return fma(load(sum_at(r, DY) + j), load(kept_at(r, P) + j), c);
+  });
+  copy(gradient + n.d, scratch, K);
+  float *d_re = scratch, *d_im = scratch + H;
+  clear(scratch, 2 * H);
+  each_run(w.batch, [&](Index before, Index first, Index rows) {
+    sum_rows(rows, H, d_re, true, [&](Vector c, Index r, Index j) {
+      c = fma(load(sum_at(first + r, DIM) + j), load(kept_at(before + r, IM) + j), c);
+      return fma(load(sum_at(first + r, DRE) + j), load(kept_at(before + r, RE) + j), c);
+    });
+    sum_rows(rows, H, d_im, true, [&](Vector c, Index r, Index j) {
+      c = fma(-load(sum_at(first + r, DRE) + j), load(kept_at(before + r, IM) + j), c);
+      return fma(load(sum_at(first + r, DIM) + j), load(kept_at(before + r, RE) + j), c);
+    });
+  });
+  for (Index j = 0; j < H; j += VL) {
+    const Vector re = load(from.re + j), im = load(from.im + j);
+    const Vector a = load(d_re + j), b = load(d_im + j);
+    store(d_re + j, -load(from.rate + j) * fma(a, re, b * im));
+    store(d_im + j, load(from.theta + j) * fma(b, re, -a * im));
+  }
+  copy(gradient + n.nu, d_re, K);
+  copy(gradient + n.theta, d_im, K);
+}
+
+}  // namespace
+}  // namespace seqsweep
