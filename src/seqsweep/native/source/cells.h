@@ -56,28 +56,19 @@ struct PlainForward {
 
   template <int MR, int NV> static void run(const PlainForward& f, int first) {
     Vector acc[MR][NV];
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) acc[i][v] = load(f.bias + v * VL);
+    each_vector<MR, NV>([&](int i, int v) { acc[i][v] = load(f.bias + v * VL); });
     for (const Term& term : f.terms)
       if (term.depth) multiply_add<MR, NV>(acc, term, first);
     if (f.before) {
-#pragma GCC unroll 16
-      for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-        for (int v = 0; v < NV; v++) {
-          const Vector h = load(f.before + (first + i) * f.H + v * VL);
-          acc[i][v] = fma(load(f.factor + v * VL), h, acc[i][v]);
-        }
+      each_vector<MR, NV>([&](int i, int v) {
+        const Vector h = load(f.before + (first + i) * f.H + v * VL);
+        acc[i][v] = fma(load(f.factor + v * VL), h, acc[i][v]);
+      });
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) {
-        const Vector state = f.relu ? larger(zero(), acc[i][v]) : tanh(acc[i][v]);
-        store(f.states + (first + i) * f.H + v * VL, state);
-      }
+    each_vector<MR, NV>([&](int i, int v) {
+      const Vector state = f.relu ? larger(zero(), acc[i][v]) : tanh(acc[i][v]);
+      store(f.states + (first + i) * f.H + v * VL, state);
+    });
   }
 };
 
@@ -101,14 +92,11 @@ struct Backward {
 template <int MR, int NV>
 SEQSWEEP_INLINE void state_gradient(Vector (&acc)[MR][NV], const Backward& f, int first,
                                     bool adds_carry) {
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; v++) {
-      const Index at = (first + i) * f.H + v * VL;
-      acc[i][v] = f.outer ? load(f.outer + at) : zero();
-      if (adds_carry) acc[i][v] = acc[i][v] + load(f.carry + at);
-    }
+  each_vector<MR, NV>([&](int i, int v) {
+    const Index at = (first + i) * f.H + v * VL;
+    acc[i][v] = f.outer ? load(f.outer + at) : zero();
+    if (adds_carry) acc[i][v] = acc[i][v] + load(f.carry + at);
+  });
 }
 
 template <int MR, int NV>
@@ -116,10 +104,9 @@ SEQSWEEP_INLINE void add_later(Vector (&acc)[MR][NV], const Backward& f, int fir
   for (const Term& term : f.terms)
     if (term.depth) multiply_add<MR, NV>(acc, term, first);
   if (f.total) {
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) store(f.total + (first + i) * f.H + v * VL, acc[i][v]);
+    each_vector<MR, NV>([&](int i, int v) {
+      store(f.total + (first + i) * f.H + v * VL, acc[i][v]);
+    });
   }
 }
 
@@ -130,16 +117,13 @@ struct PlainBackward : Backward {
     Vector acc[MR][NV];
     state_gradient(acc, f, first, f.factor && f.has_later);
     add_later(acc, f, first);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) {
-        const Index at = (first + i) * f.H + v * VL;
-        const Vector h = load(f.states + at), dh = acc[i][v];
-        const Vector sum = f.relu ? (h > zero() ? dh : zero()) : dh * tanh_slope(h);
-        store(f.sums + at, sum);
-        if (f.factor) store(f.carry + at, sum * load(f.factor + v * VL));
-      }
+    each_vector<MR, NV>([&](int i, int v) {
+      const Index at = (first + i) * f.H + v * VL;
+      const Vector h = load(f.states + at), dh = acc[i][v];
+      const Vector sum = f.relu ? (h > zero() ? dh : zero()) : dh * tanh_slope(h);
+      store(f.sums + at, sum);
+      if (f.factor) store(f.carry + at, sum * load(f.factor + v * VL));
+    });
   }
 };
 
@@ -160,10 +144,7 @@ struct GruForward {
   template <int MR, int NV> static void run(const GruForward& f, int first) {
     static_assert(NV == 3, "one vector for each gate");
     Vector acc[MR][3], new_input[MR];
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 3
-      for (int gate = 0; gate < 3; gate++) acc[i][gate] = load(f.bias + gate * f.H);
+    each_vector<MR, 3>([&](int i, int gate) { acc[i][gate] = load(f.bias + gate * f.H); });
     multiply_add<MR, 3>(acc, f.terms[0], first);
     if (f.terms[1].depth) multiply_add<MR, 3>(acc, f.terms[1], first);
 #pragma GCC unroll 16
@@ -203,21 +184,18 @@ struct GruBackward : Backward {
     state_gradient(acc, f, first, f.has_later);
     add_later(acc, f, first);
     const Vector one = splat(1.0f);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) {
-        const Index at = (first + i) * f.H + v * VL, wide = (first + i) * 4 * f.H + v * VL;
-        const Vector r = load(f.saved + wide), z = load(f.saved + wide + f.H);
-        const Vector n = load(f.saved + wide + 2 * f.H), bracket = load(f.saved + wide + 3 * f.H);
-        const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
-        const Vector dn = dh * (one - z) * tanh_slope(n);
-        store(f.sums + wide, dn * bracket * sigmoid_slope(r));
-        store(f.sums + wide + f.H, dh * (h - n) * sigmoid_slope(z));
-        store(f.sums + wide + 2 * f.H, dn);
-        store(f.sums + wide + 3 * f.H, dn * r);
-        store(f.carry + at, dh * z);
-      }
+    each_vector<MR, NV>([&](int i, int v) {
+      const Index at = (first + i) * f.H + v * VL, wide = (first + i) * 4 * f.H + v * VL;
+      const Vector r = load(f.saved + wide), z = load(f.saved + wide + f.H);
+      const Vector n = load(f.saved + wide + 2 * f.H), bracket = load(f.saved + wide + 3 * f.H);
+      const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
+      const Vector dn = dh * (one - z) * tanh_slope(n);
+      store(f.sums + wide, dn * bracket * sigmoid_slope(r));
+      store(f.sums + wide + f.H, dh * (h - n) * sigmoid_slope(z));
+      store(f.sums + wide + 2 * f.H, dn);
+      store(f.sums + wide + 3 * f.H, dn * r);
+      store(f.carry + at, dh * z);
+    });
   }
 };
 
@@ -239,10 +217,7 @@ struct LstmForward {
   template <int MR, int NV> static void run(const LstmForward& f, int first) {
     static_assert(NV == 4, "one vector for each gate");
     Vector acc[MR][4];
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-      for (int gate = 0; gate < 4; gate++) acc[i][gate] = load(f.bias + gate * f.H);
+    each_vector<MR, 4>([&](int i, int gate) { acc[i][gate] = load(f.bias + gate * f.H); });
     for (const Term& term : f.terms)
       if (term.depth) multiply_add<MR, 4>(acc, term, first);
 #pragma GCC unroll 16
@@ -278,25 +253,22 @@ struct LstmBackward : Backward {
     Vector acc[MR][NV];
     state_gradient(acc, f, first, false);
     add_later(acc, f, first);
-#pragma GCC unroll 16
-    for (int r = 0; r < MR; r++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) {
-        const Index at = (first + r) * f.H + v * VL;
-        const float* saved = f.saved + (first + r) * 6 * f.H + v * VL;
-        const Vector i = load(saved), forget = load(saved + f.H), g = load(saved + 2 * f.H);
-        const Vector o = load(saved + 3 * f.H), squashed = load(saved + 5 * f.H);
-        const Index memory = (first + r) * 6 * f.H + 4 * f.H + v * VL;
-        const Vector c = f.before ? load(f.before + memory) : zero(), dh = acc[r][v];
-        const Vector later = f.has_later ? load(f.carry + at) : zero();
-        const Vector dc = fma(dh * o, tanh_slope(squashed), later);
-        float* sums = f.sums + (first + r) * 4 * f.H + v * VL;
-        store(sums, dc * g * sigmoid_slope(i));
-        store(sums + f.H, dc * c * sigmoid_slope(forget));
-        store(sums + 2 * f.H, dc * i * tanh_slope(g));
-        store(sums + 3 * f.H, dh * squashed * sigmoid_slope(o));
-        store(f.carry + at, dc * forget);
-      }
+    each_vector<MR, NV>([&](int r, int v) {
+      const Index at = (first + r) * f.H + v * VL;
+      const float* saved = f.saved + (first + r) * 6 * f.H + v * VL;
+      const Vector i = load(saved), forget = load(saved + f.H), g = load(saved + 2 * f.H);
+      const Vector o = load(saved + 3 * f.H), squashed = load(saved + 5 * f.H);
+      const Index memory = (first + r) * 6 * f.H + 4 * f.H + v * VL;
+      const Vector c = f.before ? load(f.before + memory) : zero(), dh = acc[r][v];
+      const Vector later = f.has_later ? load(f.carry + at) : zero();
+      const Vector dc = fma(dh * o, tanh_slope(squashed), later);
+      float* sums = f.sums + (first + r) * 4 * f.H + v * VL;
+      store(sums, dc * g * sigmoid_slope(i));
+      store(sums + f.H, dc * c * sigmoid_slope(forget));
+      store(sums + 2 * f.H, dc * i * tanh_slope(g));
+      store(sums + 3 * f.H, dh * squashed * sigmoid_slope(o));
+      store(f.carry + at, dc * forget);
+    });
   }
 };
 
@@ -366,10 +338,7 @@ template <class Gates> struct ScanForward {
   template <int MR, int NV> static void run(const ScanForward& f, int first) {
     static_assert(NV == Gates::gates, "one vector for each gate");
     Vector acc[MR][NV];
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 3
-      for (int gate = 0; gate < NV; gate++) acc[i][gate] = load(f.bias + gate * f.H);
+    each_vector<MR, NV>([&](int i, int gate) { acc[i][gate] = load(f.bias + gate * f.H); });
     for (const Term& term : f.terms)
       if (term.depth) multiply_add<MR, NV>(acc, term, first);
 #pragma GCC unroll 16
@@ -393,19 +362,16 @@ template <class Gates> struct ScanBackward : Backward {
     Vector acc[MR][NV];
     state_gradient(acc, f, first, f.has_later);
     add_later(acc, f, first);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) {
-        const Index at = (first + i) * f.H + v * VL;
-        const float* saved = f.saved + (first + i) * Gates::slots * f.H + v * VL;
-        float* sums = f.sums + (first + i) * Gates::gates * f.H + v * VL;
-        const Gates m = Gates::saved_at(saved, f.H);
-        const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
-        m.gate_gradients(saved, f.H, dh * (m.candidate - h) * m.keep * m.take, sums);
-        store(sums + (Gates::gates - 1) * f.H, dh * m.take * candidate_slope(m.candidate));
-        store(f.carry + at, dh * m.keep);
-      }
+    each_vector<MR, NV>([&](int i, int v) {
+      const Index at = (first + i) * f.H + v * VL;
+      const float* saved = f.saved + (first + i) * Gates::slots * f.H + v * VL;
+      float* sums = f.sums + (first + i) * Gates::gates * f.H + v * VL;
+      const Gates m = Gates::saved_at(saved, f.H);
+      const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
+      m.gate_gradients(saved, f.H, dh * (m.candidate - h) * m.keep * m.take, sums);
+      store(sums + (Gates::gates - 1) * f.H, dh * m.take * candidate_slope(m.candidate));
+      store(f.carry + at, dh * m.keep);
+    });
   }
 };
 

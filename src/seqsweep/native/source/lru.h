@@ -83,21 +83,18 @@ inline void pack_lru(const Workspace& w, const float* weights, const LaneWeights
 
 constexpr float GELU = 0.7978845608028654f, GELU_CUBE = 0.044715f;
 
-// The three kernels of a step after p. All read and write the slots of `kept` (R, KEPT, H).
-struct LruKernel {
-  Term terms[2];
-  LruPanels at;        // moved to the columns of the panel
-  const float* before; // `kept` of the step before; null for zero
-  float *kept, *states;
+// The three kernels of a step after p. They read and write the slots of `kept` (R, KEPT, H).
+struct LruState {
+  Term terms[1];
+  const float *re, *im, *before;  // lambda, and `kept` of the step before; null for zero
+  float* kept;
   Index H;
   static constexpr bool has_long_end = true;
-};
 
-struct LruState : LruKernel {
   template <int MR, int NV> static void run(const LruState& f, int first) {
     Vector acc[MR][NV] = {};
     multiply_add<MR, NV>(acc, f.terms[0], first);
-    const Vector re = load(f.at.re), im = load(f.at.im);
+    const Vector re = load(f.re), im = load(f.im);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
       const Index row = (first + i) * KEPT * f.H;
@@ -112,32 +109,37 @@ struct LruState : LruKernel {
   }
 };
 
-struct LruOutput : LruKernel {
+struct LruOutput {
+  Term terms[2];
+  const float* d;
+  float* kept;
+  Index H;
+  static constexpr bool has_long_end = true;
+
   template <int MR, int NV> static void run(const LruOutput& f, int first) {
     Vector acc[MR][NV] = {};
     for (const Term& term : f.terms) multiply_add<MR, NV>(acc, term, first);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) {
-        float* kept = f.kept + (first + i) * KEPT * f.H + v * VL;
-        const Vector y = fma(load(f.at.d + v * VL), load(kept + P * f.H), acc[i][v]);
-        const Vector cubic = fma(splat(GELU_CUBE) * y * y, y, y), t = tanh(splat(GELU) * cubic);
-        store(kept + Y * f.H, y);
-        store(kept + TANH_Y * f.H, t);
-        store(kept + E * f.H, splat(0.5f) * y * (splat(1.0f) + t));
-      }
+    each_vector<MR, NV>([&](int i, int v) {
+      float* kept = f.kept + (first + i) * KEPT * f.H + v * VL;
+      const Vector y = fma(load(f.d + v * VL), load(kept + P * f.H), acc[i][v]);
+      const Vector cubic = fma(splat(GELU_CUBE) * y * y, y, y), t = tanh(splat(GELU) * cubic);
+      store(kept + Y * f.H, y);
+      store(kept + TANH_Y * f.H, t);
+      store(kept + E * f.H, splat(0.5f) * y * (splat(1.0f) + t));
+    });
   }
 };
 
-struct LruGate : LruKernel {
+struct LruGate {
+  Term terms[1];
+  const float* bias;  // (2, H)
+  float *kept, *states;
+  Index H;
+  static constexpr bool has_long_end = true;
+
   template <int MR, int NV> static void run(const LruGate& f, int first) {
     Vector acc[MR][NV];
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++) {
-      acc[i][0] = load(f.at.glu_bias);
-      acc[i][1] = load(f.at.glu_bias + f.H);
-    }
+    each_vector<MR, NV>([&](int i, int gate) { acc[i][gate] = load(f.bias + gate * f.H); });
     multiply_add<MR, NV>(acc, f.terms[0], first);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
@@ -150,16 +152,6 @@ struct LruGate : LruKernel {
   }
 };
 
-// Runs a kernel whose panels hold one vector of each of two gates.
-template <class Kernel> inline void run_pairs(Kernel f, int rows) {
-  for (Index j = 0; j < f.H; j += VL) {
-    Tiles<Kernel, 2>::run(f, rows);
-    f.terms[0].b += 2 * VL * f.terms[0].depth;
-    f.at.re += VL, f.at.im += VL, f.at.glu_bias += VL, f.kept += VL, f.states += VL;
-    if (f.before) f.before += VL;
-  }
-}
-
 // Computes the states and the saved values of one step of a lane.
 inline void lru_forward(const Workspace& w, Index K, const LanePanels& panels, const Term& own,
                         const Term& other, int rows, const float* before, float* kept,
@@ -167,17 +159,21 @@ inline void lru_forward(const Workspace& w, Index K, const LanePanels& panels, c
   const Index H = w.H, row = KEPT * H;
   const LruPanels at = lru_panels(panels, K, H);
   multiply({{own, other}, panels.bias, 0, kept + P * H, row}, rows, H);
-  run_pairs(LruState{{{{kept + P * H, row, 1, at.b, 2 * VL, (int)K}}, at, before, kept, states, H}},
-            rows);
-  LruOutput f = {{{{kept + RE * H, row, 1, at.c, 0, (int)K},
-                   {kept + IM * H, row, 1, at.c + K * H, 0, (int)K}}, at, before, kept, states, H}};
+  each_gate_panel<2>(H, rows, [&](Index j) {
+    return LruState{{{kept + P * H, row, 1, at.b, 0, (int)K}}, at.re + j, at.im + j,
+                    before ? before + j : nullptr, kept + j, H};
+  });
+  LruOutput f = {{{kept + RE * H, row, 1, at.c, 0, (int)K},
+                  {kept + IM * H, row, 1, at.c + K * H, 0, (int)K}}, nullptr, nullptr, H};
   each_panel(f, H, [&](int nv, Index column) {
-    f.at.d = at.d + column;
+    f.d = at.d + column;
     f.kept = kept + column;
     run_rows(f, nv, rows);
   });
-  run_pairs(LruGate{{{{kept + E * H, row, 1, at.glu, 2 * VL, (int)K}}, at, before, kept, states, H}},
-            rows);
+  each_gate_panel<2>(H, rows, [&](Index j) {
+    return LruGate{{{kept + E * H, row, 1, at.glu, 0, (int)K}}, at.glu_bias + j, kept + j,
+                   states + j, H};
+  });
 }
 
 // Packs the matrices of the backward pass: W_glu, C and the scaled B, two of (K, H) each.
@@ -209,18 +205,18 @@ inline void lru_backward(const Workspace& w, Index K, const LanePanels& panels, 
     if (b != a) p.terms[1] = {sums + b * H, row, 1, w.back_panels + (panel + 1) * block, 0, (int)K};
     multiply(p, count, H);
   };
-  const auto each_vector = [&](auto&& f) {
+  const auto each_part = [&](auto&& f) {
     for (Index i = 0; i < count; i++)
       for (Index j = 0; j < H; j += VL) f(i, j, kept + i * KEPT * H + j, sums + i * row + j);
   };
-  each_vector([&](Index i, Index j, const float* k, float* s) {
+  each_part([&](Index i, Index j, const float* k, float* s) {
     const Vector dh = outer ? load(outer + i * H + j) : zero(), gate = load(k + GATE * H);
     store(s + DP * H, dh);
     store(s + DU * H, dh * gate);
     store(s + DV * H, dh * load(k + U * H) * sigmoid_slope(gate));
   });
   product(DU, DV, 0, nullptr, DY);
-  each_vector([&](Index i, Index j, const float* k, float* s) {
+  each_part([&](Index i, Index j, const float* k, float* s) {
     const Vector y = load(k + Y * H), t = load(k + TANH_Y * H);
     // gelu'(y) = (1 + t) / 2 + y / 2 (1 - t^2) c (1 + 3 a y^2), where t = tanh(c (y + a y^3))
     const Vector inner = splat(GELU) * fma(splat(3 * GELU_CUBE) * y, y, one);
@@ -237,7 +233,7 @@ inline void lru_backward(const Workspace& w, Index K, const LanePanels& panels, 
   product(DY, DY, 3, sums + DIM * H, DIM);
   product(DRE, DIM, 4, sums + DP * H, DP);
   if (!total) return;
-  each_vector([&](Index i, Index j, const float*, float* s) {
+  each_part([&](Index i, Index j, const float*, float* s) {
     const Vector a = load(s + DRE * H), b = load(s + DIM * H);
     store(total + i * H + j, square_root(fma(a, a, b * b)));
   });

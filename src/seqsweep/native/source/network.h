@@ -55,21 +55,6 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
   copy(w.head_bias, head + shape.classes * D * K, shape.classes);
 }
 
-// Computes one step of a minimal cell.
-template <class Gates>
-inline void scan_forward(ScanForward<Gates> f, int rows) {
-  const float* panels[] = {f.terms[0].b, f.terms[1].b};
-  for (Index j = 0; j < f.H; j += VL) {
-    for (int n = 0; n < 2; n++) {
-      f.terms[n].b = panels[n] + Gates::gates * j * f.terms[n].depth;
-      f.terms[n].b_step = Gates::gates * VL;
-    }
-    Tiles<ScanForward<Gates>, Gates::gates>::run(f, rows);
-    f.bias += VL, f.saved += VL, f.states += VL;
-    if (f.before) f.before += VL;
-  }
-}
-
 // Computes the states and the saved values of one lane, step by step.
 inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int direction) {
   const Batch& batch = w.batch;
@@ -91,34 +76,31 @@ inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int 
                         inputs.other ? K : 0};
     const Term state = {before, H, 1, panels.hidden, 0,
                         before && has_matrices(shape.cell) ? K : 0};
+    const auto state_before = [&](Index j) { return before ? before + j : nullptr; };
     if (shape.cell == LRU) {
       lru_forward(w, K, panels, own, other, rows, t ? saved + row_before * slots * H : nullptr,
                   kept, out);
     } else if (shape.cell == MINGRU) {
-      scan_forward<MinGru>({{own, other}, panels.bias, before, kept, out, H}, rows);
+      each_gate_panel<2>(H, rows, [&](Index j) {
+        return ScanForward<MinGru>{{own, other}, panels.bias + j, state_before(j), kept + j,
+                                   out + j, H};
+      });
     } else if (shape.cell == MINLSTM) {
-      scan_forward<MinLstm>({{own, other}, panels.bias, before, kept, out, H}, rows);
+      each_gate_panel<3>(H, rows, [&](Index j) {
+        return ScanForward<MinLstm>{{own, other}, panels.bias + j, state_before(j), kept + j,
+                                    out + j, H};
+      });
     } else if (shape.cell == GRU) {
-      for (Index j = 0; j < H; j += VL) {
-        GruForward f = {{own, other, state}, panels.bias + j, before ? before + j : nullptr,
-                        kept + j, out + j, H};
-        for (Term& term : f.terms) {
-          term.b += 3 * j * term.depth;
-          term.b_step = 3 * VL;
-        }
-        Tiles<GruForward, 3>::run(f, rows);
-      }
+      each_gate_panel<3>(H, rows, [&](Index j) {
+        return GruForward{{own, other, state}, panels.bias + j, state_before(j), kept + j, out + j,
+                          H};
+      });
     } else if (shape.cell == LSTM) {
       const float* memory = t ? saved + (row_before * slots + 4) * H : nullptr;
-      for (Index j = 0; j < H; j += VL) {
-        LstmForward f = {{own, other, state}, panels.bias + j, memory ? memory + j : nullptr,
-                         slots * H, kept + j, out + j, H};
-        for (Term& term : f.terms) {
-          term.b += 4 * j * term.depth;
-          term.b_step = 4 * VL;
-        }
-        Tiles<LstmForward, 4>::run(f, rows);
-      }
+      each_gate_panel<4>(H, rows, [&](Index j) {
+        return LstmForward{{own, other, state}, panels.bias + j, memory ? memory + j : nullptr,
+                           slots * H, kept + j, out + j, H};
+      });
     } else {
       PlainForward f = {{own, other, state}, nullptr, nullptr, H, has_relu(shape.cell)};
       each_panel(f, H, [&](int nv, Index column) {

@@ -20,6 +20,14 @@ struct Term {
   int depth;
 };
 
+// Calls f(row, vector) for each vector of a tile. The loops are unrolled, as tiles are registers.
+template <int MR, int NV, class F> SEQSWEEP_INLINE void each_vector(F&& f) {
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; v++) f(i, v);
+}
+
 // Adds a[first..first + MR] @ b to acc, for the panel of b at `b`.
 template <int MR, int NV>
 SEQSWEEP_INLINE void multiply_add(Vector (&acc)[MR][NV], const Term& term, int first) {
@@ -122,6 +130,19 @@ SEQSWEEP_INLINE void each_panel(Kernel& kernel, Index columns, F&& f) {
   }
 }
 
+// Runs the kernels of a gated cell for each vector of columns: kernel(column), whose terms have
+// panels that hold one vector of each of G gates.
+template <int G, class F> SEQSWEEP_INLINE void each_gate_panel(Index columns, int rows, F&& kernel) {
+  for (Index column = 0; column < columns; column += VL) {
+    auto f = kernel(column);
+    for (Term& term : f.terms) {
+      term.b += G * column * term.depth;
+      term.b_step = G * VL;
+    }
+    Tiles<decltype(f), G>::run(f, rows);
+  }
+}
+
 // A product: out = start + the sum of the terms.
 struct Product {
   Term terms[4];
@@ -133,17 +154,14 @@ struct Product {
 
   template <int MR, int NV> static void run(const Product& p, int first) {
     Vector acc[MR][NV];
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++)
-        acc[i][v] = p.start ? load(p.start + (first + i) * p.start_row + v * VL) : zero();
+    each_vector<MR, NV>([&](int i, int v) {
+      acc[i][v] = p.start ? load(p.start + (first + i) * p.start_row + v * VL) : zero();
+    });
     for (const Term& term : p.terms)
       if (term.depth) multiply_add<MR, NV>(acc, term, first);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v++) store(p.out + (first + i) * p.out_row + v * VL, acc[i][v]);
+    each_vector<MR, NV>([&](int i, int v) {
+      store(p.out + (first + i) * p.out_row + v * VL, acc[i][v]);
+    });
   }
 };
 
