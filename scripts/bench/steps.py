@@ -49,10 +49,10 @@ class Problem(NamedTuple):
         return torch.randn(SEQUENCES, self.steps, FEATURES), labels
 
 
-def time_plain(problem: Problem) -> float:
+def time_plain(problem: Problem, kind: type[RNNClassifier] = RNNClassifier) -> float:
     """Returns the seconds of one step of one network in a plain loop."""
     x, labels = problem.sequences()
-    network = problem.make(RNNClassifier)
+    network = problem.make(kind)
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
 
     def step() -> None:

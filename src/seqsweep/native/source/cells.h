@@ -86,7 +86,14 @@ struct Backward {
   const float* factor; // u (H,) of the IndRNN; null for other cells
   Index H;
   bool has_later, relu;
+  static constexpr bool has_long_end = true;
 };
+
+// Returns 0 for numbers so small that their products would be subnormal, which are slow. Gradients
+// that fade over many steps become so small; the cells of torch keep them, as torch does.
+SEQSWEEP_INLINE Vector without_tiny(Vector x) {
+  return larger(x, -x) < splat(0x1p-90f) ? zero() : x;
+}
 
 // Starts from `outer`. With `adds_carry` the gradient from the step after is `carry`.
 template <int MR, int NV>
@@ -122,7 +129,7 @@ struct PlainBackward : Backward {
       const Vector h = load(f.states + at), dh = acc[i][v];
       const Vector sum = f.relu ? (h > zero() ? dh : zero()) : dh * tanh_slope(h);
       store(f.sums + at, sum);
-      if (f.factor) store(f.carry + at, sum * load(f.factor + v * VL));
+      if (f.factor) store(f.carry + at, without_tiny(sum * load(f.factor + v * VL)));
     });
   }
 };
@@ -177,8 +184,6 @@ struct GruForward {
 //   dbracket = da_n r
 //   dh       = dh' z + the products of the sums with W_hh
 struct GruBackward : Backward {
-  static constexpr bool has_long_end = true;
-
   template <int MR, int NV> static void run(const GruBackward& f, int first) {
     Vector acc[MR][NV];
     state_gradient(acc, f, first, f.has_later);
@@ -247,8 +252,6 @@ struct LstmForward {
 //   da_o = dh' tanh(c') sigma'(o)
 //   dc   = dc' f
 struct LstmBackward : Backward {
-  static constexpr bool has_long_end = true;
-
   template <int MR, int NV> static void run(const LstmBackward& f, int first) {
     Vector acc[MR][NV];
     state_gradient(acc, f, first, false);
@@ -356,8 +359,6 @@ template <class Gates> struct ScanForward {
 //   da = dh' take g'(c)
 //   dh = dh' keep
 template <class Gates> struct ScanBackward : Backward {
-  static constexpr bool has_long_end = true;
-
   template <int MR, int NV> static void run(const ScanBackward& f, int first) {
     Vector acc[MR][NV];
     state_gradient(acc, f, first, f.has_later);
@@ -370,7 +371,7 @@ template <class Gates> struct ScanBackward : Backward {
       const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
       m.gate_gradients(saved, f.H, dh * (m.candidate - h) * m.keep * m.take, sums);
       store(sums + (Gates::gates - 1) * f.H, dh * m.take * candidate_slope(m.candidate));
-      store(f.carry + at, dh * m.keep);
+      store(f.carry + at, without_tiny(dh * m.keep));
     });
   }
 };

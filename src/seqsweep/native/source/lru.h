@@ -191,11 +191,14 @@ inline void pack_lru_back(const Workspace& w, const float* weights, const LaneWe
   for (Index k = 0; k < block; k += VL) store(imaginary + k, -load(imaginary + k));
 }
 
-// Computes the sums of `count` rows of one step. `outer` is null for zero, `later` are the sums of
-// the step after, or null for zero.
+// The sums over all rows that the backward pass collects in `scratch`, one row of H each.
+enum LruTotals { T_BIAS, T_U, T_V, T_D, T_RE, T_IM, TOTALS };
+
+// Computes the sums of `count` rows of one step. `outer` and, of the step after, `later` are null
+// for zero, as is `before`, which is `kept` of the step before.
 inline void lru_backward(const Workspace& w, Index K, const LanePanels& panels, int count,
-                         const float* outer, const float* kept, const float* later, float* sums,
-                         float* total) {
+                         const float* outer, const float* before, const float* kept,
+                         const float* later, float* sums, float* total) {
   const Index H = w.H, row = SUMS * H, block = K * H;
   const LruPanels at = lru_panels(panels, K, H);
   const Vector one = splat(1.0f), half = splat(0.5f);
@@ -209,11 +212,18 @@ inline void lru_backward(const Workspace& w, Index K, const LanePanels& panels, 
     for (Index i = 0; i < count; i++)
       for (Index j = 0; j < H; j += VL) f(i, j, kept + i * KEPT * H + j, sums + i * row + j);
   };
+  const auto collect = [&](LruTotals which, Index j, Vector a, Vector b) {
+    float* to = w.scratch + which * H + j;
+    store(to, fma(a, b, load(to)));
+  };
   each_part([&](Index i, Index j, const float* k, float* s) {
     const Vector dh = outer ? load(outer + i * H + j) : zero(), gate = load(k + GATE * H);
+    const Vector du = dh * gate, dv = dh * load(k + U * H) * sigmoid_slope(gate);
     store(s + DP * H, dh);
-    store(s + DU * H, dh * gate);
-    store(s + DV * H, dh * load(k + U * H) * sigmoid_slope(gate));
+    store(s + DU * H, du);
+    store(s + DV * H, dv);
+    collect(T_U, j, du, one);
+    collect(T_V, j, dv, one);
   });
   product(DU, DV, 0, nullptr, DY);
   each_part([&](Index i, Index j, const float* k, float* s) {
@@ -223,48 +233,50 @@ inline void lru_backward(const Workspace& w, Index K, const LanePanels& panels, 
     const Vector dy = load(s + DY * H) * half * fma(y * tanh_slope(t), inner, one + t);
     store(s + DY * H, dy);
     store(s + DP * H, fma(load(at.d + j), dy, load(s + DP * H)));
+    collect(T_D, j, dy, load(k + P * H));
     const float* n = later + i * row + j;
     const Vector re = load(at.re + j), im = load(at.im + j);
     const Vector a = later ? load(n + DRE * H) : zero(), b = later ? load(n + DIM * H) : zero();
-    store(s + DRE * H, fma(re, a, im * b));
-    store(s + DIM * H, fma(re, b, -im * a));
+    store(s + DRE * H, without_tiny(fma(re, a, im * b)));
+    store(s + DIM * H, without_tiny(fma(re, b, -im * a)));
   });
   product(DY, DY, 2, sums + DRE * H, DRE);
   product(DY, DY, 3, sums + DIM * H, DIM);
   product(DRE, DIM, 4, sums + DP * H, DP);
-  if (!total) return;
   each_part([&](Index i, Index j, const float*, float* s) {
     const Vector a = load(s + DRE * H), b = load(s + DIM * H);
-    store(total + i * H + j, square_root(fma(a, a, b * b)));
+    collect(T_BIAS, j, load(s + DP * H), one);
+    if (total) store(total + i * H + j, square_root(fma(a, a, b * b)));
+    if (!before) return;
+    const float* k = before + i * KEPT * H + j;
+    const Vector re = load(k + RE * H), im = load(k + IM * H);
+    collect(T_RE, j, a, re);
+    collect(T_RE, j, b, im);
+    collect(T_IM, j, b, re);
+    collect(T_IM, j, -a, im);
   });
-}
-
-// Sums at(chain, row, column) over the rows, in four chains by row modulo 4, into `out` (width,).
-// With `adds` the sums are added to `out`.
-template <class F>
-inline void sum_rows(Index rows, Index width, float* out, bool adds, F&& at) {
-  for (Index j = 0; j < width; j += VL) {
-    Vector chains[4] = {zero(), zero(), zero(), zero()};
-    Index row = 0;
-    for (; row + 4 <= rows; row += 4)
-      for (int n = 0; n < 4; n++) chains[n] = at(chains[n], row + n, j);
-    for (int n = 0; row + n < rows; n++) chains[n] = at(chains[n], row + n, j);
-    const Vector sum = (chains[0] + chains[1]) + (chains[2] + chains[3]);
-    store(out + j, adds ? load(out + j) + sum : sum);
-  }
 }
 
 // Computes the gradients of a lane's weights behind its input weights.
 inline void lru_gradient(const Workspace& w, const float* kept, const LaneWeights& at,
                          const LanePanels& panels, Index K) {
-  const Index H = w.H, R = w.batch.rows, row = SUMS * H, kept_row = KEPT * H;
+  const Index H = w.H;
   const LruWeights n = lru_weights(at, K);
   const LruPanels from = lru_panels(panels, K, H);
   float *gradient = w.gradient, *scratch = w.scratch;
-  const auto matrix = [&](LruSums a, LruSaved b, Index to, float sign) {
-    multiply_rows(K, H, R, w.sums + a * H, row, kept + b * H, kept_row, scratch, false);
+  for (Index j = 0; j < H; j += VL) {
+    const Vector re = load(from.re + j), im = load(from.im + j);
+    const Vector a = load(scratch + T_RE * H + j), b = load(scratch + T_IM * H + j);
+    store(scratch + T_RE * H + j, -load(from.rate + j) * fma(a, re, b * im));
+    store(scratch + T_IM * H + j, load(from.theta + j) * fma(b, re, -a * im));
+  }
+  const Index to[TOTALS] = {n.bias, n.glu_bias, n.glu_bias + K, n.d, n.nu, n.theta};
+  for (int which = 0; which < TOTALS; which++) copy(gradient + to[which], scratch + which * H, K);
+  const auto matrix = [&](LruSums a, LruSaved b, Index out, float sign) {
+    multiply_rows(K, H, w.batch.rows, w.sums + a * H, SUMS * H, kept + b * H, KEPT * H, scratch,
+                  false);
     for (Index j = 0; j < K; j++)
-      for (Index k = 0; k < K; k++) gradient[to + j * K + k] = sign * scratch[j * H + k];
+      for (Index k = 0; k < K; k++) gradient[out + j * K + k] = sign * scratch[j * H + k];
   };
   matrix(DU, E, n.glu, 1);
   matrix(DV, E, n.glu + K * K, 1);
@@ -283,37 +295,6 @@ inline void lru_gradient(const Workspace& w, const float* kept, const LaneWeight
     }
     gradient[n.gamma + j] = sum;
   }
-  const auto sum_at = [&](Index at_row, LruSums slot) { return w.sums + at_row * row + slot * H; };
-  const auto kept_at = [&](Index at_row, LruSaved slot) { return kept + at_row * kept_row + slot * H; };
-  sum_rows(R, row, scratch, false,
-           [&](Vector c, Index r, Index j) { return c + load(w.sums + r * row + j); });
-  copy(gradient + n.bias, scratch + DP * H, K);
-  copy(gradient + n.glu_bias, scratch + DU * H, K);
-  copy(gradient + n.glu_bias + K, scratch + DV * H, K);
-  sum_rows(R, H, scratch, false, [&](Vector c, Index r, Index j) {
-    return fma(load(sum_at(r, DY) + j), load(kept_at(r, P) + j), c);
-  });
-  copy(gradient + n.d, scratch, K);
-  float *d_re = scratch, *d_im = scratch + H;
-  clear(scratch, 2 * H);
-  each_run(w.batch, [&](Index before, Index first, Index rows) {
-    sum_rows(rows, H, d_re, true, [&](Vector c, Index r, Index j) {
-      c = fma(load(sum_at(first + r, DIM) + j), load(kept_at(before + r, IM) + j), c);
-      return fma(load(sum_at(first + r, DRE) + j), load(kept_at(before + r, RE) + j), c);
-    });
-    sum_rows(rows, H, d_im, true, [&](Vector c, Index r, Index j) {
-      c = fma(-load(sum_at(first + r, DRE) + j), load(kept_at(before + r, IM) + j), c);
-      return fma(load(sum_at(first + r, DIM) + j), load(kept_at(before + r, RE) + j), c);
-    });
-  });
-  for (Index j = 0; j < H; j += VL) {
-    const Vector re = load(from.re + j), im = load(from.im + j);
-    const Vector a = load(d_re + j), b = load(d_im + j);
-    store(d_re + j, -load(from.rate + j) * fma(a, re, b * im));
-    store(d_im + j, load(from.theta + j) * fma(b, re, -a * im));
-  }
-  copy(gradient + n.nu, d_re, K);
-  copy(gradient + n.theta, d_im, K);
 }
 
 }  // namespace

@@ -220,7 +220,10 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
   const bool squares = has_matrices(shape.cell), independent = is_independent(shape.cell);
   for (int gate = 0; gate < gates && squares; gate++)
     pack(weights + weights_at.hidden + gate * K * K, K, K, K, w.back_panels + gate * K * H);
-  if (shape.cell == LRU) pack_lru_back(w, weights, weights_at, panels, K);
+  if (shape.cell == LRU) {
+    pack_lru_back(w, weights, weights_at, panels, K);
+    clear(w.scratch, TOTALS * H);
+  }
   for (int t = batch.steps - 1; t >= 0; t--) {
     const int rows = batch.counts[t], later = batch.counts[t + 1];
     const Index row = batch.starts[t], row_before = t ? batch.starts[t - 1] : 0;
@@ -233,7 +236,8 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
       const bool has_outer = part || !outer.at_ends_only;
       const float* from = outer.rows + (outer.per_sequence ? first : at) * H;
       if (shape.cell == LRU) {
-        lru_backward(w, K, panels, count, has_outer ? from : nullptr, saved + at * kept * H,
+        lru_backward(w, K, panels, count, has_outer ? from : nullptr,
+                     t ? saved + (row_before + first) * kept * H : nullptr, saved + at * kept * H,
                      part ? nullptr : w.sums + batch.starts[t + 1] * slots * H,
                      w.sums + at * slots * H, total ? total + at * H : nullptr);
         continue;
@@ -260,6 +264,21 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
         run_rows(f, nv, count);
       });
     }
+  }
+}
+
+// Sums at(chain, row, column) over the rows, in four chains by row modulo 4, into `out` (width,).
+// With `adds` the sums are added to `out`.
+template <class F>
+inline void sum_rows(Index rows, Index width, float* out, bool adds, F&& at) {
+  for (Index j = 0; j < width; j += VL) {
+    Vector chains[4] = {zero(), zero(), zero(), zero()};
+    Index row = 0;
+    for (; row + 4 <= rows; row += 4)
+      for (int n = 0; n < 4; n++) chains[n] = at(chains[n], row + n, j);
+    for (int n = 0; row + n < rows; n++) chains[n] = at(chains[n], row + n, j);
+    const Vector sum = (chains[0] + chains[1]) + (chains[2] + chains[3]);
+    store(out + j, adds ? load(out + j) + sum : sum);
   }
 }
 
@@ -365,7 +384,8 @@ inline void pass_down(const Workspace& w, const Shape& shape, const float* mask)
 // dL/dh of all states.
 inline void backward(const Workspace& w, const Shape& shape, const float* weights,
                             const float* masks, float* totals) {
-  const Index H = w.H, D = shape.directions, K = shape.hidden, lane_size = w.lane_rows * H, B = w.batch.size;
+  const Index H = w.H, K = shape.hidden, D = shape.directions, B = w.batch.size;
+  const Index lane_size = w.lane_rows * H;
   head_backward(w, shape, weights);
   for (int layer = shape.layers - 1; layer >= 0; layer--) {
     const bool is_top = layer == shape.layers - 1, by_sequence = is_top && shape.pooling != MAX;

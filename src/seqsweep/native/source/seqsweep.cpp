@@ -235,24 +235,27 @@ SEQSWEEP_EXPORT void seqsweep_trace(seqsweep::Task* task, const seqsweep::Data* 
   seqsweep::trace(*task, *data, {(uintptr_t)workspace, 0}, norms, states);
 }
 
-// Applies a function of functions.h to all numbers of `x`, for tests.
+// Applies a function of functions.h to all numbers of `x`, for tests and benchmarks.
 SEQSWEEP_EXPORT void seqsweep_function(int32_t which, int64_t count, const float* x, float* out) {
   using namespace seqsweep;
-  float part[VL];
-  for (int64_t i = 0; i < count; i += VL) {
-    const Index left = count - i < VL ? count - i : VL;
-    for (int lane = 0; lane < VL; lane++) part[lane] = x[i + (lane < left ? lane : 0)];
-    const Vector value = load(part);
-    Vector sine, cosine;
-    sin_cos(value, sine, cosine);
-    store(part, which == 0   ? seqsweep::exp(value)
-                : which == 1 ? seqsweep::log(value)
-                : which == 2 ? seqsweep::tanh(value)
-                : which == 3 ? sigmoid(value)
-                : which == 4 ? softplus(value)
-                : which == 5 ? sine
-                             : cosine);
-    for (Index lane = 0; lane < left; lane++) out[i + lane] = part[lane];
+  const auto apply = [&](auto&& function) {
+    for (int64_t i = 0; i < count; i += VL) {
+      float part[VL] = {};
+      const Index left = count - i < VL ? count - i : VL;
+      copy(part, x + i, left);
+      store(part, function(load(part)));
+      copy(out + i, part, left);
+    }
+  };
+  Vector sine, cosine;
+  switch (which) {
+    case 0: return apply([](Vector v) { return seqsweep::exp(v); });
+    case 1: return apply([](Vector v) { return seqsweep::log(v); });
+    case 2: return apply([](Vector v) { return seqsweep::tanh(v); });
+    case 3: return apply([](Vector v) { return sigmoid(v); });
+    case 4: return apply([](Vector v) { return softplus(v); });
+    case 5: return apply([&](Vector v) { return sin_cos(v, sine, cosine), sine; });
+    default: return apply([&](Vector v) { return sin_cos(v, sine, cosine), cosine; });
   }
 }
 
