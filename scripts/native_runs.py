@@ -40,6 +40,8 @@ def overrides() -> Iterator[tuple[str, ...]]:
     """Yields the arguments of each run."""
     for cell, init in itertools.product(("rnn", "gru", "lstm"), ("uniform", "orthogonal")):
         yield *ALL, *MADE, f"model.cell={cell}", f"model.recurrent_init={init}"
+    for cell in ("indrnn", "mingru", "minlstm", "lru"):
+        yield *ALL, *MADE, f"model.cell={cell}"
     yield *ALL, *READ
 
 

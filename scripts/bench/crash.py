@@ -4,7 +4,7 @@
 
 `--epochs` are those of the killed trainings. Two modes share the kills:
 
-- `pool`: a sweep of twelve short runs with shuffling, dropout, a scheduler, early stopping and best
+- `pool`: a sweep of 28 short runs with shuffling, dropout, a scheduler, early stopping and best
   checkpoints;
 - `single`: one such run by autograd.
 
@@ -40,7 +40,7 @@ RUN = (
 )  # fmt: skip
 OVERRIDES = (
     "-m", "sweep.name=killed", *RUN,
-    "model.cell=rnn,gru,lstm", "model.hidden_size=4,12", "seed=0,1",
+    "model.cell=rnn,gru,lstm,indrnn,mingru,minlstm,lru", "model.hidden_size=4,12", "seed=0,1",
 )  # fmt: skip
 SINGLE = (*RUN, "engine=autograd", "model.cell=gru")
 

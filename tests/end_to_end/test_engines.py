@@ -32,7 +32,7 @@ def test_the_engine_that_is_planned_trains_beside_the_other(seqsweep, tmp_path, 
 
 MIXED = ("train", "-m", "data=digits", "model.dropout=0.2", "model.num_layers=2", "sweep.name=s")
 AXES = {
-    "model.cell": ("rnn", "lstm"), "trainer.max_epochs": ("2", "3"), "seed": ("0", "1"),
+    "model.cell": ("lru", "lstm"), "trainer.max_epochs": ("2", "3"), "seed": ("0", "1"),
 }  # fmt: skip
 WAYS: dict[str, tuple[str, list[dict[str, tuple[str, ...]]]]] = {
     "forwards": ("hydra.launcher.threads=2", [{}]),

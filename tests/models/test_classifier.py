@@ -1,4 +1,4 @@
-"""Every network is `torch.nn.RNN` (GRU, LSTM) packed by hand, and padding never matters.
+"""Every network is its layers packed by hand, and padding never matters.
 
 Each option does what its source says.
 """
@@ -19,13 +19,15 @@ from seqsweep.models.layers import NormedLayers
 B, T, F, H, C, SYMBOLS, E = 5, 7, 3, 4, 6, 9, 2
 LENGTHS = torch.tensor([3, 7, 1, 5, 7])
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+OURS = ("indrnn", "mingru", "minlstm", "lru")
 EMBEDDING: dict[str, Any] = {"embedding_dim": E, "num_embeddings": SYMBOLS, "input_size": 1}
 LAYERED: dict[str, Any] = {"layer_norm": True, "num_layers": 3}
 PLAIN: list[dict[str, Any]] = [
     {"cell": cell, "nonlinearity": nonlinearity, "num_layers": layers, "bidirectional": both,
      "pooling": pooling}
     for (cell, nonlinearity), layers, both, pooling in itertools.product(
-        (("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")),
+        (("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh"), ("indrnn", "relu"),
+         *((cell, "tanh") for cell in OURS)),
         (1, 2, 3), (False, True), ("last", "mean", "max"),
     )
 ]  # fmt: skip
@@ -36,6 +38,9 @@ WITH_OPTIONS = [
         (LAYERED, {"pooling": "attention"}, EMBEDDING,
          LAYERED | EMBEDDING | {"pooling": "attention", "recurrent_init": "orthogonal"}),
     )
+] + [
+    {"cell": cell, "bidirectional": True, "pooling": "attention", **LAYERED, **EMBEDDING}
+    for cell in OURS
 ]  # fmt: skip
 every_network = pytest.mark.parametrize("arguments", PLAIN + WITH_OPTIONS, ids=str)
 
@@ -123,6 +128,9 @@ def test_weights_move_to_and_from_torch(cell, bidirectional):
         ({"dropout": float("nan")}, "dropout=nan: "),
         ({"cell": "gru", "nonlinearity": "relu"}, "nonlinearity='relu' with cell='gru': "),
         ({"pooling": "attenton"}, "pooling='attenton': must be one of last, mean, max, attention"),
+        ({"cell": "mingru", "nonlinearity": "relu"}, "nonlinearity='relu' with cell='mingru': "),
+        ({"cell": "lru", "recurrent_init": "orthogonal"}, "recurrent_init='orthogonal' with cell"),
+        ({"cell": "minlstm", "forget_bias": 1.0}, "forget_bias=1.0 with cell='minlstm': must be"),
         ({"recurrent_init": "eye"}, "recurrent_init='eye': must be one of uniform, orthogonal"),
         ({"forget_bias": 1.0}, "forget_bias=1.0 with cell='rnn': must be left out, because"),
         ({"num_embeddings": 4}, "num_embeddings=4: must be left out without embedding_dim"),
@@ -188,7 +196,7 @@ def test_layer_norm_equals_the_formula_of_ba_et_al_between_layers():
     torch.testing.assert_close(logits(model, padded()), torch.stack(expected), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", [*CELLS, *OURS])
 def test_normed_weights_are_drawn_and_named_as_those_of_torch_and_needed(cell):
     normed = network(cell=cell, layer_norm=True, num_layers=3, bidirectional=True)
     plain = network(cell=cell, num_layers=3, bidirectional=True)

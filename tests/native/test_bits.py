@@ -16,6 +16,11 @@ SHAPES = [
     Shape(3, 7, 4, "lstm", "tanh", 3, False, "last", 0.5),
     Shape(3, 1, 4, "gru", "tanh", 2, False, "last"),
     Shape(3, 80, 4, "lstm", "tanh", 1, True, "mean"),
+    Shape(3, 20, 4, "indrnn", "relu", 3, True, "last", 0.3),
+    Shape(3, 33, 4, "mingru", "tanh", 2, True, "last", 0.5),
+    Shape(3, 16, 4, "minlstm", "tanh", 1, True, "max"),
+    Shape(3, 19, 4, "lru", "tanh", 2, True, "mean", 0.3),
+    Shape(3, 64, 4, "lru", "tanh", 1, False, "last"),
 ]
 LENGTHS = [5, 2, 7, 7, 1, 3, 6, 7, 4, 5, 2, 1, 7]
 ADAM = {"lr": 0.01, "weight_decay": 0.01}
@@ -41,7 +46,8 @@ def train(make_case, epochs: int = 2, alone: bool = True, threads: int = 0) -> s
             results = [
                 r for each in each_in_turn(lambda g: run(g, data, data), groups) for r in each
             ]
-            order = range(len(works)) if alone else [*range(0, 6, 2), *range(1, 6, 2)]
+            order = [*range(len(works))]
+            order = order if alone else order[::2] + order[1::2]
             by_index = dict(zip(order, results, strict=True))
             measurements += [repr(by_index[n][:2]) for n in range(len(works))]
     numbers = [network.weights.numpy().tobytes().hex() for network in networks]

@@ -10,7 +10,7 @@ import pytest
 
 from seqsweep.native.library import library
 
-FUNCTIONS = ("exp", "log", "tanh", "sigmoid")
+FUNCTIONS = ("exp", "log", "tanh", "sigmoid", "softplus", "sin", "cos")
 Array = npt.NDArray[np.float32]
 
 
@@ -72,6 +72,22 @@ def sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def test_the_error_of_a_function_is_a_few_units_of_the_last_place(name, exact, low, high, bound):
     x = numbers(low, high)
     assert ulps(call(name, x), exact(x.astype(np.float64))).max() <= bound
+
+
+def test_angles_up_to_8192_and_softplus_are_exact_to_the_last_places_of_their_size():
+    """A sine near 0, and a softplus of a very negative number, have an absolute error alone."""
+    x = numbers(-8192.0, 8192.0)
+    exact = x.astype(np.float64)
+    for name, values, bound in (
+        ("sin", np.sin(exact), 1e-7), ("cos", np.cos(exact), 1e-7),
+    ):  # fmt: skip
+        assert np.abs(call(name, x) - values).max() <= bound
+    small = np.abs(x) < 0.7
+    assert ulps(call("sin", x)[small], np.sin(exact[small])).max() <= 2
+    assert np.array_equal(call("sin", -x), -call("sin", x))
+    x = numbers(-80.0, 3e38)
+    exact = np.logaddexp(0, x.astype(np.float64))
+    assert (np.abs(call("softplus", x) - exact) / exact.clip(min=1)).max() <= 2e-7
 
 
 def test_functions_of_infinity_nan_zero_and_subnormal_numbers():

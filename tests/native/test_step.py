@@ -1,4 +1,4 @@
-"""The library trains and traces as nn.RNN, GRU, LSTM and torch.optim do in float64."""
+"""The library trains and traces as torch's cells, `models.cells` and torch.optim do in float64."""
 
 from typing import Any
 
@@ -13,7 +13,11 @@ from torch import nn
 
 from seqsweep.native.step import Shape, run, trace
 
-CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
+CELLS = [
+    ("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh"),
+    ("indrnn", "tanh"), ("indrnn", "relu"), ("mingru", "tanh"), ("minlstm", "tanh"),
+    ("lru", "tanh"),
+]  # fmt: skip
 OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     adam: st.fixed_dictionaries(
         {
@@ -180,7 +184,7 @@ def test_values_beyond_the_end_of_a_sequence_are_not_read(make_case, cell, nonli
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("lengths", [[4, 2, 4, 1, 3], [3, 3, 3]])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_traced_gradients_and_states_are_those_of_torchs_cells(
+def test_traced_gradients_and_states_are_those_of_the_cells(
     make_case, cell, nonlinearity, lengths, pooling
 ):
     shape = Shape(3, 5, 4, cell, nonlinearity, 2, True, pooling, 0.3)

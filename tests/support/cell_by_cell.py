@@ -1,4 +1,4 @@
-"""The states of a network and their gradients, sequence by sequence and cell by cell of torch.
+"""The states of a network and their gradients, sequence by sequence and step by step.
 
 T time steps, F features, H hidden, L layers, D directions, R rows: the steps of all sequences as
 `PackedSequence` holds them.
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from seqsweep.models.cells import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 
 CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
@@ -27,14 +28,14 @@ def trace_by_cells(
 
     Index 0 of the norms is the last step of each sequence. The loss is that of one sequence.
     """
-    assert isinstance(network.rnn, nn.RNNBase)
+    assert isinstance(network.rnn, (nn.RNNBase, CellLayers))
     directions, steps = 1 + network.rnn.bidirectional, int(lengths.max())
     norms = torch.zeros(network.rnn.num_layers, directions, steps, dtype=x.dtype)
     sizes = torch.ones(len(labels)) if class_weights is None else class_weights[labels]
     last: list[list[Tensor]] = []
     for index, length in enumerate(lengths.tolist()):
-        layers = states_of(network, x[index, :length])
-        logits = network.fc(pooled(layers[-1], network.pooling))
+        layers, outputs = states_of(network, x[index, :length])
+        logits = network.fc(pooled(outputs, network.pooling))
         loss = cross_entropy(
             logits,
             labels[None, index],
@@ -48,31 +49,57 @@ def trace_by_cells(
                 for left, state in enumerate(reversed(states)):
                     assert state.grad is not None
                     norms[layer, direction, left] += state.grad.norm()
-        last.append([torch.cat(step, 1).detach() for step in zip(*layers[-1], strict=True)])
+        last.append([torch.cat(step, 1).detach() for step in zip(*outputs, strict=True)])
     order = torch.sort(lengths, descending=True, stable=True).indices.tolist()
     rows = [last[index][time] for time in range(steps) for index in order if time < lengths[index]]
     counts = (lengths[:, None] > torch.arange(steps)).sum(0)
     return norms / counts, torch.cat(rows)
 
 
-def states_of(network: RNNClassifier, x: Tensor) -> list[list[list[Tensor]]]:
-    """Returns the states h_t (1, H) by layer and direction, in the order of reading x (T, F)."""
-    read, layers = [step[None] for step in x], []
-    assert isinstance(network.rnn, nn.RNNBase)
+Steps = list[list[Tensor]]
+"""A tensor (1, any) for each step of each direction, in the order in which it reads."""
+
+
+def states_of(network: RNNClassifier, x: Tensor) -> tuple[list[Steps], Steps]:
+    """Returns the states of each layer, and the outputs (1, H) of the last one, for x (T, F)."""
+    read, layers, directions = [step[None] for step in x], list[Steps](), Steps()
+    assert isinstance(network.rnn, (nn.RNNBase, CellLayers))
     for layer in range(network.rnn.num_layers):
+        layers.append([])
         directions = []
         for reverse in (False, True)[: 1 + network.rnn.bidirectional]:
-            cell, state, states = cell_of(network.rnn, layer, reverse), None, []
-            for step in reversed(read) if reverse else read:
-                state = cell(step, state)
-                hidden = state[0] if isinstance(state, tuple) else state
-                hidden.retain_grad()
-                states.append(hidden)
-            directions.append(states)
-        layers.append(directions)
-        reverse = [states[::-1] for states in directions[1:]]
+            run = run_of_torch if isinstance(network.rnn, nn.RNNBase) else run_of_ours
+            order = read[::-1] if reverse else read
+            states, outputs = run(network.rnn, layer, reverse, order)
+            layers[-1].append(states)
+            directions.append(outputs)
+        reverse = [outputs[::-1] for outputs in directions[1:]]
         read = [torch.cat(step, 1) for step in zip(directions[0], *reverse, strict=True)]
-    return layers
+    return layers, directions
+
+
+def run_of_torch(rnn: Any, layer: int, reverse: bool, x: list[Tensor]) -> Steps:
+    """Returns the states h_t twice, because they are the outputs too."""
+    cell, state, states = cell_of(rnn, layer, reverse), None, list[Tensor]()
+    for step in x:
+        state = cell(step, state)
+        hidden = state[0] if isinstance(state, tuple) else state
+        hidden.retain_grad()
+        states.append(hidden)
+    return [states, states]
+
+
+def run_of_ours(rnn: Any, layer: int, reverse: bool, x: list[Tensor]) -> Steps:
+    """Returns the states (1, N) of a cell of `models.cells`, and its outputs."""
+    cell = rnn.cell(rnn.weights(f"_l{layer}" + "_reverse" * reverse), rnn.nonlinearity)
+    state = x[0].new_zeros(1, cell.state_size(rnn.hidden_size))
+    states, outputs = list[Tensor](), list[Tensor]()
+    for step in map(cell.project, x):
+        state = cell.step(step, state)
+        state.retain_grad()
+        states.append(state)
+        outputs.append(cell.output(state, step))
+    return [states, outputs]
 
 
 def cell_of(rnn: nn.RNNBase, layer: int, reverse: bool) -> nn.Module:

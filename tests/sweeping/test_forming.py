@@ -109,7 +109,9 @@ def test_a_line_says_how_to_leave_the_gpu(checked):
 
 
 @pytest.mark.parametrize("engine", ["native", "autograd"])
-@pytest.mark.parametrize("more", ["model.hidden_size=33", "model.num_layers=2", "model.cell=gru"])
+@pytest.mark.parametrize(
+    "more", ["model.hidden_size=33", "model.num_layers=2", "model.cell=gru", "model.cell=lru"]
+)
 def test_a_larger_network_has_a_longer_estimate(checked, engine, more):
     small, large = (plan(checked(*BASE, *own)) for own in ((), (more,)))
     assert 0 < epoch_seconds(small, engine) < epoch_seconds(large, engine)

@@ -40,6 +40,7 @@ train -m data=digits seed=0,1 budget.epochs=5 | train -m data=digits seed=0,1 hy
 train data=csv 'data.source.features=[a [m],b [s]]' | train data=csv 'data.source.features=["a [m]","b [s]"]'
 test tests                              | evaluate tests
 explain data=digits model=lstm          | explain data=digits model.cell=lstm
+train data=digits model=gru,mingru      | train -m data=digits model.cell=gru,mingru
 train data=digits model.cell=rnn, gru   | train -m data=digits model.cell=rnn,gru
 train data=csv data.source.step=Zeit [s] | train data=csv 'data.source.step="Zeit [s]"'
 train data=csv data.source.decimal=,    | train data=csv 'data.source.decimal=","'

@@ -72,7 +72,9 @@ def test_folds_are_other_data_of_one_source(checked):
     assert plan(runs[1].config).splits is runs[1].splits  # all folds stay prepared
 
 
-@pytest.mark.parametrize(("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7)])
+@pytest.mark.parametrize(
+    ("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7), ("mingru", 3), ("lru", 9)]
+)
 def test_a_batch_whose_states_do_not_fit_in_the_memory_is_refused(checked, cell, states):
     config = checked(
         "data=digits", f"model.cell={cell}", "model.num_layers=2", "model.bidirectional=true",

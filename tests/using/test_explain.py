@@ -31,6 +31,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "layer norm": {"layer_norm": True, "cell": "gru", "num_layers": 3, "bidirectional": True},
     "attention": {"pooling": "attention", "cell": "lstm", "num_layers": 2},
     "embedding": {"embedding_dim": 3, "num_embeddings": 8},
+    "indrnn": {"cell": "indrnn", "nonlinearity": "relu"},
+    "mingru": {"cell": "mingru", "num_layers": 2, "bidirectional": True},
+    "minlstm": {"cell": "minlstm", "pooling": "mean"},
+    "lru": {"cell": "lru", "num_layers": 2, "bidirectional": True, "layer_norm": True},
 }
 
 
@@ -54,7 +58,7 @@ def test_every_weight_is_shown_with_its_shape(option):
     assert tensors.count(("h", (3, 7, 6))) == layers * (1 + bidirectional)
     sides = [shape for name, shape in tensors if name[0] == "y"]
     assert sides == [outputs] * layers * bidirectional
-    assert norms == [(f"n{n}", outputs) for n in range(1, layers) if option == "layer norm"]
+    assert norms == [(f"n{n}", outputs) for n in range(1, layers) if "layer_norm" in OPTIONS[option]]
     assert (("e", (3, 7, 3)) in tensors) == (option == "embedding")
     assert (("a", (3, 7)) in tensors) == (option == "attention")
     assert f"{layers} layer" in explanation.title

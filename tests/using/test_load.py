@@ -191,6 +191,8 @@ def assert_rebuilt(record, x, lengths) -> None:
         ("model.layer_norm=true", "model.num_layers=2", "model.recurrent_init=orthogonal"),
         ("model.pooling=attention", "model.cell=gru", "model.bidirectional=true"),
         ("model.cell=lstm", "model.forget_bias=1"),
+        ("model.cell=lru", "model.layer_norm=true", "model.num_layers=2"),
+        ("model.cell=minlstm", "model.pooling=attention", "model.bidirectional=true"),
     ],
 )
 def test_a_network_with_options_is_rebuilt_from_its_checkpoint(data, tmp_path, options):

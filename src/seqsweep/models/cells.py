@@ -8,7 +8,7 @@ computes the same (native/source/cells.h and lru.h).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
@@ -21,16 +21,20 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from seqsweep.elementary import log, normal
 
 Array = npt.NDArray[np.float64]
-Uniform = Callable[..., Array]
-"""Draws an array of the given shape, with numbers in [0, 1)."""
+
+
+def uniform(*shape: int) -> Array:
+    """Draws numbers in [0, 1) with float32's precision, as float64, from the global generator."""
+    return torch.rand(shape, dtype=torch.float32).numpy().astype(np.float64)
 
 
 class Cell:
     """One layer and direction of a recurrent network: its weights, and the equation of a step.
 
-    A cell of your own names its weights in `shapes` and overrides `step`. Its attributes are the
-    weights: the parameter `rnn.weight_ih_l0` is `self.weight_ih` in the first layer. A cell whose
-    output is not its state also overrides `output` and `state_size`.
+    A cell of your own names its weights in `shapes` and overrides `step`. The weights are its
+    attributes: the parameter `rnn.weight_ih_l0` is `self.weight_ih` in the first layer. Weights
+    with another distribution need `first_weights`, a product of other weights with the input needs
+    `project`, and an output other than the state needs `output` and `state_size`.
 
     Args:
         weights: the weights by their names in `shapes`.
@@ -47,7 +51,7 @@ class Cell:
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Returns the shape of each weight, for I inputs and H hidden units."""
+        """Returns the shape of each weight by its name, for I inputs and H hidden units."""
         return {"weight_ih": (hidden, inputs), "bias_ih": (hidden,)}
 
     @staticmethod
@@ -56,7 +60,7 @@ class Cell:
         return hidden
 
     @classmethod
-    def first_weights(cls, inputs: int, hidden: int, uniform: Uniform) -> dict[str, Array]:
+    def first_weights(cls, inputs: int, hidden: int) -> dict[str, Array]:
         """Draws the first weights: uniform between -1 / sqrt(H) and 1 / sqrt(H)."""
         bound = 1 / math.sqrt(hidden)
         shapes = cls.shapes(inputs, hidden)
@@ -91,8 +95,8 @@ class IndRNN(Cell):
         return {"weight_ih": (hidden, inputs), "weight_hh": (hidden,), "bias_ih": (hidden,)}
 
     @classmethod
-    def first_weights(cls, inputs: int, hidden: int, uniform: Uniform) -> dict[str, Array]:
-        return super().first_weights(inputs, hidden, uniform) | {"weight_hh": uniform(hidden)}
+    def first_weights(cls, inputs: int, hidden: int) -> dict[str, Array]:
+        return super().first_weights(inputs, hidden) | {"weight_hh": uniform(hidden)}
 
     def step(self, x: Tensor, state: Tensor) -> Tensor:
         return self.activation(x + self.weight_hh * state)
@@ -172,8 +176,8 @@ class LRU(Cell):
         return 2 * hidden
 
     @classmethod
-    def first_weights(cls, inputs: int, hidden: int, uniform: Uniform) -> dict[str, Array]:
-        weights = super().first_weights(inputs, hidden, uniform)
+    def first_weights(cls, inputs: int, hidden: int) -> dict[str, Array]:
+        weights = super().first_weights(inputs, hidden)
         # Half of the last place is added, so that no number is 0 or 1.
         square, turn = uniform(2, hidden) + 2**-25
         b, c = normal(uniform(2, 2, hidden, hidden, 2)) / math.sqrt(hidden)  # (2, H, H) each
@@ -250,7 +254,15 @@ class CellLayers(nn.Module):
         self.dropout = nn.Dropout(dropout)
         for inputs, ending in self.lanes():
             for name, shape in cell.shapes(inputs, hidden_size).items():
-                self.register_parameter(name + ending, nn.Parameter(torch.zeros(shape)))
+                self.register_parameter(name + ending, nn.Parameter(torch.empty(shape)))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws the first weights of all layers and directions, as the constructor does."""
+        for inputs, ending in self.lanes():
+            for name, values in self.cell.first_weights(inputs, self.hidden_size).items():
+                self.get_parameter(name + ending).copy_(torch.from_numpy(values))
 
     def lanes(self) -> Iterator[tuple[int, str]]:
         """Yields the inputs and the ending of the parameters of each layer and direction."""

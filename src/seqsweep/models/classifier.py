@@ -1,4 +1,4 @@
-"""Recurrent sequence classifiers: RNN, GRU or LSTM layers, a pooling, and one linear layer.
+"""Recurrent sequence classifiers: recurrent layers, a pooling, and one linear layer.
 
 B batch, T time steps, F features (`input_size`), E embedding, H hidden, L layers, D directions,
 C classes.
@@ -121,6 +121,8 @@ class RNNClassifier(nn.Module):
                 self.rnn = make(features, hidden_size, num_layers, dropout=between)
             self.fc = nn.Linear(width, num_classes)
             self.attention = AttentionPooling(width) if pooling == "attention" else None
+        self.cell: Cell = cell
+        self.nonlinearity = nonlinearity
         self.pooling: Pooling = pooling
         self.recurrent_init: RecurrentInit = recurrent_init
         self.forget_bias = forget_bias

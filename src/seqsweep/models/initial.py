@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.elementary import normal
-from seqsweep.models.cells import CellLayers
+from seqsweep.models.cells import CellLayers, uniform
 
 _DRAWS = 12
 """The sum of this many uniform numbers in [0, 1) has variance 1, and is nearly normal."""
@@ -24,24 +24,20 @@ def draw_first_weights(network: nn.Module) -> None:
 
     The distributions are torch's own: an embedding is standard normal, and other parameters are
     uniform between -1 / sqrt(n) and 1 / sqrt(n), where n is the number of units of a recurrent
-    layer or the number of inputs of a linear layer. torch's `uniform_` and `normal_` round
-    differently on a CPU without AVX2; `rand` and numpy's arithmetic do not.
+    layer or the number of inputs of a linear layer. The cells of `models.cells` have their own.
+    torch's `uniform_` and `normal_` round differently on a CPU without AVX2; `rand` and numpy's
+    arithmetic do not.
     """
     for module in network.modules():
-        if isinstance(module, nn.LayerNorm):
-            module.reset_parameters()  # ones and zeros
+        if isinstance(module, (nn.LayerNorm, CellLayers)):
+            module.reset_parameters()  # a LayerNorm: ones and zeros
         elif isinstance(module, nn.Embedding):
-            _fill(module.weight, normal(_uniform(*module.weight.shape, 2)))
-        elif isinstance(module, CellLayers):
-            for inputs, ending in module.lanes():
-                first = module.cell.first_weights(inputs, module.hidden_size, _uniform)
-                for name, values in first.items():
-                    _fill(module.get_parameter(name + ending), values)
+            _fill(module.weight, normal(uniform(*module.weight.shape, 2)))
         elif isinstance(module, (nn.RNNBase, nn.Linear)):
             is_linear = isinstance(module, nn.Linear)
             bound = 1 / math.sqrt(module.in_features if is_linear else module.hidden_size)
             for parameter in module.parameters():
-                _fill(parameter, (2 * _uniform(*parameter.shape) - 1) * bound)
+                _fill(parameter, (2 * uniform(*parameter.shape) - 1) * bound)
 
 
 @torch.no_grad()
@@ -89,11 +85,6 @@ def orthogonal(size: int) -> npt.NDArray[np.float64]:
         shares = (column[:, None] * others).sum(axis=0)
         others -= column[:, None] * shares
     return vectors
-
-
-def _uniform(*shape: int) -> npt.NDArray[np.float64]:
-    """Draws numbers in [0, 1) with float32's precision, as float64, from the global generator."""
-    return torch.rand(shape, dtype=torch.float32).numpy().astype(np.float64)
 
 
 def _fill(parameter: Tensor, values: npt.NDArray[np.float64]) -> None:

@@ -39,7 +39,9 @@ class NormedLayers(nn.Module):
         (D, B, H) as in `nn.RNN`.
     """
 
-    def __init__(self, layers: Sequence[nn.RNNBase | CellLayers], width: int, dropout: float) -> None:
+    def __init__(
+        self, layers: Sequence[nn.RNNBase | CellLayers], width: int, dropout: float
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in layers[1:])

@@ -15,7 +15,7 @@ _MOST = 2**31 - 1
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4, "indrnn": 1, "mingru": 2, "minlstm": 3, "lru": 1}
 """The blocks of H rows of the input weights."""
-_SQUARES = {"rnn": 1, "gru": 3, "lstm": 4, "lru": 6}
+SQUARES = {"rnn": 1, "gru": 3, "lstm": 4, "lru": 6}
 """The (H, H) matrices of a layer and direction behind its input weights."""
 OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
 
@@ -178,7 +178,7 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
     outputs = GATES[shape.cell] * shape.hidden_size
-    squares = _SQUARES.get(shape.cell, 0) * shape.hidden_size**2
+    squares = SQUARES.get(shape.cell, 0) * shape.hidden_size**2
     first = 2 * outputs * shape.input_size + 3 * squares
     later = 3 * (outputs * shape.directions * shape.hidden_size + squares)
     layers = first + (shape.num_layers - 1) * later

@@ -48,7 +48,7 @@ _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 class Network(NamedTuple):
     """The recurrent layers and the pooling of a config's model."""
 
-    cell: Literal["rnn", "gru", "lstm"]
+    cell: str
     nonlinearity: Literal["tanh", "relu"]
     num_layers: int
     bidirectional: bool

@@ -20,7 +20,11 @@ from seqsweep.extras.export.check import (
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, SimpleRNN
 from seqsweep.runs.provenance import version
 
-CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
+CELLS = [
+    ("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh"),
+    ("indrnn", "tanh"), ("indrnn", "relu"), ("mingru", "tanh"), ("minlstm", "tanh"),
+    ("lru", "tanh"),
+]  # fmt: skip
 POOLINGS = ["last", "mean", "max", "attention"]
 SHAPES = [(1, 1), (1, 9), (7, 1), (2, 50), (33, 8)]
 
@@ -94,9 +98,11 @@ def test_a_file_takes_any_batch_steps_and_lengths_of_raw_values(made_run, scalin
         assert largest_over(run, answer, x, lengths) < 2e-6
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_values_behind_the_lengths_change_no_bit(made_run, pooling):
-    run = made_run(cell="gru", num_layers=2, bidirectional=True, pooling=pooling)
+@pytest.mark.parametrize("cell", ["gru", "indrnn", "mingru", "minlstm", "lru"])
+def test_values_behind_the_lengths_change_no_bit(made_run, cell, pooling):
+    run = made_run(cell=cell, num_layers=2, bidirectional=True, pooling=pooling)
     answer = written(run)
     rng = np.random.default_rng(2)
     x = rng.normal(size=(3, 9, 3)).astype(np.float32)
@@ -153,6 +159,8 @@ def test_transformed_sequences_of_which_nothing_is_left_have_nan_as_outputs(made
         run.prepare(x[:1])
     with pytest.raises(Exception, match="sequence_lens"):  # more than there are steps
         written(made_run())(x, np.array([8] * 4))
+    with pytest.raises(Exception, match="invalid index"):
+        written(made_run(cell="mingru", pooling="mean"))(x, np.array([8] * 4))
 
 
 def test_a_file_says_what_it_is(made_run):

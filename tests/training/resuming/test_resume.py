@@ -30,6 +30,7 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "few batches": ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1",
                     "model.cell=lstm", "model.recurrent_init=orthogonal", "model.forget_bias=1"),
     "one log": ("logger=csv", "data.test_fraction=0"),
+    "linear recurrence": ("model.cell=lru", "model.num_layers=2", "model.dropout=0.2"),
     "early stopping": EARLY,
     "augmented": ("data.transform.jitter=0.3", "data.transform.time_mask=2"),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from torch import nn
 
 from seqsweep.data.checks import Float64
 from seqsweep.data.fitted import Scaling
+from seqsweep.models.cells import CellLayers
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
 from seqsweep.models.layers import NormedLayers
 from seqsweep.runs.provenance import version
@@ -18,7 +19,7 @@ _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
 
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
-_LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
+_LAYERS = (nn.RNN, nn.GRU, nn.LSTM, CellLayers)
 
 
 def scaling_inside(run: LoadedRun) -> Scaling | None:
@@ -87,7 +88,7 @@ def _text(names: Iterable[str]) -> str:
 class Layer(NamedTuple):
     """A recurrent layer: its module, its index in this module, the normalisation before it."""
 
-    rnn: nn.RNNBase
+    rnn: nn.RNNBase | CellLayers
     number: int
     norm: nn.LayerNorm | None
 
@@ -95,9 +96,9 @@ class Layer(NamedTuple):
 def layers_of(network: RNNClassifier) -> list[Layer]:
     """Returns the recurrent layers in their order."""
     rnn = network.rnn
-    if isinstance(rnn, nn.RNNBase):
+    if not isinstance(rnn, NormedLayers):
         return [Layer(rnn, number, None) for number in range(rnn.num_layers)]
-    layers = [layer for layer in rnn.layers if isinstance(layer, nn.RNNBase)]
+    layers = [layer for layer in rnn.layers if isinstance(layer, (nn.RNNBase, CellLayers))]
     norms = [None, *(norm for norm in rnn.norms if isinstance(norm, nn.LayerNorm))]
     return [Layer(layer, 0, norm) for layer, norm in zip(layers, norms, strict=True)]
 

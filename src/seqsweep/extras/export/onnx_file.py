@@ -82,7 +82,7 @@ def _add_network(graph: Graph, network: RNNClassifier, run: LoadedRun) -> None:
     usable = add_usable(graph, prepared, count_symbols(run))
     embedding = network.embedding
     x = prepared.x if embedding is None else add_embedding(graph, embedding, prepared.x)
-    output, state = add_layers(graph, layers_of(network), x, prepared.lengths)
+    output, state = add_layers(graph, layers_of(network), x, prepared)
     features = state if network.pooling == "last" else add_pooling(graph, network, output, prepared)
     logits = graph.node("Gemm", features, *graph.linear("fc", network.fc), transB=1)
     nan = graph.constant("not_a_number", np.array([np.nan], dtype=np.float32))

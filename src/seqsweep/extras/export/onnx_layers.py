@@ -11,8 +11,10 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from seqsweep.extras.export.contents import Layer
+from seqsweep.extras.export.onnx_cells import add_cell
 from seqsweep.extras.export.onnx_nodes import Graph
 from seqsweep.extras.export.onnx_scaling import Prepared
+from seqsweep.models.cells import CellLayers
 from seqsweep.models.classifier import RNNClassifier
 
 _GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
@@ -31,26 +33,44 @@ def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
     return graph.node("Gather", vectors, graph.node("Squeeze", index, graph.axes(2)))
 
 
-def add_layers(graph: Graph, layers: list[Layer], x: str, lengths: str) -> tuple[str, str]:
+def add_layers(graph: Graph, layers: list[Layer], x: str, prepared: Prepared) -> tuple[str, str]:
     """Adds the recurrent layers on x (B, T, ...).
 
     Returns the last layer's outputs (T, B, D*H), 0 at padding, and its final states (B, D*H).
     """
-    lengths = graph.cast(lengths, np.int32)
+    lengths = graph.cast(prepared.lengths, np.int32)
     output, state = graph.node("Transpose", x, perm=[1, 0, 2]), ""
     for position, layer in enumerate(layers):
         if layer.norm is not None:
             weights = graph.linear(f"rnn.norms.{position - 1}", layer.norm)
             options: dict[str, Any] = {"axis": -1, "epsilon": layer.norm.eps}
             output = graph.node("LayerNormalization", output, *weights, **options)
-        output, state = _add_layer(graph, layer, position, output, lengths)
+        if isinstance(layer.rnn, CellLayers):
+            output = add_cell(graph, layer.rnn, layer.number, position, output, prepared.valid)
+        else:
+            output, state = _add_layer(graph, layer.rnn, layer.number, position, output, lengths)
+    if not state:
+        return output, _add_final(graph, output, prepared.lengths, layers[-1].rnn)
     by_sequence = graph.node("Transpose", state, perm=[1, 0, 2])  # (B, D, H)
     return output, graph.node("Reshape", by_sequence, graph.axes(0, -1))
 
 
-def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) -> tuple[str, str]:
-    """Adds one layer: (T, B, ...) -> (T, B, D*H), (D, B, H)."""
-    rnn = layer.rnn
+def _add_final(graph: Graph, output: str, lengths: str, rnn: nn.RNNBase | CellLayers) -> str:
+    """Adds the output at the last step that each direction reads: (T, B, D*H) -> (B, D*H)."""
+    by_sequence = graph.node("Transpose", output, perm=[1, 0, 2])  # (B, T, D*H)
+    index = graph.node("Sub", graph.node("Unsqueeze", lengths, graph.axes(1)), graph.axes(1))
+    last = graph.node("GatherND", by_sequence, index, batch_dims=1)
+    if not rnn.bidirectional:
+        return last
+    first = graph.node("Gather", output, graph.number(0), axis=0)
+    is_forward = np.arange(2 * rnn.hidden_size) < rnn.hidden_size
+    return graph.node("Where", graph.constant("is_forward", is_forward), last, first)
+
+
+def _add_layer(
+    graph: Graph, rnn: nn.RNNBase, number: int, position: int, x: str, lengths: str
+) -> tuple[str, str]:
+    """Adds one layer of torch: (T, B, ...) -> (T, B, D*H), (D, B, H)."""
     attributes: dict[str, Any] = {
         "hidden_size": rnn.hidden_size,
         "direction": "bidirectional" if rnn.bidirectional else "forward",
@@ -61,16 +81,15 @@ def _add_layer(graph: Graph, layer: Layer, position: int, x: str, lengths: str) 
     if isinstance(rnn, nn.RNN):
         # ONNX needs one activation for each direction.
         attributes["activations"] = [rnn.nonlinearity.capitalize()] * (1 + rnn.bidirectional)
-    inputs = (x, *_add_weights(graph, layer, position), lengths)
+    inputs = (x, *_add_weights(graph, rnn, number, position), lengths)
     outputs = (f"output_{position}", f"state_{position}")
     output, state = graph.nodes(type(rnn).__name__, inputs, outputs, **attributes)
     together = graph.node("Transpose", output, perm=[0, 2, 1, 3])  # (T, B, D, H)
     return graph.node("Reshape", together, graph.axes(0, 0, -1)), state
 
 
-def _add_weights(graph: Graph, layer: Layer, position: int) -> tuple[str, str, str]:
+def _add_weights(graph: Graph, rnn: nn.RNNBase, number: int, position: int) -> tuple[str, str, str]:
     """Adds a layer's weights for input and state, and its biases."""
-    rnn, number = layer.rnn, layer.number
     suffixes = [f"l{number}", f"l{number}_reverse"][: 1 + rnn.bidirectional]
 
     def stacked(kind: str) -> npt.NDArray[np.float32]:

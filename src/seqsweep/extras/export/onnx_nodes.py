@@ -9,15 +9,20 @@ from torch import nn
 
 
 class Graph:
-    """An ONNX graph; its methods add a part and return the part's name."""
+    """An ONNX graph; its methods add a part and return the part's name.
 
-    def __init__(self) -> None:
+    Args:
+        prefix: begins the names of nodes, which must differ from those of an outer graph.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Adds a node with one output."""
-        name = output or f"{operator.lower()}_{len(self._nodes)}"
+        name = output or f"{self._prefix}{operator.lower()}_{len(self._nodes)}"
         return self.nodes(operator, inputs, (name,), **attributes)[0]
 
     def nodes(

@@ -11,15 +11,18 @@ from seqsweep.training.planned_run import PlannedRun
 
 MIXED: tuple[tuple[str, ...], ...] = (
     ("seed=0",),
-    ("seed=1", "model.num_layers=2", "model.dropout=0.3", "model.bidirectional=true"),
+    ("seed=1", "model.num_layers=2", "model.dropout=0.3", "model.bidirectional=true",
+     "model.cell=minlstm"),
     ("seed=2", "model.cell=gru", "model.pooling=mean", "scheduler=cosine", "data.batch_size=5",
      "data.transform.jitter=0.3", "data.transform.time_mask=2"),
     ("seed=3", "model.cell=lstm", "scheduler=plateau", "scheduler.patience=0",
      "trainer.max_epochs=7"),
     ("seed=0", "callbacks=early_stopping", "callbacks.early_stopping.patience=1",
-     "optimizer=adamw", "monitor=val/loss", "trainer.max_epochs=12"),
-    ("seed=1", "optimizer=sgd", "optimizer.nesterov=true", "loss.class_weights=balanced"),
-    ("seed=2", "trainer.check_val_every_n_epoch=2", "optimizer=rmsprop", "optimizer.lr=0.003"),
+     "optimizer=adamw", "monitor=val/loss", "trainer.max_epochs=12", "model.cell=indrnn"),
+    ("seed=1", "optimizer=sgd", "optimizer.nesterov=true", "loss.class_weights=balanced",
+     "model.cell=mingru"),
+    ("seed=2", "trainer.check_val_every_n_epoch=2", "optimizer=rmsprop", "optimizer.lr=0.003",
+     "model.cell=lru", "model.num_layers=2"),
     ("seed=5", "optimizer=sgd", "optimizer.lr=1000", "optimizer.momentum=0",
      "model.nonlinearity=relu", "trainer.gradient_clip_val=null"),
 )  # fmt: skip

@@ -26,7 +26,7 @@ OWN = [
     (f"model.cell={cell}", f"model.recurrent_init={init}")
     for cell in ("rnn", "gru", "lstm")
     for init in ("uniform", "orthogonal")
-]
+] + [(f"model.cell={cell}",) for cell in ("indrnn", "mingru", "minlstm", "lru")]
 CODE = """
 import json, sys
 from pathlib import Path
