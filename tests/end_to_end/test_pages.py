@@ -134,3 +134,26 @@ def test_the_commands_of_the_first_hour_lead_to_a_file_that_predicts(seqsweep, t
     assert (tmp_path / "outputs/sweeps/first/report.html").is_file()
     first, again = ((tmp_path / name).read_text() for name in ("predictions.csv", "again.csv"))
     assert first == again and len(first.splitlines()) == 51
+
+
+@pytest.mark.durability
+def test_the_example_of_a_cell_of_your_own_trains_beside_ours_and_anew_after_an_edit(
+    seqsweep, tmp_path
+):
+    text = section("models.md", "A cell of your own")
+    (module,), (option,) = blocks(text, "python"), blocks(text, "yaml")
+    assert module.count("\n") <= 25
+    source = tmp_path / "mine.py"
+    source.write_text(module)
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/leaky.yaml").write_text(option)
+    (arguments,) = commands(text)
+    first = seqsweep(*arguments)
+    assert first.code == 0, first.err
+    assert "3 of 3 runs complete" in first.out
+    again = seqsweep(*arguments)
+    assert "3 done, 0 to train" in again.out
+    source.write_text(module.replace("x.tanh()", "x.sigmoid()"))
+    edited = seqsweep(*arguments)
+    assert "the code has changed" in edited.err and "mine.py" in edited.err
+    assert len(records(tmp_path / "outputs" / "sweeps")) == 4

@@ -58,7 +58,9 @@ def test_every_weight_is_shown_with_its_shape(option):
     assert tensors.count(("h", (3, 7, 6))) == layers * (1 + bidirectional)
     sides = [shape for name, shape in tensors if name[0] == "y"]
     assert sides == [outputs] * layers * bidirectional
-    assert norms == [(f"n{n}", outputs) for n in range(1, layers) if "layer_norm" in OPTIONS[option]]
+    assert norms == [
+        (f"n{n}", outputs) for n in range(1, layers) if "layer_norm" in OPTIONS[option]
+    ]
     assert (("e", (3, 7, 3)) in tensors) == (option == "embedding")
     assert (("a", (3, 7)) in tensors) == (option == "attention")
     assert f"{layers} layer" in explanation.title

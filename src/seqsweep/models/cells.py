@@ -249,9 +249,8 @@ class CellLayers(nn.Module):
         super().__init__()
         self.cell = cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bidirectional = bidirectional
+        self.bidirectional, self.dropout = bidirectional, dropout
         self.nonlinearity = nonlinearity
-        self.dropout = nn.Dropout(dropout)
         for inputs, ending in self.lanes():
             for name, shape in cell.shapes(inputs, hidden_size).items():
                 self.register_parameter(name + ending, nn.Parameter(torch.empty(shape)))
@@ -290,7 +289,7 @@ class CellLayers(nn.Module):
         for _, ending in self.lanes():
             is_reverse = ending.endswith("_reverse")
             if outputs and not is_reverse:  # a new layer
-                data = self.dropout(torch.cat(outputs, dim=1))
+                data = functional.dropout(torch.cat(outputs, dim=1), self.dropout, self.training)
                 outputs = []
             cell = self.cell(self.weights(ending), self.nonlinearity)
             start = data.new_zeros(sizes[0], cell.state_size(self.hidden_size))

@@ -235,7 +235,7 @@ def _check_cell(
     if cell != "lstm" and forget_bias is not None:
         raise ValueError(
             f"forget_bias={forget_bias} with cell={cell!r}: must be left out, because "
-            "only the cell lstm has a forget gate"
+            "only the cell lstm has this option"
         )
 
 
