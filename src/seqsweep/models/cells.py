@@ -29,7 +29,7 @@ def uniform(*shape: int) -> Array:
 
 
 class Cell:
-    """One layer and direction of a recurrent network: its weights, and the equation of a step.
+    """One layer and direction of a recurrent network.
 
     A cell of your own names its weights in `shapes` and overrides `step`. The weights are its
     attributes: the parameter `rnn.weight_ih_l0` is `self.weight_ih` in the first layer. Weights
@@ -51,7 +51,7 @@ class Cell:
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Returns the shape of each weight by its name, for I inputs and H hidden units."""
+        """Returns the shape of each weight by its name."""
         return {"weight_ih": (hidden, inputs), "bias_ih": (hidden,)}
 
     @staticmethod
@@ -103,11 +103,11 @@ class IndRNN(Cell):
 
 
 class MinGRU(Cell):
-    """The minimal GRU: h' = (1 - z) h + z c, with z = sigmoid(W_z x + b_z), c = g(W_h x + b_h).
+    """The minimal GRU: h' = (1 - z) h + z c.
 
-    Neither gate reads the state: Feng et al. 2024 (Were RNNs All We Needed?, arXiv:2410.01201,
-    section 3.1), with the positive candidate g of their appendix B.3. The rows of `weight_ih` are
-    z, h.
+    Neither z = sigmoid(W_z x + b_z) nor c = g(W_h x + b_h) reads the state: Feng et al. 2024 (Were
+    RNNs All We Needed?, arXiv:2410.01201, section 3.1), with the positive candidate g of their
+    appendix B.3. The rows of `weight_ih` are z, h.
     """
 
     @staticmethod
@@ -332,7 +332,7 @@ def _last_rows(sizes: list[int]) -> Tensor:
 
 
 def _mirrored_rows(sizes: list[int]) -> Tensor:
-    """Returns for each row (S,) the row of the same sequence that is as far from its end."""
+    """Returns for each row (S,) the row as far from the sequence's other end."""
     starts, lengths = _rows(sizes)
     rows = [starts[lengths[:n] - 1 - t] + np.arange(n) for t, n in enumerate(sizes)]
     return torch.from_numpy(np.concatenate(rows))

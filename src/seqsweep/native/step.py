@@ -90,8 +90,9 @@ class Trace(NamedTuple):
 
     Attributes:
         gradients: (layers, D, T) the mean norm of the gradient of a sequence's loss with respect to
-            its hidden state. Index 0 is the last step of a sequence, index 1 the step before it. A
-            mean is over the sequences that are long enough to have the step.
+            its hidden state, which is complex for the cell lru. Index 0 is the last step of a
+            sequence, index 1 the step before it. A mean is over the sequences that are long enough
+            to have the step.
         states: (R, D * H) the states of the last layer, in the order of `PackedSequence`; the
             states of the reverse direction are in the order in which this direction reads steps.
     """

@@ -70,7 +70,7 @@ _TEXTS_OF_CELLS = {
     "C_re": "the real part of C", "C_im": "the imaginary part of C",
     "glu_weight": "W  rows: u, v", "glu_bias": "b  rows: u, v",
 }  # fmt: skip
-"""What each weight of a cell of `models.cells` is in the equations; the others have its name."""
+"""The weights in the equations of `models.cells`; the other weights have their own names."""
 
 _READING = {
     "last": "the final state of each direction",

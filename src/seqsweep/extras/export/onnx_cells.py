@@ -1,4 +1,7 @@
-"""Adds the cells of `models/cells.py` as ONNX nodes: a Scan, and all else for all steps at once.
+"""Adds the cells of `models/cells.py` as ONNX nodes.
+
+The operator Scan contains what one step needs of the step before; all else is computed for all
+steps at once. The operations and their order are those of `models/cells.py`.
 
 B sequences, T time steps, I inputs of a layer, H hidden. The functions take and return the names of
 arrays in the graph, which are (T, B, H) unless stated.
