@@ -145,12 +145,12 @@ class LRU(Cell):
     p = W x + b                                       the input in H numbers
     s' = lambda s + exp(gamma_log) B p                complex, with a diagonal lambda
     y = Re(C s') + D p
-    output = p + (W_1 e + b_1) sigmoid(W_2 e + b_2)   where e = gelu(y), in its tanh form
+    output = p + (W_u e + b_u) sigmoid(W_v e + b_v)   where e = gelu(y), in its tanh form
 
     lambda = exp(-exp(nu_log) + i exp(theta_log)), so its size is always below 1: Orvieto et al.
     2023 (Resurrecting Recurrent Neural Networks for Long Sequences, arXiv:2303.06349). At first,
     its square is uniform in (0, 1) and its angle in (0, 2 pi). The paper's batch norm is left out.
-    A state is its H real parts, then its H imaginary parts. The rows of `glu_weight` are 1, 2.
+    A state is its H real parts, then its H imaginary parts. The rows of `glu_weight` are u, v.
     """
 
     nu_log: Tensor
@@ -208,8 +208,8 @@ class LRU(Cell):
         (p, _, _), (re, im) = x.chunk(3, dim=1), states.chunk(2, dim=1)
         y = functional.linear(re, self.C_re) - functional.linear(im, self.C_im) + self.D * p
         e = functional.gelu(y, approximate="tanh")
-        one, two = functional.linear(e, self.glu_weight, self.glu_bias).chunk(2, dim=1)
-        return p + one * two.sigmoid()
+        u, v = functional.linear(e, self.glu_weight, self.glu_bias).chunk(2, dim=1)
+        return p + u * v.sigmoid()
 
 
 CELLS: dict[str, type[Cell]] = {"indrnn": IndRNN, "mingru": MinGRU, "minlstm": MinLSTM, "lru": LRU}

@@ -30,7 +30,7 @@ def draw_first_weights(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, (nn.LayerNorm, CellLayers)):
-            module.reset_parameters()  # a LayerNorm: ones and zeros
+            module.reset_parameters()  # ones and zeros, or the draws of a cell
         elif isinstance(module, nn.Embedding):
             _fill(module.weight, normal(uniform(*module.weight.shape, 2)))
         elif isinstance(module, (nn.RNNBase, nn.Linear)):
