@@ -191,6 +191,7 @@ def assert_rebuilt(record, x, lengths) -> None:
         ("model.layer_norm=true", "model.num_layers=2", "model.recurrent_init=orthogonal"),
         ("model.pooling=attention", "model.cell=gru", "model.bidirectional=true"),
         ("model.cell=lstm", "model.forget_bias=1"),
+        ("model.cell=indrnn", "model.hidden_size=64"),  # fewer than 64 * 64 weights
         ("model.cell=lru", "model.layer_norm=true", "model.num_layers=2"),
         ("model.cell=minlstm", "model.pooling=attention", "model.bidirectional=true"),
     ],

@@ -17,6 +17,7 @@ from seqsweep.config.convert import convert
 from seqsweep.config.schema import Config
 from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.vocabulary import Vocabulary
+from seqsweep.models.cells import CELLS
 from seqsweep.suggest import listed
 
 _KINDS = {
@@ -98,9 +99,18 @@ def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str,
     tensors = [w for w in weights.values() if isinstance(w, Tensor) and w.is_contiguous()]
     count = sum(tensor.numel() for tensor in tensors)
     given = {**section, **sizes}
+    cell, hidden = CELLS.get(given.get("cell", "")), given["hidden_size"]
+    # A single layer of some cells has fewer than H * H weights.
+    has_square = (
+        given.get("num_layers", 1) > 1
+        or given.get("pooling") == "attention"
+        or cell is None
+        or (hidden, hidden) in cell.shapes(1, hidden).values()
+    )
     for name in ("hidden_size", "num_layers", "embedding_dim", "num_classes", "input_size"):
         size = given.get(name) or 1
-        if size * given["hidden_size"] > count or (name == "num_layers" and size > len(tensors)):
+        least = size * (1 if name == "hidden_size" and not has_square else hidden)
+        if least > count or (name == "num_layers" and size > len(tensors)):
             raise ValueError(f"model.{name}={size}: is too large for weights of {count:,} numbers")
 
 
