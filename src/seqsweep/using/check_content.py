@@ -99,7 +99,7 @@ def check_sizes(section: Config, sizes: Mapping[str, int], weights: Mapping[str,
     tensors = [w for w in weights.values() if isinstance(w, Tensor) and w.is_contiguous()]
     count = sum(tensor.numel() for tensor in tensors)
     given = {**section, **sizes}
-    cell, hidden = CELLS.get(given.get("cell", "")), given["hidden_size"]
+    cell, hidden = CELLS.get(section.get("cell", "")), given["hidden_size"]
     # A single layer of some cells has fewer than H * H weights.
     has_square = (
         given.get("num_layers", 1) > 1
