@@ -1,4 +1,4 @@
-"""Compares one step of the cells that torch.nn lacks with other ways to compute it in PyTorch.
+"""Compares one step of the cells that torch.nn lacks with PyTorch.
 
     python scripts/bench/cells.py [--cells indrnn mingru minlstm lru] [--steps 128 1024]
         [--hidden 16 64 128]
