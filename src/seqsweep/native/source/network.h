@@ -102,7 +102,8 @@ inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int 
                            slots * H, kept + j, out + j, H};
       });
     } else {
-      PlainForward f = {{own, other, state}, nullptr, nullptr, H, has_relu(shape.cell)};
+      PlainForward f = {{own, other, state}, nullptr, nullptr, H, has_relu(shape.cell), nullptr,
+                        nullptr};
       each_panel(f, H, [&](int nv, Index column) {
         f.bias = panels.bias + column;
         f.states = out + column;
