@@ -18,11 +18,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from seqsweep import compose, sweep
 from seqsweep.arguments import whole_number
-from seqsweep.config.from_overrides import hydra_errors_explained
+from seqsweep.command import quoted_value
+from seqsweep.config.messages import has_several_values
 from seqsweep.console import place, say, say_error
 from seqsweep.data.aeon_sets import available
 from seqsweep.results.across_sets import AcrossSets, Method, table
@@ -67,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     shared = [
         f"sweep={options.grid}",
         "data=aeon",
-        f"data.source.folder={quoted(str(options.folder.resolve()))}",
+        f"data.source.folder={quoted_value(str(options.folder.resolve()))}",
         f"sweep.name={options.name or options.folder.resolve().name}",
         "sweep.ask_above=null",
         *options.overrides,
@@ -124,8 +123,7 @@ def read_published(path: Path) -> Published:
 def accuracy(text: str, cell: str) -> float | None:
     """Returns the number in a cell, None for an empty one.
 
-    Args:
-        cell: the file, the line and the column, for an error.
+    An error begins with `cell`: the file, the line and the column.
     """
     if not text.strip():
         return None
@@ -151,10 +149,8 @@ def fitting_batch_size(name: str, shared: Sequence[str]) -> int | None:
     The reason is printed. The batch size of the config is halved until a batch is not larger than
     the training split.
     """
-    with hydra_errors_explained():
-        parsed = OverridesParser.create().parse_overrides(list(shared))
     # Composes one run: the values of the grid do not matter here.
-    single = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
+    single = [override for override in shared if not has_several_values(override)]
     config = compose([*single, f"data.source.name={name}", "hydra.sweeper.params=null"])
     size: int = config["data"]["batch_size"]
     config["data"]["batch_size"] = 1
@@ -174,8 +170,7 @@ def fitting_batch_size(name: str, shared: Sequence[str]) -> int | None:
 def train(overrides: Sequence[str], sizes: Mapping[str, int]) -> tuple[Path, bool]:
     """Trains the runs that are missing. Returns the folder, and whether all runs are complete.
 
-    Args:
-        sizes: the batch size of each data set. Data sets with equal sizes are trained together.
+    Data sets with equal batch sizes are trained together.
     """
     folder, problems = Path(), list[str]()
     for size, names in group_by(sizes, lambda name: sizes[name]).items():
@@ -257,12 +252,6 @@ def as_markdown(found: AcrossSets) -> str:
 def _markdown_row(cells: Sequence[str]) -> str:
     # A bar in a name would begin a new cell.
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def quoted(text: str) -> str:
-    """Returns a value in the quotes of Hydra, since a path may contain any characters."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _estimate(value: float | None) -> Estimate | None:

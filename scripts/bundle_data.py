@@ -26,18 +26,11 @@ Arrays = dict[str, npt.NDArray[Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(description="Makes the data files of the package.")
     parser.add_argument("folder", type=Path, help="the folder of the source files")
-    words = "the folder to write to (%(default)s)"
-    parser.add_argument("--out", type=Path, default=FILES, help=words)
-    arguments = parser.parse_args()
-    bundle(arguments.folder, arguments.out)
-
-
-def bundle(folder: Path, out: Path) -> None:
-    """Writes both data sets from `folder` to `out`, and prints their sizes."""
+    folder = parser.parse_args().folder
     made = {"japanese_vowels.npz": japanese_vowels(folder), "digits.npz": digits(folder)}
     for name, arrays in made.items():
-        write_npz(out / name, arrays)
-        print(f"{out / name}: {(out / name).stat().st_size} bytes")
+        write_npz(FILES / name, arrays)
+        print(f"{FILES / name}: {(FILES / name).stat().st_size} bytes")
 
 
 def japanese_vowels(folder: Path) -> Arrays:

@@ -1,6 +1,6 @@
 """Runs the commands of README and docs, and compares what they print with the pages.
 
-    python scripts/check_docs.py [README.md docs/data.md ...] [--verbose]
+    python scripts/check_docs.py [README.md docs/data.md ...]
 
 Each page gets an empty folder, in which its blocks run from top to bottom; two pages run at a time.
 In a `console` block the lines after `$` run in a shell, and the first lines shown below them must
@@ -50,7 +50,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     pages = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md"))]
     parser.add_argument("pages", nargs="*", type=Path, default=pages)
-    parser.add_argument("--verbose", action="store_true", help="print each command")
     options = parser.parse_args()
 
     def count_wrong(page: Path) -> int:
@@ -58,7 +57,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             (folder / "scripts").symlink_to(CHECKOUT / "scripts")
-            for complaint in check(page, folder, options.verbose):
+            for complaint in check(page, folder):
                 print(f"{page.name}: {complaint}", flush=True)
                 wrong += 1
         print(f"{page.name}: checked", flush=True)
@@ -69,7 +68,7 @@ def main() -> None:
     sys.exit(f"{wrong} commands differ from their page" if wrong else None)
 
 
-def check(page: Path, folder: Path, is_verbose: bool) -> Iterator[str]:
+def check(page: Path, folder: Path) -> Iterator[str]:
     """Runs the blocks of a page in a folder; yields what differs from the page."""
     for block in map(Block._make, BLOCK.findall(page.read_text(encoding="utf-8"))):
         kind, _, value = block.comment.partition(": ")
@@ -86,11 +85,8 @@ def check(page: Path, folder: Path, is_verbose: bool) -> Iterator[str]:
                 yield f"a block of Python ended with exit code {code}\n{printed}"
         is_shell = block.language == "console" and kind not in ("run", "not run")
         for command, shown in COMMAND.findall(block.text) if is_shell else ():
-            if command.startswith(NOT_RUN):
-                continue
-            if is_verbose:
-                print(f"{page.name}: $ {command}", flush=True)
-            yield from compare(command, shown, folder)
+            if not command.startswith(NOT_RUN):
+                yield from compare(command, shown, folder)
 
 
 def compare(command: str, shown: str, folder: Path) -> Iterator[str]:

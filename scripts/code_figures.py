@@ -75,32 +75,24 @@ class Source:
         for token in self._tokens:
             if token.type != tokenize.COMMENT and token.type not in LAYOUT:
                 in_code.update(range(token.start[0], token.end[0] + 1))
-        return len(in_code - self._in_docstrings)
+        return len(in_code - self.docstring_lines)
 
-    @property
-    def docstring_lines(self) -> int:
-        return len(self._in_docstrings)
+    @cached_property
+    def docstring_lines(self) -> set[int]:
+        return {line for node in docstring_nodes(self.tree) for line in lines_of(node)}
 
     @cached_property
     def _tokens(self) -> list[tokenize.TokenInfo]:
         return list(tokenize.generate_tokens(io.StringIO(self.text).readline))
-
-    @cached_property
-    def _in_docstrings(self) -> set[int]:
-        return {line for node in docstring_nodes(self.tree) for line in lines_of(node)}
 
 
 def read_source(path: Path, folder: Path) -> Source:
     """Reads a file of the package in `folder`."""
     with tokenize.open(path) as file:
         text = file.read()
-    return Source(module_name(path, folder), path.name == "__init__.py", text, ast.parse(text))
-
-
-def module_name(path: Path, folder: Path) -> str:
-    """Returns the dotted name of a module of the package in `folder`."""
     parts = path.relative_to(folder.parent).with_suffix("").parts
-    return ".".join(parts).removesuffix(".__init__")
+    name = ".".join(parts).removesuffix(".__init__")
+    return Source(name, path.name == "__init__.py", text, ast.parse(text))
 
 
 def lines_of(node: ast.stmt) -> range:
@@ -219,7 +211,7 @@ def text_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
     # Modules are left out, because their first lines are titles and would raise the median.
     docstrings = [ast.get_docstring(node) for node in nodes if isinstance(node, DEFINITIONS)]
     words = [len(text.splitlines()[0].split()) for text in docstrings if text]
-    docstring_lines = sum(source.docstring_lines for source in sources)
+    docstring_lines = sum(len(source.docstring_lines) for source in sources)
     return {
         "comments per 100 code lines": percent(explaining, code),
         "docstring lines per 100 code lines": percent(docstring_lines, code),

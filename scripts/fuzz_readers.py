@@ -2,15 +2,13 @@
 
 Every file must be read, or be refused by one message: no other error, no hang, bounded memory.
 
-    python scripts/fuzz_readers.py --seconds 60            each reader by hypothesis
+    python scripts/fuzz_readers.py --seconds 60            each reader
     python scripts/fuzz_readers.py --seconds 60 npz csv    only these
-    python scripts/fuzz_readers.py --engine atheris        guided by coverage: pip install atheris
 """
 
 import argparse
 import faulthandler
 import gzip
-import importlib
 import io
 import os
 import resource
@@ -239,8 +237,13 @@ def _changed(seed: bytes, bytes_to: list[tuple[int, int]], cut: tuple[int, int] 
     return bytes(content)
 
 
-def by_hypothesis(counts: Counts, seconds: float) -> None:
-    """Feeds inputs of hypothesis, which shrinks a failing input."""
+def fuzz(name: str, seconds: float) -> None:
+    """Feeds one reader inputs of hypothesis, which shrinks a failing input."""
+    counts = Counts(name, READERS[name])
+    for seed in SEEDS[name]:
+        Path(counts.path).write_bytes(seed)
+        counts.read(counts.path)  # a seed that is refused would test little
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     until = time.monotonic() + seconds
 
     @settings(
@@ -248,61 +251,14 @@ def by_hypothesis(counts: Counts, seconds: float) -> None:
         max_examples=100, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow],
     )  # fmt: skip
-    @given(inputs(counts.name))
+    @given(inputs(name))
     def feed(content: bytes) -> None:
         if time.monotonic() < until:
             counts.feed(content)
 
     while time.monotonic() < until:
         feed()
-
-
-def by_atheris(counts: Counts, seconds: float) -> None:
-    """Feeds inputs that atheris makes to reach new code; ends the process."""
-    # atheris is installed only on the machine that fuzzes.
-    atheris: Any = importlib.import_module("atheris")
-    # The readers are imported a second time, because imported modules report no coverage.
-    for name in [name for name in sys.modules if name.startswith("seqsweep.data")]:
-        del sys.modules[name]
-    module, function = counts.read.__module__, counts.read.__name__
-    with atheris.instrument_imports(include=["seqsweep"]):
-        counts.read = getattr(importlib.import_module(module), function)
-        for seed in SEEDS[counts.name]:
-            counts.read(_written(counts.path, seed))  # imports what a reader imports when called
-
-    corpus = tempfile.mkdtemp()
-    for number, seed in enumerate(SEEDS[counts.name]):
-        Path(corpus, str(number)).write_bytes(seed)
-    until = time.monotonic() + seconds
-
-    def feed(content: bytes) -> None:
-        counts.feed(content)
-        if time.monotonic() > until:
-            print(counts, flush=True)
-            os._exit(0)  # libFuzzer has no other way to end than a failure
-
-    options = ["-max_len=4096", "-rss_limit_mb=4096", "-verbosity=0"]
-    options += [f"-artifact_prefix={tempfile.gettempdir()}/", corpus]
-    atheris.Setup([sys.argv[0], *options], feed)
-    atheris.Fuzz()
-
-
-def fuzz(name: str, engine: str, seconds: float) -> None:
-    """Fuzzes one reader in this process."""
-    counts = Counts(name, READERS[name])
-    if engine == "atheris":
-        by_atheris(counts, seconds)
-    else:
-        for seed in SEEDS[name]:
-            counts.read(_written(counts.path, seed))  # a seed that is refused would test little
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        by_hypothesis(counts, seconds)
-        print(counts, flush=True)
-
-
-def _written(path: str, content: bytes) -> str:
-    Path(path).write_bytes(content)
-    return path
+    print(counts, flush=True)
 
 
 def main() -> int:
@@ -310,7 +266,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzzes the readers of data files.")
     parser.add_argument("readers", nargs="*", help=", ".join(READERS))
     parser.add_argument("--seconds", type=float, default=60, help="for each reader")
-    parser.add_argument("--engine", choices=("hypothesis", "atheris"), default="hypothesis")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given_arguments = parser.parse_args()
     names = given_arguments.readers or list(READERS)
@@ -318,13 +273,10 @@ def main() -> int:
     if unknown:
         parser.error(f"{unknown[0]}: must be one of {', '.join(READERS)}")
     if given_arguments.inside:
-        fuzz(names[0], given_arguments.engine, given_arguments.seconds)
+        fuzz(names[0], given_arguments.seconds)
         return 0
-    options = [f"--seconds={given_arguments.seconds}", f"--engine={given_arguments.engine}"]
-    codes = [
-        subprocess.run([sys.executable, __file__, "--inside", *options, name]).returncode
-        for name in names
-    ]
+    command = [sys.executable, __file__, "--inside", f"--seconds={given_arguments.seconds}"]
+    codes = [subprocess.run([*command, name]).returncode for name in names]
     failed = [name for name, code in zip(names, codes, strict=True) if code]
     print(f"failed: {', '.join(failed)}" if failed else "no failure")
     return 1 if failed else 0

@@ -22,16 +22,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--seconds", type=float, default=20, help="the seconds of watching (20)")
-    parser.add_argument("--title", help="the command above the table (seqsweep watch FOLDER)")
-    parser.add_argument("--width", type=int, default=80, help="the columns of the picture (80)")
     options = parser.parse_args()
-    console = Console(record=True, file=io.StringIO(), force_terminal=True, width=options.width)
+    console = Console(record=True, file=io.StringIO(), force_terminal=True, width=80)
     progress, end = WatchedFolder(options.folder).progress, time.monotonic() + options.seconds
     while time.monotonic() < end:
         progress.look()
         time.sleep(0.25)
     console.print(LiveTable(progress))
-    title = options.title or f"seqsweep watch {options.folder}"
+    title = f"seqsweep watch {options.folder}"
     options.picture.parent.mkdir(parents=True, exist_ok=True)
     # The picture must not load fonts from the network.
     picture = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title=title), flags=re.DOTALL)

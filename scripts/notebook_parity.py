@@ -20,6 +20,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn, optim
 
+from seqsweep.arguments import whole_number
 from seqsweep.config import CONF_DIR
 from seqsweep.config.from_overrides import VERSION_BASE
 from seqsweep.config.schema import check
@@ -104,14 +105,6 @@ BLOCKS = {
         (2.2887, 1.8511, 1.6225, 1.4792),
     ),
 }
-
-GUESS = Block(
-    lambda: nn.Sequential(
-        BiDirectionalRNN(INPUT_SIZE, HIDDEN_SIZE, num_layers=2, num_classes=10), nn.Softmax(dim=1)
-    ),
-    BLOCKS["bidirectional"].printed,
-)
-"""A model that may have printed the third output: ten classes, softmax before the loss."""
 
 
 def notebook_losses(model: nn.Module, inputs: Tensor, labels: Tensor) -> list[float]:
@@ -221,17 +214,14 @@ def _row(losses: Sequence[float], width: int, digits: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compares the notebook's trainings with ours.")
     words = "also train the notebook's blocks from N seeds and compare its printed losses"
-    parser.add_argument("--seeds", type=int, default=0, metavar="N", help=words)
+    parser.add_argument("--seeds", type=whole_number(0), default=0, metavar="N", help=words)
     seeds = parser.parse_args().seeds
-    if seeds < 0:
-        parser.error(f"--seeds={seeds}: must be at least 0")
     torch.set_num_threads(1)
     equal = print_parity()
     if seeds > 0:
         start = time.perf_counter()
         for name, block in BLOCKS.items():
             print_seeds(name, block, seeds)
-        print_seeds("a guess: bidirectional, ten classes, softmax before the loss", GUESS, seeds)
         print(f"\n{seeds} seeds: {time.perf_counter() - start:.0f} s")
     return 0 if equal else 1
 

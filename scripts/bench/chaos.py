@@ -232,10 +232,10 @@ def print_figures(fleet: Fleet, storm: Storm, journals: Journals) -> list[str]:
     texts = ", ".join(f"{count} with {code}" for code, count in sorted(codes.items()))
     print(f"processes started {len(fleet.all)}; exit codes: {texts}")
     print(f"epochs trained again {journals.trained_again()}, of {len(journals.epochs)}")
-    tenures = journals.tenures()
-    count, alive = taken_over(tenures, fleet.deaths())
+    handovers = journals.handovers()
+    count, alive = taken_over(handovers, fleet.deaths())
     print(f"locks taken over {count}, of which {alive} from a process that still lived")
-    both = written_by_two(tenures)
+    both = written_by_two(handovers)
     print(f"runs written by two processes at once {len({line[:16] for line in both})}")
     return both
 

@@ -79,10 +79,6 @@ class Member:
         self.thaws = time.monotonic() + seconds
         self.signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
-        self.thaws = 0.0
-        self.signal(signal.SIGCONT)
-
     def set_clock(self, seconds: float) -> None:
         """Shifts the clock of the process by some seconds."""
         with self.clock.open("r+b") as file:
@@ -131,7 +127,8 @@ class Fleet:
         now = time.monotonic()
         for slot, member in list(self.live.items()):
             if member.is_frozen and now >= member.thaws:
-                member.thaw()
+                member.thaws = 0.0
+                member.signal(signal.SIGCONT)
             if member.process.poll() is not None:
                 member.ended = now
                 del self.live[slot]

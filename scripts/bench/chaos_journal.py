@@ -17,7 +17,7 @@ import struct
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -176,7 +176,6 @@ class Tenure:
     """The time from a process's locking of a run to its last action there.
 
     Attributes:
-        epochs: the epochs that it trained.
         writes: the times at which it changed a result, with the file.
         released: when it released the lock; None if it was killed.
     """
@@ -184,9 +183,11 @@ class Tenure:
     run: str
     process: str
     start: float
-    epochs: list[int] = field(default_factory=list[int])
     writes: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     released: float | None = None
+
+
+Handover = tuple[Tenure, Tenure]
 
 
 class Journals:
@@ -221,8 +222,8 @@ class Journals:
         """Returns how many epochs were trained more than once, each time counted."""
         return sum(line.kind == "epoch" for line in self.lines) - len(self.epochs)
 
-    def tenures(self) -> list[list[Tenure]]:
-        """Returns the tenures of each run, in their order.
+    def handovers(self) -> list[Handover]:
+        """Returns each pair of successive tenures of a run.
 
         A process that never locked a run gets a tenure from its first action there.
         """
@@ -235,47 +236,36 @@ class Journals:
             if line.kind == "lock" or key not in current:
                 current[key] = Tenure(line.run, line.process, line.time)
                 tenures[line.run].append(current[key])
-            _add(current[key], line)
-        return list(tenures.values())
+            if line.kind == "write":
+                current[key].writes.append((line.time, line.what))
+            elif line.kind == "free":
+                current[key].released = line.time
+        return [pair for of_a_run in tenures.values() for pair in itertools.pairwise(of_a_run)]
 
 
-def _add(tenure: Tenure, line: Line) -> None:
-    if line.kind == "epoch":
-        tenure.epochs.append(int(line.what))
-    elif line.kind == "write":
-        tenure.writes.append((line.time, line.what))
-    elif line.kind == "free":
-        tenure.released = line.time
-
-
-def taken_over(tenures: Iterable[Sequence[Tenure]], deaths: Mapping[str, float]) -> tuple[int, int]:
+def taken_over(handovers: Iterable[Handover], deaths: Mapping[str, float]) -> tuple[int, int]:
     """Counts the locks that were taken without a release.
 
     Args:
-        tenures: the tenures of each run.
         deaths: when each process ended, by its name.
 
     Returns:
         The number of all such locks, and of those whose earlier holder still lived.
     """
     count = alive = 0
-    for of_a_run in tenures:
-        for before, after in itertools.pairwise(of_a_run):
-            if before.released is None or before.released > after.start:
-                count += 1
-                alive += deaths.get(before.process, after.start + 1) > after.start
+    for before, after in handovers:
+        if before.released is None or before.released > after.start:
+            count += 1
+            alive += deaths.get(before.process, after.start + 1) > after.start
     return count, alive
 
 
-def written_by_two(tenures: Iterable[Sequence[Tenure]]) -> list[str]:
+def written_by_two(handovers: Iterable[Handover]) -> list[str]:
     """Returns each write of a process into a run that another process had locked meanwhile."""
-    found: list[str] = []
-    for of_a_run in tenures:
-        for before, after in itertools.pairwise(of_a_run):
-            found += [
-                f"{before.run}: process {before.process} {what} {time - after.start:.3f} s "
-                f"after process {after.process} had taken the lock"
-                for time, what in before.writes
-                if time > after.start
-            ]
-    return found
+    return [
+        f"{before.run}: process {before.process} {what} {time - after.start:.3f} s "
+        f"after process {after.process} had taken the lock"
+        for before, after in handovers
+        for time, what in before.writes
+        if time > after.start
+    ]

@@ -38,11 +38,13 @@ RUN = (
     "data=digits", "model.num_layers=2", "model.dropout=0.2", "scheduler=plateau",
     "scheduler.patience=3", "callbacks=early_stopping", "callbacks.early_stopping.patience=25",
 )  # fmt: skip
-OVERRIDES = (
-    "-m", "sweep.name=killed", *RUN,
-    "model.cell=rnn,gru,lstm,indrnn,mingru,minlstm,lru", "model.hidden_size=4,12", "seed=0,1",
-)  # fmt: skip
-SINGLE = (*RUN, "engine=autograd", "model.cell=gru")
+MODES = {
+    "pool": (
+        "-m", "sweep.name=killed", *RUN,
+        "model.cell=rnn,gru,lstm,indrnn,mingru,minlstm,lru", "model.hidden_size=4,12", "seed=0,1",
+    ),
+    "single": (*RUN, "engine=autograd", "model.cell=gru"),
+}  # fmt: skip
 
 
 def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
@@ -152,12 +154,6 @@ def disturb(
     return done, in_write
 
 
-def training_seconds(folder: Path) -> float:
-    """Returns the seconds of training below `folder`, without the start of processes."""
-    records = [json.loads((run / "record.json").read_text()) for run in runs(folder).values()]
-    return sum(record["train_seconds"] for record in records)
-
-
 def runs(folder: Path) -> dict[str, Path]:
     """Returns the run folders of the only sweep or run below `folder`, by run_id."""
     return {path.parent.name: path.parent for path in folder.glob("*/*/*/config.yaml")}
@@ -231,15 +227,14 @@ def kill_trainings(
     disturbed.mkdir()
     seconds = finish(alone, overrides)
     print(f"  undisturbed: {len(runs(alone))} runs in {seconds:.1f} s", flush=True)
-    done, in_write = disturb(disturbed, overrides, kills, draw, training_seconds(alone))
+    records = (json.loads((run / "record.json").read_text()) for run in runs(alone).values())
+    training = sum(record["train_seconds"] for record in records)  # without starts of processes
+    done, in_write = disturb(disturbed, overrides, kills, draw, training)
     finish(disturbed, overrides, commands=2)
     print(f"  kills {done}, {in_write} of them inside a checkpoint's write")
     lost = epochs_lost(disturbed)
     print(f"  epochs trained again {sum(lost)}, at most {max(lost)} of one run")
     return mismatches(disturbed, alone)
-
-
-MODES = {"pool": OVERRIDES, "single": SINGLE}
 
 
 def main() -> None:

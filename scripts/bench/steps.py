@@ -1,7 +1,6 @@
 """Compares one step of K networks by the native engine with a plain loop.
 
     python scripts/bench/steps.py [--cells rnn gru lstm] [--members 1 8 24 96]
-        [--layers 2 --bidirectional]
 
 A step is forward, backward, clipping at 1.0 and Adam, on sequences of 8 features. CPU time on one
 thread is counted. The plain loop trains `RNNClassifier` (an `nn.RNN`, `GRU` or `LSTM`) with
@@ -35,13 +34,10 @@ class Problem(NamedTuple):
     steps: int
     batch: int
     hidden: int
-    layers: int = 1
-    bidirectional: bool = False
 
     def make(self, kind: Callable[..., T]) -> T:
         """Makes a network, or its shape, with the sizes of this problem."""
-        sizes = (FEATURES, self.hidden, CLASSES, self.cell)
-        return kind(*sizes, num_layers=self.layers, bidirectional=self.bidirectional)
+        return kind(FEATURES, self.hidden, CLASSES, self.cell)
 
     def sequences(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Draws random x (S, T, F) and labels (S,)."""
@@ -97,7 +93,7 @@ def compare(problem: Problem, members: int, alone: float, peak: float | None) ->
 
 
 def main() -> None:
-    options = read_options(__doc__, cells=CELLS, members=MEMBERS, layers=1, bidirectional=False)
+    options = read_options(__doc__, cells=CELLS, members=MEMBERS)
     torch.set_num_threads(1)
     peak = core_speed()
     print("peak:", "unknown" if peak is None else f"{peak / 1e9:.0f} Gflop/s")
@@ -106,7 +102,7 @@ def main() -> None:
         heads = [f"{members:>14}" for members in options.members]
         table = Table(f"{cell}: steps, batch, hidden", *heads, first=28)
         for shape in SHAPES:
-            problem = Problem(cell, *shape, options.layers, options.bidirectional)
+            problem = Problem(cell, *shape)
             alone = time_plain(problem)
             table.row(shape, *(compare(problem, k, alone, peak) for k in options.members))
 

@@ -1,6 +1,6 @@
 """Measures what each member of a sweep costs besides its training, by part.
 
-    python scripts/bench/toy_members.py [--members 1000] [--epochs 20] [--no-report]
+    python scripts/bench/toy_members.py [--members 1000] [--epochs 20]
 
 The program trains the notebook's network with many seeds by `seqsweep train -m`, in a separate
 process with one thread. For each part it prints the CPU and wall milliseconds of a member, without
@@ -131,7 +131,7 @@ def watch(clock: Clock) -> None:
                     setattr(other, name, timed)
 
 
-def train(members: int, epochs: int, report: bool, start: float) -> float:
+def train(members: int, epochs: int, start: float) -> float:
     """Trains the sweep in this process and prints the table of its parts.
 
     Args:
@@ -147,7 +147,7 @@ def train(members: int, epochs: int, report: bool, start: float) -> float:
     arguments = [
         "train", "-m", "--yes", "experiment=notebook_simple", "trainer=cpu", "~logger.print_loss",
         f"trainer.max_epochs={epochs}", f"seed=range({members})", "sweep.name=toys",
-        f"sweep.report={str(report).lower()}", "output_dir=.", "hydra.launcher.threads=1",
+        "output_dir=.", "hydra.launcher.threads=1",
     ]  # fmt: skip
     clock = Clock()
     watch(clock)
@@ -185,12 +185,10 @@ def print_parts(clock: Clock, members: int, start: float, cpu: float, wall: floa
 
 
 def main() -> None:
-    options = read_options(__doc__, members=1000, epochs=20, no_report=False)
-    report = not options.no_report
+    options = read_options(__doc__, members=1000, epochs=20)
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        words = call_command(train, 1, options.epochs, report, 0.0)
-        start = run(words, Path(first)).value
-        words = call_command(train, options.members, options.epochs, report, start)
+        start = run(call_command(train, 1, options.epochs, 0.0), Path(first)).value
+        words = call_command(train, options.members, options.epochs, start)
         usage = run(words, Path(second))
     print(usage.text.strip().rpartition("\n")[0])
 
