@@ -247,16 +247,16 @@ def fuzz(name: str, seconds: float) -> None:
     until = time.monotonic() + seconds
 
     @settings(
-        # Hypothesis makes this many inputs in any case; after the time they are not fed.
+        # Hypothesis makes this many inputs in any case; after the time only the first ten are fed.
         max_examples=100, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow],
     )  # fmt: skip
     @given(inputs(name))
     def feed(content: bytes) -> None:
-        if time.monotonic() < until:
+        if time.monotonic() < until or counts.total < 10:
             counts.feed(content)
 
-    while time.monotonic() < until:
+    while time.monotonic() < until or counts.total < 10:
         feed()
     print(counts, flush=True)
 
