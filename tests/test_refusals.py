@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from seqsweep.config.convert import convert
+from seqsweep.config.from_overrides import compose_sweep
 from seqsweep.config.instantiate import build
+from seqsweep.config.schema import check, check_shape
 from seqsweep.config.shape.axes import zipped_groups
 from seqsweep.config.shape.listed import read_list
 from seqsweep.config.signatures import signature_of
@@ -20,10 +23,12 @@ from seqsweep.data.sequences import Sequences
 from seqsweep.extras.clusters.slurm import SlurmJobs
 from seqsweep.extras.export import check_path
 from seqsweep.extras.export.check import difference
+from seqsweep.results.measures import why_untested
 from seqsweep.runs.lock_files import time_in
 from seqsweep.sweeping.resolvers import absolute_path
 from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.optimizers import adam
+from seqsweep.using.bundle_file import is_bundle
 from seqsweep.using.load import read_content
 from seqsweep.using.prediction_files import check_output
 
@@ -43,6 +48,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no cores": (lambda: SlurmJobs(cpus=0), "hydra.launcher.cpus=0: must be at least 1"),
     "decay": (lambda: adam(WEIGHTS, 0.1, weight_decay=-1), "weight_decay=-1: must be at least 0"),
     "betas": (lambda: adam(WEIGHTS, 0.1, betas=(0.9, 1.0)), "must be at least 0 and below 1"),
+    "a range": (
+        lambda: check_shape(compose_sweep(["sweep.sample=0"])), "sweep.sample=0: must be at least 1"
+    ),
+    "no key": (lambda: check(OmegaConf.create({"seed": 0})), " is missing"),
     "no run": (lambda: read_content("nowhere"), "nowhere: no such file or folder"),
     "a folder": (lambda: read_content("."), "is not the folder of a run with"),
     "no step": (
@@ -93,6 +102,15 @@ def test_a_signature_with_an_unknown_type_accepts_any_value():
 
 def test_a_folder_without_a_clock_has_the_machines_time():
     assert abs(time_in(Path("/nowhere")) - time.time()) < 60
+
+
+def test_a_file_that_is_no_archive_is_not_a_bundle(tmp_path):
+    (tmp_path / "a.zip").write_text("not an archive")
+    assert not is_bundle(tmp_path / "a.zip") and not is_bundle(tmp_path / "nowhere")
+
+
+def test_no_shared_split_is_said():
+    assert why_untested([], 0.2) == "no split has a score of both configs"
 
 
 def test_missing_memory_is_no_mistake_of_the_config():

@@ -1,6 +1,7 @@
 """`watch` shows a sweep from its folder and ends with the sweep."""
 
 import io
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -55,6 +56,17 @@ def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep):
     first, *_, last = text.splitlines()
     assert first.startswith("no process trains this sweep yet; to start one: seqsweep work /")
     assert last == "1 of 1 run is done"
+
+
+def test_ctrl_c_ends_watch_and_not_the_sweep(sweep):
+    found = sweep(config(0))
+    found.file().write(found.folder)
+    key = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    key.start()
+    out = io.StringIO()
+    assert watch(found.folder, Console(file=out, width=200, force_terminal=True)) == 130
+    key.join()
+    assert "stopped watching; the sweep continues" in out.getvalue()
 
 
 def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep):

@@ -42,6 +42,11 @@ def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
     assert "h08" in text and "h16" in text
 
 
+def test_runs_of_one_config_are_said_to_be_equal(tmp_path):
+    folders = [finish_run(tmp_path / name, {"h": 8, "val/acc": 0.5}) for name in "ab"]
+    assert "the configs are equal in everything that affects a result" in shown(*folders)
+
+
 def test_the_state_of_runs_that_are_not_complete_is_shown(tmp_path):
     RunFolder(tmp_path / "b/f").refuse({"h": 2}, ValueError("no"))
     complete = finish_run(tmp_path / "a/c", {"h": 1, "val/acc": 0.5})

@@ -38,6 +38,7 @@ ARGUMENTS = [
     ({"overrides": {"data": "digits"}}, r"^overrides: data cannot be set here"),
 ]
 INPUTS = [
+    ([*LIST[:4], LIST[4][:0]], Y[:5], r"^X\[4\] has shape \(0, 2\); no dimension may be 0"),
     (np.zeros((30, 2, 3, 4)), Y, r"X has shape \(30, 2, 3, 4\); must be \(N, T, F\) or \(N, T\)"),
     (np.zeros((30, 6, 0)), Y, r"X has shape \(30, 6, 0\); no dimension may be 0"),
     (with_value(np.nan), Y, r"^X: 1 missing values.*sequence 4, step 2.*set missing=mean"),
