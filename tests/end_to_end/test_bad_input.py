@@ -65,6 +65,7 @@ def test_wrong_arguments_are_refused_before_anything_is_written(refused, argumen
     assert message in refused(*shlex.split(arguments))
 
 
+@pytest.mark.slow
 def test_a_refused_table_is_read_with_what_the_message_proposes(refused, seqsweep, tmp_path):
     (tmp_path / "messung.csv").write_bytes(TABLES["messung.csv"])
     arguments = ["plan", "data=csv", "data.source.path=messung.csv"]

@@ -29,6 +29,8 @@ from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
+pytestmark = pytest.mark.slow
+
 FIXED = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5",
     "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",

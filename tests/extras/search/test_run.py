@@ -25,6 +25,8 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher, Train, launch_jobs
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.training.planned_run import STOP_FILE
 
+pytestmark = pytest.mark.slow
+
 RUNS = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5", "data.batch_size=16",
     "trainer.max_epochs=1", "logger=csv", "diagnostics=false", "sweep.report=false",

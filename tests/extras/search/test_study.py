@@ -12,6 +12,8 @@ from seqsweep.extras.search.space import described
 from seqsweep.extras.search.study import SearchStudy, read_study
 from seqsweep.runs.run_folder import RunFolder
 
+pytestmark = pytest.mark.slow
+
 PRUNES = {"pruner": "median", "pruner_options": {"n_startup_trials": 2}}
 GP = {"n_startup_trials": 3}
 

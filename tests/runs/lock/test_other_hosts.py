@@ -19,6 +19,8 @@ from seqsweep.runs.lock import (
     wait_until_certain,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("age", [0.0, 50.0])
 def test_a_fresh_lock_of_another_host_is_respected(folder: Path, age: float) -> None:

@@ -8,6 +8,8 @@ from run_files import assert_equal, epochs_in_log, result
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.training.train import train
 
+pytestmark = pytest.mark.slow
+
 EARLY = (
     "callbacks=early_stopping", "monitor=val/loss", "callbacks.early_stopping.patience=2",
     "data.source.seed=5", "trainer.max_epochs=20",
