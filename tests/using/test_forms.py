@@ -4,7 +4,8 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import pandas
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 import torch
 
@@ -21,8 +22,7 @@ def forms(command, trained, tmp_path):
         writer.writerow(["id", "step", *trained.channels, "label"])
         for n, (row, label, length) in enumerate(zip(x, y, lengths, strict=True)):
             writer.writerows([n, t, *map(repr, row[t].tolist()), label] for t in range(length))
-    table = pandas.read_csv("data.csv", float_precision="round_trip")
-    table.to_parquet("data.parquet")
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv("data.csv"), "data.parquet")
     cases = [
         ":".join(",".join(map(repr, channel.tolist())) for channel in row[:length].T) + f":{label}"
         for row, label, length in zip(x, y, lengths, strict=True)
