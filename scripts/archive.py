@@ -1,12 +1,19 @@
 """Trains a grid on every data set of an archive, beside published results.
 
-`python scripts/archive.py FOLDER [--grid architecture] [--seeds 5] [--published FILE.csv]
-[KEY=VALUE ...]`. FOLDER holds the sets of the UEA and UCR archives, `NAME/NAME_TRAIN.ts` and
-`NAME/NAME_TEST.ts`. All runs are in the folder of one sweep, so the same command trains only what
-is missing. Data sets with fewer training sequences than a batch have a smaller batch size. On each
-data set, validation chooses the config (mean over the seeds), and the table has the mean of
-its test accuracy. The table is written into the sweep's folder: archive.csv and archive.md. The
-exit code is 1 if a set could not be read or a run is not complete.
+`python scripts/archive.py FOLDER [--grid architecture] [--seeds 5] [--by model.cell] [--steps N]
+[--updates N] [--published FILE.csv] [KEY=VALUE ...]`. FOLDER holds the sets of the UEA and UCR
+archives, `NAME/NAME_TRAIN.ts` and `NAME/NAME_TEST.ts` (scripts/archive_sets.py collects some). All
+runs are in the folder of one sweep, so the same command trains only what is missing.
+
+On each data set, validation chooses the config (mean over the seeds), and a table has the mean of
+its test accuracy. With `--by KEY`, validation chooses once for each value of KEY, and a table
+compares the values. The sweep's folder gets the tables in archive.md, the chosen configs in
+archive.csv and, with `--by`, the diagram of the ranks in archive.svg.
+
+--steps: data sets with longer sequences are read in frames, so that at most N steps remain
+--updates: each data set is trained for so many epochs that they have at least N batches
+
+The exit code is 1 if a set could not be read or a run is not complete.
 """
 
 import argparse
@@ -14,9 +21,10 @@ import csv
 import io
 import sys
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from seqsweep import compose, sweep
 from seqsweep.arguments import whole_number
@@ -26,15 +34,16 @@ from seqsweep.console import place, say, say_error
 from seqsweep.data.aeon_sets import available
 from seqsweep.results.across_sets import AcrossSets, Method, table
 from seqsweep.results.data_sets import data_sets, group_by
-from seqsweep.results.formatting import key_names, number, run_label
+from seqsweep.results.formatting import key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.ranks import Ranking
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import against_text, left_out_words, ranking_words
 from seqsweep.runs.files import write_text
-from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.suggest import did_you_mean
 from seqsweep.training.planned_run import plan
-from seqsweep.training.run_data import forget_data
+from seqsweep.training.run_data import data_of, forget_data
 
 OURS = "seqsweep"
 METRIC = "test/acc"
@@ -53,6 +62,10 @@ class Chosen:
     test: Estimate
 
 
+Choices = Mapping[str, Mapping[str, Chosen]]
+"""The chosen configs by method and data set."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Trains what is missing, writes the tables and returns the exit code."""
     options = parse(arguments)
@@ -67,20 +80,21 @@ def main(arguments: Sequence[str]) -> int:
         f"sweep={options.grid}",
         "data=aeon",
         f"data.source.folder={quoted_value(str(options.folder.resolve()))}",
+        "data.batch_size=auto",
         f"sweep.name={options.name or options.folder.resolve().name}",
         "sweep.ask_above=null",
         *options.overrides,
     ]
-    sizes = {name: fitting_batch_size(name, shared) for name in names}
-    readable = {name: size for name, size in sizes.items() if size is not None}
+    fits = {name: fitting(name, shared, options.steps, options.updates) for name in names}
+    readable = {name: fit for name, fit in fits.items() if fit is not None}
     if not readable:
         return 1
     folder, is_complete = train([*shared, f"seed=range({options.seeds})"], readable)
-    chosen = choose(folder, readable)
-    found = ranked(list(readable), chosen, published)
-    for path in write(folder, chosen, found):
-        say(place(path))
-    print(as_markdown(found), end="")
+    texts = results(folder, list(readable), options.by, published)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+        say(place(folder / name))
+    print(texts["archive.md"], end="")
     return 0 if is_complete and len(readable) == len(names) else 1
 
 
@@ -90,6 +104,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--grid", default="architecture", help="a file of conf/sweep")
     parser.add_argument("--seeds", type=whole_number(1), default=5, metavar="N")
+    parser.add_argument("--by", metavar="KEY", help="compare the values of this key")
+    parser.add_argument("--steps", type=whole_number(1), metavar="N")
+    parser.add_argument("--updates", type=whole_number(1), metavar="N")
     parser.add_argument("--published", type=Path, metavar="FILE.csv")
     parser.add_argument("--name", help="the name of the sweep (FOLDER's)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
@@ -143,92 +160,119 @@ def say_unmatched(names: Sequence[str], published: Published) -> None:
             say_error(f"{name}: no published results{did_you_mean(name, published)}")
 
 
-def fitting_batch_size(name: str, shared: Sequence[str]) -> int | None:
-    """Returns the batch size for a data set; None if it cannot be read.
+def fitting(
+    name: str, shared: Sequence[str], steps: int | None, updates: int | None
+) -> dict[str, Any] | None:
+    """Returns the keys that suit a data set, by `--steps` and `--updates`.
 
-    The reason is printed. The batch size of the config is halved until a batch is not larger than
-    the training split.
+    Returns None for a set that cannot be read; the reason is printed.
     """
     # Composes one run: the values of the grid do not matter here.
     single = [override for override in shared if not has_several_values(override)]
-    config = compose([*single, f"data.source.name={name}", "hydra.sweeper.params=null"])
-    size: int = config["data"]["batch_size"]
-    config["data"]["batch_size"] = 1
+    one = ["hydra.sweeper.params=null", "sweep.filter=null", "sweep.zip=null"]
+    config = compose([*single, f"data.source.name={name}", *one])
     try:
-        planned = plan(config)
+        batch_size = plan(config).config["data"]["batch_size"]
+        splits = data_of(config["data"]).prepared
     except (OSError, ValueError, TypeError, MemoryError) as error:
         say_error(f"{name}: left out: {error}")
         return None
     finally:
         forget_data()
-    assert planned.splits is not None
-    while size > planned.splits["train"]["sequences"]:
-        size //= 2
-    return size
+    fit: dict[str, Any] = {"data.source.name": name}
+    if steps is not None:
+        longest = max(int(part.lengths.max()) for part in splits.parts.values())
+        fit["data.transform.frame"] = -(-longest // steps)
+    if updates is not None:
+        fit["trainer.max_epochs"] = -(-updates // -(-len(splits.train) // batch_size))
+    return fit
 
 
-def train(overrides: Sequence[str], sizes: Mapping[str, int]) -> tuple[Path, bool]:
-    """Trains the runs that are missing. Returns the folder, and whether all runs are complete.
-
-    Data sets with equal batch sizes are trained together.
-    """
-    folder, problems = Path(), list[str]()
-    for size, names in group_by(sizes, lambda name: sizes[name]).items():
-        own = [f"data.batch_size={size}", f"data.source.name={','.join(names)}"]
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            folder = sweep([*overrides, *own])
-        problems += [str(warning.message) for warning in caught]
-    for problem in problems:
-        say_error(problem)
-    return folder, not problems
+def train(overrides: Sequence[str], fits: Mapping[str, Mapping[str, Any]]) -> tuple[Path, bool]:
+    """Trains the runs that are missing. Returns the folder, and whether all runs are complete."""
+    # The sets are the explicit members of the sweep, each with its keys.
+    members = [
+        "{" + ",".join(f"{key}:{value}" for key, value in fit.items()) + "}"
+        for fit in fits.values()
+    ]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        folder = sweep([*overrides, f"sweep.list=[{','.join(members)}]"])
+    for warning in caught:
+        say_error(str(warning.message))
+    return folder, not caught
 
 
-def choose(folder: Path, names: Collection[str]) -> dict[str, Chosen]:
-    """Returns the config with the best mean of validation on each data set."""
-    chosen: dict[str, Chosen] = {}
-    for one in data_sets(read_folder(folder)):
-        board = leaderboard(one.entries)
-        if one.name not in names or not board.rows or METRIC not in board.rows[0].metrics:
-            continue
-        best = board.rows[0]
-        words = run_label(best.config, key_names(board.keys))
-        validation = best.metrics[board.monitor]
-        chosen[one.name] = Chosen(words, board.monitor, validation, best.metrics[METRIC])
-    return chosen
-
-
-def ranked(names: Sequence[str], chosen: Mapping[str, Chosen], published: Published) -> AcrossSets:
-    """Returns the table of all methods; without published results it has only our column."""
-    ours = Method(OURS, {}, [chosen[name].test if name in chosen else None for name in names])
+def results(
+    folder: Path, names: Sequence[str], by: str | None, published: Published
+) -> dict[str, str]:
+    """Returns the content of the files: archive.csv, archive.md and, with `by`, archive.svg."""
+    entries = read_folder(folder)
+    ours = choose(entries, names)
     columns = list(next(iter(published.values()), {}))
     others = [
         Method(method, {}, [_estimate(published.get(name, {}).get(method)) for name in names])
         for method in columns
     ]
-    return table(METRIC, names, [ours, *others], noun="method")
+    beside = ranked(names, ours, others)
+    if by is None:
+        return {"archive.csv": as_csv(names, ours, others), "archive.md": as_markdown(beside)}
+    choices = choose(entries, names, by)
+    found = ranked(names, choices)
+    text = as_markdown(found) + ("\n" + as_markdown(beside) if others else "")
+    return {
+        "archive.csv": as_csv(names, {**choices, **ours}, others),
+        "archive.md": text,
+        **({"archive.svg": diagram(found, found.ranking)} if found.ranking else {}),
+    }
 
 
-def write(folder: Path, chosen: Mapping[str, Chosen], found: AcrossSets) -> list[Path]:
-    """Writes archive.csv and archive.md."""
-    texts = {"archive.csv": as_csv(chosen, found), "archive.md": as_markdown(found)}
-    for name, text in texts.items():
-        write_text(folder / name, text)
-    return [folder / name for name in texts]
+def choose(entries: Sequence[Entry], names: Sequence[str], by: str | None = None) -> Choices:
+    """Returns the config with the best mean of validation on each data set.
+
+    With `by`, the methods are the values of this key; otherwise `seqsweep` is the only one.
+    """
+    chosen: dict[str, dict[str, Chosen]] = {} if by else {OURS: {}}
+    for one in data_sets(entries):
+        groups = {OURS: one.entries}
+        if by is not None:
+            groups = group_by(one.entries, lambda entry: value_text(by, entry.config.get(by)))
+        for method, group in groups.items():
+            board = leaderboard(group)
+            if one.name not in names or not board.rows or METRIC not in board.rows[0].metrics:
+                continue
+            best = board.rows[0]
+            words = run_label(best.config, key_names(board.keys))
+            validation = best.metrics[board.monitor]
+            chosen.setdefault(method, {})[one.name] = Chosen(
+                words, board.monitor, validation, best.metrics[METRIC]
+            )
+    return chosen
 
 
-def as_csv(chosen: Mapping[str, Chosen], found: AcrossSets) -> str:
-    """Returns a row per data set: the chosen config and each method's score."""
+def ranked(names: Sequence[str], chosen: Choices, others: Sequence[Method] = ()) -> AcrossSets:
+    """Returns the table of our methods and others; one method alone has no ranks."""
+    ours = [
+        Method(method, {}, [one[name].test if name in one else None for name in names])
+        for method, one in chosen.items()
+    ]
+    return table(METRIC, names, [*ours, *others], noun="method")
+
+
+def as_csv(names: Sequence[str], chosen: Choices, others: Sequence[Method]) -> str:
+    """Returns a row per data set and method: the chosen config and the scores."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    methods = [method.words for method in found.methods]
     own_columns = ["config", "monitor", "mean of the monitor", "runs"]
-    writer.writerow(["dataset", *own_columns, *methods, f"{OURS} std"])
-    for index, name in enumerate(found.sets):
-        own = chosen.get(name)
-        parts = (own.words, own.monitor, own.validation.mean, own.test.n) if own else [None] * 4
-        cells = [one.mean if (one := method.cells[index]) else None for method in found.methods]
-        writer.writerow([name, *parts, *cells, own.test.std if own else None])
+    writer.writerow(["dataset", "method", *own_columns, METRIC, f"{METRIC} std"])
+    for index, name in enumerate(names):
+        for method, one in chosen.items():
+            if best := one.get(name):
+                parts = [best.words, best.monitor, best.validation.mean, best.test.n]
+                writer.writerow([name, method, *parts, best.test.mean, best.test.std])
+        for other in others:
+            if cell := other.cells[index]:
+                writer.writerow([name, other.words, *[None] * 4, cell.mean, None])
     return text.getvalue()
 
 
@@ -247,6 +291,33 @@ def as_markdown(found: AcrossSets) -> str:
         lines.append(_markdown_row(["won/drawn/lost", *against]))
     notes = [*ranking_words(found), *left_out_words(found)]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def diagram(found: AcrossSets, ranking: Ranking) -> str:
+    """Draws the critical-difference diagram (Demsar 2006, JMLR 7) as SVG.
+
+    A bar joins methods that do not differ, see `seqsweep.results.ranks`.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    names = [
+        f"{method.words} ({rank:.2f})"
+        for method, rank in zip(found.methods, ranking.mean_ranks, strict=True)
+    ]
+    file = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": METRIC}):
+        figure = Figure(figsize=(6, 0.4 * len(names) + 0.8), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot(ranking.mean_ranks, range(len(names)), "o")
+        for level, (start, end) in enumerate(ranking.cliques, start=1):
+            axes.plot([len(names) + 0.2 * level] * 2, [start, end], color="grey", linewidth=4)
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set_xlabel(f"mean rank in {found.metric}")
+        axes.grid(axis="x", alpha=0.3)
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

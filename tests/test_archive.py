@@ -69,7 +69,6 @@ def records(folder: Path) -> dict[str, int]:
 def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Path, sets: Path):
     file = published(tmp_path, "dataset,Lo,Hi\nLarge,0.1,1\nSmal,0.5,0.5\n")
     killed = command(tmp_path / "killed", sets, "--published", str(file))
-    # The sets are trained one after another, since they have different batch sizes.
     process = subprocess.Popen(killed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not records(tmp_path / "killed") and process.poll() is None:
         time.sleep(0.01)
@@ -94,9 +93,12 @@ def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Pa
         first, second = ((folder / name).read_bytes() for folder in folders)
         assert first == second
     rows = list(csv.DictReader((folders[0] / "archive.csv").read_text().splitlines()))
-    assert [row["dataset"] for row in rows] == ["Large", "Small"]
-    assert (rows[0]["Lo"], rows[0]["Hi"], rows[1]["Lo"]) == ("0.1", "1.0", "")
-    assert {row["runs"] for row in rows} == {"2"}
+    methods = [(row["dataset"], row["method"]) for row in rows]
+    assert methods == [("Large", name) for name in ("seqsweep", "Lo", "Hi")] + [
+        ("Small", "seqsweep")
+    ]
+    assert [row["test/acc"] for row in rows[1:3]] == ["0.1", "1.0"]
+    assert {row["runs"] for row in rows if row["config"]} == {"2"}
     assert "Small left out of the ranks: 2 methods have no score on it" in whole.stdout
 
 
@@ -126,14 +128,39 @@ def test_validation_chooses_the_config_and_the_test_split_reports_it(tmp_path: P
             run.start(config, {})
             metrics = {"val/acc": val, "test/acc": test + 0.02 * seed}
             run.finish({"config": config, "metrics": metrics, "recordings": "large"})
-    chosen = archive.choose(tmp_path, ["Large"])
-    assert chosen["Large"].words == "h=3"
-    assert chosen["Large"].test.mean == pytest.approx(0.51)
-    found = archive.ranked(["Large", "Small"], chosen, {"Large": {"A": 0.4}})
-    assert [method.words for method in found.methods] == ["seqsweep", "A"]
-    assert archive.as_csv(chosen, found).splitlines()[1].startswith("Large,h=3,val/acc,0.9,2,")
-    lines = archive.as_markdown(archive.ranked(["Large"], chosen, {"Large": {"A": 0.4}}))
-    assert lines.startswith("| data set | seqsweep | A |\n")
+    texts = archive.results(tmp_path, ["Large", "Small"], None, {"Large": {"A": 0.4}})
+    assert texts["archive.csv"].splitlines()[1:] == [
+        "Large,seqsweep,h=3,val/acc,0.9,2,0.51,0.014142135623730963",
+        "Large,A,,,,,0.4,",
+    ]
+    assert texts["archive.md"].startswith("| data set | seqsweep | A |\n")
+    # With a key, validation chooses for each of its values.
+    by_size = archive.results(tmp_path, ["Large"], "h", {})
+    rows = [row.split(",")[1:3] for row in by_size["archive.csv"].splitlines()[1:]]
+    assert rows == [["3", ""], ["4", ""], ["seqsweep", "h=3"]]
+    assert by_size["archive.md"].startswith("| data set | 3 | 4 |\n")
+    assert "archive.svg" not in by_size, "one data set has no ranks"
+
+
+def test_the_steps_and_epochs_of_each_set_follow_from_its_size(sets: Path, archive: Any):
+    shared = ["data=aeon", f"data.source.folder={sets}", "data.batch_size=20"]
+    assert archive.fitting("Large", shared, steps=2, updates=10) == {
+        "data.source.name": "Large",
+        "data.transform.frame": 3,  # 5 steps in 2 frames
+        "trainer.max_epochs": 4,  # of 48 sequences in 3 batches
+    }
+
+
+def test_the_diagram_names_the_methods_with_their_ranks(archive: Any):
+    sets = [f"set{n}" for n in range(9)]
+    one, two, three = (
+        archive.Method(name, {}, [archive.Estimate(1, base + n / 1000) for n in range(9)])
+        for name, base in (("one", 0.9), ("two", 0.8), ("three", 0.7))
+    )
+    found = archive.table("test/acc", sets, [three, one, two])
+    drawn = archive.diagram(found, found.ranking)
+    assert all(f"{name}.00)" in drawn for name in ("one (1", "two (2", "three (3"))
+    assert archive.diagram(found, found.ranking) == drawn
 
 
 @pytest.mark.durability
