@@ -227,3 +227,10 @@ def test_too_few_data_sets_for_the_bars_are_stated(sets: str, words: str):
     methods = [Method(str(n), {}, [Estimate(1, n / 10)] * len(sets)) for n in range(4)]
     found = "\n".join(ranking_words(table("test/acc", list(sets), methods)))
     assert words in found and ("too few" in found) == bool(words)
+
+
+def test_a_large_group_that_does_not_differ_is_named_by_its_ends():
+    cells = [Estimate(1, 0.9), *[Estimate(1, 0.5)] * 10]
+    methods = [Method(f"m{n}", {}, [cell] * 12) for n, cell in enumerate(cells)]
+    sentence = ranking_words(table("test/acc", list("abcdefghijkl"), methods))[-1]
+    assert sentence.endswith(": m1 ~ m2 ~ ... ~ m9 ~ m10 (10 configs)")

@@ -16,6 +16,10 @@ CHOSEN = "*"
 """Marks the rank of a config without fresh seeds in the leaderboard of a search."""
 
 
+_MOST_GROUPS, _MOST_NAMED = 3, 8
+"""The most groups of configs that do not differ, and the most configs of a group, in a sentence."""
+
+
 class Signs(NamedTuple):
     """The signs of a deviation and of an indistinguishable row."""
 
@@ -234,11 +238,18 @@ def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
         return f"{rule}, all {methods} {noun}s are statistically indistinguishable"
     if not cliques:
         return f"{rule}, every {noun} differs from every other"
-    groups = [
-        " ~ ".join(method.words for method in found.methods[start : end + 1])
-        for start, end in cliques
-    ]
-    return f"statistically indistinguishable {rule}: {'; '.join(groups)}"
+    groups = [found.methods[start : end + 1] for start, end in cliques[:_MOST_GROUPS]]
+    texts = [_group_text([method.words for method in group], noun) for group in groups]
+    if more := len(cliques) - len(groups):
+        texts.append(f"and {count(more, 'more group')}")
+    return f"statistically indistinguishable {rule}: {'; '.join(texts)}"
+
+
+def _group_text(names: Sequence[str], noun: str) -> str:
+    """Joins the names of a group; of a large group it gives the first and the last two."""
+    if len(names) <= _MOST_NAMED:
+        return " ~ ".join(names)
+    return f"{' ~ '.join([*names[:2], '...', *names[-2:]])} ({len(names)} {noun}s)"
 
 
 def clique_rule(methods: int) -> str:
