@@ -118,7 +118,7 @@ def test_the_example_of_a_folder_of_your_own_trains_and_sweeps(seqsweep, tmp_pat
 
 
 def test_the_commands_of_the_first_hour_lead_to_a_file_that_predicts(seqsweep, tmp_path):
-    text = (DOCS / "first-hour.md").read_text(encoding="utf-8")
+    text = section("data.md", "The first hour")
     assert len(text.splitlines()) < 40
     script = re.search(r"`python (scripts/\S+\.py)`", text)
     assert script is not None
