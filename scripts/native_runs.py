@@ -14,11 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
 
-from seqsweep.config import CONF_DIR
-from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.config.schema import check
+from seqsweep import compose
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train_pool
@@ -47,8 +44,7 @@ def overrides() -> Iterator[tuple[str, ...]]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
-        runs = [plan(check(compose("train", list(each)))) for each in overrides()]
+    runs = [plan(compose(each)) for each in overrides()]
     with tempfile.TemporaryDirectory() as folder:
         # Each pool has its own data.
         for pool in (runs[:-1], runs[-1:]):

@@ -8,7 +8,6 @@ B batch, T time steps, F features, H hidden, D directions, C classes.
 """
 
 import argparse
-import csv
 import sys
 import tempfile
 import time
@@ -17,13 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from hydra import compose, initialize_config_dir
 from torch import Tensor, nn, optim
 
+from seqsweep import compose
 from seqsweep.arguments import whole_number
-from seqsweep.config import CONF_DIR
-from seqsweep.config.from_overrides import VERSION_BASE
-from seqsweep.config.schema import check
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.training.build_run import build_data, build_module
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
@@ -138,8 +135,7 @@ def parity(variant: str, folder: Path, seed: int = 0) -> Parity:
     """
     overrides = ["trainer=cpu", "logger=csv", "logger.print_loss=null"]
     overrides += [f"experiment=notebook_{variant}", f"seed={seed}", f"data.source.seed={seed}"]
-    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
-        planned = plan(check(compose("train", overrides)))
+    planned = plan(compose(overrides))
     data = build_data(planned.config)
     (batch,) = data.train_dataloader()
     weights = build_module(planned.config, data.splits).network.state_dict()
@@ -151,8 +147,7 @@ def parity(variant: str, folder: Path, seed: int = 0) -> Parity:
 
 def logged_losses(run: Path) -> list[float]:
     """Returns the train/loss of each epoch from a run's metrics.csv."""
-    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        return [float(row["train/loss"]) for row in csv.DictReader(file)]
+    return [row["train/loss"] for row in read_rows(run / "metrics.csv")]
 
 
 def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:

@@ -14,10 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from seqsweep.training.planned_run import PlannedRun
+from typing import Any
 
 BENCH = Path(__file__).parent
 SEQSWEEP = (sys.executable, "-m", "seqsweep")
@@ -146,16 +143,3 @@ def read_options(doc: str | None, **defaults: Any) -> argparse.Namespace:
                 kind["choices"] = default
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, **kind)
     return parser.parse_args()
-
-
-def plan_runs(*overrides: list[str]) -> list["PlannedRun"]:
-    """Composes, checks and plans one run for each list of overrides."""
-    from hydra import compose, initialize_config_dir
-
-    from seqsweep.config import CONF_DIR
-    from seqsweep.config.from_overrides import VERSION_BASE
-    from seqsweep.config.schema import check
-    from seqsweep.training.planned_run import plan
-
-    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
-        return [plan(check(compose("train", each))) for each in overrides]

@@ -1,12 +1,10 @@
 """Measures the commands that read a sweep, from 24 runs to very many.
 
     python scripts/bench/large_sweep.py [--runs 24 120 1000 20000] [--only status report]
-        [--keep FOLDER]
 
 The sweep of tiny networks is trained first, without its report: configs with five seeds and curves
 of 30 epochs. Then each command is a separate process; the table shows its CPU time with start and
-imports, its wall time and its peak memory. `--only` takes the beginnings of names, and `--keep`
-keeps the sweeps and uses them again.
+imports and its peak memory. `--only` takes the beginnings of names.
 """
 
 import math
@@ -47,8 +45,8 @@ def renew_view(folder: str, images: int) -> None:
     renew(Path(folder), images=images)
 
 
-def watch(folder: str, frames: int) -> None:
-    """Draws the first frames of `seqsweep watch`."""
+def watch(folder: str) -> None:
+    """Draws the first frame of `seqsweep watch`."""
     import io
 
     from rich.console import Console
@@ -62,45 +60,37 @@ def watch(folder: str, frames: int) -> None:
     watched = WatchedFolder(Path(folder))
     view = LiveView(watched.progress, console, table)
     view.start()
-    for _ in range(frames):
-        watched.renew()
-        view.renew()
+    watched.renew()
+    view.renew()
 
 
 def commands(folder: Path, words: list[str]) -> dict[str, list[str]]:
     """Returns the measured commands by name, in an order in which none spoils the next."""
     path = str(folder)
     return {
-        "plan": [*SEQSWEEP, "plan", *words],
         "status": [*SEQSWEEP, "status", path],
         "leaderboard": [*SEQSWEEP, "leaderboard", path],
-        "watch, one frame": call_command(watch, path, 1),
-        "watch, eleven frames": call_command(watch, path, 11),
+        "watch, one frame": call_command(watch, path),
         "report": [*SEQSWEEP, "report", path],
         "view": call_command(renew_view, path, 0),
         "view, pictures of 8": call_command(renew_view, path, 8),
-        "view, nothing new": call_command(renew_view, path, 8),
         "train -m, all done": [*SEQSWEEP, "train", *words],
     }
 
 
 def main() -> None:
-    options = read_options(__doc__, runs=[24, 120, 1000, 20000], only=[""], keep="")
+    options = read_options(__doc__, runs=[24, 120, 1000, 20000], only=[""])
     for runs in options.runs:
         with tempfile.TemporaryDirectory() as temporary:
-            output = Path(options.keep, str(runs)).resolve() if options.keep else Path(temporary)
-            folder, words = output / "sweeps" / "large", [*SWEEP, f"output_dir={output}"]
-            words += grid_of(runs)
-            if not folder.exists():
-                run([*SEQSWEEP, "train", *words, "sweep.report=false"])
+            folder = Path(temporary, "sweeps", "large")
+            words = [*SWEEP, f"output_dir={temporary}", *grid_of(runs)]
+            run([*SEQSWEEP, "train", *words, "sweep.report=false"])
             count = len(list(folder.glob("*/record.json")))
-            table = Table(f"{count:,} runs", "CPU, s", "wall, s", "MiB")
+            table = Table(f"{count:,} runs", "CPU, s", "MiB")
             for name, command in commands(folder, words).items():
                 if name.startswith(tuple(options.only)):
                     usage = run(command)
-                    table.row(name, usage.cpu, usage.wall, usage.mib)
-            if (page := folder / "report.html").exists():
-                print(f"report.html {page.stat().st_size / 1e6:.2f} MB\n")
+                    table.row(name, usage.cpu, usage.mib)
 
 
 if __name__ == "__main__":

@@ -22,16 +22,18 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import torch
-from frame import Table, plan_runs, read_options
+from frame import Table, read_options
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
+from seqsweep import compose
 from seqsweep.data.batch import EpochBatches
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.training.build_run import build_data, build_module
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
 COMMON = ["trainer=cpu", "trainer.progress_bar=true", "logger=both"]
@@ -77,10 +79,9 @@ def ours(planned: PlannedRun, splits: Splits, network: nn.Module) -> Cost:
         start = time.process_time()
         outcome = train(planned, Path(folder), progress=clock)
         run = time.process_time() - start
-        rows = (outcome.folder.path / "metrics.csv").read_text().splitlines()
-    last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
+        last = read_rows(outcome.folder.path / "metrics.csv")[-1]
     # The clock's count of steps does not serve, because Lightning sees a block of batches as one.
-    return Cost(clock.seconds / int(last["step"]), run, float(last["train/loss"]))
+    return Cost(clock.seconds / last["step"], run, last["train/loss"])
 
 
 def plain(planned: PlannedRun, splits: Splits, network: nn.Module) -> Cost:
@@ -219,7 +220,7 @@ WAYS: dict[str, Callable[[PlannedRun, Splits, nn.Module], Cost]] = {
 
 def measure(overrides: list[str], repeats: int) -> dict[str, Cost]:
     """Measures all ways in turn; returns the least step and run time of each."""
-    (planned,) = plan_runs([*COMMON, *overrides])
+    planned = plan(compose(COMMON, overrides))
     costs: dict[str, list[Cost]] = {name: [] for name in WAYS}
     for _ in range(repeats):
         for name, way in WAYS.items():

@@ -20,7 +20,7 @@ except pool train a regular sample of the seeds of each architecture (`--share`)
 are scaled up. `--seeds` and `--epochs` make the grids smaller. A process of less than half a minute
 is repeated `--repeats` times, and the least CPU time counts. The ratios are to the first way. MiB
 is the peak memory of the largest process. The floor is the time of the matmuls of all training
-steps, forward and backward, at the core's peak of fused multiply-adds and at the speed of torch.mm.
+steps, forward and backward, at the core's peak of fused multiply-adds.
 """
 
 import argparse
@@ -35,7 +35,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from frame import SEQSWEEP, Table, Usage, call_command, plan_runs, read_options, run
+from frame import SEQSWEEP, Table, Usage, call_command, read_options, run
+
+from seqsweep.runs.metrics_csv import read_rows
 
 # Only the children import modules that need torch, because a new process starts with the peak
 # memory of its parent.
@@ -87,7 +89,6 @@ class Cost:
     """The seconds of a way without its start, its memory and mean results."""
 
     cpu: float
-    wall: float
     mib: float
     acc: float
     loss: float
@@ -122,8 +123,7 @@ def records(folder: Path) -> Results:
     results: Results = []
     for path in folder.glob("sweeps/*/*/record.json"):
         record = json.loads(path.read_text())
-        header, *_, last = path.with_name("metrics.csv").read_text().splitlines()
-        loss = float(last.split(",")[header.split(",").index("train/loss")])
+        loss = read_rows(path.with_name("metrics.csv"))[-1]["train/loss"]
         acc = record["metrics"].get("test/acc", math.nan)
         results.append({"seed": record["config"]["seed"], "acc": acc, "loss": loss})
     return results
@@ -136,13 +136,10 @@ def cost_of(way: str, case: Case, start: Usage, options: argparse.Namespace) -> 
     usage, results = repeated(lambda: train_grid(way, case.grid(seeds)), options.repeats)
     members, scale = len(seeds) * case.architectures, case.seeds / len(seeds)
     assert len(results) == members, f"{way}: {len(results)} of {members} members"
-    if way in OURS:
-        cpu, wall = usage.cpu - start.cpu, usage.wall - start.wall
-    else:
-        cpu, wall = (sum(result[key] for result in results) for key in ("cpu", "wall"))
+    cpu = usage.cpu - start.cpu if way in OURS else sum(result["cpu"] for result in results)
     compared = [result for result in results if result["seed"] in sample]
     acc, loss = (fmean(result[key] for result in compared) for key in ("acc", "loss"))
-    return Cost(cpu * scale, wall * scale, usage.mib, acc, loss)
+    return Cost(cpu * scale, usage.mib, acc, loss)
 
 
 def compare(name: str, case: Case, starts: dict[str, Usage], options: argparse.Namespace) -> None:
@@ -152,23 +149,21 @@ def compare(name: str, case: Case, starts: dict[str, Usage], options: argparse.N
     print(f"\n{name}: {architectures * seeds} members, {architectures} architectures", end="")
     print(f" x {seeds} seeds, {case.epochs} epochs", end="")
     print(f"; all but pool scaled up from {sampled} seeds" if sampled < seeds else "")
-    heads = ("start", "CPU, s", "ratio", "wall, s", "ratio", "MiB", "test acc", "train loss")
+    # A missing C compiler ends the program here, before anything is measured.
+    speeds = run(call_command(count_flops, case.grid([0]))).value
+    flops = speeds["flops"] * seeds
+    heads = ("start", "CPU, s", "ratio", "MiB", "test acc", "train loss")
     table, base = Table("", *heads, first=10), None
     for way in options.ways:
         cost = cost_of(way, case, starts[way], options)
         base = base or cost
-        cpu, wall = (cost.cpu, cost.cpu / base.cpu), (cost.wall, cost.wall / base.wall)
         means = (f"{cost.acc:.4f}", f"{cost.loss:.6f}")
-        table.row(way, starts[way].cpu, *cpu, *wall, cost.mib, *means)
+        table.row(way, starts[way].cpu, cost.cpu, cost.cpu / base.cpu, cost.mib, *means)
     assert base is not None
-    speeds = run(call_command(count_flops, case.grid([0]))).value
-    flops = speeds["flops"] * seeds
-    for what in ("core", "torch.mm"):
-        if speeds[what] is None:
-            continue  # it cannot be measured without a compiler
-        seconds = flops / speeds[what]
-        print(f"  floor: {flops / 1e9:.3f} Gflop at {speeds[what] / 1e9:.0f} Gflop/s", end="")
-        print(f" ({what}): {seconds:.3f} s; {options.ways[0]} takes {base.cpu / seconds:.1f} times")
+    if speeds["core"] is not None:
+        seconds = flops / speeds["core"]
+        print(f"  floor: {flops / 1e9:.3f} Gflop at {speeds['core'] / 1e9:.0f} Gflop/s", end="")
+        print(f": {seconds:.3f} s; {options.ways[0]} takes {base.cpu / seconds:.1f} times")
 
 
 def train_here(way: str, overrides: list[str]) -> Results:
@@ -182,12 +177,12 @@ def train_here(way: str, overrides: list[str]) -> Results:
 
     def train_one(member: Any, data: Any) -> dict[str, float]:
         network = build_module(member.config, data.splits).network
-        began = time.process_time(), time.perf_counter()
+        began = time.process_time()
         loss = train(member, data.splits, network).loss
-        cpu, wall = time.process_time() - began[0], time.perf_counter() - began[1]
+        cpu = time.process_time() - began
         test = data.splits.test
         acc = math.nan if test is None else single_run.accuracy(network, test)
-        return {"cpu": cpu, "wall": wall, "seed": member.config["seed"], "acc": acc, "loss": loss}
+        return {"cpu": cpu, "seed": member.config["seed"], "acc": acc, "loss": loss}
 
     # Some modules are imported at the first use, which must not count for a run.
     (first,) = plan_grid([*START, "seed=0"])
@@ -199,15 +194,20 @@ def train_here(way: str, overrides: list[str]) -> Results:
 
 def plan_grid(overrides: list[str]) -> list[Any]:
     """Returns the planned runs of a grid, as `seqsweep train -m` expands it."""
+    from seqsweep import compose
+    from seqsweep.training.planned_run import plan
+
     texts = [text.partition("=") for text in overrides]
     choices = [[key + sign + value for value in values.split(",")] for key, sign, values in texts]
-    return plan_runs(*map(list, itertools.product(*choices)))
+    # A case with `sweep=architecture` brings a grid of its own, whose keys are all given here.
+    alone = "hydra.sweeper.params=null"
+    return [plan(compose(each, alone)) for each in itertools.product(*choices)]
 
 
 def count_flops(overrides: list[str]) -> dict[str, Any]:
-    """Returns the flops of a grid's training, and two speeds of this core."""
+    """Returns the flops of a grid's training, and the speed of this core."""
     import torch
-    from core_peak import core_speed, torch_speed
+    from core_peak import core_speed
 
     from seqsweep.training.build_run import build_data, build_module
 
@@ -223,7 +223,7 @@ def count_flops(overrides: list[str]) -> dict[str, Any]:
             uses = int(train.lengths.sum()) if isinstance(module, torch.nn.RNNBase) else len(train)
             weights = sum(w.numel() for w in module.parameters(recurse=False) if w.dim() == 2)
             flops += 3 * 2 * weights * uses * epochs
-    return {"flops": flops, "core": core_speed(), "torch.mm": torch_speed(512) * 1e9}
+    return {"flops": flops, "core": core_speed()}
 
 
 def main() -> None:

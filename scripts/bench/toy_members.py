@@ -3,11 +3,10 @@
     python scripts/bench/toy_members.py [--members 1000] [--epochs 20]
 
 The program trains the notebook's network with many seeds by `seqsweep train -m`, in a separate
-process with one thread. For each part it prints the CPU and wall milliseconds of a member, without
-the parts that it calls, and the number of calls. `other threads` is the CPU time of all threads but
-the main one. Imports count nowhere. `start` is the CPU time of a sweep of one member, in another
-process. The last line is the cost that each further member adds. Compare two versions only
-on the same machine.
+process with one thread. For each part it prints the CPU milliseconds of a member, without the parts
+that it calls. `other threads` is the CPU time of all threads but the main one. Imports count
+nowhere. `start` is the CPU time of a sweep of one member, in another process. The last line is the
+cost that each further member adds. Compare two versions only on the same machine.
 """
 
 import contextlib
@@ -19,7 +18,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,33 +62,22 @@ MODULES = (
 )
 
 
-@dataclass
-class Part:
-    """The time that a part has taken so far, and its calls."""
-
-    cpu: float = 0.0
-    wall: float = 0.0
-    calls: int = 0
-
-
 class Clock:
-    """A clock that adds up the time of each part in the main thread.
+    """A clock that adds up the CPU time of each part in the main thread.
 
     The time of a part excludes that of the parts that it calls.
     """
 
     def __init__(self) -> None:
-        self.parts = {name: Part() for name in (*PARTS, TRAINING)}
+        self.parts = dict.fromkeys((*PARTS, TRAINING), 0.0)
         self.running = [TRAINING]
-        self.cpu, self.wall = time.thread_time(), time.perf_counter()
+        self.cpu = time.thread_time()
 
     def switch(self) -> None:
         """Adds the time since the last switch to the part that is running."""
-        cpu, wall = time.thread_time(), time.perf_counter()
-        part = self.parts[self.running[-1]]
-        part.cpu += cpu - self.cpu
-        part.wall += wall - self.wall
-        self.cpu, self.wall = cpu, wall
+        cpu = time.thread_time()
+        self.parts[self.running[-1]] += cpu - self.cpu
+        self.cpu = cpu
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Returns a function that does the same and adds its time to a part."""
@@ -101,7 +88,6 @@ class Clock:
                 return function(*arguments, **options)
             self.switch()
             self.running.append(name)
-            self.parts[name].calls += 1
             try:
                 return function(*arguments, **options)
             finally:
@@ -151,7 +137,7 @@ def train(members: int, epochs: int, start: float) -> float:
     ]  # fmt: skip
     clock = Clock()
     watch(clock)
-    cpu, wall = time.process_time(), time.perf_counter()
+    began = time.process_time()
     with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
         try:
             cli.main(arguments)
@@ -159,29 +145,23 @@ def train(members: int, epochs: int, start: float) -> float:
             if end.code:
                 raise
     clock.switch()
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    cpu = time.process_time() - began
     records = len(list(Path().glob("sweeps/toys/*/record.json")))
     if records != members:
         sys.exit(f"{records} of {members} members were trained")
     if start:
-        print_parts(clock, members, start, cpu, wall)
+        print_parts(clock, members, start, cpu)
     return cpu
 
 
-def print_parts(clock: Clock, members: int, start: float, cpu: float, wall: float) -> None:
+def print_parts(clock: Clock, members: int, start: float, cpu: float) -> None:
     print(f"start {start:.2f} CPU s; {members} members\n")
-    table = Table("ms a member", "CPU", "wall", "calls", first=28)
-
-    def row(name: str, cpu: float, wall: float | None = None, calls: int | None = None) -> None:
-        each = [None if one is None else f"{one / members * 1e3:.2f}" for one in (cpu, wall)]
-        table.row(name, *each, None if calls is None else f"{calls / members:.2f}")
-
-    for name, part in clock.parts.items():
-        row(name, part.cpu, part.wall, part.calls)
-    row("other threads", cpu - sum(part.cpu for part in clock.parts.values()))
-    row("in all", cpu, wall)
+    table = Table("ms a member", "CPU", first=28)
+    others = cpu - sum(clock.parts.values())
+    for name, part in {**clock.parts, "other threads": others, "in all": cpu}.items():
+        table.row(name, f"{part / members * 1e3:.2f}")
     further = (cpu - start) / max(1, members - 1)
-    row("a further member", further * members)
+    table.row("a further member", f"{further * 1e3:.2f}")
 
 
 def main() -> None:
