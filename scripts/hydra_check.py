@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
@@ -46,7 +47,7 @@ SPACE = (
 def main() -> None:
     for version in sys.argv[1:] or ENDS:
         python = make_environment(FOLDER, "--pre", version)
-        print(check_versions(python), flush=True)
+        check_modules(python, FOLDER, "hydra", "omegaconf")
         pytest = [python, "-m", "pytest", "-q", *TESTS]
         subprocess.run(pytest, cwd=CHECKOUT, env=os.environ | AS_IT_IS, check=True)
         with tempfile.TemporaryDirectory() as temporary:
@@ -76,20 +77,14 @@ def make_environment(folder: Path, *requirements: str) -> Path:
     return python
 
 
-def check_versions(python: Path) -> str:
-    """Returns the versions of Hydra and OmegaConf as text; exits if they are wrong."""
-    code = (
-        "import hydra, omegaconf, seqsweep; "
-        "print(hydra.__file__, seqsweep.__file__, sep='\\n'); "
-        "print(f'Hydra {hydra.__version__}, OmegaConf {omegaconf.__version__}')"
-    )
-    command = [python, "-c", code]
-    hydra, seqsweep, versions = subprocess.check_output(command, text=True).splitlines()
-    if not Path(hydra).is_relative_to(FOLDER):
-        sys.exit(f"Hydra was imported from {hydra}, expected {FOLDER}")
-    if not Path(seqsweep).is_relative_to(CHECKOUT / "src"):
-        sys.exit(f"seqsweep was imported from {seqsweep}, expected {CHECKOUT / 'src'}")
-    return versions
+def check_modules(python: Path, folder: Path, *names: str) -> None:
+    """Prints the versions of modules; exits unless an environment's folder holds them."""
+    modules = ", ".join(names)
+    code = f"import {modules}\nfor m in ({modules},): print(m.__file__, m.__version__)"
+    for line in run(CHECKOUT, python, "-c", code).splitlines():
+        if not line.startswith(str(folder)):
+            sys.exit(f"expected a module in {folder}, got {line}")
+        print(line, flush=True)
 
 
 def check_sweeps(python: Path, folder: Path) -> None:
@@ -130,21 +125,25 @@ def check_optuna_sweepers(python: Path, folder: Path) -> None:
 
 def train(python: Path, folder: Path, *arguments: str, logs: bool = False) -> str:
     """Returns the output of `seqsweep train`; see `run`."""
-    return run(python, folder, "-m", "seqsweep", "train", *arguments, logs=logs)
+    return run(folder, python, "-m", "seqsweep", "train", *arguments, logs=logs)
 
 
-def run(python: Path, folder: Path, *arguments: str | Path, logs: bool = True) -> str:
-    """Returns the output of a Python command; exits if the command fails.
+def run(
+    folder: Path,
+    *command: str | Path,
+    logs: bool = True,
+    environment: Mapping[str, str] = os.environ,
+) -> str:
+    """Returns the output of a command; exits if the command fails.
 
     Args:
         logs: whether lines on stderr are allowed, such as those of Optuna, or count as a failure.
     """
-    print("$ python", *arguments, flush=True)
+    print("$", *command, flush=True)
     # Without the second variable, Ray writes a token into the user's home folder.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
-    command = [python, *arguments]
+    variables = {**environment, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
     process = subprocess.run(
-        command, cwd=folder, env=environment, text=True, capture_output=True, check=False
+        command, cwd=folder, env=variables, text=True, capture_output=True, check=False
     )
     if process.returncode != 0 or (process.stderr and not logs):
         sys.exit(f"exit code {process.returncode}\n{process.stdout}{process.stderr}")

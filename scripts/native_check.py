@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -62,14 +61,6 @@ class Case(NamedTuple):
     environment: dict[str, str] | None = None
 
 
-class Result(NamedTuple):
-    """The output of a case, and its seconds."""
-
-    output: str
-    compile_seconds: float
-    run_seconds: float
-
-
 def main() -> None:
     compiler = find_compiler()
     if compiler is None or compiler == zig():
@@ -85,17 +76,16 @@ def main() -> None:
     compare(make_run_cases(), train, "ways to train")
 
 
-def compare(cases: Sequence[Case], run_case: Callable[[Case], Result], noun: str) -> list[str]:
+def compare(cases: Sequence[Case], run_case: Callable[[Case], str], noun: str) -> list[str]:
     """Returns the lines that all cases print; exits if they differ."""
     reference = ""
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for case, result in zip(cases, pool.map(run_case, cases), strict=True):
-            digest = hashlib.sha256(result.output.encode()).hexdigest()[:16]
-            seconds = f"{result.compile_seconds:5.1f} s  {result.run_seconds:5.1f} s"
-            print(f"{case.name:32} {seconds}  {digest}", flush=True)
-            reference = reference or result.output
-            if result.output != reference:
-                sys.exit(f"{case.name}: differs\n{first_difference(reference, result.output)}")
+        for case, output in zip(cases, pool.map(run_case, cases), strict=True):
+            digest = hashlib.sha256(output.encode()).hexdigest()[:16]
+            print(f"{case.name:32} {digest}", flush=True)
+            reference = reference or output
+            if output != reference:
+                sys.exit(f"{case.name}: differs\n{first_difference(reference, output)}")
     lines = reference.splitlines()
     print(f"{len(lines)} hashes are equal in {len(cases)} {noun}")
     return lines
@@ -121,14 +111,11 @@ def make_cases(compiler: Command) -> list[Case]:
     return cases
 
 
-def check(case: Case, folder: Path) -> Result:
-    """Compiles and runs the program; exits if either fails."""
+def check(case: Case, folder: Path) -> str:
+    """Compiles the program and returns what it prints; exits if either fails."""
     path = folder / case.name.replace(" ", "-")
-    begin = time.perf_counter()
     run([*case.command, f"-I{SOURCE}", str(PROGRAM), "-o", str(path)])
-    compiled = time.perf_counter()
-    output = output_of(case, [str(path)], RUN_OPTIONS)
-    return Result(output, compiled - begin, time.perf_counter() - compiled)
+    return output_of(case, [str(path)], RUN_OPTIONS)
 
 
 def make_run_cases() -> list[Case]:
@@ -145,11 +132,9 @@ def make_run_cases() -> list[Case]:
     return cases
 
 
-def train(case: Case) -> Result:
-    """Trains the runs in one way; exits if that fails."""
-    begin = time.perf_counter()
-    output = output_of(case, case.command, {"OMP_NUM_THREADS": "1", **(case.environment or {})})
-    return Result(output, 0.0, time.perf_counter() - begin)
+def train(case: Case) -> str:
+    """Trains the runs in one way and returns their hashes; exits if that fails."""
+    return output_of(case, case.command, {"OMP_NUM_THREADS": "1", **(case.environment or {})})
 
 
 def output_of(case: Case, command: list[str], environment: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hydra_check import CHECKOUT, make_environment, run
+from hydra_check import CHECKOUT, check_modules, make_environment, run
 
 FOLDER = CHECKOUT / ".venv-newest"
 PACKAGES = ("torch", "lightning", "optuna")
@@ -27,24 +27,19 @@ SEARCH = (
 
 def main() -> None:
     python = make_environment(FOLDER, *PACKAGES)
-    names = ", ".join(PACKAGES)
-    code = f"import {names}\nfor m in {names}: print(m.__file__, m.__version__)"
-    for line in run(python, CHECKOUT, "-c", code).splitlines():
-        if not line.startswith(str(FOLDER)):
-            sys.exit(f"expected a module in {FOLDER}, got {line}")
-        print(line)
+    check_modules(python, FOLDER, *PACKAGES)
     with tempfile.TemporaryDirectory() as temporary:
         check(python, Path(temporary))
-    run(python, CHECKOUT, CHECKOUT / "scripts" / "notebook_parity.py")
+    run(CHECKOUT, python, CHECKOUT / "scripts" / "notebook_parity.py")
     print("the newest packages work")
 
 
 def check(python: Path, folder: Path) -> None:
     """Exits unless the commands print what README and the documents promise."""
-    seqsweep = ("-m", "seqsweep")
+    seqsweep = (python, "-m", "seqsweep")
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     line = re.search(rf"^\$ seqsweep {' '.join(DIGITS)}.*\n(.*)\n", readme, re.MULTILINE)
-    printed = run(python, folder, *seqsweep, *DIGITS)
+    printed = run(folder, *seqsweep, *DIGITS)
     if line is None or line[1] not in printed:
         sys.exit(f"the digits: expected {line and line[1]}\ngot {printed}")
     (trained,) = folder.glob("outputs/runs/default/*/record.json")
@@ -53,7 +48,7 @@ def check(python: Path, folder: Path) -> None:
         (("export", trained.parent, "--to", "net.onnx"), "net.onnx"),
         (SEARCH, "search: 4 trials, 4 complete"),
     ):
-        printed = run(python, folder, *seqsweep, *arguments)
+        printed = run(folder, *seqsweep, *arguments)
         if expected not in printed:
             sys.exit(f"{arguments[0]}: expected {expected!r}, got\n{printed}")
 

@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,22 +36,20 @@ OLDEST_GLIBC = (2, 17)
 def main() -> None:
     lief.logging.disable()  # lief warns of empty tables
     for platform in (*TARGETS, PURE):
-        begin = time.perf_counter()
-        wheel = build_wheel(platform)
-        size, seconds = wheel.stat().st_size / 1e6, time.perf_counter() - begin
-        print(f"{wheel.name}  {size:.2f} MB  {seconds:.0f} s", flush=True)
+        wheel = build_wheel(platform, DIST)
+        print(f"{wheel.name}  {wheel.stat().st_size / 1e6:.2f} MB", flush=True)
         check_wheel(wheel, platform)
 
 
-def build_wheel(platform: str) -> Path:
-    """Builds the wheel of a platform and returns its path."""
-    for old in DIST.glob(f"seqsweep-*-{platform}.whl"):
+def build_wheel(platform: str, folder: Path) -> Path:
+    """Builds the wheel of a platform into a folder and returns its path."""
+    for old in folder.glob(f"seqsweep-*-{platform}.whl"):
         old.unlink()
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel"]
     environment = os.environ | {"SEQSWEEP_WHEEL": platform}
-    command = [*pip, "--no-deps", "--wheel-dir", DIST, CHECKOUT]
+    command = [*pip, "--no-deps", "--wheel-dir", folder, CHECKOUT]
     subprocess.run(command, env=environment, check=True)
-    (wheel,) = DIST.glob(f"seqsweep-*-py3-none-{platform}.whl")
+    (wheel,) = folder.glob(f"seqsweep-*-py3-none-{platform}.whl")
     return wheel
 
 
