@@ -32,17 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     folder: Path = parser.parse_args().folder
-    written = list[bool]()
     for name, contents in data_sets():
-        paths = [folder / name / f"{name}_{part}.ts" for part in ("TRAIN", "TEST")]
-        files = dict(zip(paths, contents, strict=True))
-        changed = [p for p in paths if not p.is_file() or p.read_bytes() != files[p]]
         (folder / name).mkdir(parents=True, exist_ok=True)
-        for path in changed:
-            write_bytes(path, files[path])
-        say(f"{place(folder / name)}: {'written' if changed else 'unchanged'}")
-        written.append(bool(changed))
-    say(f"{place(folder)}: {len(written)} data sets, {sum(written)} of them written")
+        for part, content in zip(("TRAIN", "TEST"), contents, strict=True):
+            write_bytes(folder / name / f"{name}_{part}.ts", content)
+        say(place(folder / name))
 
 
 def data_sets() -> Iterator[tuple[str, list[bytes]]]:

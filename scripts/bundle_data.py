@@ -1,13 +1,11 @@
 """Makes the data files of the package from their sources.
 
-    python scripts/bundle_data.py FOLDER
+    python scripts/bundle_data.py
 
-FOLDER holds JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts (UEA archive), and digits.npz with
-X (1797, 8, 8) and y (1797,), the arrays `images` and `target` of scikit-learn's `load_digits`. The
-files have the same bytes each time.
+The sources are JapaneseVowels of the UEA archive, which aeon holds, and scikit-learn's
+`load_digits`. The files have the same bytes each time.
 """
 
-import argparse
 import io
 import zipfile
 from pathlib import Path
@@ -15,28 +13,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.datasets import load_digits
 
+from seqsweep.data.aeon_sets import archive
 from seqsweep.data.bundled import FILES
 from seqsweep.data.sequences import Sequences
-from seqsweep.data.ts import ts
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Makes the data files of the package.")
-    parser.add_argument("folder", type=Path, help="the folder of the source files")
-    folder = parser.parse_args().folder
-    made = {"japanese_vowels.npz": japanese_vowels(folder), "digits.npz": digits(folder)}
+    made = {"japanese_vowels.npz": japanese_vowels(), "digits.npz": digits()}
     for name, arrays in made.items():
         write_npz(FILES / name, arrays)
         print(f"{FILES / name}: {(FILES / name).stat().st_size} bytes")
 
 
-def japanese_vowels(folder: Path) -> Arrays:
+def japanese_vowels() -> Arrays:
     """Returns the official split of JapaneseVowels, as `joined` arrays of each part."""
-    train, test = (str(folder / f"JapaneseVowels_{part}.ts") for part in ("TRAIN", "TEST"))
-    splits = ts(train, test_path=test)
+    splits = archive("JapaneseVowels")
     assert splits.test is not None
     arrays = joined(splits.train, "train") | joined(splits.test, "test")
     arrays["channel_names"] = np.array([f"cepstrum_{i}" for i in range(1, 13)])
@@ -56,12 +51,12 @@ def joined(part: Sequences, split: str) -> Arrays:
     }
 
 
-def digits(folder: Path) -> Arrays:
-    """Returns the images of scikit-learn's digits, a column at a step."""
-    with np.load(folder / "digits.npz", allow_pickle=False) as source:
-        x, y = source["X"], source["y"]
+def digits() -> Arrays:
+    """Returns the images of scikit-learn's digits, a row at a step."""
+    source: Any = load_digits()
     names = np.array([f"column_{i}" for i in range(8)])
-    return {"X": x.astype(np.uint8), "y": y.astype(np.uint8), "channel_names": names}
+    x, y = source.images.astype(np.uint8), source.target.astype(np.uint8)
+    return {"X": x, "y": y, "channel_names": names}
 
 
 def write_npz(path: Path, arrays: Arrays) -> None:

@@ -130,15 +130,6 @@ def length_of(function: Function) -> int:
     return len(lines_of(function)) - (len(lines_of(docstring)) if docstring else 0)
 
 
-def public_definitions(tree: ast.Module) -> Iterator[Function | ast.ClassDef]:
-    """Yields the public classes, methods and functions of a module."""
-    for node in tree.body:
-        if isinstance(node, DEFINITIONS) and not node.name.startswith("_"):
-            yield node
-            methods = node.body if isinstance(node, ast.ClassDef) else []
-            yield from (m for m in methods if isinstance(m, FUNCTIONS) and m.name[0] != "_")
-
-
 def own_imports(source: Source, modules: set[str]) -> Iterator[Import]:
     """Yields the imports of modules of the same package."""
     local: set[ast.AST] = set()
@@ -185,9 +176,7 @@ def figures(folder: Path) -> dict[str, str]:
         raise SystemExit(f"{folder}: expected a folder with Python files")
     sources = [read_source(path, folder) for path in paths]
     code = sum(source.code_lines for source in sources)
-    return (
-        size_figures(sources, code) | text_figures(sources, code) | structure_figures(sources, code)
-    )
+    return size_figures(sources, code) | text_figures(sources, code) | structure_figures(sources)
 
 
 def size_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
@@ -205,8 +194,6 @@ def size_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
 def text_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
     comments = [comment for source in sources for comment in source.comments]
     explaining = sum(not IGNORE.search(comment) for comment in comments)
-    public = [name for source in sources for name in public_definitions(source.tree)]
-    documented = sum(docstring_node(node) is not None for node in public)
     nodes = [node for source in sources for node in ast.walk(source.tree)]
     # Modules are left out, because their first lines are titles and would raise the median.
     docstrings = [ast.get_docstring(node) for node in nodes if isinstance(node, DEFINITIONS)]
@@ -215,20 +202,17 @@ def text_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
     return {
         "comments per 100 code lines": percent(explaining, code),
         "docstring lines per 100 code lines": percent(docstring_lines, code),
-        "public names with a docstring, %": percent(documented, len(public)),
         "first docstring line, median words": f"{statistics.median(words or [0]):g}",
     }
 
 
-def structure_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
+def structure_figures(sources: Sequence[Source]) -> dict[str, str]:
     modules = {source.name for source in sources}
     imports = {source.name: list(own_imports(source, modules)) for source in sources}
     every = [own for theirs in imports.values() for own in theirs]
     local = sum(own.is_local for own in every)
-    ignores = sum(bool(IGNORE.search(comment)) for source in sources for comment in source.comments)
     return {
         "local of own imports": f"{local} of {len(every)}",
-        "type-ignores; per 1,000 code lines": f"{ignores}; {1000 * ignores / max(code, 1):.1f}",
     }
 
 
