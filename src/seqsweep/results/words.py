@@ -246,7 +246,7 @@ def _clique_words(found: AcrossSets, cliques: Sequence[tuple[int, int]]) -> str:
 
 
 def _group_text(names: Sequence[str], noun: str) -> str:
-    """Joins the names of a group, or the first two and last two of a large group."""
+    """Joins the names of a group; a large group is cut in the middle."""
     if len(names) <= _MOST_NAMED:
         return " ~ ".join(names)
     return f"{' ~ '.join([*names[:2], '...', *names[-2:]])} ({len(names)} {noun}s)"
