@@ -53,7 +53,7 @@ def test_texts_have_a_default_embedding(checked, tmp_path):
     with pytest.raises(ValueError, match="cannot read symbols; give model=rnn"):
         plan(checked(*texts, "model=simple"))
     with pytest.raises(ValueError, match=r"^model\.num_embeddings=4, but the da"):
-        train(plan(checked(*texts, "model.embedding_dim=2", "model.num_embeddings=4")), tmp_path)
+        plan(checked(*texts, "model.embedding_dim=2", "model.num_embeddings=4"))
     # Characters and words are other sequences of the same texts.
     words = plan(checked(*texts, "data.source.tokens=words"))
     assert words.data_fingerprint != run.data_fingerprint
@@ -92,8 +92,10 @@ def test_a_batch_whose_states_do_not_fit_in_the_memory_is_refused(checked, cell,
     [
         ("hidden_size=1000000000", r"model\.hidden_size=1000000000: [0-9,]+ weights with their"),
         ("num_layers=100000", r"model\.num_layers=100000: must be at most 1000"),
+        ("input_size=5", r"^model\.input_size=5, but the data have 8 features per step; leave"),
+        ("num_classes=7", r"^model\.num_classes=7, but the data have 10 classes; leave"),
     ],
 )
-def test_a_network_that_is_too_large_is_refused(checked, size, message):
+def test_a_network_of_a_wrong_size_is_refused_before_the_training(checked, size, message):
     with pytest.raises(ValueError, match=message):
         plan(checked("data=digits", f"model.{size}"))

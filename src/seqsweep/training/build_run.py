@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
-from seqsweep.config.signatures import signature_of
 from seqsweep.data.fitted import Scaling, Shaping
 from seqsweep.data.sequences import Splits
 from seqsweep.data.vocabulary import Vocabulary
@@ -22,14 +21,11 @@ from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
 from seqsweep.runs.identity import CODE
 from seqsweep.seeding import global_stream, stream_seed
-from seqsweep.training.checks import check_monitors, check_symbols
+from seqsweep.training.checks import check_monitors, check_symbols, sizes_from_data
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
 from seqsweep.training.user_code import code_of
-
-_SIZES = {"input_size": "features per step", "num_classes": "classes", "num_embeddings": "symbols"}
-"""The sizes that a network takes from the data, with their names in messages."""
 
 
 class Parts(NamedTuple):
@@ -69,14 +65,13 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
 def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier:
     """Builds the LightningModule; the first weights come from the random stream `init`."""
     check_symbols(config, splits)
-    sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
-    if splits.vocabulary is not None:
-        sizes["num_embeddings"] = len(splits.vocabulary)
+    model = config["model"]
+    sizes = sizes_from_data(model, splits.input_size, splits.num_classes, splits.vocabulary)
     with global_stream(config["seed"], "init"):
-        network = build(config["model"], "model", **sizes_from_data(config["model"], sizes))
+        network = build(model, "model", **sizes)
     # A `_target_` may be any function, so what it returned is checked.
     if not isinstance(network, nn.Module):
-        target, kind = config["model"]["_target_"], type(network).__name__
+        target, kind = model["_target_"], type(network).__name__
         raise TypeError(f"model._target_={target}: must make a torch.nn.Module, got {kind}")
     labels = splits.train.labels if isinstance(splits, Splits) else None
     weights = class_weights(config["loss"]["class_weights"], labels, splits.num_classes)
@@ -100,19 +95,6 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
 def plateau_monitor(config: Config) -> str:
     """Returns the metric for a plateau scheduler, by default the run's monitor."""
     return (config["scheduler"] or {}).get("monitor", config["monitor"])
-
-
-def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
-    """Returns the sizes that the network takes from the data; refuses other sizes."""
-    known = signature_of(model["_target_"]).parameters
-    for name, size in sizes.items():
-        given = model.get(name)
-        if given is not None and given != size:
-            raise ValueError(
-                f"model.{name}={given}, but the data have {size} {_SIZES[name]}; "
-                f"leave model.{name} out to take it from the data"
-            )
-    return {name: size for name, size in sizes.items() if name in known}
 
 
 def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:

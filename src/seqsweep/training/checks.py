@@ -1,12 +1,13 @@
 """Checks a config against its data. Imports no torch (which is slow)."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from typing import get_args
 
 import numpy as np
 
 from seqsweep.config.schema import Config, Monitor
+from seqsweep.config.signatures import signature_of
 from seqsweep.data.lists import free_memory
 from seqsweep.data.prepare import auto_batch_size
 from seqsweep.data.sequences import Splits
@@ -25,6 +26,8 @@ _EMBEDDING = 16
 _memory = functools.cache(free_memory)  # a sweep needs it for each of its runs
 
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
+_SIZES = {"input_size": "features per step", "num_classes": "classes", "num_embeddings": "symbols"}
+"""The sizes that a network takes from the data, with their names in messages."""
 _OF_OUR_METRICS = ("seqsweep.training.callbacks.EarlyStop", "seqsweep.training.schedulers.plateau")
 _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
@@ -40,6 +43,24 @@ def with_sizes(config: Config, splits: Splits | OwnData) -> Config:
             k: _EMBEDDING if k == "embedding_dim" and v is None else v for k, v in model.items()
         }
     return config | {"data": data, "model": model}
+
+
+def sizes_from_data(
+    model: Config, input_size: int, num_classes: int, vocabulary: Sized | None = None
+) -> dict[str, int]:
+    """Returns the sizes that the network takes from the data; refuses other sizes."""
+    known = signature_of(model["_target_"]).parameters
+    sizes = {"input_size": input_size, "num_classes": num_classes}
+    if vocabulary is not None:
+        sizes["num_embeddings"] = len(vocabulary)
+    for name, size in sizes.items():
+        given = model.get(name)
+        if given is not None and given != size:
+            raise ValueError(
+                f"model.{name}={given}, but the data have {size} {_SIZES[name]}; "
+                f"leave model.{name} out to take it from the data"
+            )
+    return {name: size for name, size in sizes.items() if name in known}
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:

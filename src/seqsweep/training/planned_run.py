@@ -17,7 +17,7 @@ from seqsweep.runs.identity import SEMANTICS, flatten, run_id
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
-from seqsweep.training.checks import check_network_size, check_symbols, with_sizes
+from seqsweep.training.checks import check_network_size, check_symbols, sizes_from_data, with_sizes
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import (
     DATA_MODULE,
@@ -85,6 +85,7 @@ def plan(config: Config) -> PlannedRun:
         check_batch_size(config["data"]["batch_size"], splits)
     config = with_sizes(config, splits)
     check_symbols(config, splits)
+    sizes_from_data(config["model"], splits.input_size, splits.num_classes, splits.vocabulary)
     # The size is checked before the first run starts, when an error costs nothing.
     check_network_size(config, splits)
     name = run_id(config, fingerprint)

@@ -23,8 +23,9 @@ from seqsweep.runs.files import Damaged, say_once
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
-from seqsweep.training.build_run import scaling_of, sizes_from_data, vocabulary_of
+from seqsweep.training.build_run import scaling_of, vocabulary_of
 from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checks import sizes_from_data
 from seqsweep.training.run_data import translate_memory_errors
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of, differing
@@ -278,14 +279,8 @@ def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[s
     ours = [target for target in own_targets() if target.startswith("seqsweep.models.")]
     refuse_foreign_targets({"model": section}, [*ours, *allow], "its config")
     section = check_section(section, "model")
-    sizes = {
-        "input_size": len(content["channel_names"]),
-        "num_classes": len(content["class_names"]),
-    }
-    vocabulary = vocabulary_of(content)
-    if vocabulary is not None:
-        sizes["num_embeddings"] = len(vocabulary)
-    sizes = sizes_from_data(section, sizes)
+    channels, classes = len(content["channel_names"]), len(content["class_names"])
+    sizes = sizes_from_data(section, channels, classes, vocabulary_of(content))
     if section["_target_"] in ours:
         check_sizes(section, sizes, weights)
     # `global_stream` restores torch's global generator afterwards.

@@ -18,7 +18,8 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.seeding import global_stream
-from seqsweep.training.build_run import plateau_monitor, sizes_from_data
+from seqsweep.training.build_run import plateau_monitor
+from seqsweep.training.checks import sizes_from_data
 from seqsweep.training.run_data import translate_memory_errors
 
 Options = dict[str, float]
@@ -67,8 +68,8 @@ def template_of(model: Config, input_size: int, num_classes: int) -> Template:
 @translate_memory_errors()
 def _template(model: str, input_size: int, num_classes: int) -> Template:
     section = json.loads(model)
-    sizes = {"input_size": input_size, "num_classes": num_classes}
-    return Template(build(section, "model", **sizes_from_data(section, sizes)))
+    sizes = sizes_from_data(section, input_size, num_classes)
+    return Template(build(section, "model", **sizes))
 
 
 class Schedule:
