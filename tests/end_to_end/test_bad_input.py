@@ -49,6 +49,7 @@ from seqsweep.config.signatures import signature_of
          "did you mean 'trials'"),
         ("train -m hydra/sweeper=optuna model.hidden_size=int(interval(9,3))",
          "the first number must be below the second"),
+        ("train -sc query=bash", "query=SHELL: needs the variable COMP_LINE, which the shell sets"),
         ("trian", "no command 'trian'; did you mean 'train'?"),
         ("status nowhere", "nowhere: no such folder"),
         ("status 'a\x1b[2Jb'", "a\\x1b[2Jb: no such folder"),
