@@ -145,3 +145,7 @@ def test_baselines_of_runs_equal_those_of_a_sweep_and_changed_data_are_refused(p
     with pytest.raises(ValueError, match="have changed since the run was trained"):
         write_baselines_of(runs, [read_run(folder)])
     assert not (runs / "baselines.json").exists()
+    for content in ("seed: 0\n", "data: digits\n"):
+        config.write_text(content)
+        with pytest.raises(ValueError, match=r"config\.yaml: the section data is missing, or is"):
+            write_baselines_of(runs, [read_run(folder)])

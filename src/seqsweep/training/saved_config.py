@@ -73,9 +73,13 @@ def _config(run: RunFolder) -> dict[str, Any]:
     config = run.config()
     if config is None:
         raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
+    data = config.get("data")
+    if not isinstance(data, dict):
+        where = run.path / "config.yaml"
+        raise ValueError(f"{where}: the section data is missing, or is not a group of keys")
     # The path of a data file may be relative to a folder other than the current folder. A path that
     # leads to a file from the current folder is the user's choice and is kept.
-    source = (config.get("data") or {}).get("source")
+    source = data.get("source")
     recorded = read_object(run.path / "provenance.json").get("data_files")
     if isinstance(source, dict) and isinstance(recorded, dict):
         for key, path in recorded.items():
