@@ -5,8 +5,10 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 from seqsweep.extras.export import export, onnx_file
+from seqsweep.models.cells import Cell, CellLayers
 from seqsweep.models.classifier import RNNClassifier
 
 
@@ -37,10 +39,27 @@ def test_a_file_whose_outputs_differ_from_the_network_does_not_appear(made_run, 
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
-def test_what_cannot_be_written_is_named(made_run):
-    words = r"best\.ckpt: cannot write the network .*test_export\.Own as \.onnx$"
-    with pytest.raises(ValueError, match=words):
-        onnx_file.write(made_run(network=Own(3, 5, 4)))
+class OwnCell(Cell):
+    pass
+
+
+def with_part(name, part):
+    network = RNNClassifier(3, 5, 4)
+    setattr(network, name, part)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("network", "named"),
+    [
+        (Own(3, 5, 4), r"the network .*test_export\.Own"),
+        (with_part("rnn", CellLayers(OwnCell, 3, 5)), "layers of type OwnCell"),
+        (with_part("fc", nn.Sequential(nn.Linear(5, 4))), "layers of type Sequential"),
+    ],
+)
+def test_what_cannot_be_written_is_named(made_run, network, named):
+    with pytest.raises(ValueError, match=rf"best\.ckpt: cannot write {named} as \.onnx$"):
+        onnx_file.write(made_run(network=network))
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])

@@ -9,9 +9,9 @@ from torch import nn
 
 from seqsweep.data.checks import Float64
 from seqsweep.data.fitted import Scaling
-from seqsweep.models.cells import CellLayers
+from seqsweep.models.cells import CELLS, CellLayers
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
-from seqsweep.models.layers import NormedLayers
+from seqsweep.models.layers import AttentionPooling, NormedLayers
 from seqsweep.runs.provenance import version
 from seqsweep.using.load import LoadedRun
 
@@ -19,7 +19,10 @@ _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
 
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
-_LAYERS = (nn.RNN, nn.GRU, nn.LSTM, CellLayers)
+_LAYERS = (
+    nn.RNN, nn.GRU, nn.LSTM, *CELLS.values(), NormedLayers, AttentionPooling,
+    nn.Embedding, nn.Linear, nn.LayerNorm, nn.Dropout, nn.ModuleList,
+)  # fmt: skip
 
 
 def scaling_inside(run: LoadedRun) -> Scaling | None:
@@ -120,9 +123,9 @@ def recurrent_network(run: LoadedRun) -> RNNClassifier:
     unknown = f"the network {type(network).__module__}.{type(network).__qualname__}"
     if type(network) in _KINDS:
         assert isinstance(network, RNNClassifier)
-        rnn = network.rnn
-        modules = [*rnn.layers] if type(rnn) is NormedLayers else [rnn]
-        others = [type(module).__name__ for module in modules if type(module) not in _LAYERS]
+        layers = list(network.modules())[1:]  # without the network itself
+        kinds = [layer.cell if type(layer) is CellLayers else type(layer) for layer in layers]
+        others = [kind.__name__ for kind in kinds if kind not in _LAYERS]
         if not others:
             return network
         unknown = f"layers of type {others[0]}"
