@@ -1,13 +1,15 @@
 """The `tensorboard` command: its first lines, and what it refuses before TensorBoard starts."""
 
 import dataclasses
+import os
 import re
+import socket
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from seqsweep.results.tensorboard.serve import greeting, is_stale, links, serve
+from seqsweep.results.tensorboard.serve import HOST, greeting, is_stale, links, serve
 from seqsweep.results.tensorboard.view import View
 from seqsweep.runs.events import EventFile
 
@@ -75,6 +77,24 @@ def test_what_cannot_be_served_is_refused(where, message, tmp_path):
         serve(tmp_path, **{"port": 0} | where)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         serve(tmp_path / "none", 0)
+
+
+def test_a_port_that_is_used_or_reserved_is_named(tmp_path):
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(ValueError, match=f"^port={port}: is already in use; choose another"):
+            serve(tmp_path, port)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # root may listen on every port
+    try:
+        socket.create_server((HOST, 1)).close()
+        pytest.skip("no port is reserved")
+    except PermissionError:
+        with pytest.raises(ValueError, match=r"^port=1: needs root; must be from 1024 to"):
+            serve(tmp_path, 1)
+    finally:
+        os.seteuid(user)
 
 
 def test_the_links_of_many_runs_filter_the_best_on_the_pages_that_would_select_none():

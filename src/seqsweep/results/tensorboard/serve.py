@@ -62,10 +62,11 @@ def serve(
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            in_use = "is already in use; choose another port, or 0 for a free one"
-            raise ValueError(f"port={port}: {in_use}") from None
         message = f"host={host}: must be an address of this machine, such as {HOST}"
+        if error.errno == errno.EADDRINUSE:
+            message = f"port={port}: is already in use; choose another port, or 0 for a free one"
+        elif error.errno == errno.EACCES:  # without root, most systems keep the ports below 1024
+            message = f"port={port}: needs root; must be from 1024 to 65535, or 0 for a free one"
         raise ValueError(message) from None
     # SIGTERM's default action would leave the server and the links. An exception removes both.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
