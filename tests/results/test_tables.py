@@ -16,6 +16,7 @@ from rich.table import Table
 
 from seqsweep.results.compare import compare
 from seqsweep.results.formatting import plain_text
+from seqsweep.results.frame import load_sweep
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import (
     leaderboard_notes,
@@ -25,6 +26,7 @@ from seqsweep.results.tables import (
     status_line,
     status_table,
 )
+from seqsweep.results.tensorboard.runs import read_runs
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.run_folder import RunFolder
 
@@ -84,6 +86,18 @@ def test_status_shows_every_run_with_its_state(tmp_path):
     board = leaderboard(entries)
     assert len(board.rows) == 1
     assert any("1 run pruned by a search: not ranked" in note for note in leaderboard_notes(board))
+
+
+def test_a_damaged_config_makes_no_column(tmp_path):
+    for number, size in enumerate((4, 8, 12)):
+        RunFolder(tmp_path / str(number)).start({"monitor": "val/acc", "seed": 0, "h": size}, {})
+    (tmp_path / "2/config.yaml").write_text("{")
+    status = lines(status_table(read_folder(tmp_path)))
+    assert [row[:3] for row in status[:2]] == [["0", "4", "incomplete"], ["1", "8", "incomplete"]]
+    assert status[2][:3] == ["2", "null", "damaged"]
+    assert list(load_sweep(tmp_path).columns[:4]) == ["run_id", "seed", "h", "state"]
+    runs = read_runs(tmp_path)
+    assert (runs.keys, [run.name.run for run in runs.runs]) == (["h"], ["h4", "h8", "hnone"])
 
 
 def test_markup_is_shown_as_it_is(tmp_path):

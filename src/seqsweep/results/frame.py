@@ -94,7 +94,7 @@ def _runs(folder: Path) -> "DataFrame":
 
 def _key_columns(configs: Sequence[Mapping[str, Any]]) -> dict[str, "Series"]:
     """Returns the columns of the seed and of the keys that differ."""
-    keys = differing_keys(configs)
+    keys = differing_keys([config for config in configs if config])  # a damaged one is empty
     if "seed" not in keys and any("seed" in config for config in configs):
         keys.insert(0, "seed")
     columns: dict[str, Series] = {}

@@ -65,7 +65,7 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     if waiting:
         have = "has" if waiting == 1 else "have"
         _say(console, f"{count(waiting, 'run')} of the sweep {have} not started")
-    keys = label_keys([entry.config for entry in entries if entry.config])
+    keys = label_keys([entry.config for entry in entries])
     runs = [
         {"run_id": entry.folder.run_id, "state": entry.state, "error": entry.error}
         | {"keys": {key: entry.config.get(key) for key in keys}, "metrics": numbers(entry)}
@@ -208,7 +208,7 @@ def _size(folder: Path) -> int:
 
 
 def _lines(removals: Sequence[Removal], entries: Sequence[Entry]) -> list[str]:
-    keys = key_names(label_keys([entry.config for entry in entries if entry.config]))
+    keys = key_names(label_keys([entry.config for entry in entries]))
     return [
         f"{removal.entry.folder.run_id}  {removal.entry.state:11}  "
         f"{size_text(freed(removal.files)):>8}  {'' if removal.is_whole else 'last.ckpt of '}"

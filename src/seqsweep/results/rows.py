@@ -169,6 +169,7 @@ def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     A key whose value depends only on a chosen class is left out, because the label names the class.
     For example, with `experiment=a,b` the class of the data decides all other values that differ.
     """
+    configs = [config for config in configs if config]  # a damaged config is empty
     order = {key: index for index, key in enumerate(reversed(REPLICATE_KEYS))}
     keys = sorted(distinguishing_keys(configs), key=lambda key: order.get(key, -1))
     columns = text_columns(keys, configs)

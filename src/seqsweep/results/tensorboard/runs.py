@@ -141,7 +141,8 @@ def read_runs(folder: Path) -> Runs:
     sweep = SweepFile.read(folder)
     planned = dict(sweep.configs) if sweep else {}
     configs = planned | {entry.folder.run_id: entry.config for entry in entries}
-    differing = distinguishing_keys(list(configs.values()))
+    # A damaged config is empty, and would make every key look swept.
+    differing = distinguishing_keys([config for config in configs.values() if config])
     keys = [key for key in differing if key not in REPLICATE_KEYS]
     names = names_of(configs)
     # The displayed values of each key: a class is displayed by its option or last name.
