@@ -136,7 +136,10 @@ def test_a_data_set_without_a_score_of_each_config_is_left_out_of_the_ranks(tmp_
     assert found.left_out == {"frequencies": "h=8 has no score on it"}
     assert found.ranking is not None
     assert found.ranking.number == 3
-    assert "frequencies left out of the ranks: h=8 has no score on it" in printed(tmp_path)
+    run(tmp_path, "parity", {"h": 16, "seed": 0}, None)
+    text = printed(tmp_path)
+    assert "frequencies left out of the ranks: h=8 has no score on it" in text
+    assert "parity\nno run is complete\n" in text
 
 
 def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Path):

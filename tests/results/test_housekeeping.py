@@ -111,8 +111,9 @@ def test_status_names_the_option_that_lists_all_runs(outputs, capsys):
     folder = outputs / "sweeps/one"
     for size in range(20, 24):
         make(folder, f"more{size}", size)
-    for most, shown in ((3, 3), (None, 6)):
+    for most, shown in ((3, 3), (6, 6), (None, 6)):
         print_status(folder, Console(width=200), most)
         text = capsys.readouterr().out
         assert ("and 3 more runs: --all lists them" in text) == (most == 3)
+        assert ("--all" in text) == (most == 3)
         assert sum("complete  " in line for line in text.splitlines()) == shown

@@ -92,6 +92,7 @@ def test_the_file_of_the_training_is_named(command, trained, tmp_path, labelled)
     for path in (file, "copy.npz"):
         done = command("evaluate", trained.run, path, "--split", "train", *fast)
         assert f"{path}: {line}" in done.err
+        assert "in brackets" not in done.out, "without resamples there are no intervals"
         assert f"{path}: {line}" in command("predict", trained.run, path, "--split", "train").err
     for other in ([file], [labelled], ["copy.npz", "--split", "test"]):
         assert line not in command("evaluate", trained.run, *other, *fast).err

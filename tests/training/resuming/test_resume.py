@@ -185,6 +185,7 @@ def test_a_run_with_rerun_starts_again(planned, ends_undisturbed, tmp_path, at, 
     for _ in range(2):
         interrupt(again, at("on_train_batch_end", 8))
         assert epochs_in_log(tmp_path / again.run_id)[-2:] == [0, 1]
+        assert not (tmp_path / again.run_id / "record.json").exists(), "of the first training"
     outcome = ends_undisturbed(again)
     assert outcome.trained
     assert epochs_in_log(outcome.folder.path)[-EPOCHS:] == list(range(EPOCHS))
