@@ -38,7 +38,7 @@ from seqsweep.results.formatting import key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.ranks import Ranking
 from seqsweep.results.significance import Estimate
-from seqsweep.results.words import against_text, left_out_words, ranking_words
+from seqsweep.results.words import left_out_words, rank_cells, ranking_words
 from seqsweep.runs.files import write_text
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.suggest import did_you_mean
@@ -285,10 +285,9 @@ def as_markdown(found: AcrossSets) -> str:
         texts = ["" if one is None else number(one.mean) for one in cells]
         lines.append(_markdown_row([name, *texts]))
     if found.ranking:
-        ranks = [f"{rank:.2f}" for rank in found.ranking.mean_ranks]
-        against = [against_text(one) for one in found.ranking.against]
-        lines.append(_markdown_row(["**mean rank**", *ranks]))
-        lines.append(_markdown_row(["won/drawn/lost", *against]))
+        cells = [rank_cells(found, index) for index in range(len(found.methods))]
+        names = ("**mean rank**", "won/drawn/lost", "p")
+        lines += [_markdown_row(row) for row in zip(names, *cells, strict=True)]
     notes = [*ranking_words(found), *left_out_words(found)]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
