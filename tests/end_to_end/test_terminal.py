@@ -21,8 +21,8 @@ rarely = pytest.mark.durability
     [
         (["help"], ["usage: seqsweep COMMAND", "train -m", "help COMMAND"]),
         ([], ["seqsweep train data=digits", "seqsweep data info FILE", "seqsweep help"]),
-        (["train", "--help"], ["sweep: architecture, cells, cross_validation,", "model.hidden_size=32",
-                               "hydra/sweeper=optuna", "hydra/launcher=slurm", "--plan-only",
+        (["train", "--help"], ["sweep: architecture, cells, cross_validation,",
+                               "model.hidden_size=32", "hydra/sweeper=optuna", "hydra/launcher=slurm", "--plan-only",
                                "data: adding, aeon, csv, delayed_recall, digits"]),
         (["-V"], ["seqsweep 0."]),
         (["help", "leaderboard"], ["usage: seqsweep leaderboard", "--top N"]),
