@@ -28,7 +28,8 @@ def test_a_sweep_is_trained_once_and_extended_and_its_members_can_be_reproduced(
     assert first.code == 0, first.err
     assert first.err == ""
     assert "sweep of 4 runs" in first.out
-    assert "[4/4] hidden_size=8 seed=1  val/acc 0." in first.out
+    assert "[4/4] hidden_size=" in first.out  # two threads train, so the order may differ
+    assert first.out.count("  val/acc 0.") >= 4
     assert "seqsweep tensorboard " in first.out
     folder = _folder(tmp_path)
     beside = {"report.html", "report.csv", "report.json", "baselines.json", "names.json"}
