@@ -78,7 +78,7 @@ CASES = [
     ("data info digit", "neither a file nor the name of bundled data; did you mean 'digits'"),
     ("data info good.npz layot=time_first", "data.source.layot: no such key in data.source"),
     ("data info good.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),
-    ("data info good.npz standardize=false --json x missing=men", "data.missing='men': must be"),
+    ("data info good.npz standardize=false --json missing=men", "data.missing='men': must be"),
     ("explain model.hidden_size=3,4", "model.hidden_size=3,4: several values are a sweep"),
     ("explain run", "run: is a folder; expected overrides, as in: seqsweep explain data=digits"),
 ]
