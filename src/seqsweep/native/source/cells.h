@@ -4,7 +4,8 @@
 // `terms` are the products x W_ih (with the input of the lane's own direction and with that of the
 // other direction) and h W_hh. The forward pass keeps in `saved` (R, slots, H) what the backward
 // pass reads. The backward pass writes the gradients of the gates' pre-activations into `sums`
-// (R, slots, H).
+// (R, slots, H). They take the place of the saved values, as long sequences leave the cache; the
+// plain cells have no saved values, and their sums are apart.
 //
 // In the equations, h and c are the state and the memory before a step, h' and c' those after it,
 // a is a pre-activation, and dy stands for dL/dy. The slopes are tanh'(y) = 1 - y^2 and
@@ -22,16 +23,19 @@ enum Cell : int32_t {
   LRU = 8
 };
 
-// The numbers of a cell: the gates that read the input, the slots of `saved` and those of `sums`.
+// The numbers of a cell: the gates that read the input, the slots of `saved`, and its planes, which
+// hold the slots of all rows. The LRU has one plane for each slot (lru.h).
 struct Sizes {
-  int gates, saved, sums;
+  int gates, saved, planes;
 };
-constexpr Sizes SIZES[] = {{1, 0, 1}, {1, 0, 1}, {3, 4, 4}, {4, 6, 4}, {1, 0, 1},
-                           {1, 0, 1}, {2, 2, 2}, {3, 5, 3}, {1, 8, 6}};
+constexpr Sizes SIZES[] = {{1, 0, 1}, {1, 0, 1}, {3, 4, 1}, {4, 6, 1}, {1, 0, 1},
+                           {1, 0, 1}, {2, 2, 1}, {3, 5, 1}, {1, 1, 10}};
 
 constexpr int gates_of(int32_t cell) { return SIZES[cell].gates; }
 constexpr int saved_slots(int32_t cell) { return SIZES[cell].saved; }
-constexpr int sum_slots(int32_t cell) { return SIZES[cell].sums; }
+constexpr int saved_size(int32_t cell) { return SIZES[cell].saved * SIZES[cell].planes; }
+constexpr bool sums_are_apart(int32_t cell) { return SIZES[cell].saved == 0; }
+constexpr int sum_slots(int32_t cell) { return sums_are_apart(cell) ? 1 : SIZES[cell].saved; }
 
 // Whether all units of a layer read all states of the step before, through the matrices W_hh.
 constexpr bool has_matrices(int32_t cell) { return cell <= LSTM; }
@@ -76,6 +80,7 @@ struct PlainForward {
 // plus the gradient from the step after it, through the terms and `carry`.
 struct Backward {
   Term terms[4];
+  int used;            // how many of the terms; to look for empty ones is slow
   const float* outer;  // null for zero
   const float* states; // of this step
   const float* before; // of the step before; null for zero
@@ -108,8 +113,7 @@ SEQSWEEP_INLINE void state_gradient(Vector (&acc)[MR][NV], const Backward& f, in
 
 template <int MR, int NV>
 SEQSWEEP_INLINE void add_later(Vector (&acc)[MR][NV], const Backward& f, int first) {
-  for (const Term& term : f.terms)
-    if (term.depth) multiply_add<MR, NV>(acc, term, first);
+  for (int n = 0; n < f.used; n++) multiply_add<MR, NV>(acc, f.terms[n], first);
   if (f.total) {
     each_vector<MR, NV>([&](int i, int v) {
       store(f.total + (first + i) * f.H + v * VL, acc[i][v]);
@@ -265,7 +269,7 @@ struct LstmBackward : Backward {
       const Vector c = f.before ? load(f.before + memory) : zero(), dh = acc[r][v];
       const Vector later = f.has_later ? load(f.carry + at) : zero();
       const Vector dc = fma(dh * o, tanh_slope(squashed), later);
-      float* sums = f.sums + (first + r) * 4 * f.H + v * VL;
+      float* sums = f.sums + (first + r) * 6 * f.H + v * VL;
       store(sums, dc * g * sigmoid_slope(i));
       store(sums + f.H, dc * c * sigmoid_slope(forget));
       store(sums + 2 * f.H, dc * i * tanh_slope(g));
@@ -366,7 +370,7 @@ template <class Gates> struct ScanBackward : Backward {
     each_vector<MR, NV>([&](int i, int v) {
       const Index at = (first + i) * f.H + v * VL;
       const float* saved = f.saved + (first + i) * Gates::slots * f.H + v * VL;
-      float* sums = f.sums + (first + i) * Gates::gates * f.H + v * VL;
+      float* sums = f.sums + (first + i) * Gates::slots * f.H + v * VL;
       const Gates m = Gates::saved_at(saved, f.H);
       const Vector h = f.before ? load(f.before + at) : zero(), dh = acc[i][v];
       m.gate_gradients(saved, f.H, dh * (m.candidate - h) * m.keep * m.take, sums);

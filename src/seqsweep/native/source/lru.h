@@ -14,10 +14,13 @@
 namespace seqsweep {
 namespace {
 
-// The slots of `saved` and those of `sums`. In `sums` a slot holds the gradient of its name.
-enum LruSaved { P = 0, RE = 1, IM = 2, Y = 3, TANH_Y = 4, E = 5, U = 6, GATE = 7 };
-enum LruSums { DP = 0, DRE = 1, DIM = 2, DY = 3, DU = 4, DV = 5 };
-constexpr Index KEPT = SIZES[LRU].saved, SUMS = SIZES[LRU].sums;
+// The planes (R, H) of `saved`. Each slot lies apart, because the products of the gradient read
+// one at a time. A name that begins with D is a gradient; four of them take the place of values
+// that are not read after them. DP is first, because the gradient of W reads it.
+enum LruPlanes {
+  DP = 0, P = 1, RE = 2, IM = 3, Y = 4, TANH_Y = 5, E = 6, U = 7, GATE = 8, DY = 9,
+  DRE = Y, DIM = TANH_Y, DU = U, DV = GATE
+};
 
 // The offsets of a lane's weights behind its input weights.
 struct LruWeights {
@@ -45,11 +48,10 @@ inline LruPanels lru_panels(const LanePanels& panels, Index K, Index H) {
           re + 5 * H, re + 6 * H};
 }
 
-inline void pack_lru(const Workspace& w, const float* weights, const LaneWeights& at,
-                     const LanePanels& panels, Index K) {
+inline void pack_lru(const Workspace& w, const Lane& lane, const float* weights, Index K) {
   const Index H = w.H;
-  const LruWeights n = lru_weights(at, K);
-  const LruPanels to = lru_panels(panels, K, H);
+  const LruWeights n = lru_weights(lane.at, K);
+  const LruPanels to = lru_panels(lane.panels, K, H);
   clear(to.re, 8 * H);
   copy(to.rate, weights + n.nu, K);
   copy(to.theta, weights + n.theta, K);
@@ -83,12 +85,12 @@ inline void pack_lru(const Workspace& w, const float* weights, const LaneWeights
 
 constexpr float GELU = 0.7978845608028654f, GELU_CUBE = 0.044715f;
 
-// The three kernels of a step after p. They read and write the slots of `kept` (R, KEPT, H).
+// The three kernels of a step after p. They read and write the planes of `kept`.
 struct LruState {
   Term terms[1];
   const float *re, *im, *before;  // lambda, and `kept` of the step before; null for zero
   float* kept;
-  Index H;
+  Index H, plane;  // the floats of a row and of a plane
   static constexpr bool has_long_end = true;
 
   template <int MR, int NV> static void run(const LruState& f, int first) {
@@ -97,14 +99,15 @@ struct LruState {
     const Vector re = load(f.re), im = load(f.im);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
-      const Index row = (first + i) * KEPT * f.H;
+      const Index row = (first + i) * f.H;
       if (f.before) {
-        const Vector a = load(f.before + row + RE * f.H), b = load(f.before + row + IM * f.H);
+        const Vector a = load(f.before + row + RE * f.plane);
+        const Vector b = load(f.before + row + IM * f.plane);
         acc[i][0] = fma(re, a, fma(-im, b, acc[i][0]));
         acc[i][1] = fma(re, b, fma(im, a, acc[i][1]));
       }
-      store(f.kept + row + RE * f.H, acc[i][0]);
-      store(f.kept + row + IM * f.H, acc[i][1]);
+      store(f.kept + row + RE * f.plane, acc[i][0]);
+      store(f.kept + row + IM * f.plane, acc[i][1]);
     }
   }
 };
@@ -113,19 +116,19 @@ struct LruOutput {
   Term terms[2];
   const float* d;
   float* kept;
-  Index H;
+  Index H, plane;
   static constexpr bool has_long_end = true;
 
   template <int MR, int NV> static void run(const LruOutput& f, int first) {
     Vector acc[MR][NV] = {};
     for (const Term& term : f.terms) multiply_add<MR, NV>(acc, term, first);
     each_vector<MR, NV>([&](int i, int v) {
-      float* kept = f.kept + (first + i) * KEPT * f.H + v * VL;
-      const Vector y = fma(load(f.d + v * VL), load(kept + P * f.H), acc[i][v]);
+      float* kept = f.kept + (first + i) * f.H + v * VL;
+      const Vector y = fma(load(f.d + v * VL), load(kept + P * f.plane), acc[i][v]);
       const Vector cubic = fma(splat(GELU_CUBE) * y * y, y, y), t = tanh(splat(GELU) * cubic);
-      store(kept + Y * f.H, y);
-      store(kept + TANH_Y * f.H, t);
-      store(kept + E * f.H, splat(0.5f) * y * (splat(1.0f) + t));
+      store(kept + Y * f.plane, y);
+      store(kept + TANH_Y * f.plane, t);
+      store(kept + E * f.plane, splat(0.5f) * y * (splat(1.0f) + t));
     });
   }
 };
@@ -134,7 +137,7 @@ struct LruGate {
   Term terms[1];
   const float* bias;  // (2, H)
   float *kept, *states;
-  Index H;
+  Index H, plane;
   static constexpr bool has_long_end = true;
 
   template <int MR, int NV> static void run(const LruGate& f, int first) {
@@ -143,45 +146,44 @@ struct LruGate {
     multiply_add<MR, NV>(acc, f.terms[0], first);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
-      float* kept = f.kept + (first + i) * KEPT * f.H;
+      float* kept = f.kept + (first + i) * f.H;
       const Vector gate = sigmoid(acc[i][1]);
-      store(kept + U * f.H, acc[i][0]);
-      store(kept + GATE * f.H, gate);
-      store(f.states + (first + i) * f.H, fma(acc[i][0], gate, load(kept + P * f.H)));
+      store(kept + U * f.plane, acc[i][0]);
+      store(kept + GATE * f.plane, gate);
+      store(f.states + (first + i) * f.H, fma(acc[i][0], gate, load(kept + P * f.plane)));
     }
   }
 };
 
 // Computes the states and the saved values of one step of a lane.
-inline void lru_forward(const Workspace& w, Index K, const LanePanels& panels, const Term& own,
+inline void lru_forward(const Workspace& w, const Lane& lane, Index K, const Term& own,
                         const Term& other, int rows, const float* before, float* kept,
                         float* states) {
-  const Index H = w.H, row = KEPT * H;
-  const LruPanels at = lru_panels(panels, K, H);
-  multiply({{own, other}, panels.bias, 0, kept + P * H, row}, rows, H);
+  const Index H = w.H, plane = w.lane_rows * H;
+  const LruPanels at = lru_panels(lane.panels, K, H);
+  multiply({{own, other}, lane.panels.bias, 0, kept + P * plane, H}, rows, H);
   each_gate_panel<2>(H, rows, [&](Index j) {
-    return LruState{{{kept + P * H, row, 1, at.b, 0, (int)K}}, at.re + j, at.im + j,
-                    before ? before + j : nullptr, kept + j, H};
+    return LruState{{{kept + P * plane, H, 1, at.b, 0, (int)K}}, at.re + j, at.im + j,
+                    before ? before + j : nullptr, kept + j, H, plane};
   });
-  LruOutput f = {{{kept + RE * H, row, 1, at.c, 0, (int)K},
-                  {kept + IM * H, row, 1, at.c + K * H, 0, (int)K}}, nullptr, nullptr, H};
+  LruOutput f = {{{kept + RE * plane, H, 1, at.c, 0, (int)K},
+                  {kept + IM * plane, H, 1, at.c + K * H, 0, (int)K}}, nullptr, nullptr, H, plane};
   each_panel(f, H, [&](int nv, Index column) {
     f.d = at.d + column;
     f.kept = kept + column;
     run_rows(f, nv, rows);
   });
   each_gate_panel<2>(H, rows, [&](Index j) {
-    return LruGate{{{kept + E * H, row, 1, at.glu, 0, (int)K}}, at.glu_bias + j, kept + j,
-                   states + j, H};
+    return LruGate{{{kept + E * plane, H, 1, at.glu, 0, (int)K}}, at.glu_bias + j, kept + j,
+                   states + j, H, plane};
   });
 }
 
 // Packs the matrices of the backward pass: W_glu, C and the scaled B, two of (K, H) each.
-inline void pack_lru_back(const Workspace& w, const float* weights, const LaneWeights& at,
-                          const LanePanels& panels, Index K) {
+inline void pack_lru_back(const Workspace& w, const Lane& lane, const float* weights, Index K) {
   const Index block = K * w.H;
-  const LruWeights n = lru_weights(at, K);
-  const LruPanels from = lru_panels(panels, K, w.H);
+  const LruWeights n = lru_weights(lane.at, K);
+  const LruPanels from = lru_panels(lane.panels, K, w.H);
   for (int part = 0; part < 2; part++) {
     pack(weights + n.glu + part * K * K, K, K, K, w.back_panels + part * block);
     pack(weights + n.c[part], K, K, K, w.back_panels + (2 + part) * block);
@@ -196,60 +198,62 @@ enum LruTotals { T_BIAS, T_U, T_V, T_D, T_RE, T_IM, TOTALS };
 
 // Computes the sums of `count` rows of one step. `outer` and, of the step after, `later` are null
 // for zero, as is `before`, which is `kept` of the step before.
-inline void lru_backward(const Workspace& w, Index K, const LanePanels& panels, int count,
-                         const float* outer, const float* before, const float* kept,
-                         const float* later, float* sums, float* total) {
-  const Index H = w.H, row = SUMS * H, block = K * H;
-  const LruPanels at = lru_panels(panels, K, H);
+inline void lru_backward(const Workspace& w, const Lane& lane, Index K, int count,
+                         const float* outer, const float* before, float* kept,
+                         const float* later, float* total) {
+  const Index H = w.H, plane = w.lane_rows * H, block = K * H;
+  const LruPanels at = lru_panels(lane.panels, K, H);
   const Vector one = splat(1.0f), half = splat(0.5f);
-  const auto product = [&](LruSums a, LruSums b, int panel, const float* start, LruSums out) {
-    Product p = {{}, start, row, sums + out * H, row};
-    p.terms[0] = {sums + a * H, row, 1, w.back_panels + panel * block, 0, (int)K};
-    if (b != a) p.terms[1] = {sums + b * H, row, 1, w.back_panels + (panel + 1) * block, 0, (int)K};
+  const auto product = [&](LruPlanes a, LruPlanes b, int panel, const float* start, LruPlanes out) {
+    const float* packed = w.back_panels + panel * block;
+    Product p = {{}, start, H, kept + out * plane, H};
+    p.terms[0] = {kept + a * plane, H, 1, packed, 0, (int)K};
+    if (b != a) p.terms[1] = {kept + b * plane, H, 1, packed + block, 0, (int)K};
     multiply(p, count, H);
   };
   const auto each_part = [&](auto&& f) {
     for (Index i = 0; i < count; i++)
-      for (Index j = 0; j < H; j += VL) f(i, j, kept + i * KEPT * H + j, sums + i * row + j);
+      for (Index j = 0; j < H; j += VL) f(i, j, kept + i * H + j);
   };
   const auto collect = [&](LruTotals which, Index j, Vector a, Vector b) {
     float* to = w.scratch + which * H + j;
     store(to, fma(a, b, load(to)));
   };
-  each_part([&](Index i, Index j, const float* k, float* s) {
-    const Vector dh = outer ? load(outer + i * H + j) : zero(), gate = load(k + GATE * H);
-    const Vector du = dh * gate, dv = dh * load(k + U * H) * sigmoid_slope(gate);
-    store(s + DP * H, dh);
-    store(s + DU * H, du);
-    store(s + DV * H, dv);
+  each_part([&](Index i, Index j, float* k) {
+    const Vector dh = outer ? load(outer + i * H + j) : zero(), gate = load(k + GATE * plane);
+    const Vector du = dh * gate, dv = dh * load(k + U * plane) * sigmoid_slope(gate);
+    store(k + DP * plane, dh);
+    store(k + DU * plane, du);
+    store(k + DV * plane, dv);
     collect(T_U, j, du, one);
     collect(T_V, j, dv, one);
   });
   product(DU, DV, 0, nullptr, DY);
-  each_part([&](Index i, Index j, const float* k, float* s) {
-    const Vector y = load(k + Y * H), t = load(k + TANH_Y * H);
+  each_part([&](Index i, Index j, float* k) {
+    const Vector y = load(k + Y * plane), t = load(k + TANH_Y * plane);
     // gelu'(y) = (1 + t) / 2 + y / 2 (1 - t^2) c (1 + 3 a y^2), where t = tanh(c (y + a y^3))
     const Vector inner = splat(GELU) * fma(splat(3 * GELU_CUBE) * y, y, one);
-    const Vector dy = load(s + DY * H) * half * fma(y * tanh_slope(t), inner, one + t);
-    store(s + DY * H, dy);
-    store(s + DP * H, fma(load(at.d + j), dy, load(s + DP * H)));
-    collect(T_D, j, dy, load(k + P * H));
-    const float* n = later + i * row + j;
+    const Vector dy = load(k + DY * plane) * half * fma(y * tanh_slope(t), inner, one + t);
+    store(k + DY * plane, dy);
+    store(k + DP * plane, fma(load(at.d + j), dy, load(k + DP * plane)));
+    collect(T_D, j, dy, load(k + P * plane));
+    const float* n = later + i * H + j;
     const Vector re = load(at.re + j), im = load(at.im + j);
-    const Vector a = later ? load(n + DRE * H) : zero(), b = later ? load(n + DIM * H) : zero();
-    store(s + DRE * H, without_tiny(fma(re, a, im * b)));
-    store(s + DIM * H, without_tiny(fma(re, b, -im * a)));
+    const Vector a = later ? load(n + DRE * plane) : zero();
+    const Vector b = later ? load(n + DIM * plane) : zero();
+    store(k + DRE * plane, without_tiny(fma(re, a, im * b)));
+    store(k + DIM * plane, without_tiny(fma(re, b, -im * a)));
   });
-  product(DY, DY, 2, sums + DRE * H, DRE);
-  product(DY, DY, 3, sums + DIM * H, DIM);
-  product(DRE, DIM, 4, sums + DP * H, DP);
-  each_part([&](Index i, Index j, const float*, float* s) {
-    const Vector a = load(s + DRE * H), b = load(s + DIM * H);
-    collect(T_BIAS, j, load(s + DP * H), one);
+  product(DY, DY, 2, kept + DRE * plane, DRE);
+  product(DY, DY, 3, kept + DIM * plane, DIM);
+  product(DRE, DIM, 4, kept + DP * plane, DP);
+  each_part([&](Index i, Index j, float* s) {
+    const Vector a = load(s + DRE * plane), b = load(s + DIM * plane);
+    collect(T_BIAS, j, load(s + DP * plane), one);
     if (total) store(total + i * H + j, square_root(fma(a, a, b * b)));
     if (!before) return;
-    const float* k = before + i * KEPT * H + j;
-    const Vector re = load(k + RE * H), im = load(k + IM * H);
+    const float* k = before + i * H + j;
+    const Vector re = load(k + RE * plane), im = load(k + IM * plane);
     collect(T_RE, j, a, re);
     collect(T_RE, j, b, im);
     collect(T_IM, j, b, re);
@@ -258,11 +262,10 @@ inline void lru_backward(const Workspace& w, Index K, const LanePanels& panels, 
 }
 
 // Computes the gradients of a lane's weights behind its input weights.
-inline void lru_gradient(const Workspace& w, const float* kept, const LaneWeights& at,
-                         const LanePanels& panels, Index K) {
-  const Index H = w.H;
-  const LruWeights n = lru_weights(at, K);
-  const LruPanels from = lru_panels(panels, K, H);
+inline void lru_gradient(const Workspace& w, const Lane& lane, Index K) {
+  const Index H = w.H, plane = w.lane_rows * H;
+  const LruWeights n = lru_weights(lane.at, K);
+  const LruPanels from = lru_panels(lane.panels, K, H);
   float *gradient = w.gradient, *scratch = w.scratch;
   for (Index j = 0; j < H; j += VL) {
     const Vector re = load(from.re + j), im = load(from.im + j);
@@ -272,8 +275,8 @@ inline void lru_gradient(const Workspace& w, const float* kept, const LaneWeight
   }
   const Index to[TOTALS] = {n.bias, n.glu_bias, n.glu_bias + K, n.d, n.nu, n.theta};
   for (int which = 0; which < TOTALS; which++) copy(gradient + to[which], scratch + which * H, K);
-  const auto matrix = [&](LruSums a, LruSaved b, Index out, float sign) {
-    multiply_rows(K, H, w.batch.rows, w.sums + a * H, SUMS * H, kept + b * H, KEPT * H, scratch,
+  const auto matrix = [&](LruPlanes a, LruPlanes b, Index out, float sign) {
+    multiply_rows(K, H, w.batch.rows, lane.saved + a * plane, H, lane.saved + b * plane, H, scratch,
                   false);
     for (Index j = 0; j < K; j++)
       for (Index k = 0; k < K; k++) gradient[out + j * K + k] = sign * scratch[j * H + k];

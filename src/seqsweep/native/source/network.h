@@ -16,8 +16,9 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
   const int gates = gates_of(shape.cell);
   for (int layer = 0; layer < shape.layers; layer++) {
     for (int direction = 0; direction < D; direction++) {
-      const LaneWeights at = lane_weights(shape, layer, direction);
-      const LanePanels panels = lane_panels(w, shape, layer, direction);
+      const Lane lane = lane_of(w, shape, layer, direction);
+      const LaneWeights& at = lane.at;
+      const LanePanels& panels = lane.panels;
       const float* input = weights + at.input;
       const Index depth = layer ? K : shape.features;
       const auto pack_block = [&](const float* block, Index row, Index inputs, float* out) {
@@ -28,7 +29,7 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
       if (layer && D == 2)
         pack_block(input + (1 - direction) * K, at.input_width, K, panels.other);
       if (has_matrices(shape.cell)) pack_block(weights + at.hidden, K, K, panels.hidden);
-      if (shape.cell == LRU) pack_lru(w, weights, at, panels, K);
+      if (shape.cell == LRU) pack_lru(w, lane, weights, K);
       if (is_independent(shape.cell)) {
         clear(panels.hidden, H);
         copy(panels.hidden, weights + at.hidden, K);
@@ -56,54 +57,59 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
 }
 
 // Computes the states and the saved values of one lane, step by step.
-inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int direction) {
+inline void lane_forward(const Workspace& w, const Shape& shape, const Lane& lane) {
   const Batch& batch = w.batch;
   const Index H = w.H;
   const int K = shape.hidden;
-  const Inputs inputs = lane_inputs(w, shape, layer, direction);
-  const LanePanels panels = lane_panels(w, shape, layer, direction);
-  float* states = lane_states(w, shape, layer, direction);
-  float* saved = lane_saved(w, shape, layer, direction);
+  const Inputs& inputs = lane.inputs;
+  const LanePanels& panels = lane.panels;
+  float *states = lane.states, *saved = lane.saved;
   const Index slots = saved_slots(shape.cell);
   for (int t = 0; t < batch.steps; t++) {
     const int rows = batch.counts[t];
     const Index row = batch.starts[t], row_before = t ? batch.starts[t - 1] : 0;
     float *out = states + row * H, *kept = saved + row * slots * H;
     const float* before = t ? states + row_before * H : nullptr;
-    const Term own = {inputs.own + row * inputs.own_row, inputs.own_row, 1, panels.own, 0,
-                      (int)inputs.own_depth};
-    const Term other = {inputs.other ? inputs.other + row * H : nullptr, H, 1, panels.other, 0,
-                        inputs.other ? K : 0};
-    const Term state = {before, H, 1, panels.hidden, 0,
-                        before && has_matrices(shape.cell) ? K : 0};
+    // These are functions, because a copy would have to wait for what was just written.
+    const auto own = [&] {
+      return Term{inputs.own + row * inputs.own_row, inputs.own_row, 1, panels.own, 0,
+                  (int)inputs.own_depth};
+    };
+    const auto other = [&] {
+      return Term{inputs.other ? inputs.other + row * H : nullptr, H, 1, panels.other, 0,
+                  inputs.other ? K : 0};
+    };
+    const auto state = [&] {
+      return Term{before, H, 1, panels.hidden, 0, before && has_matrices(shape.cell) ? K : 0};
+    };
     const auto state_before = [&](Index j) { return before ? before + j : nullptr; };
     if (shape.cell == LRU) {
-      lru_forward(w, K, panels, own, other, rows, t ? saved + row_before * slots * H : nullptr,
+      lru_forward(w, lane, K, own(), other(), rows, t ? saved + row_before * slots * H : nullptr,
                   kept, out);
     } else if (shape.cell == MINGRU) {
       each_gate_panel<2>(H, rows, [&](Index j) {
-        return ScanForward<MinGru>{{own, other}, panels.bias + j, state_before(j), kept + j,
+        return ScanForward<MinGru>{{own(), other()}, panels.bias + j, state_before(j), kept + j,
                                    out + j, H};
       });
     } else if (shape.cell == MINLSTM) {
       each_gate_panel<3>(H, rows, [&](Index j) {
-        return ScanForward<MinLstm>{{own, other}, panels.bias + j, state_before(j), kept + j,
+        return ScanForward<MinLstm>{{own(), other()}, panels.bias + j, state_before(j), kept + j,
                                     out + j, H};
       });
     } else if (shape.cell == GRU) {
       each_gate_panel<3>(H, rows, [&](Index j) {
-        return GruForward{{own, other, state}, panels.bias + j, state_before(j), kept + j, out + j,
-                          H};
+        return GruForward{{own(), other(), state()}, panels.bias + j, state_before(j), kept + j,
+                          out + j, H};
       });
     } else if (shape.cell == LSTM) {
       const float* memory = t ? saved + (row_before * slots + 4) * H : nullptr;
       each_gate_panel<4>(H, rows, [&](Index j) {
-        return LstmForward{{own, other, state}, panels.bias + j, memory ? memory + j : nullptr,
-                           slots * H, kept + j, out + j, H};
+        return LstmForward{{own(), other(), state()}, panels.bias + j,
+                           memory ? memory + j : nullptr, slots * H, kept + j, out + j, H};
       });
     } else {
-      PlainForward f = {{own, other, state}, nullptr, nullptr, H, has_relu(shape.cell), nullptr,
-                        nullptr};
+      PlainForward f = {{own(), other(), state()}, nullptr, nullptr, H, has_relu(shape.cell),
+                        nullptr, nullptr};
       each_panel(f, H, [&](int nv, Index column) {
         f.bias = panels.bias + column;
         f.states = out + column;
@@ -154,14 +160,15 @@ inline void forward(const Workspace& w, const Shape& shape, const Data& data,
   for (int direction = 0; direction < D; direction++)
     gather(w.batch, data, direction == 1, w.x + direction * w.lane_rows * shape.features);
   for (int layer = 0; layer < shape.layers; layer++) {
-    for (int direction = 0; direction < D; direction++) lane_forward(w, shape, layer, direction);
+    for (int direction = 0; direction < D; direction++)
+      lane_forward(w, shape, lane_of(w, shape, layer, direction));
     if (layer + 1 < shape.layers && (D == 2 || masks))
       pass_up(w, shape, layer, layer_mask(w, shape, masks, layer));
   }
   Product head = {{}, w.head_bias, 0, w.logits, w.columns};
   for (int direction = 0; direction < D; direction++) {
     float* pooled = w.pooled + direction * B * H;
-    pool(shape.pooling, w.batch, H, lane_states(w, shape, shape.layers - 1, direction), pooled,
+    pool(shape.pooling, w.batch, H, lane_of(w, shape, shape.layers - 1, direction).states, pooled,
          w.chosen + direction * B * H);
     head.terms[direction] = {pooled, H, 1, w.head_panels + direction * K * w.columns, 0, (int)K};
   }
@@ -208,21 +215,19 @@ SEQSWEEP_INLINE int state_slot(int32_t cell, int gate) {
 }
 
 template <class Kernel>
-inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int direction,
-                                 const float* weights, const Outer& outer, float* total) {
+inline void lane_backward(const Workspace& w, const Shape& shape, const Lane& lane,
+                          const float* weights, const Outer& outer, float* total) {
   const Batch& batch = w.batch;
   const Index H = w.H, K = shape.hidden, slots = sum_slots(shape.cell);
   const Index kept = saved_slots(shape.cell);
   const int gates = gates_of(shape.cell);
-  const float* states = lane_states(w, shape, layer, direction);
-  const float* saved = lane_saved(w, shape, layer, direction);
-  const LaneWeights weights_at = lane_weights(shape, layer, direction);
-  const LanePanels panels = lane_panels(w, shape, layer, direction);
+  const float *states = lane.states, *saved = lane.saved;
+  float* sums = lane.sums;
   const bool squares = has_matrices(shape.cell), independent = is_independent(shape.cell);
   for (int gate = 0; gate < gates && squares; gate++)
-    pack(weights + weights_at.hidden + gate * K * K, K, K, K, w.back_panels + gate * K * H);
+    pack(weights + lane.at.hidden + gate * K * K, K, K, K, w.back_panels + gate * K * H);
   if (shape.cell == LRU) {
-    pack_lru_back(w, weights, weights_at, panels, K);
+    pack_lru_back(w, lane, weights, K);
     clear(w.scratch, TOTALS * H);
   }
   for (int t = batch.steps - 1; t >= 0; t--) {
@@ -237,15 +242,16 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
       const bool has_outer = part || !outer.at_ends_only;
       const float* from = outer.rows + (outer.per_sequence ? first : at) * H;
       if (shape.cell == LRU) {
-        lru_backward(w, K, panels, count, has_outer ? from : nullptr,
-                     t ? saved + (row_before + first) * kept * H : nullptr, saved + at * kept * H,
-                     part ? nullptr : w.sums + batch.starts[t + 1] * slots * H,
-                     w.sums + at * slots * H, total ? total + at * H : nullptr);
+        lru_backward(w, lane, K, count, has_outer ? from : nullptr,
+                     t ? saved + (row_before + first) * H : nullptr, lane.saved + at * H,
+                     part ? nullptr : saved + batch.starts[t + 1] * H,
+                     total ? total + at * H : nullptr);
         continue;
       }
       Kernel f{};
-      for (int gate = 0; gate < gates && squares && !part; gate++)
-        f.terms[gate] = {w.sums + (batch.starts[t + 1] * slots + state_slot(shape.cell, gate)) * H,
+      f.used = squares && !part ? gates : 0;
+      for (int gate = 0; gate < f.used; gate++)
+        f.terms[gate] = {sums + (batch.starts[t + 1] * slots + state_slot(shape.cell, gate)) * H,
                          slots * H, 1, w.back_panels + gate * K * H, 0, (int)K};
       f.H = H;
       f.has_later = !part;
@@ -258,9 +264,9 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
         f.states = states + at * H + column;
         f.before = before ? before + column : nullptr;
         f.saved = saved + at * kept * H + column;
-        f.sums = w.sums + at * slots * H + column;
+        f.sums = sums + at * slots * H + column;
         f.carry = w.carry + first * H + column;
-        f.factor = independent ? panels.hidden + column : nullptr;
+        f.factor = independent ? lane.panels.hidden + column : nullptr;
         f.total = total ? total + at * H + column : nullptr;
         run_rows(f, nv, count);
       });
@@ -268,96 +274,113 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
   }
 }
 
-// Sums at(chain, row, column) over the rows, in four chains by row modulo 4, into `out` (width,).
-// With `adds` the sums are added to `out`.
+// Adds the rows first..end to a sum over rows, which is kept as four chains by row modulo 4,
+// `chains` (4, width): added(sum, row, column) is the sum of a chain with one more row.
 template <class F>
-inline void sum_rows(Index rows, Index width, float* out, bool adds, F&& at) {
+inline void add_rows(float* chains, Index first, Index end, Index width, F&& added) {
   for (Index j = 0; j < width; j += VL) {
-    Vector chains[4] = {zero(), zero(), zero(), zero()};
-    Index row = 0;
-    for (; row + 4 <= rows; row += 4)
-      for (int n = 0; n < 4; n++) chains[n] = at(chains[n], row + n, j);
-    for (int n = 0; row + n < rows; n++) chains[n] = at(chains[n], row + n, j);
-    const Vector sum = (chains[0] + chains[1]) + (chains[2] + chains[3]);
-    store(out + j, adds ? load(out + j) + sum : sum);
+    for (Index n = first; n < first + 4; n++) {
+      float* chain = chains + n % 4 * width + j;
+      Vector sum = load(chain);
+      for (Index row = n; row < end; row += 4) sum = added(sum, row, j);
+      store(chain, sum);
+    }
   }
 }
 
-// Computes the gradients of the biases as sums over all rows.
-inline void bias_gradient(const Workspace& w, const Shape& shape, int layer,
-                                 int direction) {
+// Adds the sum of the four chains to `out` (width,) and clears them.
+inline void end_chains(float* chains, Index width, float* out) {
+  for (Index j = 0; j < width; j += VL) {
+    const Vector first = load(chains + j) + load(chains + width + j);
+    const Vector last = load(chains + 2 * width + j) + load(chains + 3 * width + j);
+    store(out + j, load(out + j) + (first + last));
+  }
+  clear(chains, 4 * width);
+}
+
+// Computes the gradients of the biases, as sums over all rows, and that of the IndRNN's u.
+inline void vector_gradients(const Workspace& w, const Shape& shape, const Lane& lane) {
   const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H;
-  sum_rows(w.batch.rows, width, w.scratch, false,
-           [&](Vector chain, Index row, Index j) { return chain + load(w.sums + row * width + j); });
-  const LaneWeights at = lane_weights(shape, layer, direction);
+  const Index summed = (shape.cell == GRU ? 4 : gates_of(shape.cell)) * H;
+  const float *sums = lane.sums, *states = lane.states;
+  float *biases = w.scratch, *factor = biases + summed, *chains = factor + H;
+  float* factor_chains = chains + 4 * summed;
+  clear(biases, 5 * (summed + H));
+  const auto add_biases = [&](Index first, Index end) {
+    add_rows(chains, first, end, summed,
+             [&](Vector sum, Index row, Index j) { return sum + load(sums + row * width + j); });
+  };
+  add_biases(0, w.batch.counts[0]);
+  each_run(w.batch, [&](Index before, Index start, Index rows) {
+    for (Index first = 0; first < rows; first += 32) {  // rows that stay in the first cache
+      const Index end = first + 32 < rows ? first + 32 : rows;
+      add_biases(start + first, start + end);
+      if (!is_independent(shape.cell)) continue;
+      add_rows(factor_chains, first, end, H, [&](Vector sum, Index row, Index j) {
+        const Vector state = load(states + (before + row) * H + j);
+        return fma(load(sums + (start + row) * width + j), state, sum);
+      });
+    }
+    if (is_independent(shape.cell)) end_chains(factor_chains, H, factor);
+  });
+  end_chains(chains, summed, biases);
+  const LaneWeights& at = lane.at;
+  if (is_independent(shape.cell)) copy(w.gradient + at.hidden, factor, K);
   for (int gate = 0; gate < gates_of(shape.cell); gate++) {
-    copy(w.gradient + at.input_bias + gate * K, w.scratch + gate * H, K);
+    copy(w.gradient + at.input_bias + gate * K, biases + gate * H, K);
     if (!has_matrices(shape.cell)) continue;
     const int slot = state_slot(shape.cell, gate);
-    copy(w.gradient + at.hidden_bias + gate * K, w.scratch + slot * H, K);
+    copy(w.gradient + at.hidden_bias + gate * K, biases + slot * H, K);
   }
 }
 
-// Computes the gradients of one lane's weights from `sums`.
-inline void weight_gradient(const Workspace& w, const Shape& shape, int layer,
-                                   int direction) {
-  const Index H = w.H, K = shape.hidden, D = shape.directions, R = w.batch.rows;
+// Computes the gradients of one lane's weights from its sums.
+inline void weight_gradient(const Workspace& w, const Shape& shape, const Lane& lane) {
+  const Index H = w.H, K = shape.hidden, R = w.batch.rows;
   const Index width = sum_slots(shape.cell) * H;
-  const int gates = gates_of(shape.cell);
-  const LaneWeights at = lane_weights(shape, layer, direction);
-  const Inputs inputs = lane_inputs(w, shape, layer, direction);
+  const int gates = gates_of(shape.cell), D = shape.directions;
+  const LaneWeights& at = lane.at;
   float *input = w.gradient + at.input, *hidden = w.gradient + at.hidden;
-  const float* states = lane_states(w, shape, layer, direction);
-  if (is_independent(shape.cell)) {
-    clear(w.scratch, H);
-    each_run(w.batch, [&](Index before, Index row, Index rows) {
-      sum_rows(rows, H, w.scratch, true, [&](Vector chain, Index n, Index j) {
-        return fma(load(w.sums + (row + n) * width + j), load(states + (before + n) * H + j), chain);
-      });
-    });
-    copy(hidden, w.scratch, K);
-  }
   for (int gate = 0; gate < gates && has_matrices(shape.cell); gate++) {
-    const float* sums = w.sums + state_slot(shape.cell, gate) * H;
+    const float* sums = lane.sums + state_slot(shape.cell, gate) * H;
     bool adds = false;
     clear(w.scratch, K * H);  // in case no sequence has a second step
     each_run(w.batch, [&](Index before, Index row, Index rows) {
-      multiply_rows(K, H, rows, sums + row * width, width, states + before * H, H, w.scratch, adds);
+      multiply_rows(K, H, rows, sums + row * width, width, lane.states + before * H, H, w.scratch,
+                    adds);
       adds = true;
     });
     for (Index j = 0; j < K; j++) copy(hidden + (gate * K + j) * K, w.scratch + j * H, K);
   }
-  if (layer == 0) {
+  if (lane.layer == 0) {
     const Index F = shape.features;
-    multiply_rows(F, gates * H, R, inputs.own, F, w.sums, width, w.scratch, false);
+    multiply_rows(F, gates * H, R, lane.inputs.own, F, lane.sums, width, w.scratch, false);
     for (int gate = 0; gate < gates; gate++)
       transpose(w.scratch + gate * H, gates * H, F, K, input + gate * K * F, F);
     return;
   }
   for (int gate = 0; gate < gates; gate++) {
-    const float* sums = w.sums + gate * H;
-    float* rows = input + gate * K * at.input_width;
-    multiply_rows(K, H, R, sums, width, inputs.own, H, w.scratch, false);
-    for (Index j = 0; j < K; j++)
-      copy(rows + j * at.input_width + direction * K, w.scratch + j * H, K);
-    if (D == 1) continue;
-    multiply_rows(K, H, R, sums, width, inputs.other, H, w.scratch, false);
-    for (Index j = 0; j < K; j++)
-      copy(rows + j * at.input_width + (1 - direction) * K, w.scratch + j * H, K);
+    for (int from = 0; from < D; from++) {  // this direction, then the other one
+      const float* inputs = from ? lane.inputs.other : lane.inputs.own;
+      const Index column = (from ? 1 - lane.direction : lane.direction) * K;
+      multiply_rows(K, H, R, lane.sums + gate * H, width, inputs, H, w.scratch, false);
+      for (Index j = 0; j < K; j++)
+        copy(input + (gate * K + j) * at.input_width + column, w.scratch + j * H, K);
+    }
   }
 }
 
 // Computes the gradient of a lane's input (R, H), from its own direction or from the other one.
-inline void input_gradient(const Workspace& w, const Shape& shape, int layer, int direction,
-                                  const float* weights, bool other, float* out) {
+inline void input_gradient(const Workspace& w, const Shape& shape, const Lane& lane,
+                           const float* weights, bool other, float* out) {
   const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H;
-  const LaneWeights at = lane_weights(shape, layer, direction);
-  const float* block = weights + at.input + (other ? 1 - direction : direction) * K;
+  const int direction = other ? 1 - lane.direction : lane.direction;
+  const float* block = weights + lane.at.input + direction * K;
   Product below = {{}, nullptr, 0, out, H};
   for (int gate = 0; gate < gates_of(shape.cell); gate++) {
     float* panels = w.back_panels + gate * K * H;
-    pack(block + gate * K * at.input_width, at.input_width, K, K, panels);
-    below.terms[gate] = {w.sums + gate * H, width, 1, panels, 0, (int)K};
+    pack(block + gate * K * lane.at.input_width, lane.at.input_width, K, K, panels);
+    below.terms[gate] = {lane.sums + gate * H, width, 1, panels, 0, (int)K};
   }
   multiply(below, (int)w.batch.rows, H);
 }
@@ -384,8 +407,8 @@ inline void pass_down(const Workspace& w, const Shape& shape, const float* mask)
 // Fills `gradient` from the gradient of the logits. If `totals` (N, R, H) is not null, it receives
 // dL/dh of all states.
 inline void backward(const Workspace& w, const Shape& shape, const float* weights,
-                            const float* masks, float* totals) {
-  const Index H = w.H, K = shape.hidden, D = shape.directions, B = w.batch.size;
+                     const float* masks, float* totals) {
+  const Index H = w.H, D = shape.directions, B = w.batch.size;
   const Index lane_size = w.lane_rows * H;
   head_backward(w, shape, weights);
   for (int layer = shape.layers - 1; layer >= 0; layer--) {
@@ -395,27 +418,24 @@ inline void backward(const Workspace& w, const Shape& shape, const float* weight
                                       : w.outer + direction * lane_size;
       const Outer outer = {rows, by_sequence, is_top && shape.pooling == LAST};
       float* total = totals ? totals + (layer * D + direction) * lane_size : nullptr;
+      const Lane lane = lane_of(w, shape, layer, direction);
       if (shape.cell == GRU)
-        lane_backward<GruBackward>(w, shape, layer, direction, weights, outer, total);
+        lane_backward<GruBackward>(w, shape, lane, weights, outer, total);
       else if (shape.cell == LSTM)
-        lane_backward<LstmBackward>(w, shape, layer, direction, weights, outer, total);
+        lane_backward<LstmBackward>(w, shape, lane, weights, outer, total);
       else if (shape.cell == MINGRU)
-        lane_backward<ScanBackward<MinGru>>(w, shape, layer, direction, weights, outer, total);
+        lane_backward<ScanBackward<MinGru>>(w, shape, lane, weights, outer, total);
       else if (shape.cell == MINLSTM)
-        lane_backward<ScanBackward<MinLstm>>(w, shape, layer, direction, weights, outer, total);
+        lane_backward<ScanBackward<MinLstm>>(w, shape, lane, weights, outer, total);
       else
-        lane_backward<PlainBackward>(w, shape, layer, direction, weights, outer, total);
-      if (shape.cell == LRU)
-        lru_gradient(w, lane_saved(w, shape, layer, direction), lane_weights(shape, layer, direction),
-                     lane_panels(w, shape, layer, direction), K);
-      else
-        bias_gradient(w, shape, layer, direction);
-      weight_gradient(w, shape, layer, direction);
+        lane_backward<PlainBackward>(w, shape, lane, weights, outer, total);
+      if (shape.cell == LRU) lru_gradient(w, lane, shape.hidden);
+      else vector_gradients(w, shape, lane);
+      weight_gradient(w, shape, lane);
       if (layer == 0) continue;
-      input_gradient(w, shape, layer, direction, weights, false, w.outer + direction * lane_size);
+      input_gradient(w, shape, lane, weights, false, w.outer + direction * lane_size);
       if (D == 2)
-        input_gradient(w, shape, layer, direction, weights, true,
-                       w.outer_other + direction * lane_size);
+        input_gradient(w, shape, lane, weights, true, w.outer_other + direction * lane_size);
     }
     if (layer && (D == 2 || masks))
       pass_down(w, shape, layer_mask(w, shape, masks, layer - 1));

@@ -192,14 +192,7 @@ inline void multiply_rows(Index M, Index N, Index rows, const float* a, Index a_
   }
 }
 
-typedef float UnalignedFour __attribute__((vector_size(16), aligned(4), may_alias));
-
-// Transposes a block: out(k, n) = w(n, k), for at most 4 `rows` and 4 columns (`depth`) of w.
-SEQSWEEP_INLINE void transpose_few(const float* w, Index w_row, Index rows, Index depth,
-                                          float* out, Index out_row) {
-  for (Index k = 0; k < depth; k++)
-    for (Index n = 0; n < rows; n++) out[k * out_row + n] = w[n * w_row + k];
-}
+typedef float UnalignedFour __attribute__((vector_size(16), aligned(4)));
 
 // Transposes a matrix: out (K, N) = w^T for w (N, K).
 inline void transpose(const float* w, Index w_row, Index N, Index K, float* out,
@@ -223,7 +216,8 @@ inline void transpose(const float* w, Index w_row, Index N, Index K, float* out,
       }
     }
     const Index rows = N - n < 4 ? N - n : 4;
-    transpose_few(from + k, w_row, rows, K - k, out + k * out_row + n, out_row);
+    for (; k < K; k++)
+      for (Index row = 0; row < rows; row++) out[k * out_row + n + row] = from[row * w_row + k];
   }
 }
 

@@ -46,7 +46,7 @@ double now() {
 
 // Returns the number of sequences to evaluate together: those of 256 KiB of states, 12 to 96.
 Index evaluation_batch(const Shape& shape, const Data& data) {
-  const Index lanes = (Index)shape.layers * shape.directions, slots = 1 + saved_slots(shape.cell);
+  const Index lanes = (Index)shape.layers * shape.directions, slots = 1 + saved_size(shape.cell);
   const Index row = lanes * slots * rounded_up(shape.hidden, 16) + shape.features;
   const Index fits = 65536 / (row * data.longest);
   const Index size = fits < 12 ? 12 : fits > 96 ? 96 : fits;
@@ -150,7 +150,7 @@ void trace(Task& task, const Data& data, Arena arena, double* norms, float* stat
     }
   }
   for (Index direction = 0; direction < D; direction++) {
-    const float* from = lane_states(w, shape, shape.layers - 1, (int)direction);
+    const float* from = lane_of(w, shape, shape.layers - 1, (int)direction).states;
     for (Index row = 0; row < w.batch.rows; row++)
       copy(states + (row * D + direction) * K, from + row * H, K);
   }

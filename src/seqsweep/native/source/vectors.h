@@ -37,7 +37,7 @@ typedef float Vector __attribute__((vector_size(VL * 4)));
 typedef uint32_t Bits __attribute__((vector_size(VL * 4)));
 typedef int32_t Integers __attribute__((vector_size(VL * 4)));
 typedef float Four __attribute__((vector_size(16)));
-typedef float Unaligned __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+typedef float Unaligned __attribute__((vector_size(VL * 4), aligned(4)));
 
 SEQSWEEP_INLINE Vector load(const float* from) { return *(const Unaligned*)from; }
 SEQSWEEP_INLINE void store(float* to, Vector value) { *(Unaligned*)to = value; }

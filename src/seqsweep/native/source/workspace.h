@@ -81,11 +81,12 @@ struct Arena {
 
 struct Workspace {
   Index H, columns;      // padded hidden, padded classes
-  Index lane_rows;       // the largest R
+  // The largest R, made odd: planes a power of two apart would share few lines of the cache.
+  Index lane_rows;
   Batch batch;
   float* x;              // (D, R, F)
   float* states;         // (N, R, H)
-  float* saved;          // (N, R, slots, H)
+  float* saved;          // (N, R, slots, H), for the LRU (N, planes, R, H)
   float* dropped;        // (N - D, R, H) the input of the next layer, after dropout
   float* other;          // (N - D, R, H) the other direction, in the lane's order
   float* panels;         // (N, panel_size)
@@ -96,10 +97,10 @@ struct Workspace {
   float *logits, *logits_by_class;       // (B, columns), (C, B padded)
   float* logits_gradient;                // (C, B padded)
   float* losses;                         // (B padded,)
-  float *sums, *carry;                   // (R, slots, H), (B, H)
+  float *sums, *carry;                   // (R, H) if the sums are apart, (B, H)
   float *outer, *outer_other;            // (D, R, H)
   float* back_panels;                    // (g H, H), for the LRU (6 H, H); (C, H) for the head
-  float *gradient, *scratch;             // (P,), and one padded block of it and a row of sums
+  float *gradient, *scratch;             // (P,), and one padded block of it and 25 rows
 };
 
 // Returns the size of the packed weights between the steps of a lane.
@@ -111,7 +112,7 @@ inline Index state_panel(int32_t cell, Index K, Index H) {
 inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   Workspace w;
   const Index H = w.H = rounded_up(shape.hidden, 16), C = w.columns = rounded_up(shape.classes, 16);
-  const Index D = shape.directions, N = shape.layers * D, R = w.lane_rows = B * T;
+  const Index D = shape.directions, N = shape.layers * D, R = w.lane_rows = B * T | 1;
   const Index padded = rounded_up(B, 16), F = shape.features, G = gates_of(shape.cell);
   const Index K = shape.hidden;
   w.batch.sequences = arena.take<int64_t>(B);
@@ -122,7 +123,7 @@ inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   w.batch.cursor = arena.take<int32_t>(T + 1);
   w.x = arena.take<float>(D * R * F);
   w.states = arena.take<float>(N * R * H);
-  w.saved = arena.take<float>(N * R * saved_slots(shape.cell) * H);
+  w.saved = arena.take<float>(N * R * saved_size(shape.cell) * H);
   w.dropped = arena.take<float>(shape.has_dropout ? (N - D) * R * H : 0);
   w.other = arena.take<float>(D == 2 ? (N - D) * R * H : 0);
   w.own_size = (F > K ? F : K) * G * H;
@@ -138,37 +139,15 @@ inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   w.logits_by_class = arena.take<float>(shape.classes * padded);
   w.logits_gradient = arena.take<float>(shape.classes * padded);
   w.losses = arena.take<float>(padded);
-  w.sums = arena.take<float>(R * sum_slots(shape.cell) * H);
+  w.sums = sums_are_apart(shape.cell) ? arena.take<float>(R * H) : nullptr;
   w.carry = arena.take<float>(B * H);
   w.outer = arena.take<float>(D * R * H);
   w.outer_other = arena.take<float>(D == 2 ? D * R * H : 0);
   w.back_panels = arena.take<float>(((shape.cell == LRU ? 6 : G) * K + shape.classes) * H);
   w.gradient = arena.take<float>(parameters(shape));
   const Index block = (F > K ? F : K) > shape.classes ? (F > K ? F : K) : shape.classes;
-  w.scratch = arena.take<float>((block * G + sum_slots(shape.cell)) * H);
+  w.scratch = arena.take<float>((block * G + 25) * H);
   return w;
-}
-
-inline float* lane_states(const Workspace& w, const Shape& shape, int layer, int direction) {
-  return w.states + (layer * shape.directions + direction) * w.lane_rows * w.H;
-}
-
-inline float* lane_saved(const Workspace& w, const Shape& shape, int layer, int direction) {
-  const Index lane = layer * shape.directions + direction;
-  return w.saved + lane * w.lane_rows * saved_slots(shape.cell) * w.H;
-}
-
-inline LanePanels lane_panels(const Workspace& w, const Shape& shape, int layer,
-                                     int direction) {
-  float* own = w.panels + (layer * shape.directions + direction) * w.panel_size;
-  const Index square = (Index)shape.hidden * gates_of(shape.cell) * w.H;
-  const bool reads_both = shape.directions == 2 && shape.layers > 1;
-  LanePanels panels;
-  panels.own = own;
-  panels.hidden = own + w.own_size;
-  panels.other = panels.hidden + state_panel(shape.cell, shape.hidden, w.H);
-  panels.bias = panels.other + (reads_both ? square : 0);
-  return panels;
 }
 
 // The inputs of one lane: its own direction in rows of `own_row`, and the other direction or null.
@@ -178,13 +157,34 @@ struct Inputs {
   const float* other;
 };
 
-inline Inputs lane_inputs(const Workspace& w, const Shape& shape, int layer, int direction) {
-  const Index F = shape.features, lane_size = w.lane_rows * w.H;
-  if (layer == 0) return {w.x + direction * w.lane_rows * F, F, F, nullptr};
-  const Index below = (layer - 1) * shape.directions + direction;
-  const float* own = (shape.has_dropout ? w.dropped : w.states) + below * lane_size;
-  const float* other = shape.directions == 2 ? w.other + below * lane_size : nullptr;
-  return {own, w.H, shape.hidden, other};
+// One lane: the offsets of its weights, and its part of the workspace.
+struct Lane {
+  int layer, direction;
+  LaneWeights at;
+  LanePanels panels;
+  Inputs inputs;
+  float *states, *saved, *sums;
+};
+
+inline Lane lane_of(const Workspace& w, const Shape& shape, int layer, int direction) {
+  const Index K = shape.hidden, F = shape.features, D = shape.directions;
+  const Index index = layer * D + direction, size = w.lane_rows * w.H;
+  Lane lane = {layer, direction, lane_weights(shape, layer, direction), {}, {}, nullptr, nullptr,
+               w.sums};
+  float* own = w.panels + index * w.panel_size;
+  float* other = own + w.own_size + state_panel(shape.cell, K, w.H);
+  const Index other_size = D == 2 && shape.layers > 1 ? K * gates_of(shape.cell) * w.H : 0;
+  lane.panels = {own, other, own + w.own_size, other + other_size};
+  lane.states = w.states + index * size;
+  lane.saved = w.saved + index * size * saved_size(shape.cell);
+  if (!sums_are_apart(shape.cell)) lane.sums = lane.saved;
+  lane.inputs = {w.x + direction * w.lane_rows * F, F, F, nullptr};
+  if (layer) {
+    const Index below = (index - D) * size;
+    const float* of_states = (shape.has_dropout ? w.dropped : w.states) + below;
+    lane.inputs = {of_states, w.H, K, D == 2 ? w.other + below : nullptr};
+  }
+  return lane;
 }
 
 }  // namespace
