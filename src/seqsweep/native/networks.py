@@ -100,6 +100,7 @@ class Network:
 
     Attributes:
         memory: (1 + M, P), the weights and the M moments; training changes them in place.
+        confusions: (2, C, C), the confusion matrices of the last epoch, in training and validation.
 
     Raises:
         ValueError: a value is outside its range, or a tensor has the wrong shape.
@@ -128,13 +129,14 @@ class Network:
         self.memory[0] = checked_weights(weights, self.count)
         self._weights, *moments = self.memory
         self._state = dict(zip(names, moments, strict=True))
+        self.confusions = np.zeros((2, shape.num_classes, shape.num_classes), dtype=np.int64)
         self._targets = _targets(shape.num_classes, class_weights, label_smoothing)
         # An optimizer with only one moment passes its address twice.
         addresses = [moment.data_ptr() for moment in moments]
         on, off, label_weights = (
             None if part is None else part.ctypes.data for part in self._targets
         )
-        # The task holds addresses; the attributes above keep the tensors alive.
+        # The task holds addresses; the attributes above keep the arrays alive.
         self.task = TaskStruct(
             shape=self._shape,
             optimizer=OPTIMIZERS[optimizer],
@@ -143,6 +145,8 @@ class Network:
             moment2=addresses[-1],
             loss=LossStruct(on, off, label_weights),
             max_norm=math.inf if max_norm is None else max_norm,
+            confusion=self.confusions[0].ctypes.data,
+            val_confusion=self.confusions[1].ctypes.data,
         )
         self.address = ctypes.addressof(self.task)
 

@@ -132,12 +132,13 @@ def run(
     """
     if len({id(work.network) for work in works}) < len(works):
         raise ValueError("works: must not contain a network twice")
-    confusions = [_prepare(work, train, val) for work in works]
+    for work in works:
+        _prepare(work, train, val)
     _call([w.network.address for w in works if not w.network.has_dropout], train, val, stop)
     for work in works:
         if work.network.has_dropout:
             _run_with_dropout(work, train, val, stop)
-    return [_result(work, counts) for work, counts in zip(works, confusions, strict=True)]
+    return [_result(work) for work in works]
 
 
 def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sums:
@@ -198,8 +199,8 @@ def _check_fit(network: Network, data: Data, name: str) -> None:
         )
 
 
-def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]:
-    """Checks a work, fills in its task, and returns its confusion matrices."""
+def _prepare(work: Work, train: Data, val: Data | None) -> None:
+    """Checks a work and fills in its task."""
     network, order = work.network, work.order
     _check_fit(network, train, "train")
     if order.dtype != torch.int64 or order.ndim != 1:
@@ -216,11 +217,6 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     options = task.options
     for name in _OPTIONS[network.optimizer]:
         setattr(options, name, work.options[name])
-    classes = network.shape.num_classes
-    confusions = np.zeros((2, classes, classes), dtype=np.int64)
-    # One array holds both matrices: first for training, then for validation.
-    task.confusion = address = confusions.ctypes.data
-    task.val_confusion = address + classes * classes * 8
     task.trains = 1
     task.validates = work.validates
     if work.validates:
@@ -234,7 +230,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     task.masks = None
     # The library adds to these sums, because one epoch may take several calls.
     task.loss_sum = task.weight_sum = task.norm_sum = task.seconds = 0.0
-    return confusions
+    network.confusions.fill(0)
 
 
 def _run_with_dropout(work: Work, train: Data, val: Data | None, stop: Stop | None) -> None:
@@ -257,8 +253,8 @@ def _check_order(order: npt.NDArray[np.int64], count: int) -> None:
         )
 
 
-def _result(work: Work, confusions: npt.NDArray[np.int64]) -> Result:
-    task = work.network.task
+def _result(work: Work) -> Result:
+    task, confusions = work.network.task, work.network.confusions.copy()
     loss = task.loss_sum / task.weight_sum if task.weight_sum else math.nan
     train = Sums(loss, confusions[0], task.norm_sum / -(-task.count // task.batch_size))
     val = Sums(task.val_loss, confusions[1], math.nan) if work.validates else None
