@@ -3,13 +3,14 @@
     python scripts/bench/steps.py [--cells rnn gru lstm] [--members 1 8 24 96]
 
 A step is forward, backward, clipping at 1.0 and Adam, on sequences of 8 features. CPU time on one
-thread is counted. The plain loop trains `RNNClassifier` (an `nn.RNN`, `GRU` or `LSTM`) with
-`torch.optim.Adam` and `clip_grad_norm_`, one network after another. So does the native engine,
-with a call for each epoch. The program prints how many times as fast as the plain loop the native
-engine is, and its multiple of the floor: the time of the step's products at the core's peak of
-fused multiply-adds (see core_peak.py).
+thread is counted; the order of the sequences is drawn before. The plain loop trains `RNNClassifier`
+(an `nn.RNN`, `GRU` or `LSTM`) with `torch.optim.Adam` and `clip_grad_norm_`, one network after
+another. So does the native engine, with a call for each epoch. The program prints how many times as
+fast as the plain loop the native engine is, and its multiple of the floor: the time of the step's
+products at the core's peak of fused multiply-adds (see core_peak.py).
 """
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -50,9 +51,10 @@ def time_plain(problem: Problem, kind: type[RNNClassifier] = RNNClassifier) -> f
     x, labels = problem.sequences()
     network = problem.make(kind)
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
+    batches = itertools.cycle(torch.randperm(SEQUENCES).split(problem.batch))
 
     def step() -> None:
-        rows = torch.randperm(SEQUENCES)[: problem.batch]
+        rows = next(batches)
         loss = nn.functional.cross_entropy(network(x[rows]), labels[rows])
         adam.zero_grad()
         loss.backward()
@@ -71,12 +73,10 @@ def time_native(problem: Problem, members: int) -> float:
     weights = nn.utils.parameters_to_vector(first).detach()
     options = hyperparameters(torch.optim.Adam([weights], lr=1e-3))
     networks = [Network(shape, "adam", weights.clone(), max_norm=1.0) for _ in range(members)]
+    order = torch.randperm(SEQUENCES)
+    works = [Work(network, order, problem.batch, options, 0, False) for network in networks]
 
     def epoch() -> None:
-        works = [
-            Work(network, torch.randperm(SEQUENCES), problem.batch, options, 0, False)
-            for network in networks
-        ]
         run(works, data, None)
 
     return cpu_seconds(epoch, max(3, 40 // members)) / -(-SEQUENCES // problem.batch)
