@@ -100,7 +100,7 @@ struct Workspace {
   float *sums, *carry;                   // (R, H) if the sums are apart, (B, H)
   float *outer, *outer_other;            // (D, R, H)
   float* back_panels;                    // (g H, H), for the LRU (6 H, H); (C, H) for the head
-  float *gradient, *scratch;             // (P,), and one padded block of it and 25 rows
+  float *gradient, *scratch;             // (P,), a padded block and 25 rows, for vector_gradients
 };
 
 // Returns the size of the packed weights between the steps of a lane.
