@@ -57,7 +57,7 @@ def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
     is_kill, is_sweep = signum == "SIGKILL", "-m" in arguments
     code = -9 if is_kill else 128 + signal.Signals[signum]
     process = start_command("train", *arguments)
-    wait_until(lambda: list(tmp_path.rglob("*.ckpt")), process)
+    wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
     process.send_signal(signal.Signals[signum])
     out, err = process.communicate(timeout=100)
     assert process.returncode == code, out + err
