@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from seqsweep.runs.eventfiles import NAMES, event_files, remove_empty, write_names
-from seqsweep.runs.events import EventFile, Row, end_of_step
+from seqsweep.runs.events import EventFile, Row, append_bytes, end_of_step
 from seqsweep.runs.files import write_json
 
 Scalars = dict[str, list[tuple[float, int, float]]]
@@ -119,6 +119,24 @@ def test_a_file_goes_on_where_it_was_cut_and_another_attempt_beside_it(tmp_path:
     path_of(second).unlink()
     first.write(ROWS[2:3])
     assert same(accumulated(tmp_path), expected(ROWS[2:3]))
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_no_row_goes_to_where_a_link_leads(tmp_path: Path, is_begun: bool) -> None:
+    """The next name of an event file can be guessed, and an open run's file can be replaced."""
+    outside, run = tmp_path / "outside", tmp_path / "run"
+    outside.write_bytes(b"of another")
+    run.mkdir()
+    file = EventFile(run)
+    file.write(ROWS[:1])
+    path = path_of(file)
+    path.unlink()
+    path.symlink_to(outside)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        append_bytes(path, b"row", mode="r+b" if is_begun else "ab")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        file.write(ROWS[1:2])
+    assert outside.read_bytes() == b"of another"
 
 
 def test_a_later_file_is_read_later(tmp_path: Path) -> None:

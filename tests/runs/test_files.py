@@ -1,13 +1,23 @@
 """A file is whole or not there, whatever call fails on the way."""
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seqsweep.runs.files import link, read_json, remove_temporary, write_bytes, write_json
+from seqsweep.runs.files import (
+    link,
+    read_json,
+    refuse_links,
+    remove_temporary,
+    temporary_name,
+    write_bytes,
+    write_json,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -98,6 +108,45 @@ def test_two_writers_of_a_file_use_two_temporary_names(tmp_path: Path) -> None:
     assert names(tmp_path) == ["report.html"]
 
 
+def test_no_temporary_name_tells_the_next(tmp_path: Path) -> None:
+    """Who may write in the folder sees a name, and must not plant a link under the next one."""
+    names = [temporary_name(tmp_path / "report.json") for _ in range(100)]
+    assert len(set(names)) == 100
+    pid = str(os.getpid())
+    # The rest of a name has 64 random bits: no two digits of two names agree more than by chance.
+    ends = [Path(name).name.removeprefix(f".report.json.{pid}-") for name in names]
+    assert all(len(end.removesuffix(".tmp")) == 16 for end in ends)
+    assert all(len({end[place] for end in ends}) > 8 for place in range(16))
+
+
+@pytest.mark.parametrize("write", [write_bytes, lambda path, data: link(path.parent / "a", path)])
+@pytest.mark.parametrize("target", ["outside", "nowhere"])
+def test_a_link_under_the_temporary_name_is_not_followed(tmp_path, replaced, write, target):
+    folder, outside = tmp_path / "folder", tmp_path / "outside"
+    folder.mkdir()
+    outside.write_bytes(b"of another")
+    (folder / "a").write_bytes(b"source")
+    path = folder / "b"
+    path.write_bytes(b"old")
+    with replaced("os.urandom", by=bytes):  # the name is known for once
+        Path(temporary_name(path)).symlink_to(tmp_path / target)
+        with pytest.raises(FileExistsError):
+            write(path, b"new")
+    assert outside.read_bytes() == b"of another"
+    assert names(tmp_path) == ["folder", "outside"]
+    assert path.read_bytes() == b"old"
+
+
+def test_an_opener_refuses_links_and_pipes(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    for name, number in (("link", errno.ELOOP), ("pipe", errno.ENXIO)):
+        with pytest.raises(OSError, match=name) as caught:
+            refuse_links(str(tmp_path / name), os.O_WRONLY | os.O_CREAT)
+        assert caught.value.errno == number
+    assert names(tmp_path) == ["link", "pipe"]
+
+
 @pytest.mark.parametrize(
     "failing",
     [
@@ -128,6 +177,7 @@ def test_only_temporary_files_of_dead_processes_are_removed(tmp_path, at_rename,
     with at_rename(1):
         write_bytes(tmp_path / "b.json", b"new")
     assert len(names(tmp_path)) == 4
+    assert any(f".{os.getpid()}-" in name for name in names(tmp_path))
     remove_temporary(tmp_path)
     assert len(names(tmp_path)) == 4  # this process may be writing it
     with replaced("os.kill", by=gone):

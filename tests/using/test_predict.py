@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
@@ -12,8 +13,10 @@ from finished_runs import finish_run
 from replicate_runs import crossed, ranked
 
 import seqsweep
+from seqsweep.runs.files import temporary_name
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.find_run import find_run
+from seqsweep.using.prediction_files import Header, write_predictions
 
 
 def rows_of(text):
@@ -108,6 +111,18 @@ def test_the_best_run_of_a_sweep_by_validation_is_taken(command, trained, new_da
         shutil.copy(chosen / "checkpoints" / f"{name}.ckpt", tmp_path / "mine.ckpt")
         given = command("predict", chosen, new_data, "--checkpoint", name)
         assert command("predict", "mine.ckpt", new_data).out == given.out
+
+
+def test_a_link_under_the_temporary_name_of_predictions_is_not_followed(tmp_path, monkeypatch):
+    """The file is not built in memory, so it has a writer of its own."""
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    outside.write_text("of another")
+    folder.mkdir()
+    monkeypatch.setattr("os.urandom", bytes)  # the name is known for once
+    Path(temporary_name(folder / "p.csv")).symlink_to(outside)
+    with pytest.raises(FileExistsError):
+        write_predictions(folder / "p.csv", "csv", Header(("a", "b"), False), [])
+    assert outside.read_text() == "of another"
 
 
 def test_an_output_that_fails_leaves_the_older_file(command, trained, new_data, tmp_path):

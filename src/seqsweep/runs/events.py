@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
-from seqsweep.runs.files import make_folder
+from seqsweep.runs.files import make_folder, refuse_links
 from seqsweep.runs.lock import check_held
 from seqsweep.runs.lock_files import host_name
 
@@ -123,18 +123,18 @@ def append_bytes(
     """
     if not data:
         return
-    file = path.open(mode)
-    size = file.seek(0, os.SEEK_END)
-    try:
-        with file:
-            file.write(data if size else header + data)
-    except OSError as error:
-        # TensorBoard stops reading at half a record, so half a record is cut off again.
-        with contextlib.suppress(OSError):
-            os.truncate(path, size)
-        if error.filename is None:  # for example on a full disk
+    with open(path, mode, buffering=0, opener=refuse_links) as file:
+        size = file.seek(0, os.SEEK_END)
+        rest = data if size else header + data
+        try:
+            while rest:  # without a buffer, a part may be written
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            # TensorBoard stops reading at half a record, so half a record is cut off again.
+            with contextlib.suppress(OSError):
+                file.truncate(size)
             error.filename = os.fspath(path)
-        raise
+            raise
 
 
 def end_of_step(path: Path, start: int, step: int) -> int:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import stat
-import threading
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -46,6 +45,12 @@ def open_regular(path: Path | str) -> BinaryIO:
         kind = "folder" if stat.S_ISDIR(mode) else "device, a FIFO or a socket"
         raise Damaged(f"{path}: must be a regular file, but is a {kind}")
     return os.fdopen(descriptor, "rb")
+
+
+def refuse_links(path: str, flags: int) -> int:
+    """Opens a file that is not a symbolic link or a FIFO; an `opener` for `open`."""
+    # A link could lead out of the folder, and opening a FIFO could block for ever.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def stat_of(path: str) -> os.stat_result | None:
@@ -93,9 +98,10 @@ def write_bytes(
     Raises:
         OSError: the file could not be written; an older file of this name is unchanged.
     """
-    temporary = _temporary(path)  # a string, because a Path takes as long as the system calls
+    temporary = temporary_name(path)
     try:
-        with open(temporary, "wb") as file:
+        # Mode x opens only a new file, even if another user has guessed its name.
+        with open(temporary, "xb", opener=refuse_links) as file:
             file.write(data)
             file.flush()
             # Without this sync the rename may reach the disk before the content does.
@@ -113,15 +119,17 @@ def write_bytes(
     return written
 
 
-def _temporary(path: Path) -> str:
-    """Returns a temporary name that only this thread uses.
+def temporary_name(path: Path) -> str:
+    """Returns a temporary name with this process's number and a random part.
 
-    Two threads or processes may write the same file, such as the report of a running sweep.
+    Two threads or processes may write the same file, such as the report of a running sweep. Nobody
+    can guess the name, and plant a link there. It is a string, because a Path takes as long as the
+    system calls.
     """
     folder, slash, name = os.fspath(path).rpartition("/")
     # TensorBoard would read a temporary file with `tfevents` in its name.
     name = name.replace("tfevents", "events")
-    return f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp"
+    return f"{folder}{slash}.{name}.{os.getpid()}-{os.urandom(8).hex()}.tmp"
 
 
 def write_text(
@@ -246,8 +254,7 @@ def link(source: Path, target: Path) -> None:
     """Makes `target` a hard link to `source`, or else a copy."""
     if target.exists() and target.samefile(source):
         return  # a rename between two links to one file would leave both names
-    temporary = Path(_temporary(target))
-    temporary.unlink(missing_ok=True)
+    temporary = Path(temporary_name(target))
     try:
         # A link cannot replace an existing file, but the rename of a link can.
         temporary.hardlink_to(source)
@@ -326,7 +333,7 @@ def remove_empty_root(root: Path) -> None:
 
 def _is_being_written(temporary: Path) -> bool:
     """Returns whether the process that made a temporary file is alive."""
-    match = re.search(r"\.(\d{1,9})-\d+\.tmp$", temporary.name)
+    match = re.search(r"\.(\d{1,9})-[0-9a-f]+\.tmp$", temporary.name)
     if match is None:
         return False
     try:

@@ -24,7 +24,7 @@ from seqsweep.console import say_error
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
-from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, write_bytes
+from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, refuse_links, write_bytes
 from seqsweep.runs.lock import check_held
 from seqsweep.training.limits import BestEpoch
 
@@ -254,7 +254,7 @@ def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
             size = sizes[path.name]
             if "events" in path.name and "last_logged_step" in checkpoint:
                 size = end_of_step(path, size, checkpoint["last_logged_step"])
-            with path.open("r+b") as file:
+            with open(path, "r+b", opener=refuse_links) as file:
                 file.truncate(size)
     return True
 

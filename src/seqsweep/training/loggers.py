@@ -6,6 +6,7 @@ import time
 from abc import abstractmethod
 from argparse import Namespace
 from collections.abc import Generator, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from seqsweep.config.schema import Config
 from seqsweep.console import say
 from seqsweep.runs.events import EventFile, Row, append_bytes
+from seqsweep.runs.files import refuse_links
 from seqsweep.runs.lock import LockLost, check_held
 from seqsweep.training.checkpoints import sizes_of_logs
 from seqsweep.training.fed_loggers import end_experiment
@@ -224,7 +226,7 @@ class MemberLog:
         with contextlib.suppress(OSError, LockLost):
             check_held(self.folder)
             _remove_special(path)
-            with path.open("a", encoding="utf-8") as file:
+            with open(path, "a", encoding="utf-8", opener=refuse_links) as file:
                 file.writelines(lines)
 
 
@@ -246,6 +248,9 @@ logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 class _LogFile(logging.FileHandler):
     """A log file that drops messages after a write error or a lost lock."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", opener=refuse_links)
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(LockLost, OSError):

@@ -13,6 +13,7 @@ from typing import Any
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
+from seqsweep.runs.files import write_bytes
 from seqsweep.runs.identity import SEMANTICS, flatten, run_id
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
@@ -170,7 +171,7 @@ def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:
 def request_stop_if_configured(member: PlannedRun, root: Path) -> None:
     """Writes STOP_FILE after a failed run if `sweep.on_error` is `stop`."""
     if member.config["sweep"]["on_error"] == "stop":
-        (root / STOP_FILE).touch()
+        write_bytes(root / STOP_FILE, b"", sync=False)  # not `touch`, which follows a link
 
 
 @contextmanager

@@ -5,14 +5,13 @@ import glob
 import json
 import logging
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seqsweep.config.question import DIGITS
 from seqsweep.runs.eventfiles import event_folder
-from seqsweep.runs.files import folders_with, read_object
+from seqsweep.runs.files import folders_with, read_bytes, read_object, write_bytes
 from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
@@ -190,7 +189,7 @@ def _copy(source: Path, target: Path) -> bool:
     events.mkdir(exist_ok=True)
     for path in logs(source):
         folder = target if path.name == "metrics.csv" else events
-        shutil.copy2(path, folder / path.name)
+        write_bytes(folder / path.name, read_bytes(path), sync=False)
     for path in checkpoints:
-        shutil.copy2(path, target / "checkpoints" / path.name)
+        write_bytes(target / "checkpoints" / path.name, read_bytes(path), sync=False)
     return True

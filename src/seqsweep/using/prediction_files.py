@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from seqsweep.console import visible
 from seqsweep.results.formatting import quoted_formula
+from seqsweep.runs.files import temporary_name
 from seqsweep.suggest import did_you_mean, listed
 
 ENDINGS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl"}
@@ -162,9 +163,9 @@ def write_predictions(
         sys.stdout.flush()
         return
     # The file may be large, so it is not built in memory, unlike other files.
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    temporary = Path(temporary_name(out))
     try:
-        mode, encoding, newline = ("wb", None, None) if kind == "parquet" else ("w", "utf-8", "")
+        mode, encoding, newline = ("xb", None, None) if kind == "parquet" else ("x", "utf-8", "")
         with temporary.open(mode, encoding=encoding, newline=newline) as file:
             _WRITERS[kind](file, header, batches)
         temporary.replace(out)

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from seqsweep.runs.files import refuse_links
+
 _CONNECT_SECONDS = 10.0
 
 _BEGIN_SECONDS = 10.0
@@ -92,7 +94,8 @@ class Actor:
     def __init__(self, command: Sequence[str], log: str, directory: str) -> None:
         command = [sys.executable, *command[1:]]
         self._directory = directory if os.path.isdir(directory) else None
-        file = open(log, "a", encoding="utf-8")  # noqa: SIM115  (the thread closes it)
+        # The thread closes the file.
+        file = open(log, "a", encoding="utf-8", opener=refuse_links)  # noqa: SIM115
         threading.Thread(target=self._run, args=(command, file), daemon=True).start()
 
     def _run(self, command: Sequence[str], log: TextIO) -> None:
@@ -180,5 +183,5 @@ def _new_logs(folder: Path, count: int) -> list[Path]:
     first = len(list(folder.iterdir())) + 1
     logs = [folder / f"worker-{number}.out" for number in range(first, first + count)]
     for log in logs:
-        log.touch()
+        open(log, "a", encoding="utf-8", opener=refuse_links).close()
     return logs
