@@ -2,9 +2,11 @@
 
 import importlib
 import importlib.metadata
+import importlib.util
 import sys
 import types
 from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,16 @@ from seqsweep.training.user_code import code_of
 NET = '''\
 """A network."""
 
+import json
+from typing import TYPE_CHECKING
+
+import torch
+
 import helper  # beside it
 from parts.cells import Cell
+
+if TYPE_CHECKING:
+    import space.inner.deep
 
 
 class Net(Cell):
@@ -31,15 +41,19 @@ class Net(Cell):
     } # no comment
 
     """
+    number = f"{scale!r:>{9}}"
 '''
+OPTIONAL = "try:\n    import missing\nexcept ImportError:\n    missing = None\n"
 FILES = {
     "net.py": NET,
-    "helper.py": "def f():\n    import late\n\n\nSCALE = 1\n",
+    "helper.py": "import profile\n\n\ndef f():\n    import late\n\n\nSCALE = 1\n",
     "late.py": "A = 1\n",
     "unused.py": "A = 1\n",
+    "profile.py": "A = 1\n",  # the standard library has a module of this name
     "parts/__init__.py": "",
     "parts/cells.py": "from . import other\n\n\nclass Cell:\n    pass\n",
-    "parts/other.py": "try:\n    import missing\nexcept ImportError:\n    missing = None\n",
+    "parts/other.py": f"import parts.cells\n\n{OPTIONAL}",  # and parts.cells imports this module
+    "space/inner/deep.py": "A = 1\n",
 }
 
 Digests = Callable[..., dict[str, str]]
@@ -52,13 +66,13 @@ def digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digests
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def forget() -> None:
-        for name in ("net", "helper", "parts", "parts.cells", "parts.other"):
+        for name in ("net", "helper", "profile", "parts", "parts.cells", "parts.other"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
 
     def call(files: dict[str, str], **sections: Any) -> dict[str, str]:
         for name, text in files.items():
-            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
         forget()
         return code_of(sections or {"model": {"_target_": "net.Net"}})
@@ -72,6 +86,7 @@ def digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Digests
 def test_the_digest_of_a_changed_file_changes_and_no_other(digests: Digests, name: str) -> None:
     """Files that are not imported at the top do not count."""
     before = digests({})
+    assert before.keys() == FILES.keys() - {"late.py", "unused.py"}
     after = digests({name: f"{FILES[name]}\nB = 2\n"})
     changed = [file for file in before if before[file] != after[file]]
     assert changed == ([] if name in ("late.py", "unused.py") else [name])
@@ -80,28 +95,112 @@ def test_the_digest_of_a_changed_file_changes_and_no_other(digests: Digests, nam
 @pytest.mark.parametrize(
     ("old", "new", "is_seen"),
     [
-        # Comments and blank lines of the code change nothing.
+        # Comments, layout and what describes the code change nothing.
         ("import helper  # beside it", "import helper", False),
         ("    scale =", "\n    # a reason\n\n    scale =", False),
         ("\n", "\r\n", False),
         ("import helper", "# coding: utf-8\nimport helper", False),
-        # Each other change is seen, also of what looks like a comment in a text.
-        ("# no comment\n\n    and", "# a comment\n\n    and", True),
+        ("# no comment\n\n    and", "# a comment\n\n    and", False),
+        ('"""A network."""', "", False),
+        ("helper.SCALE\n", 'helper.SCALE\n    """The scale."""\n', False),
+        ("scale\n\n    }", "scale\n    }", False),
+        ("    scale = helper.SCALE", "    scale =  (helper.SCALE)  ", False),
+        # Each other change is seen, also of what looks like a comment or a docstring.
         ("} # no comment", "} # a comment", True),
         ('comment\n\n    """', 'comment\n    """', True),
-        ("scale\n\n    }", "scale\n    }", True),
-        ("    scale = helper.SCALE", "    scale =  helper.SCALE", True),
+        ("helper.SCALE\n", 'helper.SCALE\n    unit = """The scale."""\n', True),
+        ("helper.SCALE", "helper.SCALE * 1", True),
+        ("helper.SCALE", "helper.SCALE * True", True),
+        ("helper.SCALE", "helper.SCALE or None", True),
+        ("helper.SCALE", "helper.SCALE or ...", True),
+        ("scale = helper.SCALE", "rate = scale = helper.SCALE", True),
+        ("import json\n", "", True),
     ],
 )
-def test_a_change_is_seen_unless_it_is_a_comment_or_a_blank_line(digests, old, new, is_seen):
+def test_a_change_is_seen_unless_it_is_layout_or_a_description(digests, old, new, is_seen):
     before = digests({})
     assert NET.replace(old, new) != NET
     assert (digests({"net.py": NET.replace(old, new)}) != before) == is_seen
 
 
+def test_values_that_differ_have_digests_that_differ(digests: Digests) -> None:
+    values = ["1", "1.0", "True", "'1'", "b'1'", "[1]", "(1,)", "[[], 1]", "[1, []]", "-1", "1j"]
+    found = {digests({"helper.py": f"SCALE = {value}\n"})["helper.py"] for value in values}
+    assert len(found) == len(values)
+
+
+def test_a_program_may_be_deep(digests: Digests) -> None:
+    deep = f"SCALE = {' + '.join('1' * 2000)}\n"
+    assert digests({"late.py": deep, "helper.py": "import late\n\nSCALE = 1\n"})
+
+
 def test_the_digest_is_the_same_under_every_python(digests: Digests) -> None:
-    """Python 3.12 reads an f-string as many tokens, and earlier versions as one."""
-    assert digests({})["net.py"][:16] == "b75fedb11aad9fdc"
+    """Python 3.12.1 adds an empty text to the f-string `number`, and 3.12 has type parameters."""
+    assert digests({})["net.py"][:16] == "a7f021511db4ac33"
+
+
+class Finder:
+    """The import hook of an editable package, which maps its name to its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        file, folders = self.folder / "__init__.py", [str(self.folder)]
+        found = importlib.util.spec_from_file_location(
+            name, file, submodule_search_locations=folders
+        )
+        return found if name == "outside" else None
+
+
+@pytest.mark.parametrize("has_hook", [False, True])
+def test_a_helper_of_an_editable_package_counts_by_its_text(
+    digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_hook: bool
+) -> None:
+    """An editable install extends sys.path, or it adds an import hook."""
+    folder = tmp_path / "src" / ("elsewhere" if has_hook else "outside")
+    if has_hook:
+        monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder(folder)])
+    else:
+        monkeypatch.syspath_prepend(folder.parent)
+    place = folder.relative_to(tmp_path).as_posix()
+    files = {
+        f"{place}/__init__.py": "",
+        f"{place}/ops.py": "from .more import f\n",
+        f"{place}/more.py": "def f():\n    return 1\n",
+        "net.py": "from outside.ops import f\n\n\nclass Net:\n    pass\n",
+    }
+    names = ["outside", "outside.ops", "outside.more"]
+    first = digests(files)
+    assert first.keys() == {f"outside/{x}.py" for x in ("__init__", "ops", "more")} | {"net.py"}
+    for name in names:
+        del sys.modules[name]
+    second = digests({f"{place}/more.py": "def f():\n    return 2\n"})
+    assert [name for name in first if first[name] != second[name]] == ["outside/more.py"]
+    for name in names:
+        del sys.modules[name]
+
+
+def test_a_package_that_a_counted_file_imports_counts_by_its_version(
+    digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own files and imports do not count; the standard library and torch do not either."""
+    for version in ("1", "2"):
+        folder = f"v{version}/site-packages"
+        info = f"{folder}/Packed-{version}.dist-info"
+        monkeypatch.syspath_prepend(tmp_path / folder)
+        found = digests(
+            {
+                f"{folder}/packed/__init__.py": "import rich\n",
+                f"{folder}/packed/ops.py": "",
+                f"{info}/METADATA": f"Name: Packed\nVersion: {version}\n",
+                f"{info}/top_level.txt": "packed\n",
+                "net.py": "import json, torch, packed.ops\n\n\nclass Net:\n    pass\n",
+            }
+        )
+        for name in ("packed", "packed.ops", "net"):
+            del sys.modules[name]
+        assert found == {"Packed": version, "net.py": found["net.py"]}
 
 
 def test_loggers_and_a_source_with_a_fingerprint_do_not_count(digests: Digests) -> None:

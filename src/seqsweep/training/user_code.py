@@ -1,20 +1,20 @@
 """Identifies the user's own code that a config names. Imports no torch (which is slow).
 
 The source text of this code is a part of a run's identity, because different code gives different
-results. If a module imports other modules of its folder, their text counts too. These imports are
-found in the source text. Imports inside functions do not count, and files that the code reads do
-not count either.
+results. The modules that it imports count too: by their text, or in site-packages by the version of
+their package. These imports are found in the source text, because what a process has imported
+depends on what it did before. Imports inside functions do not count, and files that the code reads
+do not count either.
 """
 
 import ast
 import functools
 import hashlib
-import io
 import json
 import sys
-import tokenize
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +26,6 @@ _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy"
 """Packages that are not the user's code; provenance.json has their versions."""
 
 _INSTALLED = {"site-packages", "dist-packages"}
-
-_LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
 class Source(NamedTuple):
@@ -41,10 +39,11 @@ class Source(NamedTuple):
     """The import spec, which is new after each import; None before the first import."""
 
 
-_distributions = functools.cache(metadata.packages_distributions)
+Code = tuple[dict[str, Source], dict[str, str]]
+"""Files by their modules' names, and versions of installed packages by the packages' names."""
 
-_known: dict[str, dict[str, Source]] = {}
-"""The files of each module and of its imports, by the modules' names (see `_sources`)."""
+_known: dict[str, Code] = {}
+"""The code of each module that a target has named (see `_code`)."""
 
 
 def with_code(config: dict[str, Any]) -> dict[str, Any]:
@@ -68,9 +67,13 @@ def code_of(config: Mapping[str, Any]) -> dict[str, str]:
     code: dict[str, str] = {}
     for target, key in _foreign(config):
         module = _module_of(target, key)
-        sources = _sources(module)
-        code |= {source.name: source.digest for source in sources.values()}
-        code |= {} if sources else _package(module, target, key)
+        sources, versions = _code(module)
+        if not sources and not versions:
+            raise ValueError(
+                f"{key}={target}: must be in a .py file or an installed package, because a run is "
+                "identified by its code too; move it into a module such as mine.py"
+            )
+        code |= versions | {source.name: source.digest for source in sources.values()}
     return dict(sorted(code.items()))
 
 
@@ -83,7 +86,7 @@ def differing(code: Mapping[str, str], other: Mapping[str, str]) -> str:
 def first_file(config: Mapping[str, Any]) -> Path | None:
     """Returns the first file of the user's code; None without such code."""
     modules = (_module_of(target, key) for target, key in _foreign(config))
-    sources = (source for module in modules for source in _sources(module).values())
+    sources = (source for module in modules for source in _code(module)[0].values())
     return next((source.path.absolute() for source in sources), None)
 
 
@@ -106,11 +109,14 @@ def _foreign(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         ignored += ("data.source",)
     found: dict[str, str] = {}
     for key, target in targets(config):
-        top = target.partition(".")[0]
-        is_foreign = top not in _NOT_OF_USERS and top not in sys.stdlib_module_names
-        if is_foreign and not is_below(key, ignored):
+        if _is_foreign(target) and not is_below(key, ignored):
             found.setdefault(target, key)
     return list(found.items())
+
+
+def _is_foreign(name: str) -> bool:
+    top = name.partition(".")[0]
+    return top not in _NOT_OF_USERS and top not in sys.stdlib_module_names
 
 
 def _module_of(target: str, key: str) -> str:
@@ -123,54 +129,70 @@ def _module_of(target: str, key: str) -> str:
     return name
 
 
-def _sources(module: str) -> dict[str, Source]:
-    """Returns a module's files by module; empty unless the user wrote the module.
+def _code(module: str) -> Code:
+    """Returns the code of a module; empty if no file is known.
 
     The files are read again only after a new import, because the old code runs until then.
     """
     known = _known.get(module)
-    if known is None or any(_spec(name) is not source.spec for name, source in known.items()):
-        origin = _origin(module)
-        is_source = origin.suffix == ".py" and origin.is_file() and module != "__main__"
-        is_own = is_source and not _INSTALLED & set(origin.parts)
-        known = _known[module] = _read(module, origin) if is_own else {}
+    if known is None or any(_spec(name) is not source.spec for name, source in known[0].items()):
+        known = _known[module] = _read(module)
     return known
 
 
-def _read(module: str, origin: Path) -> dict[str, Source]:
-    """Reads a module, and the modules that it imports from the same folder."""
-    root = origin.parents[module.count(".") + (origin.name == "__init__.py")]
+def _read(module: str) -> Code:
+    """Reads a module and the modules that it imports, and those that they import."""
     sources: dict[str, Source] = {}
+    versions: dict[str, str] = {}
+    # The module itself is the imported one, even if sys.path has another one by now.
+    specs = {"": None} | {name: _spec(name) for name in _with_packages(module)}
+    path = _origin(specs[module])
+    if module == "__main__" or not path.is_file():
+        return sources, versions
+    root = path.parents[module.count(".") + (path.name == "__init__.py")]
     waiting = [module]
     while waiting:
-        # An import of a.b.c first runs a and a.b.
-        parts = waiting.pop().split(".")
-        for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
-            path = None if name in sources else _file(root, name)
-            if path is None:
+        for name in _with_packages(waiting.pop()):
+            if name in sources:
                 continue
-            with tokenize.open(path) as file:  # reads every line end as \n
-                text = file.read()
-            try:
-                waiting += _imports(text, name, path)
-                short = path.relative_to(root).as_posix()
-                sources[name] = Source(path, short, _digest(text), _spec(name))
-            except (SyntaxError, tokenize.TokenError) as error:
-                raise ValueError(f"{path}: {error}") from None
-    return sources
+            spec = specs[name] = specs.get(name) or _find(name, specs, root)
+            path = _origin(spec)
+            if _INSTALLED & set(path.parts) and (found := _installed_versions(name)):
+                versions |= found
+                break  # the version counts for all modules of the package
+            if path.suffix == ".py" and path.is_file():
+                is_package = path.name == "__init__.py"
+                short = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+                try:
+                    tree = ast.parse(path.read_bytes(), path)
+                except (SyntaxError, ValueError) as error:
+                    raise ValueError(f"{path}: {error}") from None
+                sources[name] = Source(path, short, _digest(tree), _spec(name))
+                waiting += _imports(tree, name if is_package else name.rpartition(".")[0])
+    return sources, versions
 
 
-def _file(root: Path, module: str) -> Path | None:
-    """Returns the file of a module below a folder, if any."""
-    path = root.joinpath(*module.split("."))
-    files = (path / "__init__.py", path.with_name(f"{path.name}.py"))
-    return next((file for file in files if file.is_file()), None)
+def _with_packages(module: str) -> list[str]:
+    """Returns the names that an import of a.b.c imports: a, a.b, a.b.c."""
+    parts = module.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
-def _imports(text: str, module: str, path: Path) -> Iterator[str]:
+def _find(name: str, specs: Mapping[str, ModuleSpec | None], root: Path) -> ModuleSpec | None:
+    """Finds a module as an import does, but imports nothing, not even the module's package."""
+    package, _, last = name.rpartition(".")
+    folders = list(getattr(specs[package], "submodule_search_locations", None) or ())
+    for finder in sys.meta_path if package or _is_foreign(name) else ():
+        # PathFinder looks for the package of a dotted name in sys.modules, but needs only its path.
+        wanted = last if finder is PathFinder else name
+        if spec := finder.find_spec(wanted, folders if package else None):
+            return spec
+    return None if package else PathFinder.find_spec(name, [str(root)])
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
     """Yields the dotted names of imports outside of functions: modules, or objects in them."""
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    waiting: list[ast.AST] = [ast.parse(text, path)]
+    waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):
@@ -183,41 +205,53 @@ def _imports(text: str, module: str, path: Path) -> Iterator[str]:
             waiting += ast.iter_child_nodes(node)
 
 
-def _digest(text: str) -> str:
-    """Returns the sha256 of a program without comments and blank lines."""
-    lines = text.split("\n")
-    filled: set[int] = set()
-    depth = first = 0
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        (row, _), (last, _) = token.start, token.end
-        # Before Python 3.12 an f-string is one token, so it counts as one token in every version.
-        name = tokenize.tok_name[token.type]
-        if name.endswith("STRING_START"):
-            first, depth = (row if depth == 0 else first), depth + 1
-        elif name.endswith("STRING_END"):
-            depth, row = depth - 1, first
-        if token.type == tokenize.COMMENT and depth == 0:
-            lines[row - 1] = lines[row - 1].removesuffix(token.string).rstrip()
-        elif token.type not in _LAYOUT:
-            filled.update(range(row, last + 1))
-    kept = [line for row, line in enumerate(lines, 1) if row in filled or line.strip()]
-    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+def _digest(tree: ast.Module) -> str:
+    """Returns the sha256 of a program without its layout, comments and docstrings.
+
+    It is equal in every version of Python, which `ast.dump` and `ast.unparse` are not.
+    """
+    digest = hashlib.sha256()
+    waiting: list[Any] = [tree]  # a recursive function could not read a sum of 1,000 terms
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty texts to some f-strings
+            node.values = [x for x in node.values if getattr(x, "value", None) != ""]
+        if isinstance(node, ast.AST):
+            # Newer versions have more fields, which are empty unless the program uses them.
+            fields = [pair for pair in ast.iter_fields(node) if pair[1] not in (None, [])]
+            text = " ".join([type(node).__name__, *(name for name, _ in fields)])
+            waiting += [value for _, value in fields]
+        elif isinstance(node, list):
+            items = [item for item in node if not _is_description(item)]
+            text = f"[{len(items)}"
+            waiting += items
+        else:
+            text = ascii(node)  # which characters `repr` escapes depends on the version
+        digest.update(f"{text}\n".encode())
+    return digest.hexdigest()
 
 
-def _package(module: str, target: str, key: str) -> dict[str, str]:
+def _is_description(node: Any) -> bool:
+    """Returns whether a statement is only a text, such as a docstring."""
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def _installed_versions(module: str) -> dict[str, str]:
     """Returns the versions of the installed packages that provide a module, by name."""
-    names = _distributions().get(module.partition(".")[0], ())
-    if not names or not _INSTALLED & set(_origin(module).parts):
-        raise ValueError(
-            f"{key}={target}: must be in a .py file or an installed package, because a run is "
-            "identified by its code too; move it into a module such as mine.py"
-        )
+    names = _distributions(tuple(sys.path)).get(module.partition(".")[0], ())
     return {name: metadata.version(name) for name in names}
+
+
+@functools.lru_cache(maxsize=8)
+def _distributions(path: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Returns the packages that provide each module; `path` is sys.path, on which they depend."""
+    return metadata.packages_distributions()
 
 
 def _spec(module: str) -> Any:
     return getattr(sys.modules.get(module), "__spec__", None)
 
 
-def _origin(module: str) -> Path:
-    return Path(getattr(_spec(module), "origin", None) or "")
+def _origin(spec: ModuleSpec | None) -> Path:
+    return Path(getattr(spec, "origin", None) or "")
