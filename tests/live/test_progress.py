@@ -6,7 +6,7 @@ import shutil
 import time
 
 import pytest
-from live_sweeps import EPOCHS, config, shown, train
+from live_sweeps import EPOCHS, HEADER, config, shown, train
 
 from seqsweep.live.sweep_state import Pace, SweepProgress
 from seqsweep.runs.lock import RunLock
@@ -42,6 +42,24 @@ def test_too_little_of_the_work_gives_no_estimate_of_the_time_left():
     for trained, seconds in ((1, None), (10, 60.0)):
         pace.update(120.0, trained, left=40 - trained)
         assert pace.seconds_left(120.0) == seconds
+
+
+def test_an_epoch_that_is_trained_again_after_a_resume_counts_as_one(sweep):
+    """A resumed run cuts off the rows after its checkpoint while the table looks."""
+    found = sweep(config())
+    path = found.start(0).path
+    train(path, range(5))
+    progress = found.progress()
+    progress.look()
+    (path / "metrics.csv").write_text(HEADER, newline="")
+    train(path, range(3))
+    progress.look()
+    train(path, [3])
+    found.clock.now += 4.0
+    progress.look()
+    (run,) = progress.runs
+    assert (run.trained_here, run.new_epochs) == (1, 1)
+    assert progress.seconds_left == pytest.approx(6 * 4.0)
 
 
 def test_progress_counts_the_runs_in_each_state(sweep):

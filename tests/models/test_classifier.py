@@ -196,6 +196,18 @@ def test_layer_norm_equals_the_formula_of_ba_et_al_between_layers():
     torch.testing.assert_close(logits(model, padded()), torch.stack(expected), rtol=0, atol=1e-12)
 
 
+def test_dropout_follows_the_normalisation():
+    """In training, by hand with the same random numbers."""
+    model, x = network(layer_norm=True, num_layers=2, dropout=0.5), padded()
+    assert isinstance(model.rnn, NormedLayers)
+    first, second = model.rnn.layers
+    normed = model.rnn.norms[0](first(x)[0])
+    torch.manual_seed(1)
+    expected = model.fc(second(functional.dropout(normed, 0.5))[1][-1])
+    torch.manual_seed(1)
+    torch.testing.assert_close(logits(model, x, None), expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("cell", [*CELLS, *OURS])
 def test_normed_weights_are_drawn_and_named_as_those_of_torch_and_needed(cell):
     normed = network(cell=cell, layer_norm=True, num_layers=3, bidirectional=True)

@@ -137,6 +137,11 @@ def test_equals_a_plain_loop(options, tmp_path):
     if "scheduler" in options:
         assert [row["lr"] for row in rows] == [0.1, 0.1, 0.05, 0.05]
     assert [row["train/loss"] for row in rows] == pytest.approx(losses, rel=1e-12)
+    # The validation loss is plain, with weights and smoothing too.
+    x, lengths, labels = SequenceDataset(sequences(seed=1)).__getitems__(list(range(N)))
+    with torch.no_grad():
+        expected = functional.cross_entropy(ours(x, lengths), labels)
+    assert rows[-1]["val/loss"] == pytest.approx(expected.item(), rel=1e-6)
     for name, parameter in ours.state_dict().items():
         assert not torch.equal(parameter, network().state_dict()[name])
         assert torch.equal(parameter, plain.state_dict()[name])

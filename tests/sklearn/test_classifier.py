@@ -206,6 +206,15 @@ def test_a_folder_keeps_the_runs_and_a_longer_fit_continues_a_shorter_one(tmp_pa
     assert weights_of(longer) == weights_of(alone)
 
 
+def test_fits_on_other_labels_in_the_same_folder_are_other_runs(tmp_path):
+    x, y = waves()
+    own = SHORT | {"folder": tmp_path}
+    fits = [RecurrentClassifier(**own).fit(x, labels) for labels in (y, y[::-1])]
+    assert len({fit.run_.checkpoint for fit in fits}) == 2
+    alone = RecurrentClassifier(**SHORT).fit(x, y[::-1])
+    assert weights_of(fits[1]) == weights_of(alone) != weights_of(fits[0])
+
+
 @pytest.mark.durability
 def test_an_interrupted_fit_resumes(tmp_path):
     x, y = of_equal_length(300, steps=60)

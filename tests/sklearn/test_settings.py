@@ -51,3 +51,10 @@ def test_each_argument_sets_its_key():
         assert after[KEYS[name]] == value != before[KEYS[name]]
         others = {key for key in before if before[key] != after[key]} - {KEYS[name]}
         assert others == set()
+
+
+def test_class_weights_are_in_the_order_of_the_classes_of_the_run():
+    """NumPy sorts "10" before "2"; a run sorts numbers as numbers."""
+    arguments = RecurrentClassifier(class_weight={"2": 5, "10": 1}).get_params()
+    config = config_of(arguments, np.array(["2", "10"] * 5), "mine.npz", "out")
+    assert config["loss"]["class_weights"] == [5, 1]

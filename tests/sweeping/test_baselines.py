@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.bundled import japanese_vowels
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.text import text
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.sweeping import baselines
 from seqsweep.sweeping.baselines import (
@@ -67,6 +68,20 @@ def test_baselines_of_texts_count_symbols_and_know_no_order(tmp_path):
         reached[name] = {row["name"]: row["metrics"]["test/acc"] for row in found}
     assert reached["word"]["logistic regression"] == 1
     assert reached["order"]["logistic regression"] == 0.5
+
+
+def test_a_text_has_the_same_baselines_alone_and_beside_a_longer_one():
+    """The nearest neighbour of a text is its copy, unless the counts include the padding."""
+    texts = ["a", "ab", "abb", "abbc"]
+    vocabulary = Vocabulary().of(texts)
+
+    def sequences(longer: Sequence[str]) -> Sequences:
+        x, lengths = vocabulary.encode([*texts, *longer], str)
+        return Sequences(x, lengths, np.arange(len(x)) % 2, ("even", "odd"), ("symbol",))
+
+    splits = Splits(sequences([]), None, sequences(["abbcccccc", "ab"]), vocabulary=vocabulary)
+    scores = {row["name"]: row["metrics"]["test/acc"] for row in measure(splits)[0]}
+    assert scores["1-nearest neighbour"] == 5 / 6
 
 
 def test_the_nearest_neighbour_is_right_on_its_training_data_and_longer_tests_are_cut():

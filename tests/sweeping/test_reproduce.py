@@ -16,7 +16,7 @@ from run_files import SMALL
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.documents import write_sealed
-from seqsweep.runs.files import read_json, write_json
+from seqsweep.runs.files import read_json, read_object, write_json
 from seqsweep.sweeping.reproduce import reproduce
 from seqsweep.training.checkpoints import load_sealed, seal
 from seqsweep.training.planned_run import plan
@@ -66,6 +66,16 @@ def edit_checkpoint(path: Path, change: Callable[[dict[str, Any]], None]) -> Non
     torch.save(content, buffer)
     path.unlink()  # it may be the same file as another checkpoint
     path.write_bytes(seal(buffer.getvalue()))
+
+
+def test_a_run_is_reproduced_by_the_engine_that_trained_it(trained, monkeypatch, capsys):
+    """With `engine=auto` that is autograd where there was no native engine."""
+    monkeypatch.setenv("SEQSWEEP_NATIVE", "off")
+    run = trained("engine=auto")
+    assert read_object(run / "provenance.json")["engine"] == "autograd"
+    monkeypatch.delenv("SEQSWEEP_NATIVE")
+    assert reproduce(run) == 0
+    assert capsys.readouterr().out == "identical\n"
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,20 @@ def test_a_worker_counts_the_runs_that_are_not_done(members):
     assert worker.left() == 11
 
 
+def test_a_worker_trains_a_run_that_had_failed_before_the_sweep_was_planned_again(members, capsys):
+    """It knows from sweep.json which failures are older; a later one counts."""
+    member, other = members[:2]
+    for each in (member, other):
+        each.folder.path.mkdir(parents=True)
+        each.folder.fail(ValueError("before"))
+    folder = member.folder.path.parent
+    configs = {each.run_id: each.flat for each in (member, other)}
+    SweepFile((), 0.0, configs, failures={member.run_id: 1}).write(folder)
+    Worker(folder, 1, ()).run(0.0)
+    assert (member.folder.state(), other.folder.state()) == ("complete", "failed")
+    assert "training 1 run\n" in capsys.readouterr().out
+
+
 def test_limits_that_a_search_sets_while_a_sweep_begins_stay(members):
     folder = members[0].folder.path.parent
     folder.mkdir()

@@ -136,6 +136,14 @@ def test_a_sample_has_whole_configs_in_the_order_of_the_grid(expanded: Expanded)
     )
 
 
+def test_a_seed_that_is_zipped_with_another_key_makes_no_replicates(make) -> None:
+    words = (RATES, "seed=0,1,2", "sweep.zip=[optimizer.lr,seed]")
+    expansion, compose = make(*words, "sweep.sample=2")
+    jobs = list(expansion.jobs(compose))
+    assert expansion.configs == 3 and len(jobs) == 2
+    assert len({job.config["seed"] for job in jobs}) == 2
+
+
 def test_a_sample_is_taken_of_what_the_filter_keeps(make) -> None:
     words = (SIZES, RATES, "seed=0,1", 'sweep.filter="model.hidden_size < 16"')
     expansion, compose = make(*words, "sweep.sample=3")

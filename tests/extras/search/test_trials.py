@@ -27,8 +27,8 @@ def result(tmp_path: Path):
             lines = ["epoch,train/loss,val/acc", *(f"{i},1.0,{v}" for i, v in enumerate(values))]
             (folder.path / "metrics.csv").write_text("\n".join(lines) + "\n")
             record: dict[str, Any] = {
-                "config": {}, "metrics": {"val/acc": max(values)}, "epochs": len(values),
-                "train_seconds": 2.0,
+                "config": {}, "metrics": {"val/acc": max(values, default=None)},
+                "epochs": len(values), "train_seconds": 2.0,
             }  # fmt: skip
             if status == "pruned":
                 record["pruned"] = {"epoch": len(values), "value": max(values), "threshold": 1.0}
@@ -67,8 +67,10 @@ def test_a_trial_that_failed_was_refused_or_runs_has_no_value(result):
         found = result((CURVE, "complete"), (CURVE[:1], status))
         assert (found.state, found.value, found.epochs) == ("failed", None, 5)
     assert result((CURVE, "complete"), (CURVE[:1], None)).state == "running"
-    # The record lacks the metric.
+    # The records lack the metric, or one of two does.
     assert result((CURVE, "complete"), metric="val/loss").state == "failed"
+    found = result((CURVE, "complete"), ([], "complete"))
+    assert (found.state, found.value) == ("failed", None)
     assert result(refusal="no such combination") == Result("failed")
 
 

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from run_files import assert_equal, result
 
+from seqsweep.native.step import Data, Stop, Work
+from seqsweep.training.engines.native import pool_data
 from seqsweep.training.planned_run import PlannedRun
+
+Step = Callable[[Sequence[Work], Data, Data | None, Stop], Any]
 
 MIXED: tuple[tuple[str, ...], ...] = (
     ("seed=0",),
@@ -44,3 +48,9 @@ def assert_undisturbed(
             assert_equal(result(root / member.run_id), undisturbed(member))
 
     return call
+
+
+@pytest.fixture
+def replace_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Step], None]:
+    """Lets something else train the members of a task, instead of the library."""
+    return lambda step: monkeypatch.setattr(pool_data, "run", step)

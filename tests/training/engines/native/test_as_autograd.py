@@ -48,8 +48,9 @@ OTHERS = [
     ("data.transform={crop:[0,5],downsample:2}", "model.bidirectional=true"),
     ("model.recurrent_init=orthogonal", "model.num_layers=2", "model.bidirectional=true"),
     ("model.recurrent_init=orthogonal", "model.cell=lstm", "model.forget_bias=1"),
+    ("seed=1", "+data.seed=0", "loss.class_weights=[0.5,3,1]", "loss.label_smoothing=0.1"),
 ]
-"""Without validation, with transformed sequences, and with other first weights."""
+"""Without validation, with transformed sequences, other first weights, and a weighted loss."""
 
 
 @pytest.mark.sampled(5)

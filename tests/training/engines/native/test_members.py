@@ -3,21 +3,18 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
+from lightning.pytorch.callbacks import Callback
 
 from seqsweep.native.step import Data, Stop, Work, run
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native import pool_data
 from seqsweep.training.engines.native.pool import POLL_SECONDS
 from seqsweep.training.planned_run import Interrupted, Outcome, RunFailed
 from seqsweep.training.resume import forget_finished_runs
-from seqsweep.training.train import train_pool
-
-Step = Callable[[Sequence[Work], Data, Data | None, Stop], Any]
+from seqsweep.training.train import train, train_pool
 
 
 def test_a_member_that_diverges_keeps_its_state_before(members_of, assert_undisturbed, tmp_path):
@@ -39,10 +36,38 @@ def test_a_member_that_diverges_keeps_its_state_before(members_of, assert_undist
     assert_undisturbed(members, tmp_path / "pool")
 
 
-@pytest.fixture
-def replace_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Step], None]:
-    """Lets something else train the members of a task, instead of the library."""
-    return lambda step: monkeypatch.setattr(pool_data, "run", step)
+class Batches(Callback):
+    """Keeps the labels of each batch of one run."""
+
+    def __init__(self) -> None:
+        self.labels: list[int] = []
+
+    def on_train_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.labels += batch.labels.tolist()
+
+
+def test_data_seed_0_gives_runs_of_other_seeds_the_same_order(members_of, tmp_path, replace_step):
+    """By both engines; without `data.seed` the seed of the run decides."""
+    own = [("seed=1", "+data.seed=0"), ("seed=2", "+data.seed=0"), ("seed=1",), ("seed=2",)]
+    members = members_of("trainer.max_epochs=1", members=own)
+    native: list[list[int]] = []
+
+    def look(works: Sequence[Work], train: Data, val: Data | None, stop: Stop) -> Any:
+        native.extend(train.labels[work.order].tolist() for work in works)
+        return run(works, train, val, stop)
+
+    replace_step(look)
+    autograd: list[list[int]] = []
+    for member in members:
+        train_pool([member], tmp_path / "native", 1)
+        batches = Batches()
+        train(member, tmp_path / "autograd", batches, engine="autograd")
+        autograd.append(batches.labels)
+    assert native == autograd
+    assert native[0] == native[1]
+    assert native[0] != native[2] != native[3] != native[0]
 
 
 def test_a_member_fails_alone(members_of, assert_undisturbed, tmp_path, replace_step):

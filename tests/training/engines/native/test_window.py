@@ -2,12 +2,16 @@
 
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from seqsweep.native.step import Data, Stop, Work
+from seqsweep.native.step import run as train_epochs
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.engines.native.pool_data import Budget
@@ -46,12 +50,26 @@ def test_a_run_outside_the_window_has_no_lock_and_no_files(large, assert_undistu
     assert_undisturbed(large[:2], tmp_path)
 
 
-def test_the_shortest_run_beside_large_ones_ends_first(members_of, tmp_path):
+def test_the_shortest_run_beside_large_ones_ends_first(members_of, replace_step, tmp_path):
+    """It trains all of its epochs while the first large run is still in its first epoch."""
     sizes = [(f"model.hidden_size={size}",) for size in (300, 280, 4, 260)]
     runs = members_of("trainer.max_epochs=4", members=sizes)
+    epochs: list[int] = []
+    shortest_ended = threading.Event()
+
+    def wait_if_large(works: Sequence[Work], train: Data, val: Data | None, stop: Stop) -> Any:
+        (size,) = [work.network.shape.hidden_size for work in works]
+        if size > 4:
+            assert shortest_ended.wait(200)
+        result = train_epochs(works, train, val, stop)
+        epochs.append(size)
+        if epochs.count(4) == 4:
+            shortest_ended.set()
+        return result
+
+    replace_step(wait_if_large)
     train_pool(runs, tmp_path, 2)
-    ended = [(tmp_path / run.run_id / "record.json").stat().st_mtime_ns for run in runs]
-    assert min(ended) == ended[2]
+    assert epochs[:4] == [4] * 4 and len(epochs) == 16
 
 
 def test_runs_that_others_finish_or_lock_before_they_begin_are_left_out(large, at, tmp_path):
