@@ -277,6 +277,127 @@ def test_a_link_out_of_the_output_folder_is_not_followed(
         place.command("train", *TRAIN)
 
 
+FILES = (
+    "names.json", "report.html", "report.csv", "report.json", "baselines.json", ".tensorboard",
+    ".stop", ".workers.json", ".running-host-1", "sweep.log", "search.json", "RUN/config.yaml",
+    "RUN/provenance.json", "RUN/metrics.csv", "RUN/train.log", "RUN/diagnostics.json",
+    "RUN/failure.json", "RUN/loggers.json", "OTHER/NAME", "RUN/EVENTS",
+    "RUN/checkpoints/best.ckpt", "RUN/checkpoints/last.ckpt", "RUN/checkpoints/previous.ckpt",
+    "RUN/checkpoints/next.ckpt", "RUN/record.json", "RUN/lock",
+)  # fmt: skip
+"""The names in a sweep's folder of two runs; NAME is the folder of a run's event file EVENTS."""
+
+SWEEP = ("train", "-m", *TRAIN, "seed=0,1", "sweep.name=s", "trainer.max_epochs=1")
+
+
+class Others:
+    """Files that belong to somebody else, beside the sweep's folder. Links lead there."""
+
+    def __init__(self, place: Place) -> None:
+        self.folder = place.root / "others"
+        (self.folder / "checkpoints").mkdir(parents=True)
+        self.sweep = place.here / "outputs" / "sweeps" / "s"
+        names = ("record.json", "metrics.csv", "train.log", ".a.1-2.tmp", "notes", "lock")
+        for name in (*names, *(f"checkpoints/{name}.ckpt" for name in ("best", "last", "mine"))):
+            (self.folder / name).write_text("of another")
+        for path in (*self.folder.rglob("*"), self.folder):
+            os.utime(path, (1e9, 1e9))
+
+    def link(self, path: Path, kind: str) -> None:
+        """Replaces a file or a folder by a link."""
+        targets = {"file": "notes", "folder": ".", "nothing": "none", "loop": path}
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(self.folder / targets[kind])
+
+    def state(self) -> dict[str, tuple[float, bytes | None]]:
+        """Returns the time and the content of each file and folder."""
+        return {
+            str(path): (path.stat().st_mtime, path.read_bytes() if path.is_file() else None)
+            for path in (self.folder, *self.folder.rglob("*"))
+        }
+
+
+@pytest.fixture
+def others(place: Place) -> Others:
+    assert place.command(*SWEEP).code == 0
+    return Others(place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing", "loop"])
+@pytest.mark.parametrize("verb", ["sweep", "work", "clean", "report"])
+def test_no_link_in_place_of_a_file_is_followed(
+    place: Place, others: Others, kind: str, verb: str
+) -> None:
+    """A link under each of the names, in a sweep with a run that is not done."""
+    runs = sorted(path.parent for path in others.sweep.glob("*/record.json"))
+    events, named = (next(run.glob("*/events*.rows")) for run in runs)
+    paths = {"RUN/EVENTS": events, "OTHER/NAME": named.parent}
+    for name in FILES:
+        path = paths.get(name) or others.sweep / name.replace("RUN", runs[0].name)
+        others.link(path, kind)
+    (runs[1] / "record.json").unlink()
+    before = others.state()
+    arguments = {
+        "sweep": SWEEP,
+        "work": ("work", str(others.sweep), "--threads", "1"),
+        "clean": ("clean", str(others.sweep), "--failed", "--incomplete", "--checkpoints", "--yes"),
+        "report": ("report", str(others.sweep)),
+    }[verb]
+    for _ in range(2):
+        said = place.command(*arguments)
+        assert said.code in (0, 1, 2), said
+        assert "Traceback" not in said.err
+        assert others.state() == before
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing", "loop"])
+@pytest.mark.parametrize("name", ["RUN", "RUN/checkpoints"])
+def test_a_run_behind_a_link_is_refused_where_it_would_be_written(
+    place: Place, others: Others, kind: str, name: str
+) -> None:
+    done, left = sorted(path.parent for path in others.sweep.glob("*/record.json"))
+    (left / "record.json").unlink()
+    link = others.sweep / name.replace("RUN", left.name)
+    others.link(link, kind)
+    others.link(others.sweep / name.replace("RUN", done.name), kind)
+    before = others.state()
+    for arguments in (SWEEP, ("work", str(others.sweep))):
+        said = place.command(*arguments)
+        assert said.code == 2, said
+        assert "symbolic link" in said.err.splitlines()[-1]  # of a loop, the system says so
+    for option in ("--checkpoints", "--incomplete", "seed=0", "seed=1"):
+        said = place.command("clean", str(others.sweep), option, "--yes")
+        assert said.code in (0, 2), said
+    for verb in ("report", "status", "leaderboard"):
+        place.command(verb, str(others.sweep))
+    assert others.state() == before
+    assert link.is_symlink()
+
+
+def test_the_folders_above_a_sweep_and_a_complete_run_may_be_links(place: Place) -> None:
+    """As on a larger disk. TensorBoard's files of a run behind a link stay as they are."""
+    disk = place.root / "disk"
+    disk.mkdir()
+    place.here.joinpath("outputs").symlink_to(disk)
+    assert place.command(*SWEEP).code == 0
+    sweep = place.here / "outputs" / "sweeps" / "s"
+    shutil.move(sweep, disk / "sweep")
+    sweep.symlink_to(disk / "sweep")
+    run = next(sweep.glob("*/record.json")).parent
+    shutil.move(run, disk / "run")
+    run.symlink_to(disk / "run")
+    files = {path: path.stat().st_mtime_ns for path in (disk / "run").rglob("*")}
+    said = place.command(*SWEEP)
+    assert said.code == 0 and "2 of 2 runs complete" in said.out, said
+    assert place.command("work", str(sweep)).code == 0
+    assert {path: path.stat().st_mtime_ns for path in (disk / "run").rglob("*")} == files
+
+
 @pytest.mark.parametrize("key", ["X", "class_names", "more"])
 def test_a_pickled_array_in_npz_data_is_not_loaded(place: Place, key: str) -> None:
     arrays: dict[str, Any] = {"X": np.ones((10, 4, 2)), "y": np.arange(10) % 2}

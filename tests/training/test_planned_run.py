@@ -1,11 +1,13 @@
 """What planning knows of the data stands in the record, and what cannot train is refused."""
 
+import os
+
 import pytest
 from run_files import SMALL
 
 from seqsweep.data.info import contents
 from seqsweep.training.checks import check_network_size
-from seqsweep.training.planned_run import plan
+from seqsweep.training.planned_run import STOP_FILE, plan, request_stop_if_configured
 from seqsweep.training.run_data import data_of, translate_memory_errors
 from seqsweep.training.train import train, train_pool
 
@@ -23,6 +25,19 @@ def test_a_record_says_what_each_split_holds_and_planning_reads_the_splits_once(
     records = [outcome.record for outcome in train_pool(members, tmp_path, 1)]  # pyright: ignore[reportAttributeAccessIssue]
     records.append(train(members[0], tmp_path / "autograd").record)
     assert [record["splits"] for record in records] == [expected] * 3
+
+
+@pytest.mark.parametrize("target", ["file", "nowhere"])
+def test_a_request_to_stop_writes_nothing_where_a_link_leads(checked, tmp_path, target):
+    member = plan(checked(*DATA, "sweep.on_error=stop"))
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "file").write_text("of another")
+    os.utime(tmp_path / "file", (0, 0))
+    (tmp_path / "sweep" / STOP_FILE).symlink_to(tmp_path / target)
+    request_stop_if_configured(member, tmp_path / "sweep")
+    assert (tmp_path / "sweep" / STOP_FILE).exists()
+    assert (tmp_path / "file").stat().st_mtime == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "sweep"]
 
 
 @pytest.mark.parametrize("error", [MemoryError("8 GiB"), RuntimeError("not enough memory: 8 GiB")])

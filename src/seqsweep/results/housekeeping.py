@@ -23,7 +23,7 @@ from seqsweep.runs.clean import (
     find_removals,
     freed,
 )
-from seqsweep.runs.files import remove
+from seqsweep.runs.files import find_link, remove
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.run_folder import State
 from seqsweep.runs.sweepfile import SweepFile
@@ -134,6 +134,9 @@ def clean(
     # Runs in use are always mentioned, because the choice may have included them.
     if running := sum(entry.state == "running" for entry in entries):
         _say(console, f"{count(running, 'run')} in use: not deleted")
+    for entry in entries:
+        if (link := find_link(entry.folder.path)) is not None:
+            _say(console, f"{place(Path(link))}: is a symbolic link; nothing is deleted behind it")
     if not removals:
         _say(console, "nothing to delete")
     elif not yes:

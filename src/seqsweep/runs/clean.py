@@ -14,7 +14,7 @@ import yaml
 
 from seqsweep.runs.documents import from_text
 from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
-from seqsweep.runs.files import TEMPORARY, matching
+from seqsweep.runs.files import TEMPORARY, find_link, matching
 from seqsweep.runs.identity import is_number
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock, wait_until_certain
@@ -71,7 +71,7 @@ def find_removals(
     removals: list[Removal] = []
     for entry in entries:
         # A symbolic link may lead to a run in another folder, which the user has not named.
-        if entry.state == "running" or entry.folder.path.is_symlink():
+        if entry.state == "running" or find_link(entry.folder.path):
             continue
         if not all(_matches(entry.config, key, text) for key, text in wanted.items()):
             continue
@@ -166,8 +166,6 @@ def _files_of(folder: Path) -> list[Path]:
     checkpoints = folder / "checkpoints"
     paths = [path for pattern in _FILES for path in matching(folder, pattern)]
     paths += [*event_files(folder), *made_files(folder)]
-    # A symbolic link may lead to files that do not belong to this run.
-    if not checkpoints.is_symlink():
-        paths += matching(checkpoints, "*.ckpt", TEMPORARY)
+    paths += matching(checkpoints, "*.ckpt", TEMPORARY)
     files = [path for path in dict.fromkeys(paths) if path.is_file() or path.is_symlink()]
     return [*files, folder / "config.yaml"]

@@ -113,7 +113,7 @@ def write_names(sweep: Path, names: Mapping[str, str]) -> None:
     if dict(read_names(sweep)) != dict(names):
         write_json(sweep / NAMES, dict(names), sync=False)
     for run_id, name in names.items():
-        if (sweep / run_id).is_dir():
+        if (sweep / run_id).is_dir() and not (sweep / run_id).is_symlink():
             _move(sweep / run_id, name)
 
 

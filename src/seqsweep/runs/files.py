@@ -53,6 +53,23 @@ def refuse_links(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
+def find_link(folder: Path, inner: str = "checkpoints") -> str | None:
+    """Returns a folder or its `inner` folder if it is a symbolic link, else None."""
+    return next(filter(os.path.islink, (str(folder), f"{folder}/{inner}")), None)
+
+
+def check_no_link(folder: Path, inner: str = "checkpoints") -> None:
+    """Refuses the folder of a run if it leads out of the folder of its sweep.
+
+    Raises:
+        OSError: `find_link` has found a link.
+    """
+    link = find_link(folder, inner)
+    if link is not None:
+        must = "must be a folder, but is a symbolic link"
+        raise OSError(f"{link}: {must}; nothing is written or deleted behind it")
+
+
 def stat_of(path: str) -> os.stat_result | None:
     """Returns the status of a file; None if it cannot be read."""
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from seqsweep.runs import lock_files
+from seqsweep.runs.files import check_no_link
 from seqsweep.runs.lock_files import SURE_BEATS, Holder, Look, file_of, generations, look
 
 RUN_LOCK = "lock"
@@ -64,7 +65,7 @@ class RunLock:
     Raises:
         Locked: another process holds the lock, or the death of the holder is not certain yet. With
             `waits` this error is never raised.
-        OSError: the lock file cannot be written.
+        OSError: the lock file cannot be written, or a run's folder is refused by `check_no_link`.
     """
 
     holder: Holder
@@ -81,11 +82,14 @@ class RunLock:
         self.path = _lock_path(folder, name)
         self.is_lost = False
         self._keys = (self.path, f"{folder}/{name}")
+        self._is_of_run = name == RUN_LOCK
         self._waits = waits
         self._trusts_clock = trusts_clock
 
     def __enter__(self) -> Self:
         global _idle
+        if self._is_of_run:
+            check_no_link(self.folder)
         while True:
             try:
                 with _changing:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from seqsweep.runs.files import check_no_link
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.runs.run_folder import RunFolder
@@ -66,8 +67,15 @@ class SweepMember(PlannedRun):
         return 1 + (sweep["retries"] if sweep["on_error"] == "retry" else 0)
 
     def was_done(self) -> bool:
-        """Returns whether the run is done already; never true with `rerun`."""
-        return finished(self, self.folder.path.parent) is not None
+        """Returns whether the run is done already; never true with `rerun`.
+
+        Raises:
+            OSError: the run is not done, and its folder or `checkpoints` is a symbolic link.
+        """
+        is_done = finished(self, self.folder.path.parent) is not None
+        if not is_done:
+            check_no_link(self.folder.path)
+        return is_done
 
     def is_done(self) -> bool:
         """Returns whether the run is done (with `rerun`: again), or paused by a search."""

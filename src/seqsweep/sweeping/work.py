@@ -24,7 +24,7 @@ from seqsweep.console import PlainConsole, place, print_notes, say, say_error
 from seqsweep.importing import keep_folder_of_modules, without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
-from seqsweep.runs.files import stat_of, version_of
+from seqsweep.runs.files import check_no_link, stat_of, version_of
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.ledger import check_folder, read_folder
 from seqsweep.runs.lock import Locked
@@ -205,7 +205,7 @@ class Worker:
         return 0
 
     def _queued(self) -> list[SweepMember]:
-        """Returns the runs of sweep.json that are not done."""
+        """Returns the runs of sweep.json that are not done; refuses folders that are links."""
         sweep = self.sweep
         members = (
             SweepMember(
@@ -219,7 +219,10 @@ class Worker:
             )
             for run_id, config in sweep.current().configs.items()
         )
-        return [member for member in members if not self._is_done(member)]
+        left = [member for member in members if not self._is_done(member)]
+        for member in left:
+            check_no_link(member.folder.path)
+        return left
 
     def _is_done(self, run: SweepMember) -> bool:
         """Returns whether a run is done; reads a done run's record only once."""

@@ -73,7 +73,7 @@ def test_what_a_killed_renewal_has_left_is_removed(sweep):
     (left,) = listing(sweep.folder).keys() - before
     assert "tfevents" not in left
     # The name that a process has given which is dead by now.
-    dead = sweep.folder / re.sub(r"\.\d+-(\d+)\.tmp$", r".999999999-\1.tmp", left)
+    dead = sweep.folder / re.sub(r"\.\d+-(\w+)\.tmp$", r".999999999-\1.tmp", left)
     (sweep.folder / left).rename(dead)
     renew(sweep.folder, images=0)
     assert listing(sweep.folder).keys() == before

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from seqsweep.console import place, say
 from seqsweep.results.formatting import count
-from seqsweep.runs.files import read_json, write_json
+from seqsweep.runs.files import check_no_link, read_json, write_json
 from seqsweep.runs.lock import RunLock, is_locked
 from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.queue import SweepMember
@@ -81,6 +81,7 @@ class Workers:
             if before and not self.anew:
                 say(f"workers were started before ({', '.join(before)}); --start starts new ones")
                 return
+            check_no_link(folder / self.cluster.logs.parent, self.cluster.logs.name)
             number = min(self.count, left)
             command = worker_command(runs, folder, self.cluster.options)
             name = self.cluster.start(folder, number, command)
