@@ -5,11 +5,12 @@ import os
 import pytest
 from run_files import SMALL
 
+import seqsweep
 from seqsweep.data.info import contents
 from seqsweep.training.checks import check_network_size
 from seqsweep.training.planned_run import STOP_FILE, plan, request_stop_if_configured
 from seqsweep.training.run_data import data_of, translate_memory_errors
-from seqsweep.training.train import train, train_pool
+from seqsweep.training.train import check_parts, train, train_pool
 
 DATA = (*SMALL, "trainer.max_epochs=1", "diagnostics=false", "logger=none")
 
@@ -44,6 +45,33 @@ def test_a_request_to_stop_writes_nothing_where_a_link_leads(checked, tmp_path, 
 def test_a_lack_of_memory_is_one_line(error):
     with pytest.raises(OSError, match=r"^out of memory: .*8 GiB$"), translate_memory_errors():
         raise error
+
+
+LIT = [
+    "own_network.Lit",
+    "own_network.lit",
+    "lightning.pytorch.demos.boring_classes.BoringModel",
+    "seqsweep.models.module.SequenceClassifier",
+]
+
+
+@pytest.mark.parametrize("target", LIT)
+def test_a_lightning_module_as_the_network_is_refused_before_anything_is_written(
+    checked, tmp_path, target
+):
+    """Its own training would be left out, in silence. A class is refused without being built."""
+    config = checked(*DATA, f"output_dir={tmp_path}")
+    keys = {"network": None, "num_classes": 2, "optimizer": None} if target == LIT[3] else {}
+    config["model"] = {"_target_": target} | keys
+    words = rf"^model\._target_={target}: must be a network, not a LightningModule.*are keys"
+    with pytest.raises(TypeError, match=words):
+        check_parts(plan(config), tmp_path)
+    if target != "own_network.lit":
+        with pytest.raises(TypeError, match=words):
+            plan(config)
+    with pytest.raises(TypeError, match=words):
+        seqsweep.train(config)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_automatic_batch_is_a_number_before_the_identity(checked):

@@ -21,7 +21,12 @@ from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
 from seqsweep.runs.identity import CODE
 from seqsweep.seeding import global_stream, stream_seed
-from seqsweep.training.checks import check_monitors, check_symbols, sizes_from_data
+from seqsweep.training.checks import (
+    check_is_network,
+    check_monitors,
+    check_symbols,
+    sizes_from_data,
+)
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
@@ -70,6 +75,7 @@ def build_module(config: Config, splits: Splits | OwnData) -> SequenceClassifier
     with global_stream(config["seed"], "init"):
         network = build(model, "model", **sizes)
     # A `_target_` may be any function, so what it returned is checked.
+    check_is_network(model["_target_"], type(network))
     if not isinstance(network, nn.Module):
         target, kind = model["_target_"], type(network).__name__
         raise TypeError(f"model._target_={target}: must make a torch.nn.Module, got {kind}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from seqsweep.config.instantiate import locate
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
@@ -18,7 +19,14 @@ from seqsweep.runs.identity import SEMANTICS, flatten, run_id
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
-from seqsweep.training.checks import check_network_size, check_symbols, sizes_from_data, with_sizes
+from seqsweep.training.checks import (
+    check_is_network,
+    check_network_size,
+    check_symbols,
+    sizes_from_data,
+    with_sizes,
+)
+from seqsweep.training.engine import architecture_of
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import (
     DATA_MODULE,
@@ -74,6 +82,9 @@ def plan(config: Config) -> PlannedRun:
             or the user's code cannot be identified (see `user_code.code_of`).
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
+    if architecture_of(config["model"]) is None:  # `with_code` has imported the module by now
+        target = config["model"]["_target_"]
+        check_is_network(target, locate(target, "model"))
     # A data module of the user reads data only in training, so the data are not known yet.
     if config["data"]["_target_"] != DATA_MODULE:
         name = run_id(config, fingerprint)
