@@ -6,9 +6,11 @@ masks of step s from the seed of the stream `dropout` plus s.
 """
 
 import hashlib
+import random
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -27,15 +29,35 @@ def stream(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(stream_seed(seed, name))
 
 
-@contextmanager
-def global_stream(seed: int, name: str) -> Generator[None]:
-    """Sets torch's global CPU generator to a named stream in the block.
+def seed_globals(seed: int, name: str) -> None:
+    """Sets the global generators of torch, numpy and random to a named stream.
 
-    It is for code that draws only from the global state, such as the constructors of `torch.nn`.
+    It is for code of the user, and for code that draws only from the global state, such as the
+    constructors of `torch.nn`.
     """
-    state = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(stream_seed(seed, name))  # torch.manual_seed takes 0.4 ms
+    value = stream_seed(seed, name)
+    torch.default_generator.manual_seed(value)  # torch.manual_seed takes 0.4 ms
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(value)
+    np.random.seed(value % 2**32)
+    random.seed(value)
+
+
+@contextmanager
+def restored_generators() -> Generator[None]:
+    """Restores the global generators of torch (on the CPU), numpy and random after the block."""
+    states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()
     try:
         yield
     finally:
-        torch.default_generator.set_state(state)
+        torch.default_generator.set_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+
+
+@contextmanager
+def global_stream(seed: int, name: str) -> Generator[None]:
+    """Sets the global generators to a named stream in the block, then restores them."""
+    with restored_generators():
+        seed_globals(seed, name)
+        yield

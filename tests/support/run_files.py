@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 from torch import Tensor
 
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
+from seqsweep.runs.identity import is_below, without_influence
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 
@@ -58,7 +58,8 @@ def record(folder: Path) -> dict[str, Any]:
     found = RunFolder(folder).record()
     assert found is not None
     times = ("train_seconds", "samples_per_s", "digest")
-    config = {k: v for k, v in found["config"].items() if not is_below(k, WITHOUT_INFLUENCE)}
+    ignored = without_influence(found["config"])
+    config = {k: v for k, v in found["config"].items() if not is_below(k, ignored)}
     return {k: v for k, v in found.items() if k not in times} | {"config": config}
 
 

@@ -1,7 +1,6 @@
 """A plain LightningDataModule trains, and what it lacks is named before anything starts."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -99,17 +98,6 @@ def test_a_plain_data_module_trains_by_autograd_and_can_be_loaded(config):
 def test_a_data_module_without_validation_and_test_trains(config):
     metrics = seqsweep.train(config("TrainOnly", "monitor=train/loss"))["metrics"]
     assert {name.partition("/")[0] for name in metrics} == {"train", "lr"}
-
-
-def test_a_resumed_run_has_the_order_of_an_uninterrupted_one(config, tmp_path):
-    whole = seqsweep.train(config("My", "trainer.max_epochs=4"))
-    shutil.rmtree(tmp_path / "outputs")
-    seqsweep.train(config("My", "trainer.max_epochs=2"))
-    torch.randn(3)  # what a program draws besides has no part in it
-    resumed = seqsweep.train(config("My", "trainer.max_epochs=4"))
-    lines = (Path(resumed["folder"]) / "train.log").read_text()
-    assert "epoch 2" in lines
-    assert resumed["metrics"] == whole["metrics"]
 
 
 def run_id(config):

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
@@ -31,11 +31,19 @@ WITHOUT_INFLUENCE = (
     "threads",
     "diagnostics",
     "logger",
-    "data.num_workers",
     "trainer.progress_bar",
     "trainer.profiler",
 )
 """Keys, or whole sections, that cannot change a result. They are not hashed."""
+
+DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
+
+
+def without_influence(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the keys of a flat config, or whole sections, that cannot change its result."""
+    # The Dataset of a user may draw random numbers in the workers, and ours draws none there.
+    is_ours = config.get("data._target_") == DATA_MODULE
+    return (*WITHOUT_INFLUENCE, "data.num_workers") if is_ours else WITHOUT_INFLUENCE
 
 
 _LAYOUT = "data.source.layout"
@@ -69,18 +77,19 @@ def decisive(
     # Keys without influence are left out, and also files that the fingerprint replaces.
     flat = flatten(config)
     is_reader = any(pair in flat for pair in _READERS)
+    ignored = without_influence(dict(flat))
     values = {
         key: value
         for key, value in sorted(flat)
-        if _may_decide(key, bool(data_fingerprint), is_reader) and key not in without
+        if _may_decide(key, bool(data_fingerprint), is_reader, ignored) and key not in without
     }
     return {"config": values, "data": data_fingerprint}
 
 
 @functools.lru_cache(maxsize=4096)
-def _may_decide(key: str, has_fingerprint: bool, is_reader: bool) -> bool:
+def _may_decide(key: str, has_fingerprint: bool, is_reader: bool, ignored: tuple[str, ...]) -> bool:
     """Returns whether a key may decide a result, whatever its value is."""
-    if is_below(key, WITHOUT_INFLUENCE):
+    if is_below(key, ignored):
         return False
     is_argument = key.startswith("data.source.") and key != "data.source._target_"
     is_of_file = is_path(key) or key == _LAYOUT or (is_reader and is_argument)

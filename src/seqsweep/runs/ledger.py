@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.runs.files import folders_with, say_once
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
+from seqsweep.runs.identity import flatten, is_below, is_one_value, without_influence
 from seqsweep.runs.lock import remove_lock_of_finished_run
 from seqsweep.runs.run_folder import FINISHED, RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
@@ -131,11 +131,12 @@ def not_begun(
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the keys that can change a result and differ between configs."""
     keys = dict.fromkeys(key for layout in dict.fromkeys(map(tuple, configs)) for key in layout)
+    # A key that can change the result of one of the configs counts for all.
+    ignored = min((without_influence(config) for config in configs), key=len, default=())
     return [
         key
         for key in keys
-        if not is_below(key, WITHOUT_INFLUENCE)
-        and not is_one_value([config.get(key) for config in configs])
+        if not is_below(key, ignored) and not is_one_value([config.get(key) for config in configs])
     ]
 
 

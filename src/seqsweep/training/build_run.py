@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, LambdaCallback, ProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar
 from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
@@ -19,14 +19,15 @@ from seqsweep.data.sequences import Splits
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
-from seqsweep.runs.identity import CODE
-from seqsweep.seeding import global_stream, stream_seed
+from seqsweep.runs.identity import CODE, DATA_MODULE
+from seqsweep.seeding import global_stream
 from seqsweep.training.checks import (
     check_is_network,
     check_monitors,
     check_symbols,
     sizes_from_data,
 )
+from seqsweep.training.exact_resume import ExactResume
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
@@ -142,17 +143,18 @@ def _build_trainer(
     # The user's own progress bar replaces ours, because Lightning allows only one bar.
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
-    if isinstance(splits, OwnData):
-        # This makes the order of a user's shuffling loader a function of (seed, epoch).
-        def draw(trainer: L.Trainer, _: L.LightningModule) -> None:
-            torch.manual_seed(stream_seed(config["seed"], f"shuffle/{trainer.current_epoch}"))
-
-        seeding = LambdaCallback(on_fit_start=draw, on_train_epoch_start=draw)
-        callbacks = [*callbacks, seeding]
+    is_own = config["data"]["_target_"] != DATA_MODULE
+    callbacks = [ExactResume(config["seed"], of_users=is_own), *callbacks]
     loggers = build_loggers(config, folder)
     # `trainer.logger` is the first logger, so the user's own loggers come before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
     section = dict(config["trainer"])
+    every = section.get("reload_dataloaders_every_n_epochs", 0)
+    if is_own and every > 1:
+        raise ValueError(
+            f"trainer.reload_dataloaders_every_n_epochs={every}: must be 0 or 1 for a data module "
+            "of your own, because a resumed run would load at other epochs"
+        )
     # Without a validation split, Lightning must not request validation batches.
     if "val" not in splits.names:
         section["limit_val_batches"] = 0

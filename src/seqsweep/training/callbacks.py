@@ -31,12 +31,6 @@ class EarlyStop(EarlyStopping):
         mode = "min" if lower_is_better(monitor) else "max"
         super().__init__(monitor, min_delta, patience, mode=mode)
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stops a resumed run that early stopping had ended before a kill."""
-        # With patience=0 the first condition holds for a new run too, so the second is needed.
-        if self.wait_count >= self.patience and self.wait_count > 0:
-            trainer.should_stop = True
-
 
 class StopAtLimit(Checkpoint):
     """Ends or pauses a run at a limit that a search has set.

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 from seqsweep.config.schema import Config
 from seqsweep.data.transforms import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
+from seqsweep.runs.identity import DATA_MODULE
 from seqsweep.training.fed_loggers import why_in_trainer
-from seqsweep.training.run_data import DATA_MODULE
 
 _MODELS = "seqsweep.models.classifier."
 _TRAINER = "seqsweep.training.trainer.build_trainer"

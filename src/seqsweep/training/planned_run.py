@@ -15,7 +15,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
 from seqsweep.runs.files import write_bytes
-from seqsweep.runs.identity import SEMANTICS, flatten, run_id
+from seqsweep.runs.identity import DATA_MODULE, SEMANTICS, flatten, run_id
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
@@ -28,12 +28,7 @@ from seqsweep.training.checks import (
 )
 from seqsweep.training.engine import architecture_of
 from seqsweep.training.limits import Limits
-from seqsweep.training.run_data import (
-    DATA_MODULE,
-    data_fingerprint,
-    data_of,
-    translate_memory_errors,
-)
+from seqsweep.training.run_data import data_fingerprint, data_of, translate_memory_errors
 from seqsweep.training.user_code import with_code
 
 

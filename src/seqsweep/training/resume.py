@@ -12,7 +12,7 @@ from typing import Any
 from seqsweep.config.question import DIGITS
 from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with, read_bytes, read_object, write_bytes
-from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
+from seqsweep.runs.identity import CODE, is_below, without_influence
 from seqsweep.runs.lock_files import Holder
 from seqsweep.runs.provenance import checkout, provenance
 from seqsweep.runs.run_folder import RunFolder
@@ -124,7 +124,7 @@ def namesakes(folder: Path) -> list[Path]:
 
 
 def _key(config: Mapping[str, Any], data_fingerprint: str | None) -> str:
-    ignored = (*WITHOUT_INFLUENCE, _LENGTH, _SCHEDULER_LENGTH, CODE)
+    ignored = (*without_influence(config), _LENGTH, _SCHEDULER_LENGTH, CODE)
     kept = {key: value for key, value in config.items() if not is_below(key, ignored)}
     return json.dumps([kept, data_fingerprint], sort_keys=True)
 

@@ -15,8 +15,14 @@ from seqsweep.data.info import contents, notes
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import shaping_options
+from seqsweep.runs.identity import DATA_MODULE
 
-DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
+DATA_STREAM = (0, "data")
+"""The random stream in which a data module of the user is built and set up.
+
+It is the same for all seeds of a run, so that a `random_split` in `setup` gives equal splits.
+"""
+
 _PREPARATION = (
     "val_fraction", "test_fraction", "split_seed", "folds", "fold", "standardize", "missing",
 )  # fmt: skip
@@ -93,7 +99,13 @@ def build_data(config: Config) -> Any:
         injected["source"] = _source(section)
     if "seed" in signature_of(section["_target_"]).parameters and section.get("seed") is None:
         injected["seed"] = config["seed"]
-    return build(section, "data", **injected)
+    if section["_target_"] == DATA_MODULE:
+        return build(section, "data", **injected)
+    # torch takes a second to import, but the module of the user imports it anyway.
+    from seqsweep.seeding import global_stream
+
+    with global_stream(*DATA_STREAM):
+        return build(section, "data", **injected)
 
 
 def _source(section: Config) -> Splits:

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import SimpleProfiler
 from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 
+from seqsweep.seeding import restored_generators
 from seqsweep.training.checkpoints import SealedCheckpointIO
 
 _MOST_EPOCHS = 10_000_000
@@ -123,14 +124,17 @@ def quiet() -> None:
 
 @contextmanager
 def restored_torch_state(threads: int) -> Generator[None]:
-    """Sets torch's threads in the block, then restores its global state."""
+    """Sets torch's threads in the block, then restores its global state.
+
+    The generators of numpy and random are restored too, because code of the user draws from them.
+    """
     deterministic = torch.are_deterministic_algorithms_enabled()
     onednn = torch.backends.mkldnn.enabled
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         # A script that calls `train` keeps its own sequence of random numbers.
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), restored_generators():
             yield
     finally:
         torch.use_deterministic_algorithms(deterministic)

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.config.instantiate import locate
-from seqsweep.runs.identity import CODE, WITHOUT_INFLUENCE, is_below
-from seqsweep.training.run_data import DATA_MODULE
+from seqsweep.runs.identity import CODE, DATA_MODULE, WITHOUT_INFLUENCE, is_below
 
 _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy")
 """Packages that are not the user's code; provenance.json has their versions."""

@@ -12,6 +12,7 @@ from typing import Any
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.seeding import seed_globals
 from seqsweep.training.build_run import Parts, build_run, numerics
 from seqsweep.training.callbacks import StopAtLimit
 from seqsweep.training.checkpoints import BestAndLast, check_written, load_sealed, newest_checkpoint
@@ -21,6 +22,7 @@ from seqsweep.training.fed_loggers import writes_rows
 from seqsweep.training.limits import BestEpoch, Paused
 from seqsweep.training.loggers import MemberLog, open_loggers
 from seqsweep.training.planned_run import Outcome, PlannedRun
+from seqsweep.training.run_data import DATA_STREAM
 from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
 
 
@@ -101,6 +103,7 @@ class AutogradEngine(Engine[AutogradRun]):
         avoid_missing_kernels(trainer)
         try:
             with open_loggers(trainer.loggers, config):
+                seed_globals(*DATA_STREAM)  # for `setup`, which Lightning calls before any callback
                 trainer.fit(module, datamodule=data, ckpt_path=checkpoint and str(checkpoint))
                 if run.checkpoints is None:  # the last epoch counts as the best
                     epochs = run.best.epochs = trainer.current_epoch
@@ -134,10 +137,12 @@ class AutogradEngine(Engine[AutogradRun]):
             callbacks, loggers = trainer.callbacks, trainer.loggers
             # The user's callbacks must not see this validation, but a signal must still end it.
             trainer.callbacks, trainer.loggers = [self.stop], []
+            seed_globals(*DATA_STREAM)
             trainer.validate(module, datamodule=data, verbose=False)
             trainer.callbacks, trainer.loggers = callbacks, loggers
         if "test" not in splits:
             return {}
+        seed_globals(*DATA_STREAM)  # `setup` must split as it did before the training
         trainer.test(module, datamodule=data, verbose=False)
         return module.test_metrics
 
