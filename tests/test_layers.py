@@ -32,7 +32,7 @@ ROOMS = {
     "runs": "",
     "config": "runs",
     "training": "models native data runs config",
-    "results": "runs",
+    "results": "runs config",
     "live": "results runs",
     "sweeping": "live training results native data runs config",
     "using": "training models results data runs config",

@@ -15,7 +15,7 @@ from seqsweep.results.folder_tables import as_csv, print_folder
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.significance import Estimate
 from seqsweep.results.words import ranking_words, uneven_words
-from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.find_run import find_run
 
@@ -179,6 +179,19 @@ def test_one_file_that_is_read_in_two_ways_has_one_leaderboard(tmp_path: Path):
     cut = {"val": splits["val"], "test": {"fingerprint": "another"}}
     assert leaderboard(ways(tmp_path / "cut", splits=cut)).rows[1].apart == "other test set"
     assert len(data_sets(ways(tmp_path / "two", recordings="other"))) == 2
+
+
+def test_networks_of_ones_own_have_one_data_set_if_the_code_of_their_data_module_is_one(
+    tmp_path: Path,
+):
+    """A run's code is that of its network too, so only its record says which the data's is."""
+    for index, (network, data) in enumerate((("a", "1"), ("b", "1"), ("b", "2"))):
+        config = {"data._target_": "mine.Waves", "data.batch_size": 8, "code": f"{network}{data}"}
+        config |= {"model._target_": f"mine.{network}", "val/acc": 0.5}
+        finish_run(tmp_path / str(index), config, recordings=data)
+    assert [len(one.entries) for one in data_sets(read_folder(tmp_path))] == [2, 1]
+    old, new = (finish_run(tmp_path / name, {"code": name}) for name in ("old", "new"))
+    assert len(data_sets([read_run(RunFolder(old)), read_run(RunFolder(new))])) == 2
 
 
 def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path):

@@ -5,11 +5,13 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from seqsweep.config import CONF_DIR
-from seqsweep.results.formatting import value_text
+from seqsweep.results.formatting import column_values, key_names, run_label, value_text
 from seqsweep.results.rows import distinguishing_keys, label_keys
 from seqsweep.results.run_names import LONGEST, readable_names
 
@@ -103,6 +105,9 @@ ADAM = {"optimizer._target_": "adam", "optimizer.lr": 0.003, "optimizer.eps": 1e
 SGD = {"optimizer._target_": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9}
 DIGITS = {"data.source._target_": "digits", "val_fraction": 0.2, "trainer.max_epochs": 30}
 VOWELS = {"data.source._target_": "vowels", "val_fraction": 0.3, "trainer.max_epochs": 60}
+OURS = {"model._target_": "seqsweep.models.classifier.RNNClassifier", "model.cell": "rnn",
+        "model.num_layers": 1, "model.input_size": 8}  # fmt: skip
+LEAKY = {"model._target_": "mynets.LeakyRNN", "model.leak": 0.1, "code": "19d35f14bdaf9755"}
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,17 @@ VOWELS = {"data.source._target_": "vowels", "val_fraction": 0.3, "trainer.max_ep
         ),
         ([{"scheduler": None}, {"scheduler._target_": "cosine", "scheduler.max_epochs": 3}],
          ["scheduler._target_"]),
+        ([LEAKY, OURS], ["model._target_"]),
+        ([LEAKY, OURS | {"model.cell": "gru"}], ["model._target_", "model.cell"]),
+        ([LEAKY, OURS | {"model.num_layers": 2}], ["model._target_", "model.num_layers"]),
+        ([LEAKY | DIGITS | {"code": f"{n}{n}d35f14bdaf9755"} for n in (1, 2)], ["code"]),
+        ([LEAKY | {"data.source.name": n, "data.batch_size": b, "data.fold": f, "monitor": b}
+          for n, b in (("UnitTest", 16), ("GunPoint", 32), ("Ham", 32)) for f in (0, 1)],
+         ["data.source.name", "monitor", "data.fold"]),
+        ([{"data.source.name": n, "data.batch_size": b} for n in "ab" for b in (16, 32)],
+         ["data.source.name", "data.batch_size"]),
+        ([{"data.source.name": n, "data.fold": f} for n, f in (("a", 0), ("b", 1))],
+         ["data.source.name", "data.fold"]),
     ],
 )  # fmt: skip
 def test_a_choice_is_one_key_of_a_label(configs, keys):
@@ -132,6 +148,27 @@ def test_a_class_of_ours_is_called_by_its_option():
         for path in (CONF_DIR / group).glob("[!_]*.yaml"):
             if target := re.search(r"_target_: (\S+)", path.read_text()):
                 assert value_text(f"{group}._target_", target[1]) == path.stem
+
+
+def test_two_classes_of_one_name_are_called_by_their_files():
+    """In tables, labels and names of runs; a class whose name is unique has no file."""
+    classes = ["mynets.LeakyRNN", "other.LeakyRNN", "other.Net", OURS["model._target_"]]
+    configs = [{"model._target_": name} for name in classes]
+    names = key_names(["model._target_"], configs)
+    texts = ["mynets.LeakyRNN", "other.LeakyRNN", "Net", "rnn"]
+    assert [names.text("model._target_", name) for name in classes] == texts
+    assert [run_label(config, names) for config in configs] == [f"model={text}" for text in texts]
+    assert column_values("model._target_", [*classes, None]) == [*texts, None]
+    runs = readable_names(dict(zip("abcd", configs, strict=True)))
+    assert list(runs.values()) == ["mynets", "other", "Net", "rnn"]
+
+
+@pytest.mark.parametrize("path", sorted(CONF_DIR.glob("*/[!_]*.yaml")), ids=lambda p: p.stem)
+def test_plain_yaml_reads_the_numbers_of_an_option_as_hydra_does(path):
+    """YAML 1.1 reads 1e-8 as a text, and results read the options without Hydra."""
+    plain = yaml.safe_load(path.read_text()) or {}
+    read = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    assert read == plain
 
 
 def test_a_single_run_is_called_by_its_id_and_long_names_become_ranks():

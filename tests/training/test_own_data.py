@@ -8,6 +8,7 @@ import torch
 
 import seqsweep
 from seqsweep.training.planned_run import RunFailed
+from seqsweep.training.user_code import with_code
 
 MODULE = '''\
 import lightning as L
@@ -109,6 +110,8 @@ def test_arguments_stand_for_the_data_or_a_fingerprint_stands_for_its_path(confi
     assert len(set(plain)) == 3
     record = seqsweep.train(config("Named", path="a.npy"))
     assert record["data_fingerprint"] == record["recordings"] == "rows of May"
+    code = with_code({"data": config("My")["data"]})
+    assert seqsweep.train(config("My"))["recordings"] == code["code"]  # without a network's code
     assert run_id(config("Named", path="b.npy")) == record["run_id"]
     assert run_id(config("Named", path="b.npy", shift=1.0)) != record["run_id"]
 

@@ -66,7 +66,7 @@ class SweepProgress:
         self.sweep = sweep
         self.clock = clock
         configs = sweep.configs
-        self.keys = key_names(label_keys(list(configs.values())))
+        self.keys = key_names(label_keys(list(configs.values())), configs.values())
         self._monitor = monitor_of(configs.values())
         self._without_validation = without_validation(configs.values())
         self.runs = [self._run(name, config) for name, config in configs.items()]

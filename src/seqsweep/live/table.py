@@ -15,7 +15,7 @@ from rich.text import Text
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.worker_state import Rate, Worker, Workers
-from seqsweep.results.formatting import count, value_text
+from seqsweep.results.formatting import count
 
 _WIDEST = 100
 _LONGEST_VALUE = 14
@@ -145,7 +145,7 @@ def _best_table(
     for index, (run, score) in enumerate(best, start=1):
         # The best runs on different data sets are not ranked against each other.
         rank = "" if progress.has_several_sources else str(index)
-        names = [value_text(key, run.config.get(key)) for key in key_widths]
+        names = [progress.keys.text(key, run.config.get(key)) for key in key_widths]
         names = names if has_key_columns else [labels[run.folder.name]]
         cells = [Text(text) for text in (rank, *map(one_line, names), f"{score:.4f}")]
         table.add_row(*cells, _epoch(run))
@@ -186,7 +186,7 @@ def _add_column(
 
 def _key_width(progress: SweepProgress, key: str) -> int:
     """Returns the column width of a config key, equal in all frames."""
-    values = [value_text(key, run.config.get(key)) for run in progress.runs]
+    values = [progress.keys.text(key, run.config.get(key)) for run in progress.runs]
     return min(_longest([*_broken(progress.keys[key]).split("\n"), *values]), _LONGEST_VALUE)
 
 

@@ -83,7 +83,7 @@ def across_sets(
         return None
     keys = config_keys(sets)
     metric = shared_metric(complete)
-    names = key_names(keys)
+    names = key_names(keys, [config for one in sets for config in one.configs])
     methods: dict[str, Method] = {}
     # A config that a search has pruned on every data set has no row.
     for one in sets:

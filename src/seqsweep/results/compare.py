@@ -112,7 +112,8 @@ def _best_lines(side: Side) -> list[str]:
         board = leaderboard(one.entries)
         best = board.rows[0]
         label = f"{side.label} on {one.name}" if len(sets) > 1 else side.label
-        config = escape(run_label(best.config, key_names(board.keys)))
+        names = key_names(board.keys, (row.config for row in board.rows))
+        config = escape(run_label(best.config, names))
         metrics = [n for n in dict.fromkeys((board.monitor, board.compared)) if n in best.metrics]
         scores = [f"{name} {number(best.metrics[name].mean)}" for name in metrics]
         runs = f"({varied_words(map(replicate_of, best.entries))})"

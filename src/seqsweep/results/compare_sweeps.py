@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.results.data_sets import data_key, data_names, group_by, recordings_key
-from seqsweep.results.formatting import count, key_names, number, run_label, value_text
+from seqsweep.results.formatting import KeyNames, count, key_names, number, run_label
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import (
     Replicate,
@@ -86,7 +86,9 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
     measure, shared = Measure(metric, variation), [key for key in ours if key in theirs]
     matches = [_match(ours[key], theirs[key], measure) for key in shared]
     matches.sort(key=lambda match: -abs(mean_of(match.differences.values() or [0.0])))
-    _print_table(console, matches, sides, measure)
+    rows = [row.config for side in (ours, theirs) for row in side.values()]
+    names = key_names(rows[0], rows)
+    _print_table(console, matches, sides, measure, names)
     means = _common_means(matches)
     if len({recordings_key(ours[key].entries[0]) for key in shared}) > 1:
         means = {}
@@ -97,7 +99,7 @@ def compare_sweeps(first: Side, other: Side, console: Console) -> dict[str, Any]
         lines.append(f"[yellow]{apart} {escape(first.label)}: {why}[/]")
     for side, rows, others in ((first, ours, theirs), (other, theirs, ours)):
         if alone := [row.config for key, row in rows.items() if key not in others]:
-            lines.append(_alone_line(side, alone))
+            lines.append(_alone_line(side, alone, names))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     return _as_json(other.label, matches, means, measure)
 
@@ -156,9 +158,10 @@ def print_sides(
 
 def config_rows(keys: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Returns each key's values in the configs, by the key's name."""
+    names = key_names(keys, configs)
     return {
-        name: [escape(value_text(key, config.get(key))) if config else "" for config in configs]
-        for key, name in key_names(keys).items()
+        name: [escape(names.text(key, config.get(key))) if config else "" for config in configs]
+        for key, name in names.items()
     }
 
 
@@ -180,18 +183,21 @@ def _match(first: Row, other: Row, measure: Measure) -> _Match:
 
 
 def _print_table(
-    console: Console, matches: Sequence[_Match], sides: Sequence[Side], measure: Measure
+    console: Console,
+    matches: Sequence[_Match],
+    sides: Sequence[Side],
+    measure: Measure,
+    names: KeyNames,
 ) -> None:
     """Prints the configs with the largest differences."""
     if not matches:
         return
     (first, other), unit = (side.label for side in sides), measure.variation.unit
     title = f"{measure.metric} by config, with the difference over shared {unit}s"
-    keys = key_names(matches[0].config)
-    headers = [*keys.values(), first, other, f"- {first}", f"{unit}s"]
-    table = titled_table(f"{title} ({LEVEL:.0%} interval)", headers, keys=len(keys))
+    headers = [*names.values(), first, other, f"- {first}", f"{unit}s"]
+    table = titled_table(f"{title} ({LEVEL:.0%} interval)", headers, keys=len(names))
     for match in matches[:TOP]:
-        values = [escape(value_text(key, value)) for key, value in match.config.items()]
+        values = [escape(names.text(key, value)) for key, value in match.config.items()]
         mean = measure.mean(match.differences) if match.differences else None
         cells = [_text(mean), str(mean.n)] if mean else ["", ""]
         table.add_row(*values, *map(number, match.means), *cells)
@@ -253,9 +259,9 @@ def _mean_lines(
     return [f"{line}; {measure.why_untested(means)}"]
 
 
-def _alone_line(side: Side, configs: Sequence[Mapping[str, Any]]) -> str:
+def _alone_line(side: Side, configs: Sequence[Mapping[str, Any]], names: KeyNames) -> str:
     """Names the configs that the other sweep does not have."""
-    listed = [escape(run_label(config, key_names(config))) for config in configs[:_LISTED]]
+    listed = [escape(run_label(config, names)) for config in configs[:_LISTED]]
     listed += [f"and {len(configs) - _LISTED} more"] if len(configs) > _LISTED else []
     only = f"{count(len(configs), 'config')} only in [bold]{escape(side.label)}[/]"
     return f"{only}: {'; '.join(listed)}"

@@ -180,7 +180,7 @@ def sets_of(entry: Entry) -> Sets:
 
 
 def _shapes_splits(key: str) -> bool:
-    return (key.startswith("data.") or key == CODE) and key not in _NOT_OF_SPLITS
+    return key.startswith("data.") and key not in _NOT_OF_SPLITS
 
 
 def why_apart(first: Sets, other: Sets) -> str:
@@ -219,7 +219,12 @@ def reasons_apart(
 
 def _recordings(entry: Entry) -> str | None:
     """Returns the text that identifies a run's recordings; None without a record."""
-    return (entry.record or {}).get("recordings")
+    record = entry.record or {}
+    known = record.get("recordings")
+    if not record or "splits" in record or record.get("data_fingerprint") is not None:
+        return known
+    # A user's data module has data by its keys and code; older records have only the whole code.
+    return value_key([source_of(entry.config), known or entry.config.get(CODE)])
 
 
 def recordings_key(entry: Entry) -> str:

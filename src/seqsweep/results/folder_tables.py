@@ -15,7 +15,7 @@ from rich.markup import escape
 from seqsweep.console import place
 from seqsweep.results.across_sets import AcrossSets, across_sets
 from seqsweep.results.data_sets import data_sets
-from seqsweep.results.formatting import key_names, quoted_formula, value_text
+from seqsweep.results.formatting import key_names, quoted_formula
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.power import plan_replicates
 from seqsweep.results.report.extra_sections import extra_lines
@@ -126,7 +126,8 @@ def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
 
 def as_csv(found: AcrossSets) -> str:
     """Returns csv with a row per method: its ranks, and numbers for each data set."""
-    keys = key_names(found.methods[0].keys) if found.methods else {}
+    configs = [method.keys for method in found.methods]
+    keys = key_names(configs[0] if configs else (), configs)
     parts = [f"{name}{part}" for name in found.sets for part in ("", " std", " runs")]
     ranks = ["mean rank", "won", "drawn", "lost", "adjusted p"]
     text = io.StringIO()
@@ -134,7 +135,7 @@ def as_csv(found: AcrossSets) -> str:
     writer.writerow(map(quoted_formula, ["config", *keys.values(), *ranks, *parts]))
     for index, method in enumerate(found.methods):
         row: list[Any] = [method.words]
-        row += [quoted_formula(value_text(key, value)) for key, value in method.keys.items()]
+        row += [quoted_formula(keys.text(key, value)) for key, value in method.keys.items()]
         mean_rank = found.ranking and found.ranking.mean_ranks[index]
         against = found.ranking and found.ranking.against[index]
         row += [mean_rank, *(astuple(against) if against else [None] * 4)]

@@ -211,7 +211,8 @@ def _size(folder: Path) -> int:
 
 
 def _lines(removals: Sequence[Removal], entries: Sequence[Entry]) -> list[str]:
-    keys = key_names(label_keys([entry.config for entry in entries]))
+    configs = [entry.config for entry in entries]
+    keys = key_names(label_keys(configs), configs)
     return [
         f"{removal.entry.folder.run_id}  {removal.entry.state:11}  "
         f"{size_text(freed(removal.files)):>8}  {'' if removal.is_whole else 'last.ckpt of '}"

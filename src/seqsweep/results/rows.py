@@ -1,14 +1,18 @@
 """Makes a leaderboard's rows, and compares them with the first row."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seqsweep.results.data_sets import Sets, data_key, reasons_apart, sets_of
+import yaml
+
+from seqsweep.config import CONF_DIR
+from seqsweep.results.data_sets import Sets, data_key, reasons_apart, sets_of, source_keys
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, Variation, numbers, restrict, shared_splits
 from seqsweep.results.significance import Difference, Estimate
-from seqsweep.runs.identity import REPLICATE_KEYS
+from seqsweep.runs.identity import CODE, REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 DATA = "data"
@@ -138,23 +142,36 @@ def distinguishing_keys(
     """Returns the keys that distinguish configs: `optimizer._target_` for `optimizer=sgd,adam`.
 
     A `_target_` chooses a class. A key beside it, such as `optimizer.betas`, is left out if it has
-    one value for each class. A callback's `monitor` that always equals the run's `monitor` is also
-    left out. The remaining keys distinguish the configs as well as all differing keys do.
+    one value for each class, unless the value is not the one that our option of the class has: the
+    network `rnn` may have the cell `gru`. A callback's `monitor` that always equals the run's
+    `monitor` is also left out, and so is what follows from the data set (`data.batch_size`) or
+    from the classes (`code`). The remaining keys distinguish the configs as well as all differing
+    keys do.
 
     Args:
         keep_shared: Whether to keep a key that all classes have (`lr`), although the class decides
-            its value.
+            its value, and what follows from the data set.
     """
     columns = text_columns(differing_keys(configs), configs)
     choices = choices_among(columns)
+    of_data = {key for config in configs for key in source_keys(config)}
+    sources = [key for key in columns if key in of_data]
+    by_source = _joined(columns, () if keep_shared else sources)
+    # The code is that of the source and the classes, unless it was edited between the runs.
+    by_class = _joined(columns, [*sources, *choices])
     kept: list[str] = []
     for key, column in columns.items():
+        is_of_data = key.startswith("data.") and key not in (*sources, *REPLICATE_KEYS)
+        cause = by_class if key == CODE else by_source if is_of_data else None
+        if cause and follows(cause, column):
+            continue
         # A key that some classes lack is null for these classes.
         is_optional = not keep_shared or "null" in column
         is_set_by_choice = is_optional and any(
             key != choice
             and key.startswith(choice.removesuffix(CHOICE))
             and follows(columns[choice], column)
+            and not _departs(choice, key, configs)
             for choice in choices
         )
         repeats_monitor = key.endswith(".monitor") and column == columns.get("monitor")
@@ -163,11 +180,36 @@ def distinguishing_keys(
     return kept
 
 
+def _joined(columns: Mapping[str, Sequence[str]], keys: Iterable[str]) -> list[str]:
+    return [" ".join(values) for values in zip(*(columns[key] for key in keys), strict=True)]
+
+
+def _departs(choice: str, key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
+    """Returns whether a value differs from that in our option of its class."""
+    section = choice.removesuffix(f".{CHOICE}")
+    name = key.removeprefix(f"{section}.")
+    pairs = {(str(config.get(choice)), value_key(config.get(key))) for config in configs}
+    options = [(_our_option(section, target), value) for target, value in pairs]
+    return any(name in option and value_key(option[name]) != value for option, value in options)
+
+
+@functools.cache
+def _our_option(section: str, target: str) -> Mapping[str, Any]:
+    """Returns the values of our option of a group that chooses a class; empty without one."""
+    for path in sorted((CONF_DIR / section).glob("*.yaml")) if section.isidentifier() else ():
+        option = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        if option.get(CHOICE) == target:
+            # What comes from the data or from other keys is not the option's own value.
+            return {k: v for k, v in option.items() if v is not None and "${" not in str(v)}
+    return {}
+
+
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the keys in a run's label; the seed comes last.
 
     A key whose value depends only on a chosen class is left out, because the label names the class.
     For example, with `experiment=a,b` the class of the data decides all other values that differ.
+    What `distinguishing_keys` keeps beside its own class, such as the cell of a network, remains.
     """
     configs = [config for config in configs if config]  # a damaged config is empty
     order = {key: index for index, key in enumerate(reversed(REPLICATE_KEYS))}
@@ -175,7 +217,13 @@ def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     columns = text_columns(keys, configs)
     for choice in choices_among(columns):
         if choice in keys:
-            keys = [k for k in keys if k == choice or not follows(columns[choice], columns[k])]
+            keys = [
+                key
+                for key in keys
+                if key == choice
+                or f"{key.rpartition('.')[0]}.{CHOICE}" in keys
+                or not follows(columns[choice], columns[key])
+            ]
     return keys
 
 

@@ -17,7 +17,6 @@ from seqsweep.results.formatting import (
     error_text,
     key_names,
     number,
-    value_text,
     with_deviation,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
@@ -140,7 +139,8 @@ def leaderboard_table(
 
     table = FittingTable(box=SIMPLE_HEAD, title=f"by {board.chosen_by}", pad_edge=False)
     _add_columns(table, ["#", signs.mark] if marked else ["#"])
-    _add_columns(table, key_names(board.keys).values(), style="cyan")
+    names = key_names(board.keys, (row.config for row in board.rows))
+    _add_columns(table, names.values(), style="cyan")
     replicates = _add_columns(table, [f"{unit}s"] if repeated else [])
     _add_columns(table, [f"{unit}s lost"] if lost else [], style="red")
     results: dict[str, int] = {}
@@ -162,7 +162,7 @@ def leaderboard_table(
         table.add_row(
             f"{rank}{CHOSEN if row.is_chosen else ''}",
             *([mark] if marked else []),
-            *(escape(value_text(key, row.config[key])) for key in board.keys),
+            *(escape(names.text(key, row.config[key])) for key in names),
             *([str(row.n)] if repeated else []),
             *([row.lost_words] if lost else []),
             *(_score(row.metrics.get(name), signs.deviation) for name in scores),
@@ -197,14 +197,15 @@ def print_across_sets(console: Console, found: AcrossSets, top: int | None = Non
 
 def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
     """Returns the configs with their ranks and a column for each data set."""
-    keys = list(key_names(found.methods[0].keys).values()) or ["config"]
+    names = key_names(found.methods[0].keys, (method.keys for method in found.methods))
+    keys = list(names.values()) or ["config"]
     ranks = ["mean rank", "won/drawn/lost", "p"] if found.ranking else []
     headers = [*keys, *ranks, *found.sets]
     table = titled_table(f"{found.metric} by data set", headers, keys=len(keys))
     # A narrow terminal omits the last data sets first, because the ranks summarise them.
     table.spare = range(len(headers) - 1, len(keys) + len(ranks), -1)
     for index, method in enumerate(found.methods[:top]):
-        values = [escape(value_text(key, value)) for key, value in method.keys.items()]
+        values = [escape(names.text(key, value)) for key, value in method.keys.items()]
         cells = [_score(cell, deviation) for cell in method.cells]
         table.add_row(*(values or [escape(method.words)]), *rank_cells(found, index), *cells)
     return table
@@ -212,10 +213,11 @@ def _across_table(found: AcrossSets, top: int | None, deviation: str) -> Table:
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     """Returns a table of at most `most` runs: differing keys, state, scores."""
-    keys = label_keys([entry.config for entry in entries])
+    configs = [entry.config for entry in entries]
+    names = key_names(label_keys(configs), configs)
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
-    _add_columns(table, key_names(keys).values(), style="cyan")
+    _add_columns(table, names.values(), style="cyan")
     # The state column ends with the error, the only text that may be cut.
     table.long = len(table.columns)
     table.add_column("state", no_wrap=True, overflow="ellipsis")
@@ -230,7 +232,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
         error = f" {escape(error_text(entry.state, entry.error))}" if entry.error else ""
         table.add_row(
             escape(entry.folder.run_id),
-            *(escape(value_text(key, entry.config.get(key))) for key in keys),
+            *(escape(names.text(key, entry.config.get(key))) for key in names),
             _STATES[entry.state] + error,
             *results,
             _cost("train_seconds", values.get("train_seconds")),

@@ -68,7 +68,8 @@ def labelled(members: Sequence[SweepMember]) -> list[SweepMember]:
 
 def _labels(runs: Sequence[PlannedRun]) -> Callable[[PlannedRun], str]:
     """Returns a function that names runs by the keys that differ."""
-    keys = key_names(label_keys([run.flat for run in runs]))
+    configs = [run.flat for run in runs]
+    keys = key_names(label_keys(configs), configs)
     return lambda run: run_label(run.flat, keys)
 
 

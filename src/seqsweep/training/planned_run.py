@@ -15,7 +15,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
 from seqsweep.runs.files import write_bytes
-from seqsweep.runs.identity import DATA_MODULE, SEMANTICS, flatten, run_id
+from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, run_id
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
@@ -83,7 +83,9 @@ def plan(config: Config) -> PlannedRun:
     # A data module of the user reads data only in training, so the data are not known yet.
     if config["data"]["_target_"] != DATA_MODULE:
         name = run_id(config, fingerprint)
-        return PlannedRun(config, name, fingerprint, recordings=fingerprint)
+        # The module's code decides what its data are; the code of a network does not.
+        recordings = fingerprint or with_code({"data": config["data"]}).get(CODE)
+        return PlannedRun(config, name, fingerprint, recordings=recordings)
     data = data_of(config["data"])
     splits = data.prepared
     # These options change only what training does to the prepared splits.

@@ -1,5 +1,7 @@
 """The page answers which config is best, and how certain that is."""
 
+import csv
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +24,27 @@ def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
     few = "3 seeds are too few for a signed-rank test. 4 configs need at least 7 seeds."
     assert few in found.text
     assert "not by any test number" in found.text
+
+
+def test_a_network_of_ones_own_beside_a_gru_is_called_by_its_class(tmp_path):
+    """The cell is in the answer, in the table's words and in report.csv, and no digest is."""
+    ours = {"model._target_": "seqsweep.models.classifier.RNNClassifier", "model.cell": "gru"}
+    own = {"model._target_": "mynets.LeakyRNN", "code": "19d35f14bdaf9755"}
+    for network, rate in itertools.product((ours, own), (0.1, 0.2)):
+        accuracy = rate + ("code" in network) / 2
+        scores = {"val/acc": 1 - accuracy, "test/acc": accuracy}
+        run = tmp_path / f"{accuracy:.1f}"
+        finish_run(run, {**network, "optimizer.lr": rate, "seed": 0, **scores}, recordings="r")
+    found = page(tmp_path)
+    assert "Best on validation: model=rnn cell=gru lr=0.1, test" in found.text
+    assert "19d3" not in found.text
+    words = {config["words"] for config in data(tmp_path)["configs"]}
+    assert "model=LeakyRNN cell=null lr=0.2" in words
+    rows = list(csv.reader((tmp_path / "report.csv").read_text().splitlines()))
+    assert [row[1:4] for row in rows[:2]] == [
+        ["model._target_", "model.cell", "optimizer.lr"],
+        ["rnn", "gru", "0.1"],
+    ]
 
 
 def test_with_enough_seeds_a_config_differs_or_is_indistinguishable(tmp_path):

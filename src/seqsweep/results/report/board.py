@@ -10,7 +10,6 @@ from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import (
     bounded_interval,
     key_names,
-    plain_text,
     quoted_formula,
     upper_first,
 )
@@ -144,7 +143,7 @@ def as_csv(facts: Facts) -> str:
         ["rank", *facts.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
     )
     for config in facts.configs:
-        keys = [plain_text(config.keys[key]) for key in facts.names]
+        keys = [facts.names.text(key, config.keys[key]) for key in facts.names]
         values = [value for name in metrics for value in _four(config.metrics.get(name))]
         spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
         compared: list[float | None] = [None] * 6
@@ -179,7 +178,7 @@ def sets_section(facts: Facts) -> Section:
 def _sets_view(across: AcrossSets) -> dict[str, Any]:
     methods = range(len(across.methods))
     return {
-        "across_names": list(key_names(across.methods[0].keys).values()),
+        "across_keys": key_names(across.methods[0].keys, (one.keys for one in across.methods)),
         "across_ranks": across.ranking and [rank_cells(across, index) for index in methods],
         "across_notes": [
             *(f"{upper_first(words)}." for words in ranking_words(across)),

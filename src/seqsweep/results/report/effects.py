@@ -10,12 +10,12 @@ from seqsweep.results.data_sets import group_by
 from seqsweep.results.effects import Effect, Interaction, strongest_interaction
 from seqsweep.results.formatting import (
     NBSP,
+    KeyNames,
     count,
     interval_text,
     key_names,
     metric_words,
     run_label,
-    value_text,
 )
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.report import plot_parts as plots
@@ -88,7 +88,8 @@ def effects_section(facts: Facts) -> Section:
     means = [config.metrics[facts.score].mean for config in configs]
     interaction = strongest_interaction(settings, means)
     axis = choose_axis(configs, facts.effects, facts.keys, facts.names)
-    grid, names = facts.board.grid, key_names([*facts.names, *REPLICATE_KEYS])
+    keys = [*facts.names, *REPLICATE_KEYS]
+    grid, names = facts.board.grid, key_names(keys, [config.keys for config in configs])
     findings = {
         "axis": axis,
         "effects": facts.effects,
@@ -102,7 +103,7 @@ def effects_section(facts: Facts) -> Section:
         "grand": math.fsum(means) / len(means) if means else 0.0,
         "cells": plots.scale_of(itertools.chain(*interaction.means) if interaction else ()),
         "of_other_sets": [facts.names[key] for key in keys_of_other_sets(facts.configs)],
-        "missing": [run_label(point, {k: names[k] for k in point}) for point in grid.missing],
+        "missing": [run_label(point, names, point) for point in grid.missing],
     }
     return Section(
         "effects",
@@ -116,7 +117,7 @@ def effects_section(facts: Facts) -> Section:
 
 
 def choose_axis(
-    configs: Sequence[Config], effects: Sequence[Effect], keys: Sequence[str], names: dict[str, str]
+    configs: Sequence[Config], effects: Sequence[Effect], keys: Sequence[str], names: KeyNames
 ) -> Axis | None:
     """Chooses the key to plot the score against, and the plot's lines.
 
@@ -163,7 +164,7 @@ def _lines(
     key: str,
     keys: Sequence[str],
     values: Mapping[str, list[Any]],
-    names: Mapping[str, str],
+    names: KeyNames,
 ) -> list[Line]:
     """Returns a line for each setting of the keys.
 
@@ -185,7 +186,7 @@ def _lines(
             for value in values[key]
             if (value_key(value),) in at_values
         ]
-        text = run_label(drawn[0].keys, {k: names[k] for k in keys})
+        text = run_label(drawn[0].keys, names, keys)
         lines.append(Line(text, group, style, points))
     return lines
 
@@ -235,7 +236,8 @@ def axis_figure(axis: Axis, facts: Facts) -> plots.Figure:
         shift = 0.0 if axis.numeric else 0.12 * (index - (len(axis.lines) - 1) / 2)
         traces.append(_line(axis, line, shift, facts))
     shape = plots.layout(facts.names[axis.key], metric_words(facts.score), 380)
-    shape["xaxis"] |= plots.ticks(axis.values, axis.key, axis.numeric, axis.log)
+    texts = [facts.names.text(axis.key, value) for value in axis.values]
+    shape["xaxis"] |= plots.ticks(axis.values, texts, axis.numeric, axis.log)
     ends = [end for line in axis.lines for p in line.points for end in (p.low, p.high)]
     # For a single value of 1, plotly would show an axis from 0 to 2.
     if min(ends) == max(ends):
@@ -266,7 +268,7 @@ def _line(axis: Axis, line: Line, shift: float, facts: Facts) -> dict[str, Any]:
 
 
 def _point_words(axis: Axis, line: Line, point: Point, facts: Facts) -> str:
-    setting = f"{facts.names[axis.key]}={value_text(axis.key, point.x)}"
+    setting = f"{facts.names[axis.key]}={facts.names.text(axis.key, point.x)}"
     name = " ".join(text for text in (setting, line.label) if text)
     text = f"{plots.label(name)}<br>{metric_words(facts.score)} {point.mean:.4f}"
     if point.n < 2:

@@ -14,7 +14,7 @@ from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.replicates import varied_words
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.runs import Run, config_runs
-from seqsweep.results.rows import choices_among, distinguishing_keys, label_keys
+from seqsweep.results.rows import CHOICE, choices_among, distinguishing_keys, label_keys
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.documents import read_sealed_or_none
@@ -150,7 +150,7 @@ class Facts:
     across: AcrossSets | None
     effects: list[Effect]
     keys: list[str]
-    names: dict[str, str]
+    names: formatting.KeyNames
     configs: list[Config]
 
     @property
@@ -195,7 +195,8 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     others = not_begun(planned, entries)
     begun = {entry.folder.run_id: entry.config for entry in entries}
-    varied = formatting.key_names(label_keys([*begun.values(), *others]))
+    configs = [*begun.values(), *others]
+    varied = formatting.key_names(label_keys(configs), configs)
     board = leaderboard(entries, others)
     across = across_sets(entries, others)
     # An effect over several data sets would be a mean of scores of different test sets. Each
@@ -203,7 +204,7 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
     compared = [] if across else [row for row in board.rows if board.compared in row.metrics]
     means = [row.metrics[board.compared].mean for row in compared]
     effects = main_effects([row.config for row in compared], means)
-    key_names = formatting.key_names(board.keys)
+    key_names = formatting.key_names(board.keys, (row.config for row in board.rows))
     keys = independent_keys(board.keys, [row.config for row in board.rows], effects)
     # Planned runs are included, so a name does not change when more runs start.
     names = names_of(planned | begun)
@@ -219,7 +220,7 @@ def find_facts(folder: Path, entries: Sequence[Entry]) -> Facts:
         effects=effects,
         keys=keys,
         names=key_names,
-        configs=_configs(board, runs, names, {key: key_names[key] for key in keys}),
+        configs=_configs(board, runs, names, key_names, keys),
     )
 
 
@@ -231,20 +232,21 @@ def _configs(
     board: Leaderboard,
     runs: Sequence[list[Run]],
     names: Mapping[str, Name],
-    keys: Mapping[str, str],
+    key_names: formatting.KeyNames,
+    keys: Sequence[str],
 ) -> list[Config]:
     """Returns the rows of the leaderboard as plain values.
 
     Args:
         runs: All runs of each row.
         names: The names of all runs in TensorBoard's view.
-        keys: The names of the keys that distinguish the configs.
+        keys: The keys that distinguish the configs, with names in `key_names`.
     """
     network = formatting.key_names(_NETWORK)
     configs: list[Config] = []
     for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1):
         first, samples = row.entries[0], row.samples.get(board.compared, {})
-        words = formatting.run_label(row.config, keys)
+        words = formatting.run_label(row.config, key_names, keys)
         if not keys:
             words = formatting.known_settings(first.config, network)
         config = Config(
@@ -281,7 +283,9 @@ def independent_keys(
     if not choices_among(single):
         columns = {value_key([c.get(key) for c in configs]): key for key in reversed(single)}
         chosen |= set(columns.values())
-    independent = [key for key in keys if key in chosen]
+    # A class needs the keys beside it: the network `rnn` may have the cell `gru`.
+    classes = tuple(key.removesuffix(CHOICE) for key in choices_among(chosen))
+    independent = [key for key in keys if key in chosen or key.startswith(classes)]
     points = {value_key([config.get(key) for key in independent]) for config in configs}
     return independent if len(points) == len(configs) else list(keys)
 

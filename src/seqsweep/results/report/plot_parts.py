@@ -9,8 +9,6 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
-from seqsweep.results.formatting import value_text
-
 Figure = dict[str, Any]
 
 Scale = tuple[float, float]
@@ -115,12 +113,12 @@ def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str
     }  # fmt: skip
 
 
-def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
+def ticks(values: Sequence[Any], texts: Sequence[str], numeric: bool, log: bool) -> Figure:
     """Returns the ticks of an axis: one per value for few values.
 
     Values that are not numbers are at 0, 1, 2 and so on.
     """
-    texts = [label(value_text(key, value)) for value in values]
+    texts = [label(text) for text in texts]
     if not numeric:
         places = list(range(len(values)))
         return {"tickvals": places, "ticktext": texts, "range": [-0.5, len(values) - 0.5]}

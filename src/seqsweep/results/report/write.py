@@ -282,7 +282,6 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "within": _within,
     "order": lambda name: "ascending" if lower_is_better(name) else "descending",
     "count": formatting.count,
-    "shown": lambda value, key="": formatting.value_text(key, value),
 }
 
 
