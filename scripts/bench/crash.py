@@ -2,11 +2,14 @@
 
     python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60] [--modes pool ...]
 
-`--epochs` are those of the killed trainings. Two modes share the kills:
+`--epochs` are those of the killed trainings. The modes share the kills:
 
 - `pool`: a sweep of 28 short runs with shuffling, dropout, a scheduler, early stopping and best
   checkpoints;
-- `single`: one such run by autograd.
+- `single`: one such run by autograd;
+- `own`, `own-workers`, `own-steps`, `own-halving`: the data module and the network of
+  tests/support/noisy_data.py, which draw from torch, numpy and random; with two workers, up to
+  `max_steps`, and in a search by halving.
 
 Each kill is a SIGKILL at a random moment after the training has begun. Every fifth kill comes while
 a checkpoint is being written. The program prints the kills, the lost epochs and the mismatches,
@@ -27,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from frame import ONE_THREAD, SEQSWEEP, read_options
+from frame import BENCH, ONE_THREAD, SEQSWEEP, read_options
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqsweep.runs.eventfiles import event_folder
@@ -38,12 +41,20 @@ RUN = (
     "data=digits", "model.num_layers=2", "model.dropout=0.2", "scheduler=plateau",
     "scheduler.patience=3", "callbacks=early_stopping", "callbacks.early_stopping.patience=25",
 )  # fmt: skip
+OWN = ("--config-dir", str(BENCH / "own_conf"), "data=noisy", "model=noisy", "diagnostics=false")
 MODES = {
     "pool": (
         "-m", "sweep.name=killed", *RUN,
         "model.cell=rnn,gru,lstm,indrnn,mingru,minlstm,lru", "model.hidden_size=4,12", "seed=0,1",
     ),
     "single": (*RUN, "engine=autograd", "model.cell=gru"),
+    "own": OWN,
+    "own-workers": (*OWN, "+data.num_workers=2"),
+    "own-steps": (*OWN, "trainer.max_steps=175"),
+    "own-halving": (
+        "-m", "hydra/sweeper=halving", "sweep.name=killed", *OWN, "hydra.sweeper.population=9",
+        "hydra.sweeper.rungs=[4,20,60]", "optimizer.lr=tag(log,interval(0.001,0.1))",
+    ),
 }  # fmt: skip
 
 
@@ -52,7 +63,7 @@ def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*SEQSWEEP, "train", f"output_dir={folder}", *overrides],
         cwd=folder,
-        env=ONE_THREAD,
+        env=ONE_THREAD | {"PYTHONPATH": str(BENCH.parents[1] / "tests" / "support")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
