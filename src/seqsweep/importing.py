@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from seqsweep.console import say_error
@@ -30,6 +31,23 @@ def find_in_current_folder(target: str) -> None:
     sys.path.append(str(here))
     importlib.invalidate_caches()
     say_error(f"{target}: {top} is found in the current folder, which is now last in sys.path")
+
+
+def find_module(name: str, folder: str | None = None) -> ModuleSpec | None:
+    """Finds a module as an import does, but imports nothing, not even its package.
+
+    Args:
+        folder: a folder that is searched last, after sys.path.
+    """
+    package, _, last = name.rpartition(".")
+    parent = find_module(package, folder) if package else None
+    folders = list(getattr(parent, "submodule_search_locations", None) or ())
+    for finder in sys.meta_path:
+        # PathFinder looks for the package of a dotted name in sys.modules, but needs only its path.
+        wanted = last if finder is PathFinder else name
+        if spec := finder.find_spec(wanted, folders if package else None):
+            return spec
+    return PathFinder.find_spec(name, [folder]) if folder and not package else None
 
 
 @contextmanager

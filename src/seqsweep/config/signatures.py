@@ -9,7 +9,6 @@ import ast
 import contextlib
 import functools
 import importlib
-import importlib.util
 import inspect
 import re
 import typing
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Optional, TypedDict, Union
 
 from seqsweep.config.messages import named
-from seqsweep.importing import find_in_current_folder
+from seqsweep.importing import find_in_current_folder, find_module
 from seqsweep.suggest import nearest_or_all
 
 _NAMES: dict[str, Any] = {
@@ -71,21 +70,8 @@ def signature_of(target: str) -> Signature:
 
 def _source_file(module_name: str) -> Path | None:
     """Returns the source file of a module without importing it; None if none is found."""
-    top, *rest = module_name.split(".")
-    try:
-        # `find_spec` of a submodule would import its parents, so only the top package is looked up.
-        spec = importlib.util.find_spec(top)
-    except ValueError:
-        return None
-    if spec is None:
-        return None
-    # A package may be spread over several folders.
-    for folder in spec.submodule_search_locations or []:
-        base = Path(folder, *rest)
-        for path in (base / "__init__.py", base.with_suffix(".py")):
-            if path.is_file():
-                return path
-    return Path(spec.origin) if not rest and spec.origin and spec.origin.endswith(".py") else None
+    spec = find_module(module_name)
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
 def _find_function(tree: ast.Module | ast.ClassDef, name: str) -> ast.FunctionDef | None:

@@ -21,17 +21,12 @@ from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
 from seqsweep.runs.identity import CODE, DATA_MODULE
 from seqsweep.seeding import global_stream
-from seqsweep.training.checks import (
-    check_is_network,
-    check_monitors,
-    check_symbols,
-    sizes_from_data,
-)
+from seqsweep.training.checks import check_monitors, check_symbols, sizes_from_data
 from seqsweep.training.exact_resume import ExactResume
 from seqsweep.training.fed_loggers import check_fed_loggers, fed_loggers, open_arguments
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.run_data import OwnData, build_data, outline, translate_memory_errors
-from seqsweep.training.user_code import code_of
+from seqsweep.training.user_code import check_is_network, code_of
 
 
 class Parts(NamedTuple):

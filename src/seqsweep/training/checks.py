@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sized
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -61,17 +61,6 @@ def sizes_from_data(
                 f"leave model.{name} out to take it from the data"
             )
     return {name: size for name, size in sizes.items() if name in known}
-
-
-def check_is_network(target: str, kind: Any) -> None:
-    """Refuses a LightningModule as the network; `kind` is what the target names or has made."""
-    # By name, because this module imports no torch, and two packages have such a class.
-    if any(base.__name__ == "LightningModule" for base in getattr(kind, "__mro__", ())):
-        raise TypeError(
-            f"model._target_={target}: must be a network, not a LightningModule, because its "
-            "training_step and optimizers would not be used; name the torch.nn.Module inside it; "
-            "loss and optimizer are keys of the config"
-        )
 
 
 def check_symbols(config: Config, splits: Splits | OwnData) -> None:

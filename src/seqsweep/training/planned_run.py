@@ -10,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from seqsweep.config.instantiate import locate
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.transforms import check_augmentation, transform_of
@@ -19,17 +18,10 @@ from seqsweep.runs.identity import CODE, DATA_MODULE, SEMANTICS, flatten, run_id
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.signals import handled
-from seqsweep.training.checks import (
-    check_is_network,
-    check_network_size,
-    check_symbols,
-    sizes_from_data,
-    with_sizes,
-)
-from seqsweep.training.engine import architecture_of
+from seqsweep.training.checks import check_network_size, check_symbols, sizes_from_data, with_sizes
 from seqsweep.training.limits import Limits
 from seqsweep.training.run_data import data_fingerprint, data_of, translate_memory_errors
-from seqsweep.training.user_code import with_code
+from seqsweep.training.user_code import check_is_network, with_code
 
 
 @dataclass(frozen=True)
@@ -77,9 +69,7 @@ def plan(config: Config) -> PlannedRun:
             or the user's code cannot be identified (see `user_code.code_of`).
     """
     fingerprint, config = data_fingerprint(config), with_code(config)
-    if architecture_of(config["model"]) is None:  # `with_code` has imported the module by now
-        target = config["model"]["_target_"]
-        check_is_network(target, locate(target, "model"))
+    check_is_network(config["model"]["_target_"])
     # A data module of the user reads data only in training, so the data are not known yet.
     if config["data"]["_target_"] != DATA_MODULE:
         name = run_id(config, fingerprint)

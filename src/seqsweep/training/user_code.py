@@ -14,17 +14,20 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqsweep.config.instantiate import locate
+from seqsweep.importing import find_module
 from seqsweep.runs.identity import CODE, DATA_MODULE, WITHOUT_INFLUENCE, is_below
 
 _NOT_OF_USERS = ("seqsweep", "torch", "lightning", "hydra", "omegaconf", "numpy")
 """Packages that are not the user's code; provenance.json has their versions."""
 
 _INSTALLED = {"site-packages", "dist-packages"}
+
+_STANDARD_LIBRARY = Path(ast.__file__).parent
 
 
 class Source(NamedTuple):
@@ -89,6 +92,19 @@ def first_file(config: Mapping[str, Any]) -> Path | None:
     return next((source.path.absolute() for source in sources), None)
 
 
+def check_is_network(target: str, kind: Any = None) -> None:
+    """Refuses a LightningModule; `kind` is the class of a network that the target has made."""
+    module, _, name = target.rpartition(".")
+    kind = kind or getattr(sys.modules.get(module), name, None)
+    # By name, because this module imports no torch, and two packages have such a class.
+    if any(base.__name__ == "LightningModule" for base in getattr(kind, "__mro__", ())):
+        raise TypeError(
+            f"model._target_={target}: must be a network, not a LightningModule, because its "
+            "training_step and optimizers would not be used; name the torch.nn.Module inside it; "
+            "loss and optimizer are keys of the config"
+        )
+
+
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yields the dotted key and value of every `_target_` of a config."""
     items = node.items() if isinstance(node, dict) else ()
@@ -108,14 +124,11 @@ def _foreign(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         ignored += ("data.source",)
     found: dict[str, str] = {}
     for key, target in targets(config):
-        if _is_foreign(target) and not is_below(key, ignored):
+        top = target.partition(".")[0]
+        is_foreign = top not in _NOT_OF_USERS and top not in sys.stdlib_module_names
+        if is_foreign and not is_below(key, ignored):
             found.setdefault(target, key)
     return list(found.items())
-
-
-def _is_foreign(name: str) -> bool:
-    top = name.partition(".")[0]
-    return top not in _NOT_OF_USERS and top not in sys.stdlib_module_names
 
 
 def _module_of(target: str, key: str) -> str:
@@ -144,21 +157,23 @@ def _read(module: str) -> Code:
     sources: dict[str, Source] = {}
     versions: dict[str, str] = {}
     # The module itself is the imported one, even if sys.path has another one by now.
-    specs = {"": None} | {name: _spec(name) for name in _with_packages(module)}
-    path = _origin(specs[module])
+    loaded = {name: _spec(name) for name in _with_packages(module)}
+    path = _origin(loaded[module])
     if module == "__main__" or not path.is_file():
         return sources, versions
     root = path.parents[module.count(".") + (path.name == "__init__.py")]
     waiting = [module]
     while waiting:
         for name in _with_packages(waiting.pop()):
-            if name in sources:
+            if name in sources or name.partition(".")[0] in _NOT_OF_USERS:
                 continue
-            spec = specs[name] = specs.get(name) or _find(name, specs, root)
-            path = _origin(spec)
-            if _INSTALLED & set(path.parts) and (found := _installed_versions(name)):
-                versions |= found
-                break  # the version counts for all modules of the package
+            path = _origin(loaded.get(name) or find_module(name, str(root)))
+            if _INSTALLED & set(path.parts):
+                if found := _installed_versions(name):
+                    versions |= found
+                    break  # the version counts for all modules of the package
+            elif _STANDARD_LIBRARY in path.parents:
+                break
             if path.suffix == ".py" and path.is_file():
                 is_package = path.name == "__init__.py"
                 short = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
@@ -175,18 +190,6 @@ def _with_packages(module: str) -> list[str]:
     """Returns the names that an import of a.b.c imports: a, a.b, a.b.c."""
     parts = module.split(".")
     return [".".join(parts[: end + 1]) for end in range(len(parts))]
-
-
-def _find(name: str, specs: Mapping[str, ModuleSpec | None], root: Path) -> ModuleSpec | None:
-    """Finds a module as an import does, but imports nothing, not even the module's package."""
-    package, _, last = name.rpartition(".")
-    folders = list(getattr(specs[package], "submodule_search_locations", None) or ())
-    for finder in sys.meta_path if package or _is_foreign(name) else ():
-        # PathFinder looks for the package of a dotted name in sys.modules, but needs only its path.
-        wanted = last if finder is PathFinder else name
-        if spec := finder.find_spec(wanted, folders if package else None):
-            return spec
-    return None if package else PathFinder.find_spec(name, [str(root)])
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:
