@@ -68,7 +68,8 @@ def records(folder: Path) -> dict[str, int]:
 @pytest.mark.durability
 def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Path, sets: Path):
     file = published(tmp_path, "dataset,Lo,Hi\nLarge,0.1,1\nSmal,0.5,0.5\n")
-    killed = command(tmp_path / "killed", sets, "--published", str(file))
+    long = "trainer.max_epochs=300"  # the second set trains when the first one has its records
+    killed = [*command(tmp_path / "killed", sets, "--published", str(file)), long]
     process = subprocess.Popen(killed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not records(tmp_path / "killed") and process.poll() is None:
         time.sleep(0.01)
@@ -78,7 +79,9 @@ def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Pa
     assert 0 < len(before) < 8
     resumed = subprocess.run(killed, capture_output=True, text=True)
     whole = subprocess.run(
-        command(tmp_path / "whole", sets, "--published", str(file)), capture_output=True, text=True
+        [*command(tmp_path / "whole", sets, "--published", str(file)), long],
+        capture_output=True,
+        text=True,
     )
     # The damaged set is named, costs the exit code, and stops no other.
     for done in (resumed, whole):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import SLOWLY
 from run_files import checkpoint
 
 from seqsweep.extras.search.searchfile import SearchFile
@@ -88,7 +89,8 @@ def test_a_killed_search_ends_as_if_it_had_not_been_killed(seqsweep, start_comma
     chosen = tmp_path / "outputs/sweeps/killed/search.json"
     kills = 0
     for number in range(3):
-        process = start_command(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = start_command(*arguments, before=SLOWLY, **silent)
         before = chosen.stat().st_size if chosen.exists() else 0
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:

@@ -4,18 +4,26 @@ import re
 import signal
 
 import pytest
-from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 RUN = ("data=digits", "model.hidden_size=4", "trainer.max_epochs=5")
+PAUSES = """
+import os, signal
+from seqsweep.training.engines.native import pool_data
+train, pauses = pool_data.run, [signal.SIGSTOP]
+def pause_once(*arguments):
+    if pauses:
+        os.kill(os.getpid(), pauses.pop())
+    return train(*arguments)
+pool_data.run = pause_once
+"""
 
 
 def test_a_run_that_another_process_trains_is_awaited_or_skipped(start_command, tmp_path):
-    """The first process pauses after it has locked the run, until the others find the lock."""
-    first = start_command("train", *RUN)
-    wait_until(lambda: any(path.read_text() for path in tmp_path.rglob("lock")), first)
-    first.send_signal(signal.SIGSTOP)
+    """The first process pauses before its first epoch, until the others find the lock."""
+    first = start_command("train", *RUN, before=PAUSES)
+    first.wait_for_stop()
     holder = rf"is being trained by process {first.pid} on \S+"
 
     skipping = start_command("train", *RUN, "when_locked=skip")

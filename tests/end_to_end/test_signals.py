@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import SLOWLY
 from terminals import terminal
 from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 NETWORK = ("data=digits", "model.hidden_size=8", "model.num_layers=2", "model.dropout=0.2")
-RUN = (*NETWORK, "trainer.max_epochs=250")  # seconds, by the native engine
+RUN = (*NETWORK, "trainer.max_epochs=250")
 SWEEP = ("-m", *RUN, "seed=0,1", "sweep.name=mine")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 rarely = pytest.mark.durability
@@ -56,7 +57,7 @@ def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
 ):
     is_kill, is_sweep = signum == "SIGKILL", "-m" in arguments
     code = -9 if is_kill else 128 + signal.Signals[signum]
-    process = start_command("train", *arguments)
+    process = start_command("train", *arguments, before=SLOWLY)
     wait_until(lambda: list(tmp_path.rglob("last.ckpt")), process)
     process.send_signal(signal.Signals[signum])
     out, err = process.communicate(timeout=100)
@@ -118,7 +119,8 @@ def test_a_signal_may_reach_the_data_workers(seqsweep, start_command, undisturbe
 # Takes some 10 s, since a new Python must start on the terminal.
 def test_a_closed_terminal_ends_the_command(seqsweep, tmp_path, arguments, hangs_up, state):
     """The kernel sends SIGHUP to the session of a terminal, and refuses its output from then on."""
-    words = [*arguments, "sweep.report=false", *["trainer.max_epochs=100000"] * hangs_up]
+    epochs = "trainer.max_epochs=100000" if hangs_up else "trainer.max_epochs=1000"
+    words = [*arguments, "sweep.report=false", epochs]
     command = [sys.executable, "-m", "seqsweep", "train", *words]
 
     def begin() -> None:

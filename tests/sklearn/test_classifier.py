@@ -5,7 +5,6 @@ import os
 import pickle
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +219,7 @@ def test_an_interrupted_fit_resumes(tmp_path):
     x, y = of_equal_length(300, steps=60)
 
     def interrupt():
-        wait_until(lambda: list(tmp_path.glob("fits/*/lock")))
-        time.sleep(0.2)  # of some seconds
+        wait_until(lambda: list(tmp_path.glob("fits/*/checkpoints/last.ckpt")))
         os.kill(os.getpid(), signal.SIGINT)
 
     resumed = RecurrentClassifier(8, max_epochs=2000, folder=tmp_path / "fits")

@@ -19,6 +19,18 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONSAFEPATH": ""}
 A test that calls `seqsweep work` in its own process leaves PYTHONSAFEPATH there.
 """
 
+SLOWLY = """
+import time
+from seqsweep.training.engines.native import pool_data
+train = pool_data.run
+def train_slowly(*arguments):
+    time.sleep(0.02)
+    return train(*arguments)
+pool_data.run = train_slowly
+"""
+"""Code for `before`: no task of a pool takes less than 20 ms, so a run of hundreds of epochs is
+still under way when a test looks at it, on a fast and idle machine too."""
+
 
 class CommandServer:
     """A process that has imported what commands need, and forks them. Ends with its block."""

@@ -20,9 +20,11 @@ from seqsweep.runs.lock import holder_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 SWEEP = (
-    "data=digits", "data.batch_size=16", "model.hidden_size=64", "seed=0,1,2,3",
-    "trainer.max_epochs=250", "sweep.report=false",  # seconds, in which a test can kill something
+    "data=digits", "data.batch_size=16", "seed=0,1,2,3", "trainer.max_epochs=250",
+    "sweep.report=false",
 )  # fmt: skip
+# The four large runs take 45 s on one core, and the processes for which a test waits some 5 s each.
+LARGE, SMALL = "model.hidden_size=256", "model.hidden_size=32"
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +49,26 @@ def cluster(two_nodes: RayCluster, monkeypatch: pytest.MonkeyPatch) -> RayCluste
 
 @pytest.fixture
 def sweep(start_command: StartCommand, cluster: RayCluster) -> StartCommand:
-    def begin(count: int = 2, *arguments: str) -> Command:
+    def begin(*arguments: str) -> Command:
         address = f"hydra.launcher.address={cluster.address}"
-        launcher = ("hydra/launcher=ray", address, f"hydra.launcher.count={count}")
+        launcher = ("hydra/launcher=ray", address, "hydra.launcher.count=2")
         return start_command("train", "-m", *SWEEP, *launcher, "output_dir=ray", *arguments)
 
     return begin
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Path:
-    folder = tmp_path_factory.mktemp("local")
-    ended(command_server.start(folder, "train", "-m", *SWEEP))
-    return folder
+@pytest.fixture
+def local(
+    tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer
+) -> Callable[[str], Path]:
+    """Trains the sweep of this size without a cluster; returns the folder."""
+
+    def train(size: str) -> Path:
+        folder = tmp_path_factory.mktemp("local")
+        ended(command_server.start(folder, "train", "-m", *SWEEP, size))
+        return folder
+
+    return train
 
 
 def ended(process: Command) -> str:
@@ -98,10 +107,10 @@ def wait_for_training(cluster: RayCluster, nodes: Sequence[str], folder: Path) -
 
 
 def test_a_sweep_survives_its_command_a_worker_an_actor_and_a_node(sweep, cluster, local, tmp_path):
-    first = sweep()
+    first = sweep(LARGE)
     wait_for_training(cluster, [cluster.second], tmp_path)
     os.kill(first.pid, signal.SIGKILL)
-    both = [sweep(), sweep()]
+    both = [sweep(LARGE), sweep(LARGE)]
     # Ray starts a killed actor again.
     actor = wait_for_training(cluster, [cluster.head], tmp_path).parent()
     assert actor is not None
@@ -116,14 +125,14 @@ def test_a_sweep_survives_its_command_a_worker_an_actor_and_a_node(sweep, cluste
         assert f"workers were started before (Ray cluster {cluster.address}); --start " in out
         assert "4 of 4 runs complete" in out
     assert sorted(beginnings(tmp_path)) == ["worker-1", "worker-2"]
-    assert count_equal_runs(tmp_path, local) == 4
+    assert count_equal_runs(tmp_path, local(LARGE)) == 4
 
 
 def test_a_detached_command_returns_and_the_workers_use_both_nodes(sweep, cluster, local, tmp_path):
-    assert f"Ray cluster {cluster.address}: 2 workers, logs in" in ended(sweep(2, "--detach"))
+    assert f"Ray cluster {cluster.address}: 2 workers, logs in" in ended(sweep(SMALL, "--detach"))
     wait_for(lambda: len(list(tmp_path.glob("ray/**/record.json"))) == 4)
     assert sorted(beginnings(tmp_path).values()) == [[cluster.head], [cluster.second]]
-    assert count_equal_runs(tmp_path, local) == 4
+    assert count_equal_runs(tmp_path, local(SMALL)) == 4
 
 
 def test_workers_have_their_own_gpus_and_see_no_others(cluster, tmp_path):
