@@ -1,9 +1,13 @@
 """A damaged file in a folder of runs is named and hides no other run."""
 
+import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from run_files import SMALL
 
 from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.run_folder import RunFolder
@@ -54,6 +58,99 @@ def test_a_damaged_record_hides_no_other_run(command, sweep, reader, content):
     assert [error for error in errors if str(record) in error] == errors[:1] != []
     if reader != "report":
         assert "2 complete" in out or "2 seeds" in out or "1 of 3 runs is not done" in out
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def make_loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+def change_seed(path: Path) -> None:
+    path.write_text(path.read_text().replace("seed: 0\n", "seed: 7\n"))
+
+
+DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
+    ("config.yaml", truncate, "config.yaml is empty"),
+    ("config.yaml", change_seed, "config.yaml is not the config of record.json"),
+    ("metrics.csv", Path.unlink, "metrics.csv is missing"),
+    ("metrics.csv", truncate, "metrics.csv is empty"),
+    ("diagnostics.json", Path.unlink, "diagnostics.json is missing"),
+    ("diagnostics.json", make_folder, "diagnostics.json is not a regular file"),
+    ("checkpoints/best.ckpt", make_loop, "checkpoints/best.ckpt is missing"),
+    ("checkpoints/best.ckpt", make_folder, "checkpoints/best.ckpt is not a regular file"),
+    ("checkpoints/last.ckpt", truncate, "checkpoints/last.ckpt is empty"),
+    ("EVENTS", Path.unlink, "events.out.tfevents.* is missing"),
+    ("EVENTS", truncate, "EVENTS is empty"),
+]
+
+
+def test_status_names_what_a_complete_run_lacks(command, tmp_path):
+    """The other commands read the record alone, and give its numbers."""
+    assert command("train", *SMALL, "trainer.max_epochs=1").code == 0
+    (run,) = Path("outputs/runs/default").iterdir()
+    (events,) = run.glob("events*")
+    assert command("status", run.parent).out.splitlines()[-1].endswith("1 run, 1 complete")
+    for name, damage, expected in DAMAGES:
+        folder = tmp_path / "damaged" / run.name
+        shutil.copytree(run, folder)
+        damage(folder / name.replace("EVENTS", events.name))
+        expected = expected.replace("EVENTS", events.name)
+        done = command("status", folder)
+        assert done.code == 0
+        assert done.out.splitlines()[-1] == f"{run.name}: {expected}"
+        (row,) = json.loads(command("status", folder, "--json").out)["runs"]
+        assert row["faults"] == [expected] and row["state"] == "complete"
+        shutil.rmtree(folder)
+
+
+def test_what_a_run_need_not_have_is_not_missed(command):
+    """Nor a value that decides nothing, as when another command has finished the run."""
+    for option in ("logger=none", "diagnostics=false", "engine=autograd", "name=fast",
+                   "trainer.fast_dev_run=true"):  # fmt: skip
+        assert command("train", *SMALL, "trainer.max_epochs=1", option).code == 0
+    for folder in Path("outputs/runs").iterdir():
+        for run in folder.iterdir():
+            (run / "checkpoints/last.ckpt").unlink(missing_ok=True)  # as `clean --checkpoints`
+            config = (run / "config.yaml").read_text()
+            assert "\nthreads: 1" in config
+            (run / "config.yaml").write_text(config.replace("\nthreads: 1", "\nthreads: 7"))
+        lines = command("status", folder).out.splitlines()
+        assert lines[-1].endswith("complete"), lines
+
+
+def test_the_record_of_another_run_is_not_believed(command, tmp_path):
+    """A folder with the name of a run holds that run; copies under other names go on to work."""
+    assert command("train", "-m", *SMALL, "trainer.max_epochs=1", "seed=0,1", "sweep.name=s",
+                   "sweep.report=false").code == 0  # fmt: skip
+    sweep = Path("outputs/sweeps/s")
+    one, other = sorted(path.parent for path in sweep.glob("*/record.json"))
+    shutil.copytree(sweep, "copy")
+    for number, run in enumerate(
+        sorted(path.parent for path in Path("copy").glob("*/record.json"))
+    ):
+        run.rename(run.with_name(f"run {number}"))
+    text = (one / "record.json").read_text()
+    (one / "record.json").write_text((other / "record.json").read_text())
+    (other / "record.json").write_text(text)
+    done = command("status", sweep)
+    assert "2 runs, 2 damaged" in done.out
+    assert f"{one}/record.json: is the record of run {other.name}" in done.err
+    assert command("leaderboard", sweep).out.count("damaged") == 1
+    assert command("predict", sweep, "x.npz").code == 2
+    assert "2 complete" in command("status", "copy").out
+    done = command("train", "-m", *SMALL, "trainer.max_epochs=1", "seed=0,1", "sweep.name=s",
+                   "sweep.report=false")  # fmt: skip
+    assert done.code == 0 and "0 done, 2 to train" in done.out
+    assert "2 complete" in command("status", sweep).out
 
 
 NAMES = ("sweep.json", "baselines.json", "r1/config.yaml", "r1/metrics.csv", "r1/provenance.json")

@@ -12,13 +12,14 @@ from seqsweep.runs.identity import SEMANTICS
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.run_folder import RunFolder
 
-RESULT = {"run_id": "a", "metrics": {"val/acc": 0.5}, "config": {"seed": 0}}
+RUN_ID = "0123456789abcdef"
+RESULT = {"run_id": RUN_ID, "metrics": {"val/acc": 0.5}, "config": {"seed": 0}}
 
 
 @pytest.fixture
 def folder(tmp_path) -> RunFolder:
     """A run that was started and not finished."""
-    folder = RunFolder(tmp_path / "0123456789abcdef")
+    folder = RunFolder(tmp_path / RUN_ID)
     folder.start({"seed": 0}, {"threads": 1})
     return folder
 
@@ -60,6 +61,7 @@ def text_of(
         (text_of({"status": "running"}), "must be complete, diverged or pruned"),
         (text_of({"metrics": "x"}), "metrics must be"),
         (text_of({"config": None}), "config must be"),
+        (text_of({"run_id": "0123456789abcdee"}), "is the record of run 0123456789abcdee"),
     ],
 )  # fmt: skip
 def test_a_damaged_record_counts_as_none_and_is_named(content, why, folder, capsys):
@@ -69,6 +71,14 @@ def test_a_damaged_record_counts_as_none_and_is_named(content, why, folder, caps
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"seqsweep: {path}: ")
     assert why in line
+
+
+@pytest.mark.parametrize("name", ["copy", "0123456789abcdeg", "0123456789abcde", "A" * 16])
+def test_a_run_under_a_name_that_is_no_run_id_is_complete(folder, name):
+    """As a copy; only the name of a run says which run must be there."""
+    folder.finish(RESULT)
+    moved = RunFolder(folder.path.rename(folder.path.with_name(name)))
+    assert (moved.state(), moved.problem()) == ("complete", None)
 
 
 def test_a_record_of_another_version_counts_as_none_and_is_not_damaged(folder, capsys):

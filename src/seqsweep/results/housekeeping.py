@@ -24,7 +24,7 @@ from seqsweep.runs.clean import (
     freed,
 )
 from seqsweep.runs.files import find_link, remove
-from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.ledger import Entry, find_faults, read_folder
 from seqsweep.runs.run_folder import State
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -55,7 +55,7 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     entries = read_folder(folder, of_all_versions=True)
     print_table(console, status_table(entries, most))
     if most is not None and len(entries) > most:
-        more = f"and {len(entries) - most:,} more runs: --all lists them"
+        more = f"and {len(entries) - most:,} more runs: --all lists them and looks at their files"
         console.print(f"[dim]{more}[/]", highlight=False)
     console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
     started = {entry.folder.run_id for entry in entries}
@@ -65,9 +65,15 @@ def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -
     if waiting:
         have = "has" if waiting == 1 else "have"
         _say(console, f"{count(waiting, 'run')} of the sweep {have} not started")
+    complete = [entry for entry in entries if entry.state == "complete"]
+    # Looking at the files of many thousand runs would take longer than all else.
+    faults = {e.folder.run_id: found for e in complete[:most] if (found := find_faults(e))}
+    for name, found in faults.items():
+        _say(console, f"{name}: {'; '.join(found)}")
     keys = label_keys([entry.config for entry in entries])
     runs = [
         {"run_id": entry.folder.run_id, "state": entry.state, "error": entry.error}
+        | {"faults": faults.get(entry.folder.run_id)}
         | {"keys": {key: entry.config.get(key) for key in keys}, "metrics": numbers(entry)}
         for entry in entries
     ]

@@ -70,6 +70,11 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def is_run_id(name: str) -> bool:
+    """Returns whether a name has the form of a run_id."""
+    return len(name) == 16 and not name.strip("0123456789abcdef")
+
+
 def decisive(
     config: dict[str, Any], data_fingerprint: str | None, without: Collection[str] = ()
 ) -> dict[str, Any]:
@@ -111,6 +116,22 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
         else:
             leaves.append((name, value))
     return leaves
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a flat config as nested sections.
+
+    >>> nested({"a.b": 1, "c": [2]})
+    {'a': {'b': 1}, 'c': [2]}
+    """
+    config: dict[str, Any] = {}
+    for key, value in flat.items():
+        *sections, name = key.split(".")
+        node = config
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = value
+    return config
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,13 +1,24 @@
 """Reads the runs of a folder, and finds the keys that differ."""
 
 import json
+import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.files import folders_with, say_once
-from seqsweep.runs.identity import flatten, is_below, is_one_value, without_influence
+from seqsweep.runs.documents import to_text
+from seqsweep.runs.eventfiles import PREFIX, event_files
+from seqsweep.runs.files import folders_with, read_bytes, read_object, say_once, stat_of
+from seqsweep.runs.identity import (
+    decisive,
+    flatten,
+    is_below,
+    is_one_value,
+    nested,
+    without_influence,
+)
 from seqsweep.runs.lock import remove_lock_of_finished_run
 from seqsweep.runs.run_folder import FINISHED, RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
@@ -117,6 +128,54 @@ def read_run(folder: RunFolder) -> Entry:
         return Entry(folder, state, config, None, what)
     failure = folder.failure()
     return Entry(folder, state, config, None, failure["error"] if failure else None)
+
+
+_WRITERS = {"metrics.csv": "EpochCSVLogger", "checkpoints/best.ckpt": "BestAndLast"}
+"""The files of a complete run, and the class in its config that writes each of them."""
+
+
+def find_faults(entry: Entry) -> list[str]:
+    """Returns what is wrong with a complete run's files, such as `metrics.csv is empty`."""
+    run, config = entry.folder.path, entry.config
+    classes = {str(v).rpartition(".")[2] for key, v in config.items() if key.endswith("_target_")}
+    if config.get("trainer.fast_dev_run"):  # Lightning then saves and logs nothing
+        classes.clear()
+    names = [name for name, writer in _WRITERS.items() if writer in classes]
+    if "RunTensorBoardLogger" in classes:
+        names += [os.path.relpath(path, run) for path in event_files(run)] or [f"{PREFIX}*"]
+    # `clean` may have deleted last.ckpt, and autograd cannot diagnose every network.
+    if config.get("diagnostics") and read_object(run / "provenance.json").get("engine") == "native":
+        names.append("diagnostics.json")
+    names += [n for n in ("checkpoints/last.ckpt", "diagnostics.json") if os.path.lexists(run / n)]
+    faults = [_fault(run, "config.yaml") or _config_fault(entry), *(_fault(run, n) for n in names)]
+    return list(dict.fromkeys(filter(None, faults)))
+
+
+def _fault(run: Path, name: str) -> str | None:
+    """Returns why a file is not a regular file with content, or None."""
+    status = stat_of(f"{run}/{name}")
+    if status is None:
+        return f"{name} is missing"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{name} is not a regular file"
+    return None if status.st_size else f"{name} is empty"
+
+
+def _config_fault(entry: Entry) -> str | None:
+    """Returns a text if config.yaml and the record disagree on what decides the result."""
+    try:
+        # Comparing texts takes a tenth of the time of parsing YAML.
+        text = to_text(nested(entry.config)).encode()
+        if read_bytes(entry.folder.path / "config.yaml") == text:
+            return None
+        config = entry.folder.config() or {}
+    except (OSError, ValueError) as error:
+        return str(error).removeprefix(f"{entry.folder.path}/")
+    fingerprint = (entry.record or {}).get("data_fingerprint")
+    # The run may have been begun by a command with other values that decide nothing.
+    if decisive(config, fingerprint) == decisive(entry.config, fingerprint):
+        return None
+    return "config.yaml is not the config of record.json"
 
 
 def not_begun(

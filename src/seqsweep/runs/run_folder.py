@@ -24,7 +24,7 @@ from seqsweep.runs.files import (
     write_json,
     write_text,
 )
-from seqsweep.runs.identity import SEMANTICS
+from seqsweep.runs.identity import SEMANTICS, is_run_id
 from seqsweep.runs.lock import check_held, is_locked
 
 State = Literal[
@@ -279,6 +279,10 @@ def _read_record(path: Path) -> dict[str, Any]:
         raise
     if _is_of_another_version(record):
         raise _OfAnotherVersion
+    # A run may be copied to a folder with any other name.
+    name = path.parent.name
+    if record.get("run_id", name) != name and is_run_id(name):
+        raise Damaged(f"{path}: is the record of run {record['run_id']}")
     status = record.get("status")
     if not isinstance(status, str) or status not in _OBJECTS:
         raise Damaged(f"{path}: its status must be complete, diverged or pruned")

@@ -20,11 +20,10 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import shaping_options
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.documents import read_sealed_or_none, write_sealed
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import flatten, nested
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.planned_sweep import nested
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_data import data_of
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +16,6 @@ from seqsweep.console import place, print_notes
 from seqsweep.results.run_names import name_runs
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.sweepfile import (
-    Config,
     SweepFile,
     is_sweep_running,
     lock_notes,
@@ -104,22 +102,6 @@ def write_plan(
     quoted = escape(shlex.quote(place(folder)))
     lines = ["start any number of workers, on any host that sees the folder:"]
     console.print("\n".join([*lines, f"  seqsweep work {quoted}"]), soft_wrap=True, highlight=False)
-
-
-def nested(flat: Config) -> dict[str, Any]:
-    """Returns a flat config as nested sections.
-
-    >>> nested({"a.b": 1, "c": [2]})
-    {'a': {'b': 1}, 'c': [2]}
-    """
-    config: dict[str, Any] = {}
-    for key, value in flat.items():
-        *sections, name = key.split(".")
-        node = config
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[name] = value
-    return config
 
 
 def close_sweep(folder: Path) -> None:

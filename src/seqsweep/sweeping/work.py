@@ -25,7 +25,7 @@ from seqsweep.importing import keep_folder_of_modules, without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.files import check_no_link, stat_of, version_of
-from seqsweep.runs.identity import CODE
+from seqsweep.runs.identity import CODE, nested
 from seqsweep.runs.ledger import check_folder, read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
@@ -33,7 +33,7 @@ from seqsweep.runs.sweepfile import NAME, SweepFile, is_sweep_running, lock_note
 from seqsweep.signals import ENDING, handled
 from seqsweep.sweeping.baselines import write_baselines_of
 from seqsweep.sweeping.forming import cores
-from seqsweep.sweeping.planned_sweep import STARTED, nested
+from seqsweep.sweeping.planned_sweep import STARTED
 from seqsweep.sweeping.queue import AT_ONCE, Queue, SweepMember
 from seqsweep.sweeping.sweep_end import write_summary
 from seqsweep.training.limits import Limits
