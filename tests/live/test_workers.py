@@ -10,7 +10,7 @@ from subprocess import PIPE
 from typing import Any
 
 import pytest
-from live_sweeps import config, shown, train
+from live_sweeps import config, shown
 
 from seqsweep.live.table import worker_lines
 from seqsweep.runs.lock import RunLock, holder_of
@@ -52,7 +52,7 @@ def lines(progress: Any) -> list[str]:
     return [line.plain.rstrip() for line in worker_lines(progress.workers)]
 
 
-def test_each_worker_has_a_line_with_its_runs_and_its_rate(sweep):
+def test_each_worker_has_a_line_with_its_runs(sweep):
     found = sweep(*(config(seed) for seed in range(5)))
     first, second = Host(found.folder, "n2", 12), Host(found.folder, "n10", 7)
     runs = [found.start(index).path for index in range(4)]
@@ -60,16 +60,12 @@ def test_each_worker_has_a_line_with_its_runs_and_its_rate(sweep):
         (first if number < 2 else second).take(run)
     progress = found.progress()
     assert lines(progress)[0] == "n2 pid 12              2 running   0 done"
-    train(runs[0], range(8))
-    train(runs[3], range(4))
-    found.clock.now += 4.0
-    progress.look()
     (runs[1] / "lock").unlink()
     found.finish(1)
     assert lines(progress) == [
-        "n2 pid 12              1 running   1 done   4.5 epochs/s",
-        "n10 pid 7              2 running   0 done   1.0 epochs/s",
-        "2 workers on 2 hosts   3 running   1 done   5.5 epochs/s",
+        "n2 pid 12              1 running   1 done",
+        "n10 pid 7              2 running   0 done",
+        "2 workers on 2 hosts   3 running   1 done",
     ]
 
 
@@ -87,7 +83,7 @@ def test_one_process_of_this_host_is_not_listed(sweep):
 
 
 @pytest.mark.slow
-def test_another_process_of_this_host_is_listed_and_may_be_frozen_or_dead(sweep):
+def test_another_process_of_this_host_is_listed_and_is_silent_when_frozen_or_dead(sweep):
     """A look does not drop the locks of the process that looks, which trains the sweep."""
     found = sweep(config(0), config(1))
     run = found.start(0).path
@@ -102,14 +98,28 @@ def test_another_process_of_this_host_is_listed_and_may_be_frozen_or_dead(sweep)
             assert all(f"pid {pid} " in " ".join(first) for pid in (os.getpid(), process.pid))
             assert len(first) == 3
             found.clock.now += 30.0  # The other process has not touched its lock.
-            assert "dead" not in " ".join(lines(progress))
+            assert "no sign" not in " ".join(lines(progress))
             found.clock.now += STALE_SECONDS - 25.0
             (line,) = (line for line in lines(progress) if f"pid {process.pid} " in line)
-            assert line.endswith("frozen for 1:05")
+            assert line.endswith("no sign of life for 1:05")
+
+
+@pytest.mark.slow
+def test_a_dead_process_of_this_host_is_silent_at_once(sweep):
+    """Its lock shows that it has ended, so nobody waits for a minute."""
+    found = sweep(config(0))
+    run = found.start(0).path
+    with sweep_lock(found.folder) as lock:
+        command = [sys.executable, "-c", HOLD, found.folder, run, Path(lock.path).name]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
+            assert process.stdout is not None and process.stdout.readline()
+            progress = found.progress()
+            lines(progress)
             process.kill()
             process.wait()
-            first, *_ = lines(progress)
-            assert first.endswith("   0 done   dead") and f"pid {process.pid} " in first
+        found.clock.now += 12.0
+        first, *_ = lines(progress)
+        assert "0 done   no sign of life for 0:1" in first and f"pid {process.pid} " in first
 
 
 def test_a_worker_of_another_host_without_a_beat_shows_no_sign_of_life(sweep):

@@ -33,7 +33,6 @@ class RunProgress:
         record: the part of a complete, pruned or diverged run's record that a display needs.
         lock: the `os.stat` of the run's lock file at the last look; None without a lock.
         trainer: the process that trains the run or trained it last, if known.
-        new_epochs: the number of epochs that were trained between the last two looks.
     """
 
     folder: Path
@@ -49,7 +48,6 @@ class RunProgress:
     error: str = ""
     lock: os.stat_result | None = None
     trainer: Process | None = None
-    new_epochs: int = 0
     _failure: tuple[int, int] | None = None
     _old_record: tuple[int, int] | None = None
     _unlocked_state: RunState = "waiting"
@@ -74,12 +72,6 @@ class RunProgress:
         is_complete = self.state == "complete"
         return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
 
-    @property
-    def trained_here(self) -> int:
-        """The number of epochs that were trained since the first look."""
-        epochs = (self.record or {}).get("epochs", self.trained)
-        return (epochs if self.state == "complete" else self.tail.epochs) - self.already
-
     def score(self, metric: str) -> float | None:
         """Returns a metric of the record, or the best value so far; None if missing."""
         if self.record is None:
@@ -91,12 +83,6 @@ class RunProgress:
 
         `is_first` says that this is the first look, which finds what was there before the sweep.
         """
-        before = self.trained_here
-        has_ended = self._read(is_first)
-        self.new_epochs = max(self.trained_here - before, 0)
-        return has_ended
-
-    def _read(self, is_first: bool) -> bool:
         # The lock is read first: a run writes its last file before it releases its lock.
         self.lock = stat_of(f"{self.folder}/lock")
         if self._has_record(is_first):
