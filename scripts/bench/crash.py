@@ -9,7 +9,7 @@
 - `single`: one such run by autograd;
 - `own`, `own-workers`, `own-steps`, `own-halving`: the data module and the network of
   tests/support/noisy_data.py, which draw from torch, numpy and random; with two workers, up to
-  `max_steps`, and in a search by halving.
+  `max_steps`, and in a search by halving. They need `--epochs 200`.
 
 Each kill is a SIGKILL at a random moment after the training has begun. Every fifth kill comes while
 a checkpoint is being written. The program prints the kills, the lost epochs and the mismatches,
@@ -50,10 +50,10 @@ MODES = {
     "single": (*RUN, "engine=autograd", "model.cell=gru"),
     "own": OWN,
     "own-workers": (*OWN, "+data.num_workers=2"),
-    "own-steps": (*OWN, "trainer.max_steps=175"),
+    "own-steps": (*OWN, "trainer.max_steps=590"),
     "own-halving": (
         "-m", "hydra/sweeper=halving", "sweep.name=killed", *OWN, "hydra.sweeper.population=9",
-        "hydra.sweeper.rungs=[4,20,60]", "optimizer.lr=tag(log,interval(0.001,0.1))",
+        "hydra.sweeper.rungs=[20,60,200]", "optimizer.lr=tag(log,interval(0.001,0.1))",
     ),
 }  # fmt: skip
 
