@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from seqsweep.elementary import cos_of_turns, log, normal
+from seqsweep.elementary import cos_of_turns, log, normal, softmax
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
@@ -27,6 +27,30 @@ def test_quarters_of_a_turn_and_powers_of_two_are_exact():
     turns = np.arange(-8, 9) / 4
     assert cos_of_turns(turns).tolist() == [(1, 0, -1, 0)[index % 4] for index in range(-8, 9)]
     assert log(np.array([1.0, 2.0, 0.5])).tolist() == [0, math.log(2), -math.log(2)]
+
+
+def test_softmax_is_that_of_long_doubles_and_each_row_has_its_own():
+    rng, digest = np.random.default_rng(0), hashlib.sha256()
+    for scale, classes in ((1, 2), (30, 9), (400, 150)):
+        logits = (scale * (6 * rng.random((300, classes)) - 3)).astype(np.float32)
+        result = softmax(logits)
+        exact = logits.astype(np.longdouble)
+        exact = np.exp(exact - exact.max(axis=1, keepdims=True))
+        exact /= exact.sum(axis=1, keepdims=True)
+        normal = exact > 1e-300  # smaller numbers have fewer digits
+        assert np.abs(result / exact - 1)[normal].max() < 4e-14
+        assert result[~normal].max(initial=0) < 1e-299
+        rows = [softmax(row[None]) for row in logits]
+        assert np.array_equal(np.concatenate(rows), result)
+        digest.update(result.tobytes())
+    assert digest.hexdigest()[:16] == "2c9010df7e8d9974"
+
+
+def test_softmax_of_infinite_and_missing_logits():
+    inf, nan = np.inf, np.nan
+    rows = softmax(np.array([[0, -inf, 0], [1, nan, 2], [inf, 0, 0], [-inf, -inf, -inf]]))
+    assert rows[0].tolist() == [0.5, 0, 0.5]
+    assert np.isnan(rows[1:]).any(axis=1).all()
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

@@ -1,8 +1,9 @@
-"""Computes cosines, logarithms and normal random numbers, equal on every processor.
+"""Computes cosines, logarithms, softmax and normal numbers, equal on every processor.
 
 The functions of C and numpy, and torch's `randn`, run different code on different processors, and
-round differently. This module uses only + - * /, `sqrt`, `rint` and `frexp` of numpy, whose results
-IEEE 754 fixes to the last bit. A result has the type of the argument, float32 or float64.
+round differently. This module uses only + - * /, `sqrt`, `rint`, `frexp` and `ldexp` of numpy,
+whose results IEEE 754 fixes to the last bit. A result has the type of the argument, float32 or
+float64.
 """
 
 import math
@@ -18,7 +19,9 @@ Kind = TypeVar("Kind", np.float32, np.float64)
 _COS = [(-1) ** k / math.factorial(2 * k) for k in range(9)]
 _SIN = [(-1) ** k / math.factorial(2 * k + 1) for k in range(9)]
 _ATANH = [1 / (2 * k + 1) for k in range(12)]
+_EXP = [1 / math.factorial(k) for k in range(14)]
 _LOG_2 = 0.6931471805599453
+_LOG_2_PARTS = 0.6931471803691238, 1.9082149292705877e-10  # the first has 33 bits
 _SQRT_HALF = 0.7071067811865476
 
 
@@ -42,6 +45,19 @@ def log(x: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
     # log m = 2 atanh((m - 1) / (m + 1)), whose series converges fast here.
     ratio = (mantissa - 1) / (mantissa + 1)
     return np.add(power * _LOG_2, 2 * ratio * _polynomial(ratio * ratio, _ATANH))
+
+
+def softmax(logits: npt.NDArray[Kind]) -> npt.NDArray[np.float64]:
+    """Returns the softmax of each row (N, C); NaN in a row with NaN or an infinite maximum."""
+    with np.errstate(invalid="ignore"):
+        x = logits.astype(np.float64)
+        x = np.maximum(x - x.max(axis=1, keepdims=True), -800.0)  # e^-800 is 0
+    power = np.rint(x / _LOG_2)
+    rest = (x - power * _LOG_2_PARTS[0]) - power * _LOG_2_PARTS[1]  # within log(2) / 2
+    # NaN has no power of two, but its polynomial is NaN.
+    result = np.ldexp(_polynomial(rest, _EXP), np.nan_to_num(power).astype(np.int32))
+    # A sum may add in another order for another N; an accumulation adds class after class.
+    return result / np.add.accumulate(result, axis=1)[:, -1:]
 
 
 def normal(uniform: npt.NDArray[Kind]) -> npt.NDArray[Kind]:

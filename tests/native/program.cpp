@@ -109,7 +109,7 @@ float* dropout_masks(Random& random, const Shape& shape, const Split& split, int
   return masks;
 }
 
-// Trains and evaluates the network with this number for two epochs.
+// Trains, evaluates and applies the network with this number, for two epochs.
 uint64_t train_network(int number) {
   static const int hidden_sizes[] = {1, 7, 16, 20, 33, 48, 70};
   static const int batch_sizes[] = {1, 5, 8, 13, 29};
@@ -184,6 +184,10 @@ uint64_t train_network(int number) {
   hash.add(sums, sizeof sums);
   hash.add(confusion, (size_t)cells * sizeof(int64_t));
   hash.add(val_confusion, (size_t)cells * sizeof(int64_t));
+  float* logits = allocate<float>(val.data.count * shape.classes);
+  seqsweep_predict(&task, &val.data, workspace, logits);
+  hash.add_floats(logits, val.data.count * shape.classes);
+  free(logits);
   bool is_finite = true;
   for (Index i = 0; i < P; i++) is_finite &= weights[i] - weights[i] == 0;
   if (!is_finite) abort();  // NaN would equal NaN and prove nothing

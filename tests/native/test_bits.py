@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqsweep.native.library import workspace
-from seqsweep.native.step import Data, Shape, evaluate, run
+from seqsweep.native.step import Data, Shape, evaluate, predict, run
 
 SHAPES = [
     Shape(3, 10, 4, "rnn", "tanh", 2, True, "mean", 0.3),
@@ -81,6 +81,25 @@ def test_the_loss_of_an_evaluation_is_the_mean_of_its_sequences(make_case, shape
         total += sums.loss
     assert whole.loss == total / len(LENGTHS)
     assert np.array_equal(whole.confusion, sum(sums.confusion for sums in each))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_logits_are_those_of_torch_and_independent_of_the_other_sequences(make_case, shape):
+    case = make_case(shape, LENGTHS * 9)  # more than a batch of an evaluation
+    network, (x, lengths) = case.network(), (case.data.x, case.data.lengths)
+    logits = predict(network, case.data)
+    expected = case.classifier().eval()(case.x.double(), case.ends).detach().numpy()
+    np.testing.assert_allclose(logits, expected, atol=2e-6)
+    order = np.random.default_rng(0).permutation(len(x))[:50]
+    labels = np.zeros(len(order), np.int64)  # they have no effect
+    longest = lengths[order].max()
+    chosen = predict(network, Data(x[order, :longest], lengths[order], labels, 4))
+    assert np.array_equal(chosen, logits[order])
+    alone = [predict(network, Data(x[n : n + 1], lengths[n : n + 1], labels[:1], 4)) for n in order]
+    assert np.array_equal(np.concatenate(alone), chosen)
+    run([case.work(network)], case.data, None)
+    evaluate(network, case.data)
+    assert not np.array_equal(predict(network, case.data), logits)  # of the present weights
 
 
 def test_subnormal_numbers_are_kept_where_the_thread_flushes_them(make_case):

@@ -1,6 +1,11 @@
 """A run is used by its checkpoint alone, and does there what it did in its test."""
 
+import copy
+import os
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -10,10 +15,12 @@ import torch
 from own_network import Mean
 
 import seqsweep
+from seqsweep.native.library import runnable_variants
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.build_run import DESCRIPTION
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.bundle_file import encode, write_bundle
+from seqsweep.using.load import Inputs
 
 OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu",
            "model.hidden_size=6"]  # fmt: skip
@@ -62,6 +69,66 @@ def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(trained, data, tmp_pa
     assert (loaded.class_names, loaded.channel_names) == (trained.classes, trained.channels)
     assert not loaded.network.training
     assert repr(loaded) == f"LoadedRun({tmp_path}/mine.ckpt: RNNClassifier, 2 channels, 3 classes)"
+
+
+_PREDICT = """
+import sys, numpy as np, seqsweep
+stored = np.load(sys.argv[1])
+run = seqsweep.load_run(sys.argv[2])
+x, y, lengths = (stored[f"{key}_test"] for key in ("X", "y", "lengths"))
+scores = run.evaluate(x, y, lengths, resamples=20).as_json()
+print(run.predict_proba(x, lengths).tobytes().hex(), scores)
+"""
+
+
+@pytest.mark.slow
+def test_probabilities_and_scores_have_the_same_bits_on_every_processor(trained):
+    """torch, numpy and the library compute as on older processors."""
+    older = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR AVX2 FMA3"
+    printed: set[str] = set()
+    for index, variant in enumerate(runnable_variants()):
+        variables = {
+            "SEQSWEEP_NATIVE": variant,
+            "ATEN_CPU_CAPABILITY": ("avx2", "default", "avx512")[index],
+            "NPY_DISABLE_CPU_FEATURES": older if index else "",
+        }
+        done = subprocess.run(
+            [sys.executable, "-Wignore", "-c", _PREDICT, trained.folder / "train.npz", trained.run],
+            env=os.environ | variables, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        printed.add(done.stdout)
+    assert len(printed) == 1 and len(printed.pop()) > 2 * 8 * 3 * 45
+
+
+def test_probabilities_do_not_depend_on_the_batch_the_order_or_the_company(trained):
+    loaded = seqsweep.load_run(trained.run)
+    x, _, lengths = trained.test_data()
+    inputs = loaded.prepare(x, lengths)
+    whole = loaded.apply(inputs)
+    with torch.inference_mode():
+        logits = loaded.network(*inputs)
+    np.testing.assert_allclose(whole, logits.double().softmax(dim=1).numpy(), atol=1e-6)
+    assert np.array_equal(loaded.apply(inputs, batch_size=7), whole)
+    assert np.array_equal(loaded.predict_proba(x[::-1], lengths[::-1]), whole[::-1])
+    pairs = zip(x, lengths, strict=True)
+    alone = [loaded.predict_proba(each[None, :steps]) for each, steps in pairs]
+    assert np.array_equal(np.concatenate(alone), whole)
+
+
+def test_a_network_that_was_changed_predicts_as_it_is_now(folder, trained):
+    loaded = seqsweep.load_run(folder)
+    x, _, lengths = trained.test_data()
+    before = loaded.predict_proba(x, lengths)
+    with torch.no_grad():
+        for parameter in loaded.network.parameters():
+            parameter.mul_(2)
+    changed = loaded.predict_proba(x, lengths)
+    assert np.abs(changed - before).max() > 0.01
+    # The library computes float32 on the CPU alone; torch computes what else a network may be.
+    doubled = replace(loaded, network=copy.deepcopy(loaded.network).double())
+    inputs = loaded.prepare(x, lengths)
+    exact = doubled.apply(Inputs(inputs.x.double(), inputs.lengths))
+    np.testing.assert_allclose(changed, exact, atol=1e-5)
 
 
 def test_lists_of_sequences_are_padded_and_other_shapes_are_refused(folder):

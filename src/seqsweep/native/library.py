@@ -183,6 +183,7 @@ class Functions(NamedTuple):
     run: Callable[..., int]
     workspace: Callable[..., int]
     parameters: Callable[..., int]
+    predict: Callable[..., None]
     trace: Callable[..., None]
     trace_workspace: Callable[..., int]
 
@@ -191,6 +192,7 @@ _ARGUMENTS: dict[str, tuple[Any, list[Any]]] = {
     "run": (ctypes.c_int32, [_POINTER, ctypes.c_int64, *[_POINTER] * 4]),
     "workspace": (ctypes.c_uint64, [_POINTER] * 3),
     "parameters": (ctypes.c_uint64, [_POINTER]),
+    "predict": (None, [_POINTER] * 4),
     "trace": (None, [_POINTER] * 5),
     "trace_workspace": (ctypes.c_uint64, [_POINTER] * 2),
 }

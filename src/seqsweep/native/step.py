@@ -1,4 +1,4 @@
-"""Trains, evaluates and traces networks with the native library, one after another.
+"""Trains, evaluates, applies and traces networks with the native library, one after another.
 
 S sequences, T steps, C classes, D directions, H hidden, R rows: the steps of all sequences as
 `PackedSequence` holds them.
@@ -29,6 +29,7 @@ __all__ = [
     "Trace",
     "Work",
     "evaluate",
+    "predict",
     "run",
     "trace",
 ]
@@ -151,6 +152,22 @@ def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sum
     task.trains, task.validates, task.count = 0, 1, 0
     _call([ctypes.addressof(task)], data, data, None)
     return Sums(task.val_loss, confusion, math.nan)
+
+
+def predict(network: Network, data: Data) -> npt.NDArray[np.float32]:
+    """Returns the logits (S, C) of a network; the labels of the data have no effect.
+
+    Raises:
+        ValueError: the data do not fit the network.
+    """
+    task, _ = _task_for(network, data, None)
+    task.trains = 0
+    logits = np.empty((data.count, data.num_classes), dtype=np.float32)
+    library = functions()
+    address = ctypes.addressof(task)
+    memory = workspace.at_least(library.workspace(address, None, data.address))
+    library.predict(address, data.address, memory, logits.ctypes.data)
+    return logits
 
 
 def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:

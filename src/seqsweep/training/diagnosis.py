@@ -1,4 +1,4 @@
-"""Diagnoses a finished run: its confusion matrices, and diagnostics.json for pictures.
+"""Applies a trained network: its confusion matrices, diagnostics.json, and its logits.
 
 S sequences, T steps, L layers, D directions, H hidden, P parameters, C classes, R rows: the steps
 of all sequences as `PackedSequence` holds them.
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import library
-from seqsweep.native.step import Data, Network, Shape, trace
+from seqsweep.native.step import Data, Network, Shape, predict, trace
 from seqsweep.training.engine import network_of
 from seqsweep.training.run_data import OwnData
 
@@ -88,15 +88,40 @@ def diagnose_run(
 
     The result is None without the native library, or for a network that it cannot trace.
     """
-    kind = network_of(config["model"])
+    sizes = splits.input_size, splits.num_classes
+    weights = None if module.class_weights is None else module.class_weights.cpu()
+    network = _in_native(config["model"], module.network, *sizes, weights, module.label_smoothing)
+    return None if network is None else diagnose(splits, network, network.weights)
+
+
+def native_logits(
+    model: Config, network: nn.Module, x: Tensor, lengths: Tensor, num_classes: int
+) -> npt.NDArray[np.float64] | None:
+    """Returns the logits (S, C) of the native library; None where torch must compute them.
+
+    Args:
+        model: the section of the config from which the network was built.
+    """
+    is_plain = all(p.is_cpu and p.dtype == torch.float32 for p in network.parameters())
+    is_usable = is_plain and not network.training
+    copy = _in_native(model, network, x.shape[2], num_classes) if is_usable else None
+    if copy is None:
+        return None
+    labels = np.zeros(len(x), dtype=np.int64)  # they have no effect
+    data = Data(x.numpy(), lengths.numpy(), labels, num_classes)
+    return predict(copy, data).astype(np.float64)
+
+
+def _in_native(
+    model: Config, network: nn.Module, input_size: int, num_classes: int, *loss: Any
+) -> Network | None:
+    """Returns a copy of a network in the native library; None where it cannot be there."""
+    kind = network_of(model)
     if kind is None or library() is None:
         return None
-    shape = Shape(splits.input_size, num_classes=splits.num_classes, **kind._asdict())
-    parameters = module.network.parameters()
-    weights = torch.cat([p.detach().cpu().float().flatten() for p in parameters])
-    by_class = None if module.class_weights is None else module.class_weights.cpu()
-    network = Network(shape, "sgd", weights, by_class, module.label_smoothing)
-    return diagnose(splits, network, weights)
+    shape = Shape(input_size, num_classes=num_classes, **kind._asdict())
+    weights = torch.cat([p.detach().cpu().float().flatten() for p in network.parameters()])
+    return Network(shape, "sgd", weights, *loss)
 
 
 class Paths:

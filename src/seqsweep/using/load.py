@@ -19,6 +19,7 @@ from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.lists import padded
 from seqsweep.data.vocabulary import Vocabulary, encoded
+from seqsweep.elementary import softmax
 from seqsweep.runs.files import Damaged, say_once
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.run_folder import RunFolder
@@ -26,6 +27,7 @@ from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import scaling_of, vocabulary_of
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.checks import sizes_from_data
+from seqsweep.training.diagnosis import native_logits
 from seqsweep.training.run_data import translate_memory_errors
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.user_code import code_of, differing
@@ -35,7 +37,7 @@ from seqsweep.using.find_run import find_run
 from seqsweep.using.scores import Evaluation, Float64, evaluate
 
 BATCH_SIZE = 512
-"""The number of sequences in a batch; it changes only the last bits of a result."""
+"""The number of sequences in a batch; torch's last bits depend on it, not those of native."""
 
 Checkpoint = Literal["best", "last"]
 
@@ -159,24 +161,38 @@ class LoadedRun:
         return evaluate(probabilities, indices, self.class_names, resamples, seed)
 
     def apply(self, inputs: Inputs, batch_size: int = BATCH_SIZE) -> Float64:
-        """Returns the probabilities (B, C) for prepared sequences, computed batch by batch.
+        """Returns the probabilities (B, C) for prepared sequences.
+
+        A network that the native engine trains is computed by its library, if this is there. The
+        bits then depend neither on the processor nor on the other sequences.
+
+        Args:
+            batch_size: the number of sequences in a batch of torch.
 
         Raises:
             ValueError: the network returns NaN.
         """
+        x, lengths = inputs.x[:, : int(inputs.lengths.max())], inputs.lengths
+        model, classes = self.config["model"], len(self.class_names)
+        logits = native_logits(model, self.network, x, lengths, classes)
+        if logits is None:
+            logits = self._logits_of_torch(inputs, batch_size)
+        # Double precision keeps small probabilities from being rounded to 0.
+        probabilities = softmax(logits)
+        if np.isnan(probabilities).any():
+            row = int(np.isnan(probabilities).any(axis=1).argmax())
+            raise ValueError(f"{self.checkpoint}: the network returns NaN for sequence {row}")
+        return probabilities
+
+    def _logits_of_torch(self, inputs: Inputs, batch_size: int) -> Float64:
         parts: list[Float64] = []
         with torch.inference_mode():
             for start in range(0, len(inputs.x), batch_size):
                 lengths = inputs.lengths[start : start + batch_size]
                 # Padding beyond the longest sequence of a batch would only cost time.
                 x = inputs.x[start : start + batch_size, : int(lengths.max())]
-                # Double precision keeps small probabilities from being rounded to 0.
-                parts.append(self.network(x, lengths).double().softmax(dim=1).numpy())
-        probabilities = np.concatenate(parts)
-        if np.isnan(probabilities).any():
-            row = int(np.isnan(probabilities).any(axis=1).argmax())
-            raise ValueError(f"{self.checkpoint}: the network returns NaN for sequence {row}")
-        return probabilities
+                parts.append(self.network(x, lengths).double().numpy(force=True))
+        return np.concatenate(parts)
 
 
 def load_run(

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.elementary import log
+
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
@@ -216,7 +218,7 @@ class _Cases:
         confidence = probabilities.max(axis=1)
         of_label = probabilities[np.arange(count), labels]
         # A probability of 0 would make the mean infinite.
-        self.losses = -np.log(np.maximum(of_label, np.finfo(np.float64).eps))
+        self.losses = -log(np.maximum(of_label, np.finfo(np.float64).eps))
         self.bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
         self.right = self.predicted == labels
         self.gaps = self.right - confidence
@@ -248,7 +250,8 @@ class _Cases:
         scores = [
             hits.sum() / total,
             recall[actual > 0].mean(),
-            f1[seen].mean(),
+            # As in the record: a class that is not seen adds 0.
+            f1.sum() / seen.sum(),
             (self.losses * weights).sum() / total,
             np.abs(gaps).sum() / total,
             np.mean(areas) if areas else np.nan,

@@ -35,7 +35,8 @@ def test_a_file_computes_the_logits_of_the_loaded_run(command, tmp_path):
     code, out, err = command("export", folder, "--to", "mine.onnx", "--checkpoint", "last")
     assert (code, err, out.count("\n")) == (0, "", 1)
     assert out.startswith("mine.onnx: BiDirectionalRNN, 2 channels, 3 classes, ")
-    assert float(out.split()[-1]) < 1e-6  # the difference from the network
+    # The digits of the difference depend on the processor, so only its order is printed.
+    assert out.endswith("; differs from the network by at most 1e-06\n")
     run = seqsweep.load_run(folder, "last")
     x = 50 + np.random.default_rng(1).normal(size=(4, 9, 2)).astype(np.float32)
     x[0, 3, 1] = np.nan

@@ -1,4 +1,4 @@
-// The C interface: training for an epoch, evaluation and tracing.
+// The C interface: training for an epoch, evaluation, prediction and tracing.
 //
 // A task is one network, the state of its optimizer, and the batches of one epoch. The caller owns
 // all memory and has checked all values except the orders.
@@ -55,11 +55,11 @@ Index evaluation_batch(const Shape& shape, const Data& data) {
 
 bool is_set(const volatile int32_t* stop) { return stop && *stop; }
 
-// Computes the mean cross-entropy, summed in the order of the sequences.
-Status evaluate(Task& task, const Data& data, Arena arena, const volatile int32_t* stop) {
+// Calls f(workspace) after the forward pass of each batch of a split, without dropout.
+template <class F> Status each_batch(const Task& task, const Data& data, Arena arena,
+                                     const volatile int32_t* stop, F&& f) {
   Shape shape = task.shape;
   shape.has_dropout = 0;
-  float* losses = arena.take<float>(data.count);
   const Index size = evaluation_batch(shape, data);
   Workspace w = lay_out(shape, size, data.longest, arena);
   pack_weights(w, shape, task.weights);
@@ -67,13 +67,32 @@ Status evaluate(Task& task, const Data& data, Arena arena, const volatile int32_
     const Index left = data.count - first;
     form(w.batch, data, data.by_length + first, (int)(left < size ? left : size));
     forward(w, shape, data, nullptr);
-    evaluation_loss(w, shape, losses, task.val_confusion);
+    f(w);
     if (is_set(stop)) return STOPPED;
   }
+  return DONE;
+}
+
+// Computes the mean cross-entropy, summed in the order of the sequences.
+Status evaluate(Task& task, const Data& data, Arena arena, const volatile int32_t* stop) {
+  float* losses = arena.take<float>(data.count);
+  const Status status = each_batch(task, data, arena, stop, [&](const Workspace& w) {
+    evaluation_loss(w, task.shape, losses, task.val_confusion);
+  });
+  if (status != DONE) return status;
   double total = 0;
   for (int64_t s = 0; s < data.count; s++) total += losses[s];
   task.val_loss = total / (double)data.count;
   return DONE;
+}
+
+// Computes the logits of each sequence, (S, C).
+void predict(const Task& task, const Data& data, Arena arena, float* logits) {
+  const Index C = task.shape.classes;
+  each_batch(task, data, arena, nullptr, [&](const Workspace& w) {
+    for (int b = 0; b < w.batch.size; b++)
+      copy(logits + w.batch.sequences[b] * C, w.logits + b * w.columns, C);
+  });
 }
 
 void train_batch(Task& task, const Data& data, Workspace& w, Index first, int size,
@@ -217,6 +236,13 @@ SEQSWEEP_EXPORT int32_t seqsweep_run(seqsweep::Task** tasks, int64_t count,
     if (status != seqsweep::DONE) return status;
   }
   return seqsweep::DONE;
+}
+
+// Fills `logits` (S, C), in the order of the sequences; needs the memory of an evaluation.
+SEQSWEEP_EXPORT void seqsweep_predict(const seqsweep::Task* task, const seqsweep::Data* data,
+                                      void* workspace, float* logits) {
+  const seqsweep::KeepSubnormal keep_subnormal;
+  seqsweep::predict(*task, *data, {(uintptr_t)workspace, 0}, logits);
 }
 
 // Returns the bytes that `seqsweep_trace` needs.
