@@ -9,6 +9,7 @@ import hashlib
 import random
 from collections.abc import Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -29,6 +30,28 @@ def stream(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(stream_seed(seed, name))
 
 
+_generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator) -> Generator[None]:
+    """Lets `rand` draw from a generator in the block, in this thread.
+
+    All threads of a program draw from torch's global generator, so a thread that sets it, even for
+    a moment, changes the numbers of the others.
+    """
+    token = _generator.set(generator)
+    try:
+        yield
+    finally:
+        _generator.reset(token)
+
+
+def rand(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Draws numbers in [0, 1) from the generator of `drawing_from`, else the global one."""
+    return torch.rand(shape, dtype=dtype, generator=_generator.get(), device="cpu")
+
+
 def seed_globals(seed: int, name: str) -> None:
     """Sets the global generators of torch, numpy and random to a named stream.
 
@@ -44,8 +67,11 @@ def seed_globals(seed: int, name: str) -> None:
 
 
 @contextmanager
-def restored_generators() -> Generator[None]:
+def restored_generators(enabled: bool = True) -> Generator[None]:
     """Restores the global generators of torch (on the CPU), numpy and random after the block."""
+    if not enabled:
+        yield
+        return
     states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()
     try:
         yield

@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import random
 import signal
 import threading
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_fits_in_several_threads_are_those_of_one_and_leave_the_programs_random_
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    before = torch.get_num_threads(), np.random.get_state()[1].tolist()  # pyright: ignore
+    before = torch.get_num_threads(), str(np.random.get_state()), random.getstate()
     alone = [weights_of(RecurrentClassifier(**SHORT, random_state=s).fit(x, y)) for s in range(4)]
     estimators = [RecurrentClassifier(**SHORT, random_state=seed) for seed in range(4)]
     threads = [threading.Thread(target=each.fit, args=(x, y)) for each in estimators]
@@ -170,7 +171,7 @@ def test_fits_in_several_threads_are_those_of_one_and_leave_the_programs_random_
     for thread in threads:
         thread.join()
     assert [weights_of(each) for each in estimators] == alone
-    assert before == (torch.get_num_threads(), np.random.get_state()[1].tolist())  # pyright: ignore
+    assert before == (torch.get_num_threads(), str(np.random.get_state()), random.getstate())
     assert torch.equal(torch.rand(3), expected)
 
 

@@ -19,13 +19,14 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from seqsweep.elementary import log, normal
+from seqsweep.seeding import rand
 
 Array = npt.NDArray[np.float64]
 
 
 def uniform(*shape: int) -> Array:
-    """Draws numbers in [0, 1) with float32's precision, as float64, from the global generator."""
-    return torch.rand(shape, dtype=torch.float32).numpy().astype(np.float64)
+    """Draws numbers in [0, 1) with float32's precision, as float64, by `seeding.rand`."""
+    return rand(*shape).numpy().astype(np.float64)
 
 
 class Cell:

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from seqsweep.models.cells import CELLS, CellLayers
 from seqsweep.models.initial import draw_first_weights, make_orthogonal, set_forget_bias
 from seqsweep.models.layers import AttentionPooling, NormedLayers, Steps, on_steps
-from seqsweep.seeding import global_stream
+from seqsweep.seeding import drawing_from
 
 Cell = Literal["rnn", "gru", "lstm", "indrnn", "mingru", "minlstm", "lru"]
 Pooling = Literal["last", "mean", "max", "attention"]
@@ -107,9 +107,10 @@ class RNNClassifier(nn.Module):
         else:
             make = partial(_OF_TORCH[cell], batch_first=True, **options)
         self.rnn: nn.RNNBase | CellLayers | NormedLayers
-        # torch's constructors draw weights. `reset_parameters` replaces them below, so the draws
-        # must not advance the global generator.
-        with torch.random.fork_rng(devices=()):
+        # The constructors draw weights, which `reset_parameters` replaces below. On the device
+        # "meta" torch draws nothing, and our cells draw from a generator that is not used again.
+        device = torch.get_default_device()
+        with torch.device("meta"), drawing_from(torch.Generator()):
             self.embedding = _embedding(input_size, embedding_dim, num_embeddings)
             if layer_norm and num_layers > 1:
                 sizes = [features] + [width] * (num_layers - 1)
@@ -121,6 +122,7 @@ class RNNClassifier(nn.Module):
                 self.rnn = make(features, hidden_size, num_layers, dropout=between)
             self.fc = nn.Linear(width, num_classes)
             self.attention = AttentionPooling(width) if pooling == "attention" else None
+        self.to_empty(device=device)
         self.cell: Cell = cell
         self.nonlinearity = nonlinearity
         self.pooling: Pooling = pooling
@@ -295,5 +297,5 @@ def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
     if "vocabulary" in checkpoint:
         sizes["num_embeddings"] = len(checkpoint["vocabulary"]["symbols"])
     known = inspect.signature(kind).parameters
-    with global_stream(0, "init"):  # leaves torch's global generator as it is
+    with drawing_from(torch.Generator()):  # leaves torch's global generator as it is
         return kind(**{name: value for name, value in (section | sizes).items() if name in known})

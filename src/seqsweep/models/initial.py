@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seqsweep.elementary import normal
 from seqsweep.models.cells import CellLayers, uniform
+from seqsweep.seeding import rand
 
 _DRAWS = 12
 """The sum of this many uniform numbers in [0, 1) has variance 1, and is nearly normal."""
@@ -20,7 +21,7 @@ _DRAWS = 12
 
 @torch.no_grad()
 def draw_first_weights(network: nn.Module) -> None:
-    """Draws the weights and biases of a network's layers from torch's global generator.
+    """Draws the weights and biases of a network's layers by `seeding.rand`.
 
     The distributions are torch's own: an embedding is standard normal, and other parameters are
     uniform between -1 / sqrt(n) and 1 / sqrt(n), where n is the number of units of a recurrent
@@ -69,12 +70,12 @@ def set_forget_bias(rnn: nn.Module, value: float) -> None:
 
 
 def orthogonal(size: int) -> npt.NDArray[np.float64]:
-    """Returns a random orthogonal matrix (H, H), drawn from torch's global generator.
+    """Returns a random orthogonal matrix (H, H), drawn by `seeding.rand`.
 
     A linear algebra library gives different last bits on different CPUs. Here every sum has a fixed
     order, so a seed gives the same bits everywhere.
     """
-    uniform = torch.rand(_DRAWS, size, size, dtype=torch.float64).numpy()
+    uniform = rand(_DRAWS, size, size, dtype=torch.float64).numpy()
     # Sums of uniform numbers need no logarithm, which libraries round differently.
     vectors = uniform.sum(axis=0) - _DRAWS / 2  # (H, H), the vectors in the columns
     for index in range(size):

@@ -157,7 +157,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
                 f" {self.n_features_in_} channels as input"
             )
         try:
-            with one_at_a_time, restored_torch_state(self.threads):
+            with one_at_a_time, restored_torch_state(self.threads, draws=False):
                 size = self.run_.config["data"]["eval_batch_size"]
                 batches = (x[start : start + size] for start in range(0, len(x), size))
                 parts = [self.run_.apply(self.run_.prepare(batch), size) for batch in batches]

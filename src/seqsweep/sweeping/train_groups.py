@@ -51,7 +51,7 @@ def train_groups(
         if (root / STOP_FILE).exists():
             break
         try:
-            with restored_torch_state(threads=1):
+            with restored_torch_state(threads=1, draws=group.engine == "autograd"):
                 ended = (
                     train_pool(group.members, root, threads, judge=judge)
                     if group.engine == "native"

@@ -105,7 +105,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
     # Sometimes only a wait shows that a lock's process is dead. This waits once for all locks.
     wait_until_certain(member.folder.path for member in members)
     with contextlib.ExitStack() as contexts:
-        contexts.enter_context(restored_torch_state(engine.torch_threads))
+        contexts.enter_context(restored_torch_state(engine.torch_threads, engine.draws))
         contexts.enter_context(engine.stop.listening())
         for member in _fit_test_record(engine, contexts):
             has_ended = isinstance(engine.outcomes.get(member.run_id), (Outcome, RunFailed))

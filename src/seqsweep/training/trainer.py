@@ -123,10 +123,11 @@ def quiet() -> None:
 
 
 @contextmanager
-def restored_torch_state(threads: int) -> Generator[None]:
+def restored_torch_state(threads: int, draws: bool) -> Generator[None]:
     """Sets torch's threads in the block, then restores its global state.
 
-    The generators of numpy and random are restored too, because code of the user draws from them.
+    If the block draws from global generators, those of torch, numpy and random are restored too.
+    Otherwise they are left alone, because the program's other threads may draw from them meanwhile.
     """
     deterministic = torch.are_deterministic_algorithms_enabled()
     onednn = torch.backends.mkldnn.enabled
@@ -134,7 +135,7 @@ def restored_torch_state(threads: int) -> Generator[None]:
     torch.set_num_threads(threads)
     try:
         # A script that calls `train` keeps its own sequence of random numbers.
-        with torch.random.fork_rng(), restored_generators():
+        with torch.random.fork_rng(enabled=draws), restored_generators(enabled=draws):
             yield
     finally:
         torch.use_deterministic_algorithms(deterministic)

@@ -23,7 +23,7 @@ from seqsweep.elementary import softmax
 from seqsweep.runs.files import Damaged, say_once
 from seqsweep.runs.identity import CODE
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.seeding import global_stream
+from seqsweep.seeding import drawing_from, global_stream
 from seqsweep.training.build_run import scaling_of, vocabulary_of
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.checks import sizes_from_data
@@ -297,10 +297,12 @@ def _network(content: dict[str, Any], weights: dict[str, Any], allow: Sequence[s
     section = check_section(section, "model")
     channels, classes = len(content["channel_names"]), len(content["class_names"])
     sizes = sizes_from_data(section, channels, classes, vocabulary_of(content))
-    if section["_target_"] in ours:
+    is_ours = section["_target_"] in ours
+    if is_ours:
         check_sizes(section, sizes, weights)
-    # `global_stream` restores torch's global generator afterwards.
-    with translate_memory_errors(), global_stream(0, "init"):
+    # The saved weights replace what the constructor draws. A network of the user's may draw more.
+    drawing = drawing_from(torch.Generator()) if is_ours else global_stream(0, "init")
+    with translate_memory_errors(), drawing:
         network = build(section, "model", **sizes)
     if not isinstance(network, nn.Module):
         raise TypeError(f"model._target_={section['_target_']}: must make a torch.nn.Module")

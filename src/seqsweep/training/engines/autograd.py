@@ -71,7 +71,7 @@ class AutogradEngine(Engine[AutogradRun]):
         # The first process continues like any run, because it alone locks and writes the folder.
         if run.parts.trainer.is_global_zero:
             return None
-        with restored_torch_state(self.torch_threads):
+        with restored_torch_state(self.torch_threads, draws=True):
             end = self._train(newest_checkpoint(run.folder.path))
         if isinstance(end, Diverged):
             raise end

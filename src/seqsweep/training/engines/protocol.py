@@ -65,6 +65,7 @@ class Engine(ABC, Generic[M]):
     Attributes:
         root: the folder in which each run has its folder.
         torch_threads: the number of threads that torch uses.
+        draws: whether torch's dropout or code of the user may draw from the global generators.
         origin: the engine, the device and the libraries, for provenance.json. The last bits of the
             results depend on them. `build` sets this attribute.
         stop: handles the signals; it is a callback of every Trainer.
@@ -73,6 +74,7 @@ class Engine(ABC, Generic[M]):
     """
 
     torch_threads = 1
+    draws = True
     origin: dict[str, Any]
 
     def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:

@@ -15,6 +15,7 @@ from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
 from seqsweep.training.engines.native.pool_data import PoolData
 from seqsweep.training.engines.protocol import Engine
+from seqsweep.training.fed_loggers import fed_loggers
 from seqsweep.training.limits import Judge
 from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.planned_run import Interrupted, PlannedRun
@@ -42,6 +43,7 @@ class PoolEngine(Engine[PoolMember]):
         super().__init__(runs, root, progress)
         self.threads = threads
         self.judge = judge
+        self.draws = any(fed_loggers(run.config) for run in runs)
 
     def build(self) -> list[PoolMember]:
         self.data = build_data(self.runs[0].config)

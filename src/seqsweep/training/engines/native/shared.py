@@ -6,6 +6,7 @@ P parameters of the network.
 import functools
 import json
 import math
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,12 +18,14 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.seeding import global_stream
+from seqsweep.seeding import drawing_from, stream
 from seqsweep.training.build_run import plateau_monitor
 from seqsweep.training.checks import sizes_from_data
 from seqsweep.training.run_data import translate_memory_errors
 
 Options = dict[str, float]
+
+_lock = threading.Lock()
 
 _NAMES = ("lr", "eps", "weight_decay", "momentum", "nesterov", "alpha")
 
@@ -43,10 +46,11 @@ class Template:
 
     def first_weights(self, seed: int) -> Tensor:
         """Draws the first weights (P,) of a run from its stream `init`."""
-        # `reset_parameters` draws the constructor's weights without building a network.
-        with global_stream(seed, "init"):
+        # `reset_parameters` draws the constructor's weights without building a network. The lock is
+        # for programs that train in several threads, which share this network.
+        with _lock, drawing_from(stream(seed, "init")):
             self.network.reset_parameters()
-        return torch.cat([p.detach().flatten() for p in self.network.parameters()])
+            return torch.cat([p.detach().flatten() for p in self.network.parameters()])
 
     def named(self, vector: Tensor) -> dict[str, Tensor]:
         """Returns weights (P,) by their names."""
@@ -69,7 +73,8 @@ def template_of(model: Config, input_size: int, num_classes: int) -> Template:
 def _template(model: str, input_size: int, num_classes: int) -> Template:
     section = json.loads(model)
     sizes = sizes_from_data(section, input_size, num_classes)
-    return Template(build(section, "model", **sizes))
+    with drawing_from(torch.Generator()):  # `first_weights` draws the weights
+        return Template(build(section, "model", **sizes))
 
 
 class Schedule:
